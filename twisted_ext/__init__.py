@@ -1,12 +1,12 @@
 """
-A DNS engine for Twisted: ask, cache, resolve and serve names in the
+A DNS engine for Twisted: look up, cache, resolve and serve names in the
 application's own process, with Deferreds.
 
 Most programs want one of these:
 
   - L{twisted_ext.client}: look names up; install a resolver into the reactor.
   - L{twisted_ext.testing}: the same without a network, for tests.
-  - L{twisted_ext.interfaces}: everything that others may implement or plug in.
+  - L{twisted_ext.interfaces}: the interfaces that applications may implement.
 
-Nothing is imported here, so that a program pays only for what it uses.
+This package imports no submodule, so a program pays only for what it uses.
 """

@@ -1,5 +1,5 @@
 """
-C{python -m twisted_ext}: the same as C{txdns}, for where that is not on the path.
+Run C{txdns} as C{python -m twisted_ext}, for systems where C{txdns} is not on the path.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The version of this package, told once.
+The version of this package, defined in one place.
 """
 
 from __future__ import annotations

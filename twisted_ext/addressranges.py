@@ -1,5 +1,5 @@
 """
-Ranges of addresses, and the names under which addresses are looked up in reverse (RFC 1035, section 3.5; RFC 3596, section 2.5).
+Address ranges, and the reverse-mapping names of addresses (RFC 1035, section 3.5; RFC 3596, section 2.5).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What an answer says of a name: the data at the end of its aliases.
+Read the data at the end of an answer's alias chain.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
 
 def isHostName(name: bytes) -> bool:
     """
-    @param name: in wire form.
+    Return whether a name is a valid host name. The C library rejects answers with other names, since programs use host names in commands
+    and files.
 
-    @return: whether a host may be called so. The C library takes no addresses from answers with other names, since programs put names of
-        hosts into commands and files.
+    @param name: in wire form.
     """
     at = 0
     while name[at]:
@@ -39,10 +39,10 @@ def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tu
     """
     Follow aliases through an answer.
 
-    @param searched: a search list may have put something behind the name, so that the answer begins with another one.
+    @param searched: a search list may have been applied, so that the answer begins with another name.
 
-    @return: the data at their end, the name there, and where they lead that the answer says nothing of, if they do. Those that turn in a
-        circle lead to a name in it.
+    @return: the data at the end of the chain, the name there, and the target that the answer has no records of, if the chain leaves the
+        answer. For an alias loop this is a name in the loop.
     """
     sets = answer.answer
     rrType = question.rrType
@@ -78,10 +78,12 @@ def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tu
 
 def together(answers: Sequence[Answer]) -> Answer:
     """
-    @param answers: one, and those to where its aliases lead, one behind the other.
+    Combine the answers of an alias chain into one, as a recursive server does.
 
-    @return: the answer that somebody gives who follows them himself. No more is proved of it than of each of its parts: an alias that was
-        forged leads to records that are well signed. AA is about the name that was asked for (RFC 1035, section 4.1.1).
+    @param answers: the first answer, and those for the targets of its aliases, in order.
+
+    @return: the combined answer. It is only as secure as the least secure of its parts: a forged alias may lead to records with
+        valid signatures. AA is that of the name in the question (RFC 1035, section 4.1.1).
     """
     last = answers[-1]
     if len(answers) == 1:

@@ -1,7 +1,7 @@
 """
-The values that cross layers: what is asked with what wishes, and what came of it.
+The values that all layers share: question, context and answer.
 
-A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that we do not know.
+A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that the answer is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 class Outcome(Enum):
     """
-    What an answer says of its question.
+    The outcome of a question.
     """
 
     DATA = "data"
@@ -38,7 +38,7 @@ class Outcome(Enum):
 
 class Security(Enum):
     """
-    How far an answer is proved (RFC 4035, section 4.3). The least trusted value is the default everywhere.
+    The DNSSEC status of an answer (RFC 4035, section 4.3). The least trusted value is the default everywhere.
     """
 
     INDETERMINATE = "indeterminate"
@@ -49,11 +49,11 @@ class Security(Enum):
 
 class Epoch:
     """
-    The state of a zone, a cache or a policy, as a number. Whoever keeps what came from it keeps the number too; when that is not C{value}
-    any more, what was kept is void.
+    The version of a zone, a cache or a policy, as a number. Code that stores data derived from it stores the number too; the data is
+    stale once that number differs from C{value}.
 
-    @ivar value: goes up with each change.
-    @cvar changes: goes up with each change of any of them.
+    @ivar value: incremented with each change.
+    @cvar changes: incremented with each change of any epoch.
     """
 
     __slots__ = ("value",)
@@ -65,7 +65,7 @@ class Epoch:
 
     def bump(self) -> None:
         """
-        Make all that was kept until now void.
+        Invalidate everything stored until now.
         """
         self.value += 1
         Epoch.changes += 1
@@ -76,13 +76,13 @@ class Origin:
     Where an answer came from.
 
     @ivar source: the kind of source: C{"udp"}, C{"tcp"}, C{"cache"}, C{"stale"}, C{"hosts"}, C{"special"}, C{"zone"}...
-    @ivar server: who said it, as C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"} or a path; C{""} where nobody was asked.
+    @ivar server: the server that replied, as C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"} or a path; C{""} if no query was sent.
     @ivar attempts: queries sent for it.
-    @ivar elapsed: seconds from the first of them to the reply.
-    @ivar age: seconds since it was learned.
-    @ivar learned: when that was, on the clock of the cache that it came from; L{None} where it came from elsewhere.
-    @ivar expires: when its time ends, on the same clock.
-    @ivar epoch: the cell of the zone that it came from, L{None} for all else: the answer holds for as long as that says the same.
+    @ivar elapsed: seconds from the first query to the reply.
+    @ivar age: seconds since the answer was cached.
+    @ivar learned: when it was cached, on the clock of the cache that it came from; L{None} if it came from elsewhere.
+    @ivar expires: when it expires, on the same clock.
+    @ivar epoch: the epoch of the zone that it came from, L{None} for other sources: the answer is valid while the epoch is unchanged.
     """
 
     __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch")
@@ -113,18 +113,18 @@ class Origin:
 
 class Answer:
     """
-    What is known of a question. Treated as immutable: it may be shared by many waiters.
+    The answer to a question. It must be treated as immutable: many callers may share it.
 
-    @ivar outcome: data, no such data, or no such name; of the last name where aliases led on.
-    @ivar rcode: the reply's, NOERROR or NXDOMAIN as a rule.
+    @ivar outcome: data, no such data, or no such name; that of the last name of an alias chain.
+    @ivar rcode: the rcode of the reply, usually NOERROR or NXDOMAIN.
     @ivar flags: the header bits AA, TC, RD, RA, AD, CD as received.
     @ivar answer: the answer section, aliases first.
     @ivar authority: the authority section.
     @ivar additional: the additional section, without OPT.
-    @ivar security: what was proved of it here; AD of a server that is not trusted does not count.
+    @ivar security: the status that was established here; AD from an untrusted server does not count.
     @ivar ede: extended errors as C{(info code, extra text)}.
     @ivar origin: where it came from.
-    @ivar wire: the octets that it was read from; empty where it was not.
+    @ivar wire: the octets that it was parsed from, or empty octets if it was not parsed from a message.
     """
 
     __slots__ = ("outcome", "rcode", "flags", "answer", "authority", "additional", "security", "ede", "origin", "wire", "_message")
@@ -158,7 +158,7 @@ class Answer:
     @property
     def message(self) -> Message | None:
         """
-        The message that it was read from, if it was.
+        The message that it was parsed from, if any.
         """
         if self._message is None and self.wire:
             self._message = Message.fromWire(self.wire)
@@ -172,21 +172,21 @@ class Answer:
     @property
     def authoritative(self) -> bool:
         """
-        Whether the server had it from its own zones.
+        Whether the server is authoritative for it (AA).
         """
         return bool(self.flags & AA)
 
     @property
     def truncated(self) -> bool:
         """
-        Whether the reply was cut off. Sources of this package do not give such answers, but what adapts somebody else's may.
+        Whether the reply was truncated. Sources of this package never return such answers, but adapters of other resolvers may.
         """
         return bool(self.flags & TC)
 
     @property
     def authenticated(self) -> bool:
         """
-        The AD bit, worth as much as the channel it came by (RFC 6840, section 5.8).
+        The AD bit, which is only as trustworthy as the channel that it came by (RFC 6840, section 5.8).
         """
         return bool(self.flags & AD)
 
@@ -240,42 +240,42 @@ class Trace:
 
 class Budget(Protocol):
     """
-    Work that one look-up may still cause; shared by all that it leads to.
+    The work that one look-up may still cause, shared with all look-ups that it leads to.
     """
 
     def spend(self, amount: int = 1) -> None:
         """
-        Take C{amount} off.
+        Subtract C{amount}.
 
-        @raise twisted_ext.errors.BudgetSpent: there is not that much left.
+        @raise twisted_ext.errors.BudgetSpent: less than that is left.
         """
 
 
 class QueryContext:
     """
-    The wishes that go along with a question.
+    The options that accompany a question.
 
-    @ivar deadline: the clock's seconds by which an answer is of use; absolute, set once at the edge, never moved.
+    @ivar deadline: the clock's seconds after which an answer is of no use; absolute, set once by the entry point, never moved.
     @ivar recursionDesired: set RD.
     @ivar dnssecOk: set DO.
     @ivar checkingDisabled: set CD.
-    @ivar authenticData: set AD in the query, to be told of it in the reply (RFC 6840, section 5.7).
-    @ivar edns: send an OPT record; servers known to stumble over it are spared anyway.
+    @ivar authenticData: set AD in the query to request it in the reply (RFC 6840, section 5.7).
+    @ivar edns: send an OPT record; it is omitted for servers known not to support EDNS.
     @ivar options: further EDNS options as C{(code, octets)}.
-    @ivar stream: ask by TCP at once.
-    @ivar waits: seconds to wait for each attempt by UDP in turn, or L{None} for what has been learned of the server.
-    @ivar relative: the name was written without its final dot, so that a search list may be tried. L{SearchListSource
-        <twisted_ext.resolver.combine.searchlist.SearchListSource>} stands outside whatever shares answers, and asks inward with this off.
-    @ivar single: addresses of the other family are of no interest: that a host has some ends no search and keeps nobody from being asked.
-    @ivar client: on whose behalf, as an address, or L{None} for ourselves.
-    @ivar served: whether it began on behalf of a server's client: a server has bounds of its own for what waits, so that such a look-up is
-        sent at once, however many others are.
-    @ivar budget: work left, or L{None} where it is not counted.
-    @ivar trace: where to note what happens, or L{None}.
+    @ivar stream: use TCP from the start.
+    @ivar waits: seconds to wait for each UDP attempt in turn, or L{None} to use the server's measured round-trip times.
+    @ivar relative: the name was written without its final dot, so a search list may be applied. L{SearchListSource
+        <twisted_ext.resolver.combine.searchlist.SearchListSource>} wraps the sources that share answers, and clears this for them.
+    @ivar single: addresses of the other family do not matter: their existence neither ends a search nor prevents a query.
+    @ivar client: the address of the client, or L{None} for this process.
+    @ivar served: whether a server's client caused the look-up: a server bounds its own pending work, so such a look-up is sent at once,
+        however many others are pending.
+    @ivar budget: the remaining work budget, or L{None} for no limit.
+    @ivar trace: where to record what happens, or L{None}.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
-    @ivar missed: the question that a cache, and all who are asked before it, have just had nothing on, so that none need look again.
-    @ivar variant: octets that differ where the wishes would change the answer: part of every key under which answers are shared.
+    @ivar missed: the question that a cache, and every source before it, has just missed, so that none of them looks again.
+    @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
     """
 
     __slots__ = (
@@ -343,7 +343,7 @@ class QueryContext:
 
     def takeMissed(self) -> Question | None:
         """
-        @return: C{missed}, to be told to whoever is asked next with wishes like these; it is said once only.
+        Return and clear C{missed}, so that it can be passed on to the next source with an equal context.
         """
         missed = self.missed
         self.missed = None
@@ -351,7 +351,7 @@ class QueryContext:
 
     def but(self, *, deadline: float | None = None, relative: bool | None = None, waits: tuple[float, ...] | None = None) -> QueryContext:
         """
-        @return: the same wishes, except for those given.
+        Return a copy with the given values changed.
         """
         changed = QueryContext.__new__(QueryContext)
         changed.deadline = self.deadline if deadline is None else deadline
@@ -376,7 +376,7 @@ class QueryContext:
 
     def detached(self, deadline: float) -> QueryContext:
         """
-        @return: the same wishes with another deadline, on nobody's behalf and with nobody's budget.
+        Return a copy with another deadline, and without client or budget.
         """
         other = QueryContext.__new__(QueryContext)
         other.deadline = deadline

@@ -1,5 +1,5 @@
 """
-Any number of look-ups as a stream: thousands under way at once, with memory bounded and no name lost::
+Look up any number of names as a stream: thousands of look-ups in parallel, in bounded memory, with one result for each name::
 
     async def show(reactor, resolver):
         async for name, result in bulk(resolver, ["www.example.com", "example.org"], clock=reactor):
@@ -117,11 +117,11 @@ def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
 
 class _Feed:
     """
-    What stands between a run and an iterator: names on their way in, results on their way out.
+    The buffer between a bulk run and its iterators: names on their way in, results on their way out.
 
-    @ivar results: those that nobody has taken yet.
+    @ivar results: those that the caller has not consumed yet.
     @ivar ended: there are no more names.
-    @ivar failure: what went wrong in the iterator of the names.
+    @ivar failure: the exception that the iterator of names raised.
     """
 
     def __init__(self, names: Iterable[Asked] | AsyncIterable[Asked], rrType: int, clock: IReactorTime, most: int) -> None:
@@ -240,12 +240,13 @@ async def bulk(
     clock: IReactorTime | None = None,
 ) -> AsyncGenerator[tuple[Asked, Answer | Exception], None]:
     """
-    Look up any number of names, as many at once as the servers take.
+    Look up any number of names, as many in parallel as the servers can handle.
 
-    Every name comes out exactly once: with its answer, which may be a denial, or with the exception that says why there is none,
-    for a text that is no name as well. No more names are taken in than can be worked on, and none while nobody asks for results.
+    Every name is returned exactly once: with its answer, which may be a denial, or with the exception that explains its absence; this
+    includes texts that are not valid names. Names are consumed only as fast as they can be looked up, and not at all while the caller does
+    not consume results.
 
-    Leaving the loop early cancels what is under way, at the latest when the iterator is closed; C{contextlib.aclosing} does so at once.
+    Leaving the loop early cancels pending look-ups, at the latest when the iterator is closed; C{contextlib.aclosing} does so at once.
 
     @param resolver: what L{twisted_ext.client.resolverFromString} gives, or any answer source, or any C{IResolver}.
     @param names: names, addresses (to be looked up in reverse) and questions, also of an endless iterator; L{reverse} makes them of ranges.

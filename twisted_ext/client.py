@@ -1,16 +1,15 @@
 """
-Looking names up: the functions and classes of L{twisted.names.client}, under the same names and with the same parameters, and what
-it lacks.
+Look up names: the functions and classes of L{twisted.names.client}, with the same names and parameters, and additions to them.
 
-C{lookupAddress(name)} and its like ask the resolver of this process: the one that L{getResolver} makes, when it is first needed, of
-what the machine is configured to use. They fire with a L{Result<twisted_ext.compat.conversion.results.Result>} or fail with an exception of
-L{twisted_ext.compat.conversion.errors}; all of them can be cancelled. A C{timeout} is a number, the seconds until the answer, or a
-sequence, the seconds to wait for each attempt, their sum being the seconds until the answer.
+C{lookupAddress(name)} and the other look-ups use the resolver of this process, which L{getResolver} creates from the system's configuration
+when it is first needed. They fire with a L{Result<twisted_ext.compat.conversion.results.Result>} or fail with an exception of
+L{twisted_ext.compat.conversion.errors}; all of them can be cancelled. A C{timeout} is either a number of seconds for the whole look-up, or
+a sequence of seconds to wait for each attempt, whose sum bounds the whole look-up.
 
-Where a service is, C{serverTargets}, C{bindingTargets}, C{mailTargets} and their siblings find out; they are those of
-L{twisted_ext.compat.lookups.services}. What a name stands for is followed by C{watch} and C{waitFor}: L{twisted_ext.compat.lookups.watch}.
+C{serverTargets}, C{bindingTargets}, C{mailTargets} and related functions locate services; they are those of
+L{twisted_ext.compat.lookups.services}. C{watch} and C{waitFor} follow changes to a name: L{twisted_ext.compat.lookups.watch}.
 
-Importing this starts nothing and reads nothing.
+Importing this module starts nothing and reads nothing.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ _adapted: tuple[object, NamesResolver] | None = None
 
 def resolverFromString(reactor: IReactorTime, description: str, timeout: Timeout = None) -> NamesResolver:
     """
-    Make a resolver of a description, such as C{"system"}, C{"udp:192.0.2.1"} or C{"cache:race:(udp:192.0.2.1):(tcp:192.0.2.2)"}.
+    Create a resolver from a description, such as C{"system"}, C{"udp:192.0.2.1"} or C{"cache:race:(udp:192.0.2.1):(tcp:192.0.2.2)"}.
 
     @param timeout: for look-ups that do not bring their own.
 
@@ -101,10 +100,10 @@ def createResolver(
     hosts: str | bytes | None = None,
 ) -> NamesResolver:
     """
-    Make a resolver with a cache that looks into the hosts file first and answers special names itself.
+    Create a resolver with a cache that reads the hosts file first and answers special-use names itself.
 
-    @param servers: addresses and ports of the servers to ask: these and no others. L{None} for those of C{resolvconf}.
-    @param resolvconf: a path, or L{None} for the system's. It is followed: a change counts at once.
+    @param servers: addresses and ports of the only servers to query. L{None} for those of C{resolvconf}.
+    @param resolvconf: a path, or L{None} for the system's. Changes to the file take effect at once.
     @param hosts: a path, or L{None} for the system's.
 
     @raise twisted_ext.errors.BadDescription: a server that is no address.
@@ -117,8 +116,8 @@ def createResolver(
 
 def getResolver() -> NamesResolver:
     """
-    @return: the resolver of this process, made when it is first asked for, and anew when it was closed. Where C{theResolver} was set to
-        a resolver of another package, this is one of ours that asks it: see L{twisted_ext.compat.foreign.sourceOf}.
+    Return the resolver of this process. It is created on first use, and again after it was closed. If C{theResolver} was set to a resolver
+    of another package, this returns a wrapper around it: see L{twisted_ext.compat.foreign.sourceOf}.
 
     @raise WrongType: C{theResolver} was set to something that is not a resolver.
     """
@@ -139,29 +138,29 @@ def getResolver() -> NamesResolver:
 
 def install(reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
     """
-    Let the reactor look up every name with the resolver of this process.
+    Make the reactor look up all names with the resolver of this process.
 
     @param reactor: L{None} for the global one.
 
-    @return: call it to give back what was there before.
+    @return: a function that restores the previous resolver.
     """
     return getResolver().install(reactor)
 
 
 def explain(name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
     """
-    Look something up and tell how that went, step by step.
+    Look a name up and report each step.
 
-    @param rrType: a number or a mnemonic; L{None} for the addresses of IPv4.
+    @param rrType: a number or a mnemonic; L{None} for A.
     """
     return getResolver().explain(name, rrType)
 
 
 def getHostByName(name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
     """
-    Find one address: of IPv4 where there is one, else of IPv6.
+    Find one address of a host: IPv4 if there is one, else IPv6.
 
-    @param effort: aliases to follow where the server leaves that to us.
+    @param effort: the number of aliases to follow if the server does not.
     """
     return getResolver().getHostByName(name, timeout, effort)
 
@@ -213,10 +212,10 @@ def _resolverOf(resolver: object) -> NamesResolver:
 
 def query(query: Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
     """
-    Ask for any type.
+    Look up records of any type.
 
-    @param query: what to ask; or a name, whole as it is, so that no search list is tried.
-    @param timeout: where C{query} is a name, the mnemonic of the type may stand here: C{query("example.com", "MX")}.
+    @param query: a query; or an absolute name, to which no search list is applied.
+    @param timeout: if C{query} is a name, this may be the mnemonic of the type instead: C{query("example.com", "MX")}.
 
     @raise ValueError: no type has this mnemonic.
     """

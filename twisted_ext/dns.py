@@ -1,9 +1,9 @@
 """
-What L{twisted.names.dns} has, with records for all types, messages that are read whole or not at all, and protocols that take only
-replies.
+The API of L{twisted.names.dns}, with records for all types, messages that are parsed completely or not at all, and protocols that accept
+only matching replies.
 
-Names that are Twisted's own classes and constants here are the very same objects. C{Record_TLSA} and the like are made when they
-are first asked for: see L{twisted_ext.compat.conversion.records}. C{QUERY_TYPES} and C{REV_TYPES} know the new types as well.
+Names that are Twisted's own classes and constants are the same objects here. C{Record_TLSA} and the like are created when they are first
+accessed: see L{twisted_ext.compat.conversion.records}. C{QUERY_TYPES} and C{REV_TYPES} contain the new types as well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-What L{twisted.names.error} has, and what look-ups of this package fail with besides.
+The API of L{twisted.names.error}, and the further exceptions of this package's look-ups.
 
-The names of twisted.names are Twisted's own classes: C{except error.DNSNameError} catches what its resolvers raise, and what ours do, whose
-exceptions are kinds of these (L{twisted_ext.compat.conversion.errors}). All of ours are L{LookupFailed} as well, with a text, the server,
+The names of twisted.names are Twisted's own classes: C{except error.DNSNameError} catches the exceptions of Twisted's resolvers and of
+ours, which are subclasses (L{twisted_ext.compat.conversion.errors}). All of ours are L{LookupFailed} as well, with a text, the server,
 and the rcode.
 """
 

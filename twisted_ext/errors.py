@@ -1,6 +1,6 @@
 """
-What this package raises. A denial (no such name, no such data) is an answer and not to be found here: an exception means that
-we do not know.
+The exceptions of this package. A denial (no such name, no such data) is an answer, not an exception: an exception means that the answer
+is unknown.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = [
 
 class DNSFault(Exception):
     """
-    Base of everything this package raises; never raised itself.
+    The base class of this package's exceptions; never raised itself.
 
-    @ivar text: one line for people: what, where, what would be right.
-    @ivar rcode: what a server should put in its reply when this escapes (RFC 1035, section 4.1.1).
+    @ivar text: one line for users: what is wrong, where, what would be right.
+    @ivar rcode: the rcode of a server's reply if this is not handled (RFC 1035, section 4.1.1).
     @ivar server: the server concerned, as C{"address:port"} or a description, or C{""}.
     @ivar attempts: how many queries had been sent by then.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
@@ -72,7 +72,7 @@ class DNSFault(Exception):
 
 class CallerFault(DNSFault, ValueError):
     """
-    Our own caller asked for something that cannot be.
+    The caller passed invalid arguments or requested something impossible.
     """
 
     rcode = 1
@@ -80,21 +80,21 @@ class CallerFault(DNSFault, ValueError):
 
 class WrongType(CallerFault, TypeError):
     """
-    An argument of a type that cannot be used: a number for a name, or an object for a resolver that is not one.
+    An argument has the wrong type: a number for a name, or an object that is not a resolver.
     """
 
 
 class BadName(CallerFault):
     """
-    A text that is no domain name.
+    A text is not a valid domain name.
     """
 
 
 class BadRecord(CallerFault):
     """
-    A text or a value that is no record of its type.
+    A text or a value is not a valid record of its type.
 
-    @ivar column: where in the text it went wrong, the first character being 1; 0 where there was no text.
+    @ivar column: the column of the error in the text, the first character being 1; 0 if there was no text.
     """
 
     column: int = 0
@@ -102,15 +102,15 @@ class BadRecord(CallerFault):
 
 class BadDescription(CallerFault):
     """
-    A resolver description string, an option or a setting that cannot be used.
+    A resolver description, an option or a setting is not valid.
     """
 
 
 class BadZone(CallerFault):
     """
-    Records that make no zone: no SOA at the apex, or more than one; a name that lies outside.
+    Records do not form a valid zone: no SOA at the apex, or more than one; an out-of-zone name.
 
-    @ivar complaints: all that is wrong, a line each, where it was read from a text.
+    @ivar complaints: all errors, one line each, if the zone was read from text.
     """
 
     complaints: tuple[str, ...] = ()
@@ -118,32 +118,32 @@ class BadZone(CallerFault):
 
 class BadImage(CallerFault):
     """
-    Octets that are no image of a zone, or not all of one: it has to be built again from where it came from.
+    Octets are not a complete zone image: the image has to be rebuilt from its source.
     """
 
 
 class BadChange(CallerFault):
     """
-    A change that would leave what is no zone, such as one without an SOA or with a CNAME beside other data; or one that is made for another
-    version than this.
+    A change would leave an invalid zone, such as one without an SOA or with a CNAME beside other data; or it applies to another version of
+    the zone.
     """
 
 
 class StorageFault(DNSFault):
     """
-    What is to be kept cannot be written, or what was kept cannot be read.
+    Persistent data cannot be written or read.
     """
 
 
 class PeerFault(DNSFault):
     """
-    The other side did something wrong, or nothing at all.
+    The peer did something wrong, or did not respond.
     """
 
 
 class BadMessage(PeerFault):
     """
-    Octets that are no DNS message, name or record: the one error that reading from the wire raises.
+    Octets are not a valid DNS message, name or record: the only exception that wire format parsing raises.
     """
 
     rcode = 1
@@ -151,21 +151,21 @@ class BadMessage(PeerFault):
 
 class Unreachable(PeerFault):
     """
-    No server could be sent to.
+    No server could be reached.
     """
 
 
 class TimedOut(PeerFault):
     """
-    Nobody answered in time.
+    No server replied in time.
     """
 
 
 class ServerFailed(PeerFault):
     """
-    The servers answered that they do not know: SERVFAIL, REFUSED, NOTIMP, FORMERR and their like, in C{rcode}.
+    The servers replied with an error, such as SERVFAIL, REFUSED, NOTIMP or FORMERR, in C{rcode}.
 
-    @ivar reply: the L{Message<twisted_ext.wire.message.Message>} that says so, for whoever shows it to people; L{None} where there is none.
+    @ivar reply: the L{Message<twisted_ext.wire.message.Message>} with that error, for display to users; L{None} if there is none.
     """
 
     reply: object = None
@@ -173,25 +173,25 @@ class ServerFailed(PeerFault):
 
 class NotOffered(PeerFault):
     """
-    The domain says itself that it does not offer the service.
+    The domain's records declare that it does not offer the service.
     """
 
 
 class UnusableRecords(PeerFault):
     """
-    There are records for the service, but none that leads anywhere.
+    The service has records, but none is usable.
     """
 
 
 class PolicyFault(DNSFault):
     """
-    We decline.
+    Local policy forbids the operation.
     """
 
 
 class Refused(PolicyFault):
     """
-    This may not be asked here.
+    The query is not permitted here.
     """
 
     rcode = 5
@@ -199,7 +199,7 @@ class Refused(PolicyFault):
 
 class BadUpdate(Refused):
     """
-    An UPDATE that is not done: C{rcode} is what its sender is told (RFC 2136, section 2.2).
+    An UPDATE was not performed: C{rcode} is that of the reply (RFC 2136, section 2.2).
     """
 
     rcode = 5
@@ -207,25 +207,25 @@ class BadUpdate(Refused):
 
 class BudgetSpent(PolicyFault):
     """
-    The work allowed for one look-up is used up.
+    The work budget of one look-up is exhausted.
     """
 
 
 class QueueFull(PolicyFault):
     """
-    More look-ups wait to be sent than are allowed to.
+    Too many look-ups are waiting to be sent.
     """
 
 
 class TrustFault(DNSFault):
     """
-    The answer is there, but cannot be trusted (RFC 4035, section 5).
+    There is an answer, but it cannot be trusted (RFC 4035, section 5).
     """
 
 
 class Unknown(DNSFault):
     """
-    This source has nothing to say on the question; another one may.
+    This source has no information on the question; another one may.
     """
 
 

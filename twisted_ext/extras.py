@@ -1,5 +1,5 @@
 """
-What pip installs on request only.
+Optional dependencies, which pip installs only on request.
 """
 
 from __future__ import annotations

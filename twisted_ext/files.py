@@ -1,6 +1,6 @@
 """
-New files and folders in places that other users can write to: created under random names, files renamed into place when complete. And
-files that settings name, opened without blocking: another user may have put a pipe in the place of one.
+Create files and directories safely where other users can write: under random names, renamed into place when complete. Open files that
+settings name without blocking: another user may have replaced one with a named pipe.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Every zope interface of this package: what others may implement, plug in or adapt to.
+All zope interfaces of this package, for applications to implement, plug in or adapt to.
 """
 
 from __future__ import annotations
@@ -26,52 +26,52 @@ __all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore"]
 
 class IAnswerSource(Interface):
     """
-    Anything that answers questions: a server asked by UDP, a cache, a hosts file, and each of them with something wrapped around it.
+    A source of answers to questions: a server queried over UDP, a cache, a hosts file, or a wrapper around another source.
 
-    Both ways of asking agree: what C{answerNow} gives, C{answer} would give as well. An answer may be a denial; an exception, raised
-    by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know.
+    Both methods agree: what C{answerNow} returns, C{answer} would return as well. An answer may be a denial; an exception, raised
+    by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know the answer.
 
-    A source that never has to wait may say so with an attribute C{immediate} that is true from its making on: then L{None} from its
-    C{answerNow} means that it has nothing on the question, and whoever combines sources goes on to the next one at once. Without
-    the attribute L{None} may just as well mean that the answer takes time.
+    A source that never has to wait may have an attribute C{immediate} that is true from its creation on: then L{None} from its
+    C{answerNow} means that it has no answer, and sources that combine others try the next one at once. Without the attribute, L{None}
+    may also mean that the answer takes time.
     """
 
     def answerNow(question: Question, context: QueryContext) -> Answer | None:
         """
-        Give the answer if it is already at hand.
+        Return the answer if it is available without waiting.
 
-        @return: L{None} where it would have to be waited for, or where this source has nothing on it.
+        @return: L{None} if the answer takes time, or if this source has no information on the question.
         """
 
     def answer(question: Question, context: QueryContext) -> Deferred[Answer]:
         """
-        Find the answer, however long that takes, but not beyond C{context.deadline}.
+        Find the answer by C{context.deadline}.
 
-        The L{Deferred} can be cancelled, which ends all work that nobody else waits for.
+        Cancelling the L{Deferred} ends all work that no other caller waits for.
 
-        It fails with L{twisted_ext.errors.Unknown} where this source has nothing to say, so that another may be asked.
+        It fails with L{twisted_ext.errors.Unknown} if this source has no information on the question, so that another may be tried.
         """
 
     def close() -> Deferred[None]:
         """
-        Let go of all sockets and timers; look-ups under way fail with L{twisted_ext.errors.Closed}. Closing again does nothing.
+        Close all sockets and cancel all timers. Pending look-ups fail with L{twisted_ext.errors.Closed}. Closing again does nothing.
 
-        @return: fires when nothing is left.
+        @return: fires when everything is closed.
         """
 
     def sources() -> tuple[IAnswerSource, ...]:
         """
-        @return: what this source asks in its turn, outermost first; empty for one that knows by itself.
+        Return the sources that this one queries, outermost first; empty if it queries none.
         """
 
 
 class IExchange(Interface):
     """
-    One server, asked by one way: UDP, TCP, TLS, HTTPS, QUIC.
+    The queries to one server over one transport: UDP, TCP, TLS, HTTPS, QUIC.
 
-    It sends queries and matches replies by address, port and id. It hands each reply to its
-    L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>}, which judges it; there is no Deferred on the way. It holds no socket
-    and no timer while no query is pending, unless it was told to keep its connection alive. The caller decides how long to wait.
+    It sends queries and matches replies by address, port and id. It passes each reply to its
+    L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>}, which validates it; no Deferred is involved. It holds no socket
+    and no timer while no query is pending, unless keep-alive is enabled. The caller decides how long to wait.
     """
 
     kind: str = Attribute("The way, as L{twisted_ext.answers.Origin.source} has it: C{'udp'}, C{'tcp'}...")
@@ -84,10 +84,11 @@ class IExchange(Interface):
 
     def ask(asking: PendingQuery, now: float) -> tuple[Channel, bytes]:
         """
-        Send a query under an id of this exchange's choice, or have it wait for a connection.
+        Send a query with an id chosen by this exchange, or queue it until there is a connection.
 
-        From then on exactly one of three things ends it: the asking one calls C{leg.release(key)}; this calls its C{failed}; or this
-        raises. None of its methods is called before this has returned.
+        The query ends in exactly one of three ways: its L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>} calls
+        C{leg.release(key)}; this exchange calls its C{failed}; or this method raises. No method of the pending query is called before this
+        has returned.
 
         @return: the leg and the key to release.
 
@@ -96,14 +97,14 @@ class IExchange(Interface):
 
     def settle() -> None:
         """
-        Nobody waits any more: let go of sockets and idle connections, at once or, where keep-alive was asked for, when its time is over.
+        Called when no query is pending any more: close sockets and idle connections, at once or, with keep-alive, when its time is over.
         """
 
     def close() -> Deferred[None]:
         """
-        Let go of everything. Whoever still waited has been told already, or does not care.
+        Release all resources. Pending queries must have been failed before, or their outcome must not matter.
 
-        @return: fires when nothing is left.
+        @return: fires when everything is closed.
         """
 
 
@@ -133,10 +134,10 @@ class IResolverParser(Interface):
 
 class IZoneStore(Interface):
     """
-    A database with zones, which others change as well.
+    A database with zones, which other processes may change as well.
 
-    Every method may wait for a disk or for another machine, so a server calls them from a thread, and never two at once. Each sees the
-    database as it is at one moment. Whatever goes wrong with it is a L{twisted_ext.errors.StorageFault}.
+    Every method may block on a disk or another machine, so a server calls them from a thread, and never two at once. Each sees a
+    consistent snapshot of the database. All failures are a L{twisted_ext.errors.StorageFault}.
     """
 
     def zones() -> list[bytes]:
@@ -158,9 +159,9 @@ class IZoneStore(Interface):
 
     def news(since: int) -> tuple[int, dict[bytes, News | BadZone]]:
         """
-        Look what has changed. It costs next to nothing where nothing has.
+        Report what has changed. This is cheap if nothing has.
 
-        @param since: what C{position} or the last C{news} gave.
+        @param since: the position that C{position} or the last C{news} returned.
 
         @return: how far the changes go now, and for each zone with any, by its folded name, what is new in it or what is wrong with it.
         """

@@ -1,5 +1,5 @@
 """
-Packages that offer names of their modules and import a module only when one of its names is asked for (PEP 562).
+Packages that import a module only when one of its exported names is first accessed (PEP 562).
 """
 
 from __future__ import annotations

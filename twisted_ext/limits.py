@@ -1,7 +1,7 @@
 """
-Bounds of everything that hostile or merely careless input can reach: a default, the least and the most that may be asked for, and why.
+Bounds on everything that hostile or careless input can reach: a default, the smallest and largest permitted values, and the reason.
 
-Here are those of look-ups and of what several rooms share. A room that has more of its own keeps them in a module C{limits} of its own.
+This module has the limits of look-ups and those that several packages share. A package with more limits has a C{limits} module of its own.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = [
 
 class Limit:
     """
-    A number with a range.
+    A numeric setting with a range.
 
-    @ivar default: what is used when nobody asks for anything.
+    @ivar default: the value used unless another one is configured.
     @ivar least: the smallest value that still works.
     @ivar most: the largest value that is still safe.
     """
@@ -133,8 +133,8 @@ ATTEMPT_DELAY: Final = Limit(default=0.25, least=0.01, most=2.0)
 #: connections for the whole time of an attempt.
 PRIORITY_DELAY: Final = Limit(default=1.0, least=0.01, most=600.0)
 
-#: Addresses that one call tries to connect to, all its targets counted: whoever writes a domain's records must not make us knock on the
-#: doors of a whole network.
+#: Addresses that one call tries to connect to, over all its targets: the owner of a domain must not be able to make us scan a whole
+#: network.
 ATTEMPTS: Final = Limit(default=64, least=1, most=1000)
 
 #: Attempts of one call that are under way at once; the next waits for one of them to end.
@@ -179,13 +179,13 @@ BULK_WINDOW: Final = Limit(default=800, least=1, most=20_000)
 #: Answers kept back so that they come out in the order of their names; a slow name then holds up all others.
 BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
 
-#: Aliases that are followed one after the other where a server leaves that to whoever asks.
+#: Aliases that are followed in a row if a server leaves that to the client.
 BULK_ALIASES: Final = Limit(default=11, least=1, most=16)
 
 #: Octets of a line of input; a name of 255 octets, each of them escaped, takes 1,016.
 BULK_LINE: Final = Limit(default=4096, least=1024, most=1 << 20)
 
-#: Octets of output that wait for whoever reads it; then no look-ups are begun until half of them are gone.
+#: Octets of output that may wait for the consumer; at this size no look-ups are started until half of it has been written.
 BULK_OUTPUT: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 26)
 
 #: Share of look-ups in a round that may be lost before fewer are kept under way.
@@ -212,7 +212,7 @@ CONFIGURATION_OCTETS: Final = Limit(default=64 << 10, least=1 << 10, most=1 << 2
 #: a network that goes away mostly comes back with the same servers.
 LOST_CONFIGURATION_SECONDS: Final = Limit(default=3600.0, least=0.0, most=1e6)
 
-#: Complaints about a file that are kept for whoever asks why; the others are counted.
+#: Errors in a file that are kept for display; further ones are only counted.
 FILE_COMPLAINTS: Final = Limit(default=20, least=0, most=1000)
 
 #: Seconds during which a file that was looked at is not looked at again.
@@ -290,7 +290,7 @@ CACHE_READY_BYTES: Final = Limit(default=4 * 2**20, least=2**13, most=2**30)
 #: Seconds for which anything is kept at most: days to weeks (RFC 8767, section 4).
 CACHE_SECONDS: Final = Limit(default=7 * 86400, least=1, most=28 * 86400)
 
-#: Seconds for which a record is kept at least, where somebody goes against its owner's wish; not so for signed ones.
+#: The minimum TTL in the cache, in seconds, for operators who override the zone's TTLs; it does not apply to signed records.
 CACHE_LEAST_SECONDS: Final = Limit(default=0, least=0, most=3600)
 
 #: Seconds for which a denial is kept at most (RFC 2308, section 5).
@@ -305,7 +305,7 @@ RRSET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 #: Seconds to remember that a question could not be answered (RFC 9520, section 3.2); doubled each time that it happens again.
 FAILURE_SECONDS: Final = Limit(default=5, least=1, most=300)
 
-#: Seconds up to which they are doubled. RFC 9520 allows 300; whoever comes back from a dead spot should not wait so long.
+#: Seconds up to which they are doubled. RFC 9520 allows 300; a device that regains its network should not have to wait that long.
 FAILURE_MOST_SECONDS: Final = Limit(default=30, least=1, most=300)
 
 #: Failures remembered.
@@ -340,7 +340,7 @@ CACHE_LINE: Final = Limit(default=2**20, least=1024, most=2**24)
 
 # -- shared look-ups
 
-#: Seconds that a look-up shared by several may take, whoever began it.
+#: Seconds that a look-up shared by several callers may take, regardless of which caller started it.
 FLIGHT_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
 
 #: Callers that wait for one shared look-up; more are refused.
@@ -411,7 +411,7 @@ STREAM_IN_FLIGHT: Final = Limit(default=200, least=1, most=2000)
 #: Queries waiting for one connection; more are refused at once.
 STREAM_WAITING: Final = Limit(default=20000, least=1, most=60000)
 
-#: Seconds to keep a connection that nobody waits on, where keep-alive was asked for (RFC 7828, section 3.4).
+#: Seconds to keep an idle connection, if keep-alive is enabled (RFC 7828, section 3.4).
 STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
 
 #: Seconds for which a server is left alone when it has not answered; doubled each time, up to the most.

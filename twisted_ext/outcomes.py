@@ -1,5 +1,5 @@
 """
-What a reply means for its question.
+Decide what a reply means for its question.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EDE: Final = 15
 
 def answerFromMessage(question: Question, message: Message, origin: Origin) -> Answer:
     """
-    Say what a reply means for its question, following aliases in the answer section (RFC 1034, section 4.3.2; RFC 2308, section 2).
+    Convert a reply to an answer, following aliases in the answer section (RFC 1034, section 4.3.2; RFC 2308, section 2).
 
     @param message: a reply whose id, question and sender have been matched.
 
@@ -84,8 +84,8 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
 
 def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer:
     """
-    Read a reply whose id, question and sender have been matched, and say what it means: L{answerFromMessage}, with fewer steps where the
-    reply is plain.
+    Parse a reply whose id, question and sender have been matched, and convert it to an answer: L{answerFromMessage}, with a fast path for
+    common replies.
 
     @raise twisted_ext.errors.BadMessage: it cannot be read.
     @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
@@ -132,13 +132,13 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
 
 def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     """
-    Leave out what was not asked for: sets whose owner is neither the question's name nor on the chain of aliases that begins there, and
-    sets of other types than the question's that are neither aliases nor signatures of what is kept. A server that forwards to others must
-    not pass on what one of them adds for names of somebody else's (RFC 2181, section 5.4.1).
+    Drop unrelated RRsets: those whose owner is neither the question's name nor on the alias chain that begins there, and those of other
+    types than the question's that are neither aliases nor signatures of kept RRsets. A forwarder must not pass on RRsets that an upstream
+    adds for unrelated names (RFC 2181, section 5.4.1).
 
     @param answer: the answer section.
 
-    @return: what is left, in the same order; C{answer} itself where that is all of it.
+    @return: the remaining RRsets in the same order; C{answer} itself if none was dropped.
     """
     name = question.name
     rrType = question.rrType

@@ -1,5 +1,5 @@
 """
-How many look-ups to keep under way, and how many to begin in a second: decided from what came of the ones before.
+Control how many look-ups run in parallel and how many start per second, from the outcomes of earlier look-ups.
 """
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
 """
-Addresses to connect to and the names of both ends, as the C library's functions have them: looked up, put in order, and told by
-name again.
+Non-blocking counterparts of the C library's getaddrinfo(3), getnameinfo(3) and gethostbyname(3), with the address selection of RFC 6724.
 """

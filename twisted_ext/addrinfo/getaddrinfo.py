@@ -1,8 +1,8 @@
 """
-From a name and a service to addresses to connect to, as the C library's getaddrinfo(3) has it, without waiting for anything.
+Resolves a host name and a service to socket addresses as getaddrinfo(3) does, without blocking.
 
-What is a number, and what is wrong with a call, the C library says itself: it waits for nobody where it is told that host and service are
-numbers. Names of services come from the file of this machine, names of hosts from a resolver.
+Numeric hosts and invalid arguments are left to the C library, which does not block when told that host and service are numeric. Service
+names are read from the services file, host names are looked up with a resolver.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Addressing:
                 secondsAndWaits(timeout)
             now = self._seconds()
             if not 0.0 < self._until - now <= _PAUSE:
-                # Addresses of this machine, its files and its routes may be others by now.
+                # The machine's addresses, files and routes may have changed.
                 self._until = now + _PAUSE
                 self._hints.clear()
                 self._lists.clear()
@@ -208,7 +208,7 @@ class Addressing:
         call.begin(name.questions, missed)
         return call.result
 
-    # -- what came of it
+    # -- results
 
     def again(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
         """
@@ -232,14 +232,14 @@ class Addressing:
         @param four: what came of the look-up of IPv4 addresses, if there was one.
         @param six: of IPv6 addresses.
 
-        @return: what the caller gets.
+        @return: the result for the caller.
 
         @raise socket.gaierror: there are no addresses.
         """
         ours: tuple[bytes, ...] = four[0] if four else ()
         theirs: tuple[bytes, ...] = six[0] if six else ()
         if name.literal and any(half and half[2] and _origin(half[2]) == "special" for half in (four, six)):
-            # It looks like an address, but not to the C library, and it is nobody's name.
+            # It looks like an address but the C library rejects it, and it cannot be a host name.
             raise addressError(socket.EAI_NONAME)
         if not ours and not theirs:
             raise addressError(_codeFor(hints, name, four, six)) from _cause(name, four, six)
@@ -259,7 +259,7 @@ class Addressing:
 
     def _canonical(self, name: _Name, half: _Half, inFile: bool) -> str:
         """
-        @return: what the host is called at the end of its aliases.
+        @return: the canonical name of the host.
         """
         owner = half[1]
         if inFile:
@@ -272,7 +272,7 @@ class Addressing:
             if not isHostName(owner):
                 owner = name.questions[0].name
             if owner.lower().startswith(asked.lower()):
-                # As it was written here, and not by somebody who asked before.
+                # Use the case of this call, not that of an earlier query in the cache.
                 owner = asked + owner[len(asked) :].lower()
         return nameToText(owner, final=False)
 
@@ -300,7 +300,7 @@ class _Call:
     """
     The look-ups of one call.
 
-    @ivar result: what its caller waits for.
+    @ivar result: the Deferred returned to the caller.
     """
 
     __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting")
@@ -309,7 +309,7 @@ class _Call:
         self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
     ) -> None:
         """
-        @param halves: what is known already.
+        @param halves: the results known already.
         """
         self.result: Deferred[list[AddressInfo]] = Deferred(self._cancelled)
         self._addressing = addressing
@@ -322,9 +322,9 @@ class _Call:
 
     def begin(self, questions: tuple[Question, Question], missed: list[Question | None]) -> None:
         """
-        Ask for each family that nothing is known of.
+        Look up each address family without a known result.
 
-        @param missed: what a cache has just had nothing on.
+        @param missed: the questions that the cache has just missed.
         """
         halves = self._halves
         unknown = [index for index in self._hints.families if halves[index] is None]
@@ -443,7 +443,7 @@ def _rows(addresses: Sequence[bytes], hints: Hints, text: str) -> list[AddressIn
 
 def _codeFor(hints: Hints, name: _Name, *halves: _Half | None) -> int:
     """
-    @return: why there are no addresses, in the C library's numbers. What nobody knows is never said not to exist.
+    @return: the C library's C{EAI_*} code for why there are no addresses. A failed look-up is never reported as a nonexistent name.
     """
     empty = False
     for half in halves:

@@ -1,5 +1,5 @@
 """
-From a name to its addresses.
+Looks up the addresses of a host name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import AAAA, A
 
 __all__ = ["REACTORS_TIMEOUT", "addressIn", "addressesOf", "hostByName", "literalOf", "numericHosts"]
 
-#: What C{reactor.resolve} passes on if nobody gave it a timeout: this very object, which no other caller has.
+#: The default timeout of C{reactor.resolve}, compared by identity to detect that the caller gave none.
 REACTORS_TIMEOUT: Final[object] = cast("tuple[object, ...]", ReactorBase.resolve.__defaults__ or (object(),))[0]
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
@@ -48,7 +48,7 @@ def literalOf(name: object) -> str | None:
 
 def numericHosts(name: object, family: int = socket.AF_UNSPEC) -> list[str] | None:
     """
-    Read what needs no look-up as the C library does, and so as the reactor's own resolver: addresses, all spellings of inet_aton(3)
+    Parse hosts that need no look-up, as the C library and the reactor's own resolver do: addresses, all spellings of inet_aton(3)
     (C{127.1} is C{127.0.0.1}), and L{None} and C{*} for this machine.
 
     @return: addresses of this family, an address of the local link with its scope; L{None} for a name.
@@ -87,9 +87,9 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
     @param question: for A or AAAA.
     @param effort: aliases to follow where a server leaves that to us.
 
-    @return: addresses as text, none where the name has none of this family.
+    @return: the addresses as text, empty if the name has none of this family.
 
-    @raise twisted_ext.compat.conversion.errors.LookupFailed: there is no such name, or we do not know.
+    @raise twisted_ext.compat.conversion.errors.LookupFailed: the name does not exist, or the look-up failed.
     """
     return (await _addresses(ask, question, context, effort))[0]
 

@@ -1,5 +1,5 @@
 """
-From an address and a port to their names, as the C library's getnameinfo(3) has it, without waiting for anything.
+Looks up the names of an address and a port as getnameinfo(3) does, without blocking.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def getnameinfo(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, ti
 
 
 async def _names(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> tuple[str, str]:
-    # The C library waits for nobody where it is asked for numbers, and says what is wrong.
+    # The C library does not block when asked for numeric output, and validates the arguments.
     plain = flags if flags & _NUMERIC_HOST else flags & ~_NAME_REQUIRED
     host, service = socket.getnameinfo(sockaddr, plain | _NUMERIC_HOST | _NUMERIC_SERVICE)
     if not flags & _NUMERIC_SERVICE:
@@ -79,7 +79,7 @@ async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext)
     """
     @return: the name of an address, L{None} where it has none that a host may have.
 
-    @raise socket.gaierror: nobody knows.
+    @raise socket.gaierror: the look-up failed.
     """
     question = Question(reverseNameOf(packed), PTR)
     try:

@@ -1,5 +1,5 @@
 """
-What a caller of getaddrinfo(3) wants, as the C library understands it.
+Parses the arguments of getaddrinfo(3) as the C library does.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Hints:
         """
         @param host: an address as text.
 
-        @return: what the C library says of it, which has nobody to ask for that.
+        @return: the C library's result for it, which needs no look-up.
         """
         port, family, kind, protocol, flags = self._given
         return cast("list[AddressInfo]", socket.getaddrinfo(host, port, family, kind, protocol, flags | _NUMERIC))

@@ -1,5 +1,5 @@
 """
-The addresses of this machine, as the kernel tells them at once (rtnetlink(7)).
+Reads the addresses of this machine from the kernel (rtnetlink(7)).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _ABOUT: Final = struct.Struct("=BBBBI")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _REQUEST: Final = _MESSAGE.pack(17, _GET_ADDRESSES, _REQUEST_ALL, 1, 0) + b"\x00"
 
-#: For each packed address: the bits of its network, and whether it is not to be used for anything new.
+#: For each packed address: its prefix length, and whether it is deprecated.
 Own = dict[bytes, tuple[int, bool]]
 
 
 def ownAddresses() -> Own:
     """
-    @return: addresses of all interfaces; nothing where the system does not tell them this way.
+    @return: the addresses of all interfaces; empty if the system has no rtnetlink.
     """
     family = getattr(socket, "AF_NETLINK", None)
     if family is None:
@@ -40,7 +40,7 @@ def ownAddresses() -> Own:
     heard = 0
     try:
         with socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as kernel:
-            # The whole of its answer is there as soon as it is asked.
+            # The kernel's complete reply is available as soon as the request is sent.
             kernel.setblocking(False)
             kernel.send(_REQUEST)
             while heard < INTERFACE_OCTETS.default:
@@ -55,10 +55,12 @@ def ownAddresses() -> Own:
 
 def readAddresses(octets: bytes, found: Own) -> bool:
     """
-    @param octets: what the kernel says.
-    @param found: takes what is in it.
+    Parse a netlink message.
 
-    @return: whether this was all.
+    @param octets: the message from the kernel.
+    @param found: the addresses are added to it.
+
+    @return: whether this was the last message.
     """
     at = 0
     while at + 16 <= len(octets):

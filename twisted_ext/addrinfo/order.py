@@ -1,5 +1,6 @@
 """
-The order in which to try the addresses of a host (RFC 6724, section 6), as getaddrinfo(3) has it, without asking the kernel twice a second.
+Sorts the addresses of a host in the order to try them (RFC 6724, section 6), as getaddrinfo(3) does. The kernel's answers are cached for
+a second.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ _SPECIAL: Final = bytes(8)
 #: Stands for any address of IPv4 that may still come.
 _SOME_IPV4: Final = bytes((192, 0, 2, 1))
 
-#: Rules 1, 2, 3, 5, 6, 8 and 9, the better value the smaller one.
+#: Sort key for rules 1, 2, 3, 5, 6, 8 and 9; smaller is better.
 _Key = tuple[bool, bool, bool, bool, int, int, int]
 
 
 class Order:
     """
-    Puts addresses in order. Where they would be reached from, and what is configured, is remembered for a second: of 256 addresses of IPv4
-    in a row, and of the 64 bits of an IPv6 network, as of one, except for networks that we are in.
+    Sorts addresses. Source addresses and configuration are cached for a second: one entry for each IPv4 /24 and each IPv6 /64,
+    except within networks that this machine is attached to.
 
-    Rules 4 and 7 need to know what only the kernel does. Common prefixes of IPv4 addresses count inside of one network alone.
+    Rules 4 and 7 are not applied, as they need data that only the kernel has. Rule 9 applies to IPv4 only within one network.
     """
 
     def __init__(
@@ -50,8 +51,8 @@ class Order:
         """
         @param seconds: tells the time.
         @param path: of the C{gai.conf}; L{None} for the one of this machine.
-        @param source: which of our own addresses each would be reached from; L{None} to ask the system.
-        @param own: tells our own addresses; L{None} to ask the system.
+        @param source: returns the source address for a destination; L{None} to ask the kernel.
+        @param own: returns the addresses of this machine; L{None} to ask the kernel.
         """
         self._seconds = seconds
         self._file = FollowedFile(path or GAI_CONF)
@@ -62,7 +63,7 @@ class Order:
         self._own: Own = {}
         self._modern = False
         self._near: set[bytes] = set()
-        # Large networks that we are in.
+        # Large networks that this machine is attached to.
         self._wide4: list[tuple[int, int]] = []
         self._wide6: list[tuple[int, int]] = []
         self._keys: dict[bytes, _Key] = {}
@@ -71,7 +72,7 @@ class Order:
 
     def refresh(self) -> None:
         """
-        Forget what is older than a second.
+        Discard cached data older than a second.
         """
         now = self._seconds()
         if 0.0 < self._until - now <= _PAUSE:
@@ -160,13 +161,13 @@ class Order:
 
     def _source(self, address: bytes, scopeId: str, number: int) -> bytes | None:
         """
-        @return: which of our own addresses this one would be reached from, L{None} where it cannot be.
+        @return: the source address for this destination, L{None} if it is unreachable.
         """
         if len(address) == 4:
             text = self._sourceFor(socket.inet_ntop(socket.AF_INET, address))
             return None if text is None else packed(text)[12:]
         if self._own and not self._modern and address != _LOOPBACK and number >> 32 != 0xFFFF:
-            # There is no address that it could be reached from.
+            # No source address: the destination is unreachable.
             return None
         host = socket.inet_ntop(socket.AF_INET6, address)
         text = self._sourceFor(f"{host}%{scopeId}" if scopeId else host)

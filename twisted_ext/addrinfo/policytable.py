@@ -1,5 +1,5 @@
 """
-The policy table by which addresses are put in order (RFC 6724, section 2.1), and gai.conf(5), where a machine says otherwise.
+The policy table for address selection (RFC 6724, section 2.1), as configured by gai.conf(5).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from twisted_ext.resolver.policy.localanswers import Complaints
 
 __all__ = ["GAI_CONF", "Policies"]
 
-#: Where the C library of Linux looks for it.
+#: The path of gai.conf(5) on Linux.
 GAI_CONF: Final = "/etc/gai.conf"
 
-#: Prefix, value: what is said where the file says nothing on the subject.
+#: The default table of prefixes and values, used unless the file has entries of the kind.
 _PRECEDENCES: Final = (
     ("::1/128", 50),
     ("::/0", 40),
@@ -45,10 +45,10 @@ _Table = list[tuple[int, int, int]]
 
 class Policies:
     """
-    Precedence and label of each address.
+    The policy table: precedence and label of each address.
 
-    @ivar complaints: lines of the file that say nothing, and why.
-    @ivar fine: whether neighbors in one small network may differ.
+    @ivar complaints: the lines of the file that could not be parsed, and why.
+    @ivar fine: whether addresses within an IPv4 /24 or an IPv6 /64 may differ.
     """
 
     __slots__ = ("complaints", "fine", "_precedences", "_labels", "_scopes")
@@ -96,7 +96,7 @@ class Policies:
         """
         @param number: an IPv4 address, as a mapped one.
 
-        @return: how far it reaches, where the file has something to say on that.
+        @return: its scope, if the file configures one.
         """
         return next((value for prefix, shift, value in self._scopes if number >> shift == prefix), None)
 

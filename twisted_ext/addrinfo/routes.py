@@ -1,5 +1,5 @@
 """
-Where addresses lead: how far they reach, and which of our own they are reached from.
+Determines the scope of addresses, and the source address that the kernel selects for a destination.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted_ext.transport.servers import scopeNumber
 
 __all__ = ["GLOBAL", "SourceFor", "packed", "scopeOf", "sourceFor"]
 
-#: A route from here to an address: which of our own addresses it begins at, or L{None} where there is no route.
+#: Returns the source address that the kernel selects for a destination, or L{None} if there is no route.
 SourceFor = Callable[[str], "str | None"]
 
 #: Scopes (RFC 4291, section 2.7; RFC 6724, section 3.1).
@@ -27,7 +27,7 @@ def packed(address: str) -> bytes:
     """
     @return: sixteen octets; IPv4 as mapped addresses (RFC 6724, section 3.2). A scope id is left out.
 
-    @raise OSError: this is no address.
+    @raise OSError: this is not a valid address.
     """
     if ":" in address:
         return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
@@ -36,7 +36,7 @@ def packed(address: str) -> bytes:
 
 def scopeOf(address: bytes) -> int:
     """
-    @return: how far a packed address reaches (RFC 6724, section 3.1 and 3.2).
+    @return: the scope of a packed address (RFC 6724, sections 3.1 and 3.2).
     """
     if address[0] == 0xFF:
         return address[1] & 0xF
@@ -50,7 +50,7 @@ def scopeOf(address: bytes) -> int:
 
 def sourceFor(address: str) -> str | None:
     """
-    Ask the system which of our addresses a packet to C{address} would carry. Nothing is sent.
+    Ask the kernel for the source address of packets to C{address}. Nothing is sent.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:

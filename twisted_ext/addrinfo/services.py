@@ -1,5 +1,5 @@
 """
-Names of ports: the services file of this machine (services(5)).
+Looks up port names in the services file of this machine (services(5)).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_PORT: Final = 0xFFFF
 
 def systemServicesPath() -> str:
     """
-    @return: where this operating system keeps the names of ports.
+    @return: the path of the operating system's services file.
     """
     if sys.platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "services")
@@ -29,9 +29,9 @@ def systemServicesPath() -> str:
 
 class Ports:
     """
-    What a services file says. It is looked at when it is used, once a second at most, and read again when it is another one.
+    The contents of a services file. The file is checked on use, at most once a second, and read again if it has changed.
 
-    @ivar complaints: lines that say nothing, and why.
+    @ivar complaints: the lines that could not be parsed, and why.
     """
 
     def __init__(self, seconds: Callable[[], float], path: str | None = None) -> None:
@@ -82,7 +82,7 @@ class Ports:
 
     def nameOf(self, port: int, protocol: bytes) -> bytes | None:
         """
-        @return: the name of a port that comes first in the file.
+        @return: the first name of a port in the file.
         """
         self._look()
         return self._names.get((port, protocol))

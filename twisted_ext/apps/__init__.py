@@ -1,3 +1,3 @@
 """
-Programs for people.
+Applications: the command line, the twistd plugin, the shell and the status page.
 """

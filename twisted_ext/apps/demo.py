@@ -1,8 +1,8 @@
 """
-A first look: a handful of names looked up, and how each answer came about.
+A demo: looks up a handful of names and shows how each answer was found.
 
-Names of the internet, where the servers that this machine is configured to use answer; else names of a small server that this program
-starts for as long as it runs, on 127.0.0.1.
+It uses names on the Internet if the system's configured servers answer; otherwise it uses the names of a small server that it runs on
+127.0.0.1 for the duration of the program.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _OFFLINE: Final = (
     ("localhost", "A", "a name that never leaves this machine"),
 )
 
-#: Where our own server listens, unless somebody else does.
+#: The port of the demo's own server, unless another process has bound it.
 _PORT: Final = 5300
 
 

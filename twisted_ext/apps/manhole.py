@@ -1,6 +1,6 @@
 """
-A Python shell inside a running server, by SSH, for those whose keys are in a file and for nobody else. Who gets in can do whatever the
-server can: there is no manhole unless one is asked for, and without keys nobody gets in.
+Serves a Python shell inside a running server over SSH, to users whose public keys are in a file. A user who logs in can do whatever the
+server process can, so the manhole is off by default and rejects every login without keys.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class ManholeService(Service):
         """
         @param endpoint: in the form of L{serverFromString}: C{tcp:5022:interface=127.0.0.1}.
         @param keys: the path of a file of public keys, as C{authorized_keys}. It is read at each login.
-        @param namespace: what is at hand in the shell.
+        @param namespace: the names defined in the shell.
 
-        @raise CallerFault: C{endpoint} is none, or the file of keys cannot be trusted.
+        @raise CallerFault: C{endpoint} is not valid, or the file of keys cannot be trusted.
         """
         if not keys:
             raise CallerFault("manhole: without public keys no one can log in: name a file of them (manhole-keys)")
@@ -89,9 +89,9 @@ class ManholeService(Service):
 
     def startService(self) -> None:
         """
-        Begin to listen.
+        Start listening.
 
-        @raise CallerFault: that cannot be; says why.
+        @raise CallerFault: listening failed; the message gives the reason.
         """
         self.running = 1
         faults: list[CallerFault] = []
@@ -118,13 +118,13 @@ class ManholeService(Service):
     @property
     def port(self) -> IListeningPort | None:
         """
-        What listens, once it does.
+        The listening port, once there is one.
         """
         return self._port
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when nothing listens and nobody is in any more.
+        @return: fires when the port is closed and all sessions have ended.
         """
         self.running = 0
         self._crowd.end()
@@ -134,7 +134,7 @@ class ManholeService(Service):
 
 class AuthorizedKeys:
     """
-    The keys in a file. It counts for nothing while anybody but its owner or root could have written it.
+    The public keys in a file, which is ignored while users other than its owner or root can write to it.
     """
 
     def __init__(self, path: str) -> None:
@@ -161,7 +161,7 @@ class AuthorizedKeys:
 
     def has(self, key: Key) -> bool:
         """
-        @return: whether a key is among them now.
+        @return: whether the file contains this key now.
         """
         try:
             return key in self._read()
@@ -177,7 +177,7 @@ def _keysIn(lines: Iterable[bytes]) -> Iterator[Key]:
         try:
             yield Key.fromString(line.strip())
         except BadKeyError:
-            # Among them those with options in front, which nobody here would heed.
+            # This includes keys with options in front: the options would not be enforced.
             _log.error("manhole: line {number} of the keys file is not a public key and is ignored", number=number)
 
 
@@ -199,7 +199,7 @@ class _Checker:
             key = Key.fromString(shown.blob)
             known = self._keys.has(key)
             if known and not shown.signature:
-                # Asked beforehand whether it is worth signing.
+                # The client asks whether the key is acceptable before it signs.
                 return fail(ValidPublicKey())
             if known and key.verify(shown.signature, shown.sigData):
                 _log.warn("manhole: {key} came in", key=key.fingerprint())
@@ -212,7 +212,7 @@ class _Checker:
 
 class _Transport(SSHServerTransport):
     """
-    A connection with a time by which somebody must have shown a key.
+    An SSH transport that disconnects clients which have not authenticated in time.
     """
 
     reactor: IReactorTime
@@ -220,14 +220,14 @@ class _Transport(SSHServerTransport):
 
     def connectionMade(self) -> None:
         """
-        Wait, but not for ever.
+        Start the authentication timeout.
         """
         SSHServerTransport.connectionMade(self)
         self._patience = self.reactor.callLater(MANHOLE_SECONDS.default, self._giveUp)
 
     def setService(self, service: SSHService) -> None:
         """
-        What is talked about now: once that is not who this is any more, they may take their time.
+        Switch to another SSH service, and cancel the authentication timeout once that is no longer authentication.
         """
         SSHServerTransport.setService(self, service)
         if isinstance(service, SSHConnection):
@@ -235,7 +235,7 @@ class _Transport(SSHServerTransport):
 
     def connectionLost(self, reason: Failure | None = connectionDone) -> None:
         """
-        They have gone.
+        Cancel the authentication timeout.
         """
         self._cease()
         SSHServerTransport.connectionLost(self, reason)
@@ -251,7 +251,7 @@ class _Transport(SSHServerTransport):
 
 class _Login(SSHUserAuthServer):
     """
-    Few attempts. The transport keeps the time.
+    User authentication with a low limit of attempts. The transport enforces the timeout.
     """
 
     attemptsBeforeDisconnect = 6
@@ -260,7 +260,7 @@ class _Login(SSHUserAuthServer):
 
 class _Session(TerminalSession):
     """
-    A terminal, and nothing else.
+    A session that provides a terminal only.
     """
 
     def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
@@ -276,12 +276,12 @@ class _Session(TerminalSession):
 
 class _Shell(ColoredManhole):
     """
-    Writes down what is typed.
+    A shell that logs its input.
     """
 
     def lineReceived(self, line: bytes) -> None:
         """
-        A line was typed.
+        Log and execute a line of input.
         """
         _log.info("manhole: {line}", line=printable(line.decode("utf-8", "replace")))
         ColoredManhole.lineReceived(self, line)
@@ -295,7 +295,7 @@ def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, names
     """
     realm = TerminalRealm()
     realm.sessionFactory = _Session
-    # A copy for each, so that what one defines does not surprise the other.
+    # A copy for each session, so that sessions do not share the names they define.
     realm.chainedProtocolFactory = lambda: ServerProtocol(_Shell, dict(namespace))
     factory = ConchFactory(Portal(realm, [_Checker(keys)]))
     factory.services = {b"ssh-userauth": _Login, b"ssh-connection": SSHConnection}

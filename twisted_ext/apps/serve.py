@@ -1,5 +1,5 @@
 """
-What C{make serve} runs: a forwarding server of one's own on this machine, with its status page, and what to type to see it answer.
+What C{make serve} runs: a local forwarding server with its status page. It prints commands to try against it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{twistd txdns}: its options, and the service that they make.
+The C{twistd txdns} plugin: parses its options and builds the service.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class _Words(usage.Options):
             try:
                 _untyped(super().parseOptions, options)
             finally:
-                # What options print: later nobody would be there to say that it cannot be written.
+                # Flush what the options printed here: later, a write error could not be reported.
                 if sys.stdout is not None:
                     sys.stdout.flush()
         except BrokenPipeError:
@@ -331,7 +331,7 @@ class Options(_Words):
         try:
             settings = self.settings()
             if self.showConfig or sub.showConfig:
-                # Whoever looks at settings wants to know whether they are right, too.
+                # An operator who prints the settings also wants to know whether they are valid.
                 _checkZones(settings)
                 print(settings.toTOML(), end="")
                 raise SystemExit(0)

@@ -166,7 +166,7 @@ class Obeying(Protocol):
                 self._steps = None
                 self._say(taken=1)
             except Exception:
-                # Whoever takes the place of this process is told everything.
+                # The worker that replaces this process receives the complete state.
                 _log.failure("while obeying")
                 self._stop()
                 return

@@ -1,5 +1,5 @@
 """
-For programs on asyncio: look-ups as coroutines, without threads. See L{twisted_ext.asyncio.lookups}.
+Look-ups as asyncio coroutines, without threads. See L{twisted_ext.asyncio.lookups}.
 """
 
 from __future__ import annotations

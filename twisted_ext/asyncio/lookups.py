@@ -1,13 +1,13 @@
 """
-For programs on asyncio: C{getaddrinfo} and C{getnameinfo} as coroutines, without a thread; loops that use them; and the way from everything
-else here to what can be awaited there.
+Provides the resolver to asyncio programs: C{getaddrinfo} and C{getnameinfo} as coroutines that use no threads, installation of both on a
+loop, and conversion of this package's Deferreds to futures.
 
-All of it works on any loop that watches sockets: on that of an
-L{AsyncioSelectorReactor<twisted.internet.asyncioreactor.AsyncioSelectorReactor>} that is the reactor of the process, and on a bare
-one, which gets a reactor for itself that ends when the loop is closed. The global reactor is not touched.
+It works on any loop that can watch sockets: the loop of an
+L{AsyncioSelectorReactor<twisted.internet.asyncioreactor.AsyncioSelectorReactor>} that is the global reactor, or a plain asyncio loop, which
+gets a reactor of its own that ends when the loop is closed. The global reactor is not touched.
 
-A C{resolver} is L{None} for what the machine is configured to use, a description such as C{"udp:192.0.2.1"}, which is read once for each
-loop, or one that was made on L{reactorFor}.
+A C{resolver} is L{None} for the system's configuration, a description such as C{"udp:192.0.2.1"}, which is parsed once for each loop, or a
+resolver made on L{reactorFor}.
 """
 
 from __future__ import annotations
@@ -48,40 +48,40 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: What an address of L{Resolver} is marked with: it needs no look-up any more.
+#: The flags of L{Resolver}'s addresses: host and port are numeric and need no further look-up.
 _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 def reactorFor(loop: AbstractEventLoop | None = None) -> IReactorTime:
     """
-    @param loop: L{None} for the one that runs.
+    Return the reactor that runs on a loop, to pass to code that takes a reactor. It ends with the loop.
 
-    @return: the reactor that works on this loop, for whatever takes one. It ends with the loop.
+    @param loop: L{None} for the running loop.
 
-    @raise CallerFault: none can.
+    @raise CallerFault: no reactor can run on this loop.
     """
     return onLoop(loop or get_running_loop()).reactor
 
 
 def getResolver(resolver: object = None, loop: AbstractEventLoop | None = None) -> NamesResolver:
     """
-    @param resolver: a description, for instance.
-    @param loop: L{None} for the one that runs.
+    Return the resolver that look-ups on a loop use for this C{resolver}. Its methods return Deferreds: see L{asFuture}.
 
-    @return: the resolver that look-ups on this loop have with such a C{resolver}. Its methods give Deferreds: see L{asFuture}.
+    @param resolver: a resolver, a description, or L{None}, as described in the module.
+    @param loop: L{None} for the running loop.
 
-    @raise BadDescription: the description is none.
-    @raise CallerFault: it is nothing that could be asked.
+    @raise BadDescription: the description is not valid.
+    @raise CallerFault: C{resolver} is not a resolver.
     """
     return onLoop(loop or get_running_loop()).resolverOf(resolver)
 
 
 def asFuture(deferred: Deferred[T], loop: AbstractEventLoop | None = None) -> Future[T]:
     """
-    Wait for a Deferred in a coroutine of asyncio: C{await asFuture(getResolver().lookupText("example.org"))}. Cancelling the future cancels
-    the Deferred.
+    Convert a Deferred to an asyncio future: C{await asFuture(getResolver().lookupText("example.org"))}. Cancelling the future cancels the
+    Deferred.
 
-    @param loop: L{None} for the one that runs.
+    @param loop: L{None} for the running loop.
     """
 
     def cancel(future: Future[T]) -> None:
@@ -104,7 +104,7 @@ def _futureOf(deferred: Deferred[T], mine: OnLoop) -> Future[T]:
         if future.done():
             return
         if mine.closing:
-            # Nobody looks, and asyncio would complain of that.
+            # The result will not be retrieved, and asyncio would log an unretrieved exception.
             future.cancel()
         else:
             future.set_exception(failure.value or CancelledError())
@@ -115,7 +115,8 @@ def _futureOf(deferred: Deferred[T], mine: OnLoop) -> Future[T]:
 
 async def _outcome(deferred: Deferred[T], mine: OnLoop) -> T:
     """
-    Wait as L{asFuture} does, but not for what is there, and cancel at once rather than in the loop's next turn.
+    Await a Deferred as L{asFuture} does, but return an available result at once, and cancel immediately instead of in the loop's next
+    iteration.
     """
     if deferred.called:
         result: object = deferred.result
@@ -130,8 +131,8 @@ async def _outcome(deferred: Deferred[T], mine: OnLoop) -> T:
 
 async def iterated(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     """
-    Go through what comes by Deferreds, such as what C{bulk} gives: C{async for name, result in iterated(bulk(...))}. As with every
-    generator, cancelling whoever waits ends it.
+    Iterate in asyncio over an iterator that awaits Deferreds, such as that of C{bulk}: C{async for name, result in iterated(bulk(...))}. As
+    with every generator, cancelling the task that awaits an item ends the iteration.
     """
     mine = onLoop(get_running_loop())
     try:
@@ -164,10 +165,10 @@ def watch(
     raising: bool = False,
 ) -> Watch:
     """
-    Tell what a name stands for, and then each change of that: see L{twisted_ext.compat.lookups.watch.watch}. Cancelling whoever waits for
-    the next change does not end it, so that C{asyncio.wait_for(anext(changes), 60)} can be called again and again.
+    Iterate over the records of a name and each later change to them: see L{twisted_ext.compat.lookups.watch.watch}. Cancelling the task
+    that awaits the next change does not end the watch, so C{asyncio.wait_for(anext(changes), 60)} can be called repeatedly.
 
-    @raise CallerFault: something is wrong with one of these.
+    @raise CallerFault: an argument is not valid.
     """
     from twisted_ext.compat.lookups.watch import Watch
 
@@ -192,10 +193,10 @@ async def waitFor(
     interval: float | None = None,
 ) -> Result:
     """
-    Wait until a name stands for what somebody waits for: see L{twisted_ext.compat.lookups.watch.waitFor}.
+    Wait until the records of a name satisfy C{predicate}: see L{twisted_ext.compat.lookups.watch.waitFor}.
 
-    @raise twisted_ext.compat.conversion.errors.LookupFailed: the time is over, or it can never be done.
-    @raise CallerFault: C{resolver} is none.
+    @raise twisted_ext.compat.conversion.errors.LookupFailed: the timeout has passed, or the predicate can never be satisfied.
+    @raise CallerFault: C{resolver} is not valid.
     """
     from twisted_ext.compat.lookups import watch as watching
 
@@ -220,14 +221,14 @@ async def getaddrinfo(
     timeout: Timeout = None,
 ) -> list[AddressInfo]:
     """
-    Find the addresses of a host, as C{loop.getaddrinfo} does.
+    Look up the addresses of a host, as C{loop.getaddrinfo} does.
 
-    @param timeout: seconds for all of it, L{None} for the resolver's own.
+    @param timeout: seconds for the whole call, L{None} for the resolver's own timeout.
 
-    @return: family, type, protocol, canonical name and address of each, those to be tried first at the beginning.
+    @return: family, type, protocol, canonical name and address of each, in the order in which to try them.
 
-    @raise socket.gaierror: there is none, or it cannot be found out.
-    @raise CallerFault: C{resolver} or C{timeout} is none.
+    @raise socket.gaierror: the host has no address, or the look-up failed.
+    @raise CallerFault: C{resolver} or C{timeout} is not valid.
     """
     mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
@@ -240,14 +241,14 @@ async def getnameinfo(
     sockaddr: SocketAddress, flags: int = 0, *, resolver: object = None, timeout: Timeout = None
 ) -> tuple[str, str]:
     """
-    Find the name of an address and of a port, as C{loop.getnameinfo} does.
+    Look up the names of an address and a port, as C{loop.getnameinfo} does.
 
-    @param timeout: seconds for all of it, L{None} for the resolver's own.
+    @param timeout: seconds for the whole call, L{None} for the resolver's own timeout.
 
-    @return: both as text; the address itself where it has no name.
+    @return: both as text; the numeric address if it has no name.
 
-    @raise socket.gaierror: it has none and one is wanted, or it cannot be found out.
-    @raise CallerFault: C{resolver} or C{timeout} is none.
+    @raise socket.gaierror: the address has no name and C{NI_NAMEREQD} is set, or the look-up failed.
+    @raise CallerFault: C{resolver} or C{timeout} is not valid.
     """
     mine = onLoop(get_running_loop())
     asked = mine.resolverOf(resolver)
@@ -256,19 +257,19 @@ async def getnameinfo(
 
 def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> Callable[[], None]:
     """
-    Let C{loop.getaddrinfo} and C{loop.getnameinfo} be ours, and so all that the loop connects to by name.
+    Replace C{loop.getaddrinfo} and C{loop.getnameinfo} by those of this module, so that the loop's connections by name use them too.
 
-    @param loop: L{None} for the one that runs. One that does not run yet will do.
+    @param loop: L{None} for the running loop. The loop need not be running yet.
 
-    @return: call it to give back what was there before: at once, or where something else has been installed since, when that is undone.
-        Called again, it does nothing.
+    @return: a function that restores the previous methods: at once, or, if other replacements were installed since, when those are undone.
+        Further calls do nothing.
 
-    @raise BadDescription: the description is none.
-    @raise CallerFault: C{resolver} is nothing that could be asked, or such a loop cannot be used.
+    @raise BadDescription: the description is not valid.
+    @raise CallerFault: C{resolver} is not a resolver, or no reactor can run on this loop.
     """
     on = loop or get_running_loop()
     mine = onLoop(on)
-    # What is wrong with it is said now.
+    # Report errors in the description now.
     mine.resolverOf(resolver)
 
     async def addresses(
@@ -297,7 +298,7 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
 
 class ResolvedHost(TypedDict):
     """
-    One address, as aiohttp wants it.
+    An address in the form that aiohttp expects.
     """
 
     hostname: str
@@ -310,13 +311,13 @@ class ResolvedHost(TypedDict):
 
 class Resolver:
     """
-    A resolver for aiohttp: C{TCPConnector(resolver=Resolver())}. It has what its C{AbstractResolver} asks for, and is an instance of that
-    where aiohttp is loaded; it need not be there.
+    A resolver for aiohttp: C{TCPConnector(resolver=Resolver())}. It implements aiohttp's C{AbstractResolver}, and is registered as a
+    virtual subclass of it if aiohttp is loaded. aiohttp need not be installed.
     """
 
     def __init__(self, resolver: object = None, *, timeout: Timeout = None) -> None:
         """
-        @param timeout: seconds for each look-up, L{None} for the resolver's own.
+        @param timeout: seconds for each look-up, L{None} for the resolver's own timeout.
         """
         self._resolver = resolver
         self._timeout = timeout
@@ -326,9 +327,11 @@ class Resolver:
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolvedHost]:
         """
-        @param family: C{AF_UNSPEC} for both.
+        Look up the addresses of a host.
 
-        @raise socket.gaierror: there is no address, or it cannot be found out.
+        @param family: C{AF_UNSPEC} for both families.
+
+        @raise socket.gaierror: the host has no address, or the look-up failed.
         """
         found = await getaddrinfo(
             host,
@@ -348,13 +351,13 @@ class Resolver:
 
     async def close(self) -> None:
         """
-        Nothing is open here: what is belongs to the loop, and others may use it.
+        Do nothing: the underlying resolver belongs to the loop and may be shared.
         """
 
 
 def _textOf(address: SocketAddress) -> str:
     """
-    @return: the address with its scope, without which one of this link leads nowhere.
+    @return: the address with its scope, which link-local addresses need.
     """
     text: str = address[0]
     return f"{text}%{address[3]}" if len(address) > 3 and address[3] and "%" not in text else text

@@ -1,5 +1,5 @@
 """
-What an event loop of asyncio has of ours: a reactor, and resolvers on it, until the loop is closed.
+Attaches a reactor and resolvers to an asyncio event loop, until the loop is closed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from twisted_ext.limits import DESCRIPTIONS_KEPT
 
 __all__ = ["LoopReactor", "OnLoop", "onLoop"]
 
-#: Where a loop keeps what it has of ours.
+#: The attribute of a loop that holds its L{OnLoop}.
 _PLACE: Final = "_twisted_ext"
 
-#: Turns that what is closed gets to end, at a time when the loop makes none.
+#: Reactor iterations granted to closed connections to finish while the loop is not running.
 _TURNS: Final = 8
 
 
 class LoopReactor(AsyncioSelectorReactor):
     """
-    A reactor on a loop that somebody else runs and closes. It is nobody's global reactor, and has nothing open that nobody asked for:
-    threads wake the loop itself.
+    A reactor on a loop that the application runs and closes. It is never the global reactor, and opens no descriptors of its own: threads
+    wake the loop itself.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__(loop)
-        # Nobody calls run: what is to begin when it runs, such as its threads, begins at once.
+        # run() is never called: whatever starts with the reactor, such as its thread pool, starts at once.
         self.running = True
 
     def installWaker(self) -> None:
@@ -47,13 +47,13 @@ class LoopReactor(AsyncioSelectorReactor):
 
     def shut(self) -> None:
         """
-        Close whatever is open, wait for threads to end, and forget whatever was to be done, without the loop: it does not run any more.
+        Close all connections, wait for threads to end and cancel delayed calls, without the loop, which no longer runs.
         """
         if self.threadpool is not None:
             self._stopThreadPool()
         self.disconnectAll()
         for _ in range(_TURNS):
-            # Connections that were aborted end in the next turn.
+            # Aborted connections end in the next iteration.
             self.runUntilCurrent()
         for call in self.getDelayedCalls():
             call.cancel()
@@ -64,19 +64,18 @@ class LoopReactor(AsyncioSelectorReactor):
 
 class OnLoop:
     """
-    A reactor for one loop, and the resolvers that were asked for by their description.
+    The reactor of one loop, and the resolvers made for it from descriptions.
 
-    @ivar loop: the loop.
-    @ivar reactor: the global one where it runs on this loop, else one of our own.
-    @ivar closing: whether the loop is about to be closed, so that nobody looks any more at what comes of anything.
-    @ivar own: what L{perthread<twisted_ext.integrations.aioxmpp.perthread>} has made for it, closed with it.
+    @ivar reactor: the global reactor if it runs on this loop, else a L{LoopReactor}.
+    @ivar closing: whether the loop is about to be closed, so that results will not be retrieved any more.
+    @ivar own: the resolver that L{perthread<twisted_ext.integrations.aioxmpp.perthread>} has made for the loop, closed with it.
     """
 
     __slots__ = ("reactor", "closing", "loop", "own", "_made", "_default", "_described", "_close", "_slots")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
-        @raise CallerFault: no reactor works on such a loop.
+        @raise CallerFault: no reactor can run on this loop.
         """
         self.closing = False
         self.loop = loop
@@ -85,7 +84,7 @@ class OnLoop:
         self._default: NamesResolver | None = None
         self._described: dict[str, NamesResolver] = {}
         self.own: NamesResolver | None = None
-        # By its name: nobody asks for a global reactor here, so that none is made.
+        # Look it up in sys.modules: importing it would install a global reactor.
         reactor: object = sys.modules.get("twisted.internet.reactor")
         if getattr(reactor, "_asyncioEventloop", None) is not loop:
             try:
@@ -101,10 +100,11 @@ class OnLoop:
 
     def resolverOf(self, resolver: object) -> NamesResolver:
         """
-        @param resolver: as for L{twisted_ext.compat.lookups.ask.resolverOf}. One that is made of a description is kept.
+        Return the resolver for an argument of a look-up on this loop.
 
-        @raise CallerFault: it is nothing of all that, waits on another reactor, which this loop does not run, or there were too many
-            descriptions.
+        @param resolver: as for L{twisted_ext.compat.lookups.ask.resolverOf}. A resolver made from a description is kept.
+
+        @raise CallerFault: C{resolver} is not valid, uses a reactor that does not run on this loop, or too many descriptions were given.
         """
         if resolver is None and self._made is not None:
             if self._default is None or self._default.closed:
@@ -130,16 +130,16 @@ class OnLoop:
 
     def replace(self, name: str, function: Callable[..., object]) -> Callable[[], None]:
         """
-        Put a function in the place of a method of the loop.
+        Replace a method of the loop by a function.
 
-        @return: undoes that: see L{Slot}.
+        @return: a function that undoes it: see L{Slot}.
         """
         slot = self._slots.get(name)
         if slot is None:
             own = vars(self.loop)
 
             def read() -> object:
-                # What a loop has of its class is not an attribute of its own.
+                # Methods of the loop's class are not in its instance dictionary.
                 return own.get(name)
 
             def restore(before: object) -> None:
@@ -153,7 +153,7 @@ class OnLoop:
 
     def close(self) -> None:
         """
-        Close the loop, and before that what it has of ours. This stands in place of the loop's own C{close}.
+        Close the resolvers and the reactor, then the loop. This replaces the loop's own C{close}.
         """
         if not self.loop.is_running() and not self.loop.is_closed():
             self._leave()
@@ -172,9 +172,9 @@ class OnLoop:
 
 def onLoop(loop: AbstractEventLoop) -> OnLoop:
     """
-    @return: what this loop has of ours, made when it is first asked for.
+    Return the L{OnLoop} of a loop, created on the first call.
 
-    @raise CallerFault: the loop is closed, or no reactor works on it.
+    @raise CallerFault: the loop is closed, or no reactor can run on it.
     """
     found = getattr(loop, _PLACE, None)
     if isinstance(found, OnLoop):

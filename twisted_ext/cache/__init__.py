@@ -1,3 +1,3 @@
 """
-What has been learned, for how long and how far it is believed; pure, time is an argument.
+The cache: answers, failures, their lifetimes and their credibility. Pure: the time is an argument.
 """

@@ -1,8 +1,8 @@
 """
-How far a set of records is to be believed, by where in a reply it stood (RFC 2181, section 5.4.1), and keeping sets by that rule.
+Trustworthiness of RRsets by their section in a reply (RFC 2181, section 5.4.1), and a cache of RRsets ranked by it.
 
-L{Store<twisted_ext.cache.store.Store>} keeps answers to questions and has no need of this: nothing in it speaks for another question.
-What iterates from the root has, for delegations and addresses of servers are learned by the way.
+L{Store<twisted_ext.cache.store.Store>} keeps answers by question and does not need this: no entry is used for another question. An
+iterative resolver does, because it learns delegations and server addresses from other replies.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ __all__ = [
     "rankedSets",
 ]
 
-#: Came along: additional data, or the authority section of who has no authority. Good for finding servers, never for an answer.
+#: The additional section, or the authority section of a nonauthoritative reply. For finding servers, never for an answer.
 ADDITIONAL: Final = 1
 
-#: The answer section of who has no authority, a forwarder's for example.
+#: The answer section of a nonauthoritative reply, such as a forwarder's.
 ANSWER: Final = 2
 
 #: From the parent's side of a zone cut.
 GLUE: Final = 3
 
-#: The authority section of who has authority.
+#: The authority section of an authoritative reply.
 AUTHORITY: Final = 4
 
-#: The answer section of who has authority.
+#: The answer section of an authoritative reply.
 AUTHORITATIVE: Final = 5
 
-#: Proved by signatures, wherever it stood.
+#: Validated by DNSSEC, in any section.
 PROVED: Final = 6
 
 _NS: Final = 2
 
-#: Octets of memory of one set, its records apart.
+#: Memory of one RRset without its records, in octets.
 _SET: Final = 480
 
 _BATCH: Final = 64
@@ -55,12 +55,12 @@ _BATCH: Final = 64
 
 def rankedSets(answer: Answer, zone: bytes) -> Iterator[tuple[RRSet, int]]:
     """
-    Go through what may be kept of a reply.
+    Iterate over the RRsets of a reply that may be cached.
 
-    @param zone: folded name of the zone that the server was asked about. What lies outside of it the server has no say in (bailiwick;
-        RFC 5452, section 6), whatever section it put it in.
+    @param zone: folded name of the zone that the server was asked about. RRsets outside it are not accepted (bailiwick; RFC 5452, section
+        6), whatever their section.
 
-    @return: sets and their ranks.
+    @return: RRsets and their ranks.
     """
     authoritative = answer.authoritative
     for sets, rank in (
@@ -87,7 +87,7 @@ class _Known:
 
 class Ranked:
     """
-    Sets by owner and type, each as good as the best that was seen of it, within a bound of octets.
+    RRsets by owner and type, each from the most trustworthy source seen, within a memory limit.
     """
 
     __slots__ = ("mostBytes", "octets", "_known")
@@ -102,12 +102,12 @@ class Ranked:
 
     def learn(self, rrset: RRSet, rank: int, now: float, *, renewed: bool = False) -> bool:
         """
-        Take a set in, unless a better one is known.
+        Add an RRset, unless one of higher rank is cached.
 
-        @param renewed: for NS records, whether it was the parent who said this. A child may say who its servers are but not for how
-            long it is delegated: without the parent its NS records end when the known ones would have (ghost domains, 2012).
+        @param renewed: for NS records, whether they come from the parent. A child may change its list of servers but not extend its own
+            delegation: without the parent, its NS records expire when the cached ones would have (ghost domains, 2012).
 
-        @return: whether it was taken in.
+        @return: whether it was added.
         """
         ttl = min(rrset.ttl, int(CACHE_SECONDS.default))
         if not ttl or len(rrset.rdatas) > RRSET_RECORDS.default:
@@ -133,7 +133,7 @@ class Ranked:
     def find(self, name: bytes, rrType: int, now: float, least: int = ADDITIONAL) -> RRSet | None:
         """
         @param name: folded.
-        @param least: the rank that it has to have; L{ANSWER} for what is to be given as an answer.
+        @param least: the lowest acceptable rank; L{ANSWER} for what is given as an answer.
 
         @return: the set with its TTL counted down, or L{None}.
         """
@@ -144,7 +144,7 @@ class Ranked:
         return known.rrset.withTTL(max(int(known.expires - now), 0))
 
     def _makeRoom(self, now: float) -> None:
-        # Whatever was used since it was last looked at goes to the end once.
+        # Entries used since the last pass move to the end once.
         known = self._known
         turns = 2 * len(known) // _BATCH + 2
         while self.octets > self.mostBytes and turns:
@@ -161,7 +161,7 @@ class Ranked:
 
     def drop(self, name: bytes | None = None) -> None:
         """
-        @param name: folded; with all below it. L{None} for everything.
+        @param name: folded; all names below it are dropped as well. L{None} for everything.
         """
         for key in list(self._known):
             if name is None or isBelow(key[0], name):

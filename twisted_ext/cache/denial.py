@@ -1,6 +1,5 @@
 """
-What is kept of a denial, and under which key (RFC 2308): that a name does not exist holds for all its types, that it has no such
-data for one.
+Negative caching (RFC 2308): the cache keys and lifetimes of denials. NXDOMAIN applies to all types of a name, NODATA to one.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ __all__ = ["denialKey", "deniesName", "denialSeconds", "keysAbove"]
 
 _CNAME: Final = 5
 
-#: Octets of an SOA record's five numbers.
+#: Octets of the five numbers of an SOA record.
 _NUMBERS: Final = 20
 
 
 def denialKey(key: bytes, variant: bytes) -> bytes:
     """
     @param key: a question's key.
-    @param variant: the wishes that it was asked with.
+    @param variant: the flags that it was asked with.
 
-    @return: where the cache keeps that the question's name does not exist: type 0, which nothing that is asked for has.
+    @return: the cache key for the nonexistence of the question's name: it has type 0, which no question has.
     """
     return key[:-4] + b"\x00\x00" + key[-2:] + variant
 
 
 def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
     """
-    @return: the keys under which the names above a question's would be denied, the nearest first, without the root's.
+    @return: the keys of denials of the names above a question's, the nearest first, without the root.
     """
     behind = b"\x00\x00" + key[-2:] + variant
     end = len(key) - 4
@@ -46,18 +45,18 @@ def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
 
 def deniesName(answer: Answer) -> bool:
     """
-    @param answer: one whose outcome is that there is no such name.
+    @param answer: one with NXDOMAIN.
 
-    @return: whether it is the name of the question that does not exist, and not one that its aliases lead to (RFC 6604).
+    @return: whether the question's own name does not exist, rather than the target of its aliases (RFC 6604).
     """
     return not answer.answer
 
 
 def denialSeconds(question: Question, answer: Answer, soa: RRSet) -> int | None:
     """
-    Say for how long an SOA record lets a denial be kept: the lesser of its TTL and its last number (RFC 2308, sections 3 and 5).
+    Return the TTL of a denial by an SOA record: the lesser of its TTL and its MINIMUM field (RFC 2308, sections 3 and 5).
 
-    @return: L{None} where this record has no say: its zone does not hold the name that is denied.
+    @return: seconds; L{None} if the record does not apply: its zone does not contain the denied name.
     """
     rdata = soa.rdatas[0]
     if len(rdata) < _NUMBERS + 2:
@@ -65,7 +64,7 @@ def denialSeconds(question: Question, answer: Answer, soa: RRSet) -> int | None:
     denied = question.name.lower()
     if answer.answer:
         aliases = {rrset.name.lower(): rrset for rrset in answer.answer if rrset.rrType == _CNAME}
-        # Each alias is taken out, so that a loop ends.
+        # Remove each alias, so that a loop ends.
         while (alias := aliases.pop(denied, None)) is not None:
             denied = alias.rdatas[0].lower()
     if not isBelow(denied, soa.name.lower()):

@@ -1,8 +1,8 @@
 """
-Writing a cache down and taking it in again: a text of one JSON value to a line, the first one saying what it is.
+Dumping a cache to a file and loading it: text with one JSON value per line, the first of which identifies the format.
 
-The file is believed no more than a reply would be: each line is checked, TTLs stay within the bounds, and nothing in it counts as proved.
-A line that cannot be used is skipped and reported: one malformed record, from a server that sent it, must not cost all the others.
+A file is trusted no more than a reply: each line is checked, TTLs stay within the limits, and nothing from it counts as DNSSEC-validated. A
+line that cannot be used is skipped and reported: one malformed record, from the server that sent it, must not cost all the others.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = ["FORMAT", "VERSION", "Loaded", "dumpLines", "loadLines", "loading"]
 
-#: What the first line calls it.
+#: The name of the format in the first line.
 FORMAT: Final = "twisted_ext cache"
 
-#: Raised when older readers would misunderstand.
+#: Incremented when older readers would misunderstand the format.
 VERSION: Final = 1
 
-#: Variants of one octet, and the one that is written as none at all (L{QueryContext<twisted_ext.answers.QueryContext>}).
+#: The number of one-octet variants, and the one that is omitted (L{QueryContext<twisted_ext.answers.QueryContext>}).
 _VARIANTS: Final = 64
 _USUAL: Final = 17
 
-#: Lines that are worked on in one go.
+#: Lines processed in one step.
 _STEP: Final = 64
 
 _SECTIONS: Final = ("answer", "authority", "additional")
@@ -41,9 +41,9 @@ _SECTIONS: Final = ("answer", "authority", "additional")
 def dumpLines(store: Store, now: float, today: float) -> Iterator[str]:
     """
     @param now: the clock's seconds.
-    @param today: seconds since 1970, which have the same meaning in another process and after a restart.
+    @param today: seconds since 1970, which mean the same in another process and after a restart.
 
-    @return: lines with their ends.
+    @return: lines with line ends.
     """
     yield _line({"format": FORMAT, "version": VERSION, "written": round(today, 3)})
     for key in store.keys():
@@ -83,17 +83,17 @@ def _described(key: bytes, entry: Entry, now: float) -> dict[str, object]:
 
 class _Wrong(Exception):
     """
-    What is wrong with a line.
+    An error in a line.
     """
 
 
 class Loaded:
     """
-    What came of loading a file.
+    The result of loading a file.
 
-    @ivar answers: how many were taken in; those past their end are not.
+    @ivar answers: how many were loaded; expired ones are not.
     @ivar skipped: how many lines could not be used.
-    @ivar complaints: the number of each such line and what is wrong with it, as many as L{FILE_COMPLAINTS} allows.
+    @ivar complaints: the number of each such line and its error, as many as L{FILE_COMPLAINTS} allows.
     """
 
     __slots__ = ("answers", "skipped", "complaints")
@@ -114,13 +114,13 @@ class Loaded:
 
 def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Loaded:
     """
-    Take in what L{dumpLines} gave, except for lines that cannot be used.
+    Load what L{dumpLines} wrote, skipping lines that cannot be used.
 
     @param now: the clock's seconds.
     @param today: seconds since 1970.
-    @param source: the file, for errors.
+    @param source: the name of the file, for errors.
 
-    @raise CallerFault: the first line is not that of a cache file; names the source and what is wrong with it.
+    @raise CallerFault: the first line is not that of a cache file; names the source and the error.
     """
     steps = loading(store, lines, now, today, source)
     while True:
@@ -133,7 +133,7 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
 
 def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, Loaded]:
     """
-    L{loadLines} in steps of a few milliseconds, for a server that goes on serving.
+    Do the work of L{loadLines} in steps of a few milliseconds, so that a server can keep serving.
     """
     loaded = Loaded()
     taken: list[tuple[bytes, bytes]] = []
@@ -158,7 +158,7 @@ def loading(store: Store, lines: Iterable[str], now: float, today: float, source
             found = None
         if found is not None:
             octets += packedBytes(*found)
-            # What does not fit is read all the same, since it may be wrong.
+            # Lines that do not fit are still parsed, to report their errors.
             if octets < store.mostBytes:
                 taken.append(found)
         if not number % _STEP:
@@ -186,7 +186,7 @@ def _parsed(line: str) -> dict[str, object]:
 
 def _elapsed(value: dict[str, object], today: float) -> float:
     """
-    @return: seconds since the file was written, as far as it can be told.
+    @return: seconds since the file was written, as far as that can be determined.
     """
     if value.get("format") != FORMAT:
         raise _Wrong(f'no cache file: the first line needs "format": "{FORMAT}"')
@@ -231,7 +231,7 @@ def _octets(text: object, label: str, most: int) -> bytes:
 
 def _read(store: Store, value: dict[str, object], elapsed: float, now: float) -> tuple[bytes, bytes] | None:
     """
-    @return: key and packed answer, or L{None} for one that is past its end or that would not be kept if it came by wire.
+    @return: key and packed answer, or L{None} for one that has expired or would not be cacheable if it came from a server.
     """
     name = _name(value.get("name"), "name")
     rrType = _whole(value.get("type"), "type", 0xFFFF)
@@ -261,7 +261,7 @@ def _read(store: Store, value: dict[str, object], elapsed: float, now: float) ->
         ede=tuple([(code, text) for code, text in ede]),
         origin=Origin("cache", server),
     )
-    # Any type will do to find out how long a denial of all types holds.
+    # Any type will do for the lifetime of a denial of all types.
     question = Question(name, rrType or 1)
     seconds, kept = store.lifetimes.keeping(question, answer)
     if not seconds or age >= seconds + store.keepStale:

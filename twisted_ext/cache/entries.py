@@ -1,5 +1,5 @@
 """
-One answer that is kept: ready to be given again, or packed into octets.
+Cache entries: answers ready for use, or packed into octets.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = [
     "unpack",
 ]
 
-#: When it was learned, the seconds from then to its end, flags, rcode, outcome and security, times asked, server, sets per section.
+#: Time learned, seconds from then to expiry, flags, rcode, outcome and security, request count, server, RRsets per section.
 _HEADER: Final = Struct(">dIHHBBHHHH")
 
-#: The lower octet of how many sets a packed answer's answer section has; the upper one stands before it.
+#: Offset of the lower octet of the number of RRsets in the answer section; the upper one precedes it.
 ALIASED: Final = 21
 
-#: Where it stands how often it was asked for.
+#: Offset of the request count.
 _ASKED: Final = 17
 
-#: The same, and a first set of one record that the question's own name has.
+#: The same, followed by a first RRset of one record owned by the question's name.
 _packFirst: Final = Struct(">dIHHBBHHHHHHIHH").pack
 
 _RECORDS: Final = Struct(">HIH")
@@ -54,25 +54,25 @@ _DATA: Final = Outcome.DATA
 _INDETERMINATE: Final = Security.INDETERMINATE
 _PLAIN: Final = _OUTCOME_NUMBERS[_DATA] << 4 | _SECURITY_NUMBERS[_INDETERMINATE]
 
-#: Beside outcome and security, the bit that says that the octets of a reply follow instead of sets.
+#: Bit next to outcome and security: the octets of a reply follow instead of RRsets.
 _REPLY: Final = 0x80
 
-# How an owner is packed: as the end of the question's name, like the owner before, or in full.
+# How an owner is packed: as a suffix of the question's name, as the previous owner, or in full.
 _TAIL: Final = 0
 _SAME: Final = 1
 _FULL: Final = 2
 
-#: The question's own name, which the key begins with; without the key's type and class, which no name ends with.
+#: The question's own name, which the key begins with; without the key's type and class, which follow the name's end.
 _SELF: Final = bytes((_TAIL, 0))
 
-#: Extended errors that are kept, and characters of the text of each.
+#: Extended errors kept for an answer, and characters of the text of each.
 _EDES: Final = 16
 _EDE_TEXT: Final = 200
 
-#: Octets of a dictionary's slot, the emptier times of its table included.
+#: Octets of a dictionary slot, including the spare slots of its table.
 _SLOT: Final = 64
 
-# Octets of objects as CPython has them, each rounded up to its allocator's steps of 16.
+# Memory of CPython objects, each rounded up to the allocator's steps of 16 octets.
 _BYTES: Final = 40
 _ENTRY: Final = 272
 _ANSWER: Final = 272
@@ -81,7 +81,7 @@ _SET: Final = 256
 
 def nameOfKey(key: bytes) -> bytes:
     """
-    @return: the folded name that a key begins with.
+    @return: the folded name at the start of a key.
     """
     end = 0
     while length := key[end]:
@@ -91,12 +91,12 @@ def nameOfKey(key: bytes) -> bytes:
 
 class Servers:
     """
-    Names of servers, each kept once; what is packed holds their numbers.
+    Server names, each kept once; packed answers hold their indexes.
     """
 
     __slots__ = ("names", "_numbers")
 
-    #: More than these share the number of the empty name: the name of a server is worth knowing, not worth memory without end.
+    #: Names beyond this number share the index of the empty name: server names are not worth unbounded memory.
     MOST: Final = 4096
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Servers:
 
     def number(self, name: str) -> int:
         """
-        @return: its place in L{names}.
+        @return: the index of C{name} in L{names}, added if necessary.
         """
         number = self._numbers.get(name)
         if number is None:
@@ -118,17 +118,17 @@ class Servers:
 
 class Entry:
     """
-    An answer in use.
+    A cached answer ready for use.
 
-    @ivar answer: what to give to whoever asks from C{since} until just before C{until}, its TTLs right for that second.
-    @ivar hits: how often it was given since this was last looked at.
+    @ivar answer: the answer to return from C{since} until just before C{until}, with the TTLs for that second.
+    @ivar hits: how often it was returned since the store last added this to its counters.
     @ivar asked: how often before that.
     @ivar kept: the answer as it was learned, without AA and without its message.
-    @ivar learned: when that was.
-    @ivar expires: when it ends.
-    @ivar octets: what it takes of the cache's memory.
-    @ivar stale: whether C{answer} is one past its end.
-    @ivar fetched: whether it is being fetched anew, or has been ahead of its end.
+    @ivar learned: when it was learned.
+    @ivar expires: when it expires.
+    @ivar octets: memory that it takes in the cache.
+    @ivar stale: whether C{answer} is a stale one.
+    @ivar fetched: whether it is being fetched again, or was prefetched.
     """
 
     __slots__ = ("answer", "since", "until", "hits", "asked", "kept", "learned", "expires", "octets", "stale", "fetched")
@@ -143,7 +143,7 @@ class Entry:
 
     def show(self, now: float) -> Answer:
         """
-        Make C{answer} right for this second.
+        Count the TTLs of C{answer} down to now.
 
         @param now: a time before C{expires}.
         """
@@ -164,10 +164,10 @@ class Entry:
 
     def showStale(self, now: float, ttl: int, until: float) -> Answer:
         """
-        Make C{answer} one that is past its end, and says so (RFC 8767, section 4; RFC 8914, sections 4.4 and 4.20).
+        Make C{answer} a stale answer, marked as such (RFC 8767, section 4; RFC 8914, sections 4.4 and 4.20).
 
         @param ttl: seconds for all its records.
-        @param until: how long to give it without asking again.
+        @param until: when to ask the servers again.
         """
         kept = self.kept
         origin = kept.origin
@@ -216,17 +216,17 @@ def pack(
     asked: int = 0,
 ) -> bytes:
     """
-    Make octets of an answer. AA is not kept, which is for who has it from its own zones, nor the message, which is not worth its memory.
+    Pack an answer into octets. AA is dropped, which only answers from local zones have; so is the message, which is not worth its memory.
 
-    @param key: what it is kept under; it begins with the question's folded name.
-    @param sections: what to keep as the answer's sections.
-    @param seconds: from C{learned} to its end.
-    @param asked: how often it has been asked for.
+    @param key: the cache key; it begins with the question's folded name.
+    @param sections: the three sections to keep.
+    @param seconds: from C{learned} to expiry.
+    @param asked: how often it has been requested.
     """
     origin = answer.origin
     answers, authority, additional = sections
     if answer.outcome is _DATA and answer.security is _INDETERMINATE:
-        # To look members of an Enum up takes as long as the rest of this.
+        # Looking up members of an Enum takes as long as the rest of this function.
         kind = _PLAIN
     else:
         kind = _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security]
@@ -239,11 +239,11 @@ def pack(
         rrset = answers[0]
         before = rrset.name
         rdatas = rrset.rdatas
-        # Most are so, and many are nothing else.
+        # The common case, and often the whole answer.
         single = len(rdatas) == 1 and key.startswith(before)
         alone = not (authority or additional or answer.ede)
         if not (single and alone) and _saysAll(answer, sections):
-            # The octets that it came in are read as quickly.
+            # The original octets can be parsed as quickly.
             counted = 1, len(authority), len(additional)
             return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + answer.wire
         if single:
@@ -270,7 +270,7 @@ def pack(
                 if key.startswith(name):
                     how = _SELF
                 elif key.startswith(name, key[0] + 1):
-                    # As the zones are called that most hosts are in.
+                    # The parent of the question's name, usually the zone of the host.
                     how = bytes((_TAIL, key[0] + 1))
                 else:
                     how = _packedName(name, key)
@@ -292,9 +292,8 @@ def pack(
 
 def _saysAll(answer: Answer, sections: Sections) -> bool:
     """
-    @return: whether the octets of an answer say all that is to be kept of it, and little else. Not so where they had to be read as a
-        message: with options they may be mostly padding (RFC 8467), and where somebody else has put message and records together, they
-        may differ.
+    @return: whether an answer's octets hold everything to be kept of it, and little else. Not if they had to be parsed as a message: with
+        options they may be mostly padding (RFC 8467), and if message and records were put together by other code, they may differ.
     """
     answers, authority, additional = sections
     return (
@@ -309,23 +308,23 @@ def _saysAll(answer: Answer, sections: Sections) -> bool:
 
 def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
     """
-    Make octets of what was ready.
+    Pack an entry that was ready.
     """
     kept = entry.kept
     sections = (kept.answer, kept.authority, kept.additional)
-    # What was added up may be a little less than it was.
+    # Floating-point addition may have lost a fraction of a second.
     return pack(key, kept, sections, entry.learned, round(entry.expires - entry.learned), servers, entry.asked + entry.hits)
 
 
 def askedAgain(data: bytes) -> bytes:
     """
-    @return: the same packed answer, asked for once more.
+    @return: the same packed answer with its request count incremented.
     """
     return data if data[_ASKED] == 255 else b"%b%c%b" % (data[:_ASKED], data[_ASKED] + 1, data[_ASKED + 1 :])
 
 
 def _packedName(name: bytes, key: bytes) -> bytes:
-    # The key goes on behind the name's final zero octet, and no label begins with one: what is found ends where the name ends.
+    # The key goes on after its name's final zero octet, and no label begins with one: a match at a label boundary ends where the name ends.
     end = key.find(name)
     if end >= 0 and key[end + len(name) - 1] == 0:
         position = 0
@@ -338,7 +337,7 @@ def _packedName(name: bytes, key: bytes) -> bytes:
 
 def learnedAt(data: bytes) -> tuple[float, float]:
     """
-    @return: when a packed answer was learned, and when it ends.
+    @return: when a packed answer was learned, and when it expires.
     """
     learned, seconds = _learned(data)
     return learned, learned + seconds
@@ -346,7 +345,7 @@ def learnedAt(data: bytes) -> tuple[float, float]:
 
 def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
     """
-    @param key: what it was packed with.
+    @param key: the key that it was packed with.
     """
     learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
     if kind & _REPLY:
@@ -421,14 +420,14 @@ def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:
 
 def packedBytes(key: bytes, data: bytes) -> int:
     """
-    @return: octets of memory that a packed answer takes with its key and its place in a table.
+    @return: memory of a packed answer with its key and its table slot, in octets.
     """
     return _SLOT + (48 + len(key) & -16) + (48 + len(data) & -16)
 
 
 def readyBytes(key: bytes, answer: Answer) -> int:
     """
-    @return: octets of memory that an answer takes while it is kept ready: as learned, and as given in this second.
+    @return: memory of a ready answer, in octets: as learned, and as returned in the current second.
     """
     octets = _SLOT + _ENTRY + 2 * _ANSWER + _BYTES + len(key)
     for sets in (answer.answer, answer.authority, answer.additional):

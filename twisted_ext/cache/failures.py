@@ -1,5 +1,5 @@
 """
-Remembering that a question could not be answered, so that it does no harm to ask it again and again (RFC 9520).
+The failure cache: failed questions are not retried for a while (RFC 9520).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from twisted_ext.limits import FAILURE_MOST_SECONDS, FAILURE_PATIENCE, FAILURE_S
 
 __all__ = ["FAILURE_OCTETS", "Failures", "again", "causesOf"]
 
-#: The info code for an error that was remembered (RFC 8914, section 4.14).
+#: The info code for a cached error (RFC 8914, section 4.14).
 _CACHED_ERROR: Final = 13
 
-#: Seconds for which nothing could be sent: it is we who are cut off, and that may end at any moment.
+#: Seconds for which to cache a failure to send: our own network is down, and may be back at any moment.
 _CUT_OFF: Final = 1.0
 
 # Info codes for failures of servers (RFC 8914, sections 4.23 and 4.24), and for all others.
@@ -24,29 +24,29 @@ _NO_AUTHORITY: Final = 22
 _NETWORK: Final = 23
 _OTHER: Final = 0
 
-#: Characters of a cause that clients are told.
+#: Characters of a cause in an extended error.
 _CAUSE: Final = 160
 
 _BATCH: Final = 64
 
-#: How many are looked at, whenever one comes, for whether they still matter.
+#: Failures checked for expiry whenever one is added.
 _FEW: Final = 2
 
-#: Octets of memory of one failure, its table included.
+#: Memory of one failure including its table slot, in octets.
 FAILURE_OCTETS: Final = 1024
 
 
 def again(fault: DNSFault) -> DNSFault:
     """
-    @return: an exception like this one, without what raising and carrying it has left on it: many may wait for one failure.
+    @return: a copy of the exception without traceback and context: many callers may get the same failure.
     """
     return copy(fault)
 
 
 def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:
     """
-    @return: what clients are told of a failure: its own extended errors, or one that says which servers failed, and how. It is to fit on a
-        line, and names no question: clients know theirs.
+    @return: the extended errors to report for a failure: its own, or one that says which servers failed, and how. The text fits on one line
+        and does not name the question, which the client knows.
     """
     if fault.ede:
         return fault.ede
@@ -75,10 +75,10 @@ class _Failure:
 
 class Failures:
     """
-    What went wrong of late, by question and wishes.
+    The failure cache, by question and flags.
 
-    @ivar first: seconds to remember a first failure; 0 remembers none.
-    @ivar most: seconds up to which that is doubled when it goes on.
+    @ivar first: seconds to cache a first failure; 0 disables the cache.
+    @ivar most: seconds up to which that is doubled for repeated failures.
     """
 
     __slots__ = ("first", "most", "_kept", "_most")
@@ -95,17 +95,17 @@ class Failures:
     @property
     def octets(self) -> int:
         """
-        Octets of memory, about.
+        The approximate memory used, in octets.
         """
         return len(self._kept) * FAILURE_OCTETS
 
     def note(self, key: bytes, fault: DNSFault, now: float, asked: float) -> float:
         """
-        Remember a failure, if it is one of the servers and not of our caller or of ours.
+        Cache a failure, if it is one of the servers and not of our caller or of ours.
 
-        @param asked: when the look-up began. One that ran out of time too early says nothing about the servers.
+        @param asked: when the look-up began. One that timed out too early says nothing about the servers.
 
-        @return: for how many seconds; 0 for not at all.
+        @return: for how many seconds it is cached; 0 for not at all.
         """
         if not self.first or not isinstance(fault, PeerFault | TrustFault):
             return 0.0
@@ -115,7 +115,7 @@ class Failures:
             wait = _CUT_OFF
         else:
             before = self._kept.get(key)
-            # A long time after its end it is another failure and no longer the same.
+            # Long after its end it is a new failure and not a repeated one.
             wait = self.first if before is None or now > before.until + self.most else min(before.wait * 2, self.most)
         remembered = again(fault)
         remembered.ede = (*causesOf(fault)[:8], (_CACHED_ERROR, ""))
@@ -126,7 +126,7 @@ class Failures:
             remembered.reply = None
         self._kept.pop(key, None)
         self._kept[key] = _Failure(remembered, now + wait, wait)
-        # Nobody asks any more for most of what has failed, so that nothing else would take it away.
+        # Most failed questions are never repeated, so nothing else would remove their entries.
         for each in list(islice(self._kept, _FEW)):
             if now > self._kept[each].until + self.most:
                 del self._kept[each]
@@ -137,7 +137,7 @@ class Failures:
 
     def find(self, key: bytes, now: float) -> DNSFault | None:
         """
-        @return: what is remembered, as a new exception.
+        @return: the cached failure, as a new exception.
         """
         failure = self._kept.get(key)
         if failure is None or not failure.until - failure.wait <= now < failure.until:
@@ -146,13 +146,13 @@ class Failures:
 
     def forget(self, key: bytes) -> None:
         """
-        It has been answered.
+        Remove a question that has been answered.
         """
         self._kept.pop(key, None)
 
     def clear(self, begins: bytes = b"") -> None:
         """
-        @param begins: forget failures whose key begins so; of all names by default.
+        @param begins: remove failures whose key has this prefix; all by default.
         """
         if not begins:
             self._kept.clear()
@@ -162,6 +162,6 @@ class Failures:
 
     def keys(self) -> list[bytes]:
         """
-        @return: what is remembered, the oldest first.
+        @return: the keys of all cached failures, the oldest first.
         """
         return list(self._kept)

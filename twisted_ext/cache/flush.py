@@ -1,5 +1,5 @@
 """
-Forgetting a name, a subtree or everything.
+Flushing a name, a subtree or the whole cache.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ __all__ = ["flush"]
 
 def flush(store: Store, name: bytes | None = None, subtree: bool = False) -> int:
     """
-    Drop what is known of a name: answers to questions for it, answers to other questions whose aliases lead over it, and failures.
+    Drop all answers to questions for a name, answers to other questions whose aliases pass through it, and failures.
 
     @param name: L{None} for everything.
-    @param subtree: and what is known of all names below it.
+    @param subtree: include all names below it.
 
     @return: how many answers were dropped.
     """

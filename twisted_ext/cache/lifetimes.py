@@ -1,5 +1,5 @@
 """
-For how long what was learned may be kept (RFC 1035, section 3.2.1; RFC 2181, section 8; RFC 2308, section 5; RFC 8767, section 4).
+Cache lifetimes of answers (RFC 1035, section 3.2.1; RFC 2181, section 8; RFC 2308, section 5; RFC 8767, section 4).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _SOA = 6
 _RRSIG = 46
 _IN = 1
 
-#: Types that ask for something else than records of a name: transfers, mail agents, and what only a message can have.
+#: Types that are not data of a name: transfers, mail agents, and types that occur only in messages.
 _UNKEPT = frozenset((0, 41, 249, 250, 251, 252, 253, 254))
 
 
 class Lifetimes:
     """
-    The rules by which a time is found for an answer.
+    The limits and rules for the lifetimes of answers.
 
-    @ivar most: seconds for any record.
-    @ivar least: seconds for any unsigned record; 0 keeps to what owners say.
-    @ivar mostDenial: seconds for a denial.
-    @ivar referral: seconds for a referral that came where an answer was expected.
+    @ivar most: the maximum TTL of any record.
+    @ivar least: the minimum TTL of unsigned records; 0 keeps their own.
+    @ivar mostDenial: the maximum seconds for a denial.
+    @ivar referral: seconds for a referral received in place of an answer.
     """
 
     __slots__ = ("most", "least", "mostDenial", "referral")
@@ -57,12 +57,11 @@ class Lifetimes:
 
     def keeping(self, question: Question, answer: Answer) -> tuple[int, Sections]:
         """
-        Say for how long an answer to this question may be kept: as long as the shortest-lived of all its sets, since all of it is
-        given again (RFC 2181, section 5.2, for the sets themselves).
+        Return how long an answer to this question may be cached: as long as the shortest TTL of all its RRsets, since it is returned as a
+        whole (RFC 2181, section 5.2, for the RRsets themselves).
 
-        @return: seconds, and the three sections as they are kept, see L{clamped}; 0 seconds for an answer that may not be kept at all:
-            another class than IN, a denial without the SOA record that would say for how long (RFC 2308,
-            section 5).
+        @return: seconds, and the three sections as they are cached, see L{clamped}; 0 seconds for an answer that may not be cached: another
+            class than IN, or a denial without the SOA record that gives its TTL (RFC 2308, section 5).
         """
         answers, authority, additional = answer.answer, answer.authority, answer.additional
         if question.rrClass != _IN or question.rrType in _UNKEPT or answer.flags & TC:
@@ -94,7 +93,7 @@ class Lifetimes:
 
     def given(self, answer: Answer) -> Answer | None:
         """
-        @return: a copy of an answer with the TTLs that it is kept with; L{None} where it has them already.
+        @return: a copy of the answer with the TTLs that it is cached with; L{None} if it has them already.
         """
         if answer.outcome is _DATA:
             most, least = self.most, self.least
@@ -109,13 +108,13 @@ class Lifetimes:
             return None
         other = copy(answer)
         other.answer, other.authority, other.additional = clamped
-        # It is not what the octets say any more.
+        # The octets of the message no longer match the answer.
         other.message = None
         return other
 
     def _denied(self, question: Question, answer: Answer) -> int:
         """
-        @return: seconds for a denial or a referral, of its own sets apart.
+        @return: seconds for a denial or a referral, not considering its own RRsets.
         """
         referral = False
         for rrset in answer.authority:
@@ -131,7 +130,7 @@ class Lifetimes:
 
     def _raised(self, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """
-        Never beyond the time of a signature: what is signed keeps the TTL that was signed.
+        Apply the minimum TTL to unsigned RRsets; signed ones keep their TTL, so that it never exceeds the signature's.
         """
         least = self.least
         signed = {rrset.name.lower() for rrset in sets if rrset.rrType == _RRSIG}
@@ -146,10 +145,10 @@ class Lifetimes:
 
     def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """
-        @param sets: one section of an answer that is kept.
+        @param sets: one section of an answer.
 
-        @return: the section with the TTLs that it is kept with: within the bounds, and an SOA record of a denial with the time
-            of the denial (RFC 2308, section 5).
+        @return: the section with the TTLs that it is cached with: within the limits, and the SOA record of a denial with the TTL of the
+            denial (RFC 2308, section 5).
         """
         if self.least:
             sets = self._raised(sets)

@@ -1,5 +1,5 @@
 """
-Tables of packed answers.
+Hash tables of packed answers.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from twisted_ext.cache.entries import packedBytes
 
 __all__ = ["PARTS", "PackedTable"]
 
-#: Into how many tables the answers are parted. A dictionary from which as much is taken as is put into it is built anew now and then, at
-#: twice the memory meanwhile; of many small ones, one at a time.
+#: The number of dictionaries that the answers are divided among. A dictionary with as many deletions as insertions is rebuilt now and then,
+#: using twice the memory meanwhile; with many small ones, that happens to one at a time.
 PARTS: Final = 16
 
-#: How many are looked at in one go: getting to the front of a dictionary costs as much as many of them.
+#: Entries examined at once: reaching the front of a dictionary costs as much as many entries.
 _BATCH: Final = 64
 
 
 class PackedTable:
     """
-    Packed answers in the order of their coming, nearly.
+    Packed answers in approximate insertion order.
 
     @ivar octets: memory that they take.
-    @ivar parts: the answers by key, each where the hash of its key says, by L{PARTS}. Only to be looked into.
+    @ivar parts: the answers by key, in L{PARTS} dictionaries chosen by the key's hash. Read only.
     """
 
     __slots__ = ("octets", "parts", "_last", "_turn")
@@ -40,15 +40,15 @@ class PackedTable:
 
     def get(self, key: bytes) -> bytes | None:
         """
-        @return: what is there under this key.
+        @return: the answer under this key.
         """
         return self.parts[hash(key) % PARTS].get(key)
 
     def put(self, key: bytes, data: bytes, octets: int) -> None:
         """
-        Put in what was not there.
+        Insert a key that is not in the table.
 
-        @param octets: what L{packedBytes} says of it.
+        @param octets: its memory as returned by L{packedBytes}.
         """
         self._last = hash(key) % PARTS
         self.parts[self._last][key] = data
@@ -56,7 +56,7 @@ class PackedTable:
 
     def pop(self, key: bytes) -> bytes | None:
         """
-        Take out what is there under this key.
+        Remove and return the answer under this key.
         """
         data = self.parts[hash(key) % PARTS].pop(key, None)
         if data is not None:
@@ -65,22 +65,22 @@ class PackedTable:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """
-        @return: everything; nothing may be put in or taken out meanwhile.
+        @return: all items; the table must not change during the iteration.
         """
         for part in self.parts:
             yield from part.items()
 
     def oldest(self, count: int) -> list[bytes]:
         """
-        @return: some keys that have been there for long, others each time.
+        @return: some of the oldest keys, from a different part each time.
         """
         self._turn = (self._turn + 1) % PARTS
         return list(islice(self.parts[self._turn], count))
 
     def evict(self, over: int) -> int:
         """
-        Drop the oldest until so many octets are free, or nothing is left. It begins where something was put in last, so that all parts keep
-        their sizes.
+        Drop the oldest until this many octets are free, or nothing is left. It begins with the part that was inserted into last, so that
+        all parts keep their sizes.
 
         @return: how many were dropped.
         """

@@ -1,10 +1,10 @@
 """
-Everything a cache has, within its memory.
+The answer cache and its memory limit.
 
-An answer is B{packed} into octets when it comes, and B{ready} while it is asked for often. What is ready leaves in the order of its
-coming unless it was asked for meanwhile. What is packed is B{fresh} if nobody has ever asked for it again, else B{proven}; room is made
-among the fresh first, and large answers share a part of it. So a flood of names that are asked for once passes through and takes nothing
-that is of use with it (attacks on caches by filling them).
+An answer is B{packed} into octets when it is added, and made B{ready} while it is requested often. Ready entries are evicted in insertion
+order unless requested since. Packed entries are B{fresh} until requested a second time, then B{proven}; fresh ones are evicted first, and
+large answers share a part of the memory. So a flood of names requested once passes through without displacing useful entries (cache filling
+attacks).
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["Statistics", "Store"]
 
-#: How many are looked at in one go when room is made: going to the front of a dictionary costs as much as many of them.
+#: Entries examined at once during eviction: reaching the front of a dictionary costs as much as many entries.
 _BATCH: Final = 64
 
-#: How many of the proven ones are looked at for being past their end whenever room is made.
+#: Proven entries checked for expiry in each eviction.
 _FEW: Final = 8
 
-#: Share of the packed ones that the fresh may always have.
+#: Share of the packed memory that fresh entries may always use.
 _FRESH_SHARE: Final = 0.1
 
-#: Of so many octets, one may be for failures: whoever has many names fail must not push out what is known.
+#: One octet in this many may be used for failures: a client that causes many failures must not evict answers.
 _FAILURES_SHARE: Final = 8
 
-#: Of so many octets, one may be for large answers.
+#: One octet in this many may be used for large answers.
 _LARGE_SHARE: Final = 8
 
-#: What an empty store takes.
+#: Octets that an empty store takes.
 _EMPTY: Final = 4096
 
 
 class Statistics:
     """
-    What a cache has done.
+    Cache statistics.
 
-    @ivar hits: answers given that were kept.
-    @ivar misses: questions passed on.
-    @ivar stale: answers given past their end.
-    @ivar failures: questions that were not passed on because of a remembered failure.
-    @ivar prefetches: answers fetched ahead.
-    @ivar kept: answers taken in.
-    @ivar evictions: answers dropped for want of room.
-    @ivar entries: answers there now.
+    @ivar hits: answers served from the cache.
+    @ivar misses: questions passed on to the inner source.
+    @ivar stale: stale answers served.
+    @ivar failures: questions not passed on because of a cached failure.
+    @ivar prefetches: answers prefetched.
+    @ivar kept: answers added.
+    @ivar evictions: answers evicted for lack of room.
+    @ivar entries: answers in the cache now.
     @ivar octets: memory they take.
     """
 
@@ -81,16 +81,16 @@ class Statistics:
 
 class Store:
     """
-    Answers by question and wishes.
+    A cache of answers by question and flags.
 
-    @ivar ready: the entries in use. Whoever finds one here whose C{since} and C{until} fit adds to its C{hits} and gives its
-        C{answer}; everything else goes through L{find}.
-    @ivar failures: what could not be answered.
-    @ivar lifetimes: the rules by which answers are kept.
-    @ivar keepStale: seconds for which answers are kept past their end.
-    @ivar denies: whether there was ever a name to be denied here, and it is worth looking for one.
-    @ivar proves: whether one was ever denied with a proof, so that it is worth looking among the names above.
-    @ivar variants: the wishes that answers have been kept for, other than those with EDNS options.
+    @ivar ready: the entries ready for use. A caller that finds one here whose C{since} and C{until} include now adds 1 to its C{hits} and
+        returns its C{answer}; all other access goes through L{find}.
+    @ivar failures: the failure cache.
+    @ivar lifetimes: the rules for how long answers are cached.
+    @ivar keepStale: seconds for which expired answers are kept.
+    @ivar denies: whether a name was ever denied here, so that it is worth looking for a denial.
+    @ivar proves: whether one was ever denied with a DNSSEC proof, so that it is worth looking among the names above.
+    @ivar variants: the flags that answers have been cached for, other than those with EDNS options.
     """
 
     def __init__(
@@ -116,14 +116,14 @@ class Store:
         self.denies = self.proves = False
         self._fresh = PackedTable()
         self._proven = PackedTable()
-        # For whoever is in a hurry.
+        # For the fast path.
         self._freshParts = self._fresh.parts
         self._provenParts = self._proven.parts
         self._readyMost = int(min(self.mostBytes / 8, CACHE_READY_BYTES.pick(readyMost)))
         self._soft = self.mostBytes - _EMPTY
         self._entryMost = min(int(CACHE_ENTRY_BYTES.pick(entryBytes)), self._readyMost)
         self._readyBytes = 0
-        # Octets of large answers by their keys, in the order of their coming.
+        # Octets of large answers by key, in insertion order.
         self._large: dict[bytes, int] = {}
         self._largeBytes = 0
         self._largeFrom = int(CACHE_LARGE_BYTES.default)
@@ -136,13 +136,13 @@ class Store:
     @property
     def octets(self) -> int:
         """
-        Octets of memory taken.
+        The memory used, in octets.
         """
         return _EMPTY + self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets
 
     def statistics(self) -> Statistics:
         """
-        @return: counters as of now, those filled in that the store knows of.
+        @return: the current counters, including those that only the store knows.
         """
         counted = Statistics()
         for entry in self.ready.values():
@@ -155,13 +155,13 @@ class Store:
         counted.octets = self.octets
         return counted
 
-    # -- taking in
+    # -- adding
 
     def keep(self, question: Question, variant: bytes, answer: Answer, now: float) -> int:
         """
-        Take in what was learned.
+        Add an answer.
 
-        @return: seconds for which it is kept; 0 where it may not be, or is too large.
+        @return: seconds for which it is cached; 0 if it may not be, or is too large.
         """
         if answer.security is Security.BOGUS:
             return 0
@@ -176,7 +176,7 @@ class Store:
             if answer.security is Security.SECURE:
                 self.proves = True
         elif self.denies and answer.outcome is Outcome.DATA:
-            # The name is there after all.
+            # The name exists after all.
             self._drop(denialKey(question.key, variant))
         if variant not in self.variants and len(variant) <= 1:
             self.variants |= {variant}
@@ -205,7 +205,7 @@ class Store:
 
     def restore(self, key: bytes, data: bytes) -> None:
         """
-        Take in an entry as it was packed.
+        Add an entry that is already packed.
         """
         self._drop(key)
         end = len(nameOfKey(key))
@@ -222,8 +222,8 @@ class Store:
 
     def lacks(self, question: Question, variant: bytes) -> bool:
         """
-        @return: whether there is plainly nothing on this, not even past its end. Where it would take more to see that, this does not say
-            so; for those that are asked for the first time, which are most in a flood, it does.
+        @return: whether the cache certainly has nothing for this, not even an expired answer. It is false if finding out would take more
+            work; for first-time questions, which are most in a flood, it is true.
         """
         variants = self.variants
         if self.proves or len(variants) > 1 or (variants and variant not in variants):
@@ -240,13 +240,14 @@ class Store:
 
     def find(self, key: bytes, now: float, *, ready: bool = False) -> Entry | None:
         """
-        Find an entry that may still be used.
+        Find an entry that is valid or stale.
 
-        What is asked for the first time stays packed, set apart from what nobody asks for; the second time it is made ready.
+        An entry requested for the first time stays packed, but moves to the proven ones; the second time it is made ready.
 
-        @param ready: make it ready at once. Otherwise an entry without C{octets} may be given that is nowhere else: see L{given}.
+        @param ready: make it ready at once. Otherwise an entry without C{octets} may be returned that the store does not hold: see
+            L{given}.
 
-        @return: an entry, possibly one past its end where those are kept; look at C{expires}.
+        @return: an entry, possibly an expired one if those are kept; check C{expires}.
         """
         entry = self.ready.get(key)
         if entry is None:
@@ -271,13 +272,13 @@ class Store:
         return entry
 
     def _isOver(self, entry: Entry, now: float) -> bool:
-        # A clock that went back by more than a little would keep everything for so much longer.
+        # If the clock went back by more than a little, everything would be kept that much longer.
         return now >= entry.expires + self.keepStale or now < entry.learned - 1
 
     def cut(self, question: Question, variant: bytes, now: float) -> Entry | None:
         """
-        Find a name above the question's that is proved not to exist: then nothing below it does (RFC 8020). Without a proof this is not
-        concluded: there are servers that deny names with others below them.
+        Find a name above the question's that is proved not to exist: then nothing below it exists (RFC 8020). Without a proof this is not
+        concluded: some servers deny names that have others below them.
         """
         for key in keysAbove(question.key, variant):
             entry = self.find(key, now)
@@ -287,7 +288,7 @@ class Store:
 
     def show(self, entry: Entry, now: float) -> Answer:
         """
-        Bring an entry's answer up to this second.
+        Return an entry's answer with TTLs counted down to now.
         """
         if entry.hits:
             self._tally(entry)
@@ -295,7 +296,7 @@ class Store:
 
     def given(self, entry: Entry) -> None:
         """
-        Count that an entry that was found has been given.
+        Count that a found entry has been used.
         """
         entry.hits += 1
         if not entry.octets:
@@ -310,18 +311,18 @@ class Store:
             entry.asked += hits
             self._hits += hits
 
-    # -- making room
+    # -- eviction
 
     def _makeLargeRoom(self, key: bytes, octets: int) -> None:
         """
-        Drop the oldest of the large answers where this one is too much for what they share: a thousand names with thousands of records each
-        are not to displace what others ask for.
+        Evict the oldest large answers if this one exceeds their share: a thousand names with thousands of records each must not displace
+        what other clients use.
         """
         large = self._large
         self._largeBytes += octets - large.pop(key, 0)
         large[key] = octets
         while self._largeBytes > self._largeMost:
-            # It may have left meanwhile for another reason.
+            # It may have been dropped for another reason.
             oldest = next(iter(large))
             self._largeBytes -= large.pop(oldest)
             self._evictions += self._drop(oldest)
@@ -337,7 +338,7 @@ class Store:
     def _makeReadyRoom(self, now: float, most: int) -> None:
         ready = self.ready
         keepStale = self.keepStale
-        # Whoever was asked for goes to the end once; the second time round everybody is packed.
+        # Entries in use move to the end once; in the second round all are packed.
         turns = 2 * len(ready) // _BATCH + 2
         while self._readyBytes > most and turns:
             turns -= 1
@@ -360,7 +361,7 @@ class Store:
         (self._proven if entry.asked else self._fresh).put(key, data, packedBytes(key, data))
 
     def _makePackedRoom(self, now: float) -> None:
-        # A little more than needed, so that the next few come in without all this.
+        # A little more than needed, so that the next few insertions skip all this.
         most = self._soft - (self._soft >> 9) - self.failures.octets - self._readyBytes
         fresh, proven = self._fresh, self._proven
         for key in proven.oldest(_FEW):
@@ -368,7 +369,7 @@ class Store:
                 proven.pop(key)
         over = fresh.octets + proven.octets - most
         if over > 0:
-            # The fresh ones leave first, down to the share that is always theirs.
+            # Fresh entries are evicted first, down to their guaranteed share.
             self._evictions += fresh.evict(min(over, max(fresh.octets - int(most * _FRESH_SHARE), 0)))
         over = fresh.octets + proven.octets - most
         if over > 0:
@@ -377,11 +378,11 @@ class Store:
         if over > 0:
             self._evictions += fresh.evict(over)
 
-    # -- emptying and looking through
+    # -- flushing and iterating
 
     def clear(self) -> None:
         """
-        Drop everything, failures too.
+        Drop everything, including failures.
         """
         for entry in self.ready.values():
             self._tally(entry)
@@ -394,13 +395,13 @@ class Store:
 
     def drop(self, key: bytes) -> bool:
         """
-        @return: whether there was anything under this key.
+        @return: whether there was an entry under this key.
         """
         return self._drop(key)
 
     def keys(self) -> list[bytes]:
         """
-        @return: all keys as of now.
+        @return: a list of all keys.
         """
         return [*self.ready, *[key for key, _ in self._fresh.items()], *[key for key, _ in self._proven.items()]]
 
@@ -408,11 +409,12 @@ class Store:
         """
         @param name: folded.
 
-        @return: the keys of all entries that this name, or one that ends with it, may be the question or an owner of, and maybe of others.
+        @return: the keys of all entries in which this name, or one that ends with it, may be the question or an owner; possibly of others
+            too.
         """
         keys = [key for key, entry in self.ready.items() if name in key or len(entry.kept.answer) > 1]
         for table in (self._fresh, self._proven):
-            # Octets are searched before anything is unpacked; there may be hundreds of thousands.
+            # Search the octets before unpacking anything; there may be hundreds of thousands.
             keys += [
                 key
                 for key, data in table.items()
@@ -422,7 +424,7 @@ class Store:
 
     def packed(self, key: bytes) -> bytes | None:
         """
-        @return: an entry as octets, wherever it is, or L{None}.
+        @return: the packed entry, wherever it is, or L{None}.
         """
         entry = self.ready.get(key)
         if entry is not None:
@@ -431,7 +433,7 @@ class Store:
 
     def sweep(self, now: float) -> int:
         """
-        Drop what is past its end, and past the time for which it is kept beyond that.
+        Drop the entries that have expired and are past the time for stale answers.
 
         @return: how many were dropped.
         """

@@ -1,8 +1,8 @@
 """
-Answering a plain wish from what was learned for a richer one.
+Answering a query from an answer cached for richer flags.
 
-Different wishes are kept apart. But an answer with DNSSEC records holds the one without, and one that was recursed for is as good where
-recursion was not asked for; never the other way round, and never across CD, which lets through what others must not see.
+Answers to different flags are cached separately. But an answer with DNSSEC records contains the one without, and an answer to RD is as good
+for a query without RD; never the other way round, and never across CD, which lets through answers that other clients must not get.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = ["kinOf", "madePlainer"]
 
-# As QueryContext has them in the first octet of a variant.
+# The bits of a variant's first octet, as in QueryContext.
 _RECURSION: Final = 1
 _DNSSEC: Final = 2
 _CHECKING: Final = 4
@@ -24,10 +24,10 @@ _AUTHENTIC: Final = 8
 _EDNS: Final = 16
 _STREAM: Final = 32
 
-#: What has to be equal.
+#: Flags that have to be equal.
 _APART: Final = _CHECKING | _EDNS | _STREAM
 
-#: Records that are left out unless DNSSEC records were asked for (RFC 4035, section 3.2.1), or these very ones.
+#: Records that are left out unless the query has DO (RFC 4035, section 3.2.1), or asks for their type.
 _LEFT_OUT: Final = frozenset((46, 47, 50))
 _ANY: Final = 255
 
@@ -40,10 +40,10 @@ def _bits(variant: bytes) -> int:
 
 def kinOf(variant: bytes, others: frozenset[bytes]) -> tuple[bytes, ...]:
     """
-    @param variant: the wishes that go with a question.
-    @param others: wishes that answers are kept for.
+    @param variant: the flags of the question.
+    @param others: the flags that answers are cached for.
 
-    @return: those whose answers hold the answer to this one, the most alike first.
+    @return: those whose answers contain the answer to this one, the most similar first.
     """
     if len(variant) > 1:
         return ()
@@ -62,15 +62,15 @@ def _holds(richer: bytes, plainer: bytes) -> bool:
     if have == want or (have ^ want) & _APART:
         return False
     if want & _AUTHENTIC and have & _DNSSEC:
-        have |= _AUTHENTIC  # Whoever sees DNSSEC records is told of AD as well (RFC 6840, section 5.8).
+        have |= _AUTHENTIC  # A client with DO gets the AD bit as well (RFC 6840, section 5.8).
     return not want & ~have
 
 
 def madePlainer(question: Question, context: QueryContext, richer: Answer) -> Answer | None:
     """
-    @param richer: an answer to this question that was asked for with wishes that L{kinOf} gave.
+    @param richer: a cached answer to this question for flags that L{kinOf} returned.
 
-    @return: what answers the question with these wishes, or L{None} where that cannot be told from it.
+    @return: the answer for the flags of C{context}, or L{None} if it cannot be derived.
     """
     flags = richer.flags & ~(RD | AD | CD) | (RD if context.recursionDesired else 0) | (CD if context.checkingDisabled else 0)
     if context.dnssecOk or context.authenticData:

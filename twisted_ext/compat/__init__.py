@@ -1,3 +1,3 @@
 """
-Where other people's interfaces are met: twisted.names, the reactor, endpoints.
+Adapters to Twisted's interfaces: twisted.names, the reactor, endpoints.
 """

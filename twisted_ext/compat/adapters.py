@@ -1,8 +1,8 @@
 """
-Adapters between answer sources and Twisted's interfaces, for zope's way of asking: C{IAnswerSource(resolver)}, C{IResolver(source)}.
+Adapters between answer sources and Twisted's interfaces, for zope.interface: C{IAnswerSource(resolver)}, C{IResolver(source)}.
 
-They are registered when this module is imported, which L{twisted_ext.client} does. Each concerns an interface of this package, so
-that nothing else notices.
+They are registered when this module is imported, which L{twisted_ext.client} does. Each adapter involves an interface of this package, so
+other code is not affected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _registry: Callable[[], AdapterRegistry] = getRegistry
 
 def sourceFromResolver(resolver: object) -> NamesSource:
     """
-    @return: a resolver of Twisted's, or anybody's, as an answer source. It keeps time by the global reactor.
+    Wrap any C{IResolver} as an answer source. It uses the global reactor's clock.
     """
     from twisted_ext.compat.foreign import NamesSource
 

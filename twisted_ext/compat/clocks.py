@@ -1,5 +1,5 @@
 """
-Reactors of tests that do not keep time, such as Twisted's L{MemoryReactor<twisted.internet.testing.MemoryReactor>}.
+Support test reactors that do not implement C{IReactorTime}, such as Twisted's L{MemoryReactor<twisted.internet.testing.MemoryReactor>}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["withClock"]
 
 class _Timed:
     """
-    A reactor with a clock beside it, which stands still.
+    A wrapper that adds a clock, which never advances, to a reactor without one.
     """
 
     def __init__(self, reactor: object) -> None:
@@ -37,8 +37,7 @@ class _Timed:
 
 def withClock(reactor: object) -> IReactorTime:
     """
-    @return: the reactor; where it does not keep time, one that does everything by way of it and whose clock stands still, so that nothing
-        is ever late.
+    Return the reactor itself if it provides a clock; otherwise a wrapper around it whose clock never advances, so that no timeout occurs.
 
     @raise WrongType: this is not a reactor.
     """

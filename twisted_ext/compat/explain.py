@@ -1,5 +1,5 @@
 """
-How an answer to a resolver's caller came about.
+Explain how a resolver arrived at an answer.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Other people's resolvers as answer sources.
+Wrap resolvers of other code as answer sources.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
 #: Seconds to the next attempt, for resolvers that have to be told; each time, three times as many.
 _FIRST_WAIT: Final = 1.0
 
-#: Seconds that somebody may keep an address of which nobody has said for how long.
+#: The TTL of addresses whose source gives none, in seconds.
 _TTL: Final = 60
 
 #: Octets of an address of IPv4.
@@ -206,7 +206,7 @@ class NamesSource:
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         """
-        Zones and caches of Twisted's answer at once; others are not asked, since nobody would wait for them.
+        Query Twisted's zones and caches, which answer immediately. Other resolvers are not queried: their answer would come too late.
         """
         if not self._atOnce:
             return None
@@ -214,7 +214,7 @@ class NamesSource:
         answer = answered.result if answered.called and not answered.paused else None
         if isinstance(answer, Answer):
             return answer
-        # It has nothing on that, or takes its time after all: whoever wants to know will ask again.
+        # It has no answer, or needs time after all: a caller that can wait will call answer().
         answered.addErrback(lambda _: None)
         answered.cancel()
         return None

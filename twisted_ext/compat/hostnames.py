@@ -1,5 +1,5 @@
 """
-From the name of a host to the addresses to connect to: both families at once, in the order in which to try them.
+Resolve a host name to the addresses to connect to: both families in parallel, in the order in which to try them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Into the reactor, and out of it again.
+Install a resolver into the reactor, and remove it again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["globalReactor", "install"]
 
 class _Pluggable(Protocol):
     """
-    What a reactor has on resolvers. Twisted's interfaces do not name C{resolver}, but all of its reactors have it.
+    The resolver methods of a reactor. Twisted's interfaces do not declare C{resolver}, but all of its reactors have it.
     """
 
     resolver: IResolverSimple
@@ -31,7 +31,7 @@ class _Pluggable(Protocol):
     @property
     def nameResolver(self) -> IHostnameResolver:
         """
-        What endpoints use.
+        The resolver that endpoints use.
         """
 
     def installResolver(self, resolver: IResolverSimple) -> IResolverSimple:
@@ -47,7 +47,7 @@ class _Pluggable(Protocol):
 
 def globalReactor() -> IReactorTime:
     """
-    @return: the reactor of this process, which is installed now if none was.
+    Return the global reactor, installing the default one if there is none.
     """
     from twisted.internet import reactor
 
@@ -56,14 +56,14 @@ def globalReactor() -> IReactorTime:
 
 def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
     """
-    Let C{reactor} use C{resolver} for C{connectTCP} and for endpoints.
+    Make C{reactor} use C{resolver} for C{connectTCP} and for endpoints.
 
-    C{connectTCP} with a name is for IPv4: Twisted decides so before it knows the address. Endpoints take both families.
+    C{connectTCP} with a name is limited to IPv4: Twisted decides that before it knows the address. Endpoints use both families.
 
     @param reactor: L{None} for the global one.
 
-    @return: call it to give back what was there before: at once, or where something else of this package was installed since, when that
-        is undone. It does nothing where others have installed something since, nor when called again.
+    @return: a function that restores the previous resolver: at once, or, if another resolver of this package has been installed since,
+        when that one is removed. It does nothing if other code has installed a resolver since, or when called again.
 
     @raise CallerFault: this reactor takes no resolver.
     """

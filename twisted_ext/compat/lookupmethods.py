@@ -1,6 +1,6 @@
 """
-The look-ups by type, made from the registry of types (L{twisted_ext.wire.rrtypes}): every one of twisted.names, and one for each type,
-named after it: C{lookupMailExchange} and C{lookupMX}, C{lookupTLSA}.
+Look-up methods by record type, created from the type registry (L{twisted_ext.wire.rrtypes}): all those of twisted.names, and one named
+after each type: C{lookupMailExchange} and C{lookupMX}, C{lookupTLSA}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Any answer source as what Twisted knows: a resolver for L{twisted.names}, for the reactor and for its endpoints.
+Wrap any answer source as a resolver for L{twisted.names}, for the reactor and for its endpoints.
 """
 
 from __future__ import annotations
@@ -54,21 +54,21 @@ _SAME_MOMENT: Final = 0.001
 @implementer(IHostnameResolver, IResolverSimple)
 class NamesResolver(Lookups):
     """
-    The face of an answer source: all of L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and
-    L{IHostnameResolver}, and a few things that Twisted has no interface for.
+    A resolver on top of an answer source. It provides L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and
+    L{IHostnameResolver}, and a few methods that Twisted has no interface for.
 
     Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.compat.conversion.errors}; it can be
     cancelled, and has one deadline: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}.
 
-    @ivar source: what answers.
+    @ivar source: the answer source.
     @ivar closed: whether L{close} was called.
     """
 
     def __init__(self, source: object, reactor: IReactorTime, *, timeout: Timeout = None) -> None:
         """
-        @param source: what answers; a resolver of another package, such as any C{IResolver}, is asked by way of
+        @param source: the answer source; a resolver of another package, such as any C{IResolver}, is wrapped by
             L{twisted_ext.compat.foreign.sourceOf}.
-        @param timeout: for look-ups that do not bring their own.
+        @param timeout: for look-ups without a timeout of their own.
 
         @raise CallerFault: this is not a timeout.
         @raise WrongType: C{source} is neither a source nor a resolver.
@@ -91,7 +91,7 @@ class NamesResolver(Lookups):
         # What is at hand is at hand, whenever the deadline would be.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
-        # The wishes of the look-up before; wishes are not changed once somebody has them.
+        # The context of the previous look-up; contexts are not changed once they have been passed on.
         self._recent = self._absolute
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
@@ -105,16 +105,16 @@ class NamesResolver(Lookups):
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
         """
-        Adapt to what stands behind this face.
+        Adapt to L{IAnswerSource} by returning the underlying source.
         """
         return self.source if interface is IAnswerSource else None
 
     def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
         """
-        Read a name, and remember what it says.
+        Parse a name, and remember the result.
 
-        @raise BadName: it is not a name.
-        @raise WrongType: it is not even text.
+        @raise BadName: it is not a valid name.
+        @raise WrongType: it is not text.
         """
         text = name.encode() if isinstance(name, str) and name.isascii() else name
         if not isinstance(text, (str, bytes)):
@@ -132,11 +132,11 @@ class NamesResolver(Lookups):
 
     def contextFor(self, timeout: Timeout = None, relative: bool = False, stream: bool = False) -> QueryContext:
         """
-        @param stream: by TCP at once.
+        Create the context of a look-up that begins now.
 
-        @return: the wishes of a look-up that begins now.
+        @param stream: use TCP from the start.
 
-        @raise CallerFault: this is no timeout.
+        @raise CallerFault: C{timeout} is not valid.
         """
         seconds, waits = self._seconds, self._waits
         if timeout is not None:
@@ -186,7 +186,7 @@ class NamesResolver(Lookups):
 
     def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         """
-        Ask as sources of this package ask each other: for wishes that C{lookup*} has no parameters for.
+        Query the source directly, for options that C{lookup*} has no parameters for.
 
         @return: fires with an answer, which may be a denial, or fails with a L{DNSFault}.
         """
@@ -198,10 +198,10 @@ class NamesResolver(Lookups):
 
     def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """
-        Ask for any type, in any class. The name is whole as it is, so that no search list is tried: servers ask by this, too.
+        Look up records of any type and class. The name is absolute, so no search list is applied; servers use this method, too.
 
-        @param query: what to ask, or a name.
-        @param timeout: where C{query} is a name, the mnemonic of the type may stand here: C{query("example.com", "MX")}.
+        @param query: a query, or a name.
+        @param timeout: if C{query} is a name, this may be the mnemonic of the type instead: C{query("example.com", "MX")}.
 
         @raise ValueError: no type has this mnemonic.
         """
@@ -224,9 +224,9 @@ class NamesResolver(Lookups):
 
     def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
-        Transfer a whole zone (RFC 5936), by TCP from the first server behind this resolver that gives it.
+        Transfer a whole zone (RFC 5936) over TCP from the first server behind this resolver that provides it.
 
-        @param timeout: for all of it; L{None} for the resolver's own timeout, and for ten seconds where it was not given one.
+        @param timeout: for the whole transfer; L{None} for the resolver's own timeout, or ten seconds if it has none.
 
         @return: fires with all records in the first list, the SOA record first and last.
         """
@@ -236,13 +236,13 @@ class NamesResolver(Lookups):
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
         """
-        Find one address: of IPv4 where there is one, else of IPv6. An address comes back as it is, one that is spelt otherwise
-        (C{127.1}) in four numbers.
+        Find one address of a host: IPv4 if there is one, else IPv6. An address is returned as it is, a short form (C{127.1}) in dotted
+        quad notation.
 
-        For the reactor, which calls this where it was given the resolver by C{installResolver} alone, there is IPv4 only, as from
-        Twisted's own: its C{connectTCP} has settled on that before it asks. C{install} serves both.
+        The reactor, which calls this if the resolver was installed with C{installResolver} alone, gets IPv4 addresses only, as from
+        Twisted's own resolvers: its C{connectTCP} has chosen IPv4 before the look-up. C{install} supports both families.
 
-        @param effort: aliases to follow where the server leaves that to us.
+        @param effort: the number of aliases to follow if the server does not.
         """
         from twisted_ext.addrinfo.gethost import REACTORS_TIMEOUT, addressIn, hostByName, literalOf, numericHosts
 
@@ -261,7 +261,7 @@ class NamesResolver(Lookups):
                 if address is not None:
                     return succeed(address)
             if timeout is REACTORS_TIMEOUT:
-                # Nobody asked for the minute that this would be.
+                # This is the reactor's default of one minute, which the caller did not choose.
                 return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))
             return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
         except DNSFault as fault:
@@ -283,7 +283,7 @@ class NamesResolver(Lookups):
         """
         Find the addresses of a host.
 
-        @param hostName: octets will do, as they do for Twisted's own resolver.
+        @param hostName: text or octets, as for Twisted's own resolver.
 
         @raise CallerFault: C{transportSemantics} is neither C{"TCP"} nor C{"UDP"}.
         """
@@ -298,7 +298,7 @@ class NamesResolver(Lookups):
     @cached_property
     def order(self) -> Order:
         """
-        What puts addresses in the order in which to try them.
+        Sorts addresses into the order in which to try them.
         """
         from twisted_ext.addrinfo.order import Order
 
@@ -307,7 +307,7 @@ class NamesResolver(Lookups):
     @property
     def addressing(self) -> Addressing:
         """
-        What finds addresses and names as sockets take them.
+        Implements C{getaddrinfo} and C{getnameinfo}.
         """
         if self._addressing is None:
             from twisted_ext.addrinfo.getaddrinfo import Addressing
@@ -352,11 +352,11 @@ class NamesResolver(Lookups):
 
     def install(self, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
         """
-        Let the reactor use this resolver for everything: C{connectTCP} and the endpoints.
+        Make the reactor use this resolver for all look-ups: C{connectTCP} and the endpoints.
 
         @param reactor: L{None} for the global one.
 
-        @return: call it to give back what was there before.
+        @return: a function that restores the previous resolver.
         """
         from twisted_ext.compat.install import install
 
@@ -364,11 +364,11 @@ class NamesResolver(Lookups):
 
     def explain(self, name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
         """
-        Look something up and tell how that went, step by step.
+        Look a name up and report each step.
 
-        @param rrType: a number or a mnemonic; L{None} for the addresses of IPv4.
+        @param rrType: a number or a mnemonic; L{None} for A.
 
-        @return: fires in any case, unless cancelled: that a look-up failed is part of the story.
+        @return: always fires, unless cancelled: a failed look-up is part of the report.
         """
         from twisted_ext.compat.explain import explain
 
@@ -376,8 +376,8 @@ class NamesResolver(Lookups):
 
     def close(self) -> Deferred[None]:
         """
-        Let go of all sockets and timers. Look-ups under way fail, and so do all that begin later, also of what is in the cache.
-        Closing again does nothing.
+        Close all sockets and cancel all timers. Pending look-ups fail, and so do all later ones, even of cached names. Closing again does
+        nothing.
         """
         self.closed = True
         self._answerNow = self._answer = _refuse
@@ -387,8 +387,7 @@ class NamesResolver(Lookups):
         return f"<NamesResolver {self.source!r}>"
 
 
-# By another name, which the checker of types does not follow: what this interface annotates is not what it describes, nor what
-# anybody gives.
+# Aliased so that the type checker ignores it: this interface's annotations match neither its documentation nor any implementation.
 _classImplements: Callable[[type[object], object], None] = classImplements
 _classImplements(NamesResolver, IResolver)
 

@@ -1,5 +1,5 @@
 """
-What descriptions of resolvers can name that is somebody else's: C{names:twisted.names.client.getResolver}.
+Parse resolver descriptions that name an object of other code: C{names:twisted.names.client.getResolver}.
 """
 
 from __future__ import annotations

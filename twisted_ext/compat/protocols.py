@@ -1,6 +1,6 @@
 """
-The protocols of L{twisted.names.dns}, for those who send queries themselves: what comes back is a reply to what was asked, from
-whom it was asked, and whole.
+The protocols of L{twisted.names.dns}, for code that sends queries itself: they accept only complete replies that match the question and
+come from the server that was queried.
 """
 
 from __future__ import annotations
@@ -56,22 +56,22 @@ _Received = Callable[[bytes, object, tuple[str, int]], object]
 
 class _Controller(Protocol):
     """
-    Who hears of everything that is no reply.
+    The receiver of everything that is not a reply to a pending query.
     """
 
     def messageReceived(self, message: dns.Message, protocol: object, address: tuple[str, int] | None = None) -> None:
         """
-        Something has come that nobody waits for.
+        Handle a message that matches no pending query.
         """
 
     def connectionMade(self, protocol: object) -> None:
         """
-        A connection is there.
+        Called when a connection is made.
         """
 
     def connectionLost(self, protocol: object) -> None:
         """
-        And gone.
+        Called when a connection is lost.
         """
 
 
@@ -226,7 +226,7 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
         """
-        See whether this is what somebody waits for. What is no reply goes to a controller that takes octets as they are.
+        Match a datagram to a pending query. Pass queries to the controller undecoded if it has C{octetsReceived}.
         """
         received = cast("_Received | None", getattr(self.controller, "octetsReceived", None))
         if received is not None and len(data) > 2 and not data[2] & _QR:

@@ -1,5 +1,5 @@
 """
-Resolvers made as L{twisted.names.client} makes them: of servers, of a C{resolv.conf}, of the system's threads.
+Create resolvers as L{twisted.names.client} does: from servers, from a C{resolv.conf}, or on top of the reactor's threads.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NOTHING: Final = Answer(Outcome.NODATA)
 #: What a look-up goes through, if a class has one of these of its own.
 _STEPS: Final = ("queryUDP", "queryTCP", "filterAnswers")
 
-#: Where servers are said to be if nobody says so, as in Twisted.
+#: The default port of servers, as in Twisted.
 _PORT: Final = 53
 
 
@@ -84,7 +84,7 @@ def sourceFor(
     hosts: str | bytes | None = None,
 ) -> IAnswerSource:
     """
-    @return: hosts file, special names, then a cache before these servers, or before those of C{resolv.conf}.
+    Build a source: the hosts file, special-use names, then a cache in front of these servers or of those of C{resolv.conf}.
 
     @raise BadDescription: a server that is no address.
     """
@@ -104,10 +104,10 @@ def sourceFor(
 
 class Resolver(NamesResolver):
     """
-    A resolver without hosts file and cache that asks certain servers, or those of a C{resolv.conf}.
+    A resolver without hosts file and cache that queries given servers, or those of a C{resolv.conf}.
 
-    Programs make classes of their own of it, as of Twisted's: a look-up that such a class overrides is what C{query} calls, and so
-    servers do; by its C{_lookup}, and by its C{queryUDP}, C{queryTCP} and C{filterAnswers}, goes everything else.
+    Applications subclass it, as they do Twisted's. C{query}, and with it servers, call overridden look-up methods; all other look-ups go
+    through an overridden C{_lookup}, C{queryUDP}, C{queryTCP} or C{filterAnswers}.
 
     @ivar resolv: the path of C{resolv.conf}, or L{None}.
     """
@@ -138,9 +138,9 @@ class Resolver(NamesResolver):
         reactor: IReactorTime | None = None,
     ) -> None:
         """
-        @param resolv: a path, used where there are no C{servers}; it is followed: a change counts at once.
-        @param servers: addresses and ports of the servers to ask: these and no others.
-        @param timeout: for look-ups that do not bring their own.
+        @param resolv: a path, used if there are no C{servers}. Changes to the file take effect at once.
+        @param servers: addresses and ports of the only servers to query.
+        @param timeout: for look-ups without a timeout of their own.
         @param reactor: L{None} for the global one.
 
         @raise BadDescription: neither servers nor C{resolv}, or a server that is no address.
@@ -158,7 +158,7 @@ class Resolver(NamesResolver):
     @property
     def servers(self) -> Sequence[tuple[str, int]]:
         """
-        Addresses and ports, as they were given. Set it to ask others.
+        The addresses and ports, as given. Set it to query other servers.
         """
         return self._servers
 
@@ -171,7 +171,7 @@ class Resolver(NamesResolver):
     @property
     def timeout(self) -> Timeout:
         """
-        For look-ups that do not bring their own. What begins after it was set heeds it.
+        For look-ups without a timeout of their own. It applies to look-ups that begin after it was set.
         """
         return self._timeout
 
@@ -190,7 +190,7 @@ class Resolver(NamesResolver):
             return self._asking(clock, serversFrom(self.servers))
         from twisted_ext.resolver.system.configured import System
 
-        # Without names of this machine's own: whoever wants those asks createResolver for a resolver.
+        # Without the hosts file: createResolver creates resolvers that use it.
         return System(clock, self.resolv, os.devnull)
 
     def _asking(self, clock: IReactorTime, servers: Sequence[Server]) -> IAnswerSource:
@@ -201,7 +201,7 @@ class Resolver(NamesResolver):
 
     def pickServer(self) -> tuple[str, int]:
         """
-        @return: address and port of a server that is asked.
+        Return the address and port of a server in use.
         """
         if self.servers:
             return self.servers[0]
@@ -215,7 +215,7 @@ class Resolver(NamesResolver):
 
     def queryUDP(self, queries: Sequence[dns.Query], timeout: Timeout = None) -> Deferred[Message]:
         """
-        Ask, by UDP first.
+        Send a query, over UDP first.
 
         @param queries: one of them; servers answer no more (RFC 9619).
 
@@ -225,7 +225,7 @@ class Resolver(NamesResolver):
 
     def queryTCP(self, queries: Sequence[dns.Query], timeout: Timeout = 10) -> Deferred[Message]:
         """
-        Ask by TCP.
+        Send a query over TCP.
 
         @param queries: one of them; servers answer no more (RFC 9619).
 
@@ -271,9 +271,9 @@ class Resolver(NamesResolver):
 
     def _lookup(self, name: str | bytes, cls: int, type: int, timeout: Timeout = None) -> Deferred[Result]:
         """
-        Ask the servers. For look-ups that a class overrides, and then wants to go on as if it had not.
+        Query the servers. Subclasses that override look-up methods call this to continue normally.
 
-        @param name: whole as it is, so that no search list is tried.
+        @param name: an absolute name, to which no search list is applied.
         """
         query = dns.Query(b"", type, cls)
         try:
@@ -304,7 +304,7 @@ class Resolver(NamesResolver):
 
     def filterAnswers(self, message: dns.Message) -> Reply | Failure | Deferred[Reply | Failure]:
         """
-        @return: the three lists of a reply; its error as a L{Failure}; or where it is cut off, what TCP gives.
+        Return the three lists of a reply; its error as a L{Failure}; or, if it is truncated, the result over TCP.
         """
         if message.trunc:
             return self.queryTCP(message.queries).addCallback(_filtered)
@@ -312,13 +312,13 @@ class Resolver(NamesResolver):
 
     def exceptionForCode(self, responseCode: int) -> type[LookupFailed]:
         """
-        @return: what a reply with this rcode makes look-ups fail with.
+        Return the exception class for replies with this rcode.
         """
         return errorFor(responseCode)
 
     def maybeParseConfig(self) -> None:
         """
-        Look at C{resolv.conf} again with the next look-up, even if that was done within this second.
+        Check C{resolv.conf} again at the next look-up, even if it was checked within the last second.
         """
         from twisted_ext.resolver.system.configured import System
 
@@ -327,7 +327,7 @@ class Resolver(NamesResolver):
 
     def parseConfig(self, resolvConf: Iterable[bytes]) -> None:
         """
-        Ask the servers of this C{resolv.conf} from now on, unless servers were given.
+        Use the servers of this C{resolv.conf} from now on, unless servers were given.
 
         @param resolvConf: its lines.
         """
@@ -362,7 +362,7 @@ def _filtered(message: dns.Message) -> Reply | Failure:
 
 class ThreadedResolver(NamesResolver):
     """
-    Let the system look names up, in threads of its own pool, which takes none of the reactor's.
+    Resolve names with the system's resolver, in a thread pool separate from the reactor's.
     """
 
     def __init__(self, reactor: IReactorTime | None = None) -> None:

@@ -1,5 +1,5 @@
 """
-Resolvers in the three roles that L{twisted.names.server} knows, as one answer source.
+Combine resolvers in the three roles of L{twisted.names.server} into one answer source.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Remembering(Protocol):
 
     def cacheResult(self, query: dns.Query, payload: Sequence[list[dns.RRHeader]]) -> object:
         """
-        Keep what somebody has answered.
+        Cache an answer.
         """
 
 
@@ -55,7 +55,7 @@ class _Zone(Protocol):
 @implementer(IAnswerSource)
 class Authority:
     """
-    Somebody who knows by itself: its answers are authoritative, but for referrals to others.
+    An authoritative resolver: sets AA on its answers, except on referrals.
     """
 
     def __init__(self, resolver: object, clock: IReactorTime) -> None:
@@ -115,7 +115,7 @@ def _copied(answer: Answer, flags: int, authority: tuple[RRSet, ...] | None = No
 @implementer(IAnswerSource)
 class Told:
     """
-    Somebody who asks others, and a cache of twisted.names that is told the answers. They are not authoritative, whoever they came from.
+    A client or cache resolver, optionally with a cache of twisted.names that stores its answers. AA is cleared on all of them.
     """
 
     def __init__(self, resolver: object, cache: _Remembering | None, clock: IReactorTime) -> None:
@@ -153,8 +153,8 @@ class Told:
 @implementer(IAnswerSource)
 class Roles:
     """
-    Authorities, then caches, then, for those who want recursion, clients. An alias of an authority that leads to what it does not know is
-    followed by asking all of them.
+    Queries authorities, then caches, then, if recursion is desired, clients. If an authority's alias leads to a name outside its data, the
+    alias is followed by querying all of them.
 
     @ivar cache: the last of the caches, or L{None}.
     @ivar canRecurse: whether there are clients.
@@ -216,7 +216,7 @@ class Roles:
             try:
                 answer = await chosen.answer(Question(target, question.rrType, question.rrClass), context)
             except Unknown:
-                # Whoever asks goes on from there (RFC 1034, section 4.3.2).
+                # The client continues from there (RFC 1034, section 4.3.2).
                 break
             records += answer.answer
             following = self._leadsOn(answer, context)

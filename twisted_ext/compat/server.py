@@ -1,5 +1,5 @@
 """
-Serving as L{twisted.names.server} does it: resolvers of three kinds behind one factory, and methods that see each query as a message.
+Serve as L{twisted.names.server} does: resolvers in three roles behind one factory, with methods that see each query as a message.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["MessageServing", "Peer", "peerOf"]
 
 _log: Final = Logger()
 
-#: Methods that see queries or replies as messages. Where one of them is somebody's own, messages are made for it.
+#: Methods that see queries or replies as messages. Messages are created only if an application overrides one of them.
 _HOOKS: Final = (
     "allowQuery",
     "gotResolverError",
@@ -90,14 +90,14 @@ class _Datagrams(Protocol):
 
 class MessageServing:
     """
-    What users of L{twisted.names.server} know of its factory: attributes to look at, and methods to override. Whoever overrides none of
-    them does not pay for messages that nobody looks at.
+    The attributes and overridable methods of the factory of L{twisted.names.server}. If no method is overridden, no message objects are
+    created.
 
     @ivar canRecurse: whether there are C{clients}.
-    @ivar resolver: all resolvers as one. Another one may be put in its place.
+    @ivar resolver: all resolvers combined. It may be replaced.
     @ivar cache: the last of C{caches}, or L{None}.
     @ivar verbose: 1 to log queries, 2 to log what is in the replies as well.
-    @ivar connections: the connections there are.
+    @ivar connections: the open connections.
     """
 
     cache: object = None
@@ -160,7 +160,7 @@ class MessageServing:
 
     def replyTo(self, octets: bytes, peer: Peer, address: _Address | None, send: _Send) -> bool:
         """
-        Answer a query from its octets, without anybody looking at it as a message.
+        Answer a query from its octets, without creating a message object.
 
         @param address: L{None} for connections.
 
@@ -196,7 +196,7 @@ class MessageServing:
 
     def messageReceived(self, message: dns.Message, proto: Peer, address: _Address | None = None) -> None:
         """
-        A query has come. Replies that nobody waits for are passed over: whoever answered them would answer another server's answers.
+        Handle a query. Ignore messages with an answer section: replying to another server's replies could start a loop.
         """
         if message.answer:
             return
@@ -261,7 +261,7 @@ class MessageServing:
         self, failure: Failure, protocol: Peer, message: dns.Message, address: _Address | None
     ) -> None:
         """
-        Reply that there is no such name, or that nobody knows: SERVFAIL stays SERVFAIL, and only what denies the name is NXDOMAIN.
+        Reply with an error: NXDOMAIN only if the failure denies the name; SERVFAIL stays SERVFAIL.
         """
         raised = failure.value
         if not isinstance(raised, LookupFailed | DNSFault | dns.DomainError | dns.AuthoritativeDomainError):
@@ -380,7 +380,7 @@ def _asked(query: dns.Query) -> tuple[bytes, int, int]:
 
 def _octetsOf(message: dns.Message) -> bytes:
     """
-    @return: the octets that a message was read from; others where somebody has changed what it asks.
+    Return the octets that a message was parsed from, or newly encoded ones if its question has been changed since.
     """
     octets, asked = vars(message).get(_OCTETS, (b"", None))
     return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()

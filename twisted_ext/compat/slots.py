@@ -1,5 +1,5 @@
 """
-Installing something in the place of something else, and undoing that in any order.
+Replace installed objects, and undo such replacements in any order.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Whole zones, from the servers behind a resolver.
+Transfer zones from the servers behind a resolver.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lookupZone", "serversBehind"]
 
-#: Seconds for a whole zone, if nobody says otherwise; as many as in Twisted.
+#: The default timeout for a zone transfer in seconds, as in Twisted.
 _SECONDS = 10.0
 
 

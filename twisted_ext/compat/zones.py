@@ -1,5 +1,5 @@
 """
-Zones of L{twisted.names.authority} as zones of this package.
+Convert zones of L{twisted.names.authority} to zones of this package.
 """
 
 from __future__ import annotations
@@ -61,5 +61,5 @@ def zoneFromPython(path: str) -> Zone:
     except OSError as error:
         raise BadDescription(f"pyzone: {path}: {error.strerror or error}") from error
     except Exception as error:
-        # It is somebody's code, and may raise anything.
+        # The file contains arbitrary Python code, which may raise anything.
         raise BadDescription(f"pyzone: {path}: {type(error).__name__}: {error}") from error

@@ -1,3 +1,3 @@
 """
-Where a service is: what records of a domain say about hosts and ports to connect to, and in which order. It decides and asks nothing.
+Service discovery: turn a domain's records into an ordered list of hosts and ports to connect to. This package sends no queries.
 """

@@ -1,5 +1,5 @@
 """
-Bounds of what records that say where services are can cause.
+Bounds on the work that service records can cause.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ __all__ = [
 
 # -- services
 
-#: Targets that a service has at most; those that come later in its order are left out. A message has room for 3,000, each of which could
-#: be somebody else's host that we are to be sent to.
+#: The most targets of one service; those later in its order are left out. A message has room for 3,000, each of which could be a third
+#: party's host that an attacker wants us to connect to.
 SERVICE_TARGETS: Final = Limit(default=32, least=1, most=1000)
 
 #: Addresses that one record may hint at (RFC 9460, section 7.3); the others are left to the look-up that follows.

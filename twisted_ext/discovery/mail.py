@@ -1,5 +1,5 @@
 """
-Where the mail of a domain goes (RFC 5321, section 5.1; RFC 7505).
+Find the mail servers of a domain (RFC 5321, section 5.1; RFC 7505).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Rules that lead from a name to where a service is: NAPTR (RFC 3403), as S-NAPTR (RFC 3958), U-NAPTR (RFC 4848) and ENUM (RFC 6116) use it.
+Evaluate NAPTR rules (RFC 3403) as used by S-NAPTR (RFC 3958), U-NAPTR (RFC 4848) and ENUM (RFC 6116) to locate a service.
 
-Nothing is asked here; L{twisted_ext.compat.lookups.services} follows the rules.
+This module sends no queries; L{twisted_ext.compat.lookups.services} follows the rules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Extended regular expressions of POSIX (RFC 3402, section 3.2), for patterns that strangers write.
+POSIX extended regular expressions (RFC 3402, section 3.2) for untrusted patterns.
 
-A pattern is made into a list of steps that all ways of matching go through side by side, so that there is no going back, and the work is
-at most the pattern's length times the text's. Python's C{re} takes exponential time for some patterns of ten characters.
+A pattern is compiled to a list of steps, and all alternatives are matched in parallel, without backtracking. The work is at most the
+pattern's length times the text's. Python's C{re} takes exponential time for some patterns of ten characters.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Service binding (RFC 9460): from SVCB and HTTPS records to places to connect to.
+Turn SVCB and HTTPS records into targets to connect to (service binding, RFC 9460).
 
-Nothing is asked here. Whoever asks makes a L{Binding}, looks up its C{name} and C{rrType}, tells it with L{Binding.learned} what that gave,
-and goes on so until it is C{done}.
+This module sends no queries. The caller creates a L{Binding}, looks up its C{name} and C{rrType}, passes the outcome to L{Binding.learned},
+and repeats this until the binding is C{done}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A place to connect to, as a value.
+A host and port to connect to, as a value.
 """
 
 from __future__ import annotations
@@ -97,10 +97,12 @@ class Target:
 
 def hostOf(name: bytes) -> str | None:
     """
+    Return the text of a host name.
+
     @param name: in wire form.
 
-    @return: the host without its final dot, or L{None} where this is no name of a host. Neither is one that somebody would take for an
-        address, C{127.0.0.1.} say: whoever looks it up gets that address, although no look-up was asked whether it may be had.
+    @return: the host without its final dot, or L{None} if this is not a valid host name. A name that looks like an address, such as
+        C{127.0.0.1.}, is not valid: code that connects to it would use that address without a look-up that could have filtered it.
     """
     if name == ROOT:
         return None

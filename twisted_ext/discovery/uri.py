@@ -1,5 +1,5 @@
 """
-URIs that records name (RFC 7553; RFC 3403).
+URIs from URI and NAPTR records (RFC 7553; RFC 3403).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SCHEME: Final = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN
 
 def isURI(text: str) -> bool:
     """
-    @return: whether this may be given to somebody as a URI: a scheme, and behind its colon something to see, with no blank or control
-        in it. What is right for the scheme, that somebody has to know.
+    Return whether C{text} is safe to return as a URI: a scheme, a colon, and printable text without blanks or control characters. The
+    rules of the particular scheme are left to the caller.
     """
     scheme, colon, rest = text.partition(":")
     if not (colon and rest and text.isprintable() and " " not in text and len(text) <= REWRITTEN_CHARACTERS.most):

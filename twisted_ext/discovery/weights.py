@@ -1,5 +1,5 @@
 """
-The order in which to try what has priorities and weights (RFC 2782): the lowest priority first, and among equal ones chance, by weight.
+Order records by priority and weight (RFC 2782): the lowest priority first, and a weighted random order within each priority.
 """
 
 from __future__ import annotations

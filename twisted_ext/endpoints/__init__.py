@@ -1,8 +1,8 @@
 """
-Endpoints that find out where to connect to: L{SRVEndpoint}, L{HTTPSEndpoint}, L{HostEndpoint} and L{TargetsEndpoint}; and
-L{SRVConnector}, for factories that want a connector.
+Client endpoints that resolve their targets through DNS: L{SRVEndpoint}, L{HTTPSEndpoint}, L{HostEndpoint} and L{TargetsEndpoint}; and
+L{SRVConnector}, for factories that expect a connector.
 
-As text, for L{clientFromString<twisted.internet.endpoints.clientFromString>}, the first three are C{srv:_xmpp-client._tcp.example.org},
+As strings for L{clientFromString<twisted.internet.endpoints.clientFromString>}, the first three are C{srv:_xmpp-client._tcp.example.org},
 C{https-rr:www.example.org} and C{dns:www.example.org:80}. L{twisted_ext.endpoints.endpoints} documents their parameters and errors.
 """
 

@@ -1,5 +1,5 @@
 """
-Attempts to connect that came to nothing, and the error that tells of all of them.
+Failed connection attempts, and the error that lists them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from twisted_ext.discovery.targets import Target
 
 __all__ = ["Attempt", "TargetsFailed", "failureOf", "reasonOf"]
 
-#: Attempts that an error's text tells of; all of them are in its C{attempts}.
+#: The number of attempts listed in an error's text; its C{attempts} has them all.
 _TOLD: Final = 8
 
 
 class Attempt:
     """
-    An attempt that failed. Treated as immutable.
+    A failed connection attempt. Treated as immutable.
 
-    @ivar target: where it led.
-    @ivar address: the address that was tried; C{""} where there was none to try.
-    @ivar error: why it failed.
+    @ivar target: the target.
+    @ivar address: the address that was tried; C{""} if the target had none.
+    @ivar error: the reason.
     """
 
     __slots__ = ("target", "address", "error")
@@ -46,9 +46,9 @@ class Attempt:
 
 class TargetsFailed(ConnectError):
     """
-    None of the targets can be connected to.
+    Connecting to all targets failed.
 
-    @ivar name: what was to be reached.
+    @ivar name: the requested destination.
     @ivar attempts: all attempts, in the order in which they ended.
     """
 
@@ -72,8 +72,8 @@ class TargetsFailed(ConnectError):
 
 def failureOf(name: str, attempts: list[Attempt]) -> Exception:
     """
-    @return: what to fail with. Where there is one target only and its name leads to no address, what the look-up failed with, as from any
-        other endpoint.
+    @return: the error for failed attempts. If there was only one target and it has no address, this is the error of its address look-up, as
+        with other endpoints.
     """
     if len(attempts) == 1 and isinstance(attempts[0].error, LookupFailed):
         return attempts[0].error
@@ -82,13 +82,13 @@ def failureOf(name: str, attempts: list[Attempt]) -> Exception:
 
 def reasonOf(error: BaseException) -> str:
     """
-    @return: why an attempt failed, in words for people.
+    @return: the reason why an attempt failed, as text.
     """
     kind = type(error)
     if kind.__module__.startswith("service_identity"):
         return "its certificate is for another name"
     if kind.__module__.startswith("OpenSSL"):
-        # A list of library, function and reason, the first of which is what matters.
+        # A list of (library, function, reason) tuples, of which the first one is relevant.
         try:
             return f"TLS: {error.args[0][0][2]}"
         except (IndexError, TypeError):

@@ -1,5 +1,5 @@
 """
-One attempt to connect: to one address, by TCP, with TLS on top where that is asked for.
+Makes one connection attempt: to one address, over TCP, optionally with TLS.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BindAddress", "Building", "Secure", "dial"]
 
-#: What to connect from: an address; or a pair of it and a port, in which the address may be empty; L{None} leaves it to the system. See
+#: The local address: an address; or a pair of address and port, where the address may be empty; L{None} leaves it to the kernel. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
 BindAddress: TypeAlias = "str | tuple[str, int] | None"
 
-#: Says how to secure the connection to a target; L{None} for not at all.
+#: Returns the TLS settings for the connection to a target; L{None} for plain TCP.
 Secure: TypeAlias = "Callable[[Target], IOpenSSLClientConnectionCreator | None]"
 
 _T = TypeVar("_T")
@@ -47,9 +47,9 @@ _newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
 @implementer(IProtocolFactory)
 class Building:
     """
-    Builds protocols with the caller's factory, and remembers if that fails: no other target would help then.
+    Builds protocols with the caller's factory, and records a failure of it: trying other targets would not help then.
 
-    @ivar failure: what the caller's own code raised.
+    @ivar failure: the exception that the caller's code raised.
     """
 
     noisy = False
@@ -63,7 +63,7 @@ class Building:
 
     def call(self, function: Callable[..., _T], *arguments: object) -> _T:
         """
-        Call what is the caller's own.
+        Call a function of the caller, and record its failure.
         """
         try:
             return function(*arguments)
@@ -90,10 +90,10 @@ def dial(
     """
     Connect to an address of a target.
 
-    @param timeout: seconds, for TLS as well.
+    @param timeout: seconds for the attempt, including the TLS handshake.
 
-    @return: fires with the protocol that the factory has built, which has begun; where there is TLS, once that stands. Cancelling it leaves
-        nothing open.
+    @return: fires with the factory's protocol after its C{makeConnection}, with TLS after the handshake. Cancelling it leaves no connection
+        open.
     """
     creator = None if secure is None else secure(target)
 
@@ -107,8 +107,8 @@ def dial(
 
 class _Dialing(ClientFactory):
     """
-    One connection on its way. Twisted's own endpoints do the same, but if the protocol cannot begin they never fire, and cannot be
-    canceled either.
+    A connection being established. Twisted's endpoints do the same, but if the protocol's C{makeConnection} raises, their Deferred never
+    fires and cannot be canceled.
     """
 
     noisy = False
@@ -116,7 +116,7 @@ class _Dialing(ClientFactory):
     def __init__(self, factory: IProtocolFactory, call: Callable[..., object]) -> None:
         """
         @param factory: builds the protocol.
-        @param call: calls what lets it begin.
+        @param call: calls the protocol's C{makeConnection}.
         """
         self.call = call
         self._factory = factory
@@ -126,7 +126,9 @@ class _Dialing(ClientFactory):
 
     def begin(self, connector: IConnector) -> Deferred[IProtocol]:
         """
-        @param connector: what connects.
+        Start connecting.
+
+        @param connector: connects the factory.
         """
         self._connector = connector
         return self._result
@@ -156,7 +158,7 @@ class _Dialing(ClientFactory):
 
     def made(self, protocol: IProtocol) -> None:
         """
-        The protocol has begun.
+        Fire with the protocol, which is connected.
         """
         if not self._over:
             self._over = True
@@ -164,7 +166,7 @@ class _Dialing(ClientFactory):
 
     def failed(self, failure: Failure) -> None:
         """
-        There will be no protocol.
+        Fail the connection attempt.
         """
         if not self._over:
             self._over = True
@@ -181,7 +183,7 @@ class _Dialing(ClientFactory):
 
 class _Beginning(Passing):
     """
-    Tells whether a protocol can begin.
+    Reports whether the inner protocol's C{makeConnection} succeeds.
     """
 
     def __init__(self, dialing: _Dialing, inner: IProtocol) -> None:
@@ -201,7 +203,7 @@ class _Beginning(Passing):
 @implementer(IProtocolFactory)
 class _Handing:
     """
-    Hands a handshake to the connection that it is for.
+    A factory that returns a given handshake protocol for its connection.
     """
 
     noisy = False
@@ -224,10 +226,10 @@ class _Handing:
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """
-    Stands for the caller's protocol until there is TLS. Before that the caller's factory is not asked, so that a server with a certificate
-    that is wrong is passed over as one is that refuses.
+    Takes the place of the caller's protocol until the TLS handshake is complete. The caller's factory is called only then, so that a server
+    with an invalid certificate is skipped like one that refuses the connection.
 
-    @ivar address: the server's.
+    @ivar address: the server's address.
     """
 
     address: IAddress
@@ -244,7 +246,7 @@ class _Handshake(Protocol):
         self, connect: Callable[[_Dialing], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
     ) -> Deferred[IProtocol]:
         """
-        Connect, and shake hands.
+        Connect and perform the TLS handshake.
         """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 

@@ -1,29 +1,29 @@
 """
-Endpoints that find out themselves where to connect to: by SRV records, by HTTPS records, by the addresses of a host, or from a list.
+Client endpoints that resolve their targets from SRV records, HTTPS records or a host's addresses, or take them from a list.
 
-They connect as L{twisted_ext.endpoints.happyeyeballs} describes. Parameters that they have in common:
+They connect as L{twisted_ext.endpoints.happyeyeballs} describes. Common parameters:
 
-  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, or a description, of which a resolver is made once for each
-    endpoint, so that its cache serves one connection after the other. L{None} is for the one that is installed in the reactor, if it is
-    of this package, else for that of this process;
-  - C{timeout}: seconds that one attempt to connect may take, L{ATTEMPT_SECONDS<twisted_ext.limits.ATTEMPT_SECONDS>} unless said otherwise;
-  - C{bindAddress}: what to connect from: an address, or a pair of it and a port. Only addresses of its family are tried;
+  - C{resolver}: a resolver of this package, one of Twisted's, or a description, from which each endpoint makes one resolver, so that its
+    connections share a cache. L{None} is the resolver installed in the reactor if that is one of this package, else the resolver of the
+    process;
+  - C{timeout}: seconds for one connection attempt, by default L{ATTEMPT_SECONDS<twisted_ext.limits.ATTEMPT_SECONDS>};
+  - C{bindAddress}: the local address, or a pair of address and port. Only targets' addresses of its family are tried;
   - C{attemptDelay}, C{priorityDelay}: see L{ATTEMPT_DELAY<twisted_ext.limits.ATTEMPT_DELAY>} and
     L{PRIORITY_DELAY<twisted_ext.limits.PRIORITY_DELAY>};
-  - C{lookupTimeout}: seconds for the look-ups of records, and once more for those of each target's addresses; L{None} leaves it to the
-    resolver.
+  - C{lookupTimeout}: seconds for the look-up of the records, and again for that of each target's addresses; L{None} for the resolver's
+    own timeout.
 
-What is nothing of the kind, and a number of seconds below zero, is a L{CallerFault} when the endpoint is made; other numbers are moved
-inside their range: 0 is the shortest time that there is, not one without end.
+Constructors raise L{CallerFault} for values of the wrong type and for negative numbers of seconds. Other numbers are clamped to their
+range: 0 is the shortest timeout, not an infinite one.
 
-C{connect} fires with the protocol, or fails
+The Deferred of C{connect} fires with the protocol, or fails
 
-  - with what look-ups fail with (L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}, which is a
-    L{DNSLookupError<twisted.internet.error.DNSLookupError>}) where it does not come to targets, or the only one has no address;
-  - with L{TargetsFailed}, which is a L{ConnectError<twisted.internet.error.ConnectError>}, and says of each target why;
-  - with L{ConnectingCancelledError<twisted.internet.error.ConnectingCancelledError>} if it is cancelled, which can be done at any time and
-    leaves nothing open;
-  - with whatever the caller's own factory raises, or his protocol when its connection is made.
+  - with L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}, which is a
+    L{DNSLookupError<twisted.internet.error.DNSLookupError>}, if no targets were found, or the only target has no address;
+  - with L{TargetsFailed}, which is a L{ConnectError<twisted.internet.error.ConnectError>} and lists the reason for each target;
+  - with L{ConnectingCancelledError<twisted.internet.error.ConnectingCancelledError>} if it is cancelled, which is possible at any time and
+    leaves no connection open;
+  - with whatever the caller's factory raises, or its protocol in C{connectionMade}.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint", "TargetsEndpoint", "TargetsFailed"]
 
-#: What is spoken without ALPN.
+#: The protocol spoken without ALPN.
 _USUAL: Final = ("http/1.1",)
 
 
 class Options(TypedDict, total=False):
     """
-    What all endpoints take.
+    The keyword arguments common to all endpoints.
     """
 
     resolver: object
@@ -90,15 +90,15 @@ class Options(TypedDict, total=False):
 
 class _Reaching:
     """
-    What an endpoint is told besides where to connect to.
+    The common options of an endpoint: the resolver, and how to connect.
     """
 
     __slots__ = ("_way", "_resolver", "_reactor")
 
     def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
         """
-        @raise TypeError: there is no such option.
-        @raise CallerFault: one has a value that it cannot have.
+        @raise TypeError: an option is unknown.
+        @raise CallerFault: an option's value is not valid.
         """
         unknown = sorted(set(options) - set(Options.__annotations__))
         if unknown:
@@ -121,14 +121,14 @@ class _Reaching:
 
     def connectByName(self) -> None:
         """
-        Leave the addresses of targets to the reactor, one of a test that takes no resolver. What was set as the resolver of the process is
-        asked for the records.
+        Let the reactor resolve the targets' host names: for a test's reactor that takes no resolver. Records are looked up with the
+        resolver that was set for the process.
         """
         self._way.byName = True
 
     def resolver(self) -> NamesResolver:
         """
-        @return: what to ask, as things are now.
+        @return: the resolver for the next connection.
         """
         if self._resolver is None:
             reactor: object = self._reactor
@@ -137,7 +137,7 @@ class _Reaching:
                 return installed
             if self._way.byName and isAsked():
                 return resolverOf(None)
-            # Nobody's reactor but the process' own can be served by its resolver.
+            # The process-wide resolver runs on the global reactor and can serve no other.
             if sys.modules.get("twisted.internet.reactor") is reactor:
                 return resolverOf(None)
             self._resolver = resolverOf(None, self._reactor)
@@ -151,8 +151,10 @@ class _Reaching:
         secure: Secure | None = None,
     ) -> Deferred[IProtocol]:
         """
-        @param address: what the caller wants to reach, for messages.
-        @param find: finds the targets with a resolver and a timeout.
+        Start connecting.
+
+        @param address: the requested destination, for messages.
+        @param find: looks up the targets, given a resolver and a timeout.
         """
         resolver = self.resolver()
         connecting = Connecting(self._way, resolver, address, protocolFactory, secure)
@@ -163,7 +165,7 @@ class _Reaching:
 @implementer(IStreamClientEndpoint)
 class TargetsEndpoint:
     """
-    Connects to the first of given targets that can be reached.
+    Connects to the first reachable one of the given targets.
     """
 
     def __init__(
@@ -174,11 +176,11 @@ class TargetsEndpoint:
         **options: Unpack[Options],
     ) -> None:
         """
-        @param targets: in the order to try them in; or a function that finds them, asked for each connection, such as
+        @param targets: the targets in the order to try them; or a function that finds them, called for each connection, such as
             C{lambda: client.mailTargets("example.org")}.
-        @param name: what they are, for messages.
+        @param name: a name for the targets in messages.
 
-        @raise CallerFault: these are no targets.
+        @raise CallerFault: C{targets} is not valid.
         """
         self._reaching = _Reaching(reactor, options)
         self._find = targets if callable(targets) else None
@@ -201,14 +203,14 @@ class TargetsEndpoint:
 @implementer(IStreamClientEndpoint)
 class HostEndpoint:
     """
-    Connects to a host as L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>} does, with a resolver of its own.
+    Connects to a host as L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>} does, with its own resolver.
     """
 
     def __init__(self, reactor: IReactorTime, host: str, port: int, **options: Unpack[Options]) -> None:
         """
         @param host: a name, to which the search list applies unless it ends with a dot; or an address, with or without brackets.
 
-        @raise CallerFault: this is no name of a host, or no port.
+        @raise CallerFault: C{host} or C{port} is not valid.
         """
         self._reaching = _Reaching(reactor, options, relative=True)
         literal = literalHost(host)
@@ -231,7 +233,7 @@ class HostEndpoint:
 @implementer(IStreamClientEndpoint)
 class SRVEndpoint:
     """
-    Connects to a service by its SRV records (RFC 2782), which are asked for anew for each connection.
+    Connects to a service by its SRV records (RFC 2782), which are looked up for each connection.
     """
 
     def __init__(
@@ -245,10 +247,10 @@ class SRVEndpoint:
     ) -> None:
         """
         @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
-        @param defaultPort: where the domain itself has the service if it has no SRV records; L{None} to fail then.
-        @param rng: what to draw with where weights leave it to chance, such as a L{random.Random}.
+        @param defaultPort: the port to connect to at the domain itself if it has no SRV records; L{None} to fail in that case.
+        @param rng: the source of randomness for weights, such as a L{random.Random}.
 
-        @raise CallerFault: this is no name, or no port.
+        @raise CallerFault: C{owner} or C{defaultPort} is not valid.
         """
         self._reaching = _Reaching(reactor, options)
         name = nameOf(owner)
@@ -285,10 +287,10 @@ class SRVEndpoint:
 @implementer(IStreamClientEndpoint)
 class HTTPSEndpoint:
     """
-    Connects with TLS to the host of an C{https} URI, by its HTTPS records where it has any (RFC 9460).
+    Connects with TLS to the host of an C{https} URI, by its HTTPS records if it has any (RFC 9460).
 
-    Whatever host, port and address the records lead to, the certificate has to be for the host that was asked for, and so is the name that
-    the server is told (RFC 9460, section 9.1). A connection counts once its TLS stands: a server whose TLS fails is passed over.
+    Whatever host, port and address the records lead to, SNI and certificate verification use the original host name (RFC 9460, section
+    9.1). An attempt succeeds when its TLS handshake does: a server whose handshake fails is skipped.
     """
 
     def __init__(
@@ -304,27 +306,27 @@ class HTTPSEndpoint:
         **options: Unpack[Options],
     ) -> None:
         """
-        @param host: a name, which is whole as it is; or an address, with or without brackets.
-        @param alpn: the protocols to speak, the best first, as ALPN calls them. A server whose record has none of them is left out; the
-            others are offered all of them, so that nobody who changes records makes us speak the worst (RFC 9460, section 7.1.2).
+        @param host: a fully qualified name, to which no search list applies; or an address, with or without brackets.
+        @param alpn: the ALPN protocol ids to offer, in order of preference. Servers whose record lists none of them are skipped; the
+            others are offered all of them, so that an attacker who modifies records cannot force a downgrade (RFC 9460, section 7.1.2).
             L{None} for those that the protocol factory names
-            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, for C{http/1.1},
-            which is what is spoken where nothing is offered, so that nothing is.
-        @param trustRoot: whose certificates to trust, as C{optionsForClientTLS} takes it.
-        @param clientCertificate: our own.
+            (L{IProtocolNegotiationFactory<twisted.internet.interfaces.IProtocolNegotiationFactory>}); if it names none, C{http/1.1} is
+            assumed and no ALPN is sent.
+        @param trustRoot: the certificates to trust, as for C{optionsForClientTLS}.
+        @param clientCertificate: the client's certificate.
 
-        @param recordDelay: seconds that HTTPS records are waited for once the host has an address; see
+        @param recordDelay: seconds to wait for HTTPS records once an address of the host is known; see
             L{bindingTargets<twisted_ext.compat.lookups.services.bindingTargets>}.
 
-        @raise CallerFault: this is no name of a host, no port, no protocol, or nothing to trust or to show.
+        @raise CallerFault: an argument is not valid.
         """
         self._reaching = _Reaching(reactor, options)
         literal = literalHost(host)
-        # As it is asked for, TLS has it: IDNA in the one reading that we have of it.
+        # TLS gets the same name as the DNS, so that IDNA is encoded in one way only.
         self._host = literal or hostIn(host)
         self._port = checkedPort(port)
         if literal is None:
-            # With the port in front it may be too long to be asked for.
+            # With the port label prepended the name may be too long for a query.
             questionFor("https", self._host, port)
         self._address = HostnameAddress(self._host.encode(), port)
         self._alpn = None if alpn is None else protocolsIn("alpn", alpn)
@@ -332,7 +334,7 @@ class HTTPSEndpoint:
         _checkTrust(trustRoot, clientCertificate)
         self._trustRoot = trustRoot
         self._clientCertificate = clientCertificate
-        # The first connection with one reads all certificates of this machine.
+        # Cached, as the first use of a creator loads all of the system's certificates.
         self._creators: dict[tuple[str, ...], IOpenSSLClientConnectionCreator] = {}
         try:
             self._creatorFor(self._alpn or ())
@@ -372,7 +374,7 @@ class HTTPSEndpoint:
             from twisted.internet.ssl import optionsForClientTLS
 
             creator = self._creators[alpn] = optionsForClientTLS(
-                # The scope says which way to take, not who is there.
+                # The scope selects the interface and is not part of the server's identity.
                 self._host.partition("%")[0],
                 self._trustRoot,
                 self._clientCertificate,
@@ -390,9 +392,9 @@ def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
 
 def _listed(targets: Iterable[Target]) -> Sequence[Target]:
     """
-    @return: the targets that a caller gave.
+    Check the targets that a caller gave.
 
-    @raise CallerFault: they are none.
+    @raise CallerFault: they are not valid.
     """
     given: object = targets
     if isinstance(given, Iterable):
@@ -407,7 +409,7 @@ def _listed(targets: Iterable[Target]) -> Sequence[Target]:
 
 def _checkTrust(trustRoot: object, clientCertificate: object) -> None:
     """
-    @raise CallerFault: these are nothing to trust, or nothing to show.
+    @raise CallerFault: one of them has the wrong type.
     """
     if trustRoot is not None:
         from twisted.internet._sslverify import IOpenSSLTrustRoot

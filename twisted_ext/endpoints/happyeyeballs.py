@@ -1,9 +1,9 @@
 """
-Connecting to the first of several targets that can be reached (RFC 8305).
+Connects to the first reachable one of several targets (Happy Eyeballs, RFC 8305).
 
-Attempts begin one after the other, each a moment after the one before it or as soon as that has failed, and the first that succeeds ends
-all others. Targets are gone through in their order, and the addresses of a target in theirs, except that the families take turns. The
-addresses of a target are looked up when its turn comes, not before.
+Attempts start one after the other, each a short delay after the previous one or as soon as that has failed. The first that succeeds cancels
+the others. Targets are tried in order, and so are the addresses of a target, with the address families interleaved. The addresses of a
+target are looked up when its turn comes.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = Connec
 
 class Way:
     """
-    How to connect, whatever the targets are.
+    The options for connecting, independent of the targets.
 
-    @ivar byName: hand the names of targets to the reactor's C{connectTCP}: a reactor of a test is looked at for them.
-    @ivar bindAddress: address and port to connect from.
-    @ivar families: those that can be connected to from there, L{None} for both.
+    @ivar byName: pass the names of targets to the reactor's C{connectTCP}, for a test's reactor that records them.
+    @ivar bindAddress: the local address and port.
+    @ivar families: the address families reachable from C{bindAddress}, L{None} for both.
     """
 
     __slots__ = (
@@ -73,9 +73,9 @@ class Way:
     ) -> None:
         """
         @param lookupTimeout: seconds for the look-ups of the addresses of one target.
-        @param relative: hosts are as people write them, so that a search list applies to them.
+        @param relative: whether the search list applies to host names.
 
-        @raise CallerFault: one of these is nothing of the kind.
+        @raise CallerFault: an argument is not valid.
         """
         self.reactor = withClock(reactor)
         self.byName = False
@@ -95,9 +95,9 @@ class Way:
 
 def _pairOf(given: object) -> tuple[str, int]:
     """
-    @return: what a caller gave to connect from.
+    @return: the local address and port to bind to.
 
-    @raise CallerFault: it is none. Names are none either: whoever binds to one has it looked up by the system, and everything waits.
+    @raise CallerFault: the value is not an address. Names are rejected: binding to one would block on the system's resolver.
     """
     match given:
         case str() if literalOf(given):
@@ -111,7 +111,7 @@ def _pairOf(given: object) -> tuple[str, int]:
 
 def _whyNone(place: _Place, way: Way) -> BaseException:
     """
-    @return: why a place has no address.
+    @return: the error that explains why a target has no address to try.
     """
     failures = [] if place.resolution is None else place.resolution.failures
     host = place.target.host
@@ -128,9 +128,9 @@ class _Place:
     A target whose turn has come.
 
     @ivar waiting: addresses that have not been tried.
-    @ivar dialed: one of them has been.
-    @ivar looking: more of them may come.
-    @ivar resolution: what finds them.
+    @ivar dialed: whether an address has been tried.
+    @ivar looking: whether more addresses may arrive.
+    @ivar resolution: the look-up of the addresses.
     """
 
     __slots__ = ("target", "waiting", "dialed", "looking", "resolution", "_changed", "_hinted", "_six", "_left")
@@ -148,7 +148,7 @@ class _Place:
 
     def look(self, resolver: NamesResolver, way: Way) -> None:
         """
-        Begin to look its addresses up. What a record hints at serves until they are there, and where there are none (RFC 9460,
+        Start the look-up of the addresses. Address hints of the record are used until they arrive, and if there are none (RFC 9460,
         section 7.3).
         """
         target, families = self.target, way.families
@@ -169,7 +169,7 @@ class _Place:
 
     def next(self) -> str:
         """
-        @return: the address to try next, of the family that was not tried last if there is one (RFC 8305, section 4).
+        @return: the address to try next, preferably of the family that was not tried last (RFC 8305, section 4).
         """
         index = next((index for index, text in enumerate(self.waiting) if (":" in text) is not self._six), 0)
         text = self.waiting.pop(index)
@@ -183,7 +183,7 @@ class _Place:
 
     def stop(self) -> None:
         """
-        Look for no more.
+        Cancel the look-up.
         """
         looking, self.looking = self.looking, False
         if looking and self.resolution is not None:
@@ -191,12 +191,12 @@ class _Place:
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         """
-        Nothing to do.
+        Do nothing.
         """
 
     def addressResolved(self, address: IAddress) -> None:
         if self._hinted:
-            # The domain's own word is better than a hint.
+            # Addresses from A and AAAA records replace the hints.
             self._hinted = False
             self.waiting.clear()
         if isinstance(address, IPv4Address | IPv6Address) and self.looking:
@@ -210,16 +210,16 @@ class _Place:
 
 class Connecting:
     """
-    One connection on its way.
+    A connection being established.
 
-    @ivar result: fires with the caller's protocol; cancel it to stop everything.
+    @ivar result: fires with the caller's protocol; cancel it to stop all attempts.
     """
 
     def __init__(
         self, way: Way, resolver: NamesResolver, address: HostnameAddress, protocolFactory: IProtocolFactory, secure: Secure | None
     ) -> None:
         """
-        @param address: what the caller wants to reach, for messages; the port is 0 where records say it.
+        @param address: the requested destination, for messages; the port is 0 if it comes from records.
         """
         self.result: Deferred[IProtocol] = Deferred(self._canceled)
         self._way = way
@@ -234,7 +234,7 @@ class Connecting:
         self._ended: list[Attempt] = []
         self._tried: set[tuple[str, int]] = set()
         self._left = int(ATTEMPTS.default)
-        # What was begun last: when, of which priority, and whether something has failed since.
+        # The last attempt started: when, of which priority, and whether an attempt has failed since.
         self._begunAt = 0.0
         self._priority = -1
         self._latest: _Place | None = None
@@ -245,9 +245,9 @@ class Connecting:
 
     def begin(self, finding: Deferred[Sequence[Target]]) -> None:
         """
-        Begin.
+        Start connecting.
 
-        @param finding: fires with the targets, in their order.
+        @param finding: fires with the targets in order.
         """
         self._finding = finding.addCallbacks(self._cbFound, self._fail)
         self._finding.addErrback(self._fail)
@@ -257,11 +257,11 @@ class Connecting:
         self._unopened.extend(targets)
         self._go()
 
-    # -- what is next
+    # -- scheduling
 
     def _go(self) -> None:
         """
-        Begin everything whose time has come. What that causes at once is seen to in the same turn.
+        Start everything that is due, including what that makes due immediately.
         """
         if self._going:
             return
@@ -274,7 +274,7 @@ class Connecting:
 
     def _step(self) -> bool:
         """
-        @return: whether to look again.
+        @return: whether to call this again.
         """
         place = next((place for place in self._places if place.waiting), None)
         if self._left <= 0:
@@ -301,16 +301,16 @@ class Connecting:
 
     def _isUnderWay(self, priority: int | None = None) -> bool:
         """
-        @return: whether anything is under way, or anything of this priority.
+        @return: whether any attempt or look-up is in progress, optionally of this priority only.
         """
         priorities = {*self._underWay.values(), *[place.target.priority for place in self._places if place.looking]}
         return bool(priorities) if priority is None else priority in priorities
 
     def _isTime(self, priority: int, opened: bool) -> bool:
         """
-        @param opened: it was time for this target when its addresses were asked for, and nothing has been begun since.
+        @param opened: the target was already due when its address look-up started, and no attempt has started since.
 
-        @return: whether the next thing is to be begun now; if not, a timer is set.
+        @return: whether to start the next attempt now; if not, a timer is set.
         """
         if opened or not self._isUnderWay():
             return True
@@ -334,7 +334,7 @@ class Connecting:
         self._timer = None
         self._go()
 
-    # -- what is begun
+    # -- attempts
 
     def _open(self, target: Target) -> None:
         place = self._latest = _Place(target, self._cbPlace)

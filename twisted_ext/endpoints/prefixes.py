@@ -1,5 +1,5 @@
 """
-What C{clientFromString} knows of this package: prefixes, by name only. Nothing heavy is imported until one is used.
+Registers the endpoint prefixes of this package for C{clientFromString}. The implementations are imported on first use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Build = Callable[[str, str, object, tuple[object, ...], dict[str, object]], ISt
 @implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
 class LazyEndpointParser:
     """
-    A prefix that is made of texts only: the module behind it is imported when somebody uses the prefix.
+    An endpoint parser defined by two strings: the module that implements the prefix is imported on first use.
     """
 
     def __init__(self, prefix: str, function: str) -> None:

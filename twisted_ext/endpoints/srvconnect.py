@@ -1,5 +1,5 @@
 """
-What C{SRVConnector} of L{twisted.names.srvconnect} is, for programs whose factories want to be told of connections by a connector.
+A replacement for C{SRVConnector} of L{twisted.names.srvconnect}, for programs whose factories expect a connector.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _newLookupError: Final[Callable[[str], DNSLookupError]] = DNSLookupError
 _newSRV: Final[Callable[[int, int, int, str], dns.Record_SRV]] = dns.Record_SRV
 _newUserError: Final[Callable[[], UserError]] = UserError
 
-#: What C{connectTCP} takes beside host, port and factory.
+#: The arguments of C{connectTCP} after host, port and factory.
 _ARGUMENTS: Final = ("timeout", "bindAddress")
 
 
@@ -56,27 +56,27 @@ class _Told(Shape):
 
     def doStart(self) -> None:
         """
-        It is being used.
+        Called when the factory starts to be used.
         """
 
     def doStop(self) -> None:
         """
-        It is no longer used.
+        Called when the factory is no longer used.
         """
 
     def startedConnecting(self, connector: IConnector) -> None:
         """
-        Connecting begins.
+        Called when a connection attempt starts.
         """
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """
-        There is a connection.
+        Build the protocol of a connection.
         """
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         """
-        There is none.
+        Called when connecting has failed.
         """
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
@@ -88,21 +88,21 @@ class _Told(Shape):
 @implementer(IConnector)
 class SRVConnector:
     """
-    Connects a factory to a service by its SRV records, as L{SRVEndpoint} does: the factory is told of a failure when all servers have
-    failed, and each C{connect} begins with the records.
+    Connects a factory to a service by its SRV records, as L{SRVEndpoint} does: C{clientConnectionFailed} is called when all servers have
+    failed, and each C{connect} looks up the records.
 
-    A class may override C{pickServer}, as of Twisted's: then it is called once for each SRV record, or once where there are none, and its
+    A subclass may override C{pickServer}, as with Twisted's: then it is called once for each SRV record, or once if there are none, and its
     results are tried in that order.
 
-    On a reactor that does not provide L{IReactorPluggableResolver}, such as Twisted's C{MemoryReactor}, C{connectTCP} is called with the
-    names of servers.
+    On a reactor that does not provide L{IReactorPluggableResolver}, such as Twisted's C{MemoryReactor}, C{connectTCP} is called with server
+    names instead of addresses.
 
     @ivar state: C{"disconnected"}, C{"connecting"} or C{"connected"}.
-    @ivar service: as it was given.
-    @ivar domain: as octets, or L{None}: then connecting fails.
-    @ivar protocol: as it was given.
-    @ivar servers: the SRV records of this round that C{pickServer} has not picked; L{None} before there are any.
-    @ivar orderedServers: those that it has picked.
+    @ivar service: the service, as given.
+    @ivar domain: the domain as octets, or L{None}: then connecting fails.
+    @ivar protocol: the transport protocol, as given.
+    @ivar servers: the SRV records of this round that C{pickServer} has not picked yet; L{None} before they are looked up.
+    @ivar orderedServers: the records that it has picked.
     """
 
     _log = Logger()
@@ -123,14 +123,14 @@ class SRVConnector:
     ) -> None:
         """
         @param service: such as C{"xmpp-client"}, without underscore.
-        @param connectFuncName: C{"connectTCP"}, the only one there is: for others, use an endpoint.
+        @param connectFuncName: C{"connectTCP"}, the only one supported: for others, use an endpoint.
         @param connectFuncArgs: C{timeout} and C{bindAddress}, as C{connectTCP} takes them.
-        @param connectFuncKwArgs: the same by name.
-        @param defaultPort: where the domain itself has the service if it has no SRV records; L{None} for the service's port in this
-            machine's list of services, if it is there.
+        @param connectFuncKwArgs: the same as keyword arguments.
+        @param defaultPort: the port to connect to at the domain itself if it has no SRV records; L{None} for the service's port in the
+            system's services file, if listed there.
         @param resolver: see L{twisted_ext.endpoints.endpoints}.
 
-        @raise CallerFault: this cannot be connected to, or not so.
+        @raise CallerFault: an argument is not valid or not supported.
         """
         if connectFuncName != "connectTCP":
             raise CallerFault(f"{connectFuncName}: only connectTCP is there; for others use SRVEndpoint, with wrapClientTLS for TLS")
@@ -188,9 +188,9 @@ class SRVConnector:
 
     def pickServer(self) -> tuple[str, int | str]:
         """
-        Pick the next server by priority and weight (RFC 2782). When all were picked, a new round begins.
+        Pick the next server by priority and weight (RFC 2782). After the last one, start a new round.
 
-        @return: host and port; the domain and the name of the service where there are no SRV records.
+        @return: host and port; the domain and the service name if there are no SRV records.
 
         @raise RuntimeError: the records have not been looked up.
         """
@@ -208,9 +208,9 @@ class SRVConnector:
 
     def picked(self, targets: Sequence[Target]) -> Sequence[Target]:
         """
-        @param targets: where the SRV records lead to, in the order in which to try it.
+        @param targets: the targets of the SRV records, in the order to try them.
 
-        @return: what a class that picks servers itself makes of that.
+        @return: the targets that an overridden C{pickServer} picks, else C{targets}.
         """
         self.servers = []
         self.orderedServers = [_newSRV(each.priority, each.weight, each.port, each.host) for each in targets]
@@ -244,7 +244,7 @@ class SRVConnector:
 
     def _ebFailed(self, failure: Failure) -> None:
         if self.state == "connected":
-            # The protocol could not begin, and learns that its connection is lost.
+            # The protocol's makeConnection raised; its connectionLost is called nevertheless.
             self._log.failure("A protocol could not begin: {peer} had accepted the connection.", failure, peer=self._destination)
             return
         self._connecting = None
@@ -255,14 +255,14 @@ class SRVConnector:
         self._ended()
 
     def _ended(self) -> None:
-        # The factory may have begun again.
+        # The factory may have reconnected.
         if self.state == "disconnected":
             self.factory.doStop()
 
 
 class _Endpoint(SRVEndpoint):
     """
-    An endpoint that tells a connector where the records lead to.
+    An endpoint that passes the targets of the SRV records through its connector.
     """
 
     def __init__(
@@ -280,7 +280,7 @@ class _Endpoint(SRVEndpoint):
 @implementer(IProtocolFactory)
 class _Building:
     """
-    Builds a factory's protocols. Of attempts the factory is not told.
+    Builds protocols with the connector's factory, without notifying the factory of single attempts.
     """
 
     noisy = False
@@ -301,7 +301,7 @@ class _Building:
 
 class _Line(Passing):
     """
-    Tells the connector when the connection comes and goes.
+    Notifies the connector when the connection is made and lost.
     """
 
     def __init__(self, connector: SRVConnector, inner: IProtocol) -> None:

@@ -1,7 +1,7 @@
 """
-Endpoints from text, for L{clientFromString<twisted.internet.endpoints.clientFromString>}.
+Builds endpoints from strings, for L{clientFromString<twisted.internet.endpoints.clientFromString>}.
 
-What a prefix takes is what its function's signature takes. A colon or a backslash inside an argument has a backslash before it.
+A prefix takes the arguments in its function's signature. Escape a colon or a backslash inside an argument with a backslash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dnsEndpoint", "endpointFromWords", "httpsEndpoint", "srvEndpoint"]
 
-#: How certificates begin and end in a file.
+#: The lines that delimit a certificate in a PEM file.
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 
@@ -87,10 +87,10 @@ def httpsEndpoint(
     """
     Build C{https-rr:www.example.org}.
 
-    @param alpn: protocols with commas between them.
-    @param trustRoots: a file with certificates, or a folder with such files named C{*.pem}.
-    @param certificate: a file with a certificate of ours.
-    @param privateKey: a file with its key; L{None} where the same file has it.
+    @param alpn: ALPN protocol ids, separated by commas.
+    @param trustRoots: a PEM file of certificates, or a directory of such files named C{*.pem}.
+    @param certificate: a PEM file with the client certificate.
+    @param privateKey: a PEM file with its key; L{None} if the certificate's file contains it.
     """
     if privateKey is not None and certificate is None:
         raise CallerFault("privateKey is of no use without certificate")
@@ -110,13 +110,13 @@ def endpointFromWords(
     prefix: str, function: str, reactor: IReactorTime, words: tuple[object, ...], named: dict[str, object]
 ) -> IStreamClientEndpoint:
     """
-    Build what a description says.
+    Build an endpoint from the arguments of its string description.
 
-    @param function: the name of the function here that builds it.
-    @param words: arguments without a key.
-    @param named: arguments with one.
+    @param function: the name of the function in this module that builds it.
+    @param words: the positional arguments.
+    @param named: the keyword arguments.
 
-    @raise BadDescription: it cannot be built; one line says what is wrong, and what would be right.
+    @raise BadDescription: it cannot be built; the one-line message says what is wrong, and what would be right.
     """
     build = cast("Callable[..., IStreamClientEndpoint]", globals()[function])
     schema = Schema(build)

@@ -1,5 +1,5 @@
 """
-A protocol in front of another one, which its connection does not notice.
+A protocol wrapper that is transparent to the connection.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _ASKED_FOR = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListene
 
 class Passing(Protocol):
     """
-    Passes everything on, except for the beginning: whoever inherits from this gives the connection to C{inner} itself.
+    Passes all events on to C{inner}, except C{connectionMade}: a subclass connects C{inner} to the transport itself.
 
-    @ivar inner: whom it is passed on to.
+    @ivar inner: the wrapped protocol.
     """
 
     def __init__(self, inner: IProtocol) -> None:

@@ -1,8 +1,8 @@
 """
-Answers and failures in the shape that callers of dnspython know, for programs that were written for it.
+Converts answers and failures to the form of dnspython, for programs that were written for it.
 
-Nothing of dnspython is needed for this. Where it is installed, exceptions that leave this package are of its classes too, so that a
-program's own C{except} catches them.
+dnspython need not be installed. If it is, exceptions raised by this package are also instances of its classes, so that a program's
+C{except} clauses catch them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class NoAnswer(LookupFailed):
 
 class Timeout(LookupFailed):
     """
-    Nobody answered in time, or nobody could be reached.
+    No server answered in time, or none could be reached.
     """
 
 
@@ -89,7 +89,7 @@ class Meaning(Enum):
     #: There is no such name, or no such data.
     NOTHING = "nothing"
 
-    #: Nobody answered in time, or nobody could be reached.
+    #: No server answered in time, or none could be reached.
     TIMEOUT = "timeout"
 
     #: All servers failed: SERVFAIL, most of the time.
@@ -268,7 +268,7 @@ async def lookUp(
     except LookupFailed as raised:
         cause = raised.__cause__
         if stream and isinstance(cause, Unreachable):
-            # By UDP it may be silence, and is for dnspython, which does not hear that a port is closed. By TCP somebody said no.
+            # Over UDP dnspython reports a timeout, as it does not notice a closed port. Over TCP the connection was refused.
             raise NoNameservers(raised.text, server=raised.server, attempts=raised.attempts) from cause
         raise
     if found.answer.outcome is Outcome.NXDOMAIN and not found.rdatas:

@@ -1,10 +1,10 @@
 """
-Twisted's mail delivery on this resolver::
+Lets Twisted's mail delivery use this resolver::
 
     MXCalculator(resolver=MailResolver())
 
-Any resolver of this package can stand there. This one also gets it past three stones in C{MXCalculator}'s own way: exchanges of the
-same preference, domains that take no mail, and domains that are written in another case than in the cache.
+Any resolver of this package can be used there. L{MailResolver} also works around three limitations of C{MXCalculator}: exchanges of equal
+preference, domains that accept no mail (null MX), and domains written in a different case than in the cache.
 """
 
 from __future__ import annotations

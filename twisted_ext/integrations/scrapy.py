@@ -1,9 +1,9 @@
 """
-Scrapy on this resolver, by one line of its settings::
+Lets Scrapy use this resolver, with one line in its settings::
 
     TWISTED_DNS_RESOLVER = "twisted_ext.integrations.scrapy.CrawlerResolver"
 
-It finds addresses of both families, in no thread, and keeps what it found for as long as the records say. Nothing here imports Scrapy.
+It looks up addresses of both families without threads, and caches them for the TTL of their records. This module does not import Scrapy.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["CrawlerResolver"]
 
 _T = TypeVar("_T")
 
-#: What Scrapy's cache holds is counted in names. Octets that one may take here: addresses of both families, or that there are none.
+#: Octets of cache for each name, as Scrapy sizes its cache in names: addresses of both families, or negative answers.
 _NAME_OCTETS: Final = 1024
 
-#: Scrapy's number for a setting that nobody has set.
+#: Scrapy's priority of a setting that was not set.
 _UNSET: Final = 0
 
 
@@ -57,7 +57,7 @@ class _Settings(Protocol):
 
     def getpriority(self, name: str) -> int | None:
         """
-        @return: how much it counts that somebody has set this.
+        @return: the priority with which the setting was set.
         """
 
 
@@ -77,13 +77,13 @@ class CrawlerResolver(NamesResolver):
     """
     A resolver as Scrapy makes, installs and forgets it. It is closed when the reactor stops.
 
-    These settings count:
+    It reads these settings:
 
-      - C{TXDNS_RESOLVER}: a description of whom to ask, such as C{"system:stale=3600"}. Without one, what the machine is configured to
-        use. A description says itself what is kept, so that the next two do not count beside it.
-      - C{DNSCACHE_ENABLED}: whether answers are kept, L{True} unless set.
-      - C{DNSCACHE_SIZE}: for how many names. Unless set, a cache is as large as it is everywhere in this package.
-      - C{DNS_TIMEOUT}: seconds until a look-up fails, at most. Scrapy's own minute does not count where nobody has asked for it.
+      - C{TXDNS_RESOLVER}: a resolver description, such as C{"system:stale=3600"}. Default: the system's configuration. A description
+        configures its own cache, so the next two settings are ignored with it.
+      - C{DNSCACHE_ENABLED}: whether to cache answers; default L{True}.
+      - C{DNSCACHE_SIZE}: the cache size in names. Default: the default cache size of this package.
+      - C{DNS_TIMEOUT}: seconds until a look-up fails, at most. Scrapy's default of 60 seconds is ignored unless set explicitly.
     """
 
     @classmethod

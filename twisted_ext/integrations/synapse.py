@@ -1,12 +1,12 @@
 """
-Synapse on this resolver, by a module of its configuration::
+Lets Synapse use this resolver, as a module in its configuration::
 
     modules:
       - module: twisted_ext.integrations.synapse.FederationResolver
         config:
           resolver: "system:stale=86400"
 
-It finds homeservers by SRV records and their addresses, of both families and in no thread. Nothing here imports Synapse.
+It looks up the SRV records of homeservers and their addresses, of both families and without threads. This module does not import Synapse.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """
-What is counted while serving, and how it is told to those who watch. Nothing here knows of a reactor, a clock or a socket.
+Server metrics: counters and their export. Nothing here uses a reactor, a clock or a socket.
 """

@@ -1,5 +1,5 @@
 """
-What a server counts. Whoever serves writes these attributes directly: C{counters.udp += 1} is all that a hit may cost.
+The counters of a server. Serving code writes these attributes directly: a cache hit may cost no more than C{counters.udp += 1}.
 """
 
 from __future__ import annotations
@@ -11,56 +11,56 @@ from twisted_ext.metrics.names import Asked, Slowest, questionName
 
 __all__ = ["OTHER_TYPES", "RCODES", "Counters"]
 
-#: Reply codes that are counted apart: those of RFC 6895, up to BADCOOKIE (23). A larger one counts as the last.
+#: Rcodes with a counter of their own: those of RFC 6895, up to BADCOOKIE (23). Larger ones count as the last.
 RCODES: Final = 24
 
-#: Stands for all types that are not assigned, so that clients cannot make any number of counters (65535 is reserved, RFC 6895).
+#: Stands for all unassigned types, so that clients cannot create any number of counters (65535 is reserved, RFC 6895).
 OTHER_TYPES: Final = 65535
 
-#: The last type of the ranges in which nearly all are assigned, and the range of the others (TA, DLV).
+#: The end of the range with nearly all assigned types, and the range of the others (TA, DLV).
 _LAST_TYPE: Final = 264
 _HIGH_TYPES: Final = (32768, 32769)
 
 
 class Counters:
     """
-    All that one server process has counted since its start.
+    All counters of one server process since its start.
 
-    Who writes what:
+    Which code writes what:
 
-      - The datagram listener adds what it received to C{udp}, once per batch, and for each reply of the fast lane
-        C{replies[reply[1] & 15] += 1}, where C{reply} begins with the flags. Hits of the lane are not counted: they are what was received
-        by UDP and went no further (L{hits}). Once per batch it gives one datagram that the lane answered to L{sampled}.
+      - The datagram listener adds what it received to C{udp}, once per batch, and for each reply from the packet cache
+        C{replies[reply[1] & 15] += 1}, where C{reply} begins with the flags. Cache hits are not counted: they are the datagrams received
+        minus those passed on (L{hits}). Once per batch it passes one datagram answered from the packet cache to L{sampled}.
       - The stream listener does the same with C{tcp}, and keeps C{tcpOpened}, C{tcpOpen}, C{tcpTurnedAway}, C{tcpIdled}.
-      - Whoever goes beyond the lane with a request adds 1 to C{udpBeyond} or C{tcpBeyond}, whatever becomes of it then.
-      - C{respond} adds to C{replies} by rcode, to C{ready} for what was at hand, C{dropped}, C{late}, and to C{refusals} by the name of the
-        gate; it calls L{asked} for each question beyond the lane and L{waited} for each answer that had to be waited for.
+      - The code that handles a request without a cached reply adds 1 to C{udpBeyond} or C{tcpBeyond}, whatever the outcome.
+      - C{respond} adds to C{replies} by rcode, to C{ready} for immediate answers, to C{dropped}, C{late}, and to C{refusals} by the name
+        of the gate; it calls L{asked} for each question that missed the packet cache and L{waited} for each answer that took a look-up.
 
     @ivar udp: datagrams received.
-    @ivar udpBeyond: those that the fast lane had no reply to.
+    @ivar udpBeyond: datagrams without a reply in the packet cache.
     @ivar tcp: messages received by TCP.
-    @ivar tcpBeyond: those that the fast lane had no reply to.
-    @ivar tcpOpened: connections taken.
+    @ivar tcpBeyond: messages without a reply in the packet cache.
+    @ivar tcpOpened: connections accepted.
     @ivar tcpOpen: connections open now.
-    @ivar tcpTurnedAway: connections not taken, or ended, because there were too many.
-    @ivar tcpIdled: connections closed because nothing came, or nothing was read, for too long.
+    @ivar tcpTurnedAway: connections rejected or closed because there were too many.
+    @ivar tcpIdled: connections closed because the client sent or read nothing for too long.
     @ivar replies: replies sent, by rcode.
-    @ivar truncated: those with TC set.
-    @ivar ready: replies from what was at hand, without waiting, beyond the lane.
-    @ivar stale: replies with data past its end (RFC 8767).
-    @ivar failed: replies that say that nobody knows.
-    @ivar dropped: requests that were given no reply: not a query, malformed, or not to be replied to by policy.
-    @ivar late: answers that came when nobody could want them any more.
-    @ivar pending: requests waited for now.
-    @ivar overflowed: requests refused because too many were waited for.
-    @ivar unsent: replies that the system would not take.
-    @ivar shed: datagrams dropped because more of them came without a remembered reply than there was time for.
-    @ivar faults: unexpected exceptions that were caught, each while a packet, a message or a batch was worked on.
-    @ivar refusals: requests declined, by the name of the gate. Names are ours: never something that came by the network.
-    @ivar latency: what had to be waited for, in seconds. What was at hand took less than the first bound and is not in here.
-    @ivar types: questions by type, with samples of what the fast lane answers; unassigned types count as L{OTHER_TYPES}.
-    @ivar names: who is asked for most. Of what the fast lane answers, samples are taken.
-    @ivar slowest: what took longest.
+    @ivar truncated: replies with TC set.
+    @ivar ready: replies made without waiting, not counting the packet cache.
+    @ivar stale: replies with expired data (RFC 8767).
+    @ivar failed: replies for questions that no source could answer.
+    @ivar dropped: requests without a reply: not a query, malformed, or dropped by policy.
+    @ivar late: answers that came too late for a UDP client, and were not sent.
+    @ivar pending: requests waiting for an answer now.
+    @ivar overflowed: requests refused because too many were waiting.
+    @ivar unsent: replies that the kernel did not accept.
+    @ivar shed: datagrams dropped because more cache misses arrived than could be handled in time.
+    @ivar faults: unexpected exceptions caught while a packet, a message or a batch was processed.
+    @ivar refusals: requests declined, by the name of the gate. The names are constants of ours and never come from the network.
+    @ivar latency: seconds for answers that had to be waited for. Immediate answers took less than the first bound and are not included.
+    @ivar types: questions by type, including samples of packet cache hits; unassigned types count as L{OTHER_TYPES}.
+    @ivar names: the names queried most. Packet cache hits are sampled.
+    @ivar slowest: the names that took longest.
     """
 
     __slots__ = (
@@ -107,19 +107,19 @@ class Counters:
     @property
     def hits(self) -> int:
         """
-        Queries answered by the fast lane.
+        Return how many queries were answered from the packet cache.
         """
         return self.udp - self.udpBeyond + self.tcp - self.tcpBeyond
 
     def replied(self, rcode: int) -> None:
         """
-        Count a reply beyond the lane.
+        Count a reply that did not come from the packet cache.
         """
         self.replies[rcode if rcode < RCODES else RCODES - 1] += 1
 
     def refused(self, gate: str) -> None:
         """
-        Count a request that a gate declined, in addition to its reply or its drop.
+        Count a request that a gate declined, in addition to its reply or drop.
 
         @param gate: the gate's name.
         """
@@ -127,16 +127,16 @@ class Counters:
 
     def limited(self, count: int, silent: int) -> None:
         """
-        Count replies that were held back because their network gets too many.
+        Count replies withheld by response rate limiting.
 
-        @param silent: how many of them without a word, the others truncated.
+        @param silent: how many of them were dropped silently; the others were sent truncated.
         """
         self.refusals["limit"] = self.refusals.get("limit", 0) + count
         self.dropped += silent
 
     def asked(self, name: bytes, rrType: int) -> None:
         """
-        Count a question beyond the lane.
+        Count a question that missed the packet cache.
 
         @param name: as asked, uncompressed wire form, any case.
         """
@@ -153,7 +153,7 @@ class Counters:
 
     def waited(self, name: bytes, seconds: float) -> None:
         """
-        Count an answer, or the failure to find one, that had to be waited for.
+        Count an answer, or a failure, that had to be waited for.
 
         @param seconds: from the request's arrival to its reply.
         """
@@ -162,9 +162,9 @@ class Counters:
 
     def sampled(self, datagram: bytes, weight: int = 1) -> None:
         """
-        Count the name and type of a query that the fast lane answered, on behalf of its batch.
+        Count the name and type of a query answered from the packet cache, as a sample of its batch.
 
-        @param datagram: a query that is known to be well-formed, or it would not have been answered.
+        @param datagram: a query known to be well-formed, since it was answered.
         @param weight: how many queries it stands for.
         """
         name = questionName(datagram)

@@ -1,5 +1,5 @@
 """
-Figures in the text format that Prometheus scrapes (version 0.0.4). Names of questions never become labels: anybody could make any number.
+Metrics in the text format of Prometheus (version 0.0.4). Query names never become labels: a client could create any number of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _Sample = tuple[Mapping[str, str], float]
 
-#: Metric, kind, what it means, and the numbers that it is made of, by label value where there is a label.
+#: Metric, kind, help text, and the figures it is made of, by label value where there is a label.
 _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]] = (
     ("txdns_queries_total", "counter", "Messages received.", "transport", (("udp", "udp"), ("tcp", "tcp"))),
     ("txdns_ready_total", "counter", "Replies from what was at hand, beyond the fast lane.", "", (("", "ready"),)),

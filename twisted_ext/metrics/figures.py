@@ -1,5 +1,5 @@
 """
-All figures of one moment as one value: of one process, or added up over several.
+A snapshot of all metrics, of one process or added up over several.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 __all__ = ["COUNTED", "Figures", "JSON", "figuresOf", "sumOf"]
 
-#: What JSON can say.
+#: A JSON value.
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
 
 #: Attributes of L{Counters} that are plain numbers.
@@ -45,18 +45,18 @@ COUNTED: Final = (
 
 class Figures:
     """
-    What was counted until now.
+    A snapshot of all metrics.
 
-    @ivar numbers: counters and gauges by name: those of L{COUNTED}, and whatever else the server gives, as C{cacheEntries}.
-    @ivar types: questions by the mnemonic of their type; C{other} for those that are not assigned.
-    @ivar replies: replies by the mnemonic of their rcode; those without any are left out.
+    @ivar numbers: counters and gauges by name: those of L{COUNTED}, and others that the server adds, such as C{cacheEntries}.
+    @ivar types: questions by the mnemonic of their type; C{other} for unassigned types.
+    @ivar replies: replies by the mnemonic of their rcode, without those that are zero.
     @ivar refusals: requests declined, by gate.
-    @ivar latency: counts for each of L{BOUNDS}, and for what was slower; of what had to be waited for.
-    @ivar latencyTotal: the sum of those, in seconds.
-    @ivar asked: names with their counts, of late, most first; as text with escapes.
-    @ivar slowest: names with their longest times in seconds, of late, longest first.
-    @ivar upstreams: those asked, each with C{server}, C{up}, C{rtt}...
-    @ivar processes: how many were added up.
+    @ivar latency: counts for each of L{BOUNDS}, and for slower answers; only answers that had to be waited for.
+    @ivar latencyTotal: the sum of those latencies, in seconds.
+    @ivar asked: the recently most queried names with their counts, the highest first; as text with escapes.
+    @ivar slowest: the recently slowest names with their longest times in seconds, the longest first.
+    @ivar upstreams: the upstream servers, each with C{server}, C{up}, C{rtt}...
+    @ivar processes: how many processes were added up.
     """
 
     __slots__ = ("numbers", "types", "replies", "refusals", "latency", "latencyTotal", "asked", "slowest", "upstreams", "processes")
@@ -76,34 +76,34 @@ class Figures:
     @property
     def queries(self) -> int:
         """
-        All that came in.
+        Return how many queries were received.
         """
         return int(self.numbers["udp"] + self.numbers["tcp"])
 
     @property
     def laneHits(self) -> int:
         """
-        Those answered by the fast lane.
+        Return how many queries were answered from the packet cache.
         """
         return int(self.queries - self.numbers["udpBeyond"] - self.numbers["tcpBeyond"])
 
     @property
     def atHand(self) -> int:
         """
-        Those answered without waiting for anybody.
+        Return how many queries were answered without waiting for an upstream.
         """
         return int(self.laneHits + self.numbers["ready"])
 
     @property
     def waited(self) -> int:
         """
-        Those that had to wait.
+        Return how many queries had to wait for an answer.
         """
         return sum(self.latency)
 
     def toJSON(self) -> dict[str, JSON]:
         """
-        @return: all of it, for L{fromJSON} and for programs.
+        @return: all metrics, for L{fromJSON} and for programs.
         """
         return {
             "queries": self.queries,
@@ -124,9 +124,9 @@ class Figures:
     @classmethod
     def fromJSON(cls, value: JSON) -> Figures:
         """
-        Read what L{toJSON} gave in another process of the same version.
+        Read what L{toJSON} returned in another process of the same version.
 
-        @raise ValueError: it was something else.
+        @raise ValueError: C{value} is not such an object.
         """
         self = cls()
         try:
@@ -180,9 +180,9 @@ def _pairs(values: list[JSON]) -> list[tuple[str, float]]:
 
 def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     """
-    @param withNames: with the names asked for most and those that took longest, which takes a little sorting.
+    @param withNames: include the most queried and the slowest names, which takes a little sorting.
 
-    @return: what the counters stand at.
+    @return: a snapshot of the counters.
     """
     figures = Figures()
     for name in COUNTED:
@@ -191,7 +191,7 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
         if counters.replies[rcode]:
             figures.replies[rcodeName(rcode)] = counters.replies[rcode]
     for rrType, count in counters.types.items():
-        # What has no mnemonic is not assigned.
+        # A type without a mnemonic is not assigned.
         mnemonic = typeName(rrType)
         name = "other" if mnemonic.startswith("TYPE") else mnemonic
         figures.types[name] = figures.types.get(name, 0) + count
@@ -208,7 +208,7 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
 
 def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:
     """
-    @return: what two processes know of one upstream: the state from one that it answers, counts added up.
+    @return: two processes' figures for one upstream: counts added up, the state from a process that gets replies from it.
     """
     total = {**(other if other.get("up") and not one.get("up") else one)}
     for key in ("queries", "replies", "replySeconds"):
@@ -228,7 +228,7 @@ def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, J
 
 def sumOf(several: Iterable[Figures]) -> Figures:
     """
-    @return: the figures of several processes that serve together, added up. An upstream counts as up if it is for one of them.
+    @return: the sum of several processes' figures. An upstream is up if it is up for one of them.
     """
     total = Figures()
     total.processes = 0

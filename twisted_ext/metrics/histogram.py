@@ -1,5 +1,5 @@
 """
-How long things took, as counts of what stayed below certain bounds.
+A histogram of durations with fixed bounds.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from typing import Final
 
 __all__ = ["BOUNDS", "Histogram"]
 
-#: Upper bounds of the classes, in seconds, each counting what took that long at most. A last class takes all that was slower.
+#: Upper bounds of the buckets in seconds, inclusive. A last bucket takes everything slower.
 BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Histogram:
     """
-    Counts of durations by class.
+    Counts of durations by bucket.
 
-    @ivar counts: one number for each of L{BOUNDS}, and one for what was slower than all of them. Not cumulative.
+    @ivar counts: one number for each of L{BOUNDS}, and one for everything slower. Not cumulative.
     @ivar total: the sum of all durations, in seconds.
     """
 
@@ -31,7 +31,7 @@ class Histogram:
         """
         Count one duration.
         """
-        # A value equal to a bound belongs below it, as Prometheus has it.
+        # A value equal to a bound belongs to its bucket, as in Prometheus.
         self.counts[bisect_left(BOUNDS, seconds)] += 1
         if seconds > 0:
             self.total += seconds
@@ -39,6 +39,6 @@ class Histogram:
     @property
     def count(self) -> int:
         """
-        How many there were.
+        Return how many durations were counted.
         """
         return sum(self.counts)

@@ -1,5 +1,5 @@
 """
-How the figures have moved over the last minutes.
+The recent history of the main metrics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["History", "Moment"]
 
 class Moment:
     """
-    The few figures that are remembered, as they stood at one time.
+    The few metrics that are kept for one moment.
     """
 
     __slots__ = ("at", "queries", "atHand", "waited", "failed")
@@ -29,7 +29,7 @@ class Moment:
 
 class History:
     """
-    One moment for each second or so, as many as L{HISTORY_SECONDS} allows; the oldest go first.
+    A ring of moments about a second apart, as many as L{HISTORY_SECONDS} allows; the oldest are dropped.
     """
 
     def __init__(self) -> None:
@@ -37,18 +37,18 @@ class History:
 
     def note(self, figures: Figures, now: float) -> None:
         """
-        Remember the figures as they stand now.
+        Record the current metrics.
         """
         moments = self._moments
         if moments and (figures.queries < moments[-1].queries or now < moments[-1].at):
-            # A process that had counted is gone, and its counts with it.
+            # A worker process has exited, and its counts are gone.
             moments.clear()
         failed = int(figures.numbers["failed"])
         moments.append(Moment(now, figures.queries, figures.atHand, figures.waited, failed))
 
     def perSecond(self, seconds: float = 5.0) -> float:
         """
-        @return: queries in a second, over the last few.
+        @return: queries per second over the last few seconds.
         """
         moments = self._moments
         if len(moments) < 2:
@@ -62,8 +62,7 @@ class History:
 
     def toJSON(self) -> list[JSON]:
         """
-        @return: for each step its length in seconds, queries, those answered at hand, those waited for and those that failed; oldest
-            first.
+        @return: for each step its length in seconds, queries, immediate answers, answers waited for and failures; oldest first.
         """
         moments = list(self._moments)
         return [

@@ -1,5 +1,5 @@
 """
-Bounds of what is counted and kept for whoever watches.
+Limits on what metrics count and keep.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ __all__ = [
 
 # -- names and history
 
-#: Names of which it is counted how often they are asked for; a flood of others halves what is known of them, no more.
+#: Names whose queries are counted; a flood of other names at most halves the counts.
 NAMES_COUNTED: Final = Limit(default=1024, least=16, most=65536)
 
-#: Names of which it is known how long they took.
+#: Names whose look-up times are kept.
 NAMES_SLOW: Final = Limit(default=64, least=8, most=4096)
 
 #: Names shown at a time.
 NAMES_SHOWN: Final = Limit(default=20, least=1, most=1000)
 
-#: Seconds that the status page looks back.
+#: Seconds of history on the status page.
 HISTORY_SECONDS: Final = Limit(default=300, least=10, most=3600)

@@ -1,5 +1,5 @@
 """
-Which names are asked for most and which take longest, in a bounded space whatever is asked.
+The most queried and the slowest names, in bounded memory whatever clients query.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Asked", "Slowest", "questionName"]
 
 def questionName(query: bytes) -> bytes:
     """
-    @return: the first question's name, uncompressed as questions have it, in lower case; empty where there is none that is whole.
+    @return: the first question's name, uncompressed, in lower case; empty if the message holds no complete question.
     """
     end = 12
     length = len(query)
@@ -29,12 +29,12 @@ def questionName(query: bytes) -> bytes:
 
 class Asked:
     """
-    Counts names, and forgets those that are asked for least when there are too many (Misra and Gries): a flood of random names costs the
-    others at most what it takes off all of them alike, and the same work for each as any other name.
+    Counts names, and forgets the least queried ones when there are too many (Misra and Gries): a flood of random names costs each other
+    name at most what is subtracted from all of them alike, and no more work than any other name.
 
-    Counts are never too large, and too small by no more than L{taken}.
+    Counts are never too high, and too low by at most L{taken}.
 
-    @ivar taken: how much was taken off at most.
+    @ivar taken: the total subtracted so far, the most by which a count may be too low.
     """
 
     __slots__ = ("taken", "_counts", "_most")
@@ -63,28 +63,28 @@ class Asked:
             self._makeRoom()
 
     def _makeRoom(self) -> None:
-        # The median, so that half of the room is free afterwards and this is done seldom.
+        # Subtract the median: it frees half of the room, so this is seldom done.
         off = sorted(self._counts.values())[len(self._counts) // 2]
         self.taken += off
         self._counts = {name: count - off for name, count in self._counts.items() if count > off}
 
     def halve(self) -> None:
         """
-        Let what was counted so far weigh half as much, so that names of long ago make room for those of now.
+        Halve all counts, so that names queried long ago make room for recent ones.
         """
         self.taken //= 2
         self._counts = {name: count // 2 for name, count in self._counts.items() if count > 1}
 
     def most(self, number: int) -> list[tuple[bytes, int]]:
         """
-        @return: this many names with their counts at most, the largest count first.
+        @return: at most this many names with their counts, the highest first.
         """
         return nlargest(number, self._counts.items(), key=lambda pair: (pair[1], pair[0]))
 
 
 class Slowest:
     """
-    The names that took longest, of the time since the last L{turn} but one.
+    The slowest names since the last L{turn} but one.
     """
 
     __slots__ = ("_floor", "_former", "_most", "_worst")
@@ -100,7 +100,7 @@ class Slowest:
 
     def add(self, name: bytes, seconds: float) -> None:
         """
-        Take note of how long a name took, if that is among the longest.
+        Record how long a name took, if it is among the longest.
         """
         if seconds <= self._floor:
             return
@@ -115,7 +115,7 @@ class Slowest:
 
     def turn(self) -> None:
         """
-        Begin a new period, and forget the one before the last.
+        Begin a new period, and drop the one before the last.
         """
         self._former = self._worst
         self._worst = {}
@@ -123,7 +123,7 @@ class Slowest:
 
     def most(self, number: int) -> list[tuple[bytes, float]]:
         """
-        @return: this many names with their longest times in seconds at most, the slowest first.
+        @return: at most this many names with their longest times in seconds, the slowest first.
         """
         both = dict(self._former)
         for name, seconds in self._worst.items():

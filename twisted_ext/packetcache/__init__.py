@@ -1,3 +1,4 @@
 """
-Queries that were answered before, answered again from their octets: no reactor, no clock, no socket, and no object made on the way.
+The packet cache: replies kept by the octets of their queries, and sent again without touching a reactor, clock or socket and without
+allocating an object.
 """

@@ -1,5 +1,5 @@
 """
-Who asks: what is known of each client's address, so that a query costs one look-up for it.
+Per-client state by address: one look-up for each query gives the client's ACL group, rate limit and reply limits.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ __all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED"]
 
 class Group:
     """
-    Clients that are treated alike: they may ask the same, and get the same replies.
+    A group of clients with the same permissions and the same replies.
 
-    @ivar name: for people.
-    @ivar action: C{"allow"}, C{"refuse"}, or C{"drop"} for those who get no reply at all.
-    @ivar datagrams: replies by UDP that have been given before.
-    @ivar messages: the same by streams, where replies may be longer.
-    @ivar shown: whether they are answered by UDP only if they show a cookie.
+    @ivar name: the name for display and logs.
+    @ivar action: C{"allow"}, C{"refuse"}, or C{"drop"} to send no reply at all.
+    @ivar datagrams: cached replies for UDP.
+    @ivar messages: cached replies for streams, which may be longer.
+    @ivar shown: whether a client needs a valid cookie to be answered by UDP.
     """
 
     __slots__ = ("name", "action", "datagrams", "messages", "shown")
@@ -48,11 +48,11 @@ class Group:
 
 class Bucket:
     """
-    Queries that one client may still ask: each takes a token, and time brings new ones.
+    A token bucket: each query of a client takes a token, and tokens are added over time.
 
-    @ivar tokens: how many there are.
-    @ivar since: the clock's seconds when they were counted.
-    @ivar slips: queries over the limit, for letting some of them through in a way.
+    @ivar tokens: the tokens left.
+    @ivar since: the clock's seconds when C{tokens} was last updated.
+    @ivar slips: queries over the limit, counted so that some of them can be let through.
     """
 
     __slots__ = ("tokens", "since", "slips")
@@ -64,7 +64,7 @@ class Bucket:
 
     def fill(self, now: float, perSecond: float, most: float) -> None:
         """
-        Put in what has come since the last time.
+        Add the tokens for the time since the last call.
         """
         if now > self.since:
             self.tokens = min(self.tokens + (now - self.since) * perSecond, most)
@@ -73,12 +73,12 @@ class Bucket:
 
 class Account(Bucket):
     """
-    Replies of one kind that may still be sent to one network. What is held back counts as well, so that whoever goes on asking too much
-    gets nothing at all until it asks less.
+    The response rate limit for one kind of reply to one network. Withheld replies count as well, so a client that keeps exceeding the limit
+    gets nothing until it slows down.
 
-    @ivar shut: the clock's seconds until which whoever finds no token need not look whether there are new ones.
-    @ivar least: how few tokens there may be, far below none.
-    @ivar slip: of the replies held back, one in so many is sent truncated; 0 for none.
+    @ivar shut: the clock's seconds before which a caller that finds no token need not call L{Bucket.fill} again.
+    @ivar least: the lowest balance of tokens, far below zero.
+    @ivar slip: one in this many withheld replies is sent truncated; 0 for none.
     """
 
     __slots__ = ("shut", "least", "slip")
@@ -91,9 +91,9 @@ class Account(Bucket):
 
     def holdBack(self) -> bool:
         """
-        Count a reply that is held back.
+        Count a withheld reply.
 
-        @return: whether it is to be sent truncated, so that an honest client can come by TCP.
+        @return: whether to send it truncated, so that a legitimate client can retry by TCP.
         """
         if self.tokens > self.least:
             self.tokens -= 1.0
@@ -101,21 +101,21 @@ class Account(Bucket):
         return bool(self.slip) and self.slips % self.slip == 0
 
 
-#: For clients who may ask as much as they like.
+#: The bucket of clients without a rate limit.
 UNMETERED: Final = Bucket(float("inf"), 0.0)
 
 
 class Client:
     """
-    One address.
+    State kept for one client address.
 
     @ivar address: canonical text.
-    @ivar group: whom it is treated like.
-    @ivar table: the group's replies by UDP.
-    @ivar bucket: what it may still ask, together with others of its network.
-    @ivar site: a name for that network, whose addresses count as one client; the address itself where there is no more to it.
-    @ivar accounts: the replies by UDP that its network may still get, of each of L{KINDS<twisted_ext.packetcache.replykinds.KINDS>};
-        L{None} where nobody counts them.
+    @ivar group: the group whose permissions and replies apply.
+    @ivar table: the group's cached replies for UDP.
+    @ivar bucket: the query rate limit, shared by all addresses of its network.
+    @ivar site: the name of that network, whose addresses count as one client; the address itself where it is a network of its own.
+    @ivar accounts: the response rate limits of its network, one for each of L{KINDS<twisted_ext.packetcache.replykinds.KINDS>}; L{None}
+        where replies are not limited.
     """
 
     __slots__ = ("address", "group", "table", "bucket", "site", "accounts")
@@ -133,9 +133,9 @@ class Client:
 
 class Clients:
     """
-    The clients of late. Strangers can make up addresses: there is room for so many, and those who have not asked for longest are forgotten.
+    A bounded table of recent clients. Source addresses can be spoofed, so the least recently seen clients are evicted when it is full.
 
-    @ivar known: C{known(address)} gives the L{Client} for an address as the socket tells it, or L{None} for one who has to be looked up.
+    @ivar known: C{known(address)} returns the L{Client} for an address as the socket reports it, or L{None} if L{find} has to classify it.
     """
 
     __slots__ = ("known", "_classify", "_young", "_old", "_most")
@@ -143,7 +143,7 @@ class Clients:
     def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
         """
         @param classify: makes the L{Client} for an address.
-        @param most: how many are known.
+        @param most: how many clients are kept.
         """
         self._classify = classify
         self._most = int(CLIENTS_KNOWN.pick(most)) // 2
@@ -156,9 +156,9 @@ class Clients:
 
     def find(self, address: str, now: float) -> Client:
         """
-        @param address: as the socket tells it.
+        @param address: as the socket reports it.
 
-        @return: what is known of it; it is looked up where that is nothing.
+        @return: its state, made anew for an unknown address.
         """
         client = self._young.get(address)
         if client is None:
@@ -172,7 +172,7 @@ class Clients:
 
     def clear(self) -> None:
         """
-        Look everybody up anew, as when it has changed who may do what.
+        Forget all clients, so that they are classified again, as after a change of the ACL.
         """
         self._young.clear()
         self._old.clear()

@@ -1,5 +1,5 @@
 """
-Cells that say until when what was learned from something holds.
+Epochs: cells whose value changes when everything learned from their source becomes invalid.
 """
 
 from __future__ import annotations

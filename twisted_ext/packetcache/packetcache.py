@@ -1,5 +1,5 @@
 """
-All replies that have been given before, for all clients, and the one loop that gives them again.
+The packet cache of a server: the cached replies for all clients, and the loop that sends them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted_ext.packetcache.replykinds import kindOf
 
 __all__ = ["Address", "Counting", "PacketCache"]
 
-#: The address of a socket as the system gives it: host and port, and for IPv6 flow label and scope.
+#: The address of a socket as the system reports it: host and port, and for IPv6 flow label and scope.
 Address = tuple[str, int] | tuple[str, int, int, int]
 
 #: Where a datagram came from, the client's address first.
@@ -22,13 +22,13 @@ _Place = TypeVar("_Place", bound="tuple[str, *tuple[object, ...]]")
 
 _MOST: Final = int(LISTENER_BATCH.default)
 
-#: The end of what is right until something changes.
+#: The expiry of what is valid until something changes.
 _FOREVER: Final = float("inf")
 
 
 class Counting(Protocol):
     """
-    The part of L{Counters<twisted_ext.metrics.counters.Counters>} that is written here.
+    The part of L{Counters<twisted_ext.metrics.counters.Counters>} that the packet cache writes.
     """
 
     udp: int
@@ -38,22 +38,22 @@ class Counting(Protocol):
 
     def limited(self, count: int, silent: int) -> None:
         """
-        Count replies that were held back, and how many of them without a word.
+        Count withheld replies, and how many of them were dropped silently.
         """
 
     def sampled(self, datagram: bytes, weight: int = 1) -> None:
         """
-        Count the name of a query on behalf of others.
+        Count the name of one query as a sample of several.
         """
 
 
 class PacketCache:
     """
-    The replies of one server.
+    The cached replies of one server.
 
-    @ivar epoch: the cell of all that has none of its own; to be bumped when a cache is flushed, or what may be answered changes.
-    @ivar clients: who asks.
-    @ivar groups: whom they are treated like.
+    @ivar epoch: the cell for replies without an epoch of their own; bump it when a cache is flushed or the permissions change.
+    @ivar clients: state by client address.
+    @ivar groups: the groups that clients belong to.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class PacketCache:
         quick: bool = False,
     ) -> None:
         """
-        @param quick: whether there are zones, whose replies stay as they are, to be given with as few steps as may be.
-        @param cookie: gives the whole EDNS option to reply with to a client and the octets of its cookie: nothing where that is not known
-            yet, L{None} where the reply is to have no cookie. C{None} where cookies are not looked at.
+        @param quick: whether there are zones, whose replies do not age, so that they can be sent by the shortest path.
+        @param cookie: returns the complete EDNS option to reply with, given a client and the octets of its cookie: empty if it is not
+            known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
         """
         self.clients = clients
         self.groups = tuple(groups)
@@ -87,19 +87,19 @@ class PacketCache:
         failed: Callable[[Exception], object] | None = None,
     ) -> int:
         """
-        Read what has come to a socket that does not block, and reply to what has been replied to before.
+        Read what has arrived at a nonblocking socket, and send the replies that are cached.
 
-        All of it is read first and answered then: going to the system and back for each datagram costs more.
+        All datagrams are read before any is answered: alternating between C{recvfrom} and C{sendto} costs more.
 
         @param receive: C{recvfrom} of the socket.
         @param send: C{sendto} of the socket.
-        @param size: octets that a datagram may have.
-        @param beyond: takes what there is no reply to here.
+        @param size: the largest datagram in octets.
+        @param beyond: called for each datagram without a cached reply.
         @param counters: see L{twisted_ext.metrics.counters.Counters}.
-        @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those behind it do. Must not raise.
+        @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those after it do. Must not raise.
             Without it the exception is raised, and the rest of the batch is lost.
 
-        @return: how many datagrams there were.
+        @return: how many datagrams were read.
         """
         arrived: list[tuple[bytes, _Place]] = []
         add = arrived.append
@@ -107,10 +107,10 @@ class PacketCache:
             for _ in range(_MOST):
                 add(receive(size))
         except OSError:
-            # Nothing more is there; or an error of what was sent before, which is its receiver's affair.
+            # The socket is drained; or it reports an error of an earlier send, which concerns only that receiver.
             pass
         except Exception as error:
-            # Such as a lack of memory. What has been read is answered.
+            # Such as lack of memory. Answer what has been read.
             if failed is None:
                 raise
             failed(error)
@@ -128,7 +128,7 @@ class PacketCache:
         hit = b""
         packets = iter(arrived)
         while True:
-            # Entering the try block costs nothing, and is done once for each batch.
+            # Entering the try block is free, and happens once per batch.
             try:
                 for datagram, address in packets:
                     client = clients.known(address[0])
@@ -188,7 +188,7 @@ class PacketCache:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
                                 if account.tokens < 1.0:
-                                    # Whoever has shown a cookie is not held back; that is looked at elsewhere.
+                                    # Clients with a valid cookie are exempt from the limit; the full path checks the cookie.
                                     others += 1
                                     beyond(datagram, address, client, now)
                                     continue
@@ -221,7 +221,7 @@ class PacketCache:
 
     def find(self, octets: bytes, address: str, now: float) -> bytes | None:
         """
-        Look for the reply to a message that came by a stream.
+        Find the reply to a message received by a stream.
 
         @param address: the client's.
 
@@ -243,7 +243,7 @@ class PacketCache:
 
     def clear(self) -> None:
         """
-        Forget everything, clients too.
+        Forget all replies and all clients.
         """
         self.clients.clear()
         for group in self.groups:
@@ -252,6 +252,6 @@ class PacketCache:
     @property
     def octets(self) -> int:
         """
-        What all replies take.
+        Return the memory that all replies take, in octets.
         """
         return sum([group.datagrams.octets + group.messages.octets for group in self.groups])

@@ -1,5 +1,5 @@
 """
-What replies say, from their octets.
+Classification of replies for response rate limiting, by their octets.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from typing import Final
 
 __all__ = ["KINDS", "kindOf"]
 
-#: What replies say, in the order of L{kindOf}: whoever limits them counts each kind by itself, so that a flood of denials for one network
-#: takes nothing from the answers to it.
+#: The kinds of replies, in the order of L{kindOf}. Each kind has a limit of its own, so that a flood of denials for one network does not
+#: use up the limit for its answers.
 KINDS: Final = ("positive", "nxdomain", "nodata", "referral", "error")
 
 
 def kindOf(reply: bytes) -> int:
     """
-    @param reply: one without its id.
+    Classify a reply.
 
-    @return: which of L{KINDS} it is. What has no records to answer with and is not authoritative counts as a referral.
+    @param reply: the reply without its id.
+
+    @return: the index into L{KINDS}. A reply without answer records that is not authoritative counts as a referral.
     """
     rcode = reply[1] & 15
     if rcode:

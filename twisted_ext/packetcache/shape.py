@@ -1,8 +1,8 @@
 """
-The second way to know a query: by what its reply depends on.
+The shape of a query: a cache key made only of what its reply depends on.
 
-Datagrams that ask the same may differ: in the case of the name (0x20), in a client's cookie, in options and sizes that change nothing.
-Here such a one is read by hand, with as few steps as may be; whatever is not plain is left to others.
+Queries for the same data may differ in the case of the name (0x20), in the client's cookie, and in options and sizes that do not affect the
+reply. This module parses such queries by hand in as few steps as possible; queries with anything unusual are left to the full parser.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["Shape", "shapeOf"]
 
-#: Counts of a message with one question and nothing more, and of one with an OPT record as well.
+#: Section counts of a message with one question and nothing else, and of one with an OPT record as well.
 _PLAIN: Final = b"\x00\x01\x00\x00\x00\x00\x00\x00"
 _EDNS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
@@ -22,7 +22,7 @@ _NSID: Final = 3
 _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 
-#: Options beyond which a query is not plain.
+#: The most options that a plain query has.
 _FEW: Final = 4
 
 _LEAST: Final = 512
@@ -31,12 +31,12 @@ _MOST: Final = 1232
 
 class Shape:
     """
-    What a query asks, and what of it goes into the reply.
+    The parts of a query that its reply depends on.
 
-    @ivar key: equal for queries with equal replies, but for what the other attributes say. Datagrams can have the same octets: a table
-        keeps replies by shape apart from those by datagram.
-    @ivar questionEnd: where in the datagram the question ends.
-    @ivar size: octets that the reply may have.
+    @ivar key: equal for queries with equal replies, apart from what the other attributes cover. A datagram may have the same octets as a
+        key, so tables keep replies by shape apart from replies by datagram.
+    @ivar questionEnd: the offset in the datagram where the question ends.
+    @ivar size: the largest reply in octets.
     @ivar cookie: the octets of the cookie option, L{None} without one.
     """
 
@@ -51,7 +51,7 @@ class Shape:
 
 def shapeOf(datagram: bytes) -> Shape | None:
     """
-    @return: L{None} where the query is not plain, or no query at all.
+    @return: the shape, or L{None} if the query is not plain or the datagram is not a query.
     """
     counts = datagram[4:12]
     edns = counts == _EDNS
@@ -64,7 +64,7 @@ def shapeOf(datagram: bytes) -> Shape | None:
                 return None
             position += length + 1
         end = position + 5
-        # The type is not text: its octets are not folded. A mark in front tells apart plain DNS, EDNS, and EDNS with DO.
+        # The type is not text, so do not fold its octets. A mark in front distinguishes plain DNS, EDNS, and EDNS with DO.
         key = b"%b%b%b" % (datagram[2:4], datagram[12:position].lower(), datagram[position:end])
         if not edns:
             return Shape(b"\xff" + key, end, _LEAST, None) if end == len(datagram) else None

@@ -1,15 +1,16 @@
 """
-Replies by the octets of their queries, for one class of clients.
+The table of cached replies of one group of clients, by the octets of their queries.
 
-A query that was answered before is a look-up in a dictionary: its octets without the two of its id are the key. What stands behind the key
-is right for one second; then its TTLs are moved on in place.
+A query that was answered before costs one dictionary look-up; the key is the query without the two octets of its id. The entry is right for
+one second; after that its TTLs are updated in place.
 
-Entries are in two generations. New ones go to the young; when that has its share of the room, it becomes the old one and what was old is
-forgotten. Whatever is asked for again moves back to the young. Nothing gets in at its first sight but what is in a zone, so that names
-asked for once displace nothing, and however many others there are, an entry that is asked for within a generation stays.
+Entries are in two generations. New ones go to the young one; when that has used its share of the memory, it becomes the old one and the
+previous old one is dropped. An entry that is requested again moves back to the young generation. Only replies from zones are admitted the
+first time they are seen, so names requested once displace nothing, and an entry that is requested at least once per generation stays
+however many others there are.
 
-A reply is kept either under the octets of its query or under its shape (see L{twisted_ext.packetcache.shape}), in dictionaries of their
-own: a client chooses every octet of a datagram, so no datagram may ever be looked up among the shapes.
+A reply is kept either by the octets of its query or by its shape (see L{twisted_ext.packetcache.shape}), in separate dictionaries: a client
+chooses every octet of a datagram, so a datagram must never be looked up among the shapes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["Entry", "Reply", "Table"]
 
 _ttl: Final = Struct(">I").pack_into
 
-#: Octets that an entry takes besides those of its key and its reply: the object, its numbers, its place in a dictionary.
+#: Octets that an entry takes besides its key and its reply: the object, its numbers, its slot in a dictionary.
 _ENTRY: Final = 400
 _TTL: Final = 96
 
@@ -36,24 +37,24 @@ _TTL: Final = 96
 _OPT: Final = 11
 _TC: Final = 2
 
-#: Octets of a reply by a stream.
+#: The largest reply by a stream, in octets.
 _STREAM: Final = int(MESSAGE_SIZE.default)
 
 
 class Reply:
     """
-    A finished reply and what has to be known to give it again.
+    A complete reply and what is needed to send it again.
 
     @ivar octets: the whole message.
-    @ivar ttls: where in it TTLs stand, each with what it says.
-    @ivar learned: when the records were learned, on the listeners' clock. Their TTLs go down with each full second since then.
-    @ivar said: whole seconds since C{learned} that the TTLs in C{octets} take account of.
-    @ivar ends: from when on it must not be given from here.
-    @ivar epoch: what it came from.
-    @ivar questionEnd: where in it the question ends.
-    @ivar whole: whether nothing was left out for want of room.
+    @ivar ttls: the offset of each TTL in it, and the TTL's original value.
+    @ivar learned: when the records were learned, on the listeners' clock. Their TTLs are counted down from then.
+    @ivar said: whole seconds since C{learned} already subtracted from the TTLs in C{octets}.
+    @ivar ends: when it expires from this table.
+    @ivar epoch: the epoch of its source.
+    @ivar questionEnd: the offset in it where the question ends.
+    @ivar whole: whether nothing was left out for lack of space.
     @ivar plain: whether it ends with an OPT record without options.
-    @ivar known: whether it is for one of so many names, none that who asks can have made up, so that it is let in at its first sight.
+    @ivar known: whether it is for one of a bounded number of names that clients cannot invent, so that it is admitted the first time.
     """
 
     __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain", "known")
@@ -89,13 +90,13 @@ class Entry:
     A reply in the table.
 
     @ivar reply: the message without its id, its TTLs right until C{until}.
-    @ivar until: the clock's seconds.
-    @ivar rcode: the lower four bits of it.
-    @ivar kind: which of L{KINDS<twisted_ext.packetcache.replykinds.KINDS>} it is.
-    @ivar epoch: the cell of what it came from.
-    @ivar value: what that said at the time.
+    @ivar until: the clock's seconds until which it may be used.
+    @ivar rcode: the lower four bits of the rcode.
+    @ivar kind: the index into L{KINDS<twisted_ext.packetcache.replykinds.KINDS>}.
+    @ivar epoch: the epoch of its source.
+    @ivar value: the value of the epoch when the reply was made.
     @ivar plain: whether it ends with an OPT record without options.
-    @ivar octets: what it takes, all overhead counted.
+    @ivar octets: memory used, including overhead.
     """
 
     __slots__ = ("reply", "until", "rcode", "kind", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends", "_question")
@@ -123,7 +124,7 @@ class Entry:
 
     def truncated(self) -> bytes:
         """
-        @return: the reply with TC and without records; nothing where it has options, which are to be put together anew.
+        @return: the reply with TC and without records; empty if it has EDNS options, which have to be composed anew.
         """
         octets = self.reply
         opt = b""
@@ -136,9 +137,9 @@ class Entry:
 
     def renew(self, now: float) -> bool:
         """
-        Move the TTLs on.
+        Count the TTLs down to now.
 
-        @return: whether the entry still holds.
+        @return: whether the entry is still valid.
         """
         if now >= self._ends or self.epoch.value != self.value:
             return False
@@ -146,7 +147,7 @@ class Entry:
             return True
         age = int(now - self._learned)
         if age < self._said:
-            # A clock that went back.
+            # The clock went back.
             return False
         passed = age - self._said
         octets = bytearray(self.reply)
@@ -157,20 +158,20 @@ class Entry:
         return True
 
 
-#: Replies that are let go of in one go, and how many with each one that is kept where there are more.
+#: Replies freed at once, and how many are freed with each admitted one when there are more.
 _AT_ONCE: Final = 1000
 _LET_GO: Final = 4
 
 
 class Table:
     """
-    The replies for one class of clients.
+    The cached replies of one group of clients.
 
-    @ivar find: C{find(datagram[2:])} gives the L{Entry} for a query by its octets, for whoever makes use of it only while
-        C{now < entry.until and entry.epoch.value == entry.value}, and calls L{again} otherwise.
-    @ivar octets: what the entries take.
-    @ivar quick: replies of zones by the octets of their queries, without their ids. They are right as long as no L{Epoch} has changed;
-        whoever makes use of them calls L{freshen} before each batch.
+    @ivar find: C{find(datagram[2:])} returns the L{Entry} for a query by its octets. The caller may use it only while C{now < entry.until
+        and entry.epoch.value == entry.value}, and calls L{again} otherwise.
+    @ivar octets: memory that the entries use.
+    @ivar quick: replies from zones by the octets of their queries, without their ids. They are valid until an L{Epoch} changes; the caller
+        calls L{freshen} before each batch.
     """
 
     __slots__ = (
@@ -182,11 +183,11 @@ class Table:
         self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False, shown: bool = False
     ) -> None:
         """
-        @param most: octets that all entries may take.
-        @param sights: queries seen once that are remembered; 0 to take in what is seen for the first time.
-        @param echo: know queries by their second shape as well, see L{twisted_ext.packetcache.shape}.
-        @param stream: replies may have as many octets as a message can have.
-        @param shown: what was answered to who has shown a cookie is for nobody who shows none.
+        @param most: memory for all entries, in octets.
+        @param sights: how many queries seen once are remembered; 0 to admit replies the first time.
+        @param echo: also find queries by their shape, see L{twisted_ext.packetcache.shape}.
+        @param stream: replies may be as large as a message can be.
+        @param shown: do not reuse replies to clients with a valid cookie for clients without one.
         """
         self._most = int(LANE_BYTES.pick(most)) // 2
         slots = int(LANE_SIGHTS.pick(sights)) if sights is None or sights else 0
@@ -195,7 +196,7 @@ class Table:
         self.echo = echo
         self._stream = stream
         self._shown = shown
-        # Whether anything was ever kept by its second shape: where not, there is no need to make it out.
+        # Whether any reply was ever kept by shape: if not, shapes need not be computed.
         self._shaped = False
         self._young: dict[bytes, Entry] = {}
         self._old: dict[bytes, Entry] = {}
@@ -203,7 +204,7 @@ class Table:
         self._youngShapes: dict[bytes, Entry] = {}
         self._oldShapes: dict[bytes, Entry] = {}
         self._youngOctets = self._oldOctets = 0
-        # What is of no use any more: to let go of a hundred thousand replies at once takes a quarter of a second.
+        # Dropped generations: freeing a hundred thousand replies at once takes a quarter of a second.
         self._spent: list[dict[bytes, Entry]] = []
         self.find: Callable[[bytes], Entry | None] = self._young.get
         self.quick: dict[bytes, bytes] = {}
@@ -211,7 +212,7 @@ class Table:
 
     def freshen(self) -> None:
         """
-        Forget those replies of C{quick} that may not be right any more.
+        Forget the replies in C{quick} if an epoch has changed.
         """
         if self._seen != Epoch.changes:
             self._seen = Epoch.changes
@@ -220,7 +221,7 @@ class Table:
     @property
     def octets(self) -> int:
         """
-        What the entries take, all overhead counted.
+        Return the memory that the entries use, in octets, including overhead.
         """
         return self._youngOctets + self._oldOctets
 
@@ -231,11 +232,11 @@ class Table:
         self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes | None] | None = None
     ) -> bytes | None:
         """
-        Look for the reply to a query for which C{find} had none that holds.
+        Find the reply to a query for which C{find} returned no valid entry.
 
         @param client: the client's address.
-        @param cookie: gives the whole EDNS option to reply with to that and the octets of its cookie: nothing where that is not known yet,
-            L{None} where the reply is to have no cookie. C{None} where cookies are not looked at.
+        @param cookie: returns the complete EDNS option to reply with, given the client's address and the octets of its cookie: empty if it
+            is not known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
 
         @return: the reply without its id.
         """
@@ -265,15 +266,15 @@ class Table:
         if option is None:
             return None if self._shown or len(reply) + 2 > size else reply[:10] + datagram[12:end] + reply[end - 2 :]
         if not option or len(reply) + 2 + len(option) > size or not entry.plain:
-            # A reply with options of its own is put together anew each time.
+            # A reply with options of its own is composed anew each time.
             return None
         return b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
 
     def _fresh(self, key: bytes, now: float, young: dict[bytes, Entry], old: dict[bytes, Entry], shaped: bool) -> Entry | None:
         """
-        @param young: the entries of one kind, by octets or by shape, with C{old} and C{shaped} to match.
+        @param young: the entries by octets or by shape; C{old} and C{shaped} match it.
 
-        @return: the entry for a key, made right for this second and young.
+        @return: the entry for a key with its TTLs updated, moved to the young generation.
         """
         entry = young.get(key)
         if entry is not None:
@@ -295,13 +296,13 @@ class Table:
 
     def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         """
-        Have a reply given again to all who ask the same, once this is offered for the second time.
+        Offer a reply for reuse; it is admitted when it is offered for the second time.
 
         @param datagram: the query.
-        @param reply: to be given as it is, for the class of clients that this table is for.
-        @param varies: others are likely to ask the same with other octets, in another case or with other options: have it under the second
-            shape then, where that can be, and not under these octets.
-        @param personal: the client gets something of its own behind the reply, its cookie.
+        @param reply: valid as it is for all clients of this table's group.
+        @param varies: other clients are likely to send the same query with other octets, in another case or with other options: key it by
+            shape if possible, and not by these octets.
+        @param personal: the reply is followed by something for this client only, its cookie.
         """
         if varies and self.echo and reply.whole:
             shape = shapeOf(datagram)
@@ -334,7 +335,7 @@ class Table:
             self._young, self._youngShapes = {}, {}
             self._youngOctets = 0
             self.find = self._young.get
-            # So that what is asked for moves back to the young.
+            # So that entries in use move back to the young generation.
             self.quick.clear()
         (self._youngShapes if shaped else self._young)[key] = entry
         self._youngOctets += entry.octets
@@ -348,7 +349,7 @@ class Table:
     @property
     def spent(self) -> int:
         """
-        How many replies take room although they are of no use any more. With each one that is kept some of them go.
+        Return how many dropped replies still use memory. Some of them are freed with each admitted reply.
         """
         return sum([len(spent) for spent in self._spent])
 

@@ -1,3 +1,3 @@
 """
-Answer sources: everything that answers questions, and what can be wrapped around it.
+Answer sources and their wrappers: forwarding, caching, policy, search lists, and this machine's configuration.
 """

@@ -1,7 +1,7 @@
 """
-The server: listeners, the way from a request to its reply, and the services that hold them together.
+The DNS server: listeners, request processing, zones, and the services that tie them together.
 
-C{DNSServerFactory} is here as well as in L{twisted_ext.server.factory}, for programs that imported it from L{twisted.names.server}.
+C{DNSServerFactory} is also available here, for programs that used to import it from L{twisted.names.server}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A server in anybody's process, made as L{twisted.names.server} has it made.
+DNS server factory with the interface of L{twisted.names.server}, for use in any Twisted process.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DNSServerFactory"]
 
-#: Stands for the protocol of this package that knows how to deal with many connections.
+#: Stands for the built-in protocol, which enforces the limits on connections.
 _PROTOCOL: Final = cast("Callable[[], Protocol]", DNSProtocol)
 
 
 class _Blank(Table):
     """
-    Keeps nothing. What a resolver of anybody's says may differ from one second to the next, and from one client to another.
+    A reply table that stores nothing. A resolver supplied by the application may answer differently from one second to the next, and from
+    one client to another.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class _Blank(Table):
 
 class _Connections(StreamFactory):
     """
-    Connections that the factory hears of.
+    Stream factory that reports opened and closed connections to the L{DNSServerFactory}.
     """
 
     def __init__(self, factory: DNSServerFactory) -> None:
@@ -70,7 +71,7 @@ class _Connections(StreamFactory):
 
 class _Answering:
     """
-    The factory, as connections see it.
+    Adapter that lets connections pass their messages to the factory.
     """
 
     def __init__(self, factory: DNSServerFactory) -> None:
@@ -86,19 +87,19 @@ class _Answering:
 
 class DNSServerFactory(MessageServing, ServerFactory):
     """
-    Answers queries by UDP and TCP from resolvers of any kind::
+    A server factory that answers queries over UDP and TCP from resolvers of any kind::
 
         factory = DNSServerFactory(clients=[client.Resolver(servers=[("192.0.2.53", 53)])])
         reactor.listenUDP(10053, dns.DNSDatagramProtocol(controller=factory))
         reactor.listenTCP(10053, factory)
 
-    Authorities are asked first, then caches, then clients; each of them is an L{IResolver<twisted.internet.interfaces.IResolver>},
-    something that has its C{query}, or an L{IAnswerSource}; authorities may be L{Zone<twisted_ext.zone.zone.Zone>}s. The next one is
-    asked where one fails with L{DomainError<twisted.names.error.DomainError>}. What C{twisted.names.server.DNSServerFactory} lets a
-    subclass override can be overridden here.
+    Authorities are asked first, then caches, then clients. Each is an L{IResolver<twisted.internet.interfaces.IResolver>}, an object with a
+    C{query} method, or an L{IAnswerSource}; authorities may also be L{Zone<twisted_ext.zone.zone.Zone>}s. The next one is asked if one
+    fails with L{DomainError<twisted.names.error.DomainError>}. The methods that subclasses of C{twisted.names.server.DNSServerFactory} may
+    override can be overridden here too.
 
-    @cvar protocol: what connections are served with where it is not this one. It is called with the factory.
-    @ivar counters: what has been counted.
+    @cvar protocol: factory of the protocol for each connection, called with this factory as its argument; by default the built-in protocol.
+    @ivar counters: the server's counters.
     """
 
     noisy = False
@@ -115,15 +116,16 @@ class DNSServerFactory(MessageServing, ServerFactory):
         access: Access | None = None,
     ) -> None:
         """
-        @param authorities: resolvers whose answers are authoritative.
-        @param caches: resolvers asked next. Where the last of them has C{cacheResult}, as those of Twisted have, it is told what C{clients}
-            answer.
-        @param clients: resolvers that ask others; they are asked for those who want recursion.
-        @param verbose: 1 to log queries, 2 to log what is in them and in replies.
+        @param authorities: resolvers with authoritative answers.
+        @param caches: resolvers asked next. If the last one has C{cacheResult}, as Twisted's caches do, the answers of C{clients} are
+            stored in it.
+        @param clients: resolvers that query other servers; asked only if the query has the RD bit set.
+        @param verbose: 1 to log queries, 2 to log the contents of queries and replies.
         @param reactor: L{None} for the global one.
-        @param access: who may ask; everybody by default. A server that the Internet can reach should not have C{clients} for everybody.
+        @param access: the access control list; allows every client by default. A server reachable from the Internet should not offer
+            C{clients} to every client.
 
-        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        @raise twisted_ext.errors.CallerFault: one of them is not a resolver.
         """
         self.counters = Counters()
         self._access = access or Access({"allow": ["any"]})
@@ -152,7 +154,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
-        @return: what serves a new connection; L{None} where there are too many.
+        @return: the protocol for a new connection; L{None} if there are too many connections.
         """
         make = self.protocol
         if make is not _PROTOCOL:
@@ -168,7 +170,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def stopFactory(self) -> None:
         """
-        Nobody listens any more: end the connections.
+        Close all connections once no port listens with this factory any more.
         """
         servings, self._servings = self._servings, None
         if servings is not None:
@@ -177,7 +179,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
 def _withZones(authorities: Iterable[object] | None) -> list[object]:
     """
-    @return: the authorities; all the zones among them are one, which stands where the first of them stood.
+    @return: the authorities, with all zones among them combined into one source at the position of the first zone.
     """
     found: list[object] = []
     zones = Zones()

@@ -1,5 +1,5 @@
 """
-Gates, fast lane, responder and listeners of one process, made as its settings say and changed as they change.
+The front end of one process: ACL, gates, packet cache, responder and listeners, built from the settings and updated on reload.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _log: Final = Logger()
 
 class _Forgetful(Table):
     """
-    Keeps nothing, so that every query is seen.
+    A reply table that stores nothing, so that every query reaches the responder.
     """
 
     def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
@@ -60,7 +60,7 @@ class _Forgetful(Table):
 class _Access(Access):
     def adopt(self, settings: Settings, zones: Zones | None) -> None:
         rules = _rules(settings)
-        # An error is raised by this one, while the old rules are in force.
+        # Validate first: an invalid rule raises here, while the old rules are still in force.
         Access(rules)
         Access.__init__(self, rules, _otherwise(zones))
 
@@ -108,7 +108,7 @@ def _gates(
         rates=rates,
         cookies=cookies,
         identity=identityOf(settings),
-        # Who has nothing but zones says of each name what there is to it.
+        # A server that only serves zones answers ANY in full for its own names.
         minimalAny=settings.minimalAny and not alone,
         serves=None if zones is None else zones.find,
         keys=keys,
@@ -122,7 +122,7 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     """
     @return: the gates that requests pass under these settings, in order.
 
-    @raise BadDescription: they contradict each other.
+    @raise BadDescription: the settings contradict each other.
     """
     Access(_rules(settings))
     ResponseRateLimit(exempt=settings.responseExempt)
@@ -134,10 +134,10 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
 
 class Frontend:
     """
-    All that stands between the sockets and what answers.
+    Everything between the sockets and the answer source.
 
-    @ivar lane: the fast lane.
-    @ivar responder: what happens beyond it.
+    @ivar lane: the packet cache.
+    @ivar responder: handles requests that miss the packet cache.
     """
 
     def __init__(
@@ -152,12 +152,12 @@ class Frontend:
         large: bool = False,
     ) -> None:
         """
-        @param zones: those that everybody may ask for, if there are any.
-        @param large: whether there is much to be answered from them, so that much is to be remembered.
+        @param zones: the public zones, which every client may query, if there are any.
+        @param large: whether to size the packet cache for a server with many zones.
 
-        @raise BadDescription: settings that contradict each other.
+        @raise BadDescription: the settings contradict each other.
         """
-        # What contradicts itself is found before there is anything.
+        # Detect contradictory settings before anything is created.
         gatesOf(settings, secret)
         self._reactor = reactor
         self._zones = zones
@@ -200,12 +200,12 @@ class Frontend:
     @property
     def epoch(self) -> Epoch:
         """
-        To be bumped when answers given before may not hold any more.
+        The epoch of the packet cache; bump it when cached replies may be out of date.
         """
         return self.lane.epoch
 
     def _remember(self, remember: bool) -> None:
-        # What the fast lane answers would not be logged.
+        # Replies from the packet cache would bypass the query log.
         self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
         for group, (datagrams, messages) in zip(self.lane.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else _Forgetful()
@@ -215,9 +215,9 @@ class Frontend:
         self, errands: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
     ) -> None:
         """
-        Have these see to requests that are no look-ups.
+        Set the operations that handle requests other than QUERY.
 
-        @param keys: that requests may be signed with.
+        @param keys: TSIG keys that requests may be signed with.
         @param expiring: see L{ReplyBuilder}.
         """
         self._errands, self._keys, self._expiring = errands, keys, expiring
@@ -230,9 +230,9 @@ class Frontend:
 
     def adopt(self, settings: Settings) -> None:
         """
-        Go over to other settings.
+        Apply new settings.
 
-        @raise BadDescription: they contradict each other; nothing has changed then.
+        @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
         self._access.adopt(settings, self._zones)
         self._limiting.adopt(settings)
@@ -242,15 +242,15 @@ class Frontend:
         self.responder.finishing = finishingOf(settings)
         self.responder.finishing.expiring = self._expiring
         self._remember(not _logging(settings))
-        # Who asks is looked up anew, and replies are made anew.
+        # The access decisions for known clients and the stored replies may both be out of date.
         self.lane.clear()
         self.epoch.bump()
 
     def listen(self, several: Sequence[Bound], lost: Callable[[str], object] = lambda reason: None) -> None:
         """
-        Begin to answer at these sockets.
+        Start answering on these sockets.
 
-        @param lost: called with a line when there cannot be listened at one of them, or not any more.
+        @param lost: called with a message if a socket cannot listen, or stops listening.
         """
 
         def failed(failure: Failure, where: str) -> None:
@@ -272,10 +272,10 @@ class Frontend:
 
     def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
         """
-        Make what asks all listeners whether they answer.
+        Return a watchdog that checks whether all listeners answer.
 
-        @param failed: called with a line when one does not.
-        @param shared: whether other processes listen at the same addresses and ports.
+        @param failed: called with a message when a listener does not answer.
+        @param shared: whether other processes listen on the same addresses and ports.
         """
         return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, self._faults, shared=shared)
 
@@ -284,9 +284,9 @@ class Frontend:
 
     def stop(self) -> Deferred[None]:
         """
-        Answer no more.
+        Close all listeners and connections.
 
-        @return: fires when no listener and no connection is left.
+        @return: fires when all listeners and connections are closed.
         """
         stopping = [listener.stop() for listener in self._listeners] + [listener.stop() for listener in self._datagrams]
         self._listeners.clear()
@@ -298,7 +298,7 @@ class Frontend:
 
 class KeptReplies:
     """
-    How much a fast lane has.
+    The size of a packet cache: entries and memory.
     """
 
     def __init__(self, lane: PacketCache) -> None:
@@ -307,7 +307,7 @@ class KeptReplies:
     @property
     def octets(self) -> int:
         """
-        Memory that it takes.
+        Memory used, in octets.
         """
         return self._lane.octets
 

@@ -1,5 +1,5 @@
 """
-A server as a service of Twisted: its listeners, what they answer from, and what is counted.
+The DNS server as a Twisted service: listeners, answer sources and counters.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerService", "Server", "makeServer", "pathOf"]
 
-#: Seconds between two looks at files that are answered from.
+#: Seconds between two checks of the files that answers come from.
 _EVERY: Final = 1.0
 
 
 class ServerService(Service):
     """
-    One process that answers: sockets, what it answers from, and what is counted.
+    The service of one process that answers queries: sockets, answer source and counters.
 
-    @ivar settings: those in force.
+    @ivar settings: the settings in force.
     @ivar zoned: the zones that it serves.
-    @ivar stack: what it answers from.
-    @ivar counters: what it counts.
-    @ivar sight: what can be seen of it and done to it.
-    @ivar watchdog: asks whether it still answers, while it runs.
-    @ivar lost: called with a line when it does not, or a socket is lost: this process is to be replaced by another one.
+    @ivar stack: the answer source.
+    @ivar counters: the server's counters.
+    @ivar sight: status and control of this process.
+    @ivar watchdog: checks that the process still answers, while it runs.
+    @ivar lost: called with a message if it does not, or if a socket is lost: this process has to be replaced.
     """
 
     log = Logger()
@@ -77,24 +77,24 @@ class ServerService(Service):
         fromPython: Callable[[str], Zone] | None = None,
     ) -> None:
         """
-        @param bound: the sockets to listen on, which this service owns from now on; empty where L{use} gets them later.
+        @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
         @param secret: for cookies.
-        @param reread: gives the settings as they are to be after a reload.
+        @param reread: returns the settings for a reload.
         @param fromPython: makes the zone of a file of Python code.
-        @param zoned: whether somebody else has zones put there.
-        @param passing: in a worker, tells the parent something.
+        @param zoned: whether this is a worker, whose zones the parent process manages.
+        @param passing: in a worker, sends a message to the parent.
 
-        @raise BadDescription: the settings ask for what cannot be built. The sockets stay open then.
+        @raise BadDescription: the settings cannot be used. The sockets stay open then.
         """
         self.settings = settings
         self._reactor = reactor
         self._bound: list[Bound] = []
         self._reread = reread
         self._reloads = DeferredLock()
-        # Who shares the reload that comes next, while there is one that has not begun.
+        # Callers that share the next reload, while one is queued that has not started.
         self._waiting: list[Deferred[list[str]]] | None = None
         self._listening = Listening(*_placeOf(bound)) if bound else Listening(settings.interface, settings.port)
-        # A worker's settings say nothing of zones: its parent loads them.
+        # A worker's settings contain no zones: its parent loads them.
         self._worker = zoned
         self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=zoned)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
@@ -148,10 +148,10 @@ class ServerService(Service):
 
     def passOn(self, errands: Iterable[int], keys: Keys) -> None:
         """
-        In a worker: have the parent see to some requests.
+        In a worker: forward some requests to the parent.
 
         @param errands: as of L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
-        @param keys: that those which are read here may be signed with.
+        @param keys: the TSIG keys for requests that are parsed in this process.
         """
         assert self.passing is not None
         self.zoned.errands = dict.fromkeys(errands, self.passing)
@@ -162,7 +162,7 @@ class ServerService(Service):
         self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
 
     def _changed(self) -> None:
-        # The stack may say so while it is still being built.
+        # The stack may call this while it is still being built.
         if self._serving is not None:
             self._serving.epoch.bump()
 
@@ -173,7 +173,7 @@ class ServerService(Service):
 
     def startService(self) -> None:
         """
-        Begin to answer.
+        Start answering.
         """
         self.running = 1
         self.sight.startService()
@@ -195,7 +195,7 @@ class ServerService(Service):
 
     def _relieve(self) -> None:
         """
-        There is no memory: give up what can be found out anew.
+        Out of memory: drop everything that can be looked up again.
         """
         self._parts.lane.clear()
         if self.stack.caching is not None:
@@ -206,14 +206,14 @@ class ServerService(Service):
         try:
             self.stack.look()
         except Exception as error:
-            # The next look may go well.
+            # The next attempt may succeed.
             self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
 
     def stopService(self) -> Deferred[None]:
         """
-        Answer no more.
+        Stop answering.
 
-        @return: fires when no socket, look-up or timer is left.
+        @return: fires when all sockets, look-ups and timers are gone.
         """
         self.running = 0
         if self.watchdog is not None:
@@ -232,13 +232,13 @@ class ServerService(Service):
 
     def reload(self) -> Deferred[list[str]]:
         """
-        Read the settings again and go over to them; cache and sockets stay.
+        Read the settings again and apply them; cache and sockets stay.
 
-        @return: lines that say what came of it. Fails with L{BadDescription} where the settings cannot be used; then all is as before.
+        @return: lines that report the result. Fails with L{BadDescription} if the settings cannot be used; then nothing has changed.
         """
         waiting = self._waiting
         if waiting is not None:
-            # One has not begun yet, and will read what has been written by now as well.
+            # That reload has not started yet, so it will read what has been written by now.
             shared: Deferred[list[str]] = Deferred()
             waiting.append(shared)
             return shared
@@ -254,7 +254,7 @@ class ServerService(Service):
                 other.callback(outcome)
             return outcome
 
-        # One after the other, so that what was written last is in force in the end.
+        # One after the other, so that the settings written last are in force in the end.
         begun = self._reloads.run(begin)
         told = begun.addCallback(
             lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != _NOTHING], *more])
@@ -263,11 +263,11 @@ class ServerService(Service):
 
     def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
         """
-        @return: what has changed, and what fires with what came of zones.
+        @return: the lines for changed settings, and a Deferred that fires with the lines for zones.
         """
         if self._reread is None:
             return fail(BadDescription("this server has no settings to read again"))
-        # Thousands of tables take a second to be read.
+        # Reading thousands of tables takes a second.
         return inThread(self._reactor, self._reread).addCallback(self._listed)
 
     def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
@@ -281,19 +281,19 @@ class ServerService(Service):
 
     def goOverTo(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> list[str]:
         """
-        Go over to other settings; what cannot change while it runs stays as it was.
+        Apply new settings; those that cannot change at run time stay as they were.
 
-        @param zones: those that the settings name, where the caller has found them out.
+        @param zones: the zones that the settings name, if the caller has read them already.
 
-        @return: lines that say what came of it.
+        @return: lines that report the result.
 
-        @raise BadDescription: they cannot be used; all is as before.
+        @raise BadDescription: they cannot be used; nothing has changed then.
         """
         before = self.settings
         inForce = before.goingOverTo(settings)
         if not self._worker:
             self.zoned.check(inForce, zones)
-        # Whatever can be wrong with the rest is found before anything changes.
+        # Detect all other errors before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)
         self.settings = inForce
@@ -308,13 +308,13 @@ def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
     return tuple(dict.fromkeys([each.address for each in bound])), bound[0].port
 
 
-#: What there is to tell where there is nothing.
+#: The line reported if nothing has changed.
 _NOTHING: Final = "nothing has changed"
 
 
 def _told(before: Settings, after: Settings) -> list[str]:
     """
-    @return: what has changed, and, each time anew, what would have but for a restart.
+    @return: lines for the settings that have changed, and, on each reload, for those that need a restart to change.
     """
     lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
     if lines:
@@ -337,13 +337,13 @@ def _short(value: object) -> str:
 
 class Server(Service):
     """
-    The whole of C{twistd txdns}: one serving process, or a parent with several; and what is told to systemd.
+    The whole of C{twistd txdns}: one serving process, or a parent with several workers; also reports to systemd.
 
-    @ivar operations: for control, status page and manhole.
-    @ivar observer: what the application that this becomes a part of is to write its log with, or L{None}.
-    @ivar useless: called with a line where not one of the zones can be served that there were at the beginning.
-    @ivar lost: called with a line when a listener is lost or does not answer, or an image that is in use was truncated, so that the process
-        had better be started anew.
+    @ivar operations: the operations for control socket, status page and manhole.
+    @ivar observer: the log observer for the application that this service joins, or L{None}.
+    @ivar useless: called with a message if none of the initial zones can be served.
+    @ivar lost: called with a message if a listener is lost or does not answer, or if an image in use was truncated, so that the process
+        should be restarted.
     """
 
     log = Logger()
@@ -382,7 +382,7 @@ class Server(Service):
 
     def _tellAlive(self) -> None:
         """
-        Tell systemd that this server answers, if it does.
+        Report to systemd that this server answers, if it does.
         """
         watchdog = self._inner.watchdog if isinstance(self._inner, ServerService) else None
         if watchdog is None or watchdog.well:
@@ -394,7 +394,7 @@ class Server(Service):
 
     def setServiceParent(self, parent: object) -> None:
         """
-        Join an application, before it begins to log.
+        Join an application, setting its log observer before it starts logging.
         """
         if self.observer is not None and isinstance(parent, Componentized):
             give: Callable[[object, object], object] = parent.setComponent
@@ -414,16 +414,16 @@ class Server(Service):
     def bind(self) -> None:
         """
         Bind all sockets. Call it once, when everything else has been checked, and before privileges are dropped: a socket that cannot be
-        bound must not hide an error of the settings.
+        bound must not hide an error in the settings.
 
-        @raise DNSFault: a socket cannot be bound; says which, and why.
+        @raise DNSFault: a socket cannot be bound; the text names the socket and the reason.
         """
         for bind in self._binding:
             bind()
 
     def startService(self) -> None:
         """
-        Start everything, and say so.
+        Start all services, and report readiness to systemd.
         """
         self.running = 1
         for part in self._parts:
@@ -440,7 +440,7 @@ class Server(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when nothing is left.
+        @return: fires when all services have stopped.
         """
         notify("STOPPING=1")
         if self._alive.running:
@@ -451,7 +451,7 @@ class Server(Service):
 
     def reloadNow(self) -> Deferred[None]:
         """
-        Read the settings again because somebody sent a signal. The log tells what came of it.
+        Reload the settings on a signal. The result is logged.
         """
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._reactor.seconds() * 1e6)}")
 
@@ -483,8 +483,8 @@ def makeServer(
     """
     Make a server. It has its sockets once L{Server.bind} has been called, and answers once it is started.
 
-    @param reread: gives the settings as they are to be after a reload.
-    @param fromPython: makes the zone of a file of Python code; by default none is run.
+    @param reread: returns the settings for a reload.
+    @param fromPython: makes the zone of a file of Python code; by default such code is not run.
 
     @raise BadDescription: the settings cannot be used.
     """
@@ -500,7 +500,7 @@ def makeServer(
             gatesOf(settings, secret)
             stackFor(reactor, settings, Zones(), listening=listening).close()
 
-        # Find what workers cannot build before there are any.
+        # Detect settings that workers could not use before starting any.
         check(settings)
         wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
         zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
@@ -523,7 +523,7 @@ def makeServer(
 
 def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     """
-    @return: what a question goes through under these settings, in words, one line each.
+    @return: the steps that a query passes through under these settings, in words, one line each.
 
     @raise BadDescription: they cannot be used.
     """

@@ -1,5 +1,5 @@
 """
-What a server answers from, put together as its settings say.
+Builds the answer source of a server from its settings.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
 _LOCAL: Final = nameFromText("local")
 
-#: Settings that the sources which ask others are made of.
+#: Settings from which the sources that query other servers are built.
 _ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge")
 
 
 class _Asking:
     """
-    All that asks others.
+    The sources that query other servers.
 
-    @ivar source: what is asked for everything.
-    @ivar default: what is asked for names without a route.
-    @ivar upstreams: each of them.
-    @ivar system: what follows C{resolv.conf}, where that is used.
+    @ivar source: the source for all names.
+    @ivar default: the source for names without a route.
+    @ivar upstreams: all upstreams.
+    @ivar system: the servers of C{resolv.conf}, if these are used.
     """
 
     __slots__ = ("source", "default", "upstreams", "system")
@@ -71,13 +71,13 @@ class _Asking:
 @implementer(IAnswerSource)
 class ForwardStack:
     """
-    Local records, hosts file, special names, then others behind a cache: one look-up for all who ask the same, and where there are
-    several upstreams, the next one as well where one takes long.
+    The answer source of a forwarder: local records, hosts file and special names, then the upstreams behind a cache. Equal queries share
+    one look-up; with several upstreams, the next one is queried as well if one takes long.
 
-    It stays the same when settings change; what it is made of is exchanged, but for the cache.
+    The object stays the same when settings change; its parts are replaced, except for the cache.
 
-    @ivar settings: those in force.
-    @ivar caching: the cache, to flush, dump or load; there is one even where it is not used.
+    @ivar settings: the settings in force.
+    @ivar caching: the cache, to flush, dump or load; exists even if it is not used.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class ForwardStack:
     ) -> None:
         """
         @param listening: where the server listens.
-        @param zones: what is asked before all else.
-        @param changed: called when answers given before may not hold any more, so that copies of them are to be forgotten.
+        @param zones: the zones, which are consulted first.
+        @param changed: called when earlier answers may be out of date, so that copies of them have to be dropped.
 
-        @raise BadDescription: the settings ask for what cannot be built. Nothing is left open.
+        @raise BadDescription: the settings cannot be used. Nothing is left open.
         """
         self._reactor = reactor
         self._listening = listening or Listening((), 0)
@@ -123,7 +123,7 @@ class ForwardStack:
             raise
         self._now = self._outermost.answerNow
 
-    # -- putting it together
+    # -- building the sources
 
     def _makeAsking(self, settings: Settings) -> _Asking:
         if not settings.recursive:
@@ -161,7 +161,7 @@ class ForwardStack:
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
-        Put around the cache what stands before it.
+        Wrap the cache in the sources that are consulted before it.
 
         @raise BadDescription: a record or a file cannot be used.
         """
@@ -186,27 +186,27 @@ class ForwardStack:
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
         if self._zones is not None:
-            # Those may come that are not there yet.
+            # Zones may be added later, so do this even if there are none now.
             from twisted_ext.server.authority.source import AuthoritySource, Leading
 
             source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
         self._hosts, self._watch = hosts, watch
-        # What is never given takes no memory.
+        # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
 
     def _asksInside(self) -> bool:
         """
-        @return: whether names without a route are asked of somebody in a private network, or of nobody that has an address.
+        @return: whether names without a route go to a server in a private network, or to a source that has no server address.
         """
         servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
         return not servers or any(isNear(server) for server in servers)
 
     def reload(self, settings: Settings) -> None:
         """
-        Go over to other settings. What is in the cache stays there, and look-ups under way are finished.
+        Apply new settings. The cache is kept, and look-ups under way are finished.
 
-        @raise BadDescription: they ask for what cannot be built; nothing has changed then.
+        @raise BadDescription: they cannot be used; nothing has changed then.
         """
         before = self.settings
         asking = self._asking
@@ -227,22 +227,22 @@ class ForwardStack:
         self._now = outermost.answerNow
         self._changed()
 
-    # -- following what changes by itself
+    # -- changes of files and networks
 
     def started(self) -> None:
         """
-        The server listens now: find out whether an upstream leads back here.
+        Called once the server listens: check whether an upstream forwards back to this server.
         """
         if self._watch is not None:
             self._watch.probe(self._asking.upstreams)
 
     def look(self) -> None:
         """
-        See whether files that are answered from are other ones. Copies of answers would hide that otherwise.
+        Check for changed files, which copies of answers would hide otherwise.
         """
         if self._hosts is not None:
             self._hosts.refresh()
-            # A question that came meanwhile may have had it read.
+            # A query in between may have made it reload.
             seen, self._hostsSeen = self._hostsSeen, self._hosts.table
             if seen is not None and seen is not self._hostsSeen:
                 self._changed()
@@ -251,19 +251,19 @@ class ForwardStack:
         self._upstreamLog.look(serversOf(self._asking.source), self._reactor.seconds())
 
     def _moved(self) -> None:
-        # What one network's servers said of a name may not be so in the next one.
+        # The answers of one network's servers may not hold in the next network.
         self.caching.flush()
         self._changed()
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
         """
-        Forget what was learned: see L{CachedSource.flush}.
+        Remove names from the cache: see L{CachedSource.flush}.
         """
         count = self.caching.flush(name, subtree)
         self._changed()
         return count
 
-    # -- asking
+    # -- answering
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         return self._now(question, context)
@@ -277,11 +277,11 @@ class ForwardStack:
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._outermost,)
 
-    # -- telling
+    # -- description
 
     def path(self) -> list[str]:
         """
-        @return: in words, one line each, what a question meets that is not refused, in order.
+        @return: the steps that an accepted query passes through, in order, in words, one line each.
         """
         settings = self.settings
         lines: list[str] = []
@@ -332,9 +332,9 @@ def stackFor(
     changed: Callable[[], object] = lambda: None,
 ) -> ForwardStack | ZoneStack:
     """
-    @return: what a server with these settings answers from; see L{ForwardStack}.
+    @return: the answer source for a server with these settings; see L{ForwardStack}.
 
-    @raise BadDescription: they ask for what cannot be built.
+    @raise BadDescription: they cannot be used.
     """
     if settings.role == "serve":
         return ZoneStack(settings, zones, changed)
@@ -344,17 +344,17 @@ def stackFor(
 @implementer(IAnswerSource)
 class ZoneStack:
     """
-    Zones alone. Names of no zone are refused.
+    The answer source of an authoritative-only server. Names outside its zones are refused.
 
-    @ivar settings: those in force.
-    @ivar caching: there is none.
+    @ivar settings: the settings in force.
+    @ivar caching: always L{None}.
     """
 
     caching = None
 
     def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
         """
-        @param changed: called when answers given before may not hold any more.
+        @param changed: called when earlier answers may be out of date.
         """
         self.settings = settings
         self._zones = zones
@@ -369,7 +369,7 @@ class ZoneStack:
 
     def reload(self, settings: Settings) -> None:
         """
-        Go over to other settings.
+        Apply new settings.
         """
         self.settings = settings
         self._use(settings)
@@ -377,12 +377,12 @@ class ZoneStack:
 
     def started(self) -> None:
         """
-        The server listens now.
+        Called once the server listens; does nothing.
         """
 
     def look(self) -> None:
         """
-        See whether something has changed that is answered from; zones are looked after elsewhere.
+        Do nothing: changed zones are detected elsewhere.
         """
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -399,7 +399,7 @@ class ZoneStack:
 
     def path(self) -> list[str]:
         """
-        @return: in words, one line each, what a question meets that is not refused, in order.
+        @return: the steps that an accepted query passes through, in order, in words, one line each.
         """
         return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
 
@@ -410,9 +410,9 @@ def _rests(upstream: Upstream) -> bool:
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:
     """
-    @param setting: where it stands, for errors.
+    @param setting: the name of the setting, for errors.
 
-    @return: what a description says.
+    @return: the source that a description stands for.
 
     @raise BadDescription: it cannot be built, or is this server itself.
     """

@@ -1,5 +1,5 @@
 """
-Whom a server asks: what it was told to, or the servers of C{resolv.conf} as they are at the moment, and never itself.
+Upstreams of a server: the configured ones, or the servers currently named in C{resolv.conf}, but never the server itself.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ _PAUSE: Final = LOOK_SECONDS.default
 _LONG_AGO: Final = float("-inf")
 _TXT: Final = 16
 
-#: Look-ups in a row that an upstream does not answer before others are asked first.
+#: Failed look-ups in a row after which other upstreams are preferred.
 _MISSES: Final = 3
 
-#: Seconds after which a look-up that nobody waits for any more was one that the upstream did not answer.
+#: Seconds after which a cancelled look-up counts as one that the upstream did not answer.
 _SLOW: Final = 0.2
 
-#: Names below this are asked to find out whether an upstream leads back here. It is not delegated (RFC 6761, section 6.2), and forwarders
-#: pass it on.
+#: Names below this are queried to find out whether an upstream forwards back to this server. The domain is not delegated (RFC 6761,
+#: section 6.2), and forwarders pass it on.
 _LOOPS: Final = nameFromText("txdns-loop.test")
 
-#: Seconds for such a name to come back.
+#: Seconds within which such a query has to come back.
 _LOOP_SECONDS: Final = 3.0
 
 
 class Listening:
     """
-    Where a server listens, so that it does not ask itself.
+    The addresses that a server listens on, so that it does not forward to itself.
 
-    @ivar addresses: of the sockets; those of all interfaces count as all that are this machine's loopback.
+    @ivar addresses: of the sockets; a wildcard address also covers all loopback addresses of this machine.
     @ivar port: their port.
     """
 
@@ -78,7 +78,7 @@ class Listening:
 
     def has(self, server: Server) -> bool:
         """
-        @return: whether this is the server itself.
+        @return: whether the address is one that this server listens on.
         """
         if not self.port or server.port != self.port:
             return False
@@ -96,7 +96,7 @@ def _packed(address: str) -> bytes:
 
 def isNear(server: Server) -> bool:
     """
-    @return: whether it is on this machine or in a private network.
+    @return: whether the server is on this machine or in a private network.
     """
     return isPrivate(_packed(server.address))
 
@@ -104,14 +104,14 @@ def isNear(server: Server) -> bool:
 @implementer(IAnswerSource)
 class SystemServers:
     """
-    Asks the servers of C{resolv.conf}, without search list or cache. The file is looked at when somebody asks, once a second at most.
+    Forwards to the servers of C{resolv.conf}, without search list or cache. Checks the file when a query arrives, at most once a second.
     """
 
     def __init__(self, reactor: IReactorTime, path: str, listening: Listening, changed: Callable[[], object]) -> None:
         """
-        @param path: of the file; L{SYSTEM_RESOLV_CONF} where it is empty.
-        @param listening: where the server itself listens; it is left out.
-        @param changed: called when the file names other servers than before: what was learned in one network may not hold in the next.
+        @param path: of the file; L{SYSTEM_RESOLV_CONF} if empty.
+        @param listening: where the server itself listens; this address is left out.
+        @param changed: called when the file names other servers than before: answers from one network may not hold in the next.
         """
         self._reactor = reactor
         self._file = ResolvConf(path or SYSTEM_RESOLV_CONF, os.environ)
@@ -124,14 +124,14 @@ class SystemServers:
     @property
     def configuration(self) -> SystemConfiguration:
         """
-        The one in force.
+        The configuration in force.
         """
         return self._file.configuration
 
     @property
     def path(self) -> str:
         """
-        Where the file is.
+        The path of the file.
         """
         return self._file.path
 
@@ -151,7 +151,7 @@ class SystemServers:
 
     def look(self) -> None:
         """
-        See whether the file is another one.
+        Reload the file if it has changed.
         """
         now = self._reactor.seconds()
         if 0.0 <= now - self._looked < _PAUSE:
@@ -190,19 +190,19 @@ class SystemServers:
 @implementer(IAnswerSource)
 class Upstream:
     """
-    One of those to ask.
+    One upstream, with its record of failures.
 
-    What it did not answer by the time that another one had counts as much as what it never answered: a server that is gone is not to
-    cost everybody the time that it is waited for.
+    A look-up cancelled because another upstream answered first counts as a failure like one that was never answered: clients should not
+    wait for a server that is down.
 
-    @ivar description: as it was written.
-    @ivar looped: it was found to ask this server in its turn, and is not asked any more.
+    @ivar description: as configured.
+    @ivar looped: whether it was found to forward back to this server; it is not queried any more.
     @ivar misses: look-ups in a row that it did not answer.
     """
 
     def __init__(self, description: str, inner: IAnswerSource, clock: IReactorTime, *, counted: bool = True) -> None:
         """
-        @param counted: there are others that can be asked first where this one does not answer.
+        @param counted: whether there are other upstreams to prefer if this one does not answer.
         """
         self.description = description
         self._counted = counted
@@ -215,7 +215,7 @@ class Upstream:
     @property
     def rests(self) -> bool:
         """
-        Whether others are to be asked first.
+        Whether other upstreams should be queried first.
         """
         return self.looped or (self.misses >= _MISSES and self._seconds() < self._restsUntil)
 
@@ -255,7 +255,7 @@ class Upstream:
 
 def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
     """
-    @return: every server that is asked by this source or by those behind it: who asks it, and which of its servers it is.
+    @return: every server queried by this source or by the sources behind it: the forwarding source, and the index of the server in it.
     """
     if isinstance(source, ForwardingSource):
         for index in range(len(source.upstreams)):
@@ -267,9 +267,9 @@ def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
 @implementer(IAnswerSource)
 class LoopWatch:
     """
-    Finds upstreams that ask this server in their turn: each of those near by is asked for a name that nobody else knows, and when that
-    comes in here, it is left out. Where this finds nothing, a loop still ends by itself: a question that comes back waits for the
-    look-up that it came from, and is not sent once more.
+    Detects upstreams that forward back to this server: queries each nearby upstream for a random name; if that query arrives here, the
+    upstream is no longer used. An undetected loop still ends by itself: a query that comes back waits for the look-up that caused it, and
+    is not sent again.
     """
 
     __slots__ = ("_inner", "_innerNow", "_suffix", "_probed", "_clock")
@@ -283,7 +283,7 @@ class LoopWatch:
 
     def probe(self, upstreams: list[Upstream]) -> None:
         """
-        Ask those that are on this machine or in a private network; servers of the internet cannot ask here.
+        Query the upstreams on this machine or in a private network; servers on the Internet cannot reach this server.
         """
         self._probed.clear()
         for number, upstream in enumerate(upstreams):
@@ -293,7 +293,7 @@ class LoopWatch:
             name = bytes([len(label)]) + label + self._suffix
             self._probed[name] = upstream
             context = QueryContext(self._clock.seconds() + _LOOP_SECONDS)
-            # What comes of it shows when it comes in here.
+            # The result is seen when the query arrives here.
             upstream.answer(Question(name, _TXT), context).addBoth(lambda _: None)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:

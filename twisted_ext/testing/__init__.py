@@ -1,6 +1,5 @@
 """
-What tests of DNS programs need: a network in memory, servers and sources with set answers, and time that stands still until it is told to
-move on::
+Tools for testing DNS programs: an in-memory network, servers and sources with canned answers, and a clock that the test advances::
 
     from twisted_ext.testing.network import MemoryNetwork
     from twisted_ext.testing.servers import CannedServer

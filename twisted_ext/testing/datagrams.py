@@ -1,5 +1,5 @@
 """
-UDP ports of a memory network.
+UDP ports of an in-memory network.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryPort"]
 
-#: Octets that a UDP datagram can carry.
+#: The largest payload of a UDP datagram in octets.
 _MOST = 65507
 
 
@@ -64,7 +64,7 @@ class MemoryPort:
         if self.peer is not None:
             raise RuntimeError("already connected, reconnecting is not currently supported")
         self.peer = (normal(host), port)
-        # A route is looked for at once, as by the system.
+        # Choose a route at once, as the kernel does.
         self._reactor.sourceFor(self.peer[0], self.interface)
 
     def write(self, packet: bytes, addr: tuple[str, int] | tuple[str, int, int, int] | None = None) -> None:
@@ -84,7 +84,7 @@ class MemoryPort:
 
     def takes(self, datagram: Datagram) -> bool:
         """
-        Whether a datagram is for this port: of the right family, and from its peer where it is connected.
+        Return whether a datagram is for this port: of the right family, and from the peer if the port is connected.
         """
         address = datagram.destination[0]
         if self.peer is not None and datagram.source != self.peer:
@@ -95,7 +95,7 @@ class MemoryPort:
 
     def received(self, datagram: Datagram) -> None:
         """
-        A datagram has come for this port.
+        Handle a datagram for this port.
         """
         host, port = datagram.source
         addr = (host, port) if ":" not in host else (host, port, 0, 0)
@@ -103,7 +103,7 @@ class MemoryPort:
 
     def refused(self, destination: tuple[str, int]) -> None:
         """
-        The system has learned that nobody listens there.
+        Handle an ICMP error: no process listens at C{destination}.
         """
         if self.peer == destination:
             self._receiving.connectionRefused()
@@ -120,7 +120,7 @@ class MemoryPort:
 
 def taken(interface: str, port: int) -> CannotListenError:
     """
-    @return: what a reactor raises when a port is somebody else's.
+    @return: the error that a reactor raises when a port is in use.
     """
     return newCannotListen(interface, port, OSError(98, "Address already in use"))
 

@@ -1,5 +1,5 @@
 """
-Parts of Twisted that have no types, with the types that they have.
+Typed protocols for parts of Twisted that have no type annotations.
 """
 
 from __future__ import annotations
@@ -27,65 +27,65 @@ __all__ = [
 
 class Lifecycle(Protocol):
     """
-    What is told when it is put to use, and when it is no longer.
+    An object that is notified when it starts and stops being used.
     """
 
     def doStart(self) -> None:
         """
-        One more uses it.
+        It is used once more.
         """
 
     def doStop(self) -> None:
         """
-        One less uses it.
+        It is used once less.
         """
 
 
 class Dialing(Lifecycle, Protocol):
     """
-    What a connector needs of a client's factory.
+    The part of a client factory that a connector needs.
     """
 
     def startedConnecting(self, connector: IConnector) -> None:
         """
-        It is being tried.
+        A connection attempt begins.
         """
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """
-        It stands.
+        The connection was established.
         """
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         """
-        It did not come about.
+        The connection attempt failed.
         """
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         """
-        It is gone.
+        The connection was lost.
         """
 
 
 class Receiving(Lifecycle, Protocol):
     """
-    What a UDP port tells its protocol, with what the classes of Twisted leave out: addresses of four parts, and refusals.
+    The methods of a UDP protocol, including what Twisted's classes leave out: addresses of four elements, and refusals.
     """
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
         """
-        A datagram has come.
+        A datagram was received.
         """
 
     def connectionRefused(self) -> None:
         """
-        Nobody listens where it is connected to.
+        The peer of a connected port has no process listening.
         """
 
 
 def whereOf(address: IAddress) -> tuple[str, int]:
     """
-    @return: host and port of an address of the internet.
+    @return: host and port of an IP address.
     """
     assert isinstance(address, IPv4Address | IPv6Address)
     return address.host, address.port

@@ -1,5 +1,5 @@
 """
-How packets travel.
+Links of an in-memory network: delay, loss and the like.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ __all__ = ["Datagram", "Link"]
 
 class Datagram:
     """
-    One datagram.
+    A datagram on an in-memory network.
 
     @ivar at: when it was sent.
-    @ivar source: address and port that it says it is from.
-    @ivar destination: address and port that it goes to.
-    @ivar octets: what is in it.
+    @ivar source: its source address and port, which may be spoofed.
+    @ivar destination: its destination address and port.
+    @ivar octets: its payload.
     """
 
     __slots__ = ("at", "source", "destination", "octets")
@@ -34,15 +34,15 @@ class Datagram:
 
 class Link:
     """
-    The way from one host to another. All of it may be changed at any time.
+    The path from one host to another. All attributes may be changed at any time.
 
-    @ivar delay: seconds on the way.
-    @ivar jitter: up to so many seconds more, drawn for each datagram.
-    @ivar loss: share of datagrams that get lost.
-    @ivar duplicate: share of datagrams that arrive twice.
-    @ivar silent: whether nothing arrives at all.
-    @ivar fragment: octets in which the pieces of a stream arrive, or L{None} for those in which they were written.
-    @ivar admit: asked for each datagram, or L{None}.
+    @ivar delay: the one-way delay in seconds.
+    @ivar jitter: up to this many seconds more, drawn for each datagram.
+    @ivar loss: the share of datagrams that are lost.
+    @ivar duplicate: the share of datagrams that arrive twice.
+    @ivar silent: whether everything is lost.
+    @ivar fragment: the size in octets of the chunks in which stream data arrives, or L{None} to keep those of the writer.
+    @ivar admit: a filter called with each datagram, or L{None}.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Link:
 
     def journeys(self, datagram: Datagram, dice: Random) -> list[float]:
         """
-        @return: seconds that each copy of a datagram takes; nothing where it gets lost.
+        @return: the delay in seconds of each copy of a datagram; empty if it is lost.
         """
         if self.silent or (self.loss and dice.random() < self.loss) or (self.admit is not None and not self.admit(datagram)):
             return []
@@ -74,7 +74,7 @@ class Link:
 
     def pieces(self, octets: bytes) -> list[bytes]:
         """
-        @return: the pieces in which part of a stream arrives.
+        @return: the chunks in which part of a stream arrives.
         """
         size = self.fragment
         if not size:

@@ -1,12 +1,12 @@
 """
-A network in memory: hosts, the links between them, and time::
+An in-memory network: hosts, the links between them, and a clock::
 
     network = MemoryNetwork()
     there = network.reactor("192.0.2.53")
     here = network.reactor("192.0.2.7")
-    ...                       # listen there, ask from here
-    network.advance(1.0)      # a second passes, everything in it happens
-    here.pending()            # what is left: nothing, one hopes
+    ...                       # listen there, send queries from here
+    network.advance(1.0)      # one second passes, with all its events
+    here.pending()            # what is still open: ideally nothing
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ __all__ = ["Address", "MemoryNetwork", "normal"]
 #: An IP address and a port.
 Address = tuple[str, int]
 
-#: Turns at one moment after which a test is taken to run in circles.
+#: Turns of the reactor at one moment after which a test is considered to loop.
 _MOST_TURNS: Final = 1_000_000
 
 
 @lru_cache(1024)
 def normal(address: str) -> str:
     """
-    @return: the address in its short form, without a scope.
+    @return: the address in its canonical short form, without a scope.
     """
     return str(ip_address(address.partition("%")[0]))
 
 
 class MemoryNetwork:
     """
-    Carries datagrams and streams between hosts, late, twice, in another order or not at all, as told.
+    Carries datagrams and streams between hosts; configurable to delay, duplicate, reorder or lose them.
 
-    @param clock: whose time it is; one of its own by default.
-    @param seed: of the dice for loss, jitter and the like, so that a test sees the same each time.
-    @ivar clock: whose time it is.
-    @ivar link: how packets travel where nobody said anything else. At first they arrive in the same moment.
+    @param clock: the clock to use; a new one by default.
+    @param seed: for the random numbers behind loss, jitter and the like, so that a test is reproducible.
+    @ivar clock: the clock of all hosts.
+    @ivar link: the default link. At first it delivers without delay.
     @ivar sent: datagrams sent to each C{(address, port)}, whether they arrived or not.
-    @ivar dialed: connections tried to each C{(address, port)}.
-    @ivar datagrams: all datagrams that were sent, the injected ones too, in order, unless C{recording} is off.
-    @ivar recording: whether to keep them.
+    @ivar dialed: connection attempts to each C{(address, port)}.
+    @ivar datagrams: all datagrams sent, including injected ones, in order, unless C{recording} is off.
+    @ivar recording: whether to record them.
     """
 
     def __init__(self, clock: Clock | None = None, seed: int = 0) -> None:
@@ -71,12 +71,12 @@ class MemoryNetwork:
 
     def reactor(self, *addresses: str) -> MemoryReactor:
         """
-        Set up a host.
+        Add a host.
 
-        @param addresses: what it can be reached at; by default the next of C{192.0.2.1} and C{2001:db8::1} and so on. Loopback addresses
-            need not be named: each host has its own.
+        @param addresses: its addresses; by default the next ones of C{192.0.2.1} and C{2001:db8::1} and so on. Loopback addresses need not
+            be listed: each host has its own.
 
-        @return: the reactor that its programs run on.
+        @return: the host's reactor.
         """
         from twisted_ext.testing.reactors import MemoryReactor
 
@@ -107,16 +107,16 @@ class MemoryNetwork:
         admit: Callable[[Datagram], bool] | None = None,
     ) -> Link:
         """
-        Say how packets travel from C{source} to C{destination}, or from and to wherever they are left out. What names both goes
-        before what names the destination, and that before what names the source.
+        Set the link from C{source} to C{destination}; either may be left out to match all hosts. A rule with both takes precedence over one
+        with the destination only, and that over one with the source only.
 
-        @param delay: seconds on the way.
-        @param jitter: up to so many seconds more, drawn for each datagram, so that they overtake each other.
-        @param loss: share of datagrams that get lost, from 0 to 1.
-        @param duplicate: share of datagrams that arrive twice.
-        @param silent: a black hole: nothing arrives, and nobody is told.
-        @param fragment: octets in which the pieces of a stream arrive.
-        @param admit: asked for each datagram; those for which it says no get lost.
+        @param delay: the one-way delay in seconds.
+        @param jitter: up to this many seconds more, drawn for each datagram, so that datagrams overtake each other.
+        @param loss: the share of datagrams that are lost, from 0 to 1.
+        @param duplicate: the share of datagrams that arrive twice.
+        @param silent: a black hole: everything is lost, without an ICMP error.
+        @param fragment: the size in octets of the chunks in which stream data arrives.
+        @param admit: called with each datagram; those for which it returns false are lost.
         """
         link = Link(delay, jitter, loss, duplicate, silent, fragment, admit)
         key = (None if source is None else normal(source), None if destination is None else normal(destination))
@@ -128,7 +128,7 @@ class MemoryNetwork:
 
     def linkBetween(self, source: str, destination: str) -> Link:
         """
-        @return: how packets travel between two addresses.
+        @return: the link between two addresses.
         """
         links = self._links
         if not links:
@@ -137,7 +137,7 @@ class MemoryNetwork:
 
     def hostAt(self, address: str, asking: MemoryReactor | None = None) -> MemoryReactor | None:
         """
-        @param asking: the host that asks, whose own the loopback addresses are.
+        @param asking: the host that loopback addresses refer to.
         """
         if asking is not None and ip_address(address).is_loopback and address not in self._hosts:
             return asking
@@ -145,12 +145,12 @@ class MemoryNetwork:
 
     def advance(self, seconds: float = 0.0) -> None:
         """
-        Let time pass. Everything that becomes due happens at its own time, and what follows from it as well.
+        Advance the clock. Each event happens at its own time, and so do those that follow from it.
         """
         clock = self.clock
         target = clock.rightNow + seconds
         turns = 0
-        # As the clock itself does, but going from moment to moment.
+        # As the clock itself does, but from event to event.
         clock.calls.sort(key=DelayedCall.getTime)
         while clock.calls and clock.calls[0].getTime() <= target:
             call = clock.calls.pop(0)
@@ -161,14 +161,14 @@ class MemoryNetwork:
             clock.rightNow = max(clock.rightNow, due)
             call.called = 1
             call.func(*call.args, **call.kw)
-            # What was moved meanwhile is put in its place.
+            # Events may have been rescheduled meanwhile.
             clock.calls.sort(key=DelayedCall.getTime)
         clock.rightNow = max(clock.rightNow, target)
 
     def inject(self, octets: bytes, source: Address, destination: Address) -> None:
         """
-        Send a datagram in somebody else's name. It arrives as any other would that comes from there, only at once, and the sockets that it
-        does not belong to do not see it.
+        Send a datagram with a spoofed source address. It arrives like any other from there, but at once, and connected sockets check its
+        source as usual.
         """
         forged = Datagram(self.clock.seconds(), (normal(source[0]), source[1]), (normal(destination[0]), destination[1]), octets)
         if self.recording:
@@ -177,7 +177,8 @@ class MemoryNetwork:
 
     def injectRefusal(self, source: Address, destination: Address) -> None:
         """
-        Tell the host of C{destination} by ICMP, true or forged, that its datagrams from there to C{source} meet a closed port.
+        Deliver an ICMP error to the host of C{destination}, genuine or spoofed: its datagrams from there to C{source} have met a closed
+        port.
         """
         host = self.hostAt(normal(destination[0]))
         if host is not None:
@@ -185,7 +186,7 @@ class MemoryNetwork:
 
     def carry(self, host: MemoryReactor, source: Address, destination: Address, octets: bytes) -> None:
         """
-        Take a datagram from a host.
+        Accept a datagram from a host for delivery.
         """
         self.sent[destination] += 1
         datagram = Datagram(self.clock.seconds(), source, destination, octets)
@@ -196,10 +197,10 @@ class MemoryNetwork:
             self.clock.callLater(delay, self._deliver, datagram, self.hostAt(destination[0], host))
 
     def _deliver(self, datagram: Datagram, host: MemoryReactor | None) -> None:
-        # Nobody at that address: nobody says so either.
+        # There is no host at that address, and no ICMP error either.
         if host is None or host.receive(datagram):
             return
-        # A closed port: ICMP goes back to whom the datagram names as its sender.
+        # A closed port: an ICMP error goes to the datagram's source address, spoofed or not.
         sender = self.hostAt(datagram.source[0], host)
         link = self.linkBetween(datagram.destination[0], datagram.source[0])
         if sender is not None and not link.silent and sender.cares(datagram):
@@ -207,6 +208,6 @@ class MemoryNetwork:
 
     def pending(self) -> list[str]:
         """
-        @return: what all hosts together have open: sockets, connections, delayed calls, in words.
+        @return: what is open on all hosts: descriptions of sockets, connections and delayed calls.
         """
         return [thing for reactor in self._reactors for thing in reactor.pending()]

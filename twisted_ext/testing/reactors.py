@@ -1,5 +1,5 @@
 """
-The reactor of one host of a memory network.
+The reactor of one host on an in-memory network.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryReactor"]
 
-#: Where ports begin that a program gets when it does not care.
+#: The first ephemeral port.
 _EPHEMERAL = 49152
 
 
 @implementer(IResolverSimple)
 class _NoNames:
     """
-    What a host resolves names with before a resolver is installed.
+    The name resolver of a host before another one is installed.
     """
 
     def getHostByName(self, name: str, timeout: object = None, effort: int = 10) -> Deferred[str]:
@@ -54,8 +54,8 @@ class MemoryReactor(PluggableResolverMixin):
     """
     One host: its clock, ports and connections.
 
-    @ivar network: what it is on.
-    @ivar addresses: what it can be reached at.
+    @ivar network: the network that it is on.
+    @ivar addresses: its addresses.
     """
 
     running = True
@@ -87,23 +87,23 @@ class MemoryReactor(PluggableResolverMixin):
         self._calls = [call for call in self._calls if call.active()]
         return list(self._calls)
 
-    # -- what some programs ask of any reactor
+    # -- other methods that programs use
 
     def callWhenRunning(self, callable: Callable[..., object], *args: object, **kw: object) -> None:
         """
-        Call at once: this reactor always runs.
+        Call C{callable} at once: this reactor always runs.
         """
         callable(*args, **kw)
 
     def callFromThread(self, callable: Callable[..., object], *args: object, **kw: object) -> None:
         """
-        Call in the next turn.
+        Call C{callable} in the next turn.
         """
         self.callLater(0, callable, *args, **kw)
 
     def resolve(self, name: str, timeout: tuple[int, ...] = (1, 3, 11, 45)) -> Deferred[str]:
         """
-        Look a name up with what is installed, as connecting to it does.
+        Resolve a name with the installed resolver, as connecting to it does.
         """
         if not name:
             return succeed("0.0.0.0")
@@ -121,9 +121,9 @@ class MemoryReactor(PluggableResolverMixin):
 
     def bindDatagram(self, port: MemoryPort, number: int) -> int:
         """
-        @return: the number that the port has from now on.
+        @return: the port number bound.
 
-        @raise CannotListenError: it is taken.
+        @raise CannotListenError: the port is in use.
         """
         number = number or self._free(self._ports, port.interface)
         if self._clashes(self._ports, port.interface, number):
@@ -133,15 +133,15 @@ class MemoryReactor(PluggableResolverMixin):
 
     def unbindDatagram(self, port: MemoryPort) -> None:
         """
-        Take a port back.
+        Release a port.
         """
         self._ports.pop((port.interface, port.port), None)
 
     def receive(self, datagram: Datagram) -> bool:
         """
-        Give a datagram to the port that it is for.
+        Deliver a datagram to the port that it is for.
 
-        @return: whether there is one at that number.
+        @return: whether a port with that number exists.
         """
         number = datagram.destination[1]
         there = [port for (_, each), port in self._ports.items() if each == number]
@@ -149,18 +149,18 @@ class MemoryReactor(PluggableResolverMixin):
             if port.takes(datagram):
                 port.received(datagram)
                 return True
-        # A connected port of that number lets others' datagrams drop.
+        # If the ports of that number are connected, they ignore datagrams from other peers.
         return bool(there)
 
     def cares(self, datagram: Datagram) -> bool:
         """
-        Whether one of this host's sockets would be told that a datagram of its met a closed port.
+        Return whether one of this host's sockets would be notified that a datagram of its met a closed port.
         """
         return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self._ports.items())
 
     def refuse(self, datagram: Datagram) -> None:
         """
-        Learn that a datagram of this host's has met a closed port.
+        Handle the ICMP error that a datagram of this host has met a closed port.
         """
         for (_, number), port in list(self._ports.items()):
             if number == datagram.source[1]:
@@ -168,7 +168,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def sourceFor(self, destination: str, interface: str) -> str:
         """
-        @return: the address that packets to C{destination} come from.
+        @return: the source address for packets to C{destination}.
 
         @raise OSError: this host has no address of that family.
         """
@@ -192,9 +192,9 @@ class MemoryReactor(PluggableResolverMixin):
 
     def bindStream(self, listener: MemoryListener, number: int) -> int:
         """
-        @return: the number that the listener has from now on.
+        @return: the port number bound.
 
-        @raise CannotListenError: it is taken.
+        @raise CannotListenError: the port is in use.
         """
         number = number or self._free(self.listeners, listener.interface)
         if self._clashes(self.listeners, listener.interface, number):
@@ -204,7 +204,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def listenerFor(self, address: str, number: int) -> MemoryListener | None:
         """
-        @return: who accepts connections to that address and port.
+        @return: the listener for that address and port.
         """
         wildcard = "::" if ":" in address else "0.0.0.0"
         return self.listeners.get((address, number)) or self.listeners.get((wildcard, number))
@@ -223,19 +223,18 @@ class MemoryReactor(PluggableResolverMixin):
         made.connect()
         return made
 
-    # -- what is left
+    # -- open resources
 
     def pending(self) -> list[str]:
         """
-        @return: what this host has open: sockets, connections, delayed calls, in words. A test of something that cleans up asserts
-            that it is empty.
+        @return: what this host has open: descriptions of sockets, connections and delayed calls. Tests of cleanup assert that it is empty.
         """
         sockets: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors]
         return [str(thing) for thing in [*sockets, *self.getDelayedCalls()]]
 
     def ephemeral(self) -> int:
         """
-        @return: a port for a connection that goes out.
+        @return: an ephemeral port.
         """
         self._outgoing = _EPHEMERAL + (self._outgoing - _EPHEMERAL + 1) % (65536 - _EPHEMERAL)
         return self._outgoing

@@ -1,5 +1,5 @@
 """
-A name server with set answers, on a memory network or on a real reactor.
+A name server with canned answers, for an in-memory network or a real reactor.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = ["Asked", "CannedServer", "Reply", "Tamper"]
 
-#: What to reply: the text of one rdata or of several, an rcode, whole sets of records, or a function that gives one of these.
+#: A reply: the text of one or several rdatas, an rcode, whole RRsets, or a function that returns one of these.
 Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str | int | Sequence[str] | Sequence[RRSet]"]
 
-#: Takes a reply's octets and C{"udp"} or C{"tcp"}, and gives what is sent instead, in order.
+#: Called with a reply's octets and C{"udp"} or C{"tcp"}; returns what to send instead, in order.
 Tamper = Callable[[bytes, str], Sequence[bytes]]
 
 _CNAME = 5
@@ -44,19 +44,19 @@ _SOA = 6
 _TTL = 300
 _NXDOMAIN = 3
 
-#: Ports tried for one that is free for UDP and TCP.
+#: Attempts to find a port that is free for both UDP and TCP.
 _PORTS_TRIED = 50
 
 
 class Asked:
     """
-    One query that a server got.
+    A query that a server received.
 
-    @ivar message: all of it.
-    @ivar question: what it asked.
+    @ivar message: the whole message.
+    @ivar question: its question.
     @ivar transport: C{"udp"} or C{"tcp"}.
-    @ivar peer: address and port that it came from.
-    @ivar at: when.
+    @ivar peer: the client's address and port.
+    @ivar at: when it arrived.
     """
 
     def __init__(self, message: Message, transport: str, peer: tuple[str, int], at: float) -> None:
@@ -72,22 +72,22 @@ class Asked:
 
 class CannedServer:
     """
-    Replies by UDP and TCP. How it behaves can be changed at any time.
+    A name server for UDP and TCP. Its behavior can be changed at any time.
 
-    Names that are not listed do not exist; listed ones have no data of types that are not listed. Aliases are followed.
+    Names that are not listed get NXDOMAIN; listed names get NODATA for types that are not listed. Aliases are followed.
 
     @param records: what to reply, by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
-    @param otherwise: what to reply for names that are not listed; NXDOMAIN by default.
+    @param otherwise: the reply for names that are not listed; NXDOMAIN by default.
     @ivar rcode: reply to everything with this, or L{None}.
     @ivar silent: do not reply.
     @ivar silentTo: do not reply by C{"udp"} or by C{"tcp"}.
-    @ivar truncating: cut all replies by UDP short.
+    @ivar truncating: truncate all UDP replies.
     @ivar delay: seconds to wait before replying.
-    @ivar stumbles: the rcode for queries with EDNS, or L{None} for a server that knows EDNS.
-    @ivar bare: whether such a reply is nothing but a header.
+    @ivar stumbles: the rcode for queries with EDNS, or L{None} for a server that supports EDNS.
+    @ivar bare: whether such a reply is only a header.
     @ivar closesAfter: replies after which a connection is closed, or L{None}; 0 closes it at the first query.
-    @ivar tamper: changes what is sent, or L{None}.
-    @ivar asked: all queries, in order.
+    @ivar tamper: modifies what is sent, or L{None}.
+    @ivar asked: all queries received, in order.
     """
 
     def __init__(self, records: Mapping[tuple[str, str], Reply] | None = None, otherwise: Reply = _NXDOMAIN) -> None:
@@ -113,7 +113,7 @@ class CannedServer:
 
     def set(self, name: str, rrType: str, reply: Reply) -> None:
         """
-        Reply so to a question from now on.
+        Set the reply to a question.
         """
         question = questionOf(name, rrType)
         self._records[question.key] = reply
@@ -123,16 +123,16 @@ class CannedServer:
         self, reactor: IReactorTime, port: int = DNS_PORT, interface: str = "", *, datagrams: bool = True, streams: bool = True
     ) -> Server:
         """
-        Begin to reply.
+        Start listening.
 
-        @param reactor: a host's of a memory network, or a real one.
-        @param port: 0 for one that is free.
+        @param reactor: that of a host on an in-memory network, or a real one.
+        @param port: 0 for any free port.
 
-        @return: where it can be asked.
+        @return: the address to send queries to.
         """
         self._clock = reactor
         addresses: tuple[str, ...] = getattr(reactor, "addresses", ("127.0.0.1",))
-        # Both families where the host has both, as a server does that is told nothing else.
+        # Both families if the host has both, as a server listens by default.
         interfaces = [interface] if interface else sorted({"::" if ":" in address else "" for address in addresses})
         for tries in range(_PORTS_TRIED):
             try:
@@ -141,7 +141,7 @@ class CannedServer:
                     number = self._listen(reactor, number, each, datagrams, streams)
                 break
             except CannotListenError:
-                # Free for one of them is not free for the other.
+                # The port was free for one transport but not for the other.
                 for opened in self._ports:
                     opened.stopListening()
                 self._ports.clear()
@@ -167,9 +167,9 @@ class CannedServer:
 
     def close(self) -> Deferred[None]:
         """
-        Stop replying. Connections are cut.
+        Stop listening and close all connections.
 
-        @return: fires when nothing is left.
+        @return: fires when everything is closed.
         """
         for call in self._later:
             call.cancel()
@@ -188,7 +188,7 @@ class CannedServer:
 
     def take(self, octets: bytes, transport: str, peer: tuple[str, int], send: Callable[[bytes], object]) -> None:
         """
-        A query has come.
+        Handle a query.
         """
         clock = self._clock
         try:
@@ -217,7 +217,7 @@ class CannedServer:
 
     def replyTo(self, query: Message, transport: str) -> bytes:
         """
-        @return: the reply, before it is tampered with.
+        @return: the reply, before C{tamper} is applied.
         """
         flags = query.flags & RD | QR | RA
         asked = query.edns
@@ -272,20 +272,20 @@ class CannedServer:
 
     def connected(self, connection: _Stream) -> None:
         """
-        Somebody has connected.
+        A client has connected.
         """
         self._connections.add(connection)
 
     def disconnected(self, connection: _Stream) -> None:
         """
-        And is gone.
+        A client has disconnected.
         """
         self._connections.discard(connection)
 
     @property
     def connections(self) -> int:
         """
-        How many connections are open.
+        The number of open connections.
         """
         return len(self._connections)
 
@@ -299,7 +299,7 @@ class _Datagrams(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
         def send(octets: bytes) -> None:
-            # The port may have been closed while a slow reply was on its way.
+            # The port may have been closed during the delay.
             if self.transport is not None:
                 self.transport.write(octets, (addr[0], addr[1]))
 
@@ -349,7 +349,7 @@ class _Stream(Protocol):
 
     def cut(self) -> Deferred[None]:
         """
-        End the connection.
+        Close the connection.
         """
         done: Deferred[None] = Deferred()
         self._gone.append(done)

@@ -1,5 +1,5 @@
 """
-Answer sources with set answers.
+Answer sources with canned answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_ext.wire.rrtypes import typeNumber
 
 __all__ = ["CannedSource", "Entry", "HeldSource", "answerOf", "questionOf", "rrsetOf"]
 
-#: What to answer: an answer, a fault to raise, the text of one rdata or of several, or a function that gives one of these.
+#: An answer: an L{Answer}, a fault to raise, the text of one or several rdatas, or a function that returns one of these.
 Entry = Answer | DNSFault | str | Sequence[str] | Callable[[Question], "Answer | DNSFault | str | Sequence[str]"]
 
 _TTL = 300
@@ -40,9 +40,9 @@ def questionOf(name: str, rrType: str = "A") -> Question:
 
 def rrsetOf(name: bytes, rrType: int, rdatas: str | Sequence[str], ttl: int = _TTL) -> RRSet:
     """
-    @param rdatas: the text of one rdata or of several.
+    @param rdatas: the text of one or several rdatas.
 
-    @return: the records with these.
+    @return: an RRset of them.
     """
     from twisted_ext.wire.rdata.registry import rdataFromText
 
@@ -52,7 +52,7 @@ def rrsetOf(name: bytes, rrType: int, rdatas: str | Sequence[str], ttl: int = _T
 
 def answerOf(question: Question, rdatas: str | Sequence[str] = (), ttl: int = _TTL) -> Answer:
     """
-    @return: an answer with records of this data, or that there are none where it is empty.
+    @return: an answer with records of this data, or NODATA without any.
     """
     origin = Origin("canned")
     if not rdatas:
@@ -63,14 +63,14 @@ def answerOf(question: Question, rdatas: str | Sequence[str] = (), ttl: int = _T
 @implementer(IAnswerSource)
 class CannedSource:
     """
-    Gives set answers at once, and counts what it was asked.
+    Returns canned answers at once, and counts the questions.
 
-    @param answers: what to answer, by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
-    @param otherwise: what to answer to all else; L{None} for C{Unknown}.
+    @param answers: the answers by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
+    @param otherwise: the answer to all other questions; L{None} for C{Unknown}.
     @param now: whether C{answerNow} has the answers as well.
-    @ivar questions: what C{answer} was asked, in order.
-    @ivar contexts: with what wishes.
-    @ivar closed: whether it has been closed.
+    @ivar questions: the questions passed to C{answer}, in order.
+    @ivar contexts: their contexts.
+    @ivar closed: whether it was closed.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class CannedSource:
     @property
     def asked(self) -> int:
         """
-        How often C{answer} was called.
+        The number of calls to C{answer}.
         """
         return len(self.questions)
 
     def set(self, name: str, rrType: str, entry: Entry) -> None:
         """
-        Answer a question so from now on.
+        Set the answer to a question.
         """
         self._answers[questionOf(name, rrType).key] = entry
 
@@ -130,12 +130,12 @@ class CannedSource:
 @implementer(IAnswerSource)
 class HeldSource:
     """
-    Answers when it is told to.
+    Holds all questions until the test releases answers.
 
-    @ivar questions: all that it was asked, in order.
-    @ivar contexts: with what wishes.
-    @ivar cancelled: questions whose callers gave up.
-    @ivar closed: whether it has been closed.
+    @ivar questions: all questions, in order.
+    @ivar contexts: their contexts.
+    @ivar cancelled: questions whose callers cancelled.
+    @ivar closed: whether it was closed.
     """
 
     def __init__(self) -> None:
@@ -148,14 +148,14 @@ class HeldSource:
     @property
     def asked(self) -> int:
         """
-        How often it was asked.
+        The number of questions received.
         """
         return len(self.questions)
 
     @property
     def held(self) -> list[Question]:
         """
-        What waits for an answer.
+        The questions waiting for an answer.
         """
         return [question for question, _ in self._held]
 
@@ -176,16 +176,16 @@ class HeldSource:
 
     def release(self, result: Answer | DNSFault, question: Question | None = None) -> int:
         """
-        Answer everything that waits, or everything that waits for one question.
+        Answer all waiting questions, or all that equal C{question}.
 
-        @return: how many it was.
+        @return: how many were answered.
         """
         ready = [(each, waiting) for each, waiting in self._held if question is None or each == question]
         self._held = [pair for pair in self._held if pair not in ready]
         told = 0
         for _, waiting in ready:
             if waiting.called:
-                # Who was told before has cancelled this one.
+                # The callback of an earlier one has cancelled this one.
                 continue
             told += 1
             if isinstance(result, DNSFault):

@@ -1,5 +1,5 @@
 """
-TCP of a memory network: listening, connecting, connections.
+TCP on an in-memory network: listening ports, connectors, connections.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryConnection", "MemoryConnector", "MemoryListener"]
 
-#: Octets on their way from which on a producer is paused.
+#: Octets in flight at which a producer is paused.
 _WINDOW: Final = 65536
 
-#: Seconds that a stream loses when a packet of it gets lost.
+#: Seconds that a stream is delayed by a lost packet.
 _RESEND: Final = 1.0
 
 
@@ -48,7 +48,7 @@ def _address(host: str, port: int) -> IPv4Address | IPv6Address:
 @implementer(IListeningPort)
 class MemoryListener:
     """
-    Accepts connections.
+    A listening TCP port.
     """
 
     def __init__(self, reactor: MemoryReactor, port: int, factory: ServerFactory, interface: str) -> None:
@@ -83,7 +83,7 @@ class MemoryListener:
 @implementer(IConnector)
 class MemoryConnector:
     """
-    Connects.
+    A client connector.
     """
 
     def __init__(self, reactor: MemoryReactor, host: str, port: int, factory: Dialing, timeout: float | None) -> None:
@@ -217,10 +217,10 @@ class MemoryConnector:
 @implementer(ITCPTransport, IConsumer, IPushProducer)
 class MemoryConnection:
     """
-    One side of a connection.
+    One end of a connection.
 
-    @ivar host: our address and port.
-    @ivar peer: the other side's.
+    @ivar host: the local address and port.
+    @ivar peer: the remote address and port.
     """
 
     other: MemoryConnection
@@ -246,7 +246,7 @@ class MemoryConnection:
 
     def begin(self, protocol: IProtocol, onLost: Callable[[Failure], None] | None) -> None:
         """
-        The connection stands.
+        The connection is established.
         """
         if self._over:
             return
@@ -284,7 +284,7 @@ class MemoryConnection:
 
     def loseWriteConnection(self) -> None:
         """
-        Nothing more will be written. The other side is not told by this network.
+        Does nothing: this network does not carry a half-close to the peer.
         """
 
     def abortConnection(self) -> None:
@@ -339,23 +339,23 @@ class MemoryConnection:
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    # -- what the other side causes
+    # -- events caused by the peer
 
     def arrived(self, octets: bytes) -> None:
         """
-        Part of the stream is here.
+        Data has arrived.
         """
         self._hold(lambda: self._take(octets))
 
     def ended(self, error: BaseException) -> None:
         """
-        The other side has closed.
+        The peer has closed the connection.
         """
         self._hold(lambda: self._close(error))
 
     def acknowledged(self, count: int) -> None:
         """
-        So many octets have reached the other program.
+        This many octets have reached the peer.
         """
         self._flying -= count
         if self._over:

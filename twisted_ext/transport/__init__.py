@@ -1,3 +1,3 @@
 """
-How a query travels: datagrams and streams, matching, pools, deadlines.
+Transports for queries: datagrams and streams, reply matching, connection reuse, deadlines.
 """

@@ -1,5 +1,5 @@
 """
-Names in mixed case (draft-vixie-dnsext-dns0x20): replies have them as they were asked, so that each letter is a bit more to guess.
+Randomize the case of names in queries (draft-vixie-dnsext-dns0x20): replies repeat it, so a spoofer must guess one more bit per letter.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Asking by UDP: connected sockets on random ports, each for a few queries, then thrown away (RFC 5452).
+Send queries over UDP from connected sockets on random ports, each used for a few queries and then closed (RFC 5452).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-What a query and the way it travels know of each other.
+The interfaces between a pending query and the transport that carries it.
 
-Calls back and forth instead of Deferreds: a look-up has one Deferred in all, the one that its caller holds.
+They use callbacks instead of Deferreds: a look-up has a single Deferred, the one that its caller holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["PendingQuery", "Channel"]
 
 class Channel(Protocol):
     """
-    Where one query travels: a UDP socket, a connection.
+    The channel that carries one query: a UDP socket or a connection.
     """
 
     @property
@@ -28,13 +28,13 @@ class Channel(Protocol):
 
     def release(self, key: bytes) -> None:
         """
-        Nobody waits for the reply with this id any more. Calling this is a duty: once for each C{ask}, unless C{failed} was called.
+        Stop waiting for the reply with this id. Must be called once for each C{ask}, unless C{failed} was called.
         """
 
 
 class PendingQuery(Protocol):
     """
-    Somebody who waits for replies; C{leg} and C{key} say to which of their queries.
+    The receiver of replies; C{leg} and C{key} identify which of its queries a call is about.
     """
 
     #: The message without its id.
@@ -42,17 +42,18 @@ class PendingQuery(Protocol):
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         """
-        Something with this query's id has come from the right place.
+        Handle a message with this query's id from the server's address and port.
 
-        @return: whether it is a reply to this question. Where it is not, or cannot be used, the query stays open.
+        @return: whether it is a reply to this question. If it is not, or is unusable, the query stays pending.
         """
 
     def doubted(self, now: float, leg: Channel, key: bytes) -> None:
         """
-        Somebody seems to guess at this query's id: it is better asked by a way that cannot be forged. It stays open.
+        Called when an attacker seems to guess this query's id: the query should be repeated over a transport that cannot be spoofed. It
+        stays pending.
         """
 
     def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         """
-        No reply can come by this leg, which has let go of the query already.
+        Called when no reply can arrive on this channel, which has released the query already.
         """

@@ -1,5 +1,5 @@
 """
-Logging of exceptions that no code should raise, at a bounded rate: whatever causes one may come with every packet.
+Log unexpected exceptions at a bounded rate, since the cause of one may recur with every packet.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-How long a connection may stay: asking the server, and reading what it says (RFC 7828).
+Negotiate how long a TCP connection stays open: the edns-tcp-keepalive option (RFC 7828).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Whether octets are a reply to a question (RFC 5452, section 9.1). Address, port and id have been compared before.
+Check whether octets are a reply to a question (RFC 5452, section 9.1). Callers have already compared address, port and id.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def isReplyTo(octets: bytes, wire: bytes, sameCase: bool) -> bool:
 
 def isBareFailure(octets: bytes) -> bool:
     """
-    Whether this is a header that says nothing but that something went wrong, as servers without EDNS send it. To be believed only where
-    nobody else can have sent it.
+    Return whether this is a bare header with an error rcode, as servers without EDNS send it. Callers must trust it only on a channel
+    that cannot be spoofed.
     """
     return len(octets) == 12 and octets[2] & 0xF8 == 0x80 and octets[4:6] == b"\x00\x00" and octets[3] & 15 not in (0, 3)

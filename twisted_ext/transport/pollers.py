@@ -1,5 +1,5 @@
 """
-Many sockets, one reader: what a reactor spends on each event is spent once for all sockets that are ready.
+Read many sockets with one reader, so that the reactor's cost per event is paid once for all ready sockets.
 """
 
 from __future__ import annotations
@@ -25,65 +25,65 @@ class Drained(Protocol):
 
     def gather(self, arrivals: list[tuple[Drained, bytes]], now: float) -> None:
         """
-        Read what is there, and do nothing about it yet.
+        Read all pending datagrams without handling them yet.
 
-        @param arrivals: what has been read from this socket and others; this adds to it.
+        @param arrivals: datagrams read from this socket and others; this appends to it.
         """
 
     def arrived(self, octets: bytes, now: float) -> None:
         """
-        Take a datagram that was read before.
+        Handle a datagram that was read before.
         """
 
     def close(self) -> None:
         """
-        Let go of the system's socket.
+        Close the system's socket.
         """
 
 
 class Poller(Protocol):
     """
-    Watches sockets and drains those that have something.
+    Watches sockets and drains those that are readable.
     """
 
     def watch(self, descriptor: int, socket: Drained) -> None:
         """
-        Begin to watch a socket.
+        Start watching a socket.
         """
 
     def forget(self, descriptor: int) -> None:
         """
-        Watch it no more. To be called right before it is closed.
+        Stop watching a socket. Must be called right before the socket is closed.
         """
 
 
 _Seconds = Callable[[], float]
 
-#: Sockets that are drained in one turn of the reactor, so that other things get theirs.
+#: Sockets that are drained in one reactor iteration, so that other events are handled too.
 _SOCKETS_PER_TURN: Final = 32
 
-#: Datagrams that are kept back at most, give or take those of one socket.
+#: The most datagrams to hold back, give or take those of one socket.
 KEPT_BACK: Final = 32
 
 
 class Sending(Protocol):
     """
-    What sends later.
+    A sender whose datagrams can be held back.
     """
 
     def sendNow(self, octets: bytes, now: float) -> None:
         """
-        Send, or see to it that those who wait learn why not.
+        Send, or fail the pending queries with the reason.
         """
 
 
 class Outbox:
     """
-    Datagrams that a batch of others has led to, kept back while there are more of these to look at: whoever gets them one by one is woken
-    for each, and waking somebody costs more than sending. Queries and replies alike wait here.
+    A queue of outgoing datagrams, held back while a batch of incoming ones is handled. A receiving process that gets datagrams one by one
+    is woken for each, and waking a process costs more than sending. Queries and replies are queued alike.
 
-    @ivar open: whether to keep back.
-    @ivar waiting: the datagrams, each with what sends it.
+    @ivar open: whether to hold datagrams back.
+    @ivar waiting: the datagrams, each with its sender.
     @ivar faults: logs unexpected exceptions.
     """
 
@@ -103,7 +103,7 @@ class Outbox:
             try:
                 sending.sendNow(octets, now)
             except Exception as error:
-                # A mistake about one must not cost the others theirs.
+                # An error with one datagram must not keep the others from being sent.
                 self.faults.note("sending a datagram", error, now)
 
 
@@ -112,7 +112,8 @@ _outboxes: Final[WeakKeyDictionary[object, Outbox]] = WeakKeyDictionary()
 
 def outboxOf(reactor: object) -> Outbox:
     """
-    @return: the one that all who read batches in this reactor share: what a server is asked leads to queries, and their replies to its own.
+    Return the outbox that all batch readers of this reactor share: a server's incoming queries lead to outgoing queries, whose replies lead
+    to the server's own replies.
     """
     outbox = _outboxes.get(reactor)
     if outbox is None:
@@ -124,7 +125,7 @@ def _pass(socket: Drained, octets: bytes, now: float, faults: FaultLog) -> None:
     try:
         socket.arrived(octets, now)
     except Exception as error:
-        # A mistake about one must not cost the others their replies, nor us the reactor's attention.
+        # An error with one reply must neither lose the others nor make the reactor drop this reader.
         faults.note("reading a reply", error, now)
 
 

@@ -1,5 +1,5 @@
 """
-What must not be guessed: ids and ports, drawn from the operating system's generator (RFC 5452, section 9.2; RFC 4086).
+Draw unpredictable numbers, such as ids and ports, from the operating system's generator (RFC 5452, section 9.2; RFC 4086).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Draw:
     """
     Random octets, fetched in blocks.
 
-    @param urandom: gives that many octets that nobody can guess.
-    @ivar lots: gives two octets and a number from 0 to 255 at a time, until it ends and C{refill} gives more.
+    @param urandom: returns the given number of unpredictable octets.
+    @ivar lots: an iterator of pairs: two octets and a number from 0 to 255. When it is exhausted, C{refill} returns more.
     """
 
     __slots__ = ("lots", "_urandom", "_octets", "_position", "__weakref__")

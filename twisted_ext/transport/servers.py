@@ -1,5 +1,5 @@
 """
-Servers as values: an address, however it is spelt, and a port.
+Servers as values: an address in canonical form, and a port.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted_ext.errors import BadDescription
 
 __all__ = ["Server", "DNS_PORT", "scopeNumber"]
 
-#: Where servers listen unless somebody says otherwise (RFC 1035, section 4.2).
+#: The default port of DNS servers (RFC 1035, section 4.2).
 DNS_PORT: Final = 53
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"

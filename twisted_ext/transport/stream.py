@@ -1,5 +1,5 @@
 """
-Asking by TCP: one connection per server, many queries on it at a time, replies in any order (RFC 7766).
+Send queries over TCP: one connection per server, many queries in flight, replies in any order (RFC 7766).
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ __all__ = ["StreamExchange"]
 @implementer(IExchange)
 class StreamExchange:
     """
-    One server by TCP.
+    Queries to one server over TCP.
 
-    A query whose connection is lost before the reply goes out once more on a new one (RFC 7766, section 6.2.4). So do the others when one
-    is given up and the connection has brought nothing for a time: the system may take a quarter of an hour to find out that it is dead.
+    A query whose connection is lost before the reply arrives is sent once more on a new connection (RFC 7766, section 6.2.4). The same
+    applies to the remaining queries when one is given up and the connection has been silent for a while: the kernel may need a quarter of
+    an hour to notice that a connection is dead.
 
-    @param keep: seconds for which a connection stays when nobody waits on it, if the server allows as many (RFC 7828).
-    @ivar keys: who waits, by the id of the query.
+    @param keep: seconds to keep an idle connection, if the server allows that many (RFC 7828).
+    @ivar keys: maps query ids to pending queries.
     """
 
     kind = "tcp"
@@ -63,9 +64,9 @@ class StreamExchange:
         self._reactor = cast("_Dialing", reactor)
         self._draw = draw
         self._sent: set[bytes] = set()
-        # How many of those sent nobody waits for any more.
+        # The number of sent queries that are no longer pending.
         self._orphans = 0
-        # When something came last, or began to be waited for.
+        # When data last arrived, or the first query became pending.
         self._quietSince = 0.0
         self._again: set[bytes] = set()
         self._unsent: deque[bytes] = deque()
@@ -100,7 +101,7 @@ class StreamExchange:
             return
         self._again.discard(key)
         if key in self._sent:
-            # The id stays taken until the reply comes or the connection ends: a late reply is nobody else's.
+            # The id stays reserved until the reply arrives or the connection ends, so that a late reply matches no other query.
             self._orphans += 1
         if self._orphans * 2 > self._most or self._clock.seconds() - self._quietSince >= STREAM_WAIT.default:
             self._replace()
@@ -284,7 +285,7 @@ class _Attempt(ClientFactory):
 
     def leave(self, abort: bool) -> None:
         """
-        End it. Without unanswered queries all that was written has been sent, so that a polite end waits for nobody.
+        Close the connection. Without unanswered queries everything written has been sent, so a clean close does not wait for the peer.
         """
         if self.transport is None:
             if self.connector is not None:

@@ -1,5 +1,5 @@
 """
-One timer for everything that waits.
+One timer for all pending operations.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class Waiting(Protocol):
 
     def overdue(self, now: float) -> None:
         """
-        The time has come. Afterwards C{due} lies ahead, or this is not in the timetable any more.
+        Called when C{due} is reached. Must move C{due} to a later time or leave the timetable.
         """
 
 
 class Timetable:
     """
-    Calls back what is due, with a single delayed call however many wait, and none where nobody does.
+    A set of items with due times, served by a single delayed call, or none while the set is empty.
 
-    Entering and leaving cost next to nothing: whoever is in a hurry uses the set itself.
+    Adding and removing items is cheap; time-critical callers modify the set directly.
 
-    @ivar waiting: who waits.
-    @ivar wakesAt: when the delayed call comes.
+    @ivar waiting: the items.
+    @ivar wakesAt: when the delayed call fires.
     """
 
     __slots__ = ("waiting", "wakesAt", "_clock", "_call", "_turns")
@@ -62,7 +62,7 @@ class Timetable:
 
     def add(self, item: Waiting) -> None:
         """
-        Let C{item} wait, or let it know that its C{due} has moved to an earlier time.
+        Add C{item}, or reschedule it after its C{due} has moved to an earlier time.
         """
         self.waiting.add(item)
         if item.due < self.wakesAt:

@@ -1,8 +1,8 @@
 """
-One zone, or what has changed in it, from one server: over a connection of its own, with its time bounded and its signatures checked (AXFR,
+Transfer a zone, or the changes to it, from one server over a connection of its own, with bounded time and verified signatures (AXFR,
 RFC 5936; IXFR, RFC 1995).
 
-Whoever wants a zone asks here: resolvers, commands and servers. What comes is read by L{twisted_ext.zone.transfer.receiver}.
+Resolvers, commands and servers all use this. L{twisted_ext.zone.transfer.receiver} reads the messages.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class _Fetch(ClientFactory):
                 timer.cancel()
         self._idle = self._whole = self._slow = None
         if self.transport is not None and fault is None:
-            # Whoever is cut off complains of it in his log.
+            # A server whose connection is aborted would log an error.
             self.transport.loseConnection()
         elif self.transport is not None:
             self.transport.abortConnection()

@@ -1,5 +1,5 @@
 """
-The sockets that queries by UDP go out from, on reactors without file descriptors: memory networks, IOCP.
+UDP sockets for queries on reactors without file descriptors: in-memory networks, IOCP.
 """
 
 from __future__ import annotations

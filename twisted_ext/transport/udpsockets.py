@@ -1,5 +1,5 @@
 """
-The sockets that queries by UDP go out from.
+The UDP sockets that queries are sent from.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ __all__ = ["QuerySocket", "RawMaker", "RawSocket", "SIZE", "unreachable"]
 #: Octets that a reply by UDP may have; a longer one is cut, does not parse then, and is asked for by TCP.
 SIZE: Final = int(DATAGRAM_SIZE.default)
 
-#: Names of Linux that Python does not have: let routers fragment if they must, and believe nobody about the path's MTU, since such
-#: messages can be forged to have replies fragmented (RFC 9715).
+#: Linux constants that Python lacks: let routers fragment if they must, and ignore ICMP messages about the path MTU, since an attacker
+#: can forge them to get replies fragmented (RFC 9715).
 _IP_MTU_DISCOVER: Final = 10
 _IPV6_MTU_DISCOVER: Final = 23
 _PMTUDISC_OMIT: Final = 5
 
-#: Where the system can, a socket is made in one call.
+#: Creates a nonblocking socket in one system call, where the platform can.
 _NONBLOCKING: Final[int] = getattr(socket, "SOCK_NONBLOCK", 0)
 _KIND: Final = socket.SOCK_DGRAM | _NONBLOCKING
 
 
 class QuerySocket:
     """
-    One socket, connected to one server, at a random port. What sends and closes is a subclass's.
+    One socket on a random port, connected to one server. Subclasses implement sending and closing.
 
-    @ivar exchange: whose it is.
-    @ivar keys: ids of all queries that it has sent; those that nobody waits for any more lead to L{None}, so that a late copy of
-        their reply is told from a guess.
-    @ivar send: sends octets to the server; raises L{OSError} for what the system says against it, about this datagram or one before.
-    @ivar live: queries that wait.
-    @ivar misses: replies that came from the right address to the right port with a wrong id or question.
+    @ivar exchange: the exchange that owns this socket.
+    @ivar keys: maps the ids of all queries sent to their pending queries, or to L{None} for queries no longer pending, so that a late or
+        duplicate reply is not counted as a forgery attempt.
+    @ivar send: sends octets to the server; raises L{OSError} if the kernel reports an error for this datagram or an earlier one.
+    @ivar live: the number of pending queries.
+    @ivar misses: replies from the right address to the right port with a wrong id or question.
     @ivar retired: whether it takes no more queries.
-    @ivar closed: whether it is gone.
-    @ivar deaf: whether what arrives counts no more, since too much of it was wrong.
+    @ivar closed: whether it is closed.
+    @ivar deaf: whether incoming datagrams are ignored because too many were wrong.
     """
 
     __slots__ = ("exchange", "keys", "live", "misses", "retired", "closed", "deaf", "send")
@@ -64,19 +64,19 @@ class QuerySocket:
 
     def shut(self) -> None:
         """
-        Let go of the system's socket.
+        Close the system's socket.
         """
         raise NotImplementedError
 
     def mute(self) -> None:
         """
-        Do not read any more.
+        Stop reading.
         """
         raise NotImplementedError
 
     def arrived(self, octets: bytes, now: float) -> None:
         """
-        A datagram has come from the server, or from somebody with its address.
+        Handle a datagram from the server's address, which may be spoofed.
         """
         if self.deaf:
             return
@@ -91,7 +91,7 @@ class QuerySocket:
 
     def missed(self, now: float) -> None:
         """
-        Somebody guesses, or the server is confused.
+        Count a reply that matches no pending query: a forgery attempt, or a faulty server.
         """
         if self.closed:
             return
@@ -100,11 +100,11 @@ class QuerySocket:
         exchange.retire(self)
         if self.misses == exchange.nearMisses:
             for key, asking in list(self.keys.items()):
-                # What one of them does about it may be the end of another.
+                # The reaction of one query may end another.
                 if asking is not None and self.keys.get(key) is asking:
                     asking.doubted(now, self, key)
         if not self.live:
-            # Nobody is left to close it by ceasing to wait.
+            # No pending query remains whose release would close the socket.
             self.close()
         elif self.misses >= exchange.nearMissesHeard and not self.closed:
             self.deaf = True
@@ -112,27 +112,27 @@ class QuerySocket:
 
     def broken(self, error: OSError, now: float) -> None:
         """
-        The server cannot be reached. On a connected socket the system says so only for messages about this very socket's
-        datagrams, so that others cannot end a look-up with ICMP of their own making.
+        Fail all pending queries: the server is unreachable. On a connected socket the kernel reports only ICMP errors about this socket's
+        own datagrams, so an off-path attacker cannot end a look-up with forged ICMP.
         """
         fault = unreachable(self.exchange.server, error)
         self.close()
         for key, asking in list(self.keys.items()):
-            # What one of them does about it may be the end of another.
+            # The reaction of one query may end another.
             if asking is not None and self.keys.get(key) is asking:
                 self.release(key)
                 asking.failed(fault, now, self, key)
 
     def sendNow(self, octets: bytes, now: float) -> None:
         """
-        Send what was kept back.
+        Send octets that were held back.
         """
         if self.closed:
             return
         try:
             self.send(octets)
         except BlockingIOError:
-            pass  # As good as lost on the way: it will be sent again.
+            pass  # Equivalent to packet loss: the query will be retransmitted.
         except OSError as error:
             self.broken(error, now)
 
@@ -149,7 +149,7 @@ class QuerySocket:
 
     def close(self) -> None:
         """
-        Be gone.
+        Close the socket.
         """
         if not self.closed:
             self.closed = True
@@ -198,14 +198,14 @@ class RawSocket(QuerySocket):
             self._socket.close()
 
     def mute(self) -> None:
-        # Closing is what takes it out of an epoll, and nobody reads from this one again.
+        # Closing the descriptor removes it from the epoll set. This socket is not read again.
         self.shut()
         self.send = _nowhere
 
 
 def _nowhere(octets: bytes) -> None:
     """
-    Send what nobody would hear the reply to.
+    Discard octets: the socket is no longer read, so no reply could arrive.
     """
 
 
@@ -249,6 +249,6 @@ class RawMaker:
                 made.bind((wildcard, self._draw.port()))
                 return
             except OSError:
-                # Taken by somebody, or kept from us; another number may be free.
+                # The port is in use or not permitted; another one may be free.
                 if not tries:
                     raise

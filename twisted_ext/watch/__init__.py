@@ -1,3 +1,3 @@
 """
-Whether what a name stands for has changed, and when to look again. It decides and asks nothing.
+State of a watched name, and when to look it up again. No I/O.
 """

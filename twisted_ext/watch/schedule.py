@@ -1,5 +1,5 @@
 """
-When to look again.
+When to look a watched name up again.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ __all__ = ["Pace", "secondsOf"]
 
 _LIFETIMES: Final = Lifetimes()
 
-#: Seconds that a cache on the way may have left out: TTLs are whole ones.
+#: Seconds that a cache on the way may have rounded off: TTLs are whole seconds.
 _ROUNDED: Final = 1
 
 
 def secondsOf(question: Question, answer: Answer) -> int:
     """
-    @return: for how many seconds an answer holds: its least TTL, or what the SOA record of a denial says (RFC 2308, section 5); 0 where
-        nothing says it.
+    @return: for how many seconds an answer is valid: its least TTL, or for a denial what the SOA record gives (RFC 2308, section 5); 0
+        where neither is there.
     """
     return _LIFETIMES.keeping(question, answer)[0]
 
 
 class Pace:
     """
-    The times between looks: as long as answers hold, within bounds, or as somebody wishes; longer and longer while look-ups fail.
+    The time between look-ups: as long as answers are valid, within limits, or a fixed interval; doubled for each failure in a row.
 
-    @ivar interval: the seconds that somebody wishes for, L{None} where answers say it.
+    @ivar interval: the seconds that the caller set, or L{None} to follow the TTLs.
     """
 
     __slots__ = ("interval", "_draw", "_wait")
 
     def __init__(self, interval: float | None, draw: Callable[[], float]) -> None:
         """
-        @param interval: moved inside the range of L{WATCH_SECONDS}.
-        @param draw: gives numbers from 0 to 1.
+        @param interval: clamped to the range of L{WATCH_SECONDS}.
+        @param draw: returns a random number from 0 to 1.
 
-        @raise CallerFault: this is no number above zero.
+        @raise CallerFault: the interval is not a number above zero.
         """
         if interval is not None:
             if isinstance(interval, bool) or not isinstance(interval, int | float) or not interval > 0:
@@ -54,9 +54,11 @@ class Pace:
 
     def afterAnswer(self, holds: float) -> float:
         """
-        @param holds: for how many seconds the answer does.
+        Return the pause after an answer.
 
-        @return: in how many seconds to look again.
+        @param holds: for how many seconds the answer is valid.
+
+        @return: in how many seconds to look the name up again.
         """
         self._wait = 0.0
         if self.interval is not None:
@@ -65,12 +67,12 @@ class Pace:
 
     def afterFailure(self) -> float:
         """
-        @return: in how many seconds to look again, twice as many as after the failure before.
+        @return: in how many seconds to look the name up again: twice as many as after the failure before.
         """
         first = WATCH_SECONDS.default if self.interval is None else self.interval
         self._wait = max(first, min(self._wait * 2, WATCH_RETRY_SECONDS.default))
         return self._later(self._wait)
 
     def _later(self, seconds: float) -> float:
-        # Never sooner: until then the answer holds.
+        # Never earlier: until then the answer is valid.
         return seconds * (1 + WATCH_JITTER.default * self._draw())

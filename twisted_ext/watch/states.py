@@ -1,5 +1,5 @@
 """
-What a name stands for at one moment, and what makes one such state another.
+What a watched name resolves to at one moment, and whether two such states differ.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from twisted_ext.wire.rrtypes import TXT
 
 __all__ = ["Change", "Sought", "State", "stateOf"]
 
-#: Types whose records are strings one behind the other, which mean the same wherever they are cut.
+#: Types whose rdata is character-strings to be concatenated: where they are split has no meaning.
 _STRINGS: Final = (TXT, 99)
 
 
 class State:
     """
-    What a name stands for: records of one type, that there are none, or that nobody knows.
+    What a name resolves to: records of one type, NODATA or NXDOMAIN, or unknown after a failed look-up.
 
-    Two are equal if they say the same. The order of records, the case of names in them, TTLs and aliases that led there make no difference,
-    nor does it why nobody knows.
+    Two are equal if they have the same outcome and records. The order of records, the case of names in them, TTLs, the aliases on the way
+    and the error of a failure make no difference.
 
-    @ivar outcome: L{None} where nobody knows.
-    @ivar texts: the records as in a master file, in canonical order; empty where there are none or nobody knows.
-    @ivar answer: where it is known, the answer, with everything that aliases led over.
-    @ivar error: where it is not, why.
+    @ivar outcome: L{None} if the look-up failed.
+    @ivar texts: the records in presentation format, in canonical order; empty if there are none or the look-up failed.
+    @ivar answer: the answer, aliases included; L{None} if the look-up failed.
+    @ivar error: why the look-up failed, or L{None}.
     """
 
     __slots__ = ("outcome", "texts", "answer", "error", "rdatas")
@@ -71,10 +71,10 @@ class State:
 
 class Change:
     """
-    That a name stands for something else than before, or that this is not known any more, or is known again.
+    A name resolves to something else than before, or look-ups of it began to fail or to succeed again.
 
-    @ivar before: what it was, L{None} the first time.
-    @ivar after: what it is.
+    @ivar before: the former state, L{None} the first time.
+    @ivar after: the new state.
     """
 
     __slots__ = ("before", "after")
@@ -86,21 +86,21 @@ class Change:
     @property
     def texts(self) -> tuple[str, ...]:
         """
-        The records now, as in a master file.
+        The records now, in presentation format.
         """
         return self.after.texts
 
     @property
     def answer(self) -> Answer | None:
         """
-        The answer that told it, if there was one.
+        The answer with the new state, if there was one.
         """
         return self.after.answer
 
     @property
     def error(self) -> Exception | None:
         """
-        Why it is not known any more, if so.
+        Why the look-up failed, if it did.
         """
         return self.after.error
 
@@ -113,7 +113,7 @@ class Change:
 
 def stateOf(question: Question, answer: Answer) -> State:
     """
-    @return: what an answer says of its question.
+    @return: the state that an answer gives for its question.
     """
     rrType = question.rrType
     rdatas, _, _ = found(question, answer)
@@ -141,18 +141,18 @@ def _text(rrType: int, rdata: bytes) -> str:
 
 class Sought:
     """
-    A record that somebody waits for, as people write it.
+    A record that a caller waits for, in presentation format.
 
-    @ivar text: what they wrote.
+    @ivar text: the record as the caller wrote it.
     """
 
     __slots__ = ("text", "_rrType", "_rdata", "_octets")
 
     def __init__(self, rrType: int, text: str) -> None:
         """
-        @param text: the data of a record as in a master file. That of TXT may do without its quotation marks.
+        @param text: the rdata in presentation format. TXT may do without its quotation marks.
 
-        @raise CallerFault: no record of this type looks like that.
+        @raise CallerFault: the text is not valid rdata of this type.
         """
         self.text = text
         self._rrType = rrType
@@ -169,7 +169,7 @@ class Sought:
 
     def isIn(self, state: State) -> bool:
         """
-        @return: whether it is among the records.
+        @return: whether the record is in this state.
         """
         if self._rdata is not None and self._rdata in state.rdatas:
             return True
@@ -178,7 +178,7 @@ class Sought:
 
 def _joined(rdata: bytes) -> bytes:
     """
-    @return: the strings of a record, one behind the other.
+    @return: the concatenated strings of a record.
     """
     parts: list[bytes] = []
     position = 0

@@ -1,3 +1,3 @@
 """
-The wire format, without any input or output: names, records, messages, options, signatures.
+The DNS wire format, free of I/O: names, records, messages, options, signatures.
 """

@@ -1,5 +1,5 @@
 """
-Building messages: compression within a cost, and truncation by whole sets.
+Build messages: name compression at a bounded cost, and truncation by whole RRsets.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default), reserv
     flags = message.flags
     counts = [0, 0, 0]
     if len(octets) > most:
-        # Never in a reply to a question that can be sent; whoever reads this may ask again by TCP.
+        # This cannot happen in a reply to a valid question. TC lets the client retry over TCP.
         flags |= TC
         if edns is not None:
             opt = EDNS(edns.payloadSize, edns.flags, (), edns.version, edns.extendedRcode).toWire()

@@ -1,5 +1,5 @@
 """
-Numbers of the header and of EDNS, with their mnemonics (IANA's DNS parameters). Record types are in L{twisted_ext.wire.rrtypes}.
+Header and EDNS code points with their mnemonics (IANA's DNS parameters). Record types are in L{twisted_ext.wire.rrtypes}.
 """
 
 from __future__ import annotations

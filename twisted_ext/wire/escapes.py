@@ -1,6 +1,6 @@
 """
-Octets in master files: C{\\DDD} and C{\\X} escapes, quotes (RFC 1035, section 5.1; RFC 4343, section 2.1), and the alphabets that
-hold octets in letters.
+Convert octets from and to master file text: C{\\DDD} and C{\\X} escapes, quotes (RFC 1035, section 5.1; RFC 4343, section 2.1), and the
+encodings of binary data, such as base64.
 """
 
 from __future__ import annotations

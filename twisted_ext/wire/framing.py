@@ -1,5 +1,5 @@
 """
-Messages on a stream: two octets of length before each (RFC 1035, section 4.2.2; RFC 7766, section 8).
+Split a stream into DNS messages: each is preceded by its length in two octets (RFC 1035, section 4.2.2; RFC 7766, section 8).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StreamBuffer:
     @property
     def partial(self) -> int:
         """
-        Octets of a message that is not whole yet. Whoever keeps a stream gives a peer little time with this above zero.
+        The number of octets received of an incomplete message. Callers time out a peer soon while this is above zero.
         """
         return len(self._octets)
 

@@ -1,5 +1,5 @@
 """
-Addresses of both families between octets and text.
+Convert IPv4 and IPv6 addresses between octets and text.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Whole messages (RFC 1035, section 4).
+Complete DNS messages (RFC 1035, section 4).
 """
 
 from __future__ import annotations

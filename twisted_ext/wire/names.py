@@ -1,5 +1,5 @@
 """
-Domain names as values: the uncompressed wire form, in C{bytes} (RFC 1035, section 3.1).
+Domain names as C{bytes} in uncompressed wire form (RFC 1035, section 3.1).
 
 C{b"\\x03www\\x07example\\x00"} is www.example. Labels are octets: a label that holds a dot is one label. Because no length octet
 lies among the letters A to Z, C{name.lower()} folds case without looking at labels (RFC 4343), and equality of folded names is

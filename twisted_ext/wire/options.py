@@ -1,8 +1,8 @@
 """
-EDNS options as values: what their octets say.
+EDNS options as typed values.
 
-L{EDNS<twisted_ext.wire.edns.EDNS>} keeps options as codes and octets, whatever they are. L{optionsOf} gives the typed view, and
-L{twisted_ext.wire.optiontext} reads options as people write them.
+L{EDNS<twisted_ext.wire.edns.EDNS>} keeps every option as a code and octets. L{optionsOf} returns the typed values, and
+L{twisted_ext.wire.optiontext} parses options from text.
 """
 
 from __future__ import annotations
@@ -164,12 +164,12 @@ class AlgorithmsUnderstood(Option):
 
 class ClientSubnet(Option):
     """
-    From where somebody asks (RFC 7871).
+    The EDNS Client Subnet option: the client's network (RFC 7871).
 
-    @ivar family: 1 for IPv4, 2 for IPv6; 0 where nothing is said of the address.
-    @ivar source: bits of the address that are given.
-    @ivar scope: in a reply, bits for which it holds; 0 in a query.
-    @ivar address: C{source} bits of it, in as many octets as they need.
+    @ivar family: 1 for IPv4, 2 for IPv6; 0 if no address is given.
+    @ivar source: the source prefix length in bits.
+    @ivar scope: in a reply, the scope prefix length in bits; 0 in a query.
+    @ivar address: the first C{source} bits of the address, in as few octets as possible.
     """
 
     __slots__ = ("family", "source", "scope", "address")
@@ -327,9 +327,9 @@ class Chain(Option):
 
 class KeyTags(Option):
     """
-    Which trust anchors somebody has (RFC 8145, section 4).
+    The edns-key-tag option: the trust anchors of the querying resolver (RFC 8145, section 4).
 
-    @ivar tags: the tags of these keys.
+    @ivar tags: the key tags of these trust anchors.
     """
 
     __slots__ = ("tags",)
@@ -346,10 +346,10 @@ class KeyTags(Option):
 
 class ExtendedError(Option):
     """
-    Why an answer is as it is (RFC 8914).
+    An Extended DNS Error: the reason for a reply (RFC 8914).
 
     @ivar infoCode: see L{EDE_NAMES}.
-    @ivar extraText: for people, and for nobody else; what is no UTF-8 in it is replaced.
+    @ivar extraText: for humans only, never to be parsed; invalid UTF-8 in it is replaced.
     """
 
     __slots__ = ("infoCode", "extraText")

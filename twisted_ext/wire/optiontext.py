@@ -1,5 +1,5 @@
 """
-EDNS options as people write them, in commands and in descriptions of resolvers.
+Parse EDNS options from text, as commands and resolver descriptions contain them.
 """
 
 from __future__ import annotations

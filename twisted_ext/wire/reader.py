@@ -1,5 +1,5 @@
 """
-Reading names out of a message, with all the work that pointers can ask for bounded.
+Read names from a message, with bounded work for compression pointers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Reader:
     The octets of one message and the names found in it so far.
 
     @ivar data: the whole message.
-    @ivar names: offset to the uncompressed name that begins there, for names of few jumps. Whoever finds a name here has one step of
-        work and need not count it: a message has no room for so many.
-    @ivar hops: jumps made for this message; a long chain counts in full each time it is used, known or not.
+    @ivar names: maps an offset to the uncompressed name that begins there, for names with few jumps. A hit here costs one step and
+        need not be counted: a message has no room for enough of them to matter.
+    @ivar hops: compression pointers followed in this message; a long chain counts in full each time it is used, even if it is known.
     """
 
     __slots__ = ("data", "names", "hops", "_jumps", "_deep")

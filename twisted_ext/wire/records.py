@@ -1,5 +1,5 @@
 """
-Sets of records, and reading them from a message.
+RRsets, and how to read them from a message.
 """
 
 from __future__ import annotations

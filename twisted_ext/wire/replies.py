@@ -1,11 +1,10 @@
 """
-Reading a reply to a question that is known already: the one path that every look-up takes, with as few steps as may be.
+Parse a reply to a known question. Every look-up takes this path, so it does as little work as possible.
 
-What it gives is what L{Message<twisted_ext.wire.message.Message>} gives; tests hold the two against each other. Whatever is not plain is
-left to that.
+The result equals that of L{Message<twisted_ext.wire.message.Message>}, which tests verify. Unusual messages are passed on to that class.
 
-Servers end reply after reply with the same octets: the zone's NS records and their addresses, or an OPT record alone. Such an ending is
-read once and then known again, by all that its meaning depends on.
+Servers end many replies with the same octets: the zone's NS records and their addresses, or just an OPT record. Such an ending is parsed
+once and then recognized, keyed by everything that its meaning depends on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Record types by number and mnemonic (IANA's registry of resource record types).
 
-Types of the same form as others, and those that need no form, are here as well; what is in their rdata is said by the declarations
-that L{twisted_ext.wire.rdata.registry} finds.
+Types that share another type's rdata format, and those without a format of their own, are listed here as well. The rdata formats are
+declared in the modules that L{twisted_ext.wire.rdata.registry} finds.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ del TYPE_NAMES[ALIAS]
 
 def addMnemonic(number: int, name: str) -> None:
     """
-    Make a type known by name, as somebody's own record type asks for; the names above stay what they are.
+    Register the mnemonic of an application's own record type. The mnemonics above cannot be changed.
     """
     if number not in TYPE_NAMES and name.upper() not in _NUMBERS:
         TYPE_NAMES[number] = name.upper()

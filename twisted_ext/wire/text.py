@@ -1,5 +1,5 @@
 """
-Whole records from and to the text of one master file line.
+Convert records from and to lines of a master file.
 """
 
 from __future__ import annotations

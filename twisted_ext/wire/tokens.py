@@ -1,5 +1,5 @@
 """
-Words of one record's text (RFC 1035, section 5.1): blanks between them, quotes, escapes, parentheses that let lines go on, comments.
+Split the text of one record into words (RFC 1035, section 5.1): blanks, quotes, escapes, multi-line parentheses, comments.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def badRecord(text: str, column: int = 0) -> BadRecord:
 
 class Tokens:
     """
-    The words of a record's text from left to right.
+    The words of a record's text, read from left to right.
 
-    @ivar origin: where names without a final dot belong, or L{None}.
-    @ivar column: where the word that was taken last begins; the first character is 1.
-    @ivar quoted: whether that word stood in quotes.
-    @ivar last: the last of the words that were taken as one.
-    @ivar remarks: what is taken as it stands, and still looks like a mistake; each as a complaint that nobody raised.
+    @ivar origin: the origin appended to relative names, or L{None}.
+    @ivar column: the column where the word read last begins; the first character is 1.
+    @ivar quoted: whether that word was quoted.
+    @ivar last: the last of the words that were read as one.
+    @ivar remarks: warnings about text that is accepted but looks like a mistake, each as an exception that is not raised.
     """
 
     __slots__ = ("origin", "column", "quoted", "last", "remarks", "_words", "_next", "_end")

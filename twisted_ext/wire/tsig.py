@@ -1,6 +1,6 @@
 """
-Signing messages with a shared secret (TSIG, RFC 8945): keys, the record, and one message at a time. L{twisted_ext.wire.tsigstream}
-has streams of them.
+Sign and verify messages with a shared secret (TSIG, RFC 8945): keys, the TSIG record, and single messages.
+L{twisted_ext.wire.tsigstream} handles streams of messages.
 """
 
 from __future__ import annotations
@@ -409,7 +409,7 @@ def judge(
         return Verdict(Rcode.BADKEY, record, None, octets)
     size = len(record.mac)
     if not size and record.error in (BADSIG, Rcode.BADKEY):
-        # Told so by somebody who could not sign it: to be believed by nobody (RFC 8945, section 5.3.2).
+        # The error reply is unsigned, so it must not be trusted (RFC 8945, section 5.3.2).
         return Verdict(record.error, record, key, octets)
     if not key.allows(size):
         raise BadMessage(f"a MAC of {size} octets with {_MNEMONICS[key.algorithm]}")

@@ -1,5 +1,5 @@
 """
-Signatures over several messages, as transfers have them (RFC 8945, section 5.3.1).
+Sign and verify streams of messages, such as zone transfers, with TSIG (RFC 8945, section 5.3.1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-Zones: how they are kept, read, checked, changed and transferred, and what they answer.
+Zones: storage, master files, queries, updates, transfers and checks.
 
-C{Zone} is here as well as in L{twisted_ext.zone.zone}, for programs that build zones.
+C{Zone} is exported here as well as in L{twisted_ext.zone.zone}, for programs that build zones.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Bounds of zones: what is kept of them, and what may be changed in one.
+Limits of zones: storage, transfers, answers, updates, master files, checks, catalogs and databases.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ __all__ = [
 
 # -- images
 
-#: Octets of an image: its arrays count in 32 bits.
+#: Octets of an image: its arrays have 32 bits for each offset.
 IMAGE_OCTETS: Final = Limit(default=0xFFFFFFFF, least=4096, most=0xFFFFFFFF)
 
-#: Slots that are looked at for one name; when a checksum would need more, names were chosen for it and a salted digest is used.
+#: Maximum slots probed for one name; if a CRC-32 would need more, the names were chosen to collide, and a salted digest is used.
 PROBES: Final = Limit(default=64, least=8, most=1024)
 
 # -- versions
 
-#: Names that differ from the image below before the zone is due for its next image. Each edit copies
-#: the table of them: 0.1 ms at the default.
+#: Names that differ from the image before the next image of the zone is due. Each edit copies their table: 0.1 ms at the default.
 OVERLAY_NODES: Final = Limit(default=8192, least=16, most=65536)
 
-#: Records of other NSEC3 chains that are passed over for one of the chain in use, while a zone goes from one to the other.
+#: Records of other NSEC3 chains that are skipped to find one of the chain in use, while a zone changes from one chain to the other.
 NSEC3_STEPS: Final = Limit(default=256, least=16, most=4096)
 
 #: Octets of the records at these names.
@@ -42,151 +41,152 @@ OVERLAY_OCTETS: Final = Limit(default=16_000_000, least=65536, most=256_000_000)
 
 # -- transfers
 
-#: Octets of records that are handed on at a time: what a message of 65,535 has room for beside header, question, SOA and TSIG.
+#: Octets of records passed on at a time: the room in a message of 65,535 octets beside header, question, SOA and TSIG.
 STRETCH_OCTETS: Final = Limit(default=48_000, least=512, most=64_000)
 
-#: Octets of a zone that comes by transfer: whoever sends it would decide how large it is.
+#: Octets of a zone received by transfer: otherwise the primary would decide how much is stored.
 RECEIVED_OCTETS: Final = Limit(default=1 << 30, least=65535, most=4 << 30)
 
 #: Messages of one transfer: some servers send one record in each.
 RECEIVED_MESSAGES: Final = Limit(default=20_000_000, least=16, most=1_000_000_000)
 
-#: Records of the changes that come by IXFR; with more, the whole zone is asked for: it is read in another process, and changes are not.
+#: Records in the changes of one IXFR; with more, the secondary asks for the whole zone, which another process reads;
+#: changes are read in this one.
 CHANGES_RECORDS: Final = Limit(default=8192, least=16, most=1_000_000)
 
-#: Octets of changes that are sent by IXFR; with more, the whole zone is sent: it is ready as it is, and changes have to be read and put
-#: together, in one turn.
+#: Octets of changes sent by IXFR; with more, the whole zone is sent: it is ready to send, while changes have to be read and condensed
+#: in one turn of the reactor.
 CHANGES_OCTETS: Final = Limit(default=262_144, least=0, most=64 << 20)
 
-#: Names of a zone up to which it is compared with what it was, when its master file has changed: a second's work, in short turns.
+#: Names of a zone up to which a changed master file is compared with the version before: a second's work, in short turns.
 COMPARED_NODES: Final = Limit(default=200_000, least=0, most=2**32)
 
-#: Octets of a transfer up to which it is not worth another process.
+#: Octets of a transfer up to which it is processed in the server's own process.
 GATHERED_OCTETS: Final = Limit(default=131_072, least=0, most=4 << 20)
 
-#: Octets of memory for the records of a transfer until its image is written: names that messages only point to are whole by then, so that
-#: each octet that came may be dozens. Some ten million records of the usual kind.
+#: Octets of memory for the records of a transfer until its image is written: compressed names are expanded by then, so that one octet
+#: received may take dozens. Enough for some ten million records of the usual kind.
 HELD_OCTETS: Final = Limit(default=3 << 30, least=1 << 20, most=64 << 30)
 
-#: Octets of records at one name of it: what one message has room for is 65,535, for each type.
+#: Octets of records at one name: a message has room for 65,535 of each type.
 NAME_OCTETS: Final = Limit(default=4 << 20, least=65535, most=1 << 30)
 
-#: Seconds that the process which makes an image of it may take. Ten million records take half a minute where it has a processor to itself.
+#: Seconds that the process which builds its image may take. Ten million records take half a minute on a processor of their own.
 GATHERING_SECONDS: Final = Limit(default=1200, least=1, most=86400)
 
-#: Seconds between two looks at a primary, whatever its SOA says.
+#: Refresh interval in seconds, whatever the SOA says.
 REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
 
-#: Seconds to the next look where that has failed. The default is the most for a zone of which nothing has come yet.
+#: Retry interval in seconds. The default is the maximum for a zone that has not been transferred yet.
 RETRIES: Final = Limit(default=900, least=1, most=1_209_600)
 
-#: Seconds without a primary until a zone is given up.
+#: Seconds without contact to a primary after which a zone expires.
 EXPIRES: Final = Limit(default=1_209_600, least=2, most=14_515_200)
 
 # -- answers
 
-#: Aliases that one answer follows, in all zones of a server together.
+#: Length of the alias chain that one answer follows, in all zones of a server together.
 CHAIN_LINKS: Final = Limit(default=16, least=1, most=64)
 
-#: Name servers of one delegation whose addresses are looked for with every referral; thirteen are many.
+#: Name servers of one delegation whose addresses are looked up for every referral; thirteen are many.
 GLUE_HOSTS: Final = Limit(default=100, least=13, most=4096)
 
-#: Rounds of a zone's NSEC3 hashes; with more, denials are left unproved (RFC 9276, section 3.2; CVE-2023-50868).
+#: NSEC3 iterations of a zone; with more, negative answers have no proof (RFC 9276, section 3.2; CVE-2023-50868).
 NSEC3_ITERATIONS: Final = Limit(default=150, least=0, most=2500)
 
-#: Hashes of names that are remembered, since the same few names above are asked about again and again.
+#: NSEC3 hashes of names that are cached, since queries for the same few closest enclosers recur.
 NSEC3_HASHES: Final = Limit(default=4096, least=1, most=1_000_000)
 
 # -- changes
 
-#: Records of one set that a change may leave (CVE-2024-1737: every answer has all of them).
+#: Records of one set after an update (CVE-2024-1737: every answer has all of them).
 SET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 
-#: Types of records that a change may leave at one name (CVE-2024-1737).
+#: Types of records at one name after an update (CVE-2024-1737).
 NAME_TYPES: Final = Limit(default=100, least=1, most=65535)
 
-#: Records of one UPDATE, prerequisites and changes together. So many take 20 ms, in which nobody else is answered; 65,535 octets would have
-#: room for 5,900.
+#: Records of one UPDATE, prerequisites and updates together. So many take 20 ms, during which no other client is answered; 65,535 octets
+#: have room for 5,900.
 UPDATE_RECORDS: Final = Limit(default=2000, least=1, most=6000)
 
-#: Octets of a zone's journal; the oldest differences go when it has more and an image has them.
+#: Octets of a zone's journal; with more, the oldest differences that an image includes are deleted.
 JOURNAL_OCTETS: Final = Limit(default=2**26, least=65536, most=2**36)
 
-#: Octets of one difference in it: what takes more is sent whole, as a new zone.
+#: Octets of one difference in a journal: a larger change is sent as a whole zone.
 JOURNAL_ENTRY_OCTETS: Final = Limit(default=2**28, least=2**17, most=2**31)
 
-#: Changes of one zone that wait for the disk. Whoever comes then is told to come again.
+#: Updates of one zone that wait for the disk. Further clients get an error and have to try again.
 UPDATES_WAITING: Final = Limit(default=1000, least=1, most=100_000)
 
 # -- master files
 
-#: Octets of a master file and of all that it includes together: what of them an image can hold is less.
+#: Octets of a master file and of all that it includes together: an image can hold fewer.
 MASTER_OCTETS: Final = Limit(default=2**32, least=4096, most=2**34)
 
-#: Octets of one entry: the longest rdata, every octet of it an escape, takes 262,140 beside blanks and comments.
+#: Octets of one entry: the longest rdata, every octet of it escaped, takes 262,140 without blanks and comments.
 ENTRY_OCTETS: Final = Limit(default=2**20, least=4096, most=2**24)
 
-#: Files that may be open within each other by $INCLUDE.
+#: Nesting depth of $INCLUDE.
 INCLUDE_DEPTH: Final = Limit(default=10, least=0, most=50)
 
-#: Files that all $INCLUDE of a zone may read: two lines in each of a few files would otherwise read them without end.
+#: Files read for all $INCLUDE of a zone: otherwise a few files that each include others twice would be read without end.
 INCLUDED_FILES: Final = Limit(default=10_000, least=0, most=1_000_000)
 
-#: Octets of files that all $INCLUDE of a zone may read once more: what is included often is short, and a few files that include each other
-#: often would be more than any memory holds. Files that are read once are bounded by L{MASTER_OCTETS}.
+#: Octets of files that all $INCLUDE of a zone read again: a file that is included often is short, and a few files that include each other
+#: often would take more than any memory. Files that are read once are limited by L{MASTER_OCTETS}.
 REPEATED_OCTETS: Final = Limit(default=2**25, least=0, most=2**34)
 
 #: Records that all $GENERATE of a zone may make.
 RECORDS_GENERATED: Final = Limit(default=1_000_000, least=0, most=16_777_216)
 
-#: Octets of the lines that they may make: one line may have L{ENTRY_OCTETS}.
+#: Octets of the lines that they may make; one line may have L{ENTRY_OCTETS}.
 GENERATED_OCTETS: Final = Limit(default=2**28, least=4096, most=2**32)
 
-#: Complaints about one zone that are kept, fatal ones and others each; reading ends where there are more fatal ones.
+#: Complaints about one zone that are kept, fatal ones and warnings each; the reader stops after more fatal ones.
 MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
 
-#: Quotes and parentheses that are never closed, for each of which reading begins once more behind the line that opens them.
+#: Quotes and parentheses that are never closed; after each, the reader resumes behind the line that opens it.
 ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
 
-#: Octets of master files after which whoever waits for a zone is told that it goes on: some 50,000 records, a second at worst.
+#: Octets of master files between progress reports of the process that reads them: some 50,000 records, a second at worst.
 TELLING_OCTETS: Final = Limit(default=2**21, least=1, most=2**28)
 
 # -- checks
 
-#: Findings of one check that are kept; the others are counted.
+#: Findings of one check that are kept; further ones are only counted.
 FINDINGS_KEPT: Final = Limit(default=100, least=1, most=100_000)
 
-#: Names of a zone up to which all checks are done when a server loads it; of larger ones it looks for what is fatal, and the command does
-#: the rest. It takes a tenth of a second for this many.
+#: Names of a zone up to which a server runs all checks when it loads it; in larger ones it looks for fatal errors only, and the
+#: command-line check does the rest. So many names take a tenth of a second.
 CHECKED_NODES: Final = Limit(default=20_000, least=0, most=2**32)
 
-#: Octets of a master file up to which it is read again to say in which lines what was found stands: some seconds for the largest.
+#: Octets of a master file up to which it is read again to add line numbers to findings: some seconds for the largest.
 LOCATED_OCTETS: Final = Limit(default=16 << 20, least=0, most=2**34)
 
-#: Aliases that are followed to see whether they lead anywhere.
+#: Aliases that are followed to check where they lead.
 CHECKED_ALIASES: Final = Limit(default=16, least=1, most=64)
 
-#: Seconds before the end of a signature from which on it is worth a warning.
+#: Seconds before the expiration of a signature from which on it gets a warning.
 SIGNATURE_WARNING: Final = Limit(default=3 * 86400, least=0, most=90 * 86400)
 
 # -- catalogs
 
-#: Zones that one catalog may list: whoever writes it has us ask for each of them.
+#: Member zones of one catalog: each of them causes queries to its primaries.
 CATALOG_MEMBERS: Final = Limit(default=200_000, least=1, most=10_000_000)
 
-#: Groups that one zone of a catalog may be in.
+#: Groups of one member zone.
 CATALOG_GROUPS: Final = Limit(default=16, least=1, most=1000)
 
-#: Seconds after which the next image is tried again, where one could not be built.
+#: Seconds after which a failed build of an image is tried again.
 IMAGE_PAUSE: Final = Limit(default=60, least=1, most=3600)
 
 # -- databases
 
-#: Seconds to wait for somebody else who writes to a database.
+#: Seconds to wait for another process that writes to a database.
 STORE_SECONDS: Final = Limit(default=5, least=0, most=60)
 
-#: Names that have changed in it beyond which a zone is read as a whole.
+#: Names changed in a database above which a zone is read as a whole.
 STORE_NEWS: Final = Limit(default=5000, least=1, most=100_000)
 
-#: Changes of names that a database remembers for those who look.
+#: Changed names that a database records for the servers that poll it.
 STORE_FEED: Final = Limit(default=100_000, least=1000, most=10_000_000)

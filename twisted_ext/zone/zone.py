@@ -1,5 +1,5 @@
 """
-A zone as it is served: a name, and the version that is in force.
+A zone that is served: its name, and its current version.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["Zone"]
 
 class Zone:
     """
-    A zone that can change. What changes is which version is C{current}; whoever holds one keeps it whole.
+    A zone whose content can be replaced. Versions are immutable: one taken from C{current} stays as it is.
 
     @ivar name: the apex as it is written.
     @ivar apex: the apex, folded.
-    @ivar epoch: bumped whenever another version is in force, so that what was answered from it before is void.
-    @ivar told: called with the zone whenever that has happened; L{None} where nobody is to be told.
+    @ivar epoch: bumped whenever another version becomes current, so that answers cached from the former one are void.
+    @ivar told: called with the zone after that, or L{None}.
     """
 
     __slots__ = ("name", "apex", "epoch", "told", "_current", "_origin")
@@ -44,15 +44,15 @@ class Zone:
     @property
     def current(self) -> Version:
         """
-        The version in force.
+        The current version.
         """
         return self._current
 
     def replace(self, version: Version) -> None:
         """
-        Put another version in force.
+        Make another version current.
 
-        @raise BadZone: it is another zone's.
+        @raise BadZone: it is a version of another zone.
         """
         if version.apex != self.apex:
             raise BadZone(f"a version of {nameToText(version.apex)} cannot take the place of one of {nameToText(self.apex)}")
@@ -65,9 +65,11 @@ class Zone:
     @classmethod
     def fromRecords(cls, origin: str | bytes, sets: Iterable[RRSet]) -> Zone:
         """
-        @param origin: the apex, as text or on the wire.
+        Build a zone from records.
 
-        @raise BadZone: a record lies outside, or there is not one SOA.
+        @param origin: the apex, as text or in wire format.
+
+        @raise BadZone: a record is outside of the zone, or there is not exactly one SOA.
         """
         builder = ImageBuilder(nameFromText(origin) if isinstance(origin, str) else origin)
         builder.addSets(sets)
@@ -76,12 +78,14 @@ class Zone:
     @classmethod
     def fromText(cls, text: str | bytes, origin: str | bytes, *, ttl: int | None = None) -> Zone:
         """
-        @param text: a master file (RFC 1035, section 5). It may not include others.
-        @param origin: the apex, as text or on the wire.
-        @param ttl: seconds, for records before any C{$TTL} that say none.
+        Build a zone from a master file.
 
-        @raise BadZone: a line is none of a master file, a record lies outside, or there is not one SOA. All that is wrong is in its
-            C{complaints}.
+        @param text: a master file (RFC 1035, section 5), without $INCLUDE.
+        @param origin: the apex, as text or in wire format.
+        @param ttl: seconds, for records without a TTL before any C{$TTL}.
+
+        @raise BadZone: a line cannot be read, a record is outside of the zone, or there is not exactly one SOA. C{complaints} has all that
+            is wrong.
         """
         from twisted_ext.zone.zonefile.reader import readMaster
 
@@ -97,14 +101,13 @@ class Zone:
 
     def add(self, *records: RRSet | str) -> None:
         """
-        Have names have these records too, all at once. An SOA takes the place of the one that is there; where there is none, the zone gets
-        the next serial number.
+        Add records in one transaction. An SOA replaces the current one; without one, the zone gets the next serial number.
 
-        @param records: sets, or lines of a master file as C{"www 300 A 192.0.2.1"}, whose names without a final dot belong into the zone
-            and which have the TTL of its SOA unless they say one.
+        @param records: sets, or lines of a master file such as C{"www 300 A 192.0.2.1"}. Names without a final dot are relative to the
+            zone; records without a TTL get that of its SOA.
 
-        @raise BadRecord: a line is no record.
-        @raise BadChange: a name lies outside, or the zone cannot have this: a CNAME beside other records, a second SOA.
+        @raise BadRecord: a line is not a valid record.
+        @raise BadChange: a name is outside of the zone, or the records conflict with others: a CNAME beside other records, a second SOA.
         """
         change = Transaction(self._current)
         for record in self._sets(records):
@@ -116,13 +119,13 @@ class Zone:
 
     def remove(self, *records: RRSet | str) -> None:
         """
-        Take records away, all at once and whatever TTLs they have; the zone gets the next serial number. Those that are not there do not
-        matter.
+        Remove records in one transaction, whatever TTLs they have; the zone gets the next serial number. Records that are not there are
+        ignored.
 
         @param records: as for L{add}.
 
-        @raise BadRecord: a line is no record.
-        @raise BadChange: a name lies outside, or the zone would be left without its SOA or without NS records.
+        @raise BadRecord: a line is not a valid record.
+        @raise BadChange: a name is outside of the zone, or the zone would lose its SOA or all its NS records.
         """
         change = Transaction(self._current)
         for record in self._sets(records):
@@ -134,7 +137,7 @@ class Zone:
             yield recordFromText(record, self.name, self._current.soa.ttl) if isinstance(record, str) else record
 
     def _commit(self, change: Transaction) -> None:
-        # What is mapped from a file is large, and gets its next image from elsewhere.
+        # The image of a large zone is mapped from a file, and the server builds its next one.
         mapped = bool(self._current.image.path)
         done = change.commit(bounded=mapped)
         if done is None:

@@ -1,3 +1,3 @@
 """
-The command txdns.
+The C{txdns} command.
 """

@@ -1,5 +1,5 @@
 """
-C{txdns}: finds the command that is meant, and turns whatever comes of it into an exit code. Nothing is imported that is not needed for it.
+C{txdns}: selects the command and turns its outcome into an exit code. It imports only what the command needs.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _run(words: list[str]) -> int:
     except ExitError as ending:
         return _say(words, ending.line, ending.code)
     except BrokenPipeError:
-        # Nobody reads any more, which is no reason to complain.
+        # The reader has closed the pipe, which is not an error.
         _writeNoMore()
         return BROKEN_PIPE
     except OSError as error:
@@ -135,7 +135,8 @@ def _run(words: list[str]) -> int:
 
 def _standIn() -> None:
     """
-    Open what whoever called us has closed, or our next file or socket would be taken for it. What reads or writes there still fails.
+    Reopen standard streams that the parent process has closed, or the next file or socket would get their descriptors. Reading or writing
+    them still fails.
     """
     for number, flags in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:

@@ -1,5 +1,5 @@
 """
-C{txdns plugins}: what resolver descriptions may begin with.
+C{txdns plugins}: lists the prefixes that resolver descriptions may begin with.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The terminal: conch's interpreter with Deferreds shown as themselves, completion with the tabulator, and the terminal left as it was.
+The terminal of the shell: conch's interpreter, with Deferreds displayed as objects, tab completion, and terminal settings restored at exit.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Interpreter(ManholeInterpreter):
         self.shown: deque[object] = deque(maxlen=_MOST_SHOWN)
         self._waiting: set[int] = set()
         self._hooks: MonkeyPatcher = vars(self)["monkeyPatcher"]
-        #: Somebody types while this runs.
+        #: Whether the user may be typing while output is written.
         self._later = False
         self.compile.compiler.flags |= PyCF_ALLOW_TOP_LEVEL_AWAIT
 
@@ -133,7 +133,7 @@ class Interpreter(ManholeInterpreter):
         """
         Write something.
 
-        @param meanwhile: nobody has just typed anything, so that the line that is being typed has to be moved out of the way.
+        @param meanwhile: the output is asynchronous, so the input line must be moved out of its way.
         """
         self.write(text, meanwhile)
 
@@ -243,13 +243,13 @@ class Console(ColoredManhole):
         self._deliverBuffer([character.encode() for character in text])
 
     def _deliverBuffer(self, keys: list[bytes]) -> None:
-        # Conch's own takes a list for a bytes object, and fails when something is shown while somebody types.
+        # Conch's implementation mistakes a list for bytes and fails when output arrives while the user types.
         for index, key in enumerate(keys, 1):
             self.characterReceived(key, index < len(keys))
 
     def report(self, event: LogEvent) -> None:
         """
-        Show what went wrong where nobody looked.
+        Show unhandled errors from the log, such as those of Deferreds without an errback.
         """
         failure = event.get("log_failure")
         if isinstance(failure, Failure) and not any(failure.value is shown for shown in self.interpreter.shown):

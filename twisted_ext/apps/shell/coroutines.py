@@ -1,5 +1,5 @@
 """
-Coroutines that are typed in the shell: C{await} outside of any function.
+Runs coroutines typed in the shell: top-level C{await}.
 """
 
 from __future__ import annotations

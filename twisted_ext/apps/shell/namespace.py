@@ -1,5 +1,5 @@
 """
-What the shell has at hand beyond the package itself.
+The names predefined in the shell, in addition to the package itself.
 """
 
 from __future__ import annotations

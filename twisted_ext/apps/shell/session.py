@@ -1,5 +1,5 @@
 """
-C{txdns shell}: Python typed at a terminal while a reactor runs, so that look-ups can be tried one by one.
+C{txdns shell}: an interactive Python shell with a running reactor, for trying look-ups.
 """
 
 from __future__ import annotations

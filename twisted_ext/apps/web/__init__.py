@@ -1,3 +1,3 @@
 """
-The status page and the metrics, by HTTP.
+The status page and metrics over HTTP.
 """

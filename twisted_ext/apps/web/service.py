@@ -1,5 +1,5 @@
 """
-The status page and C{/metrics} at an address. There is nothing that one could change there.
+Serves the status page and C{/metrics} at an address. Both are read-only.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _log: Final = Logger()
 #: Where the page is, unless an address says otherwise.
 PORT: Final = 5380
 
-#: Nothing from elsewhere, nothing in the page itself that would be run, and in nobody's frame.
+#: Content-Security-Policy: same-origin resources only, no inline scripts, no framing.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -88,10 +88,10 @@ class WebService(Service):
 
     def bind(self) -> None:
         """
-        Take the address and read the page now, to listen there once it is started: while there are privileges for it, and somebody at the
-        terminal who can be told why not.
+        Bind the address and read the page before the service starts: while the process still has its privileges, and while errors still
+        reach the operator's terminal.
 
-        @raise CallerFault: it cannot be had; says why.
+        @raise CallerFault: the address cannot be bound; the message gives the reason.
         """
         self._site = self._newSite()
         try:
@@ -114,7 +114,7 @@ class WebService(Service):
 
     def startService(self) -> None:
         """
-        @raise CallerFault: one cannot listen there; says why.
+        @raise CallerFault: listening failed; the message gives the reason.
         """
         self.running = 1
         self._site = site = self._site or self._newSite()
@@ -134,7 +134,7 @@ class WebService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when nothing listens any more.
+        @return: fires when the port is closed.
         """
         self.running = 0
         port, self._port = self._port, None

@@ -1,3 +1,3 @@
 """
-What twisted.names has, made of what this package has, and the other way round: names, records, results, messages, resolvers, zones.
+Conversions between the objects of twisted.names and those of this package: names, records, results, messages, errors.
 """

@@ -1,9 +1,9 @@
 """
-The one table between what this package says of a look-up and what twisted.names says of it.
+Translate between the denials and faults of this package and the exceptions of twisted.names.
 
-Outwards: denials and faults become the exceptions of L{twisted.names.error}, each of them a
-L{twisted.internet.error.DNSLookupError} as well, so that code written for either kind of resolver catches them. Inwards: what
-somebody else's resolver raises becomes an answer that denies, or a fault. SERVFAIL never becomes NXDOMAIN.
+Outwards: denials and faults become the exceptions of L{twisted.names.error}. Each is a L{twisted.internet.error.DNSLookupError} as well, so
+that code written for either kind of resolver catches them. Inwards: an exception from another resolver becomes a denial or a fault.
+SERVFAIL never becomes NXDOMAIN.
 """
 
 from __future__ import annotations
@@ -67,15 +67,15 @@ _NXDOMAIN: Final = 3
 
 class LookupFailed(DNSLookupError):
     """
-    Base of what look-ups fail with; never raised itself.
+    The base class of look-up failures; never raised itself.
 
-    @ivar text: one line for people: what, why, who said so.
-    @ivar server: who was asked last, as C{"192.0.2.1:53"}, or C{""} where nobody was.
+    @ivar text: one line for users: what failed, why, and which server reported it.
+    @ivar server: the server queried last, as C{"192.0.2.1:53"}, or C{""} if no query was sent.
     @ivar attempts: queries sent.
-    @ivar rcode: the reply's rcode, or the one that fits best where something else failed; L{None} where no reply came in time.
+    @ivar rcode: the reply's rcode, or the one that fits best if something else failed; L{None} if no reply arrived in time.
     @ivar ede: extended errors as C{(info code, extra text)} (RFC 8914).
-    @ivar security: what was proved of the answer.
-    @ivar answer: the denial with its SOA record, where there was one.
+    @ivar security: the DNSSEC status of the answer.
+    @ivar answer: the denial with its SOA record, if there was one.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class LookupFailed(DNSLookupError):
 
 class DomainError(LookupFailed, error.DomainError):
     """
-    Nobody who was asked had anything to say on the name.
+    No source had any information on the name.
     """
 
 
@@ -281,7 +281,7 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
     if isinstance(fault, ServerFailed):
         kind = errorFor(fault.rcode)
         if fault.rcode == _NXDOMAIN:
-            # A denial is an answer; whoever raises it as a fault has none to show.
+            # A denial is an answer; a source that raises it as a fault has no answer to pass on.
             kind = DNSServerError
     else:
         kind = next(kind for each, kind in _BY_FAULT if isinstance(fault, each))
@@ -302,7 +302,7 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
 
 def denialFrom(raised: BaseException) -> Answer | None:
     """
-    @return: the denial that this exception stands for, or L{None} where it means that somebody does not know.
+    Return the denial that this exception stands for, or L{None} if it means that the resolver does not know the answer.
     """
     if isinstance(raised, LookupFailed):
         if isinstance(raised, DNSNameError):
@@ -325,9 +325,9 @@ _RCODES: Final[tuple[tuple[type[Exception], int], ...]] = (
 
 def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
     """
-    Say as a fault what somebody else's resolver raised. A denial is none: see L{denialFrom}.
+    Convert an exception from another resolver to a fault. Denials are not faults: see L{denialFrom}.
 
-    @param server: whom to name as its source.
+    @param server: the server to name as its source.
     """
     if isinstance(raised, DNSFault):
         return raised

@@ -1,5 +1,5 @@
 """
-Messages of twisted.names that are read and written as this package reads and writes its own.
+Messages of twisted.names that are encoded and decoded by this package's own wire format code.
 """
 
 from __future__ import annotations

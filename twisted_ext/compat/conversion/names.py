@@ -1,5 +1,5 @@
 """
-Names between Twisted's form and ours.
+Convert names between Twisted's form and ours.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def expectName(wire: bytes, text: bytes) -> bool | None:
 
 def wireFromName(name: dns.Name) -> bytes:
     """
-    @return: the uncompressed octets of a name of Twisted's. Escapes are read, as nothing else keeps an L{ExactName} exact that somebody
-        takes the text out of.
+    Return a Twisted name in uncompressed wire form. Escapes are decoded, since callers may extract the text of an L{ExactName} and must
+    get the same name back.
 
     @raise BadName: a label is empty or too long, or the name is.
     """

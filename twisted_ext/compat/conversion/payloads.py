@@ -1,5 +1,5 @@
 """
-Records of twisted.names from the octets of their rdata.
+Create C{Record_*} objects of twisted.names from rdata.
 """
 
 from __future__ import annotations
@@ -225,10 +225,12 @@ _unknown: Final = cast("Callable[[bytes, int], object]", dns.UnknownRecord)
 
 def payloadOf(rrType: int, rdata: bytes, ttl: int) -> object:
     """
+    Create the payload of a record.
+
     @param rdata: in uncompressed wire form.
 
-    @return: the C{Record_*} of this type, or an L{UnknownRecord<dns.UnknownRecord>} where nobody knows the type, or where the octets
-        are not of its form.
+    @return: the C{Record_*} of this type, or an L{UnknownRecord<dns.UnknownRecord>} if the type is unknown or the octets are
+        malformed.
     """
     maker = _MAKERS.get(rrType)
     try:

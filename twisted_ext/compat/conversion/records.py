@@ -1,10 +1,10 @@
 """
-Records that twisted.names has no class for, in the style of those that it has: made from the declarations in
-L{twisted_ext.wire.rdata}, each when it is first asked for.
+C{Record_*} classes for types that twisted.names lacks, in its style. Each is created from the declaration in L{twisted_ext.wire.rdata}
+when it is first accessed.
 
-C{Record_TLSA(3, 1, 1, digest)} has the attributes C{usage}, C{selector} and so on that the declaration names, writes and reads
-itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}. What the
-declaration computes can be read as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
+C{Record_TLSA(3, 1, 1, digest)} has the attributes that the declaration names (C{usage}, C{selector} and so on), encodes and decodes
+itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}. Computed
+attributes of the declaration are readable as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
 """
 
 from __future__ import annotations

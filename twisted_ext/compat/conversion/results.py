@@ -1,7 +1,7 @@
 """
-Answers as L{twisted.names} gives them: three lists of L{RRHeader<twisted.names.dns.RRHeader>}.
+Convert answers to the form of L{twisted.names}: three lists of L{RRHeader<twisted.names.dns.RRHeader>}.
 
-Objects are made without their constructors, which would check again what was checked when the reply was read.
+Objects are created without calling their constructors, which would repeat checks that were made when the reply was parsed.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ _T = TypeVar("_T")
 
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
-    What a look-up fires with: answer, authority and additional records, each in a list, as from twisted.names. Nothing in it is shared
-    with another result.
+    The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
 
-    Most callers look at the first list alone, so the other two are filled when somebody looks at them: by index, by unpacking, by going
-    through the tuple, by comparing, showing, adding or copying it.
+    Most callers read the first list only, so the other two are filled on first access: by indexing, unpacking, iterating, comparing,
+    formatting, adding or copying the tuple.
 
-    @ivar answer: the same as this package has it, with what the three lists have no room for.
+    @ivar answer: this package's L{Answer} for the look-up, which holds more than the three lists can.
     """
 
     answer: Answer
@@ -130,7 +129,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     @property
     def server(self) -> str:
         """
-        Who said it, as C{"192.0.2.1:53"}, or C{""} where nobody was asked.
+        The server that replied, as C{"192.0.2.1:53"}, or C{""} if no query was sent.
         """
         origin = self.answer.origin
         return "" if origin is None else origin.server

@@ -1,5 +1,5 @@
 """
-What Twisted calls a timeout, in the two forms that it comes in.
+Twisted's two forms of a C{timeout} argument.
 """
 
 from __future__ import annotations

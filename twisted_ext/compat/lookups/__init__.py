@@ -1,3 +1,3 @@
 """
-What belongs to look-ups of every kind: whom to ask and for how long, aliases and rules to follow, and how an answer came about.
+Building blocks of look-ups: choosing the resolver and timeout, following aliases and rules, explaining answers.
 """

@@ -1,5 +1,5 @@
 """
-What to ask: every way of writing a C{resolver} comes down to one.
+Turn every accepted form of a C{resolver} argument into a resolver of this package.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ __all__ = ["expectResolver", "isAsked", "resolverOf"]
 
 def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesResolver:
     """
-    Turn what somebody gave for a C{resolver} into one of ours. Whoever gave something else than L{None} or one of ours closes it, too: what
-    is made here holds nothing of its own beyond it, except for a description's.
+    Turn a C{resolver} argument into a resolver of this package. A caller that passes its own object remains responsible for closing it: the
+    wrapper created here holds no further resources. Only a resolver created from a description has resources of its own.
 
-    @param resolver: one of ours, which stays as it is; L{None} for the resolver of this process, or, with a C{reactor}, for one that is
-        configured as this machine is; a description, such as C{"udp:192.0.2.1"}; or anything that adapts to L{IAnswerSource}, as all of
-        Twisted's do.
-    @param reactor: what keeps time for it and opens its sockets, L{None} for the global one.
+    @param resolver: a resolver of this package, which is returned as is; L{None} for the resolver of this process, or, with a C{reactor},
+        for one with the system's configuration; a description, such as C{"udp:192.0.2.1"}; or anything that adapts to L{IAnswerSource},
+        as all of Twisted's resolvers do.
+    @param reactor: the reactor for its timers and sockets, L{None} for the global one.
 
-    @raise BadDescription: the description is none.
-    @raise WrongType: it is nothing of all that.
+    @raise BadDescription: the description is not valid.
+    @raise WrongType: C{resolver} is none of these.
     """
     if isinstance(resolver, NamesResolver):
         return resolver

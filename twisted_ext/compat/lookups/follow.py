@@ -1,5 +1,5 @@
 """
-Look-ups that one leads to the next: to the end of aliases, and from rule to rule.
+Look-ups that lead to further look-ups: follow alias chains and NAPTR rules.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The name servers of the zone that a name is in, each to be asked by itself.
+Find the name servers of the zone that contains a name, to query each of them directly.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ async def _hosts(asking: Asking, name: bytes) -> list[bytes]:
     """
     for _ in range(int(ZONE_NAMES.default)):
         found = await asking.records(name, NS)
-        # An alias has name servers where it leads to; whoever changes it changes its own zone.
+        # NS records at the end of an alias are those of the target's zone, but a change to the alias happens in its own zone.
         if found.rdatas and not found.aliases:
             return list(dict.fromkeys([rdata.lower() for rdata in found.rdatas]))
         if name == ROOT:

@@ -1,5 +1,5 @@
 """
-Records that a connection can do without, looked up beside the addresses that it cannot do without.
+Look up optional records of a connection in parallel with the addresses that it needs.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ def hastened(
     looking: Deferred[_T], addresses: Callable[[], Iterable[Deferred[list[str]]]], clock: IReactorTime, delay: float
 ) -> Deferred[_T | None]:
     """
-    Wait for records, but not for long once there are addresses: some networks drop questions for types that they do not know.
+    Wait for records, but not for long once addresses are known: some networks drop queries for unknown types.
 
     @param looking: the look-up of the records.
-    @param addresses: begins to look up the host's addresses, one family after the other; not called where the records are at hand.
-    @param delay: seconds to go on waiting for the records from the first address on. Where there is no address they are waited for as
-        long as they take.
+    @param addresses: starts looking up the host's addresses, one Deferred for each family; not called if the records are cached.
+    @param delay: seconds to wait for the records after the first address has arrived. Without any address there is no limit.
 
-    @return: fires with the records, or with L{None} where they were not waited for; fails as looking them up does. The look-ups of
-        addresses are given up when it has fired, not before, so that whoever then asks for the same joins them.
+    @return: fires with the records, or with L{None} if the delay has passed; fails if their look-up fails. The address look-ups are
+        cancelled only after it has fired, so that a caller that then starts the same look-ups joins them.
     """
     if looking.called:
         return looking.addCallback(_optional)

@@ -1,20 +1,21 @@
 """
-Where a service is, looked up: by SRV, HTTPS and SVCB, MX, NAPTR, URI and TLSA records.
+Locate services by SRV, HTTPS and SVCB, MX, NAPTR, URI and TLSA records.
 
-Each function fires with what there is, in the order to try it in, and nothing where the domain has no such records; or it fails with an
-exception of L{twisted_ext.compat.conversion.errors}: L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} where
-the domain says that it has no such service, L{UnusableService<twisted_ext.compat.conversion.errors.UnusableService>} where its records lead
-nowhere, those of any look-up where nothing is known. Each of them can be cancelled.
+Each function fires with the targets in the order in which to try them, or with an empty list if the domain has no such records. It fails
+with an exception of L{twisted_ext.compat.conversion.errors}:
+L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} if the domain declares that it has no such service,
+L{UnusableService<twisted_ext.compat.conversion.errors.UnusableService>} if its records lead nowhere, or those of any look-up if the answer
+is unknown. All of them can be cancelled.
 
-Names are whole as they are, with or without a final dot. No search list is tried: that a domain has no such records is nothing unusual, and
-another domain's must not be taken for them.
+Names are always absolute, with or without a final dot. No search list is applied: it is common for a domain to have no such records, and
+those of another domain must not be used instead.
 
-Parameters that they have in common:
+Common parameters:
 
-  - C{resolver}: what to ask: a resolver of this package, any of Twisted's, L{None} for the one of this process, or a description, of which
-    a resolver is made for this call alone;
+  - C{resolver}: the resolver to use: one of this package, any of Twisted's, L{None} for the one of this process, or a description, from
+    which a resolver is created for this call;
   - C{timeout}: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}; for all the look-ups together;
-  - C{rng}: what to draw with where records leave it to chance, such as a L{random.Random}.
+  - C{rng}: the random number generator for choices that records leave to chance, such as a L{random.Random}.
 """
 
 from __future__ import annotations
@@ -213,16 +214,16 @@ def tlsaOf(
     timeout: Timeout = None,
 ) -> Deferred[list[TLSA]]:
     """
-    Find out which certificates to expect of a server (RFC 6698): those of C{_443._tcp.www.example.org}.
+    Look up the TLSA records of a server (RFC 6698), such as those of C{_443._tcp.www.example.org}.
 
-    Records that anybody could have forged are as good as none (RFC 6698, section 4.1), so only those count that were validated: here, or by
-    the server that was asked, which says so with the AD bit and has to be one that is trusted, on a path that is.
+    Records that an attacker could have forged must be ignored (RFC 6698, section 4.1), so only validated records are returned: validated
+    here, or by the upstream server, which indicates it with the AD bit. Both that server and the path to it must be trusted.
 
     @param port: from 1 to 65535.
     @param transport: C{"tcp"}, C{"udp"} or C{"sctp"}.
-    @param requireAD: L{False} for all that there are, for somebody who wants to look at them.
+    @param requireAD: L{False} to return unvalidated records as well, for inspection.
 
-    @return: fires with the records; an empty list where there are none that count.
+    @return: fires with the records; an empty list if there are no validated ones.
     """
 
     async def find(asking: Asking) -> list[TLSA]:

@@ -1,5 +1,5 @@
 """
-Names looked at again and again: until they change, or until they are what somebody waits for.
+Look names up repeatedly: until they change, or until they match a condition.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = ["Predicate", "Watch", "allOf", "tooLate", "waitFor", "watch"]
 
 _T = TypeVar("_T")
 
-#: Says whether these records, as in a master file, are what somebody waits for. There are none where the name has none.
+#: Returns whether these records, in master file format, satisfy the caller. The list is empty if the name has no such records.
 Predicate = Callable[[list[str]], bool]
 
 
@@ -64,23 +64,23 @@ def watch(
     raising: bool = False,
 ) -> Watch:
     """
-    Tell what a name stands for, and then each change of that, until told to end::
+    Report the records of a name, and then each change of them, until closed::
 
         async for change in watch("www.example.org", "A"):
             print(change.before, "->", change.after)
 
-    It looks again when the answer's TTL has ended, that of a denial included (RFC 2308): nobody is asked for what a cache on the way still
-    holds. Some chance comes on top. While look-ups fail, it waits longer and longer between them. The bounds are in
-    L{twisted_ext.watch.limits}. That look-ups begin to fail, and that they do not fail any more, are changes as well. What changes while
-    nobody waits for the next change is told as one.
+    The name is looked up again when the TTL of the answer or denial (RFC 2308) has expired, plus a random delay, so that no query is sent
+    that a cache could still answer. While look-ups fail, the delay between them grows. The bounds are in L{twisted_ext.watch.limits}. The
+    first failure, and the first success after failures, count as changes too. Changes that occur while the caller is not waiting are
+    reported as one.
 
-    Nothing is open and no timer runs but while somebody waits.
+    Sockets and timers are used only while a caller waits.
 
     @param rrType: a number or a mnemonic, L{None} for A.
-    @param resolver: whom to ask: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}. What a description says is made anew
-        for each look.
-    @param interval: seconds between looks, whatever the TTL is. Then what this process has cached of the name is forgotten before each
-        look. A cache behind the server that is asked still counts.
+    @param resolver: the resolver to use: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}. A resolver given by a description
+        is created anew for each look-up.
+    @param interval: seconds between look-ups, regardless of the TTL. The name is then removed from this process's cache before each
+        look-up. Caches of upstream servers still apply.
     @param raising: end with the exception of the first look-up that fails.
 
     @raise CallerFault: no name, no type that a name can have records of, no number of seconds, nothing to ask.
@@ -136,9 +136,9 @@ class Watch(AsyncIterator[Change]):
 
     async def __anext__(self) -> Change:
         """
-        Wait for the next change. Cancelling the wait does not end the watch: it goes on with the next one, and no change is lost.
+        Wait for the next change. Cancelling the wait does not end the watch: the next wait continues it, and no change is lost.
 
-        @raise RuntimeError: somebody waits already.
+        @raise RuntimeError: another caller is already waiting.
         """
         if self.closed:
             raise StopAsyncIteration
@@ -146,13 +146,13 @@ class Watch(AsyncIterator[Change]):
             raise RuntimeError("another caller waits for the next change already; a watch reports each change once")
         coming = self._next()
         change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
-        # Not before: asyncio may cancel whoever waits when the change is on its way to them.
+        # Only now: asyncio may cancel the waiting task while the change is on its way to it.
         self.state = change.after
         return change
 
     async def _next(self) -> Change:
         try:
-            # What was known when somebody's wait was cancelled may have changed since.
+            # The state known when an earlier wait was cancelled may be outdated.
             while self._known == self.state or self._due <= self._reactor.seconds():
                 wait = self._due - self._reactor.seconds()
                 if wait > 0:
@@ -177,7 +177,9 @@ class Watch(AsyncIterator[Change]):
 
     async def _look(self) -> State:
         """
-        @raise LookupFailed: there is no sense in looking again, or nobody wishes for it.
+        Look the name up once.
+
+        @raise LookupFailed: repeating the look-up cannot help, or C{raising} is set.
         """
         question = self.question
         resolver = resolverOf(self._given)
@@ -225,7 +227,7 @@ class Watch(AsyncIterator[Change]):
 
     async def aclose(self) -> None:
         """
-        End. Whoever waits for the next change learns that there is none.
+        End the watch. A caller that waits for the next change gets L{StopAsyncIteration}.
         """
         self.closed = True
         if self._waiting is not None:
@@ -251,21 +253,21 @@ def waitFor(
     interval: float | None = None,
 ) -> Deferred[Result]:
     """
-    Wait until a name stands for what somebody waits for::
+    Wait until the records of a name satisfy a predicate::
 
         await waitFor("www.example.org", "A", lambda texts: "192.0.2.81" in texts, timeout=600)
 
-    Look-ups that fail are tried again until the time is over.
+    Failed look-ups are retried until the timeout.
 
     @param rrType: a number or a mnemonic, L{None} for A.
-    @param predicate: by default, that there are any records. It is asked when they change, also when there are none.
-    @param timeout: seconds for all of it, L{None} for as long as it takes.
-    @param resolver: as for L{watch}; or a list of such. Then each of them has to say it, though not all at one moment.
+    @param predicate: by default, that there are any records. It is called when the records change, also when there are none.
+    @param timeout: seconds for all of it, L{None} for no limit.
+    @param resolver: as for L{watch}; or a list of such. Then each of them has to satisfy the predicate, though not all at the same time.
     @param interval: as for L{watch}.
 
-    @return: fires with the look-up that was waited for, the last one's where there are several resolvers. It fails with
-        L{DNSQueryTimeoutError<twisted_ext.compat.conversion.errors.DNSQueryTimeoutError>}, whose C{answer} is what was there at the end,
-        with what C{predicate} raises, or as every look-up does where it can never be done.
+    @return: fires with the result that satisfied the predicate, that of the last resolver if there are several. It fails with
+        L{DNSQueryTimeoutError<twisted_ext.compat.conversion.errors.DNSQueryTimeoutError>}, whose C{answer} is the latest answer; with the
+        exception that C{predicate} raises; or, if the look-up can never succeed, with that look-up's error.
     """
     several = resolver if isinstance(resolver, list | tuple) else (resolver,)
     watches: list[Watch] = []

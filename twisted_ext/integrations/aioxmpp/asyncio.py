@@ -1,17 +1,18 @@
 """
-The functions of C{aioxmpp.network}, under the same names and with the same parameters, for programs on asyncio: names of XMPP servers are
-looked up by a resolver of ours on the loop itself, without a thread::
+The functions of C{aioxmpp.network}, with the same names and parameters, for asyncio programs: they look up XMPP servers with a resolver of
+this package on the loop itself, without threads::
 
-    from twisted_ext.compat import network
+    from twisted_ext.integrations.aioxmpp import asyncio as network
 
     records = await network.find_xmpp_host_addr(loop, "example.org")
     for host, port in network.group_and_order_srv_records(records):
         ...
 
-A C{resolver} is one of ours, a description such as C{"udp:192.0.2.1"}, or one that has its caller wait, as dnspython's do: that alone is
-asked in a thread, of C{executor}. The other way round, L{BlockingResolver} is what to give to aioxmpp itself.
+A C{resolver} is a resolver of this package, a description such as C{"udp:192.0.2.1"}, or a blocking resolver such as dnspython's. Only a
+blocking resolver is called in a thread, of C{executor}. To use a resolver of this package in aioxmpp itself, pass it a
+L{BlockingResolver}.
 
-The same as Deferreds is in L{twisted_ext.integrations.aioxmpp}.
+L{twisted_ext.integrations.aioxmpp} has the same functions returning Deferreds.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ async def repeated_query(
 
     @raise ValueError: C{nattempts} is less than 1, or C{require_ad} is not met.
     @raise ValidationError: see there.
-    @raise TimeoutError: nobody answered.
+    @raise TimeoutError: no server answered.
     @raise twisted_ext.integrations.dnspython.NoNameservers: the servers fail even where they need not validate. Where dnspython is
         installed, this is its C{dns.resolver.NoNameservers} too.
     @raise LookupFailed: what was asked cannot be asked, or the resolver was closed.
@@ -131,7 +132,7 @@ async def lookup_tlsa(
 
     @return: usage, selector, matching type and certificate of each; L{None} where there are none.
 
-    @raise ValueError: there is no such port. Names of services are none: they are other names in the DNS, where nobody looks.
+    @raise ValueError: the port is not a valid number. Service names are rejected: TLSA records are never published under them.
     """
     owner = retries.certificateName(hostname, port, transport)
     found = await repeated_query(owner, rrtypes.TLSA, nattempts, resolver, require_ad, executor)

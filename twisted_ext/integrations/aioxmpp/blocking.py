@@ -1,5 +1,5 @@
 """
-A resolver of ours for code that waits in a thread of its own for one of dnspython's.
+Wraps a resolver of this package for code that calls a blocking dnspython resolver in a thread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
-The functions of aioxmpp's module of this name as Deferreds: look-ups that are tried again with something changed each time, and XMPP
-servers found by them. As coroutines for asyncio they are in L{twisted_ext.integrations.aioxmpp.asyncio}, under aioxmpp's own names::
+The functions of C{aioxmpp.network}, returning Deferreds: look-ups that vary the query on each retry, and discovery of XMPP servers with
+them. L{twisted_ext.integrations.aioxmpp.asyncio} has them as asyncio coroutines, under aioxmpp's own names::
 
     from twisted_ext.integrations import aioxmpp
 
@@ -8,8 +8,8 @@ servers found by them. As coroutines for asyncio they are in L{twisted_ext.integ
     for host, port in aioxmpp.groupAndOrderSrvRecords(records):
         ...
 
-A C{resolver} is one of ours, a description such as C{"udp:192.0.2.1"}, or one that has its caller wait, as dnspython's do: that alone is
-asked in a thread.
+A C{resolver} is a resolver of this package, a description such as C{"udp:192.0.2.1"}, or a blocking resolver such as dnspython's. Only a
+blocking resolver is called in a thread.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def repeatedQuery(
     @param executor: for a resolver that blocks; L{None} for the reactor's threads.
 
     @return: fires with the records, to go through, or with L{None} where there is no such name or no such record. It fails with
-        L{ValueError} where C{nattempts} is less than 1 or C{requireAd} is not met, with L{ValidationError}, with L{TimeoutError} where
-        nobody answered, and with L{NoNameservers<twisted_ext.integrations.dnspython.NoNameservers>} where the servers fail even if they
+        L{ValueError} where C{nattempts} is less than 1 or C{requireAd} is not met, with L{ValidationError}, with L{TimeoutError} if no
+        server answered, and with L{NoNameservers<twisted_ext.integrations.dnspython.NoNameservers>} where the servers fail even if they
         need not validate. Where dnspython is installed, that is its C{dns.resolver.NoNameservers} too.
     """
     return Deferred.fromCoroutine(

@@ -1,6 +1,5 @@
 """
-The resolver that each thread has for itself, as in aioxmpp: made when it is first asked for, made anew when it fails, or set by the
-program.
+Keeps one resolver for each thread, as aioxmpp does: made on first use, replaced when it fails, or set by the program.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ __all__ = [
 @implementer(IAnswerSource)
 class Nothing:
     """
-    Nobody to ask: there are no records at any name.
+    An answer source without servers: no name has any records.
     """
 
     #: See L{IAnswerSource}.
@@ -62,12 +61,12 @@ class Nothing:
 
 class _Thread(threading.local):
     """
-    What one thread has.
+    The state of one thread.
 
-    @ivar own: made here, of what the machine is configured to use, while no loop of asyncio runs: a loop has its own.
-    @ivar overridden: somebody has set another one.
-    @ivar given: that one.
-    @ivar made: what was made of it where it is a description, and no loop of asyncio runs that keeps such.
+    @ivar own: the resolver made here from the system's configuration while no asyncio loop runs: a loop has its own.
+    @ivar overridden: whether the program has set a resolver.
+    @ivar given: the resolver that it has set.
+    @ivar made: the resolver made from C{given} if that is a description, and no asyncio loop runs that would keep it.
     """
 
     own: NamesResolver | None = None
@@ -155,9 +154,9 @@ def ownResolver() -> NamesResolver | None:
 
 def reconfigureResolver() -> None:
     """
-    Give this thread a new resolver when it next asks for one, and let it be replaced without asking, even if the program had set one.
+    Make a new resolver for this thread on its next use, and allow it to be replaced automatically, even if the program had set one.
 
-    The one before stays as it is for those who use it; it holds nothing while nobody waits.
+    The previous resolver remains usable; it holds no resources while no look-up is in progress.
     """
     _forget()
     (_here() or _thread).own = None
@@ -174,11 +173,11 @@ def renewResolver(failed: NamesResolver) -> None:
 
 def setResolver(resolver: object) -> None:
     """
-    Let this thread have C{resolver}, which is not replaced without asking until L{reconfigureResolver} is called.
+    Set the resolver of this thread, which is not replaced automatically until L{reconfigureResolver} is called.
 
-    @param resolver: one of ours, a description, a blocking one such as dnspython's.
+    @param resolver: a resolver of this package, a description, or a blocking resolver such as dnspython's.
 
-    @raise CallerFault: it is none of these. A description is read, and nothing made of it before somebody looks something up.
+    @raise CallerFault: it is none of these. A description is parsed now, but its resolver is not made before the first look-up.
     """
     if resolver is None:
         raise CallerFault("resolver: None is none; reconfigure the thread's resolver to have one as the machine is configured")

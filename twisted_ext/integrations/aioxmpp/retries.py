@@ -1,8 +1,7 @@
 """
-Look-ups that are tried again with something changed each time, as aioxmpp makes them, and what it reads in the records.
+Retries look-ups with changed query parameters, as aioxmpp does, and interprets the records as it does.
 
-This is what L{twisted_ext.integrations.aioxmpp.asyncio}, for asyncio, and L{twisted_ext.integrations.aioxmpp}, for Deferreds, have in
-common.
+This is shared by L{twisted_ext.integrations.aioxmpp.asyncio}, for asyncio, and L{twisted_ext.integrations.aioxmpp}, for Deferreds.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ _T = TypeVar("_T")
 #: A record of a server: its priority, its weight, and the host and port to connect to.
 ServerRecord = tuple[int, int, tuple[bytes, int]]
 
-#: What XMPP clients look for, and where a server is that nobody says anything about (RFC 6120, section 3.2).
+#: The SRV service of XMPP clients, and the port of a domain without SRV records (RFC 6120, section 3.2).
 CLIENT_SERVICE: Final = "xmpp-client"
 CLIENT_PORT: Final = 5222
 
-#: What is asked with, the first time and after a failure.
+#: The header flags of the first query, and of those after a failure.
 _FLAGS: Final = RD | AD
 _UNCHECKED: Final = RD | AD | CD
 
@@ -93,7 +92,7 @@ InThread = Callable[[Callable[[], RecordSet]], "Deferred[RecordSet]"]
 
 class _Asked(Protocol):
     """
-    Whoever is asked.
+    A resolver, asynchronous or blocking, behind one interface.
     """
 
     def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
@@ -183,9 +182,9 @@ async def repeatedQuery(
 
     @raise ValueError: there is nothing to be had with so few attempts, or what was found was not validated.
     @raise ValidationError: see there.
-    @raise TimeoutError: nobody answered.
+    @raise TimeoutError: no server answered.
     @raise NoNameservers: the servers fail even where they need not validate. Where dnspython is installed, this is of its class too.
-    @raise LookupFailed: what was asked cannot be asked, or whoever was to be asked was closed.
+    @raise LookupFailed: the question is not valid, or the resolver was closed.
     """
     if nattempts is not None and nattempts <= 0:
         raise ValueError(f"nattempts: {nattempts} attempts give no answer; it takes one at least")
@@ -359,7 +358,7 @@ def inOrder(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing | None = Non
 
 class _Server(Protocol):
     """
-    An SRV record of anybody's.
+    An SRV record, of this package, Twisted or dnspython.
     """
 
     priority: int
@@ -370,7 +369,7 @@ class _Server(Protocol):
 
 class _Certificate(Protocol):
     """
-    A TLSA record of anybody's.
+    A TLSA record, of this package or dnspython.
     """
 
     usage: int

@@ -1,3 +1,3 @@
 """
-Answering from the cache, coalescing equal questions, serving stale answers.
+Caching: the cached source, coalescing of equal look-ups, stale answers.
 """

@@ -1,5 +1,5 @@
 """
-Answering from what was learned before.
+The caching answer source.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _STALE_TTL: Final = int(STALE_TTL.default)
 @implementer(IAnswerSource)
 class CachedSource:
     """
-    Remembers what the inner source answers, denials and failures too, and gives it again as long as it holds.
+    Caches the inner source's answers, including denials and failures, and serves them until they expire.
 
-    Equal questions that are asked at the same time are asked once: see L{CoalescingSource}.
+    Equal questions that are under way at the same time are sent once: see L{CoalescingSource}.
 
-    What one look-up learned is used for its own question only: whatever else came along in the reply is part of that answer and of no
-    other, so a server cannot speak for names that it was not asked about.
+    An answer is used for its own question only: other records in the reply stay part of that answer, so a server cannot inject data for
+    names that it was not asked about.
 
-    @ivar store: where it is kept.
+    @ivar store: the cache.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class CachedSource:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param stale: seconds past its end for which an answer is given where no other can be had (RFC 8767); 0 for never.
-        @param staleWait: seconds to wait for a fresh one before that.
-        @param prefetch: fetch an answer that is asked for often anew shortly before its end. Then queries are sent at times when
-            nobody is waiting for them.
-        @param today: gives seconds since 1970, for cache files; C{clock} may count from when the machine was started.
+        @param stale: seconds past expiry for which an answer is served if no other can be had (RFC 8767); 0 for never.
+        @param staleWait: seconds to wait for a fresh answer before that.
+        @param prefetch: refresh popular answers shortly before they expire. Queries are then sent at times when no caller is waiting for
+            them.
+        @param today: returns seconds since 1970, for cache files; C{clock} may count from when the machine was started.
         """
         self.store = Store() if store is None else store
         if stale:
             self.store.keepStale = STALE_SECONDS.pick(stale)
         if not isinstance(inner, CoalescingSource) or inner.learning is not None:
-            # What is under way for one cache teaches that one, and no other.
+            # A coalescing source reports to one cache only.
             inner = CoalescingSource(inner, clock)
         inner.learning = self
         self._inner = inner
@@ -93,7 +93,7 @@ class CachedSource:
         self._closed = False
         self._misses = self._refused = self._prefetches = self._staleGiven = 0
 
-    # -- asking
+    # -- look-ups
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         key = question.key + context.variant
@@ -113,7 +113,7 @@ class CachedSource:
             return answer
         fault = self.store.failures.find(key, now)
         if fault is not None:
-            # A stale answer that was given for this very failure may have been packed meanwhile.
+            # A stale answer that was served for this very failure may have been packed since.
             if self.store.keepStale and isinstance(fault, PeerFault):
                 answer = self._giveStale(question, context)
                 if answer is not None:
@@ -127,7 +127,7 @@ class CachedSource:
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if context.missed is question:
-            # Once only: the next time it may be there.
+            # Only once: the next time there may be an answer.
             context.missed = None
         else:
             try:
@@ -163,8 +163,8 @@ class CachedSource:
 
     def _entryFor(self, key: bytes, question: Question, context: QueryContext, now: float) -> Entry | None:
         """
-        @return: what answers the question: its own entry, a denial of its name, what was kept for richer wishes, a proved denial of a name
-            above it; or, where there is none of these, what did so once.
+        @return: the entry that answers the question: its own, a denial of its name, an entry for richer flags, or a proved denial of a name
+            above it; without any of these, the expired entry learned last.
         """
         store = self.store
         variant = context.variant
@@ -188,7 +188,7 @@ class CachedSource:
 
     def _fromKin(self, question: Question, context: QueryContext, now: float) -> Entry | None:
         if not context.recursionDesired and context.client is not None:
-            # A stranger who does not want recursion learns nothing of what others have asked for, nor makes us fetch it ahead.
+            # A client without RD must neither learn what others have asked for nor trigger a prefetch.
             return None
         store = self.store
         for variant in kinOf(context.variant, store.variants):
@@ -230,7 +230,7 @@ class CachedSource:
 
     def _own(self, question: Question, context: QueryContext, now: float) -> Entry | None:
         """
-        @return: what is known of this very question, past its end or not, and made ready: what is said of it is to be said for a while.
+        @return: the entry for this very question, expired or not, made ready, because a stale answer is served for a while.
         """
         find = self.store.find
         variant = context.variant
@@ -241,20 +241,20 @@ class CachedSource:
     ) -> Deferred[Answer]:
         from twisted_ext.resolver.caching.stale import freshOrStale
 
-        # A caller with less patience than that would rather have a stale answer than none.
+        # A caller with less patience than that gets the stale answer rather than none.
         wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
         return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(question, context))
 
     def _giveStale(self, question: Question, context: QueryContext) -> Answer | None:
         """
-        @return: L{None} if it is too old by now, or was to be forgotten.
+        @return: the stale answer; L{None} if it is too old by now, or was flushed.
         """
         now = self._seconds()
         entry = self._own(question, context, now)
         if entry is None:
             return None
         if now < entry.expires:
-            # Another look-up has found out meanwhile that there is no such name.
+            # Another look-up has meanwhile found that the name does not exist.
             self.store.given(entry)
             return self.store.show(entry, now)
         answer = entry.showStale(now, _STALE_TTL, now + _RECHECK)
@@ -265,14 +265,14 @@ class CachedSource:
 
     def _endStale(self, question: Question, context: QueryContext, now: float) -> None:
         """
-        Its servers answer again, though nothing that may be kept: the next one asks them, and has what is stale only if they fail.
+        The servers reply again, though with nothing cacheable: the next caller asks them, and gets the stale answer only if they fail.
         """
         for key in (question.key + context.variant, denialKey(question.key, context.variant)):
             entry = self._ready.get(key)
             if entry is not None and entry.stale:
                 entry.until = now
 
-    # -- fetching ahead
+    # -- prefetching
 
     def _considerPrefetch(self, entry: Entry, question: Question, context: QueryContext, now: float) -> None:
         if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < _PREFETCH_HITS:
@@ -286,18 +286,18 @@ class CachedSource:
         wishes.trace = None
         flight = self._inner.answer(question, wishes)
         self._fetching[key] = flight
-        # Whether it came to anything shows when the entry ends.
+        # The result is ignored: a failure shows when the entry expires.
         flight.addBoth(self._fetched, key)
 
     def _fetched(self, outcome: object, key: bytes) -> None:
         self._fetching.pop(key, None)
 
-    # -- looking after it
+    # -- management
 
     @property
     def stats(self) -> Statistics:
         """
-        Counters as of now.
+        The current counters.
         """
         counted = self.store.statistics()
         counted.misses = self._misses
@@ -308,12 +308,12 @@ class CachedSource:
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
         """
-        Forget what was learned.
+        Remove answers from the cache.
 
-        @param name: of this name only; of all by default.
-        @param subtree: and of all names below it.
+        @param name: remove only this name; L{None} for everything.
+        @param subtree: remove all names below it as well.
 
-        @return: how many answers were forgotten.
+        @return: how many answers were removed.
         """
         from twisted_ext.cache.flush import flush
 
@@ -322,7 +322,7 @@ class CachedSource:
 
     def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
         """
-        Go over to other values of what these mean when it is made.
+        Change these settings; see C{__init__} for their meaning.
         """
         self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
         self._staleWait = STALE_WAIT.pick(staleWait)
@@ -330,7 +330,7 @@ class CachedSource:
 
     def dump(self) -> Iterator[str]:
         """
-        @return: the lines of a cache file, with their ends. What changes while they are taken may or may not be in them.
+        @return: the lines of a cache file, with line ends. Changes made during the iteration may or may not be in it.
         """
         from twisted_ext.cache.dump import dumpLines
 
@@ -338,9 +338,9 @@ class CachedSource:
 
     def load(self, lines: Iterable[str], source: str = "cache file") -> Loaded:
         """
-        Take in what L{dump} gave, here or elsewhere, except for lines that cannot be used.
+        Load what L{dump} wrote, skipping lines that cannot be used.
 
-        @param source: where the lines come from, for errors.
+        @param source: the source of the lines, for errors.
 
         @raise twisted_ext.errors.CallerFault: the first line is not that of a cache file.
         """
@@ -350,7 +350,7 @@ class CachedSource:
 
     def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, Loaded]:
         """
-        L{load} in steps of a few milliseconds, for a server that goes on serving.
+        Do the work of L{load} in steps of a few milliseconds, so that a server can keep serving.
         """
         from twisted_ext.cache.dump import loading
 
@@ -369,6 +369,6 @@ class CachedSource:
 
 def _later(one: Entry | None, other: Entry | None) -> Entry | None:
     """
-    @return: what was learned last of two that are past their end: a name may have been denied since it had data of a type.
+    @return: the later learned of two expired entries: a name may have been denied after it had data of a type.
     """
     return one if other is None or (one is not None and one.learned >= other.learned) else other

@@ -1,5 +1,5 @@
 """
-Asking once for everybody who asks the same.
+Coalescing of look-ups: one query for all callers with the same question.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ _log: Final = Logger()
 _MOST_WAITERS: Final = int(FLIGHT_WAITERS.default)
 _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
 
-#: Seconds by which two deadlines may differ and still be the same.
+#: Deadlines within this many seconds of each other count as equal.
 _SLACK: Final = 0.01
 
 
 class _Flight:
     """
-    One look-up and everybody who waits for it.
+    A shared look-up and its waiters.
 
-    @ivar began: when it did.
-    @ivar context: the wishes of who began it.
-    @ivar waiters: each with the wishes that it came with.
+    @ivar began: when it began.
+    @ivar context: the settings of the caller that began it.
+    @ivar waiters: each waiter with its own context.
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
-    @ivar older: whether it began before something was to be forgotten.
-    @ivar successor: the flight that waiters with time left have gone over to.
-    @ivar soFar: once it has been given up, what there was to say of it.
-    @ivar earlier: queries that the flights before this one have sent in vain for some who wait for it.
+    @ivar older: whether it began before a flush.
+    @ivar successor: the flight that waiters with time left were moved to.
+    @ivar soFar: once it has been given up, the fault to report.
+    @ivar earlier: queries sent without success by previous flights of some of its waiters.
     """
 
     __slots__ = (
@@ -66,7 +66,7 @@ class _Flight:
         self.began = began
         self.deadline = deadline
         self.waiters: dict[Deferred[Answer], QueryContext] = {}
-        # Nearly always nothing, which costs nothing.
+        # Nearly always empty, which costs nothing.
         self.waitsFor: tuple[_Flight, ...] = ()
         self.inner: Deferred[Answer] | None = None
         self.successor: _Flight | None = None
@@ -76,7 +76,7 @@ class _Flight:
 
     def leadsTo(self, other: object) -> bool:
         """
-        @return: whether this flight waits for that one, be it by way of others.
+        @return: whether this flight waits for that one, directly or indirectly.
         """
         seen: set[int] = set()
         ahead = [self]
@@ -91,7 +91,7 @@ class _Flight:
 
     def take(self, waiter: Deferred[Answer], context: QueryContext) -> None:
         """
-        Let C{waiter} wait for this flight.
+        Add C{waiter} to this flight.
         """
         self.waiters[waiter] = context
         if context.flight is not None and isinstance(context.flight, _Flight):
@@ -101,7 +101,7 @@ class _Flight:
 
     def forget(self, other: _Flight) -> None:
         """
-        One of this flight's own questions waits for that one no more.
+        One of this flight's own questions no longer waits for that one.
         """
         waitsFor = list(self.waitsFor)
         waitsFor.remove(other)
@@ -109,7 +109,7 @@ class _Flight:
 
     def leave(self, waiter: Deferred[Answer]) -> None:
         """
-        Take C{waiter} off again, and give the flight up when it was the last one.
+        Remove C{waiter}, and cancel the flight if it was the last one.
         """
         flight: _Flight | None = self
         while flight is not None and waiter not in flight.waiters:
@@ -128,7 +128,7 @@ class _Flight:
 
     def late(self, waiter: Deferred[Answer]) -> None:
         """
-        C{waiter} has no more time, unless the question waited to be sent.
+        Time C{waiter} out, unless its time was suspended while the question waited to be sent.
         """
         flight: _Flight = self
         while waiter not in flight.waiters and flight.successor is not None:
@@ -145,18 +145,18 @@ class _Flight:
         if fault is None:
             fault = TimedOut(f"{self.question} was not answered in time")
         else:
-            # Whatever the servers have said by then, it was this waiter's time that ended it.
+            # Whatever the servers have replied by then, it was this waiter's deadline that ended it.
             cause = fault.cause
             fault = self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
             fault.cause = fault.cause or cause
         if self.done:
-            # While others wait, it has not failed yet; and it fails once, not once for each.
+            # While others wait, the look-up has not failed yet; and it fails once, not once for each waiter.
             self.tell(fault)
         waiter.errback(fault)
 
     def hold(self, now: float) -> None:
         """
-        The question waits to be sent: its time does not count.
+        Suspend the waiters' time: the question waits to be sent.
         """
         holds = self.source.holds
         held, _ = holds.get(self, (0.0, None))
@@ -164,7 +164,7 @@ class _Flight:
 
     def proceed(self, now: float) -> None:
         """
-        It is sent now.
+        Resume the waiters' time: the question is sent now.
         """
         source = self.source
         if self in source.holds:
@@ -172,9 +172,9 @@ class _Flight:
 
     def tell(self, outcome: Answer | DNSFault) -> Answer | None:
         """
-        Have what came remembered, unless it is about something that was to be forgotten meanwhile.
+        Have the outcome cached, unless a flush came in between.
 
-        @return: what to give in its place, if anything.
+        @return: the answer to deliver in its place, if any.
         """
         learning = self.source.learning
         if learning is None or self.older:
@@ -185,13 +185,13 @@ class _Flight:
             else:
                 return learning.learn(self.question, self.context, outcome)
         except Exception:
-            # Those who wait for it get it all the same.
+            # Deliver it to the waiters all the same.
             _log.failure("An answer could not be remembered.")
         return None
 
     def inAll(self, fault: DNSFault) -> DNSFault:
         """
-        @return: the same of a time-out, and how often was asked before.
+        @return: the fault, with the earlier queries added if it is a timeout.
         """
         if not (self.earlier and isinstance(fault, TimedOut)):
             return fault
@@ -202,7 +202,7 @@ class _Flight:
 
     def arrived(self, outcome: Answer | Failure) -> None:
         """
-        Give everybody what came.
+        Deliver the outcome to all waiters.
         """
         source = self.source
         if not self.done:
@@ -227,12 +227,12 @@ class _Flight:
 
     def settle(self, answer: Answer | None, fault: BaseException | None) -> None:
         """
-        @param fault: each waiter gets one of its own.
+        @param fault: each waiter gets a copy.
         """
         waiters = self.waiters
         deadlines = self.source.deadlines
         told = False
-        # One after the other: what a waiter does with its answer may make another one leave.
+        # One at a time: a waiter's callbacks may make another waiter leave.
         while waiters:
             waiter = next(iter(waiters))
             context = waiters.pop(waiter)
@@ -243,8 +243,8 @@ class _Flight:
             if answer is not None:
                 waiter.callback(answer)
             elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
-                # The flight's time was up, but not this waiter's, who came to it late.
-                # All of them to one, so that each is found again when it leaves; a flush meanwhile would have them join another.
+                # The flight's deadline has passed, but not that of this waiter, which joined late.
+                # All such waiters move to one flight, so that each is found when it leaves; a flush in between would split them.
                 if self.successor is None or self.successor.done:
                     self.successor = self.source.board(waiter, self.question, context)
                 else:
@@ -261,14 +261,14 @@ class _Flight:
 
 class Learning(Protocol):
     """
-    What remembers what look-ups brought. It is told before those who wait are, and once for all of them.
+    Receives the outcomes of look-ups, for a cache. It is called before the waiters are, once for each look-up.
     """
 
     def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
         """
-        @param context: the wishes of who asked first.
+        @param context: the settings of the caller that began the look-up.
 
-        @return: what to give in the answer's place: the same with the TTLs that it is kept with; L{None} for the answer itself.
+        @return: the answer to deliver instead: the same with the TTLs that it is cached with; L{None} for the answer itself.
         """
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
@@ -280,11 +280,11 @@ class Learning(Protocol):
 @implementer(IAnswerSource)
 class CoalescingSource:
     """
-    Asks the inner source once while any number of callers wait for the same question with the same wishes. With one query under way
-    for a question, a forger has one to hit and not thousands (RFC 5452, section 5).
+    Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single query
+    under way for a question, a spoofer has one to hit and not thousands (RFC 5452, section 5).
 
-    A shared look-up has a deadline of its own, whoever began it; each waiter keeps its own, and may be cancelled by itself. When the
-    last one has gone, the look-up is cancelled too.
+    A shared look-up has a deadline of its own, independent of the caller that began it; each waiter keeps its own deadline and can be
+    cancelled separately. When the last waiter has gone, the look-up is cancelled.
     """
 
     def __init__(
@@ -296,8 +296,8 @@ class CoalescingSource:
         budget: Callable[[], Budget] | None = None,
     ) -> None:
         """
-        @param seconds: that a shared look-up may take.
-        @param budget: makes the budget of one.
+        @param seconds: the time limit of a shared look-up.
+        @param budget: makes the query budget of one.
         """
         self._inner = inner
         self._clock = clock
@@ -308,12 +308,12 @@ class CoalescingSource:
         self._older: set[_Flight] = set()
         self._variants: dict[bytes, int] = {}
         self.deadlines = Deadlines(clock)
-        #: Flights whose questions have waited to be sent: for how many seconds until now, or until when it began to wait again.
+        #: Flights whose questions have waited to be sent: the total seconds of waiting so far, and since when one is waiting now.
         self.holds: dict[_Flight, tuple[float, float | None]] = {}
         self._closed = False
-        #: What to call as soon as nothing is under way.
+        #: Called once no look-up is under way.
         self.idle: Callable[[], object] | None = None
-        #: What remembers the answers.
+        #: The cache that is told of the outcomes.
         self.learning: Learning | None = None
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -341,7 +341,7 @@ class CoalescingSource:
         now = self.now()
         lasts = self._lasts
         if context.waits is not None:
-            # Somebody who says how long each attempt takes gets all of them in one flight.
+            # A caller that sets the time for each attempt gets all attempts within one flight.
             lasts = min(max(lasts, sum(context.waits)), FLIGHT_SECONDS.most)
         return _Flight(self, key, question, context, now, now + lasts)
 
@@ -369,11 +369,11 @@ class CoalescingSource:
         arrived = flight.arrived
         inner.addCallbacks(arrived, arrived)
 
-    # -- for the flights
+    # -- called by the flights
 
     def board(self, waiter: Deferred[Answer], question: Question, context: QueryContext) -> _Flight:
         """
-        Let one who already waits go over to a new flight, or to the one that another has begun.
+        Move a waiter to a new flight, or to one that is already under way for the same question.
         """
         flight = self._flights.get(question.key + context.variant)
         if flight is not None:
@@ -386,7 +386,7 @@ class CoalescingSource:
 
     def hasTime(self, flight: _Flight, context: QueryContext) -> bool:
         """
-        @return: whether it was the flight's time that was up, and not that of who came with these wishes.
+        @return: whether it was the flight's deadline that passed, and not that of the waiter with this context.
         """
         now = self.now()
         return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
@@ -400,13 +400,13 @@ class CoalescingSource:
 
     def land(self, flight: _Flight) -> None:
         """
-        From now on nobody joins this flight.
+        Close the flight to further waiters.
         """
         flight.done = True
         if self.holds:
             self.holds.pop(flight, None)
         if self._flights.get(flight.key) is flight and not self._variants:
-            # Nearly always.
+            # The common case.
             del self._flights[flight.key]
             return
         self._unlist(flight)
@@ -414,7 +414,8 @@ class CoalescingSource:
 
     def startAnew(self) -> None:
         """
-        From now on nobody joins what is under way: it may bring what a cache was just told to forget. Those who wait for it go on waiting.
+        Close all flights to further waiters, because they may bring what has just been flushed from a cache. Those already waiting keep
+        waiting.
         """
         for flight in list(self._flights.values()):
             self._unlist(flight)
@@ -433,15 +434,15 @@ class CoalescingSource:
 
     def whenIdle(self, callback: Callable[[], object]) -> None:
         """
-        Have this called once nobody waits for anything any more, which may be now. Whoever goes on asking with what came, as a search does,
-        has done so by then.
+        Call C{callback} once no look-up is under way, possibly now. Callers that follow up on an answer at once, as a search list does,
+        have begun their next look-up by then.
         """
         self.idle = callback
         self.rest()
 
     def rest(self) -> None:
         """
-        Tell whoever wants to know that nothing is under way, if so.
+        Call the idle callback if no look-up is under way.
         """
         callback = self.idle
         if callback is not None and not (self._flights or self._older):
@@ -465,7 +466,7 @@ class CoalescingSource:
 
 def startAnew(source: IAnswerSource) -> None:
     """
-    Have nobody join what is under way now in C{source} or whatever stands behind it.
+    Close all flights in C{source} and the sources behind it to further waiters.
     """
     if isinstance(source, CoalescingSource):
         source.startAnew()

@@ -1,5 +1,5 @@
 """
-Waiting for a fresh answer, but not for long where there is a stale one (RFC 8767, section 5).
+Waiting briefly for a fresh answer before serving a stale one (RFC 8767, section 5).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["freshOrStale"]
 
 def freshOrStale(clock: IReactorTime, flight: Deferred[Answer], wait: float, stale: Callable[[], Answer | None]) -> Deferred[Answer]:
     """
-    Give what C{flight} brings if it does so in time, else the stale answer; the flight then goes on, so that the next one has it better.
+    Return what C{flight} brings if it does so in time, otherwise the stale answer; the flight then continues, for the benefit of the next
+    caller.
 
-    A failure of servers brings out the stale answer at once. An answer that cannot be trusted does not: that somebody meddles is no
-    reason to hide it.
+    If the servers fail, the stale answer is served at once. If the answer cannot be trusted, it is not: an attack must not be hidden.
 
     @param wait: seconds.
-    @param stale: gives the stale answer, or L{None} when it is too old by then.
+    @param stale: returns the stale answer, or L{None} if it is too old by then.
     """
     timers: list[IDelayedCall] = []
 

@@ -1,3 +1,3 @@
 """
-Several sources as one: chains, races, routes, search lists.
+Combinations of sources: chains, races, routes, search lists.
 """

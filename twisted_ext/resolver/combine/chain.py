@@ -1,5 +1,5 @@
 """
-One source after the other, until one of them knows.
+A chain of sources, asked in turn until one of them answers.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ __all__ = ["ChainSource", "chained"]
 @implementer(IAnswerSource)
 class ChainSource:
     """
-    Ask the next source where one has nothing to say or fails. A denial is an answer and ends it. Where nobody knows, the last failure
-    that says more than that is raised.
+    Asks the next source where one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
+    other than L{Unknown} is raised.
 
-    Those at hand that come first are not asked again where somebody after them has just been asked in vain (C{QueryContext.missed}): they
-    had nothing to say then.
+    Leading sources that answer immediately are not asked a second time if a source after them has just missed (C{QueryContext.missed}):
+    they had no answer then.
 
-    @ivar immediate: whether all of them are. See L{IAnswerSource}.
+    @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
     __slots__ = ("immediate", "_sources", "_steps", "_last", "_clock", "_behind")
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> None:
         """
-        @param clock: share the time that is left among the sources that are left, so that one which never answers does not use up all
-            of it; L{None} gives each of them all the time there is.
+        @param clock: divide the remaining time among the remaining sources, so that one that never answers does not use up all of it;
+            L{None} gives each of them all the time there is.
 
-        @raise CallerFault: there are no sources.
+        @raise CallerFault: C{sources} is empty.
         """
         if not sources:
             raise CallerFault("a chain needs one source at least")
         self._sources = tuple(sources)
-        # What is asked for each look-up is looked up once.
+        # Bind what each look-up needs once.
         self._steps = [(source, source.answerNow, bool(getattr(source, "immediate", False))) for source in sources]
         self._last = len(self._steps) - 1
         self._clock = clock
-        # The last of them, where only what is at hand stands before it.
+        # The last source, if all before it answer immediately.
         self._behind = self._sources[-1] if all(step[2] for step in self._steps[:-1]) and not self._steps[-1][2] else None
         self.immediate = all(immediate for _, _, immediate in self._steps)
 
@@ -63,7 +63,7 @@ class ChainSource:
                 return answer
             if not immediate:
                 if faulty:
-                    # What went wrong has to be told if nobody knows.
+                    # The failure has to be reported if no source answers.
                     context.missed = None
                 return None
         return None
@@ -88,7 +88,7 @@ class ChainSource:
 
     async def _wait(self, first: int, fault: DNSFault | None, question: Question, context: QueryContext) -> Answer:
         """
-        Ask the sources from C{first} on.
+        Ask the sources from index C{first} on.
         """
         for index in range(first, self._last + 1):
             wishes = context
@@ -113,7 +113,7 @@ class ChainSource:
 
 def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:
     """
-    @return: a L{ChainSource}; where zones are among the sources, one whose aliases are followed into the others.
+    @return: a L{ChainSource}; if zones are among the sources, one that follows the zones' aliases into the other sources.
     """
     chain = ChainSource(sources, clock)
     if not any(_leadsOn(source) for source in sources):

@@ -1,5 +1,5 @@
 """
-A source for when there is no server to ask.
+A source that always fails, for use when no server is configured.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["FailingSource"]
 @implementer(IAnswerSource)
 class FailingSource:
     """
-    Fails every question: there is no upstream, and the fault says why.
+    Fails every question with a fault that says why there is no upstream.
     """
 
     def __init__(self, fault: Callable[[], DNSFault]) -> None:
         """
-        @param fault: makes what each look-up fails with.
+        @param fault: makes the fault of each look-up.
         """
         self._fault = fault
 

@@ -1,5 +1,5 @@
 """
-Several sources for one question, and the first answer wins.
+A race of several sources for one question; the first answer wins.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["RaceSource"]
 
-#: How much a failure says of the question; the first class that it is of counts.
+#: How informative a failure is; the first matching class counts.
 _RANKS: Final = (
     (Unknown, 0),
     (Closed, 0),
@@ -45,15 +45,15 @@ _RANKS: Final = (
     (PeerFault, 4),
 )
 
-#: A mistake in the code is never hidden behind somebody's timeout.
+#: A programming error is never hidden behind another source's timeout.
 _MISTAKE: Final = 7
 
 
 @implementer(IAnswerSource)
 class RaceSource:
     """
-    Ask the first source; where it takes longer than a moment, or fails, ask the next one as well. The first answer wins, be it a
-    denial, and whoever still works on the question is cancelled. Where all of them fail, the failure that says most is raised.
+    Asks the first source; if it takes too long or fails, asks the next one as well. The first answer wins, including a denial, and the
+    look-ups still under way are cancelled. If all fail, the most informative failure is raised.
 
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
@@ -69,10 +69,10 @@ class RaceSource:
         order: Callable[[], Sequence[IAnswerSource]] | None = None,
     ) -> None:
         """
-        @param delay: seconds that each source has before the next one is asked; 0 asks all of them at once.
-        @param order: gives the sources in the order in which they are to be asked now; that of C{sources} by default.
+        @param delay: seconds that each source has before the next one is asked; 0 asks all at once.
+        @param order: returns the sources in the order to ask them now; by default the order of C{sources}.
 
-        @raise CallerFault: there are no sources.
+        @raise CallerFault: C{sources} is empty.
         """
         if not sources:
             raise CallerFault("a race needs one source at least")
@@ -108,7 +108,7 @@ class RaceSource:
         return result
 
     def close(self) -> Deferred[None]:
-        # What comes of the end of one may be the end of another.
+        # The callbacks of one race may end another.
         while self._races:
             self._races.pop().end()
         return closeAll(self._sources)
@@ -119,7 +119,7 @@ class RaceSource:
 
 class _Race:
     """
-    One question on its way to several sources.
+    One question under way in several sources.
 
     @ivar result: the first answer.
     """
@@ -146,7 +146,7 @@ class _Race:
 
     def goOn(self) -> None:
         """
-        Ask the next source, and the one behind it when its time has come.
+        Ask the next source, and schedule the one after it.
         """
         self._dropTimer()
         while self._waiting and not self._over:
@@ -164,7 +164,7 @@ class _Race:
 
     def end(self) -> None:
         """
-        Nobody may answer any more.
+        Cancel the race.
         """
         self._stop()
         self.result.errback(Closed("the resolver was closed"))
@@ -185,7 +185,7 @@ class _Race:
         self._running.remove(running)
         fault = failure.value
         if isinstance(fault, Abandoned):
-            # It was cancelled, and says what there was to say by then.
+            # It was cancelled, and carries the fault that it would have raised.
             fault = fault.fault
         if isinstance(fault, DNSFault):
             self._faults.append(fault)

@@ -1,5 +1,5 @@
 """
-Asking whoever is to be asked now, where that may change while look-ups run.
+A source that can be replaced while look-ups are under way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["ReplaceableSource"]
 
 class _Former:
     """
-    What was asked before, and the look-ups that it still has.
+    A replaced source and its unfinished look-ups.
     """
 
     __slots__ = ("source", "running", "retired")
@@ -32,8 +32,8 @@ class _Former:
 @implementer(IAnswerSource)
 class ReplaceableSource:
     """
-    Asks one source, which can be replaced. Look-ups that run are finished by the source that they began with; it is closed after the
-    last of them.
+    Delegates to one source, which can be replaced. Look-ups under way finish on the source they began with, which is closed after the last
+    of them.
     """
 
     def __init__(self, source: IAnswerSource) -> None:
@@ -44,13 +44,13 @@ class ReplaceableSource:
     @property
     def source(self) -> IAnswerSource:
         """
-        What is asked now.
+        The current source.
         """
         return self._current.source
 
     def replace(self, source: IAnswerSource) -> None:
         """
-        Ask this one from now on.
+        Use C{source} from now on.
         """
         before, self._current = self._current, _Former(source)
         before.retired = True

@@ -1,5 +1,5 @@
 """
-Different sources for different parts of the name space: split DNS.
+Split DNS: different sources for different domains.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["RouteSource"]
 @implementer(IAnswerSource)
 class RouteSource:
     """
-    Ask the source of the longest suffix that the name has, by whole labels. Its failure is final: what is meant for one network is
-    never asked in another.
+    Asks the source with the longest matching suffix, by whole labels. Its failure is final: a question for one network is never sent to
+    another.
 
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
@@ -30,19 +30,19 @@ class RouteSource:
 
     def __init__(self, routes: Mapping[bytes, IAnswerSource], default: IAnswerSource | None = None) -> None:
         """
-        @param routes: from the name that a part of the name space begins with; the root stands for everything.
-        @param default: for names of which no suffix is listed; L{None} where nothing is known of those.
+        @param routes: sources by domain; the root matches everything.
+        @param default: for names outside these domains; L{None} leaves them unanswered.
         """
         self._routes = {name.lower(): source for name, source in routes.items()}
         self._default = self._routes.get(b"\x00", default)
-        # One source may serve many suffixes and is closed once.
+        # One source may serve several domains and is closed once.
         distinct = dict.fromkeys([*self._routes.values(), *([] if default is None else [default])])
         self._sources = tuple(distinct)
         self.immediate = all(getattr(source, "immediate", False) for source in self._sources)
 
     def sourceFor(self, question: Question) -> IAnswerSource | None:
         """
-        @return: who is asked this.
+        @return: the source for this question.
         """
         routes = self._routes
         name = question.key[:-4]

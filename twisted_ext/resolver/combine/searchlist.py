@@ -1,5 +1,5 @@
 """
-The search list: names written short, tried below the domains of this machine (resolv.conf(5); RFC 1535).
+The search list: short names completed with the domains of this machine (resolv.conf(5); RFC 1535).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
 __all__ = ["SearchListSource"]
 
 _DATA: Final = Outcome.DATA
-#: The end of names that addresses are looked up under. A tool has made them in full, whether it wrote their final dot or not.
+#: The end of reverse names. They are always complete, whether or not written with a final dot.
 _ARPA: Final = b"\x04arpa\x00"
 _FAMILIES: Final = {A: AAAA, AAAA: A}
 
@@ -31,20 +31,20 @@ _FAMILIES: Final = {A: AAAA, AAAA: A}
 @implementer(IAnswerSource)
 class SearchListSource:
     """
-    Try names that were written without their final dot in several domains, as the C library does (C{QueryContext.relative} says so).
+    Completes names written without a final dot with several domains, as the C library does (C{QueryContext.relative} marks such names).
 
-    A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial leads on, and so
-    does a server's failure (SERVFAIL), because the name may be in the next domain; any other failure ends the list, unless it is that of
-    the name as it stands, tried first. Where nothing is found, what was said of the name as it stands is the answer.
+    A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial or a server's failure
+    (SERVFAIL) continues it, because the name may be in the next domain; any other failure ends it, unless it is that of the name as it
+    stands, tried first. If nothing is found, the outcome for the name as it stands is the answer.
 
-    Names below C{arpa}, which addresses are looked up under, are not searched.
+    Names below C{arpa} are not searched.
 
-    A host with addresses of one family only has no data of the other one, and that ends the search too: both families are looked
-    up one by one here, and the addresses of two hosts must not be taken for those of one. Who wants one family only can say so
-    (C{QueryContext.single}).
+    A host with addresses of only one family has no data for the other, and that ends the search too: the two families are looked up
+    separately here, and the addresses of two different hosts must not be taken for those of one. A caller that wants one family only can
+    say so (C{QueryContext.single}).
 
-    @ivar inner: who is asked.
-    @ivar domains: where names are searched.
+    @ivar inner: the source that is asked.
+    @ivar domains: the search domains.
     """
 
     __slots__ = ("inner", "domains", "ndots", "topLevel", "_outer", "_inward")
@@ -53,15 +53,15 @@ class SearchListSource:
         self, inner: IAnswerSource, domains: Sequence[bytes], ndots: int | None = None, *, topLevel: bool = True
     ) -> None:
         """
-        @param domains: in this order. The root stands for the name as it is.
+        @param domains: in search order. The root stands for the name as it is.
         @param ndots: see above.
-        @param topLevel: try a name without dots as it stands, too, when all domains have been tried.
+        @param topLevel: also try a name without dots as it stands, after all domains.
         """
         self.inner = inner
         self.domains = tuple(dict.fromkeys([domain.lower() for domain in domains]))[: int(SEARCH_DOMAINS.most)]
         self.ndots = int(NDOTS.pick(ndots))
         self.topLevel = topLevel
-        # What is at hand is asked for with the same wishes again and again; to copy them each time would cost more than the answer.
+        # Immediate answers are requested with the same context again and again; a copy each time would cost more than the answer.
         self._outer = self._inward = QueryContext(0.0)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -79,7 +79,7 @@ class SearchListSource:
             try:
                 answer = self.inner.answerNow(question, inward)
             except DNSFault:
-                # The search decides whether that is the end of it.
+                # The search decides whether to go on.
                 pass
             else:
                 if answer is None:
@@ -91,7 +91,7 @@ class SearchListSource:
 
     def asIsFirst(self, name: bytes) -> bool:
         """
-        @return: whether this name is tried as it stands before it is tried anywhere else.
+        @return: whether this name is tried as it stands before any domain.
         """
         ndots = self.ndots
         if ndots == 1:
@@ -167,7 +167,7 @@ def _note(context: QueryContext, question: Question) -> None:
 
 class _Search:
     """
-    Decide which name is tried next, and what came of all of them.
+    The state of one search: the next name to try, and the outcomes so far.
     """
 
     __slots__ = (
@@ -191,9 +191,9 @@ class _Search:
         self._first = searching.asIsFirst(question.name)
         self._names = self._candidates(searching)
         self._name = b""
-        #: What came of the name as it stands, once that is known.
+        #: The outcome for the name as it stands, once known.
         self._asIs: Answer | DNSFault | None = None
-        #: That this name has no data of the type, while its other family is being asked for.
+        #: The answer that this name has no data of the type, while its other family is being looked up.
         self._sibling: Answer | None = None
         self._found: Answer | None = None
         self._noData: Answer | None = None
@@ -218,7 +218,7 @@ class _Search:
 
     def upcoming(self) -> Question | None:
         """
-        @return: what to ask next, or L{None} when there is a verdict.
+        @return: the next question, or L{None} when the search is over.
         """
         question = self._question
         if self._sibling is not None:
@@ -233,7 +233,7 @@ class _Search:
 
     def answered(self, answer: Answer) -> None:
         """
-        Take note of the answer to what was asked last.
+        Record the answer to the last question.
         """
         held = self._sibling
         if held is not None:
@@ -258,10 +258,10 @@ class _Search:
 
     def failed(self, fault: DNSFault) -> None:
         """
-        Take note that what was asked last could not be answered.
+        Record that the last question failed.
         """
         if self._sibling is not None:
-            # It exists, and may well have an address: no reason to look for another host of that name.
+            # The name exists, and may well have an address: no reason to search for another host of that name.
             self._found, self._sibling = self._sibling, None
             return
         if self._name is self._question.name:
@@ -277,10 +277,10 @@ class _Search:
 
     def verdict(self) -> Answer:
         """
-        @return: what was found, or what was said of the name as it stands; of a name that was not tried so, that it has no such data
-            somewhere.
+        @return: what was found, or the outcome for the name as it stands; for a name that was not tried so, that some domain has no such
+            data.
 
-        @raise DNSFault: nothing was found, and not everybody could be asked.
+        @raise DNSFault: nothing was found, and some of the questions failed.
         """
         found = self._found
         if found is not None:
@@ -291,7 +291,7 @@ class _Search:
             if self._first or asIs.outcome is Outcome.NODATA or (self._noData is None and self._fault is None):
                 return asIs
         elif asIs is not None and not isinstance(asIs, Unknown):
-            # One that was tried last may have had no time left.
+            # The name tried last may have had no time left.
             raise self._fault or asIs
         if self._noData is not None:
             return self._noData

@@ -1,3 +1,3 @@
 """
-Asking upstream servers: which one, by what transport, and what to do when one does not reply.
+Forwarding to upstream servers: server selection, transport fallback, retries.
 """

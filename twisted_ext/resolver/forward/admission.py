@@ -1,6 +1,6 @@
 """
-Look-ups that wait until the servers can take them: thousands begun in one turn are sent as replies come, and not all at once into a receive
-buffer that has room for some hundreds.
+Admission of forwarded look-ups: when thousands begin at once, they are sent as replies arrive, so that the replies do not overflow a
+receive buffer with room for some hundreds.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Admission", "Holdable"]
 
-#: Seconds in which look-ups count as begun at once.
+#: Look-ups that begin within this many seconds count as begun at once.
 _MOMENT: Final = 0.02
 
-#: Round trip times up to which each reply lets one more look-up be under way. Longer ones may be made of waiting in a full receive buffer.
+#: Round trip times up to which each reply lets one more look-up begin. Longer ones may be due to queueing in a full receive buffer.
 _BRISK: Final = 0.01
 
-#: Seconds without any reply after which waiting for replies is of no use: all that wait begin, and each has its own time.
+#: Seconds without any reply after which all waiting look-ups begin, each with a timeout of its own.
 _SILENCE: Final = 1.5
 
 
 @runtime_checkable
 class Holdable(Protocol):
     """
-    A shared look-up, whose callers' time stands still while its question waits here.
+    A shared look-up whose callers' deadlines are suspended while its question waits here.
     """
 
     def hold(self, now: float) -> None:
         """
-        The question waits from now on.
+        The question waits to be sent from now on.
         """
 
     def proceed(self, now: float) -> None:
@@ -51,14 +51,14 @@ class Holdable(Protocol):
 
 class Admission:
     """
-    The queue of one source. It forms when many look-ups begin at once, and is worked off as replies come: so many are kept under way as get
-    no datagrams lost (additive increase, multiplicative decrease). A look-up whose first wait for a reply is over takes no place: it is not
-    what the servers are busy with.
+    The admission queue of one forwarding source. It forms when many look-ups begin at once and drains as replies arrive; the number under
+    way is adjusted to what gets through without loss (additive increase, multiplicative decrease). A look-up whose first query has timed
+    out does not count, because it is not load on the servers.
 
-    @ivar queue: look-ups that wait, the oldest first, and since when.
-    @ivar late: look-ups under way whose first wait was in vain.
-    @ivar free: look-ups under way up to which nothing is counted.
-    @ivar size: look-ups that are kept under way while others wait.
+    @ivar queue: waiting look-ups, the oldest first, and the time when each was queued.
+    @ivar late: look-ups under way whose first query has timed out.
+    @ivar free: look-ups under way below which no accounting is done.
+    @ivar size: the window: look-ups under way while others wait.
     """
 
     __slots__ = (
@@ -89,7 +89,7 @@ class Admission:
         self._seconds = seconds
         self._greatest = LOOKUPS_BURST.most
         self._most = int(LOOKUPS_WAITING.pick(most))
-        # How many were under way at some moment not long ago.
+        # How many were under way at a recent moment.
         self._since = -inf
         self._then = 0
         self._heard = 0.0
@@ -99,7 +99,7 @@ class Admission:
 
     def enter(self, flight: ForwardedLookup, now: float) -> None:
         """
-        Begin a look-up now, or when there is room. Where too many wait it fails with L{QueueFull}.
+        Begin a look-up now, or queue it until there is room. If too many are waiting it fails with L{QueueFull}.
         """
         queue = self.queue
         if flight.context.served:
@@ -127,7 +127,7 @@ class Admission:
 
     def left(self, flight: ForwardedLookup) -> None:
         """
-        A look-up is over, or is not wanted any more.
+        A look-up has ended or was cancelled.
         """
         if self.queue.pop(flight, None) is not None:
             return
@@ -137,16 +137,16 @@ class Admission:
 
     def _brisk(self) -> bool:
         """
-        @return: whether replies come so soon that queries cannot be waiting in a buffer of a server's.
+        @return: whether replies arrive so fast that queries cannot be queueing in a server's buffer.
         """
         return any(standing.rtt is not None and standing.rtt <= _BRISK for standing in self._standings)
 
     def lost(self, now: float) -> None:
         """
-        A look-up's first wait was in vain.
+        A look-up's first query timed out.
         """
         if now >= self._cutUntil:
-            # Those that were sent together are one sign.
+            # Losses among queries that were sent together are one signal.
             self._cutUntil = now + max([standing.timeout for standing in self._standings])
             self._growing = False
             self.size = max(self.size / 2, float(self._least))
@@ -154,7 +154,7 @@ class Admission:
 
     def admit(self, now: float) -> None:
         """
-        Begin as many as there is room for now.
+        Begin as many look-ups as there is room for now.
         """
         if self._admitting or self._closed:
             return
@@ -169,7 +169,7 @@ class Admission:
                 context = flight.context
                 if isinstance(context.flight, Holdable):
                     context.flight.proceed(now)
-                # The time until now was ours and not the servers'.
+                # The time in the queue was our delay and not the servers'.
                 flight.context = context.but(deadline=context.deadline + now - since)
                 flight.begin(now)
         finally:
@@ -177,9 +177,9 @@ class Admission:
 
     def close(self) -> list[ForwardedLookup]:
         """
-        Let none begin any more.
+        Stop admitting look-ups.
 
-        @return: those that wait.
+        @return: the look-ups that are waiting.
         """
         self._closed = True
         return list(self.queue)

@@ -1,5 +1,5 @@
 """
-Aliases that a server leaves to whoever asks.
+Following the aliases that a server has left to the client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted_ext.answers import Answer, QueryContext, Question
 
 __all__ = ["Ask", "askedOn"]
 
-#: A way to ask, such as L{NamesResolver.ask<twisted_ext.compat.names.NamesResolver.ask>}.
+#: A function that looks a question up, such as L{NamesResolver.ask<twisted_ext.compat.names.NamesResolver.ask>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 
 
@@ -21,13 +21,13 @@ async def askedOn(
     ask: Ask, question: Question, answer: Answer, context: QueryContext, effort: int, searched: bool = True
 ) -> list[tuple[Question, Answer]]:
     """
-    Ask on from an answer, until there is one that says what is at the end of its aliases.
+    Follow the aliases of an answer with further look-ups, until one answers for the end of the chain.
 
-    @param effort: how often to ask.
+    @param effort: the most look-ups to make.
     @param searched: see L{found}.
 
-    @return: the question and the answer, and those that came behind them. Where the last answer's aliases lead out of it as well, they lead
-        nowhere: in a circle, or too far.
+    @return: the question and the answer, followed by the further ones. If the last answer's aliases still lead out of it, the chain is a
+        loop or too long.
 
     @raise twisted_ext.errors.DNSFault: as C{ask} fails.
     """

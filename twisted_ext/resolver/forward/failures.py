@@ -1,5 +1,5 @@
 """
-What to say when nobody answered.
+Failures of forwarded look-ups: which fault and which text to report when no server has answered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Abandoned", "mostTelling", "named", "together"]
 
 _SERVFAIL = 2
 
-#: Servers that are named: a line has to stay one.
+#: Servers named in an error, so that it stays one line.
 _MOST_STORIES = 6
 
 
@@ -30,7 +30,7 @@ class Abandoned(CancelledError):
     """
     A look-up was cancelled while it was under way.
 
-    @ivar fault: what there would have been to say, had its time been up just then.
+    @ivar fault: the fault that it would have raised, had its deadline been then.
     """
 
     def __init__(self, fault: DNSFault) -> None:
@@ -40,15 +40,15 @@ class Abandoned(CancelledError):
 
 def named(question: Question) -> str:
     """
-    @return: the question, for people: C{"www.example.org. A"}.
+    @return: the question for display: C{"www.example.org. A"}.
     """
     return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
 def _strays(legs: Iterable[Channel | None]) -> list[str]:
     """
-    @return: a story of each server from whose address something came by UDP that answers nothing, whoever has sent it: it is why the server
-        was asked by TCP at all.
+    @return: a text for each server from whose address stray datagrams came by UDP, spoofed or not: they are the reason why it was asked
+        by TCP.
     """
     counts: dict[str, int] = {}
     for leg in legs:
@@ -70,12 +70,12 @@ def mostTelling(
     legs: Iterable[Channel | None] = (),
 ) -> DNSFault:
     """
-    Make one fault of many: a server's own word before silence, silence before unreachable servers; SERVFAIL before other words, since
-    the others may be about us and not about the name.
+    Choose the fault to report for a failed look-up: a server's own error before silence, silence before unreachable servers; SERVFAIL
+    before other errors, which may be about us and not about the name.
 
-    @param servers: all that were asked.
-    @param seconds: how long it took.
-    @param legs: where queries are under way still.
+    @param servers: all servers of the source.
+    @param seconds: how long the look-up took.
+    @param legs: the channels with queries still under way.
     """
     told = {fault.server for fault in faults}
     silent = [server for server in servers if server not in told]
@@ -105,9 +105,9 @@ def _told(text: str, faults: Sequence[DNSFault], silent: Sequence[str], attempts
 
 def together(faults: Sequence[DNSFault], worst: DNSFault) -> DNSFault:
     """
-    Let one failure tell the causes of all who were asked the same question.
+    Combine the causes from all sources that were asked the same question into one fault.
 
-    @param worst: the one of C{faults} that says most.
+    @param worst: the most informative one of C{faults}.
     """
     causes = dict.fromkeys([fault.cause for fault in faults if fault.cause])
     if len(causes) < 2 or not isinstance(worst, TimedOut | Unreachable):

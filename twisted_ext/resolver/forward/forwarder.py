@@ -1,5 +1,5 @@
 """
-Asking other servers, which do the work.
+The forwarding answer source, which sends questions to upstream servers.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["ForwardingSource", "Upstream"]
 
-#: Header without id and without and with an OPT record, and that record.
+#: The header without id, for queries without and with an OPT record, and that record.
 _Parts = tuple[bytes, bytes, bytes]
 
 _SIZE: Final = int(DATAGRAM_SIZE.default)
 
-#: Sets of wishes that are kept ready made.
+#: Combinations of query settings whose message parts are kept ready.
 _MOST_PARTS: Final = 64
 
 
 class Upstream:
     """
-    One server, and the ways to ask it.
+    One upstream server and the exchanges to reach it.
 
-    @ivar server: which one.
-    @ivar datagram: by UDP.
+    @ivar server: its address and settings.
+    @ivar datagram: the UDP exchange.
     """
 
     __slots__ = ("server", "datagram", "_stream", "_makeStream")
@@ -57,7 +57,7 @@ class Upstream:
     @property
     def stream(self) -> IExchange:
         """
-        By TCP.
+        Return the TCP exchange.
         """
         if self._stream is None:
             self._stream = self._makeStream(self.server)
@@ -65,7 +65,7 @@ class Upstream:
 
     def exchanges(self) -> list[IExchange]:
         """
-        @return: those that have been used.
+        @return: the exchanges that have been used.
         """
         return [self.datagram] if self._stream is None else [self.datagram, self._stream]
 
@@ -73,25 +73,25 @@ class Upstream:
 @implementer(IAnswerSource)
 class ForwardingSource:
     """
-    Asks these servers and no others: by UDP, and by TCP where a reply is cut short or somebody seems to forge replies.
+    Forwards to these servers only: by UDP, and by TCP when a reply is truncated or stray datagrams suggest spoofing.
 
-    Nothing is left in the reactor while nobody waits, unless connections are to be kept.
+    While no look-up is under way nothing is left in the reactor, unless connections are to be kept.
 
-    @param servers: in the order in which they are tried until they have been measured.
-    @param stream: ask by TCP only.
-    @param keep: seconds for which TCP connections stay when nobody waits on them.
-    @param mixCase: send names in mixed case, and take replies only that have them in the same (0x20; forgers have to guess a bit for
-        each letter). Servers that do not keep it are found out and remembered.
-    @param tries: queries by UDP to one server in one look-up.
+    @param servers: tried in this order until they have been measured.
+    @param stream: use TCP only.
+    @param keep: seconds for which idle TCP connections are kept.
+    @param mixCase: send names in mixed case, and accept only replies that preserve it (0x20; an attacker has to guess one more bit per
+        letter). Servers that do not preserve it are detected and remembered.
+    @param tries: UDP queries to one server in one look-up.
     @param mostWaiting: look-ups that may wait until the servers can take them.
-    @param rotate: begin each look-up with the next server that answers, to spread them, and not with the quickest.
+    @param rotate: begin each look-up with the next working server, to spread the load, and not with the fastest.
     @ivar upstreams: the servers.
-    @ivar standings: what is known of each of them, in the same order.
-    @ivar alone: whether there is but one.
-    @ivar untried: a zero for each.
+    @ivar standings: the statistics of each server, in the same order.
+    @ivar alone: whether there is only one server.
+    @ivar untried: a zero for each server.
     @ivar waiting: look-ups under way.
-    @ivar admission: look-ups that wait to be begun.
-    @ivar queued: these, as L{Admission} has them.
+    @ivar admission: the queue of look-ups that have not begun.
+    @ivar queued: that queue's L{Admission.queue}.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ForwardingSource:
         mostWaiting: int | None = None,
     ) -> None:
         """
-        @raise CallerFault: there is no server among C{servers}.
+        @raise CallerFault: C{servers} is empty.
         """
         if not servers:
             raise CallerFault("no server to ask; it takes one at least")
@@ -158,7 +158,7 @@ class ForwardingSource:
         for queued in self.admission.close():
             if queued in self.queued:
                 queued.end(Closed("the resolver was closed while the look-up waited"))
-        # What comes of the end of one may be the end of another.
+        # The callbacks of one look-up may end another.
         while self.waiting:
             flight = next(iter(self.waiting))
             assert isinstance(flight, ForwardedLookup)
@@ -168,7 +168,7 @@ class ForwardingSource:
 
     def settle(self) -> None:
         """
-        Leave nothing in the reactor. Nobody waits any more.
+        Remove everything from the reactor; no look-up is under way any more.
         """
         self.timetable.settle()
         for upstream in self.upstreams:
@@ -189,7 +189,7 @@ class ForwardingSource:
 
     def partsOf(self, context: QueryContext) -> _Parts:
         """
-        @return: what stands before and behind the question for these wishes.
+        @return: the parts of the query before and after the question for this context.
         """
         variant = context.variant
         if not variant:

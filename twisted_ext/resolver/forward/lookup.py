@@ -1,5 +1,5 @@
 """
-One look-up on its way through servers: what has been sent, what came of it, what is next.
+A forwarded look-up: its queries, their outcomes, and the next step.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardedLookup"]
 
-#: Set in a count of queries: do not send another one to this server in this look-up.
+#: Flag in a count of queries: send no more to this server in this look-up.
 _DONE: Final = 1 << 16
 
-#: Timeouts of a query by UDP that one by TCP has after a near miss.
+#: How many UDP timeouts a TCP query may take after a near miss.
 _CONNECTING: Final = 3
 
 _FAILURES: Final = int(FAILURE_TRIES.default)
 
 _SERVFAIL: Final = 2
 
-#: Extended errors (RFC 8914) with which a SERVFAIL stays one however often it is asked for: the server has judged the name (unsupported
-#: algorithms, what DNSSEC found, filters), gives what it remembers of an earlier failure (13), or could not reach the name's servers (22).
+#: Extended errors (RFC 8914) with which a retry of a SERVFAIL is pointless: the server has judged the name (unsupported algorithms, DNSSEC
+#: failures, filters), repeats a cached failure (13), or could not reach the name's servers (22).
 _LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 25, 26, 27))
 
-#: Rcodes with which servers say that they do not understand EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
+#: Rcodes by which servers signal that they do not support EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
 _NO_EDNS: Final = frozenset((1, 4, 16))
 
-#: Flags and count of questions of nearly all replies: QR, with or without AA, RD, RA, AD and CD; NOERROR or NXDOMAIN; one question.
+#: Flags and question count of nearly all replies: QR, with or without AA, RD, RA, AD and CD; NOERROR or NXDOMAIN; one question.
 _PLAIN: Final = frozenset(
     (0x8000 | aa | rd | ra | ad | cd | rcode).to_bytes(2, "big") + b"\x00\x01"
     for aa in (0, AA)
@@ -56,7 +56,7 @@ _PLAIN: Final = frozenset(
     for rcode in (0, 3)
 )
 
-#: A query under way: where, under which id, to which server, since when, and whether without EDNS against our wish.
+#: A query under way: channel, id, index of the server, time sent, and whether it went without EDNS although the caller wants it.
 _Open = tuple["Channel", bytes, int, float, bool]
 
 
@@ -66,7 +66,7 @@ class _Tried:
 
     @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
     @ivar stream: whether it was asked by TCP.
-    @ivar plain: whether it was asked without EDNS against the caller's wish.
+    @ivar plain: whether it was asked without EDNS although the caller wants it.
     """
 
     __slots__ = ("nearMiss", "stream", "plain")
@@ -79,13 +79,13 @@ class _Tried:
 
 class _Troubles:
     """
-    What a flight keeps in mind once something did not go as it mostly does.
+    The state of a look-up that has met a problem; most look-ups never need it.
 
-    @ivar tries: queries sent to each server in its turn, with L{_DONE} set where no more are to be sent.
-    @ivar tried: what was tried with each.
+    @ivar tries: queries sent to each server, with L{_DONE} set where no more are to be sent.
+    @ivar tried: what was tried with each server.
     @ivar others: earlier queries and probes that are still open.
-    @ivar faults: what has come to nothing.
-    @ivar plain: whether the query that is waited for is one without EDNS against the caller's wish.
+    @ivar faults: the failures so far.
+    @ivar plain: whether the current query goes without EDNS although the caller wants it.
     @ivar turns: how many of the context's waits have begun.
     @ivar failures: how often SERVFAIL came.
     @ivar late: whether a query was not answered in time.
@@ -104,23 +104,23 @@ class _Troubles:
 
 class ForwardedLookup:
     """
-    One question and its deadline.
+    One question on its way through the servers, with its deadline.
 
-    A query goes to the best server; time-outs, refusals and failures lead to the next. Earlier queries stay open, so that a slow
-    server's answer counts as well. Whatever is not a reply to the question is passed over.
+    The query goes to the best server; timeouts, refusals and failures lead to the next one. Earlier queries stay open, so that a late
+    answer counts as well. Anything that does not match the question is ignored.
 
-    @ivar question: what is asked.
-    @ivar context: with what wishes.
-    @ivar deferred: who waits for it; gone when it is over.
-    @ivar query: the message as it is sent now, without its id.
+    @ivar question: the question.
+    @ivar context: the caller's settings for this query.
+    @ivar deferred: fires with the answer; deleted when the look-up is over.
+    @ivar query: the current message, without its id.
     @ivar wire: the question in it.
-    @ivar due: when to do something about silence.
+    @ivar due: when the current wait for a reply ends.
     @ivar attempts: queries sent.
     """
 
     __slots__ = (
         *("question", "context", "deferred", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
-        # The query that silence is waited out for.
+        # The query whose timeout is running.
         *("_leg", "_key", "_index", "_sentAt"),
     )
 
@@ -159,15 +159,15 @@ class ForwardedLookup:
             index = source.first(now)
             if context.budget is None and not (source.stream or context.stream):
                 self._probe(index, now)
-            # What a probe finds out may have been the end of the source.
+            # The outcome of a probe may have closed the source.
             if self in source.waiting:
                 self._send(index, now)
 
-    # -- what exchanges call
+    # -- called by the exchanges
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
-            # Not what comes nearly always: another spelling, a truncated reply, a failure, or no reply to this at all.
+            # Only the rare cases: another spelling, a truncated reply, a failure, or not a reply to this query.
             if not self._matches(octets, leg, key):
                 return False
             if octets[2] & 2:
@@ -197,7 +197,7 @@ class ForwardedLookup:
         else:
             _, _, index, sentAt, plain = self._open(leg, key)
             standing = source.standings[index]
-            # Each query has an id of its own, so that it is known which of them this is the reply to.
+            # Each query has an id of its own, so the reply shows which of them it answers.
             standing.replied(None if exchange.reliable else now - sentAt)
             if plain:
                 standing.neededPlain(now)
@@ -209,7 +209,7 @@ class ForwardedLookup:
             self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
         self._over()
         deferred = self.deferred
-        # It leads back here by its canceller; without a circle both are gone at once.
+        # The deferred refers back here by its canceller; without that cycle both are freed at once.
         del self.deferred
         deferred.callback(answer)
         return True
@@ -227,11 +227,11 @@ class ForwardedLookup:
         self._source.standings[index].silent(now, str(fault))
         self._setBack(Came.BROKEN, fault, now, leg, key)
 
-    # -- what the timetable calls
+    # -- called by the timetable
 
     def overdue(self, now: float) -> None:
         """
-        Nothing of use has come in time.
+        Handle the timeout of the current query.
         """
         if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
@@ -256,11 +256,11 @@ class ForwardedLookup:
                 troubles.tries[index] &= ~_DONE
         self._next(now)
 
-    # -- what the source calls
+    # -- called by the source
 
     def refuse(self, fault: DNSFault) -> None:
         """
-        Be over before anything was sent.
+        Fail before anything was sent.
         """
         deferred = self.deferred
         del self.deferred
@@ -268,7 +268,7 @@ class ForwardedLookup:
 
     def end(self, fault: DNSFault) -> None:
         """
-        Be over.
+        Fail the look-up.
         """
         self._over()
         deferred = self.deferred
@@ -279,7 +279,7 @@ class ForwardedLookup:
 
     def _send(self, index: int, now: float, anew: bool = False) -> None:
         """
-        @param anew: ask a server once more in the turn that it has already, because it wants the query in another form.
+        @param anew: ask the same server again within its turn, because it needs another form of the query.
         """
         source = self._source
         context = self.context
@@ -333,7 +333,7 @@ class ForwardedLookup:
 
     def _byStream(self, index: int, now: float, because: Came | None) -> None:
         """
-        @param because: what led to it; L{None} where TCP was asked for.
+        @param because: the outcome that led to TCP; L{None} if the caller asked for TCP.
         """
         source = self._source
         context = self.context
@@ -342,7 +342,7 @@ class ForwardedLookup:
             return
         tried = troubles.tried[index]
         tried.stream = Stream.OPEN
-        # What can get lost by this way is reported; there is no use in asking twice.
+        # TCP reports losses itself, so a second query is of no use.
         troubles.tries[index] |= _DONE
         standing = source.standings[index]
         plain = tried.plain is not Plain.NO
@@ -366,14 +366,14 @@ class ForwardedLookup:
         waits = context.waits
         if waits is None:
             if because is Came.NEAR_MISS:
-                # Where TCP does not work, UDP still may. It takes a round trip to connect and another one to ask.
+                # Where TCP does not work, UDP may. Connecting takes one round trip and the query another.
                 due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
             elif source.alone:
                 due = context.deadline
             else:
                 due = now + STREAM_WAIT.default
         elif because is Came.NEAR_MISS:
-            # Nothing was answered: the time that this attempt has goes on.
+            # There was no answer: the time of this attempt goes on.
             due = self.due
         else:
             due = now + self._turn(waits, because is not None)
@@ -387,9 +387,9 @@ class ForwardedLookup:
 
     def _turn(self, waits: tuple[float, ...], anew: bool) -> float:
         """
-        Begin the next of the waits that the caller gave.
+        Begin the next of the waits that the caller specified.
 
-        @param anew: begin the last one once more instead.
+        @param anew: repeat the last one instead.
         """
         troubles = self._troubles
         turns = 0 if troubles is None else troubles.turns
@@ -430,7 +430,7 @@ class ForwardedLookup:
             return False
         return True
 
-    # -- what comes back and is no answer
+    # -- replies that are not answers
 
     def _matches(self, octets: bytes, leg: Channel, key: bytes) -> bool:
         source = self._source
@@ -460,7 +460,7 @@ class ForwardedLookup:
         self._note(now, "malformed", exchange, why=str(fault))
         self._source.standings[self._open(leg, key)[2]].trouble("malformed")
         worse = ServerFailed(f"{exchange.label} sent what is not a DNS message: {fault}", server=exchange.label)
-        # Longer than we asked for, it was cut by us.
+        # As long as our buffer: it was truncated on our side.
         cut = not exchange.reliable and len(octets) >= SIZE
         self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)
 
@@ -496,7 +496,7 @@ class ForwardedLookup:
 
     def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         """
-        One query has brought no answer.
+        Handle a query that brought no answer.
         """
         troubles = self._trouble()
         index = self._open(leg, key)[2]
@@ -507,12 +507,12 @@ class ForwardedLookup:
             return
         if step is Step.STREAM:
             troubles.faults.append(fault)
-            # The question that goes out again is ours, whatever the reply has.
+            # Send our own question again, not the one in the reply.
             self._byStream(index, now, came)
             return
         waitedFor = leg is self._leg and key == self._key
         if stream or step is not Step.PLAIN:
-            # It has ended. Otherwise it stays open: a refusal by UDP may be forged.
+            # The query has ended. Otherwise it stays open: a refusal by UDP may be spoofed.
             leg.release(key)
             if waitedFor:
                 self._leg = None
@@ -540,7 +540,7 @@ class ForwardedLookup:
 
     def _unsent(self, index: int, fault: Unreachable, now: float, stream: bool) -> None:
         if self not in self._source.waiting:
-            # Others learned of it before us, and one of them has ended this look-up.
+            # Another look-up was told of the failure first and has ended this one.
             return
         troubles = self._trouble()
         step = self._stepAfter(Came.BROKEN, index, stream)
@@ -550,25 +550,25 @@ class ForwardedLookup:
             troubles.tries[index] &= ~_DONE
         else:
             troubles.tries[index] |= _DONE
-        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # What was raised holds on to those who called: us.
+        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # A copy: the traceback of the raised one refers to us.
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
         if step is Step.NEXT or self._leg is None or not stream:
             self._next(now)
 
-    # -- what then
+    # -- next steps
 
     def _next(self, now: float) -> None:
         """
-        Ask another server, or wait for those that have been asked.
+        Ask another server, or wait for those already asked.
         """
         source = self._source
         troubles = self._trouble()
         waits = self.context.waits
         index = None
         if waits is None or troubles.turns < len(waits):
-            # After so many failures, only servers that have not been asked yet.
+            # After this many failures, ask only servers that have not been asked yet.
             most = 1 if troubles.failures >= _FAILURES else source.tries if waits is None else _DONE
             index = bestOf(source.standings, troubles.tries, now, most)
         if index is not None:
@@ -580,7 +580,7 @@ class ForwardedLookup:
             source.timetable.add(self)
         elif now >= self.due - ROUNDING:
             if troubles.turns >= len(waits):
-                # That was all the time that the caller has given to attempts.
+                # The caller's time for attempts is used up.
                 self.end(self._soFar(now))
             else:
                 self.due = min(now + self._turn(waits, False), self.context.deadline)

@@ -1,8 +1,8 @@
 """
-What a look-up does next when a query to one server did not bring an answer: one table. No I/O, no clock.
+The decision table for what a look-up does after a query that brought no answer. No I/O, no clock.
 
-A cell is chosen by the transport that the query went out on, by whether a near miss was seen from that server before, by what came of the
-query, and by what was tried with that server before in the same look-up.
+A cell is chosen by the query's transport, by whether there was an earlier near miss from that server, by the outcome of the query, and by
+what the same look-up has already tried with that server.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ __all__ = ["TABLE", "Came", "Cell", "Plain", "Step", "Stream", "nextStep"]
 
 class Came(IntEnum):
     """
-    What came of a query in place of an answer.
+    The outcome of a query that brought no answer.
     """
 
     #: A datagram from the server's address and port that is not a reply to any query of this socket.
     NEAR_MISS = 0
     #: FORMERR, NOTIMP or BADVERS to a query with an OPT record (RFC 6891, section 7).
     NO_EDNS = 1
-    #: A failure that may be gone with the next query: SERVFAIL without an extended error that says otherwise.
+    #: A possibly temporary failure: SERVFAIL without an extended error that says otherwise.
     FAILED = 2
-    #: Any other rcode that is not an answer: the server would say it again.
+    #: Any other rcode that is not an answer: the server would repeat it.
     DECLINED = 3
-    #: The reply was truncated, or longer than we read by UDP.
+    #: The reply was truncated, or larger than our UDP buffer.
     CUT = 4
     #: The reply cannot be parsed.
     MALFORMED = 5
-    #: The port is closed, or the connection was lost: no reply can come.
+    #: The port is closed, or the connection was lost: no reply can arrive.
     BROKEN = 6
-    #: No reply in the time that this query had.
+    #: No reply before the timeout.
     SILENT = 7
 
 
@@ -43,9 +43,9 @@ class Stream(IntEnum):
     """
 
     NO = 0
-    #: It was, and the query is under way.
+    #: Asked; the query is under way.
     OPEN = 1
-    #: It was, and nothing came of it.
+    #: Asked, without success.
     ENDED = 2
 
 
@@ -62,16 +62,16 @@ class Plain(IntEnum):
 
 class Step(IntEnum):
     """
-    What to do.
+    The next step of a look-up.
     """
 
     #: Leave the query open: a better reply to it may come, or another query to this server is under way.
     WAIT = 0
-    #: The query has ended; another one to this server, which is under way, decides.
+    #: The query has ended; wait for another query to this server, which is under way.
     DROP = 1
     #: Ask this server by TCP as well; the query stays open.
     STREAM = 2
-    #: Ask this server without an OPT record, by the same transport. A query by UDP stays open: the refusal may be forged.
+    #: Ask this server without an OPT record, by the same transport. A UDP query stays open: the refusal may be spoofed.
     PLAIN = 3
     #: The query has ended; ask the next server, which may be this one.
     AGAIN = 4
@@ -79,7 +79,7 @@ class Step(IntEnum):
     NEXT = 5
 
 
-#: Transport (true for TCP), near miss, what came, and what was tried.
+#: Transport (true for TCP), near miss, outcome, and what was tried.
 Cell = tuple[bool, bool, Came, Stream, Plain]
 
 _W, _D, _S, _P, _A, _N = Step.WAIT, Step.DROP, Step.STREAM, Step.PLAIN, Step.AGAIN, Step.NEXT
@@ -96,7 +96,7 @@ _ROWS: Final[dict[tuple[bool, bool, Came], tuple[tuple[Step, Step, Step], ...]]]
     (False, False, Came.MALFORMED):           ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
     (False, False, Came.BROKEN):              ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     (False, False, Came.SILENT):              ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    # By UDP after a near miss: the same, since a reply that matches still counts.
+    # By UDP after a near miss: the same, since a matching reply still counts.
     (False, True, Came.NEAR_MISS):            ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
     (False, True, Came.NO_EDNS):              ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
     (False, True, Came.FAILED):               ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
@@ -105,7 +105,7 @@ _ROWS: Final[dict[tuple[bool, bool, Came], tuple[tuple[Step, Step, Step], ...]]]
     (False, True, Came.MALFORMED):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
     (False, True, Came.BROKEN):               ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     (False, True, Came.SILENT):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    # By TCP because the reply by UDP was cut, or because the caller wants TCP: UDP would bring nothing else.
+    # By TCP because the UDP reply was truncated, or because the caller wants TCP: UDP would not help.
     (True, False, Came.NEAR_MISS):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
     (True, False, Came.NO_EDNS):              ((_P, _P, _D), (_P, _P, _D), (_P, _P, _D)),
     (True, False, Came.FAILED):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),

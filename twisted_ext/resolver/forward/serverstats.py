@@ -1,5 +1,5 @@
 """
-Which server to ask: what is known of each, and what follows from it. No I/O, no clock.
+Statistics about upstream servers, and server selection. No I/O, no clock.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ from twisted_ext.limits import (
 
 __all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
 
-#: Seconds beyond which it was not the server that took so long: the clock has been set.
+#: Durations beyond this many seconds are not the server's: the clock has been set.
 _CREDIBLE: Final = 120.0
 
-#: Domains that are told apart among those that a server declined in a row: more change nothing.
+#: Domains told apart among those that a server declined in a row: more make no difference.
 _MOST_DOMAINS: Final = int(DECLINES.default) + 16
 
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
 
-#: Tries of one look-up after which it waits twice as long each time, whatever other look-ups find out.
+#: Tries of one look-up after which each wait is twice as long as the last, whatever other look-ups find out.
 _STEADY_TRIES: Final = 6
 
-#: A server that has not replied for so many seconds, or to so many queries in a row, is down. Before that, a datagram may have been lost.
+#: A server is down after this many seconds, or this many queries in a row, without a reply. Before that, a datagram may have been lost.
 _DOWN_SECONDS: Final = 0.25
 _DOWN_FAILURES: Final = 3
 
-#: Tries in a row without a reply from which on all look-ups wait longer: where half of all datagrams get lost, there are so many once in
+#: Tries in a row without a reply after which all look-ups wait longer: with half of all datagrams lost, this happens by chance once in
 #: 1,000 times.
 _BACKING_OFF: Final = 10
 
-#: Seconds up to which silence makes the waits longer: a server that comes back is noticed within a look-up.
+#: Seconds up to which timeouts grow for a silent server: when it comes back, one look-up notices.
 _SILENT_WAIT: Final = 2.0
 
 
 class ServerStats:
     """
-    What one server has shown of itself so far.
+    The statistics of one server.
 
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
     @ivar deviation: its mean deviation.
-    @ivar measuredUntil: until when replies are counted and not measured: one measurement in each round trip is enough (RFC 6298,
-        section 3), and more would shorten the memory of C{rtt}.
-    @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; once the server is silent twice as long after each wait in
-        vain, until the next reply.
+    @ivar measuredUntil: until when replies are counted but not measured: one measurement per round trip is enough (RFC 6298, section 3),
+        and more would shorten the memory of C{rtt}.
+    @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; for a silent server it doubles with each timeout until the
+        next reply.
     @ivar failures: tries in a row without any reply.
-    @ivar silentSince: when the first of these was given up.
-    @ivar why: why the last of these failed, in words; C{""} where no reply came in time.
-    @ivar declines: domains in a row for which it refused or failed a look-up. One that is broken itself does not make a server a bad one.
+    @ivar silentSince: when the first of these timed out.
+    @ivar why: why the last of these failed, in words; C{""} for a timeout.
+    @ivar declines: domains in a row for which it refused or failed a look-up. One broken domain does not make a bad server.
     @ivar failed: SERVFAILs in a row.
-    @ivar downUntil: when the back-off ends; 0 for one that answers.
+    @ivar downUntil: when the back-off ends; 0 for a working server.
     @ivar lookedAt: when it was last asked or probed.
-    @ivar plainUntil: until when it is spared EDNS.
-    @ivar plainSigns: look-ups in a row that went without EDNS what did not go with it.
-    @ivar sameCaseUntil: until when it is spared mixed case.
+    @ivar plainUntil: until when to send it queries without EDNS.
+    @ivar plainSigns: look-ups in a row that succeeded without EDNS after failing with it.
+    @ivar sameCaseUntil: until when not to send it mixed case.
     @ivar queries: queries sent to it.
-    @ivar replies: replies whose time could be measured.
+    @ivar replies: replies whose round trip was measured.
     @ivar replySeconds: the sum of those times.
-    @ivar troubles: queries that did not bring an answer, by kind: C{timeout}, C{unreachable}, C{malformed}, or the reply's rcode.
+    @ivar troubles: queries that brought no answer, by kind: C{timeout}, C{unreachable}, C{malformed}, or the reply's rcode.
     """
 
     __slots__ = (
@@ -119,9 +119,9 @@ class ServerStats:
 
     def replied(self, seconds: float | None) -> None:
         """
-        It has said something, be it a refusal.
+        Record a reply, of any rcode.
 
-        @param seconds: how long it took; L{None} where that says nothing, as by TCP, where a connection had to be made.
+        @param seconds: the round trip time; L{None} if it says nothing, as by TCP, where a connection had to be made.
         """
         if self.failures:
             if self.failures >= _BACKING_OFF:
@@ -152,7 +152,7 @@ class ServerStats:
 
     def answered(self) -> None:
         """
-        What it said was of use.
+        Record a usable answer.
         """
         if self.declines:
             self.declines = self.failed = 0
@@ -161,10 +161,10 @@ class ServerStats:
 
     def silent(self, now: float, why: str = "", waited: float = 0.0) -> None:
         """
-        It has not replied in time, or cannot be reached.
+        Record a timeout, or that the server cannot be reached.
 
-        @param why: the reason in words, where it could not be reached.
-        @param waited: seconds for which it was waited for; 0 where it is known that it cannot be reached.
+        @param why: the reason in words, if it could not be reached.
+        @param waited: the timeout in seconds; 0 if it is known to be unreachable.
         """
         if not self.failures:
             self.silentSince = now
@@ -175,7 +175,7 @@ class ServerStats:
             self._backOff(now, self.failures)
             return
         if self.failures >= _BACKING_OFF and now - self.silentSince >= _DOWN_SECONDS:
-            # Many queries that were sent together count as one (RFC 6298, section 5.5).
+            # Queries that were sent together count as one (RFC 6298, section 5.5).
             timeout = min(2 * waited, _SILENT_WAIT)
             if self.timeout < timeout:
                 self.timeout = timeout
@@ -184,9 +184,9 @@ class ServerStats:
 
     def declined(self, now: float, domain: bytes) -> None:
         """
-        It said SERVFAIL, REFUSED or the like. For one domain that says nothing about the server; for many in a row, it does.
+        Record SERVFAIL, REFUSED or the like. For one domain that says nothing about the server; for many in a row, it does.
 
-        @param domain: what was asked about, as L{domainAsked} gives it.
+        @param domain: the domain queried, as L{domainAsked} returns it.
         """
         domains = self.declinedFor
         if domain in domains:
@@ -201,7 +201,7 @@ class ServerStats:
         """
         Count a SERVFAIL.
 
-        @return: whether the next query may be answered: not after many in a row, which may be all for one broken domain.
+        @return: whether a retry may succeed: not after many in a row, which may all be for one broken domain.
         """
         self.failed += 1
         return self.failed < FAILURES_IN_A_ROW.default
@@ -211,22 +211,22 @@ class ServerStats:
 
     def trouble(self, kind: str) -> None:
         """
-        Count a query that did not bring an answer.
+        Count a query that brought no answer.
 
-        @param kind: a word of ours or an rcode's mnemonic, of which there are few.
+        @param kind: one of our words or an rcode's mnemonic; there are few.
         """
         self.troubles[kind] = self.troubles.get(kind, 0) + 1
 
     def unheard(self, now: float) -> bool:
         """
-        Whether it counts as down for operators: several tries in a row had no reply, and it has lasted, so that a few lost datagrams do not
-        count. What it replies does not matter.
+        Return whether to report the server as down to operators: several tries in a row without any reply, over some time, so that a few
+        lost datagrams do not count. The content of its replies does not matter.
         """
         return self.failures >= SILENT_TRIES.default and now - self.silentSince >= SILENT_SECONDS.default
 
     def reconsidered(self, now: float) -> None:
         """
-        Give it another chance when its back-off has ended, where nobody finds out in passing whether it answers again.
+        End the back-off if its time is over, for callers without probes that would find out whether the server works again.
         """
         if self.downUntil <= now:
             self.downUntil = 0.0
@@ -234,7 +234,7 @@ class ServerStats:
     @property
     def down(self) -> bool:
         """
-        Whether it is left alone as long as others answer.
+        Whether to avoid the server while others work.
         """
         return self.downUntil > 0
 
@@ -242,9 +242,9 @@ class ServerStats:
         """
         @param tries: how often it was asked in this look-up before.
 
-        @return: seconds to wait for it.
+        @return: seconds to wait for its reply.
         """
-        # One that is not known yet may be slow.
+        # A server that has not been measured may be slow.
         steps = tries if self.rtt is None else tries - _STEADY_TRIES
         if steps <= 0:
             return self.timeout
@@ -252,14 +252,14 @@ class ServerStats:
 
     def withEDNS(self, now: float) -> bool:
         """
-        Whether it can take an OPT record, as far as is known.
+        Return whether the server supports EDNS, as far as is known.
         """
         return now >= self.plainUntil
 
     def neededPlain(self, now: float) -> None:
         """
-        It refused a query with EDNS and answered the same one without. Each of the two datagrams may have been forged, so that only
-        several in a row are believed, and not for ever.
+        Record that it refused a query with EDNS and answered the same one without. Either datagram may have been spoofed, so only several
+        in a row are believed, and not forever.
         """
         self.plainSigns += 1
         if self.plainSigns >= NO_EDNS_SIGNS.default:
@@ -267,20 +267,20 @@ class ServerStats:
 
     def tookEDNS(self) -> None:
         """
-        It replied with an OPT record.
+        Record a reply with an OPT record.
         """
         self.plainSigns = 0
         self.plainUntil = 0.0
 
     def keepsCase(self, now: float) -> bool:
         """
-        Whether it gives names back as they were asked, as far as is known.
+        Return whether the server preserves the case of names, as far as is known.
         """
         return now >= self.sameCaseUntil
 
     def changedCase(self, now: float) -> None:
         """
-        It gave a name back in another case by a way that cannot be forged.
+        Record that it changed the case of a name in a reply that cannot be spoofed.
         """
         self.sameCaseUntil = now + NO_CASE_SECONDS.default
 
@@ -293,7 +293,7 @@ def domainAsked(key: bytes) -> bytes:
     """
     @param key: of a question.
 
-    @return: the last two labels of its name: near enough to the domain for telling failures of one from failures of many.
+    @return: the last two labels of its name: close enough to the domain for telling failures of one domain from failures of many.
     """
     starts: list[int] = []
     position = 0
@@ -305,13 +305,13 @@ def domainAsked(key: bytes) -> bytes:
 
 def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, most: int) -> int | None:
     """
-    Choose whom to ask next: one that answers before one that is down, one asked less often in this look-up before one asked more
-    often, then the quickest. Those not measured yet count as not quick and not slow; among equals the first one listed goes first.
+    Choose the server to ask next: working before down, asked less often in this look-up before more often, then the fastest. Servers that
+    have not been measured rank in the middle; ties go to the first one listed.
 
-    @param tries: how often each was asked in this look-up; more than C{most} for one that needs not be asked again.
+    @param tries: how often each was asked in this look-up; more than C{most} to exclude one.
     @param most: how often one may be asked.
 
-    @return: its index, or L{None} where nobody is left.
+    @return: its index, or L{None} if no server is left.
     """
     best: int | None = None
     least = (inf, False, inf)
@@ -328,11 +328,11 @@ def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, m
 
 def nextOf(standings: Sequence[ServerStats], last: int) -> int:
     """
-    Choose whom to ask first where all have their turn.
+    Choose the server to ask first in rotation.
 
-    @param last: the index of the one that had it last.
+    @param last: the index of the one chosen last.
 
-    @return: the index of the next one that answers, or of the next one where none does.
+    @return: the index of the next working server, or of the next one if none works.
     """
     count = len(standings)
     for step in range(1, count + 1):
@@ -344,10 +344,10 @@ def nextOf(standings: Sequence[ServerStats], last: int) -> int:
 
 def dueForProbe(standings: Sequence[ServerStats], chosen: int, now: float) -> int | None:
     """
-    Find a server that is to be sent a copy of a query besides, to learn how it does: one that is down and whose back-off has ended, or
-    one that nobody has asked for a time.
+    Find a server to probe with a copy of a query: one that is down and whose back-off has ended, or one that has not been asked for some
+    time.
 
-    @param chosen: who gets the query itself.
+    @param chosen: the server that gets the query itself.
 
     @return: its index, or L{None}. The caller sets its C{lookedAt}.
     """

@@ -1,3 +1,3 @@
 """
-What every look-up has in common: deadlines, explanations, streams of look-ups, zone transfers.
+Helpers for look-ups: deadlines, explanations, streams of look-ups, zone transfers.
 """

@@ -1,5 +1,5 @@
 """
-Many deadlines on one timer.
+Many deadlines on a single timer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["Deadlines"]
 
 class Deadlines:
     """
-    Calls back for each waiter whose time is up before its answer is there. No timer is left when nobody waits any more.
+    Calls back for each waiter whose deadline passes before its answer arrives. No timer is left when there are no waiters.
 
-    @ivar waiting: who waits, with what is called when its time is up.
+    @ivar waiting: the waiters, each with the callback for its deadline.
     """
 
     __slots__ = ("waiting", "_clock", "_heap", "_timer", "_timerAt", "_number")
@@ -37,7 +37,7 @@ class Deadlines:
     def add(self, deadline: float, waiter: Deferred[Answer], late: Callable[[Deferred[Answer]], object]) -> None:
         """
         @param deadline: the clock's seconds.
-        @param late: called with the waiter if it is still there then.
+        @param late: called with the waiter if it is still waiting then.
         """
         self._number += 1
         heappush(self._heap, (deadline, self._number, waiter))
@@ -47,7 +47,7 @@ class Deadlines:
 
     def discard(self, waiter: Deferred[Answer]) -> None:
         """
-        This waiter has its answer, or does not want it; it need not have been added.
+        Remove a waiter that has its answer or was cancelled; one that was never added is ignored.
         """
         waiting = self.waiting
         if waiting.pop(waiter, None) is not None:
@@ -76,6 +76,6 @@ class Deadlines:
         self._rearm()
 
     def _rearm(self) -> None:
-        # Somebody who came meanwhile may have set the timer, but for a later time.
+        # A waiter added by a callback may have set the timer, but for a later time.
         if self._heap and (self._timer is None or self._heap[0][0] < self._timerAt):
             self._arm(self._heap[0][0])

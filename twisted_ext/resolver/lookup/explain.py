@@ -1,5 +1,5 @@
 """
-How an answer came about, for people and for programs.
+Explanations of how an answer came about, for display and for programs.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "explained", "recordLines"]
 
-#: What JSON can say.
+#: A JSON value.
 Value: TypeAlias = Union[str, int, float, bool, None, "list[Value]", "dict[str, Value]"]
 
 
 class Explanation:
     """
-    A look-up, what came of it, and every step on the way.
+    A look-up, its outcome, and every step on the way.
 
-    @ivar answer: what came of it, or L{None} where it failed.
+    @ivar answer: the answer, or L{None} if the look-up failed.
     @ivar fault: why it failed, or L{None}.
     @ivar notes: the steps, in order.
-    @ivar began: the clock's seconds then.
-    @ivar ended: the clock's seconds at the end.
+    @ivar began: when it began, in the clock's seconds.
+    @ivar ended: when it ended, likewise.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Explanation:
     @property
     def data(self) -> dict[str, Value]:
         """
-        All of it in dictionaries, lists, texts and numbers, as JSON takes them. Times are in seconds from the beginning.
+        Return everything as dictionaries, lists, strings and numbers, as JSON takes them. Times are in seconds from the beginning.
         """
         question = self.question
         steps: list[Value] = [
@@ -110,7 +110,7 @@ class Explanation:
     @property
     def text(self) -> str:
         """
-        The same as lines for people.
+        Return the same as lines for display.
         """
         question = self.question
         lines = [f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"]
@@ -127,7 +127,7 @@ class Explanation:
                     for code, text in self.answer.ede
                 ]
             )
-        # What files and servers say stands in them, too, and a terminal would obey some of it.
+        # The lines hold text from files and servers, some of which a terminal could obey.
         return "\n".join([printable(line) for line in lines])
 
     def _verdict(self) -> str:
@@ -153,8 +153,8 @@ class Explanation:
 
 def recordLines(rrset: RRSet) -> list[str]:
     """
-    @return: one line for each record, as in a master file; in generic form (RFC 3597, section 5) where the rdata is not of its
-        type's form.
+    @return: one line for each record, as in a master file; in generic form (RFC 3597, section 5) if the rdata does not have its type's
+        format.
     """
     from twisted_ext.wire.rdata.registry import rdataToText
 
@@ -170,9 +170,9 @@ def recordLines(rrset: RRSet) -> list[str]:
 
 def explained(source: IAnswerSource, clock: IReactorTime, question: Question, context: QueryContext) -> Deferred[Explanation]:
     """
-    Ask a source, and note every step.
+    Ask a source, recording every step.
 
-    @return: never fails with a L{DNSFault<twisted_ext.errors.DNSFault>}: that is a part of the explanation.
+    @return: never fails with a L{DNSFault<twisted_ext.errors.DNSFault>}, which becomes part of the explanation.
     """
     began = clock.seconds()
     trace = context.trace = Trace(began)
@@ -184,5 +184,5 @@ def explained(source: IAnswerSource, clock: IReactorTime, question: Question, co
         fault = failure.value
         return Explanation(question, None, fault, trace.notes, began, clock.seconds()) if isinstance(fault, DNSFault) else failure
 
-    # Not what is at hand first, or every step would be told twice.
+    # Do not try answerNow first, or every step would be recorded twice.
     return source.answer(question, context).addCallbacks(cbAnswer, ebAnswer)

@@ -1,5 +1,5 @@
 """
-A stream of look-ups, thousands under way at once, with callbacks: what L{twisted_ext.bulk} and C{txdns bulk} stand on.
+Streams of look-ups with callbacks, thousands under way at once: the basis of L{twisted_ext.bulk} and C{txdns bulk}.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = ["InOrder", "Run", "Slot"]
 
 Item = TypeVar("Item")
 
-#: Seconds for which look-ups share one deadline; it is that much later for the first of them than for the last.
+#: Seconds for which new look-ups share one deadline; the first of them get that much more time than the last.
 _SHARED: Final = 0.1
 
 
 class Run(Generic[Item]):
     """
-    Look-ups that begin one after the other as earlier ones end, with callbacks in place of an iterator.
+    Look-ups that begin as earlier ones end, with callbacks in place of an iterator.
 
-    @ivar underway: how many there are now.
-    @ivar window: how many there may be.
-    @ivar held: while true, none is begun: whoever takes the results cannot take more at present. Call L{fill} when it can.
+    @ivar underway: how many are under way.
+    @ivar window: the most that may be under way.
+    @ivar held: while true, none is begun, because the consumer of the results cannot take more. Call L{fill} when it can.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Run(Generic[Item]):
         makeContext: Callable[[float], QueryContext] = QueryContext,
     ) -> None:
         """
-        @param pull: gives what to call the next one and its question, or the exception that is its result already; L{None} if there
-            is none now. Call L{fill} when there is.
-        @param done: takes each result, exactly once: an answer, or the exception that says why there is none.
-        @param seconds: how long one look-up may take.
-        @param makeContext: makes the wishes to go along with the questions, given a deadline.
+        @param pull: returns the next item and its question, or an exception that is already its result; L{None} if there is none now. Call
+            L{fill} when there is.
+        @param done: called with each result, exactly once: an answer, or the exception that says why there is none.
+        @param seconds: the time limit of one look-up.
+        @param makeContext: makes the query context for a deadline.
         """
         self.underway = 0
         self.window = window
@@ -110,7 +110,7 @@ class Run(Generic[Item]):
                         flight.addCallbacks(self._answered, self._failed, callbackArgs=arguments, errbackArgs=arguments)
                         continue
                 except Exception as fault:
-                    # A source that gives up at once must not cost the name its result.
+                    # If the source fails at once, the item still gets its result.
                     self._end(item, fault, True)
                 else:
                     self._took(answer, item, question, self._context)
@@ -135,7 +135,7 @@ class Run(Generic[Item]):
         if answer.outcome is Outcome.NODATA and answer.answer:
             self._took(answer, item, question, self._context)
             return
-        # What follows is _end, written out: this is where all names pass.
+        # The rest is _end, inlined: every name passes here.
         self.underway -= 1
         origin = answer.origin
         self.window.note(self._clock.seconds(), origin is not None and origin.attempts > 1)
@@ -152,7 +152,7 @@ class Run(Generic[Item]):
 
     def _took(self, answer: Answer, item: Item, question: Question, context: QueryContext) -> None:
         """
-        Take an answer that may end in an alias that leads elsewhere, to be asked for in its turn.
+        Handle an answer that may end in an alias leading elsewhere, which is then looked up.
         """
         if answer.outcome is Outcome.NODATA and answer.answer and found(question, answer)[2] is not None:
             flight = Deferred.fromCoroutine(self._follow(question, answer, context))
@@ -185,7 +185,7 @@ class Run(Generic[Item]):
 
     def close(self) -> None:
         """
-        Give up all look-ups under way; none of them is C{done} then.
+        Cancel all look-ups under way; C{done} is not called for them.
         """
         self._closed = True
         if self._timer is not None:
@@ -199,7 +199,7 @@ class Run(Generic[Item]):
 
 class InOrder(Generic[Item]):
     """
-    Keeps results back until those of all earlier items have been given; stands between a L{Run} and its two callbacks.
+    Holds results back until those of all earlier items have been delivered; sits between a L{Run} and its two callbacks.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class InOrder(Generic[Item]):
         most: int | None = None,
     ) -> None:
         """
-        @param most: begin no more while so many are waited for or kept back.
+        @param most: begin no more while this many are under way or held back.
         """
         self._pull = pull
         self._done = done
@@ -241,9 +241,9 @@ class InOrder(Generic[Item]):
 
 class Slot(Generic[Item]):
     """
-    The place of one item in the order.
+    The position of one item in the order.
 
-    @ivar result: L{None} while it is waited for.
+    @ivar result: L{None} while the look-up is under way.
     """
 
     __slots__ = ("item", "result")

@@ -1,5 +1,5 @@
 """
-Whole zones from whichever server gives them, record by record.
+Transfer of whole zones from a list of servers, as a list of records.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ __all__ = ["ZoneRecords", "transferZone"]
 
 class ZoneRecords:
     """
-    The records of a zone, out of the messages that bring it.
+    The records of a zone, collected from the messages of a transfer.
 
-    @ivar records: what has come so far, each as a set of its own, the SOA first and not again at the end.
+    @ivar records: the records so far, each as an RRset of its own; the SOA record first and not repeated at the end.
     """
 
     def __init__(self, zone: bytes) -> None:
@@ -36,9 +36,9 @@ class ZoneRecords:
 
     def keep(self, octets: bytes) -> None:
         """
-        Take the next message.
+        Add the next message.
 
-        @raise BadMessage: it has what this zone cannot have (RFC 5936, section 3).
+        @raise BadMessage: it has records that this zone cannot have (RFC 5936, section 3).
         """
         text = nameToText(self._zone)
         for record in Message.fromWire(octets).check().records()[0]:
@@ -57,12 +57,12 @@ class ZoneRecords:
 
 def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> Deferred[list[RRSet]]:
     """
-    Ask the servers in turn for a zone by AXFR (RFC 5936), until one gives all of it.
+    Request a zone by AXFR (RFC 5936) from the servers in turn, until one sends all of it.
 
     @param reactor: provides L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>} as well.
-    @param deadline: the clock's seconds by which it has to be there.
+    @param deadline: when to give up, in the clock's seconds.
 
-    @return: the zone's records in their order, one record to a set, the SOA first and not again at the end. Fails as a look-up does.
+    @return: the zone's records in order, one to an RRset, the SOA record first and not repeated at the end. Fails as a look-up does.
     """
     if not servers:
         raise CallerFault("no server to ask for the zone; it takes one at least")
@@ -76,7 +76,7 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: byte
     for server in servers:
         asked.append(server.label)
         left = max(0.0, deadline - reactor.seconds())
-        # A server that hangs must not keep us from those that do not; one that has begun may take its time.
+        # A server that hangs must not keep us from the others; one that has begun sending may take its time.
         patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
         came = ZoneRecords(zone)
         try:
@@ -85,7 +85,7 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: byte
             )
             return came.records
         except TimedOut:
-            # Silence is told of all servers in one.
+            # Timeouts of all servers are reported together.
             if reactor.seconds() >= deadline:
                 break
         except BudgetSpent as fault:

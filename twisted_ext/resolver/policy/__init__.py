@@ -1,3 +1,3 @@
 """
-Sources that decide what is answered locally, filtered or limited.
+Policy sources: answers made locally, filters, and limits.
 """

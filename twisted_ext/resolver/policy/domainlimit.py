@@ -1,5 +1,5 @@
 """
-Limiting the look-ups under way for one zone, so that a zone whose servers do not answer does not take the room of all others (random
+A limit on concurrent look-ups for one zone, so that a zone with unresponsive servers does not use up the room of all others (random
 subdomain attacks, "water torture").
 """
 
@@ -21,29 +21,29 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
 __all__ = ["DomainLimit", "domainOf"]
 
-#: The zones of addresses, in which whole networks lie below the same two labels, and how many labels tell networks there apart: a /16 of
-#: IPv4, a /32 of IPv6.
+#: The reverse zones, in which whole networks share the last two labels, and how many labels tell networks apart there: a /16 of IPv4, a /32
+#: of IPv6.
 _NETWORKS: Final = ((nameFromText("in-addr.arpa"), 4), (nameFromText("ip6.arpa"), 10))
 
 _NO_AUTHORITY: Final = 22
 
-#: Types whose owner in an authority section is the apex of a zone: NS and SOA.
+#: Types whose owner in an authority section is a zone apex: NS and SOA.
 _AT_APEX: Final = frozenset((2, 6))
 
-#: Names whose registrable domain is remembered.
+#: Names whose registrable domain is cached.
 _MOST_DOMAINS: Final = 4096
 
-#: Labels from the right that are given to the public suffix list; its longest suffix has five.
+#: Labels from the right that are matched against the public suffix list; its longest suffix has five.
 _LABELS: Final = 7
 
 
 def domainOf(name: bytes) -> bytes | None:
     """
-    Find the registrable domain that a name belongs to, by the public suffix list; for names of addresses, their network.
+    Find the registrable domain of a name, by the public suffix list; for reverse names, the network.
 
     @param name: folded.
 
-    @return: L{None} for a name that is not below such a domain: a registrable domain or a public suffix itself.
+    @return: the domain; L{None} for a name that is not below one: a registrable domain or a public suffix itself.
     """
     starts: list[int] = []
     position = 0
@@ -66,16 +66,15 @@ def domainOf(name: bytes) -> bytes | None:
 @implementer(IAnswerSource)
 class DomainLimit:
     """
-    Limits the look-ups under way for names of one zone. More are refused at once, while names elsewhere are looked up as before. It
-    belongs inside of what shares look-ups, so that a name asked for by many clients counts once.
+    Limits the look-ups under way for names of one zone. Further ones are refused at once, while names elsewhere are looked up as before.
+    Place it behind the coalescing source, so that a name queried by many clients counts once.
 
-    A zone is known by its cut where a reply has shown one: the owner of the SOA or NS records in an authority section. Otherwise it is the
-    registrable domain. A reply is believed only about zones that the name asked for is in and that lie below its registrable domain, so
-    that a zone cannot join its neighbours' rations; and a registrable domain has a bound of its own, so that it gains little by
-    dividing itself.
+    A zone is identified by its cut if a reply has shown one: the owner of the SOA or NS records in an authority section. Otherwise the
+    registrable domain is used. A reply is believed only about zones that contain the name queried and lie below its registrable domain, so
+    a zone cannot use the quota of its neighbors; and a registrable domain has a limit of its own, so it gains little by splitting itself.
 
-    The cut of a zone that has never replied is not known. So where one name directly below a zone has half of its ration, with all names
-    below it, that name gets a ration of its own, and the others have theirs.
+    The cut of a zone that has never replied is not known. So if one name directly below a zone, together with all names below it, uses half
+    of the zone's quota, it gets a quota of its own and the others keep theirs.
     """
 
     __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts", "_domains")
@@ -84,24 +83,24 @@ class DomainLimit:
         """
         @param most: look-ups under way for names of one zone.
         @param mostInAll: look-ups under way for names in all known zones below one registrable domain.
-        @param cuts: zone cuts below registrable domains that are remembered.
+        @param cuts: zone cuts below registrable domains that are cached.
         """
         self._inner = inner
         self._most = int(ZONE_LOOKUPS.pick(most))
         self._mostInAll = int(DOMAIN_LOOKUPS.pick(mostInAll))
         self._mostCuts = int(ZONE_CUTS.pick(cuts))
-        # By zone, which is the registrable domain where no cut is known, and by registrable domain for all known zones below it. Neither
-        # holds more than what is under way.
+        # Look-ups under way: by zone, which is the registrable domain if no cut is known, and by registrable domain for all known zones
+        # below it. Neither holds more entries than there are look-ups under way.
         self._live: dict[bytes, int] = {}
         self._below: dict[bytes, int] = {}
-        # By name directly below a zone, and which of those has most, or had it.
+        # By name directly below a zone, and for each zone the one with the most look-ups, now or earlier.
         self._children: dict[bytes, int] = {}
         self._largest: dict[bytes, bytes] = {}
         # In the order in which they were last seen.
         self._cuts: dict[bytes, None] = {}
-        # Octets of the registrable domain of names directly below these.
+        # The length of the registrable domain of names directly below these.
         self._domains: dict[bytes, int] = {}
-        # The first query is not to wait for the file.
+        # Load the file now, so that the first query does not wait for it.
         loadSuffixes()
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -138,7 +137,7 @@ class DomainLimit:
     def _domainOf(self, name: bytes) -> bytes | None:
         domain = domainOf(name)
         if domain is not None:
-            # Asking the list takes longer than all else here. A sibling that is a public suffix itself is counted below its parent then,
+            # The list takes longer than everything else here. A sibling that is a public suffix itself is counted below its parent then,
             # which does no harm.
             if len(self._domains) >= _MOST_DOMAINS:
                 self._domains.clear()
@@ -147,7 +146,7 @@ class DomainLimit:
 
     def _cutOf(self, name: bytes, domain: bytes) -> bytes:
         """
-        @return: the deepest zone that is known to hold the name, or else its registrable domain, the very object.
+        @return: the deepest known zone that contains the name, or else C{domain}, the same object.
         """
         position = 0
         last = len(name) - len(domain)
@@ -164,7 +163,7 @@ class DomainLimit:
             del self._largest[zone]
         if zone is not domain:
             _countDown(self._below, domain)
-        # It may be a Failure, which names no zone.
+        # A Failure names no zone.
         if isinstance(outcome, Answer) and outcome.authority:
             self._learn(outcome, name, domain)
         return outcome
@@ -191,9 +190,9 @@ class DomainLimit:
 
 def _childOf(name: bytes, zone: bytes) -> bytes:
     """
-    @param name: in the zone.
+    @param name: a name in the zone.
 
-    @return: the name directly below the zone that this is or lies below; the zone's own name for that.
+    @return: the name directly below the zone that this name is or lies below; the zone's own name for the apex.
     """
     last = len(name) - len(zone)
     start = last

@@ -1,5 +1,5 @@
 """
-What sources that know by themselves share: answers made here, addresses in reverse names, files that are followed.
+Helpers for sources that answer locally: answers made here, reverse names, files that are reread.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def known(
     question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin, rrType: int | None = None
 ) -> Answer:
     """
-    @param rrType: of the records, L{None} for that of the question.
+    @param rrType: the records' type, L{None} for that of the question.
 
-    @return: these records, or where there are none, that the name has no such data.
+    @return: an answer with these records, or NODATA without any.
     """
     if not rdatas:
         return Answer(Outcome.NODATA, origin=origin)
@@ -74,9 +74,9 @@ def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, ori
     @param question: for A, AAAA or ANY.
     @param addresses: packed, of both families.
 
-    @return: those of the type that was asked for. For ANY, those of IPv4 where there are some, else those of IPv6: a part of what there is
-        will do (RFC 8482, section 4.1), and C{getHostByName} of twisted.names, which asks for ANY, would prefer IPv6, to which
-        C{connectTCP} cannot connect.
+    @return: an answer with the addresses of the type in question. For ANY, those of IPv4 if there are some, else those of IPv6: a subset is
+        enough (RFC 8482, section 4.1), and C{getHostByName} of twisted.names, which asks for ANY, would prefer IPv6, to which C{connectTCP}
+        cannot connect.
     """
     rrType = question.rrType
     if rrType == ANY:
@@ -87,24 +87,24 @@ def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, ori
 
 def emptySOA(zone: bytes) -> RRSet:
     """
-    @return: the SOA record of a zone that is made up here to deny names below it: it says for how long others may remember that (RFC 2308,
-        section 3), three hours as RFC 6303, section 3, has it.
+    @return: the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3) for three hours as in RFC 6303,
+        section 3.
     """
     return RRSet(zone, _SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
 
 
 def unknown(source: str, question: Question, more: str = "") -> Unknown:
     """
-    @param more: what stands behind it.
+    @param more: text to append.
 
-    @return: that this source has nothing on the question, in words.
+    @return: the fault saying that this source has no data for the question.
     """
     return Unknown(f"{source} has nothing on {shown(question)}{more}")
 
 
 def shown(question: Question) -> str:
     """
-    @return: the question as people write it: C{"www.example. IN A"}.
+    @return: the question for display: C{"www.example. IN A"}.
     """
     from twisted_ext.wire.codes import className
     from twisted_ext.wire.names import nameToText
@@ -115,9 +115,9 @@ def shown(question: Question) -> str:
 
 def decided(source: IAnswerSource, name: str, question: Question, context: QueryContext) -> Deferred[Answer]:
     """
-    Ask a source that never has to wait.
+    Ask a source that always answers immediately.
 
-    @param name: what to call it in an error.
+    @param name: the source's name for errors.
     """
     try:
         answer = source.answerNow(question, context)
@@ -130,14 +130,14 @@ def decided(source: IAnswerSource, name: str, question: Question, context: Query
 
 def lastTime(trace: Trace) -> float:
     """
-    @return: the time of a trace's last note, or of its beginning, for the next note of somebody who needs no clock otherwise.
+    @return: the time of a trace's last note, or of its beginning, so that a source without a clock can add a note.
     """
     return trace.notes[-1].at if trace.notes else trace.began
 
 
 def closeAll(sources: Iterable[IAnswerSource]) -> Deferred[None]:
     """
-    @return: fires when all of them are closed.
+    @return: fires when all sources are closed.
     """
     closing = [source.close() for source in sources]
     return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
@@ -147,8 +147,7 @@ def addressFromReverse(name: bytes) -> bytes | None:
     """
     @param name: a folded name.
 
-    @return: the four or sixteen octets of the address that this name stands for (RFC 1035, section 3.5; RFC 3596, section 2.5), or
-        L{None}.
+    @return: the four or sixteen octets of the address in a reverse name (RFC 1035, section 3.5; RFC 3596, section 2.5), or L{None}.
     """
     if name.endswith(_IPV4):
         labels = labelsOf(name)[-3::-1]
@@ -164,10 +163,10 @@ def addressFromReverse(name: bytes) -> bytes | None:
 
 class Complaints:
     """
-    What is wrong with a file, for people.
+    Problems found in a file, for display.
 
-    @ivar texts: the first ones, each a line.
-    @ivar count: of all of them.
+    @ivar texts: the first ones, one line each.
+    @ivar count: the number of all of them.
     """
 
     __slots__ = ("texts", "count")
@@ -178,7 +177,7 @@ class Complaints:
 
     def add(self, line: int, text: str) -> None:
         """
-        @param line: its number in the file, the first being 1; 0 for the file as a whole.
+        @param line: the line number in the file, from 1; 0 for the file as a whole.
         """
         self.count += 1
         if self.count <= FILE_COMPLAINTS.default:
@@ -191,23 +190,23 @@ class Complaints:
 
 class FollowedFile:
     """
-    A file that is looked at again when it is used: no timer, no watch, nothing that a reactor could be left with.
+    A file that is checked for changes whenever it is used, with no timer or watch in the reactor.
 
-    @ivar path: where it is.
+    @ivar path: its path.
     """
 
     __slots__ = ("path", "_state")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # What tells one state of it from another: L{None} where it is not there, empty before the first look.
+        # Identifies the file's state: L{None} if it does not exist, empty before the first check.
         self._state: tuple[int, ...] | None = ()
 
     def changed(self) -> bool:
         """
-        Look at the file.
+        Check the file for a change.
 
-        @return: whether it is another one, or gone, or there at last; true the first time.
+        @return: whether it was changed, deleted or created since the last call; true the first time.
         """
         state: tuple[int, ...] | None
         try:
@@ -223,17 +222,17 @@ class FollowedFile:
 
     def forget(self) -> None:
         """
-        Take the file for another one at the next look.
+        Treat the file as changed in the next check.
         """
         self._state = ()
 
     def read(self, mostOctets: int, complaints: Complaints) -> bytes | None:
         """
-        @return: what is in it, up to the last whole line where it is longer than C{mostOctets}; L{None} where it cannot be read.
+        @return: the contents, up to the last complete line if they exceed C{mostOctets}; L{None} if the file cannot be read.
         """
         try:
             with open(self.path, "rb", opener=openNow) as opened:
-                # None where the file would have us wait.
+                # None if reading would block.
                 data: bytes = opened.read(mostOctets + 1) or b""
         except (OSError, ValueError) as error:
             complaints.add(0, f"cannot be read: {getattr(error, 'strerror', None) or error}")

@@ -1,5 +1,5 @@
 """
-Records of one's own in front of what others answer.
+Local records that take precedence over the answers of servers.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _ANY: Final = 255
 _STAR: Final = b"\x01*"
 _ALIASES: Final = int(LOCAL_ALIASES.default)
 
-#: What is known locally: by folded name, then by type.
+#: Local RRsets by folded name, then by type.
 LocalRecords = Mapping[bytes, Mapping[int, RRSet]]
 
 
 def localRecord(text: str) -> RRSet:
     """
-    Read C{name [ttl] [class] type rdata}.
+    Parse C{name [ttl] [class] type rdata}.
 
     @raise BadRecord: with the column, and what was expected there.
     """
@@ -49,7 +49,7 @@ def localRecord(text: str) -> RRSet:
 
 def localRecords(records: Iterable[RRSet]) -> LocalRecords:
     """
-    Put records of one name and type together; the first one's TTL is that of all (RFC 2181, section 5.2).
+    Group records by name and type; the first one's TTL applies to all (RFC 2181, section 5.2).
     """
     table: dict[bytes, dict[int, RRSet]] = {}
     for rrset in records:
@@ -65,9 +65,9 @@ def localRecords(records: Iterable[RRSet]) -> LocalRecords:
 
 def readLocalFile(path: str) -> list[RRSet]:
     """
-    @return: the records of a file, one on each line; behind C{;} or C{#} at a line's beginning stand remarks.
+    @return: the records of a file, one per line; lines beginning with C{;} or C{#} are comments.
 
-    @raise BadDescription: it cannot be read, or a line is no record; says which and why.
+    @raise BadDescription: the file cannot be read, or a line is not a valid record; says which and why.
     """
     complaints = Complaints()
     data = FollowedFile(path).read(int(LOCAL_OCTETS.default), complaints)
@@ -88,9 +88,9 @@ def readLocalFile(path: str) -> list[RRSet]:
 @implementer(IAnswerSource)
 class LocalRecordsSource:
     """
-    Answer for names with local records from those, and ask the inner source for everything else. A name with a local record has no data
-    of other types. C{*.lan} stands for all names below C{lan} that have no records of their own. A local alias that leads to another
-    name is followed, to the inner source where that name is not local.
+    Answers names with local records from them, and passes everything else to the inner source. A name with a local record has no data of
+    other types. C{*.lan} matches all names below C{lan} without records of their own. A local alias is followed, in the inner source if its
+    target is not local.
 
     @ivar immediate: whether the inner source is. See L{IAnswerSource}.
     """
@@ -109,7 +109,7 @@ class LocalRecordsSource:
         """
         @param name: folded.
 
-        @return: what is known of it here.
+        @return: the local records that apply to it.
         """
         found = self._records.get(name)
         if found is None and self._wild:
@@ -117,7 +117,7 @@ class LocalRecordsSource:
             while rest != b"\x00" and found is None:
                 rest = rest[rest[0] + 1 :]
                 if rest in self._records:
-                    # A name that is there keeps a star above it from what is below.
+                    # An existing name keeps a wildcard above it from matching what is below.
                     return None if _STAR + rest not in self._records else self._records[_STAR + rest]
                 found = self._records.get(_STAR + rest)
         return found
@@ -155,7 +155,7 @@ class LocalRecordsSource:
 
     def _found(self, question: Question, context: QueryContext) -> tuple[Answer, Question | None] | None:
         """
-        @return: the local part of the answer, and the question that is left for the inner source where an alias leads there.
+        @return: the local part of the answer, and the question left for the inner source if an alias leads there.
         """
         if question.rrClass != 1:
             return None

@@ -1,5 +1,5 @@
 """
-Zones in a client's own chain of sources: names that a program knows from master files, before servers are asked.
+Local zones in a client's chain of sources, loaded from master files and answered before servers are asked.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _EVERYTHING: Final = (A, AAAA)
 
 def zoneFromFile(name: bytes, path: str) -> Zone:
     """
-    Read a master file (RFC 1035, section 5), which may not include others.
+    Load a master file (RFC 1035, section 5), in which $INCLUDE is not allowed.
 
     @param name: the apex.
 
-    @raise BadDescription: the file cannot be read, or is not a zone of this name; says what is wrong first.
+    @raise BadDescription: the file cannot be read, or is not a zone of this name; gives the first problem.
     """
     try:
         with open(path, "rb", opener=openNow) as opened:
@@ -52,10 +52,11 @@ def zoneFromFile(name: bytes, path: str) -> Zone:
 @implementer(IAnswerSource)
 class Zones:
     """
-    Answer from zones as their authority does: with wildcards, denials, and aliases from one of them to another. Of names in none of them it
-    says nothing, nor of names below a delegation.
+    Answers from zones as an authoritative server does: with wildcards, denials, and aliases from one zone to another. It does not answer
+    for names outside the zones or below a delegation.
 
-    An alias that leads out of them is given as it is; a chain of L{chained<twisted_ext.resolver.combine.chain.chained>} follows it.
+    An alias that leads out of the zones is returned as it is; a chain made by L{chained<twisted_ext.resolver.combine.chain.chained>}
+    follows it.
     """
 
     __slots__ = ("_zones",)
@@ -87,7 +88,7 @@ class Zones:
             return None
         answer = self._everything(version, question) if question.rrType == ANY else self._answer(question, context)
         if answer is None or not answer.flags & AA:
-            # Others know what lies below a delegation.
+            # Names below a delegation are left to the next source.
             return None
         if context.trace is not None:
             context.trace.note(lastTime(context.trace), "zone", answer.outcome.value, zone=nameToText(version.apex))
@@ -98,7 +99,7 @@ class Zones:
 
     def _everything(self, version: Version, question: Question) -> Answer | None:
         """
-        @return: for a question for ANY, all sets of the name, without signatures.
+        @return: for an ANY question, all RRsets of the name, without signatures.
         """
         plain = QueryContext(0.0)
         node = version.find(question.key[: -len(version.apex) - 4])
@@ -131,7 +132,7 @@ def _isPartial(answer: Answer) -> bool:
 @implementer(IAnswerSource)
 class LeadingOn:
     """
-    A chain with zones in it: where an alias of a zone leads out of the zones, the chain is asked for the name that it leads to.
+    A chain that contains zones: if an alias leads out of a zone, the chain is asked for its target.
     """
 
     __slots__ = ("_chain",)
@@ -162,7 +163,7 @@ class LeadingOn:
             last.authority,
             last.additional,
             rcode=last.rcode,
-            # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+            # AA refers to the name that was queried (RFC 1035, section 4.1.1).
             flags=last.flags | first.flags & AA,
             security=first.security,
             ede=last.ede,

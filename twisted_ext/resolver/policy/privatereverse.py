@@ -1,5 +1,6 @@
 """
-Names of private addresses: questions for them that lead nowhere, and tell strangers what a network is like inside.
+Empty zones for the reverse names of private addresses (RFC 6303): such queries have no answer on the internet and disclose a network's
+structure.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = ["EMPTY_ZONES", "PrivateReverse"]
 
-#: Zones that hold nothing where their addresses are nobody's but the network's own (RFC 6303, section 4; RFC 7793). Those of the loopback
-#: addresses are among L{SPECIAL_NAMES<twisted_ext.resolver.policy.specialnames.SPECIAL_NAMES>}.
+#: Zones that are empty unless the local network uses their addresses (RFC 6303, section 4; RFC 7793). Those of the loopback addresses are
+#: in L{SPECIAL_NAMES<twisted_ext.resolver.policy.specialnames.SPECIAL_NAMES>}.
 EMPTY_ZONES: Final = (
     "0.in-addr.arpa",
     "10.in-addr.arpa",
@@ -52,8 +53,8 @@ _SOA: Final = 6
 @implementer(IAnswerSource)
 class PrivateReverse:
     """
-    Denies names of private addresses (RFC 6303), unless there is somebody to ask who is inside of the network as well. Of all other names
-    it says nothing.
+    Denies the reverse names of private addresses (RFC 6303), unless the upstream servers are inside the network as well. It does not answer
+    for other names.
     """
 
     __slots__ = ("_inside", "_routed")
@@ -63,8 +64,8 @@ class PrivateReverse:
 
     def __init__(self, inside: Callable[[], bool], routed: Iterable[bytes] = ()) -> None:
         """
-        @param inside: whether those that are asked may know such names.
-        @param routed: domains that somebody in particular is asked for.
+        @param inside: returns whether the upstream servers may know such names.
+        @param routed: domains that are routed to servers of their own.
         """
         self._inside = inside
         self._routed = tuple([name.lower() for name in routed])
@@ -94,7 +95,7 @@ def _zoneOf(name: bytes) -> bytes | None:
     """
     @param name: folded.
 
-    @return: the empty zone that it is in.
+    @return: the empty zone that contains it.
     """
     while name != b"\x00":
         if name in _ZONES:
@@ -105,7 +106,7 @@ def _zoneOf(name: bytes) -> bytes | None:
 
 def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
     """
-    @return: what an empty zone has to say (RFC 6303, section 3).
+    @return: the answer of an empty zone (RFC 6303, section 3).
     """
     soa = emptySOA(zone)
     origin = Origin("special")

@@ -1,5 +1,5 @@
 """
-Registrable domains, by the public suffix list (https://publicsuffix.org): C{example.co.uk} of C{www.example.co.uk}.
+Registrable domains by the public suffix list (https://publicsuffix.org): C{example.co.uk} for C{www.example.co.uk}.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ __all__ = ["loadSuffixes", "registrableLabels"]
 @cache
 def loadSuffixes() -> PublicSuffixList:
     """
-    Read the list that comes with the library, which takes about 30 ms the first time.
+    Load the bundled list, which takes about 30 ms the first time.
 
-    Only its section of registries is used: domains in its private section, such as C{github.io}, nearly always are one zone on one set
-    of servers.
+    Only its ICANN section is used: domains in its private section, such as C{github.io}, are nearly always one zone on one set of servers.
     """
     return PublicSuffixList(only_icann=True)
 
@@ -26,8 +25,8 @@ def registrableLabels(labels: tuple[bytes, ...]) -> int:
     """
     @param labels: of a folded name, without the root's.
 
-    @return: how many of them, from the right, make its registrable domain: a public suffix and one label more. Names in top-level
-        domains that are not in the list count as registered directly below them. 0 for a name that is a public suffix.
+    @return: how many of them, from the right, form its registrable domain: a public suffix and one more label. Names in top-level domains
+        that are not in the list count as registered directly below them. 0 for a public suffix.
     """
     domain = loadSuffixes().privatesuffix(labels)
     return 0 if domain is None else len(domain)

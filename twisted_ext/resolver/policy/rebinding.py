@@ -1,5 +1,5 @@
 """
-Holding back answers that would let strangers reach into the network: rebinding of names to addresses inside of it.
+Protection against DNS rebinding: rejection of answers that would point public names at private addresses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FILTERED: Final = 17
 _HTTPS: Final = 65
 _SVCB: Final = 64
 
-#: Addresses that no name of the internet has (RFC 6890).
+#: Addresses that no public name has (RFC 6890).
 PRIVATE_PREFIXES: Final = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -56,7 +56,7 @@ def _ranges(version: int) -> tuple[tuple[int, int], ...]:
 
 _RANGES: Final = {4: _ranges(4), 16: _ranges(6)}
 
-#: Prefixes of IPv6 addresses that stand for the IPv4 address behind them: mapped, compatible, and that of NAT64 (RFC 6052).
+#: IPv6 prefixes that embed an IPv4 address: mapped, compatible, and that of NAT64 (RFC 6052).
 _CARRIERS: Final = (bytes(10) + b"\xff\xff", bytes(12), bytes.fromhex("0064ff9b") + bytes(8))
 
 
@@ -64,7 +64,7 @@ def isPrivate(packed: bytes) -> bool:
     """
     @param packed: four or sixteen octets.
 
-    @return: whether no name of the internet has this address.
+    @return: whether this is an address that no public name has.
     """
     ranges = _RANGES.get(len(packed))
     if ranges is None:
@@ -77,7 +77,7 @@ def isPrivate(packed: bytes) -> bool:
 
 def _hints(rdata: bytes) -> list[bytes]:
     """
-    @return: the addresses that an SVCB or HTTPS record hints at (RFC 9460, section 7.3).
+    @return: the address hints of an SVCB or HTTPS record (RFC 9460, section 7.3).
     """
     position = 2
     while position < len(rdata) and rdata[position]:
@@ -96,7 +96,7 @@ def _hints(rdata: bytes) -> list[bytes]:
 
 def _inside(rrset: RRSet) -> bytes | None:
     """
-    @return: the first private address that these records have.
+    @return: the first private address in these records.
     """
     if rrset.rrType in (A, AAAA):
         return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
@@ -107,8 +107,8 @@ def _inside(rrset: RRSet) -> bytes | None:
 
 class RebindingLog:
     """
-    Says in the log what was held back, and why. Strangers can cause as much of this as they like, so there is one line a second at most,
-    and the next one has the count of those that were left out.
+    Logs rejected answers. Attackers can cause any number of them, so at most one line is logged per second, and the next one gives the
+    count of those left out.
     """
 
     __slots__ = ("_clock", "_next", "_untold")
@@ -141,13 +141,13 @@ class RebindingLog:
 @implementer(IAnswerSource)
 class StopRebinding:
     """
-    Refuse answers with private addresses (DNS rebinding: a web page whose name first has an address of its owner's, then one of the
-    visitor's own network).
+    Refuses answers with private addresses (DNS rebinding: a web page whose name first has an address of the attacker's server, then one in
+    the visitor's network).
 
-    All of an answer's records count, also those that are not what was asked for: there are programs that take any address they find in it.
+    All records of an answer are checked, including those that were not asked for: some programs use any address they find in it.
 
-    @param allowed: names that may have such addresses, and all below them.
-    @param told: called for what is held back, with the question, the address and the server that gave it; see L{RebindingLog}.
+    @param allowed: domains that may have such addresses, with all names below them.
+    @param told: called for each rejected answer with the question, the address and the server it came from; see L{RebindingLog}.
     """
 
     __slots__ = ("_inner", "_innerNow", "_allowed", "_told")
@@ -169,9 +169,9 @@ class StopRebinding:
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
         """
-        @return: the answer, if it may be given.
+        @return: the answer, if it passes.
 
-        @raise Refused: it may not.
+        @raise Refused: it has a private address.
         """
         for rrset in answer.answer:
             bad = _inside(rrset)

@@ -1,5 +1,5 @@
 """
-Names that are never asked of anybody: special-use names and addresses written where a name is expected.
+Names that are never sent to a server: special-use names, and addresses given in place of names.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
 
 __all__ = ["SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
 
-#: What is said of a name and of all names below it.
+#: How a name and all names below it are answered.
 _DENIED: Final = "denied"
 _LOOPBACK: Final = "loopback"
 _REVERSE: Final = "reverse"
 _MULTICAST: Final = "multicast"
 
-#: Every special-use name that is answered here, what is said of it, and which document asks for it. Left to the configured servers, as
-#: their documents ask of applications and stub resolvers: test (RFC 6761, section 6.2), example (6.5), home.arpa (RFC 8375, section
-#: 4), resolver.arpa (RFC 9462, section 4), service.arpa (RFC 9665, section 10), and private reverse zones (RFC 6761, section 6.1).
+#: Every special-use name that is answered here, how, and by which document. Left to the configured servers, as their documents require of
+#: applications and stub resolvers: test (RFC 6761, section 6.2), example (6.5), home.arpa (RFC 8375, section 4), resolver.arpa (RFC 9462,
+#: section 4), service.arpa (RFC 9665, section 10), and private reverse zones (RFC 6761, section 6.1).
 SPECIAL_NAMES: Final = (
     ("localhost", _LOOPBACK, "RFC 6761, section 6.3"),
     ("127.in-addr.arpa", _REVERSE, "RFC 6303, section 4.2"),
@@ -56,7 +56,7 @@ _LOCALHOST: Final = b"\x09localhost\x00"
 _POINTERS: Final = (nameFromText("1.0.0.127.in-addr.arpa"), nameFromText("1" + 31 * ".0" + ".ip6.arpa"))
 _LOOPBACKS: Final = (b"\x7f\x00\x00\x01", bytes(15) + b"\x01")
 
-# Nearly all names are not special. To see that, the last three letters of the name and its end do; the tables are by the top label.
+# Nearly all names are not special. The last three letters and the final octet show that; the tables are by the top label.
 _TABLE: Final = [(nameFromText(text).lower(), action, reason) for text, action, reason in SPECIAL_NAMES]
 _TAILS: Final = frozenset([name[-4:] for name, _, _ in _TABLE])
 _DIGITS: Final = frozenset([b"%d\x00" % digit for digit in range(10)])
@@ -65,11 +65,11 @@ _DIGITS: Final = frozenset([b"%d\x00" % digit for digit in range(10)])
 @implementer(IAnswerSource)
 class Special:
     """
-    Answer special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) that somebody asks for as if they were names.
-    None of them leaves this machine. Of all other names it says nothing.
+    Answers special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) looked up as if they were names. None of them leaves
+    this machine. It does not answer for other names.
 
-    Below C{local} only names of two labels, such as C{printer.local}, are those of multicast DNS and denied, as nss-mdns has it: deeper
-    ones (C{cluster.local}, C{dc.corp.local}) are in wide use with ordinary servers.
+    Below C{local} only names of two labels, such as C{printer.local}, are taken for multicast DNS and denied, as in nss-mdns: longer ones
+    (C{cluster.local}, C{dc.corp.local}) are widely used with ordinary servers.
     """
 
     __slots__ = ("_local",)
@@ -79,7 +79,7 @@ class Special:
 
     def __init__(self, *, local: bool = False) -> None:
         """
-        @param local: ask the servers for all names below C{local}, because they know them.
+        @param local: send all names below C{local} to the servers, because they serve them.
         """
         self._local = local
 
@@ -133,7 +133,7 @@ class Special:
             if question.rrType in (PTR, ANY):
                 return known(question, (_LOCALHOST,), _TTL, Origin("special"), PTR)
             return _said(question, top)
-        # What lies between the zone's top and its one name exists, but holds nothing (RFC 8020, section 2).
+        # A name between the zone's apex and its only name is an empty non-terminal (RFC 8020, section 2).
         return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -148,20 +148,20 @@ class Special:
 
 def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
     """
-    @param top: where the names begin of which this is said.
+    @param top: the apex of the synthesized zone.
 
-    @return: that there is no such record, or no such name at all.
+    @return: a denial of the record, or of the name.
     """
     if exists:
         return Answer(Outcome.NODATA, (), (emptySOA(top),), origin=Origin("special"))
-    # A name that does not exist has no SOA record of its own.
+    # A name that does not exist cannot own an SOA record.
     authority = () if question.key[:-4] == top else (emptySOA(top),)
     return Answer(Outcome.NXDOMAIN, (), authority, rcode=3, origin=Origin("special"))
 
 
 def isSpecial(name: bytes) -> bool:
     """
-    @return: whether nothing at or below this name is ever asked of a server.
+    @return: whether nothing at or below this name is ever sent to a server.
     """
     folded = name.lower()
     return any(isBelow(folded, top) and action is not _MULTICAST for top, action, _ in _TABLE)
@@ -171,7 +171,7 @@ def literalOf(name: bytes) -> bytes | None:
     """
     @param name: a name in wire form.
 
-    @return: the packed address that the name's text is, its scope left out; empty where it looks like an IPv4 address but is none; L{None}
+    @return: the packed address that the name's text is, without its scope; empty if it looks like an IPv4 address but is not valid; L{None}
         for every other name.
     """
     labels = labelsOf(name)

@@ -1,3 +1,3 @@
 """
-Answer sources from text: C{cache:udp:192.0.2.1}.
+Resolver description strings such as C{cache:udp:192.0.2.1}, from which answer sources are built.
 """

@@ -1,18 +1,18 @@
 """
-Answer sources from text, as C{cache:udp:192.0.2.1:5353}.
+Building answer sources from description strings such as C{cache:udp:192.0.2.1:5353}.
 
-The grammar: a description is a prefix and its arguments, with a colon before each of them. An argument is C{key=value}, or it is
-positional. Where the prefix wants another source, a description of it stands: in parentheses, or, as the last one, without them, and
-then all that follows belongs to it. So what a wrapper is told stands before what it wraps: C{cache:mostBytes=1000000:udp:192.0.2.1}.
+The grammar: a description is a prefix and its arguments, with a colon before each argument. An argument is C{key=value} or positional. An
+argument that is a source is itself a description: in parentheses, or, as the last argument, without them; then it extends to the end. So
+the arguments of a wrapper come before what it wraps: C{cache:mostBytes=1000000:udp:192.0.2.1}.
 
     - C{chain:(hosts):(special):cache:udp:192.0.2.1} combines three sources.
     - C{route:corp.example=(udp:192.0.2.53):system} has descriptions as values.
     - C{udp:[2001:db8::1]:5353}: in square brackets a colon is an ordinary character.
-    - C{https://dns.example:443/dns-query:timeout=2}: behind a colon and two slashes is a URL, whose only argument colon is the one
-      behind its path (or its port).
-    - A backslash takes the meaning from any character behind it: C{hosts:C\\:\\\\hosts}.
+    - C{https://dns.example:443/dns-query:timeout=2}: a colon and two slashes begin a URL, in which only a colon after the path (or the
+      port) begins an argument.
+    - A backslash removes the special meaning of the next character: C{hosts:C\\:\\\\hosts}.
 
-What a prefix takes is what its function's signature takes; see L{IResolverParser}.
+The arguments of a prefix are given by its function's signature; see L{IResolverParser}.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["BUILT_IN", "LazyParser", "Site", "foundParsers", "parserFor", "sourc
 @implementer(IPlugin, IResolverParser)
 class LazyParser:
     """
-    A prefix that is made of texts only: the module behind it is imported when somebody uses the prefix.
+    A prefix described by strings only: its module is imported when the prefix is first used.
     """
 
     def __init__(self, prefix: str, module: str, function: str, summary: str) -> None:
@@ -57,7 +57,7 @@ class LazyParser:
 
 _PARSERS: Final = "twisted_ext.resolver.strings.parsers"
 
-#: What this package brings along. These are found without looking for plugins, which takes milliseconds and reads files.
+#: The built-in prefixes. They are found without a search for plugins, which takes milliseconds and reads files.
 BUILT_IN: Final = (
     LazyParser(
         "system", _PARSERS, "parseSystem", "what this machine is configured to use: hosts file, search list, servers"
@@ -87,9 +87,9 @@ BUILT_IN: Final = (
 
 class Site:
     """
-    Where a source is built.
+    The environment that a source is built in.
 
-    @ivar reactor: for its clock, its sockets, its threads.
+    @ivar reactor: provides the clock, sockets and threads.
     """
 
     __slots__ = ("reactor",)
@@ -99,7 +99,7 @@ class Site:
 
     def source(self, description: str) -> IAnswerSource:
         """
-        Build another source, for functions that take descriptions apart themselves.
+        Build another source, for functions that parse descriptions in their own arguments.
 
         @raise BadDescription: it cannot be built.
         """
@@ -108,7 +108,7 @@ class Site:
 
 def parserFor(prefix: str) -> IResolverParser | None:
     """
-    Find a prefix among those of this package, then among the plugins.
+    Find a prefix among the built-in ones, then among the plugins.
     """
     for parser in BUILT_IN:
         if parser.prefix == prefix:
@@ -118,9 +118,9 @@ def parserFor(prefix: str) -> IResolverParser | None:
 
 def foundParsers() -> tuple[list[IResolverParser], list[str]]:
     """
-    Look for all prefixes there are.
+    Find all prefixes.
 
-    @return: those of this package, then those of plugins by their names; and what is wrong with plugins that could not be used, in words.
+    @return: the built-in ones, then those of plugins, sorted by name; and a text for each plugin that cannot be used.
     """
     plugged, complaints = _plugged()
     return [*BUILT_IN, *sorted(plugged, key=lambda parser: parser.prefix)], complaints
@@ -134,7 +134,7 @@ def _plugged() -> tuple[list[IResolverParser], list[str]]:
 
 def sourceFromString(reactor: IReactorTime, description: str) -> IAnswerSource:
     """
-    Build what a description says.
+    Build the source that a description specifies.
 
     @raise BadDescription: it cannot be built; one line says what is wrong, where, and what would be right. Nothing is left open.
     """

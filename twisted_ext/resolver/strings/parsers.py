@@ -1,5 +1,5 @@
 """
-What the prefixes of this package build. The signatures say what each of them takes; see L{twisted_ext.resolver.strings.descriptions}.
+The functions behind the built-in prefixes. Their signatures define the arguments; see L{twisted_ext.resolver.strings.descriptions}.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Port(int):
     @classmethod
     def fromText(cls, text: str) -> Port:
         """
-        @raise BadDescription: it is no such number.
+        @raise BadDescription: it is not a number from 1 to 65535.
         """
         if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
             raise BadDescription(f"a port takes a number from 1 to 65535, not {text!r}")
@@ -52,14 +52,14 @@ _DNS: Final = Port(DNS_PORT)
 
 class Addresses(tuple[tuple[str, int | None], ...]):
     """
-    Addresses of servers with commas between them: C{192.0.2.1,192.0.2.2@5353,[2001:db8::1]@5353}. The brackets may be left out where
-    there is no colon to be hidden from the description.
+    Comma-separated server addresses: C{192.0.2.1,192.0.2.2@5353,[2001:db8::1]@5353}. The brackets may be left out if the description has no
+    colon to be hidden.
     """
 
     @classmethod
     def fromText(cls, text: str) -> Addresses:
         """
-        @raise BadDescription: one of them is not an IP address, or has no usable port behind its C{@}.
+        @raise BadDescription: one of them is not a valid IP address, or has no valid port after its C{@}.
         """
         found: list[tuple[str, int | None]] = []
         for item in text.split(","):
@@ -67,7 +67,7 @@ class Addresses(tuple[tuple[str, int | None], ...]):
             if address.startswith("[") and address.endswith("]"):
                 address = address[1:-1]
             try:
-                # Here its column is known.
+                # Report the error here, where the column is known.
                 Server(address)
             except BadDescription as error:
                 hint = "" if "." in address else "; one with colons stands in square brackets"
@@ -77,20 +77,20 @@ class Addresses(tuple[tuple[str, int | None], ...]):
 
     def servers(self, port: int) -> list[Server]:
         """
-        @param port: of those that have none of their own.
+        @param port: the port for addresses without one.
         """
         return [Server(address, own or port) for address, own in self]
 
 
 class Domains(tuple[bytes, ...]):
     """
-    Names with commas between them.
+    Comma-separated domain names.
     """
 
     @classmethod
     def fromText(cls, text: str) -> Domains:
         """
-        @raise BadName: one of them is no domain name.
+        @raise BadName: one of them is not a valid domain name.
         """
         return cls([nameFromText(item.strip()) for item in text.split(",") if item.strip()])
 
@@ -168,7 +168,7 @@ def parseCache(
     site: Site, source: IAnswerSource, *, mostBytes: int | None = None, stale: float = 0, prefetch: bool = False
 ) -> IAnswerSource:
     """
-    C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Equal questions that are asked at the same time are asked once.
+    C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Equal questions under way at the same time are sent once.
     """
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching.cached import CachedSource
@@ -187,7 +187,7 @@ def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:
 
 def parseChain(site: Site, *sources: IAnswerSource) -> IAnswerSource:
     """
-    C{chain:(source):(source)...}. Time is shared among those that are left to ask; aliases of zones are followed into the other sources.
+    C{chain:(source):(source)...}. The remaining time is shared among the remaining sources; aliases of zones are followed into the others.
     """
     from twisted_ext.resolver.combine.chain import chained
 

@@ -1,5 +1,5 @@
 """
-Finding prefixes of descriptions that others bring along.
+Finding the description prefixes that plugins provide.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ __all__ = ["pluggedParsers"]
 
 def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolverParser], list[str]]:
     """
-    Go through Twisted's plugins.
+    Load the prefixes among Twisted's plugins.
 
-    @param builtIn: by prefix, those that no plugin can replace.
+    @param builtIn: the built-in prefixes, which no plugin can replace.
 
-    @return: usable ones, the first of each prefix, and what is wrong with the others, in words.
+    @return: usable ones, the first for each prefix, and a text for each of the others.
     """
     found: dict[str, IResolverParser] = {}
     complaints: list[str] = []
 
     def overhear(event: LogEvent) -> None:
-        # A module that cannot be imported is logged and left out by Twisted.
+        # Twisted logs a module that cannot be imported, and leaves it out.
         failure = event.get("log_failure") or event.get("failure")
         if isinstance(failure, Failure):
             complaints.append(
@@ -39,7 +39,7 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
     observer = cast(ILogObserver, overhear)
     globalLogPublisher.addObserver(observer)
     try:
-        # All plugins of all packages are imported where nobody has done so before. What they warn of is not for our caller.
+        # This imports all plugins of all packages unless another caller has already done so. Their warnings are not for our caller.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             plugins = list(getPlugins(IResolverParser))

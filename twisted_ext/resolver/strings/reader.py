@@ -1,5 +1,5 @@
 """
-Reading descriptions, all of one before anything is built.
+The parser of description strings; a whole description is parsed before anything is built.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from twisted_ext.resolver.strings.schema import Parameter, Schema, nearest
 
 __all__ = ["Plan", "read"]
 
-#: Characters of a description that are shown in an error.
+#: Characters of a description shown in an error.
 _SHOWN: Final = 100
 
 
 def read(description: str) -> Plan:
     """
-    @raise BadDescription: it breaks the grammar, or asks for what is not there.
+    Parse a description.
+
+    @raise BadDescription: it has a syntax error, or an unknown prefix or argument.
     """
     if not isinstance(description, str):
         raise BadDescription(f"a description is a text, not {type(description).__name__}")
@@ -32,7 +34,7 @@ def read(description: str) -> Plan:
 
 
 def _fault(text: str, index: int, what: str) -> BadDescription:
-    # Of a long one the part that it is about.
+    # Of a long description show the part around the error.
     start = max(0, min(index - _SHOWN // 2, len(text) - _SHOWN))
     shown = f"{'...' * (start > 0)}{text[start : start + _SHOWN]}{'...' * (start + _SHOWN < len(text))}"
     return BadDescription(f"{shown!r}, column {index + 1}: {what}")
@@ -40,7 +42,7 @@ def _fault(text: str, index: int, what: str) -> BadDescription:
 
 class Plan:
     """
-    What a description says to build.
+    A parsed description, ready to be built.
     """
 
     __slots__ = ("text", "index", "prefix", "function", "positional", "named")
@@ -55,9 +57,9 @@ class Plan:
 
     def build(self, site: Site) -> IAnswerSource:
         """
-        Build the sources within, then the one around them.
+        Build the inner sources, then the one around them.
 
-        @raise BadDescription: one of them cannot be built; those that were are closed again.
+        @raise BadDescription: one of them cannot be built; those already built are closed.
         """
         built: list[IAnswerSource] = []
 
@@ -95,7 +97,7 @@ class Plan:
 
 class _Reading:
     """
-    Going through one text. Methods take the index where something begins, and whether a closing parenthesis ends it.
+    The state of parsing one text. The methods take the index where an element begins, and whether a closing parenthesis ends it.
     """
 
     def __init__(self, text: str) -> None:
@@ -104,7 +106,7 @@ class _Reading:
 
     def description(self, start: int, inside: bool, depth: int) -> tuple[Plan, int]:
         """
-        @return: what it says, and the index behind it.
+        @return: the plan, and the index after the description.
         """
         text = self._text
         if depth > DESCRIPTION_DEPTH.default:
@@ -147,9 +149,9 @@ class _Reading:
 
     def _argument(self, plan: Plan, schema: Schema, start: int, inside: bool, depth: int) -> int:
         """
-        Read one argument.
+        Parse one argument.
 
-        @return: the index behind it.
+        @return: the index after it.
         """
         text = self._text
         key, valueAt = self._key(start)
@@ -191,7 +193,7 @@ class _Reading:
         start: int = 0,
     ) -> None:
         """
-        Add one argument to what has been read.
+        Add one parsed argument to the plan.
         """
         if key is not None and (key in plan.named or (not parameter.many and key in self._given(plan, schema))):
             raise _fault(self._text, start, f"{key} is given twice")
@@ -213,7 +215,7 @@ class _Reading:
 
     def _key(self, start: int) -> tuple[str | None, int]:
         """
-        @return: the key that an argument begins with, if it does, and where its value begins.
+        @return: the key that an argument begins with, if any, and the index where its value begins.
         """
         text, index = self._text, start
         key: list[str] = []
@@ -232,12 +234,12 @@ class _Reading:
 
     def _value(self, start: int, inside: bool) -> tuple[str, int]:
         """
-        @return: a text with its escapes taken away and the index behind it.
+        @return: a text without its escapes, and the index after it.
         """
         text, index = self._text, start
         value: list[str] = []
         bracketAt: int | None = None
-        #: Where the only pair of brackets closed, if one goes around everything.
+        #: Where the only pair of brackets is closed, if one encloses the whole value.
         whole = text.startswith("[", start)
         closed = False
         while index < self._end:
@@ -270,7 +272,7 @@ class _Reading:
 
     def _url(self, start: int, inside: bool) -> tuple[str, int]:
         """
-        @return: a URL from its slashes on, and the index behind it.
+        @return: a URL from its slashes on, and the index after it.
         """
         text, index = self._text, start + 2
         while index < self._end and text[index] not in "/?:" and not (inside and text[index] == ")"):

@@ -1,5 +1,5 @@
 """
-What a prefix takes, told from the signature of the function that builds its source.
+The arguments of a prefix, derived from the signature of the function that builds its source.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Parameter:
     """
     One parameter of a function.
 
-    @ivar name: as people write it before C{=}.
-    @ivar wantsSource: a description belongs here, not a text.
-    @ivar required: there is no default.
+    @ivar name: the key as written before C{=}.
+    @ivar wantsSource: whether the value is a description.
+    @ivar required: whether there is no default.
     """
 
     __slots__ = ("name", "wantsSource", "required", "positional", "named", "many", "_kind")
@@ -45,9 +45,9 @@ class Parameter:
 
     def convert(self, text: str) -> object:
         """
-        @return: what the function wants to have.
+        @return: the value converted to the parameter's type.
 
-        @raise CallerFault: the text does not say such a thing.
+        @raise CallerFault: the text is not a valid value.
         """
         kind = self._kind
         if kind is int:
@@ -80,9 +80,9 @@ class Parameter:
 
 class Schema:
     """
-    Everything that one function takes behind its first parameter.
+    The parameters of one function after the first.
 
-    @ivar positional: the parameters that need no key, in order; the last one may stand for any number.
+    @ivar positional: the parameters that need no key, in order; the last one may take any number of values.
     @ivar parameters: all of them.
     """
 
@@ -90,7 +90,7 @@ class Schema:
 
     def __init__(self, function: Callable[..., object]) -> None:
         """
-        @raise CallerFault: its signature cannot be told.
+        @raise CallerFault: its signature cannot be determined.
         """
         try:
             declared = list(inspect.signature(function).parameters.values())[1:]
@@ -105,7 +105,7 @@ class Schema:
 
     def at(self, position: int) -> Parameter | None:
         """
-        @return: what takes a positional argument after so many others.
+        @return: the parameter for the positional argument at this index.
         """
         if position < len(self.positional):
             return self.positional[position]
@@ -113,7 +113,7 @@ class Schema:
 
     def named(self, key: str) -> Parameter | None:
         """
-        @return: what takes C{key=}.
+        @return: the parameter for C{key=}.
         """
         return next(
             (parameter for parameter in self.parameters if parameter.named and parameter.name == key), self._rest
@@ -121,14 +121,14 @@ class Schema:
 
     def usage(self, prefix: str) -> str:
         """
-        @return: all that may be written, in one line.
+        @return: the usage of a prefix in one line.
         """
         return "".join([prefix, *[str(parameter) for parameter in self.parameters]])
 
 
 def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
     """
-    @return: the one class that an annotation speaks of beside L{None}; texts are looked up and never evaluated.
+    @return: the only class in an annotation apart from L{None}; strings are looked up and never evaluated.
     """
     if isinstance(annotation, str):
         words = [word.strip() for word in annotation.removeprefix("Optional[").removesuffix("]").split("|")]
@@ -140,7 +140,7 @@ def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
         for name in others:
             found = getattr(found, name, None)
         if found is None and names[0].endswith("IAnswerSource"):
-            # It may have been imported for the type checker only.
+            # It may be imported for the type checker only.
             return IAnswerSource
         return found
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
@@ -151,7 +151,7 @@ def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
 
 def nearest(word: str, words: list[str]) -> str:
     """
-    @return: C{"; did you mean 'udp'?"} where one of these words is close, otherwise all of them.
+    @return: C{"; did you mean 'udp'?"} if one of the words is similar, otherwise all of them.
     """
     from difflib import get_close_matches
 

@@ -1,3 +1,3 @@
 """
-This machine's configuration: resolv.conf, the hosts file, the C library.
+Resolution as this machine is configured: resolv.conf, the hosts file, the C library.
 """

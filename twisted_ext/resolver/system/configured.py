@@ -1,5 +1,5 @@
 """
-What this machine is configured to use: its hosts file, its search list, its name servers, as they are at the moment.
+The system source: hosts file, search list and name servers as this machine is configured now.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 
-#: Where POSIX systems say whom to ask. Windows has no such file: name the servers there, or use C{threaded}.
+#: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
 SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
 
-#: What makes the source that asks the configured servers. It is closed when the configuration is another one.
+#: Makes the source for the configured servers. It is closed when the configuration changes.
 UpstreamMaker = Callable[[SystemConfiguration], IAnswerSource]
 
 _LOCAL: Final = nameFromText("local")
@@ -51,18 +51,18 @@ _LONG_AGO: Final = float("-inf")
 @implementer(IAnswerSource)
 class Configured:
     """
-    Ask as C{resolv.conf} wants it: its time and number of attempts, AD where it trusts the servers, no AAAA where it says so, addresses in
-    the order of its C{sortlist}.
+    Applies the options of C{resolv.conf}: timeout and attempts, AD if the servers are trusted, no AAAA if so configured, and the address
+    order of its C{sortlist}.
     """
 
     __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
 
     def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> None:
         """
-        @param path: where the configuration was read.
+        @param path: the file that the configuration was read from.
         """
         self.inner = inner
-        #: What people should know where the server that was asked is nobody's choice.
+        #: Appended to errors if the server is only the default and was not configured.
         self._hint = hintOf(configuration, path)
         self._waits: tuple[float, ...] | None = None
         if configuration.timeout is not None:
@@ -75,7 +75,7 @@ class Configured:
     @property
     def idle(self) -> bool:
         """
-        Whether there is nothing that C{resolv.conf} wants otherwise.
+        Whether no option of C{resolv.conf} needs to be applied.
         """
         return not (self._hint or self._waits or self._trustAD or self._noAAAA or self._sortlist)
 
@@ -109,7 +109,7 @@ class Configured:
             return answer
         other = copy(answer)
         other.answer = sets
-        # It is not what the octets say any more.
+        # The octets of the message no longer match the answer.
         other.message = None
         return other
 
@@ -132,7 +132,7 @@ class Configured:
 
 def hintOf(configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> str:
     """
-    @return: what to put behind a complaint about a server that is asked where nobody has named one; C{""} where somebody has.
+    @return: a hint to append to errors if no server is configured and the default is used; C{""} otherwise.
     """
     if not configuration.defaulted:
         return ""
@@ -146,7 +146,7 @@ def _number(octets: bytes) -> int:
 
 def _withAD(context: QueryContext) -> QueryContext:
     """
-    @return: the same wishes, and to be told whether the servers take the answer to be proved.
+    @return: a copy of the context that also requests AD, to learn whether the servers have validated the answer.
     """
     wishes = QueryContext(
         context.deadline,
@@ -171,10 +171,10 @@ def _withAD(context: QueryContext) -> QueryContext:
 
 class _Generation:
     """
-    All that was built for one state of the configuration.
+    The sources built for one state of the configuration.
 
-    @ivar outermost: what is asked for everything that no file of this machine knows.
-    @ivar sharing: what all look-ups go through that are under way.
+    @ivar outermost: the source for everything that the local files do not answer.
+    @ivar sharing: the coalescing source that all look-ups under way pass through.
     """
 
     __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "answerNow")
@@ -192,7 +192,7 @@ class _Generation:
         if any(domain != ROOT for domain in domains):
             topLevel = "no-tld-query" not in configuration.flags
             self.outermost = SearchListSource(inner, domains, configuration.ndots, topLevel=topLevel)
-        # The files of this machine are asked for the name as it was written, and before anything is searched elsewhere.
+        # The local files are asked for the name as it was written, before it is searched elsewhere.
         self.chain = ChainSource([hosts, special, self.outermost])
         self.answerNow = self.chain.answerNow
 
@@ -203,12 +203,12 @@ class _Generation:
 @implementer(IAnswerSource)
 class System:
     """
-    Answer as this machine is configured to: literal addresses, hosts file, special names, then the servers of C{resolv.conf} behind a
+    Answers as this machine is configured: literal addresses, hosts file, special-use names, then the servers of C{resolv.conf} behind a
     search list and a cache.
 
-    C{resolv.conf} is looked at when a look-up begins, once a second at most. When it has changed, servers and search list are made anew,
-    and where it names other servers, the cache too; look-ups that run keep the old ones, which are closed after the last of them. Without
-    such a file, or without a server in it, 127.0.0.1 is asked; or for a time the servers that it named before, see L{ResolvConf}.
+    C{resolv.conf} is checked when a look-up begins, at most once a second. When it has changed, servers and search list are rebuilt, and if
+    it names other servers, the cache too; look-ups under way keep the old ones, which are closed after the last of them. Without such a
+    file, or without a server in it, 127.0.0.1 is asked; or for some time the servers that it named before, see L{ResolvConf}.
     """
 
     def __init__(
@@ -227,11 +227,11 @@ class System:
         """
         @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
         @param resolvConf: a path, or L{None} for L{SYSTEM_RESOLV_CONF}.
-        @param hosts: a path, or L{None} for the one of the operating system.
-        @param mostBytes: of the cache.
+        @param hosts: a path, or L{None} for that of the operating system.
+        @param mostBytes: the memory limit of the cache.
         @param stale: see L{twisted_ext.resolver.caching.cached.CachedSource}.
-        @param prefetch: see there.
-        @param cached: whether answers are kept at all.
+        @param prefetch: likewise.
+        @param cached: whether answers are cached at all.
         @param environment: L{None} for that of the process.
         @param upstream: L{None} to ask the configured servers.
         """
@@ -249,12 +249,12 @@ class System:
         self._retired: list[_Generation] = []
         self._current: _Generation | None = None
 
-    # -- what it is made of
+    # -- components
 
     @property
     def configuration(self) -> SystemConfiguration:
         """
-        What is configured now.
+        The current configuration.
 
         @raise Closed: this was closed.
         """
@@ -263,7 +263,7 @@ class System:
     @property
     def caching(self) -> CachedSource:
         """
-        The cache in use now, to flush, dump or load.
+        The current cache, to flush, dump or load.
 
         @raise Closed: this was closed.
         """
@@ -271,7 +271,7 @@ class System:
 
     def flush(self) -> None:
         """
-        Forget all answers, and look at the files again with the next look-up.
+        Empty the cache, and check the files again with the next look-up.
         """
         self.caching.flush()
         if self._file is not None:
@@ -287,9 +287,9 @@ class System:
 
     def _look(self) -> _Generation:
         """
-        Look whether the configuration is another one.
+        Check the configuration for changes.
 
-        @return: what belongs to it.
+        @return: the sources for the current configuration.
         """
         before = self._current
         if before is not None and "no-reload" in before.configuration.flags:
@@ -308,7 +308,7 @@ class System:
 
     def _generationFor(self, configuration: SystemConfiguration, store: Store | None) -> _Generation:
         """
-        @param store: what was learned from the same servers.
+        @param store: the answers learned from the same servers.
         """
         from twisted_ext.cache.store import Store
         from twisted_ext.resolver.caching.cached import CachedSource
@@ -322,7 +322,7 @@ class System:
         sharing = CoalescingSource(inner, self._reactor)
         caching = CachedSource(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
         if not self._cached:
-            # It is there to be flushed and looked at like any other, and learns nothing.
+            # The cache object still exists for flush and statistics, but learns nothing.
             sharing.learning = None
         return _Generation(configuration, sharing, caching, self._hosts, self._cached)
 
@@ -342,7 +342,7 @@ class System:
             self._retired.remove(generation)
             generation.close()
 
-    # -- asking
+    # -- look-ups
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
         current = self._current

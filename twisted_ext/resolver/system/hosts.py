@@ -41,7 +41,7 @@ _LONG_AGO: Final = float("-inf")
 
 def systemHostsPath() -> str:
     """
-    @return: where this operating system keeps its hosts file.
+    @return: the path of this operating system's hosts file.
     """
     if sys.platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "hosts")
@@ -50,12 +50,12 @@ def systemHostsPath() -> str:
 
 class HostsTable:
     """
-    What a hosts file says.
+    The parsed contents of a hosts file.
 
     @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
-    @ivar names: packed address to the name that stands first on its first line.
-    @ivar canonical: folded name to the one that stands first on its first line, where that is written differently.
-    @ivar complaints: lines that say nothing, and why.
+    @ivar names: packed address to the first name on its first line.
+    @ivar canonical: folded name to the first name on its first line, where the two differ.
+    @ivar complaints: lines that cannot be used, and why.
     """
 
     __slots__ = ("addresses", "names", "canonical", "complaints")
@@ -68,7 +68,7 @@ class HostsTable:
 
     def read(self, data: bytes) -> None:
         """
-        Add what C{data} says. A line that cannot be understood is left out, as the C library does, but not silently.
+        Add the entries in C{data}. Lines that cannot be parsed are skipped, as by the C library, but reported.
         """
         addresses, names, complaints = self.addresses, self.names, self.complaints
         most = int(HOSTS_ADDRESSES.default)
@@ -116,7 +116,7 @@ def _shown(text: bytes) -> str:
 def _packed(text: bytes) -> tuple[bytes, ...]:
     shown = text.decode("ascii", "replace")
     if b"%" in text:
-        # A record cannot say by which interface, and without that the address leads nowhere.
+        # A record cannot carry the interface, and without it the address cannot be reached.
         raise ValueError(f"{_shown(text)} has a scope, which an address record cannot hold")
     try:
         return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, shown),)
@@ -127,12 +127,12 @@ def _packed(text: bytes) -> tuple[bytes, ...]:
 @implementer(IAnswerSource)
 class Hosts:
     """
-    Answer from a hosts file: addresses of both families in its order, and names of addresses. A name that it knows with one family
-    only has no data of the other one, unless C{QueryContext.single} says otherwise; of a name that it does not know it says nothing.
+    Answers from a hosts file: addresses of both families in the file's order, and names of addresses. A name listed with only one family
+    has no data for the other, unless C{QueryContext.single} is set. It does not answer for names that are not listed.
 
-    The file is looked at when it is used, once a second at most, and read again when it is another one.
+    The file is checked when it is used, at most once a second, and read again when it has changed.
 
-    @ivar table: what it said the last time that it was read.
+    @ivar table: the contents when the file was last read.
     """
 
     __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl", "_unread")
@@ -144,8 +144,8 @@ class Hosts:
         self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None, mostOctets: float | None = None
     ) -> None:
         """
-        @param path: L{None} for the one of the operating system.
-        @param ttl: seconds that answers may be kept by others.
+        @param path: L{None} for that of the operating system.
+        @param ttl: the TTL of answers in seconds.
         @param mostOctets: how much of the file is read.
         """
         self._seconds = clock.seconds
@@ -162,13 +162,13 @@ class Hosts:
     @property
     def path(self) -> str:
         """
-        Where the file is.
+        The path of the file.
         """
         return self._file.path
 
     def refresh(self) -> None:
         """
-        Look at the file, and read it where it is another one.
+        Check the file, and read it if it has changed.
         """
         self._looked = self._seconds()
         if self._file.changed():

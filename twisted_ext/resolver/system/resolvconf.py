@@ -1,5 +1,5 @@
 """
-Reading C{resolv.conf} (resolv.conf(5), as the GNU C library has it), without touching any file.
+Parsing of C{resolv.conf} (resolv.conf(5), as in the GNU C library), without file access.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from twisted_ext.wire.names import ROOT, nameFromText
 
 __all__ = ["DEFAULT_SERVER", "FLAGS", "SystemConfiguration"]
 
-#: Asked where no server is configured, as Twisted and the C library do.
+#: The server if none is configured, as in Twisted and the C library.
 DEFAULT_SERVER: Final = "127.0.0.1"
 
-#: Options without a number, and what became of each: those that change what we do, and why the others change nothing.
+#: Options without a number, and how they are handled: what they change, or why they change nothing.
 FLAGS: Final = {
     "rotate": "servers are asked in turn",
     "no-tld-query": "a name without dots is only searched",
@@ -51,18 +51,17 @@ _NUMBERS: Final[dict[str, Limit]] = {"ndots": NDOTS, "timeout": CONFIGURED_TIMEO
 
 class SystemConfiguration:
     """
-    What a C{resolv.conf} and the environment say. Lines that cannot be understood are left out, with a complaint.
+    The configuration from a C{resolv.conf} and the environment. Lines that cannot be parsed are skipped, with a complaint.
 
-    @ivar servers: whom to ask; L{DEFAULT_SERVER} where none is named.
+    @ivar servers: the name servers; L{DEFAULT_SERVER} if none is named.
     @ivar defaulted: no server was named.
     @ivar search: the domains that relative names are searched in.
-    @ivar ndots: how many dots make a name be tried as it stands first.
-    @ivar timeout: seconds for each attempt, or L{None} where nobody asked for that.
-    @ivar attempts: how often each server is asked, or L{None} likewise.
+    @ivar ndots: with this many dots a name is tried as it stands first.
+    @ivar timeout: seconds for each attempt, or L{None} if not configured.
+    @ivar attempts: how often each server is asked, or L{None} if not configured.
     @ivar flags: the options of L{FLAGS} that are set.
-    @ivar sortlist: addresses with their masks, packed. IPv4 addresses of one name that are in the
-        first come first, and so on.
-    @ivar complaints: what could not be understood.
+    @ivar sortlist: addresses with their masks, packed. The IPv4 addresses of a name are sorted by the first entry that matches.
+    @ivar complaints: what could not be parsed.
     """
 
     __slots__ = ("servers", "defaulted", "search", "ndots", "timeout", "attempts", "flags", "sortlist", "complaints")
@@ -83,14 +82,14 @@ class SystemConfiguration:
         cls, data: bytes, environment: Mapping[str, str] | None = None, hostName: str = ""
     ) -> SystemConfiguration:
         """
-        @param data: what is in the file.
+        @param data: the contents of the file.
         @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options.
-        @param hostName: the name of this machine; what is behind its first dot is searched where the file says nothing of that.
+        @param hostName: the name of this machine; the part after its first dot is the search list if the file has none.
         """
         self = cls()
         reading = _Reading(self, hostName)
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-            # A comment begins in the first column in the C library; others of our time begin behind what they comment on, too.
+            # In the C library a comment begins in the first column; some current programs also write comments at the end of a line.
             fields = line.split("#")[0].split(";")[0].split()
             if fields:
                 reading.line(number, fields[0], fields[1:])
@@ -99,7 +98,7 @@ class SystemConfiguration:
 
     def describe(self) -> dict[str, str | int | float | bool | None]:
         """
-        @return: all of it as texts and numbers, for people.
+        @return: the configuration as strings and numbers, for display.
         """
         from twisted_ext.wire.names import nameToText
 
@@ -117,7 +116,7 @@ class SystemConfiguration:
 
 class _Reading:
     """
-    The state of going through one file.
+    The state of parsing one file.
     """
 
     def __init__(self, into: SystemConfiguration, hostName: str) -> None:
@@ -227,7 +226,7 @@ class _Reading:
 
 def _masked(text: str) -> tuple[bytes, bytes]:
     """
-    @return: an address and its mask, the natural one of its class where none is given.
+    @return: an address and its mask, by default the natural one of its class.
     """
     address, slash, mask = text.partition("/")
     packed = socket.inet_pton(socket.AF_INET, address)

@@ -1,5 +1,5 @@
 """
-Following C{resolv.conf}, which those who write it may remove or empty for a moment.
+Following changes to C{resolv.conf}, which the programs that write it may remove or empty for a moment.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["ResolvConf"]
 
 class ResolvConf:
     """
-    Reads the file, and reads it again when it has changed. A file that is gone, cannot be read or names no server does not replace one that
-    named servers before L{LOST_CONFIGURATION_SECONDS} are over.
+    Reads the file, and rereads it when it has changed. If the file disappears, cannot be read or names no server, servers that it named
+    before stay in force for L{LOST_CONFIGURATION_SECONDS}.
 
-    @ivar configuration: the one in force.
-    @ivar lostAt: since when the file has named no server although the configuration in force does; L{None} where it names some.
+    @ivar configuration: the configuration in force.
+    @ivar lostAt: since when the file has named no server although the configuration in force does; L{None} while it names one.
     """
 
     def __init__(self, path: str, environment: Mapping[str, str], hostName: str = "") -> None:
@@ -36,13 +36,13 @@ class ResolvConf:
     @property
     def path(self) -> str:
         """
-        Where the file is.
+        The path of the file.
         """
         return self._file.path
 
     def forget(self) -> None:
         """
-        Read the file with the next look, whether it seems to have changed or not.
+        Reread the file at the next check, whether it has changed or not.
         """
         self._file.forget()
 
@@ -56,9 +56,9 @@ class ResolvConf:
 
     def look(self, now: float) -> SystemConfiguration | None:
         """
-        See whether the file has changed.
+        Check the file for a change.
 
-        @return: the configuration that was in force until now, if another one has replaced it.
+        @return: the configuration in force until now, if it was replaced.
         """
         if self._file.changed():
             self._latest = self._read()

@@ -1,5 +1,5 @@
 """
-The system's own resolver, C{getaddrinfo}, in threads that nobody else waits for.
+The system resolver (C{getaddrinfo}), called in a thread pool of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["Pool", "Threaded", "addressesOf", "namesOf"]
 
-#: What C{gethostbyaddr} raises (C{netdb.h}): nobody is there, nothing is known of him.
+#: Errors of C{gethostbyaddr} (C{netdb.h}) for an unknown host and for one without data.
 _HOST_NOT_FOUND: Final = 1
 _NO_DATA: Final = 4
 
-#: A name that has no addresses, where the system tells that from a name that does not exist.
+#: Errors for a name without addresses, where the system distinguishes that from a name that does not exist.
 _NO_ADDRESSES: Final = frozenset(
     [getattr(socket, name) for name in ("EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)]
 ) - {socket.EAI_NONAME}
@@ -36,17 +36,17 @@ _NO_ADDRESSES: Final = frozenset(
 
 class Pool(Protocol):
     """
-    What is needed of a L{twisted.python.threadpool.ThreadPool}.
+    The part of L{twisted.python.threadpool.ThreadPool} that is used here.
     """
 
     def start(self) -> None:
         """
-        Begin to work.
+        Start the pool.
         """
 
     def callInThread(self, func: Callable[[], object]) -> object:
         """
-        Call this in one of the threads.
+        Call C{func} in one of the threads.
         """
 
     def stop(self) -> None:
@@ -58,11 +58,12 @@ class Pool(Protocol):
 @implementer(IAnswerSource)
 class Threaded:
     """
-    Ask the operating system, with everything that it is configured to do, nsswitch and mDNS included: addresses and names of addresses,
-    nothing else. It works in a pool of threads of its own, so that a resolver that hangs holds up nobody but itself, and tells no TTL.
+    Asks the operating system, with everything that it is configured to use, including nsswitch and mDNS, but only for addresses and names
+    of addresses. It uses a thread pool of its own, so a system resolver that hangs does not block other users of threads. The system gives
+    no TTLs.
 
-    Both families of a name come from one call. A call cannot be cancelled; whoever no longer waits for it is told so at once, and one
-    that has not begun never does.
+    Both families of a name come from one call. A call under way cannot be cancelled; a caller that cancels or times out gets its failure at
+    once, and a call that has not begun by then is never made.
     """
 
     def __init__(
@@ -78,9 +79,9 @@ class Threaded:
     ) -> None:
         """
         @param reactor: provides IReactorFromThreads, too.
-        @param threads: how many calls are made at once.
-        @param mostWaiting: how many look-ups may wait for a thread or be in one.
-        @param ttl: seconds to keep what the system says.
+        @param threads: the number of threads.
+        @param mostWaiting: look-ups that may wait for a thread or be in one.
+        @param ttl: the TTL of answers in seconds.
         @param pool: for tests; L{None} makes one when it is first needed.
         @param getAddresses: called in a thread; L{None} for L{addressesOf}.
         @param getNames: called in a thread; L{None} for L{namesOf}.
@@ -151,7 +152,7 @@ class Threaded:
 
     def _work(self, call: _Call) -> None:
         """
-        In a thread: ask the system, unless everybody has gone.
+        Ask the system, in a thread, unless all waiters have gone.
         """
         outcome: _Outcome = None
         if call.waiters:
@@ -164,11 +165,11 @@ class Threaded:
 
     def _done(self, call: _Call, outcome: _Outcome) -> None:
         if outcome is None and call.waiters and not self._closed:
-            # Somebody came just when the thread had seen nobody.
+            # A waiter joined after the thread had found none.
             self._begin(call)
             return
         del self._calls[call.key]
-        # What one does with its answer may make another leave.
+        # A waiter's callbacks may make another waiter leave.
         while call.waiters:
             waiter = call.waiters[0]
             self._leave(waiter)
@@ -207,7 +208,7 @@ class Threaded:
         if not self._started or self._pool is None:
             return succeed(None)
         if not self._calls:
-            # No thread has anything to do, so all of them end at once.
+            # No thread is busy, so all of them end at once.
             self._started = False
             self._pool.stop()
             return succeed(None)
@@ -215,7 +216,7 @@ class Threaded:
         self._closing.append(done)
         if not self._stopping:
             self._stopping = True
-            # Calls that have begun end when the system lets them. The reactor does not wait for that.
+            # Calls under way end when the system returns. The reactor does not wait for that.
             threading.Thread(
                 target=self._stop, args=(self._pool,), name="twisted_ext.resolver.stop", daemon=True
             ).start()
@@ -235,13 +236,13 @@ class Threaded:
         return ()
 
 
-#: What a thread brings back: rdata, or why there is none, or L{None} where nobody wanted to know.
+#: The result of a call: rdata, or the error, or L{None} if there was no waiter left and the call was not made.
 _Outcome = list[bytes] | Exception | None
 
 
 class _Call:
     """
-    One question to the system.
+    One call to the system.
     """
 
     __slots__ = ("key", "waiters")
@@ -253,7 +254,7 @@ class _Call:
 
 class _Waiter:
     """
-    Somebody who wants to know, until his deadline.
+    A caller waiting for a call, until its deadline.
     """
 
     __slots__ = ("call", "question", "result", "timer")
@@ -267,7 +268,7 @@ class _Waiter:
 
 def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None:
     """
-    @return: whether an address is looked up, and the text to give to the system; L{None} for what cannot be asked of it.
+    @return: whether it is a reverse look-up, and the text to pass to the system; L{None} for what the system cannot be asked.
     """
     if question.rrClass != IN:
         return None
@@ -278,14 +279,14 @@ def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None
         return True, socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
     if question.rrType not in (A, AAAA):
         return None
-    # The final dot keeps the system from searching, just as it keeps us.
+    # The final dot keeps the system from using its search list.
     text = nameToText(question.key[:-4], final=not context.relative)
     return None if text == "." or "\\" in text else (False, text)
 
 
 def _denialIn(error: OSError) -> Outcome | None:
     """
-    @return: what this error of the system says of the name, or L{None} where it says that the system does not know.
+    @return: the denial that this error stands for, or L{None} if the error says nothing about the name.
     """
     if isinstance(error, socket.herror):
         return {_HOST_NOT_FOUND: Outcome.NXDOMAIN, _NO_DATA: Outcome.NODATA}.get(error.errno or 0)
@@ -302,9 +303,9 @@ def _denialIn(error: OSError) -> Outcome | None:
 
 def addressesOf(name: str) -> list[bytes]:
     """
-    Ask the system for a name's addresses, and wait for it.
+    Ask the system for a name's addresses. Blocks.
 
-    @return: them, packed. Those with a scope are left out: a record cannot say by which interface.
+    @return: the packed addresses. Those with a scope are left out: a record cannot carry the interface.
 
     @raise OSError: there are none.
     """
@@ -318,7 +319,7 @@ def addressesOf(name: str) -> list[bytes]:
 
 def namesOf(address: str) -> list[bytes]:
     """
-    Ask the system for the name of an address, and wait for it.
+    Ask the system for the name of an address. Blocks.
 
     @raise OSError: it has none.
     """
@@ -327,7 +328,7 @@ def namesOf(address: str) -> list[bytes]:
 
 class _Thread(threading.Thread):
     """
-    One that does not keep the program from ending when it hangs in the system.
+    A thread that does not keep the process from exiting while it hangs in the system.
     """
 
     def start(self) -> None:

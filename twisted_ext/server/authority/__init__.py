@@ -1,3 +1,3 @@
 """
-The table of served zones, and the source that answers from it.
+The table of served zones, and the answer source for them.
 """

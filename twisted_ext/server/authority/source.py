@@ -1,5 +1,5 @@
 """
-The zones of a server, and what they answer.
+Answer sources for a server's zones.
 """
 
 from __future__ import annotations
@@ -54,28 +54,28 @@ _DNAME: Final = 39
 _RRSIG: Final = 46
 _ANY: Final = 255
 
-#: Types that an ALIAS record stands for.
+#: Types for which an ALIAS record is expanded.
 _ADDRESSES: Final = (A, AAAA)
 
-#: Where answers come from that several zones have a part in: no single one says until when they hold.
+#: Origin of answers from several zones: no single zone determines how long they are valid.
 _SEVERAL: Final = Origin("zone")
 
 
 @implementer(IAnswerSource)
 class AuthoritySource:
     """
-    Answer for the zones of a server, at once. Of other names it knows nothing.
+    Answers from the zones of a server, at once. Returns nothing for other names.
 
-    @ivar immediate: that it never has to wait. See L{IAnswerSource}.
+    @ivar immediate: that it never waits. See L{IAnswerSource}.
     """
 
     immediate = True
 
     def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True, expandAlias: bool = False) -> None:
         """
-        @param minimal: leave out name servers and addresses that nobody needs to get on.
-        @param minimalAny: answer questions for everything with one set (RFC 8482, section 4.1).
-        @param expandAlias: take records of type 65401 for ALIAS records in all zones, not only where a master file calls them so.
+        @param minimal: leave out name servers and addresses that resolvers do not need.
+        @param minimalAny: answer ANY queries with one RRset (RFC 8482, section 4.1).
+        @param expandAlias: treat records of type 65401 as ALIAS in all zones, not only if a master file names them so.
         """
         self.zones = zones
         self._version = zones.version
@@ -102,9 +102,9 @@ class AuthoritySource:
 
     def _aliased(self, question: Question) -> Answer | None:
         """
-        @return: the addresses of the name that an ALIAS record leads to; L{None} where there is no such record.
+        @return: the addresses of the ALIAS target; L{None} if there is no ALIAS record.
 
-        @raise AliasLeads: that name is in none of our zones.
+        @raise AliasLeads: the target is in none of our zones.
         """
         version = self._version(question.key[:-4])
         if version is None or not (self._expandAlias or version.image.aliases):
@@ -121,7 +121,7 @@ class AuthoritySource:
 
     def _crosses(self, answer: Answer) -> bool:
         """
-        @return: whether more than one zone has said something of it.
+        @return: whether the answer contains data from more than one zone.
         """
         find = self.zones.find
         if len(self.zones) < 2:
@@ -146,7 +146,7 @@ class AuthoritySource:
 
 class Alone(AuthoritySource):
     """
-    The zones of a server that asks nobody: names of no zone are refused.
+    Zones of an authoritative-only server: names outside its zones are refused.
     """
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -158,10 +158,10 @@ class Alone(AuthoritySource):
 
 class AliasLeads(ServerFailed):
     """
-    An ALIAS record leads to a name whose addresses somebody else has to say.
+    Raised for an ALIAS record whose target has to be looked up elsewhere.
 
-    @ivar question: what is to be asked.
-    @ivar ttl: of the record.
+    @ivar question: the question for the target.
+    @ivar ttl: of the ALIAS record.
     """
 
     def __init__(self, question: Question, ttl: int) -> None:
@@ -182,9 +182,9 @@ def _isName(rdata: bytes) -> bool:
 def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
     """
     @param ttl: of the ALIAS record.
-    @param found: what is known of its target.
+    @param found: the answer for its target.
 
-    @return: the addresses in it as those of the name that was asked for; L{None} where there are none.
+    @return: its addresses under the queried name; L{None} if there are none.
     """
     sets = [rrset for rrset in found.answer if rrset.rrType == question.rrType]
     if not sets:
@@ -195,9 +195,9 @@ def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
 
 def _originWith(found: Answer) -> Origin:
     """
-    @param found: what another source says of a name that a zone leads to.
+    @param found: the answer of another source for a name that a zone refers to.
 
-    @return: where an answer of both comes from. Where a cache has a part in it, its TTLs go down as those of the cache do.
+    @return: the origin of the combined answer. If part of it comes from a cache, its TTLs count down as in the cache.
     """
     origin = found.origin
     if origin is None or origin.learned is None:
@@ -211,7 +211,7 @@ def _foreign() -> Unknown:
 
 def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     """
-    @return: the first set, and its signatures if they are there.
+    @return: the first RRset, and its signatures if there are any.
     """
     first = next((rrset for rrset in sets if rrset.rrType != _RRSIG), sets[0])
     covered = first.rrType.to_bytes(2, "big")
@@ -221,13 +221,13 @@ def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
 @implementer(IAnswerSource)
 class Leading:
     """
-    Zones first, and others for what is in none. Who wants recursion is not sent elsewhere: where the zones refer to other servers, or an
-    alias leads out of them, the others are asked.
+    Zones first, and another source for all other names. Clients that request recursion get no referrals: if a zone refers to other servers,
+    or an alias leads out of the zones, the other source is queried.
     """
 
     def __init__(self, authority: AuthoritySource, others: IAnswerSource) -> None:
         """
-        @param others: who is asked.
+        @param others: the source for other names.
         """
         self._authority = authority
         self._zones = authority.zones
@@ -278,7 +278,7 @@ class Leading:
             return succeed(answer)
         known = answer
         asked = self._others.answer(Question(target, question.rrType, question.rrClass), context)
-        # Who asks can go on from there (RFC 1034, section 4.3.2), so what we know is worth more than that we could not.
+        # The client can continue from there (RFC 1034, section 4.3.2), so a partial answer is better than a failure.
         return asked.addCallbacks(lambda found: _joined(known, found), lambda failure: known)
 
     def close(self) -> Deferred[None]:
@@ -290,14 +290,14 @@ class Leading:
 
 def isReferral(answer: Answer) -> bool:
     """
-    @return: whether a zone says with this that others are to be asked.
+    @return: whether this is a referral.
     """
     return not answer.flags & AA and not answer.answer and answer.outcome is Outcome.NODATA and not answer.rcode
 
 
 def _joined(first: Answer, found: Answer) -> Answer:
     """
-    @return: aliases, and what came of the name that they lead to.
+    @return: the aliases, followed by the answer for their target.
     """
     return Answer(
         found.outcome,
@@ -305,7 +305,7 @@ def _joined(first: Answer, found: Answer) -> Answer:
         found.authority,
         found.additional,
         rcode=found.rcode,
-        # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+        # AA refers to the queried name (RFC 1035, section 4.1.1).
         flags=found.flags | first.flags & AA,
         security=first.security,
         ede=found.ede,

@@ -1,5 +1,5 @@
 """
-The table of a server's zones: found by the names in them, whether there is something to answer from yet or not.
+The table of a server's zones: finds the zone for a name, whether the zone is loaded or not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPIRED", "FAILED", "LOADING", "SERVING", "Place", "Zones", "countsOf", "zoneFigures"]
 
-#: States of a zone: it is being made ready for the first time; it is answered from; it cannot be had; it was had, and has expired.
+#: States of a zone: being loaded for the first time; served; failed to load; was loaded, and has expired.
 LOADING: Final = "loading"
 SERVING: Final = "serving"
 FAILED: Final = "failed"
@@ -29,7 +29,7 @@ _OTHER: Final = 0
 _NOT_READY: Final = 14
 _INVALID_DATA: Final = 24
 
-#: What is said for a zone that cannot be answered from.
+#: Extended errors for a zone that cannot be served.
 _WHY: Final = {
     LOADING: ((_NOT_READY, "the zone is being loaded"),),
     FAILED: ((_OTHER, "the zone could not be loaded"),),
@@ -37,23 +37,24 @@ _WHY: Final = {
 }
 
 
-#: Versions after which they are kept out of the search for garbage: what is garbage by then stays, so that it is not to be done often.
+#: Versions after which the garbage collector is told to ignore them (C{gc.freeze}): existing garbage then stays too, so this has to be
+#: rare.
 _MANY: Final = 1000
 
 
 class Place:
     """
-    A zone that this server is to serve, whether it has it or not.
+    A zone that this server is configured to serve, whether it is loaded or not.
 
     @ivar apex: its name, folded.
-    @ivar zone: what it is served from; L{None} where there is nothing yet, or it has not been asked for yet.
+    @ivar zone: the zone object; L{None} if there is no version, or none has been opened yet.
     @ivar state: L{LOADING}, L{SERVING}, L{FAILED} or L{EXPIRED}.
-    @ivar file: its master file, or what else it is from, for people.
-    @ivar serial: that of the version that was put there last.
-    @ivar records: how many there are in it.
-    @ivar since: seconds since 1970 when it was.
+    @ivar file: its master file or other origin, for display.
+    @ivar serial: of the version that was put there last.
+    @ivar records: the number of its records.
+    @ivar since: when it was put there, in seconds since 1970.
     @ivar said: what is wrong with it, in one line, or C{""}.
-    @ivar source: the file with the image that was put there last, and where in it that begins; L{None} where it came otherwise.
+    @ivar source: the file with the image that was put there last, and the image's offset in it; L{None} if it came otherwise.
     """
 
     __slots__ = ("apex", "zone", "state", "file", "serial", "records", "since", "said", "source", "_open")
@@ -73,20 +74,20 @@ class Place:
     @property
     def text(self) -> str:
         """
-        The zone's name for people.
+        The zone's name for display.
         """
         return nameToText(self.apex)
 
     @property
     def unopened(self) -> bool:
         """
-        Whether what it is to be read from has not been opened yet.
+        Whether its version has not been opened yet.
         """
         return self._open is not None
 
     def served(self) -> Zone | None:
         """
-        @return: the zone, made out of what it is to be read from where that has not been done yet.
+        @return: the zone, opened now if that has not been done yet.
         """
         if self._open is not None:
             opening, self._open = self._open, None
@@ -107,7 +108,7 @@ class Place:
 
     def toJSON(self) -> dict[str, JSON]:
         """
-        @return: what there is to know of it.
+        @return: the state of the zone for display.
         """
         zone = self.zone
         known: dict[str, JSON] = {"zone": self.text, "state": self.state}
@@ -127,21 +128,21 @@ class Place:
 
 class Zones:
     """
-    All zones of a server, found by the names in them.
+    All zones of a server, found by names in them.
     """
 
     __slots__ = ("_versions", "_places", "changed", "damaged", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
-        @param changed: called when a zone has come or gone, so that answers from what is around it may not hold any more.
+        @param changed: called when a zone is added or removed, so that answers from the zones around it may be out of date.
         """
         self._places: dict[bytes, Place] = {}
         self._versions = 0
         self.changed = changed
-        #: Called with the name of a zone that was to be opened when it was asked for and cannot be.
+        #: Called with the name of a zone that could not be opened when it was first queried.
         self.damaged: Callable[[bytes], object] = lambda apex: None
-        #: Called with the name of a zone of which something has become otherwise.
+        #: Called with the name of a zone whenever its state or version changes.
         self.told: Callable[[bytes], object] = lambda apex: None
 
     def __len__(self) -> int:
@@ -162,7 +163,7 @@ class Zones:
         """
         @param folded: a folded name.
 
-        @return: the zone that it is in: of several the one with the longest name.
+        @return: the zone that contains the name: the one with the longest name if there are several.
         """
         get = self._places.get
         place = get(folded)
@@ -179,9 +180,9 @@ class Zones:
         """
         @param folded: a folded name.
 
-        @return: what is in force of the zone that it is in; L{None} where it is in none.
+        @return: the version in force of the zone that contains the name; L{None} if there is none.
 
-        @raise ServerFailed: there is a zone, but nothing to answer from; C{ede} says why.
+        @raise ServerFailed: there is a zone, but it cannot be served; C{ede} gives the reason.
         """
         place = self.find(folded)
         if place is None:
@@ -196,15 +197,15 @@ class Zones:
             raise ServerFailed(f"the zone {place.text} is {place.state}", ede=_WHY[place.state if place.state in _WHY else FAILED])
         return zone.current
 
-    # -- zones come, change and go
+    # -- adding, changing and removing zones
 
     def expect(self, apex: bytes, file: str = "") -> Place:
         """
-        There is to be a zone. Until it is put here whoever asks for it is told to come back (RFC 8914, section 4.15).
+        Add a zone that is to be loaded. Until it is, its clients get SERVFAIL with "Not Ready" (RFC 8914, section 4.15).
 
         @param apex: a folded name.
 
-        @return: where it will be; where there is one already it stays.
+        @return: its place; an existing one stays.
         """
         place = self._places.get(apex)
         if place is None:
@@ -216,8 +217,8 @@ class Zones:
 
     def defer(self, apex: bytes, file: str = "") -> Place:
         """
-        There is to be a version of a zone, which takes its time. What is in force of it stays so; where nothing is, whoever asks is told
-        to come back.
+        Announce a version of a zone that takes time to prepare. A version in force stays so; without one, clients get SERVFAIL with "Not
+        Ready".
         """
         place = self.expect(apex, file)
         place._open = None
@@ -228,7 +229,7 @@ class Zones:
 
     def put(self, zone: Zone, file: str = "", now: float = 0.0) -> Place:
         """
-        Serve a zone, in the place of that of the same name if there is one.
+        Serve a zone, replacing the one of the same name if there is one.
 
         @param now: seconds since 1970.
         """
@@ -252,14 +253,14 @@ class Zones:
         source: tuple[str, int] | None = None,
     ) -> None:
         """
-        Serve a version of a zone. It is opened when it is asked for; where there is another one in force, at once.
+        Serve a version of a zone. It is opened on the first query; or at once, if another version is in force.
 
-        @param opening: gives the version.
+        @param opening: returns the version.
         @param serial: its serial number.
-        @param records: how many it has.
-        @param source: the file with its image, and where in it that begins.
+        @param records: the number of its records.
+        @param source: the file with its image, and the image's offset in it.
 
-        @raise DNSFault: it cannot be opened. What was in force stays so.
+        @raise DNSFault: it cannot be opened. The version in force stays.
         @raise OSError: the same.
         """
         place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
@@ -273,7 +274,7 @@ class Zones:
 
     def revise(self, apex: bytes, version: Version) -> None:
         """
-        Serve another version of a zone that is there. The rest of what is known of it stays.
+        Serve another version of an existing zone. Its other attributes stay.
         """
         place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
         place._open = None
@@ -285,8 +286,8 @@ class Zones:
 
     def _made(self) -> None:
         """
-        One more version is there to stay. Those of many zones are kept out of the search for garbage, which would else go through all of
-        them at once: as they take the place of what was there before, the interpreter does not see that it has more to search.
+        Count one more version that stays. Once there are many, exclude them from garbage collection, which would otherwise scan all of them
+        at once: as they replace earlier objects, the interpreter does not notice that it has more to scan.
         """
         self._versions += 1
         if self._versions >= _MANY:
@@ -303,9 +304,9 @@ class Zones:
 
     def fail(self, apex: bytes, said: str, state: str = FAILED) -> None:
         """
-        Something is wrong with a zone. What is in force of it stays so, unless it has expired.
+        Record a failure of a zone. The version in force stays, unless it has expired.
 
-        @param said: what, in one line.
+        @param said: the failure, in one line.
         """
         place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
         place.said = said
@@ -317,7 +318,7 @@ class Zones:
 
     def remove(self, apex: bytes) -> None:
         """
-        Serve a zone no more.
+        Stop serving a zone.
         """
         place = self._places.pop(apex, None)
         if place is not None:
@@ -328,7 +329,7 @@ class Zones:
 
     def _disturb(self, apex: bytes) -> None:
         """
-        A zone has come or gone: names below it were or will be another one's.
+        Drop answers after a zone was added or removed: names below it were or will be answered from another zone.
         """
         above = None if apex == b"\x00" else self.find(parentOf(apex))
         if above is not None and above.zone is not None:
@@ -338,7 +339,7 @@ class Zones:
 
 def countsOf(zones: Zones) -> dict[str, int]:
     """
-    @return: how many zones there are, under C{"all"}; how many in each state; and under C{"wrong"} how many something is wrong with.
+    @return: the number of zones, under C{"all"}; of those in each state; and under C{"wrong"} of those with an error.
     """
     counts = {"all": len(zones), SERVING: 0, "wrong": 0}
     for place in zones:

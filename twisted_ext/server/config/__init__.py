@@ -1,3 +1,3 @@
 """
-What a server can be told, as a whole and of each zone: by options of the command and by a TOML file.
+Settings of the server and of each zone, from command-line options and a TOML file.
 """

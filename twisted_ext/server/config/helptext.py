@@ -1,5 +1,5 @@
 """
-What C{twistd txdns --help} says.
+Builds the text of C{twistd txdns --help}.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from twisted_ext.server.config.types import COUNT, FLAG
 
 __all__ = ["usageOf"]
 
-#: Settings that are of no use to who asks nobody, by their groups, and others by their names.
+#: Settings that have no effect for a server without upstreams: by group, and further ones by name.
 _ASKING: Final = ("Whom to ask", "The cache", "What is known here")
 _AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
 
-#: Options that are no settings of their own.
+#: Options that are not settings.
 _LIKE_TWISTD: Final = (
     ("    --bindzone=", "Serve the zone of this master file, whose name or $ORIGIN says which that is, as for twistd dns."),
     ("    --secondary=", "Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org."),

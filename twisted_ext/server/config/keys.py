@@ -1,5 +1,5 @@
 """
-Keys that are shared with other servers, and who may have what by them: TSIG keys, grants, and servers to talk to.
+TSIG keys, grants by network and key, and the remote servers of zone transfers and NOTIFY.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted_ext.wire.tsig import ALGORITHMS, Key
 
 __all__ = ["Grants", "Keys", "RemoteServer"]
 
-#: Algorithms that are not taken unless somebody insists (RFC 8945, section 6).
+#: Algorithms that are rejected unless the operator allows weak keys (RFC 8945, section 6).
 _WEAK: Final = frozenset((ALGORITHMS["hmac-md5"], ALGORITHMS["hmac-sha1"]))
 
 _CLAUSE: Final = re.compile(
@@ -177,7 +177,7 @@ class RemoteServer:
 
 class Grants:
     """
-    Who may: by network, by key, or by both at once. Nobody else may, and nobody at all where nothing is granted.
+    An access list by network, by key, or by both together. It denies all other clients; an empty one denies all.
     """
 
     __slots__ = ("_grants",)
@@ -193,9 +193,9 @@ class Grants:
         """
         Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}.
 
-        @param keys: the names of those that there are; not looked at by default.
+        @param keys: the names of the known keys; not checked by default.
 
-        @raise BadDescription: it is none of these, or nobody could ever have such a key.
+        @raise BadDescription: a text is not one of these, or its key is unknown.
         """
         grants = [_grant(text) for text in texts]
         missing = next((name for _, name in grants if name and keys is not None and name not in keys), None)
@@ -208,8 +208,10 @@ class Grants:
 
     def allows(self, client: str, keyName: bytes = b"") -> bool:
         """
+        Return whether a client is granted access.
+
         @param client: an address.
-        @param keyName: of the key that the request was signed with and found right, folded; C{b""} where there was none.
+        @param keyName: the folded name of the key that the request was verified with; C{b""} for unsigned requests.
         """
         if not self._grants:
             return False

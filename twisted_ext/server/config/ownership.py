@@ -1,5 +1,5 @@
 """
-Files whose content is run: only root and the user of the server may be able to change them.
+Checks the ownership of files whose content is run: only root and the server's user may be able to change them.
 """
 
 from __future__ import annotations

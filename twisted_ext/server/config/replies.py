@@ -1,5 +1,5 @@
 """
-What the settings say about replies.
+Builds the parts that shape replies from the settings.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """
-What a server can be told, in one table: options of the command, keys of the TOML file, C{--show-config} and the documentation are all
-made of it.
+The table of all settings. Command-line options, keys of the TOML file, C{--show-config} and the documentation are all made from it.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ __all__ = ["SETTINGS", "Setting", "Settings", "settingNamed", "shown"]
 
 class Setting:
     """
-    One thing that a server can be told.
+    One setting of the server.
 
     @ivar name: the option without its hyphens, which is also the key in the file.
-    @ivar kind: what its values are; where there may be several, what each of them is.
-    @ivar default: the value where nobody says anything.
+    @ivar kind: the type of its value, or of each value where there may be several.
+    @ivar default: the default value.
     @ivar help: one sentence.
     @ivar short: a letter for the option, or C{""}.
     @ivar group: the heading under which it is shown.
-    @ivar live: whether reading the file again puts a new value to use; where not, it takes a restart.
+    @ivar live: whether a reload applies a new value; if not, it takes a restart.
     """
 
     __slots__ = ("name", "kind", "default", "help", "short", "group", "live")

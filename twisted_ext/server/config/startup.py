@@ -1,5 +1,5 @@
 """
-Whether C{twistd txdns} begins, and what is said where it does not: a line, and an exit code.
+Start-up errors of C{twistd txdns}: one line on the terminal, and an exit code.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ __all__ = ["BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "complainPlai
 
 _log: Final = Logger()
 
-#: Exit code where something outside the settings failed, such as a socket that cannot be bound: a later try may succeed.
+#: Exit code for a failure outside the settings, such as a socket that cannot be bound: a later start may succeed.
 WRONG: Final = 1
 
-#: Exit code where options or settings are wrong (C{EX_CONFIG} of sysexits(3)): a restart would fail in the same way.
+#: Exit code for wrong options or settings (C{EX_CONFIG} of sysexits(3)): a restart would fail in the same way.
 MISCONFIGURED: Final = 78
 
-#: What they are told of programs that SIGINT has ended.
+#: The exit status that shells use for programs ended by SIGINT.
 INTERRUPTED: Final = 130
 
-#: And of programs whose output nobody reads any more.
+#: The exit status that shells use for programs ended by SIGPIPE.
 BROKEN_PIPE: Final = 141
 
 
 def end(text: str, code: int = WRONG) -> NoReturn:
     """
-    Print why there is no server, one line for each thing that is wrong, and exit.
+    Print why the server does not start, one line for each fault, and exit.
 
     @param code: L{WRONG} or L{MISCONFIGURED}.
     """
     from twisted_ext.wire.escapes import printable
 
-    # By now the other one may lead into a log.
+    # sys.stderr may have been redirected to the log by now.
     terminal = sys.__stderr__ or sys.stderr
     with suppress(OSError, ValueError):
         for line in text.splitlines():
@@ -55,11 +55,11 @@ def end(text: str, code: int = WRONG) -> NoReturn:
 
 def wantSomething(settings: Settings, config: str | None) -> None:
     """
-    See that a server that asks nobody knows anything itself, and that it was not told whom to ask.
+    Check that a server without recursion has something to answer from, and warn if it has upstreams configured.
 
     @param config: the file of settings, if there is one.
 
-    @raise BadDescription: it does not, and never will.
+    @raise BadDescription: it has nothing to answer from, and no settings by which that could change.
     """
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
@@ -68,7 +68,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 
     found: dict[bytes, ZoneSettings] = {}
-    # There may be many. One is enough.
+    # Stop at the first: there may be many.
     for _ in gather(settings, found):
         if found:
             return
@@ -79,28 +79,27 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         said = f"there is no zone in {', '.join(settings.zones)}; files there are called like their zones"
     elif config is None:
         raise BadDescription(said)
-    # There may be some when it is looked at again.
+    # Zones may appear when the settings or folders are read again.
     _log.warn("{said}; until then all questions are refused", said=said)
 
 
 def complainPlainly(logsToFile: Callable[[], bool]) -> None:
     """
-    Have one line and no traceback where the server cannot be started for a reason that is not the code's, and nothing at all where
-    whoever typed the command has thought better of it.
+    Install an exception hook that prints one line instead of a traceback for errors that are not bugs, and nothing for Ctrl-C.
 
-    @param logsToFile: tells whether the log goes elsewhere than to the terminal.
+    @param logsToFile: returns whether the log goes elsewhere than to the terminal.
     """
     before = sys.excepthook
 
     def complain(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if isinstance(error, DNSFault):
-            # The terminal and the journal have both already: say it once. In the background the log is all that there is.
+            # On the terminal or in the journal the line below is enough; a daemon has only its log.
             if logsToFile():
                 _log.critical("{fault}", fault=error)
             with suppress(SystemExit):
                 end(str(error))
             if isinstance(error, BadDescription):
-                # Found only by the user that serves: another start would find the same. Python itself would exit with 1.
+                # Found only after privileges were dropped: a restart would fail in the same way. Python itself would exit with 1.
                 atexit.register(os._exit, MISCONFIGURED)
         elif not isinstance(error, KeyboardInterrupt):
             before(kind, error, traceback)

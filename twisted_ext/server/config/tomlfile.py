@@ -1,5 +1,5 @@
 """
-Settings from a TOML file: checked as a whole, with the line of whatever is wrong.
+Reads settings from a TOML file and reports all faults with their line numbers.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def _line(wrong: tuple[int, str]) -> int:
 
 def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
     """
-    @param folder: where relative paths begin.
-    @param wrong: where what is wrong is put, with the line of the table that it is in.
+    Read the C{[[zone]]} tables.
 
-    @return: what the tables say.
+    @param folder: the folder that relative paths start from.
+    @param wrong: faults are appended here, with the line number of their table.
     """
     found: list[str] = []
     faults: list[tuple[int, str]] = []
@@ -112,7 +112,7 @@ def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong
             faults += [(number, line) for line in said]
     if faults:
         lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
-        # Of tables that are written within a list nobody can tell.
+        # Inline tables in an array have no header lines to tell them apart.
         usual = _lineOf(text, _ZONE)
         most = int(LOADING_COMPLAINTS.default)
         wrong += [(lines[number] if len(lines) == len(tables) else usual, said) for number, said in faults[:most]]
@@ -129,7 +129,7 @@ def _meant(key: str) -> str:
 
 def _lineOf(text: str, key: str) -> int:
     """
-    @return: the line where a key of the first level stands.
+    Return the line number of a top-level key.
     """
     import tomllib
 
@@ -137,7 +137,7 @@ def _lineOf(text: str, key: str) -> int:
     statement = re.compile(rf"""\s*(?:\[\s*){{0,2}}(["']?){re.escape(key)}\1\s*[=.\]]""")
     for number, line in enumerate(lines, 1):
         if statement.match(line):
-            # A line that looks so may be the inside of a longer text. Where a statement begins, all before it is whole.
+            # A matching line may be inside a multi-line string. At a real statement, the text before it is valid TOML by itself.
             try:
                 tomllib.loads("\n".join(lines[: number - 1]))
             except tomllib.TOMLDecodeError:

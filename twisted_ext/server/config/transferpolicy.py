@@ -1,5 +1,5 @@
 """
-What is said of a zone's transfers and notices, ready for use: who may have it, who is told of its changes, where it comes from.
+The transfer policy of a zone: its primaries, the clients that may transfer it, and the servers to send NOTIFY to or accept it from.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _READ: Final = (
 
 def keysOf(settings: Settings) -> Keys:
     """
-    @return: the keys that a server shares with others.
+    Read the TSIG keys.
 
-    @raise BadDescription: one of them cannot be used; says which.
+    @raise BadDescription: a key is not valid; says which.
     """
     return Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
 
 
 class Terms:
     """
-    What was said of zones. Those of which the same was said have one such together, so that nobody may change it.
+    The transfer policy of zones. Zones with the same settings share one object, so it must not be changed.
 
-    @ivar keys: what the names of keys were looked up among.
-    @ivar primaries: where the zone comes from.
-    @ivar transfer: who may have it.
-    @ivar singly: who of them gets each record in a message of its own.
-    @ivar notify: who is told of changes.
-    @ivar notices: who may tell of them besides.
-    @ivar digest: what is to be done about its ZONEMD record.
+    @ivar keys: the keys that key names were looked up in.
+    @ivar primaries: the servers that the zone is transferred from.
+    @ivar transfer: the clients that may transfer it.
+    @ivar singly: those of them that get each record in a message of its own.
+    @ivar notify: the servers to send NOTIFY to.
+    @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
+    @ivar digest: how to treat its ZONEMD record.
     """
 
     __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "digest")
@@ -62,7 +62,7 @@ class Terms:
             self.primaries = tuple([RemoteServer.fromText(text, keys) for text in zone.texts("primaries")])
             self.transfer = _grants(zone, "allow-transfer", keys)
             self.singly = _grants(zone, "one-answer", keys)
-            # Those of zones that a catalog will list.
+            # Only check these: they are for the member zones of a catalog.
             for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
                 RemoteServer.fromText(text, keys)
             self.notify = tuple([RemoteServer.fromText(text, keys) for text in zone.texts("notify")])
@@ -82,21 +82,21 @@ def _grants(zone: ZoneSettings, name: str, keys: Keys) -> Grants:
         raise BadDescription(f"{name}: {fault}") from None
 
 
-#: Of zones of which nothing was said but where their records are.
+#: The policy of zones with no settings besides their file.
 USUAL: Final = Terms(None, Keys())
 
 
 def termsOf(zone: ZoneSettings, keys: Keys) -> Terms:
     """
-    @return: what was said of it; of zones of which the same was, all of ten thousand perhaps, the same for all.
+    Return the transfer policy of a zone, one object for all zones with the same settings (there may be ten thousand).
 
-    @raise BadDescription: it cannot be used.
+    @raise BadDescription: the policy of the zone is not valid.
     """
     if zone.plain:
         return USUAL
     terms = zone.terms
     if not isinstance(terms, Terms) or terms.keys is not keys:
-        # They are asked for again when they are gone over to.
+        # Cached, since they are asked for again when the settings are applied.
         said = tuple([zone.values.get(name) for name in _READ])
         terms = keys.terms.get(said)
         if not isinstance(terms, Terms):
@@ -109,6 +109,8 @@ def termsOf(zone: ZoneSettings, keys: Keys) -> Terms:
 
 def checkZone(zone: ZoneSettings, keys: Keys) -> None:
     """
-    @raise BadDescription: what is said of a zone's transfers and notices cannot be used.
+    Check the transfer policy of a zone.
+
+    @raise BadDescription: it is not valid.
     """
     termsOf(zone, keys)

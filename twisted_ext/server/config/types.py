@@ -1,7 +1,7 @@
 """
-Kinds of settings: what a text or a TOML value means, what is allowed, and how it is written again.
+Types of settings: how to parse a text or a TOML value, check it, and write it back.
 
-Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would be right, and leaves it to its caller to say where.
+Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would be valid; the caller adds where.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ __all__ = [
 #: One value of a setting, or all of those of a setting that takes several.
 Value = bool | int | float | str | tuple[str, ...]
 
-#: Where the status page is unless somebody says otherwise.
+#: The default port of the status page.
 _HTTP: Final = 5380
 
 _POWERS: Final = {"K": 10, "M": 20, "G": 30}

@@ -1,5 +1,5 @@
 """
-Who may change a zone by dynamic updates, as its settings say it, and who has shown that he is where he says.
+The dynamic update policy of a zone from its settings, and the check that a request's source address is not spoofed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["isProven", "journalOctets", "policyOf"]
 
-#: What is said of zones of which nothing is said.
+#: The policy of zones without one: no updates.
 _NOBODY: Final = Policy()
 
 
 def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
     """
-    @param keys: the names of the keys that there are.
+    Return the update policy of a zone.
 
-    @raise BadDescription: what is said of a zone's updates cannot be used.
+    @param keys: the names of the known TSIG keys.
+
+    @raise BadDescription: the policy of the zone is not valid.
     """
     policy = zone.policy
     if policy is None:
@@ -46,7 +48,7 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
 
 def journalOctets(zone: ZoneSettings) -> float | None:
     """
-    @return: what may be kept of a zone's changes, L{None} for as much as usual.
+    Return the maximum size of a zone's journal, or L{None} for the default.
     """
     value = zone.value("journal-size")
     return float(value) if isinstance(value, int | float) and value else None
@@ -54,7 +56,7 @@ def journalOctets(zone: ZoneSettings) -> float | None:
 
 def isProven(request: Request) -> bool:
     """
-    @return: whether it comes from where it says: anybody can write any sender onto a datagram, but for those of this machine.
+    Return whether the source address of a request is verified. That of a UDP datagram can be spoofed, except for loopback addresses.
     """
     if request.transport != "udp" or request.verified:
         return True

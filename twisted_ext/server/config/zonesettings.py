@@ -1,6 +1,5 @@
 """
-What a server can be told of one zone, in one table: keys of a C{[[zone]]} table of the TOML file, the first two of them also as
-C{--zone NAME=FILE}.
+The table of zone settings: the keys of a C{[[zone]]} table in the TOML file, the first two of which C{--zone NAME=FILE} sets as well.
 """
 
 from __future__ import annotations
@@ -105,10 +104,12 @@ class ZoneSettings:
     @classmethod
     def of(cls, text: str, file: str) -> ZoneSettings:
         """
-        @param text: the name as somebody wrote it.
+        Make the settings of a zone that has only a file.
+
+        @param text: the name as the operator wrote it.
         @param file: an absolute path.
 
-        @raise BadDescription: this is no name.
+        @raise BadDescription: the name is not valid.
         """
         self = cls.__new__(cls)
         try:
@@ -125,7 +126,7 @@ class ZoneSettings:
 
     def value(self, name: str) -> Value:
         """
-        @return: the value of a setting of the table, its default where nobody said one.
+        Return the value of a setting, or its default.
         """
         found = self.values.get(name)
         return _BY_NAME[name].default if found is None else found
@@ -296,7 +297,9 @@ def _apex(text: str) -> str:
 
 def _opened(path: str, errors: str = "strict") -> TextIO:
     """
-    @raise OSError: it cannot be read, or not without waiting for somebody who writes there.
+    Open a file without blocking.
+
+    @raise OSError: it cannot be read, or reading would wait for a writer, as for a FIFO.
     """
     return open(path, encoding="utf-8", errors=errors, opener=openNow)
 

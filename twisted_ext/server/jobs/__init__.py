@@ -1,3 +1,3 @@
 """
-Work beside answering: in other processes, in threads, in turns of the reactor, and the limits of the process itself.
+Background work: subprocesses, threads, cooperative turns of the reactor, and the limits of the process itself.
 """

@@ -1,5 +1,5 @@
 """
-How often the interpreter looks for garbage in a process that does nothing but serve.
+Settings of the garbage collector for a process that only serves.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from typing import Final
 
 __all__ = ["collectLess"]
 
-#: Objects between two looks at the youngest of them, and such looks between those at the older ones. With the interpreter's own 700, each
-#: batch of requests has it look several times, and now and then at everything; a request leaves no circle behind, so that little is found.
+#: Allocations before a collection of the youngest generation, and collections before the next older ones. With the interpreter's default
+#: of 700, each batch of requests causes several collections, some of them full; requests leave no reference cycles behind, so these find
+#: little.
 _THRESHOLDS: Final = (10_000, 50, 100)
 
 
 def collectLess() -> None:
     """
-    Leave what has been loaded by now out of the search for garbage, and search less often. To be called when a server has started; it is
-    for the process as a whole, so that only whoever owns that calls it.
+    Exclude everything loaded so far from garbage collection, and collect less often. Call this when a server has started; it affects the
+    whole process, so only the process's owner should call it.
     """
     gc.collect()
     gc.freeze()

@@ -1,5 +1,5 @@
 """
-How many files a process may have open. Each query that waits for an upstream takes a share of a socket.
+Raises the limit on open files of the process. Each query that waits for an upstream takes a share of a socket.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ __all__ = ["raiseDescriptors"]
 
 def raiseDescriptors(most: float | None = None) -> int:
     """
-    Let this process, and those that it starts, have as many files open as they may without anybody's leave. What a process gets at first,
-    1,024 as a rule, is for programs that cannot have more; with that, a few dead zones would leave no socket for the living.
+    Raise the soft limit on open files of this process and its children as far as an unprivileged process may. The default, usually 1,024,
+    is for programs that use C{select}; with it, a few dead zones would leave no socket for the others.
 
-    @param most: no more than so many.
+    @param most: an upper bound.
 
-    @return: how many it may have open now; 0 where the system does not tell.
+    @return: the limit now in force; 0 if the system does not report it.
     """
     try:
         import resource
@@ -31,6 +31,6 @@ def raiseDescriptors(most: float | None = None) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        # Some systems allow less than they say.
+        # Some systems allow less than they report.
         return soft
     return wanted

@@ -1,5 +1,5 @@
 """
-Work for a process of its own, and work for a thread.
+Runs work in subprocesses and threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
 
 _Result = TypeVar("_Result")
 
-#: Octets that a child may say.
+#: Octets of output that a child may write.
 _MOST: Final = 1 << 20
 
 
@@ -36,7 +36,7 @@ class _Child(ProcessProtocol):
 
     def late(self, seconds: float) -> None:
         """
-        It has taken so long that nobody waits any longer.
+        Fail because the child has exceeded its time limit, and kill it.
         """
         self.done.errback(OSError(f"a process that was to help has taken more than {seconds:.0f} seconds, and was ended"))
         self._cancel(self.done)
@@ -66,22 +66,22 @@ class _Child(ProcessProtocol):
 
 def pythonCommand(*words: str) -> list[str]:
     """
-    @return: a command line of this Python that does not import from the working directory, which may belong to another user: C{-m} and
-        C{-c} alone would look there before anywhere else.
+    @return: a command line for this Python that does not import from the working directory, which may belong to another user: C{-m} and
+        C{-c} alone would search it first.
     """
     return [sys.executable, "-P", *words]
 
 
 def _environment() -> dict[str, str]:
     """
-    @return: the environment of a child: it finds its modules where this process finds them. An empty entry of C{sys.path} means the
-        working directory and is left out; the folder that this package was imported from is added where no other entry names it.
+    @return: the environment for a child, which finds modules where this process does. An empty entry of C{sys.path} means the working
+        directory, and is left out; the folder that this package was imported from is added if it is missing.
     """
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     environment = {name: value for name, value in os.environ.items() if not (sys.flags.ignore_environment and name.startswith("PYTHON"))}
     paths = [path for path in sys.path if path]
     environment["PYTHONPATH"] = os.pathsep.join(paths if home in paths else [*paths, home])
-    # Only the server itself is to report to the service manager.
+    # Only the server itself reports to the service manager.
     environment.pop("NOTIFY_SOCKET", None)
     return environment
 
@@ -96,12 +96,12 @@ def spawnModule(
     undisturbed: bool = False,
 ) -> None:
     """
-    Start a module of this package in a process of its own. All processes that the package starts are started here.
+    Start a module of this package in a subprocess. All subprocesses of the package are started here.
 
     @param reactor: provides L{IReactorProcess}.
     @param descriptors: as C{childFDs} of L{IReactorProcess.spawnProcess}.
-    @param undisturbed: whether neither SIGINT nor SIGHUP reaches the process, not even while it starts: a Ctrl-C in the terminal and
-        the end of the terminal are for this process, which ends the other.
+    @param undisturbed: whether to keep SIGINT and SIGHUP from the child, even while it starts: Ctrl-C in the terminal and a hang-up of the
+        terminal are handled by this process, which ends the child.
 
     @raise OSError: it cannot be started.
     """
@@ -121,12 +121,12 @@ def spawnModule(
 
 def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
     """
-    Run a module of ours in a process of its own.
+    Run a module of this package in a subprocess.
 
-    @param reactor: provides L{IReactorProcess}, and L{IReactorTime} where there is a bound.
-    @param seconds: how long it may take before it is killed; L{None} for as long as it wants.
+    @param reactor: provides L{IReactorProcess}, and L{IReactorTime} if C{seconds} is given.
+    @param seconds: how long it may take before it is killed; L{None} for no limit.
 
-    @return: what it said. Fails with L{OSError} where it said nothing, or took too long. Cancelling kills it.
+    @return: its output. Fails with L{OSError} if there is none, or if it took too long. Cancelling kills it.
     """
     child = _Child()
     spawnModule(reactor, child, module, words)
@@ -144,12 +144,12 @@ def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: fl
 
 def stateOf(process: int) -> str:
     """
-    @return: the letter that Linux has for the state of a process (proc(5)): C{R} where it runs, C{S} asleep, C{D} in a disk access, C{T}
-        stopped; C{""} where that is not known.
+    @return: the letter for the state of a process on Linux (proc(5)): C{R} running, C{S} asleep, C{D} waiting for a disk, C{T} stopped;
+        C{""} if unknown.
     """
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
-            # The name of the program, in parentheses, may have parentheses and spaces in it.
+            # The name of the program, in parentheses, may itself contain parentheses and spaces.
             return file.read().rpartition(b") ")[2][:1].decode("ascii", "replace")
     except OSError:
         return ""
@@ -157,7 +157,7 @@ def stateOf(process: int) -> str:
 
 def inThread(reactor: object, work: Callable[[], _Result]) -> Deferred[_Result]:
     """
-    Do what waits for a disk where it holds nobody up; here and now where the reactor has no threads.
+    Run blocking work in a thread of the reactor's pool; at once in this thread if the reactor has no threads.
     """
     if IReactorThreads.providedBy(reactor):
         return cast("Deferred[_Result]", deferToThreadPool(reactor, reactor.getThreadPool(), work))

@@ -1,5 +1,5 @@
 """
-Long work in short turns, so that queries are answered between them.
+Runs long work in short turns, so that queries are answered in between.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _TURN: Final = 0.01
 
 def paced(reactor: IReactorTime, steps: Iterator[object], turn: float | None = None) -> Deferred[None]:
     """
-    Take steps until there are no more of them.
+    Run an iterator of short steps to its end.
 
-    @param steps: each of them short. What it raises ends the work.
-    @param turn: seconds after which the reactor has its turn.
+    @param steps: an exception in a step ends the work.
+    @param turn: seconds after which control returns to the reactor.
 
-    @return: fires when all is done, at once where that takes no longer than one turn; fails with what a step raised. Whoever cancels it
+    @return: fires when all is done, immediately if that takes no longer than one turn; fails with the exception of a step. Cancelling it
         ends the work.
     """
     later: list[IDelayedCall] = []

@@ -1,3 +1,3 @@
 """
-Where requests come in: sockets, datagrams and streams.
+Listeners: sockets, and the servers for UDP and TCP.
 """

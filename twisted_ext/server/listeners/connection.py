@@ -1,5 +1,5 @@
 """
-One connection with a client: many requests, answered in whatever order the answers come (RFC 7766).
+A TCP connection from a client: pipelined requests, answered out of order (RFC 7766).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ __all__ = ["Answering", "Send", "StreamServing"]
 #: Octets of replies that are gathered before they are written.
 _WINDOW: Final = 65536
 
-#: Seconds for which a connection counts as new: within these its first request is on its way, or waits to be read.
+#: Seconds for which a connection counts as new: its first request may be on its way, or not have been read yet.
 _NEW: Final = 1.0
 
-#: Octets of a reply of many messages that are written in one turn: some milliseconds' worth, so that others are heard.
+#: Octets of a reply of many messages that are written in one reactor turn: some milliseconds' worth, so that other clients get theirs.
 _FLOW_TURN: Final = 1 << 19
 
 _log: Final = Logger()
@@ -50,44 +50,45 @@ Send = Callable[[bytes], None]
 
 class Answering(Protocol):
     """
-    What a connection asks for replies.
+    The source of a connection's replies.
 
-    @ivar counters: what is counted.
+    @ivar counters: the statistics.
     """
 
     counters: Counters
 
     def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
         """
-        @return: the reply to octets that have been answered before, without its id; L{None} where there is none.
+        Look up a reply in the packet cache.
+
+        @return: the reply without its message ID, or L{None}.
         """
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
         """
         Answer a message, by calling C{send} now or later.
 
-        @return: whether C{send} was called or will be. Whoever sends something else than requests is not talked to any longer.
+        @return: whether C{send} was called or will be. If not, the message was not a request, and the connection is closed.
         """
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class StreamServing(StreamProtocol):
     """
-    One connection.
+    The protocol of one connection.
 
-    A client that sends requests and does not read the replies is not read from either. Neither is one that has very many requests
-    waiting.
+    It stops reading from a client that does not read its replies, and from one that has too many requests waiting.
 
-    @ivar host: the client's address, or C{""} where the connection has none, as by a socket file.
-    @ivar port: its port, or 0.
-    @ivar local: our address and port, or L{None}.
-    @ivar site: what stands for all addresses of whoever has this one.
-    @ivar heard: whether a whole message has come yet.
-    @ivar network: what stands for the network of that client.
-    @ivar waiting: requests that have no reply yet.
-    @ivar asked: when the first request came of those since which there has always been one without a reply.
-    @ivar since: when something happened that counts, or the connection was made.
-    @ivar counted: whether it is among those of its listener.
+    @ivar host: the client's address, or C{""} on a Unix socket.
+    @ivar port: the client's port, or 0.
+    @ivar local: the server's address and port, or L{None}.
+    @ivar site: the key of the client (see L{siteOf<twisted_ext.server.reply.ratelimit.siteOf>}).
+    @ivar heard: whether a whole message was received.
+    @ivar network: the key of the client's network (see L{networkOf<twisted_ext.server.reply.ratelimit.networkOf>}).
+    @ivar waiting: the number of requests without a reply.
+    @ivar asked: when C{waiting} last rose from 0.
+    @ivar since: the time of the last activity, at first that of the connection's start.
+    @ivar counted: whether it is counted among its listener's connections.
     """
 
     transport: ITCPTransport
@@ -111,21 +112,21 @@ class StreamServing(StreamProtocol):
         buffer = StreamBuffer()
         self._buffer = buffer
         self._feed = buffer.feed
-        # When the message began that is not whole yet.
+        # When the first octet of an incomplete message arrived.
         self._began: float | None = None
-        # Messages that are not looked at yet.
+        # Messages not processed yet.
         self._held: list[bytes] = []
         self._out: list[bytes] | None = None
-        # Since when the client has not read what there is, and how much was written in spite of that.
+        # When the client stopped reading, and the octets written since then.
         self._pausedAt: float | None = None
         self._unread = 0
         self._ending = False
         self._silent = False
         self._turn: IDelayedCall | None = None
-        # Replies of many messages, the first of them under way.
+        # Replies of many messages; the first is being sent.
         self._flows: deque[Iterator[bytes]] = deque()
         self._pumping: IDelayedCall | None = None
-        # Writes to the socket itself; there while nothing is in the transport's buffer.
+        # Writes to the socket directly; set while the transport's buffer is empty.
         self._direct: Callable[[bytes], int | BaseException] | None = None
 
     def connectionMade(self) -> None:
@@ -142,7 +143,7 @@ class StreamServing(StreamProtocol):
         self._spring = cast(IPushProducer, self.transport)
         self._sink.registerProducer(self, True)
         if type(self.transport) is Server:
-            # A reactor is told of each octet that waits in a transport's buffer, and tells back: a third of what a single request costs.
+            # Going through the transport's buffer registers and unregisters a writer with the reactor: a third of the cost of a request.
             self._direct = self.transport.writeSomeData
         self._servings.opened(self)
 
@@ -186,14 +187,14 @@ class StreamServing(StreamProtocol):
 
     def _broken(self, error: Exception) -> None:
         """
-        End this connection because of an unexpected exception. Others go on.
+        Log an unexpected exception and abort this connection. Others go on.
         """
         self._servings.faults.note("serving a connection", error, self._seconds())
         self.abort()
 
     def _process(self, messages: list[bytes], now: float) -> None:
         """
-        Answer messages, as many as may be now.
+        Answer messages, as many as the limits allow now, and hold the rest.
         """
         servings = self._servings
         end = len(messages)
@@ -223,9 +224,9 @@ class StreamServing(StreamProtocol):
 
     def _batch(self, messages: list[bytes], position: int, end: int, now: float) -> int:
         """
-        Answer messages, and write the replies that are there at once in one piece.
+        Answer messages, and write the replies that are ready at once in one piece.
 
-        @return: the position of the first message that has not been looked at.
+        @return: the position of the first message that was not processed.
         """
         answering = self._answering
         counters = answering.counters
@@ -278,7 +279,7 @@ class StreamServing(StreamProtocol):
 
     def _continue(self) -> None:
         """
-        Go on with what is held, if nothing is in the way any more.
+        Continue with held messages, if nothing prevents it any more.
         """
         if self._held and self._turn is None and self._out is None and self._pausedAt is None and not self._ending:
             self._process(self._held, self._seconds())
@@ -307,9 +308,9 @@ class StreamServing(StreamProtocol):
 
     def flow(self, messages: Iterator[bytes]) -> None:
         """
-        Send a reply of many messages, each one when the client has read those before.
+        Send a reply of many messages, as fast as the client reads them.
 
-        @param messages: closed, if it can be, when the connection ends first.
+        @param messages: its C{close}, if it has one, is called when the connection ends first.
         """
         self._flows.append(messages)
         if self._ending:
@@ -319,7 +320,7 @@ class StreamServing(StreamProtocol):
 
     def _pump(self) -> None:
         """
-        Send what the client has room for, and let others have their turn.
+        Send as much as the client reads, yielding to the reactor now and then.
         """
         self._pumping = None
         budget = _FLOW_TURN
@@ -375,7 +376,7 @@ class StreamServing(StreamProtocol):
             sent = direct(octets)
             if sent == len(octets):
                 return
-            # The rest goes behind it in order, and all that follows behind that until the transport says that it has room.
+            # The rest and all later replies go through the transport's buffer, in order, until the transport resumes this producer.
             self._direct = None
             if isinstance(sent, int) and sent > 0:
                 octets = octets[sent:]
@@ -411,7 +412,7 @@ class StreamServing(StreamProtocol):
 
     def readConnectionLost(self) -> None:
         """
-        The client has nothing more to say, but may still listen.
+        Handle a half-close: the client sends no more requests, but may still read replies.
         """
         if self._ending:
             return
@@ -423,7 +424,7 @@ class StreamServing(StreamProtocol):
 
     def overdue(self, now: float) -> bool:
         """
-        @return: whether this connection has had its time.
+        Return whether a time limit of this connection is over.
         """
         servings = self._servings
         if self._pausedAt is not None:
@@ -431,15 +432,17 @@ class StreamServing(StreamProtocol):
         if self._began is not None and now - self._began >= servings.message:
             return True
         if self.waiting:
-            # Everything that answers has a deadline of its own; this is for what does not keep it.
+            # Every source has a deadline of its own; this catches those that exceed it.
             return now - self.since >= servings.patience
         return now - self.since >= (servings.idle if self.heard else servings.message)
 
     def worth(self, now: float) -> tuple[int, float] | None:
         """
-        @return: what is lost if this connection ends now, less before more: one that never said anything, an idle one, one that waits for
-            replies, a new one whose request may not have been read yet; and since when it has been so. L{None} where it must not end: it
-            waits for less than L{CLIENT_STREAM_YIELDS}, a reply of many messages is under way, or it ends anyway.
+        Rank this connection for closing in favor of a new one.
+
+        @return: a rank, lowest first, and the time since which it holds: 0 for a connection that never sent a message, 1 idle, 2 waiting
+            for replies, 3 a new one whose request may not have been read yet. L{None} where it must not be closed: it has waited for less
+            than L{CLIENT_STREAM_YIELDS}, a reply of many messages is under way, or it is closing already.
         """
         if self._ending or self._flows:
             return None
@@ -452,15 +455,15 @@ class StreamServing(StreamProtocol):
 
     def end(self) -> None:
         """
-        Close the connection once what was written is read.
+        Close the connection after all written data is sent.
         """
         if not self._ending:
             self._ending = True
             if self._direct is not None and self._pausedAt is None:
-                # Nothing waits to be read by the client: it is gone in the next turn, and makes room at once.
+                # The buffer is empty, so the connection closes in the next reactor turn: free its slot at once.
                 self._servings.closed(self)
             self._direct = None
-            # Whoever does not even read what is left gets as long as others who do not read.
+            # A client that does not read the remaining data is subject to the time limit of clients that do not read.
             if self._pausedAt is None:
                 self._pausedAt = self._seconds()
             self._sink.unregisterProducer()
@@ -468,18 +471,18 @@ class StreamServing(StreamProtocol):
 
     def _leave(self) -> None:
         """
-        End if the client has said that nothing more will come, and has got everything.
+        Close the connection if the client has closed its side and has all replies.
         """
         if self._silent and not self.waiting and not self._held:
             self.end()
 
     def giveWay(self) -> None:
         """
-        Close the connection now, for a new one. A reply that has just been given to the kernel is still delivered: a reset would throw it
-        away at the client.
+        Close the connection now, to make room for a new one. Without a reset where possible: that would make the client's kernel discard a
+        reply that was just sent.
         """
         if self.waiting or self._held or self._pausedAt is not None or self._direct is None:
-            # There is something else that is lost, or something that would have to be waited for.
+            # Data is lost anyway, or sending it would take time.
             self.abort()
             return
         self.end()
@@ -489,7 +492,7 @@ class StreamServing(StreamProtocol):
         Close the connection now.
         """
         self._ending = True
-        # It makes room at once, not when the transport has noticed.
+        # Free its slot at once, before the transport calls connectionLost.
         self._servings.closed(self)
         self.transport.abortConnection()
 

@@ -1,7 +1,7 @@
 """
-Requests by UDP.
+The UDP listener.
 
-On reactors with file descriptors the socket is our own, and read in batches; on others C{listenUDP} makes it.
+On reactors with file descriptors it reads its own socket in batches; on others it uses C{listenUDP}.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 __all__ = ["DatagramListener", "datagramSocket"]
 
-#: Octets that are read of a datagram: no query has more, and what is cut off is malformed.
+#: Octets that are read of a datagram: no query has more, and a truncated one is malformed.
 _SIZE: Final = 4096
 
-#: A batch with fewer has found the end.
+#: Datagrams in a full batch; a smaller one has emptied the socket's buffer.
 _BATCH: Final = int(LISTENER_BATCH.default)
 
-#: Batches in one turn of the reactor, so that other things get theirs: some milliseconds' worth. A flood of less than 200,000 datagrams in
-#: a second is read as fast as it comes.
+#: Batches in one reactor turn: some milliseconds' worth, so that other descriptors get their turn. A flood of less than 200,000 datagrams
+#: per second is read as fast as it arrives.
 _BATCHES: Final = 16
 
-#: Datagrams without a remembered reply between two looks at the clock.
+#: Packet cache misses processed between two reads of the clock.
 _LOOK: Final = 8
 
 _ANCILLARY: Final = 256
@@ -61,7 +61,7 @@ _MTU_OMIT: Final = 5
 _in: Final = Struct("=I4s4s")
 _in6: Final = Struct("=16sI")
 
-#: Local addresses that are remembered in the form in which the system wants them back.
+#: Local addresses whose ancillary data for replies is kept.
 _MOST_PLACES: Final = 256
 
 _Ancillary = list[tuple[int, int, bytes]]
@@ -69,13 +69,14 @@ _Ancillary = list[tuple[int, int, bytes]]
 
 def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.socket:
     """
-    Make a socket to answer at.
+    Bind a UDP socket to serve on.
 
-    @param address: of this machine; C{0.0.0.0} or C{::} for all of that family.
-    @param port: 0 for any that is free.
-    @param shared: let other processes bind to the same address and port, each getting a share of what comes (SO_REUSEPORT).
+    @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family.
+    @param port: 0 for any free port.
+    @param shared: let other processes bind to the same address and port, each getting a share of the datagrams (SO_REUSEPORT).
 
-    @raise Unreachable: it cannot be had.
+    @raise CallerFault: the address is not valid.
+    @raise Unreachable: the socket cannot be bound.
     """
     try:
         found = socket.getaddrinfo(
@@ -106,9 +107,9 @@ _Where = TypeVar("_Where")
 
 class _Way(Generic[_Where]):
     """
-    The way back to a client.
+    Sends replies to one client.
 
-    @ivar address: the client's, as the socket gives it.
+    @ivar address: the client's socket address.
     """
 
     __slots__ = ("_outbox", "_send", "_where", "address")
@@ -132,7 +133,7 @@ class _Way(Generic[_Where]):
 @implementer(IReadDescriptor)
 class _Reader:
     """
-    A socket of our own.
+    Reads a socket that the listener owns.
     """
 
     def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
@@ -147,15 +148,15 @@ class _Reader:
         self._send = made.sendto
         self._outbox = outboxOf(listener.reactor)
         self._clock = listener.reactor
-        # Datagrams without a remembered reply, with the way back and the client.
+        # Packet cache misses, with the way back and the client.
         self._missed: deque[tuple[bytes, _Way[Any], Client]] = deque()
-        # Those of them that take a look-up.
+        # Those of them that need a look-up.
         self._later: deque[Later] = deque()
         self._most = int(LISTENER_MISSES.default)
         self._spend = LISTENER_TURN.default
         self._turn: IDelayedCall | None = None
         self._take = responder.take
-        # Whether they wait: the turn has spent its time, or there are some of earlier turns.
+        # Whether to defer misses: the time of this turn is spent, or misses of earlier turns are waiting.
         self._deferring = False
         # Turns in which something was read.
         self.heard = 0
@@ -199,7 +200,7 @@ class _Reader:
 
     def _answerMissed(self) -> None:
         """
-        Answer datagrams of earlier turns whose answer is at hand, for as long as a turn of the reactor allows.
+        Answer deferred misses of earlier turns that need no look-up, within the time of a reactor turn.
         """
         missed = self._missed
         take = self._take
@@ -219,8 +220,8 @@ class _Reader:
 
     def _leave(self) -> None:
         """
-        End a turn of the reactor: begin look-ups, for as long as it allows, and come back for what is left. What can be answered faster
-        never waits for what cannot.
+        End a reactor turn: start look-ups within the time that it allows, and schedule another turn for the rest. Queries that need no
+        look-up never wait for those that do.
         """
         missed, later = self._missed, self._later
         responder = self._responder
@@ -236,12 +237,12 @@ class _Reader:
                 outbox.flush(now)
             now = self._seconds()
         if (missed or later) and self._turn is None:
-            # There may be nothing more to read.
+            # Without new datagrams the reactor would not call doRead.
             self._turn = self._clock.callLater(0, self._takeTurn)
 
     def _shed(self, waiting: deque[Any]) -> None:
         """
-        Drop what there will be no time for: the oldest ones, whose clients are the likeliest to have asked again.
+        Drop requests beyond the limit: the oldest, since their clients are the likeliest to have retried already.
         """
         shed = len(waiting) - self._most
         if shed > 0:
@@ -262,7 +263,7 @@ class _Reader:
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
         """
-        Answer a datagram without a remembered reply, or keep it for the next turn where this one has no more time for such.
+        Answer a packet cache miss, or defer it to the next turn if this one has no time left.
         """
         way = _Way(self._outbox, self._sendTo, address, address)
         if self._deferring:
@@ -274,12 +275,12 @@ class _Reader:
         try:
             self._send(octets, address)
         except OSError:
-            # As good as lost on the way, or we have been closed.
+            # Equivalent to packet loss, or the socket has been closed.
             self._counters.unsent += 1
 
     def close(self) -> None:
         """
-        Close the socket. What has no reply yet gets none.
+        Close the socket. Requests without a reply get none.
         """
         if self._turn is not None:
             self._turn.cancel()
@@ -296,14 +297,14 @@ class _Reader:
         return "twisted_ext"
 
 
-#: Where something came from: the client's address, that of its socket, and what to send along so that the reply leaves from where the
-#: query went to.
+#: Where a query came from: the client's host, its socket address, and ancillary data so that the reply leaves from the address that the
+#: query was sent to.
 _Place = tuple[str, Address, _Ancillary]
 
 
 class _EverywhereReader(_Reader):
     """
-    A socket for all addresses of this machine, whose replies leave from the one that was asked: nobody would know them otherwise.
+    The reader of a wildcard socket. Replies leave from the address that the query was sent to; clients would not accept others.
     """
 
     def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
@@ -326,13 +327,13 @@ class _EverywhereReader(_Reader):
 
     def _place(self, told: bytes, ancillary: _Ancillary) -> _Ancillary:
         """
-        @return: what to send along with a reply to what came with this.
+        Return the ancillary data for replies to queries that arrived with this ancillary data.
         """
         places: _Ancillary = []
         for level, kind, octets in ancillary:
             if level == socket.IPPROTO_IP and kind == _PKTINFO:
                 _, ours, _ = _in.unpack(octets[: _in.size])
-                # Which way out is for the system to find: it need not be the one that the query came in by.
+                # Interface 0: routing picks the interface, which need not be the one that the query came in by.
                 places.append((level, kind, _in.pack(0, ours, bytes(4))))
             elif level == socket.IPPROTO_IPV6 and kind == _PKTINFO6:
                 address, interface = _in6.unpack(octets[: _in6.size])
@@ -362,7 +363,7 @@ class _EverywhereReader(_Reader):
 
 def _prepare(made: socket.socket) -> None:
     """
-    Have room for what comes in a rush, and send no datagram in fragments that others could put theirs in the place of (RFC 9715).
+    Enlarge the receive buffer for bursts, and avoid IP fragmentation, which allows spoofed fragments (RFC 9715).
     """
     for level, option, value in (
         (socket.SOL_SOCKET, socket.SO_RCVBUF, int(LISTENER_BUFFER.default)),
@@ -374,13 +375,13 @@ def _prepare(made: socket.socket) -> None:
             if level != socket.IPPROTO_IP or made.family == socket.AF_INET:
                 made.setsockopt(level, option, value)
         except OSError:
-            # Not every system has all of it, and none is worth not answering.
+            # Optional: not every system has all of these options.
             pass
 
 
 class _Protocol(DatagramProtocol):
     """
-    A port of the reactor's.
+    The protocol of a C{listenUDP} port, for reactors without file descriptors.
     """
 
     noisy = False
@@ -424,12 +425,12 @@ class _Protocol(DatagramProtocol):
 
 class DatagramListener:
     """
-    One address and port to answer at.
+    Serves UDP at one address and port.
 
-    @ivar responder: what answers.
-    @ivar address: the address, canonical.
-    @ivar port: the port; the real one once it has been started, where it was to be any.
-    @ivar reactor: what it listens in.
+    @ivar responder: answers the requests.
+    @ivar address: the address, in canonical form.
+    @ivar port: the port; after L{start} the real one where it was 0.
+    @ivar reactor: the reactor.
     """
 
     def __init__(
@@ -444,7 +445,7 @@ class DatagramListener:
     ) -> None:
         """
         @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
-        @param socket: one that is bound already, such as another process hands down. It becomes this listener's.
+        @param socket: one that is bound already, for example by the parent process. The listener takes ownership.
         @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self.responder = responder
@@ -459,10 +460,10 @@ class DatagramListener:
 
     def start(self) -> None:
         """
-        Begin to answer.
+        Start serving.
 
-        @raise CallerFault: the address is none, or the reactor cannot do UDP.
-        @raise Unreachable: the address and port cannot be had.
+        @raise CallerFault: the address is not valid, or the reactor does not support UDP.
+        @raise Unreachable: the socket cannot be bound.
         """
         reactor = self.reactor
         if IReactorFDSet.providedBy(reactor):
@@ -487,7 +488,7 @@ class DatagramListener:
 
     def stop(self) -> Deferred[None]:
         """
-        Answer no more. Stopping again does nothing.
+        Stop serving. Calling this again does nothing.
 
         @return: fires when the socket is closed.
         """
@@ -503,9 +504,9 @@ class DatagramListener:
 
     def lose(self, reader: object, reason: str) -> None:
         """
-        The reactor has given up a socket.
+        Handle the loss of a socket: the reactor has stopped reading it.
 
-        @param reader: what reads from it.
+        @param reader: its reader.
         """
         if reader is self._reader or reader is self._protocol:
             self._reader = self._protocol = None
@@ -514,14 +515,14 @@ class DatagramListener:
     @property
     def heard(self) -> int:
         """
-        A number that grows whenever something was read.
+        A counter that grows whenever something was read.
         """
         reader = self._reader or self._protocol
         return 0 if reader is None else reader.heard
 
     def fileno(self) -> int:
         """
-        @return: of the socket, or -1.
+        Return the descriptor of the socket, or -1.
         """
         return -1 if self._reader is None else self._reader.fileno()
 

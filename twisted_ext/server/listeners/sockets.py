@@ -27,13 +27,12 @@ _BACKLOG: Final = 511
 
 class Bound:
     """
-    The sockets of one address; both are bound, and the stream's listens. Where there are none at all, the reactor is to make them: on
-    networks that have no sockets, as in tests.
+    The bound sockets of one address; that for TCP listens. Without any sockets the reactor makes them, as in tests on simulated networks.
 
-    @ivar address: as it was given.
-    @ivar port: the real one, where any was asked for.
-    @ivar datagram: for UDP; L{None} where systemd opened none.
-    @ivar stream: for TCP, likewise.
+    @ivar address: the address, as it was given.
+    @ivar port: the port; the real one where 0 was given.
+    @ivar datagram: the UDP socket; L{None} where systemd opened none.
+    @ivar stream: the TCP socket, likewise.
     """
 
     __slots__ = ("address", "port", "datagram", "stream")
@@ -47,14 +46,14 @@ class Bound:
     @property
     def sockets(self) -> list[socket.socket]:
         """
-        Those that there are.
+        The sockets that are not L{None}.
         """
         return [each for each in (self.datagram, self.stream) if each is not None]
 
     @property
     def labels(self) -> list[str]:
         """
-        Each of them for people: C{"udp 127.0.0.1:53"}.
+        The sockets as displayed: C{"udp 127.0.0.1:53"}.
         """
         where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
         ways = (("udp", self.datagram), ("tcp", self.stream))
@@ -63,7 +62,7 @@ class Bound:
 
 def closeSockets(several: Iterable[Bound]) -> None:
     """
-    Close all of them.
+    Close all these sockets.
     """
     for bound in several:
         for each in bound.sockets:
@@ -74,13 +73,13 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
     """
     Bind sockets for UDP and TCP.
 
-    @param addresses: of this machine; none for all of them.
-    @param port: 0 for one that is free.
-    @param copies: how many sets of sockets that share the port.
+    @param addresses: addresses of this machine; none for all of them.
+    @param port: 0 for any free port.
+    @param copies: how many sets of sockets to bind to the same addresses and ports.
 
     @return: for each copy, the sockets of each address.
 
-    @raise BadDescription: one of them cannot be bound; says why. None is left open.
+    @raise BadDescription: a socket cannot be bound; says why. All of them are closed then.
     """
     wanted = list(dict.fromkeys(each or "any" for each in addresses)) or ["any"]
     chosen = [each for address in wanted for each in (_EVERYWHERE if address == "any" else (address,))]
@@ -106,7 +105,7 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
 
 def boundStream(address: str, port: int) -> socket.socket:
     """
-    Bind one socket for TCP, which listens from then on.
+    Bind one TCP socket and listen on it.
 
     @raise OSError: it cannot be bound.
     """
@@ -140,7 +139,7 @@ def _boundPair(address: str, port: int, copies: int) -> list[Bound]:
         except OSError as error:
             for each in opened:
                 each.close()
-            # Free for one of them is not free for the other.
+            # A port that is free for UDP may be in use for TCP.
             if port or not left or error.errno != errno.EADDRINUSE:
                 raise
     raise AssertionError("unreachable")
@@ -150,8 +149,8 @@ def _bound(
     address: str, port: int, kind: socket.SocketKind, shared: bool, opened: list[socket.socket], *, probe: bool = True
 ) -> socket.socket:
     """
-    @param shared: others may bind it as well, if they say so too.
-    @param probe: nobody may have it yet, not even somebody who would share it with us.
+    @param shared: set SO_REUSEPORT.
+    @param probe: fail if another process has the address and port, even one that would share them.
     """
     if shared and probe and port:
         _opened(address, port, kind, False).close()
@@ -168,7 +167,7 @@ def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> s
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if kind == socket.SOCK_STREAM:
-            # Connections of a server that has just ended are no reason not to start.
+            # Do not fail because of connections of a previous server in TIME_WAIT.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
             with suppress(OSError):
@@ -187,11 +186,11 @@ def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> s
 
 def receivedSockets(environment: MutableMapping[str, str] = os.environ, process: int | None = None) -> list[Bound]:
     """
-    Take the sockets that systemd opened for us, if it did (C{LISTEN_FDS}); what says so is taken out of the environment.
+    Take the sockets that systemd passed to this process, if any (C{LISTEN_FDS}), and remove its variables from the environment.
 
-    @param process: the number of this process.
+    @param process: the ID of this process.
 
-    @raise BadDescription: one of them is no socket that DNS can be served on.
+    @raise BadDescription: DNS cannot be served on one of them.
     """
     if environment.pop("LISTEN_PID", "") != str(os.getpid() if process is None else process):
         return []

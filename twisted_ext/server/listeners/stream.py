@@ -1,10 +1,10 @@
 """
-Listening for connections: who may have one more, and whose time is up.
+The TCP listener: connection limits and timeouts.
 
 A connection has three time limits: for its first message, for one message from its first octet to its last, and between messages. A
-sweep twice a second looks at all connections. When there are too many of them, some make room for new ones: first those of client networks
-that have more than their share, and of these first the ones that never said anything, then idle ones, then those that wait for replies, and
-last new ones: their requests may have come already and not be read yet.
+sweep twice a second checks all connections. At the connection limit, some are closed in favor of new ones: first those of client networks
+that have more than their share, and of these first the ones that never sent a message, then idle ones, then those that wait for replies,
+and last new ones, whose requests may have arrived without having been read yet.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamFactory"]
 
-#: Seconds between two looks at all connections.
+#: Seconds between two sweeps.
 _SWEEP: Final = 0.5
 
-#: Connections that the system keeps for us until we take them.
+#: The listen(2) backlog: connections that the kernel queues until they are accepted.
 _BACKLOG: Final = 511
 
-#: Share of the connections that make room at once, so that looking for them is not done for each newcomer.
+#: The divisor of the connection limit that says how many connections to close at once, so that not every new one needs a search.
 _MAKE_ROOM: Final = 16
 
 
 class StreamFactory(ServerFactory):
     """
-    All connections of a listener, or of several: who may have one more, and whose time is up.
+    The connections of one or several listeners, with their limits and timeouts.
 
     @ivar faults: logs and counts unexpected exceptions.
     @ivar idle: seconds between messages.
@@ -125,7 +125,7 @@ class StreamFactory(ServerFactory):
 
     def opened(self, stream: StreamServing) -> None:
         """
-        A connection is there.
+        Register a new connection.
         """
         counters = self.answering.counters
         counters.tcpOpened += 1
@@ -139,7 +139,7 @@ class StreamFactory(ServerFactory):
 
     def closed(self, stream: StreamServing) -> None:
         """
-        And gone.
+        Unregister a connection that is closing, which frees its slot.
         """
         if stream not in self._streams:
             return
@@ -162,7 +162,7 @@ class StreamFactory(ServerFactory):
 
     def gone(self) -> None:
         """
-        One connection's transport has gone as well.
+        Note that the transport of a connection is closed.
         """
         self._alive -= 1
         if not self._alive and self._ended is not None and not self._ended.called:
@@ -170,9 +170,9 @@ class StreamFactory(ServerFactory):
 
     def close(self) -> Deferred[None]:
         """
-        End all connections; new ones are not taken any more.
+        Close all connections and accept no new ones.
 
-        @return: fires when nothing is left.
+        @return: fires when all transports are closed.
         """
         if self._ended is None:
             self._ended = Deferred()
@@ -188,12 +188,12 @@ class StreamFactory(ServerFactory):
 
 class Responding:
     """
-    A responder, as connections see it.
+    Adapts a responder to L{Answering}.
     """
 
     def __init__(self, responder: Responder, transport: str = "tcp") -> None:
         """
-        @param transport: what requests are said to have come by.
+        @param transport: the transport that requests are reported with.
         """
         self.counters = responder.counters
         self._responder = responder
@@ -207,7 +207,7 @@ class Responding:
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
         client = self._clients.find(stream.host, self._responder.seconds())
         if client.group.action == "drop":
-            # By datagrams these get no reply. Here they need not wait for it.
+            # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
         return self._responder.take(octets, (stream.host, stream.port), self._transport, send, stream.local, client, stream.flow)
@@ -215,7 +215,7 @@ class Responding:
 
 class _Port(ServerFactory):
     """
-    One port of those that connections come by.
+    The factory of one port, which passes its connections to the shared L{StreamFactory}.
     """
 
     noisy = False
@@ -233,11 +233,11 @@ class _Port(ServerFactory):
 
 class StreamListener:
     """
-    Serves connections at one address.
+    Serves TCP at one address.
 
-    @ivar servings: all of them.
-    @ivar address: where it listens, as it was given.
-    @ivar heard: how many connections have come.
+    @ivar servings: the connections.
+    @ivar address: the listening address, as it was given.
+    @ivar heard: the number of connections accepted.
     """
 
     def __init__(
@@ -253,11 +253,11 @@ class StreamListener:
         lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """
-        @param address: of this machine; C{""} for all of its IPv4 addresses, C{"::"} for all of both families.
-        @param port: 0 for one that is free.
-        @param socket: one that listens already, instead; it stays its owner's to close.
-        @param endpoint: a description as L{serverFromString<twisted.internet.endpoints.serverFromString>} takes it, instead.
-        @param servings: connections of several listeners, to be counted together; whoever made it closes it.
+        @param address: an address of this machine; C{""} for all of its IPv4 addresses, C{"::"} for all of both families.
+        @param port: 0 for any free port.
+        @param socket: a listening socket to use instead; the caller closes it.
+        @param endpoint: a description for L{serverFromString<twisted.internet.endpoints.serverFromString>} to use instead.
+        @param servings: connections of several listeners, to be counted together; the caller closes it.
         @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self._reactor = reactor
@@ -275,9 +275,9 @@ class StreamListener:
 
     def start(self) -> Deferred[None]:
         """
-        Begin to listen.
+        Start listening.
 
-        @return: fires when that is so; fails with L{CannotListenError<twisted.internet.error.CannotListenError>} or what the endpoint says.
+        @return: fires when it listens; fails with L{CannotListenError<twisted.internet.error.CannotListenError>} or the endpoint's error.
         """
         if self._endpoint is not None:
             from twisted.internet import endpoints
@@ -296,12 +296,12 @@ class StreamListener:
 
     def _listens(self, port: IListeningPort) -> None:
         self._listening = port
-        # A port that is lost knows it no more.
+        # Kept because a lost port cannot report its number any more.
         self._last = self.port
 
     def lose(self) -> None:
         """
-        The reactor has given up the socket.
+        Handle the loss of the port: the reactor has stopped listening.
         """
         if self._listening is not None:
             self._listening = None
@@ -310,15 +310,15 @@ class StreamListener:
     @property
     def port(self) -> int:
         """
-        Where it listens; 0 while it does not.
+        The listening port; 0 while it does not listen.
         """
         return 0 if self._listening is None else int(getattr(self._listening.getHost(), "port", 0))
 
     def stop(self) -> Deferred[None]:
         """
-        End, with all connections.
+        Stop listening, and close all connections unless they are shared with other listeners.
 
-        @return: fires when nothing is left.
+        @return: fires when that is done.
         """
         listening, self._listening = self._listening, None
         stopped: Deferred[object] = succeed(None) if listening is None else maybeDeferred(listening.stopListening)
@@ -327,11 +327,12 @@ class StreamListener:
 
 def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: float = float("inf")) -> int:
     """
-    End those connections with which least is lost: idle ones before those that wait for replies, the oldest first.
+    Close the least valuable connections: those of client networks above their share first, then by L{StreamServing.worth}, the oldest
+    first.
 
-    @param share: connections that a client network may have before others are asked for theirs.
+    @param share: connections that all client networks share evenly.
 
-    @return: how many ended.
+    @return: how many were closed.
     """
     networks: dict[str, int] = {}
     worths: list[tuple[StreamServing, tuple[int, float]]] = []

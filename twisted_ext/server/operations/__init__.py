@@ -1,3 +1,3 @@
 """
-A running server, as those who operate it see it and have a say in it.
+Operating a running server: status, control, logs, watchdog.
 """

@@ -1,5 +1,5 @@
 """
-What the cache has for a name, for people.
+Describes the cache entries of a name for operators.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ __all__ = ["keptFor"]
 
 def keptFor(store: Store, name: bytes, now: float, most: int) -> list[JSON]:
     """
-    @param most: how many answers are shown.
+    Describe the cache entries of a name.
 
-    @return: one object for each answer to a question for this name: C{name}, C{type} (of the question; C{ANY} for a denial of the name),
-        C{outcome}, C{rcode}, C{left} (seconds, below zero for what is kept past its end), C{age}, C{server}, C{security}, C{records}.
+    @param most: the maximum number of entries.
+
+    @return: one object for each entry: C{name}, C{type} (the query type; C{ANY} for an NXDOMAIN), C{outcome}, C{rcode}, C{left} (seconds,
+        below zero for stale entries), C{age}, C{server}, C{security}, C{records}.
     """
     folded = name.lower()
     shown: list[JSON] = []
-    # A key begins with the name, so no entry is looked at but those wanted.
+    # Keys begin with the name, so that only the wanted entries are unpacked.
     for key in [key for key in store.keys() if key.startswith(folded)]:
         if len(shown) >= most:
             break
@@ -41,7 +43,7 @@ def keptFor(store: Store, name: bytes, now: float, most: int) -> list[JSON]:
         shown.append(
             {
                 "name": nameToText(folded),
-                # Type 0 is how the cache files that there is no such name, whatever the type.
+                # The cache files NXDOMAIN, which holds for all types, under type 0.
                 "type": typeName(rrType) if rrType else "ANY",
                 "outcome": kept.outcome.value,
                 "rcode": rcodeName(kept.rcode),

@@ -11,7 +11,7 @@ Control of a running server: HTTP with JSON over a Unix socket that only its own
     GET  /explain?name=NAME[&type=TYPE]
     POST /trace?on=1[&name=NAME]     POST /trace?on=0
 
-What went wrong comes as an object with the key C{error}.
+Errors are returned as an object with the key C{error}.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from twisted_ext.wire.rrtypes import A, typeNumber
 
 __all__ = ["ControlService", "Streaming", "controlSite", "controlTree", "linesIn"]
 
-#: Lines of a dump that are sent in one go.
+#: Lines of a dump that are sent at once.
 _LINES: Final = 64
 
 #: Digits of a number of zones.
@@ -54,12 +54,12 @@ _DIGITS: Final = 9
 
 class ControlService(Service):
     """
-    Listens at a path of the file system. The folder is made where it is not there, for its owner only.
+    Listens on a Unix socket. A missing folder is created with access for its owner only.
     """
 
     def __init__(self, reactor: IReactorUNIX, path: str | Sequence[str], operations: Operations) -> None:
         """
-        @param path: where to listen, or several places of which the first is taken that is in a folder of ours.
+        @param path: the path of the socket, or several, of which the first is used whose folder only this user can write to.
         """
         self._reactor = reactor
         self._paths = (path,) if isinstance(path, str) else tuple(path)
@@ -69,7 +69,7 @@ class ControlService(Service):
 
     def startService(self) -> None:
         """
-        @raise CallerFault: nothing can be had at this path; says why.
+        @raise CallerFault: the socket cannot be bound at this path; says why.
         """
         self.running = 1
         path = self._paths[0] if len(self._paths) == 1 else _firstOwn(self._paths)
@@ -77,7 +77,7 @@ class ControlService(Service):
         clock = IReactorTime(self._reactor)
         site = controlSite(self._operations, clock)
         self._crowd = ConnectionLimit(site, int(CONTROL_CLIENTS.default))
-        # So that it is nobody else's even before its mode is set.
+        # Keep other users out even before the mode is set.
         mask = os.umask(0o177)
         try:
             self._port = self._reactor.listenUNIX(path, cast("Factory[Any]", self._crowd), mode=0o600)
@@ -88,7 +88,7 @@ class ControlService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when the socket is gone.
+        @return: fires when the socket is closed.
         """
         self.running = 0
         port, self._port = self._port, None
@@ -101,7 +101,7 @@ class ControlService(Service):
 
 def _firstOwn(paths: Sequence[str]) -> str:
     """
-    @return: the first of these in a folder of ours, which is made where it is missing.
+    Return the first path whose folder only this user can write to. Missing folders are created.
 
     @raise CallerFault: there is none.
     """
@@ -120,15 +120,15 @@ def _firstOwn(paths: Sequence[str]) -> str:
 
 def _clear(path: str) -> None:
     """
-    Make sure of a folder that nobody else can write to, and take away a socket that a server has left there that is no more.
+    Check that no other user can replace files in the folder, and remove the socket of a server that is no longer running.
 
-    @raise CallerFault: that cannot be.
+    @raise CallerFault: the folder or the path cannot be used.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         found = os.stat(folder)
-        # Root's folders and those with the sticky bit do, for nobody can put another file in the place of ours there.
+        # Root's folders and those with the sticky bit are safe: other users cannot replace the server's files there.
         if found.st_uid not in (0, os.geteuid()) or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
             raise CallerFault(f"control: others can write to {folder}: the socket has to be in a folder that is the server's own")
         try:
@@ -151,7 +151,7 @@ def _clear(path: str) -> None:
 
 class _ControlRequest(BoundedRequest):
     """
-    A request whose body may be a whole cache file. Twisted keeps it in a file.
+    A request whose body may be a whole cache file. Twisted spools it to a temporary file.
     """
 
     mostOctets = int(CONTROL_LOAD.default)
@@ -162,7 +162,7 @@ Work = Callable[[Request], Deferred[JSON]]
 
 class _Command(Resource):
     """
-    One thing to see or to do.
+    One command, with the HTTP method that it takes.
     """
 
     isLeaf = True
@@ -186,7 +186,7 @@ class _Command(Resource):
 
 class _Absent(Resource):
     """
-    Whatever there is not.
+    The resource for unknown commands.
     """
 
     isLeaf = True
@@ -203,7 +203,7 @@ class _Absent(Resource):
 
 class _Branch(Resource):
     """
-    Commands under one word.
+    A group of commands with a common path.
     """
 
     def __init__(self) -> None:
@@ -218,14 +218,14 @@ class _Branch(Resource):
 
 def controlSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
     """
-    @return: a factory for connections for control.
+    Return the site that serves the control socket.
     """
     return BoundedSite(controlTree(operations, clock), clock, CONTROL_SECONDS.default, _ControlRequest)
 
 
 def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     """
-    @return: all commands, as resources.
+    Return the resource tree of all commands.
     """
     root = _Branch()
     cache = _Branch()
@@ -307,7 +307,7 @@ def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
 
 def _isBroken(zone: JSON) -> bool:
     """
-    @return: whether the master file of a zone could not be loaded.
+    Return whether loading the zone file of a zone failed.
     """
     return isinstance(zone, dict) and bool(zone.get("file") and zone.get("said"))
 
@@ -333,7 +333,7 @@ def _question(request: Request) -> Question:
 
 def linesIn(content: IO[bytes]) -> Iterator[str]:
     """
-    @return: the lines of a file that may be large, and whose lines may be: of those that are, the beginning, which is an error anyway.
+    Read the lines of a file without holding it all in memory. Overlong lines are split, which makes them invalid.
     """
     most = int(CACHE_LINE.default) + 2
     while line := content.readline(most):
@@ -342,7 +342,7 @@ def linesIn(content: IO[bytes]) -> Iterator[str]:
 
 class _Dump(Resource):
     """
-    The cache as a file, sent as fast as it is read.
+    The cache dump, sent as fast as the client reads it.
     """
 
     isLeaf = True
@@ -368,7 +368,7 @@ class _Dump(Resource):
 @implementer(IPushProducer)
 class Streaming:
     """
-    Sends lines whenever there is room for more, and gives up on a client who reads nothing for long.
+    A push producer that sends lines, and closes the connection of a client that does not read for long.
     """
 
     def __init__(self, request: Request, lines: Iterable[str], clock: IReactorTime) -> None:
@@ -379,10 +379,10 @@ class Streaming:
 
     def begin(self) -> None:
         """
-        Send what there is room for.
+        Start sending.
         """
         self._request.notifyFinish().addBoth(self._ended)
-        # Not as a pull producer, which Twisted would drive by the global reactor.
+        # Not as a pull producer, which Twisted would drive with the global reactor.
         self._request.registerProducer(self, True)
         self.resumeProducing()
 
@@ -400,7 +400,7 @@ class Streaming:
         self._next = self._clock.callLater(seconds, then)
 
     def _send(self) -> None:
-        # Whoever writes may be paused by it.
+        # The write below may pause this producer.
         self.resumeProducing()
         some = "".join(islice(self._lines, _LINES))
         if some:

@@ -1,5 +1,5 @@
 """
-Where a running server and those who watch it meet.
+The path of the control socket.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ __all__ = ["controlPaths", "isOwn"]
 
 def controlPaths(environment: Mapping[str, str] = os.environ, user: int | None = None) -> tuple[str, ...]:
     """
-    List where the control socket may be if no path is given. A server takes the first of these whose folder it can have for its own; a
-    client looks in all of them, since it may have another environment than the server: one that systemd or cron starts has no session.
+    List the default paths of the control socket. A server uses the first of these whose folder only it can write to. A client tries all of
+    them, since its environment may differ from the server's: one started by systemd or cron has no session.
 
-    All of them are in folders that no other user can make: none is in C{/tmp}.
+    All of them are in folders that no other user can create: none is in C{/tmp}.
 
-    @param user: a user id; by default ours.
+    @param user: a user ID; by default that of this process.
 
     @return: C{TXDNS_CONTROL} alone where it is set; else the folder that systemd made for the service, that of the system's daemons for
         root, that of the user's session, and that of the user's state.
@@ -39,7 +39,7 @@ def controlPaths(environment: Mapping[str, str] = os.environ, user: int | None =
         home = environment.get("HOME") or _homeOf(user)
         if state := environment.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else ""):
             folders.append(f"{state}/txdns")
-        # Clients of a server that root runs find out there that they may not control it.
+        # So that clients of a server run by root get an error that says that they may not control it.
         folders.append("/run/txdns")
     return tuple(dict.fromkeys([f"{folder}/control.sock" for folder in folders if os.path.isabs(folder)]))
 
@@ -55,9 +55,9 @@ def _homeOf(user: int) -> str:
 
 def isOwn(folder: str) -> bool:
     """
-    @return: whether this is a folder of ours, or of root's, in which no other user can put anything.
+    Return whether a folder belongs to this user or to root, and no other user can write to it.
 
-    @raise OSError: it cannot be looked at.
+    @raise OSError: stat() failed.
     """
     found = os.lstat(folder)
     return stat.S_ISDIR(found.st_mode) and found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022

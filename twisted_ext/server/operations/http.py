@@ -1,5 +1,5 @@
 """
-Twisted's web server with bounds on what a client may send, how many there are, and how long one may do nothing.
+Twisted's web server with limits on the size of requests, the number of connections, and their idle time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class BoundedRequest(Request):
 
 class BoundedSite(Site):
     """
-    A site that logs no requests, tells nobody what it is made of, and gives up on clients who do nothing.
+    A site that logs no requests, does not disclose its software, and closes idle connections.
     """
 
     displayTracebacks = False
@@ -91,7 +91,7 @@ class BoundedSite(Site):
 
     def log(self, request: object) -> None:
         """
-        Who looks at the server is nothing that it has to tell.
+        Log nothing.
         """
 
     def getResourceFor(self, request: Request) -> IResource:

@@ -1,6 +1,6 @@
 """
-Lines of the log between the process that answers queries and what takes them, which may take none for a while: a pipe that is not read, a
-disk that hangs. A thread of its own writes them; beyond a bound lines are dropped and counted.
+A queue between the log and the file it is written to, which may block: a pipe that is not read, a disk that hangs. A thread of its own
+writes the lines, so that the reactor never waits; beyond a limit lines are dropped and counted.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _queues: Final[list[LogQueue]] = []
 
 class Sink(Protocol):
     """
-    What takes lines.
+    The destination of log lines.
     """
 
     def write(self, text: str) -> object:
         """
-        Take some lines.
+        Write some lines, possibly to a buffer.
         """
 
     def flush(self) -> object:
         """
-        Write what is kept of them.
+        Write buffered lines.
         """
 
 
@@ -70,7 +70,7 @@ class Descriptor:
 
     def flush(self) -> None:
         """
-        Nothing is kept.
+        Do nothing: there is no buffer.
         """
 
 

@@ -1,7 +1,7 @@
 """
-Lines of the log: text for people, with a time or, for the journal of systemd, with a priority; or JSON for programs.
+Formats log lines: as text with a time or, for the systemd journal, with a priority; or as JSON.
 
-An event may have C{fields}, values for JSON beside its text: queries and changes of upstreams have them.
+An event may have C{fields}, values for JSON besides its text: queries and state changes of upstreams have them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What can be seen of a running server and done to it, apart from how one gets at it.
+Status and control operations of a running server, independent of the interface that they are reached by.
 """
 
 from __future__ import annotations
@@ -36,21 +36,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Asking", "Keeping", "Operations", "Sight", "WhichZones", "shownZones", "upstreamsOf"]
 
-#: Seconds between two moments of the history.
+#: Seconds between two samples of the history.
 _EVERY: Final = 1.0
 
-#: Moments after which what was asked long ago weighs half as much.
+#: Samples after which the counts of query names are halved, so that recent queries weigh more.
 _AGING: Final = 300
 
 
 class WhichZones(NamedTuple):
     """
-    Zones that a client of the control socket asks for.
+    Selects the zones that a client of the control socket asks for.
 
     @ivar apex: a folded name, or L{None} for all zones.
-    @ivar broken: only those with something wrong.
-    @ivar begin: how many to pass over, for a list in several parts; L{None} for the first part only, where zones with something wrong
-        come first.
+    @ivar broken: only those with problems.
+    @ivar begin: how many to skip, for a list in several parts; L{None} for the first part only, where zones with problems come first.
     """
 
     apex: bytes | None = None
@@ -60,7 +59,7 @@ class WhichZones(NamedTuple):
 
 class Operations(Protocol):
     """
-    What control, status page and manhole need of a server, be it one process or several.
+    The operations that the control socket, the status page and the manhole use, for a server of one or of several processes.
     """
 
     history: History
@@ -68,79 +67,83 @@ class Operations(Protocol):
 
     def status(self) -> Deferred[dict[str, JSON]]:
         """
-        @return: what this server is: version, process, where it listens.
+        Return facts about this server: version, process ID, listening addresses.
         """
 
     def figures(self) -> Deferred[Figures]:
         """
-        @return: all figures as of now.
+        Return all statistics as of now.
         """
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
         """
-        @return: what the cache has for questions about a name.
+        Return the cache entries of a name.
         """
 
     def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
         """
-        Forget what was learned of a name, and below it, or of all names; no client is given it any more.
+        Flush the cache entries of a name, with C{subtree} of its subdomains too, or of all names.
 
-        @return: how many answers were forgotten.
+        @return: how many answers were flushed.
         """
 
     def dump(self) -> Iterator[str]:
         """
-        @return: the lines of a cache file.
+        Return the lines of a cache file.
         """
 
     def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
         """
-        Take in what L{dump} gave, except for lines that cannot be used.
+        Load the lines of a L{dump}, skipping those that cannot be used.
         """
 
     def reload(self) -> Deferred[list[str]]:
         """
         Read the settings again.
 
-        @return: lines that say what came of it. Fails with a L{CallerFault} where they cannot be used and the old ones stay in force.
+        @return: lines that describe the result. Fails with a L{CallerFault} if the settings are not valid; the old ones stay in force then.
         """
 
     def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
         """
-        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} where something is wrong; C{count}, how
-            many there are of which was asked; C{more}, how many of these come behind the last one.
+        Describe zones.
+
+        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} if it has problems; C{count}, the number
+            of zones selected; C{more}, the number of these after the last one returned.
         """
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
-        Have a zone made ready again.
+        Reload a zone.
 
         @param apex: a folded name.
 
-        @return: lines that say what came of it. Fails with a L{CallerFault} where there is no such zone.
+        @return: lines that describe the result. Fails with a L{CallerFault} if there is no such zone.
         """
 
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
         """
-        @return: the steps to the answer, as C{txdns explain +json} has them.
+        Return the steps of a look-up, as C{txdns explain +json} prints them.
         """
 
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         """
-        Begin or end to follow live queries.
+        Start or stop tracing live queries.
+
+        @param below: trace only this name and its subdomains; L{None} for all names.
         """
 
     def traces(self) -> Deferred[list[JSON]]:
         """
-        @return: those followed last, oldest first.
+        Return the last traces, oldest first.
         """
 
 
 class Asking(Protocol):
     """
-    What looks up what it is asked for.
+    An object that answers from a replaceable source.
 
-    @ivar source: where.
+    @ivar source: the source.
     """
 
     source: IAnswerSource
@@ -148,15 +151,15 @@ class Asking(Protocol):
 
 class Keeping(Protocol):
     """
-    What is to be known of a fast lane.
+    The statistics of a packet cache; its length is the number of entries.
 
-    @ivar octets: memory that it takes.
+    @ivar octets: the memory that it uses.
     """
 
     @property
     def octets(self) -> int:
         """
-        Memory that it takes.
+        The memory that it uses.
         """
 
     def __len__(self) -> int: ...
@@ -164,20 +167,20 @@ class Keeping(Protocol):
 
 class Sight(Service):
     """
-    One serving process, seen and controlled. Whoever builds the server sets the attributes, and again when a reload has replaced them.
+    The status and control of one serving process. The server sets the attributes when it is built, and again after a reload.
 
-    @ivar counters: what is counted.
-    @ivar source: what answers, or L{None} before it has been built.
+    @ivar counters: the statistics.
+    @ivar source: the source that answers, or L{None} before it has been built.
     @ivar caching: the cache in it, if there is one.
-    @ivar lane: the fast lane, if there is one.
-    @ivar zones: those that are served, if there are any.
-    @ivar reloadingZone: has a zone of this folded name made ready again.
-    @ivar flushed: called when the cache has forgotten something: voids what the fast lane has.
+    @ivar lane: the packet cache, if there is one.
+    @ivar zones: the zones that are served, if there are any.
+    @ivar reloadingZone: reloads the zone of a folded name.
+    @ivar flushed: called after entries of the cache were flushed: invalidates the packet cache.
     @ivar reloading: reads the settings again.
-    @ivar responder: whose C{source} look-ups go through, so that they can be followed; L{None} where they cannot be.
-    @ivar listening: where the server listens, for people: C{'udp 127.0.0.1:53'}.
-    @ivar tracing: the live queries that are followed.
-    @ivar history: how the figures have moved.
+    @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
+    @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
+    @ivar tracing: the traces of live queries.
+    @ivar history: the statistics over time.
     @ivar started: seconds since 1970.
     """
 
@@ -205,7 +208,7 @@ class Sight(Service):
 
     def startService(self) -> None:
         """
-        Begin to remember how the figures move.
+        Start to sample the statistics.
         """
         self.running = 1
         self._ticking = LoopingCall(self._tick)
@@ -214,7 +217,7 @@ class Sight(Service):
 
     def stopService(self) -> None:
         """
-        Leave no timer behind.
+        Stop all timers.
         """
         self.running = 0
         if self._ticking is not None and self._ticking.running:
@@ -360,7 +363,7 @@ def _countsOf(zones: Zones) -> dict[str, int]:
 
 def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
     """
-    @return: see L{Operations.served}.
+    Describe the selected zones, as L{Operations.served} returns them.
     """
     places: list[Place] = []
     if zones is not None and which.apex is not None:
@@ -396,7 +399,7 @@ def _withoutCache() -> Deferred[T]:
 
 def _nothing() -> None:
     """
-    There is no fast lane.
+    Do nothing: there is no packet cache.
     """
 
 
@@ -405,16 +408,18 @@ def _residentOctets() -> int:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
     except (OSError, IndexError, ValueError):
-        # No Linux: the most that it ever was, in kilobytes as a rule.
+        # Not Linux: use the peak size instead, usually in kilobytes.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:
     """
-    @return: one for each server that a source and those within it ask: C{server}, C{way} (C{'udp'}, which includes TCP for what is cut
-        short, or C{'tcp'}), C{up}, which is whether it replies, whatever it says; C{rtt} and C{deviation} in seconds or L{None},
-        C{failures} in a row and C{declines}, domains in a row; C{retryIn} seconds; and since it is asked: C{queries}, C{replies} whose
-        time was measured, C{replySeconds} in all, and C{troubles} by kind.
+    Describe the upstreams of a source and of the sources within it.
+
+    @return: one object for each upstream: C{server}, C{way} (C{'udp'}, which includes TCP after truncation, or C{'tcp'}), C{up} (whether it
+        replies, with any RCODE), C{rtt} and C{deviation} in seconds or L{None}, C{failures} in a row and C{declines}, domains in a row;
+        C{retryIn} seconds; and since it was first used: C{queries}, C{replies} whose time was measured, C{replySeconds} in all, and
+        C{troubles} by kind.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 

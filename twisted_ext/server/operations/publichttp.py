@@ -1,9 +1,9 @@
 """
-HTTP for clients that are not trusted, in the process that answers queries: bounds on connections, on reading, and on the time spent.
+HTTP for untrusted clients in the process that answers queries: limits on connections, on reading, and on the time spent.
 
-A connection is read from only while its next request is incomplete. What was read waits in a queue that all connections share. One
-connection at a time has its turn, with at most one request, and after a turn the queue rests for a multiple of the time that the turn
-took. So the reactor spends no more than a known share of its time here, whatever clients send.
+A connection is read from only while its next request is incomplete. Complete requests wait in a queue that all connections share. The
+queue handles at most one request of one connection at a time, and then rests for a multiple of the time that it took. So the reactor
+spends no more than a known share of its time here, whatever clients send.
 """
 
 from __future__ import annotations

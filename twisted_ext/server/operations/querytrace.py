@@ -1,5 +1,5 @@
 """
-Following live queries step by step, while somebody wants to know.
+Traces live queries step by step, while an operator has that turned on.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = ["Followed", "Tracing"]
 
 class Tracing:
     """
-    Keeps the steps of the last look-ups. Off to begin with.
+    Keeps the traces of the last look-ups. Off by default.
 
-    @ivar on: whether look-ups are followed.
+    @ivar on: whether look-ups are traced.
     """
 
     log = Logger()
@@ -44,9 +44,9 @@ class Tracing:
 
     def turnOn(self, below: bytes | None = None) -> None:
         """
-        Follow look-ups from now on, until told otherwise or until there were very many.
+        Trace look-ups from now on, until L{turnOff} or the limit L{TRACES_TAKEN}.
 
-        @param below: only of this name and names below it.
+        @param below: trace only this name and its subdomains.
         """
         self._below = None if below is None else below.lower()
         self._left = int(TRACES_TAKEN.default)
@@ -54,7 +54,7 @@ class Tracing:
 
     def turnOff(self) -> None:
         """
-        Follow no more. What was kept stays.
+        Stop tracing. The traces taken so far are kept.
         """
         self.on = False
 

@@ -1,5 +1,5 @@
 """
-Telling systemd how we are (sd_notify(3)); of no effect where nobody wants to know.
+Notifies systemd of the server's state (sd_notify(3)), if systemd asked for that.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ __all__ = ["notify", "watchdogSeconds"]
 
 def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
     """
+    Send a notification.
+
     @param state: assignments, one on each line: C{READY=1}.
 
-    @return: whether somebody was told.
+    @return: whether it was sent.
     """
     path = environment.get("NOTIFY_SOCKET", "")
     if path[:1] not in ("/", "@"):
@@ -32,7 +34,7 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 def watchdogSeconds(environment: Mapping[str, str] = os.environ, process: int | None = None) -> float:
     """
-    @return: how often to say C{WATCHDOG=1}, which is twice as often as is asked for; 0 for never.
+    Return the interval for C{WATCHDOG=1} in seconds, half of what systemd asks for; 0 for never.
     """
     ours = str(os.getpid() if process is None else process)
     if environment.get("WATCHDOG_PID", ours) != ours:

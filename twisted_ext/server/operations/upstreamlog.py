@@ -1,5 +1,5 @@
 """
-Logging that an upstream has stopped to reply and that it replies again, once each.
+Logs when an upstream stops replying and when it replies again, once each.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class SharedUpstreamLog:
 
     def ended(self, worker: int) -> None:
         """
-        A worker is gone; what it knew is no longer known.
+        Forget the state reported by a worker that has ended.
         """
         for key in [key for key, workers in self._down.items() if worker in workers]:
             self._down[key].discard(worker)

@@ -1,9 +1,10 @@
 """
-Asking the server itself a question, by each way that clients have, to find out whether it still answers.
+The watchdog: sends self-test queries to each of the server's listeners to check that it still answers.
 
-That the process lives and its reactor turns says little: a socket may be gone from the reactor. Each listener is asked for a name that only
-this server knows, so that it is answered whatever clients may ask, and by this process where several share a port. A listener that reads
-what others send while it gives no answer is taken to be busy: a flood can drown the question, and must not end the server.
+A live process and a running reactor prove little: a socket may have been removed from the reactor. Each listener is queried for a name that
+only this server knows, which is answered regardless of access control, and shows which process answered where several share a port. A
+listener that does not answer but still reads other queries counts as busy: a flood can crowd out the self-test query, and must not end the
+server.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from twisted_ext.wire.framing import frame
 
 __all__ = ["Watched", "Watchdog"]
 
-#: Octets of an answer.
+#: The maximum size of a reply that is read.
 _SIZE: Final = 4096
 
-#: Addresses that stand for all of this machine, and the one to ask.
+#: Wildcard addresses, and the address to query for each.
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
@@ -36,7 +37,7 @@ class Watched(Protocol):
     """
     A listener.
 
-    @ivar address: where it listens; one that stands for all addresses of this machine, too.
+    @ivar address: the listening address, which may be a wildcard.
     @ivar port: its port.
     """
 
@@ -73,7 +74,7 @@ class _Place:
 
 class Watchdog:
     """
-    Asks each listener every few seconds.
+    Queries each listener every few seconds.
 
     @ivar well: whether each listener answered when it was last asked, or was busy. One that has never answered does not count: a firewall
         may keep this process from reaching it.

@@ -1,3 +1,3 @@
 """
-Several processes that are one server, and what each of them has of the machine.
+Several worker processes that form one server, and their parent.
 """

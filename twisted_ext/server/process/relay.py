@@ -1,8 +1,8 @@
 """
-Requests that workers pass on to their parent, which alone changes zones and knows who may do that; and its replies on their way back.
+Forwards requests from workers to their parent, which alone changes zones and checks who may, and returns its replies.
 
-What is passed is the message as it came, and from where, as the worker's socket told. The parent judges it as if it had come to itself.
-It replies with whole messages, or has the worker send the zone: transfers are large, and the worker has the same zone.
+A worker forwards the original message with the client's address as seen by its socket. The parent handles the request as if it had received
+it directly. It replies with whole messages, or lets the worker send the zone itself: transfers are large, and the worker has the same zone.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class _Passage:
         self.request = request
         self.done = done
         self.timer = timer
-        # Fires when this process may send the zone itself.
+        # Fires when this process has a transfer slot to send the zone itself.
         self.turn: Deferred[Refusal | MessageStream] | None = None
 
 
 class Relay:
     """
-    Sees to requests in a worker by passing them on.
+    Handles requests in a worker by forwarding them to the parent.
 
-    @ivar unread: what is passed on is read by whoever judges it.
+    @ivar unread: the worker does not parse the message; the parent does.
     """
 
     unread: Final = True
@@ -71,12 +71,12 @@ class Relay:
         seconds: float | None = None,
     ) -> None:
         """
-        @param say: tells the parent something.
-        @param own: sends a zone to who may have it, each record in a message of its own if so asked.
-        @param most: requests that may wait for a reply: by UDP half of these, of one network a quarter. More of them wait for their turn
-            where they came by TCP, and the networks take turns; those by UDP are refused.
-        @param octets: all of theirs; by UDP half of that.
-        @param seconds: for a reply.
+        @param say: sends a message to the parent.
+        @param own: sends a zone to a client that the parent has authorized, each record in a message of its own if the flag is set.
+        @param most: maximum number of requests that wait for a reply: at most half of them over UDP, and a quarter from one network. Beyond
+            that, requests over TCP are queued, with networks taking turns, and requests over UDP are refused.
+        @param octets: maximum octets of all these; half of that for UDP.
+        @param seconds: to wait for a reply.
         """
         self._clock = clock
         self._say = say
@@ -86,7 +86,7 @@ class Relay:
         self._seconds = PASSED_SECONDS.pick(seconds)
         self._waiting: dict[int, _Passage] = {}
         self._slots = Slots(self._most, self._most // 4)
-        # Requests that have not been passed on yet.
+        # Requests that have not been forwarded yet.
         self._turns: dict[Deferred[None], None] = {}
         self._octets = 0
         self._count = 0
@@ -98,7 +98,7 @@ class Relay:
     def __call__(self, request: Request) -> Outcome:
         if self._closed:
             return _GONE
-        # By UDP the sender may be made up: these leave room for those who come by TCP, and one network leaves room for others.
+        # Over UDP the source address may be spoofed: leave room for clients using TCP, and for other networks.
         share = 2 if request.transport == "udp" else 1
         site = request.record.site
         octets = len(request.wire)
@@ -140,7 +140,7 @@ class Relay:
 
     def take(self, said: dict[str, JSON]) -> None:
         """
-        The parent replies: with C{messages}, or with C{own} where this process is to send the zone.
+        Handle a reply of the parent: with C{messages}, or with C{own} if this process is to send the zone.
         """
         number = cast(int, said["passed"])
         passage = self._waiting.get(number)
@@ -150,7 +150,7 @@ class Relay:
         if "own" in said:
             outcome = self._own(passage.request, bool(said["own"]))
             if isinstance(outcome, Deferred):
-                # It waits for its turn here, for no longer than all of it may take.
+                # It waits for a transfer slot here; the timeout for the whole request still applies.
                 passage.turn = cast("Deferred[Refusal | MessageStream]", outcome)
                 passage.turn.addErrback(lambda failure: _GONE).addCallback(self._ownTurn, number)
                 return
@@ -177,7 +177,7 @@ class Relay:
 
     def close(self) -> None:
         """
-        The parent is gone: whoever waits is told so.
+        Refuse all waiting requests, because the parent is gone.
         """
         self._closed = True
         for turn in list(self._turns):
@@ -189,7 +189,7 @@ class Relay:
 
 class RelayedRequests:
     """
-    Answers in the parent what workers pass on.
+    Handles, in the parent, the requests that workers forward.
     """
 
     def __init__(
@@ -203,8 +203,8 @@ class RelayedRequests:
     ) -> None:
         """
         @param secret: for cookies.
-        @param settled: fires when all workers have done what they were told so far.
-        @param most: octets of a reply that is passed back.
+        @param settled: returns a Deferred that fires when all workers have applied everything sent to them so far.
+        @param most: maximum octets of a reply that is passed back.
         """
         from twisted_ext.resolver.combine.failing import FailingSource
         from twisted_ext.server.reply.acl import Access
@@ -214,7 +214,7 @@ class RelayedRequests:
         self._secret = secret
         self._settled = settled
         self._most = PASSED_REPLY.pick(most)
-        # Who may ask at all, and how much, the worker has looked at already.
+        # The worker has already checked ACL and rate limits.
         lane = laneFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("this is for those who answer"))
         self.errands: dict[int, Operation] = {}
@@ -229,7 +229,7 @@ class RelayedRequests:
         expiring: Callable[[bytes], float | None] | None = None,
     ) -> None:
         """
-        Have these see to what is passed on; as L{Serving.see<twisted_ext.server.frontend.Frontend.see>}.
+        Set the operations for forwarded requests; as L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
         """
         from twisted_ext.server.config.replies import finishingOf
         from twisted_ext.server.reply.cookies import Cookies
@@ -252,7 +252,7 @@ class RelayedRequests:
 
     def told(self) -> dict[str, object]:
         """
-        @return: what workers are told: which requests to pass on, and the keys with which those that they read may be signed.
+        @return: the message for workers: which requests to forward, and the TSIG keys for the requests that they parse.
         """
         keys = [] if self._keys is None else [*self._keys.values()]
         return {
@@ -262,10 +262,10 @@ class RelayedRequests:
 
     def take(self, said: dict[str, JSON], reply: Callable[[dict[str, object]], object]) -> None:
         """
-        Answer a request.
+        Handle a forwarded request.
 
-        @param said: what L{Relay} says of it.
-        @param reply: called with what it is to be told.
+        @param said: the message of L{Relay}.
+        @param reply: called with the reply for it.
         """
         number = said["pass"]
         wire = b64decode(str(said["wire"]))
@@ -276,7 +276,7 @@ class RelayedRequests:
 
         def send(octets: bytes) -> None:
             if wire[2] >> 3 & 15 == Opcode.UPDATE and not octets[3] & 15:
-                # Whoever is told that something has changed finds it changed, whichever worker he asks next.
+                # A client whose update succeeded has to see the change on whichever worker it queries next.
                 self._settled().addCallback(lambda _: give([octets])).addErrback(_bug)
             else:
                 give([octets])
@@ -303,14 +303,14 @@ class RelayedRequests:
 
     def close(self) -> None:
         """
-        Answer nothing any more.
+        Stop handling requests.
         """
         self._responder.close()
 
 
 def keysFrom(told: JSON) -> Keys:
     """
-    @param told: what L{RelayedRequests.told} says of keys.
+    @param told: the keys from L{RelayedRequests.told}.
     """
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.wire.tsig import Key

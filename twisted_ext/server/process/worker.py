@@ -1,5 +1,5 @@
 """
-One of several processes that share a port, as its parent sees it.
+The parent's side of one worker process.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 __all__ = ["Lines", "Worker"]
 
 
-#: The states of a process, as Linux abbreviates them (proc(5)).
+#: The states of a process by their letters on Linux (proc(5)).
 _STATES: Final = {"R": "running", "S": "asleep", "D": "waiting for a disk", "T": "stopped", "t": "stopped by a debugger", "Z": "dead"}
 
 
 class Lines:
     """
-    Puts lines together from what arrives of them.
+    Splits received data into lines of JSON.
     """
 
     def __init__(self, took: Callable[[dict[str, JSON]], object]) -> None:
         """
-        @param took: called with what each line says.
+        @param took: called with the object of each line.
         """
         self._took = took
         self._left = b""
 
     def feed(self, data: bytes) -> None:
         """
-        @raise ValueError: this is no line of ours.
+        @raise ValueError: a line is invalid or too long.
         """
         *lines, self._left = (self._left + data).split(b"\n")
         if len(self._left) > WORKER_LINE.default:
@@ -66,13 +66,13 @@ class Lines:
 
 class Worker(ProcessProtocol):
     """
-    One process, from its start to its end.
+    One worker process, from its start to its end.
 
-    @ivar ready: whether it has said that it serves.
+    @ivar ready: whether it has reported that it serves.
     @ivar since: when it was started.
     @ivar heard: when it last wrote a line.
-    @ivar figures: what it counted, as it was when last asked.
-    @ivar behind: lines about zones that it was told and has not done yet.
+    @ivar figures: its counters, as last reported.
+    @ivar behind: lines about zones that were sent to it and that it has not processed yet.
     """
 
     def __init__(self, force: Workforce, number: int, since: float) -> None:
@@ -96,20 +96,20 @@ class Worker(ProcessProtocol):
     @property
     def process(self) -> int | None:
         """
-        Its number, for the system.
+        Its process id.
         """
         found: int | None = getattr(self.transport, "pid", None)
         return found
 
     def tell(self, do: str, **details: object) -> None:
         """
-        Write a line that gets no reply.
+        Send a line that gets no reply.
         """
         self._write({"id": 0, "do": do, **details})
 
     def tellZones(self, words: list[JSON]) -> None:
         """
-        Tell it of zones. It says when it has done that.
+        Send zone changes. The worker reports when it has applied them.
         """
         self.behind += 1
         self._told += 1
@@ -119,7 +119,7 @@ class Worker(ProcessProtocol):
 
     def settled(self) -> Deferred[None]:
         """
-        @return: fires when it has done what it was told of zones until now, or is no more.
+        @return: fires when it has applied all zone changes sent so far, or has ended.
         """
         done: Deferred[None] = Deferred()
         if self.behind:
@@ -148,13 +148,15 @@ class Worker(ProcessProtocol):
 
     def reply(self, said: dict[str, object]) -> None:
         """
-        Tell it what is to be said to a request that it has passed on.
+        Send the reply to a request that the worker forwarded.
         """
         self.tell("passed", **said)
 
     def ask(self, do: str, **details: object) -> Deferred[JSON]:
         """
-        @return: what it says to that. Fails where it says nothing in time.
+        Send a line and wait for the reply.
+
+        @return: fires with the reply's value. Fails if none arrives in time.
         """
         self._count += 1
         number = self._count
@@ -169,13 +171,13 @@ class Worker(ProcessProtocol):
         return asked
 
     def _write(self, said: dict[str, object]) -> None:
-        # Where its pipe is gone it is as good as ended, and that is noticed next.
+        # If its pipe is gone, the process is about to end, which is handled separately.
         with suppress(KeyError):
             self.transport.writeToChild(0, json.dumps(said).encode("ascii") + b"\n")
 
     def silence(self, now: float, stateOf: Callable[[int], str]) -> str:
         """
-        @param stateOf: gives the state of a process, see L{stateOf<twisted_ext.server.jobs.subprocess.stateOf>}.
+        @param stateOf: returns the state of a process, see L{stateOf<twisted_ext.server.jobs.subprocess.stateOf>}.
 
         @return: why this worker counts as hung, or C{""}.
         """
@@ -185,7 +187,7 @@ class Worker(ProcessProtocol):
         if not self.ready and silent < WORKER_STARTING.default:
             return ""
         state = stateOf(self.process or 0)
-        # Where the state is not known, as on systems without /proc, the worker may be busy.
+        # If the state is unknown, as on systems without /proc, the worker may be busy.
         if self.ready and silent < WORKER_BUSY.default and state in ("R", "D", ""):
             return ""
         return f"it has answered no heartbeat for {silent:.1f} s and is {_STATES.get(state, 'in an unknown state')}"
@@ -232,7 +234,7 @@ class Worker(ProcessProtocol):
 
     def kill(self, signal: str) -> None:
         """
-        End it.
+        Send a signal to the process, to end it.
         """
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(signal)

@@ -1,10 +1,10 @@
 """
-Several processes that share a port, one for each core, seen as one server.
+Worker processes that share a port, one for each core, managed as one server.
 
-The parent binds all sockets and keeps them, so that a worker that dies can be replaced by one without privileges, and what was sent to it
-meanwhile waits in its sockets. Parent and workers write lines of JSON to each other, by pipes that nobody else has an end of:
-C{{"id", "do", ...}} there, C{{"id", "value"}} or C{{"id", "error"}} back; how many lines about zones were done, as C{{"taken"}}; and what
-L{twisted_ext.server.process.relay} has to say.
+The parent binds all sockets and keeps them open, so that it can replace a dead worker without privileges, and queries sent in the
+meantime wait in the sockets. Parent and workers exchange lines of JSON over private pipes: the parent sends C{{"id", "do", ...}}; a worker
+replies with C{{"id", "value"}} or C{{"id", "error"}}, reports the number of zone lines processed as C{{"taken"}}, and sends the messages of
+L{twisted_ext.server.process.relay}.
 """
 
 from __future__ import annotations
@@ -50,31 +50,31 @@ __all__ = ["Lines", "Workforce"]
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
 
-#: Settings that are none of a worker's affair.
+#: Settings that only concern the parent.
 _PARENTAL: Final = frozenset(("zone", "zones", "pyzone", "state", "watch", "key-file", "weak-keys"))
 
-#: Seconds between two looks at the figures of all.
+#: Seconds between two samples of the figures of all workers.
 _EVERY: Final = 1.0
 
-#: Seconds between two looks at which workers give a sign, and by how much one may be late before it shows nothing but that this process
-#: was busy or suspended itself.
+#: Seconds between two checks of the workers' heartbeats, and the delay of a check above which this process itself was busy or suspended,
+#: so that missing heartbeats prove nothing.
 _WATCH: Final = 0.5
 _LATE: Final = 1.0
 
-#: Figures that are of now and not of all time: they end with their process.
+#: Figures that are current values rather than totals: they end with their process.
 _GAUGES: Final = frozenset(("pending", "tcpOpen"))
 
-#: Other figures that only grow.
+#: Other figures that are totals.
 _GROWING: Final = frozenset(("cacheHits", "cacheMisses", "cacheStale", "cacheFailures", "cachePrefetches", "cacheEvictions", "cpuSeconds"))
 
 
 class Workforce(Service):
     """
-    The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} over all of them.
+    The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} for all of them together.
 
-    @ivar settings: those in force.
-    @ivar history: how the figures of all have moved.
-    @ivar upstreamLog: what workers tell of upstreams.
+    @ivar settings: the settings in force.
+    @ivar history: the recent figures of all workers together.
+    @ivar upstreamLog: collects the workers' reports about upstreams.
     @ivar started: in seconds since 1970.
     """
 
@@ -94,13 +94,13 @@ class Workforce(Service):
         stateOf: Callable[[int], str] = stateOf,
     ) -> None:
         """
-        @param bound: the sockets of each worker; empty where L{use} gets them later.
-        @param secret: for cookies, the same for all.
-        @param reread: gives the settings as they are to be after a reload.
-        @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that no worker could use.
+        @param bound: the sockets of each worker; empty if L{use} is called later.
+        @param secret: for cookies, the same for all workers.
+        @param reread: returns the settings for a reload.
+        @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that workers could not use.
         @param ready: called when all workers serve.
         @param zoned: the zones that workers serve, by default none.
-        @param stateOf: gives the state of a process.
+        @param stateOf: returns the state of a process.
         """
         self.clock = reactor
         self.settings = settings
@@ -136,11 +136,11 @@ class Workforce(Service):
 
     def use(self, bound: Sequence[Sequence[Bound]]) -> None:
         """
-        Give each worker its sockets, once they are started. They belong to this service from now on.
+        Set the sockets of each worker before the service starts. They belong to this service from now on.
         """
         self._bound = [list(each) for each in bound]
 
-    # -- workers come and go
+    # -- starting and ending workers
 
     def startService(self) -> None:
         """
@@ -185,29 +185,29 @@ class Workforce(Service):
         worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
         if self._mirroring is not None and self._passed is not None:
             worker.tell("errands", **self._passed.told())
-            # What is noted only now is told to all, and this one knows it already.
+            # Send pending changes to the other workers only: this one gets the complete state below.
             del self._workers[number]
             self._mirroring.flush()
             self._workers[number] = worker
             for words in self._mirroring.everything():
                 worker.tellZones(words)
-            # It answers nobody before it knows as much as the others.
+            # The worker answers no client before it is up to date with the others.
             worker.tell("begin")
 
     def _watch(self) -> None:
         """
-        Replace workers that give no sign, and ask all for a heartbeat from time to time.
+        Replace workers that hang, and request a heartbeat from all of them from time to time.
         """
         now = self.clock.seconds()
         late, self._watched = now - self._watched - _WATCH > _LATE, now
         for worker in list(self._workers.values()):
             if late:
-                # This process has read nothing of what they wrote meanwhile.
+                # This process has not read its pipes in the meantime.
                 worker.heard = now
             reason = worker.silence(now, self._stateOf)
             if reason:
                 self.log.error("worker {number} hangs: {reason}; another one replaces it", number=worker.number, reason=reason)
-                # Once is enough, and for a process in a disk access that takes a while.
+                # Do not kill it again: a process waiting for a disk takes a while to end.
                 worker.heard = now
                 worker.kill("KILL")
         if not 0 <= now - self._beaten < WORKER_BEAT.default:
@@ -219,7 +219,7 @@ class Workforce(Service):
 
     def _see(self) -> None:
         """
-        Have workers pass on what there is somebody for.
+        Send workers the operations whose requests they forward, and the keys.
         """
         zoned, passed = self.zoned, self._passed
         if zoned is None or passed is None:
@@ -234,7 +234,7 @@ class Workforce(Service):
 
     def settled(self) -> Deferred[None]:
         """
-        @return: fires when all workers serve what has been put in force by now.
+        @return: fires when all workers serve everything that is in force now.
         """
         mirroring = self._mirroring
         if mirroring is None:
@@ -247,7 +247,7 @@ class Workforce(Service):
 
     def took(self, worker: Worker) -> None:
         """
-        A worker has done something of what it was told of zones.
+        Called when a worker has applied zone changes, or has ended.
         """
         mirroring = self._mirroring
         if mirroring is not None and mirroring.leftovers and not any(each.behind for each in self._workers.values()):
@@ -255,14 +255,14 @@ class Workforce(Service):
 
     def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
         """
-        A worker passes a request on.
+        Handle a request that a worker has forwarded.
         """
         if self._passed is not None:
             self._passed.take(said, worker.reply)
 
     def lacks(self, worker: Worker, apex: bytes, path: str) -> None:
         """
-        A worker cannot use an image. If it should be able to, that is made anew, or the worker.
+        Handle a worker's report that it cannot use an image: have the image rebuilt if it is damaged, otherwise replace the worker.
         """
         if self.zoned is None or self._mirroring is None or not self._mirroring.isShown(apex, path):
             return
@@ -283,7 +283,7 @@ class Workforce(Service):
 
     def serves(self, worker: Worker) -> None:
         """
-        A worker serves now.
+        Called when a worker has started serving.
         """
         self.log.info("worker {number} serves as process {process}", number=worker.number, process=worker.process)
         if self._ready is not None and len(self._workers) == len(self._bound) and all(each.ready for each in self._workers.values()):
@@ -292,7 +292,7 @@ class Workforce(Service):
 
     def ended(self, worker: Worker, reason: Failure) -> None:
         """
-        A worker is no more. Unless all of them are to end, another one takes its sockets.
+        Called when a worker has ended. Unless the service is stopping, start another one with its sockets.
         """
         number = worker.number
         self.upstreamLog.ended(number)
@@ -318,7 +318,7 @@ class Workforce(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        End all workers, those that do not want to by force.
+        Stop all workers; kill those that do not exit in time.
 
         @return: fires when none is left.
         """
@@ -365,9 +365,9 @@ class Workforce(Service):
 
     def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
         """
-        @param starting: ask those as well that do not serve yet.
+        @param starting: whether to include workers that do not serve yet.
 
-        @return: what those say that say anything; the fault of one that cannot do it.
+        @return: fires with the replies that arrive in time; fails if a worker reports an error.
         """
         asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready or starting]
 
@@ -379,7 +379,7 @@ class Workforce(Service):
 
     def _keep(self, worker: Worker) -> None:
         """
-        What a worker counted goes on counting when it is gone.
+        Keep a worker's totals after it has ended.
         """
         figures = worker.figures
         if figures is None:
@@ -449,23 +449,23 @@ class Workforce(Service):
 
     def reload(self) -> Deferred[list[str]]:
         """
-        Read the settings again, and have all workers go over to them.
+        Read the settings again, and have all workers apply them.
         """
         reread = self._reread
         if reread is None:
             return fail(CallerFault("this server has no settings to read again"))
 
         def begin() -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
-            # Thousands of tables take a second to be read.
+            # Reading thousands of tables takes a second.
             return inThread(self.clock, reread).addCallback(self._listed)
 
-        # One after the other, so that what was written last is in force in the end.
+        # One after the other, so that the settings written last are in force in the end.
         begun = self._reloads.run(begin)
         return begun.addCallback(lambda both: both[0].addCallback(lambda lines: both[1].addCallback(lambda more: _with(lines, more))))
 
     def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
         """
-        @return: what fires with what came of settings, and of zones.
+        @return: a Deferred for the lines about settings, and one for the lines about zones.
         """
         self._check(settings)
         zoned = self.zoned
@@ -481,9 +481,9 @@ class Workforce(Service):
 
     def _goOver(self, settings: Settings) -> Deferred[list[str]]:
         """
-        Have all workers go over to other settings.
+        Have all workers apply new settings.
         """
-        # Whoever starts from now on has them; those that have only just been started read this after what they were started with.
+        # Workers started from now on get them at once; those just started read this line after their initial settings.
         self.settings = self.settings.goingOverTo(settings)
         self._see()
 
@@ -516,7 +516,7 @@ class Workforce(Service):
 
 def _reasonOf(ended: Failure) -> str:
     """
-    @return: why a process is no more.
+    @return: why a process has ended.
     """
     text = ended.getErrorMessage()
     return f"{text} (SIGBUS: a file that it had mapped was truncated)" if getattr(ended.value, "signal", None) == SIGBUS else text
@@ -524,7 +524,7 @@ def _reasonOf(ended: Failure) -> str:
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
     """
-    @return: the settings as workers get them: what concerns zones they are told otherwise.
+    @return: the settings for workers, without those for zones, which are sent separately.
     """
     return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
 
@@ -539,7 +539,7 @@ def _joined(lists: list[JSON]) -> list[JSON]:
 
 def _firstOf(failure: Failure) -> Failure:
     """
-    @return: the fault of the one that failed, rather than that one of several has.
+    @return: the failure of the first one that failed, unwrapped from C{FirstError}.
     """
     inner = getattr(failure.value, "subFailure", None)
     return failure if inner is None else cast("Failure", inner)

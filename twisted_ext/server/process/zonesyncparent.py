@@ -1,8 +1,8 @@
 """
-The zones of a server with several workers, told to these: which image each is in, and what has changed since.
+Keeps the zones of worker processes in sync with the parent: tells them the image of each zone and the changes since.
 
-What is told follows from what is in force, and not from how it came to be: files, updates, transfers, databases and catalogs are all the
-same here. A change costs what it changes, and no copy of the zone.
+The messages are derived from the versions in force, not from their origin: files, updates, transfers, databases and catalogs are treated
+alike. A change costs what it changes, not a copy of the zone.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Mirroring"]
 
-#: Words in one line, and names in one word.
+#: Maximum number of messages in one line, and of names in one message.
 _LINE: Final = 500
 
 _log: Final = Logger()
 
-#: Stands for a name of which nothing is known.
+#: Marks a name that is not in the overlay.
 _NOBODY: Final = object()
 
 _NOTHING: Final[Mapping[bytes, Node | None]] = {}
@@ -50,15 +50,15 @@ _NOTHING: Final[Mapping[bytes, Node | None]] = {}
 
 class _Shown:
     """
-    A zone as the workers know it.
+    The state of a zone as sent to the workers.
 
     @ivar state: as in L{Place}.
     @ivar path: the file with its image, C{""} while they have none.
-    @ivar image: what that is; L{None} where this process has not opened it.
-    @ivar version: what of it was told last, L{None} where that is nothing but the image.
-    @ivar edits: how often it was told that there are others.
-    @ivar until: seconds since 1970 until when it holds, or L{None}.
-    @ivar own: whether the file is one of those that are there for workers alone.
+    @ivar image: that image; L{None} if this process has not opened it.
+    @ivar version: the version sent last, L{None} if only the image was sent.
+    @ivar edits: number of changes sent since the image.
+    @ivar until: when it expires, in seconds since 1970, or L{None}.
+    @ivar own: whether the file was made for the workers only.
     """
 
     __slots__ = ("state", "file", "path", "offset", "serial", "records", "image", "version", "edits", "until", "own")
@@ -77,10 +77,10 @@ class _Shown:
 
 class Mirroring:
     """
-    Tells workers of the zones in a table.
+    Sends the zones of a table to the workers, and all their changes.
 
-    There are these words: C{expect}, C{image}, C{more}, C{gone} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
-    <twisted_ext.server.zones.zonesyncworker.Mirrored>} does what they say.
+    The messages are C{expect}, C{image}, C{more}, C{gone} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
+    <twisted_ext.server.zones.zonesyncworker.Mirrored>} applies them.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Mirroring:
         until: Callable[[bytes], float | None] = lambda apex: None,
     ) -> None:
         """
-        @param send: tells all workers some words.
-        @param folder: makes a folder for files that are there for workers alone, and gives its path.
-        @param revised: says of a zone that has not been opened whether its image is not all that there is to it.
-        @param until: gives when a zone expires, in seconds since 1970; L{None} of those that never do.
+        @param send: sends messages to all workers.
+        @param folder: makes a folder for files that only workers use, and returns its path.
+        @param revised: returns, for a zone that has not been opened, whether it has changes beyond its image.
+        @param until: returns when a zone expires, in seconds since 1970; L{None} if never.
         """
         self._reactor = reactor
         self._zones = zones
@@ -110,17 +110,17 @@ class Mirroring:
         self._shown: dict[bytes, _Shown] = {}
         self._noted: dict[bytes, None] = {}
         self._timer: IDelayedCall | None = None
-        # Images that are being written, and those that have been.
+        # Images being written, and images written.
         self._writing: dict[bytes, tuple[Image, Deferred[None]]] = {}
         self._written: dict[bytes, tuple[Image, str]] = {}
-        # Files that some worker may not have opened yet.
+        # Unused files that some worker may not have opened yet.
         self._old: list[str] = []
         self._closed = False
         zones.told = self.note
 
     def note(self, apex: bytes) -> None:
         """
-        Something about a zone may be otherwise than it was told.
+        Note that a zone may have changed since it was last sent.
         """
         self._noted[apex] = None
         if self._timer is None and not self._closed:
@@ -131,7 +131,7 @@ class Mirroring:
 
     def flush(self) -> None:
         """
-        Tell what has not been told yet.
+        Send all pending changes.
         """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -144,24 +144,24 @@ class Mirroring:
         try:
             return list(self._words(apex))
         except Exception:
-            # Others are not to miss what concerns them.
+            # Do not hold back the changes of other zones.
             _log.failure("workers cannot be told of {zone}", zone=nameToText(apex))
             return []
 
     def settled(self) -> Deferred[None]:
         """
-        @return: fires when everything has been told that there was to tell.
+        @return: fires when all changes so far have been sent.
         """
         self.flush()
         writing = [_after(done) for _, done in self._writing.values()]
         if not writing:
             return succeed(None)
-        # By then another image may be in force.
+        # Another image may be in force by then.
         return gatherResults(writing, consumeErrors=True).addCallback(lambda _: self.settled())
 
     def taken(self) -> None:
         """
-        All workers have done what they were told.
+        Remove unused files, as all workers have applied everything sent to them.
         """
         old, self._old = self._old, []
         for path in old:
@@ -171,20 +171,20 @@ class Mirroring:
     @property
     def leftovers(self) -> bool:
         """
-        Whether there are files that nobody needs once all workers have done what they were told.
+        Whether there are files to remove once all workers have applied everything sent to them.
         """
         return bool(self._old)
 
     def isShown(self, apex: bytes, path: str) -> bool:
         """
-        @return: whether the workers are to have the image of this zone in this file.
+        @return: whether the image of this zone was last sent with this path.
         """
         shown = self._shown.get(apex)
         return shown is not None and shown.path == path
 
     def isTruncated(self, apex: bytes) -> bool:
         """
-        @return: whether the file with the image of this zone is shorter than the image, of which this process has a map too.
+        @return: whether the file with the image of this zone is shorter than the image that this process has mapped.
         """
         shown = self._shown.get(apex)
         if shown is None or shown.image is None:
@@ -209,7 +209,7 @@ class Mirroring:
         if shown is None:
             shown = self._shown[apex] = _Shown()
         if shown.path and place.state not in (SERVING, EXPIRED):
-            # It has gone, and is to come again.
+            # It is not served at the moment, and may be served again.
             self._drop(shown)
             shown = self._shown[apex] = _Shown()
             yield ["remove", apex.hex()]
@@ -261,7 +261,7 @@ class Mirroring:
         back = shown.state != SERVING
         shown.state = SERVING
         known, now = before.get, version.overlay
-        # There may be thousands of names, of which one or two have changed.
+        # There may be thousands of names, with only one or two of them changed.
         others = [(key, now[key]) for key in version.keysSince(told) if known(key, _NOBODY) is not now[key]]
         changed = [(key, node) for key, node in others if _isOther(before, key, node)]
         if changed or back:
@@ -283,8 +283,8 @@ class Mirroring:
         shown.own = False
 
     def _image(self, apex: bytes, shown: _Shown, *, begins: bool = False) -> list[JSON]:
-        # What this process has open it has just seen to be as it was written, and to look at all of a large zone takes longer than a turn
-        # may: a worker that serves does not do that again. One that only begins does, since it may be long since.
+        # The parent has just verified the images that it has open. Verifying a large zone takes longer than a turn may, so a worker that
+        # serves does not repeat it. A worker that is starting does, as the parent's check may be long past.
         how = "" if shown.image is None else "now" if begins else "sound"
         return ["image", apex.hex(), shown.file, shown.path, shown.offset, shown.serial, shown.records, shown.until, how]
 
@@ -304,7 +304,7 @@ class Mirroring:
 
     def everything(self) -> Iterator[list[JSON]]:
         """
-        @return: what a worker that begins is told, some words at a time.
+        @return: the complete state for a worker that is starting, some messages at a time.
         """
         self.flush()
         return _lines(word for apex, shown in self._shown.items() for word in self._again(apex, shown))
@@ -315,7 +315,7 @@ class Mirroring:
         else:
             yield self._image(apex, shown, begins=True)
             if shown.edits:
-                # All at once, and yet the next one is the one after these.
+                # All changes at once; the negative number makes the next change follow the last of these.
                 overlay = _NOTHING if shown.version is None else shown.version.overlay
                 yield from self._edit(apex, -shown.edits, list(overlay.items()), shown.until)
         if shown.state not in (LOADING, SERVING, ""):
@@ -326,8 +326,8 @@ class Mirroring:
 
     def _fileOf(self, place: Place, image: Image) -> tuple[str, int, bool] | None:
         """
-        @return: the file with an image that is no other one's and never becomes one, where the image begins in it, and whether it is there
-            for workers alone; L{None} while it is being written.
+        @return: the path of a file with an image that will not be replaced, the image's offset in it, and whether it was made for workers
+            only; L{None} while it is being written.
         """
         if place.source is not None and image.path == place.source[0]:
             return *place.source, False
@@ -345,7 +345,7 @@ class Mirroring:
             _log.error("workers cannot be told of {zone}: {reason}", zone=place.text, reason=error)
             return None
         if image.path:
-            # By its own name there may be the next one at any moment.
+            # The original path may get the next image at any moment, so link it under another name.
             try:
                 os.link(image.path, path)
                 return path, 0, True
@@ -385,7 +385,7 @@ class Mirroring:
 
     def close(self) -> None:
         """
-        Tell nothing any more.
+        Stop sending, and remove the files made for workers.
         """
         self._closed = True
         if self._timer is not None and self._timer.active():
@@ -397,18 +397,18 @@ class Mirroring:
 
 def _isOther(before: Mapping[bytes, Node | None], key: bytes, node: Node | None) -> bool:
     """
-    @return: whether there are other records at a name than were told.
+    @return: whether a name has other records than were sent.
     """
     if key not in before:
         return True
     known = before[key]
-    # What is below a name has a say in its node too, and follows from what is told of that.
+    # A node also depends on the names below it; workers derive that part themselves.
     return known is not node and (known is None or node is None or known.sets is not node.sets)
 
 
 def _lines(words: Iterator[list[JSON]]) -> Iterator[list[JSON]]:
     """
-    @return: the words, as many at a time as a line may have.
+    @return: the messages, grouped by the size of a line.
     """
     some: list[JSON] = []
     octets = 0
@@ -428,7 +428,7 @@ def _lines(words: Iterator[list[JSON]]) -> Iterator[list[JSON]]:
 
 def _after(done: Deferred[None]) -> Deferred[None]:
     """
-    @return: fires when that has.
+    @return: another Deferred that fires when C{done} has fired.
     """
     later: Deferred[None] = Deferred()
 

@@ -1,3 +1,3 @@
 """
-From a request to its reply: what is asked, the gates that it has to pass, and what is said.
+Request processing: parsing, the gates that a request passes, and the reply.
 """

@@ -1,5 +1,5 @@
 """
-Who may ask: clients by the network that they are in.
+The access control list: what to do with a query, by the client's network.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted_ext.errors import BadDescription
 
 __all__ = ["ACTIONS", "Access", "NEARBY"]
 
-#: This machine and private networks (RFC 1918; RFC 3927; RFC 4193; RFC 6598; RFC 4291): nobody from the Internet, so that a server that
-#: was just installed reflects nothing there.
+#: Loopback and private networks (RFC 1918; RFC 3927; RFC 4193; RFC 6598; RFC 4291). Internet clients are excluded, so that a newly
+#: installed server cannot be used as a reflector.
 NEARBY: Final = (
     "127.0.0.0/8",
     "::1/128",
@@ -26,8 +26,8 @@ NEARBY: Final = (
     "fe80::/10",
 )
 
-#: What may be done with a client: answer it, say that it may not ask, or say nothing. Besides those, C{zones} is for who is answered from
-#: zones and refused all else.
+#: Actions for a client: answer it, reply REFUSED, or drop its query. The further action C{zones} answers from zones and refuses all other
+#: queries.
 ACTIONS: Final = ("allow", "refuse", "drop")
 
 _EVERYBODY: Final = ("0.0.0.0/0", "::/0")
@@ -37,17 +37,17 @@ _Network = IPv4Network | IPv6Network
 
 class Access:
     """
-    Actions by prefix. The longest prefix that an address is in decides, whatever order they were written in; who is in none is refused,
-    or may ask for zones alone.
+    Actions by prefix. The longest matching prefix decides, whatever the order of the rules; a client that matches none is refused, or may
+    query zones only.
     """
 
     def __init__(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
         """
-        @param otherwise: what is done with those who are in no prefix.
+        @param otherwise: the action for clients that match no prefix.
         @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} stands for
             every address of both families. By default those of L{NEARBY} are allowed.
 
-        @raise BadDescription: what is no prefix or no action, or the same prefix twice.
+        @raise BadDescription: a prefix or an action is not valid, or a prefix is given two actions.
         """
         self._otherwise = otherwise
         self._prefixes: dict[int, dict[int, dict[int, str]]] = {4: {}, 6: {}}
@@ -72,14 +72,16 @@ class Access:
 
     def actionFor(self, client: str) -> str:
         """
-        @param client: an address; a scope behind it is not looked at.
+        Return the action for a client.
 
-        @return: one of L{ACTIONS}.
+        @param client: an address; its scope is ignored.
+
+        @return: one of L{ACTIONS}, or C{otherwise}.
         """
         try:
             address = ip_address(client.partition("%")[0])
         except ValueError:
-            # A socket file has no addresses; its permissions have decided.
+            # Clients of a Unix socket have no address; the permissions of the socket file apply.
             return "allow" if not client else "refuse"
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped

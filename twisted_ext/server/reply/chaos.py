@@ -1,5 +1,5 @@
 """
-Who the server says it is: by default nobody.
+The server's identity: CHAOS names (RFC 4892) and NSID (RFC 5001), not disclosed by default.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _HOST: Final = (b"\x08hostname\x04bind\x00", b"\x02id\x06server\x00")
 
 class ChaosIdentity:
     """
-    What is told of ourselves (RFC 4892; RFC 5001).
+    What the server discloses about itself (RFC 4892; RFC 5001).
 
-    @ivar nsid: the octets of the NSID option; empty to tell nothing.
+    @ivar nsid: the octets of the NSID option; empty to send none.
     """
 
     def __init__(self, *, version: str = "", host: str = "", nsid: bytes | str = b"") -> None:
         """
-        @param version: for C{version.bind} and C{version.server}; nothing for a refusal.
-        @param host: for C{hostname.bind} and C{id.server}; nothing for a refusal.
+        @param version: for C{version.bind} and C{version.server}; empty to refuse such queries.
+        @param host: for C{hostname.bind} and C{id.server}; empty to refuse such queries.
         """
         self.nsid = nsid.encode("utf-8") if isinstance(nsid, str) else nsid
         self._texts = {name: text.encode("utf-8")[:255] for names, text in ((_VERSION, version), (_HOST, host)) for name in names if text}
@@ -39,7 +39,7 @@ class ChaosIdentity:
         """
         @param question: one of class CH.
 
-        @return: what is to be said; nothing where the question is to be refused.
+        @return: the answer section; empty where the query is to be refused.
         """
         text = self._texts.get(question.name.lower())
         if text is None or question.rrType not in (_TXT, _ANY):
@@ -47,5 +47,5 @@ class ChaosIdentity:
         return (RRSet(question.name, _TXT, CH, 0, (bytes([len(text)]) + text,)),)
 
 
-#: TTL of the record that stands for everything.
+#: TTL of the HINFO record in the minimal response to ANY (RFC 8482).
 MINIMAL_TTL: Final = int(REFUSAL_TTL.default)

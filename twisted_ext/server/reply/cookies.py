@@ -1,5 +1,5 @@
 """
-Cookies, by which a client shows that its address is its own (RFC 7873; RFC 9018).
+DNS cookies, which show that a client's source address is not spoofed (RFC 7873; RFC 9018).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWA
 
 __all__ = ["Cookies", "SECRET_OCTETS", "sipHash"]
 
-#: Octets of the secret that cookies are made with.
+#: Octets of a server secret.
 SECRET_OCTETS: Final = 16
 
 _MASK: Final = 0xFFFFFFFFFFFFFFFF
@@ -31,7 +31,7 @@ _VERSION: Final = b"\x01\x00\x00\x00"
 
 def sipHash(key: bytes, data: bytes) -> bytes:
     """
-    SipHash-2-4 of its authors Aumasson and Bernstein, in 64 bits.
+    Compute the 64-bit SipHash-2-4 (Aumasson and Bernstein).
 
     @param key: sixteen octets.
 
@@ -71,9 +71,9 @@ def sipHash(key: bytes, data: bytes) -> bytes:
 
 class Cookies:
     """
-    Makes and checks server cookies. Servers with one secret take each other's.
+    Makes and checks server cookies. Servers that share a secret accept each other's cookies.
 
-    @ivar secrets: the secret that cookies are made with, then former ones whose cookies are still taken (RFC 9018, section 5).
+    @ivar secrets: the secret that new cookies are made with, then former ones whose cookies are still accepted (RFC 9018, section 5).
     """
 
     def __init__(self, *secrets: bytes) -> None:
@@ -81,29 +81,31 @@ class Cookies:
         @param secrets: each of L{SECRET_OCTETS} octets.
         """
         self.secrets = secrets
-        # What is known of an address and the octets of its option: the option to reply with, until when to give that, and whether it
-        # was proved that the address is the client's own.
+        # By client address and the octets of its option: the option to reply with, until when to send that, and whether the cookie was
+        # verified.
         self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
         self._old: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
-        # How many cookies were made for clients without one, and in which second.
+        # The number of cookies made for clients without a server cookie in the current second, and that second.
         self._made = 0
         self._second = 0
 
     def spent(self, octets: bytes, today: float) -> bool:
         """
-        @param octets: of the option.
+        Return whether the budget for new cookies is used up.
 
-        @return: whether the client has no server cookie yet, and L{COOKIE_HASHES} of them were made in this second. It gets a reply without
-            a cookie then, unless one is already known for it.
+        @param octets: the content of the client's option.
+
+        @return: whether the client has no server cookie yet, and L{COOKIE_HASHES} of them were made in this second. The reply then has no
+            cookie, unless one is already known for this client.
         """
         return len(octets) == _CLIENT and self._made >= COOKIE_HASHES.default and int(today) == self._second
 
     def known(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
         """
-        Look what is known of a client's cookie, without computing anything.
+        Look up a client's cookie without computing a hash.
 
-        @return: the whole option to reply with, and whether the client has shown that its address is its own; an empty option where that
-            has to be found out by L{check}.
+        @return: the whole option to reply with, and whether the client's cookie was verified; an empty option where L{check} has to be
+            called.
         """
         found = self._young.get((client, octets))
         if found is None or today >= found[1]:
@@ -112,9 +114,11 @@ class Cookies:
 
     def check(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
         """
+        Verify a client's cookie, computing a new server cookie where one is due.
+
         @param client: an address.
-        @param octets: of the option, 8 or 16 to 40 of them.
-        @param today: seconds since 1970: servers that share a secret agree on nothing else.
+        @param octets: the content of the option, 8 or 16 to 40 octets.
+        @param today: seconds since 1970, the only clock that servers with a shared secret have in common.
 
         @return: as L{known}, never empty.
         """
@@ -145,7 +149,7 @@ class Cookies:
             age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             if -COOKIE_AHEAD.default <= age <= COOKIE_SECONDS.default:
                 for secret in self.secrets:
-                    # In constant time: a client that measures how long this takes must not learn how much of a guess is right.
+                    # In constant time, so that timing does not reveal how much of a guess is right.
                     if compare_digest(sipHash(secret, theirs + ours[:8] + packed), ours[8:]):
                         verified = True
                         break
@@ -153,7 +157,7 @@ class Cookies:
                 return _option(octets), today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True
         start = _VERSION + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
         option = _option(theirs + start + sipHash(self.secrets[0], theirs + start + packed))
-        # The same cookie for everybody who asks within this time with the same octets.
+        # Reuse this cookie for queries from the same address with the same option within this time.
         return option, today + COOKIE_RENEWAL.default / 2, verified
 
 

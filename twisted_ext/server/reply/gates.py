@@ -1,7 +1,7 @@
 """
-What a request has to pass before anybody is asked, in order.
+Gates: the checks that a request passes, in order, before it is looked up.
 
-Each gate looks at one thing and knows nothing of the others. Which ones there are, and in what order, is one tuple.
+Each gate checks one thing and is independent of the others. One tuple says which gates there are, and in what order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
     "standardGates",
 ]
 
-#: No reply at all.
+#: Drop the request without a reply.
 DROP: Final = Refusal(Rcode.NOERROR, silent=True)
 
 # Info codes of extended errors (RFC 8914; RFC 9824, section 3.5).
@@ -44,7 +44,7 @@ _PROHIBITED: Final = 18
 _NOT_SUPPORTED: Final = 21
 _INVALID_TYPE: Final = 30
 
-#: Octets of a request up to which there is not much to be read.
+#: Octets of a request up to which reading it whole costs little.
 _FEW_OCTETS: Final = 512
 
 _COOKIE: Final = 10
@@ -54,17 +54,19 @@ _ANY: Final = 255
 
 class Gate(Protocol):
     """
-    One of the things that have to be right with a request.
+    One check of a request.
     """
 
     @property
     def name(self) -> str:
         """
-        One word, for counters and for people.
+        One word, for counters and for the query log.
         """
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         """
+        Check a request.
+
         @param now: the clock's seconds.
 
         @return: L{None} to let the request pass.
@@ -73,7 +75,7 @@ class Gate(Protocol):
 
 class AccessGate:
     """
-    Only some may ask here. What is said to the others is the least there is, and from then on the fast lane says it.
+    Applies the access control list. The refusal is minimal, and the packet cache repeats it from then on.
     """
 
     name = "access"
@@ -82,7 +84,7 @@ class AccessGate:
 
     def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
         """
-        @param serves: gives what is not L{None} for folded names that everybody may ask for, who is not kept out.
+        @param serves: returns something other than L{None} for folded names that every client may query unless it is dropped or refused.
         """
         self._serves = serves
 
@@ -97,9 +99,7 @@ class AccessGate:
 
 class RateGate:
     """
-    Nobody may ask too much, unless it has shown that its address is its own and nobody else's is made to suffer for it.
-
-    By TCP that has been shown as well.
+    Limits the rate of queries from one client. Queries by TCP or with a verified cookie pass: their source address is not spoofed.
     """
 
     name = "rate"
@@ -121,7 +121,7 @@ class RateGate:
 
 class OpcodeGate:
     """
-    Queries are answered, and what else somebody is there for; nothing else is understood (RFC 1035, section 4.1.1).
+    Replies NOTIMP to opcodes other than QUERY and those that have a handler (RFC 1035, section 4.1.1).
     """
 
     name = "opcode"
@@ -130,24 +130,24 @@ class OpcodeGate:
 
     def __init__(self, opcodes: frozenset[int] = frozenset()) -> None:
         """
-        @param opcodes: those beside QUERY that are understood.
+        @param opcodes: those besides QUERY that are implemented.
         """
         self._opcodes = opcodes | {Opcode.QUERY}
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.opcode in self._opcodes:
             return None
-        # Who says that he has EDNS gets it (RFC 6891, section 6.1.1), as from BIND and Knot.
+        # A request with EDNS gets a reply with EDNS (RFC 6891, section 6.1.1), as from BIND and Knot.
         request.glimpseEDNS()
         return self._REFUSED
 
 
 class FormGate:
     """
-    One question and at most one OPT record, and all octets accounted for.
+    Requires one question, at most one OPT record, and no trailing octets.
 
-    Of what is no query the question is read first, and nothing else where whoever sees to it would refuse it whatever it says, or where it
-    is not signed as it says.
+    For opcodes other than QUERY, reads the question first, and the rest only if the opcode's handler might accept the request and its
+    signature does not fail.
     """
 
     name = "form"
@@ -156,15 +156,15 @@ class FormGate:
         self, hopeless: Callable[[Request], bool] | None = None, forged: Callable[[Request], bool] = lambda request: False
     ) -> None:
         """
-        @param hopeless: says whether a request that is no query, of which only the question has been read, will be refused.
-        @param forged: says whether it will be because of its signature.
+        @param hopeless: returns whether a non-query, of which only the question has been read, will be refused.
+        @param forged: returns whether it will be refused because of its signature.
         """
         self._hopeless = hopeless
         self._forged = forged
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.opcode:
-            # Not before it is known that somebody wants it.
+            # Only now: the opcode gate has made sure that the opcode has a handler.
             request.readZone()
             if request.fault is None:
                 if self._hopeless is not None and self._hopeless(request):
@@ -176,7 +176,7 @@ class FormGate:
 
 class VersionGate:
     """
-    EDNS of version 0 (RFC 6891, section 6.1.3). What the options of another one mean is not known.
+    Replies BADVERS to EDNS versions other than 0, whose options are not known (RFC 6891, section 6.1.3).
     """
 
     name = "version"
@@ -190,8 +190,8 @@ class VersionGate:
 
 class SignatureGate:
     """
-    Whoever signs does so with a key that is known here, rightly and now; else he is told what is wrong with it (RFC 8945, section 5.2): he
-    would not take an answer that is not signed.
+    Verifies the TSIG record of a signed request: its key, its MAC and its time. Otherwise replies with the TSIG error (RFC 8945, section
+    5.2), since the client would not accept an unsigned answer.
     """
 
     name = "signature"
@@ -230,9 +230,11 @@ class SignatureGate:
 
     def isForged(self, request: Request) -> bool:
         """
-        @param request: no query, of which only the question has been read.
+        Check the signature of a large request early, so that the records of a forged one are never read.
 
-        @return: whether it will be refused here, so that nobody need read its records. That is worth a look where these are many.
+        @param request: a non-query of which only the question has been read.
+
+        @return: whether this gate will refuse it.
         """
         if len(request.wire) <= _FEW_OCTETS or not request.seemsSigned():
             return False
@@ -256,10 +258,10 @@ class SignatureGate:
 
 class CookieGate:
     """
-    Cookies are of one of two lengths, and all replies to who has one carry one of ours (RFC 7873, section 5.2).
+    Checks the length of COOKIE options, and has every reply to a client that sent one carry a server cookie (RFC 7873, section 5.2).
 
-    Of some, a good one is required before anything is looked up for them by UDP: who shows another gets a good one in place of the answer
-    (sections 5.2.3 and 5.2.4), and who shows none, as one who knows of none, is sent to TCP.
+    Some clients need a valid server cookie before anything is looked up for them by UDP. One with another cookie gets BADCOOKIE and a valid
+    cookie (sections 5.2.3 and 5.2.4); one without a cookie, which may not support them, gets TC and can retry by TCP.
     """
 
     name = "cookie"
@@ -288,10 +290,10 @@ class CookieGate:
                 if needed or not self._cookies.spent(octets, today) or self._cookies.known(request.client, octets, today)[0]:
                     request.cookie, request.verified = self._cookies.check(request.client, octets, today)
         if request.questionEnd == 12:
-            # A question about the cookie alone (RFC 7873, section 5.4).
+            # A query for a server cookie alone (RFC 7873, section 5.4).
             return self._ASKED_FOR if request.cookie else self._MALFORMED
         if request.record.group.shown and not request.verified and request.transport == "udp":
-            # Whoever signs shows more than an address, and what is no question has grants of its own.
+            # A TSIG proves more than an address, and the handlers of other opcodes have access rules of their own.
             if not request.opcode and request.signature is None:
                 return self._WRONG if request.cookie else self._MISSING
         return None
@@ -299,7 +301,7 @@ class CookieGate:
 
 class ClassGate:
     """
-    The Internet's names, and of ourselves what we are told to tell (RFC 4892).
+    Accepts class IN, answers the server's own CHAOS names where that is configured (RFC 4892), and refuses all other classes.
     """
 
     name = "class"
@@ -322,8 +324,8 @@ class ClassGate:
 
 class TypeGate:
     """
-    Types that records can have. Transfers are for those who have zones (RFC 5936), the mailbox questions are for nobody any more (RFC 1035,
-    section 3.2.3), and what only has a meaning inside messages cannot be asked for.
+    Refuses types that cannot be looked up: transfers where there are no zones (RFC 5936), the obsolete MAILB and MAILA (RFC 1035, section
+    3.2.3), and types that only have a meaning inside messages.
     """
 
     name = "type"
@@ -332,7 +334,7 @@ class TypeGate:
     _TRANSFER: Final = Refusal(Rcode.REFUSED, ((_NOT_SUPPORTED, "no zones here to transfer"),))
     _UNKNOWN: Final = Refusal(Rcode.NOTIMP, ((_NOT_SUPPORTED, ""),))
 
-    #: The root's name belongs to no question for type 0; OPT, NXNAME (RFC 9824), TKEY, TSIG; IXFR, AXFR; MAILB, MAILA.
+    #: Type 0 (reserved); OPT, NXNAME (RFC 9824), TKEY, TSIG; IXFR, AXFR; MAILB, MAILA.
     _REFUSED: Final = {0: _MALFORMED, 41: _MALFORMED, 128: _MALFORMED, 249: _UNKNOWN, 250: _MALFORMED, 251: _TRANSFER, 252: _TRANSFER} | {
         253: _UNKNOWN,
         254: _UNKNOWN,
@@ -352,7 +354,7 @@ class TypeGate:
 
 class MinimalAnyGate:
     """
-    A question for everything gets one record that says why not more (RFC 8482, section 4.2).
+    Answers ANY with one synthesized HINFO record (RFC 8482, section 4.2).
     """
 
     name = "any"
@@ -361,7 +363,8 @@ class MinimalAnyGate:
 
     def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
         """
-        @param serves: gives what is not L{None} for folded names about which somebody behind this knows to say as little.
+        @param serves: returns something other than L{None} for folded names in zones that this server is authoritative for, whose own
+            answers to ANY are as small.
         """
         self._serves = serves
 
@@ -386,18 +389,20 @@ def standardGates(
     hopeless: Callable[[Request], bool] | None = None,
 ) -> tuple[Gate, ...]:
     """
-    @param rates: how much one client may ask; as much as it likes by default.
-    @param cookies: L{None} where there are none.
-    @param identity: what is told of ourselves; nothing by default.
-    @param today: gives seconds since 1970.
-    @param keys: that requests may be signed with, by folded name.
-    @param opcodes: those beside QUERY that somebody is there for.
-    @param transfers: whether there are zones to transfer.
-    @param serves: gives what is not L{None} for folded names in zones of ours.
-    @param hopeless: says whether a request that is no query will be refused; see L{FormGate}.
+    Return the gates of a server.
 
-    @return: the gates in their order. Whether somebody may ask at all comes first; malformed requests before all that looks into them;
-        the rate behind the cookie that may excuse from it.
+    @param rates: the rate limit for each client; unlimited by default.
+    @param cookies: L{None} to ignore cookies.
+    @param identity: what the server discloses about itself; nothing by default.
+    @param today: returns seconds since 1970.
+    @param keys: TSIG keys that requests may be signed with, by folded name.
+    @param opcodes: those besides QUERY that have a handler.
+    @param transfers: whether there are zones to transfer.
+    @param serves: returns something other than L{None} for folded names in the server's zones.
+    @param hopeless: returns whether a non-query will be refused; see L{FormGate}.
+
+    @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
+        a request; the rate limit comes after the cookies that exempt from it.
     """
     from time import time
 
@@ -420,7 +425,7 @@ def standardGates(
 
 class _QuestionGate:
     """
-    Without cookies there is nothing to say where nothing is asked.
+    Replies FORMERR to requests without a question, which are valid only where cookies are in use.
     """
 
     name = "question"

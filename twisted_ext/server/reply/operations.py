@@ -1,6 +1,6 @@
 """
-Requests that are no look-ups: transfers, notices, updates. Whoever sees to one takes it over behind the gates and says what to reply;
-sending is not his.
+Operations other than look-ups: transfers, NOTIFY, UPDATE. A handler takes a request that has passed the gates and returns what to reply;
+the responder sends it.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from twisted_ext.server.reply.requests import Refusal, Request
 
 __all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
-#: Whole messages, signed where they are to be, that are made as the client reads them.
+#: Whole messages, signed where needed, that are made as the client reads them.
 MessageStream = Iterator[bytes]
 
-#: What comes of an errand: one reply, or many, now or later.
+#: The outcome of an operation: one reply or many, now or later.
 Outcome = Refusal | MessageStream | Deferred[Refusal] | Deferred[Refusal | MessageStream]
 
 Operation = Callable[[Request], Outcome]
 
 _TRANSFERS: Final = (251, 252)
 
-#: Octets up to which what is signed is read although nothing will come of it, so that the reply can be signed as well.
+#: Octets up to which a signed request is read whole even if it will be refused, so that the reply can be signed as well.
 _SIGNED_OCTETS: Final = 512
 
 
 @runtime_checkable
 class Delegable(Protocol):
     """
-    Messages of a transfer that another process can send as well.
+    A message stream of a transfer that another process can send instead.
     """
 
     def handOver(self) -> bool:
         """
-        Make no more of them, since that is done elsewhere.
+        Stop making messages: another process does that now.
 
         @return: whether each record is to be in a message of its own.
         """
@@ -45,43 +45,45 @@ class Delegable(Protocol):
 @runtime_checkable
 class EarlyRefusal(Protocol):
     """
-    An errand that knows of some requests that it will refuse them, whatever is in them.
+    An operation that can tell from the question alone that it will refuse a request.
     """
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
-        @param request: its question has been read, and nothing behind it.
+        Return whether the request will be refused, whatever else it contains.
+
+        @param request: only its question has been read.
         @param signed: whether it may turn out to be signed.
         """
 
 
 def errandKey(opcode: int, rrType: int = 0) -> int:
     """
-    @param rrType: of what is asked, for queries; for other opcodes it does not matter.
+    Return the key under which a handler is registered.
 
-    @return: what errands are kept by.
+    @param rrType: the query type; ignored for opcodes other than QUERY.
     """
     return opcode << 16 if opcode else rrType
 
 
 def opcodesOf(errands: dict[int, Operation]) -> frozenset[int]:
     """
-    @return: the opcodes beside QUERY that somebody sees to.
+    Return the opcodes besides QUERY that have a handler.
     """
     return frozenset([key >> 16 for key in errands if key >> 16])
 
 
 def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
     """
-    @return: says whether a request that is no query will be refused by whoever sees to it, or read by somebody else: looked at before more
-        than its question is read.
+    Return a predicate on non-queries of which only the question has been read: whether the handler will refuse the request, or another
+    process will read it.
     """
     foreseeing: dict[int, EarlyRefusal] = {}
     unread: set[int] = set()
     for key, errand in errands.items():
         sees: object = errand
         if key >> 16 and getattr(sees, "unread", False):
-            # Another process reads it, and judges it.
+            # Another process reads and judges it.
             unread.add(key >> 16)
         if key >> 16 and isinstance(sees, EarlyRefusal):
             foreseeing[key >> 16] = sees
@@ -100,6 +102,6 @@ def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
 
 def transfersIn(errands: dict[int, Operation]) -> bool:
     """
-    @return: whether somebody sees to transfers.
+    Return whether transfers have a handler.
     """
     return any(each in errands for each in _TRANSFERS)

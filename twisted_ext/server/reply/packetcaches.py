@@ -1,5 +1,5 @@
 """
-The fast lane of a server: whom it treats how, and how much it remembers for them.
+The packet cache of a server: its groups of clients, and how much it keeps for each.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def laneFor(
     today: Callable[[], float] = time,
 ) -> PacketCache:
     """
-    Make a fast lane whose clients are treated as C{access}, C{rates} and C{limiting} say.
+    Make a packet cache that applies C{access}, C{rates} and C{limiting} to its clients.
 
-    @param required: prefixes of clients that are answered by UDP only if they show a cookie of C{cookies}.
-    @param octets: that the replies by UDP may take, and those by TCP again; for those who may ask. The others take what they need.
-    @param sights: queries seen once that are remembered, of the same clients.
-    @param public: there are zones, for which those may ask who may ask for nothing else.
-    @param today: gives seconds since 1970.
+    @param required: prefixes of clients that are answered by UDP only with a valid server cookie of C{cookies}.
+    @param octets: memory for the replies by UDP, and as much again for those by TCP, in each group of clients that may query. The tables
+        of the other groups are minimal.
+    @param sights: queries seen once that are remembered, for the same clients.
+    @param public: whether there are zones, which clients without other access may query.
+    @param today: returns seconds since 1970.
     """
     allowed = access or Access()
     metered = rates or ClientRateLimit()
@@ -75,7 +76,7 @@ def laneFor(
         option, verified = cookies.known(client, octets, now)
         if verified or not wanted(client):
             return None if not option and cookies.spent(octets, now) else option
-        # A client that has to show a good cookie and does not is refused elsewhere.
+        # A client that needs a valid cookie and has none is refused by the cookie gate.
         return b""
 
     return PacketCache(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)

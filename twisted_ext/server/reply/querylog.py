@@ -1,5 +1,5 @@
 """
-The query log: a line for each request, written when its reply is sent, or when it is decided that there is none.
+The query log: one line for each request, written when its reply is sent or when the request is dropped.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["QueryLog"]
 
-#: By this name the query log can be told from all else.
+#: The namespace that identifies the query log.
 _queries: Final = Logger(namespace="twisted_ext.queries")
 
-#: Ways to ask others, all of which the log calls C{upstream}.
+#: Transports to upstreams, all of which the log calls C{upstream}.
 _UPSTREAM: Final = frozenset(("udp", "tcp", "tls", "https", "quic"))
 
 
 class QueryLog:
     """
-    Logs requests with their replies. What a reply consists of is told to it right before that reply is sent.
+    Logs requests with their replies. The responder calls L{answered} or L{refused} right before it sends a reply.
 
-    @ivar gate: the gate that declined the request whose refusal is sent next.
+    @ivar gate: the gate that refused the request whose refusal is sent next.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -47,7 +47,7 @@ class QueryLog:
 
     def answered(self, answer: Answer) -> None:
         """
-        The reply that is sent next is this answer.
+        Note the answer that is sent next.
         """
         origin = answer.origin
         source = "" if origin is None else origin.source
@@ -58,7 +58,7 @@ class QueryLog:
 
     def refused(self, refusal: Refusal) -> None:
         """
-        The reply that is sent next is this refusal, or there is none because of it.
+        Note the refusal that is sent next, or because of which no reply is sent.
         """
         self._source, self.gate = self.gate or "failure", ""
         self._server = ""
@@ -69,7 +69,7 @@ class QueryLog:
         self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
     ) -> tuple[Send, Callable[[Iterator[bytes]], None] | None]:
         """
-        @return: what sends the replies to a request and logs it.
+        Wrap C{send} and C{flow} so that they log the request.
         """
 
         def logged(octets: bytes) -> None:
@@ -88,7 +88,7 @@ class QueryLog:
         """
         Log a request that gets no reply.
 
-        @param why: a word of ours.
+        @param why: one word, logged as the source where no gate refused the request.
         """
         self._source, self.gate = self.gate or self._source or why, ""
         self._log(request)

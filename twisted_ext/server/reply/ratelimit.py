@@ -1,5 +1,5 @@
 """
-How much one client may ask.
+The client rate limit: a token bucket for each client network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CL
 
 __all__ = ["ClientRateLimit", "networkOf", "siteOf"]
 
-#: Bits of an IPv6 address that say whose it is: whoever has one has all of a /64.
+#: Bits of an IPv6 address that identify a client: a host with one address can use the whole /64.
 _SITE_BITS = 64
 
 #: Hexadecimal digits of a /48.
@@ -20,9 +20,9 @@ _NETWORK_DIGITS = 12
 
 def siteOf(client: str) -> str:
     """
-    @param client: an address.
+    Return the key that a client's addresses share: the /64 of an IPv6 address, or the IPv4 address itself, mapped into IPv6 or not.
 
-    @return: what stands for all addresses of whoever has this one: a /64 of IPv6, an address of IPv4, mapped into IPv6 or not.
+    @param client: an address.
     """
     if ":" not in client:
         return client
@@ -37,9 +37,9 @@ def siteOf(client: str) -> str:
 
 def networkOf(client: str) -> str:
     """
-    @param client: an address.
+    Return a key for the network of a client, about what a provider assigns to one customer: a /48 of IPv6, a /24 of IPv4.
 
-    @return: a name for the network that it is in, such as one customer of a provider has: a /48 of IPv6, a /24 of IPv4.
+    @param client: an address.
     """
     site = siteOf(client)
     return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
@@ -47,11 +47,11 @@ def networkOf(client: str) -> str:
 
 class ClientRateLimit:
     """
-    A bucket of tokens for each client's network: an address of IPv4, a /64 of IPv6.
+    A token bucket for each IPv4 address or IPv6 /64.
 
-    @ivar perSecond: tokens that come in a second; 0 where nobody counts.
+    @ivar perSecond: tokens added each second; 0 for no limit.
     @ivar most: tokens in a full bucket.
-    @ivar slip: of queries without a token, one in so many is worth a reply.
+    @ivar slip: one in so many queries without a token gets a truncated reply.
     """
 
     def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:
@@ -63,7 +63,9 @@ class ClientRateLimit:
 
     def bucketFor(self, client: str, now: float) -> Bucket:
         """
-        @param client: an address, or C{""} for who came by a socket file.
+        Return the bucket of a client.
+
+        @param client: an address, or C{""} for a client of a Unix socket.
         """
         if not self.perSecond or not client:
             return UNMETERED
@@ -93,7 +95,9 @@ class ClientRateLimit:
 
     def slips(self, bucket: Bucket) -> bool:
         """
-        @return: whether this query without a token is worth a reply.
+        Count a query without a token.
+
+        @return: whether it gets a truncated reply.
         """
         bucket.slips += 1
         return bool(self.slip) and bucket.slips % self.slip == 0

@@ -1,5 +1,5 @@
 """
-What is logged of transfers, notices and updates that are declined: who wanted what and why not, and of many in a row only how many.
+Logs refused transfers, NOTIFY and UPDATE requests with client, key and reason, and of many in a row only their number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log: Final = Logger()
 _KINDS: Final[dict[int, str]] = {Opcode.UPDATE: "update", Opcode.NOTIFY: "notice"}
 _TRANSFERS: Final = (251, 252)
 
-#: What is wrong with a signature (RFC 8945, section 5.2).
+#: Explanations of TSIG errors (RFC 8945, section 5.2).
 _FAULTS: Final = {
     16: "the signature is wrong: do both sides have the same secret?",
     17: "there is no such key here",
@@ -34,9 +34,9 @@ _BADKEY: Final = 17
 
 class RefusalLog:
     """
-    Tells of what is declined.
+    Logs refused operations, a bounded number of lines within a time.
 
-    @ivar unsaid: how many were not told of since the last line.
+    @ivar unsaid: refusals that were not logged since the last line.
     """
 
     __slots__ = ("unsaid", "_most", "_seconds", "_begun", "_said")
@@ -53,7 +53,7 @@ class RefusalLog:
 
     def tell(self, request: Request, refusal: Refusal) -> None:
         """
-        Something was declined.
+        Log a refused request.
         """
         if refusal.silent or not refusal.rcode:
             return
@@ -83,7 +83,7 @@ def _kindOf(request: Request) -> str:
 
 def _keyOf(request: Request) -> str:
     if request.signature is None:
-        # What is declined whatever it says is not read.
+        # A request that is refused because of its question alone is not read, so its key is not known.
         return "with a key that was not looked at" if request.opcode and not request.message and request.seemsSigned() else "without a key"
     return f"key {nameToText(request.signature.keyName)}"
 

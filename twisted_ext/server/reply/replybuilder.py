@@ -1,5 +1,5 @@
 """
-What a reply says besides its records: flags, the OPT record, and how much of what is known.
+Builds replies: header flags, the OPT record, and the choice of sections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 _EDE: Final = 15
 
-#: Characters of an extended error's text that are passed on.
+#: Characters of an extended error's EXTRA-TEXT that are sent.
 _TEXT: Final = 200
 
 _SOA: Final = 6
@@ -40,17 +40,17 @@ _OPT_OCTETS: Final = 11
 #: Types that prove a denial: RRSIG, NSEC, NSEC3.
 _PROOFS: Final = frozenset((46, 47, 50))
 
-#: Sources whose own word it is what they say.
+#: Kinds of sources that answer with authority.
 _OWN: Final = frozenset(("zone",))
 
 
 class ReplyBuilder:
     """
-    How replies look.
+    Builds replies from answers and refusals.
 
-    @ivar size: octets that a reply by UDP may have, and that we say we take.
-    @ivar expiring: gives the seconds for which the zone of a folded name may be served, for who asks for it together with the SOA record
-        (RFC 7314); L{None} where nobody is told.
+    @ivar size: the largest UDP reply, and the payload size in the OPT record.
+    @ivar expiring: returns the seconds until the zone of a folded name expires, for SOA queries with the EXPIRE option (RFC 7314); L{None}
+        to ignore that option.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class ReplyBuilder:
         idle: float | None = None,
     ) -> None:
         """
-        @param minimal: leave out what was not asked for: name servers and their addresses.
-        @param recursion: whether others are asked, so that RA is set.
-        @param idle: seconds for which a connection is kept between requests.
+        @param minimal: send minimal responses, without NS records and addresses that were not asked for.
+        @param recursion: whether recursion is available (RA).
+        @param idle: seconds for which an idle connection is kept.
         """
         self.size = int(DATAGRAM_SIZE.pick(size))
         self.expiring: Callable[[bytes], float | None] | None = None
         self._minimal = minimal
-        # In tenths of a second, for whoever asks for it (RFC 7828, section 3.3.2).
+        # In units of 100 ms, for clients that send the option (RFC 7828, section 3.3.2).
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
         self._available = RA if recursion else 0
         self._nsid = (identity or ChaosIdentity()).nsid
@@ -79,7 +79,7 @@ class ReplyBuilder:
 
     def answer(self, request: Request, answer: Answer) -> WrittenReply:
         """
-        @return: the reply with an answer, without the cookie, for which there is room.
+        Build the reply to an answered request. The cookie is not in it yet, but there is room for it.
         """
         edns = request.edns
         flags = QR | self._available | request.flags & (RD | CD)
@@ -97,7 +97,7 @@ class ReplyBuilder:
         flags |= answer.rcode & 15
         sections: Sections
         if answer.origin is not None and answer.origin.source in _OWN:
-            # A zone leaves out by itself what was not asked for, and CD says nothing to it (RFC 4035, section 3.1.6).
+            # Zones make minimal responses themselves, and do not copy CD (RFC 4035, section 3.1.6).
             flags = flags & ~CD | answer.flags & AA
             sections = (answer.answer, answer.authority, answer.additional)
         elif not self._minimal:
@@ -111,7 +111,7 @@ class ReplyBuilder:
 
     def refusal(self, request: Request, refusal: Refusal) -> bytes:
         """
-        @return: the reply that says no, or what the refusal has in place of that; its cookie included.
+        Build the reply for a refusal, including the cookie.
         """
         flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15 | refusal.flags
         if refusal.truncated:
@@ -133,7 +133,7 @@ class ReplyBuilder:
             if request.verdict is not None and request.verdict.error:
                 return replySigned(octets, request.verdict, request.today)[0]
             if not request.keyName:
-                # Without a key there is nothing that our time could be believed by.
+                # Unsigned: without the key the client could not verify the server's time.
                 return replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)[0]
         return octets
 
@@ -154,11 +154,11 @@ class ReplyBuilder:
 
 def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:
     """
-    @param octets: a reply that ends with an OPT record.
-    @param optAt: where that begins.
-    @param option: a whole EDNS option.
+    Append an EDNS option to a reply.
 
-    @return: the reply with this as its last option.
+    @param octets: a reply that ends with an OPT record.
+    @param optAt: the offset of that record.
+    @param option: a whole EDNS option.
     """
     length = len(octets) - optAt - _OPT_OCTETS + len(option)
     return b"%b%b%b%b" % (octets[: optAt + 9], length.to_bytes(2, "big"), octets[optAt + _OPT_OCTETS :], option)

@@ -1,9 +1,9 @@
 """
-The octets of a reply: like L{twisted_ext.wire.builder}, but for the replies of a server, which begin with the question as it was asked.
+Writes replies: like L{twisted_ext.wire.builder}, but for server replies, which start with a copy of the question.
 
-Names are compressed without regard to case (RFC 1035, section 2.3.3), so that what stands behind the question is the same in whatever case
-it was asked, and where TTLs stand is noted on the way. The types whose names are compressed are those whose canonical form has no case
-(RFC 4034, section 6.2), so no signature breaks.
+Name compression ignores case (RFC 1035, section 2.3.3), so that the octets after the question do not depend on the case of the query name.
+The offsets of TTLs are noted on the way. Only types whose canonical form is case-insensitive have their names compressed (RFC 4034, section
+6.2), so no signature breaks.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["WrittenReply", "compose"]
 
 _MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
 
-#: Where the question stands, and a pointer to it.
+#: The offset of the question, and a pointer to it.
 _ASKED: Final = 12
 _POINTER: Final = b"\xc0\x0c"
 
-#: Offsets that fourteen bits can say.
+#: Offsets that fit into the 14 bits of a compression pointer.
 _REACH: Final = 0x4000
 
 _DNAME: Final = 39
@@ -37,12 +37,12 @@ Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 
 class WrittenReply:
     """
-    A reply.
+    A reply in wire format.
 
     @ivar octets: the message.
-    @ivar ttls: where in it TTLs stand, each with what it says.
-    @ivar whole: whether nothing was left out for want of room.
-    @ivar optAt: where the OPT record begins, which is the last one; the end where there is none.
+    @ivar ttls: the offset and value of each TTL.
+    @ivar whole: whether all records fitted.
+    @ivar optAt: the offset of the OPT record, which is the last record; the end of the message where there is none.
     """
 
     __slots__ = ("octets", "ttls", "whole", "optAt")
@@ -58,15 +58,14 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
     """
     Compose a reply of at most C{size} octets.
 
-    A set of the answer or authority section that does not fit ends the reply and sets TC; one of the additional section is left out
-    (RFC 2181, section 9), which sets TC as well where a referral needs it: addresses of name servers inside the zone that is referred to
-    (RFC 9471, section 3.1).
+    An RRset of the answer or authority section that does not fit ends the reply and sets TC. One of the additional section is left out
+    (RFC 2181, section 9), which sets TC only if it is in-domain glue of a referral (RFC 9471, section 3.1).
 
-    @param start: the query from its id to the end of its one question.
-    @param folded: the name asked for, in lower case.
+    @param start: the query from its ID to the end of its question.
+    @param folded: the query name in lower case.
     @param flags: the header's second pair of octets.
-    @param opt: the OPT record, or nothing.
-    @param size: 512 at least.
+    @param opt: the OPT record, or empty.
+    @param size: at least 512.
     """
     writer = _Writer(start, folded)
     octets = writer.octets
@@ -100,9 +99,9 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
 
 class _Writer:
     """
-    Octets of a reply in the making.
+    A reply that is being written.
 
-    @ivar ttls: where TTLs stand, each with what it says.
+    @ivar ttls: the offset and value of each TTL.
     """
 
     __slots__ = ("octets", "ttls", "_folded", "_offsets", "_budget")
@@ -116,9 +115,9 @@ class _Writer:
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
-        Append all records of a set, or nothing.
+        Append all records of an RRset, or none.
 
-        @param most: octets that the message may have then.
+        @param most: the maximum size of the message with them.
 
         @return: whether they fitted.
         """
@@ -160,7 +159,8 @@ class _Writer:
 
     def _note(self, name: bytes) -> None:
         """
-        A name follows that may not be compressed, but pointed to: that of a DNAME record, in which the aliases end that are made from it.
+        Note a DNAME target about to be appended. It must not be compressed itself, but later names can point to it: those of CNAMEs
+        synthesized from the DNAME end in it.
         """
         octets = self.octets
         offsets = self._known()
@@ -188,13 +188,13 @@ class _Writer:
 
     def _name(self, name: bytes, folded: bytes) -> None:
         """
-        Append a name, pointing to an earlier one where its end stands there already.
+        Append a name, compressed against earlier names.
         """
         self._budget = appendName(self.octets, self._offsets or self._known(), name, folded, self._budget)
 
     def _known(self) -> dict[bytes, int]:
         """
-        @return: where names stand, those of the question first.
+        Return the offsets of names by folded suffix, starting with those of the question.
         """
         offsets = self._offsets
         if offsets is None:

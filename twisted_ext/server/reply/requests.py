@@ -1,5 +1,5 @@
 """
-What somebody asks: header, question and OPT record of a message, and nothing else of it.
+Request parsing: the header, question, OPT and TSIG records of a message.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Refusal", "Request", "Send"]
 
 _header: Final = HEADER.unpack_from
 
-#: Octets that whoever says nothing of it takes by UDP (RFC 1035, section 2.3.4).
+#: UDP payload size of clients without EDNS (RFC 1035, section 2.3.4).
 _LEAST: Final = 512
 _MOST: Final = int(DATAGRAM_SIZE.default)
 _STREAM: Final = int(MESSAGE_SIZE.default)
@@ -35,27 +35,27 @@ _TSIG: Final = 250
 _KEEPALIVE: Final = 11
 _IXFR: Final = 251
 
-#: What stands between the root as owner and the payload size of an OPT record.
+#: The start of an OPT record: the root as owner, and the type.
 _OPT: Final = b"\x00\x00\x29"
 
 #: Type and class of a TSIG record.
 _SIGNED: Final = b"\x00\xfa\x00\xff"
 
-#: Octets at a message's end in which a TSIG or OPT record is looked for without reading what stands before.
+#: Octets at the end of a message that are searched for a TSIG or OPT record without reading the records before it.
 _TAIL: Final = 1024
 
 
 class Refusal:
     """
-    A reply that is finished without anybody being asked, or the decision to give none.
+    A reply made without a look-up, or the decision to send none.
 
-    @ivar rcode: all twelve bits of it.
+    @ivar rcode: the extended RCODE, all twelve bits.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
-    @ivar truncated: set TC, so that whoever asks comes back by TCP.
-    @ivar answer: records to answer with.
-    @ivar silent: give no reply at all.
-    @ivar bare: reply with a header alone.
-    @ivar flags: bits of the header to set, such as AA.
+    @ivar truncated: set TC, so that the client retries by TCP.
+    @ivar answer: the answer section.
+    @ivar silent: send no reply.
+    @ivar bare: omit the question section.
+    @ivar flags: header flags to set, such as AA.
     """
 
     __slots__ = ("rcode", "ede", "truncated", "answer", "silent", "bare", "flags")
@@ -85,31 +85,31 @@ class Refusal:
 
 class Request:
     """
-    One query, and from where it came.
+    One request, and where it came from.
 
     @ivar wire: the message.
-    @ivar id: sixteen bits.
+    @ivar id: the message ID.
     @ivar flags: the header's second pair of octets.
     @ivar opcode: see L{twisted_ext.wire.codes.Opcode}.
-    @ivar question: what is asked, in the case that it was asked in. Where the message has no good one, the root's: look at C{fault} first.
-    @ivar questionEnd: where in C{wire} the question ends; 12 where there is none.
-    @ivar edns: what the OPT record says, or L{None} without one.
-    @ivar address: who asks, as the socket tells.
-    @ivar client: the same, as an address for comparing: an IPv4 address that is mapped into IPv6 stands as itself.
-    @ivar transport: C{"udp"}, C{"tcp"}.
+    @ivar question: the question, its name in the client's case. The root's name where the message has no valid one: check C{fault} first.
+    @ivar questionEnd: the offset in C{wire} where the question ends; 12 where there is none.
+    @ivar edns: the content of the OPT record, or L{None} without one.
+    @ivar address: the client's socket address.
+    @ivar client: the client's address in a form to compare: an IPv4 address mapped into IPv6 is written as IPv4.
+    @ivar transport: C{"udp"} or C{"tcp"}.
     @ivar size: octets that the reply may have.
-    @ivar local: the address that was asked, where the listener knows it and needs it for the reply.
-    @ivar arrived: the clock's seconds.
-    @ivar fault: what is wrong with the message, to be told by a gate.
-    @ivar signature: what the TSIG record says, or L{None} without one.
-    @ivar record: what is known of the client, set by L{twisted_ext.server.reply.respond}.
-    @ivar cookie: the whole EDNS option to put into the reply (RFC 7873), set by the gate that looks after cookies.
-    @ivar verified: whether the client has shown by a cookie that its address is its own.
-    @ivar message: all of it, for opcodes other than QUERY once L{readWhole} was called.
-    @ivar keyName: of the key that it is signed with, once that was found right; C{b""} otherwise.
-    @ivar verdict: what was found of the signature, where there is one.
-    @ivar today: seconds since 1970 when that was.
-    @ivar replied: whether a reply was sent, or begun to be.
+    @ivar local: the address that the request was sent to, where the listener knows it and needs it for the reply.
+    @ivar arrived: when it arrived, in the clock's seconds.
+    @ivar fault: the refusal for a malformed message, which L{FormGate<twisted_ext.server.reply.gates.FormGate>} returns.
+    @ivar signature: the TSIG record, or L{None} without one.
+    @ivar record: the client's entry in the packet cache, set by L{twisted_ext.server.reply.respond}.
+    @ivar cookie: the whole EDNS option to put into the reply (RFC 7873), set by the cookie gate.
+    @ivar verified: whether the client sent a valid server cookie.
+    @ivar message: the whole message, for opcodes other than QUERY after L{readWhole}.
+    @ivar keyName: the name of the TSIG key, once the signature was verified; C{b""} otherwise.
+    @ivar verdict: the result of the check of the signature, if there is one.
+    @ivar today: seconds since 1970 at the time of that check.
+    @ivar replied: whether a reply was sent, at least in part.
     """
 
     __slots__ = (
@@ -165,7 +165,9 @@ class Request:
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
         """
-        @return: L{None} for what must not be replied to: fewer than twelve octets, or a reply.
+        Parse a message.
+
+        @return: L{None} for a message that must not get a reply: it has fewer than twelve octets, or is itself a response.
         """
         if len(wire) < HEADER_OCTETS:
             return None
@@ -196,7 +198,7 @@ class Request:
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM
         if opcode:
-            # Its records may mean something else.
+            # The sections may have another meaning.
             return self
         if questions != 1 or answers or (authorities and additionals + authorities > 3) or additionals > 3:
             if questions or answers or authorities or additionals != 1:
@@ -238,7 +240,7 @@ class Request:
 
     def readZone(self) -> None:
         """
-        Read of a message that is no query the one question, which names a zone, and nothing behind it.
+        Read only the question, which names a zone, of a message with another opcode than QUERY.
         """
         wire = self.wire
         if wire[4:6] != b"\x00\x01":
@@ -262,14 +264,14 @@ class Request:
 
     def seemsSigned(self) -> bool:
         """
-        @return: whether there may be a TSIG record at the end. Without reading what stands before it nobody knows for sure; where there
-            is one, it is seen.
+        Return whether the message seems to end with a TSIG record. The records before it are not read, so this can be a false positive, but
+        never a false negative.
         """
         return self._recordAtEnd(_SIGNED, 0) >= 0
 
     def glimpseEDNS(self) -> None:
         """
-        Look for an OPT record at the end of a message that will not be read, so that the reply can have one too.
+        Look for an OPT record at the end of a message that will not be read whole, so that the reply can have one too.
         """
         wire = self.wire
         at = self._recordAtEnd(_OPT, 1)
@@ -281,9 +283,11 @@ class Request:
 
     def _recordAtEnd(self, head: bytes, before: int) -> int:
         """
-        @param head: what a record has, from C{before} octets before its type on.
+        Search the end of the message for octets that would be its last record.
 
-        @return: where something begins with this that would be a record up to the end; -1 where nothing does.
+        @param head: octets of the record, starting C{before} octets before its type.
+
+        @return: the offset of C{head}; -1 where there is none.
         """
         wire = self.wire
         if wire[10:12] == b"\x00\x00":
@@ -301,7 +305,7 @@ class Request:
 
     def readWhole(self) -> None:
         """
-        Read a message that is no query: its one question, which names a zone, and all of its records.
+        Read a whole message with another opcode than QUERY: its one question, which names a zone, and all of its records.
         """
         try:
             message = Message.fromWire(self.wire)
@@ -330,9 +334,9 @@ class Request:
 
     def _readRecords(self, position: int, authorities: int, additionals: int) -> None:
         """
-        Read what stands behind the question where that is more than an OPT record.
+        Read the records of a query that has more than an OPT record.
 
-        @raise BadMessage: it cannot be read, or is nothing that a query has.
+        @raise BadMessage: they are malformed, or do not belong in a query.
         """
         if authorities and (authorities > 1 or self.question.rrType != _IXFR):
             raise BadMessage("records in the authority section of a query")
@@ -358,5 +362,5 @@ class Request:
 
 _NOTHING: Final = Question(b"\x00", 0, 0)
 
-#: Sends a reply to whoever sent the request. Nobody but L{twisted_ext.server.reply.respond} calls it, once at most for each request.
+#: Sends a reply to the client. Only L{twisted_ext.server.reply.respond} calls it, at most once for each request.
 Send = Callable[[bytes], None]

@@ -1,7 +1,7 @@
 """
-What happens to a request, from its arrival to its reply: gates, what is at hand, and only then whatever takes time.
+The responder: takes a request through the gates, answers it from what is at hand or else by a look-up, and sends the reply.
 
-Nobody else sends.
+No other module sends replies.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Later", "Responder", "laneFor"]
 
-#: A request that waits to be looked up: for whom, and what is asked.
+#: A request that waits to be looked up: the source to ask, the request, its context, and how to reply.
 Later = tuple[IAnswerSource, Request, QueryContext, Send]
 
 # Info codes of extended errors (RFC 8914).
@@ -64,27 +64,27 @@ _NETWORK: Final = 23
 #: Seconds by which a deadline may be off.
 _SLACK: Final = 0.01
 
-#: Seconds for which what does not change by itself is given again without looking.
+#: Seconds for which static answers are kept in the packet cache before the source is asked again.
 _STATIC_SECONDS: Final = 1.0
 
 _SOA: Final = 6
 
-#: The EDNS option that goes down as time goes by (RFC 7314).
+#: The EXPIRE option, whose value goes down with time (RFC 7314).
 _EXPIRE: Final = 9
 
-#: Kinds of sources whose answers are the same for everybody and hold until their epoch ends, or are looked at again after a second.
+#: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
 
-#: When the replies of zones end.
+#: When replies from zones expire.
 _FOREVER: Final = float("inf")
 
-#: Kinds of sources that know what somebody has asked for.
+#: Kinds of sources whose answers reveal what other clients have asked for.
 _REMEMBERED: Final = frozenset(("cache", "stale"))
 
-#: Share of an answer's time after which the cache is asked again, so that it can fetch it anew while it still holds.
+#: Share of an answer's TTL after which the cache is asked again, so that it can prefetch the answer before it expires.
 _SHARE: Final = 0.9
 
-#: Nothing came of a look-up, for reasons that are nobody's but ours.
+#: A look-up failed because of an internal error.
 _BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
 
 _OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),))
@@ -100,18 +100,18 @@ class Responder:
     """
     Answers requests from a source.
 
-    What the source says from a cache is given again, without asking it, to all clients of one group. Whoever has other answers for some
-    clients puts them into a group of their own.
+    Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
+    the source. Clients that get other answers need a group of their own.
 
-    @ivar source: what is asked.
-    @ivar lane: replies that were given before, and who asks.
-    @ivar counters: what is counted.
+    @ivar source: the source that answers.
+    @ivar lane: the packet cache, which also knows the clients.
+    @ivar counters: the statistics.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
-    @ivar relieve: called when there is no memory, to give some back.
-    @ivar selfTest: the question that the server asks itself, which is answered whatever clients may ask.
-    @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and L{lookUp} is to be called with
-        each of them. A listener sets it while it goes through a batch, to answer first what is at hand.
+    @ivar relieve: called after a L{MemoryError}, to free memory.
+    @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
+    @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call
+        L{lookUp} for each of them. A listener sets it for the time of a batch, to answer first what needs no look-up.
     """
 
     def __init__(
@@ -136,19 +136,19 @@ class Responder:
         errands: Mapping[int, Operation] | None = None,
     ) -> None:
         """
-        @param lane: one for everybody nearby, by default.
-        @param limiting: how many replies the networks of the lane's clients get; as many as they ask for by default.
-        @param views: sources for single groups of clients, by the group's name; on behalf of those nobody else is asked.
-        @param share: of an answer's time for which the fast lane gives it: below 1 where the cache fetches ahead.
-        @param fromCache: answer from the cache where recursion is not asked for. Who may do that sees what others have asked for.
-        @param unrecursed: where recursion is not asked for and nothing is at hand, ask the source nevertheless. It is told, and asks
-            nobody.
-        @param seconds: for everything that answering takes.
-        @param late: seconds after which nothing is sent by UDP.
-        @param perClient: requests of one client that may wait for answers; of one /64 of IPv6.
-        @param waiting: requests of all that may.
-        @param yields: seconds that a request has waited for when it gives way to a new one, where no more may wait.
-        @param errands: who sees to what is no look-up, by L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        @param lane: the packet cache; by default one that allows clients on this machine and in private networks.
+        @param limiting: response rate limiting for the networks of the clients; none by default.
+        @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
+        @param share: the share of an answer's TTL for which the packet cache keeps it: below 1 where the cache prefetches.
+        @param fromCache: answer queries without RD from the cache. This allows cache snooping.
+        @param unrecursed: ask the source for queries without RD even if it has no answer at hand. The context says so, and the source
+            sends no queries for them.
+        @param seconds: the deadline of a request.
+        @param late: seconds after which no answer is sent by UDP.
+        @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
+        @param waiting: requests of all clients that may wait.
+        @param yields: seconds after which a waiting request may be dropped in favor of a new one, where no more may wait.
+        @param errands: handlers of operations, by L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
         """
         self.source = source
         self.lane = laneFor() if lane is None else lane
@@ -175,10 +175,10 @@ class Responder:
         self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
         self._most = int(REQUESTS_WAITING.pick(waiting))
         self._yields = REQUEST_YIELDS.pick(yields)
-        # In the order of their coming: those of each client, and all.
+        # In order of arrival: the requests of each client, and of all.
         self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
         self._flights: dict[Request, Deferred[Answer]] = {}
-        # Failures that are told later.
+        # Failures whose replies are delayed.
         self._held: dict[Request, IDelayedCall] = {}
         self._yielding: Request | None = None
         self._closed = False
@@ -196,12 +196,12 @@ class Responder:
         flow: Callable[[Iterator[bytes]], None] | None = None,
     ) -> bool:
         """
-        Answer a message that the fast lane has no reply to.
+        Answer a message that the packet cache has no reply for.
 
-        @param send: is called with the reply, now or later or never, never twice.
-        @param flow: is called with many replies in its place, where the transport can carry them.
+        @param send: called with the reply, now or later, at most once.
+        @param flow: called instead with a stream of messages, if the transport can carry them.
 
-        @return: whether it was a request at all.
+        @return: whether the message was a request.
         """
         now = self.seconds()
         request = Request.fromWire(wire, address, transport, local, now)
@@ -225,7 +225,7 @@ class Responder:
 
     def _broken(self, error: BaseException, request: Request, send: Send) -> None:
         """
-        Log an unexpected exception, and answer SERVFAIL if the request was not answered before.
+        Log an unexpected exception, and reply SERVFAIL if the request has no reply yet.
         """
         self.faults.note(f"answering {request}", error, request.arrived)
         if request.replied or self._closed:
@@ -235,7 +235,7 @@ class Responder:
             self.counters.replied(Rcode.SERVFAIL)
             send(self.finishing.refusal(request, _BROKEN))
         except Exception as again:
-            # Without memory there may be no reply either.
+            # Out of memory, even this reply may fail.
             self.faults.note("refusing a request", again, request.arrived)
 
     # -- the path of a request
@@ -297,7 +297,7 @@ class Responder:
             self._refuse(request, _NOT_RECURSED, send)
 
     def _answerSelf(self, request: Request, own: tuple[RRSet, ...], send: Send) -> None:
-        # What operators count is what clients ask.
+        # The statistics count only the queries of clients.
         counters = self.counters
         if request.transport == "udp":
             counters.udp -= 1
@@ -310,7 +310,7 @@ class Responder:
 
     def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
         """
-        Answer a request that was put off, see L{later}.
+        Answer a request that was put into L{later}.
         """
         try:
             if not self._closed:
@@ -370,7 +370,7 @@ class Responder:
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        # Asking may end others of theirs at once, such as where a socket tells only now that nobody is there.
+        # Only now: answer() may finish other requests of this client at once, for example when a socket reports ECONNREFUSED.
         self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
         self.counters.pending += 1
         flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
@@ -378,8 +378,9 @@ class Responder:
 
     def _makeRoom(self, flights: dict[Request, Deferred[Answer]], now: float) -> None:
         """
-        Have one of these requests give way, if it has had its time: what waits for servers that are gone is not to be in the way of what
-        others would answer. The older half waits on: if all gave way to newer ones, slow answers would never be lived to see.
+        Cancel one of these requests if it has waited long enough, so that requests that wait for dead servers do not block those that other
+        servers would answer. Take it from the middle and keep the older half: if the oldest gave way, slow answers would never arrive in
+        time.
         """
         oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
         if now - oldest.arrived >= self._yields:
@@ -388,7 +389,7 @@ class Responder:
             self._yielding = None
 
     def _overflow(self, request: Request, send: Send) -> None:
-        # Whoever asks that much without waiting is told nothing: each word would be one more for whom it pretends to be.
+        # Drop silently: over UDP the source address may be spoofed.
         self.counters.overflowed += 1
         self.counters.dropped += 1
         if request.transport != "udp":
@@ -410,7 +411,7 @@ class Responder:
             return
         left = request.arrived + self._patience - self.seconds()
         if request.transport == "udp" and left > _SLACK and self.seconds() - request.arrived > self._late and self._patience > self._late:
-            # Many may fail at one moment, of which their servers choose when. Each is told at one of its own.
+            # Delay each reply to the deadline of its own request: an upstream can make many look-ups fail at the same moment.
             if len(self._held) < self._most:
                 self._held[request] = self._clock.callLater(left, self._tell, request, refusal, send)
             return
@@ -430,11 +431,11 @@ class Responder:
 
     def _landed(self, request: Request, failed: bool = False) -> bool:
         """
-        A request waits no more.
+        Remove a finished request from those that wait.
 
-        @param failed: without an answer, so that it is worth a reply even late.
+        @param failed: the look-up failed; a failure is replied even late.
 
-        @return: whether anybody still wants the reply.
+        @return: whether to send a reply.
         """
         del self._flights[request]
         counters = self.counters
@@ -461,12 +462,12 @@ class Responder:
         """
         Send an answer.
 
-        @param now: where it was at hand: when, so that the fast lane may have it.
+        @param now: the time, for an answer that was at hand and may go into the packet cache; L{None} after a look-up.
         """
         composed = self.finishing.answer(request, answer)
         octets = composed.octets
         if self._views and request.record.group.name in self._views:
-            # Nobody else is asked on behalf of these.
+            # Views do not offer recursion.
             octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
         counters.replied(answer.rcode)
@@ -479,7 +480,7 @@ class Responder:
         if request.cookie:
             octets = withCookie(octets, composed.optAt, request.cookie)
         if request.keyName:
-            # Each signature is for one request.
+            # A signed reply is valid for one request only, so it is not cached.
             octets = _signed(request, octets)
             request.replied = True
             send(octets)
@@ -499,7 +500,7 @@ class Responder:
             said = int(now - learned)
             ttls = composed.ttls
         elif origin.epoch is not None:
-            # What a zone says holds until it says something else. TTLs of zones do not go down.
+            # Answers from zones are valid until the zone changes, and their TTLs do not go down.
             learned, said, ends, ttls = 0.0, 0, _FOREVER, []
         elif origin.source in _STATIC:
             learned, said, ends, ttls = now, 0, now + _STATIC_SECONDS, []
@@ -512,7 +513,7 @@ class Responder:
             return
         edns = request.edns
         if edns is not None and edns.options and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
-            # It tells how long a zone holds, which is another number the next time.
+            # The EXPIRE value of the next reply differs.
             return
         reply = Reply(
             composed.octets,
@@ -536,7 +537,8 @@ class Responder:
         """
         Send a refusal.
 
-        @param lasting: whether whoever asks the same is told the same until what may be asked changes.
+        @param lasting: whether the same query gets the same refusal until the configuration changes, so that the packet cache may repeat
+            it.
         """
         if self.queryLog is not None:
             self.queryLog.refused(refusal)
@@ -560,7 +562,7 @@ class Responder:
 
     def _failure(self, fault: BaseException | None) -> Refusal:
         """
-        @return: the reply to a question that could not be answered: the rcode, and as an extended error which servers failed, and how.
+        Return the refusal for a failed look-up: its RCODE, and extended errors that say which servers failed and how.
         """
         if not isinstance(fault, DNSFault):
             if fault is not None and not isinstance(fault, CancelledError):
@@ -577,7 +579,7 @@ class Responder:
         if isinstance(fault, TimedOut | Unreachable):
             return Refusal(Rcode.SERVFAIL, ede)
         if isinstance(fault, BadMessage | CallerFault):
-            # It is not the client that sent what could not be read.
+            # The malformed message came from an upstream, not from the client.
             return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
         return Refusal(fault.rcode, ede or ((_OTHER, ""),))
 
@@ -585,7 +587,7 @@ class Responder:
 
     def close(self) -> None:
         """
-        Answer nothing any more, and give up what is under way. The source is its owner's to close.
+        Stop answering, and cancel the look-ups under way. The owner of the source has to close it.
         """
         self._closed = True
         for flight in list(self._flights.values()):
@@ -604,10 +606,10 @@ def _signed(request: Request, octets: bytes) -> bytes:
 
 def _isKnown(answer: Answer, name: bytes) -> bool:
     """
-    @param name: the name that was asked for, the very object.
+    Return whether an answer consists only of names that exist in a zone, whose number is bounded: not a negative answer, and no record
+    synthesized for the query name, as from a wildcard, whose number is unbounded.
 
-    @return: whether this is what a zone has under names of its own, of which there are only so many: no denial, and nothing made for the
-        name that was asked for, as by wildcards, of which there is no end.
+    @param name: the query name, the same object as in the question.
     """
     if answer.outcome is not Outcome.DATA:
         return False
@@ -619,6 +621,6 @@ def _isKnown(answer: Answer, name: bytes) -> bool:
 
 def _isRemembered(answer: Answer) -> bool:
     """
-    @return: whether this is known because somebody asked for it, which is nobody else's affair.
+    Return whether an answer is in a cache because a client asked for it, which other clients must not find out (cache snooping).
     """
     return answer.origin is not None and answer.origin.source in _REMEMBERED

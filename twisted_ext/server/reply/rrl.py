@@ -1,12 +1,13 @@
 """
-How many replies one network gets, whoever asks for them in its name: a server must be of no use for flooding others (RFC 5358).
+Response rate limiting (RRL): limits the UDP replies sent to one network, so that the server cannot be used to flood others (RFC 5358).
 
-Addresses can be made up, so what is counted is where replies go. A network that gets more of one kind than it may gets nothing of that
-kind until less is asked for; but every so often a truncated reply, with which whoever really is there comes by TCP. Whoever has shown by a
-cookie or a signature that its address is its own is not held back, and streams have shown that as well.
+Source addresses can be spoofed, so replies are counted by destination. A network over its limit for one kind of reply gets no more of that
+kind until queries for it slow down, except for an occasional truncated reply, which lets a real client retry by TCP. Queries with a valid
+cookie or TSIG are exempt, and so are streams: their source address is verified.
 
-Networks stand in larger ones, which have room for some of them at a time: addresses made up all over a larger network do not get each of
-its parts a share of its own. A part takes its share from all of them when its own is used up, so a reply costs one look at one account.
+Each network is part of larger ones, which have tokens for only some of their parts at a time, so that source addresses spoofed all over a
+larger network do not get a full share for each part. A network draws on the larger ones only when its own tokens are used up, so that most
+replies cost one look at one account.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ResponseRateLimit"]
 
-#: Bits of the networks that are counted, and for how many of the smallest ones each has room.
+#: Prefix lengths of the networks that are counted, and each one's limit as a multiple of the smallest network's.
 _LATTICE: Final = {4: ((24, 1), (20, 8), (16, 32)), 6: ((56, 1), (48, 8), (32, 64))}
 
 _Value = TypeVar("_Value")
@@ -39,7 +40,7 @@ _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True)
 
 class _Share(Account):
     """
-    An account with those that it takes its tokens from.
+    An account with the buckets of the larger networks that it takes its tokens from.
     """
 
     __slots__ = ("larger",)
@@ -53,7 +54,7 @@ class ResponseRateLimit:
     """
     Accounts of networks.
 
-    @ivar perSecond: replies of one kind in a second for a /24 of IPv4 or a /56 of IPv6; 0 where nobody counts.
+    @ivar perSecond: replies of one kind per second to a /24 of IPv4 or a /56 of IPv6; 0 for no limit.
     """
 
     def __init__(
@@ -65,11 +66,11 @@ class ResponseRateLimit:
         exempt: Iterable[str] = (),
     ) -> None:
         """
-        @param slip: of the replies held back, one in so many is sent truncated; 0 for none.
-        @param window: seconds for which a network that asked too much has to ask less before it gets anything.
-        @param exempt: prefixes that get as much as they ask for.
+        @param slip: one in so many suppressed replies is sent truncated; 0 for none.
+        @param window: seconds for which a network over its limit has to ask less before it gets replies again.
+        @param exempt: prefixes without a limit.
 
-        @raise BadDescription: one of these is no prefix.
+        @raise BadDescription: one of C{exempt} is not a valid prefix.
         """
         self.perSecond = RESPONSE_RATE.pick(perSecond)
         self._slip = int(RESPONSE_SLIP.pick(slip))
@@ -83,9 +84,11 @@ class ResponseRateLimit:
 
     def accountsFor(self, client: str, now: float) -> tuple[Account, ...] | None:
         """
-        @param client: an address, one of IPv4 as itself; C{""} for who came by a socket file.
+        Return the accounts of a client's network.
 
-        @return: an account for each of L{KINDS}, shared by all of its network; L{None} where nobody counts.
+        @param client: an address, an IPv4 one not mapped into IPv6; C{""} for a client of a Unix socket.
+
+        @return: an account for each of L{KINDS}, shared by the whole network; L{None} for no limit.
         """
         if not self.perSecond or not client or self._exempt.actionFor(client) == "allow":
             return None
@@ -107,7 +110,7 @@ class ResponseRateLimit:
                     buckets = tuple([Bucket(rate, now) for _ in KINDS])
                     self._larger.keep(place, buckets)
                 above.append((buckets, rate))
-            # What one second brings is there from the start, if the larger networks have it.
+            # A new account starts with the tokens of one second, if the larger networks have them.
             since, least, slip = now - 1.0, self._least, self._slip
             found = tuple(
                 [_Share(since, least, slip, tuple([(buckets[kind], rate) for buckets, rate in above])) for kind in range(len(KINDS))]
@@ -135,7 +138,7 @@ class ResponseRateLimit:
         wanted = min(tokens + max(now - account.since, 0.0) * self.perSecond, max(self.perSecond, 1.0))
         account.since = now
         if wanted > 0.0 and isinstance(account, _Share):
-            # What is owed costs the others nothing.
+            # Tokens that pay off this account's debt are not taken from the larger networks.
             owned = max(tokens, 0.0)
             granted = wanted - owned
             for bucket, rate in account.larger:
@@ -148,7 +151,7 @@ class ResponseRateLimit:
 
     def guard(self, request: Request, send: Send, finishing: ReplyBuilder, counters: Counters, seconds: Callable[[], float]) -> Send:
         """
-        @return: what sends the replies to a request that may be sent, and holds back the others.
+        Wrap C{send} so that replies over the limit are dropped or truncated.
         """
         accounts = request.record.accounts
         if accounts is None or request.transport != "udp":
@@ -172,7 +175,7 @@ class ResponseRateLimit:
 
 class _Kept(Generic[_Value]):
     """
-    What is known of networks, in two generations: there is room for so many, and those not asked for longest are forgotten.
+    A bounded dictionary by network, in two generations: the entries that were not used for longest are dropped.
     """
 
     __slots__ = ("_young", "_old")

@@ -1,5 +1,5 @@
 """
-The question by which a server finds out whether it still answers.
+The self-test query, by which a server checks that it still answers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TXT: Final = 16
 
 class SelfTest:
     """
-    The question that a server asks itself, and how it knows its own answer.
+    Makes the queries that a server sends to itself, and their answers.
 
-    @ivar suffix: the end of the name, folded: equal in all processes with the same secret, and known to nobody else.
-    @ivar token: what this process answers, and no other.
+    @ivar suffix: the end of the name, folded: the same in all processes that share the secret, and unknown to clients.
+    @ivar token: the answer of this process, which no other process gives.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -37,7 +37,7 @@ class SelfTest:
 
     def query(self) -> bytes:
         """
-        @return: a query that was not sent before.
+        Return a query that was not sent before.
         """
         self._count += 1
         first = b"%x" % self._count
@@ -48,7 +48,7 @@ class SelfTest:
         """
         @param question: one of class CH.
 
-        @return: the answer of this process, nothing to other questions.
+        @return: the answer of this process; empty for other questions.
         """
         if question.rrType != _TXT or not question.name.lower().endswith(self.suffix):
             return ()

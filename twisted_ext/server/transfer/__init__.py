@@ -1,3 +1,3 @@
 """
-Zones among servers: transfers both ways, notices of changes, catalogs, and the keys that show who asks.
+Zone transfers in and out, NOTIFY, catalog zones and the storage of secondary zones.
 """

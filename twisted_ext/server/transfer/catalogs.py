@@ -1,8 +1,8 @@
 """
-Catalogs of zones in a server (RFC 9432): those that it follows, whose zones it fetches, and those that it makes for others.
+Catalog zones (RFC 9432): those that the server consumes, whose members it transfers, and those that it produces.
 
-What is to be done is decided by L{twisted_ext.zone.catalog.members}; zones of catalogs become settings like those of a file, and what is
-done with these is done elsewhere.
+L{twisted_ext.zone.catalog.members} decides what changes; members become zone settings like those of a file, and
+L{twisted_ext.server.transfer.replication} applies them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Cataloging"]
 
-#: What the zones of a catalog are told as the catalog itself is.
+#: Settings that members inherit from their catalog zone.
 _SHARED: Final = ("allow-transfer", "one-answer", "notify", "allow-notify", "zonemd")
 
-#: Zones that are looked at in one step: a millisecond.
+#: Zones processed in one step: a millisecond.
 _STEP: Final = 500
 
 _log: Final = Logger()
@@ -36,15 +36,15 @@ _log: Final = Logger()
 
 class Cataloging:
     """
-    The zones of a server, those of catalogs among them.
+    The zone settings of a server, including those for members of catalog zones.
 
-    @ivar catalogs: which zone is from which catalog.
-    @ivar broken: what is wrong with catalogs that cannot be followed, by their names.
+    @ivar catalogs: the members of consumed catalog zones.
+    @ivar broken: errors of catalog zones that cannot be consumed, by their names.
     """
 
     def __init__(self, path: str = "") -> None:
         """
-        @param path: of a file in which to remember what zones were listed as; C{""} to do so in memory.
+        @param path: of the file that stores which catalog zone owns each member; C{""} to keep that in memory only.
         """
         self._remembered = Remembered(path)
         self.catalogs = Catalogs(lambda apex: apex in self._said, self._ownerBefore)
@@ -54,7 +54,8 @@ class Cataloging:
 
     def _ownerBefore(self, apex: bytes) -> bytes:
         """
-        @return: the catalog that owned a zone when that was last written down, folded; C{b""} where none did that is still followed.
+        @return: the catalog zone, folded, that owned a zone when ownership was last stored; C{b""} if there was none that is still
+            consumed.
         """
         known = self._remembered.get(apex)
         return known[0] if known is not None and known[0] in self._followed else b""
@@ -62,14 +63,14 @@ class Cataloging:
     @property
     def followed(self) -> tuple[bytes, ...]:
         """
-        The catalogs that are followed, by their names.
+        The names of the consumed catalog zones.
         """
         return tuple(self._followed)
 
     @property
     def said(self) -> Mapping[bytes, ZoneSettings]:
         """
-        The zones of the settings, those of catalogs not among them.
+        The configured zones, without members of catalog zones.
         """
         return self._said
 
@@ -77,7 +78,7 @@ class Cataloging:
         """
         @param apex: a folded name.
 
-        @return: what is to be done with this zone, from a catalog or not; L{None} where that is nothing.
+        @return: the settings for this zone, whether configured or from a catalog zone; L{None} if there are none.
         """
         zone = self._said.get(apex)
         if zone is None:
@@ -90,7 +91,9 @@ class Cataloging:
     @classmethod
     def check(cls, zones: Iterable[ZoneSettings]) -> None:
         """
-        @raise BadDescription: what is said of catalogs contradicts itself.
+        Validate the settings for catalog zones.
+
+        @raise BadDescription: they contradict each other.
         """
         for _ in cls.checking(zones):
             pass
@@ -116,9 +119,9 @@ class Cataloging:
 
     def adopt(self, zones: Sequence[ZoneSettings]) -> list[Step]:
         """
-        Go over to other settings, which L{check} has seen.
+        Apply new zone settings, which L{check} has validated.
 
-        @return: what that changes in zones of catalogs.
+        @return: the resulting changes of members.
         """
         self._said = {zone.name: zone for zone in zones}
         followed = {zone.name: zone for zone in zones if not zone.plain and zone.value("catalog") == "follow"}
@@ -126,7 +129,7 @@ class Cataloging:
         for apex in [apex for apex in self._followed if apex not in followed]:
             steps += self.catalogs.leave(apex)
             self.broken.pop(apex, None)
-        # What is said of a catalog may be other than it was.
+        # The settings of a catalog zone may have changed.
         altered = [apex for apex, zone in followed.items() if apex in self._followed and zone.values != self._followed[apex].values]
         self._followed = followed
         again = self.catalogs.reconsider()
@@ -149,20 +152,20 @@ class Cataloging:
                 values[name] = value
         return ZoneSettings(values)
 
-    # -- catalogs that are followed
+    # -- consumed catalog zones
 
     def breaks(self, apex: bytes, wrong: BadZone) -> None:
         """
-        A version of a catalog is broken: it changes nothing.
+        Record that a version of a catalog zone is broken; its members stay.
         """
         self.broken[apex] = str(wrong)
         _log.error("{wrong}; what it said before stays", wrong=wrong)
 
     def following(self, catalog: Catalog) -> Generator[None, None, list[Step]]:
         """
-        Switch to another version of a catalog, in short steps.
+        Apply a new version of a catalog zone, in short steps.
 
-        @return: what is to be done with zones, after L{write}.
+        @return: the changes of members, to be carried out after L{write}.
         """
         if catalog.apex not in self._followed:
             return []
@@ -181,15 +184,15 @@ class Cataloging:
 
     def write(self) -> None:
         """
-        Write down which catalog owns each zone, and wait for the disk. Any thread may call this.
+        Store which catalog zone owns each member, and wait for the disk. Thread-safe.
         """
         self._remembered.write()
 
     def _outdated(self, catalog: Catalog, steps: list[Step]) -> Generator[None, None, list[Step]]:
         """
-        Have zones begin anew that an earlier process kept for another catalog or under another label.
+        Turn additions into resets for members whose stored data belongs to another catalog zone or label.
 
-        @return: steps that remove the zones that an earlier process kept and that the catalog does not list any more.
+        @return: steps that remove members stored by an earlier process which the catalog zone does not list any more.
         """
         gone: set[bytes] = set()
         for begin in range(0, len(steps), _STEP):
@@ -216,17 +219,17 @@ class Cataloging:
             {step.member.apex: None if step.kind == "remove" else (step.catalog, step.member.label) for step in steps}
         )
 
-    # -- catalogs that are made
+    # -- produced catalog zones
 
     def producing(self) -> Generator[None, None, list[tuple[bytes, list[Member]]]]:
         """
-        Find out, in short steps, which zones are listed.
+        Collect the members of the produced catalog zones, in short steps.
 
-        @return: the catalogs that are made here, each with its zones.
+        @return: the produced catalog zones, each with its members.
         """
         made: dict[bytes, list[Member]] = {}
         names: dict[bytes, bytes] = {}
-        # A plain one is listed nowhere.
+        # Plain zones are listed in no catalog zone.
         said = [zone for zone in self._said.values() if not zone.plain]
         for zone in said:
             if zone.values.get("catalog") == "produce":
@@ -243,13 +246,13 @@ class Cataloging:
     @staticmethod
     def next(name: bytes, members: list[Member], before: Version | None, now: float) -> Version | None:
         """
-        @param name: the catalog's.
+        @param name: of the catalog zone.
         @param before: its version in force.
         @param now: seconds since 1970.
 
-        @return: its next version; L{None} where it says the same as before.
+        @return: its next version; L{None} if nothing has changed.
 
-        @raise CallerFault: there can be no such catalog.
+        @raise CallerFault: the catalog zone cannot be built.
         """
         serial = int(now) & 0xFFFFFFFF
         if before is not None:

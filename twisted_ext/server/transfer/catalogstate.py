@@ -1,6 +1,7 @@
 """
-Which catalog owns each zone that is kept on disk, and under which label it lists it. After a restart no other catalog gets the zone unless
-the owner lets it go (RFC 9432, sections 5.2 and 5.5), and another label means that the zone begins anew (section 5.6).
+Persistent ownership of catalog zones' members: the catalog zone that owns each stored zone, and its label there. After a restart another
+catalog zone takes a member over only if the owner releases it (RFC 9432, sections 5.2 and 5.5), and a changed label resets the zone
+(section 5.6).
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ from twisted_ext.errors import BadMessage
 
 __all__ = ["Remembered"]
 
-#: Lines beyond one for each zone with which the file is written anew.
+#: Superfluous lines from which on the file is rewritten.
 _SPARE: Final = 1000
 
 _log: Final = Logger()
 
-#: The catalog that owns a zone, folded, and the label under which it lists the zone.
+#: The catalog zone that owns a zone, folded, and the zone's label in it.
 _Owner = tuple[bytes, bytes]
 
 
 class Remembered:
     """
-    A file with one line for each change of an owner. The last line of a zone counts. Each line begins with a checksum of the rest, so that
-    a line that a crash cut off, or that the disk damaged, is not read as something else.
+    A file with one line for each change of ownership. The last line of a zone counts. Each line begins with a checksum, so that lines
+    truncated by a crash or damaged on disk are detected.
     """
 
     def __init__(self, path: str) -> None:
         """
-        @param path: C{""} to remember nothing beyond the process.
+        @param path: of the file; C{""} to keep everything in memory only.
         """
         self._path = path
         self._kept: dict[bytes, _Owner] = {}
-        # Lines that were noted and not written, in order. The reactor's thread adds to them while another thread takes them.
+        # Lines not written yet, in order. The reactor's thread appends them while another thread takes them.
         self._unwritten: deque[str] = deque()
         self._writing = Lock()
         self._lines = 0
-        # The file does not hold what was noted: it is written as a whole next time.
+        # Whether the file lacks recorded changes and has to be rewritten.
         self._incomplete = False
         if path:
             self._read()
@@ -94,7 +95,7 @@ class Remembered:
 
     def _replace(self) -> None:
         """
-        Write the file as a whole; after a crash there is either this file or the one before.
+        Rewrite the whole file, atomically.
         """
         kept = self._kept.copy()
         beside = f"{self._path}.new"
@@ -113,7 +114,7 @@ class Remembered:
 
     def write(self) -> None:
         """
-        Write what L{note} noted, in that order, and wait for the disk. Any thread may call this.
+        Write what L{note} has recorded, in order, and wait for the disk. Thread-safe.
         """
         if not self._path:
             return
@@ -133,7 +134,7 @@ class Remembered:
 
     def _append(self, octets: bytes) -> None:
         if not os.path.exists(self._path):
-            # Its name has to be on the disk as well.
+            # A new file: its directory entry has to be on disk as well.
             self._replace()
             return
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -153,21 +154,21 @@ class Remembered:
         """
         @param apex: a folded name.
 
-        @return: the catalog and the label.
+        @return: the catalog zone and the label.
         """
         return self._kept.get(apex)
 
     def of(self, catalog: bytes) -> Iterator[bytes]:
         """
-        @return: the zones that a catalog owned.
+        @return: the members owned by a catalog zone.
         """
         return iter([apex for apex, (owner, _) in self._kept.items() if owner == catalog])
 
     def note(self, listed: dict[bytes, _Owner | None]) -> None:
         """
-        Remember owners from now on; L{write} puts them on disk.
+        Record owners; L{write} stores them on disk.
 
-        @param listed: catalog and label of zones; L{None} for zones that are gone.
+        @param listed: the owner of each zone; L{None} for removed zones.
         """
         lines: list[str] = []
         for apex, owner in listed.items():
@@ -190,7 +191,7 @@ def _parsed(line: bytes) -> tuple[bytes, _Owner | None]:
     """
     @return: a zone and its owner.
 
-    @raise BadMessage: the line is not as it was written.
+    @raise BadMessage: the line is damaged.
     @raise ValueError: a word is not in hexadecimal.
     """
     said = line
@@ -198,7 +199,7 @@ def _parsed(line: bytes) -> tuple[bytes, _Owner | None]:
         checksum, _, said = line[1:].partition(b" ")
         if checksum != b"%08x" % crc32(said):
             raise BadMessage("wrong checksum")
-    # Lines without a checksum are from before there were any.
+    # Lines without a checksum were written by earlier releases.
     words = [bytes.fromhex(word.decode("ascii")) for word in said.split(b" ")]
     if len(words) == 1:
         return words[0], None

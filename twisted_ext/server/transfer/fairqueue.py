@@ -1,5 +1,5 @@
 """
-How much may be under way at a time, so that no server among those asked takes all of it.
+A semaphore with a fair queue, so that no single server among several takes all slots.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ __all__ = ["Slots"]
 
 class Slots:
     """
-    Places that are taken and given back. Those who wait for a place for one server get it in order, and the servers take turns. One server
-    that does not answer holds three quarters of all places at most.
+    Slots that are acquired and released. Requests for the same server get slots in order, and the servers take turns. A server that does
+    not answer holds at most three quarters of all slots.
 
-    @ivar running: places taken.
-    @ivar waiting: how many wait for a place.
+    @ivar running: slots in use.
+    @ivar waiting: queued requests for a slot.
     """
 
     def __init__(self, most: int, each: int | None = None) -> None:
         """
-        @param most: how many places there are.
-        @param each: how many of them one server may hold; three quarters by default.
+        @param most: number of slots.
+        @param each: maximum number of slots for one server; three quarters by default.
         """
         self.running = 0
         self.waiting = 0
         self._most = most
         self._each = max(1, most - most // 4) if each is None else each
         self._taken: Counter[str] = Counter()
-        # The server whose turn is next stands first.
+        # Ordered by turn: the next server comes first.
         self._waiting: dict[str, dict[Deferred[None], None]] = {}
         self._going = False
 
     def take(self, server: str) -> bool:
         """
-        Take a place at once, to be given back with L{release}.
+        Acquire a slot at once, to be returned with L{release}.
 
-        @return: whether there was one for this server, and none of its own waited for it.
+        @return: whether there was a free slot for this server, and no earlier request for it is queued.
         """
         if self.running >= self._most or self._taken[server] >= self._each or server in self._waiting:
             return False
@@ -48,9 +48,11 @@ class Slots:
 
     def acquire(self, server: str) -> Deferred[None]:
         """
-        @param server: for which a place is wanted.
+        Acquire a slot, waiting if necessary.
 
-        @return: fires when it is there; to be given back with L{release} then. Cancelling it gives up waiting.
+        @param server: the server to acquire it for.
+
+        @return: fires when the slot is acquired; return it with L{release}. Cancelling it leaves the queue.
         """
         waiting: Deferred[None] = Deferred(lambda deferred: self._leave(server, deferred))
         self._waiting.setdefault(server, {})[waiting] = None
@@ -60,13 +62,13 @@ class Slots:
 
     def waitingFor(self, server: str) -> int:
         """
-        @return: how many wait for a place for this server.
+        @return: the number of queued requests for this server.
         """
         return len(self._waiting.get(server, ()))
 
     def release(self, server: str) -> None:
         """
-        Give a place back.
+        Return a slot.
         """
         self.running -= 1
         self._taken[server] -= 1
@@ -84,7 +86,7 @@ class Slots:
 
     def _go(self) -> None:
         if self._going:
-            # A place that is given back as soon as it is taken is passed on below, however many of these there are in a row.
+            # A slot released inside a callback below is assigned by the outer loop, without recursion.
             return
         self._going = True
         try:

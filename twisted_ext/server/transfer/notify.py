@@ -1,5 +1,5 @@
 """
-Notices of changed zones (RFC 1996): to those who are to have them, and from those who may give them.
+NOTIFY (RFC 1996): sent to secondaries, and received from primaries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["NotifyReceiver", "NotifySender", "Watched", "notify"]
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 
-#: Notices that are sent in one turn of the reactor, so that others get theirs: some 10 ms.
+#: NOTIFY messages sent in one turn of the reactor: some 10 ms.
 _PER_TURN: Final = 50
 
 _log: Final = Logger()
@@ -50,11 +50,11 @@ def notify(
     today: Callable[[], float],
 ) -> Deferred[Message]:
     """
-    Tell a server that a zone has changed.
+    Send NOTIFY for a zone to a server.
 
     @param soa: the new SOA, as a hint.
 
-    @return: its confirmation. Fails as L{exchange} does.
+    @return: the server's reply. Fails as L{exchange} does.
     """
     return exchange(
         sender,
@@ -71,11 +71,11 @@ def notify(
 
 class NotifySender:
     """
-    Tells other servers of changes, again and again until they confirm it, or for as long as it makes sense. Changes in a row are told of
-    once.
+    Sends NOTIFY messages for changed zones, and repeats them until they are acknowledged or the tries are used up. Several changes in a row
+    cause one NOTIFY.
 
-    @ivar confirmed: notices that were.
-    @ivar givenUp: those that never were.
+    @ivar confirmed: number of acknowledged messages.
+    @ivar givenUp: number of messages that were never acknowledged.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class NotifySender:
         most: int | None = None,
     ) -> None:
         """
-        @param today: gives seconds since 1970.
-        @param delay: seconds between a change and its notice.
-        @param wait: seconds for the first try.
-        @param most: notices under way at a time.
+        @param today: returns seconds since 1970.
+        @param delay: seconds between a change and its NOTIFY.
+        @param wait: seconds to wait for a reply to the first try.
+        @param most: maximum number of messages awaiting a reply.
         """
         from time import time
 
@@ -107,7 +107,7 @@ class NotifySender:
         self._most = int(NOTIFIES.pick(most))
         self._targets: dict[bytes, list[RemoteServer]] = {}
         self._each = max(1, self._most - self._most // 4)
-        # What is to be told each server, in the order of its coming; the one whose turn is next stands first. And what is being told.
+        # Queued messages by server, in order; the server whose turn is next comes first. Then the messages awaiting a reply.
         self._waiting: dict[str, dict[bytes, tuple[RemoteServer, RRSet]]] = {}
         self._flights: dict[_Notice, Deferred[None]] = {}
         self._told: Counter[str] = Counter()
@@ -116,8 +116,10 @@ class NotifySender:
 
     def targets(self, zone: bytes, remotes: Sequence[RemoteServer]) -> None:
         """
+        Set the servers to notify about a zone.
+
         @param zone: its name, folded.
-        @param remotes: who is told of its changes; nobody any more where it is empty.
+        @param remotes: the servers; empty for none.
         """
         if remotes:
             self._targets[zone] = list(remotes)
@@ -126,7 +128,7 @@ class NotifySender:
 
     def changed(self, zone: bytes, soa: RRSet) -> None:
         """
-        A zone has another serial number.
+        Queue NOTIFY messages for a zone with a new serial number.
 
         @param zone: its name, folded.
         """
@@ -139,7 +141,7 @@ class NotifySender:
 
     def _tell(self) -> None:
         """
-        Send as many notices as may be under way: to each server in turn, so that none waits for one that is not there.
+        Send as many queued messages as allowed, to each server in turn, so that an unreachable server does not delay the others.
         """
         self._timer = None
         for _ in range(_PER_TURN):
@@ -156,7 +158,7 @@ class NotifySender:
             notice = (zone, label)
             before = self._flights.get(notice)
             if before is not None:
-                # Whoever has not confirmed the one before gets this in its place, and at once: he may be back.
+                # The server has not acknowledged the previous message: replace it, and send at once, since the server may be back.
                 before.cancel()
             self._told[label] += 1
             told = notify(
@@ -191,9 +193,9 @@ class NotifySender:
 
     def stop(self) -> Deferred[None]:
         """
-        Tell nobody any more.
+        Stop sending.
 
-        @return: fires when nothing is under way.
+        @return: fires when no message awaits a reply.
         """
         self._stopped = True
         if self._timer is not None:
@@ -208,23 +210,27 @@ class NotifySender:
 
 class Watched(Protocol):
     """
-    A zone that is another server's, as far as its notices go.
+    A secondary zone, as far as NOTIFY is concerned.
     """
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
         """
-        @param keyName: of the key with which the notice was signed, C{b""} without one.
+        @param keyName: of the TSIG key that the message was signed with, C{b""} if unsigned.
+
+        @return: whether the client may send NOTIFY for the zone.
         """
 
     def notified(self, client: str, serial: int | None) -> None:
         """
-        Somebody who may has said that it has changed.
+        Handle an authorized NOTIFY.
+
+        @param serial: the serial number in the message, if any.
         """
 
 
 class NotifyReceiver:
     """
-    Sees to notices that come. Strangers learn that they may not, and cause nothing.
+    Handles received NOTIFY messages. Messages from unauthorized clients are refused, and have no effect.
     """
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone is fetched here"),))
@@ -235,13 +241,13 @@ class NotifyReceiver:
 
     def __init__(self, find: Callable[[bytes], Watched | None]) -> None:
         """
-        @param find: gives the zone with exactly this folded name that is another server's.
+        @param find: returns the secondary zone with exactly this folded name.
         """
         self._find = find
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
-        @return: whether a notice will be refused; see L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
+        @return: whether a NOTIFY will be refused; see L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
         """
         zone = self._find(request.question.name.lower())
         return zone is None or not (signed or zone.mayNotify(request.client, b""))

@@ -1,5 +1,5 @@
 """
-A server's zones among other servers: who may have them, who is told of their changes, and which ones come from elsewhere.
+Zone replication between servers: outgoing and incoming transfers, NOTIFY and catalog zones.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Replication"]
 
-#: Zones of catalogs that have come or gone since it was last told that those which are there stay.
+#: Catalog zones' members added or removed before the remaining ones are excluded from garbage collection again.
 _MANY: Final = 1000
 
-#: Zones that are noted in one step: a millisecond.
+#: Zones recorded in one step: a millisecond.
 _STEP: Final = 500
 
 _log: Final = Logger()
@@ -57,12 +57,12 @@ _log: Final = Logger()
 
 class Replication:
     """
-    All transfers and notices of a server, in and out.
+    All transfers and NOTIFY messages of a server, in both directions.
 
-    @ivar errands: what is to see to requests for them, for L{Responder<twisted_ext.server.reply.respond.Responder>}.
-    @ivar secondaries: the zones that come from elsewhere; L{None} without a folder to keep them in.
-    @ivar notifying: who is told of changes.
-    @ivar cataloging: the zones, those of catalogs among them.
+    @ivar errands: the operations for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
+    @ivar secondaries: the secondary zones; L{None} without a folder to store them in.
+    @ivar notifying: sends NOTIFY messages.
+    @ivar cataloging: the zone settings, including those for members of catalog zones.
     """
 
     def __init__(
@@ -76,26 +76,26 @@ class Replication:
         bounds: TransferBounds | None = None,
     ) -> None:
         """
-        @param folder: where zones that come from elsewhere are kept, or C{""}.
-        @param bounds: how many transfers there may be at a time.
-        @param journal: gives what has changed in a zone of our own.
-        @param today: gives seconds since 1970.
+        @param folder: where secondary zones are stored, or C{""}.
+        @param bounds: limits on concurrent transfers.
+        @param journal: returns the recent changes of a primary zone.
+        @param today: returns seconds since 1970.
 
-        @raise OSError: the folder cannot be made.
+        @raise OSError: the folder cannot be created.
         """
         self._zones = zones
         self._journal = journal
         self._today = today
         self._reactor = reactor
         self._terms: dict[bytes, Terms] = {}
-        # Zones of catalogs that there are, those that are to be seen to, and why, and versions of catalogs that are being read.
+        # Members of catalog zones in service; those to be rearranged, and why; versions of catalog zones being read.
         self._fromCatalogs: set[bytes] = set()
         self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
         self._versions: dict[bytes, Version] = {}
-        # What has changed in zones of which no journal is kept.
+        # Recent changes of zones without a journal.
         self._compared: dict[bytes, Compared] = {}
         self._comparing: set[Deferred[None]] = set()
-        # Zones that are being left, and whether they are to be forgotten.
+        # Secondary zones being stopped, and whether their stored data has to be removed.
         self._leaving: dict[bytes, bool] = {}
         self._turn: IDelayedCall | None = None
         self._settled = 0
@@ -118,9 +118,9 @@ class Replication:
 
     def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
         """
-        Go over to what is said of zones now. Those that come from elsewhere begin to come, or end.
+        Apply new zone settings. Secondary zones are started or stopped accordingly.
 
-        @raise BadDescription: something cannot be used; nothing has changed then.
+        @raise BadDescription: the settings cannot be used; nothing has changed then.
         """
         for _ in self.adopting(list(zones), keys):
             pass
@@ -133,10 +133,10 @@ class Replication:
         others: Iterable[bytes] = (),
     ) -> Iterator[None]:
         """
-        Do the same in short steps. What is said of a zone counts as a whole from one step on, that of the next one from the next.
+        Do the same in short steps. All settings of one zone take effect in one step.
 
-        @param also: called in the same step with the zone's name and what is said of it, L{None} where that is nothing any more.
-        @param others: names of zones for which this is to be called as well.
+        @param also: called in the same step with the zone's name and settings, L{None} if it is not configured any more.
+        @param others: names of further zones to call this for.
         """
         special = [zone for zone in zones if not zone.plain]
         yield from self.cataloging.checking(zones)
@@ -147,7 +147,7 @@ class Replication:
         self._keys = keys
         steps = self.cataloging.adopt(zones)
         said = self.cataloging.said
-        # Of the others, a hundred thousand perhaps, there is nothing to be known here but that they are there.
+        # Unchanged members of catalog zones, perhaps a hundred thousand, need no update here.
         known = [apex for apex in self._terms if apex in said or apex not in self._fromCatalogs]
         for apex in dict.fromkeys([*known, *others, *[zone.name for zone in special]]):
             also(apex, said.get(apex))
@@ -161,11 +161,11 @@ class Replication:
                 self._catalogued(served.current)
         yield from self._produce()
 
-    # -- zones of catalogs, in short turns
+    # -- members of catalog zones, in short turns
 
     def _settle(self, steps: list[Step]) -> None:
         """
-        Have those zones that there are, and forget all about those that a catalog has taken away.
+        Add and remove members of catalog zones, some in each turn of the reactor.
         """
         for _ in self._pend(steps):
             pass
@@ -178,7 +178,7 @@ class Replication:
                 yield
             apex = step.member.apex
             before = self._pending.get(apex)
-            # It is looked at anew when its turn comes; what is to be forgotten of it stays to be.
+            # The zone is looked up again when its turn comes; earlier requests to remove its data still hold.
             reset, gone = step.kind == "reset", step.kind in ("remove", "reset")
             self._pending[apex] = (step, (reset, gone) if before is None else (reset or before[1][0], gone or before[1][1]))
 
@@ -191,26 +191,26 @@ class Replication:
             try:
                 self._arrange(apex, gone=gone, reset=reset)
             except Exception:
-                # A mistake about one must not cost the others their turn.
+                # A bug with one zone must not affect the others.
                 _log.failure("while seeing to {zone} of a catalog", zone=zone)
             self._settled += 1
         if self._pending:
             if not self._stopped:
                 self._turn = self._reactor.callLater(0, self._settleSome)
         elif self._settled >= _MANY:
-            # They stay, and to go through all of them in search of garbage takes longer than a turn may.
+            # They stay, and a garbage collection that scans them takes longer than a turn may.
             self._settled = 0
             gc.freeze()
 
     def _arrange(self, apex: bytes, *, gone: bool = False, reset: bool = False) -> None:
         """
-        Treat a zone as is said of it now.
+        Apply the current settings of a zone.
 
-        @param gone: a catalog has taken it away: what is kept of it is to be forgotten, unless it is fetched otherwise.
-        @param reset: what is kept of it is to be forgotten, and all to begin anew.
+        @param gone: whether a catalog zone has dropped it: remove its stored data, unless it is still fetched for another reason.
+        @param reset: whether to remove its stored data and start from scratch.
         """
         if apex in self._leaving:
-            # When it has gone; what is said then counts.
+            # Continue when it has stopped, with the settings of that time.
             self._leaving[apex] = self._leaving[apex] or gone
             return
         zone = self.cataloging.zoneAt(apex)
@@ -236,7 +236,7 @@ class Replication:
             leaving.addBoth(self._left, apex)
             return
         if known is None and (reset or (gone and not primaries)):
-            # An earlier process kept it.
+            # It was stored by an earlier process.
             self.secondaries.erase(apex)
         if zone is None or terms is None or not primaries:
             return
@@ -258,7 +258,7 @@ class Replication:
 
     def _catalogued(self, version: Version) -> None:
         """
-        Go over to another version of a catalog, if this is one. Reading it may take long: that is done aside, one after the other.
+        Apply a new version of a catalog zone, if this is one. Reading it may take long, so it is done in a thread, one version at a time.
         """
         apex = version.apex
         if apex in self.cataloging.followed:
@@ -279,7 +279,7 @@ class Replication:
                 else:
                     found: list[Step] = []
                     await self._pacing(self._found(catalog, found))
-                    # Before anything is done with a zone it is on disk which catalog owns it.
+                    # Catalog ownership is on disk before anything is done with a zone.
                     await inThread(reactor, self.cataloging.write)
                     if not self._stopped:
                         await self._pacing(self._pend(found))
@@ -287,7 +287,7 @@ class Replication:
                 if self._versions[apex] is version:
                     return
         except CancelledError:
-            # The server is about to end.
+            # The server is stopping.
             return
         finally:
             del self._versions[apex]
@@ -297,7 +297,7 @@ class Replication:
 
     async def _pacing(self, steps: Iterator[None]) -> None:
         """
-        Do what takes long in short turns, until this ends.
+        Run short steps in turns, until done or cancelled by L{stop}.
         """
         done = paced(self._reactor, steps)
         self._comparing.add(done)
@@ -308,7 +308,7 @@ class Replication:
 
     def _produce(self) -> Iterator[None]:
         """
-        Make the catalogs of this server anew where they list other zones than before.
+        Generate new versions of produced catalog zones whose members have changed.
         """
         for name, members in (yield from self.cataloging.producing()):
             yield
@@ -325,8 +325,8 @@ class Replication:
 
     def expires(self, apex: bytes) -> float | None:
         """
-        @return: seconds for which a zone may be served: of our own what its SOA says, of others what is left of that; L{None} of what is no
-            zone that is served.
+        @return: seconds for which a zone may be served: the SOA expire value of a primary zone, the remaining time of a secondary zone;
+            L{None} if the zone is not served.
         """
         place = self._zones.at(apex)
         if place is None or place.state == EXPIRED or place.zone is None:
@@ -338,16 +338,16 @@ class Replication:
 
     def until(self, apex: bytes) -> float | None:
         """
-        @return: when a zone of other servers expires, in seconds since 1970; L{None} of our own.
+        @return: when a secondary zone expires, in seconds since 1970; L{None} for a primary zone.
         """
         secondary = self._watched(apex)
         return None if secondary is None else secondary.refreshing.expiresAt
 
     def refresh(self, apex: bytes) -> bool:
         """
-        Look now whether a zone that comes from elsewhere has changed.
+        Query the primaries of a secondary zone for changes now.
 
-        @return: whether this is one.
+        @return: whether this is a secondary zone.
         """
         zone = self._watched(apex)
         if zone is not None:
@@ -356,7 +356,7 @@ class Replication:
 
     def changed(self, version: Version) -> None:
         """
-        Another version of a zone is in force: tell those who are to know.
+        Handle a new version in force: notify the secondaries.
         """
         self._catalogued(version)
         terms = self._terms.get(version.apex)
@@ -368,7 +368,7 @@ class Replication:
         compared = self._compared.get(version.apex)
         if compared is None:
             compared = self._compared[version.apex] = Compared(version)
-        # Whoever is told comes at once, and is to find what has changed.
+        # Compute the differences first: notified secondaries request IXFR at once.
         comparing = paced(self._reactor, compared.going(version))
         self._comparing.add(comparing)
         comparing.addBoth(self._tell, comparing, version)
@@ -384,7 +384,7 @@ class Replication:
 
     def start(self) -> None:
         """
-        Begin to fetch.
+        Start fetching secondary zones.
         """
         if self.secondaries is not None:
             self.secondaries.start()

@@ -1,5 +1,5 @@
 """
-All the zones of a server that are other servers'.
+All secondary zones of a server.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Install", "Secondaries"]
 
-#: Puts a version of a zone into service, given its name as written; or takes the zone out of it, with L{None}.
+#: Puts a version of a zone into service, called with its name as written; or takes it out of service, with L{None}.
 Install = Callable[[bytes, "Version | None"], object]
 
 
 class Secondaries:
     """
-    All zones of a server that are another server's.
+    The secondary zones of a server, with the resources that they share.
 
     @ivar reactor: the reactor.
-    @ivar folder: where they are kept.
+    @ivar folder: where the zones are stored.
     @ivar install: puts a version into service.
-    @ivar told: called with what went wrong with a zone, and with nothing when that is over.
-    @ivar today: gives seconds since 1970.
-    @ivar draw: gives a number from 0 to 1 at random.
-    @ivar slots: for transfers under way.
-    @ivar room: for the octets of these.
-    @ivar most: octets of one of them, or L{None} for the default of the limit.
-    @ivar probes: for looks at a primary's serial number under way.
-    @ivar noticeWait: seconds between two looks that notices of a zone can cause.
+    @ivar told: called with the error of a zone, and with an empty one when it is over.
+    @ivar today: returns seconds since 1970.
+    @ivar draw: returns a random number from 0 to 1.
+    @ivar slots: slots for transfers.
+    @ivar room: limits the octets of all transfers.
+    @ivar most: maximum octets of one transfer, or L{None} for the default.
+    @ivar probes: slots for SOA queries.
+    @ivar noticeWait: seconds between two SOA queries that NOTIFY messages for a zone can cause.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Secondaries:
         noticeWait: float | None = None,
     ) -> None:
         """
-        @param folder: made if it is not there.
-        @param told: called with what went wrong with a zone, and with nothing when that is over.
-        @param bounds: how many transfers there may be at a time.
+        @param folder: created if it does not exist.
+        @param told: called with the error of a zone, and with an empty one when it is over.
+        @param bounds: limits on concurrent transfers.
 
-        @raise OSError: it cannot be made.
+        @raise OSError: the folder cannot be created.
         """
         os.makedirs(folder, 0o750, exist_ok=True)
         self.reactor = reactor
@@ -84,7 +84,7 @@ class Secondaries:
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}
-        # Those with a journal that is open, the one that was wanted last behind the others.
+        # Zones with an open journal, the most recently used one last.
         self._open: dict[Secondary, None] = {}
         self._starting: deque[Secondary] = deque()
         self._turn: IDelayedCall | None = None
@@ -96,12 +96,14 @@ class Secondaries:
     def at(self, apex: bytes) -> Secondary | None:
         """
         @param apex: a folded name.
+
+        @return: the secondary zone of this name, or L{None}.
         """
         return self._zones.get(apex)
 
     def opened(self, zone: Secondary) -> None:
         """
-        A zone has a file open: those of zones of which nobody has wanted anything for longest are closed, for there can be only so many.
+        Record that a zone has its journal open, and close the least recently used one if there are too many.
         """
         self._open.pop(zone, None)
         self._open[zone] = None
@@ -115,9 +117,9 @@ class Secondaries:
         self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
     ) -> Secondary:
         """
-        Keep a zone in step with its primaries.
+        Start to replicate a zone.
 
-        @param grants: who else may say that it has changed.
+        @param grants: further clients that may send NOTIFY for it.
         @param digest: see L{Secondary}.
         """
         zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
@@ -127,7 +129,7 @@ class Secondaries:
 
     def _begin(self, zones: Iterable[Secondary]) -> None:
         """
-        Have zones start, so many in a turn of the reactor that others get theirs.
+        Start zones, a limited number in each turn of the reactor.
         """
         self._starting.extend(zones)
         if self._turn is None:
@@ -142,9 +144,9 @@ class Secondaries:
 
     def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
         """
-        Leave a zone alone from now on.
+        Stop replicating a zone.
 
-        @param forget: whether what is kept of it is to go as well; else it stays on disk.
+        @param forget: whether to remove its stored data.
 
         @return: fires when nothing is under way.
         """
@@ -157,19 +159,21 @@ class Secondaries:
 
     def erase(self, apex: bytes) -> None:
         """
-        Remove what is kept on disk of a zone that is none of these.
+        Remove the stored data of a zone that is not among these.
         """
         SecondaryStore(self.folder, apex).remove()
 
     def start(self) -> None:
         """
-        Begin with all of them.
+        Start all zones.
         """
         self._running = True
         self._begin(self._zones.values())
 
     def stop(self) -> Deferred[None]:
         """
+        Stop all zones.
+
         @return: fires when nothing is under way.
         """
         self._running = False
@@ -181,9 +185,10 @@ class Secondaries:
 
     async def gather(self, apexName: bytes, spool: str, image: str) -> None:
         """
-        Make the image of a large transfer, in a process of its own.
+        Build the image of a large transfer in a subprocess.
 
-        @raise OSError: it cannot be made, or the transfer is none of a zone.
+        @raise OSError: it cannot be built.
+        @raise BadMessage: the transfer is not a valid zone.
         """
         import json
 

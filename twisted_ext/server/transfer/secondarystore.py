@@ -1,5 +1,5 @@
 """
-What a secondary keeps of a zone on disk: its image, what has changed since, and when a primary last confirmed it.
+Files of a secondary zone: its image, the changes since, and the time of its last confirmation by a primary.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = ["Held", "SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
 
 _log: Final = Logger()
 
-#: Characters of a file's name.
+#: Maximum characters of a file name.
 _MOST_NAME: Final = 200
 
-#: How files of what was not finished end.
+#: Suffixes of temporary files.
 _UNFINISHED: Final = (".transfer", ".image.next")
 
 
 def removeUnfinished(folder: str) -> None:
     """
-    Remove what transfers left that were under way when an earlier process was killed, also of zones that are not there any more.
+    Remove temporary files of transfers that a killed process left behind, including those of zones no longer configured.
     """
     with suppress(OSError), os.scandir(folder) as entries:
         for path in [entry.path for entry in entries if entry.name.endswith(_UNFINISHED)]:
@@ -47,11 +47,11 @@ def removeUnfinished(folder: str) -> None:
 
 class Held:
     """
-    What was found on disk.
+    The stored state of a zone.
 
     @ivar version: the zone.
     @ivar refreshedAt: when a primary last confirmed it, in seconds since 1970.
-    @ivar expiresAt: until when it may be served.
+    @ivar expiresAt: when it expires, in seconds since 1970.
     """
 
     __slots__ = ("version", "refreshedAt", "expiresAt")
@@ -64,14 +64,14 @@ class Held:
 
 class SpoolRoom:
     """
-    Octets for the messages of all transfers under way together.
+    A limit on the octets of all incoming transfers together.
 
-    @ivar octets: how many are taken.
+    @ivar octets: octets in use.
     """
 
     def __init__(self, most: int | None = None) -> None:
         """
-        @param most: how many there may be; three quarters of them from one primary.
+        @param most: maximum octets; three quarters of that for one primary.
         """
         self.octets = 0
         self._most = int(SPOOL_OCTETS.pick(most))
@@ -79,9 +79,11 @@ class SpoolRoom:
 
     def take(self, label: str, octets: int) -> None:
         """
+        Reserve octets.
+
         @param label: of the primary.
 
-        @raise BudgetSpent: there is no room for so many more.
+        @raise BudgetSpent: this would exceed the limit.
         """
         each = self._most - self._most // 4
         if self.octets + octets > self._most or self._taken[label] + octets > each:
@@ -92,7 +94,7 @@ class SpoolRoom:
 
     def giveBack(self, label: str, octets: int) -> None:
         """
-        There is room for so many more.
+        Release octets.
         """
         self.octets -= octets
         self._taken[label] -= octets
@@ -102,17 +104,17 @@ class SpoolRoom:
 
 class Spool:
     """
-    The messages of a transfer: in memory while they are few, in a file else.
+    Storage for the messages of one transfer: in memory as long as they are few, otherwise in a file.
 
-    @ivar path: the file, or C{""} while there is none.
-    @ivar messages: those in memory.
+    @ivar path: of the file, or C{""} if there is none.
+    @ivar messages: the messages in memory.
     """
 
     def __init__(self, path: str, most: int | None = None, *, room: SpoolRoom | None = None, label: str = "") -> None:
         """
-        @param path: where a file would be.
-        @param most: octets that are kept in memory.
-        @param room: from which octets are taken; one of its own by default.
+        @param path: of the file, if one is needed.
+        @param most: maximum octets in memory.
+        @param room: the limit to reserve octets from; one of its own by default.
         @param label: of the primary that sends them.
         """
         self.path = ""
@@ -126,8 +128,10 @@ class Spool:
 
     def keep(self, message: bytes) -> None:
         """
-        @raise OSError: the disk does not take it.
-        @raise BudgetSpent: all transfers under way have as many octets as they may.
+        Store a message.
+
+        @raise OSError: it cannot be written.
+        @raise BudgetSpent: all incoming transfers together have reached their limit.
         """
         self._room.take(self._label, len(message))
         self._octets += len(message)
@@ -146,7 +150,7 @@ class Spool:
 
     def close(self) -> None:
         """
-        It is all there. The file stays until L{drop}.
+        Close the file, which is complete now. It stays until L{drop}.
         """
         if self._file is not None:
             os.close(self._file)
@@ -154,7 +158,7 @@ class Spool:
 
     def drop(self) -> None:
         """
-        Nobody wants it any more.
+        Drop all messages, and remove the file.
         """
         self.close()
         self.messages.clear()
@@ -168,16 +172,16 @@ class Spool:
 
 class SecondaryStore:
     """
-    The files of one zone. What a crash leaves half written is never taken for whole.
+    The files of one zone. Files left half written by a crash are never used.
 
     @ivar imagePath: the image.
-    @ivar nextPath: where the next one is built.
-    @ivar spoolPath: where a transfer may be put while it comes.
+    @ivar nextPath: where the next image is built.
+    @ivar spoolPath: file for the messages of a transfer.
     """
 
     def __init__(self, folder: str, apexName: bytes) -> None:
         """
-        @param folder: is there already.
+        @param folder: an existing folder.
         """
         name = nameToText(apexName.lower(), final=False).replace("%", "%25").replace("/", "%2F") or "root"
         if len(name) > _MOST_NAME or name.startswith("."):
@@ -195,7 +199,7 @@ class SecondaryStore:
     @property
     def journal(self) -> Journal | None:
         """
-        What has changed since the image; L{None} where that is nothing. It is opened when somebody wants it, and stays open until L{rest}.
+        The journal with the changes since the image; L{None} if there are none. Opened on first use, and closed by L{rest}.
         """
         if self._journal is None and not self._closed and os.path.exists(self._journalPath):
             self._journal = self._openJournal()
@@ -204,13 +208,13 @@ class SecondaryStore:
     @property
     def isOpen(self) -> bool:
         """
-        Whether a file is open for it.
+        Whether the journal is open.
         """
         return self._journal is not None
 
     def rest(self) -> None:
         """
-        Have no file open until one is wanted.
+        Close the journal until it is used again.
         """
         journal, self._journal = self._journal, None
         if journal is not None:
@@ -218,9 +222,9 @@ class SecondaryStore:
 
     def restore(self) -> Held | None:
         """
-        @return: what is there and whole; L{None} where that is nothing.
+        @return: the stored state; L{None} if there is none that is complete.
 
-        @raise StorageFault: the files cannot be used at all.
+        @raise StorageFault: the files cannot be read at the moment.
         """
         for path in (self.spoolPath, self.nextPath):
             with suppress(OSError):
@@ -243,9 +247,9 @@ class SecondaryStore:
                 version = journal.replayed(version)
         except (StorageFault, BudgetSpent) as fault:
             if self._journal is None or isinstance(fault.__cause__, OSError):
-                # Nothing is wrong with it but that it cannot be read now; without it the zone would be an old one.
+                # The journal is intact but cannot be read now; without it the zone would be out of date.
                 raise
-            # The image is newer than the changes, which was meant to be.
+            # The image is newer than the journal: a crash came between installing it and clearing the journal.
             self._forget()
         return Held(version, refreshedAt, expiresAt)
 
@@ -253,7 +257,7 @@ class SecondaryStore:
         try:
             journal = Journal(self._journalPath, self._apexName)
         except NoJournal as fault:
-            # One that only cannot be opened, such as for want of descriptors, can be another time.
+            # Only remove an invalid journal: one that cannot be opened, such as for lack of descriptors, may be readable later.
             _log.error("{fault}; it is removed, and what is missing is fetched", fault=fault)
             os.unlink(self._journalPath)
             return Journal(self._journalPath, self._apexName)
@@ -268,26 +272,26 @@ class SecondaryStore:
 
     def build(self, messages: Sequence[bytes]) -> None:
         """
-        Make the image of a small transfer.
+        Build the image of a small transfer.
 
-        @raise BadZone: it is no zone.
-        @raise OSError: the disk does not take it.
+        @raise BadZone: the messages are not a valid zone.
+        @raise OSError: it cannot be written.
         """
         gathered(self._apexName, list(messages)).finishTo(self.nextPath)
 
     def built(self) -> Version:
         """
-        @return: what was built, for L{adopt} or L{reject}.
+        @return: the version built, for L{adopt} or L{reject}.
 
-        @raise BadImage: there is nothing.
+        @raise BadImage: there is none.
         """
         return Version(Image.open(self.nextPath))
 
     def adopt(self) -> Version:
         """
-        Take what was built in place of the image before, and forget what had changed since that.
+        Install the version built, and clear the journal of changes since the previous image.
 
-        @raise OSError: the disk does not take it.
+        @raise OSError: it cannot be installed.
         """
         os.rename(self.nextPath, self.imagePath)
         self._forget()
@@ -295,26 +299,26 @@ class SecondaryStore:
 
     def change(self, differences: Sequence[Difference], imaged: int) -> None:
         """
-        Write changes down.
+        Append changes to the journal.
 
         @param imaged: the serial number of the image.
 
-        @raise StorageFault: the disk does not take them.
+        @raise StorageFault: they cannot be written.
         """
         journal = self.journal
         if journal is None:
-            # A file that is open for each zone is not opened before there is something to write.
+            # Created only when there is something to write, as each open journal takes a descriptor.
             journal = self._journal = self._openJournal()
         journal.append(differences)
-        # They are on the disk. Where it has no room for a smaller copy, all of it stays as it is until it has.
+        # The changes are on disk. If there is no space for a trimmed copy, the journal stays untrimmed until there is.
         with suppress(StorageFault):
             journal.trim(imaged)
 
     def confirm(self, refreshedAt: float, expiresAt: float) -> None:
         """
-        Write down when a primary confirmed what is held.
+        Store the time of a primary's confirmation, and the expiry.
 
-        @raise OSError: the disk does not take it.
+        @raise OSError: they cannot be written.
         """
         beside = f"{self._timesPath}.new"
         with open(beside, "w", encoding="utf-8") as file:
@@ -325,14 +329,14 @@ class SecondaryStore:
 
     def reject(self) -> None:
         """
-        Have no use for what was built.
+        Discard the version built.
         """
         with suppress(OSError):
             os.unlink(self.nextPath)
 
     def remove(self) -> None:
         """
-        Have no files any more.
+        Remove all files.
         """
         self.close()
         for path in (self._timesPath, self.imagePath, self.nextPath, self._journalPath, self.spoolPath):
@@ -341,7 +345,7 @@ class SecondaryStore:
 
     def close(self) -> None:
         """
-        Leave the files to others.
+        Close the files.
         """
         self._closed = True
         self.rest()

@@ -1,5 +1,5 @@
 """
-How many transfers a server has under way, as its settings say.
+Limits on concurrent transfers, from the settings.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["TransferBounds"]
 @dataclass(frozen=True, slots=True)
 class TransferBounds:
     """
-    Bounds of transfers; L{None} for the default of the limit.
+    Limits on transfers; L{None} for the default.
 
-    @ivar out: zones that are sent at a time.
-    @ivar outPerClient: of these to one client network.
-    @ivar waiting: requests for transfers that wait for their turn.
-    @ivar incoming: zones that are fetched at a time.
-    @ivar octets: of one zone that is fetched.
-    @ivar incomingOctets: of all that are being fetched.
+    @ivar out: zones sent at a time.
+    @ivar outPerClient: the same for one client network.
+    @ivar waiting: queued requests for transfers.
+    @ivar incoming: zones fetched at a time.
+    @ivar octets: of one zone being fetched.
+    @ivar incomingOctets: of all zones being fetched.
     """
 
     out: int | None = None
@@ -36,7 +36,7 @@ class TransferBounds:
     @classmethod
     def fromSettings(cls, settings: Settings) -> TransferBounds:
         """
-        @return: what a server's settings say.
+        @return: the limits in a server's settings.
         """
         return cls(
             settings.transfersOut,

@@ -1,5 +1,5 @@
 """
-One message for another server by UDP, and its reply: looks at a primary's SOA, and notices to secondaries.
+Exchanges one message with another server over UDP: SOA queries to primaries, and NOTIFY to secondaries.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["MessageSender", "exchange"]
 
 _OPCODE: Final = 0x7800
 
-#: What a server says that does not answer this by UDP, or not with this key.
+#: Response codes of a server that refuses the request over UDP, or with this key.
 _REFUSALS: Final = frozenset((Rcode.REFUSED, Rcode.NOTAUTH))
 
-#: Octets of a reply.
+#: Advertised maximum octets of a reply.
 _SIZE: Final = 1232
 
 _draw: Final = Draw()
@@ -42,10 +42,10 @@ def _drawId() -> int:
 
 class MessageSender:
     """
-    UDP ports that messages to other servers leave from: one for each address family, open while a reply is awaited.
+    Source ports for messages to other servers: one for each address family, open while replies are awaited.
 
-    A reply is matched by its port, its address and its id. Where a forged one would do harm, each message has a sender of its own, and so a
-    port that is hard to guess.
+    Replies are matched by port, address and id. Where a spoofed reply would do harm, use a separate sender for each message, and so an
+    unpredictable port.
     """
 
     def __init__(self, reactor: IReactorTime) -> None:
@@ -59,7 +59,7 @@ class MessageSender:
         """
         @return: an open port for messages to this server.
 
-        @raise OSError: there is none to be had.
+        @raise OSError: no port can be opened.
         """
         family = remote.server.family
         port = self._ports.get(family)
@@ -73,10 +73,12 @@ class MessageSender:
 
 class _Port(DatagramProtocol):
     """
-    @ivar exchanges: those that wait for a reply, by id.
+    A shared UDP port.
+
+    @ivar exchanges: those awaiting a reply, by id.
     """
 
-    # Not connected: it is shared, and Twisted closes a connected one as soon as its server is down.
+    # Not a connected port: it is shared, and Twisted closes a connected one as soon as its server is unreachable.
     noisy = False
     transport: IUDPTransport
 
@@ -86,7 +88,9 @@ class _Port(DatagramProtocol):
 
     def add(self, exchange: _Exchange) -> int:
         """
-        @return: the id that the message gets.
+        Register an exchange.
+
+        @return: the id for its message.
         """
         id = _drawId()
         while id in self.exchanges:
@@ -96,7 +100,7 @@ class _Port(DatagramProtocol):
 
     def remove(self, id: int) -> None:
         """
-        Forget an exchange, and close with the last one.
+        Remove an exchange; close the port after the last one.
         """
         del self.exchanges[id]
         if not self.exchanges:
@@ -134,7 +138,7 @@ class _Exchange:
 
     def begin(self, port: _Port, message: Callable[[int], Message]) -> None:
         """
-        Send the message that this gives for an id.
+        Send the message that the function returns for an id.
         """
         self._port = port
         self._message = message(port.add(self))
@@ -159,7 +163,7 @@ class _Exchange:
 
     def unreachable(self, error: Exception) -> None:
         """
-        End it, since nothing can be sent.
+        Fail, since nothing can be sent.
         """
         label = self.remote.server.label
         self._fail(Unreachable(f"{label}: {error}", server=label))
@@ -174,7 +178,7 @@ class _Exchange:
 
     def received(self, datagram: bytes) -> None:
         """
-        A datagram with the id of this message has come from the server.
+        Handle a datagram from the server with the id of this exchange.
         """
         try:
             reply = Message.fromWire(datagram).check()
@@ -187,7 +191,7 @@ class _Exchange:
             if key is not None:
                 verdict = verify(datagram, {key.name: key}, self._today(), requestMac=self._mac)
                 if not verdict.good:
-                    # Anybody could have sent it.
+                    # The reply may be spoofed.
                     self._rcode = reply.rcode or None
                     self._last = f", or not with a signature that could be trusted ({rcodeName(reply.rcode)})"
                     if not self._unsignedRefusals or reply.rcode not in _REFUSALS:
@@ -236,16 +240,16 @@ def exchange(
     unsignedRefusals: bool = False,
 ) -> Deferred[Message]:
     """
-    Ask, again and again, each time waiting for twice as long.
+    Send a message and wait for the reply; repeat it, waiting twice as long each time.
 
-    @param sender: where the message leaves from.
-    @param wait: seconds for the first try.
-    @param today: gives seconds since 1970.
-    @param unsignedRefusals: whether REFUSED and NOTAUTH end this without a signature as well: for callers who then ask another way, so that
-        a forged one costs no more than that.
+    @param sender: provides the source port.
+    @param wait: seconds to wait for a reply to the first try.
+    @param today: returns seconds since 1970.
+    @param unsignedRefusals: whether REFUSED and NOTAUTH end this without a valid signature as well: for callers that then try another way,
+        so that a spoofed refusal does no other harm.
 
-    @return: the reply, whose signature is right where one is due. Fails with L{ServerFailed} where it says no, L{TimedOut} where there is
-        none that can be trusted, L{Unreachable} where nothing can be sent.
+    @return: the reply, with a valid signature if a key is configured. Fails with L{ServerFailed} on an error response, L{TimedOut} if there
+        is no reply that can be trusted, L{Unreachable} if nothing can be sent.
     """
     edns = EDNS(_SIZE, 0, options) if options else None
     made = _Exchange(sender, remote, wait, tries, today, unsignedRefusals)

@@ -1,7 +1,7 @@
 """
-A zone that is another server's: fetched from it, kept in step with it, and given up when it has not been heard of for too long.
+A secondary zone: transferred from its primaries, refreshed, and expired when no primary has confirmed it for too long.
 
-L{twisted_ext.zone.transfer.refresh} decides; here is done what it decides.
+L{twisted_ext.zone.transfer.refresh} decides what to do; this module does it.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Secondary"]
 
-#: The EDNS option that asks for how long a zone still holds (RFC 7314).
+#: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
 
-#: Seconds after which the clock is looked at again, which may have been set meanwhile.
+#: Maximum seconds of a timer, since the system clock may be set in the meantime.
 _LONGEST: Final = 3600.0
 
-#: Times as long as otherwise for which notices of a zone that could not be had cause no look.
+#: Factor by which the pause between SOA queries caused by NOTIFY is longer for a zone that could not be fetched.
 _FAILED: Final = 5
 
 _Result = TypeVar("_Result")
@@ -55,13 +55,13 @@ _log: Final = Logger()
 
 class Secondary:
     """
-    One zone.
+    One secondary zone.
 
     @ivar apexName: its name.
-    @ivar refreshing: what it is about, and until when it holds.
-    @ivar version: what is held, served or not; L{None} while that is nothing.
-    @ivar said: what went wrong last, or C{""}.
-    @ivar digest: what has to be proved of what comes, see L{prove}; C{""} for nothing.
+    @ivar refreshing: the state of its refresh cycle, and its expiry.
+    @ivar version: the stored version, served or not; L{None} if there is none.
+    @ivar said: the last error, or C{""}.
+    @ivar digest: how to check ZONEMD, see L{prove}; C{""} for not at all.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Secondary:
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
         self._noticed = 0.0
-        # When to look because of a notice that came while there was no time for it, and what it said of the serial number.
+        # When to send an SOA query for a NOTIFY that came during another query or a transfer, and the serial number in it.
         self._called: tuple[float, int | None] | None = None
-        # Primaries that do not know EDNS.
+        # Primaries that do not support EDNS.
         self._plain: set[str] = set()
-        # What is done in a thread ends by itself alone.
+        # Fires when the current work in a thread has ended; it cannot be cancelled.
         self._thread: Deferred[None] | None = None
         self._running = False
         self._ended = False
@@ -93,10 +93,10 @@ class Secondary:
     @property
     def journal(self) -> Journal | None:
         """
-        What has changed, as long as that is known.
+        The journal with recent changes, if there is one.
         """
         if self._thread is not None and not self._holding.isOpen:
-            # It may be opened there just now.
+            # A thread may be opening it right now.
             return None
         try:
             journal = self._holding.journal
@@ -108,9 +108,9 @@ class Secondary:
 
     def rest(self) -> bool:
         """
-        Have no file open for the zone, unless it is being written to.
+        Close the zone's files, unless one is being written to.
 
-        @return: whether that could be.
+        @return: whether they were closed.
         """
         if self._thread is None:
             self._holding.rest()
@@ -119,15 +119,15 @@ class Secondary:
     @property
     def expires(self) -> float:
         """
-        Seconds for which it still holds.
+        Seconds until the zone expires.
         """
         return max(0.0, self.refreshing.expiresAt - self._today())
 
-    # -- beginning and end
+    # -- start and stop
 
     def start(self) -> None:
         """
-        Serve what is held, if that is still good, and look for what is new.
+        Serve the stored version, if it has not expired, and start the refresh cycle.
         """
         if self._ended:
             return
@@ -151,6 +151,8 @@ class Secondary:
 
     def stop(self) -> Deferred[None]:
         """
+        Stop the refresh cycle and any transfer.
+
         @return: fires when nothing is under way any more.
         """
         self._ended = True
@@ -169,7 +171,7 @@ class Secondary:
 
     def _aside(self, work: Callable[[], _Result]) -> Deferred[_Result]:
         """
-        Do something in a thread. Whoever cancels this has no more to do with it, but L{stop} waits for its end.
+        Run work in a thread. Cancelling the Deferred discards the result, but the work continues, and L{stop} waits for its end.
         """
         done: Deferred[_Result] = Deferred(lambda _: None)
         ended: Deferred[None] = Deferred()
@@ -186,11 +188,11 @@ class Secondary:
 
     def forget(self) -> None:
         """
-        Remove what is kept on disk, once it has stopped.
+        Remove the stored data, after L{stop}.
         """
         self._holding.remove()
 
-    # -- notices
+    # -- NOTIFY
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
         """
@@ -212,14 +214,14 @@ class Secondary:
         refreshing = self.refreshing
         if not self._running or not refreshing.isNews(serial):
             return
-        # Whatever is sent in a primary's name is no reason to fetch again and again what cannot be had.
+        # Possibly spoofed NOTIFY messages must not cause repeated attempts to fetch a zone that cannot be fetched.
         soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is State.CURRENT else _FAILED)
         if not refreshing.waiting:
-            # What is being fetched may be what was there before.
+            # The transfer under way may have started before the change.
             self._called = (soonest, serial)
             return
         if now < soonest:
-            # One look for all of them, in a moment.
+            # A single SOA query for all of them, a moment later.
             refreshing.nextAt = min(refreshing.nextAt, soonest)
             self._arm()
             return
@@ -231,7 +233,7 @@ class Secondary:
 
     def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
         """
-        Go over to other primaries.
+        Use other primaries.
         """
         before = [(remote.server, remote.key) for remote in self.primaries]
         self.grants = grants
@@ -242,17 +244,17 @@ class Secondary:
 
     def refreshNow(self) -> None:
         """
-        Look for what is new, whatever the time.
+        Send an SOA query now, even if none is due.
         """
         step = self.refreshing.notified(self._today()) if self._running else None
         if step is not None:
             self._take(step)
 
-    # -- time
+    # -- timers
 
     def _look(self) -> None:
         """
-        See what is due, and come back when something will be.
+        Do what is due now, and set the timer for what is due next.
         """
         self._timer = None
         if not self._running:
@@ -291,7 +293,7 @@ class Secondary:
 
     def _take(self, step: Step) -> None:
         """
-        Do what has been decided, and what that leads to, one after the other.
+        Carry out a step, and the steps that follow from it, one after the other.
         """
         if self._flight is None and self._running:
             flight = Deferred.fromCoroutine(self._run(step))
@@ -305,14 +307,14 @@ class Secondary:
         try:
             while step is not None and self._running:
                 remote = self.primaries[step.primary % len(self.primaries)]
-                # The zone may expire meanwhile.
+                # The zone may expire in the meantime.
                 self._arm()
                 try:
                     step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
                 except CancelledError:
                     raise
                 except Exception:
-                    # Nothing of ours is to end it forever.
+                    # A bug must not end the refresh cycle forever.
                     _log.failure("while keeping {zone} in step", zone=self.text)
                     step = self.refreshing.failed(self._today())
         finally:
@@ -345,21 +347,23 @@ class Secondary:
                         await self._looked(serial, label)
                     return step
             if reply.flags & TC:
-                # As whoever limits its replies sends them: it may be asked by TCP.
+                # A server with response rate limiting sends this: query it over TCP.
                 return self.refreshing.undisclosed(self._today())
             raise BadMessage(f"{label} does not say what the SOA of {self.text} is")
         except DNSFault as fault:
             if self._isPlain(fault, label):
                 return await self._probe(remote)
             if fault.rcode in (Rcode.REFUSED, Rcode.NOTAUTH):
-                # Knot DNS refuses queries for catalogs, and does not sign that. By TCP it is asked for the zone, which has to be signed.
+                # Knot DNS refuses SOA queries for catalog zones, without a signature. Try a transfer over TCP, whose reply has to be
+                # signed.
                 return self.refreshing.undisclosed(self._today())
             self._complain("zone {zone} could not be refreshed: {fault}", fault)
         return self.refreshing.failed(self._today())
 
     def _isPlain(self, fault: BaseException, label: str) -> bool:
         """
-        @return: whether a primary may be one that does not know EDNS (RFC 6891, section 7), which is found out now.
+        @return: whether this is the first sign that a primary does not support EDNS (RFC 6891, section 7), so that it is worth retrying
+            without.
         """
         if not isinstance(fault, ServerFailed) or fault.rcode != Rcode.FORMERR or label in self._plain:
             return False
@@ -368,7 +372,7 @@ class Secondary:
 
     async def _looked(self, serial: int, label: str) -> None:
         """
-        A primary has nothing newer.
+        Handle an SOA reply with no newer serial number.
         """
         if serial == self.refreshing.serial:
             await self._confirm()
@@ -405,7 +409,7 @@ class Secondary:
         refreshing = self.refreshing
         current = self.version
         if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
-            # Nothing is to go back in time, whatever way it came.
+            # The serial number must not go back, no matter how the zone was transferred.
             step = refreshing.unchanged(self._today(), receiving.serial, receiving.expire)
             await self._looked(receiving.serial, remote.server.label)
             return step
@@ -414,10 +418,10 @@ class Secondary:
         if receiving.kind is Received.CHANGES:
             assert current is not None
             before, came = current, receiving.differences
-            # In turns with others: some thousands of records take as many hundredths of a second as are too long for one.
+            # In a thread: some thousands of records take several hundredths of a second, too long for one turn of the reactor.
             version, differences = await self._aside(lambda: _changed(before, came))
             if version.crowded:
-                # The next image is due; what comes whole is one.
+                # The next image is due, and a full transfer makes one.
                 raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
             await self._prove(version, remote)
             imaged = current.image.serial
@@ -455,7 +459,7 @@ class Secondary:
     async def _built(self, spool: Spool) -> Version:
         holding = self._holding
         if not spool.path:
-            # They are dropped when nobody waits for this any more.
+            # Keep the messages: the spool drops them if this is cancelled.
             messages = list(spool.messages)
             await self._aside(lambda: holding.build(messages))
         else:
@@ -465,7 +469,7 @@ class Secondary:
     async def _confirm(self) -> None:
         refreshing = self.refreshing
         at, until = refreshing.refreshedAt, refreshing.expiresAt
-        # Also until when it holds is another time.
+        # A new expiry counts as a change, so report it even without an error.
         self.said = ""
         self._all.told(self.apexName.lower(), "")
         try:
@@ -479,10 +483,10 @@ class Secondary:
 
 def _given(failure: Failure) -> None:
     """
-    What was under way has been given up, or should not have failed.
+    Log an unexpected failure of the refresh cycle; ignore cancellation.
     """
     if isinstance(failure.value, CancelledError):
-        # Its frames know it, and it knows its frames: ten thousand such circles are much to be found.
+        # The traceback and its frames form a reference cycle: ten thousand of them are costly to collect.
         failure.value.__traceback__ = failure.tb = None
     else:
         _log.failure("a bug", failure)

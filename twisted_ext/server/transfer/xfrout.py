@@ -1,5 +1,5 @@
 """
-Sending zones to those who may have them: AXFR (RFC 5936) and IXFR (RFC 1995).
+Outgoing zone transfers: AXFR (RFC 5936) and IXFR (RFC 1995).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 _INVALID_DATA: Final = 24
 
-#: The EDNS option that tells for how long a zone still holds (RFC 7314).
+#: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
 
 _log: Final = Logger()
@@ -55,13 +55,13 @@ _log: Final = Logger()
 
 class Offer:
     """
-    A zone, for those who may have it.
+    A zone that is available for transfer.
 
-    @ivar version: what it holds now, or L{None} where it holds nothing that may be given.
-    @ivar grants: who may have it.
-    @ivar journal: what has changed in it, or L{None}.
-    @ivar expires: seconds for which it still holds, of a zone that is another server's; L{None} of one that is our own.
-    @ivar singly: who of them gets each record in a message of its own.
+    @ivar version: its current version; L{None} if there is none that may be sent.
+    @ivar grants: the clients that may transfer it.
+    @ivar journal: its recent changes, or L{None}.
+    @ivar expires: seconds until a secondary zone expires; L{None} for a primary zone.
+    @ivar singly: the clients that get each record in a message of its own.
     """
 
     __slots__ = ("version", "grants", "journal", "expires", "singly")
@@ -83,8 +83,8 @@ class Offer:
 
 class OutgoingTransfers:
     """
-    Answers requests for transfers. Access is checked first, so that a client which may not have a zone takes no place. Where all places are
-    taken a request waits, and the networks of clients take turns.
+    Handles AXFR and IXFR requests. Access is checked first, so that an unauthorized client takes no slot. When all slots are taken,
+    requests are queued, and the client networks take turns.
     """
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
@@ -102,9 +102,9 @@ class OutgoingTransfers:
         today: Callable[[], float] | None = None,
     ) -> None:
         """
-        @param find: gives what is offered of the zone with exactly this folded name.
-        @param bounds: how many there may be at a time.
-        @param today: gives seconds since 1970.
+        @param find: returns the offer for the zone with exactly this folded name.
+        @param bounds: limits on concurrent transfers.
+        @param today: returns seconds since 1970.
         """
         from time import time
 
@@ -124,7 +124,7 @@ class OutgoingTransfers:
     @property
     def waiting(self) -> int:
         """
-        Requests that wait for their turn.
+        Queued requests.
         """
         return self._slots.waiting
 
@@ -144,7 +144,7 @@ class OutgoingTransfers:
 
     def _next(self, _: None, request: Request) -> Refusal | MessageStream:
         """
-        Answer a request whose turn has come. While it waited the zone may have changed, and who may have it.
+        Handle a request whose turn has come. The zone and its access list may have changed since it was queued.
         """
         offered = self._offered(request)
         if isinstance(offered, Refusal):
@@ -170,13 +170,13 @@ class OutgoingTransfers:
         except BadMessage:
             return self._MALFORMED
         pieces = recordsSince(version, serial, offer.journal)
-        # What does not fit is left to TCP, which the SOA alone says (RFC 1995, section 2).
+        # If the reply does not fit, the SOA alone makes the client retry over TCP (RFC 1995, section 2).
         message = None if pieces is None else self._one(request, offer, pieces)
         return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
 
     def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | MessageStream:
         """
-        @return: the messages, which give the place back when they end; or a refusal, for which it has been given back.
+        @return: the messages, which release the slot when they end; or a refusal, with the slot already released.
         """
         try:
             pieces = self._pieces(request, offer, version)
@@ -198,14 +198,14 @@ class OutgoingTransfers:
             pieces = recordsSince(version, serial, offer.journal, room)
             if pieces is not None:
                 return pieces
-        # Found out before anything is sent: what is cut off in the middle is asked for again and again.
+        # Check before anything is sent: a client retries a truncated transfer again and again.
         said = unsendable(version, room)
         return Refusal(Rcode.SERVFAIL, ((0, said),)) if said else recordsOf(version)
 
     @staticmethod
     def _room(request: Request, offer: Offer) -> int:
         """
-        @return: octets that a message has for its records.
+        @return: octets available for records in one message.
         """
         return request.size - request.questionEnd - len(_opt(request, offer))
 
@@ -256,7 +256,7 @@ class OutgoingTransfers:
 
 class _Counted:
     """
-    Messages, and what is called when there are no more, for whatever reason.
+    Messages of a transfer; calls a function when they end for whatever reason.
     """
 
     def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
@@ -279,7 +279,7 @@ class _Counted:
 
     def close(self) -> None:
         """
-        Nobody reads any further.
+        End the transfer early, because the client reads no further.
         """
         self._end(False)
 
@@ -307,9 +307,9 @@ def _opt(request: Request, offer: Offer) -> bytes:
 
 def _serialOf(request: Request) -> int:
     """
-    @return: the serial number that the asker has.
+    @return: the serial number that the client has.
 
-    @raise BadMessage: he does not say.
+    @raise BadMessage: the request does not contain it.
     """
     for rrset in Message.fromWire(request.wire).authority:
         if rrset.rrType == SOA and rrset.name.lower() == request.question.name.lower():

@@ -1,5 +1,5 @@
 """
-Proof that a zone which came from elsewhere is what it says it is (RFC 8976).
+Verifies the ZONEMD digest of a transferred zone (RFC 8976).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["prove"]
 
 def prove(version: Version, wish: str, label: str) -> None:
     """
-    Check a zone against its ZONEMD records. All of it is gone through.
+    Verify the ZONEMD records of a zone. This reads the whole zone.
 
-    @param wish: C{"check"} to take what has no digest of a known kind, or none at all; C{"require"} not to. Whoever changes a zone
-        on its way takes its digest out.
-    @param label: where it came from, for people.
+    @param wish: C{"check"} to accept a zone without a digest, or with only unsupported ones; C{"require"} to reject it. An attacker who
+        modifies a zone in transit can also remove its digest.
+    @param label: of the primary, for display.
 
-    @raise BadMessage: it may not be taken.
+    @raise BadMessage: the zone is rejected.
     """
     from twisted_ext.zone.check.zonemd import Verdict, verify
 

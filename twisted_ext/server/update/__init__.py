@@ -1,3 +1,3 @@
 """
-Zones that are changed while they are served.
+Dynamic updates: zones that are changed while they are served.
 """

@@ -1,5 +1,5 @@
 """
-Changing a zone while it is served: a change is made at once, and in force when the disk has it.
+Commit queue of a zone that is changed while it is served: changes are computed at once, and take effect once they are on disk.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Changing", "Elsewhere", "ChangeLog", "Made", "EditableZone", "threadsOf"]
 
-#: What comes of a change: the next version, and what makes the difference; or nothing.
+#: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
 
-#: Has something done by somebody who may wait for disks.
+#: Runs a function where it may block, such as in a thread.
 Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 
-#: How many sets of records are put onto a new image, or taken from it, before others have their turn: 5 ms of work.
+#: RRsets applied to a new image before control returns to the reactor: 5 ms of work.
 _STEP: Final = 500
 
 _log: Final = Logger()
@@ -41,9 +41,9 @@ _log: Final = Logger()
 
 def threadsOf(reactor: IReactorTime) -> Elsewhere:
     """
-    @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} as well.
+    @param reactor: also provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>}.
 
-    @return: has something done by one of its threads.
+    @return: a function that runs work in the reactor's thread pool.
     """
     from twisted.internet.interfaces import IReactorThreads
     from twisted.internet.threads import deferToThreadPool
@@ -57,29 +57,29 @@ def threadsOf(reactor: IReactorTime) -> Elsewhere:
 
 class ChangeLog(Protocol):
     """
-    Keeps what has changed: a journal, or the database that a zone is from.
+    Storage for changes: a journal, or the database that a zone comes from.
     """
 
     def append(self, differences: Sequence[Difference]) -> None:
         """
-        Write differences down. When this returns, they last.
+        Write differences. When this returns, they are on disk.
 
-        @raise StorageFault: that is not possible; then none of them is there.
+        @raise StorageFault: they cannot be written; then none of them is stored.
         """
 
     def trim(self, imaged: int) -> bool:
         """
-        Let what is too much go.
+        Drop old differences that exceed the size limit.
         """
 
     def clear(self, origin: bytes | None = None) -> None:
         """
-        Forget everything, and begin anew with a zone that is made from this.
+        Drop all differences, and start again from a zone made from C{origin}.
         """
 
     def close(self) -> None:
         """
-        Let go.
+        Close the storage.
         """
 
 
@@ -94,14 +94,14 @@ class _Change:
 
 class Changing:
     """
-    The changes of one zone.
+    The commit queue of one zone.
 
-    Each is made onto the one before, whether or not the disk has that already; all that have come while the disk was busy are written
-    together. Nobody is told that his is done, and nobody sees it, before it would survive the end of this process.
+    Each change is applied to the result of the one before, whether or not that is on disk yet; all changes that arrive while the disk is
+    busy are written together. A change is confirmed and becomes visible only when it would survive a crash of this process.
 
-    @ivar zone: what is changed.
-    @ivar journal: where changes are kept; L{None} for a zone that lives as long as this process.
-    @ivar superseded: what the version is made from for which the journal is yet to be emptied, or L{None}.
+    @ivar zone: the zone.
+    @ivar journal: the storage for changes; L{None} for a zone that lives only in this process.
+    @ivar superseded: the origin of a newly loaded version for which the journal has yet to be cleared, or L{None}.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class Changing:
     ) -> None:
         """
         @param changed: called whenever another version is in force.
-        @param compact: builds the image of a version, in a process of its own; L{None} where that is never done.
-        @param most: changes that may wait for the disk.
+        @param compact: builds the image of a version, in a subprocess; L{None} to never build images.
+        @param most: maximum number of changes that wait for the disk.
         """
         self.zone = zone
         self.journal = journal
@@ -130,14 +130,14 @@ class Changing:
         self._base = self._tip = zone.current
         self._waiting: list[_Change] = []
         self._flushing: list[_Change] = []
-        # Differences in force that the image in the making will not have; L{None} while none is made.
+        # Differences in force that the image being built will lack; L{None} while none is being built.
         self._since: list[Difference] | None = None
         self._imaged: int | None = None
         self._building: Deferred[Image] | None = None
-        # When the next one may be begun, after one that came to nothing.
+        # Time before which no build is started, after one that failed.
         self._again = 0.0
         self._idle: list[Deferred[None]] = []
-        # Whether what is being written is no change, but what has to be done to the journal besides.
+        # Whether the current write is journal maintenance rather than a change.
         self._keeping = False
         self.superseded: bytes | None = None
         self._closed = False
@@ -148,10 +148,10 @@ class Changing:
         """
         Change the zone.
 
-        @param make: gives the next version of the one that it is called with, or L{None} where there is nothing to change.
+        @param make: called with a version; returns the next version, or L{None} if there is nothing to change.
 
-        @return: fires with the version that has the change, once it is in force and on disk. Fails with whatever C{make} raises, and with
-            L{StorageFault} where the change could not be kept: then it is as if nobody had asked for it.
+        @return: fires with the version that has the change, once it is in force and on disk. Fails with any exception of C{make}, and with
+            L{StorageFault} if the change could not be stored: then it has no effect.
         """
         if self._closed:
             return fail(StorageFault(f"{nameToText(self.zone.apex)} is changed no more"))
@@ -159,7 +159,7 @@ class Changing:
             return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
         busy = bool(self._flushing)
         if not busy or (self._keeping and not self._waiting):
-            # Somebody else may have put another version in force.
+            # Another version may have been put in force in the meantime, such as by a reload.
             self._base = self._tip = self.zone.current
         try:
             made = make(self._tip)
@@ -167,7 +167,7 @@ class Changing:
             return fail()
         if made is None and not busy:
             return succeed(self._tip)
-        # Whoever has nothing to change because of a change that the disk does not have yet waits for that.
+        # If there is nothing to change because of a change that is not on disk yet, wait for that one.
         change = _Change(self._tip, None) if made is None else _Change(*made)
         self._tip = change.version
         self._waiting.append(change)
@@ -184,11 +184,11 @@ class Changing:
 
     def supersede(self, origin: bytes) -> None:
         """
-        A version that has nothing to do with these changes is about to be put in force: they are to be forgotten, as soon as nobody waits
-        for the disk because of it. If that cannot be written, no more changes are taken until it can; what a journal has that was not
-        emptied is older than the zone, and counts for nothing when it is next read.
+        Clear the journal because a version unrelated to its changes is about to be put in force; this happens as soon as no write is under
+        way. If the journal cannot be cleared, no more changes are accepted until it can; the contents of an uncleared journal are older
+        than the zone, and are ignored when it is next read.
 
-        @param origin: what it is made from.
+        @param origin: the origin of the new version.
         """
         if self.journal is not None:
             self.superseded = origin
@@ -207,7 +207,7 @@ class Changing:
     def _flushed(self, ignored: object) -> None:
         done, self._flushing = self._flushing, []
         if self.zone.current is not self._base:
-            # Another version was put in force meanwhile, by somebody who has read the zone anew. What was changed is not in it.
+            # The zone was reloaded in the meantime, and the new version lacks these changes.
             self._fail(done, StorageFault(f"{nameToText(self.zone.apex)} was loaded anew"))
             return
         differences = [change.difference for change in done if change.difference is not None]
@@ -240,7 +240,7 @@ class Changing:
         self._fail(done, fault)
 
     def _fail(self, done: list[_Change], fault: DNSFault) -> None:
-        # Those that wait are made onto these.
+        # The waiting changes are based on these.
         done += self._waiting
         self._waiting = []
         self._base = self._tip = self.zone.current
@@ -253,7 +253,7 @@ class Changing:
             return
         journal, imaged, origin = self.journal, self._imaged, self.superseded
         if journal is not None and origin is not None:
-            # What an image has of what is forgotten is of no more use.
+            # The journal is cleared anyway, so there is no need to trim it.
             self._imaged = None
             self._upkeep(lambda: journal.clear(origin)).addCallbacks(self._cleared, self._uncleared, (origin,))
         elif journal is not None and imaged is not None:
@@ -271,7 +271,7 @@ class Changing:
 
     def _upkeep(self, work: Callable[[], object]) -> Deferred[object]:
         """
-        Have something done to the journal, while nobody writes there.
+        Run maintenance on the journal while nothing else writes to it.
         """
         self._flushing = [_Change(self.zone.current, None)]
         self._keeping = True
@@ -287,7 +287,7 @@ class Changing:
 
     def _untrimmed(self, failure: Failure) -> None:
         """
-        The journal is what it was, which is in nobody's way.
+        Log that trimming failed; the journal is still valid.
         """
         _log.error("the journal of {zone} stays as large as it is: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
 
@@ -298,7 +298,7 @@ class Changing:
 
     def _uncleared(self, failure: Failure) -> None:
         """
-        What comes next would follow what is to be forgotten: the next change tries again first.
+        Fail the waiting changes, which would follow journal entries that have to be dropped first. The next change tries again.
         """
         text = nameToText(self.zone.apex)
         _log.error("{zone} cannot be changed until its journal can be emptied: {reason}", zone=text, reason=failure.value)
@@ -326,7 +326,7 @@ class Changing:
 
     def _follow(self, version: Version) -> None:
         """
-        Take a version from its image to where the zone is by now, some steps at a time.
+        Bring a version up to date from its image, some differences at a time.
         """
         since = self._since
         if since is None or self._closed:
@@ -347,9 +347,9 @@ class Changing:
             return
         self._since = None
         if self.zone.current is not self._base or version.serial != self._base.serial:
-            # Loaded anew meanwhile.
+            # Reloaded in the meantime.
             return
-        # Nobody is told: it is the same zone.
+        # Do not call C{changed}: the contents are the same.
         self._base = version
         self.zone.replace(version)
         for change in (*self._flushing, *self._waiting):
@@ -366,17 +366,17 @@ class Changing:
         self._again = self._clock.seconds() + IMAGE_PAUSE.default
         _log.error("the next image of {zone} cannot be built: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
 
-    # -- the end
+    # -- shutdown
 
     def close(self) -> Deferred[None]:
         """
-        Take no more changes.
+        Accept no more changes.
 
-        @return: fires when those that there are have been kept, and the journal is closed.
+        @return: fires when pending changes are stored, and the journal is closed.
         """
         self._closed = True
         if self._building is not None:
-            # It would write where another server may be by then.
+            # It would write to a file that another server may be using by then.
             self._building.cancel()
         done: Deferred[None] = Deferred()
         done.addCallback(self._close)
@@ -393,16 +393,16 @@ class Changing:
 
 class EditableZone:
     """
-    What is known of a zone that may be changed.
+    State of a zone that may be changed.
 
-    @ivar policy: by whom.
+    @ivar policy: the update policy.
     @ivar serials: how a change chooses the next serial number.
-    @ivar path: its journal's, C{""} without one.
-    @ivar most: octets that the journal may have, or L{None}.
-    @ivar journal: it, once the zone was read or is first changed.
-    @ivar changing: its changes, from the first one on.
-    @ivar damaged: an image that is not to be served any more, or L{None}.
-    @ivar keeper: what keeps them in place of a journal, and C{elsewhere} by whom it is asked to.
+    @ivar path: of its journal, C{""} without one.
+    @ivar most: maximum octets of the journal, or L{None}.
+    @ivar journal: the journal, once the zone has been read or changed for the first time.
+    @ivar changing: the commit queue, from the first change on.
+    @ivar damaged: an image that must not be served any more, or L{None}.
+    @ivar keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
     """
 
     __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "damaged", "keeper", "elsewhere")
@@ -421,6 +421,6 @@ class EditableZone:
     @property
     def imagePath(self) -> str:
         """
-        Where its image is that was built last with the help of its journal.
+        The path of the image that was last built from the journal.
         """
         return self.path + ".image"

@@ -1,5 +1,5 @@
 """
-Having the next image of a zone built while the zone is served and changed.
+Builds the next image of a zone while the zone is served and changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_ext.zone.store.version import Version
 
 __all__ = ["Compacting"]
 
-#: Names up to which a thread does it: a process takes longer to begin.
+#: Names up to which a thread builds the image: a process takes longer to start.
 _SMALL: Final = 20_000
 
 _MODULE: Final = "twisted_ext.zone.build.compaction"
@@ -29,7 +29,7 @@ _MODULE: Final = "twisted_ext.zone.build.compaction"
 
 class Compacting:
     """
-    Builds images: of small zones in a thread, of large ones in a process of its own, since threads take turns.
+    Builds images: small ones in a thread, large ones in a subprocess, since threads compete with the reactor for the interpreter.
     """
 
     def __init__(self, reactor: IReactorTime, elsewhere: Elsewhere, *, small: int = _SMALL) -> None:
@@ -42,10 +42,10 @@ class Compacting:
 
     def __call__(self, version: Version, journal: str, target: str) -> Deferred[Image]:
         """
-        @param journal: what has changed since the image that the version is made onto.
-        @param target: the file to be written.
+        @param journal: the journal with the changes since the version's image.
+        @param target: the file to write.
 
-        @return: fires with the image; fails where there will be none. Cancelling ends the process.
+        @return: fires with the image; fails if it cannot be built. Cancelling ends the process.
         """
         image = version.image
         if not self._isForProcess(image):
@@ -57,12 +57,12 @@ class Compacting:
 
     def grown(self, version: Version, journal: Journal, target: str, work: Callable[[], Version]) -> Deferred[Version]:
         """
-        Take a version to where its journal ends, which is so far that it takes a new image.
+        Apply a journal that is so long that a new image is needed.
 
-        @param target: the file to be written, where a process does it.
-        @param work: does it here.
+        @param target: the file to write, if a subprocess is used.
+        @param work: does the same in this process.
 
-        @return: fires with that version; fails where there will be none. Cancelling ends the process.
+        @return: fires with the resulting version; fails if there is none. Cancelling ends the process.
         """
         image, newest = version.image, journal.newest
         if newest is None or not self._isForProcess(image):
@@ -70,7 +70,7 @@ class Compacting:
         return self._built(image.path, journal.path, newest, target).addCallback(Version)
 
     def _isForProcess(self, image: Image) -> bool:
-        # It would read what stands first in a file that has several.
+        # The subprocess would read the first image of a file that has several.
         return image.nodes >= self._small and not image.start and bool(image.path) and os.path.exists(image.path)
 
     def _built(self, image: str, journal: str, serial: int, target: str) -> Deferred[Image]:

@@ -1,6 +1,5 @@
 """
-Zones that were changed since their sources were read, on the way to where their journals end: a step for each turn, while others are
-served.
+Replays journals on zones loaded from their sources, one step at a time, so that queries are answered in between.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Aside", "Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
 
-#: Characters of a file's name before what is put behind it.
+#: Characters of a file name before its suffix.
 _MOST_NAME: Final = 200
 
 _log: Final = Logger()
@@ -35,8 +34,8 @@ class Aside:
     """
     A step that takes seconds.
 
-    @ivar now: does it, and gives the version it leads to.
-    @ivar later: has it done where it holds nobody up. Cancelling what it gives ends it.
+    @ivar now: does it, and returns the resulting version.
+    @ivar later: does it in the background, and returns a Deferred for the version. Cancelling that ends it.
     """
 
     __slots__ = ("now", "later")
@@ -46,14 +45,16 @@ class Aside:
         self.later = later
 
 
-#: Leads to a version, in steps between which others may have their turn. Whoever does them sends what comes of a step that is to be done
-#: aside.
+#: Generator of steps that returns a version; control may return to the reactor between steps. For each L{Aside} that it yields, the
+#: caller sends the resulting version.
 Steps = Generator["Aside | None", "Version | None", "Version"]
 
 
 def finished(steps: Steps) -> Version:
     """
-    @return: where steps lead to, all of them done at once.
+    Run all steps at once.
+
+    @return: their result.
     """
     came: Version | None = None
     while True:
@@ -66,10 +67,10 @@ def finished(steps: Steps) -> Version:
 
 def compacted(path: str, version: Version, origin: bytes) -> Version:
     """
-    @param path: of the image that was built last with the help of a journal, if there is one.
-    @param origin: what the journal began with.
+    @param path: of the image that was last built from a journal, if there is one.
+    @param origin: the origin of the journal.
 
-    @return: that image, or the version itself.
+    @return: the version of that image, or C{version} if the image is missing or has another origin.
     """
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.journal import originOf
@@ -87,13 +88,13 @@ def compacted(path: str, version: Version, origin: bytes) -> Version:
 
 def begun(path: str, version: Version, most: float | None = None) -> Journal:
     """
-    Begin the journal of a zone that is in force already.
+    Open the journal of a zone that is already in force, or create it.
 
-    @param most: octets that it may have.
+    @param most: maximum octets.
 
-    @return: it, which has nothing that is not in the version.
+    @return: the journal, with no changes beyond this version.
 
-    @raise StorageFault: it cannot be written, or there is one that leads elsewhere.
+    @raise StorageFault: it cannot be written, or an existing one leads to another serial number.
     """
     from twisted_ext.zone.store.journal import Journal, originOf
 
@@ -111,12 +112,12 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
 
 def mended(journal: Journal, version: Version) -> Version:
     """
-    Make up for what a damaged journal has lost, as far as that is possible: the changes that were found behind the damage are made, and the
-    zone gets a serial number that is newer than the one that it had, so that its secondaries go along.
+    Recover from a damaged journal as far as possible: apply the changes found behind the damage, and give the zone a serial number newer
+    than its last one, so that its secondaries transfer it.
 
-    @param version: where the sound part of the journal leads to, or an image or a master file where there is none.
+    @param version: the result of the intact part of the journal, or an image or a master file if there is none.
 
-    @return: the version to be put in force.
+    @return: the version to put in force.
 
     @raise StorageFault: the journal cannot be written.
     """
@@ -128,7 +129,7 @@ def mended(journal: Journal, version: Version) -> Version:
     found = [difference for difference in journal.recovered if isNewer(difference.newSerial, version.serial)]
     journal.mended()
     if lost is None or not (found or isNewer(lost, version.serial)):
-        # The master file is newer, or the image has all of it.
+        # The master file is newer, or the image contains all changes.
         return version
     serial = nextSerial(lost if isNewer(lost, version.serial) else version.serial)
     soa = version.soa
@@ -159,16 +160,16 @@ def mended(journal: Journal, version: Version) -> Version:
 
 def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], Version]], Deferred[Version]]) -> Steps:
     """
-    Take a version to where its journal ends, however far that is.
+    Apply a journal to a version, however long the journal is.
 
-    @param grow: has a new image made of both, where so much has changed that this is due: by what it is given, or in another way.
+    @param grow: builds a new image from both, if there are so many changes that one is due: by calling its argument, or in another way.
 
     @raise StorageFault: see L{Journal.replayed}.
     """
     try:
         return (yield from journal.replaying(version))
     except BudgetSpent:
-        # The image that had most of it is gone.
+        # The image with most of the changes is gone.
         from twisted_ext.zone.build.compaction import brought
 
         def now() -> Version:
@@ -181,7 +182,7 @@ def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], V
 
 def journalName(apex: bytes) -> str:
     """
-    @return: what the journal of a zone is called: the zone's name, as far as files can be called so.
+    @return: the file name for the journal of a zone: the zone's name, or a hash of it if it is too long.
     """
     text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
     return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
@@ -189,7 +190,7 @@ def journalName(apex: bytes) -> str:
 
 class Replaying:
     """
-    The zones that are on their way.
+    The zones whose journals are being replayed.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -201,10 +202,10 @@ class Replaying:
 
     def begin(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
         """
-        Go on with a zone, one step for each turn. What else was begun with it ends.
+        Replay the journal of a zone, one step per turn of the reactor. An earlier replay of the same zone is cancelled.
 
-        @param done: is called with what there is at the end. May raise L{DNSFault} and L{OSError}.
-        @param failed: is called in its place with what is wrong, in one line.
+        @param done: called with the resulting version. May raise L{DNSFault} and L{OSError}.
+        @param failed: called instead with the error, in one line.
         """
         self.cancel(apex)
         self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
@@ -245,7 +246,7 @@ class Replaying:
 
     def _nothing(self, failure: Failure, apex: bytes, steps: Steps, failed: Callable[[str], object]) -> None:
         if self._going.get(apex, (None,))[0] is not steps:
-            # Nobody wants it any more.
+            # Cancelled or replaced in the meantime.
             return
         del self._going[apex]
         steps.close()
@@ -255,7 +256,7 @@ class Replaying:
 
     def cancel(self, apex: bytes) -> None:
         """
-        Go on with a zone no more, if one was.
+        Cancel the replay of a zone, if there is one.
         """
         steps, call = self._going.pop(apex, (None, None))
         if steps is not None and call is not None:
@@ -264,7 +265,7 @@ class Replaying:
 
     def close(self) -> None:
         """
-        Go on with none.
+        Cancel all replays.
         """
         for apex in list(self._going):
             self.cancel(apex)

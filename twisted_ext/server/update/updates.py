@@ -1,5 +1,5 @@
 """
-Dynamic updates by their way into a server (RFC 2136): whose they are, which zone they are for, and what is said to them.
+Server side of dynamic updates (RFC 2136): checks access, finds the zone, and replies.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NOT_READY: Final = 14
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 
-#: Octets of a journal from which on others have their turn while it is gone through: some hundred differences, 20 ms of work.
+#: Octets of a journal from which on it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
 
 _log: Final = Logger()
@@ -51,10 +51,10 @@ _log: Final = Logger()
 
 class Updating:
     """
-    Sees to updates. Whether somebody may change anything at all is looked at before all that would take any work.
+    Handles UPDATE requests. Whether the client may change anything at all is checked before any expensive work.
 
-    @ivar done: how many updates have changed something or might have.
-    @ivar refused: how many have not, for whatever reason.
+    @ivar done: number of updates that succeeded, whether or not they changed anything.
+    @ivar refused: number of updates that failed for any reason.
     """
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
@@ -79,14 +79,14 @@ class Updating:
         today: Callable[[], float] | None = None,
     ) -> None:
         """
-        @param find: gives the zone with exactly this folded name, if there is something in force of it.
-        @param elsewhere: has something done by a thread.
+        @param find: returns the zone with exactly this folded name, if a version of it is in force.
+        @param elsewhere: runs work in a thread.
         @param exists: whether there is a zone of this name at all.
         @param changed: called whenever another version of a zone is in force.
-        @param folder: where journals are, for L{adopt}.
+        @param folder: folder of the journals, for L{adopt}.
         @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.update.compaction}.
-        @param grow: takes a version to where its journal ends, with a new image; see there. By default a thread does.
-        @param today: gives seconds since 1970.
+        @param grow: applies a long journal to a version, building a new image; see there. By default a thread does.
+        @param today: returns seconds since 1970.
         """
         from time import time
 
@@ -113,11 +113,11 @@ class Updating:
         today: Callable[[], float] | None = None,
     ) -> Updating:
         """
-        See to the updates of a server's zones.
+        Create the handler for the updates of a server's zones.
 
         @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
             L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
-        @param folder: where journals are kept; without one changes are forgotten with this process.
+        @param folder: folder of the journals; without one changes are lost when this process ends.
         @param changed: called whenever another version of a zone is in force.
         """
         from twisted_ext.server.authority.source import SERVING
@@ -144,7 +144,7 @@ class Updating:
     @property
     def errands(self) -> dict[int, Operation]:
         """
-        What is to see to requests, for L{Responder<twisted_ext.server.reply.respond.Responder>}.
+        The operations to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
         """
         return {errandKey(Opcode.UPDATE): self}
 
@@ -157,12 +157,12 @@ class Updating:
         keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
     ) -> None:
         """
-        Go over to what is said of zones now.
+        Apply new zone settings.
 
-        @param keys: the names of the keys that there are.
-        @param keeperOf: what keeps the changes of a zone in place of a journal.
+        @param keys: the names of all configured keys.
+        @param keeperOf: returns the storage used for a zone's changes in place of a journal.
 
-        @raise BadDescription: a rule is none, or names a key that is not there; nothing has changed then.
+        @raise BadDescription: a rule is invalid, or names an unknown key; nothing has changed then.
         """
         said = {zone.name: zone for zone in zones}
         if [zone for zone in said.values() if not zone.plain and policyOf(zone, keys).rules]:
@@ -172,9 +172,9 @@ class Updating:
 
     def ready(self) -> None:
         """
-        See to it that there can be journals.
+        Make sure that the folder for journals exists.
 
-        @raise BadDescription: there cannot.
+        @raise BadDescription: it cannot be created.
         """
         if self._folder:
             try:
@@ -185,7 +185,7 @@ class Updating:
     @property
     def wards(self) -> list[bytes]:
         """
-        The names of zones that may be changed, or were once.
+        The names of zones that may be changed, or were changed before.
         """
         return list(self._wards)
 
@@ -197,9 +197,9 @@ class Updating:
         keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
     ) -> None:
         """
-        Go over to what is said of one zone now; see L{adopt}.
+        Apply the settings of one zone; see L{adopt}.
 
-        @param zone: L{None} where it is served no more.
+        @param zone: L{None} if it is not served any more.
         """
         if zone is not None and not zone.plain:
             policy = policyOf(zone, keys)
@@ -213,7 +213,7 @@ class Updating:
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
-            # What was changed stays, although nobody may change it any more.
+            # Keep the changes made earlier, although updates are not allowed any more.
             ward.policy = Policy()
         elif ward is not None:
             self.forbid(apex)
@@ -230,28 +230,28 @@ class Updating:
         elsewhere: Elsewhere | None = None,
     ) -> None:
         """
-        Let a zone be changed.
+        Allow updates of a zone.
 
         @param apex: its name, folded.
-        @param path: its journal; without one changes are forgotten with this process.
-        @param most: octets that the journal may have.
-        @param keeper: what keeps the changes in place of a journal, and C{elsewhere} by whom it is asked to.
+        @param path: of its journal; without one changes are lost when this process ends.
+        @param most: maximum octets of the journal.
+        @param keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
         """
         ward = self._wards.get(apex)
         if ward is not None and ward.elsewhere != elsewhere:
-            # It comes from elsewhere now, and what kept its changes has nothing to do with it any more.
+            # The zone has another source now, so the storage of its earlier changes no longer applies.
             self.forbid(apex)
             ward = None
         if ward is None:
             ward = self._wards[apex] = EditableZone(policy, serials, path, most)
             ward.keeper, ward.elsewhere = keeper, elsewhere
         else:
-            # Its journal stays open where it is.
+            # The journal stays open at its current path.
             ward.policy, ward.serials = policy, serials
 
     def forbid(self, apex: bytes) -> Deferred[None]:
         """
-        Let a zone be changed no more.
+        Stop allowing updates of a zone.
 
         @return: fires when its journal is closed.
         """
@@ -259,25 +259,25 @@ class Updating:
 
     def journal(self, apex: bytes) -> Journal | None:
         """
-        @return: what has changed in a zone, for those who transfer it.
+        @return: the journal of a zone, for IXFR.
         """
         ward = self._wards.get(apex)
         return None if ward is None else ward.journal
 
     def opened(self, version: Version) -> Version:
         """
-        Take a version that was read from its sources to where the journal ends. To be called with each version before it is put in force.
+        Apply the journal to a version that was loaded from its source. Call this with each version before it is put in force.
 
-        @return: what is to be put in force.
+        @return: the version to put in force.
 
-        @raise StorageFault: the journal cannot be read, or knows nothing of this version although it is not newer.
-        @raise BadZone: the zone is served and was changed, and what was read has no newer serial number.
+        @raise StorageFault: the journal cannot be read, or has no record of this version although its serial number is not newer.
+        @raise BadZone: the zone is served and was changed, and the loaded version has no newer serial number.
         """
         return finished(self.opening(version))
 
     def takesLong(self, apex: bytes) -> bool:
         """
-        @return: whether there is so much in the journal of a zone that others should have their turn between the steps of L{opening}.
+        @return: whether the journal of a zone is so long that control should return to the reactor between the steps of L{opening}.
         """
         ward = self._wards.get(apex)
         path = self._pathOf(apex) if ward is None else ward.path
@@ -288,7 +288,7 @@ class Updating:
 
     def opening(self, version: Version) -> Steps:
         """
-        Do what L{opened} does, one step for each turn that others are given.
+        Do what L{opened} does, in steps between which control may return to the reactor.
         """
         came = yield from self._opening(version)
         ward = self._wards.get(version.apex)
@@ -301,7 +301,7 @@ class Updating:
     def _opening(self, version: Version) -> Steps:
         ward = self._wards.get(version.apex)
         if ward is None and os.path.exists(path := self._pathOf(version.apex)):
-            # It has been changed once, by somebody who could be sure that this lasts.
+            # It was changed before, and clients were told that the changes are stored.
             self.permit(version.apex, Policy(), path=path)
             ward = self._wards[version.apex]
         if ward is None or not ward.path:
@@ -318,7 +318,7 @@ class Updating:
                 self._clear(ward, version, origin)
             return version
         zone = self._find(version.apex)
-        # A file that was only touched, or read by another release, is the one that it was.
+        # A file that was only touched, or recompiled by another release, has the same contents.
         known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
         if known and zone is not None and (ward.damaged is not zone.current.image or (ward.changing is not None and ward.changing.busy)):
             return zone.current
@@ -344,7 +344,7 @@ class Updating:
 
     def distrust(self, apex: bytes) -> None:
         """
-        The image of a zone is damaged that is in force: what is read next takes its place, with the changes of the journal.
+        Mark the image of a zone in force as damaged: the next version loaded replaces it, with the changes of the journal.
         """
         ward, zone = self._wards.get(apex), self._find(apex)
         if ward is not None and zone is not None:
@@ -352,14 +352,14 @@ class Updating:
 
     def isDistrusted(self, apex: bytes) -> bool:
         """
-        @return: whether that image is still in force.
+        @return: whether the damaged image is still in force.
         """
         ward, zone = self._wards.get(apex), self._find(apex)
         return ward is not None and zone is not None and ward.damaged is zone.current.image
 
     def _grown(self, ward: EditableZone, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
         """
-        Have a new image made of an older one and a journal.
+        Build a new image from an older one and a journal.
         """
         grow = self._grow
         if grow is not None:
@@ -368,7 +368,7 @@ class Updating:
 
     def _clear(self, ward: EditableZone, version: Version, origin: bytes) -> None:
         """
-        Have the journal forget what it has: while nobody waits for the disk, where the zone is served.
+        Clear the journal: through the commit queue if the zone is served, so that no write is interrupted.
         """
         zone = self._find(version.apex)
         changing = ward.changing if zone is None else self._changingOf(ward, zone) or ward.changing
@@ -379,7 +379,7 @@ class Updating:
 
     def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
         """
-        @return: with the zone's journal.
+        @return: the zone with its journal.
         """
         journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
         try:
@@ -389,7 +389,7 @@ class Updating:
             raise
         known = self._wards.get(version.apex)
         if known is None:
-            # Nobody may change it any more.
+            # Updates were disallowed in the meantime.
             known = self._wards[version.apex] = ward
             ward.policy = Policy()
         known.journal = journal
@@ -402,7 +402,7 @@ class Updating:
 
     def _changingOf(self, ward: EditableZone, zone: Zone) -> Changing | None:
         """
-        @return: L{None} while what was there before is still being written.
+        @return: the commit queue; L{None} while an earlier one is still writing.
         """
         changing = ward.changing
         if changing is None:
@@ -431,7 +431,7 @@ class Updating:
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
-        @return: whether there is no such zone, or no rule by which somebody from there could change anything of it; see
+        @return: whether there is no such zone, or no rule by which this client could change anything in it; see
             L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
         """
         ward = self._wards.get(request.question.name.lower())
@@ -454,11 +454,11 @@ class Updating:
         policy, keyName = ward.policy, request.keyName
         client = request.client if isProven(request) else ""
         if not policy.admits(keyName, client):
-            # By TCP he could show that he is where he says.
+            # Over TCP the client could prove its address.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
         zone = self._find(apex)
         if zone is not None and ward.path and ward.journal is None:
-            # It was put in force before anybody might change it.
+            # It was loaded before updates were allowed.
             try:
                 ward.journal = begun(ward.path, zone.current, ward.most)
             except StorageFault as fault:
@@ -500,7 +500,7 @@ class Updating:
         _log.failure("{request} could not be done", failure, request=request)
         return self._UNKEPT
 
-    # -- the end
+    # -- shutdown
 
     def _closed(self, ward: EditableZone | None) -> Deferred[None]:
         if ward is not None and ward.changing is not None:
@@ -511,9 +511,9 @@ class Updating:
 
     def close(self) -> Deferred[None]:
         """
-        Take no more updates.
+        Accept no more updates.
 
-        @return: fires when all that were taken have been kept.
+        @return: fires when all accepted updates are stored.
         """
         wards, self._wards = self._wards, {}
         return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)

@@ -1,3 +1,3 @@
 """
-The zones that a server has: where they come from, how they are made ready, and the table in which they are found.
+The zones of a server: where they come from, how they are compiled, and how they are published.
 """

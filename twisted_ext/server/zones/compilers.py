@@ -1,5 +1,5 @@
 """
-Processes that make images of zones, so that the one which answers does not have to.
+Pool of processes that compile zones to images, so that the serving process does not have to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compilers", "Job", "complaintsOf", "numberIn", "sourcesOf"]
 
-#: The module that such a process runs.
+#: The module that compiler processes run.
 _MODULE: Final = "twisted_ext.zone.build.compiler"
 
 _log: Final = Logger()
@@ -40,12 +40,12 @@ Result = dict[str, "JSON"]
 
 class Job:
     """
-    Zones to be made ready in one go.
+    Zones to be compiled in one go.
 
-    @ivar image: the file to be written, for one of them or for all.
-    @ivar zones: for each its name and its master file.
-    @ivar left: those that nothing has been said of yet.
-    @ivar tried: whether a process has fallen silent over it. From then on each zone is told of at once, so that it is known which it is.
+    @ivar image: the file to write, for one zone or for all.
+    @ivar zones: name and master file of each.
+    @ivar left: zones without a result yet.
+    @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     """
 
     __slots__ = ("image", "zones", "left", "tried")
@@ -58,7 +58,7 @@ class Job:
 
     def lines(self) -> bytes:
         """
-        @return: what the process is told.
+        @return: the job as input for the process.
         """
         if len(self.zones) == 1:
             zone, path = self.zones[0]
@@ -71,9 +71,9 @@ class Job:
 
     def failed(self, said: str, *, unstarted: bool = False) -> list[Result]:
         """
-        @param unstarted: whether no process could be started, which is not the fault of the zones: they are to be tried again.
+        @param unstarted: whether no process could be started, which is not the fault of the zones: they have to be retried.
 
-        @return: that nothing came of those that are left.
+        @return: failures for all zones without a result.
         """
         return [
             {
@@ -87,14 +87,14 @@ class Job:
 
 class _Compiler(ProcessProtocol):
     """
-    One process with one job, or with one after the other.
+    One compiler process, which runs one job after the other.
     """
 
     transport: IProcessTransport
 
     def __init__(self, compilers: Compilers) -> None:
         self.job: Job | None = None
-        # Whether it has given any sign.
+        # Whether it has written any output.
         self._heard = False
         self._compilers = compilers
         self._left = b""
@@ -104,7 +104,7 @@ class _Compiler(ProcessProtocol):
 
     def begin(self, job: Job) -> None:
         """
-        Have it do a job.
+        Start a job.
         """
         self.job = job
         self._watch = self._compilers.watch(self._silent)
@@ -119,7 +119,7 @@ class _Compiler(ProcessProtocol):
 
     def forget(self) -> Job | None:
         """
-        @return: the job, which is not its own any more.
+        @return: the job, which is taken from this process.
         """
         job, self.job = self.job, None
         watch, self._watch = self._watch, None
@@ -129,7 +129,7 @@ class _Compiler(ProcessProtocol):
 
     def finish(self) -> None:
         """
-        There are no more jobs for it.
+        Let the process exit, as there are no more jobs for it.
         """
         with suppress(KeyError):
             self.transport.closeChildFD(0)
@@ -164,7 +164,7 @@ class _Compiler(ProcessProtocol):
         self.forget()
         results, self._results = self._results, []
         if said.get("done") is False:
-            # Nothing that was packed is sure to stay.
+            # None of the packed images is certain to be on disk.
             job.left = dict(job.zones)
             results = job.failed("the images could not be written")
         self._compilers.took([*results, *job.failed("nothing was said of it")])
@@ -172,7 +172,7 @@ class _Compiler(ProcessProtocol):
 
     def kill(self) -> None:
         """
-        End it.
+        Kill the process.
         """
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("KILL")
@@ -192,9 +192,9 @@ class _Compiler(ProcessProtocol):
 
 class Compilers:
     """
-    Those processes, and the jobs that wait for one.
+    The compiler processes, and the queue of jobs.
 
-    @ivar silence: seconds in which a process gives no sign before it is ended and another one takes its job, once.
+    @ivar silence: seconds without output after which a process is killed and its job is given to another one, once.
     """
 
     def __init__(
@@ -207,9 +207,9 @@ class Compilers:
         module: str = _MODULE,
     ) -> None:
         """
-        @param took: called with what came of zones: C{zone}, C{built}...
-        @param most: how many processes there may be.
-        @param module: what they run.
+        @param took: called with the results for zones.
+        @param most: maximum number of processes.
+        @param module: the module that they run.
         """
         self.took = took
         self.silence = COMPILER_SILENCE.pick(silence)
@@ -223,13 +223,13 @@ class Compilers:
     @property
     def busy(self) -> bool:
         """
-        Whether there is anything that is not done yet.
+        Whether there are unfinished jobs.
         """
         return bool(self._jobs) or any(each.job is not None for each in self._running)
 
     def add(self, job: Job) -> None:
         """
-        Do this when there is a process for it.
+        Queue a job.
         """
         self._jobs.append(job)
         self._go()
@@ -250,20 +250,21 @@ class Compilers:
 
     def watch(self, silent: Callable[[], object]) -> IDelayedCall:
         """
-        @param silent: called when a process has given no sign for too long.
+        @param silent: called when a process has written no output for too long.
         """
         return self._reactor.callLater(self.silence, silent)
 
     def silent(self, job: Job) -> None:
         """
-        A process was ended that gave no sign. Its job is begun anew, once; after that the zone that it was at is given up; others go on.
+        Handle a process that was killed for writing no output. Its job is restarted once; after that, the zone that it hung on fails, and
+        the others are retried.
         """
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that makes {what} ready gives no sign; another one tries", what=what)
             self.add(Job(job.image, job.zones, True))
             return
-        # It does one after the other. Where nothing is left it does not get them written.
+        # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)
         others = [(zone, path) for zone, path in job.zones if zone != stuck] if stuck else []
         job.left = {zone: path for zone, path in job.zones if stuck in (None, zone)}
@@ -274,7 +275,7 @@ class Compilers:
 
     def idle(self, compiler: _Compiler) -> None:
         """
-        A process has done its job.
+        Give an idle process the next job, if there is one.
         """
         if self._jobs and not self._closed:
             compiler.begin(self._jobs.popleft())
@@ -283,14 +284,14 @@ class Compilers:
 
     def ended(self, compiler: _Compiler) -> None:
         """
-        A process is no more.
+        Called when a process has ended.
         """
         self._running.remove(compiler)
         self._go()
 
     def close(self) -> None:
         """
-        End all of them.
+        Kill all processes, and drop the queue.
         """
         self._closed = True
         self._jobs.clear()
@@ -301,7 +302,7 @@ class Compilers:
 
 def complaintsOf(result: Result) -> list[tuple[str, bool]]:
     """
-    @return: lines C{file:line:column: text}, each with whether there is no zone because of it.
+    @return: lines C{file:line:column: text}, each with whether it is fatal for the zone.
     """
     said = result.get("complaints")
     lines: list[tuple[str, bool]] = []
@@ -311,7 +312,7 @@ def complaintsOf(result: Result) -> list[tuple[str, bool]]:
         place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
         fatal = bool(each.get("fatal"))
         text = f"{'' if fatal else 'warning: '}{each.get('text')}"
-        # Of a file that cannot be read, the text itself says which.
+        # If a file cannot be read, the text itself names it.
         known = not each.get("line") and bool(place) and place in text
         lines.append((text if known else f"{place}: {text}", fatal))
     return lines
@@ -319,7 +320,7 @@ def complaintsOf(result: Result) -> list[tuple[str, bool]]:
 
 def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
     """
-    @return: path, octets and time of change of the files that a zone was made from, its own first.
+    @return: path, octets and modification time of the files that a zone was made from, its own first.
     """
     said = result.get("sources")
     found: list[tuple[str, int, int]] = []
@@ -331,7 +332,7 @@ def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
 
 def numberIn(result: Result, key: str) -> int:
     """
-    @return: a number that was told of a zone.
+    @return: a number from the result for a zone, 0 if it is missing.
     """
     value = result.get(key)
     return value if isinstance(value, int) else 0

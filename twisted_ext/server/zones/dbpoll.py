@@ -1,5 +1,5 @@
 """
-Zones from a database, served and kept in step with it.
+Serves zones from a database, and polls it for changes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StoreJournal", "Storing"]
 
-#: Names that are looked at before others have their turn.
+#: Names processed before control returns to the reactor.
 _STEP: Final = 200
 
 _log: Final = Logger()
@@ -43,13 +43,13 @@ _log: Final = Logger()
 
 class StoreJournal:
     """
-    Keeps changes in the database that the zone is from; in the form in which L{Changing<twisted_ext.server.update.commit.Changing>} asks
-    for it.
+    Stores changes in the database that the zone comes from; used by L{Changing<twisted_ext.server.update.commit.Changing>} in place of a
+    journal.
     """
 
     def __init__(self, store: IZoneStore, note: Callable[[Sequence[Difference]], object] = lambda differences: None) -> None:
         """
-        @param note: called with what is kept, by the thread that has done it.
+        @param note: called with the stored differences, in the thread that stored them.
         """
         self._store = store
         self._note = note
@@ -63,29 +63,29 @@ class StoreJournal:
 
     def trim(self, imaged: int) -> bool:
         """
-        The database has no past to be let go.
+        Do nothing: the database keeps no old changes.
         """
         return False
 
     def clear(self, origin: bytes | None = None) -> None:
         """
-        Neither has it one to be forgotten.
+        Do nothing: the database keeps no old changes.
         """
 
     def close(self) -> None:
         """
-        The database is its owner's to close.
+        Do nothing: the owner of the database closes it.
         """
 
 
 class Storing:
     """
-    Serves the zones of a database. What changes there is in force within a second, or the log says why not.
+    Serves the zones of a database. Changes in the database are in force within a second, or the reason is logged.
 
-    What waits for the database is done by a thread; what is new is put in force some names at a time.
+    Blocking work runs in a thread; changes are applied some names at a time.
 
-    @ivar said: what is wrong with zones, by their folded names.
-    @ivar wanted: the folded names of those that are served; L{None} for all that there are.
+    @ivar said: errors of zones, by their folded names.
+    @ivar wanted: the folded names of the zones to serve; L{None} for all.
     """
 
     def __init__(
@@ -100,10 +100,10 @@ class Storing:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param elsewhere: has something done by a thread.
+        @param elsewhere: runs work in a thread.
         @param changed: called whenever another version of a zone is in force.
-        @param label: the database, for people.
-        @param today: gives seconds since 1970.
+        @param label: of the database, for display.
+        @param today: returns seconds since 1970.
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
@@ -114,10 +114,10 @@ class Storing:
         self._changed = changed
         self._label = label
         self._today = today
-        # What has been taken from the database; L{None} before it was read at all.
+        # Position in the database's change feed; L{None} before the first load.
         self._position: int | None = None
         self._ours: set[bytes] = set()
-        # Those that could not be read when there was something new.
+        # Zones that could not be read, to be retried at the next poll.
         self._unread: set[bytes] = set()
         self._histories: dict[bytes, History] = {}
         self._fault = ""
@@ -129,13 +129,13 @@ class Storing:
 
     def historyOf(self, apex: bytes) -> History:
         """
-        @return: what has changed in a zone of late.
+        @return: the recent changes of a zone.
         """
         return self._histories.setdefault(apex, History())
 
     def keeper(self) -> StoreJournal:
         """
-        @return: what keeps changes that are made here.
+        @return: storage for changes made by this server.
         """
         return StoreJournal(self._store, self._note)
 
@@ -144,15 +144,15 @@ class Storing:
 
     def exclusively(self, work: Callable[[], object]) -> Deferred[object]:
         """
-        Have something done by a thread while no other one has the database: also by those who write there.
+        Run work in a thread while nothing else in this process uses the database, including writers.
         """
         return self._turns.run(self._outside, work)
 
     def start(self) -> Deferred[None]:
         """
-        Load all zones, and look for changes from then on.
+        Load all zones, then poll for changes.
 
-        @return: fires when they are served, or it was found that the database cannot be read: then that is tried again.
+        @return: fires when they are served, or when reading the database has failed: then it is retried.
         """
         self._begun = Deferred()
         for apex in self.wanted or ():
@@ -183,7 +183,7 @@ class Storing:
 
     def follow(self, wanted: set[bytes]) -> None:
         """
-        Serve those zones that were not wanted before, and those no more that are not wanted now.
+        Serve the zones that were not wanted before, and stop following those that are not wanted any more.
         """
         self._ours &= wanted
         for apex in wanted - (self.wanted or set()):
@@ -195,7 +195,7 @@ class Storing:
     async def _reload(self, name: bytes) -> None:
         def load() -> Version:
             builder = ImageBuilder(name)
-            # There the type is text, and nobody writes ALIAS who means something else.
+            # In a database the type is text, and ALIAS can only mean type 65401.
             builder.aliases = True
             builder.addSets(self._store.load(name))
             return Version(Image(builder.finish()))
@@ -207,12 +207,12 @@ class Storing:
             if self._closed or apex not in self._ours:
                 return
             if isinstance(fault, StorageFault):
-                # Somebody else may have had the database for too long.
+                # Another process may have locked the database for too long.
                 self._unread.add(apex)
             self._complain(apex, fault)
             return
         assert isinstance(version, Version)
-        # It may be nobody's any more by now.
+        # The zone may have been removed in the meantime.
         if apex in self._ours and not self._closed:
             self._install(version)
 
@@ -249,9 +249,9 @@ class Storing:
 
     def look(self) -> Deferred[None]:
         """
-        Look whether something has changed.
+        Poll the database for changes.
 
-        @return: fires when that is in force.
+        @return: fires when these are in force.
         """
         return Deferred.fromCoroutine(self._look())
 
@@ -269,14 +269,14 @@ class Storing:
                 for apex in self.wanted or ():
                     self._zones.fail(apex, str(fault))
         except Exception:
-            # The next look may be a better one.
+            # The next poll may succeed.
             _log.failure("while looking at {label}", label=self._label)
         if not self._begun.called:
             self._begun.callback(None)
 
     async def _follow(self, since: int) -> None:
         """
-        Put what is new in force.
+        Apply the changes since a position of the feed.
         """
         unread, self._unread = self._unread, set()
         for apex in unread & self._ours:
@@ -307,12 +307,12 @@ class Storing:
         place = self._zones.at(apex)
         zone = None if place is None else place.zone
         if zone is None or news.names is None or news.soa is None or apex in self.said:
-            # What could not be put in force before is not in the zone yet.
+            # Changes that could not be applied before are still missing in the zone.
             await self._reload(apex)
             return
         current = zone.current
         if current.serial == news.serial:
-            # Our own change.
+            # A change made by this server.
             return
         transaction = Transaction(current)
         await self._cooperator.cooperate(_steps(transaction, news.names)).whenDone()
@@ -329,11 +329,11 @@ class Storing:
             self.historyOf(apex).note([made[1]])
             self._serve(zone, made[0])
 
-    # -- the end
+    # -- shutdown
 
     def close(self) -> Deferred[None]:
         """
-        Look no more, and let go of the database.
+        Stop polling, and close the database.
         """
         self._closed = True
         if self._looking.running:
@@ -347,7 +347,7 @@ class Storing:
 
 def _isSame(current: Version, version: Version) -> bool:
     """
-    @return: whether a version that was read is what is in force, as far as that is known; another database may have other records under the
+    @return: whether a loaded version equals the version in force, as far as is known; another database may have other records under the
         same serial number.
     """
     return current.serial == version.serial and not current.overlay and current.image.content == version.image.content
@@ -355,7 +355,7 @@ def _isSame(current: Version, version: Version) -> bool:
 
 def _steps(transaction: Transaction, names: dict[bytes, tuple[RRSet, ...]]) -> Iterator[None]:
     """
-    Have names have what the database says.
+    Replace the records of names by those in the database, in steps.
     """
     for count, (name, sets) in enumerate(names.items()):
         key = transaction.keyOf(name)

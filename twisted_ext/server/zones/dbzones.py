@@ -1,5 +1,5 @@
 """
-A server's zones that are in databases, as its settings say.
+Zones that the settings place in databases.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _log: Final = Logger()
 
 class Stored:
     """
-    The databases of a server. One is opened when a zone is in it, and let go of when none is any more.
+    The databases of a server. Each is opened for its first zone, and closed after its last one is removed.
     """
 
     def __init__(
         self, reactor: IReactorTime, zones: Zones, elsewhere: Elsewhere, changed: Callable[[Version], object] = lambda version: None
     ) -> None:
         """
-        @param elsewhere: has something done by a thread.
+        @param elsewhere: runs work in a thread.
         @param changed: called whenever another version of a zone is in force.
         """
         self._reactor = reactor
@@ -50,7 +50,7 @@ class Stored:
 
     def adopt(self, zones: Iterable[ZoneSettings]) -> None:
         """
-        Go over to what is said of zones now.
+        Apply new zone settings.
 
         @raise BadDescription: a database cannot be opened.
         """
@@ -80,7 +80,7 @@ class Stored:
 
     def start(self) -> None:
         """
-        Load the zones of databases that are new here.
+        Load the zones of newly opened databases.
         """
         new, self._new = self._new, []
         for storing in new:
@@ -88,7 +88,7 @@ class Stored:
 
     def keeperOf(self, apex: bytes) -> tuple[ChangeLog, Elsewhere] | None:
         """
-        @return: what keeps the changes of a zone that is in a database, and by whom it is asked to.
+        @return: the storage for changes of a zone in a database, and the function that runs work on it; L{None} for other zones.
         """
         home = self._homes.get(apex)
         if home is None:
@@ -98,14 +98,14 @@ class Stored:
 
     def historyOf(self, apex: bytes) -> History | None:
         """
-        @return: what has changed of late in a zone that is in a database.
+        @return: the recent changes of a zone in a database; L{None} for other zones.
         """
         home = self._homes.get(apex)
         return None if home is None else self._open[home][1].historyOf(apex)
 
     def close(self) -> Deferred[None]:
         """
-        Let go of everything.
+        Close all databases.
         """
         opened, self._open = self._open, {}
         return gatherResults([storing.close() for _, storing in opened.values()]).addCallback(lambda each: None)

@@ -1,5 +1,5 @@
 """
-Folders and lists of zones, looked at for files that have come or gone.
+Watches folders and lists of zones for files that are added or removed.
 """
 
 from __future__ import annotations
@@ -15,63 +15,64 @@ from twisted_ext.server.limits import CHANGING_SECONDS
 
 __all__ = ["Folders"]
 
-#: Names that are read in one step: a millisecond.
+#: Directory entries read in one step: a millisecond.
 _ENTRIES: Final = 1000
 
 _log: Final = Logger()
 
-#: Octets and time of change in nanoseconds; L{None} of what cannot be seen.
+#: Octets and modification time in nanoseconds; L{None} if C{stat} fails.
 _Status = tuple[int, int] | None
 
 
 class _Folder:
     """
-    One folder, or one list.
+    One folder, or one list file.
     """
 
     __slots__ = ("path", "status", "resting", "since", "names")
 
     def __init__(self, path: str, status: _Status) -> None:
         self.path = path
-        # As it was when its zones were read; as it was at the last look, where that is something else, and since when it changes.
+        # The status when its zones were read; the last differing status, and since when it has been changing.
         self.status = status
         self.resting: _Status = None
         self.since = 0.0
-        # Those of its files, once they have been read.
+        # Its file names, once they have been read.
         self.names: frozenset[str] | None = None
 
 
 class Folders:
     """
-    What C{zones} of the settings names. A look costs one C{stat} of each folder; the names in one are read where it has changed.
+    The paths of the C{zones} setting. A check costs one C{stat} for each folder; its entries are read only if it has changed.
     """
 
     def __init__(self, paths: Iterable[str], *, read: bool = False) -> None:
         """
         @param paths: folders and lists.
-        @param read: whether their zones have been read already, so that something may have come since; otherwise they are read after this.
+        @param read: whether their zones have been read already, so that files may have been added since; otherwise they are read after
+            this.
         """
         self._folders = [_Folder(path, None if read else _statusOf(path)) for path in paths]
 
     @property
     def paths(self) -> tuple[str, ...]:
         """
-        What is looked at.
+        The watched paths.
         """
         return tuple([folder.path for folder in self._folders])
 
     def changed(self, now: float, found: list[str]) -> Iterator[None]:
         """
-        Look, in short steps.
+        Check for changes, in short steps.
 
         @param now: seconds.
-        @param found: here is put what has other files than before, once that has stayed the same from one look to the next, or has been
+        @param found: receives the paths with other files than before, once their status is the same in two checks in a row, or has been
             changing for C{CHANGING_SECONDS}.
         """
         for folder in self._folders:
             status = _statusOf(folder.path)
             if status == folder.status or status is None:
-                # What is gone for a moment, or not mounted, is not the end of its zones.
+                # A path that is missing for a moment, or not mounted, does not end its zones.
                 folder.resting = None
                 continue
             if folder.resting is None:
@@ -89,7 +90,7 @@ class Folders:
                     _log.warn(text, path=folder.path)
                     continue
                 if names == folder.names:
-                    # A file has been replaced.
+                    # Only the contents of a file have changed.
                     continue
                 folder.names = names
             found.append(folder.path)
@@ -110,5 +111,5 @@ def _read(path: str, names: set[str]) -> Iterator[None]:
                 names.update([entry.name for entry in some if entry.name[0] != "." and entry.name[-1] != "~"])
                 yield
     except OSError:
-        # A list, or a folder that is gone by now.
+        # A list file, or a folder that has been removed.
         return

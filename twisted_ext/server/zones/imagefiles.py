@@ -1,9 +1,8 @@
 """
-Images of zones on disk: which there are, what they were made from, and whether that is still the same.
+Images of zones on disk: which exist, what they were made from, and whether that has changed.
 
-A folder holds files with one image or many, and C{index}, to which a line is added for each image that is made. After a crash the worst is
-that a zone is read from its master file once more: files are in their place as a whole or not at all, and a line that was cut is passed
-over.
+A folder holds files with one or more images, and C{index}, to which a line is appended for each new image. The worst effect of a crash is
+that a zone is read from its master file once more: files are complete or absent, and a truncated line is ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ __all__ = ["Built", "Images", "Maps"]
 _INDEX: Final = "index"
 _ENDING: Final = ".image"
 
-#: A file that a zone was made from: its path, its octets, and the time of its last change, in nanoseconds.
+#: A file that a zone was made from: its path, its octets, and its modification time in nanoseconds.
 Source = tuple[str, int, int]
 
 
@@ -38,10 +37,10 @@ class Built:
 
     @ivar zone: the zone's name, as text with its final dot.
     @ivar path: the file with the image.
-    @ivar offset: where in that it begins.
-    @ivar octets: how many it has.
+    @ivar offset: of the image in the file.
+    @ivar octets: its size.
     @ivar serial: the zone's serial number.
-    @ivar records: how many there are in it.
+    @ivar records: the number of its records.
     @ivar sources: the files that it was made from, the zone's own first.
     """
 
@@ -58,9 +57,9 @@ class Built:
 
     def toJSON(self) -> str:
         """
-        @return: one line. What it says L{fromList} makes the same of.
+        @return: one line, for L{fromList}.
         """
-        # There may be a hundred thousand of them, for each of which an encoder takes longer to make than to use.
+        # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
         return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]]\n"
@@ -68,7 +67,7 @@ class Built:
     @classmethod
     def fromList(cls, said: object) -> Built:
         """
-        @raise ValueError: this is no such thing.
+        @raise ValueError: the value is not a valid index entry.
         """
         try:
             if not isinstance(said, list):
@@ -82,7 +81,7 @@ class Built:
     @property
     def current(self) -> bool:
         """
-        Whether all files that it was made from are as they were then.
+        Whether all files that it was made from are unchanged.
         """
         return all(statusOf(path) == (size, changed) for path, size, changed in self.sources)
 
@@ -92,19 +91,19 @@ class Built:
 
 def statusOf(path: str) -> tuple[int, int] | None:
     """
-    @return: octets of a file, and the time of its last change in nanoseconds; L{None} where it cannot be seen.
+    @return: octets and modification time in nanoseconds of a file; L{None} if C{stat} fails.
     """
     try:
         found = os.stat(path)
     except (OSError, ValueError):
-        # Nor is there any file with such a name.
+        # ValueError: no file can have such a name.
         return None
     return found.st_size, found.st_mtime_ns
 
 
 class _Mapped:
     """
-    A file in memory, for all images in it.
+    A file mapped into memory, shared by all images in it.
     """
 
     __slots__ = ("buffer", "words", "__weakref__")
@@ -120,7 +119,7 @@ class _Mapped:
 
 class Maps:
     """
-    Files that are mapped, each once for all zones in it.
+    Mapped files, each mapped once for all zones in it.
     """
 
     def __init__(self) -> None:
@@ -128,12 +127,12 @@ class Maps:
 
     def opening(self, zone: bytes, path: str, offset: int, *, checked: bool = True) -> Callable[[], Version]:
         """
-        Map a file, so that it stays even where it is removed.
+        Map a file, so that it stays available even if it is removed.
 
         @param zone: the folded name.
-        @param checked: look whether all of it is as it was written.
+        @param checked: whether to verify the image's contents.
 
-        @return: what gives the version in it.
+        @return: a function that returns the version in it.
 
         @raise OSError: it cannot be read.
         @raise BadImage: it is empty.
@@ -159,14 +158,14 @@ def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int, checked: bool)
 
 class Images:
     """
-    The images in a folder. It is one server's; its workers only read what they are told of.
+    The images in a folder. The folder belongs to one server; its workers only read files that they are told of.
 
-    @ivar folder: where.
+    @ivar folder: its path.
     """
 
     def __init__(self, folder: str) -> None:
         """
-        @raise BadDescription: it cannot be had, or is another server's; says which.
+        @raise BadDescription: it cannot be used, or belongs to another server.
         """
         self.folder = os.path.abspath(folder)
         self._known: dict[str, Built] = {}
@@ -183,7 +182,7 @@ class Images:
         except OSError:
             os.close(self._lock)
             raise BadDescription(f"state: {self.folder} is another server's; give this one a folder of its own") from None
-        # A process of an earlier server may still be at work, and must not write where this one does.
+        # A subprocess of an earlier server may still be running, and must not write to the same files.
         self._mark = os.urandom(4).hex()
         try:
             self._read()
@@ -219,7 +218,7 @@ class Images:
 
     def _sweep(self) -> None:
         """
-        Remove files that nobody knows of, and forget images whose files are gone.
+        Remove files without an index entry, and entries without a file.
         """
         try:
             there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)}
@@ -243,12 +242,12 @@ class Images:
                     file.write(built.toJSON())
             os.rename(temporary, f"{self.folder}/{_INDEX}")
         except OSError:
-            # With a disk that is full the longer one will do.
+            # If the disk is full, the longer index still works.
             _unlink(temporary)
 
     def path(self) -> str:
         """
-        @return: that of a file that there is not yet.
+        @return: a new, unused path.
         """
         self._count += 1
         return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
@@ -257,7 +256,7 @@ class Images:
         """
         @param zone: the name as text with its final dot.
 
-        @return: the image of a zone, whether it is of late or not.
+        @return: the image of a zone, whether it is current or not.
         """
         return self._known.get(zone)
 
@@ -269,7 +268,7 @@ class Images:
 
     def note(self, several: list[Built]) -> None:
         """
-        These are the images of their zones from now on.
+        Record these as the images of their zones.
         """
         lines = []
         for built in several:
@@ -282,7 +281,7 @@ class Images:
 
     def forget(self, *zones: str) -> None:
         """
-        There are no such zones any more, or their images are damaged.
+        Drop the images of zones that were removed, or images that are damaged.
         """
         lines: list[str] = []
         for zone in zones:
@@ -295,7 +294,7 @@ class Images:
 
     def discard(self, path: str) -> None:
         """
-        Remove a file that was made, where it is of use to no zone.
+        Remove a file unless it is used for some zone.
         """
         if path not in self._uses:
             _unlink(path)
@@ -306,7 +305,7 @@ class Images:
         left = self._uses[built.path] = self._uses.get(built.path, 1) - 1
         if left <= 0:
             del self._uses[built.path]
-            # Who has it mapped keeps it.
+            # Processes that have it mapped keep it.
             _unlink(built.path)
 
     def _write(self, lines: str) -> None:
@@ -314,12 +313,12 @@ class Images:
             with open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8") as file:
                 file.write(lines)
         except OSError:
-            # It is read from the master file again next time, which is all that is lost.
+            # The only loss is that the zone is compiled again next time.
             pass
 
     def close(self) -> None:
         """
-        Let others have the folder.
+        Release the lock on the folder.
         """
         os.close(self._lock)
 

@@ -1,5 +1,5 @@
 """
-Zones from master files: made ready by other processes, found again at the next start, followed when their files change.
+Loads zones from master files: has other processes compile them, reuses images at the next start, and reloads changed files.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ __all__ = ["Loading", "Sink", "stateFolder"]
 
 _log: Final = Logger()
 
-#: Zones whose files are looked at in one step: a millisecond.
+#: Zones whose files are checked in one step: a millisecond.
 _LOOKS: Final = 250
 
-#: Zones that are put in force before others may have their turn: 2 ms of work.
+#: Zones put in force before control returns to the reactor: 2 ms of work.
 _RESULTS: Final = 20
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
@@ -54,52 +54,52 @@ _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
     """
-    @return: where the server keeps what is to be found again, C{""} for nowhere.
+    @return: the folder for persistent state, C{""} for none.
     """
-    # With several folders systemd writes colons between them.
+    # systemd separates several folders by colons.
     return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
 
 class Sink(Protocol):
     """
-    What is told of zones.
+    Receives the zones that L{Loading} has loaded.
     """
 
     def expect(self, apex: bytes, file: str) -> object:
         """
-        There is to be a zone, for which nothing is known yet.
+        Announce a zone that is not loaded yet.
         """
 
     def loaded(self, apex: bytes, file: str, built: Built) -> object:
         """
-        There is an image of a zone.
+        Publish an image of a zone.
 
         @raise DNSFault: it cannot be used.
-        @raise OSError: likewise.
+        @raise OSError: the same.
         """
 
     def serial(self, apex: bytes) -> int | None:
         """
-        @return: that of what is served, which updates may have raised; L{None} where nothing is, or nothing yet.
+        @return: the serial number served, which updates may have raised; L{None} if the zone is not served yet.
         """
 
     def fail(self, apex: bytes, said: str) -> object:
         """
-        There is none, or no newer one.
+        Report that a zone could not be loaded, or not reloaded.
         """
 
     def remove(self, apex: bytes) -> object:
         """
-        There is no such zone any more.
+        Remove a zone.
         """
 
 
 class Loading:
     """
-    Has zones made ready and tells a sink of them.
+    Loads zones from master files, and passes them to a sink.
 
-    @ivar images: the images that there are.
-    @ivar settled: fires once, when all zones of the beginning have been tried, with how many there are and how many are served.
+    @ivar images: the existing images.
+    @ivar settled: fires once, when all initial zones have been tried, with their number and the number of those served.
     """
 
     def __init__(
@@ -112,9 +112,9 @@ class Loading:
         compilers: Callable[[IReactorTime, Callable[[list[Result]], object]], Compilers] = Compilers,
     ) -> None:
         """
-        @param folder: for images; C{""} for one that ends with this.
-        @param watch: make zones ready again when their files have changed.
-        @param compilers: makes what has images made.
+        @param folder: for images; C{""} for a temporary one.
+        @param watch: whether to reload zones when their files change.
+        @param compilers: makes the pool of compiler processes.
 
         @raise BadDescription: the folder cannot be used.
         """
@@ -125,7 +125,7 @@ class Loading:
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, Wanted] = {}
         self._order: Iterator[Wanted] = iter(())
-        # Zones whose files have changed: how these were at the last look, and since when they change.
+        # Zones with changed files: the files' status at the last check, and since when they have been changing.
         self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
         self._sweeping: Deferred[None] | None = None
         self._watch = watch
@@ -136,20 +136,20 @@ class Loading:
         self._results: deque[list[Result]] = deque()
         self._taking: Deferred[None] | None = None
         self._busy = False
-        # Zones for which no process could be started, when they are tried again, and the seconds to the time after that.
+        # Zones for which no process could be started, the timer for the next attempt, and the seconds until the one after that.
         self._unstarted: dict[str, Wanted] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
-        # Lines about zones that are served and about those that are not, the number of the latter, and of the former without lines.
+        # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
         self._logged = self._loggedBroken = self._broken = self._untold = 0
         self.settled: Deferred[tuple[int, int]] = Deferred()
         self._starting: Reload | None = None
 
-    # -- from the beginning to the end
+    # -- start and stop
 
     def begin(self, zones: Iterable[ZoneSettings]) -> None:
         """
-        Tell of all zones that there are images of, and have the others made ready.
+        Publish all zones with current images, and compile the others.
         """
         starting = self._starting = Reload()
         began = self._reactor.seconds()
@@ -191,7 +191,7 @@ class Loading:
 
     def _found(self, wanted: Wanted) -> bool:
         """
-        @return: whether there is an image that is of late.
+        @return: whether a current image was found and published.
         """
         built = self.images.of(wanted.zone)
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
@@ -208,7 +208,7 @@ class Loading:
 
     def close(self) -> None:
         """
-        Make no more zones ready.
+        Stop loading zones.
         """
         if self._looking.running:
             self._looking.stop()
@@ -228,11 +228,11 @@ class Loading:
         if self._own is not None:
             self._own.close()
 
-    # -- making zones ready
+    # -- compiling zones
 
     def _make(self, several: Sequence[Wanted], reload: Reload | None = None) -> None:
         """
-        Have zones made ready: large ones each by a process of its own, small ones many at a time.
+        Compile zones: each large one in a job of its own, small ones in batches.
         """
         batch: list[Wanted] = []
         octets = 0
@@ -264,7 +264,7 @@ class Loading:
     def _took(self, results: list[Result]) -> None:
         self._results.append(results)
         if not self._busy:
-            # Hundreds may come at a time.
+            # Results may come in by the hundreds.
             self._busy = True
             self._taking = paced(self._reactor, self._take())
             self._taking.addErrback(_ended)
@@ -279,7 +279,7 @@ class Loading:
                         yield
                         self._takeSome(results[begin : begin + _RESULTS], made)
                 finally:
-                    # Of all at once, for a disk may be slow. Some may be served no more by now.
+                    # Written once for all, since the disk may be slow. Some zones may have been removed in the meantime.
                     self.images.note([built for built in made if built.zone in self._wanted])
                 for path in {str(result["image"]) for result in results if result.get("image")}:
                     self.images.discard(path)
@@ -291,12 +291,12 @@ class Loading:
             wanted = self._wanted.get(str(result.get("name")))
             sources = sourcesOf(result)
             if wanted is None or (sources and wanted.file != sources[0][0]):
-                # It was to be served from elsewhere, or not at all, before it was ready.
+                # Removed, or configured with another file, in the meantime.
                 continue
             try:
                 self._result(wanted, result, sources, made)
             except Exception:
-                # Others came with it.
+                # Continue with the other results.
                 _log.failure("{zone} cannot be served", zone=wanted.zone)
                 wanted.failed = True
                 wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
@@ -346,7 +346,7 @@ class Loading:
 
     def _later(self, wanted: Wanted, said: str) -> None:
         """
-        Try a zone again after a while, for which no process could be started.
+        Schedule another attempt for a zone for which no process could be started.
         """
         wanted.failed = True
         wanted.again = False
@@ -365,7 +365,7 @@ class Loading:
 
     def _news(self, wanted: Wanted, built: Built, before: int | None) -> str:
         now = self._sink.serial(wanted.apex)
-        # What updates have made of it counts, once that is known.
+        # Report the serial number after updates, if it is known.
         serial = built.serial if now is None else now
         changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
         if before is None:
@@ -379,7 +379,7 @@ class Loading:
 
     def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
-        Log what came of a zone that is served, and report it to those who wait for it.
+        Log the result for a zone that is served, and report it to waiting reload requests.
         """
         if self._starting is None or self._logged < _MOST_LINES:
             self._logged += _logged(complaints[:_MOST_LINES])
@@ -394,9 +394,10 @@ class Loading:
 
     def _tellBroken(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
-        Log why a zone could not be loaded, and report it to those who wait for it. Each zone is named, whatever has been logged of others.
+        Log why a zone could not be loaded, and report it to waiting reload requests. Each zone is named, however much has been logged about
+        others.
         """
-        # What keeps the zone from being loaded goes first, for there may be no room for the rest.
+        # Fatal errors first, since there may be no room for the rest.
         complaints = sorted(complaints, key=lambda complaint: not complaint[1])
         if self._starting is not None:
             self._broken += 1
@@ -414,8 +415,8 @@ class Loading:
 
     def look(self) -> None:
         """
-        See whether files have changed. A zone is made ready once its files have stayed the same from one look to the next, since they may
-        be half written; and nevertheless when they have been changing for C{CHANGING_SECONDS}.
+        Check for changed files. A zone is reloaded once its files are the same in two checks in a row, since they may be half written; or
+        regardless, when they have been changing for C{CHANGING_SECONDS}.
         """
         if not self._watch or self._sweeping is not None:
             return
@@ -434,7 +435,7 @@ class Loading:
             if wanted is None or wanted.pending:
                 continue
             status = wanted.status
-            # A file that is gone for a moment while it is replaced is not the end of its zone.
+            # A file that is missing for a moment while it is being replaced does not end its zone.
             if (status == before or now - since >= CHANGING_SECONDS.default) and not wanted.current:
                 ready[zone] = wanted
             elif status != before:
@@ -454,7 +455,7 @@ class Loading:
 
     def _some(self, count: int) -> list[Wanted]:
         """
-        @return: the next so many zones, all of them in turn.
+        @return: the next C{count} zones, cycling through all of them.
         """
         some = list(islice(self._order, count))
         if len(some) < min(count, len(self._wanted)):
@@ -464,21 +465,21 @@ class Loading:
 
     def follow(self, watch: bool) -> None:
         """
-        Make zones ready again when their files have changed, or not.
+        Turn watching for changed files on or off.
         """
         self._watch = watch
         if not watch:
             self._resting.clear()
 
-    # -- when somebody says so
+    # -- reload on request
 
     def reload(self, zones: Iterable[ZoneSettings], first: Iterable[None] = ()) -> Deferred[list[str]]:
         """
-        Go over to these zones, and have those made ready again whose files have changed.
+        Replace the set of zones, and reload those whose files have changed.
 
-        @param first: short steps to be taken before that. What they raise ends it.
+        @param first: short steps to run before that. An exception in them ends the reload.
 
-        @return: lines that say what came of it, when all is done.
+        @return: fires with lines that report the result, when all is done.
         """
         reload = Reload()
 
@@ -514,13 +515,13 @@ class Loading:
             reload.begun = True
             reload.settle()
 
-        # One after the other, so that what was said last is in force in the end.
+        # One after the other, so that the last request is in force in the end.
         self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(over, reload.done.errback)
         return reload.done
 
     def release(self, apexes: Collection[bytes]) -> None:
         """
-        Serve some zones from their files no more, at once: they are to come from elsewhere.
+        Stop serving some zones from their files, at once, since they now have another source.
 
         @param apexes: folded names.
         """
@@ -531,7 +532,7 @@ class Loading:
         """
         @param apexes: folded names.
 
-        @return: those of them that are served from their files, each with what does that no more.
+        @return: those of them that are served from their files, each with a function that stops that.
         """
         here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
@@ -544,11 +545,11 @@ class Loading:
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
-        Make a zone ready again, whether its file has changed or not.
+        Reload a zone, whether its file has changed or not.
 
         @param apex: a folded name.
 
-        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
         reload = Reload()
         wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
@@ -568,7 +569,7 @@ def _ended(failure: Failure) -> None:
 
 def _logged(complaints: list[tuple[str, bool]]) -> int:
     """
-    @return: how many lines that were.
+    @return: the number of lines logged.
     """
     for line, fatal in complaints:
         (_log.error if fatal else _log.warn)("{complaint}", complaint=line)

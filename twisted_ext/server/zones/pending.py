@@ -1,5 +1,5 @@
 """
-Zones that are to be served from master files, and those who wait for them.
+Zones to be loaded from master files, and the reload requests that wait for them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ABSENT", "GONE", "Reload", "Wanted"]
 
-#: Size and time of a file that is not there.
+#: Size and time of a missing file.
 ABSENT: Final = (-1, -1)
 
-#: How a line ends that tells of a zone which went.
+#: Ending of the line that reports a removed zone.
 GONE: Final = ": is served no more"
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
@@ -27,14 +27,14 @@ _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 class Wanted:
     """
-    A zone that is to be served from a master file.
+    A zone configured to be loaded from a master file.
 
-    @ivar serial: of what is served, L{None} where that is nothing.
-    @ivar sources: the files of the last attempt, as they were then.
-    @ivar pending: whether it is being made ready.
-    @ivar again: whether it is to be made ready once more after that.
-    @ivar failed: whether nothing came of the last attempt. It may not be the fault of its files.
-    @ivar reloads: who waits for that.
+    @ivar serial: of the version served, L{None} if there is none.
+    @ivar sources: the files of the last attempt, with their status at that time.
+    @ivar pending: whether it is being compiled.
+    @ivar again: whether it has to be compiled once more after that.
+    @ivar failed: whether the last attempt failed, not necessarily because of its files.
+    @ivar reloads: the reload requests that wait for it.
     """
 
     __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads")
@@ -52,9 +52,9 @@ class Wanted:
 
     def leave(self, said: str = "") -> None:
         """
-        Whoever waits need not wait for it any longer.
+        Complete the zone for all reload requests that wait for it.
 
-        @param said: why, in a line for them.
+        @param said: a line to report to them.
         """
         reloads, self.reloads = self.reloads, []
         for reload in reloads:
@@ -66,14 +66,14 @@ class Wanted:
     @property
     def status(self) -> tuple[tuple[int, int], ...]:
         """
-        How its files are now.
+        The current status of its files.
         """
         return tuple([statusOf(path) or ABSENT for path, _, _ in self.sources])
 
     @property
     def current(self) -> bool:
         """
-        Whether its files are as they were at the last attempt.
+        Whether its files are unchanged since the last attempt.
         """
         for path, size, changed in self.sources:
             if (statusOf(path) or ABSENT) != (size, changed):
@@ -83,11 +83,11 @@ class Wanted:
 
 class Reload:
     """
-    Somebody waits for zones.
+    A reload request that waits for zones.
 
-    @ivar left: for how many.
-    @ivar begun: whether it is known which they are.
-    @ivar done: fires with lines that say what came of it.
+    @ivar left: number of zones that are not done yet.
+    @ivar begun: whether all zones have been counted.
+    @ivar done: fires with lines that report the result.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Reload:
 
     def say(self, line: str) -> None:
         """
-        Tell something.
+        Add a line to the report.
         """
         self._said += 1
         if self._said <= _MOST_LINES:
@@ -109,7 +109,7 @@ class Reload:
 
     def name(self, line: str) -> None:
         """
-        Report a zone that could not be loaded, however much has been said of others.
+        Report a zone that could not be loaded, no matter how many lines there are about other zones.
         """
         self._named += 1
         if self._named <= LOADING_BROKEN.default:
@@ -119,7 +119,7 @@ class Reload:
 
     def settle(self) -> None:
         """
-        Tell all, if there is nothing left to wait for.
+        Fire L{done} if no zones are left.
         """
         if self.begun and not self.left and not self.done.called:
             more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []

@@ -1,5 +1,5 @@
 """
-What is told of zones that have been made ready, put into a table.
+Publishes compiled zones in the zone table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Placing"]
 
-#: Zones up to which they are opened at once, so that what is wrong with an image is found before somebody asks.
+#: Number of zones up to which images are opened at once, so that a damaged one is detected before the first query.
 _FEW: Final = 100
 
 _log: Final = Logger()
@@ -28,7 +28,7 @@ _log: Final = Logger()
 
 class Placing:
     """
-    Puts zones into a table. Provides L{Sink<twisted_ext.server.zones.loader.Sink>}.
+    Publishes zones in a table. Provides L{Sink<twisted_ext.server.zones.loader.Sink>}.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Placing:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param revise: leads to what is to be served in place of a version that was read, such as one with what was changed since.
-        @param takesLong: says whether that takes long for a zone, so that others are to have their turn meanwhile.
-        @param replaying: sees to that.
+        @param revise: applies the changes made since to a loaded version, and returns the version to serve.
+        @param takesLong: returns whether that takes so long for a zone that it has to be done in turns.
+        @param replaying: runs it in turns.
         @param put: called when a version of a zone has been put in force.
-        @param today: gives seconds since 1970.
+        @param today: returns seconds since 1970.
         """
         self._put = put
         self._zones = zones
@@ -55,7 +55,7 @@ class Placing:
         self._revise = revise
         self._takesLong = takesLong
         self._replaying = replaying
-        # What went wrong with the next version of a zone while this one was on its way.
+        # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}
         self._today = today
 
@@ -67,10 +67,10 @@ class Placing:
 
     def place(self, apex: bytes, file: str, path: str, offset: int, serial: int, records: int) -> None:
         """
-        Serve the zone of an image.
+        Serve the zone in an image.
 
         @raise DNSFault: it cannot be used.
-        @raise OSError: likewise.
+        @raise OSError: the same.
         """
         place = self._zones.expect(apex, file)
         opening = self._maps.opening(apex, path, offset)
@@ -130,7 +130,7 @@ class Placing:
 
     def fail(self, apex: bytes, said: str) -> None:
         if self._replaying is not None and apex in self._replaying:
-            # What is on its way is of use nevertheless.
+            # The version being replayed is still usable.
             self._later[apex] = said
             return
         self._zones.fail(apex, said)
@@ -141,7 +141,7 @@ class Placing:
 
     def close(self) -> None:
         """
-        Put no more zones there.
+        Stop publishing zones.
         """
         if self._replaying is not None:
             self._replaying.close()

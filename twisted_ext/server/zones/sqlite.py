@@ -1,10 +1,10 @@
 """
-Zones in an SQLite database, to be changed with SQL by whoever likes to, and by servers.
+Zones in an SQLite database, which operators and other programs may change with SQL, as servers do.
 
-Two tables are for people. C{zones} has a name and the serial number of each zone; C{records} has owner, type, TTL and data as a master
-file has them, owners and names without a final dot below the zone's name, C{@} for that itself. The serial number in a zone's SOA record
-does not count: the one in C{zones} does, and every change of a record raises it. A third table, C{changes}, is filled by triggers:
-from it servers learn what is new.
+Two tables are for users. C{zones} has the name and the serial number of each zone; C{records} has owner, type, TTL and data as in a master
+file, with owners and names without a final dot relative to the zone's name, and C{@} for the zone's name itself. The serial number in a
+zone's SOA record is ignored: the one in C{zones} is used, and every change of a record increments it. Triggers fill a third table,
+C{changes}, from which servers learn of changes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from twisted_ext.zone.store.serials import withSerial
 
 __all__ = ["SQLiteStore"]
 
-#: What the database says of itself in its header, so that no other is taken for one.
+#: The application id in the database header, so that other databases are not mistaken for one of ours.
 _APPLICATION: Final = 0x74786473
 
 _NEXT: Final = "(serial + 1) & 4294967295"
@@ -91,18 +91,18 @@ PRAGMA application_id = {_APPLICATION};
 @implementer(IZoneStore)
 class SQLiteStore:
     """
-    An SQLite database with zones. To be used by one thread at a time.
+    An SQLite database with zones. Not thread-safe: use it from one thread at a time.
     """
 
     def __init__(self, path: str) -> None:
         """
-        Open a database, or make one.
+        Open a database, or create one.
 
-        @raise StorageFault: it cannot be opened, or is something else.
+        @raise StorageFault: it cannot be opened, or is a database of another application.
         """
         self.path = path
         self._seen = -1
-        # Zones of a database that was here before this one, as long as nobody has heard that it has gone.
+        # Zones of a replaced database, until L{news} has reported that they are gone.
         self._former: set[str] | None = None
         self._logs: dict[str, tuple[int, int] | None] = {}
         self._connect()
@@ -110,7 +110,7 @@ class SQLiteStore:
     def _connect(self) -> None:
         self._file = None
         if not isPlain(self.path):
-            # Whoever opens a pipe waits for somebody who writes there.
+            # Opening a named pipe would block until another process writes to it.
             raise StorageFault(f"{self.path}: a file was expected, which this is not")
         with self._asking():
             self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
@@ -124,9 +124,9 @@ class SQLiteStore:
 
     def _renew(self) -> None:
         """
-        Go over to another database, where one was put in the place of this one: what is written into a file without a name is lost.
+        Reopen the database if its file was replaced: whatever is written to an unlinked file is lost.
 
-        @raise StorageFault: it cannot be opened; that is tried again.
+        @raise StorageFault: it cannot be opened; it will be retried.
         """
         there = _fileAt(self.path)
         if there is None or there == self._file:
@@ -135,7 +135,7 @@ class SQLiteStore:
         if self._file is not None:
             with suppress(StorageFault):
                 self._former = {nameToText(name) for name in self.zones()} | (self._former or set())
-        # First of all: its log is named after the path as well, and would be taken for that of what is there now.
+        # Close first: the old WAL is named after the path as well, and would be mistaken for that of the new file.
         self._connection.close()
         for path, log in self._logs.items():
             if log is not None and _fileAt(path, empty=True) == log:
@@ -152,7 +152,7 @@ class SQLiteStore:
             (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
             if application or tables:
                 raise StorageFault(f"{self.path}: a database of something else")
-            # Readers and the one who writes are not in each other's way then.
+            # With WAL, readers and the writer do not block each other.
             execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
         execute("PRAGMA foreign_keys = ON")
@@ -186,7 +186,7 @@ class SQLiteStore:
             try:
                 found.append(nameFromText(name))
             except BadName:
-                # Whoever wrote it there is told when it is asked for; nobody can.
+                # An invalid name cannot be queried, so there is no zone to report the error for.
                 continue
         return found
 
@@ -231,14 +231,14 @@ class SQLiteStore:
         with self._asking():
             (seen,) = self._connection.execute("PRAGMA data_version").fetchone()
             if seen == self._seen and former is None:
-                # Nobody else has written anything.
+                # No other connection has written anything.
                 return since, {}
         with self._transaction("DEFERRED"):
             execute = self._connection.execute
             (first, last) = execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM changes").fetchone()
             rows = execute("SELECT DISTINCT zone, owner FROM changes WHERE id > ? LIMIT ?", (since, int(STORE_NEWS.default) + 1)).fetchall()
             if first > since + 1 or last < since or former is not None:
-                # More has changed than was kept, or it is another database.
+                # More has changed than the feed keeps, or it is another database.
                 rows = [(name, None) for name in {nameToText(name) for name in self.zones()} | (former or set())]
             elif len(rows) > STORE_NEWS.default:
                 rows = [(zone, None) for (zone,) in execute("SELECT DISTINCT zone FROM changes WHERE id > ?", (since,))]
@@ -285,7 +285,7 @@ class SQLiteStore:
 
     def _rows(self, apexName: bytes, zone: int, name: bytes) -> list[tuple[int, str, str, int, str]]:
         """
-        @return: the rows of a name, however it is written.
+        @return: the rows of a name, however it is spelled.
         """
         texts = (nameToText(name), _relative(name, apexName))
         query = "SELECT id, owner, type, ttl, rdata FROM records WHERE zone = ? AND owner IN (?, ?)"
@@ -330,9 +330,9 @@ class SQLiteStore:
         """
         Add a zone.
 
-        @param sets: its records, the SOA among them.
+        @param sets: its RRsets, including the SOA.
 
-        @raise StorageFault: it is there already.
+        @raise StorageFault: it exists already.
         @raise BadZone: it has no SOA.
         """
         soa = next((rrset for rrset in sets if rrset.rrType == SOA), None)
@@ -353,9 +353,9 @@ class SQLiteStore:
 
 def _fileAt(path: str, *, empty: bool = False) -> tuple[int, int] | None:
     """
-    @param empty: whether a file may have nothing in it.
+    @param empty: whether to accept an empty file.
 
-    @return: what tells the file at a path from others; L{None} where there is none.
+    @return: device and inode of the file at a path; L{None} if there is none.
     """
     try:
         status = os.stat(path)
@@ -370,7 +370,7 @@ def _numbered(soa: RRSet, serial: int) -> RRSet:
 
 def _relative(name: bytes, apexName: bytes) -> str:
     """
-    @return: a name as people write it in a zone.
+    @return: a name as written in a master file.
     """
     labels = name[: len(name) - len(apexName)]
     return nameToText(labels + b"\x00", final=False) if labels else "@"

@@ -1,5 +1,5 @@
 """
-What a server is told of its zones, looked at before any of it counts.
+Validates zone settings before any of them takes effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["checkZones", "checking", "zonesIn"]
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
     """
-    @return: the zones that a server is told to serve.
+    @return: the zones in the settings.
 
     @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
     """
@@ -32,9 +32,11 @@ def zonesIn(settings: Settings) -> list[ZoneSettings]:
 
 def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
     """
-    @return: the keys that a server shares with others, if any are of use.
+    Validate the zone settings.
 
-    @raise BadDescription: what is said of the zones cannot be used.
+    @return: the TSIG keys, if the settings use any.
+
+    @raise BadDescription: the zone settings are invalid.
     """
     steps = checking(settings, zones)
     while True:

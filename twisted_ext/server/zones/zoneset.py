@@ -1,5 +1,5 @@
 """
-The zones of a server as one thing: the table, what puts zones there, and what has them made ready.
+All zones of a server: the table, the loader, and the services for transfers, updates and databases.
 """
 
 from __future__ import annotations
@@ -56,24 +56,24 @@ __all__ = ["ZoneSet"]
 
 _log: Final = Logger()
 
-#: What folders of files for workers begin with.
+#: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
 
-#: Settings of zones whose new versions others are told of, or fetch.
+#: Zone settings that make new versions matter to other servers.
 _TOLD: Final = frozenset(("notify", "allow-transfer"))
 
 
-#: Zones from which on they are kept out of the search for garbage.
+#: Number of zones from which on they are excluded from garbage collection.
 _MANY: Final = 10_000
 
-#: Seconds until a zone is made anew once more that was being changed when that was done.
+#: Seconds until a rebuild is retried for a zone that was being changed during the last one.
 _AGAIN: Final = 1.0
 
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """
-    Do not search for garbage while many things are made of which none is garbage.
+    Disable garbage collection while many objects are created that stay.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -86,16 +86,16 @@ def _uncollected() -> Iterator[None]:
 
 class ZoneSet:
     """
-    A server's zones, as its settings say: loaded, fetched, sent and changed.
+    A server's zones, as configured: loaded, transferred in and out, and updated.
 
     @ivar zones: the table.
-    @ivar placing: puts zones there.
-    @ivar loading: has them made ready; L{None} before there are any.
-    @ivar errands: what sees to requests that are no look-ups; empty before there are any zones.
-    @ivar keys: those that are shared with other servers.
-    @ivar mirrored: in a worker, puts zones there as its parent says.
-    @ivar broken: called with a line where this process cannot go on safely.
-    @ivar useless: called with a line where of all zones of the beginning not one can be served.
+    @ivar placing: publishes zones there.
+    @ivar loading: loads them from master files; L{None} as long as there are no zones.
+    @ivar errands: the operations for requests other than QUERY; empty as long as there are no zones.
+    @ivar keys: the TSIG keys.
+    @ivar mirrored: in a worker, applies the parent's messages to the table.
+    @ivar broken: called with a message if this process cannot safely continue.
+    @ivar useless: called with a message if none of the initial zones can be served.
     """
 
     def __init__(
@@ -108,16 +108,16 @@ class ZoneSet:
         worker: bool = False,
     ) -> None:
         """
-        @param changed: called when zones have come or gone.
-        @param worker: whether another process, the parent, sees to all of it and says what is to be served.
+        @param changed: called when zones have been added or removed.
+        @param worker: whether this is a worker process, whose zones the parent manages.
         @param fromPython: makes the zone of a file of Python code.
 
-        @raise BadDescription: the zones cannot be those of one server, or a list of them cannot be read.
+        @raise BadDescription: the zones contradict each other, or a list of them cannot be read.
         """
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
-        # Those whose zones are served now, and what of them is looked at for files that come and go.
+        # The settings of the zones served now, and their folders, watched for files that are added or removed.
         self._inForce = settings
         self._folders = Folders(() if worker else settings.zones)
         self._polling = LoopingCall(self._poll)
@@ -153,7 +153,7 @@ class ZoneSet:
 
             self.mirrored = Mirrored(self.zones)
         self._listing: Deferred[None] | None = None
-        # What was looked at last, and the keys that go with it.
+        # The zones validated last, and their keys.
         self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
         self._closed = False
         self._retry: IDelayedCall | None = None
@@ -161,13 +161,13 @@ class ZoneSet:
     @property
     def any(self) -> bool:
         """
-        Whether there is anything to be served.
+        Whether there are zones to serve.
         """
         return bool(self._beginning or self._settings.pyzone or self.zones)
 
     def _fromCode(self, settings: Settings) -> dict[str, Zone]:
         """
-        Run code that makes zones. At the beginning that is done once privileges are shed, as with all that the server reads later.
+        Run the code that makes zones. At start-up this is done after privileges are dropped, as with everything that is read later.
         """
         made: dict[str, Zone] = {}
         for path in settings.pyzone:
@@ -179,7 +179,7 @@ class ZoneSet:
 
     def _use(self, made: dict[str, Zone]) -> None:
         """
-        Serve zones that code has made, in the place of those that it had made before.
+        Serve zones made by code, in place of those that it made before.
         """
         for zone in self._made.values():
             if zone.apex not in [each.apex for each in made.values()]:
@@ -196,7 +196,7 @@ class ZoneSet:
 
     def _put(self, place: Place) -> None:
         """
-        Another version of a zone is in force: tell those who are to know of it.
+        Notify other servers of a new version of a zone.
         """
         if self._replication is not None and place.apex in self._telling:
             zone = place.served()
@@ -205,15 +205,15 @@ class ZoneSet:
 
     def _damaged(self, apex: bytes) -> None:
         """
-        An image is not what it was when it was made: have another one made.
+        Rebuild an image that is damaged.
         """
         if self.loading is not None:
             self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
 
     def _truncated(self, apex: bytes) -> None:
         """
-        The file was truncated with the image of a zone that is in force. To read what is mapped of it would end this process: serve a new
-        image. Where there is no master file to make it from, this process has to begin anew.
+        Replace the image of a zone in force, whose file was truncated: reading the mapped part beyond the end would kill this process. If
+        there is no master file to rebuild it from, the process has to be restarted.
         """
         updating, loading = self._updating, self.loading
         if self._closed or loading is None:
@@ -223,7 +223,7 @@ class ZoneSet:
 
         def over(_: object) -> None:
             if not self._closed and updating is not None and updating.isDistrusted(apex):
-                # It is being changed at this very moment.
+                # The zone is being changed right now.
                 self._retry = self._reactor.callLater(_AGAIN, self._truncated, apex)
 
         def failed(failure: Failure) -> None:
@@ -233,9 +233,9 @@ class ZoneSet:
 
     def begin(self) -> None:
         """
-        Serve what is ready, and have the rest made ready.
+        Serve the zones with current images, and compile the others.
 
-        @raise BadDescription: the folder for what is to be found again cannot be used, or code cannot be run or makes no zone.
+        @raise BadDescription: the state folder cannot be used, or code cannot be run or makes no zone.
         """
         if self._worker:
             self._beginning = []
@@ -247,7 +247,7 @@ class ZoneSet:
             with _uncollected():
                 self._open(beginning)
                 if len(beginning) >= _MANY:
-                    # They stay, and to go through all of them in search of garbage takes a quarter of a second.
+                    # They stay, and a garbage collection that scans them takes a quarter of a second.
                     gc.freeze()
 
     def _open(self, zones: list[ZoneSettings]) -> Loading:
@@ -261,15 +261,15 @@ class ZoneSet:
             if forgotten:
                 text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
                 _log.warn(text, zone=forgotten)
-        # Zones that were changed once stay so, even if nobody may change any more.
+        # Changes made earlier are kept, even if updates are not allowed any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder)
             for _ in self._adopting(zones):
-                # Nobody is answered yet.
+                # The server does not answer yet, so there is no need for turns.
                 pass
         self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
-            # An earlier process was killed.
+            # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
         loading.begin(zones)
         if self._replication is not None:
@@ -283,9 +283,9 @@ class ZoneSet:
 
     def _connect(self, folder: str) -> Replication:
         """
-        Begin to see to what comes from other servers and from those who change zones.
+        Set up transfers and updates.
 
-        @return: what fetches zones once it is started.
+        @return: the transfer service, to be started.
 
         @raise BadDescription: the folder cannot be used.
         """
@@ -315,9 +315,9 @@ class ZoneSet:
 
     def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
         """
-        Go over to what is said of zones now, in short steps: each zone in one of them.
+        Apply new zone settings in short steps, one for each zone.
 
-        @raise BadDescription: it cannot be used; nothing has changed then.
+        @raise BadDescription: they cannot be used; nothing has changed then.
         """
         replication, updating, keys = self._replication, self._updating, self.keys
         assert replication is not None and updating is not None and keys is not None
@@ -331,7 +331,7 @@ class ZoneSet:
             if loading is not None:
                 loading.release({zone.name for zone in special if zone.values.get("store")})
             stored.adopt(special)
-        # Those that were in files until now.
+        # Zones that were loaded from files until now.
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
 
         def go(apex: bytes, zone: ZoneSettings | None) -> None:
@@ -360,9 +360,9 @@ class ZoneSet:
 
     def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
         """
-        Find out which zones other settings name, in short turns where these are many.
+        Read the zone settings, in short turns if there are many.
 
-        @return: fails with L{BadDescription} where they cannot be those of one server, or a list of them cannot be read.
+        @return: fails with L{BadDescription} if the zones contradict each other, or a list of them cannot be read.
         """
         if self._closed:
             return fail(BadDescription("the server is about to end"))
@@ -385,11 +385,11 @@ class ZoneSet:
 
     def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
         """
-        @param zones: what L{listed} has found, which has looked at them already.
+        @param zones: the result of L{listed}, which has validated them already.
 
-        @return: the keys that are shared with other servers, if any are of use.
+        @return: the TSIG keys, if the settings use any.
 
-        @raise BadDescription: the zones of other settings cannot be used.
+        @raise BadDescription: the zone settings cannot be used.
         """
         checked, keys = self._checked
         if zones is None or zones is not checked:
@@ -400,13 +400,13 @@ class ZoneSet:
 
     def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
         """
-        Go over to the zones of other settings, and have those made ready again whose files have changed.
+        Apply the zone settings, and reload zones whose files have changed.
 
-        @param zones: what L{listed} has found, where the caller has asked it.
+        @param zones: the result of L{listed}, if the caller has it.
 
-        @return: lines that say what came of it.
+        @return: lines that report the result.
 
-        @raise BadDescription: they cannot be used; all is as before.
+        @raise BadDescription: they cannot be used; nothing has changed then.
         """
         if self._closed:
             raise BadDescription("the server is about to end")
@@ -437,7 +437,7 @@ class ZoneSet:
 
     def _follow(self) -> None:
         """
-        Look at folders from time to time, if there are any.
+        Start or stop watching folders of zones.
         """
         if self._folders.paths and not self._polling.running:
             self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
@@ -448,7 +448,7 @@ class ZoneSet:
 
     def _poll(self) -> None:
         """
-        Look whether folders of zones have other files than before.
+        Check whether folders of zones have other files than before.
         """
         if self._inForce.watch and self._looking is None:
             found: list[str] = []
@@ -465,7 +465,7 @@ class ZoneSet:
                 return None
             keys = self.check(settings, zones)
             self._checked = None, None
-            # What comes of each of them the log tells anyway.
+            # The results for single zones are logged anyway.
             return self._serve(settings, zones, keys).addCallback(self._tellGone)
 
         _log.info("{path}: its zones are read again, since files have come or gone", path=", ".join(found))
@@ -489,11 +489,11 @@ class ZoneSet:
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
-        Have a zone made ready again.
+        Reload a zone.
 
         @param apex: a folded name.
 
-        @return: lines that say what came of it. Fails with L{CallerFault} where there is no such zone.
+        @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
         if self._replication is not None and self._replication.refresh(apex):
             return succeed(["its primaries are asked whether it has changed"])
@@ -504,7 +504,7 @@ class ZoneSet:
     @property
     def expiring(self) -> Callable[[bytes], float | None] | None:
         """
-        Gives the seconds for which a zone may be served (RFC 7314).
+        Returns the seconds for which a zone may be served (RFC 7314).
         """
         if self.mirrored is not None and self.errands:
             return self.mirrored.expires
@@ -515,7 +515,7 @@ class ZoneSet:
         zone = None if place is None else place.served()
         return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
 
-    # -- for those who tell workers
+    # -- for the parent of workers
 
     def until(self, apex: bytes) -> float | None:
         """
@@ -525,7 +525,7 @@ class ZoneSet:
 
     def isRevised(self, apex: bytes) -> bool:
         """
-        @return: whether a zone may be otherwise than its image, since it has been changed.
+        @return: whether a zone may differ from its image, because it has been updated.
         """
         loading = self.loading
         if self._updating is None or loading is None:
@@ -534,9 +534,9 @@ class ZoneSet:
 
     def sharedFolder(self) -> str:
         """
-        @return: a new folder for files that are there for workers alone, where the images of zones are.
+        @return: a new folder, next to the images of zones, for files that only workers use.
 
-        @raise OSError: there can be none.
+        @raise OSError: it cannot be created.
         """
         if self.loading is not None:
             folder = os.path.dirname(self.loading.images.folder)
@@ -547,9 +547,9 @@ class ZoneSet:
 
     def damaged(self, apex: bytes, truncated: bool = False) -> None:
         """
-        A worker cannot use the image of a zone.
+        Handle an image that a worker cannot use.
 
-        @param truncated: this process cannot use it either.
+        @param truncated: whether its file was truncated, so that this process cannot use it either.
         """
         if truncated:
             self._truncated(apex)
@@ -578,9 +578,9 @@ class ZoneSet:
 
     def close(self) -> Deferred[None]:
         """
-        Load, fetch, send and change no more.
+        Stop loading, transferring and updating zones.
 
-        @return: fires when nothing is left of it.
+        @return: fires when everything is stopped.
         """
         self._closed = True
         if self._polling.running:
@@ -598,7 +598,7 @@ class ZoneSet:
         if self._replication is not None:
             stopping.append(self._replication.stop())
         changing = succeed(None) if self._updating is None else self._updating.close()
-        # What keeps changes goes after those who make them.
+        # Close the storage after the services that write to it.
         stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
 
         def over(_: object) -> None:
@@ -610,5 +610,5 @@ class ZoneSet:
 
 def _unkept(apex: bytes) -> None:
     """
-    Nothing but its journal keeps what is changed of a zone.
+    Return L{None}: changes of a zone are only stored in its journal.
     """

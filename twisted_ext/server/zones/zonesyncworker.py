@@ -1,5 +1,5 @@
 """
-The zones of a worker: its parent's, as that tells of them.
+The zones of a worker process, kept in sync with its parent.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Mirrored"]
 
-#: Words that are done, and names that are changed, before others have their turn: a few milliseconds of work.
+#: Messages applied, and names changed, before control returns to the reactor: a few milliseconds of work.
 _STEP: Final = 500
 
-#: The parent has found out who it is that asks.
+#: Grants everything: the parent has already checked the client's access.
 _ANYBODY: Final = Grants.fromTexts(["any"])
 
 _log: Final = Logger()
@@ -37,7 +37,7 @@ _log: Final = Logger()
 
 class Mirrored:
     """
-    Puts zones into a table as the parent says.
+    Applies the parent's messages to a table of zones.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Mirrored:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param lacks: called with a zone and the file of its image where that cannot be used.
-        @param today: gives seconds since 1970.
+        @param lacks: called with a zone and the file of its image if that cannot be used.
+        @param today: returns seconds since 1970.
         """
         self.zones = zones
         self.lacks = lacks
@@ -65,9 +65,10 @@ class Mirrored:
 
     def obeying(self, words: Iterable[JSON]) -> Iterator[None]:
         """
-        Do what L{Mirroring<twisted_ext.server.process.zonesyncparent.Mirroring>} says, one step for each turn that others are given.
+        Apply messages of L{Mirroring<twisted_ext.server.process.zonesyncparent.Mirroring>}, in steps between which control may return to
+        the reactor.
 
-        @raise ValueError: it says what does not follow from what it said before.
+        @raise ValueError: a message is invalid or does not follow from the earlier ones.
         """
         for count, word in enumerate(words):
             if not isinstance(word, list) or len(word) < 2:
@@ -105,8 +106,8 @@ class Mirrored:
         self, apex: bytes, file: JSON, path: JSON, offset: JSON, serial: JSON, records: JSON, until: JSON, how: JSON = ""
     ) -> None:
         """
-        @param how: C{now} for one that the parent has open, to be opened here and now; C{sound} for one at whose every octet it has just
-            looked besides. Others are opened when somebody asks for the zone.
+        @param how: C{now} for an image that the parent has open, to be opened at once; C{sound} for one that the parent has also just
+            verified. Other images are opened on the first query for the zone.
         """
         zones = self.zones
         path = str(path)
@@ -119,7 +120,7 @@ class Mirrored:
             opening = self._maps.opening(apex, path, int(str(offset)), checked=how != "sound")
             zones.putLater(apex, opening, int(str(serial)), int(str(records)), self._today())
         except (DNSFault, OSError) as fault:
-            # The parent could use it. It may have been replaced meanwhile; then another one follows.
+            # The parent could use it. If it has been replaced in the meantime, another message follows.
             self._edits.pop(apex, None)
             zones.fail(apex, str(fault))
             self.lacks(apex, path)
@@ -134,7 +135,7 @@ class Mirrored:
         rendered = b"".join([*self._more.pop(apex, []), b64decode(str(octets))])
         keys = [*self._gone.pop(apex, []), *_listed(gone)]
         if known is None:
-            # Its image could not be used.
+            # The image could not be used.
             return
         edits = int(str(number))
         if known + 1 != edits and (edits > 0 or known):
@@ -161,7 +162,7 @@ class Mirrored:
         else:
             self._until.pop(apex, None)
 
-    # -- what is asked for besides answers
+    # -- transfers
 
     def expires(self, apex: bytes) -> float | None:
         """
@@ -174,7 +175,7 @@ class Mirrored:
 
     def offerSingly(self, apex: bytes) -> Offer | None:
         """
-        @return: the same, each record in a message of its own.
+        @return: the same, with each record in a message of its own.
         """
         offer = self.offer(apex)
         if offer is not None:
@@ -183,7 +184,7 @@ class Mirrored:
 
     def offer(self, apex: bytes) -> Offer | None:
         """
-        @return: what there is of a zone, for those to whom the parent has said yes.
+        @return: the zone for clients that the parent has authorized.
         """
         place = self.zones.at(apex)
         if place is None:
@@ -200,9 +201,9 @@ def _listed(said: JSON) -> list[JSON]:
 
 def _changesIn(version: Version, rendered: bytes, gone: list[JSON]) -> list[tuple[bytes, tuple[RRSet, ...]]]:
     """
-    @return: for each name that changes all that it has from now on.
+    @return: for each changed name all its new RRsets.
 
-    @raise ValueError: this is no change of this zone.
+    @raise ValueError: this is not a change of this zone.
     """
     changes: dict[bytes, tuple[RRSet, ...]] = {bytes.fromhex(str(key)): () for key in gone}
     try:

@@ -1,3 +1,3 @@
 """
-Record types, one declaration each, that give parsing, building, text in, text out and canonical form.
+Record types: one declaration per type defines parsing, building, text input, text output and canonical form.
 """

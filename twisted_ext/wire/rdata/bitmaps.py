@@ -1,5 +1,5 @@
 """
-Sets of record types as windows of bits (RFC 4034, section 4.1.2).
+Type bitmaps: sets of record types as windows of bits (RFC 4034, section 4.1.2).
 """
 
 from __future__ import annotations

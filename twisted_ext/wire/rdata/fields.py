@@ -1,15 +1,15 @@
 """
-Record types declared: what a field is, and the base class that makes parse, build, text in, text out and canonical form of fields.
+The base classes of record type declarations: fields, and L{Rdata}, which derives parsing, building, text and canonical form from them.
 
-A type is a class with one attribute for each field, in the order of the wire::
+A type is a class with one attribute for each field, in wire order::
 
     class MX(Rdata):
         rrType = 15
         preference = Number()
         exchange = Name(expanded=True, folded=True)
 
-C{MX(10, name).wire}, C{MX.fromWire(rdata).exchange}, C{MX.fromText("10 mail", origin)} and the rest follow from that. Kinds of
-fields are in L{twisted_ext.wire.rdata.fieldtypes}, or beside the types that need them.
+This defines C{MX(10, name).wire}, C{MX.fromWire(rdata).exchange}, C{MX.fromText("10 mail", origin)} and so on. Field types are in
+L{twisted_ext.wire.rdata.fieldtypes}, or beside the record types that need them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Kinds of fields that many types have; others stand beside the types that need them.
+Field types that many record types share; others are beside the record types that need them.
 """
 
 from __future__ import annotations

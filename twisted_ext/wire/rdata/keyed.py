@@ -1,5 +1,5 @@
 """
-Values by numbered keys at the end of rdata: the parameters of SVCB (RFC 9460, section 2.2), and what takes after them.
+Key-value parameters at the end of rdata: those of SVCB (RFC 9460, section 2.2) and of types modeled on it.
 """
 
 from __future__ import annotations

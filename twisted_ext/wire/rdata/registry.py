@@ -1,5 +1,5 @@
 """
-Which declaration belongs to which record type. A type's module is imported when a record of it is first looked into.
+Map record types to their declarations. The module of a type is imported when the rdata of such a record is first needed.
 """
 
 from __future__ import annotations

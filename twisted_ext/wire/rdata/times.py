@@ -1,5 +1,5 @@
 """
-Times in records: seconds of 32 bits since 1970, and C{YYYYMMDDHHMMSS} (RFC 4034, section 3.2); durations as C{1h30m}.
+Convert times in records: 32-bit seconds since 1970 and C{YYYYMMDDHHMMSS} (RFC 4034, section 3.2); durations such as C{1h30m}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Rdata of types that nobody declared: any octets (RFC 3597). NULL and SINK, known by number, are of this kind too.
+Rdata of unknown record types: opaque octets (RFC 3597). NULL and SINK, although known by number, are opaque too.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """
-Building the images of zones, in processes of their own.
+Child processes that build zone images.
 """

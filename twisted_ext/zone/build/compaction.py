@@ -1,5 +1,5 @@
 """
-The next image of a zone that has changed much, and the program of the process that makes it:
+Builds the next image of a zone that has changed much, in a child process:
 C{python -m twisted_ext.zone.build.compaction IMAGE JOURNAL SERIAL TARGET}.
 """
 
@@ -19,25 +19,25 @@ from twisted_ext.zone.store.version import Version
 
 __all__ = ["brought", "compact", "main"]
 
-#: By how much less the process is in a hurry than others.
+#: Niceness of the process.
 _NICE: Final = 5
 
-#: Records that come and go at a time.
+#: Records removed and added in one step.
 _STEP: Final = 8192
 
 
 def brought(version: Version, differences: Iterable[Difference]) -> Version:
     """
-    Take a version further, however far that is: where more would differ from its image than may, there is a new one, in memory.
+    Apply any number of differences to a version. Where more would differ from its image than the limit, build a new image in memory.
 
-    @raise BadChange: a difference does not fit.
+    @raise BadChange: a difference does not apply.
     """
     for some in _portions(differences):
         try:
             version = applied(version, some)
         except BudgetSpent:
             version = Version(Image(builderOf(version).finish(fingerprintOf(originOf(version.image)))))
-            # However much it is that came in one: it is on the disk, and there is no other way on.
+            # Without the limit, even for a single large difference: it is on disk already and has to be applied.
             version = applied(version, some, bounded=False)
     return version
 
@@ -59,11 +59,11 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
     """
     Build the image of a zone at a serial number.
 
-    @param image: the file with an earlier image: one of sources, or one that was built like this.
-    @param journal: the file with what has changed since.
-    @param target: the file to be written. It takes the place of what is there at once.
+    @param image: the file with an earlier image, of the master file or of an earlier compaction.
+    @param journal: the file with the changes since.
+    @param target: the file to write; replaced atomically.
 
-    @raise DNSFault: they do not lead there.
+    @raise DNSFault: the image and the journal do not lead to that serial number.
     @raise OSError: a file cannot be read or written.
     """
     version = Version(Image.open(image))
@@ -75,7 +75,7 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
         kept.close()
     if differences is None:
         raise StorageFault(f"{journal}: has nothing on serial {version.serial}, which {image} has")
-    # More may have come meanwhile.
+    # The journal may have grown meanwhile.
     ends = [difference.newSerial for difference in differences]
     if serial != version.serial:
         if serial not in ends:
@@ -86,6 +86,8 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
 
 def main(words: list[str]) -> int:
     """
+    Run the command.
+
     @param words: image, journal, serial number, target.
 
     @return: the exit code.
@@ -101,6 +103,6 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Nobody waits for it, and those who ask the server do.
+    # No client waits for this process, while clients wait for the server.
     os.nice(_NICE)
     sys.exit(main(sys.argv[1:]))

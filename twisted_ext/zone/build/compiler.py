@@ -1,25 +1,25 @@
 """
-The program of the child process that makes images of master files: C{python -m twisted_ext.zone.build.compiler}.
+Builds images from master files, in a child process: C{python -m twisted_ext.zone.build.compiler}.
 
-Standard input has one JSON object a line, standard output one for each, as soon as it is done. Jobs, which say the
-time for signatures that may have ended::
+Standard input has one job per line, a JSON object; standard output one result for each, as soon as it is done. In jobs, C{now} is the
+time at which to check signatures::
 
-    {"pack": "/state/zones/7.pack"}                 where images go that name no file of their own; first of all, if there are such; with
-                                                    "each": true each of these zones is told of at once
+    {"pack": "/state/zones/7.pack"}                 where images without a file of their own go; sent first, if there are any; with
+                                                    "each": true the result of each of these zones is flushed at once
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
-    {"seal": true}                                  the pack is whole; another one may follow
+    {"seal": true}                                  the pack is complete; another one may follow
 
-What comes back for a zone that could be built, and for one that could not::
+Results, for a zone that could be built and for one that could not::
 
     {"name": …, "image": …, "offset": 0, "octets": …, "serial": …, "records": …, "nodes": …, "sources": [[path, octets, mtime], …],
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
 
-In between C{{"busy": true}} says that there is much to be read, and that it goes on.
+C{{"busy": true}} in between says that a large file is being read.
 
-With C{{"seal": true}}, or at the end of the input, the pack is synchronized, which C{{"done": true}} says: only then its images last.
-Images of their own are synchronized before their line is written. Where the disk refuses, a complaint says so and the next job comes.
+C{{"seal": true}} or the end of the input synchronizes the pack, reported as C{{"done": true}}: only then are its images durable. Images
+in files of their own are synchronized before their result is written. A write error becomes a complaint, and the next job is read.
 """
 
 from __future__ import annotations
@@ -42,30 +42,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Compiling", "fingerprintOf", "main"]
 
-#: Images in a pack begin at multiples of this.
+#: Alignment of images in a pack.
 _ALIGNED: Final = 8
 
 _toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-#: How records at the apex begin that belong to the zone above: DS, DELEG.
+#: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
 _PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
 
-#: How many objects may be made, beyond those that are gone, before circles are looked for.
+#: Garbage collector threshold: objects allocated, minus those freed, before it looks for cycles.
 _MADE: Final = 100_000
 
 
 def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
     """
-    @param sources: path, octets and time of change of each file that a zone is made of.
+    Return the fingerprint of a zone's sources.
 
-    @return: what an image says of its sources: equal as long as none of them changes.
+    @param sources: path, size and modification time of each file that a zone is read from.
+
+    @return: the fingerprint of these sources in an image: equal as long as none of them changes.
     """
     return _toJSON([list(source) for source in sources]).encode("utf-8", "surrogateescape")
 
 
 class Compiling:
     """
-    Does one job after the other.
+    Performs the jobs.
     """
 
     def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
@@ -76,16 +78,18 @@ class Compiling:
         self._untold = 0
         self._each = False
         self._pack: FileIO | None = None
-        # Why there is no pack, where one was asked for.
+        # Why there is no pack although a job asked for one.
         self._unpacked = ""
         self._path = ""
         self._offset = 0
 
     def perform(self, line: bytes) -> dict[str, object]:
         """
-        @param line: a job.
+        Perform one job.
 
-        @return: what came of it.
+        @param line: a job, as JSON.
+
+        @return: its result.
         """
         try:
             job = json.loads(line)
@@ -159,7 +163,7 @@ class Compiling:
 
     def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
         """
-        @return: whether names of the zone would have two meanings, which is put down.
+        @return: whether the zone has conflicting records at a name; reports them.
         """
         builder = reading.builder
         if not any(mark & (CNAME | DNAME) for mark in builder.marks.values()) and not any(
@@ -177,7 +181,7 @@ class Compiling:
 
     def _checked(self, built: Image, path: str, now: float | None, result: dict[str, object]) -> None:
         """
-        Do all checks of a zone that is not too large for it, and put down what they find.
+        Run all checks on a zone that is small enough for it, and report the findings.
         """
         from twisted_ext.zone.limits import CHECKED_NODES
 
@@ -201,9 +205,9 @@ class Compiling:
 
     def _packed(self, image: bytes) -> int:
         """
-        @return: how many octets the pack has more.
+        @return: by how many octets the pack grew.
 
-        @raise OSError: there is none, or it cannot be written.
+        @raise OSError: there is no pack, or it cannot be written.
         """
         if self._pack is None:
             raise OSError(self._unpacked or "there is no pack for images without a file of their own")
@@ -213,7 +217,7 @@ class Compiling:
             while left:
                 left = left[self._pack.write(left) :]
         except OSError:
-            # What did get there of it is written over by the next one.
+            # The next image overwrites what was written of this one.
             with suppress(OSError):
                 self._pack.seek(self._offset)
             raise
@@ -222,13 +226,13 @@ class Compiling:
 
     def packs(self, result: dict[str, object]) -> bool:
         """
-        @return: whether this is of a zone whose image is of use to nobody before the pack is whole.
+        @return: whether this result is of a zone whose image is unusable before the pack is complete.
         """
         return self._pack is not None and not self._each and result.get("image") == self._path
 
     def end(self) -> dict[str, object]:
         """
-        @return: whether all that was packed is on the disk.
+        @return: whether the pack is on the disk.
         """
         pack, self._pack = self._pack, None
         if pack is not None:
@@ -252,14 +256,14 @@ def _said(text: str, path: str = "") -> dict[str, object]:
 
 def main(lines: BinaryIO, results: BinaryIO) -> None:
     """
-    Do all jobs.
+    Perform all jobs.
     """
 
     def sign() -> None:
         results.write(b'{"busy":true}\n')
         results.flush()
 
-    # That it runs at all.
+    # Report at once that the process has started.
     sign()
     compiling = Compiling(sign)
     for line in lines:

@@ -1,7 +1,7 @@
 """
-Catalogs: zones that list zones, so that a fleet of servers learns from one what to serve (RFC 9432).
+Catalog zones: zones that list zones, so that many servers learn from one what to serve (RFC 9432).
 
-A catalog is read whole or not at all: a broken one changes nothing. What follows from a new version of one is a list of steps.
+A catalog is read as a whole: a broken one changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog", "Member", "catalogSets", "catalogVersion", "uniqueLabel"]
 
-#: The version of the schema (RFC 9432, section 4.3.1).
+#: The schema version (RFC 9432, section 4.3.1).
 SCHEMA: Final = b"2"
 
 _VERSION: Final = b"\x07version"
@@ -30,23 +30,23 @@ _ZONES: Final = b"\x05zones"
 _COO: Final = b"\x03coo"
 _GROUP: Final = b"\x05group"
 
-#: Seconds that records of a catalog are kept for: nobody asks for them (RFC 9432, section 4.1).
+#: TTL of catalog records: resolvers do not query them (RFC 9432, section 4.1).
 _TTL: Final = 0
 
-#: Digits of the labels that are made here.
+#: Digits of generated labels.
 _DIGITS: Final = 32
 
-#: Nobody serves a catalog to resolvers (RFC 9432, section 4.1).
+#: Name server in the NS record: catalogs are not served to resolvers (RFC 9432, section 4.1).
 _NOBODY: Final = nameFromText("invalid.")
 
 
 class Member:
     """
-    A zone of a catalog.
+    A member zone of a catalog.
 
     @ivar name: its apex, as the catalog writes it.
-    @ivar label: by which the catalog knows it: another one means that everything about the zone begins anew.
-    @ivar groups: words on how to treat it, in order; what they mean is for whoever reads them.
+    @ivar label: its unique label in the catalog; another one resets the zone.
+    @ivar groups: its groups, sorted; the operator of the consumer defines what they mean.
     @ivar coo: the catalog that it is about to move to, folded; C{b""} for none (change of ownership, RFC 9432, section 4.4.1).
     """
 
@@ -79,11 +79,11 @@ class Member:
 
 class Catalog:
     """
-    What one version of a catalog lists.
+    The content of one version of a catalog.
 
     @ivar apex: the catalog's name, folded.
     @ivar serial: its serial number.
-    @ivar members: by their names, folded.
+    @ivar members: the member zones by their folded names.
     """
 
     __slots__ = ("apex", "serial", "members", "_version", "_places")
@@ -93,7 +93,7 @@ class Catalog:
         self.serial = serial
         self.members = members
         self._version: Version | None = None
-        # Which zone stands where: their names by keys.
+        # The folded name of the member at each key.
         self._places: dict[bytes, bytes] = {}
 
     @classmethod
@@ -101,10 +101,10 @@ class Catalog:
         """
         Read a catalog.
 
-        @param former: what it said before: where little has changed since, only that is read.
-        @param most: zones that it may list.
+        @param former: the former version: where little has changed since, only the changes are read.
+        @param most: the maximum number of members.
 
-        @raise BadZone: it is broken, and nothing in it may be followed (RFC 9432, section 5.1).
+        @raise BadZone: the catalog is broken, and none of it may be used (RFC 9432, section 5.1).
         """
         name = nameToText(version.apex)
         bound = int(CATALOG_MEMBERS.pick(most))
@@ -158,7 +158,7 @@ class Catalog:
 
 def _listed(version: Version) -> Iterator[bytes]:
     """
-    @return: the keys of all names that may list a zone.
+    @return: the keys of all names that may have a member.
     """
     image, overlay = version.image, version.overlay
     for index in range(image.nodes):
@@ -172,7 +172,7 @@ def _listed(version: Version) -> Iterator[bytes]:
 
 def _changed(before: Version, after: Version) -> set[bytes]:
     """
-    @return: the keys of names that may list another zone than they did, or list it otherwise, with one image below both.
+    @return: the keys of names whose member may have changed, for two versions of one image.
     """
     old, new = before.overlay, after.overlay
     keys: set[bytes] = set()
@@ -186,7 +186,7 @@ def _changed(before: Version, after: Version) -> set[bytes]:
 
 def _memberKey(key: bytes) -> bytes | None:
     """
-    @return: the key of the name that lists a zone, for that itself and for names of its properties.
+    @return: the key of the member for a key of it or of its properties; L{None} for other names.
     """
     ending = len(_ZONES)
     if not key.endswith(_ZONES):
@@ -202,7 +202,7 @@ def _shown(octets: bytes) -> str:
 
 def _joined(rdata: bytes) -> bytes:
     """
-    @return: the octets of all strings of a TXT record.
+    @return: the concatenated strings of a TXT record.
     """
     parts: list[bytes] = []
     position = 0
@@ -236,10 +236,12 @@ def _owner(version: Version, key: bytes) -> bytes:
 
 def uniqueLabel(apex: bytes, salt: bytes = b"") -> bytes:
     """
-    @param apex: a zone's name.
-    @param salt: another one makes another label, for a zone about which everything is to begin anew.
+    Return a unique label for a member zone (RFC 9432, section 4.1).
 
-    @return: a label for it that stays the same.
+    @param apex: a zone's name.
+    @param salt: a different salt makes a different label, to reset a zone.
+
+    @return: a stable unique label for the zone.
     """
     return sha256(apex.lower() + salt).hexdigest()[:_DIGITS].encode()
 
@@ -250,11 +252,11 @@ def catalogSets(name: bytes, serial: int, members: Iterable[Member], *, refresh:
 
     @param name: its name.
     @param members: its zones. Those without a label get one.
-    @param refresh: seconds after which whoever follows it looks for another version.
+    @param refresh: the refresh interval of the SOA, in seconds.
 
     @return: its records.
 
-    @raise CallerFault: a zone is listed twice, two have one label, or a label or a group cannot be.
+    @raise CallerFault: a zone is listed twice, two have one label, or a label or a group is not valid.
     """
     times = b"".join([number.to_bytes(4, "big") for number in (serial, refresh, retry, 2419200, 3600)])
     sets = [
@@ -292,7 +294,7 @@ def _text(group: str) -> bytes:
 
 def catalogVersion(name: bytes, serial: int, members: Iterable[Member]) -> Version:
     """
-    @return: a catalog as a zone to be served.
+    @return: a version of a catalog zone, to be served.
 
     @raise CallerFault: see L{catalogSets}.
     """

@@ -1,5 +1,5 @@
 """
-Which zone is from which catalog, and what another version of a catalog changes in that (RFC 9432).
+Which zone belongs to which catalog, and what a new version of a catalog changes (RFC 9432).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from twisted_ext.zone.catalog.catalogs import Catalog, Member
 
 __all__ = ["Catalogs", "Step", "Steps"]
 
-#: Zones that are looked at in one step: a millisecond.
+#: Zones processed in one step: a millisecond.
 _STEP: Final = 500
 
 
 class Step:
     """
-    One thing to be done.
+    One change to the zones of a server.
 
-    @ivar kind: C{"add"} a zone; C{"remove"} it, and forget all about it; C{"reset"} it: forget all about it and begin anew; C{"change"} how
-        it is treated: another catalog has it now, or its groups are other ones, and its records stay.
-    @ivar catalog: that lists it, folded; of a zone that goes, that did.
+    @ivar kind: C{"add"} the zone; C{"remove"} it and all its state; C{"reset"} it: remove its state and start over; C{"change"} its
+        settings: it belongs to another catalog now or has other groups, and its records stay.
+    @ivar catalog: the catalog that lists it, folded; for a removed zone the one that did.
     @ivar member: the zone.
     """
 
@@ -37,13 +37,13 @@ class Step:
         return f"<Step {self.kind} {self.member} of {nameToText(self.catalog)}>"
 
 
-#: Finds out what is to be done, in steps between which others may have their turn.
+#: Returns the changes, and yields between steps so that other work can run.
 Steps = Generator[None, None, list[Step]]
 
 
 class Catalogs:
     """
-    All catalogs that a server follows, and which of them each zone is from.
+    All catalogs that a server follows, and the catalog that each zone belongs to.
     """
 
     def __init__(
@@ -52,18 +52,18 @@ class Catalogs:
         ownerBefore: Callable[[bytes], bytes] = lambda apex: b"",
     ) -> None:
         """
-        @param isOurs: says of a folded name whether there is such a zone by other means, which no catalog may touch (RFC 9432, section
-            5.2).
-        @param ownerBefore: gives the followed catalog that owned a zone, by its folded name, in an earlier process; C{b""} for none. Until
-            that catalog has been read, no other one gets the zone.
+        @param isOurs: returns whether there is a zone of this folded name that is not from a catalog, which no catalog may touch (RFC 9432,
+            section 5.2).
+        @param ownerBefore: returns the followed catalog that owned a zone, by its folded name, in an earlier process; C{b""} for none.
+            Until that catalog has been read, no other one gets the zone.
         """
         self._isOurs = isOurs
         self._ownerBefore = ownerBefore
-        # Catalogs of which a whole version has been gone through.
+        # Catalogs of which a whole version has been processed.
         self._complete: set[bytes] = set()
         self._catalogs: dict[bytes, Catalog] = {}
         self._owned: dict[bytes, tuple[bytes, Member]] = {}
-        #: Zones that a catalog lists and that are somebody else's, by their names: the catalog, and why it does not get them.
+        #: Zones that a catalog lists but does not own, by their names: for each such catalog, why it does not get the zone.
         self.clashes: dict[bytes, dict[bytes, str]] = {}
 
     def __len__(self) -> int:
@@ -71,34 +71,34 @@ class Catalogs:
 
     def catalog(self, apex: bytes) -> Catalog | None:
         """
-        @return: what a catalog said when it was last followed.
+        @return: the version of a catalog that was followed last.
         """
         return self._catalogs.get(apex)
 
     def ownerOf(self, apex: bytes) -> tuple[bytes, Member] | None:
         """
-        @return: the catalog that a zone is from, and what that says of it.
+        @return: the catalog that a zone belongs to, and its entry there.
         """
         return self._owned.get(apex)
 
     def members(self, catalog: bytes) -> list[Member]:
         """
-        @return: the zones that a catalog has, those left out that are another one's.
+        @return: the zones that a catalog owns, without those that it lists but another one owns.
         """
         return [member for owner, member in self._owned.values() if owner == catalog]
 
     def follow(self, catalog: Catalog) -> list[Step]:
         """
-        Go over to another version of a catalog, or take in its first.
+        Switch to a new version of a catalog, or follow a new catalog.
 
-        @return: what is to be done, in order.
+        @return: the changes, in order.
         """
         return _finished(self.following(catalog))
 
     def following(self, catalog: Catalog) -> Steps:
         """
-        Do what L{follow} does, in short steps. Where the catalog is left or follows another version meanwhile, what has been found until
-        then is all there is to be done.
+        Do what L{follow} does, in short steps. If the catalog is left or gets another version meanwhile, return only the changes found
+        until then.
         """
         before = self._catalogs.get(catalog.apex)
         self._catalogs[catalog.apex] = catalog
@@ -106,7 +106,7 @@ class Catalogs:
 
     def leave(self, apex: bytes) -> list[Step]:
         """
-        Follow a catalog no more: its zones go.
+        Stop following a catalog: remove its zones.
 
         @param apex: its name, folded.
         """
@@ -114,18 +114,18 @@ class Catalogs:
         self._complete.discard(apex)
         if before is None:
             return []
-        # What it listed before that, if not all of that has been gone through.
+        # Members of the version before that, if not all of this one has been processed.
         left = {member.apex: member for member in self.members(apex)}
         return _finished(self._settle(Catalog(apex, before.serial, {}), Catalog(apex, before.serial, {**left, **before.members})))
 
     def reconsider(self) -> list[Step]:
         """
-        Look again at what could not be had, after zones of other means have come or gone.
+        Check clashes again, after zones from other sources were added or removed.
         """
         steps: list[Step] = []
         for apex, (catalog, member) in list(self._owned.items()):
             if self._isOurs(apex):
-                # Whoever said so by hand has taken it over, records and all.
+                # The operator has configured the zone, and so takes it over with its records.
                 del self._owned[apex]
                 self._clash(apex, catalog, "there is such a zone already")
                 steps.append(Step("remove", catalog, member))
@@ -137,7 +137,7 @@ class Catalogs:
         steps: list[Step] = []
         former = {} if before is None else before.members
         released: list[bytes] = []
-        # Others may have changed what is followed by the time that this goes on.
+        # Other calls may have changed what is followed by the time this resumes.
         current = self._catalogs.get(catalog.apex)
         for count, (apex, member) in enumerate(former.items()):
             if not count % _STEP:
@@ -158,18 +158,18 @@ class Catalogs:
                 if self._catalogs.get(catalog.apex) is not current:
                     return steps
             owned = self._owned.get(apex)
-            # What has it already, the same as ever, is most of them.
+            # Most members are unchanged.
             if owned is None or owned[1] is not member or owned[0] != catalog.apex:
                 steps += self._want(catalog.apex, member)
         for apex in released:
             steps += self._claims(apex)
-        # Who was told that a zone may move may have been waiting for that.
+        # A catalog may be waiting for the change of ownership of a zone.
         for apex, member in catalog.members.items():
             if member.coo and apex in self.clashes:
                 steps += self._claims(apex)
         if catalog.apex in self._catalogs and catalog.apex not in self._complete:
             self._complete.add(catalog.apex)
-            # Zones that it owned before a restart and does not list any more.
+            # Zones that it owned before a restart and no longer lists.
             for count, apex in enumerate(list(self.clashes)):
                 if not count % _STEP:
                     yield
@@ -218,7 +218,7 @@ class Catalogs:
         self._take(apex, catalog, member)
         if apex in self._catalogs[owner].members:
             self._clash(apex, owner, f"it has moved to {nameToText(catalog)}")
-        # What is known of it stays where it keeps its label (RFC 9432, sections 5.5 and 5.6).
+        # The zone keeps its state if it keeps its label (RFC 9432, sections 5.5 and 5.6).
         return [Step("change" if known.label == member.label else "reset", catalog, member)]
 
     def _take(self, apex: bytes, catalog: bytes, member: Member) -> None:

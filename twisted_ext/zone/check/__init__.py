@@ -1,3 +1,3 @@
 """
-Finding mistakes in zones.
+Checks of zones and master files.
 """

@@ -1,5 +1,5 @@
 """
-Checks of what a zone announces: its keys to the zone above (CDS, CDNSKEY), and how its services are asked (SVCB).
+Checks of CDS and CDNSKEY records, which announce keys to the parent zone, and of SVCB and HTTPS records.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted_ext.zone.store.nodes import Node
 
 __all__ = ["DNSSEC_ANNOUNCED", "announcedAt", "announcedKeys"]
 
-#: Puts down a finding: the check, the owner, what is wrong, the type.
+#: Reports a finding: the check, the owner, what is wrong, the type.
 Say = Callable[[str, bytes, str, int], None]
 
 _DNSKEY: Final = 48
@@ -30,20 +30,20 @@ DNSSEC_ANNOUNCED: Final = frozenset((_CDS, _CDNSKEY))
 
 _DIGESTS: Final = {1: "sha1", 2: "sha256", 4: "sha384"}
 
-#: Where the algorithm stands in each, and octets of a CDS record before the digest.
+#: Offset of the algorithm in each, and octets of a CDS record before the digest.
 _ALGORITHM_AT: Final = {_CDS: 2, _CDNSKEY: 3}
 _BEFORE_DIGEST: Final = 4
 
-#: What takes a delegation's keys away (RFC 8078, section 4, with its erratum 5049 and without).
+#: Rdata that asks the parent to delete the DS records (RFC 8078, section 4, with its erratum 5049 and without).
 _AWAY: Final = {_CDS: (bytes(5), bytes(4)), _CDNSKEY: (b"\x00\x00\x03\x00\x00", b"\x00\x00\x03\x00")}
 
-#: Names of resolvers as services: a port, which may be left out, and C{_dns}.
+#: Owner names of DNS servers as services: an optional port label, and C{_dns}.
 _OWNER: Final = re.compile(rb"(?:\x02_[0-9]|\x03_[0-9]{2}|\x04_[0-9]{3}|\x05_[0-9]{4}|\x06_[0-9]{5})?\x04_dns")
 
 #: Protocols over HTTP.
 _OVER_HTTP: Final = frozenset((b"http/1.1", b"h2", b"h3"))
 
-#: A URI template (RFC 6570) that is a path, one of its variables being C{dns}.
+#: A URI template (RFC 6570) that is a path and has the variable C{dns}.
 _NAME: Final = r"(?:[A-Za-z0-9_.]|%[0-9A-Fa-f]{2})+(?:\*|:[1-9][0-9]{0,3})?"
 _TEMPLATE: Final = re.compile(rf"/(?:[^\s\"<>\\^`|{{}}%]|%[0-9A-Fa-f]{{2}}|\{{[+#./;?&]?{_NAME}(?:,{_NAME})*\}})*")
 _VARIABLE: Final = re.compile(r"[{+#./;?&,]dns[*:,}]")
@@ -51,12 +51,12 @@ _VARIABLE: Final = re.compile(r"[{+#./;?&,]dns[*:,}]")
 
 def announcedKeys(top: Node, say: Say) -> None:
     """
-    Check what the apex announces to the zone above, which would take it over.
+    Check the CDS and CDNSKEY records at the apex, which the parent zone would adopt.
     """
     named = [rrset for rrset in (top.of(_CDS), top.of(_CDNSKEY)) if rrset is not None]
     if not named:
         return
-    # Those that say that there are to be no keys.
+    # Those that ask for the deletion of all DS records.
     away = {rrset.rrType: [rdata for rdata in rrset.rdatas if rdata[_ALGORITHM_AT[rrset.rrType]] == 0] for rrset in named}
     for rrset in named:
         taken = away[rrset.rrType]
@@ -93,7 +93,7 @@ def _isOf(rrset: RRSet, rdata: bytes, key: bytes) -> bool:
     digest = _DIGESTS.get(rdata[3])
     if rdata[2] != key[3] or int.from_bytes(rdata[:2], "big") != DNSKEY.fromWire(key).keyTag:
         return False
-    # Of other digests only their makers can say.
+    # Digests of other types cannot be checked.
     return digest is None or rdata[_BEFORE_DIGEST:] == hashlib.new(digest, rrset.name.lower() + key, usedforsecurity=False).digest()
 
 

@@ -1,5 +1,5 @@
 """
-Reading a master file and finding everything that is wrong with it and with its zone, in one go.
+Checks a master file and its zone, and reports all findings together.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _BETWEEN: Final = 12
 
 class Vetted:
     """
-    What came of it.
+    The result of a check.
 
-    @ivar report: all that is wrong.
-    @ivar version: the zone; L{None} where there is none to be had from the file.
-    @ivar image: the same as octets, to be written down; C{b""} without one.
-    @ivar reading: what was read.
+    @ivar report: the findings.
+    @ivar version: the zone; L{None} if the file has none that can be built.
+    @ivar image: its image, to be written to a file; C{b""} without a version.
+    @ivar reading: what the reader returned.
     """
 
     __slots__ = ("report", "version", "image", "reading")
@@ -62,12 +62,12 @@ def vet(
     progress: Callable[[int, int], object] = lambda done, all: None,
 ) -> Vetted:
     """
-    Read a zone and check it.
+    Read a master file and check its zone.
 
-    @param source: what a file holds, or the path of one.
+    @param source: the content of a master file, or the path of one.
     @param apex: the zone's name.
-    @param path: how a source that is given as octets is called.
-    @param now: seconds since 1970, for signatures; L{None} to leave aside whether they hold at a time.
+    @param path: the name of a source that is given as octets, for findings.
+    @param now: seconds since 1970, for signatures; L{None} to skip their validity periods.
     @param fingerprint: for the image.
     @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
     """
@@ -99,7 +99,7 @@ def _finding(complaint: Complaint) -> Finding:
 
 def refused(builder: ImageBuilder) -> Report:
     """
-    Find what keeps a zone from being served, before there is an image of it: names that would have two meanings.
+    Find fatal errors before an image is built: conflicting records at a name.
     """
     report = Report()
     for key, mark in chain(builder.marks.items(), () if b"" in builder.marks else ((b"", 0),)):
@@ -110,7 +110,7 @@ def refused(builder: ImageBuilder) -> Report:
 
 def unlike(builder: ImageBuilder, report: Report) -> None:
     """
-    Find sets whose records do not agree: those with several TTLs, and records that stand there twice. An image has none of these any more.
+    Find sets whose records have different TTLs, and duplicate records. An image has neither any more.
     """
     apex = builder.apexName
     for key in builder.mixed:
@@ -139,8 +139,7 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
 
 def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> None:
     """
-    Say of each finding in which line of a file its records stand. The file is read once more for that, record by record: not where it is
-    very large.
+    Add to each finding the line of the file that its records are in. Reads the file once more, record by record, unless it is very large.
 
     @param source: see L{vet}.
     """

@@ -1,7 +1,7 @@
 """
-Checks of signed zones: whether all that needs a signature has one that holds, and whether the chain that proves what is not there is whole.
+Checks of signed zones: whether every set that needs a valid signature has one, and whether the NSEC or NSEC3 chain is complete.
 
-Signatures are not computed anew. What is seen here are mistakes of those who put zones together, time above all.
+Signatures are not verified cryptographically. The checks find mistakes of operators and signing tools, expired signatures above all.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _DNSKEY: Final = 48
 _NSEC3: Final = 50
 _NSEC3PARAM: Final = 51
 
-#: What is signed, and proved to be there, at a delegation.
+#: Types that are signed at a delegation, and types in its NSEC record.
 _SIGNED_AT_CUTS: Final = frozenset((_DS, _NSEC))
 _PROVED_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, _NSEC))
 
-#: Octets of a hash by SHA-1.
+#: Octets of a SHA-1 hash.
 _HASH: Final = 20
 
 #: An RRSIG up to the signer's name: type covered, algorithm, labels, original TTL, end, beginning, key tag.
 _signature: Final = Struct(">HBBIIIH").unpack_from
 _SIGNER: Final = 18
 
-#: Algorithms that nobody should sign with any more, and those that nobody ever should have (RFC 8624, section 3.1; RFC 9904).
+#: Algorithms that are deprecated for signing or never were recommended (RFC 8624, section 3.1; RFC 9904).
 _OLD: Final = frozenset((1, 3, 5, 6, 7, 12))
 
-#: Rounds of NSEC3 hashes above which they are not computed: a zone of a million names would keep us for minutes.
+#: Maximum NSEC3 iterations for which hashes are computed: more take minutes for a zone of a million names.
 _MOST_ROUNDS: Final = 150
 
 _STEP: Final = 16_384
@@ -77,8 +77,8 @@ def prove(
     """
     Check a signed zone.
 
-    @param report: where to put down what is wrong.
-    @param now: seconds since 1970; L{None} to leave aside whether signatures hold at a time.
+    @param report: where to add findings.
+    @param now: seconds since 1970; L{None} to skip the validity periods of signatures.
     @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
     """
     proving = _Proving(version, report, now)
@@ -125,7 +125,7 @@ class _Proving:
                 text = f"key {key.keyTag} is of algorithm {key.algorithm}, which is not to be used any more"
                 self.say("dnskey-values", rrset.name, text, _DNSKEY)
             if key.flags & 0x80:
-                # Revoked: it signs the keys and nothing else (RFC 5011, section 2.1).
+                # Revoked: it signs only the keys (RFC 5011, section 2.1).
                 self.keys.add((key.keyTag, key.algorithm))
                 continue
             self.keys.add((key.keyTag, key.algorithm))
@@ -135,7 +135,7 @@ class _Proving:
 
     def signatures(self, progress: Callable[[int, int], object]) -> None:
         """
-        Look at the signatures of all names.
+        Check the signatures at all names.
         """
         version = self.version
         count = version.image.nodes
@@ -211,7 +211,7 @@ class _Proving:
 
     def _named(self) -> Iterator[Node]:
         """
-        @return: the names that the zone has authority for, in canonical order.
+        @return: the names for which the zone is authoritative, in canonical order.
         """
         for node in orderedNodes(self.version):
             if not node.flags & (OCCLUDED | HASHED):
@@ -219,7 +219,7 @@ class _Proving:
 
     def chain(self) -> None:
         """
-        Follow the NSEC records.
+        Check the NSEC chain.
         """
         apex = self.apex
         before: tuple[bytes, bytes] | None = None
@@ -264,7 +264,7 @@ class _Proving:
 
     def hashedChain(self) -> None:
         """
-        Follow the NSEC3 records.
+        Check the NSEC3 chain.
         """
         version, apex = self.version, self.apex
         parameters = version.nsec3Parameters
@@ -290,7 +290,7 @@ class _Proving:
             if record.following != following:
                 text = f"the NSEC3 record leads to {record.following.decode()}; the next hash is {following.decode()}"
                 self.say("nsec-chain", record.owner, text, _NSEC3)
-        # Names above those in the chain, and empty ones that are left out of it.
+        # Names above those in the chain, and empty non-terminals that are not in it.
         above: set[bytes] = set()
         out: list[bytes] = []
         for node in version.nodes():
@@ -321,7 +321,7 @@ class _Proving:
 
     def _hashes(self, parameters: tuple[int, int, bytes]) -> dict[bytes, _Hash]:
         """
-        @return: the records of the chain that NSEC3PARAM speaks of, by their labels.
+        @return: the records of the chain that NSEC3PARAM announces, by their labels.
         """
         records: dict[bytes, _Hash] = {}
         algorithm, rounds, salt = parameters
@@ -338,8 +338,8 @@ class _Proving:
 
     def _mayBeOut(self, node: Node, labels: list[bytes], label: bytes, records: dict[bytes, _Hash]) -> bool:
         """
-        @return: whether the name may be left out of the chain: a delegation without DS, or what stands above nothing else, in a span that
-            says so (RFC 5155, section 6). The latter needs that all below are left out as well, which is not seen here.
+        @return: whether the name may be missing in the chain: an insecure delegation or an empty non-terminal, in an opt-out span (RFC
+            5155, section 6). For an empty non-terminal, all names below have to be missing as well, which is not checked here.
         """
         if node.sets and (not node.flags & CUT or node.of(_DS) is not None):
             return False
@@ -366,7 +366,7 @@ class _Hash:
 
 def _expected(node: Node) -> frozenset[int]:
     """
-    @return: the types that the chain is to list at a name.
+    @return: the types that the chain should list at a name.
     """
     types = frozenset(node.types)
     if node.flags & CUT:
@@ -376,7 +376,7 @@ def _expected(node: Node) -> frozenset[int]:
 
 def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
     """
-    @return: the next name, folded, and the list of types.
+    @return: the next name, folded, and the type bitmap.
     """
     position = 0
     while rdata[position]:
@@ -386,7 +386,7 @@ def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
 
 def _apart(later: int, earlier: int) -> int:
     """
-    @return: seconds between two moments of 32 bits, less than zero where they are the other way round.
+    @return: the seconds from C{earlier} to C{later} in serial arithmetic of 32 bits, negative if C{later} comes first.
     """
     return (later - earlier + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 

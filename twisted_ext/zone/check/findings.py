@@ -1,5 +1,5 @@
 """
-What is wrong with a zone, and how wrong that is.
+Findings of zone checks, and their levels.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["CHECKS", "FATAL", "WARNING", "Finding", "Report"]
 #: The zone cannot be served.
 FATAL: Final = "fatal"
 
-#: It can, but somebody will miss something.
+#: The zone can be served, but clients may miss something.
 WARNING: Final = "warning"
 
-#: All checks: the level of what they find, and what would be right.
+#: All checks: the level of their findings, and what would be right.
 CHECKS: Final = {
     "syntax": (FATAL, "every line of a master file can be read"),
     "soa": (FATAL, "the apex has exactly one SOA record, and no other name has any"),
@@ -69,15 +69,15 @@ CHECKS: Final = {
 
 class Finding:
     """
-    One thing that is wrong.
+    One error or warning.
 
-    @ivar check: which of L{CHECKS} found it.
+    @ivar check: the one of L{CHECKS} that found it.
     @ivar level: L{FATAL} or L{WARNING}.
-    @ivar owner: where in the zone, an absolute name; C{b""} where it is the file that is wrong.
-    @ivar rrType: of which records; 0 where it is not about one type.
-    @ivar text: what, and what would be right, without the owner.
-    @ivar path: the file, where known.
-    @ivar line: the line in it, the first being 1; 0 where unknown.
+    @ivar owner: the absolute name in the zone; C{b""} if the finding is about the file.
+    @ivar rrType: the type of the records; 0 if it is not about one type.
+    @ivar text: what is wrong and what would be right, without the owner.
+    @ivar path: the file, if known.
+    @ivar line: the line in it, the first being 1; 0 if unknown.
     """
 
     __slots__ = ("check", "level", "owner", "rrType", "text", "path", "line")
@@ -94,21 +94,21 @@ class Finding:
     @property
     def place(self) -> str:
         """
-        The file and the line, as compilers write them; nothing where unknown.
+        The file and the line, as compilers write them; empty if unknown.
         """
         return f"{self.path}:{self.line}" if self.line else self.path
 
     @property
     def subject(self) -> str:
         """
-        The name and the type of the records that it is about.
+        The owner and the type that the finding is about.
         """
         words = [nameToText(self.owner)] if self.owner else []
         return " ".join([*words, typeName(self.rrType)] if self.rrType else words)
 
     def toJSON(self) -> dict[str, object]:
         """
-        @return: all of it as values of JSON.
+        @return: the finding as JSON values.
         """
         said: dict[str, object] = {"check": self.check, "level": self.level, "text": self.text}
         if self.owner:
@@ -130,10 +130,10 @@ class Finding:
 
 class Report:
     """
-    All that was found.
+    All findings of a check.
 
-    @ivar findings: in the order of their finding; of each check so many are kept.
-    @ivar counts: how many there were of each check.
+    @ivar findings: the findings in the order in which they were added, up to a limit for each check.
+    @ivar counts: the number of findings of each check.
     """
 
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
@@ -145,7 +145,7 @@ class Report:
 
     def add(self, finding: Finding) -> None:
         """
-        Put down what was found.
+        Add a finding.
         """
         count = self.counts[finding.check] = self.counts.get(finding.check, 0) + 1
         if finding.level == FATAL:
@@ -157,28 +157,28 @@ class Report:
 
     def say(self, check: str, owner: bytes, text: str, rrType: int = 0) -> None:
         """
-        Put down what a check found.
+        Add a finding of a check.
         """
         self.add(Finding(check, owner, text, rrType))
 
     @property
     def fatal(self) -> int:
         """
-        How many findings keep the zone from being served.
+        The number of findings that prevent the zone from being served.
         """
         return self._fatal
 
     @property
     def warnings(self) -> int:
         """
-        How many do not.
+        The number of the other findings.
         """
         return self._warnings
 
     @property
     def omitted(self) -> dict[str, int]:
         """
-        How many are not among the findings, by check.
+        The number of findings over the limit, by check.
         """
         most = int(FINDINGS_KEPT.default)
         return {check: count - most for check, count in self.counts.items() if count > most}

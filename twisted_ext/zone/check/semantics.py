@@ -1,7 +1,7 @@
 """
-Semantic checks of a zone: what its records say together, whichever way they came here.
+Semantic checks of a zone's records, independent of where the zone came from.
 
-The checks of signed zones are in L{twisted_ext.zone.check.dnssec}; what can be seen in a master file only, its reader has seen.
+L{twisted_ext.zone.check.dnssec} has the checks of signed zones; the reader of master files reports what can be seen only there.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ _RRSIG: Final = 46
 _DNSKEY: Final = 48
 _NSEC3: Final = 50
 
-#: A delegation of the kind that is being drafted.
+#: A delegation (draft-ietf-deleg).
 _DELEG: Final = 61440
 
-#: Types that name hosts, and how many octets of the rdata stand before the name.
+#: Types whose rdata has a host name, and the offset of the name.
 _HOSTS: Final = {_NS: 0, _MX: 2, _SRV: 6}
 
 _ADDRESSES: Final = frozenset((_A, _AAAA))
 
-#: What may stand beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, which is not of that name
-#: (RFC 5155, section 7.1). KEY, once allowed by RFC 2535, no server takes there any more.
+#: Types allowed beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, whose owner is a hash and
+#: not that name (RFC 5155, section 7.1). No server accepts KEY there any more, which RFC 2535 allowed.
 _BESIDE_CNAME: Final = frozenset((_CNAME, 24, 30, _RRSIG, 47, _NSEC3))
 
-#: A single record of one of these types, at a name of which nothing else is said, has nothing that could be wrong.
+#: A single record of one of these types at a name without flags needs no check.
 _HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 99, 256, 257))
 
 #: SVCB, HTTPS.
 _SERVICES: Final = frozenset((64, 65))
 
-#: Nodes between two reports of progress.
+#: Nodes between two calls of C{progress}.
 _STEP: Final = 16_384
 
 _type: Final = Struct(">H").unpack_from
@@ -75,11 +75,11 @@ def check(
     progress: Callable[[int, int], object] = lambda done, all: None,
 ) -> Report:
     """
-    Find everything that is wrong with a zone.
+    Check a zone.
 
-    @param now: seconds since 1970, for signatures; L{None} to leave aside whether they hold at a time.
-    @param report: where to put down what is found; a new one by default.
-    @param progress: called with the number of names done, and of all, every few thousand of them.
+    @param now: seconds since 1970, for signatures; L{None} to skip their validity periods.
+    @param report: where to add findings; a new one by default.
+    @param progress: called with the number of names done and of all names, every few thousand names.
     """
     report = Report() if report is None else report
     _Checking(version, report).run(progress)
@@ -128,7 +128,7 @@ class _Checking:
 
     def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
         """
-        Look at a name. Records that came by transfer need not have the form of their type.
+        Check a name. Records that came by transfer may have malformed rdata.
         """
         try:
             look(node)
@@ -138,7 +138,7 @@ class _Checking:
 
     def _worthALook(self) -> Iterator[tuple[int, Node | None]]:
         """
-        @return: numbers that go up, and nodes that something could be wrong with.
+        @return: the position in the zone, and the nodes that need a check.
         """
         version = self.version
         image = version.image
@@ -185,12 +185,12 @@ class _Checking:
         if minimum > _DAY:
             say(f"denials are kept for {minimum} s; a day at most is sensible (RFC 2308, section 5)")
         if texts:
-            # One finding, for in a zone made to try something out all of them may be wrong.
+            # One finding for all, since in a test zone all of them may be wrong.
             self.say("soa-values", soa.name, "; ".join(texts), _SOA)
 
     def _look(self, node: Node) -> None:
         flags = node.flags
-        # Hashes stand directly below the apex, even one with a DNAME record: they are got as proofs, not as names.
+        # NSEC3 records are directly below the apex, even below a DNAME record there: they are read for proofs, not looked up by name.
         if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
             self._hidden(node)
             return
@@ -284,7 +284,7 @@ class _Checking:
         for rdata in rrset.rdatas:
             host = rdata[before:].lower()
             if host == ROOT and rrType != _NS:
-                # No mail, no service (RFC 7505; RFC 2782).
+                # Null MX and "service not available" (RFC 7505; RFC 2782).
                 continue
             if _isAddress(host):
                 text = f"{nameToText(host)} is written like an address; name a host that has it"
@@ -316,8 +316,8 @@ class _Checking:
 
     def _reach(self, name: bytes) -> tuple[str, Node | None]:
         """
-        @return: what somebody finds who asks for the addresses of a name, and where: C{"outside"} of the zone, C{"delegated"}, an
-            C{"alias"}, an C{"address"}, C{"bare"} where there is none, C{"missing"} where there is no name.
+        @return: what a look-up of the addresses of a name finds, and the node: C{"outside"} the zone, C{"delegated"}, an C{"alias"}, an
+            C{"address"}, C{"bare"} if the name has no address, C{"missing"} if it does not exist.
         """
         version = self.version
         key = keyBelow(name, self.apex)
@@ -346,7 +346,7 @@ class _Checking:
 
 def owned(node: Node, report: Report) -> None:
     """
-    Check the apex, or a name with a CNAME or a DNAME record, for what would give it two meanings.
+    Check the apex, or a name with a CNAME or a DNAME record, for conflicting records.
     """
     if not node.key:
         for rrType in (_DS, _DELEG):
@@ -365,7 +365,7 @@ def owned(node: Node, report: Report) -> None:
         report.say("dname-several", subtrees.name, f"{len(subtrees.rdatas)} DNAME records; leave one", _DNAME)
 
 
-#: What may stand at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, of which more is said elsewhere.
+#: Types allowed at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, which another check reports.
 _AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, 47, 50, _DNAME, _A, _AAAA))
 
 
@@ -375,7 +375,7 @@ def _hasAddress(node: Node) -> bool:
 
 def _isAddress(name: bytes) -> bool:
     """
-    @return: whether the name is four numbers, and perhaps more: that of the zone, where a dot was forgotten.
+    @return: whether the first four labels are numbers: an address, the zone's name behind it if the final dot was forgotten.
     """
     labels = labelsOf(name)[:4]
     return len(labels) == 4 and all(label.isdigit() and len(label) <= 3 and int(label) <= 255 for label in labels)

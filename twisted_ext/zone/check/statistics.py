@@ -1,5 +1,5 @@
 """
-What a zone consists of, in numbers.
+Statistics of a zone.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _FIXED: Final = 10
 
 class Statistics:
     """
-    Numbers of one version.
+    Statistics of one version.
 
-    @ivar names: with records.
-    @ivar records: all.
-    @ivar types: how many records there are of each type, by number.
-    @ivar ttls: how many records have each TTL.
-    @ivar octets: of all records, uncompressed.
-    @ivar largest: octets of the largest set, its owner and its type.
-    @ivar deepest: the name with the most labels, and how many these are.
-    @ivar empty: names without records but with names below.
-    @ivar wildcards: names whose first label is C{*}.
-    @ivar delegations: names that are delegated; C{secure} are those with DS.
-    @ivar hidden: names below delegations and DNAME records: glue, above all.
-    @ivar subtrees: names with DNAME.
-    @ivar hashes: names of NSEC3 records.
+    @ivar names: the number of names with records.
+    @ivar records: the number of records.
+    @ivar types: the number of records by type.
+    @ivar ttls: the number of records by TTL.
+    @ivar octets: the size of all records, uncompressed.
+    @ivar largest: the size of the largest set, its owner and its type.
+    @ivar deepest: the largest number of labels of a name, and the name.
+    @ivar empty: the number of empty non-terminals.
+    @ivar wildcards: the number of names whose first label is C{*}.
+    @ivar delegations: the number of delegations; C{secure} is the number of those with DS records.
+    @ivar hidden: the number of names below delegations and DNAME records: glue, above all.
+    @ivar subtrees: the number of names with DNAME records.
+    @ivar hashes: the number of names with NSEC3 records.
     """
 
     def __init__(self, version: Version) -> None:
@@ -85,7 +85,7 @@ class Statistics:
 
     def toJSON(self) -> dict[str, object]:
         """
-        @return: all of it as values of JSON.
+        @return: the statistics as JSON values.
         """
         ttls = sorted(self.ttls.items())
         return {

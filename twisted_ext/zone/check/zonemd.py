@@ -1,5 +1,5 @@
 """
-Digests of whole zones, by which whoever got one can see that nothing is missing in it (RFC 8976).
+Zone digests, with which a recipient verifies that a zone is complete and unchanged (RFC 8976).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _HASHES: Final = {1: sha384, 2: sha512}
 #: Octets of a ZONEMD record before its digest: serial, scheme, algorithm.
 _FIXED: Final = Struct(">IBB")
 
-#: Octets that are gathered for the hash at a time.
+#: Octets passed to the hash at a time.
 _PIECE: Final = 1 << 16
 
 
 class Verdict(Enum):
     """
-    What comes of checking a zone against the digests in it.
+    The result of verifying a zone against its ZONEMD records.
     """
 
     VERIFIED = "verified"
@@ -48,9 +48,9 @@ class Verdict(Enum):
 
 class Digested:
     """
-    A verdict, and why.
+    A verdict, and the reason.
 
-    @ivar text: a sentence for people.
+    @ivar text: the reason, as a sentence.
     """
 
     __slots__ = ("verdict", "text")
@@ -67,12 +67,12 @@ def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int
     """
     Digest a zone (RFC 8976, section 3).
 
-    @param algorithms: the numbers of those wanted.
-    @param progress: called with the number of sets done, every few thousand of them.
+    @param algorithms: the numbers of the algorithms.
+    @param progress: called with the number of sets done, every few thousand sets.
 
-    @return: the digest by each.
+    @return: the digests by algorithm.
 
-    @raise CallerFault: one of the algorithms is not known.
+    @raise CallerFault: an algorithm is not supported.
     """
     wanted = list(dict.fromkeys(algorithms))
     for algorithm in wanted:
@@ -106,7 +106,7 @@ def _covered(rrset: RRSet) -> int:
 
 def verify(version: Version, progress: Callable[[int], object] = lambda count: None) -> Digested:
     """
-    Check a zone against the ZONEMD records at its apex (RFC 8976, section 4). Whether these are signed is for others to say.
+    Verify a zone against the ZONEMD records at its apex (RFC 8976, section 4). Their signatures are not validated here.
 
     @param progress: see L{digests}.
     """
@@ -153,11 +153,11 @@ def _short(digest: bytes) -> str:
 
 def withDigests(version: Version, algorithms: Iterable[int] = (1,)) -> Version:
     """
-    Put digests into a zone, in place of those that are there. Signatures of these go; there is nobody here to make new ones.
+    Replace the ZONEMD records of a zone with new ones. Remove their signatures, since there is no key to sign new ones with.
 
     @return: the version with ZONEMD records at the apex.
 
-    @raise CallerFault: one of the algorithms is not known.
+    @raise CallerFault: an algorithm is not supported.
     """
     before = version.top.of(ZONEMD)
     kept = [rrset for rrset in version.top.sets if rrset.rrType != ZONEMD and not (rrset.rrType == RRSIG and _covered(rrset) == ZONEMD)]

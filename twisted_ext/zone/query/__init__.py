@@ -1,3 +1,3 @@
 """
-Answering a question from a zone (RFC 1034, section 4.3.2).
+Answers questions from a zone (RFC 1034, section 4.3.2).
 """

@@ -1,9 +1,9 @@
 """
-What a zone says to a question: the algorithm of RFC 1034, section 4.3.2, with what RFC 2181, 4592 (wildcards), 6672 (DNAME), 4035 and 5155
-(proofs) and 9471 (glue) have made of it.
+Answers a question from a zone: the algorithm of RFC 1034, section 4.3.2, as updated by RFC 2181, 4592 (wildcards), 6672 (DNAME), 4035 and
+5155 (DNSSEC proofs) and 9471 (glue).
 
-Answers are as short as they may be, and have signatures and proofs only for those who ask for them. What a server does with questions for
-all types (RFC 8482) or with transfers is decided before.
+Answers are minimal by default, and have signatures and proofs only for queries with DO. The server handles ANY (RFC 8482) and transfers
+before it calls this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CNAME: Final = 5
 _DNAME: Final = 39
 _RRSIG: Final = 46
 
-#: Nodes at which a type's records may not be all that there is to say.
+#: Nodes at which the records of a type may not be the whole answer.
 _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
 
 
@@ -35,11 +35,11 @@ def answer(version: Version, question: Question, *, dnssecOk: bool = False, mini
     """
     Answer from one zone.
 
-    Aliases are followed inside it. A referral is an answer without AA whose outcome is that there is no such data.
+    Aliases are followed inside the zone. A referral is an answer without AA whose outcome is NODATA.
 
     @param question: for a name in the zone.
-    @param dnssecOk: give signatures and proofs as well (RFC 3225).
-    @param minimal: leave out name servers and addresses that nobody needs to get on.
+    @param dnssecOk: add signatures and proofs (RFC 3225).
+    @param minimal: leave out name servers and addresses that the client does not need.
     """
     if minimal:
         found = _plain(version, question, dnssecOk)
@@ -52,12 +52,12 @@ def answer(version: Version, question: Question, *, dnssecOk: bool = False, mini
 
 def answerAcross(find: Find, question: Question, *, dnssecOk: bool = False, minimal: bool = True) -> Answer | None:
     """
-    Answer from all zones of a server: aliases are followed from one to another, and the DS records of a zone are its parent's to give (RFC
-    4035, section 3.1.4.1).
+    Answer from all zones of a server: follow aliases from one zone to another, and take the DS records of a zone from its parent (RFC 4035,
+    section 3.1.4.1).
 
-    @param find: gives the zone with the longest name that a folded name lies in or below, or L{None}.
+    @param find: returns the zone closest to a folded name, or L{None}.
 
-    @return: L{None} where the name is in no zone.
+    @return: L{None} if the name is in no zone.
     """
     version = authorityFor(find, question.key[:-4], question.rrType)
     if version is None:
@@ -73,8 +73,8 @@ def answerAcross(find: Find, question: Question, *, dnssecOk: bool = False, mini
 
 def aliasTarget(found: Answer) -> bytes | None:
     """
-    @return: the name that an answer's last alias leads to, where nothing more is known of it; L{None} where the answer is complete as it
-        is, or where its aliases lead in a circle or too far.
+    @return: the target of an answer's last alias, if the answer ends there; L{None} if the answer is complete, or if its aliases are a loop
+        or too many.
     """
     if found.outcome is not Outcome.NODATA or found.rcode or found.authority or not found.answer:
         return None
@@ -92,7 +92,7 @@ def aliasTarget(found: Answer) -> bytes | None:
 
 def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | None:
     """
-    @return: the answer where the name exists, has such records and nothing else has a say; this is nearly always so.
+    @return: the answer if the name exists, has such records and no special flags, which is by far the most frequent case.
     """
     node = version.find(question.key[: -len(version.apex) - 4])
     if node is None or node.flags & _SPECIAL:

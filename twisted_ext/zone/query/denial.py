@@ -1,9 +1,8 @@
 """
-Proofs that something is not there, from the NSEC or NSEC3 records that a signed zone came with (RFC 4035, section 3.1.3; RFC 5155,
-section 7.2).
+Proofs of nonexistence, from the NSEC or NSEC3 records of a signed zone (RFC 4035, section 3.1.3; RFC 5155, section 7.2).
 
-Each function gives sets for the authority section, each followed by its signatures. Where a chain has a gap, what there is of the proof is
-given: a validator will say what is missing.
+Each function returns sets for the authority section, each followed by its signatures. If the chain has a gap, the proof is incomplete: a
+validator will notice.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = ["absent", "expanded", "hashed", "noData", "noWildcardData", "tooManyI
 _NSEC: Final = 47
 _NSEC3: Final = 50
 
-#: The only hash algorithm there is (RFC 5155, section 11).
+#: The only hash algorithm (RFC 5155, section 11).
 _SHA1: Final = 1
 
 _WILDCARD: Final = b"\x01*"
@@ -42,7 +41,7 @@ def hashed(name: bytes, iterations: int, salt: bytes) -> bytes:
 
     @param name: folded and absolute.
 
-    @return: the hash in base 32, in lower case, as owners of NSEC3 records have it.
+    @return: the hash in base 32, in lower case, as in the owners of NSEC3 records.
     """
     digest = sha1(name + salt, usedforsecurity=False).digest()
     for _ in range(iterations):
@@ -52,8 +51,8 @@ def hashed(name: bytes, iterations: int, salt: bytes) -> bytes:
 
 def tooManyIterations(version: Version) -> bool:
     """
-    @return: whether the zone's names take so many rounds to hash that its denials are left unproved (RFC 9276, section 3.2): anybody could
-        have us do that work.
+    @return: whether the zone has so many NSEC3 iterations that its negative answers get no proof (RFC 9276, section 3.2): otherwise any
+        client could cause that work.
     """
     parameters = version.nsec3Parameters
     return parameters is not None and (parameters[0] != _SHA1 or parameters[1] > _MOST_ITERATIONS)
@@ -61,7 +60,7 @@ def tooManyIterations(version: Version) -> bool:
 
 def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
-    Prove that a name does not exist, and that no wildcard stands for it (RFC 4035, section 3.1.3.2; RFC 5155, section 7.2.2).
+    Prove that a name does not exist, and that no wildcard matches it (RFC 4035, section 3.1.3.2; RFC 5155, section 7.2.2).
 
     @param encloser: the key of the closest encloser.
     """
@@ -77,7 +76,7 @@ def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
 
 def noData(version: Version, key: bytes) -> Proof:
     """
-    Prove that a name which exists has no records of a type (RFC 4035, section 3.1.3.1; RFC 5155, section 7.2.3).
+    Prove that an existing name has no records of a type (RFC 4035, section 3.1.3.1; RFC 5155, section 7.2.3).
     """
     if not version.proves:
         return ()
@@ -92,20 +91,20 @@ def undelegated(version: Version, key: bytes) -> Proof:
     """
     Prove that a delegation has no DS records (RFC 4035, section 3.1.4.1; RFC 5155, sections 7.2.4 and 7.2.7).
 
-    @param key: where the cut is.
+    @param key: the name of the delegation.
     """
     if not version.proves:
         return ()
     if version.nsec3Parameters is None:
         node = version.nsecBefore(key)
-        # An NSEC of another name would deny the delegation itself.
+        # The NSEC of another name would deny the delegation itself.
         return _sets(_NSEC, (node,)) if node is not None and node.key == key else ()
     return noData(version, key)
 
 
 def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
-    Prove that a name does not exist, and that the wildcard which stands for it has no records of a type (RFC 4035, section 3.1.3.4; RFC
+    Prove that a name does not exist, and that the wildcard which matches it has no records of a type (RFC 4035, section 3.1.3.4; RFC
     5155, section 7.2.5).
     """
     if not version.proves:
@@ -116,7 +115,7 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
         return ()
     nearest, further, proved = _enclosed(version, key, encloser)
     if proved != encloser:
-        # The wildcard, too, stands above nothing but unsigned delegations: that anything may be below is all there is to prove.
+        # The wildcard, too, has only insecure delegations below it and is opted out: prove the opt-out span only.
         return _sets(_NSEC3, (nearest, further))
     wildcard = _WILDCARD + encloser
     return _sets(_NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
@@ -124,7 +123,7 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
 
 def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
-    Prove that a name does not exist for which a wildcard's records were given (RFC 4035, section 3.1.3.3; RFC 5155, section 7.2.6).
+    Prove that a name does not exist, for an answer expanded from a wildcard (RFC 4035, section 3.1.3.3; RFC 5155, section 7.2.6).
     """
     if not version.proves:
         return ()
@@ -153,7 +152,7 @@ def _sets(rrType: int, nodes: tuple[Node | None, ...]) -> Proof:
 
 def _nextCloser(key: bytes, encloser: bytes) -> bytes:
     """
-    @return: the name one label longer than its closest encloser (RFC 5155, section 1.3).
+    @return: the next closer name: one label longer than the closest encloser (RFC 5155, section 1.3).
     """
     end = len(key) - len(encloser)
     position = 0
@@ -179,8 +178,8 @@ def _covering(version: Version, key: bytes) -> Node | None:
 
 def _enclosed(version: Version, key: bytes, encloser: bytes) -> tuple[Node | None, Node | None, bytes]:
     """
-    @return: what matches the closest encloser and what covers the next closer name (RFC 5155, section 7.2.1), and the encloser. Where that
-        is left out of the chain, standing above nothing but unsigned delegations, it is the closest one that is not.
+    @return: the node that matches the closest encloser, the one that covers the next closer name (RFC 5155, section 7.2.1), and the
+        encloser. If that is opted out, having only insecure delegations below it, this is the closest provable encloser.
     """
     closer = _nextCloser(key, encloser)
     while True:
@@ -193,7 +192,7 @@ def _enclosed(version: Version, key: bytes, encloser: bytes) -> tuple[Node | Non
 
 def _standing(version: Version, key: bytes) -> tuple[Node | None, ...]:
     """
-    @return: what matches a name that exists, or, where it is left out of the chain, what proves that it may be (RFC 5155, section 6).
+    @return: the node that matches an existing name, or, if the name is opted out, the proof of that (RFC 5155, section 6).
     """
     matching = _matching(version, key)
     if matching is not None or not key:

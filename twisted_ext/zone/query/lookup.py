@@ -1,5 +1,5 @@
 """
-The way from a question to its answer, through names that do not exist, wildcards, aliases and cuts (RFC 1034, section 4.3.2).
+Looks up a question in a zone, through nonexistent names, wildcards, aliases and delegations (RFC 1034, section 4.3.2).
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ _RRSIG: Final = 46
 _NSEC: Final = 47
 _ANY: Final = 255
 
-#: Nodes at or below which the zone says nothing of its own.
+#: Nodes at or below which the zone is not authoritative.
 _BEYOND: Final = CUT | DNAME | OCCLUDED
 
-#: Types that an alias may have of its own, so that a question for one is not for its target (RFC 4035, section 2.5).
+#: Types that a CNAME owner may have itself, so that a query for them does not follow the alias (RFC 4035, section 2.5).
 _BESIDE: Final = (_RRSIG, _NSEC)
 
 _WILDCARD: Final = b"\x01*"
 
-#: Aliases that are followed.
+#: Maximum length of an alias chain.
 MOST_LINKS: Final = int(CHAIN_LINKS.default)
 
 #: Unsupported NSEC3 iterations value (RFC 9276, section 3.2).
 _EDE_ITERATIONS: Final = ((27, ""),)
 
-#: Finds the zone that a folded name is in.
+#: Returns the zone that a folded name is in.
 Find = Callable[[bytes], "Version | None"]
 
 
 class Walk:
     """
-    The way from a question to its answer.
+    The look-up of one question.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Walk:
 
     def answer(self) -> Answer:
         """
-        @return: all that was found on the way.
+        @return: the answer with everything that was found.
         """
         version = self.version
         if not self.minimal and self.flags and (self.outcome is Outcome.DATA):
@@ -102,7 +102,7 @@ class Walk:
 
     def follow(self, version: Version, find: Find | None) -> None:
         """
-        Look up the name, and those that aliases lead to, in this zone or wherever C{find} says.
+        Look up the name and the targets of its aliases, in this zone or the ones that C{find} returns.
         """
         name = self.question.name
         key = self.question.key[: -len(version.apex) - 4]
@@ -131,9 +131,9 @@ class Walk:
 
     def _at(self, name: bytes, key: bytes) -> bytes | None:
         """
-        Find what there is at a name.
+        Look up one name.
 
-        @return: where an alias leads on to.
+        @return: the target of an alias, to be looked up next.
         """
         version = self.version
         node = version.find(key)
@@ -149,7 +149,7 @@ class Walk:
 
     def _around(self, name: bytes, key: bytes) -> bytes | None:
         """
-        The name does not exist: a cut, a DNAME or a wildcard above may have a say.
+        Answer for a name that does not exist: with a referral, a DNAME, a wildcard or NXDOMAIN.
         """
         version = self.version
         encloser = _encloser(version, key)
@@ -168,9 +168,9 @@ class Walk:
 
     def _within(self, node: Node, name: bytes, key: bytes, encloser: bytes | None) -> bytes | None:
         """
-        The zone's own word: the node of the name, or the wildcard that stands for it.
+        Answer with authoritative data: from the node of the name, or from the wildcard that matches it.
 
-        @param encloser: the key of the closest encloser, where the node is a wildcard below it (RFC 4592, section 3.3.1).
+        @param encloser: the key of the closest encloser if the node is a wildcard below it (RFC 4592, section 3.3.1).
         """
         rrType = self.rrType
         if rrType == _ANY:
@@ -190,7 +190,7 @@ class Walk:
             if signatures is not None:
                 found.append(signatures)
         if encloser is None:
-            # A DNAME record that redirected may be what is asked for in the end.
+            # An alias chain may end at a DNAME record that is in the answer already.
             self.sets += [rrset for rrset in found if rrset not in self.sets] if self.sets else found
         else:
             self.sets += [RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas) for rrset in found]
@@ -210,9 +210,9 @@ class Walk:
 
     def _beyond(self, name: bytes, key: bytes, node: Node) -> bytes | None:
         """
-        The name lies where the zone's authority has ended: below a cut or a DNAME record.
+        Answer for a name below a cut or a DNAME record.
 
-        @param node: the name's own, or that of its closest encloser.
+        @param node: the node of the name, or of its closest encloser.
         """
         above = cutAbove(self.version, key) if node.flags & OCCLUDED else node
         if above is None:
@@ -230,7 +230,7 @@ class Walk:
 
     def _redirect(self, above: Node, name: bytes, key: bytes) -> bytes | None:
         """
-        Put another suffix in the place of a DNAME record's owner (RFC 6672, section 3.1).
+        Replace the suffix of a name that is the owner of a DNAME record with its target (RFC 6672, section 3.1).
         """
         rrset = above.of(_DNAME)
         assert rrset is not None
@@ -247,12 +247,12 @@ class Walk:
         if self.rrType == _CNAME or self.rrType == _ANY:
             self.outcome = Outcome.DATA
             return None
-        # Where it leads below itself, names would grow at each step, or stay.
+        # If the target is below the owner, names would grow at each step, or stay the same.
         return None if isBelow(rrset.rdatas[0].lower(), above.key + self.version.apex) else target
 
     def _deny(self) -> None:
         """
-        Say for how long a denial holds: the lesser of the SOA's TTL and its last number (RFC 2308, section 3).
+        Add the SOA with the TTL of a negative answer: the lesser of its TTL and its MINIMUM field (RFC 2308, section 3).
         """
         version = self.version
         denied = version.signedDenial if self.dnssecOk else version.denial
@@ -277,7 +277,7 @@ class Walk:
 
     def _complete(self) -> None:
         """
-        Add the zone's name servers, and addresses of hosts that are named.
+        Add the zone's name servers, and addresses of the hosts in the answer.
         """
         version = self.version
         apex = version.find(b"")
@@ -299,8 +299,8 @@ def _encloser(version: Version, key: bytes) -> Node:
     """
     @param key: of a name that does not exist.
 
-    @return: the longest name above it that does (RFC 4592, section 3.3.1). All names above one that exists do, so that of many labels
-        the first halves are tried: strangers choose how many there are.
+    @return: the closest encloser (RFC 4592, section 3.3.1). All ancestors of an existing name exist, so that names of many labels are
+        searched in halves: the client chooses the number of labels.
     """
     starts = []
     position = key[0] + 1
@@ -310,7 +310,7 @@ def _encloser(version: Version, key: bytes) -> Node:
         position += key[position] + 1
     starts.append(end)
     best: Node | None = None
-    # Nearly always it is the first one.
+    # Nearly always it is the parent.
     low, high = 0, len(starts) - 1
     middle = 0
     while low <= high:
@@ -328,7 +328,7 @@ def _encloser(version: Version, key: bytes) -> Node:
 
 def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
     """
-    @return: the zone whose word it is what there is of a type at a name: for the DS records of a zone its parent, if that is here (RFC
+    @return: the zone that is authoritative for a type at a name: for the DS records of a zone its parent, if this server has that (RFC
         4035, section 3.1.4.1).
     """
     version = find(folded)
@@ -339,7 +339,7 @@ def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
 
 def originOf(version: Version) -> Origin:
     """
-    @return: what answers from a version say of where they come from, where nobody has said otherwise.
+    @return: the origin of answers from a version, if none has been set.
     """
     origin = version.origin = Origin("zone", nameToText(version.apex))
     return origin

@@ -1,5 +1,5 @@
 """
-What a referral carries, and the addresses that go along with names of servers (RFC 1034, section 4.3.2, step 3b; RFC 9471).
+Builds referrals and additional sections (RFC 1034, section 4.3.2, step 3b; RFC 9471).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _NS: Final = 2
 _AAAA: Final = 28
 _DS: Final = 43
 
-#: Types that name hosts, and how many octets of the rdata stand before the name: NS, MX, SRV.
+#: Types whose rdata has a host name, and the offset of the name: NS, MX, SRV.
 _HOSTS: Final = {2: 0, 15: 2, 33: 6}
 
-#: Where the zone's authority ends, and what is only there for those who have to get further.
+#: Where the zone's authority ends, and names that may be glue.
 _ENDS: Final = CUT | DNAME
 _GLUE: Final = CUT | OCCLUDED
 
@@ -39,9 +39,11 @@ Sets = tuple["RRSet", ...]
 
 def cutAbove(version: Version, key: bytes) -> Node | None:
     """
-    @param key: of a name that lies below a cut or a DNAME record.
+    Find the cut or DNAME record that occludes a name.
 
-    @return: the highest node above it with one of these, where the zone's authority ends.
+    @param key: a name below a cut or a DNAME record.
+
+    @return: the highest such node above it, where the zone's authority ends.
     """
     starts = []
     position = key[0] + 1 if key else 0
@@ -58,11 +60,11 @@ def cutAbove(version: Version, key: bytes) -> Node | None:
 
 def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
     """
-    Say who knows what lies below a cut.
+    Build a referral to the zone below a cut.
 
-    @return: the authority section, with DS records or the proof that there are none where C{dnssecOk} asks for them (RFC 4035, section
-        3.1.4); and the additional section: glue for the servers inside the delegated zone first, which is required, then that for servers
-        in other delegated zones, which RFC 9471, section 3.2, recommends, and last addresses that are the zone's own.
+    @return: the authority section, with DS records or the proof that there are none if C{dnssecOk} is set (RFC 4035, section 3.1.4);
+        and the additional section: first the glue for servers inside the delegated zone, which is required, then the glue for servers in
+        other delegated zones, which RFC 9471, section 3.2, recommends, last authoritative addresses.
     """
     servers = cut.of(_NS)
     assert servers is not None
@@ -99,7 +101,7 @@ def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
 
 def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
     """
-    @return: addresses of the hosts that records name, as far as the zone has them (RFC 1034, section 3.7; RFC 2782).
+    @return: the addresses that the zone has for the hosts in these records (RFC 1034, section 3.7; RFC 2782).
     """
     for rrset in sets:
         before = _HOSTS.get(rrset.rrType)
@@ -114,7 +116,7 @@ def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
 
 def _isVisible(version: Version, node: Node) -> bool:
     """
-    @return: whether the node's addresses are the zone's own or glue, and not hidden by a DNAME record.
+    @return: whether the node's addresses are authoritative or glue, and not occluded by a DNAME record.
     """
     if not node.flags & OCCLUDED:
         return True

@@ -1,3 +1,3 @@
 """
-How a zone is kept: the mapped image, the overlay of changes, the journal, and the versions that these make.
+Storage of zones: the mapped image, the overlay of changes, the journal, and the versions built from these.
 """

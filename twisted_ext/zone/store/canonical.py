@@ -1,5 +1,5 @@
 """
-Rdata in canonical form (RFC 4034, section 6.2), which says as well whether two records are one.
+Canonical form of rdata (RFC 4034, section 6.2), in which equal records are identical.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf
 
 __all__ = ["canonicalOf", "distinct"]
 
-#: Types whose rdata ends with names that are folded, and how many octets stand before them: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
+#: Types whose rdata ends with names to be folded, and the offset of the first name: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
 #: RP, AFSDB, RT, PX, SRV, KX, DNAME.
 _ENDING: Final = dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 14, 17, 39), 0) | dict.fromkeys((15, 18, 21, 26, 36), 2) | {33: 6}
 
@@ -30,7 +30,7 @@ def _isFolded(rrType: int) -> bool:
 
 def canonicalOf(rrType: int, rdata: bytes) -> bytes:
     """
-    @return: the rdata in canonical form. What is no rdata of its type is left as it is.
+    @return: the rdata in canonical form; malformed rdata is returned unchanged.
     """
     before = _ENDING.get(rrType)
     if before is not None:
@@ -53,8 +53,8 @@ def canonicalOf(rrType: int, rdata: bytes) -> bytes:
 
 def distinct(rrType: int, rdatas: Iterable[bytes]) -> tuple[bytes, ...]:
     """
-    @return: of records of one name and type those that differ, the first of each kind. The case of the names in them makes no difference
-        (RFC 2181, section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
+    @return: the distinct records of one name and type, the first of each if they differ only in the case of the names in them (RFC 2181,
+        section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
     """
     several = tuple(dict.fromkeys(rdatas))
     if len({rdata.lower() for rdata in several}) == len(several):

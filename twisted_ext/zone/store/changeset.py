@@ -1,6 +1,5 @@
 """
-What makes one version of a zone into another one: records that go and records that come, as IXFR sends them (RFC 1995) and the journal
-keeps them.
+Differences between versions of a zone: records removed and added, as IXFR sends them (RFC 1995) and the journal stores them.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "Kind", "applied", "condensed", "fromRendered", "kindOf", "rendered", "sortedSets"]
 
-#: Type, and for signatures the type that they cover: what tells the sets of one name apart (RFC 4034, section 3).
+#: Type, and for signatures the type covered: identifies a set of a name (RFC 4034, section 3).
 Kind = tuple[int, int]
 
 #: Type, class, TTL, octets of rdata.
 _FIXED: Final = Struct(">HHIH")
 
-#: A pointer to where the zone's name stands in every message of a transfer of it: behind the header.
+#: A compression pointer to the zone's name behind the header, where every message of its transfer has it.
 _APEX: Final = b"\xc0\x0c"
 
-#: Owner, type and rdata, all of it in canonical form.
+#: Owner, type and rdata, all in canonical form.
 _Record = tuple[bytes, int, bytes]
 
 
 def kindOf(rrset: RRSet) -> Kind:
     """
-    @return: what tells this set apart from others of its name.
+    @return: the kind of this set, which is unique at its name.
     """
     rrType = rrset.rrType
     return (rrType, int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else 0)
@@ -54,19 +53,19 @@ def sortedSets(sets: dict[Kind, RRSet]) -> tuple[RRSet, ...]:
 
 class Difference:
     """
-    The way from one serial number to another one.
+    The changes from one serial number to another one.
 
-    @ivar before: the SOA that goes.
-    @ivar removed: sets of the other records that go.
-    @ivar after: the SOA that comes.
-    @ivar added: sets of the other records that come.
+    @ivar before: the old SOA.
+    @ivar removed: sets of the other records removed.
+    @ivar after: the new SOA.
+    @ivar added: sets of the other records added.
     """
 
     __slots__ = ("before", "removed", "after", "added")
 
     def __init__(self, before: RRSet, removed: Sequence[RRSet], after: RRSet, added: Sequence[RRSet]) -> None:
         """
-        @raise BadChange: one of the SOAs is none.
+        @raise BadChange: C{before} or C{after} is not an SOA.
         """
         if before.rrType != SOA or after.rrType != SOA:
             raise BadChange("a difference begins with the SOA that goes and the SOA that comes")
@@ -78,21 +77,21 @@ class Difference:
     @property
     def oldSerial(self) -> int:
         """
-        The serial number that it begins at.
+        The serial number before the changes.
         """
         return serialIn(self.before.rdatas[0])
 
     @property
     def newSerial(self) -> int:
         """
-        The serial number that it leads to.
+        The serial number after the changes.
         """
         return serialIn(self.after.rdatas[0])
 
     @property
     def records(self) -> int:
         """
-        How many records go and come, the SOAs among them.
+        The number of records removed and added, the SOAs included.
         """
         return 2 + sum([len(rrset.rdatas) for rrset in self.removed]) + sum([len(rrset.rdatas) for rrset in self.added])
 
@@ -137,9 +136,9 @@ def _grouped(records: dict[_Record, RRSet]) -> tuple[RRSet, ...]:
 
 def condensed(differences: Sequence[Difference]) -> Difference:
     """
-    Make one difference of several that follow each other: what came and went again is in it no more (RFC 1995, section 5).
+    Condense consecutive differences into one, without records that were added and removed again (RFC 1995, section 5).
 
-    @raise BadChange: there are none, or they do not follow each other.
+    @raise BadChange: there are none, or they are not consecutive.
     """
     if not differences:
         raise BadChange("nothing to condense")
@@ -152,7 +151,7 @@ def condensed(differences: Sequence[Difference]) -> Difference:
         if difference.oldSerial != serial:
             raise BadChange(f"a difference from {difference.oldSerial} does not follow one to {serial}")
         serial = difference.newSerial
-        # A record goes whatever TTL it has come with, and to have another TTL or to be written otherwise it goes and comes.
+        # The TTL does not matter for a removal. To change the TTL or the spelling, a record is removed and added again.
         for key, record in _recordsOf(difference.removed).items():
             if added.pop(key, None) is None:
                 removed[key] = record
@@ -170,10 +169,10 @@ def _isSpelled(record: RRSet, other: RRSet) -> bool:
 
 class _Changing:
     """
-    A set while records go from it and come to it, each at the same cost, however many there are.
+    A set under change, with the same cost for each record removed or added, however many there are.
 
-    @ivar like: what has its name and TTL.
-    @ivar rdatas: its records, in their order, by their canonical forms: names in them may come in one case and go in another.
+    @ivar like: a set with its name and TTL.
+    @ivar rdatas: its records in order, by their canonical forms: a removal may write names in another case than the record has.
     """
 
     __slots__ = ("like", "rdatas")
@@ -184,14 +183,14 @@ class _Changing:
 
     def remove(self, rrset: RRSet) -> bool:
         """
-        @return: whether all of these were there.
+        @return: whether all of these records were there.
         """
         gone = [self.rdatas.pop(canonicalOf(rrset.rrType, rdata), None) for rdata in rrset.rdatas]
         return None not in gone
 
     def add(self, rrset: RRSet) -> bool:
         """
-        @return: whether none of these was there.
+        @return: whether none of these records was there.
         """
         come = {canonicalOf(rrset.rrType, rdata): rdata for rdata in rrset.rdatas}
         if not self.rdatas.keys().isdisjoint(come):
@@ -203,7 +202,7 @@ class _Changing:
     @property
     def rrset(self) -> RRSet:
         """
-        What it is by now.
+        The set after the changes so far.
         """
         like = self.like
         rdatas = tuple(self.rdatas.values())
@@ -212,13 +211,13 @@ class _Changing:
 
 def applied(version: Version, differences: Iterable[Difference], *, bounded: bool = True) -> Version:
     """
-    Take a version of a zone further. What goes has to be there and what comes must not be, so that nothing is made of a difference that
-    belongs to another version.
+    Apply differences to a version of a zone. Records to remove have to be there and records to add must not, so that a difference for
+    another version is rejected.
 
     @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
 
-    @raise BadChange: it does not fit.
-    @raise BudgetSpent: more would differ from the image than may.
+    @raise BadChange: a difference does not apply.
+    @raise BudgetSpent: more names would differ from the image than the limit.
     """
     apex = version.apex
     serial = version.serial
@@ -269,9 +268,11 @@ def _setsAt(version: Version, nodes: dict[bytes, dict[Kind, _Changing]], name: b
 
 def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
     """
+    Write records in wire format for a transfer.
+
     @param apex: the zone's name.
 
-    @return: the records as a message of a transfer has them, whose question begins with the zone's name.
+    @return: the records in wire format for a transfer message whose question begins with the zone's name.
     """
     parts: list[bytes] = []
     size = len(apex)
@@ -282,13 +283,15 @@ def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
 
 def longestRendered(octets: bytes) -> int:
     """
-    @param octets: what L{rendered} gave; nothing is read behind what is none of that.
+    Estimate the size of the longest record.
 
-    @return: how many the longest record has, if it has more than half of them; otherwise no more than that.
+    @param octets: the output of L{rendered}; reading stops at anything else.
+
+    @return: the size of the longest record if it is more than half of them; otherwise a number up to that size.
     """
     position = longest = 0
     end = len(octets)
-    # Where less is left than the longest has there is no longer one.
+    # If less is left than the longest record takes, there is no longer one.
     while end - position > longest:
         start = position
         while position < end and 0 < octets[position] < 64:
@@ -303,12 +306,14 @@ def longestRendered(octets: bytes) -> int:
 
 def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
     """
-    @param octets: what L{rendered} gave.
+    Parse records.
+
+    @param octets: the output of L{rendered}.
     @param apexName: the zone's name as it is written.
 
-    @return: the sets; records that stand beside each other and belong to one set are in one.
+    @return: the sets; adjacent records of one set are merged.
 
-    @raise BadMessage: it is nothing that L{rendered} gives.
+    @raise BadMessage: this is not output of L{rendered}.
     """
     groups: list[tuple[RRSet, list[bytes]]] = []
     position = 0

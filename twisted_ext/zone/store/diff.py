@@ -1,7 +1,7 @@
 """
-What is different between two zones, record by record and in order: for people.
+Lists the differences between two zones record by record, in canonical order, for display.
 
-L{Version.difference<twisted_ext.zone.store.version.Version.difference>} says it for transfers and journals.
+L{Version.difference<twisted_ext.zone.store.version.Version.difference>} computes them for transfers and journals.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _SIGNATURES: Final = frozenset((46, 47, 50))
 
 class Change:
     """
-    One record that is in one of two zones and not in the other.
+    A record that is in one of two zones only.
 
-    @ivar added: it is in the second one.
+    @ivar added: whether it is in the second zone.
     """
 
     __slots__ = ("added", "rrset", "rdata")
@@ -44,7 +44,7 @@ class Change:
     @property
     def text(self) -> str:
         """
-        The record as master files have it.
+        The record in presentation format.
         """
         rrset = self.rrset
         head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)}"
@@ -52,7 +52,7 @@ class Change:
 
     def toJSON(self) -> dict[str, object]:
         """
-        @return: all of it as values of JSON.
+        @return: the change as JSON values.
         """
         rrset = self.rrset
         return {
@@ -67,9 +67,11 @@ class Change:
 
 def changes(before: Version, after: Version, *, signatures: bool = True) -> Iterator[Change]:
     """
-    @param signatures: tell of RRSIG, NSEC and NSEC3 records as well.
+    Compare two versions of a zone.
 
-    @return: what has gone and what has come, in canonical order. The case of names does not matter.
+    @param signatures: include RRSIG, NSEC and NSEC3 records.
+
+    @return: the records removed and added, in canonical order. The case of names does not matter.
     """
     old, new = orderedNodes(before), orderedNodes(after)
     first, second = next(old, None), next(new, None)
@@ -86,7 +88,7 @@ def changes(before: Version, after: Version, *, signatures: bool = True) -> Iter
 
 def _place(first: Node | None, second: Node | None) -> int:
     """
-    @return: less than zero where the first one comes earlier, more where it comes later.
+    @return: a negative number if the first one sorts before the second, a positive one if it sorts behind it.
     """
     if first is None or second is None:
         return 1 if first is None else -1

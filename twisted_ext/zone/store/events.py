@@ -1,5 +1,5 @@
 """
-What zone stores tell of their zones; see L{twisted_ext.interfaces.IZoneStore}.
+Changes that zone stores report; see L{twisted_ext.interfaces.IZoneStore}.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from twisted_ext.zone.store.changeset import Difference
 
 __all__ = ["History", "News"]
 
-#: Octets of a record beside its owner and its rdata.
+#: Octets of a record without its owner and its rdata.
 _FIXED = 10
 
 
 class News:
     """
-    What is new in one zone.
+    The changes of one zone.
 
-    @ivar serial: its serial number now; L{None} where there is no such zone any more.
-    @ivar names: what those names have now that have changed, SOA left out; L{None} where all of the zone has to be read.
+    @ivar serial: its new serial number; L{None} if the zone was removed.
+    @ivar names: all records of each changed name, SOA left out; L{None} if the whole zone has to be read.
     @ivar soa: its SOA record, with that serial number.
     """
 
@@ -35,10 +35,9 @@ class News:
 
 class History:
     """
-    What has changed of late in a zone that has no journal, for those who transfer it: as much as is sent in differences, and no longer
-    than this process lives.
+    The latest changes of a zone without a journal, for IXFR: as much as would be sent as differences, in memory only.
 
-    Of two threads one may note what is new while the other reads: it reads what was there before.
+    Threads: one may add differences while another reads; it reads the former state.
     """
 
     __slots__ = ("_kept",)
@@ -48,7 +47,7 @@ class History:
 
     def note(self, differences: Iterable[Difference]) -> None:
         """
-        These are the next ones. What they do not follow is forgotten.
+        Append differences. Discard those before that do not lead to them.
         """
         kept = list(self._kept)
         for difference in differences:
@@ -64,7 +63,7 @@ class History:
 
     def forget(self) -> None:
         """
-        The zone was read as a whole, and nobody knows what has changed.
+        Discard all differences: the zone was read as a whole, and what has changed is unknown.
         """
         self._kept = ()
 
@@ -87,7 +86,7 @@ class History:
 
     def oneByOne(self, serial: int, last: int, room: int) -> None:
         """
-        @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; more than is sent at once is not kept.
+        @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; there is never more than fits in one go.
         """
         return None
 

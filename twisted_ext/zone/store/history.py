@@ -1,6 +1,6 @@
 """
-What has changed in a zone that comes whole each time, such as from a master file that somebody edits: found out by comparing, so that
-secondaries need not have all of it again (RFC 1995).
+Change history of a zone that is read as a whole each time, such as from a master file: computed by comparison, so that secondaries can
+use IXFR (RFC 1995).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Compared"]
 
 class Compared:
     """
-    One zone.
+    The latest version of a zone and its history.
 
-    @ivar version: that which it had last.
+    @ivar version: the latest version.
     @ivar history: the changes that lead to it.
     """
 
@@ -35,8 +35,8 @@ class Compared:
 
     def going(self, after: Version) -> Generator[None, None, None]:
         """
-        Go over to another version, in short steps. Where it is not newer, is large, or has little in common with the one before, nothing is
-        known of changes then.
+        Switch to another version, in short steps. If it is not newer, is large, or has little in common with the former version, discard
+        the history.
         """
         before, self.version = self.version, after
         if after is before or (after.image.content == before.image.content and not before.overlay and not after.overlay):
@@ -48,5 +48,5 @@ class Compared:
         if difference is None:
             self.history.forget()
         else:
-            # What does not lead from there is forgotten.
+            # This discards a history that does not lead up to the difference.
             self.history.note([difference])

@@ -1,23 +1,23 @@
 """
-A zone version as octets: written once, mapped into any number of processes, never changed.
+A zone version in binary form: written once, mapped by any number of processes, never changed.
 
-Header, apex and fingerprint are followed by arrays of 32 bits in the machine's own order, then octets::
+Header, apex and fingerprint are followed by arrays of 32 bits in native byte order, then octets::
 
-    header   nodes, records, sizes of everything behind it, checksums
-    order    8 octets each: how the names of the NSEC chain sort, then those of the NSEC3 chain, abridged
+    header   number of nodes and records, size of each part behind it, checksums
+    order    8 octets each: the sort keys of the NSEC chain's names, then those of the NSEC3 chain's, truncated
     records  where the records of each node begin, one more for the end
-    counts   how many records stand before each node, one more for all
+    counts   how many records precede each node, one more for the total
     names    where the key of each node begins, one more for the end
     children how many names are directly below each node
-    slots    a power of two of them: node and one, at the checksum of its key or in the next free slot behind it; 0 where it is free
-    chain    nodes with NSEC as names sort (RFC 4034, section 6.1)
-    hashed   nodes with NSEC3 as hashes sort
+    slots    a power of two of them: node number plus one, at the checksum of its key or in the next free slot; 0 if free
+    chain    nodes with NSEC in canonical order (RFC 4034, section 6.1)
+    hashed   nodes with NSEC3 in order of their hashes
     flags    an octet for each node
     keys     the keys of all nodes
-    area     the records of all nodes, each as in the message of a transfer, the apex first and its SOA first of all
+    area     the records of all nodes in wire format as in a transfer message, the apex first and its SOA first of all
 
-A file is written beside its place, synchronized and renamed. One that is cut while it is mapped would end the process (SIGBUS), so
-nobody may write into it.
+A file is written under another name, synchronized and renamed. Never write into an existing image: truncating it while it is mapped would
+end the process (SIGBUS).
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ from twisted_ext.zone.store.nodes import Node, decoded, sortKey
 
 __all__ = ["HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "digested"]
 
-#: What an image begins with; the digits are the version of its layout.
+#: The first octets of an image; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
 
-#: Reads the same on machines of one order of octets only.
+#: Byte order mark: reads the same only on machines with the byte order of the one that wrote it.
 _MARK: Final = 0x01020304
 
 _HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
 
-#: Octets of records at a name below which each of them fits into any message by TCP, whatever else is in that.
+#: Octets of records at a name below which each record fits into any TCP message, whatever else that contains.
 HEAVY_OCTETS: Final = 60_000
 
-#: Octets at a time when a file is summed up.
+#: Octets of a file added to the checksum at a time.
 _CHUNK: Final = 1 << 20
 
-#: Beside the number of octets of the salt, in the same field: records of type 65401 are ALIAS records.
+#: Flag in the field of the salt's length: records of type 65401 are ALIAS records.
 _ALIASES: Final = 256
 
-#: Octets of a file up to which it is read and not mapped.
+#: Octets of a file up to which it is read instead of mapped.
 _SMALL: Final = 1 << 16
 
 
 class Header:
     """
-    What an image says of itself, and where its parts are.
+    The header of an image: its counts, and the offsets of its parts.
 
-    @ivar padding: octets of nothing at its end.
-    @ivar salt: eight octets where keys are placed by BLAKE2b with them, none where it is done by CRC-32.
-    @ivar aliases: whether records of type 65401 are ALIAS records: the master file called them so.
+    @ivar padding: padding octets at the end.
+    @ivar salt: eight octets if the slots use salted BLAKE2b, none if they use CRC-32.
+    @ivar aliases: whether records of type 65401 are ALIAS records: the master file had them under that name.
     """
 
     __slots__ = (
@@ -106,7 +106,7 @@ class Header:
 
     def places(self) -> tuple[int, ...]:
         """
-        @return: where the parts begin, in octets, and where the last of them ends.
+        @return: the offsets of the parts, and the end of the last one.
         """
         order = _HEAD.size + 4 + self.apex + self.fingerprint
         order += -order % 8
@@ -124,7 +124,7 @@ class Header:
 
     def packed(self, apexName: bytes, fingerprint: bytes) -> bytes:
         """
-        @return: the header, apex and fingerprint, up to where the arrays begin.
+        @return: the header, apex and fingerprint, padded to where the arrays begin.
         """
         head = _HEAD.pack(
             MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt) | self.aliases * _ALIASES, self.chain,
@@ -137,30 +137,30 @@ class Header:
 
 def digested(key: bytes, salt: bytes) -> int:
     """
-    @return: the number by which a key is placed where names were chosen to meet in CRC-32.
+    @return: the salted digest of a key, used if names were chosen to collide in CRC-32.
     """
     return int.from_bytes(blake2b(key, digest_size=4, salt=salt).digest(), "little")
 
 
 def abridged(order: bytes) -> int:
     """
-    @return: the first eight octets of what a name is sorted by, as a number.
+    @return: the first eight octets of a sort key, as a number.
     """
     return int.from_bytes(order[:8].ljust(8, b"\x00"), "big")
 
 
 class Image:
     """
-    The names of a zone and their records, read where they are needed.
+    The names of a zone and their records, read on demand.
 
     @ivar apexName: the apex as it is written.
     @ivar apex: the apex, folded.
-    @ivar nodes: how many there are, empty non-terminals counted. The apex is node 0.
+    @ivar nodes: how many there are, empty non-terminals included. The apex is node 0.
     @ivar records: how many records there are.
-    @ivar fingerprint: what its maker said of the sources.
+    @ivar fingerprint: identifies the sources, as set by the program that built the image.
     @ivar aliases: whether records of type 65401 are ALIAS records.
     @ivar path: the file it is mapped from, or C{""}.
-    @ivar start: where in it the image begins.
+    @ivar start: the offset of the image in the file.
     """
 
     __slots__ = (
@@ -172,10 +172,10 @@ class Image:
 
     def __init__(self, buffer: bytes | mmap, start: int = 0, words: memoryview | None = None) -> None:
         """
-        @param start: where in C{buffer} the image begins: several may stand in one, each at a multiple of eight.
-        @param words: C{memoryview(buffer).cast("I")}, where the caller has it for several images.
+        @param start: the offset of the image in C{buffer}, which may hold several, each at a multiple of eight.
+        @param words: C{memoryview(buffer).cast("I")}, if the caller has it for several images.
 
-        @raise BadImage: there is none, or not all of it. What is in it is not looked at: see L{sound}.
+        @raise BadImage: there is no image, or it is truncated. Its content is not verified: see L{sound}.
         """
         try:
             fields = _HEAD.unpack_from(buffer, start)
@@ -230,12 +230,12 @@ class Image:
     @classmethod
     def open(cls, path: str, *, checked: bool = True) -> Image:
         """
-        Map a file; or read it, where it is small: a process can have only so many maps, each with a descriptor, and there may be a hundred
-        thousand zones of a few names.
+        Map a file, or read it if it is small: the maps and descriptors of a process are limited, and there may be a hundred thousand zones
+        of a few names.
 
-        @param checked: sum all of it up, at some 3 GB a second. Only who has just seen it written may go without.
+        @param checked: verify the checksum of the whole file, at some 3 GB a second. Only a caller that has just written it may skip that.
 
-        @raise BadImage: it is no image, or not as it was written.
+        @raise BadImage: it is not an image, or is damaged.
         @raise OSError: it cannot be read.
         """
         with open(path, "rb", buffering=0) as file:
@@ -254,9 +254,9 @@ class Image:
 
     def copyTo(self, path: str) -> None:
         """
-        Write to a file what it was opened from.
+        Write the buffer that the image was opened from to a file.
 
-        @raise OSError: the disk does not take it.
+        @raise OSError: it cannot be written.
         """
         with open(path, "wb") as file:
             file.write(self._buffer)
@@ -264,23 +264,22 @@ class Image:
     @property
     def sound(self) -> bool:
         """
-        Whether the octets are those that were written. All of them are looked at.
+        Whether the checksum of the content matches. Reads all of it.
         """
         return self._sumFrom(self._order) == self._summed
 
     @property
     def end(self) -> int:
         """
-        Where the image ends in its file. A file that is shorter by now was truncated, and to read what is mapped of it ends the process
-        (SIGBUS).
+        The end of the image in its file. If the file is shorter, it was truncated, and reading the missing pages of the map ends the
+        process (SIGBUS).
         """
         return self._area + self._octets
 
     @property
     def content(self) -> int:
         """
-        A checksum of the records alone: the same for a master file that is read again, unless something in it has changed. All of them
-        are looked at.
+        A checksum of the records alone: the same when an unchanged master file is read again. Reads all of them.
         """
         return self._sumFrom(self._area)
 
@@ -293,7 +292,7 @@ class Image:
             behind = min((position // _CHUNK + 1) * _CHUNK, end)
             summed = crc32(view[position:behind], summed)
             if isinstance(buffer, mmap) and behind % _CHUNK == 0:
-                # What has been looked at once does not count as this process's memory for it.
+                # Drop pages already read from this process's resident memory.
                 buffer.madvise(MADV_DONTNEED, behind - _CHUNK, _CHUNK)
             position = behind
         return summed
@@ -321,7 +320,7 @@ class Image:
         """
         @return: the node of this name, if there is one.
 
-        @raise BadImage: its records are not as they were written.
+        @raise BadImage: its records are damaged.
         """
         index = self.find(key)
         return None if index < 0 else self._node(index, key)
@@ -347,7 +346,9 @@ class Image:
 
     def node(self, index: int) -> Node:
         """
-        @raise BadImage: its records are not as they were written.
+        Return a node by its number.
+
+        @raise BadImage: its records are damaged.
         """
         return self._node(index, self.key(index))
 
@@ -364,18 +365,18 @@ class Image:
 
     def rendered(self, index: int) -> bytes:
         """
-        @return: the records of a node, each as in the message of a transfer.
+        @return: the records of a node in wire format as in a transfer message.
         """
         place = self._records + index
         return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
 
     def heavy(self) -> list[int]:
         """
-        @return: the nodes whose records have so many octets that one of them might fit into no message, found without looking at others.
+        @return: the nodes with so many octets of records that one record might not fit into a message, found without reading the others.
         """
         found = self._heavy
         if found is None:
-            # Each of them has the octet at a multiple of that number.
+            # Each of them contains an octet at a multiple of HEAVY_OCTETS.
             words, base = self._words, self._records
             places = {
                 bisect_right(words, at, base, base + self.nodes + 1) - 1 - base for at in range(0, self._octets, HEAVY_OCTETS)
@@ -392,11 +393,13 @@ class Image:
 
     def stretches(self, first: int, limit: int, stop: int) -> tuple[memoryview, int, int]:
         """
-        @param first: the node to begin with.
-        @param limit: how many octets may be taken.
+        Return the records of consecutive nodes in wire format.
+
+        @param first: the first node.
+        @param limit: the maximum number of octets.
         @param stop: the node to end before.
 
-        @return: the records of as many nodes as that, always those of one; their number; and the next node.
+        @return: the records of as many nodes as fit, of one node at least; the number of records; and the next node.
         """
         words = self._words
         base = self._records
@@ -408,17 +411,21 @@ class Image:
 
     def chainBefore(self, order: bytes) -> int:
         """
-        @param order: how a name sorts (L{sortKey}).
+        Find a name in the NSEC chain.
 
-        @return: the place in the NSEC chain of the last name that does not come after it, or -1.
+        @param order: the sort key of a name (L{sortKey}).
+
+        @return: the index in the NSEC chain of the last name that does not sort behind it, or -1.
         """
         return self._before(order, 0, self.signed)
 
     def hashBefore(self, label: bytes) -> int:
         """
+        Find a hash in the NSEC3 chain.
+
         @param label: a hash in base 32, in lower case.
 
-        @return: the place in the NSEC3 chain of the last hash that does not come after it, or -1.
+        @return: the index in the NSEC3 chain of the last hash that does not sort behind it, or -1.
         """
         return self._before(label, self.signed, self.signed + self.hashes)
 
@@ -441,13 +448,13 @@ class Image:
 
     def inChain(self, place: int) -> int:
         """
-        @return: the node at a place of the NSEC chain.
+        @return: the node at an index of the NSEC chain.
         """
         return self._words[self._chain + place]
 
     def inHashes(self, place: int) -> int:
         """
-        @return: the node at a place of the NSEC3 chain.
+        @return: the node at an index of the NSEC3 chain.
         """
         node: int = self._words[self._hashed + place]
         return node

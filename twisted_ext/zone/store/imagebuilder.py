@@ -1,5 +1,5 @@
 """
-Building the image of a zone.
+Builds the image of a zone.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from twisted_ext.zone.store.serials import serialIn
 
 __all__ = ["ImageBuilder", "LONG", "SAYING"]
 
-#: What sorts names, and the numbers of their nodes.
+#: Sort keys of names, and the numbers of their nodes.
 _Chain = list[tuple[bytes, int]]
 
-#: Marks of a name, by the types that there are: who fills C{nodes} directly says these for every name that has one of them. (At the apex
-#: C{CUT} is not said.)
+#: Flags of a name by its types. A caller that fills C{nodes} directly sets them in C{marks} for every name that has one of these types.
+#: (C{CUT} is ignored at the apex.)
 SAYING: Final = {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED}
 
 _pack: Final = Struct(">HHHIH").pack
@@ -63,25 +63,25 @@ _BETWEEN: Final = 12
 _START: Final = SOA.to_bytes(2, "big")
 
 
-#: Octets of records from which on those of one name are not copied for each that comes.
+#: Octets of records at a name from which on they are no longer copied for each further record.
 LONG: Final = 16_384
 
 
 class ImageBuilder:
     """
-    Collects the records of a zone in any order.
+    Collects the records of a zone in any order and builds an image of them.
 
-    Who has many may fill C{nodes}, C{counts}, C{marks} and C{mixed} without a call for each record.
+    For speed, a caller with many records may fill C{nodes}, C{counts}, C{marks} and C{mixed} directly.
 
     @ivar apexName: the apex as it is written.
-    @ivar nodes: for each key the records, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
-    @ivar counts: how many records a key has, where it is more than one.
-    @ivar marks: what the types at a key say of it (L{SAYING}), where they say anything.
-    @ivar mixed: keys at which a type occurs twice: there, equal records are made one and TTLs are made equal.
-    @ivar long: more records of keys whose C{nodes} have L{LONG} octets or more, to which each is not put by copying them all.
-    @ivar aliases: whether records of type 65401 are ALIAS records, which lead to a name whose addresses are those of their owner.
-    @ivar rrClass: of all records; an image is built of class IN only.
-    @ivar header: what the image says of itself, once it is built.
+    @ivar nodes: the records of each key, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
+    @ivar counts: the number of records of a key if there is more than one.
+    @ivar marks: the flags of a key by its types (L{SAYING}), if any.
+    @ivar mixed: keys with several records of a type: duplicates there are removed and TTLs made equal.
+    @ivar long: further records of keys whose C{nodes} have L{LONG} octets or more, so that these are not copied for each.
+    @ivar aliases: whether records of type 65401 are ALIAS records, whose target's addresses are those of their owner.
+    @ivar rrClass: the class of all records; only class IN can be built.
+    @ivar header: the header of the image, once it is built.
     """
 
     __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "header")
@@ -99,7 +99,9 @@ class ImageBuilder:
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
         """
-        @param owner: its labels above the apex, as written and without a final zero.
+        Add a record.
+
+        @param owner: the owner's labels above the apex, as written and without a final zero.
         @param rdata: uncompressed.
         """
         key = owner.lower()
@@ -121,19 +123,19 @@ class ImageBuilder:
 
     def lengthen(self, key: bytes, record: bytes) -> int:
         """
-        Put a record to those of a key that has many.
+        Append a record to a key that has many.
 
-        @return: how many octets they have behind the first of them.
+        @return: how many octets its further records have in C{long}.
         """
         more = self.long.setdefault(key, bytearray())
         more += record
-        # Nobody looks among so many whether its type is there already.
+        # With so many records, checking whether one of this type is there already would take too long.
         self.mixed.add(key)
         return len(more)
 
     def join(self) -> None:
         """
-        Put all records of each key together, for who is to look at C{nodes}.
+        Move the records from C{long} to C{nodes}, for callers that read C{nodes}.
         """
         while self.long:
             key, more = self.long.popitem()
@@ -141,6 +143,8 @@ class ImageBuilder:
 
     def addSets(self, sets: Iterable[RRSet]) -> None:
         """
+        Add all records of some sets.
+
         @raise BadZone: an owner lies outside of the zone.
         """
         apex = self.apexName.lower()
@@ -154,20 +158,22 @@ class ImageBuilder:
 
     def finish(self, fingerprint: bytes = b"") -> bytes:
         """
-        @param fingerprint: what tells these sources from others, for whoever opens the image.
+        Build the image in memory.
+
+        @param fingerprint: identifies the sources; returned with the opened image.
 
         @return: the image.
 
-        @raise BadZone: there is no SOA, or more than one; it is larger than an image can be; or it is not of class IN.
+        @raise BadZone: there is not exactly one SOA, the zone is too large for an image, or it is not of class IN.
         """
         return b"".join(self._parts(fingerprint))
 
     def finishTo(self, path: str, fingerprint: bytes = b"", *, durable: bool = True) -> None:
         """
-        Write the image to a file. Whoever opens the path meanwhile gets what was there before, or all of the new one.
+        Write the image to a file, atomically: a process that opens the path meanwhile gets the old content or all of the new one.
 
-        @param durable: wait for the disk, so that the new one is there even if the machine stops at the next moment. Who can build it
-            again may save the time: half a file is noticed when it is opened.
+        @param durable: wait for the disk, so that the image survives a crash of the machine. Callers that can build it again may skip that:
+            a truncated file is noticed when it is opened.
 
         @raise BadZone: see L{finish}.
         @raise OSError: it cannot be written.
@@ -239,7 +245,7 @@ class ImageBuilder:
 
     def _settle(self) -> None:
         """
-        Make equal records one, and TTLs of a set equal; put the SOA first.
+        Remove duplicate records, make the TTLs of each set equal, and put the SOA first.
         """
         self.join()
         nodes, counts, apexName = self.nodes, self.counts, self.apexName
@@ -270,7 +276,7 @@ class ImageBuilder:
         """
         Add empty non-terminals.
 
-        @return: how many names are directly below each that has any, and those which have a wildcard there.
+        @return: the number of children of each name that has any, and the names with a wildcard among them.
         """
         nodes, counts = self.nodes, self.counts
         deep = [key for key in nodes if key and key[0] + 1 != len(key)]
@@ -291,7 +297,7 @@ class ImageBuilder:
 
     def _flags(self, places: dict[bytes, int], wild: set[bytes]) -> tuple[bytearray, _Chain, _Chain]:
         """
-        @param places: the numbers of the nodes that have marks or names below them.
+        @param places: the node numbers of names with flags or children.
 
         @return: the flags of all nodes, the NSEC chain and the NSEC3 chain.
         """
@@ -327,14 +333,14 @@ class ImageBuilder:
 
 def _beside(path: str) -> tuple[int, str]:
     """
-    @return: an empty file that nobody else writes into, and its path. It has the same one each time, unless another process is about to
-        write the same image: what a process that was killed has left is used again.
+    @return: an open empty file that no other process writes, and its path. The path is the same each time, unless another process is
+        writing the same image now: a file left by a killed process is reused.
 
-    @raise OSError: it cannot be made.
+    @raise OSError: it cannot be created.
     """
     beside = f"{path}.new"
     try:
-        # In a folder that all may write to this may be another user's link or file.
+        # In a world-writable directory, this may be another user's link or file.
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EACCES):
@@ -344,7 +350,7 @@ def _beside(path: str) -> tuple[int, str]:
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise FileNotFoundError
         flock(descriptor, LOCK_EX | LOCK_NB)
-        # Whoever had it may just have given it its name.
+        # The process that held the lock may just have renamed the file.
         if os.path.samestat(os.fstat(descriptor), os.stat(beside)):
             os.ftruncate(descriptor, 0)
             return descriptor, beside
@@ -364,14 +370,14 @@ def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
 
 def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     """
-    @return: the slots, and the salt with which keys are placed in them, if they are not by CRC-32.
+    @return: the slots, and the salt of their digests; no salt if they use CRC-32.
     """
     size = 1 << (len(keys) * 2 - 1).bit_length()
     most = int(PROBES.default)
     slots = _place(map(crc32, keys), size, most)
     if slots is not None:
         return array("I", slots), b""
-    # Nobody can choose names that meet under a salt that is drawn when they are all there.
+    # Names cannot be chosen to collide under a salt that is drawn after they are all known.
     salt = os.urandom(8)
     slots = _place(map(digested, keys, repeat(salt)), size, size)
     assert slots is not None, "twice as many slots as names have room for all of them"

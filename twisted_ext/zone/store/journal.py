@@ -1,13 +1,12 @@
 """
-What has changed in a zone since its image was made, on disk: differences one behind the other, each of them whole or not there.
+The journal of a zone: the changes since its image was built, in a file of differences, each of which is written completely or not at all.
 
-A file is a header and entries. The header has the zone's name, and from what the zone was made when the first entry was, as L{originOf}
-tells. An entry is its length, a checksum of all that follows, the serial numbers that it leads from and to, how many octets of it are
-records that go, and the records as transfers send them: the old SOA first of those that go, the new one first of those that come. An
-entry counts from the moment on at which L{Journal.append} returns: then the disk has it. What a crash leaves of one that was being
-written is cut off when the file is next opened.
+A file is a header and entries. The header has the zone's name, and the origin of the zone at the first entry (L{originOf}). An entry is
+its length, a checksum of all that follows, the old and the new serial number, the size of the removed records, and the records in wire
+format as in transfers: the removed ones, the old SOA first, then the added ones, the new SOA first. An entry is durable when
+L{Journal.append} returns. Opening a journal truncates an entry that was incomplete at a crash.
 
-Of two threads one may write while the other reads: it reads what was there before.
+Threads: one may write while another reads; it reads the former state.
 """
 
 from __future__ import annotations
@@ -35,31 +34,31 @@ __all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", 
 
 _MAGIC: Final = b"txdnsjn1"
 
-#: Octets by which journals and images know what they were made from.
+#: Octets of the origin, which identifies the sources of journals and images.
 ORIGIN_OCTETS: Final = 16
 
-#: What the fingerprint of an image begins with that was built with the help of a journal.
+#: The first octets of the fingerprint of an image that was built from a journal.
 _FROM: Final = b"journal:"
 
-#: Length of the body, checksum of body and serials; serials from and to; octets of records that go.
+#: Length of the body, checksum of body and serials; old and new serial; size of the removed records.
 _ENTRY: Final = Struct(">IIIII")
 _LENGTH: Final = Struct(">II")
 _COVERED: Final = Struct(">III")
 
 _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 
-#: How many octets of a file are read at a time, and how many entries.
+#: How many octets of a file, and how many entries, are read in one step.
 _PIECE: Final = 2**20
 _READ_ENTRIES: Final = 1024
 
-#: Octets behind damaged ones at which a whole difference is looked for: half a second's work.
+#: Offsets behind damage at which a complete difference is searched for: half a second's work.
 _SCANNED: Final = 2**18
 
 
 def originOf(image: Image) -> bytes:
     """
-    @return: what tells the sources of an image from others: of one that was made of a master file, the records in it; of one that was
-        built onto such with the help of a journal, those of the former.
+    @return: the origin that identifies the sources of an image: for an image of a master file, from its serial number and its records;
+        for an image built from another one and a journal, the origin of the former.
     """
     if image.fingerprint.startswith(_FROM):
         return image.fingerprint[len(_FROM) :]
@@ -68,16 +67,16 @@ def originOf(image: Image) -> bytes:
 
 def fingerprintOf(origin: bytes) -> bytes:
     """
-    @return: what an image says that is built with the help of a journal.
+    @return: the fingerprint of an image that is built from a journal.
     """
     return _FROM + origin
 
 
 def encoded(difference: Difference) -> bytes:
     """
-    @return: an entry.
+    @return: a difference as an entry.
 
-    @raise StorageFault: it is larger than an entry may be.
+    @raise StorageFault: the entry is larger than the limit.
     """
     apex = difference.before.name
     gone = rendered((difference.before, *difference.removed), apex)
@@ -90,7 +89,7 @@ def encoded(difference: Difference) -> bytes:
 
 class NoJournal(StorageFault):
     """
-    What is there is something else than a journal of the zone.
+    The file is not a journal of this zone.
     """
 
 
@@ -99,11 +98,11 @@ class Journal:
     The journal of one zone.
 
     @ivar path: the file.
-    @ivar octets: how many it has, the header counted.
-    @ivar origin: what the zone was made from when the first difference was made, as L{originOf} tells.
-    @ivar said: what was wrong with the file when it was opened, for people; empty where nothing was.
-    @ivar lost: the newest serial number that is known of the zone, where the file does not lead there any more; L{None} otherwise.
-    @ivar recovered: whole differences that were found behind what is damaged, in order.
+    @ivar octets: its size, header included.
+    @ivar origin: the origin of the zone before the first difference (L{originOf}).
+    @ivar said: what was wrong with the file when it was opened, as a sentence; empty if nothing was.
+    @ivar lost: the newest known serial number of the zone if the file no longer leads to it; L{None} otherwise.
+    @ivar recovered: complete differences found behind damage, in order.
     """
 
     def __init__(
@@ -117,17 +116,17 @@ class Journal:
         mend: bool = False,
     ) -> None:
         """
-        Open a journal, or begin one.
+        Open a journal, or create one.
 
-        @param apexName: the zone's name, in the case that it is written in.
-        @param most: octets that it may have before the oldest differences go.
-        @param readOnly: leave the file as it is, beside whoever has it open for writing.
-        @param unread: do not look what is in it yet; L{reading} does, before anything else is asked of it.
-        @param mend: take a damaged file for a journal, set a copy of it aside, and find out what is sound in it and what is lost. The
-            newest serial number is kept beside the journal for that.
+        @param apexName: the zone's name, in the case to be used.
+        @param most: octets of the file above which the oldest differences are deleted.
+        @param readOnly: do not change the file, which another process may have open for writing.
+        @param unread: do not read the file yet; call L{reading} before anything else.
+        @param mend: accept a damaged file as a journal, keep a copy of it, and find out what is intact and what is lost. For this, the
+            newest serial number is stored in a file beside the journal.
 
-        @raise NoJournal: what is there is none of this zone.
-        @raise StorageFault: it cannot be read or written, or somebody else has it open for writing.
+        @raise NoJournal: the file is not a journal of this zone.
+        @raise StorageFault: it cannot be read or written, or another process has it open for writing.
         """
         self.path = path
         self.said = ""
@@ -135,7 +134,7 @@ class Journal:
         self.recovered: list[Difference] = []
         self.octets = 0
         self._mends = mend
-        # An operator who removes a journal means to.
+        # The operator may remove a journal on purpose.
         self._there = not mend or os.path.exists(path)
         self._apexName = apexName
         self.origin = bytes(ORIGIN_OCTETS)
@@ -154,7 +153,7 @@ class Journal:
             for _ in () if unread else self.reading():
                 pass
         except BaseException:
-            # Or nobody could open it while somebody looks at the fault.
+            # Release the lock, so that the journal can be opened again while the operator investigates.
             self.close()
             raise
 
@@ -165,7 +164,7 @@ class Journal:
 
     def _claim(self, file: int, path: str) -> None:
         """
-        @raise StorageFault: another process, or another journal of this one, writes there already.
+        @raise StorageFault: another process, or another journal of this one, has it open for writing.
         """
         try:
             flock(file, LOCK_EX | LOCK_NB)
@@ -180,9 +179,9 @@ class Journal:
 
     def reading(self) -> Iterator[None]:
         """
-        Look what is in the file, one step for each turn that others are given.
+        Read the file, yielding between steps so that other work can run.
 
-        @raise NoJournal: it is none of this zone.
+        @raise NoJournal: it is not a journal of this zone.
         @raise StorageFault: it cannot be read.
         """
         try:
@@ -200,7 +199,7 @@ class Journal:
         if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
             if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
                 raise NoJournal(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
-            # Nothing, or as much of a header as was written before everything ended: some disks keep how long it was to be, and zeros.
+            # Empty, or a part of a header written before a crash: some file systems keep the new size, with zeros.
             if not self._readOnly:
                 self._begin()
             self._compare()
@@ -230,9 +229,9 @@ class Journal:
 
     def _isDamaged(self, start: bytes) -> bool:
         """
-        @param start: what the file begins with.
+        @param start: the first octets of the file.
 
-        @return: whether it was emptied, or begins with something else than the header of a journal, of whatever zone, or a part of it.
+        @return: whether the file was emptied, or begins with something else than a journal's header, of any zone, or a part of it.
         """
         if not start:
             return self._there
@@ -240,7 +239,7 @@ class Journal:
 
     def _recover(self, size: int) -> None:
         """
-        Begin anew, and keep aside what there was.
+        Start a new journal, and keep a copy of the old file.
         """
         if size:
             kept = self._keepAside()
@@ -253,7 +252,7 @@ class Journal:
 
     def _find(self, position: int, size: int) -> None:
         """
-        Find whole differences behind damaged octets.
+        Find complete differences behind damage.
         """
         tries = _SCANNED
         while position < size and tries:
@@ -268,7 +267,7 @@ class Journal:
 
     def _compare(self) -> None:
         """
-        Find out whether the file leads to the newest serial number that is known.
+        Find out whether the file leads to the newest known serial number.
         """
         if not self._mends:
             return
@@ -286,7 +285,7 @@ class Journal:
 
     def _serialKept(self) -> int | None:
         """
-        @return: the newest serial number that was written down beside the journal.
+        @return: the newest serial number stored beside the journal.
         """
         try:
             with open(f"{self.path}.serial", encoding="ascii", errors="replace") as file:
@@ -296,20 +295,20 @@ class Journal:
         return int(serial) if checksum == f"{crc32(serial.encode('ascii', 'replace')):08x}" else None
 
     def _keepSerial(self, serial: int) -> None:
-        # Nothing waits for it: where the disk loses it, the journal itself says as much.
+        # Not synchronized: if the disk loses this, the journal itself still has the serial number.
         with suppress(OSError), open(f"{self.path}.serial", "w", encoding="ascii") as file:
             file.write(f"{serial} {crc32(b'%d' % serial):08x}\n")
 
     def mended(self) -> None:
         """
-        What was lost has been made up for.
+        Mark lost changes as made up for.
         """
         self.lost = None
         self.recovered = []
 
     def _keepAside(self) -> str:
         """
-        @return: the path of a copy.
+        @return: the path of the copy.
         """
         kept = self.path + ".damaged"
         with open(kept, "wb") as copy:
@@ -328,7 +327,7 @@ class Journal:
 
     def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
         """
-        @return: why there is none, and the entry.
+        @return: why there is no complete entry, and the entry.
         """
         head = os.pread(self._pages.file.number, _ENTRY.size, position)
         if len(head) < _ENTRY.size:
@@ -352,8 +351,8 @@ class Journal:
 
     def _cut(self, position: int, size: int, reason: str) -> None:
         """
-        Cut off what is no whole difference. Where something whole stands behind it, it was not a crash while writing that left it, and
-        a copy is kept.
+        Truncate the file behind the last complete difference. If complete ones follow the damage, it was not caused by a crash while
+        writing, and a copy is kept.
         """
         self.said = f"{self.path}: {reason}; the last {size - position} octets are cut off"
         if self._isFollowed(position, size) or self._entryAt(position, size)[1] is not None:
@@ -369,12 +368,12 @@ class Journal:
         behind = position + _ENTRY.size + int(_ENTRY.unpack(head)[0])
         return behind < size and self._entryAt(behind, size)[1] is not None
 
-    # -- what is there
+    # -- reading
 
     @property
     def oldest(self) -> int | None:
         """
-        The serial number that the first difference begins at.
+        The serial number before the first difference.
         """
         entries = self._pages.entries
         return entries[0].old if entries else None
@@ -382,7 +381,7 @@ class Journal:
     @property
     def newest(self) -> int | None:
         """
-        The serial number that the last one leads to.
+        The serial number after the last one.
         """
         entries = self._pages.entries
         return entries[-1].new if entries else None
@@ -392,7 +391,7 @@ class Journal:
 
     def since(self, serial: int) -> list[Difference] | None:
         """
-        @return: the differences that lead from a serial number to the newest; none from that one itself; L{None} where it is not kept.
+        @return: the differences from a serial number to the newest; an empty list for the newest itself; L{None} if they are not kept.
 
         @raise StorageFault: the file cannot be read.
         """
@@ -404,7 +403,7 @@ class Journal:
 
     def octetsSince(self, serial: int) -> int | None:
         """
-        @return: how many octets the differences since then have, without reading them; L{None} where they are not kept.
+        @return: the size of the differences since a serial number, without reading them; L{None} if they are not kept.
         """
         if serial == self.newest:
             return 0
@@ -413,7 +412,8 @@ class Journal:
 
     def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         """
-        @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; whatever becomes of the journal meanwhile.
+        @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; later changes of the journal have no effect on
+            it.
         """
         pages = self._pages
         entries = pages.entries[pages.places.get(serial, len(pages.entries)) :]
@@ -443,13 +443,13 @@ class Journal:
 
     def replayed(self, version: Version) -> Version:
         """
-        Take a version of the zone to where the journal ends.
+        Apply the journal to a version of the zone.
 
-        @return: the version with all differences since its serial number; itself where the journal is empty or ends with it.
+        @return: the version with all differences since its serial number; the same version if the journal is empty or ends with it.
 
-        @raise StorageFault: the journal knows nothing of this version: somebody has changed the zone's file meanwhile. Or it cannot be
-            read.
-        @raise BudgetSpent: more would differ from the image than may; L{twisted_ext.zone.build.compaction} makes a new image of both.
+        @raise StorageFault: the journal does not contain this version, because the master file was changed meanwhile; or it cannot be read.
+        @raise BudgetSpent: more names would differ from the image than the limit; L{twisted_ext.zone.build.compaction} builds a new image
+            of both.
         """
         steps = self.replaying(version)
         while True:
@@ -460,7 +460,7 @@ class Journal:
 
     def replaying(self, version: Version) -> Generator[None, None, Version]:
         """
-        Do what L{replayed} does, one step for each turn that others are given.
+        Do what L{replayed} does, yielding between steps so that other work can run.
         """
         serial = version.serial
         pages = self._pages
@@ -484,9 +484,9 @@ class Journal:
 
     def append(self, differences: Sequence[Difference]) -> None:
         """
-        Write differences down, and wait until the disk has them.
+        Write differences and wait for the disk.
 
-        @raise StorageFault: that is not possible, for one that the disk is full. Then none of them is there.
+        @raise StorageFault: that failed, for example because the disk is full. Then none of them is in the journal.
         """
         if self._broken:
             self._mend()
@@ -525,7 +525,7 @@ class Journal:
 
     def _undo(self) -> None:
         """
-        Take back what may have come of it. Where not even that can be done, nothing more is written until it can.
+        Truncate a failed write. If that fails too, refuse further writes until it succeeds.
         """
         try:
             os.ftruncate(self._pages.file.number, self.octets)
@@ -543,21 +543,21 @@ class Journal:
 
     def trim(self, imaged: int) -> bool:
         """
-        Let the oldest differences go, where there is more than there may be. Those that no image has stay.
+        Delete the oldest differences if the journal is over its limit, but none that is missing in the image.
 
-        The file is written anew beside this one and takes its place at once.
+        The journal is written to a new file, which replaces this one atomically.
 
         @param imaged: the serial number of the image.
 
-        @return: whether any went.
+        @return: whether any were deleted.
 
-        @raise StorageFault: it cannot be written; then all is as it was.
+        @raise StorageFault: it cannot be written; then nothing has changed.
         """
         entries = self._pages.entries
         keep = self._pages.places.get(imaged, len(entries) if imaged == self.newest else 0)
         start = 0
         octets = self.octets
-        # Down to half of it, or the next change would have to do it again.
+        # Down to half of the limit, or the next change would trim it again.
         while start < keep and octets > (self._most if not start else self._most // 2):
             octets -= entries[start].length
             start += 1
@@ -568,9 +568,9 @@ class Journal:
 
     def clear(self, origin: bytes | None = None) -> None:
         """
-        Forget everything: the zone was replaced by one that has nothing to do with what it was.
+        Delete all differences: the zone was replaced by an unrelated one.
 
-        @param origin: what that is made from.
+        @param origin: the origin of the new zone.
 
         @raise StorageFault: it cannot be written.
         """
@@ -593,11 +593,11 @@ class Journal:
             os.fsync(file.number)
             os.rename(beside, self.path)
         except OSError as error:
-            # What is there of it takes room that is wanted.
+            # Free the space of the incomplete file.
             with suppress(OSError):
                 os.unlink(beside)
             raise self._fault(error) from error
-        # From here on the name is that of the new file: what was written into the other one would be lost.
+        # From here on the path is that of the new file: entries written into the old one would be lost.
         self._pages = pages
         self.origin = origin
         self.octets = position
@@ -609,6 +609,6 @@ class Journal:
 
     def close(self) -> None:
         """
-        Let go of the file. Closing again does nothing.
+        Close the file. Closing again does nothing.
         """
         self._pages.file.close()

@@ -1,5 +1,5 @@
 """
-What is where in the file of a journal.
+Index of the entries in a journal's file.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from twisted_ext.zone.store.changeset import longestRendered
 
 __all__ = ["Entry", "File", "Pages", "syncFolder"]
 
-#: Differences, and octets of them, that are gone through in one go: 10 ms of work.
+#: Differences, and octets of them, processed in one step: 10 ms of work.
 _PORTION: Final = 128
 _PORTION_OCTETS: Final = 2**17
 
 
 class File:
     """
-    An open file, which is closed when nobody needs it any more: one may still be read from when another has taken its place.
+    An open file, closed when its last user releases it: a reader may still use it after another file has replaced it.
     """
 
     __slots__ = ("number",)
@@ -29,7 +29,7 @@ class File:
 
     def close(self) -> None:
         """
-        Close it. Closing again does nothing.
+        Close the file. Closing again does nothing.
         """
         number, self.number = self.number, -1
         if number >= 0:
@@ -41,10 +41,10 @@ class File:
 
 class Pages:
     """
-    A file and what is in it, together, so that a thread that reads has both of one kind.
+    A file and its entries in one object, so that a reading thread gets both from the same state.
 
-    @ivar entries: in their order.
-    @ivar places: where among them is what leads from a serial number.
+    @ivar entries: the entries in order.
+    @ivar places: the index of the entry that begins at each serial number.
     """
 
     __slots__ = ("file", "entries", "places")
@@ -56,32 +56,34 @@ class Pages:
 
     def note(self, entry: Entry) -> None:
         """
-        There is one more at the end.
+        Append an entry.
         """
         self.entries.append(entry)
         self.places[entry.old] = len(self.entries) - 1
 
     def longest(self, entry: Entry, head: int, room: int) -> int:
         """
-        @param head: octets of an entry before its records.
-        @param room: octets up to which nobody cares.
+        Find out whether an entry has a record larger than C{room}.
 
-        @return: octets of the longest record in an entry, where they may be more than that. It is looked for once.
+        @param head: octets of an entry before its records.
+        @param room: octets up to which the exact size does not matter.
+
+        @return: the size of the longest record in an entry if that may be larger. It is computed once.
         """
         if entry.length > room and not entry.longest:
             try:
                 octets = os.pread(self.file.number, entry.length, entry.offset)
             except OSError:
-                # Whoever is to send it finds out why.
+                # The sender will get and report the error.
                 return 0
             entry.longest = max(longestRendered(octets[head:]), 1)
         return entry.longest
 
     def portions(self, start: int) -> Iterator[list[Entry]]:
         """
-        @param start: the first entry.
+        @param start: the index of the first entry.
 
-        @return: the entries from there on, so many at a time as one can go through before others have their turn.
+        @return: the entries from there on, in portions that can be processed in one step.
         """
         some: list[Entry] = []
         octets = 0
@@ -97,13 +99,13 @@ class Pages:
 
 class Entry:
     """
-    A difference in a file.
+    The place of a difference in a file.
 
-    @ivar offset: where it begins.
-    @ivar length: octets that it has.
-    @ivar old: the serial number that it leads from.
-    @ivar new: the one that it leads to.
-    @ivar longest: octets of its longest record; 0 while nobody has looked.
+    @ivar offset: its offset.
+    @ivar length: its size in octets.
+    @ivar old: the serial number before it.
+    @ivar new: the serial number after it.
+    @ivar longest: the size of its longest record; 0 if not computed yet.
     """
 
     __slots__ = ("offset", "length", "old", "new", "longest")
@@ -118,7 +120,7 @@ class Entry:
 
 def syncFolder(path: str) -> None:
     """
-    Have the disk know a file's name as well.
+    Synchronize the directory of a file, so that its name is durable as well.
     """
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,8 +1,8 @@
 """
-What a zone has at one name.
+The records of a zone at one name.
 
-A name of a zone is known by its I{key}: its folded labels above the apex, as they are on the wire, without a final zero. C{b""} is the
-apex, C{b"\\x03www"} is www below it.
+A name of a zone is identified by its I{key}: its folded labels above the apex in wire format, without a final zero. C{b""} is the apex,
+C{b"\\x03www"} is www below it.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ __all__ = [
     "SOA_OCTETS",
 ]
 
-#: A delegation: NS records at another name than the apex.
+#: A delegation: NS records at a name other than the apex.
 CUT: Final = 1
 
-#: There is a DNAME record.
+#: The name has a DNAME record.
 DNAME: Final = 2
 
-#: There is a CNAME record.
+#: The name has a CNAME record.
 CNAME: Final = 4
 
-#: The name lies below a cut or below a DNAME record: glue, or nothing that may be seen.
+#: The name is below a cut or a DNAME record: glue, or occluded data.
 OCCLUDED: Final = 8
 
 #: No records, but names below (an empty non-terminal: RFC 8020; RFC 4592, section 2.2.2).
 EMPTY: Final = 16
 
-#: There is a name C{*} directly below.
+#: The wildcard C{*} exists directly below.
 WILDCARD: Final = 32
 
-#: There is an NSEC record.
+#: The name has an NSEC record.
 SIGNED: Final = 64
 
-#: There is an NSEC3 record and nothing else but signatures: as a name, this does not exist (RFC 5155, section 7.2.8).
+#: The name has only NSEC3 records and signatures: it does not exist as a name (RFC 5155, section 7.2.8).
 HASHED: Final = 128
 
 _NS: Final = 2
@@ -73,24 +73,24 @@ _RRSIG: Final = 46
 _NSEC: Final = 47
 _NSEC3: Final = 50
 
-#: What hashes are made of in names: base 32 with the extended hex alphabet.
+#: Digits of hashes in names: base 32 with the extended hex alphabet.
 _HASH_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _NSEC3PARAM: Final = 51
 
 #: The first label of a wildcard (RFC 4592, section 2.1.1).
 STAR: Final = b"\x01*"
 
-#: Octets of the shortest rdata of an SOA: two names and five numbers.
+#: Octets of the shortest rdata of an SOA: two root names and five numbers.
 SOA_OCTETS: Final = 22
 
-#: What types say of a node.
+#: Flags of a node by its types.
 _SAYING: Final = {_NS: CUT, _CNAME: CNAME, _DNAME: DNAME, _NSEC: SIGNED}
 
 _FIXED: Final = Struct(">HHHIH")
 _fixed: Final = _FIXED.unpack_from
 _pack: Final = _FIXED.pack
 
-#: Where every owner ends: a pointer to the apex, which is the name in the question of a transfer and so always at octet 12.
+#: The end of every owner: a pointer to the apex, which is the name in the question of a transfer and so always at octet 12.
 _TO_APEX: Final = 0xC00C
 
 #: Octets of a record between its owner's labels and its rdata: pointer, type, class, TTL and length.
@@ -99,12 +99,12 @@ _BETWEEN: Final = 12
 
 class Node:
     """
-    The records at one name, and its place in the zone. Treated as immutable.
+    The records at one name, and the name's flags. Treated as immutable.
 
     @ivar key: the name, folded, relative to the apex.
-    @ivar sets: the records, sorted by type. Signatures are a set for each type that they cover.
+    @ivar sets: the records, sorted by type. Signatures are one set for each type covered.
     @ivar flags: L{CUT}, L{DNAME}, L{CNAME}, L{OCCLUDED}, L{EMPTY}, L{WILDCARD}, L{SIGNED}, L{HASHED}.
-    @ivar children: how many names there are directly below this one, empty non-terminals counted.
+    @ivar children: the number of names directly below this one, empty non-terminals included.
     """
 
     __slots__ = ("key", "sets", "flags", "children")
@@ -117,7 +117,7 @@ class Node:
 
     def of(self, rrType: int) -> RRSet | None:
         """
-        @return: the records of a type; of RRSIG all that there are, with the least of their TTLs.
+        @return: the records of a type; for RRSIG all of them, with the least of their TTLs.
         """
         for rrset in self.sets:
             if rrset.rrType == rrType:
@@ -128,7 +128,7 @@ class Node:
 
     def signatures(self, rrType: int) -> RRSet | None:
         """
-        @return: the RRSIG records that cover a type.
+        @return: the RRSIG records covering a type.
         """
         for rrset in self.sets:
             if rrset.rrType == _RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
@@ -138,7 +138,7 @@ class Node:
     @property
     def types(self) -> tuple[int, ...]:
         """
-        The types that there are records of, each once.
+        The types at this name, each once.
         """
         return tuple(dict.fromkeys([rrset.rrType for rrset in self.sets]))
 
@@ -167,10 +167,12 @@ def _allSignatures(sets: list[RRSet]) -> RRSet:
 
 def keyBelow(name: bytes, apex: bytes) -> bytes | None:
     """
+    Return the key of an absolute name.
+
     @param name: an absolute name.
     @param apex: a folded absolute name.
 
-    @return: the key of C{name} in the zone of C{apex}, or L{None} where it lies outside.
+    @return: the key of C{name} in the zone of C{apex}, or L{None} if it is outside.
     """
     folded = name.lower()
     if not folded.endswith(apex):
@@ -193,7 +195,8 @@ def parentKey(key: bytes) -> bytes:
 
 def sortKey(key: bytes) -> bytes:
     """
-    @return: octets that sort as names do (RFC 4034, section 6.1): by labels from the right, a name before those below it.
+    @return: octets that sort in the canonical order of names (RFC 4034, section 6.1): by labels from the right, a name before its
+        descendants.
     """
     labels = []
     position = 0
@@ -203,7 +206,7 @@ def sortKey(key: bytes) -> bytes:
         position = end
     labels.reverse()
     if b"\x00" in key or b"\x01" in key:
-        # The octet that ends labels has to be less than any in them.
+        # The octet that ends a label has to be less than any octet in labels.
         labels = [label.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") for label in labels]
     labels.append(b"")
     return b"\x00".join(labels)
@@ -211,7 +214,7 @@ def sortKey(key: bytes) -> bytes:
 
 def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
     """
-    @return: those flags of a node that its own records decide.
+    @return: the flags of a node that depend on its own records only.
     """
     if not sets:
         return EMPTY if key else 0
@@ -245,8 +248,8 @@ def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
 
 def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] | None) -> bool:
     """
-    @return: whether there is an NSEC3 record of the chain in use: made with its parameters, at one label below the apex, which is a hash
-        (RFC 5155, section 3).
+    @return: whether there is an NSEC3 record of the chain in use: with its parameters, at a hash one label below the apex (RFC 5155,
+        section 3).
     """
     if hashing is None or not key or key[0] + 1 != len(key) or key[1:].translate(None, _HASH_DIGITS):
         return False
@@ -265,8 +268,8 @@ def _order(rrset: RRSet) -> int:
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
     """
-    Put the sets of one node in order: types ascending, equal rdata once (in whatever case their names are), one TTL for each set
-    (RFC 2181, section 5), signatures apart by the type that they cover. Sets without records are left out.
+    Merge and sort the sets of one node: types ascending, duplicate rdata removed (ignoring the case of names), one TTL for each set (RFC
+    2181, section 5), signatures separated by type covered. Empty sets are omitted.
     """
     groups: dict[int, list[RRSet]] = {}
     for rrset in sets:
@@ -301,13 +304,13 @@ def _apart(rrset: RRSet) -> Iterable[RRSet]:
 
 def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     """
-    Read what L{rendered} wrote.
+    Parse the output of L{rendered}.
 
     @param records: the records of one node.
-    @param labels: how many octets the labels of their owner take.
+    @param labels: the size of their owner's labels.
     @param apexName: the apex as it is written.
 
-    @raise IndexError: the octets are no such records; L{struct.error} is raised for that as well.
+    @raise IndexError: the octets are malformed, for which L{struct.error} is raised as well.
     """
     end = len(records)
     if end:
@@ -316,7 +319,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
         start = labels + _BETWEEN
         if start + length == end:
             return (RRSet(records[:labels] + apexName, rrType, rrClass, ttl, (records[start:],)),)
-    # Of each set its name, type and class, its TTLs, and its rdata.
+    # For each set its name, type and class, its TTLs, and its rdata.
     groups: dict[int, tuple[bytes, int, int, list[int], list[bytes]]] = {}
     position = 0
     while position < end:
@@ -346,9 +349,11 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
 
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
-    @param labels: how many octets of the owner stand above the apex.
+    Write the records of a set in wire format.
 
-    @return: the records of a set, each as in the message of a transfer.
+    @param labels: octets of the owner above the apex.
+
+    @return: the records of a set in wire format as in a transfer message.
     """
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
@@ -357,9 +362,9 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
 
 def isSettled(records: bytes, labels: int) -> bool:
     """
-    @param records: the records of one node, as L{rendered} wrote them.
+    @param records: the records of one node, as returned by L{rendered}.
 
-    @return: whether the records of each set certainly stand together, written for the same owner, with one TTL and each once.
+    @return: whether the records of each set are certainly adjacent and distinct, with the same owner and TTL.
     """
     kinds: set[bytes] = set()
     several: set[bytes] = set()
@@ -374,7 +379,7 @@ def isSettled(records: bytes, labels: int) -> bool:
         if kind == b"\x00\x2e":
             kind += records[start : start + 2]
         if kind == before:
-            # Differences in case only are for those who know which octets are names.
+            # Whether a difference in case matters depends on which octets are names; do not decide that here.
             if not several:
                 several = {first.lower()}
             if records[position : fixed + 8] != head or (rdata := records[start:after].lower()) in several:
@@ -391,9 +396,9 @@ def isSettled(records: bytes, labels: int) -> bool:
 
 def isOnlyHashed(records: bytes, labels: int) -> bool:
     """
-    @param records: the records of one node, NSEC3 records among them, as L{rendered} wrote them.
+    @param records: the records of one node, NSEC3 records among them, as returned by L{rendered}.
 
-    @return: whether the others are signatures, so that it is no name but the hash of one.
+    @return: whether all others are signatures, so that the node is only the hash of a name.
     """
     position = 0
     while position < len(records):
@@ -406,7 +411,7 @@ def isOnlyHashed(records: bytes, labels: int) -> bool:
 
 def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
     """
-    @return: the records of a node as L{rendered} has them, the SOA first.
+    @return: the records of a node as returned by L{rendered}, the SOA first.
     """
     return [record for rrset in sorted(sets, key=_afterSOA) for record in rendered(rrset, labels)]
 
@@ -417,9 +422,11 @@ def _afterSOA(rrset: RRSet) -> bool:
 
 def hasKind(octets: bytes, length: int, record: bytes) -> bool:
     """
-    @param length: octets of the owner's labels, the same in all of them.
+    Look for a record of the same kind as C{record}.
 
-    @return: whether there is a record of the same type among these; of signatures, one that covers the same type.
+    @param length: octets of the owner's labels, the same in all records.
+
+    @return: whether one of the records has the same type; for signatures, covers the same type.
     """
     kind = record[length + 2 : length + 4]
     covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""

@@ -1,5 +1,5 @@
 """
-The records of a zone in canonical order and form (RFC 4034, section 6), as they are signed, digested and compared.
+The records of a zone in canonical order and form (RFC 4034, section 6), as needed for signatures, digests and comparisons.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _fixed: Final = Struct(">HHIH").pack
 
 def orderedNodes(version: Version) -> Iterator[Node]:
     """
-    @return: the nodes of a zone, the apex first, each name before those below it. Empty non-terminals are left out.
+    @return: the nodes of a zone in canonical order, without empty non-terminals.
     """
     image, overlay = version.image, version.overlay
     places: list[tuple[bytes, int]] = []

@@ -1,5 +1,5 @@
 """
-What has changed in a zone since its image was built.
+The changes of a zone since its image was built.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ __all__ = ["UNCHANGED", "Overlay", "Editing", "byOrder", "standing"]
 
 _NSEC3: Final = 50
 
-#: Entries after which the next log is begun, which nobody needs for long.
+#: Entries after which a new log is started, since old ones are of little use.
 _LOGGED: Final = 256
 
-#: What sorts a name of a chain.
+#: Sort key of an entry of a chain.
 byOrder: Final = itemgetter(0)
 
 
 class Overlay:
     """
-    The names at which something is otherwise than in the image. Never changed, as L{Editing} makes the next one.
+    The names that differ from the image. Immutable: L{Editing} makes the next one.
 
-    @ivar nodes: what there is at these names now; L{None} where nothing is any more. Of L{OCCLUDED} they say what the image's cuts make
-        of them; what other cuts do is found out when they are looked up, since one more or less may concern every name of the zone.
-    @ivar octets: how many its records have.
-    @ivar cuts: names that are cuts or have a DNAME, and have not in the image.
-    @ivar uncut: names that are none any more.
-    @ivar chain: names with NSEC, each as it sorts and its key, in this order.
-    @ivar chainGone: places in the image's NSEC chain whose names are in C{nodes}.
-    @ivar hashes: first labels of names with NSEC3, in order.
-    @ivar hashesGone: places in the image's NSEC3 chain whose names are in C{nodes}.
-    @ivar log: of overlays that were made one from the other, this one among them, the names that each of them changed.
-    @ivar place: how many entries of it lead to this one.
+    @ivar nodes: the nodes of these names now; L{None} for a name that was removed. Their L{OCCLUDED} flag takes only the image's cuts into
+        account; other cuts are applied at each look-up, since adding or removing one may affect every name of the zone.
+    @ivar octets: the size of its records.
+    @ivar cuts: names that are cuts or have a DNAME here but not in the image.
+    @ivar uncut: names that are cuts or have a DNAME in the image only.
+    @ivar chain: sort key and key of each name with NSEC, sorted.
+    @ivar chainGone: indexes in the image's NSEC chain of names in C{nodes}.
+    @ivar hashes: first labels of names with NSEC3, sorted.
+    @ivar hashesGone: indexes in the image's NSEC3 chain of names in C{nodes}.
+    @ivar log: the names that each edit changed, in the series of overlays that ends with this one or a later one.
+    @ivar place: the number of log entries up to this overlay.
     """
 
     __slots__ = ("nodes", "octets", "cuts", "uncut", "chain", "chainGone", "hashes", "hashesGone", "log", "place")
@@ -84,20 +84,20 @@ class Overlay:
         self.place = place
 
 
-#: Nothing has changed.
+#: The overlay without changes.
 UNCHANGED: Final = Overlay({}, 0, frozenset(), frozenset(), (), (), (), ())
 
 
 def standing(gone: Sequence[int], place: int) -> int:
     """
-    @param gone: places of a chain, in order.
+    @param gone: indexes in a chain, sorted.
 
-    @return: the last place up to C{place} that is not among them, or -1.
+    @return: the last index up to C{place} that is not among them, or -1.
     """
     last = bisect_right(gone, place) - 1
     if last < 0 or gone[last] != place:
         return place
-    # Those that are gone in a row are as far from each other as their places in the list.
+    # In a run of consecutive indexes, their differences equal the differences of their positions in the list.
     first, end = 0, last
     while first < end:
         middle = (first + end) // 2
@@ -133,11 +133,13 @@ class Editing:
 
     def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool = True) -> Overlay:
         """
-        @param changes: for each name that changes all the sets that it has from now on.
-        @param bounded: whether there is a most that may differ.
+        Apply changes and make the next overlay.
 
-        @raise BadChange: a set's owner is not the name that it is given for.
-        @raise BudgetSpent: more would differ from the image than may.
+        @param changes: all sets of each changed name after the change.
+        @param bounded: enforce the limits of the overlay.
+
+        @raise BadChange: the owner of a set is not the name that it is given for.
+        @raise BudgetSpent: more names would differ from the image than the limit.
         """
         for key, sets in changes.items():
             name = key + self._apex
@@ -150,7 +152,7 @@ class Editing:
             raise BudgetSpent(f"{len(self._nodes)} names of {zone} would differ from its image; it needs the next one first")
         log, place = self._before.log, self._before.place
         if log is None or place != len(log) or place >= _LOGGED:
-            # Something else was made from there too, or this would become too long.
+            # The former overlay was edited twice, or its log has reached its maximum size.
             log, place = [], 0
         log.append(tuple(self._touched))
         return Overlay(
@@ -176,7 +178,7 @@ class Editing:
 
     def _climb(self, key: bytes) -> None:
         """
-        Tell the names above of a new one.
+        Add a new name to the names above it.
         """
         while key:
             wild = WILDCARD if key.startswith(STAR) else 0
@@ -189,7 +191,7 @@ class Editing:
 
     def _descend(self, key: bytes) -> None:
         """
-        Tell the names above that one is gone.
+        Remove a name from the names above it.
         """
         while key:
             wild = WILDCARD if key.startswith(STAR) else 0
@@ -204,7 +206,7 @@ class Editing:
 
     def _occlusion(self, key: bytes) -> int:
         """
-        @return: L{OCCLUDED} if the image's cuts make a new name so.
+        @return: L{OCCLUDED} if a new name is below a cut of the image.
         """
         image = self._image
         while key:
@@ -238,7 +240,7 @@ class Editing:
 
     def _supersede(self, key: bytes, index: int) -> None:
         """
-        Take a name out of the image's chains.
+        Mark a changed name's entries in the image's chains as superseded.
         """
         image = self._image
         if image.flags(index) & SIGNED:
@@ -265,7 +267,7 @@ class Editing:
 
 def _isLabel(key: bytes) -> bool:
     """
-    @return: whether this is a name directly below the apex.
+    @return: whether the name is directly below the apex.
     """
     return bool(key) and key[0] + 1 == len(key)
 

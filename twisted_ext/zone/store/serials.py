@@ -1,5 +1,5 @@
 """
-Serial numbers of zones: which of two is the newer one, and which comes next (RFC 1982).
+Serial number arithmetic (RFC 1982).
 """
 
 from __future__ import annotations
@@ -11,31 +11,33 @@ from twisted_ext.errors import BadDescription
 
 __all__ = ["SERIALS", "isNewer", "nextSerial", "serialIn", "withSerial"]
 
-#: How the next serial number may be chosen.
+#: Methods of choosing the next serial number.
 SERIALS: Final = ("increment", "unixtime", "dateserial")
 
 _MASK: Final = 0xFFFFFFFF
 _HALF: Final = 0x80000000
 
-#: Where the serial number stands in an SOA's rdata, counted from its end: behind two names, before four numbers (RFC 1035, section 3.3.13).
+#: Offsets of the serial number in an SOA's rdata, from its end: it follows two names and precedes four numbers (RFC 1035, section 3.3.13).
 _FROM: Final = -20
 _TO: Final = -16
 
 
 def isNewer(serial: int, other: int) -> bool:
     """
-    @return: whether C{serial} comes after C{other}. Of two that are exactly 2^31 apart neither does (RFC 1982, section 3.2).
+    @return: whether C{serial} is newer than C{other}. Of two that are exactly 2^31 apart, neither is newer (RFC 1982, section 3.2).
     """
     return 0 < (serial - other & _MASK) < _HALF
 
 
 def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
     """
-    @param how: one of L{SERIALS}: one more; the seconds since 1970; or the day and two digits, as in 2026112000. The latter two give one
-        more where that would not be newer.
+    Return the next serial number.
+
+    @param how: one of L{SERIALS}: add one; the seconds since 1970; or the date and two digits, as in 2026112000. The latter two add one if
+        the result would not be newer.
     @param now: seconds since 1970.
 
-    @return: a newer serial number. 0 is left out, since some take it for none.
+    @return: a newer serial number. 0 is skipped, since some software takes it for a missing one.
     """
     if how == "unixtime":
         wanted = int(now) & _MASK
@@ -51,6 +53,8 @@ def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
 
 def serialIn(soa: bytes) -> int:
     """
+    Return the serial number of an SOA record.
+
     @param soa: the rdata of an SOA record.
     """
     return int.from_bytes(soa[_FROM:_TO], "big")
@@ -58,6 +62,8 @@ def serialIn(soa: bytes) -> int:
 
 def withSerial(soa: bytes, serial: int) -> bytes:
     """
+    Replace the serial number of an SOA record.
+
     @param soa: the rdata of an SOA record.
 
     @return: the same with another serial number.

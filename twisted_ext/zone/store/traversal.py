@@ -1,5 +1,5 @@
 """
-Going through all that a version holds: against another one, for a transfer, for the next image.
+Iterates over whole versions: to compare two, for a transfer, for the next image.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["builderOf", "difference", "differing", "stretches"]
 
-#: Names that are compared in one step: less than a millisecond.
+#: Names compared in one step: less than a millisecond.
 _STEP: Final = 200
 
-#: Flags that a node's own records decide.
+#: Flags of a node that depend on its own records only.
 MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
 
 
@@ -46,11 +46,11 @@ def difference(before: Version, after: Version) -> Difference:
 
 def differing(before: Version, after: Version, most: int) -> Generator[None, None, Difference | None]:
     """
-    Find out the same in short steps.
+    Do what L{difference} does, in short steps.
 
-    @param most: octets of rdata beyond which nobody wants to know.
+    @param most: the maximum size of the rdata of all changes.
 
-    @return: L{None} where there is more.
+    @return: L{None} if the changes are larger.
     """
     from twisted_ext.zone.store.changeset import Difference
 
@@ -69,7 +69,7 @@ def differing(before: Version, after: Version, most: int) -> Generator[None, Non
 
 def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
     """
-    @param steps: names after which L{None} comes, so that whoever looks can do something else; 0 for never.
+    @param steps: names after which to yield L{None}, so that the caller can do other work; 0 for never.
 
     @return: the names at which the two may differ.
     """
@@ -137,7 +137,7 @@ def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
 
 def builderOf(version: Version) -> ImageBuilder:
     """
-    @return: what builds the next image from a version.
+    @return: a builder for the next image, with the records of a version.
     """
     image = version.image
     overlay = version.overlay

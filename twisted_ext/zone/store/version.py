@@ -1,5 +1,5 @@
 """
-A zone at one serial number: an image, and what has changed since it was built.
+A zone at one serial number: an image, and the changes since it was built.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _SOA: Final = 6
 
 class Version:
     """
-    All that a zone holds at one moment. Never changed: an edit makes another one, which shares nearly everything with it.
+    The content of a zone at one moment. Immutable: an edit makes another version, which shares most data with it.
 
-    @ivar image: what it was when it was built last.
-    @ivar overlay: the names at which something is otherwise than there; L{None} for those that are gone.
+    @ivar image: the image built last.
+    @ivar overlay: the nodes of names that differ from the image; L{None} for removed names.
     @ivar apex: the apex, folded.
     @ivar apexName: the apex as it is written.
     @ivar serial: the serial number in its SOA.
-    @ivar origin: where answers come from that are given from it; set by whoever puts it in force.
-    @ivar denial: what goes along with every denial, and C{signedDenial} the same with signatures: kept by
-        L{twisted_ext.zone.query.answers}.
+    @ivar origin: the origin of answers from this version; set when it is published.
+    @ivar denial: the authority section of negative answers, and C{signedDenial} the same with signatures; cached by
+        L{twisted_ext.zone.query.lookup}.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Version:
 
     def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
         """
-        @raise BadChange: what has changed leaves no SOA, or more than one.
+        @raise BadChange: after the changes, there is not exactly one SOA.
         """
         self.image = image
         self.apex = image.apex
@@ -101,16 +101,18 @@ class Version:
     @property
     def changedOctets(self) -> int:
         """
-        How many octets the records have of names at which something is otherwise than in the image.
+        The size of the records at names that differ from the image.
         """
         return self._changes.octets
 
     def keysSince(self, before: Version | None) -> Iterable[bytes]:
         """
-        @param before: another version of the same image, if there is one.
+        Find the names that were changed since another version.
 
-        @return: the names at which something may be otherwise than there. Where this came of that one they are few, however many names
-            differ from the image.
+        @param before: another version of the same image, or L{None}.
+
+        @return: the names that may differ between the two. If this version was made from that one by edits, these are few, however many
+            names differ from the image.
         """
         now, then = self._changes, UNCHANGED if before is None else before._changes
         if now.log is None or then.log is not now.log or then.place > now.place:
@@ -121,16 +123,16 @@ class Version:
         """
         @param name: an absolute name.
 
-        @return: its key, or L{None} where it lies outside of the zone.
+        @return: its key, or L{None} if it is outside of the zone.
         """
         return keyBelow(name, self.apex)
 
     def find(self, key: bytes) -> Node | None:
         """
-        @return: the node of this name, if there is one. Names without records have nodes too where there are names below them.
+        @return: the node of this name, or L{None}. Empty non-terminals have nodes too.
         """
         if not key:
-            # It has more records than other names, and is asked for with every name that does not exist.
+            # The apex has more records than other names, and every negative answer needs it.
             return self.top
         overlay = self.overlay
         node = overlay[key] if overlay and key in overlay else self.image.at(key)
@@ -138,7 +140,7 @@ class Version:
 
     def _seen(self, node: Node) -> Node:
         """
-        @return: the node, with the L{OCCLUDED} that cuts made or undone since the image give it.
+        @return: the node, with its L{OCCLUDED} flag updated for cuts added or removed since the image was built.
         """
         changes = self._changes
         image = self.image
@@ -157,7 +159,7 @@ class Version:
     @property
     def nodeCount(self) -> int:
         """
-        How many nodes there are.
+        The number of nodes.
         """
         find = self.image.find
         return self.image.nodes + sum([(node is not None) - (find(key) >= 0) for key, node in self.overlay.items()])
@@ -165,7 +167,7 @@ class Version:
     @property
     def recordCount(self) -> int:
         """
-        How many records there are.
+        The number of records.
         """
         image = self.image
         count = image.records
@@ -187,7 +189,7 @@ class Version:
     @property
     def proves(self) -> bool:
         """
-        Whether denials come with proofs: the apex is signed. Records of a chain in a zone that is not are records as any others.
+        Whether negative answers have proofs, because the apex is signed. In an unsigned zone, NSEC and NSEC3 records are ordinary data.
         """
         if self._proves is None:
             self._proves = self.top.signatures(_SOA) is not None
@@ -196,7 +198,7 @@ class Version:
     @property
     def crowded(self) -> bool:
         """
-        Whether so much differs from the image that it is time to build the next one.
+        Whether the next image is due, because so much differs from the current one.
         """
         return len(self.overlay) > OVERLAY_NODES.default or self._changes.octets > OVERLAY_OCTETS.default
 
@@ -221,7 +223,7 @@ class Version:
 
     def nsecBefore(self, key: bytes) -> Node | None:
         """
-        @return: the node whose NSEC matches or covers this name: the last one with NSEC that does not come after it.
+        @return: the node whose NSEC matches or covers this name: the last one with NSEC that does not sort behind it.
         """
         order = sortKey(key)
         image, changes = self.image, self._changes
@@ -245,9 +247,11 @@ class Version:
 
     def nsec3For(self, label: bytes) -> tuple[Node, bool] | None:
         """
-        @param label: a hash in base 32 with the extended hex alphabet, in lower case, as it stands in the owners of NSEC3 records.
+        Find the NSEC3 record for a hash.
 
-        @return: the node whose NSEC3 matches or covers it, and whether it matches; L{None} where there is no chain.
+        @param label: a hash in base 32 with the extended hex alphabet, in lower case, as in the owners of NSEC3 records.
+
+        @return: the node whose NSEC3 matches or covers it, and whether it matches; L{None} if there is no chain.
         """
         hashing = self.nsec3Parameters
         if hashing is None:
@@ -257,12 +261,12 @@ class Version:
         place = standing(gone, image.hashBefore(label))
         last = bisect_right(changed, label) - 1
         wrapped = False
-        # Records of another chain, which is to come or to go, may lie between.
+        # Records of another chain, which is being added or removed, may be in between.
         for _ in range(int(NSEC3_STEPS.default)):
             if place < 0 and last < 0:
                 if wrapped:
                     break
-                # What comes before the first hash is covered by the last one.
+                # The last hash of the chain covers those before the first one.
                 wrapped = True
                 place, last = standing(gone, image.hashes - 1), len(changed) - 1
                 continue
@@ -281,24 +285,28 @@ class Version:
 
     def edited(self, changes: Mapping[bytes, tuple[RRSet, ...]], *, bounded: bool = True) -> Version:
         """
-        @param changes: for each name that changes all the records that it has from now on, their owners absolute; none where all go.
+        Replace the records at some names.
 
-        @param bounded: whether there is a most that may differ from the image; not where the next image is made of it at once.
+        @param changes: all records of each changed name after the change, their owners absolute; an empty tuple removes the name.
 
-        @return: the version after that. Empty non-terminals, flags and children are made right.
+        @param bounded: enforce the limits of what may differ from the image; not needed if the next image is built of the result at once.
+
+        @return: the edited version, with empty non-terminals, flags and children updated.
 
         @raise BadChange: the zone would have no SOA, or more than one.
-        @raise BudgetSpent: more would differ from the image than may. Let there be a new image first.
+        @raise BudgetSpent: more names would differ from the image than the limit. Build a new image first.
         """
         return Version(self.image, Editing(self.image, self._changes).finish(changes, bounded))
 
     def difference(self, other: Version) -> Difference:
         """
+        Compare this version with a later one.
+
         @param other: a later version of the same zone.
 
-        @return: what goes and what comes from here to there.
+        @return: the records removed and added from this version to that one.
 
-        @raise BadChange: it is another zone's.
+        @raise BadChange: it is a version of another zone.
         """
         from twisted_ext.zone.store.traversal import difference
 
@@ -308,11 +316,11 @@ class Version:
 
     def stretches(self, limit: int = int(STRETCH_OCTETS.default)) -> Iterator[tuple[bytes | memoryview, int]]:
         """
-        All records as messages of a transfer have them, whose question has the apex at octet 12. The first of all is the SOA.
+        Return all records in wire format for transfer messages, which have the apex at octet 12 in their question. The SOA comes first.
 
-        @param limit: how many octets there may be at a time; a single record may have more.
+        @param limit: the maximum size of a piece; a single record may be larger.
 
-        @return: octets, and how many records they are.
+        @return: octets, and the number of records in them.
         """
         from twisted_ext.zone.store.traversal import stretches
 
@@ -320,7 +328,7 @@ class Version:
 
     def compacted(self, path: str, fingerprint: bytes = b"") -> None:
         """
-        Write the image of this version to a file. It takes seconds for a large zone: this is for a process of its own.
+        Write the image of this version to a file. Do this in another process: it takes seconds for a large zone.
         """
         from twisted_ext.zone.store.traversal import builderOf
 
@@ -328,8 +336,7 @@ class Version:
 
     def settled(self) -> Version:
         """
-        @return: the same with an image of its own in memory and nothing that differs from it. For zones that are small enough for this
-            process to build it.
+        @return: the same content as an image in memory, without an overlay. For zones that are small enough to be built in this process.
         """
         from twisted_ext.zone.store.traversal import builderOf
 

@@ -1,3 +1,3 @@
 """
-Zones in messages: AXFR (RFC 5936) and IXFR (RFC 1995), and when a secondary refreshes. No I/O.
+Zone transfers: the messages of AXFR (RFC 5936) and IXFR (RFC 1995), and the refresh state of secondaries. No I/O.
 """

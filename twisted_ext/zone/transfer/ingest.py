@@ -1,8 +1,8 @@
 """
-The records of a zone that came by transfer, gathered for its image: every one of them is looked at here, whatever server sent it.
+Collects the records of a received AXFR for the zone's image, and validates each of them, whatever server sent it.
 
-C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does so in a process of its own, and tells in one line of JSON what came of
-it.
+C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does this in a process of its own, and prints the result as one line of
+JSON.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ _SOA: Final = 6
 _RRSIG: Final = 46
 _IN: Final = 1
 
-#: What stands for the apex behind each owner.
+#: The pointer to the apex at the end of each owner.
 _APEX: Final = b"\xc0\x0c"
 
-#: Types that mean something in messages only, or in questions only (RFC 6895, section 3.1).
+#: Types that are valid only in messages or in questions (RFC 6895, section 3.1).
 _META: Final = frozenset((0, 41, *range(128, 256)))
 
 #: Octets of a type, class and TTL.
 _HEAD: Final = 8
 
-#: Octets of memory that a name takes beside its records until the image is written, and one that has several of them beside that.
+#: Octets of memory per name beside its records until the image is written, and the additional octets per name with several records.
 _PER_NAME: Final = 300
 _PER_SEVERAL: Final = 400
 
 class Gathering:
     """
-    Takes the messages of one transfer in their order.
+    Takes the messages of one transfer in order.
 
-    @ivar builder: what makes the image of it.
-    @ivar done: whether the SOA has come again, which ends it.
-    @ivar octets: of all records, as the image has them: names in them are whole, which messages point to.
+    @ivar builder: the builder of the image.
+    @ivar done: whether the final SOA has been received.
+    @ivar octets: the size of all records as in the image, with compressed names expanded.
     """
 
     def __init__(self, apexName: bytes, most: float | None = None) -> None:
         """
-        @param most: octets of memory that it may take.
+        @param most: the maximum number of octets of memory.
         """
         self.builder = ImageBuilder(apexName)
         self.done = False
@@ -72,8 +72,10 @@ class Gathering:
 
     def take(self, message: bytes) -> None:
         """
-        @raise BadMessage: what no zone has, or what is not in this one.
-        @raise BudgetSpent: it is more than there may be.
+        Take the next message.
+
+        @raise BadMessage: a record is not valid in a zone, or is outside of this one.
+        @raise BudgetSpent: the records exceed the limit.
         """
         try:
             self._take(message)
@@ -85,13 +87,13 @@ class Gathering:
     @property
     def held(self) -> int:
         """
-        How many octets of memory it takes, about.
+        The approximate number of octets of memory in use.
         """
         return self.octets + _PER_NAME * len(self.builder.nodes) + _PER_SEVERAL * len(self.builder.counts)
 
     def join(self) -> None:
         """
-        It is all there: put the records of each name together.
+        Finish after the last message: join the records of each name.
         """
         self.builder.join()
 
@@ -100,7 +102,7 @@ class Gathering:
         answers = data[6] << 8 | data[7]
         reader = Reader(data)
         offset = HEADER_OCTETS
-        #: Where names begin that are in the zone: their labels above the apex, as written.
+        #: The labels above the apex of the owners in the zone, as written, by their offset in the message.
         owners: dict[int, bytes] = {}
         if questions:
             name, offset = reader.name(offset)
@@ -162,7 +164,7 @@ class Gathering:
                 if key:
                     raise BadMessage(f"an SOA at {nameToText(key + self._apex)}, which is not the zone's name")
                 if self._soa:
-                    # Names in it may come in another case, by pointers to other names.
+                    # The final SOA may spell its names in another case, through compression pointers.
                     if canonicalOf(_SOA, rdata) != canonicalOf(_SOA, self._soa):
                         raise BadMessage("the SOA has changed during the transfer")
                     self.done = True
@@ -208,7 +210,7 @@ class Gathering:
 
     def _again(self, key: bytes, before: bytes, record: bytes) -> None:
         """
-        A further record at a name: find out whether there is one of its type already.
+        Count a further record at a name, and find out whether it is the second one of its type.
         """
         builder = self.builder
         builder.counts[key] = builder.counts.get(key, 1) + 1
@@ -231,10 +233,12 @@ def _kind(record: bytes, labels: int) -> bytes:
 
 def gathered(apexName: bytes, messages: list[bytes]) -> ImageBuilder:
     """
-    @param messages: all of a transfer, without signatures.
+    Collect the records of a whole transfer.
 
-    @raise BadZone: it is no zone.
-    @raise BudgetSpent: it is more than there may be.
+    @param messages: all messages of a transfer, without TSIG records.
+
+    @raise BadZone: the records are not a valid zone.
+    @raise BudgetSpent: the records exceed the limit.
     """
     gathering = Gathering(apexName)
     for message in messages:
@@ -272,9 +276,9 @@ def _fromFile(apexName: bytes, path: str) -> ImageBuilder:
 
 def gather(words: list[str]) -> dict[str, str]:
     """
-    Make an image of a transfer that is in a file.
+    Build an image of a transfer stored in a file.
 
-    @param words: apex in hexadecimal digits, file of messages, file for the image.
+    @param words: apex in hexadecimal digits, path of the messages, path of the image.
 
     @return: C{image}, or C{fault} with what is wrong.
     """
@@ -293,7 +297,7 @@ def main() -> int:
     import gc
     from json import dumps
 
-    # Nothing here goes round in circles, and looking for it takes as long as the work.
+    # The work creates no reference cycles, and looking for them takes as long as the work.
     gc.disable()
     said = gather(sys.argv[1:])
     sys.stdout.write(dumps(said) + "\n")

@@ -1,8 +1,8 @@
 """
-Zones and changes of zones out of the messages that carry them (RFC 5936; RFC 1995). Does no I/O and knows no clock.
+Receives zones and changes of zones from transfer messages (RFC 5936; RFC 1995). No I/O and no clock.
 
-What comes for a whole zone is looked at closely by L{twisted_ext.zone.transfer.ingest}, in another process where it is much; here is found
-out what it is and where it ends. Changes are read here, for they are small or else not worth it.
+This module finds out what a transfer contains and where it ends. L{twisted_ext.zone.transfer.ingest} validates whole zones, large ones in
+another process. Changes are read here, since they are small or else the whole zone is transferred instead.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ _NUMBERS: Final = 20
 
 class BadTransfer(BadMessage):
     """
-    What came is no transfer of this zone.
+    The response is not a transfer of this zone.
     """
 
 
 @lru_cache(256)
 def _isUnread(rrType: int) -> bool:
     """
-    @return: whether messages leave the rdata of this type as it is, since there are no names in it, although it has a form.
+    @return: whether message parsing leaves rdata of this type as octets, since it contains no names, although the type's format is known.
     """
     return layoutOf(rrType) is None and declarationOf(rrType) is not Unknown
 
 
 class Received(Enum):
     """
-    What is being received.
+    What a transfer has turned out to be.
     """
 
     NOTHING = "nothing yet"
-    #: The SOA has come, alone; there may be more.
+    #: An SOA has arrived alone; more may follow.
     SOA = "the SOA"
     WHOLE = "all of the zone"
     CHANGES = "changes"
-    #: There is nothing newer.
+    #: The primary has no newer version.
     CURRENT = "nothing newer"
 
 
@@ -73,13 +73,13 @@ class Receiving:
     One transfer, message by message.
 
     @ivar kind: what it has turned out to be.
-    @ivar done: whether it is all there.
-    @ivar soa: the SOA with which it began, or L{None}.
-    @ivar serial: its serial number.
+    @ivar done: whether it is complete.
+    @ivar soa: its first SOA, or L{None}.
+    @ivar serial: the serial number of that.
     @ivar differences: the changes, for L{Received.CHANGES}.
-    @ivar expire: seconds for which the primary may still serve it itself, or L{None} where it does not say (RFC 7314).
-    @ivar octets: how much has come.
-    @ivar messages: how many have.
+    @ivar expire: the seconds until the zone expires on the primary, or L{None} if it does not send them (RFC 7314).
+    @ivar octets: the octets received.
+    @ivar messages: the number of messages received.
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class Receiving:
         mostRecords: int | None = None,
     ) -> None:
         """
-        @param id: of the query.
+        @param id: the ID of the query.
         @param label: the server's, for errors.
-        @param keep: is given the messages of a whole zone, without their signatures.
-        @param serial: what we have and the query said so (IXFR); L{None} for AXFR.
-        @param most: octets that may come.
-        @param mostRecords: records that changes may have.
+        @param keep: called with each message of a whole zone, without its TSIG record.
+        @param serial: the serial number of our version, as sent in the query (IXFR); L{None} for AXFR.
+        @param most: maximum octets of the transfer.
+        @param mostRecords: maximum records of its changes.
         """
         self.kind = Received.NOTHING
         self.done = False
@@ -130,9 +130,9 @@ class Receiving:
 
         @param now: seconds since 1970, for signatures.
 
-        @raise BadTransfer: it does not belong here, or is no part of a zone.
-        @raise ServerFailed: the server declines.
-        @raise BudgetSpent: it is more than there may be.
+        @raise BadTransfer: the message does not belong to this transfer, or its content is not valid in a zone.
+        @raise ServerFailed: the server responds with an error.
+        @raise BudgetSpent: the transfer exceeds a limit.
         """
         try:
             self._take(octets, now)
@@ -194,7 +194,7 @@ class Receiving:
         assert self.soa is not None
         self._keep(octets)
         if octets.find(self.soa.rdatas[0][-_NUMBERS:]) >= 0:
-            # It may be what ends it, or look like it.
+            # This may be the final SOA; the octets may also match by chance.
             self.done = any(self._isSOA(record) for record in self._read(octets))
 
     def _read(self, octets: bytes) -> list[RRSet]:
@@ -269,7 +269,7 @@ class Receiving:
 
     def _turn(self, soa: RRSet) -> None:
         """
-        An SOA begins what goes, then what comes (RFC 1995, section 4).
+        Handle an SOA between changes: it begins the removed records, then the added ones (RFC 1995, section 4).
         """
         if self._removed is None:
             if not self.differences and serialIn(soa.rdatas[0]) != self._ours:
@@ -296,9 +296,9 @@ class Receiving:
 
 def settled(version: Version, differences: Sequence[Difference]) -> list[Difference]:
     """
-    Leave out of changes what comes and is there already, as some servers send it: NSD where it compares files.
+    Remove from changes the added records that the zone has already, which some servers send: NSD, if it compares zone files.
 
-    @param version: what they begin at.
+    @param version: the version that the changes begin at.
     """
     sets: dict[tuple[bytes, int, int], tuple[int, set[bytes]]] = {}
 

@@ -1,9 +1,9 @@
 """
-When a secondary looks at its primaries, what it does with what they say, and when it gives a zone up (RFC 1034, section 4.3.5; RFC 1996;
-RFC 7314).
+Refresh state of a secondary zone: when to query the primaries, how to handle their responses, and when the zone expires (RFC 1034, section
+4.3.5; RFC 1996; RFC 7314).
 
-L{TABLE} is all there is of states and events. Nothing here asks anybody or reads a clock: whoever drives this is given L{Step}s to take,
-reports what came of each, and comes back when L{RefreshState.wakeAt} says. Times are seconds since 1970, so that they hold over restarts.
+L{TABLE} has all states and events. This module does no I/O and reads no clock: the caller takes the L{Step}s that it gets, reports the
+result of each, and calls again at L{RefreshState.wakeAt}. Times are seconds since 1970, so that they stay valid over restarts.
 """
 
 from __future__ import annotations
@@ -17,59 +17,59 @@ from twisted_ext.zone.store.serials import isNewer, serialIn
 
 __all__ = ["Event", "RefreshState", "State", "Step", "TABLE", "Timers"]
 
-#: Seconds to the second try for a zone of which nothing is held, doubled each time up to the default of L{RETRIES}.
+#: Seconds to the second try for a zone that has not been transferred yet, doubled each time up to the default of L{RETRIES}.
 _FIRST_TRY: Final = 3.0
 
-#: Seconds after a restart within which primaries are looked at.
+#: Seconds after a restart within which primaries are queried.
 _SETTLING: Final = 10.0
 
-#: What looks are early by, at random and at most, so that many zones do not ask in one moment.
+#: Maximum part of the interval by which queries are randomly early, so that many zones do not refresh at once.
 _JITTER: Final = 0.15
 
 
 class State(Enum):
     """
-    What a secondary zone is about.
+    The state of a secondary zone.
     """
 
-    #: Nothing is held, or nothing any more; it waits to try again.
+    #: No version is held, or it has expired; waiting to retry.
     ABSENT = "absent"
-    #: What is held is as new as the primary's; it waits for the refresh.
+    #: The held version is as new as the primary's; waiting for the refresh.
     CURRENT = "current"
-    #: No primary could be reached when it was time to; it waits to try again.
+    #: No primary could be reached at the refresh; waiting to retry.
     STALE = "stale"
-    #: A primary is asked for its serial number.
+    #: Querying a primary for its SOA.
     PROBING = "probing"
-    #: A primary is sending the zone, or changes of it.
+    #: Transferring the zone, or changes of it, from a primary.
     FETCHING = "fetching"
 
 
 class Event(Enum):
     """
-    What can happen to it.
+    An event of a secondary zone.
     """
 
-    #: The time to look has come.
+    #: The time of the refresh or retry has come.
     DUE = "due"
-    #: A primary says that there is something new.
+    #: A primary has sent NOTIFY.
     NOTIFIED = "notified"
     #: The primary has nothing newer.
     SAME = "same"
-    #: The primary has something newer.
+    #: The primary has a newer version.
     NEWER = "newer"
-    #: This primary did not answer, or not usefully, and there is another one.
+    #: This primary did not respond, or not usefully, and there is another one.
     NEXT = "next"
-    #: Nor did the last one, while a zone is in service.
+    #: The last primary failed too, while a version is served.
     FAILED = "failed"
-    #: Nor did the last one, and nothing is in service.
+    #: The last primary failed too, and no version is served.
     LOST = "lost"
-    #: The zone has come.
+    #: The transfer is complete.
     RECEIVED = "received"
-    #: For too long, no primary has been heard of.
+    #: No primary has confirmed the zone within its expire interval.
     EXPIRED = "expired"
 
 
-#: Which state follows on which, by what happens. What does not stand here changes nothing.
+#: The next state by state and event. Pairs that are not listed change nothing.
 TABLE: Final[Mapping[tuple[State, Event], State]] = {
     (State.ABSENT, Event.DUE): State.FETCHING,
     (State.ABSENT, Event.NOTIFIED): State.FETCHING,
@@ -98,7 +98,7 @@ _WAITING: Final = frozenset((State.ABSENT, State.CURRENT, State.STALE))
 
 class Timers:
     """
-    What an SOA says of refreshing, within bounds.
+    The intervals of an SOA, clamped to their limits.
     """
 
     __slots__ = ("refresh", "retry", "expire")
@@ -110,17 +110,17 @@ class Timers:
         refresh, retry, expire = [int.from_bytes(soa[at : at + 4], "big") for at in range(len(soa) - 16, len(soa) - 4, 4)]
         self.refresh = REFRESHES.pick(refresh)
         self.retry = RETRIES.pick(retry)
-        # Whoever says less means that it is not to be given up before it was looked for (RFC 1912, section 2.2).
+        # The zone must not expire before the first retry, even if the SOA has a smaller value (RFC 1912, section 2.2).
         self.expire = max(EXPIRES.pick(expire), self.refresh + self.retry)
 
 
 class Step:
     """
-    What is to be done now.
+    What the caller has to do now.
 
-    @ivar fetch: transfer the zone; otherwise ask for its SOA.
-    @ivar primary: the number of the one to ask.
-    @ivar serial: what is held, so that changes will do; L{None} for all of the zone.
+    @ivar fetch: transfer the zone; otherwise query its SOA.
+    @ivar primary: the index of the primary to query.
+    @ivar serial: the serial number of the held version, for IXFR; L{None} for AXFR.
     """
 
     __slots__ = ("fetch", "primary", "serial")
@@ -144,14 +144,14 @@ class Step:
 
 class RefreshState:
     """
-    One secondary zone.
+    The refresh state of one secondary zone.
 
     @ivar state: see L{State}.
-    @ivar serving: whether what is held may be answered from.
-    @ivar serial: of what is held; 0 where that is nothing.
+    @ivar serving: whether queries may be answered from the held version.
+    @ivar serial: the serial number of the held version; 0 without one.
     @ivar refreshedAt: when a primary last confirmed it.
-    @ivar expiresAt: when it is given up.
-    @ivar nextAt: when to look next, in states that wait.
+    @ivar expiresAt: when it expires.
+    @ivar nextAt: when to query next, in waiting states.
     """
 
     __slots__ = (
@@ -162,7 +162,7 @@ class RefreshState:
     def __init__(self, primaries: int, draw: Callable[[], float], now: float) -> None:
         """
         @param primaries: how many there are.
-        @param draw: gives a number from 0 to 1 at random.
+        @param draw: returns a random number from 0 to 1.
         """
         self.state = State.ABSENT
         self.serving = False
@@ -173,26 +173,26 @@ class RefreshState:
         self._primaries = primaries
         self._draw = draw
         self._timers: Timers | None = None
-        # Who is asked, and how many may be asked after him.
+        # The primary queried now, and how many may be queried after it.
         self._primary = 0
         self._left = 0
-        # Ask for the whole zone, whatever is held.
+        # Transfer the whole zone, even if a version is held.
         self._whole = False
-        # A primary has called while another was being asked.
+        # A NOTIFY has arrived while a step was under way.
         self._again = False
         self._tries = 0
-        # A primary had nothing newer, or less than we have.
+        # A primary had nothing newer, or an older version.
         self._behind = False
 
     def restore(self, soa: bytes, refreshedAt: float, expiresAt: float, now: float) -> None:
         """
-        Take up what was held before a restart.
+        Restore the state from before a restart.
 
         @param soa: the rdata of its SOA.
         """
         self._hold(soa)
         self.refreshedAt = min(refreshedAt, now)
-        # A clock that was set back is not to keep a zone forever.
+        # If the clock was set back, the zone must not stay forever.
         assert self._timers is not None
         self.expiresAt = min(expiresAt, now + self._timers.expire)
         if self.expiresAt <= now:
@@ -201,12 +201,12 @@ class RefreshState:
             self.nextAt = now
         else:
             self.state = State.CURRENT
-            # Notices may have been missed meanwhile.
+            # A NOTIFY may have been missed meanwhile.
             self.nextAt = min(now + _SETTLING * self._draw(), max(now, self.refreshedAt + self._timers.refresh))
 
     def follow(self, primaries: int, now: float) -> None:
         """
-        There are other primaries from now on: look at them soon.
+        Set new primaries, and query them soon.
         """
         self._primaries = primaries
         self._primary = self._left = 0
@@ -222,7 +222,9 @@ class RefreshState:
 
     def isNews(self, serial: int | None) -> bool:
         """
-        @param serial: what somebody said of the serial number, if anything.
+        @param serial: the serial number in a NOTIFY, if any.
+
+        @return: whether it may be newer than the held version.
         """
         return not self.serving or serial is None or isNewer(serial, self.serial)
 
@@ -251,7 +253,7 @@ class RefreshState:
 
     def wake(self, now: float) -> Step | None:
         """
-        See what the time has brought.
+        Handle the passing of time.
 
         @return: what to do, if anything. C{serving} may have changed.
         """
@@ -265,11 +267,10 @@ class RefreshState:
 
     def notified(self, now: float, primary: int | None = None, serial: int | None = None) -> Step | None:
         """
-        Somebody who may has said that the zone has changed.
+        Handle a NOTIFY from an address that may send it.
 
-        @param primary: whoever it was, if it was one of the primaries: it is asked first.
-        @param serial: what it said of the serial number. A hint that there is nothing new is believed (RFC 1996, section 3.11): nothing
-            comes of it.
+        @param primary: the index of the sender if it is one of the primaries: it is queried first.
+        @param serial: the serial number in the NOTIFY. If it is not newer, ignore the NOTIFY (RFC 1996, section 3.11).
 
         @return: what to do, if anything.
         """
@@ -296,9 +297,9 @@ class RefreshState:
 
     def probed(self, now: float, serial: int, expire: int | None = None) -> Step | None:
         """
-        The primary has said what its serial number is.
+        Handle a response with the primary's SOA.
 
-        @param expire: seconds for which it still holds the zone itself, if it said so (RFC 7314).
+        @param expire: seconds until the zone expires on the primary, if it sent them (RFC 7314).
         """
         if self.state is not State.PROBING:
             return None
@@ -310,22 +311,22 @@ class RefreshState:
 
     def _same(self, now: float, serial: int, expire: int | None) -> Step | None:
         """
-        @param serial: the primary's, not newer than ours. One that is older confirms nothing: what we have, this primary had, and has not
-            any more. Should all of them stay behind, the zone is given up in its time, and theirs fetched.
+        @param serial: the primary's, not newer than ours. An older one confirms nothing: this primary had our version once, and no longer
+            has it. If all of them stay behind, the zone expires, and their version is transferred.
         """
         if serial == self.serial:
             self._confirm(now, expire)
         else:
             self._behind = True
             if self._left:
-                # Another one may not be.
+                # Another primary may have a newer one.
                 self._whole = False
                 return self._following(Event.NEXT)
         return self._rest(Event.SAME, now)
 
     def undisclosed(self, now: float) -> Step | None:
         """
-        The primary does not say by UDP what its serial number is, as Knot DNS does not for catalogs: it is asked for what is newer.
+        Transfer the zone from a primary that does not answer SOA queries over UDP, such as Knot DNS for catalogs.
         """
         if self.state is not State.PROBING:
             return None
@@ -335,7 +336,7 @@ class RefreshState:
 
     def received(self, now: float, soa: bytes, expire: int | None = None) -> Step | None:
         """
-        The zone has come and is in service.
+        Handle a complete transfer, which is served now.
 
         @param soa: the rdata of its SOA.
         """
@@ -348,7 +349,7 @@ class RefreshState:
 
     def unchanged(self, now: float, serial: int, expire: int | None = None) -> Step | None:
         """
-        Instead of the zone, the primary said that there is nothing newer.
+        Handle an IXFR response without changes: the primary has nothing newer.
 
         @param serial: its serial number.
         """
@@ -356,7 +357,7 @@ class RefreshState:
 
     def failed(self, now: float) -> Step | None:
         """
-        Nothing came of the step. Where changes could not be had, or made no sense, the same primary is asked for the whole zone, once.
+        Handle a failed step. If IXFR failed or returned inconsistent changes, try AXFR from the same primary, once.
         """
         if self.state is State.FETCHING and self.serving and not self._whole:
             self._whole = True
@@ -380,12 +381,12 @@ class RefreshState:
         if expire is None:
             self.expiresAt = now + self._timers.expire
         else:
-            # RFC 7314, section 4: it never gets shorter by this.
+            # RFC 7314, section 4: this never shortens the time.
             self.expiresAt = max(self.expiresAt, now + min(expire, self._timers.expire))
 
     def _rest(self, event: Event, now: float) -> Step | None:
         """
-        Wait for the next time, unless there is reason to look again at once.
+        Wait for the next time, unless there is reason to query again at once.
         """
         self._go(event)
         again, self._again = self._again, False
@@ -403,5 +404,5 @@ class RefreshState:
             self._tries += 1
             self._primary = (self._primary + 1) % self._primaries
         self.nextAt = now + wait * (1 - _JITTER * self._draw())
-        # Whoever has just failed is not asked again before its time.
+        # Do not query a primary that has just failed again before its retry time.
         return self._begin(Event.NOTIFIED, self._primary) if again and self.state is State.CURRENT else None

@@ -1,6 +1,6 @@
 """
-Zones and changes of zones as the messages that carry them: AXFR (RFC 5936) and IXFR (RFC 1995). Does no I/O; what is asked for next is made
-then, from one version of the zone, whatever becomes of the zone meanwhile.
+Sends zones and changes of zones as messages: AXFR (RFC 5936) and IXFR (RFC 1995). No I/O; messages are built on demand, from one version
+of the zone, so that later changes of the zone have no effect.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from twisted_ext.zone.store.version import Version
 
 __all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince", "singly", "unsendable"]
 
-#: Octets of records as messages have them, and how many records they are.
+#: Records in wire format, and their number.
 Octets = tuple[bytes | memoryview, int]
 
 _MOST: Final = 65535
@@ -32,48 +32,52 @@ _MOST: Final = 65535
 #: Octets between an owner's labels and the rdata.
 _BETWEEN: Final = 12
 
-#: Octets of changes for each record of a zone with which these are worth it: some quarter of the zone.
+#: Octets of changes per record of a zone up to which sending them is worthwhile: about a quarter of the zone.
 _WORTH: Final = 8
 
 
 class Differences(Protocol):
     """
-    What a journal does for transfers.
+    The part of a journal that transfers need.
     """
 
     def since(self, serial: int) -> Sequence[Difference] | None:
         """
-        @return: all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} where they are not
+        @return: all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} if they are not
             kept.
         """
 
     def octetsSince(self, serial: int) -> int | None:
         """
-        @return: how many octets they have, found out without reading them.
+        @return: the size of these changes in octets, without reading them.
         """
 
     def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         """
-        @param last: the serial number at which they are to end.
-        @param room: octets that a record may have.
+        Read the changes one by one.
 
-        @return: the same changes, each of them read when it is asked for; L{None} where they are not kept, one of them is too large to be
-            read in one go, or has a record that is larger.
+        @param last: the serial number at which they have to end.
+        @param room: the maximum size of a record in octets.
+
+        @return: the same changes, each read on demand; L{None} if they are not kept, or one of them is too large to be read in one go or
+            has a larger record.
         """
 
 
 def recordsOf(version: Version) -> Iterator[Octets]:
     """
-    @return: all records of a version, its SOA first and again at the end, in pieces that each fit into a message.
+    @return: all records of a version, with its SOA first and last, in pieces that each fit into a message.
     """
     return chain(version.stretches(), [(rendered(version.soa, 0)[0], 1)])
 
 
 def unsendable(version: Version, room: int) -> str:
     """
+    Find a record that is too large for a transfer message.
+
     @param room: octets that a message has for its records.
 
-    @return: which record fits into none, for people; C{""} where they all do.
+    @return: a sentence about a record that does not fit into a message; C{""} if all fit.
     """
     image, overlay = version.image, version.overlay
     for index in image.heavy():
@@ -97,8 +101,10 @@ def _tooLong(name: bytes, rrType: int, octets: int) -> str:
 
 def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: bool = False) -> Iterator[Octets]:
     """
-    @param soa: the newest one, with which all begins and ends (RFC 1995, section 4).
-    @param once: give that alone.
+    Return the records of an IXFR response.
+
+    @param soa: the newest SOA, which comes first and last (RFC 1995, section 4).
+    @param once: return only that SOA.
     """
     labels = len(soa.name)
     last = rendered(soa, 0)[0]
@@ -114,7 +120,7 @@ def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: boo
 
 def singly(pieces: Iterable[Octets]) -> Iterator[Octets]:
     """
-    @return: the same, each record by itself.
+    @return: the same records, one in each piece.
     """
     for piece, records in pieces:
         if records == 1:
@@ -132,11 +138,13 @@ def singly(pieces: Iterable[Octets]) -> Iterator[Octets]:
 
 def recordsSince(version: Version, serial: int, journal: Differences | None, room: int = _MOST) -> Iterator[Octets] | None:
     """
-    @param serial: what the asker has.
+    Return the records of a response to IXFR, if changes are to be sent.
+
+    @param serial: the client's serial number.
     @param room: octets that a message has for its records.
 
-    @return: the changes since then, in one step where they are few; the SOA alone where the asker has all of it; L{None} where all of the
-        zone has to be sent. So it has where a record of the changes fits into no message: it may be one that is gone by now.
+    @return: the changes since then, condensed if they are small; the SOA alone if the client is up to date; L{None} if the whole zone has
+        to be sent, also because a record of the changes, which may be one removed by now, does not fit into a message.
     """
     soa = version.soa
     if not isNewer(version.serial, serial):
@@ -147,14 +155,15 @@ def recordsSince(version: Version, serial: int, journal: Differences | None, roo
     if octets is None:
         return None
     if octets > CHANGES_OCTETS.default:
-        # As they were, each when it is its turn; but the zone itself is ready as it is.
+        # Too large to be condensed: send each as it was, read on demand. Near the zone's size, the zone itself is better: it is ready to
+        # send.
         steps = journal.oneByOne(serial, version.serial, room) if octets < version.recordCount * _WORTH else None
         return None if steps is None else recordsOfChanges(steps, soa)
     differences = journal.since(serial)
     if not differences or differences[0].oldSerial != serial or differences[-1].newSerial != version.serial:
         return None
     whole = condensed(differences)
-    # More than the zone itself has would be of no use to anybody.
+    # Changes larger than the zone itself save nothing.
     if whole.records > version.recordCount or _longest(whole) > room:
         return None
     return recordsOfChanges((whole,), soa)
@@ -162,7 +171,7 @@ def recordsSince(version: Version, serial: int, journal: Differences | None, roo
 
 def _longest(difference: Difference) -> int:
     """
-    @return: octets of its longest record, as messages have it.
+    @return: the size of its longest record in wire format.
     """
     apex = len(difference.before.name)
     sets = (*difference.removed, *difference.added)
@@ -182,14 +191,14 @@ def messages(
     single: bool = False,
 ) -> Iterator[bytes]:
     """
-    Put records into messages, as many as each has room for. All of them repeat the question, which names the zone: that is where the
-    owners' pointers lead.
+    Pack records into messages, as many as fit into each. All messages repeat the question, which names the zone: the owners' pointers lead
+    there.
 
-    @param flags: those of the query.
+    @param flags: the flags of the query.
     @param opt: a whole OPT record for the first message.
     @param reserve: octets that C{seal} adds.
     @param seal: signs a message.
-    @param single: put one record into each, for readers that know no other way (RFC 5936, section 7.1).
+    @param single: put one record into each message, for clients that support nothing else (RFC 5936, section 7.1).
     """
     if single:
         pieces = singly(pieces)
@@ -222,7 +231,7 @@ def oneMessage(
     seal: Callable[[bytes], bytes] | None = None,
 ) -> bytes | None:
     """
-    @return: all of these records in one message, as UDP has to have it; L{None} where they do not fit.
+    @return: all of these records in one message, as UDP requires; L{None} if they do not fit.
     """
     room = most - reserve - HEADER_OCTETS - len(question) - len(opt)
     parts: list[bytes | memoryview] = []

@@ -1,3 +1,3 @@
 """
-Changing a zone: transactions, dynamic updates (RFC 2136), update policies.
+Changes of a zone: transactions, dynamic updates (RFC 2136), update policies.
 """

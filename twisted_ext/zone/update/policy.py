@@ -1,7 +1,7 @@
 """
-Who may change what of a zone.
+Update policies: which clients may change which records of a zone.
 
-One rule a line, in words::
+A policy has one rule per line::
 
     key dhcp.example.org subtree dyn.example.org A AAAA TXT
     deny key dhcp.example.org name www.dyn.example.org
@@ -9,12 +9,12 @@ One rule a line, in words::
     address 192.0.2.0/24 name status.example.org TXT
     key admin.example.org address 192.0.2.0/24 zone ANY
 
-C{allow} or C{deny} may stand first; C{allow} goes without saying. Then who: a TSIG key, an address prefix, or both, which have to be right
-both. Then what: C{zone} is everything, C{name} one name, C{subtree} a name and all below it, C{self} the name that the key has,
-C{selfsub} that and all below it; names may leave out the zone's. Then types; without any, all but those that hold the zone together:
-SOA, NS and DNSSEC's. C{ANY} is all, as it is with C{deny} where none are named.
+A rule begins with C{allow}, the default, or C{deny}. Then it names the client: by a TSIG key, an address prefix, or both, which then both
+have to match. Then the names: C{zone} is every name, C{name} one name, C{subtree} a name and all below it, C{self} the name of the key,
+C{selfsub} that and all below it; names may be relative to the zone. Last the types: without any, all except those that affect more than
+one name: SOA, NS and those of DNSSEC. C{ANY} is all types, which is also the default for C{deny}.
 
-The first rule that fits a record decides; where none does, it may not be changed.
+The first rule that matches a record decides; if none does, the record may not be changed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from twisted_ext.wire.rrtypes import ANY, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SO
 
 __all__ = ["GUARDED", "Policy", "Rule"]
 
-#: Types that a rule without types does not cover: with them, more than one name is changed.
+#: Types that a rule without types does not cover, because changing them affects more than one name.
 GUARDED: Final = frozenset((SOA, NS, RRSIG, NSEC, NSEC3, NSEC3PARAM))
 
 _PLACES: Final = ("zone", "name", "subtree", "self", "selfsub")
-#: Words of rules that mean something else in each zone.
+#: Keywords whose names are relative to the zone, so that their rules cannot be shared between zones.
 _NAMING: Final = frozenset(("name", "subtree"))
 _FORM: Final = "[allow|deny] [key NAME|*] [address PREFIX] zone|name NAME|subtree NAME|self|selfsub [TYPE...]"
 
@@ -43,13 +43,13 @@ _Network = IPv4Network | IPv6Network
 
 class Rule:
     """
-    One line of a policy.
+    One rule of a policy.
 
-    @ivar allows: whether what it fits is allowed.
-    @ivar key: the TSIG key that has to have signed, folded; L{None} where any or none will do; the root's name for any key.
-    @ivar network: where the change has to come from, or L{None}.
+    @ivar allows: whether it allows what it matches.
+    @ivar key: the TSIG key that has to have signed, folded; L{None} if any or none will do; the root name for any key.
+    @ivar network: the address prefix of the client, or L{None}.
     @ivar place: one of C{zone}, C{name}, C{subtree}, C{self}, C{selfsub}.
-    @ivar name: the name for those that take one, folded.
+    @ivar name: the name for those keywords that take one, folded.
     @ivar types: the types, or L{None} for all but L{GUARDED}; empty for all.
     """
 
@@ -68,9 +68,11 @@ class Rule:
     @classmethod
     def fromText(cls, text: str, origin: bytes | None = None) -> Rule:
         """
-        @param origin: the zone, which names of places may leave out.
+        Parse a rule.
 
-        @raise BadDescription: the line is no rule.
+        @param origin: the zone, to which names may be relative.
+
+        @raise BadDescription: the line is not a valid rule.
         """
         words = text.split()
         allows = True
@@ -103,13 +105,15 @@ class Rule:
         elif place != "zone" and key is None:
             raise _bad(text, f"{place!r} means the key's name, and no key is named")
         types = _types(text, words)
-        # What is denied without naming types is all of it.
+        # A rule that denies without naming types denies all of them.
         return cls(allows, key, network, place, name, frozenset() if types is None and not allows else types)
 
     def fitsWho(self, keyName: bytes, client: str) -> bool:
         """
-        @param keyName: the key that has signed, folded; empty where none has.
-        @param client: the address.
+        Return whether the rule applies to a client.
+
+        @param keyName: the key that has signed, folded; empty for an unsigned message.
+        @param client: the client's address.
         """
         if self.key is not None and (not keyName or (self.key != ROOT and self.key != keyName)):
             return False
@@ -120,14 +124,16 @@ class Rule:
 
     def mayFit(self, client: str, signed: bool) -> bool:
         """
-        @param signed: whether there may be a key that has signed.
+        @param signed: whether a key may have signed.
 
-        @return: whether L{fitsWho} can be true once that is known.
+        @return: whether L{fitsWho} may be true once the key is known.
         """
         return (signed or self.key is None) and self.fitsWho(b"" if self.key is None else self.key, client)
 
     def fitsWhat(self, keyName: bytes, name: bytes, rrType: int) -> bool:
         """
+        Return whether the rule applies to records of a name and type.
+
         @param name: folded.
         """
         types = self.types
@@ -151,7 +157,7 @@ class Rule:
 
 class Policy:
     """
-    The rules of a zone, in their order. Without rules nobody may change anything.
+    The rules of a zone, in order. Without rules, no client may change anything.
     """
 
     __slots__ = ("rules",)
@@ -162,40 +168,44 @@ class Policy:
     @classmethod
     def fromTexts(cls, lines: Iterable[str], origin: bytes | None = None) -> Policy:
         """
-        @raise BadDescription: a line that is no rule.
+        Parse the rules of a zone.
+
+        @raise BadDescription: a line is not a valid rule.
         """
-        # Of ten thousand zones most have the same few rules.
+        # Ten thousand zones mostly have the same few rules.
         return cls([_sharedRule(line) if _NAMING.isdisjoint(line.split()) else Rule.fromText(line, origin) for line in lines])
 
     def keysMissing(self, keys: Iterable[bytes]) -> list[str]:
         """
-        @param keys: the names of those that there are.
+        @param keys: the names of the configured keys.
 
-        @return: keys that rules name and nobody has, for people.
+        @return: keys that rules name but that are not configured, as text.
         """
         known = set(keys)
         return [nameToText(rule.key) for rule in self.rules if rule.key is not None and rule.key != ROOT and rule.key not in known]
 
     def admits(self, keyName: bytes, client: str) -> bool:
         """
-        @return: whether there is anything at all that whoever this is may change: looked at before any work is done for him.
+        @return: whether the client may change anything at all: checked before any work is done for it.
         """
         return any(rule.allows and rule.fitsWho(keyName, client) for rule in self.rules)
 
     def mayAdmit(self, client: str, signed: bool) -> bool:
         """
-        @param signed: whether there may be a key that has signed.
+        @param signed: whether a key may have signed.
 
-        @return: whether L{admits} can be true once that is known.
+        @return: whether L{admits} may be true once the key is known.
         """
         return any(rule.allows and rule.mayFit(client, signed) for rule in self.rules)
 
     def allows(self, keyName: bytes, client: str, name: bytes, rrType: int) -> bool:
         """
-        @param keyName: the key that has signed, folded; empty where none has.
-        @param client: the address.
-        @param name: whose records are to be changed.
-        @param rrType: of which type.
+        Return whether a client may change records of a name and type.
+
+        @param keyName: the key that has signed, folded; empty for an unsigned message.
+        @param client: the client's address.
+        @param name: the owner of the records to be changed.
+        @param rrType: their type.
         """
         folded = name.lower()
         for rule in self.rules:
@@ -207,7 +217,7 @@ class Policy:
 @lru_cache(maxsize=256)
 def _sharedRule(line: str) -> Rule:
     """
-    @return: a rule that is the same for all zones.
+    @return: a rule shared by all zones.
     """
     return Rule.fromText(line)
 
@@ -215,7 +225,7 @@ def _sharedRule(line: str) -> Rule:
 @lru_cache(maxsize=256)
 def _addressOf(client: str) -> IPv4Address | IPv6Address | None:
     """
-    @return: the address, without what may stand behind it; looked at once for all records of an update.
+    @return: the address without its scope ID; cached, since all records of an update need it.
     """
     try:
         return ip_address(client.partition("%")[0])
@@ -236,7 +246,7 @@ def _name(text: str, value: str, origin: bytes | None) -> bytes:
 
 def _placed(text: str, value: str, origin: bytes | None) -> bytes:
     """
-    @return: a name in the zone: as it stands, if that is in the zone already.
+    @return: an absolute name in the zone; taken as absolute if it is in the zone already.
     """
     name = _name(text, value, None)
     if origin is None or isBelow(name, origin.lower()):

@@ -1,5 +1,5 @@
 """
-Changes to a zone that come into force together or not at all.
+Transactions: changes to a zone that take effect together or not at all.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BESIDE_ALIASES", "Transaction", "same"]
 
-#: Types that may stand beside a CNAME (RFC 4035, section 2.5).
+#: Types allowed beside a CNAME (RFC 4035, section 2.5).
 BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
 
-#: Types of which a name has one record at most.
+#: Types of which a name has at most one record.
 _SINGLE: Final = frozenset((CNAME, DNAME, SOA))
 
 _SOA: Final[Kind] = (SOA, 0)
@@ -35,17 +35,17 @@ _NS: Final[Kind] = (NS, 0)
 
 def same(rrType: int, rdata: bytes, other: bytes) -> bool:
     """
-    @return: whether two records say the same: the names in some types' rdata are the same in any case (RFC 4034, section 6.2).
+    @return: whether two records are equal: the names in the rdata of some types are compared case-insensitively (RFC 4034, section 6.2).
     """
     return rdata == other or canonicalOf(rrType, rdata) == canonicalOf(rrType, other)
 
 
 class Transaction:
     """
-    Changes onto one version of a zone. What is asked sees the changes made so far; the version does not, ever.
+    Changes to one version of a zone. Methods that read see the changes made so far; the version itself never changes.
 
-    @ivar version: what is changed.
-    @ivar touched: sets of those names that were changed or looked at for it, by their keys.
+    @ivar version: the version before the changes.
+    @ivar touched: the sets of names that were changed, or opened for a change, by their keys.
     """
 
     __slots__ = ("version", "touched", "_apex", "_before", "_known")
@@ -55,16 +55,16 @@ class Transaction:
         self.touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._apex = version.apex
         self._before: dict[bytes, dict[Kind, RRSet]] = {}
-        # Sets that were changed, and their records by what they say: looking for one of them does not take longer where there are many.
+        # Changed sets with their records by canonical form, so that finding a record takes the same time in a large set.
         self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
 
-    # -- what is there
+    # -- reading
 
     def keyOf(self, name: bytes) -> bytes:
         """
         @return: the key of a name in this zone.
 
-        @raise BadChange: it is in none.
+        @raise BadChange: the name is outside of the zone.
         """
         key = keyBelow(name, self._apex)
         if key is None:
@@ -73,7 +73,7 @@ class Transaction:
 
     def setsAt(self, key: bytes) -> dict[Kind, RRSet]:
         """
-        @return: what a name has by now. Not to be changed.
+        @return: the sets of a name after the changes so far. Do not modify this.
         """
         sets = self.touched.get(key)
         if sets is None:
@@ -86,7 +86,7 @@ class Transaction:
     @property
     def soa(self) -> RRSet:
         """
-        The zone's SOA by now.
+        The zone's SOA after the changes so far.
         """
         return self.setsAt(b"")[_SOA]
 
@@ -98,8 +98,8 @@ class Transaction:
 
     def _recordsOf(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
         """
-        @return: the records of a set in their order, by their canonical forms: names in some types' rdata are the same in any case (RFC
-            4034, section 6.2).
+        @return: the records of a set in order, by their canonical forms: names in the rdata of some types are compared case-insensitively
+            (RFC 4034, section 6.2).
         """
         known = self._known.get((key, kind))
         if known is not None and known[0] is rrset:
@@ -114,11 +114,11 @@ class Transaction:
 
     def add(self, record: RRSet) -> bool:
         """
-        Have a name have these records too. They give the TTL of the whole set (RFC 2181, section 5.2).
+        Add records to a name. Their TTL becomes that of the whole set (RFC 2181, section 5.2).
 
         @return: whether that changes anything.
 
-        @raise BadChange: the name is not in the zone.
+        @raise BadChange: the name is outside of the zone.
         """
         key = self.keyOf(record.name)
         kind = kindOf(record)
@@ -131,7 +131,7 @@ class Transaction:
         come: list[bytes] = []
         for rdata in record.rdatas:
             said = canonicalOf(rrType, rdata)
-            # What says the same in another case is there.
+            # A record that differs only in case is there already.
             if said not in records:
                 records[said] = rdata
                 come.append(rdata)
@@ -142,7 +142,7 @@ class Transaction:
 
     def replace(self, rrset: RRSet) -> bool:
         """
-        Have a name have these records of their type, and no others.
+        Replace the records of a name and type.
 
         @return: whether that changes anything.
         """
@@ -156,9 +156,9 @@ class Transaction:
 
     def remove(self, record: RRSet) -> bool:
         """
-        Take records away, whatever TTL they have.
+        Remove records, whatever TTL they have.
 
-        @return: whether any was there.
+        @return: whether any were there.
         """
         key = self.keyOf(record.name)
         kind = kindOf(record)
@@ -178,9 +178,9 @@ class Transaction:
 
     def removeType(self, name: bytes, rrType: int) -> bool:
         """
-        Take all records of a type from a name.
+        Remove all records of a type from a name.
 
-        @return: whether any was there.
+        @return: whether any were there.
         """
         key = self.keyOf(name)
         gone = [kind for kind in self.setsAt(key) if kind[0] == rrType]
@@ -192,9 +192,9 @@ class Transaction:
 
     def removeName(self, name: bytes) -> bool:
         """
-        Take everything from a name; from the zone's own, all but SOA and NS (RFC 2136, section 3.4.2.3).
+        Remove all records from a name; from the apex, all but SOA and NS (RFC 2136, section 3.4.2.3).
 
-        @return: whether anything was there.
+        @return: whether any were there.
         """
         key = self.keyOf(name)
         gone = [kind for kind in self.setsAt(key) if key or kind not in (_SOA, _NS)]
@@ -204,20 +204,20 @@ class Transaction:
                 del sets[kind]
         return bool(gone)
 
-    # -- the end
+    # -- commit
 
     def commit(self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True) -> tuple[Version, Difference] | None:
         """
-        Make the next version. Where no newer SOA was given, it gets the next serial number.
+        Build the next version. Unless the changes include a newer SOA, set the next serial number.
 
-        @param serials: how that is chosen, as L{nextSerial<twisted_ext.zone.store.serials.nextSerial>} takes it.
+        @param serials: the method, see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
         @param now: seconds since 1970.
         @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
 
-        @return: the version and what makes the difference; L{None} where nothing has changed.
+        @return: the version and the difference to it; L{None} if nothing has changed.
 
-        @raise BadChange: what came of it would be no zone.
-        @raise BudgetSpent: more would differ from the image than may.
+        @raise BadChange: the result is not a valid zone.
+        @raise BudgetSpent: more names would differ from the image than the limit.
         """
         version = self.version
         changed = [key for key, sets in self.touched.items() if sets != self._before[key] or not _alike(sets, self._before[key])]
@@ -253,9 +253,9 @@ class Transaction:
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """
-        @param before: what was there. Where that is more than may be, it may get less.
+        @param before: the sets before the changes. If they exceed a limit, the name may keep exceeding it as long as it shrinks.
 
-        @raise BadChange: a zone cannot have this at one name.
+        @raise BadChange: a zone cannot have these sets at one name.
         """
         if not key and _NS not in sets:
             raise self._bad(key, "no NS record; a zone has one at least")
@@ -281,7 +281,7 @@ class Transaction:
 
 def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
     """
-    @return: whether even the spelling is the same, of sets that are equal.
+    @return: whether sets that are equal also have the same spelling.
     """
     for kind, rrset in sets.items():
         other = others[kind]
@@ -292,7 +292,7 @@ def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
 
 def _compare(before: dict[Kind, RRSet], after: dict[Kind, RRSet], removed: list[RRSet], added: list[RRSet]) -> None:
     """
-    Find out what goes from a name and what comes, without SOAs.
+    Collect the records removed from and added to a name, without SOAs.
     """
     for kind, old in before.items():
         if kind == _SOA:

@@ -1,5 +1,5 @@
 """
-Dynamic updates (RFC 2136): what one asks for, whether its prerequisites hold, and what it does.
+Dynamic updates (RFC 2136): parses them, and checks prerequisites and policy before applying them.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ _NS: Final[Kind] = (NS, 0)
 _CNAME: Final[Kind] = (CNAME, 0)
 _DNAME: Final[Kind] = (DNAME, 0)
 
-#: Octets of a WKS record's rdata that tell it from others of its name: address and protocol (RFC 2136, section 1.1.5).
+#: Octets of a WKS record's rdata that identify it: address and protocol (RFC 2136, section 1.1.5).
 _WKS_OCTETS: Final = 5
 
 
 class Update:
     """
-    What one UPDATE message asks for.
+    The content of an UPDATE message.
 
-    @ivar zone: the zone's name, as asked.
-    @ivar prerequisites: records of the answer section, in their order.
-    @ivar changes: records of the authority section, in their order.
+    @ivar zone: the zone's name, as in the message.
+    @ivar prerequisites: records of the prerequisite section, in order.
+    @ivar changes: records of the update section, in order.
     """
 
     __slots__ = ("zone", "prerequisites", "changes")
@@ -54,7 +54,9 @@ class Update:
     @classmethod
     def fromMessage(cls, message: Message) -> Update:
         """
-        @raise BadUpdate: it names no zone, or more than one (RFC 2136, section 3.1.1), or has more records than are looked at.
+        Parse an UPDATE message.
+
+        @raise BadUpdate: there is not exactly one zone (RFC 2136, section 3.1.1), or there are more records than the limit.
         @raise BadMessage: its records cannot be read.
         """
         questions = message.questions
@@ -70,7 +72,7 @@ class Update:
 
     def check(self, apex: bytes) -> None:
         """
-        Look whether all changes are of their form (RFC 2136, section 3.4.1), before any is done.
+        Check the form of all changes (RFC 2136, section 3.4.1) before any is applied.
 
         @param apex: the zone's name, folded.
 
@@ -92,14 +94,16 @@ class Update:
 
     def checkPolicy(self, policy: Policy, keyName: bytes, client: str, transaction: Transaction) -> None:
         """
-        @param keyName: the TSIG key that has signed, folded; empty where none has.
-        @param client: the address.
+        Check that the client may make all of the changes.
+
+        @param keyName: the TSIG key that has signed, folded; empty for an unsigned message.
+        @param client: the client's address.
 
         @raise BadUpdate: REFUSED, because of the first record that may not be changed.
         """
         version = transaction.version
         if version.signed and not policy.allows(keyName, client, version.apex, RRSIG):
-            # Nobody who validates would take what comes of it.
+            # Validators would reject changed records without new signatures.
             raise BadUpdate("the zone is signed: a client that changes it needs the right to change its signatures as well")
         for record in self.changes:
             rrType = record.rrType
@@ -114,9 +118,9 @@ class Update:
 
     def demand(self, transaction: Transaction) -> None:
         """
-        Look whether the prerequisites hold, in their order, and are of their form (RFC 2136, section 3.2.5).
+        Check the prerequisites in order, and their form (RFC 2136, section 3.2.5).
 
-        @raise BadUpdate: one does not: NXDOMAIN, YXDOMAIN, NXRRSET or YXRRSET; is not: FORMERR, or NOTZONE for a name outside of the zone.
+        @raise BadUpdate: NXDOMAIN, YXDOMAIN, NXRRSET or YXRRSET if one does not hold; FORMERR, or NOTZONE for a name outside of the zone.
         """
         wanted: dict[tuple[bytes, Kind], list[bytes]] = {}
         for record in self.prerequisites:
@@ -141,7 +145,7 @@ class Update:
 
     def apply(self, transaction: Transaction) -> None:
         """
-        Do what is asked for, in its order (RFC 2136, section 3.4.2). What the RFC has ignored in silence is.
+        Apply the changes in order (RFC 2136, section 3.4.2). Ignore those that the RFC says to ignore silently.
         """
         for record in self.changes:
             if record.rrClass == IN:
@@ -215,7 +219,7 @@ def _add(transaction: Transaction, record: RRSet) -> None:
     elif _CNAME in sets and rrType not in BESIDE_ALIASES:
         return
     elif rrType == DNAME:
-        # Of two, the later one; it goes with all but a CNAME (RFC 6672, section 5.2).
+        # A DNAME replaces another one; only a CNAME excludes it (RFC 6672, section 5.2).
         transaction.replace(record)
     elif rrType == WKS:
         _addWKS(transaction, record, sets.get((WKS, 0)))
@@ -241,7 +245,7 @@ def _remove(transaction: Transaction, record: RRSet) -> None:
         key = transaction.keyOf(record.name)
         present = transaction.setsAt(key).get(_NS)
         if not key and present is not None and all(same(NS, each, record.rdatas[0]) for each in present.rdatas):
-            # The zone's last one stays (RFC 2136, section 3.4.2.4).
+            # The last NS record of the apex stays (RFC 2136, section 3.4.2.4).
             return
     transaction.remove(record)
 
@@ -250,16 +254,16 @@ def updated(
     update: Update, version: Version, policy: Policy, keyName: bytes, client: str, *, serials: str = "increment", now: float = 0.0
 ) -> tuple[Version, Difference] | None:
     """
-    Do an update, in the order of RFC 2136, section 3, but for one thing: whether it may be done at all is known before anything that it
-    asks about is looked up, as in BIND and Knot, so that nobody learns from prerequisites of what he may not do. The RFC has that in
-    section 3.3, behind them, and leaves it to servers.
+    Process an update in the order of RFC 2136, section 3, with one exception: check the permissions before the prerequisites, as BIND and
+    Knot do, so that clients without permission cannot probe the zone through prerequisites. The RFC has permissions in section 3.3, behind
+    the prerequisites, and leaves them to servers.
 
-    @param serials: as L{nextSerial<twisted_ext.zone.store.serials.nextSerial>} takes it.
+    @param serials: see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
     @param now: seconds since 1970.
 
-    @return: the next version and what makes the difference; L{None} where nothing changes.
+    @return: the next version and the difference to it; L{None} if nothing changes.
 
-    @raise BadUpdate: it is not done.
+    @raise BadUpdate: the update is rejected.
     """
     transaction = Transaction(version)
     update.checkPolicy(policy, keyName, client, transaction)

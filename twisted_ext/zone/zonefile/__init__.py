@@ -1,3 +1,3 @@
 """
-Reading and writing master files (RFC 1035, section 5).
+Reads and writes master files (RFC 1035, section 5).
 """

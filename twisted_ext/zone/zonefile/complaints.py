@@ -1,5 +1,5 @@
 """
-What a master file gave: records, and what is wrong with it.
+The result of reading a master file: records and complaints.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _fixed: Final = Struct(">HHHIH").unpack_from
 #: Octets between an owner's labels and the rdata.
 _BETWEEN: Final = 12
 
-#: A file that was read: its path, its octets, and when it was changed last, in nanoseconds.
+#: A file that was read: its path, its size, and its modification time in nanoseconds.
 Source = tuple[str, int, int]
 
 #: A record: its owner's absolute name as written, its type, its TTL, its rdata.
@@ -28,13 +28,13 @@ Line = tuple[bytes, int, int, bytes]
 
 class Complaint:
     """
-    What is wrong with a master file, and where.
+    An error or warning about a master file, with its position.
 
     @ivar path: the file.
-    @ivar line: beginning with 1; 0 where it is the file as a whole.
-    @ivar column: likewise.
+    @ivar line: the line, beginning with 1; 0 if it is about the file as a whole.
+    @ivar column: the column, likewise.
     @ivar text: what is there, and what was expected.
-    @ivar fatal: whether there is no zone because of it.
+    @ivar fatal: whether it prevents the zone from being built.
     """
 
     __slots__ = ("path", "line", "column", "text", "fatal")
@@ -48,7 +48,7 @@ class Complaint:
 
     def toJSON(self) -> dict[str, object]:
         """
-        @return: all of it as values of JSON.
+        @return: the complaint as JSON values.
         """
         return {"path": self.path, "line": self.line, "column": self.column, "text": self.text, "fatal": self.fatal}
 
@@ -62,11 +62,11 @@ class Complaint:
 
 class Reading:
     """
-    What a master file gave.
+    The content of a master file.
 
-    @ivar builder: the records, as those who build images take them, and the class of them all.
-    @ivar complaints: in the order of the file.
-    @ivar unsaid: how many complaints more there are.
+    @ivar builder: the records, ready for an image to be built, and their class.
+    @ivar complaints: the complaints, in the order of the file.
+    @ivar unsaid: the number of further complaints.
     @ivar sources: every file that was read.
     """
 
@@ -81,14 +81,13 @@ class Reading:
     @property
     def sound(self) -> bool:
         """
-        Whether all that was read could be.
+        Whether there are no fatal complaints.
         """
         return not any(complaint.fatal for complaint in self.complaints)
 
     def records(self) -> Iterator[Line]:
         """
-        @return: the records name by name, the apex first, others in the order in which they came; equal ones as often as they were
-            written.
+        @return: the records name by name, the apex first, the others in the order of their first record; duplicates are kept.
         """
         apex = self.builder.apexName
         for key, octets in self.builder.nodes.items():
@@ -103,7 +102,7 @@ class Reading:
 
 def plain(error: BadRecord) -> str:
     """
-    @return: what is wrong, without the place in a text that nobody knows.
+    @return: the error text without its column, which is that of the entry and not of the file.
     """
     return error.text.removeprefix(f"column {error.column}: ")
 

@@ -1,6 +1,6 @@
 """
-The fast path through master files: lines that are one record each, without quotes, escapes and parentheses. Whatever is not quite as
-usual is left to L{reading<twisted_ext.zone.zonefile.reader>}, which says what is wrong with it where something is.
+The fast path for master files: single-line records without quotes, escapes and parentheses. Anything unusual is left to
+L{the reader<twisted_ext.zone.zonefile.reader>}, which reports what is wrong with it, if anything.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "Forms", "MOST_TTL", "formsOf", "gathered", "skim"]
 
-#: What the words between owner and rdata come to: the octets behind the owner's labels up to the rdata (its length included where it is
-#: fixed), how rdata are read, the type, the TTL if it is said, what reads the rdata, and what the type says of a name (L{SAYING}).
+#: The parsed words between owner and rdata: the octets behind the owner's labels up to the rdata (with its length if that is fixed),
+#: the kind of rdata, the type, the TTL if there is one, the reader of the rdata, and the flags that the type gives a name (L{SAYING}).
 Form = tuple[bytes, int, int, int | None, ReadRdata, int]
 
-#: What the first of these words comes to, or what those behind it come to.
+#: The form that the first of these words stands for alone, or a table for the words behind it.
 Step = Form | dict[bytes, "Step"]
 
-#: The octets before labels, by their lengths: L{LookupError} tells of others.
+#: The length octet of a label by its length; other lengths raise L{LookupError}.
 _LENGTHS: Final = {number: bytes([number]) for number in range(1, 64)}
 
-#: What plain names have beside letters and digits.
+#: Characters of plain names beside letters and digits.
 _BESIDE: Final = b"-_*/."
 
 _PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
@@ -52,10 +52,10 @@ _REMARK: Final = re.compile(rb";[^\n]*")
 
 _UNBRACED: Final = bytes.maketrans(b"()", b"  ")
 
-#: Seconds that a TTL may have (RFC 2181, section 8).
+#: Maximum TTL in seconds (RFC 2181, section 8).
 MOST_TTL: Final = 0x7FFFFFFF
 
-#: Kinds of rdata: an address of either family, all others.
+#: Kinds of rdata: an IPv4 address, an IPv6 address, everything else.
 _A: Final = 0
 _AAAA: Final = 1
 _OTHER: Final = 2
@@ -75,21 +75,21 @@ _DOLLAR: Final = 0x24
 _SOA: Final = 6
 _TXT: Final = 16
 
-#: Forms and names that are remembered; files in which they vary without end are slower, no more.
+#: Forms and names that are cached; files with more of them are only slower.
 _REMEMBERED: Final = 8192
 
-#: TTLs of zones whose forms are remembered.
+#: TTLs for which forms are cached.
 _TTLS: Final = 16
 
-#: Octets that the origin may have for owners of one label to be certain of having room.
+#: Length of the origin up to which any owner of one label is a valid name.
 _ROOMY: Final = 190
 
 
 class Forms:
     """
-    What words between owner and rdata come to under one $TTL, word by word, since nothing tells beforehand how many they are.
+    Cached forms of the words between owner and rdata under one $TTL, as a tree of words, since their number is not known in advance.
 
-    @ivar heads: by the first of them.
+    @ivar heads: the tree by the first word.
     """
 
     __slots__ = ("heads", "_count")
@@ -103,7 +103,7 @@ class Forms:
 
     def learn(self, words: tuple[bytes, ...], form: Form) -> None:
         """
-        Remember what words come to. What is known is forgotten where it has become too much.
+        Cache the form of some words. Clear the cache first if it is full.
         """
         if self._count >= _REMEMBERED:
             self.heads.clear()
@@ -120,11 +120,11 @@ class Forms:
 
 def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     """
-    Take records up to a line that is none, or none of the usual kind.
+    Take records up to a line that is not a record of the usual kind.
 
-    @param lines: what L{joined<twisted_ext.zone.zonefile.scanner.joined>} has made one line counts as one.
+    @param lines: the lines; an entry that L{joined<twisted_ext.zone.zonefile.scanner.joined>} has made one line counts as one.
 
-    @return: that line, or L{None} where there are no more.
+    @return: that line, or L{None} at the end.
     """
     if not reader.quick:
         return next(lines, None)
@@ -132,7 +132,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     get, pton, lengths, cut = nodes.get, inet_pton, _LENGTHS, -len(suffix)
     tail, heads, name = _roomyTail(reader), reader.forms.heads, partial(_name, reader)
     labels = None if reader.outside else reader.owner
-    # The word of the owner that has these labels.
+    # The owner as written in the line that set C{labels}.
     owner = spelled = b""
     said: Form | None = None
     for line in lines:
@@ -208,14 +208,14 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
 
 def _roomyTail(reader: Reader) -> bytes | None:
     """
-    @return: the origin's labels above the apex, if every owner of one label is a name of the zone.
+    @return: the origin's labels above the apex, if every owner of one label is a valid name in the zone.
     """
     return reader.tail if len(reader.origin) <= _ROOMY else None
 
 
 def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
     """
-    Tell the reader what the record that was taken last says for those behind it.
+    Store in the reader what later records inherit from the last one: its owner and its TTL.
     """
     reader.owner = labels
     reader.outside = False
@@ -225,7 +225,7 @@ def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
 
 def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
     """
-    Take a record of any form and type, or a directive.
+    Take a single-line record of any form and type, or a directive.
 
     @return: whether it could be taken.
     """
@@ -246,11 +246,11 @@ def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
 
 def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     """
-    Take a record that goes over several lines in parentheses, and has no quotes and escapes.
+    Take a record in parentheses that has several lines and no quotes or escapes.
 
-    @param most: octets that it may have.
+    @param most: its maximum size in octets.
 
-    @return: where it ends, or 0 where it could not be taken.
+    @return: where it ends, or 0 if it could not be taken.
     """
     close = data.find(b")", start, start + most)
     end = data.find(b"\n", close, start + most) + 1
@@ -283,7 +283,7 @@ def _directive(reader: Reader, words: list[bytes]) -> bool:
 
 def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
     """
-    @param quote: where in the line the first quote is, or 0.
+    @param quote: the offset of the first quote in the line, or 0.
     """
     labels: bytes | None
     try:
@@ -317,7 +317,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
 
 def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
-    @return: which word is the first one of the rdata, and what those before it come to; L{None} where they are for others to read.
+    @return: the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
     """
     step = reader.forms.heads.get(words[at])
     behind = at + 1
@@ -329,7 +329,7 @@ def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | No
 
 def _strings(line: bytes, start: int) -> bytes | None:
     """
-    @return: the rdata of quoted strings that end their line, with blanks between them.
+    @return: the rdata of quoted strings at the end of a line, with blanks between them.
     """
     text = line[start:]
     if b"\\" in text:
@@ -362,7 +362,7 @@ def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | N
 
 def _times(words: tuple[bytes, ...]) -> bytes:
     """
-    @param words: the last four of the rdata of an SOA record, which are the same in most zones of one owner.
+    @param words: the last four words of the rdata of an SOA record, which are the same in most zones of one operator.
     """
     known = _timers.get(words)
     if known is None:
@@ -372,15 +372,15 @@ def _times(words: tuple[bytes, ...]) -> bytes:
     return known
 
 
-#: Times in SOA records of any zone.
+#: The four times of SOA records in wire format, by their words.
 _timers: Final[dict[tuple[bytes, ...], bytes]] = {}
 
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
     """
-    @return: the owner's labels above the apex, or L{None} where it has none.
+    @return: the owner's labels above the apex, or L{None} if it is outside of the zone.
 
-    @raise ValueError: the word is not a name of the usual kind; L{LookupError} is raised for that as well.
+    @raise ValueError: the word is not a plain name; L{LookupError} is raised for that as well.
     """
     if word.endswith(reader.suffix):
         labels = _wire(word[: -len(reader.suffix)])
@@ -396,9 +396,9 @@ def _labels(reader: Reader, word: bytes) -> bytes | None:
 
 def _wire(text: bytes) -> bytes:
     """
-    @param text: labels, and no dot behind the last of them.
+    @param text: labels without a final dot.
 
-    @raise ValueError: one of them is not of the usual kind; L{LookupError} is raised for one that is empty or too long.
+    @raise ValueError: a label is not plain; L{LookupError} is raised for one that is empty or too long.
     """
     if not text.translate(None, _BESIDE).isalnum() and not _PLAIN.fullmatch(text):
         raise ValueError(text)
@@ -410,7 +410,7 @@ def _wire(text: bytes) -> bytes:
 
 def _name(reader: Reader, word: bytes) -> bytes:
     """
-    @raise ValueError: the word is not a name of the usual kind; L{LookupError} is raised for that as well.
+    @raise ValueError: the word is not a plain name; L{LookupError} is raised for that as well.
     """
     name = reader.names.get(word)
     if name is not None:
@@ -431,9 +431,9 @@ def _name(reader: Reader, word: bytes) -> bytes:
 
 def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
-    Look at the words between owner and rdata for the first time.
+    Parse the words between owner and rdata, and cache their form.
 
-    @return: which word is the first one of the rdata, and what those before it come to; L{None} where they are for others to read.
+    @return: the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
     """
     for behind in range(at + 1, min(at + 4, len(words) + 1)):
         said = tuple(words[at:behind])
@@ -460,9 +460,9 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
 
 def formsOf(ttl: int | None) -> Forms:
     """
-    @param ttl: what C{$TTL} said, if there was one.
+    @param ttl: the value of C{$TTL}, if set.
 
-    @return: what words between owner and rdata come to under it, in whatever zone they are.
+    @return: the cached forms under that TTL, shared by all zones.
     """
     forms = _forms.get(ttl)
     if forms is None:
@@ -474,7 +474,7 @@ def formsOf(ttl: int | None) -> Forms:
 
 _forms: Final[dict[int | None, Forms]] = {}
 
-#: Words between owner and rdata of any zone: the TTL, if it is said, and the type; L{None} where they are not all there is between them.
+#: TTL and type by the words between owner and rdata, for any zone; L{None} if the words are incomplete or not plain.
 _heads: Final[dict[tuple[bytes, ...], tuple[int | None, int] | None]] = {}
 
 
@@ -484,5 +484,5 @@ def _understood(words: tuple[bytes, ...]) -> tuple[int | None, int] | None:
         rrClass, ttl, rrType = headFromTokens(tokens)
     except (CallerFault, ValueError):
         return None
-    # What an ALIAS record is called says more than its type does.
+    # The mnemonic ALIAS sets a flag of the image besides the type.
     return (ttl, rrType) if not tokens.more() and rrClass in (None, IN) and not isMeta(rrType) and rrType != ALIAS else None

@@ -1,5 +1,5 @@
 """
-C{$GENERATE}: many records from one line, numbers put into them, as BIND has it.
+The C{$GENERATE} directive: makes many records from one line by inserting numbers, as in BIND.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ _PLACE: Final = re.compile(r"\\.|\$\$|\$\{([^}]*)\}|\$", re.DOTALL)
 
 _BRACES: Final = re.compile(r"([+-]?[0-9]{1,10})(?:,([0-9]{1,3})(?:,([doxXnN]))?)?")
 
-#: What numbers have to stay within, as BIND's do.
+#: Limit of the numbers, as in BIND.
 _MOST: Final = 0x7FFFFFFF
 
-#: Characters that one number may take: names have no room for more.
+#: Maximum width of a number: names have no room for more.
 _WIDEST: Final = 255
 
 
 def numbersOf(word: str, column: int) -> range:
     """
+    Parse the range of numbers.
+
     @param word: C{start-stop} or C{start-stop/step}.
 
-    @raise BadRecord: it is neither.
+    @raise BadRecord: the word is neither.
     """
     match = _RANGE.fullmatch(word)
     if match:
@@ -43,14 +45,14 @@ def numbersOf(word: str, column: int) -> range:
 
 class Template:
     """
-    A text with places for a number.
+    A text with placeholders for a number.
     """
 
     __slots__ = ("_parts", "_least", "_most", "_column")
 
     def __init__(self, text: str, column: int) -> None:
         """
-        @raise BadRecord: what stands in braces is no C{offset,width,base}.
+        @raise BadRecord: the text in braces is not C{offset,width,base}.
         """
         self._parts: list[str | Callable[[int], str]] = []
         self._least = self._most = 0
@@ -76,14 +78,16 @@ class Template:
 
     def fits(self, numbers: range) -> None:
         """
-        @raise BadRecord: an offset leads beyond what numbers may be.
+        Check that all numbers stay within the limit.
+
+        @raise BadRecord: an offset leads to numbers beyond the limit.
         """
         if numbers[-1] + self._most > _MOST or numbers[0] + self._least < -_MOST - 1:
             raise badRecord(f"an offset leads to numbers beyond {_MOST}", self._column)
 
     def filled(self, number: int) -> str:
         """
-        @return: the text with the number in its places.
+        @return: the text with the number inserted.
         """
         return "".join([part if isinstance(part, str) else part(number) for part in self._parts])
 
@@ -106,9 +110,9 @@ def _numbering(inside: str, shown: str, column: int) -> Callable[[int], str]:
 
 def _nibbles(value: int, width: int, upper: bool) -> str:
     """
-    @param width: characters, the dots counted.
+    @param width: the number of characters, including the dots.
 
-    @return: hex digits from the last to the first, dots between them.
+    @return: the hex digits from the last to the first, separated by dots.
     """
     parts: list[str] = []
     while True:
@@ -124,11 +128,13 @@ def _nibbles(value: int, width: int, upper: bool) -> str:
 
 def texts(numbers: range, owner: Template, head: str, rest: Template) -> Iterator[str]:
     """
+    Generate lines of a master file.
+
     @param head: TTL, class and type.
 
-    @return: the lines that the numbers give.
+    @return: the lines for the numbers.
 
-    @raise BadRecord: an offset leads beyond what numbers may be.
+    @raise BadRecord: an offset leads to numbers beyond the limit.
     """
     owner.fits(numbers)
     rest.fits(numbers)

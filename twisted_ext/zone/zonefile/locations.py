@@ -1,5 +1,5 @@
 """
-Where in master files records stand.
+Finds the positions of records in master files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOKENS: Final = re.compile(rb'[\s()]+|;[^\n]*|"(?:[^"\\]|\\.)*"|(?P<word>(?:[^\
 
 class Locating(Reader):
     """
-    Notes where the records of some names stand, and keeps nothing of them.
+    Stores the positions of the records of some names, and none of the records.
 
     @ivar places: path and line by key and type, and by key and 0 for the first record of a name.
     """
@@ -45,12 +45,12 @@ class Locating(Reader):
 
 class Place:
     """
-    Where a number stands.
+    The position of a number in a file.
 
     @ivar path: the file.
-    @ivar begin: the offset of its first octet.
-    @ivar end: of the first one behind it.
-    @ivar text: what stands there.
+    @ivar begin: its offset.
+    @ivar end: the offset behind it.
+    @ivar text: the digits.
     """
 
     __slots__ = ("path", "begin", "end", "text")
@@ -64,17 +64,19 @@ class Place:
     @property
     def serial(self) -> int:
         """
-        What it says.
+        The number.
         """
         return int(self.text)
 
 
 def serialPlace(path: str, apex: bytes) -> Place | None:
     """
-    @param path: of a zone's master file.
+    Find the serial number of a zone in its master file.
 
-    @return: where the serial number stands, in this file or in one that it includes; L{None} where no SOA record can be read, or where it
-        is not written in words (RFC 3597).
+    @param path: a zone's master file.
+
+    @return: where the serial number is, in this file or in one that it includes; L{None} if no SOA record can be read, or if its rdata is
+        in generic format (RFC 3597).
 
     @raise OSError: a file cannot be read.
     """

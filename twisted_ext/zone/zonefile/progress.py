@@ -1,5 +1,5 @@
 """
-Reading master files while somebody waits to hear that it goes on.
+A reader of master files that reports its progress.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ __all__ = ["Telling"]
 
 class Telling(Reader):
     """
-    A reader that tells how far it has come.
+    A reader that reports how many octets it has read.
     """
 
     __slots__ = ("_tell",)
 
     def __init__(self, apex: bytes, tell: Callable[[int], object]) -> None:
         """
-        @param tell: called with octets that were read, of whatever files.
+        @param tell: called with the number of octets read since the last call, from any file.
         """
         super().__init__(apex, None, True)
         self._tell = tell

@@ -1,8 +1,7 @@
 """
-Rdata from plain words, without a look at the declaration of their type: what zones have most of, and what signing adds, which says the
-same types, TTLs and hours again and again.
+Fast parsing of frequent rdata from plain words, mainly of DNSSEC records, in which the same types, TTLs and times recur.
 
-What has not been there yet is read by its type's declaration, once.
+Parts that are new are parsed through the declaration of their type once, and then cached.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from twisted_ext.zone.zonefile.rdatacheck import DIGEST_OCTETS
 
 __all__ = ["ReadRdata", "keep", "readerOf"]
 
-#: Reads rdata: gets the words of a record, all plain, which of them is the first of the rdata, and what gives a name for a word. Raises
-#: L{ValueError}, L{LookupError} or L{struct.error} where something is new about it, or wrong.
+#: Parses rdata from the plain words of a record, the index of the first word of the rdata, and a function that returns the name for a
+#: word. Raises L{ValueError}, L{LookupError} or L{struct.error} if a part is new or wrong.
 ReadRdata = Callable[[Sequence[bytes], int, Callable[[bytes], bytes]], bytes]
 
-#: Octets of a signature record before its times, and the words that they are written in.
+#: Octets of an RRSIG record before its times, and the number of words for these.
 _COVERING: Final = 8
 _COVERING_WORDS: Final = 4
 
-#: Words before an NSEC3 record's hash, and letters and octets of a hash by SHA-1.
+#: Words before the hash of an NSEC3 record; characters and octets of a SHA-1 hash.
 _HASHED_WORDS: Final = 4
 _HASH_LETTERS: Final = 32
 _HASH: Final = 20
 
-#: Letters of base 64 that belong together.
+#: Characters of a base 64 group.
 _QUARTET: Final = 4
 
-#: Letters of a signature or a digest above which others see whether a message has room for it.
+#: Characters of a signature or a digest above which the slow path checks whether the record fits into a message.
 _LETTERS: Final = 8192
 
-#: Letters of a time, and of the year, month, day and hour in it.
+#: Characters of a time, and of the year, month, day and hour in it.
 _TIME: Final = 14
 _HOUR: Final = 10
 
@@ -46,27 +45,27 @@ _times: Final = Struct(">IIH").pack
 _digested: Final = Struct(">HBB").pack
 _weighed: Final = Struct(">HHH").pack
 
-#: Digits of numbers of 16 bits.
+#: Maximum digits of a number of 16 bits.
 _DIGITS: Final = 5
 
-#: What words came to. They mean the same in any zone.
+#: Wire format by words, independent of the zone.
 _covering: Final[dict[tuple[bytes, ...], bytes]] = {}
 _hashing: Final[dict[tuple[bytes, ...], bytes]] = {}
 _types: Final[dict[tuple[bytes, ...], bytes]] = {}
 
-#: The seconds since 1970 at which hours begin, and the seconds in them by minute and second.
+#: Seconds since 1970 by date and hour, and seconds in the hour by minute and second.
 _hours: Final[dict[bytes, int]] = {}
 _seconds: Final[dict[bytes, int]] = {}
 
 _KEPT: Final = 8192
 
-#: Words of a record of which something is remembered: those for more types than a name has are not.
+#: Maximum words of a record from which parts are cached: longer type lists are unusual.
 _KEPT_WORDS: Final = 64
 
 
 def readerOf(rrType: int) -> ReadRdata:
     """
-    @return: what reads the rdata of a type.
+    @return: the parser for the rdata of a type.
     """
     return _READERS.get(rrType, _unknown)
 
@@ -144,10 +143,10 @@ _READERS: Final[dict[int, ReadRdata]] = {
 
 def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
     """
-    Remember what the parts of a record came to.
+    Cache the parts of a record.
 
-    @param words: plain ones, all that the rdata consists of.
-    @param rdata: what they gave.
+    @param words: all words of the rdata, which have to be plain.
+    @param rdata: the same in wire format.
     """
     if rrType not in (RRSIG, NSEC, NSEC3) or len(words) > _KEPT_WORDS:
         return
@@ -158,7 +157,7 @@ def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
         _covering[tuple(words[:_COVERING_WORDS])] = rdata[:_COVERING]
         for word in words[_COVERING_WORDS : _COVERING_WORDS + 2]:
             if len(word) == _TIME:
-                # Later times than 32 bits have room for are left to others.
+                # Times beyond 32 bits are left to the slow path.
                 _hours[word[:_HOUR]] = secondsFromDate(word[:_HOUR].decode("ascii") + "0000") & 0xFFFFFFFF
         if not _seconds:
             _seconds.update({b"%02d%02d" % (minute, second): minute * 60 + second for minute in range(60) for second in range(60)})

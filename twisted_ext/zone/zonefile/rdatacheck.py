@@ -1,5 +1,5 @@
 """
-What master files may not hold though it can be read: from others it is taken as it comes, as it does no harm there.
+Additional checks of rdata in master files; rdata received from other servers is accepted without these.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["DIGEST_OCTETS", "flawOf", "rdataFrom"]
 
-#: Octets of digests, by the type that DS records give them (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
+#: Octets of digests by the digest type of DS records (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
 DIGEST_OCTETS: Final = {1: 20, 2: 32, 3: 32, 4: 48, 5: 32, 6: 32}
 
-#: Octets of rdata beyond which a record fits into no message: behind its header there are a question of five octets at least, and twelve
-#: octets before the rdata (RFC 1035, sections 4.1 and 4.2.2).
+#: Octets of rdata beyond which a record fits into no message: the header, a question of at least five octets, and twelve octets of the
+#: record precede it (RFC 1035, sections 4.1 and 4.2.2).
 _ROOM: Final = 65535 - 12 - 5 - 12
 
 #: Octets of a DS record before the digest.
@@ -28,9 +28,11 @@ _DIGESTED: Final = frozenset((DS, 59, 32768, 32769))
 
 def flawOf(rrType: int, rdata: bytes) -> str:
     """
-    @param rdata: such as its type has.
+    Check rdata for flaws that its syntax allows.
 
-    @return: what is wrong with it; nothing in most cases.
+    @param rdata: well-formed rdata of its type.
+
+    @return: what is wrong with it; empty in most cases.
     """
     if rrType in _DIGESTED:
         count, wanted = len(rdata) - _BEFORE_DIGEST, DIGEST_OCTETS.get(rdata[3])
@@ -41,9 +43,9 @@ def flawOf(rrType: int, rdata: bytes) -> str:
 
 def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
     """
-    Read the rdata of a record, which the other words are.
+    Parse the rdata of a record from the remaining words.
 
-    @raise BadRecord: it is none of its type, or has a flaw.
+    @raise BadRecord: it is not valid for its type, or has a flaw.
     """
     rdata = declarationOf(rrType).fromTokens(tokens).wire
     if flaw := flawOf(rrType, rdata):

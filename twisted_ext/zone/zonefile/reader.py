@@ -1,7 +1,7 @@
 """
-Reading master files (RFC 1035, section 5; RFC 2308, section 4; RFC 3597, section 5) with the directives of BIND.
+Reads master files (RFC 1035, section 5; RFC 2308, section 4; RFC 3597, section 5) with the directives of BIND.
 
-What cannot be read is complained about and passed over, so that all that is wrong with a file is said at once.
+Entries that cannot be read are reported and skipped, so that all errors of a file are reported together.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ from twisted_ext.zone.zonefile.scanner import JOINT, Unclosed, afterwards, entry
 
 __all__ = ["Reader", "readMaster"]
 
-#: Octets that are cut into lines at a time.
+#: Octets that are split into lines at a time.
 _CHUNK: Final = 1 << 18
 
 _head: Final = Struct(">HHHIH").pack
 _TO_APEX: Final = 0xC00C
 
-#: How an SOA of the zone itself begins.
+#: An SOA record at the apex, by its first octets.
 _START: Final = b"\xc0\x0c\x00\x06"
 
-#: Types whose rdata are known for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
+#: Types whose rdata is defined for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
 _INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
 
 
 class _Enough(Exception):
     """
-    So much is wrong that going on tells nobody more.
+    There are so many errors that reading on would be of no use.
     """
 
 
@@ -62,15 +62,15 @@ def readMaster(
     source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True, rrClass: int = IN
 ) -> Reading:
     """
-    Read a zone.
+    Read a zone from a master file.
 
-    @param source: what a file holds, or the path of one.
-    @param apex: the zone's name, which is the origin at first as well.
-    @param path: how a source that is given as octets is called in complaints; $INCLUDE finds files beside it, and is refused where
-        it is empty.
-    @param ttl: seconds, for records before any $TTL that say none.
-    @param quick: take the fast path where that is possible; what is read is the same.
-    @param rrClass: of all records, said or not. Those of another class than IN are there to be looked at: no image is built of them.
+    @param source: the content of a master file, or the path of one.
+    @param apex: the zone's name, which is also the initial origin.
+    @param path: the name of a source that is given as octets, for complaints; $INCLUDE finds files in the same directory, and is refused if
+        this is empty.
+    @param ttl: seconds, for records without a TTL before any $TTL.
+    @param quick: use the fast path if possible; the result is the same.
+    @param rrClass: the class of all records, written or implied. No image can be built of a class other than IN.
     """
     reader = Reader(apex, ttl, quick, rrClass)
     reader.read(source, path)
@@ -79,20 +79,20 @@ def readMaster(
 
 class Reader:
     """
-    One pass through a master file and all that it includes.
+    The state of reading one master file and all that it includes.
 
     @ivar apexName: the zone's name, as given.
     @ivar apex: the same, folded.
-    @ivar origin: where names without a final dot belong.
-    @ivar suffix: how absolute owners end that are directly below the apex.
-    @ivar under: how owners without a final dot end that are below the apex, where the origin is above it.
-    @ivar tail: the origin's labels above the apex; L{None} where it lies outside of the zone.
-    @ivar owner: the labels above the apex of the owner named last; L{None} where nobody knows.
-    @ivar outside: whether that owner lies outside of the zone.
-    @ivar ttl: what $TTL said.
-    @ivar lastTTL: what the last record said that said any.
-    @ivar forms: what words between owner and rdata come to, as long as $TTL stays as it is.
-    @ivar names: what words for names come to, as long as the origin stays as it is.
+    @ivar origin: the origin to which names without a final dot are relative.
+    @ivar suffix: the zone's name with dots around it, which ends absolute owners directly below the apex.
+    @ivar under: the end of relative owners below the apex if the origin is above it.
+    @ivar tail: the origin's labels above the apex; L{None} if it is outside of the zone.
+    @ivar owner: the labels above the apex of the last owner; L{None} if there is none yet.
+    @ivar outside: whether that owner is outside of the zone.
+    @ivar ttl: the value of $TTL.
+    @ivar lastTTL: the last TTL of a record.
+    @ivar forms: cached forms of the words between owner and rdata, for the current $TTL.
+    @ivar names: cached names by word, for the current origin.
     """
 
     __slots__ = (
@@ -114,7 +114,7 @@ class Reader:
         self.lastTTL: int | None = None
         self.forms = formsOf(ttl)
         self.names: dict[bytes, bytes] = {}
-        # The fast path knows the usual class only.
+        # The fast path supports class IN only.
         self.quick, self.rrClass = quick and rrClass == IN, rrClass
         self._path = ""
         self._line = 0
@@ -128,7 +128,7 @@ class Reader:
 
     def read(self, source: bytes | str, path: str = "") -> None:
         """
-        Read a whole file, and what it includes.
+        Read a whole file and the files that it includes.
         """
         try:
             if isinstance(source, str):
@@ -144,11 +144,11 @@ class Reader:
             pass
         self.reading.builder.join()
 
-    # -- what directives and records change
+    # -- state changed by directives and records
 
     def setOrigin(self, origin: bytes) -> None:
         """
-        Have names without a final dot belong elsewhere.
+        Set the origin of names without a final dot.
         """
         if origin == self.origin:
             return
@@ -168,15 +168,17 @@ class Reader:
 
     def setTTL(self, ttl: int | None) -> None:
         """
-        Say what TTL records have that say none.
+        Set the TTL of records without one.
         """
         self.ttl = ttl
         self.forms = formsOf(ttl)
 
     def place(self, labels: bytes, rrType: int, record: bytes) -> None:
         """
-        @param labels: the owner's above the apex, as written.
-        @param record: as images hold it.
+        Store a record.
+
+        @param labels: the owner's labels above the apex, as written.
+        @param record: the record as in an image.
         """
         key = labels.lower()
         mark = SAYING.get(rrType)
@@ -215,8 +217,8 @@ class Reader:
 
     def _complainOf(self, error: BadRecord, text: str, line: int, fatal: bool = True) -> None:
         """
-        @param text: the entry, at one column of which something is wrong.
-        @param line: where it begins.
+        @param text: the entry with the error.
+        @param line: the first line of the entry.
         """
         before = text[: max(error.column - 1, 0)]
         place = line + before.count("\n")
@@ -226,7 +228,7 @@ class Reader:
 
     def _opening(self, path: str) -> bytes:
         """
-        @raise BadRecord: the file cannot be read, or may not.
+        @raise BadRecord: the file cannot be read, or $INCLUDE is not allowed to read it.
         """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
@@ -253,7 +255,7 @@ class Reader:
             data = os.read(descriptor, status.st_size)
             if len(data) == status.st_size:
                 return data
-            # One that large is not read in one go.
+            # A large file takes more than one read().
             with open(descriptor, "rb", closefd=False) as file:
                 return data + file.read(status.st_size - len(data))
         except OSError as error:
@@ -268,7 +270,7 @@ class Reader:
             return
         quick = self.quick
         if b"\x0b" in data or b"\x0c" in data:
-            # For bytes.split() these are blanks; in master files they are not.
+            # bytes.split() takes these for blanks, which they are not in master files.
             self.quick = False
         position, number = 0, 1
         while position < len(data):
@@ -277,15 +279,15 @@ class Reader:
 
     def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
         """
-        @param number: of the line at C{position}.
+        @param number: the line number at C{position}.
 
-        @return: the same for what comes behind.
+        @return: the same for the next chunk.
         """
         end = position + _CHUNK
         if end < len(data):
             end = data.rfind(b"\n", position, end) + 1 or data.find(b"\n", end) + 1 or len(data)
         if end - position > ENTRY_OCTETS.default:
-            # One line, as there are none in between: nobody shall cut it into words.
+            # A single line, as there is no line end up to the limit: do not split it into words.
             behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
             return behind, number + data.count(b"\n", position, behind)
         text = data[position:end]
@@ -308,7 +310,7 @@ class Reader:
             if seen >= count - 1 or position > end:
                 return position, number
             if begin != position:
-                # What it has in quotes looks like parentheses that were joined.
+                # Quoted text had looked like parentheses and was joined: split the lines again.
                 lines = data[position:end].split(b"\n")
                 count = len(lines)
                 iterator = iter(lines)
@@ -319,9 +321,9 @@ class Reader:
         """
         Read one entry.
 
-        @param line: the first line of it.
+        @param line: its first line.
 
-        @return: where the next one begins.
+        @return: where the next entry begins.
         """
         end = start + len(line) + 1
         most = int(ENTRY_OCTETS.default)
@@ -350,7 +352,7 @@ class Reader:
         except BadRecord as error:
             self._complainOf(error, text, number)
             if text[:4].upper() == "$TTL" and self.ttl is None:
-                # Not to be missed once more by every record.
+                # Not to report every record without a TTL as well.
                 self.setTTL(0)
         return end
 
@@ -368,7 +370,7 @@ class Reader:
             raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
         if rrClass not in (None, self.rrClass):
-            # All of a file should be of one class (RFC 1035, section 5.2).
+            # All records of a file should be of one class (RFC 1035, section 5.2).
             what = f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected; the record is left out"
             self._complainOf(badRecord(what, tokens.column), text, number, False)
             return
@@ -397,7 +399,7 @@ class Reader:
 
     def _passOver(self, rrType: int, number: int) -> None:
         """
-        A record lies outside of the zone. Where nearly all seem to, nobody shall wait for the last of them to hear it.
+        Count a record outside of the zone. Stop reading if nearly all records are: the zone's name is probably wrong.
         """
         self._strangers += 1
         if rrType == SOA and not self._stranger:
@@ -425,7 +427,7 @@ class Reader:
         if seconds is None:
             if rrType != SOA:
                 raise badRecord("no TTL; one was expected here, in a record before, or in $TTL", column)
-            # What the field meant before RFC 2308, section 4; BIND takes it for the records behind it too, as if $TTL said so.
+            # The meaning of MINIMUM before RFC 2308, section 4; BIND uses it for later records too, as if set by $TTL.
             seconds = int.from_bytes(rdata[-4:], "big")
             self.setTTL(seconds)
         return seconds

@@ -1,5 +1,5 @@
 """
-Cutting master files into entries: where one ends whose parentheses or quotes go over more than one line (RFC 1035, section 5.1).
+Splits master files into entries, of which those with parentheses or quotes may have several lines (RFC 1035, section 5.1).
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from twisted_ext.wire.tokens import TOKEN
 
 __all__ = ["JOINT", "Unclosed", "afterwards", "entryEnd", "goesOn", "joined", "normalized"]
 
-#: How many octets are looked at first; eight times as many where these do not hold all of the entry.
+#: Octets scanned first for the end of an entry; eight times as many if it is not in these.
 _FIRST: Final = 4096
 
-#: How files begin that are no text, or not quite, and what they are then.
+#: Signatures of files that are not plain text, and their formats.
 _BEYOND: Final = (
     (b"\xef\xbb\xbf", ""),
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
-    # What BIND keeps of secondary zones, unless masterfile-format says otherwise.
+    # BIND's default format of secondary zones.
     (b"\x00\x00\x00\x02\x00\x00\x00", "in BIND's raw format, of which named-compilezone -f raw makes text"),
     (b"txdnsz", "an image, as txdns zone compile makes them"),
     (b"SQLite format 3\x00", "a database, which a server has to be told of by store"),
 )
 
 
-#: What stands for a line's end between parentheses: a blank that no text has in which L{joined} is used.
+#: Replacement of a line end between parentheses: a blank that does not occur in texts on which L{joined} is used.
 JOINT: Final = b"\x0c"
 
-#: What goes over several lines in parentheses, the first of which is not the line's first character, without comments, quotes and escapes.
+#: An entry in parentheses that do not begin its line, of several lines, without comments, quotes and escapes.
 _IN_PARENTHESES: Final = rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$'
 _BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 
@@ -40,7 +40,7 @@ _ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
 
 class Unclosed(Exception):
     """
-    An entry does not end.
+    An entry has no end.
 
     @ivar offset: where the quote or the parenthesis is that is never closed.
     @ivar text: what is wrong, for people.
@@ -54,7 +54,7 @@ class Unclosed(Exception):
 
 def normalized(data: bytes) -> tuple[bytes, str]:
     """
-    @return: the file with one kind of line end, without a byte order mark; and what it is where it is no text that could be read.
+    @return: the file with LF as line ends and without a byte order mark; and its format if it is not text.
     """
     for mark, what in _BEYOND:
         if data.startswith(mark):
@@ -68,7 +68,7 @@ def normalized(data: bytes) -> tuple[bytes, str]:
 
 def joined(text: bytes) -> bytes:
     """
-    Make one line of each entry in parentheses that is plain otherwise. All octets stay where they are.
+    Make one line of each plain entry in parentheses. The offsets of all octets stay the same.
 
     @param text: whole lines without form feeds.
     """
@@ -77,16 +77,18 @@ def joined(text: bytes) -> bytes:
 
 def goesOn(line: bytes) -> bool:
     """
-    @return: whether the line perhaps does not end its entry.
+    @return: whether the entry may continue on the next line.
     """
     return b"(" in line or (b'"' in line and (b"\\" in line or line.count(b'"') % 2 == 1))
 
 
 def entryEnd(data: bytes, start: int, most: int) -> int:
     """
-    @param most: octets that the entry may have.
+    Find the end of an entry.
 
-    @return: where the entry that begins at C{start} ends: behind a line's end outside of parentheses and quotes, or at the file's.
+    @param most: the maximum size of the entry in octets.
+
+    @return: where the entry that begins at C{start} ends: behind a line end outside of parentheses and quotes, or at the end of the file.
 
     @raise Unclosed: there is no such place.
     """
@@ -96,7 +98,7 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
         end = start + size
         whole = end >= len(data)
         opened: list[int] = []
-        # Letters of any encoding are looked at as octets here, so that places in the text are places in the file.
+        # Decode octets as characters whatever the encoding is, so that offsets in the text are offsets in the file.
         for match in TOKEN.finditer(data[start:end].decode("latin-1")):
             if match.lastgroup != "mark":
                 continue
@@ -124,7 +126,7 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
 
 def afterwards(data: bytes, position: int) -> int:
     """
-    @return: where a line begins that looks like a new entry, at C{position} or behind it.
+    @return: the offset of the first line that looks like a new entry, at C{position} or behind it.
     """
     if not position:
         return len(data)

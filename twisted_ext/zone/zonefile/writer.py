@@ -1,5 +1,5 @@
 """
-Writing master files: canonical ones to be compared, readable ones for people.
+Writes master files: canonical ones for comparison, and readable ones.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
 
 __all__ = ["canonicalFile", "ordered", "readableFile"]
 
-#: What the numbers of an SOA record are.
+#: Comments for the numbers of an SOA record.
 _TIMES: Final = ("serial", "refresh", "retry", "expire", "least TTL, for denials")
 
-#: Columns that an owner's name gets in a readable file at most; longer ones push the rest of their line to the right.
+#: Maximum width of the column of owners in a readable file; longer ones push the rest of their line to the right.
 _WIDEST: Final = 32
 
 
 def ordered(sets: Iterable[RRSet]) -> list[tuple[RRSet, bytes]]:
     """
-    @return: each record's set and rdata, as names sort, then by type, an SOA record first, then as rdata sort (RFC 4034, section 6).
+    @return: each record's set and rdata, sorted by name, then by type with the SOA first, then by rdata (RFC 4034, section 6).
     """
     records = [(rrset, rdata) for rrset in sets for rdata in rrset.rdatas]
     records.sort(key=_order)
@@ -46,7 +46,7 @@ def _order(record: tuple[RRSet, bytes]) -> tuple[tuple[bytes, ...], bool, int, b
 
 def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]:
     """
-    Write records so that equal zones give equal files: in order, one a line, names absolute, nothing left out.
+    Write records so that equal zones give equal files: sorted, one per line, with absolute names and all fields.
 
     @param aliases: write records of type 65401 as ALIAS records.
 
@@ -62,8 +62,8 @@ def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]
 
 def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) -> Iterator[str]:
     """
-    Write records for people: names relative to C{origin}, which is said once, as is the TTL that most of them have; columns; an
-    owner's name once; the SOA record over several lines, its numbers explained.
+    Write records for people to read: names relative to C{origin} and the most frequent TTL as directives; in columns; each owner once; the
+    SOA record on several lines, with comments.
 
     @param aliases: write records of type 65401 as ALIAS records.
 
@@ -93,7 +93,7 @@ def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) ->
 
 def _relative(name: bytes, origin: bytes) -> str:
     """
-    @return: the name as it is written where names belong below C{origin}.
+    @return: the name as written relative to C{origin}.
     """
     if not isBelow(name.lower(), origin.lower()):
         return nameToText(name)
@@ -102,7 +102,7 @@ def _relative(name: bytes, origin: bytes) -> str:
 
 def _rdata(rrType: int, rdata: bytes, origin: bytes) -> str:
     """
-    @return: the rdata in one line, names in it relative where they are fields of their own.
+    @return: the rdata on one line, with names in fields of their own written relative to C{origin}.
     """
     kind = declarationOf(rrType)
     own = any("words" in each.__dict__ for each in kind.__mro__ if each is not Rdata)

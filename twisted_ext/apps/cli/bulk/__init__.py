@@ -1,3 +1,3 @@
 """
-C{txdns bulk}: any number of look-ups, one JSON line each.
+C{txdns bulk}: performs any number of look-ups and writes one JSON line for each.
 """

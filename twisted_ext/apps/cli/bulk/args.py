@@ -1,5 +1,5 @@
 """
-The words of C{txdns bulk}: read into wishes, or refused with one line. Nothing is asked or written here.
+Parses the arguments of C{txdns bulk}, or rejects them with a one-line error. It sends and writes nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BulkWishes(argparse.Namespace):
 
 def parseBulk(words: list[str]) -> BulkWishes:
     """
-    @raise Ending: a word cannot be used.
+    @raise ExitError: a word cannot be used.
     """
     parser = _Parser(prog="txdns bulk", add_help=False, allow_abbrev=True)
     parser.add_argument("positional", nargs="*", metavar="WORD")

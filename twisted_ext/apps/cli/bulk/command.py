@@ -1,5 +1,5 @@
 """
-C{txdns bulk}: any number of names, one JSON line each.
+C{txdns bulk}: looks up any number of names and writes one JSON line for each.
 """
 
 from __future__ import annotations

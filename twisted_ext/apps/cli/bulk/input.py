@@ -1,5 +1,5 @@
 """
-Where C{txdns bulk} has its names from: lines of a file or a pipe, read no faster than they are worked on, and ranges of addresses.
+Reads the names of C{txdns bulk}: lines of a file or pipe, no faster than they are processed, and address ranges.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Lines:
     """
     Lines of a file or a pipe, one at a time. Blank lines and comments, which begin with C{#}, are skipped.
 
-    @ivar ended: there are no more.
+    @ivar ended: whether the input is exhausted.
     @ivar consumed: octets read so far.
-    @ivar size: how many there are in all, or L{None} where nobody knows.
+    @ivar size: the total number of octets, or L{None} if unknown.
     """
 
     def __init__(self, reactor: IReactorFDSet, fileno: int, more: Callable[[], object] = lambda: None) -> None:
@@ -52,7 +52,7 @@ class Lines:
         self._fileno = fileno
         self._more = more
         status = os.fstat(fileno)
-        #: Reading it never waits for anybody.
+        #: Whether reads never block: not a pipe, socket or terminal.
         self._plain = not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) or os.isatty(fileno))
         self.size = status.st_size if stat.S_ISREG(status.st_mode) else None
         self.consumed = 0
@@ -94,7 +94,7 @@ class Lines:
         self._more()
 
     def connectionLost(self, reason: Failure) -> None:
-        # What reactors call where a pipe is empty and nobody writes to it any more.
+        # Reactors call this when a pipe is empty and its write end is closed.
         if self._waiting:
             self._waiting = False
             self._end()

@@ -1,13 +1,14 @@
 """
-The lines that C{txdns bulk} writes: one JSON object for each name.
+Formats the output lines of C{txdns bulk}: one JSON object for each name.
 
-  - C{name}, as it was written, and C{type};
-  - C{rcode}, C{ttl} (the least of the records'; for a denial how long it holds, or null), C{data}: the records in the form of master files;
-  - C{aliases}, where there were any: the names that led to the data;
-  - C{errors}, where there were any: extended errors as C{code}, C{name}, C{text}.
+  - C{name}, as given in the input, and C{type};
+  - C{rcode}, C{ttl} (the lowest of the records; the negative TTL for a negative answer, or null);
+  - C{data}: the records in master file format;
+  - C{aliases}, if any: the names that led to the data;
+  - C{errors}, if any: extended errors as C{code}, C{name}, C{text}.
 
-Where nobody knew, there are C{error} (a sentence), C{kind} (C{BadName}, C{TimedOut}, C{ServerFailed}...) and perhaps C{rcode} in place of
-C{ttl} and C{data}.
+A failed look-up has C{error} (a sentence), C{kind} (C{BadName}, C{TimedOut}, C{ServerFailed}...) and possibly C{rcode} in place of C{ttl}
+and C{data}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Where C{txdns bulk} puts its lines: whole ones only, and no faster than they are read.
+Writes the lines of C{txdns bulk}: complete lines only, and no faster than the reader takes them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _PATIENCE: Final = 0.05
 @implementer(IWriteDescriptor)
 class LineWriter:
     """
-    Writes lines to a file, or to a pipe without ever waiting for its reader.
+    Writes lines to a file, or to a pipe without blocking.
 
-    @ivar write: takes one line, its end included.
-    @ivar full: so much waits for its reader that no more should be made.
-    @ivar broken: why nobody reads any more, if nobody does.
+    @ivar write: takes one line, including its newline.
+    @ivar full: whether the backlog is so large that the producer should pause.
+    @ivar broken: the error that ended the output, if any.
     """
 
     def __init__(
@@ -140,15 +140,15 @@ class LineWriter:
         while backlog and select.select([], [self._fileno], [], wait)[1]:
             piece = bytes(backlog[:_PIECE])
             if len(piece) < len(backlog):
-                # Cut where a line ends, so that whoever reads sees whole ones.
+                # Cut at the end of a line, so that the reader sees complete lines.
                 piece = piece[: piece.rfind(b"\n") + 1] or piece
             del backlog[: os.write(self._fileno, piece)]
 
     def emptied(self) -> Deferred[None]:
         """
-        Write all that there is, as fast as it is read.
+        Write the whole backlog, as fast as the reader takes it.
 
-        @return: fires when nothing is left, or nobody reads.
+        @return: fires when the backlog is empty, or the reader has closed the pipe.
         """
         self.flush()
         if not self._backlog:

@@ -1,5 +1,5 @@
 """
-Going on with C{txdns bulk} where it was interrupted: what has its line already is not looked up again.
+Resumes an interrupted C{txdns bulk}: names that already have an output line are not looked up again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Resuming:
         """
         Cut off what is left of a line that was not finished.
 
-        @raise Ending: the file cannot be read or written, or holds something else.
+        @raise ExitError: the file cannot be read or written, or holds something else.
         """
         self.path = path
         self.skipped = 0

@@ -1,5 +1,5 @@
 """
-The work of C{txdns bulk}: names in, look-ups, lines out, each as fast as the slowest of the three.
+Runs C{txdns bulk}: reads names, looks them up and writes lines, at the pace of the slowest of the three.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class BulkWork:
 
         @return: the exit code.
 
-        @raise Ending: input or output failed.
+        @raise ExitError: input or output failed.
         """
         wishes = self._wishes
         upstream = await upstreamFor(self._reactor, wishes.target)
@@ -154,7 +154,7 @@ class BulkWork:
 
     def _settle(self) -> None:
         """
-        See whether that was all, when whoever has called us is through.
+        Check after the current call stack has returned whether the run is complete.
         """
         if self._settling is None and not self._run.underway:
             self._settling = self._reactor.callLater(0, self._settled)

@@ -1,5 +1,5 @@
 """
-What C{txdns bulk} reads and writes, opened before any name is looked up, so that a mistake costs nothing.
+Opens the input and output of C{txdns bulk} before any look-up, so that a wrong path is reported at once.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """
-Commands that look up what a name stands for.
+Commands that resolve names to addresses and services.
 """

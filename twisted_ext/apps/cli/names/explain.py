@@ -1,5 +1,5 @@
 """
-C{txdns explain}: looks a name up and tells how the answer came about.
+C{txdns explain}: looks up a name and shows how the answer was found.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns getaddrinfo}: shows what programs get for a host and a service, here and from the operating system, and what differs.
+C{txdns getaddrinfo}: compares the addresses for a host and service from this resolver and from the operating system.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
 
 async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> tuple[_Told, str]:
     """
-    @return: the answer, or the error; and where the error comes from, C{""} where nobody knows.
+    @return: the answer or the error, and the source of the error, C{""} if unknown.
     """
     try:
         return await asking, ""

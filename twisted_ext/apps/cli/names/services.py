@@ -1,5 +1,5 @@
 """
-C{txdns services}: shows where a service is, in the order in which a program would try it.
+C{txdns services}: lists the targets of a service in the order in which a client would try them.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
 
 async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[str]:
     """
-    @raise Ending: this is no service.
+    @raise ExitError: this is no service.
     """
     from twisted_ext.compat.lookups.services import bindingTargets, mailTargets, numberURIs, serverTargets
     from twisted_ext.discovery.limits import RECORD_DELAY
@@ -119,7 +119,7 @@ async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[st
     scheme, colon, rest = service.partition(":")
     if rest.startswith("//"):
         host, port = _hostAndPort(rest[2:].rstrip("/"), service)
-        # Whoever asks here wants to see the records, however long they take.
+        # The user wants to see the records, however long they take.
         return await bindingTargets(scheme, host, port, recordDelay=RECORD_DELAY.most, resolver=resolver)
     if colon and scheme.lower() == "mailto":
         if not rest.rpartition("@")[2]:

@@ -1,5 +1,5 @@
 """
-C{txdns watch}: tells what a name stands for, and each change of that.
+C{txdns watch}: prints the records of a name, and each change to them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ async def _resolvers(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, Na
     """
     @return: whom to ask, by how to call them.
 
-    @raise Ending: there is no such thing.
+    @raise ExitError: there is no such thing.
     """
     from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
     from twisted_ext.compat.conversion.errors import LookupFailed

@@ -1,5 +1,5 @@
 """
-The words of C{txdns watch}: read into wishes, or refused with one line. Nothing is asked here.
+Parses the arguments of C{txdns watch}, or rejects them with a one-line error. It sends nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.wire.rrtypes import A, isMeta, typeNumber
 
 __all__ = ["WatchWishes", "parseWatch"]
 
-#: Seconds that somebody may wait for.
+#: The longest accepted timeout, in seconds.
 _LONGEST = 1_000_000_000
 
 
@@ -64,7 +64,7 @@ class WatchWishes(argparse.Namespace):
 
 def parseWatch(words: list[str]) -> WatchWishes:
     """
-    @raise Ending: a word cannot be used.
+    @raise ExitError: a word cannot be used.
     """
     parser = _Parser(prog="txdns watch", add_help=False, allow_abbrev=False)
     parser.add_argument("positional", nargs="*", metavar="WORD")

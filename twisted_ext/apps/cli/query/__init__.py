@@ -1,3 +1,3 @@
 """
-C{txdns query}: asks, and shows the reply as dig does.
+C{txdns query}: sends a query and prints the reply as dig does.
 """

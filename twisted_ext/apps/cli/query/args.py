@@ -1,5 +1,5 @@
 """
-The words of C{txdns query}, which are those of C{dig}: read into wishes, or refused with one line. Nothing is asked or opened here.
+Parses the arguments of C{txdns query}, which are those of C{dig}, or rejects them with a one-line error. It sends and opens nothing.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def parseQuery(words: Sequence[str]) -> QueryOptions:
     """
     @return: the first look-up of L{parseQueries}.
 
-    @raise Ending: as there.
+    @raise ExitError: as there.
     """
     return parseQueries(words)[0]
 
@@ -250,7 +250,7 @@ def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryO
 
     @return: a look-up at least.
 
-    @raise Ending: a word cannot be used; the line says which, and what would be right.
+    @raise ExitError: a word cannot be used; the line says which, and what would be right.
     """
     common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
@@ -275,7 +275,7 @@ class _Reading:
 
     def readCommon(self) -> QueryOptions:
         """
-        @raise Ending: there is a name, too, or a word cannot be used.
+        @raise ExitError: there is a name, too, or a word cannot be used.
         """
         self._readWords()
         if self.name is not None:

@@ -1,5 +1,5 @@
 """
-C{txdns query}: asks, and shows the reply.
+C{txdns query}: sends a query and prints the reply.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
 
 def _keyFor(wishes: QueryOptions) -> Key | None:
     """
-    @raise Ending: its file cannot be read, or has not one key.
+    @raise ExitError: its file cannot be read, or has not one key.
     """
     if not wishes.keyFile:
         return wishes.key
@@ -225,7 +225,7 @@ def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> 
     """
     @return: what asks the servers with queries that have every field as wished for; L{None} where no word needs that.
 
-    @raise Ending: a word does, and there are no servers to send such queries to.
+    @raise ExitError: a word does, and there are no servers to send such queries to.
     """
     word = wishes.needsServer
     cookie = any(code == _COOKIE for code, _ in wishes.options)

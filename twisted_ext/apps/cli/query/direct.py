@@ -1,7 +1,7 @@
 """
-Queries of C{txdns query} that say themselves what is in each field: header bits, opcode, id, OPT record, signature, source address.
+Sends queries of C{txdns query} with explicit control over every field: header bits, opcode, id, OPT record, signature, source address.
 
-Other queries go through L{twisted_ext.resolver}, which decides those fields.
+Other queries go through L{twisted_ext.resolver}, which sets those fields.
 """
 
 from __future__ import annotations

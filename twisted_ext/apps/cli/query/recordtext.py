@@ -1,5 +1,5 @@
 """
-The parts of one record as C{txdns query} shows them: in one line or several, with or without keys, with comments, with units.
+Formats the parts of a record for C{txdns query}: on one or several lines, with or without keys, comments and TTL units.
 """
 
 from __future__ import annotations

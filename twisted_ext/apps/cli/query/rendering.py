@@ -1,16 +1,16 @@
 """
-Replies as text: in the columns that C{dig} writes, only the data, or as JSON.
+Renders replies as text: in the format of C{dig}, as data only, or as JSON.
 
-The JSON of C{txdns query +json} is one object a line:
+C{txdns query +json} writes one JSON object per line:
 
   - C{question}: C{name}, C{type}, C{class};
-  - C{id}, C{opcode}, C{rcode}, and C{flags}, a list of such as C{"qr"} and C{"ra"};
-  - C{answer}, C{authority}, C{additional}: lists of C{name}, C{ttl}, C{class}, C{type}, C{data} (in the form of master files);
+  - C{id}, C{opcode}, C{rcode}, and C{flags}, a list of flags such as C{"qr"} and C{"ra"};
+  - C{answer}, C{authority}, C{additional}: lists of C{name}, C{ttl}, C{class}, C{type}, C{data} (in master file format);
   - C{edns}, or null: C{version}, C{flags}, C{payloadSize}, and C{options}, a list of C{code}, C{name}, C{value};
   - C{errors}: the extended errors of RFC 8914 as C{code}, C{name}, C{text};
-  - C{source}: what it came by, C{"udp"}, C{"tcp"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when}.
+  - C{source}: how the reply arrived, C{"udp"}, C{"tcp"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when}.
 
-A look-up that nobody answered is an object with C{question}, C{error}, C{kind}, C{server} and C{attempts}.
+A failed look-up is an object with C{question}, C{error}, C{kind}, C{server} and C{attempts}.
 """
 
 from __future__ import annotations
@@ -299,7 +299,7 @@ def renderJSON(reply: Reply) -> str:
 
 def renderFault(question: Question, fault: DNSFault) -> str:
     """
-    @return: one line of JSON for a look-up that nobody answered: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
+    @return: one line of JSON for a failed look-up: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
     """
     from json import dumps
 

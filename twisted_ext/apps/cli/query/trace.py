@@ -1,5 +1,5 @@
 """
-C{txdns query +trace}: from the root down, delegation by delegation, and C{+nssearch}: the SOA record of each server of a zone.
+C{txdns query +trace}: follows delegations from the root. C{+nssearch}: queries each server of a zone for its SOA record.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Replies as YAML, in the form of C{dig +yaml}.
+Renders replies as YAML, in the format of C{dig +yaml}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns query ZONE AXFR} and C{IXFR=N}: a zone, or what has changed in it, in the manner of dig.
+C{txdns query ZONE AXFR} and C{IXFR=N}: transfers a zone, or the changes to it, and prints it as dig does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptio
 
     @return: the exit code.
 
-    @raise Ending: this cannot be transferred from there.
+    @raise ExitError: this cannot be transferred from there.
     """
     from twisted_ext.compat.transfers import serversBehind
 

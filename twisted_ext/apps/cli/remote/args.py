@@ -1,5 +1,5 @@
 """
-Words that commands for zones on servers have in common: which servers, at which port, with which key.
+Parses the arguments common to commands for remote zones: servers, port, key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def keyFromFile(path: str) -> Key:
     """
     @return: the TSIG key in the file that stands behind C{-k}.
 
-    @raise Ending: it cannot be read, or has not one key.
+    @raise ExitError: it cannot be read, or has not one key.
     """
     try:
         keys = Keys.fromFile(path, weak=True)
@@ -49,7 +49,7 @@ class RemoteWords:
         """
         @param options: those of this command, each with a value behind it.
 
-        @raise Ending: a word cannot be used; says which, and what would be right.
+        @raise ExitError: a word cannot be used; says which, and what would be right.
         """
         self.values: dict[str, str] = {}
         self._command = command
@@ -89,7 +89,7 @@ class RemoteWords:
         """
         @return: the number behind an option.
 
-        @raise Ending: it is none.
+        @raise ExitError: it is none.
         """
         text = self.values.get(option)
         if text is None:

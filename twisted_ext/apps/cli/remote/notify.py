@@ -1,5 +1,5 @@
 """
-C{txdns notify}: tells servers that a zone has changed.
+C{txdns notify}: sends NOTIFY messages for a zone to servers.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The words of C{txdns update}, which are those of C{nsupdate}: one statement a line, gathered to an UPDATE message.
+Parses the statements of C{txdns update}, which are those of C{nsupdate}, one per line, into an UPDATE message.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns transfer}: a zone from a server that has it, or what has changed in it.
+C{txdns transfer}: transfers a zone, or the changes to it, from a server.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns update}: changes zones on the servers that have them (RFC 2136).
+C{txdns update}: sends dynamic updates to primary servers (RFC 2136).
 """
 
 from __future__ import annotations

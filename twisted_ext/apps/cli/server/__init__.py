@@ -1,3 +1,3 @@
 """
-Commands that look at a running server or tell it what to do.
+Commands that inspect and control a running server.
 """

@@ -1,5 +1,5 @@
 """
-Talking to a running server over its control socket.
+Client for the control socket of a running server.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Channel:
 
         @return: what the server says.
 
-        @raise Ending: there is no server, or it will not.
+        @raise ExitError: there is no server, or it will not.
         """
         with self._talking(method, command, parameters, body) as response:
             said = response.read(_MOST + 1)
@@ -64,7 +64,7 @@ class Channel:
         """
         @return: a reply that may be large.
 
-        @raise Ending: there is no server, or it will not, or the reply breaks off.
+        @raise ExitError: there is no server, or it will not, or the reply breaks off.
         """
         with self._talking("GET", command, _NONE, None) as response:
             while piece := response.read(_PIECE):
@@ -77,7 +77,7 @@ class Channel:
         headers: dict[str, str] = {}
         try:
             if body is not None:
-                # Of a pipe nobody knows the length beforehand.
+                # The length of a pipe's content is not known beforehand.
                 kind = os.fstat(body.fileno())
                 headers = {"Content-Length": str(kind.st_size)} if S_ISREG(kind.st_mode) else {"Transfer-Encoding": "chunked"}
             connection.request(method, target, body, headers, encode_chunked="Transfer-Encoding" in headers)
@@ -114,7 +114,7 @@ def _found(paths: Sequence[str]) -> str:
     """
     @return: the first path at which a server listens.
 
-    @raise Ending: there is none.
+    @raise ExitError: there is none.
     """
     if len(paths) == 1:
         return paths[0]
@@ -161,15 +161,15 @@ class _UnixConnection(HTTPConnection):
         """
         Connect to the socket instead of a host.
 
-        @raise PermissionError: it is somebody else's.
+        @raise PermissionError: the socket belongs to another user.
 
-        @raise Ending: it is none.
+        @raise ExitError: the path is not a socket.
         """
         found = os.stat(self._path)
         if not S_ISSOCK(found.st_mode):
             raise ExitError(NO_REPLY, f"{self._path} is not a socket; name that of the server with --socket PATH")
         if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
-            # In a folder that all can write to anybody may play the server.
+            # In a world-writable directory any user could impersonate the server.
             raise PermissionError(1, "the socket belongs to another user")
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(_PATIENCE)

@@ -1,5 +1,5 @@
 """
-C{txdns control}: looks at a running server and tells it what to do.
+C{txdns control}: inspects and controls a running server.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What C{txdns top} shows, in plain characters.
+Renders C{txdns top} in plain text.
 """
 
 from __future__ import annotations

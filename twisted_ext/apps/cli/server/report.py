@@ -1,5 +1,5 @@
 """
-What a server says of itself, as lines for people. Names in them are those of strangers: whoever prints the lines makes them printable.
+Formats a server's status as lines of text. Names in them come from untrusted peers: the caller must escape the lines before printing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What C{txdns top} shows on a terminal, with rich.
+Renders C{txdns top} on a terminal with rich.
 """
 
 from __future__ import annotations

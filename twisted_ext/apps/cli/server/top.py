@@ -1,5 +1,5 @@
 """
-C{txdns top}: a running server, watched live.
+C{txdns top}: shows live statistics of a running server.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """
-What commands share: output, progress, exit codes, running the reactor, choosing upstream servers.
+Code shared by the commands: output, progress, exit codes, running the reactor, choosing upstream servers.
 """

@@ -1,5 +1,5 @@
 """
-Notices that whoever reads the output has left.
+Detects that the reader of the output has closed the pipe.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ __all__ = ["Leaving"]
 @implementer(IReadDescriptor)
 class Leaving:
     """
-    Looks at the writing end of a pipe, such as the standard output before C{| head -1}. A program finds out by what it writes that nobody
-    reads, and one that has nothing to write for hours would stay for hours.
+    Watches the write end of a pipe, such as the standard output in front of C{| head -1}. A program gets EPIPE only when it writes, so one
+    that has nothing to write for hours would keep running for hours.
     """
 
     def __init__(self, reactor: object, fileno: int, left: Callable[[], object]) -> None:
         """
-        @param left: called once, when nobody reads any more. It never is where C{fileno} is no pipe, or C{reactor} watches no files.
+        @param left: called once, when the reader has closed the pipe; never if C{fileno} is not a pipe, or C{reactor} cannot watch
+            descriptors.
         """
         self._reactor = reactor
         self._fileno = fileno

@@ -1,5 +1,5 @@
 """
-What the output can show: colors, on terminals only, and characters, by the locale.
+Determines what the output can show: colors on terminals only, and characters by the locale.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-How a command ends: codes for the shell, which are those of C{dig} where it has one, and one line for people.
+How a command ends: an exit code, the same as C{dig}'s if it has one, and one line for the user.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ExitError(Exception):
 
 def complain(line: str) -> None:
     """
-    Write a line to the standard error, whatever its words hold. If it cannot be written there, nobody can be told.
+    Write a line to the standard error, with unprintable characters escaped. Ignore errors, as there is nowhere to report them.
     """
     from twisted_ext.wire.escapes import printable
 

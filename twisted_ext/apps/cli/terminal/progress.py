@@ -1,5 +1,5 @@
 """
-How far a long run has come, on one line of a terminal: with rich where it is installed, in plain characters elsewhere.
+Shows the progress of a long run on one line of the terminal: with rich if it is installed, else in plain text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BAR = 24
 
 def progressLine(done: int, perSecond: float, part: float | None, window: int, failed: int) -> str:
     """
-    @param part: how much of the input has been taken in, 0 to 1, or L{None} where nobody knows.
+    @param part: the fraction of the input that has been read, 0 to 1, or L{None} if its size is unknown.
     """
     pieces = []
     if part is not None:

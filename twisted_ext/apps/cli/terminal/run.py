@@ -1,5 +1,5 @@
 """
-A reactor that runs until one thing is done.
+Runs the global reactor until one coroutine is done.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def hush() -> None:
 _hushed = False
 
 
-#: What shells add to the number of a signal that has ended a program.
+#: Added to the signal number in the exit code of a program that a signal has terminated, as in shells.
 _KILLED: Final = 128
 
-#: Seconds after which somebody at a terminal wonders.
+#: Seconds without an answer after which the command prints that it is waiting.
 _PATIENCE: Final = 1.0
 
 
 def interruptedBy(reactor: object) -> int:
     """
-    @return: the exit code that shells and whoever runs services expect of a program which the signal has ended that stopped this reactor.
+    @return: the exit code that shells and service managers expect from a program terminated by the signal that stopped this reactor.
     """
     number: object = getattr(reactor, "_exitSignal", None)
     return _KILLED + number if isinstance(number, int) else INTERRUPTED
@@ -57,8 +57,8 @@ def runUntilDone(
     """
     Run the global reactor until C{begin} is done, or a signal such as that of Ctrl-C ends it.
 
-    @param whileRead: end also when nobody reads the standard output any more: for what does nothing but tell.
-    @param command: say at a terminal that this one waits for an answer, when it has not come at once; C{""} for nothing.
+    @param whileRead: also end when the reader of the standard output has closed it: for commands that only print.
+    @param command: the name to print on a terminal, with a note that the command is waiting, if no answer comes at once; C{""} for none.
 
     @return: the exit code that it gave.
 

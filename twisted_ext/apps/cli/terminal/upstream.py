@@ -1,5 +1,5 @@
 """
-Whom a command asks: what stood behind C{@}, or the system's servers.
+Selects the upstream of a command: the servers given after C{@}, or the system's.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _SHOWN: Final = 80
 
 class Upstream:
     """
-    Whom to ask.
+    The upstream of a command.
 
-    @ivar source: it.
-    @ivar servers: how many servers stand behind it, 1 where nobody knows.
+    @ivar source: the answer source.
+    @ivar servers: the number of servers behind it; 1 if unknown.
     @ivar domains: the system's search list.
-    @ivar ndots: dots that make a name be asked as it is before the list is tried.
-    @ivar hint: what to put behind a complaint that the server cannot be reached.
+    @ivar ndots: the number of dots from which a name is looked up as it is before the search list is tried.
+    @ivar hint: text to append to the error that the server cannot be reached.
     """
 
     __slots__ = ("source", "servers", "domains", "ndots", "hint")
@@ -55,7 +55,7 @@ def soleTarget(word: str, before: str = "") -> str:
 
     @return: what stands behind the C{@}.
 
-    @raise Ending: nothing does, or there are two.
+    @raise ExitError: nothing does, or there are two.
     """
     target = word[1:]
     if before:
@@ -67,7 +67,7 @@ def soleTarget(word: str, before: str = "") -> str:
 
 def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
     """
-    @raise Ending: the description cannot be used.
+    @raise ExitError: the description cannot be used.
     """
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
@@ -83,7 +83,7 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
 
     @return: the name and the port, L{None} where there is none. What begins with a prefix of descriptions is left whole.
 
-    @raise Ending: the port is not one.
+    @raise ExitError: the port is not one.
     """
     from twisted_ext.resolver.strings.descriptions import parserFor
 
@@ -128,7 +128,7 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
     @param port: L{None} for what C{target} says, else 53.
     @param family: ask servers of IPv4 (4) or IPv6 (6) only.
 
-    @raise Ending: there is no such thing.
+    @raise ExitError: there is no such thing.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 

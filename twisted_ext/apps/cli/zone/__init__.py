@@ -1,3 +1,3 @@
 """
-C{txdns zone}: checks, formats, compares and changes zones in files.
+C{txdns zone}: checks, formats, compares and edits zones in files.
 """

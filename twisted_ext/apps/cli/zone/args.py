@@ -1,5 +1,5 @@
 """
-Zones as people write them in commands, and their versions.
+Parses the zone arguments of commands, and versions of zones.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
     @param valued: options with one, and what that is.
     @param usage: one line, for complaints.
 
-    @raise Ending: a word cannot be used.
+    @raise ExitError: a word cannot be used.
     """
     bare: list[str] = []
     values: dict[str, str] = {}
@@ -99,7 +99,7 @@ class ZoneWord:
 
     def __init__(self, text: str) -> None:
         """
-        @raise Ending: nobody can tell which zone it is.
+        @raise ExitError: the name of the zone cannot be determined.
         """
         name, equals, path = text.partition("=")
         if equals and name and path and not os.path.exists(text):
@@ -124,7 +124,7 @@ class ZoneWord:
 
     def readable(self) -> None:
         """
-        @raise Ending: the file cannot be read.
+        @raise ExitError: the file cannot be read.
         """
         if self.path == "-":
             return
@@ -138,7 +138,7 @@ class ZoneWord:
         """
         @return: the zone, however its file holds it.
 
-        @raise Ending: there is none, and what is wrong with it is written to standard error.
+        @raise ExitError: there is none, and what is wrong with it is written to standard error.
         """
         from twisted_ext.errors import BadZone
         from twisted_ext.zone.store.image import MAGIC, Image
@@ -173,7 +173,7 @@ def transferred(target: str, apex: bytes) -> Version:
 
     @return: the zone as a server has it.
 
-    @raise Ending: it does not give it.
+    @raise ExitError: it does not give it.
     """
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 

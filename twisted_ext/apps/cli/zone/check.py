@@ -1,5 +1,5 @@
 """
-C{txdns zone check}: finds what is wrong with a zone.
+C{txdns zone check}: reports errors in a zone.
 """
 
 from __future__ import annotations

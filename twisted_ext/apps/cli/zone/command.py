@@ -1,5 +1,5 @@
 """
-C{txdns zone}: what can be done with zones in files, each under a word of its own.
+C{txdns zone}: dispatches to the subcommands for zones in files.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns zone compile}: makes the image of a zone that a server maps.
+C{txdns zone compile}: writes the zone image that a server maps into memory.
 """
 
 from __future__ import annotations

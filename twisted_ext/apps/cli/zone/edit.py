@@ -1,5 +1,5 @@
 """
-C{txdns zone edit}: changes a zone in a database, in an editor.
+C{txdns zone edit}: edits a zone stored in a database with the user's editor.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class _Editing:
 
     def _choose(self, question: str, choices: str, otherwise: str) -> str:
         """
-        @param otherwise: the choice where nobody is asked.
+        @param otherwise: the choice when the command does not prompt.
         """
         if not self._asks:
             return otherwise

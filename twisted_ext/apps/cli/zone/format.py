@@ -1,5 +1,5 @@
 """
-C{txdns zone format}: writes a zone in canonical order, or to be read.
+C{txdns zone format}: writes a zone in canonical order, or laid out for reading.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def replaceFile(path: str, octets: bytes) -> None:
     """
     Put other octets into a file, all of them or none, and leave its permissions as they are.
 
-    @raise Ending: that cannot be done.
+    @raise ExitError: that cannot be done.
     """
     try:
         with replacingFile(path) as file:

@@ -1,5 +1,5 @@
 """
-C{txdns zone keygen}: makes a TSIG key.
+C{txdns zone keygen}: generates a TSIG key.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-C{txdns zone serial}: shows the serial number of a zone, or raises it where it stands in the master file, and leaves all else as it is.
+C{txdns zone serial}: prints the serial of a zone, or increments it in place in the master file, leaving the rest of the file unchanged.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def raised(serial: int, way: str, now: float) -> int:
 
     @return: the next serial number.
 
-    @raise Ending: there is no such way.
+    @raise ExitError: there is no such way.
     """
     from twisted_ext.zone.store.serials import nextSerial
 

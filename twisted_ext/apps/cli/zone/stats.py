@@ -1,5 +1,5 @@
 """
-C{txdns zone stats}: tells what a zone consists of.
+C{txdns zone stats}: prints statistics of a zone.
 """
 
 from __future__ import annotations

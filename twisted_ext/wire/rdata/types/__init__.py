@@ -1,3 +1,3 @@
 """
-The declarations of record types, by the purpose of the type.
+Declarations of record types, grouped by purpose.
 """

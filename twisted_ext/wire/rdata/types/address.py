@@ -1,5 +1,5 @@
 """
-Types that hold one address of the Internet.
+Record types that hold one Internet address.
 """
 
 from __future__ import annotations

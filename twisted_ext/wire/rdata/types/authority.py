@@ -1,5 +1,5 @@
 """
-Types on the zone itself, and what its parent is told.
+Record types that describe the zone itself or are published for its parent.
 """
 
 from __future__ import annotations

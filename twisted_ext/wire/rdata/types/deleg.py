@@ -1,6 +1,6 @@
 """
-Delegations with parameters, as a draft of the IETF has them (draft-ietf-deleg): DELEG, and DELEGPARAM, to which it may lead. Written as
-the parameters of SVCB are, with keys of their own.
+Extensible delegations (draft-ietf-deleg): DELEG, and DELEGPARAM, which a DELEG record may refer to. Both are written like SVCB
+parameters, with keys of their own.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What is not there: the chain of names and their types.
+Record types for authenticated denial of existence: the chain of names and their types.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Keys, digests of keys, and signatures.
+DNSSEC record types: keys, digests of keys, and signatures.
 """
 
 from __future__ import annotations

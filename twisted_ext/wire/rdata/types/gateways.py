@@ -1,5 +1,5 @@
 """
-Types that name keys together with the hosts they lead to, and objects kept elsewhere.
+Record types that hold keys together with the hosts they lead to, or refer to objects stored elsewhere.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Where on Earth something is.
+Record types that hold geographic locations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GPOS(Rdata):
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
         for field, value in zip(cls.fields, values, strict=True):
-            # Empty is what somebody writes who does not know.
+            # An empty string means an unknown value.
             if value and not _DECIMAL.fullmatch(cast(bytes, value)):
                 return f"{field.name} is not a decimal number"
         return ""

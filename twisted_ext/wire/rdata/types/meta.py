@@ -1,5 +1,5 @@
 """
-Types that go along with one message: OPT, TSIG, TKEY.
+Record types that belong to a single message: OPT, TSIG, TKEY.
 """
 
 from __future__ import annotations

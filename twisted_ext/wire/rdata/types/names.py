@@ -1,5 +1,5 @@
 """
-Types that point to other names.
+Record types that point to other names.
 """
 
 from __future__ import annotations

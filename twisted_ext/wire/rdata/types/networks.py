@@ -1,5 +1,5 @@
 """
-Addresses in networks other than the Internet of today.
+Record types that hold addresses of networks other than today's Internet.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Types that hold parts of addresses: prefixes and suffixes.
+Record types that hold parts of addresses: prefixes and suffixes.
 """
 
 from __future__ import annotations

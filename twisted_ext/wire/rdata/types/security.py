@@ -1,5 +1,5 @@
 """
-Keys, certificates and identities of hosts and people.
+Record types that hold keys, certificates and identities of hosts and people.
 """
 
 from __future__ import annotations

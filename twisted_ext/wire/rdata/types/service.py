@@ -1,5 +1,5 @@
 """
-Types that say where a service is, and who may certify it.
+Record types that locate services, and that say which authorities may issue certificates for them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Service binding (RFC 9460): SVCB and HTTPS, with parameters whose values have forms of their own.
+Service binding record types (RFC 9460): SVCB and HTTPS, whose parameters each have a value format of their own.
 """
 
 from __future__ import annotations

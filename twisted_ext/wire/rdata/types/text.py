@@ -1,5 +1,5 @@
 """
-Types that hold text.
+Record types that hold text.
 """
 
 from __future__ import annotations

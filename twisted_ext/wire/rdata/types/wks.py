@@ -1,5 +1,5 @@
 """
-The well-known services of a host.
+The WKS record type: the well-known services of a host.
 """
 
 from __future__ import annotations
