@@ -83,4 +83,4 @@ class OpeningTests(SynchronousTestCase):
             self.assertIn("file", said, each)
             self.assertNotIn("\n", said)
         (complaint,) = readMaster(self.pipe, b"\x00").complaints
-        self.assertIn("no file", str(complaint.text))
+        self.assertIn("is not a file", str(complaint.text))

@@ -237,7 +237,7 @@ def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is not a valid address of this machine"),
+        (["-i", "192.0.2.1", "-p", "0"], "192.0.2.1 is not an address of this machine"),
         (["-i", "127.0.0.1", "-p", "0", "--http", "192.0.2.1:80"], "http: cannot listen at 192.0.2.1:80"),
         (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is not a socket"),
     ],

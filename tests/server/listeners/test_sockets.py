@@ -106,7 +106,7 @@ def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What is wrong is said with what to do about it.
     """
-    with pytest.raises(BadDescription, match="192.0.2.1 is not a valid address of this machine"):
+    with pytest.raises(BadDescription, match="192.0.2.1 is not an address of this machine"):
         boundSockets(["192.0.2.1"], 5300)
 
     def forbidden(*arguments: object, **more: object) -> socket.socket:

@@ -150,7 +150,7 @@ class CommandTests(SynchronousTestCase):
         (step,) = cast("list[JSON]", said["steps"])
         self.assertEqual((said["outcome"], objectIn(step)["event"]), ("data", "hit"))
         self.assertIn("unknown", str(self.ask("/explain?name=nobody.example")["outcome"]) + "unknown")
-        self.assertIn("no record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
+        self.assertIn("is not a record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
         self.assertIn("which name", str(self.ask("/explain", code=400)["error"]))
 
     def test_wrongNames(self) -> None:

@@ -405,9 +405,9 @@ class WordsTests(SynchronousTestCase):
         """
         for words, hint in [
             (["a.txt", "b.txt"], "'b.txt' is neither a record type nor the one file"),
-            (["-", "--window", "0"], "no number from 1 to"),
-            (["-", "--rate", "fast"], "no number from 0.001 to 1000000000"),
-            (["-", "--time", "0"], "no number from 0.05"),
+            (["-", "--window", "0"], "is not a number from 1 to"),
+            (["-", "--rate", "fast"], "is not a number from 0.001 to 1000000000"),
+            (["-", "--time", "0"], "is not a number from 0.05"),
             (["-", "--foo"], "--foo"),
             (["-", "--output", "x", "--resume", "x"], "write one of them"),
             (["-", "@192.0.2.1", "@192.0.2.2"], "two servers"),

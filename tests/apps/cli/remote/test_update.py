@@ -111,7 +111,7 @@ def test_atOnce() -> None:
         ("update add x.org 60 A", "NAME TTL TYPE DATA"),
         ("update add x.org 60 A nowhere", "IPv4 address"),
         ("update add x..org 60 A 192.0.2.1", "label is empty"),
-        ("update add x.org 60 AXFR x", "no type that records have"),
+        ("update add x.org 60 AXFR x", "is not a record type"),
         ("update add x.org 99999999999 A 192.0.2.1", "seconds"),
         ("update delete", "NAME [TYPE"),
         ("prereq nxrrset x.org", "NAME TYPE"),
@@ -120,7 +120,7 @@ def test_atOnce() -> None:
         ("server", "ADDRESS [PORT]"),
         ("server x 99999", "ADDRESS [PORT]"),
         ("key name", "NAME SECRET"),
-        ("key name ???", "no base64"),
+        ("key name ???", "is not base64"),
         ("class ANY", "IN, CH or HS"),
     ],
 )

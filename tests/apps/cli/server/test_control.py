@@ -328,7 +328,7 @@ def test_dumpNowhere(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_
 
 def test_somebodyElses(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A socket that belongs to somebody else is not talked to: they may only play the server.
+    A socket that belongs to another user is not talked to: they may only play the server.
     """
     owner = server.path.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 12345)
@@ -339,7 +339,7 @@ def test_somebodyElses(server: Controlled, capfd: pytest.CaptureFixture[str], mo
     finally:
         if owner == 0:
             os.chown(server.path, 0, -1)
-    assert (said.code, "belongs to somebody else" in said.error) == (9, True)
+    assert (said.code, "belongs to another user" in said.error) == (9, True)
 
 
 def test_words() -> None:

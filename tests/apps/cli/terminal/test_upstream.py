@@ -133,7 +133,7 @@ class UpstreamTests(SynchronousTestCase):
         """
         code, line = self.refused("none.example.org")
         self.assertEqual(code, USAGE)
-        self.assertIn("@none.example.org is not a valid server whose name has an address", line)
+        self.assertIn("@none.example.org is neither a server whose name has an address", line)
         self.server.rcode = 2
         code, line = self.refused("ns.example.net")
         self.assertEqual(code, NO_REPLY)

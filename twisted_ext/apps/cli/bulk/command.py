@@ -21,8 +21,8 @@ Usage: txdns bulk [FILE|-] [TYPE] [@DESCRIPTION] [OPTION ...]
 
 Looks up every line of FILE or of the standard input, thousands at once and no more than the
 servers take, and writes one JSON line for each. A line is a name, or a name and a type. No
-name is lost, and what is not a valid name gets a line that says so. Blank lines and lines that begin
-with # are skipped.
+name is lost: a word that is not a valid name gets a line with the error. Blank lines and
+lines that begin with # are skipped.
 
   txdns bulk names.txt                              addresses, from the system's servers
   txdns bulk names.txt MX @192.0.2.53 > mx.json     from this server

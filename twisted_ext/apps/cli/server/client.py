@@ -94,7 +94,7 @@ class Channel:
         except RemoteDisconnected as error:
             raise ExitError(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
         except BadStatusLine as error:
-            raise ExitError(NO_REPLY, f"{self.path}: what is there is no txdns server: its reply is not HTTP") from error
+            raise ExitError(NO_REPLY, f"{self.path}: this is not a txdns server: its reply is not HTTP") from error
         except HTTPException as error:
             raise ExitError(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
         except OSError as error:
@@ -142,9 +142,9 @@ def _understood(said: bytes, path: str) -> dict[str, JSON]:
     try:
         value = json.loads(said)
     except ValueError as error:
-        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server: its reply is not JSON") from error
+        raise ExitError(NO_REPLY, f"{path}: this is not a txdns server: its reply is not JSON") from error
     if not isinstance(value, dict):
-        raise ExitError(NO_REPLY, f"{path}: what is there is no txdns server")
+        raise ExitError(NO_REPLY, f"{path}: this is not a txdns server")
     return value
 
 

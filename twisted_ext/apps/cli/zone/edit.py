@@ -40,8 +40,8 @@ serve it do so within a second. A zone that is not there is begun, and so is a d
 
 The serial number goes up by itself. With SQL, the same is done in the tables zones and records.
 
-Exit codes: 0 done, or nothing was different; 1 wrong usage, or it was not to be; 2 it is not a valid zone
-that can be served; 8 a file or the database cannot be read or written.
+Exit codes: 0 done, or nothing was different; 1 wrong usage, or the user declined; 2 the zone
+cannot be served; 8 a file or the database cannot be read or written.
 """
 
 _USAGE: Final = "txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME"
