@@ -275,7 +275,7 @@ def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str |
 @atexit.register
 def drainAll() -> None:
     """
-    Give the last lines time to be written. Call this before L{os._exit}, which calls no exit handlers.
+    Give the last lines time to be written. Call this before C{os._exit}, which calls no exit handlers.
     """
     for queue in _queues:
         queue.finish()
