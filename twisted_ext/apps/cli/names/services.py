@@ -111,7 +111,7 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
 
 async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[str]:
     """
-    @raise ExitError: this is no service.
+    @raise ExitError: the text is not a valid service.
     """
     from twisted_ext.compat.lookups.services import bindingTargets, mailTargets, numberURIs, serverTargets
     from twisted_ext.discovery.limits import RECORD_DELAY
