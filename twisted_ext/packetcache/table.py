@@ -294,6 +294,22 @@ class Table:
         self._put(key, entry, shaped)
         return entry
 
+    def isFirstSight(self, datagram: bytes) -> bool:
+        """
+        Note a query whose name clients may have invented. L{offer} would do so too; this saves making a reply that it would not admit.
+
+        @return: whether its reply is not admitted yet.
+        """
+        return self._mask >= 0 and self._isFirst(hash(datagram[2:]))
+
+    def _isFirst(self, mixed: int) -> bool:
+        slot = mixed & self._mask
+        sign = mixed >> 40 & 0xFFFF
+        if self._sights[slot] == sign:
+            return False
+        self._sights[slot] = sign
+        return True
+
     def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
         """
         Offer a reply for reuse; it is admitted when it is offered for the second time.
@@ -314,13 +330,8 @@ class Table:
             self._admit(datagram[2:], reply, False)
 
     def _admit(self, key: bytes, reply: Reply, shaped: bool) -> None:
-        if self._mask >= 0 and not reply.known:
-            mixed = ~hash(key) if shaped else hash(key)
-            slot = mixed & self._mask
-            sign = mixed >> 40 & 0xFFFF
-            if self._sights[slot] != sign:
-                self._sights[slot] = sign
-                return
+        if self._mask >= 0 and not reply.known and self._isFirst(~hash(key) if shaped else hash(key)):
+            return
         self._forget(key, shaped)
         entry = Entry(reply, key)
         if entry.octets <= self._most // 16:

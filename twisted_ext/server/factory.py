@@ -78,7 +78,7 @@ class _Answering:
         self._factory = factory
         self.counters = factory.counters
 
-    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         return None
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:

@@ -57,9 +57,11 @@ class Answering(Protocol):
 
     counters: Counters
 
-    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         """
         Look up a reply in the packet cache.
+
+        @param address: the client's.
 
         @return: the reply without its message ID, or L{None}.
         """
@@ -231,6 +233,7 @@ class StreamServing(StreamProtocol):
         answering = self._answering
         counters = answering.counters
         find = answering.find
+        host = self.host
         replies = counters.replies
         most = self._servings.mostInFlight
         self._out = out = []
@@ -240,7 +243,7 @@ class StreamServing(StreamProtocol):
         try:
             while position < end and size < _WINDOW:
                 octets = messages[position]
-                reply = find(octets, self, now)
+                reply = find(octets, host, now)
                 if reply is not None:
                     length = len(reply)
                     hits += 1

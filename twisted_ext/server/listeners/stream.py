@@ -198,11 +198,8 @@ class Responding:
         self.counters = responder.counters
         self._responder = responder
         self._clients = responder.lane.clients
-        self._find = responder.lane.find
+        self.find: Callable[[bytes, str, float], bytes | None] = responder.lane.find
         self._transport = transport
-
-    def find(self, octets: bytes, stream: StreamServing, now: float) -> bytes | None:
-        return self._find(octets, stream.host, now)
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
         client = self._clients.find(stream.host, self._responder.seconds())

@@ -33,6 +33,7 @@ __all__ = [
     "SignatureGate",
     "TypeGate",
     "VersionGate",
+    "plainGates",
     "standardGates",
 ]
 
@@ -434,3 +435,15 @@ class _QuestionGate:
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         return self._MALFORMED if request.questionEnd == 12 else None
+
+
+#: Gates that let every plain query pass.
+_ONLY_OTHERS: Final = (OpcodeGate, FormGate, VersionGate, _QuestionGate, SignatureGate, ClassGate)
+
+
+def plainGates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    """
+    Return the gates that can refuse a plain query: a well-formed, unsigned query of class IN with one question and, if it has an OPT
+    record, EDNS version 0 and no options. Nearly all queries are plain, and each gate costs a call.
+    """
+    return tuple([gate for gate in gates if type(gate) not in _ONLY_OTHERS])

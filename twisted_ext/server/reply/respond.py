@@ -32,7 +32,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
-from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
 from twisted_ext.server.reply.packetcaches import laneFor
 from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, withCookie
@@ -40,7 +40,8 @@ from twisted_ext.server.reply.replywriter import WrittenReply
 from twisted_ext.server.reply.requests import Refusal, Request, Send
 from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.transport.faultlog import FaultLog
-from twisted_ext.wire.codes import CD, CH, DO, RA, RD, Rcode
+from twisted_ext.wire.codes import CD, CH, DO, IN, RA, RD, Rcode
+from twisted_ext.wire.message import HEADER_OCTETS
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -183,6 +184,18 @@ class Responder:
         self._yielding: Request | None = None
         self._closed = False
 
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """
+        Return the gates that requests pass, in order.
+        """
+        return self._gates
+
+    @gates.setter
+    def gates(self, gates: tuple[Gate, ...]) -> None:
+        self._gates = gates
+        self._plainGates = plainGates(gates)
+
     # -- for listeners
 
     def take(
@@ -245,16 +258,28 @@ class Responder:
         Answer a request.
         """
         now = request.arrived
-        if request.question.rrClass == CH and not request.opcode:
-            own = self.selfTest.answer(request.question)
-            if own:
-                self._answerSelf(request, own, send)
-                return
+        question = request.question
+        edns = request.edns
+        gates = self._plainGates
+        if (
+            request.opcode
+            or question.rrClass != IN
+            or request.fault is not None
+            or request.signature is not None
+            or request.questionEnd == HEADER_OCTETS
+            or (edns is not None and (edns.options or edns.version))
+        ):
+            gates = self._gates
+            if question.rrClass == CH and not request.opcode:
+                own = self.selfTest.answer(question)
+                if own:
+                    self._answerSelf(request, own, send)
+                    return
         if self.queryLog is not None:
             send, flow = self.queryLog.guard(request, send, flow)
         if self._limiting is not None and request.record.accounts is not None:
             send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
-        for gate in self.gates:
+        for gate in gates:
             refusal = gate(request, now)
             if refusal is not None:
                 self.counters.refused(gate.name)
@@ -265,14 +290,13 @@ class Responder:
                 self._refuse(request, refusal, send, lasting=gate.name != "rate")
                 return
         if self.errands:
-            errand = self.errands.get(request.opcode << 16 or request.question.rrType)
+            errand = self.errands.get(request.opcode << 16 or question.rrType)
             if errand is not None:
                 self._run(errand, request, send, flow)
                 return
-        self.counters.asked(request.question.name, request.question.rrType)
+        self.counters.asked(question.name, question.rrType)
         source = self._views.get(request.record.group.name, self.source) if self._views else self.source
         recursion = bool(request.flags & RD)
-        edns = request.edns
         context = QueryContext(
             now + self._patience,
             recursionDesired=recursion or self._fromCache,
@@ -281,7 +305,7 @@ class Responder:
             client=request.client,
         )
         try:
-            answer = source.answerNow(request.question, context)
+            answer = source.answerNow(question, context)
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
@@ -512,8 +536,16 @@ class Responder:
         if ends <= now or said < 0:
             return
         edns = request.edns
-        if edns is not None and edns.options and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+        options = edns is not None and edns.options
+        question = request.question
+        if options and edns is not None and question.rrType == _SOA and edns.option(_EXPIRE) is not None:
             # The EXPIRE value of the next reply differs.
+            return
+        group = request.record.group
+        table = group.datagrams if request.transport == "udp" else group.messages
+        known = origin.epoch is not None and _isKnown(answer, question.name)
+        varies = bool(options) or not question.key.startswith(question.name)
+        if not (known or varies) and table.isFirstSight(request.wire):
             return
         reply = Reply(
             composed.octets,
@@ -525,12 +557,8 @@ class Responder:
             request.questionEnd,
             whole=composed.whole,
             plain=edns is not None and composed.optAt == len(composed.octets) - 11,
-            known=origin.epoch is not None and _isKnown(answer, request.question.name),
+            known=known,
         )
-        group = request.record.group
-        table = group.datagrams if request.transport == "udp" else group.messages
-        question = request.question
-        varies = (edns is not None and bool(edns.options)) or not question.key.startswith(question.name)
         table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
 
     def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
