@@ -248,10 +248,10 @@ class StreamTests(StreamTestCase):
         """
         find = self.parrot.find
 
-        def sometimes(octets: bytes, stream: StreamServing, now: float) -> bytes | None:
+        def sometimes(octets: bytes, address: str, now: float) -> bytes | None:
             if octets[2:5] == b"bad":
                 raise MemoryError
-            return find(octets, stream, now)
+            return find(octets, address, now)
 
         self.patch(self.parrot, "find", sometimes)
 
