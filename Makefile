@@ -1,20 +1,19 @@
-# Two commands do everything on a machine with Python, git and make:
+# On a machine with Python, git and make, two commands are enough:
 #
-#     make serve      set up what is missing, then run a forwarding server
-#     make test       set up what is missing, then run every check
+#     make serve      install what is missing, then run a forwarding server
+#     make test       install what is missing, then run every check
 #
-# The rest: lint, types, docs, lock, benchmark, bench-server, clean. Everything lands in
-# .venv, except what docs writes to docs/_build, and what bench-server finds, which
-# it writes to the README.
+# Other targets: lint, types, docs, lock, benchmark, bench-server, clean. Everything is installed
+# in .venv; docs writes to docs/_build, and bench-server writes its results to the README.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# At a terminal pip shows what it is at; in a log it is quiet.
+# pip shows its progress at a terminal and is quiet in a log.
 PIP := $(BIN)/python -m pip $(shell test -t 2 || echo --quiet) --disable-pip-version-check install
-# Where make serve listens; its status page is 80 above: make serve PORT=5310
+# Port of make serve; its status page has the port 80 above: make serve PORT=5310
 PORT ?= 5300
-# Extra words for pytest: make test PYTEST="-k cache -x"
+# Extra arguments for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
 
 .DEFAULT_GOAL := help
@@ -23,7 +22,7 @@ PYTEST ?=
 help:
 	@echo "make serve | test | lint | types | docs | lock | benchmark | bench-server | clean"
 
-# Ctrl-C is how one ends it, and not an error of make's.
+# Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
 	@trap : INT; $(BIN)/python -m twisted_ext.apps.serve $(PORT); code=$$?; test $$code -eq 130 || exit $$code
 
@@ -50,7 +49,7 @@ docs: $(VENV)/.has-docs
 benchmark: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks
 
-# The versions that .ci/run installs. Make a new environment first (make clean), so that the newest ones are tested.
+# Write the versions that .ci/run installs. Run make clean first, so that they are the newest ones.
 lock: $(VENV)/.has-test
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' >.ci/constraints.txt
 
@@ -61,8 +60,8 @@ clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find twisted_ext twisted tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# One stamp for each set of extras. A change of what the project asks for makes
-# all of them old; with nothing changed, a second run installs nothing.
+# One stamp for each set of extras. A change of the requirements makes all of them
+# out of date; without changes, a second run installs nothing.
 $(VENV)/.has-all: EXTRAS := all
 $(VENV)/.has-test: EXTRAS := all,test,test-integrations
 $(VENV)/.has-docs: EXTRAS := all,docs
@@ -73,7 +72,7 @@ $(VENV)/.has-all $(VENV)/.has-test $(VENV)/.has-docs: setup.cfg pyproject.toml |
 	        "package index that can be reached in PIP_INDEX_URL, and run make again" >&2; exit 1; }
 	@touch $@
 
-# Debian packs the part of Python that makes environments on its own.
+# Debian has a separate package for the part of Python that creates environments.
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null || { \
 	    echo "make: $(PYTHON) not found: install Python 3.11 or newer (Debian: apt install python3 python3-venv)" >&2; exit 1; }

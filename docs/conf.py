@@ -1,5 +1,5 @@
 """
-How Sphinx builds the narrative documentation; pydoctor builds the API pages.
+Sphinx configuration of the narrative documentation; pydoctor builds the API pages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ release = version = installedVersion("twisted-ext")
 
 extensions = ["sphinx.ext.intersphinx"]
 exclude_patterns = ["_build", "listings"]
-# A name that leads nowhere is a mistake.
+# Report broken references as errors.
 nitpicky = True
 highlight_language = "python3"
 
@@ -22,7 +22,7 @@ html_theme = "alabaster"
 html_title = f"twisted_ext {release}"
 html_theme_options = {"description": "A DNS engine for Twisted", "fixed_sidebar": True}
 
-# Lists of what others define, made from what is installed: nothing is fetched.
+# Inventories are generated from the installed packages, without the network.
 _build = Path(__file__).parent / "_build"
 intersphinx_mapping = {
     name: (address, str(inventory))

@@ -1,11 +1,11 @@
 """
-Write down what Python and Twisted define, so that our documentation can link to
-theirs without asking the network for lists of it.
+Write inventories of Python's and Twisted's names, so that our documentation can link to
+theirs without downloading them.
 
     python docs/inventory.py FOLDER
 
-writes C{python.inv} and C{twisted.inv} there, in the format that Sphinx and
-pydoctor read, from what is installed here.
+writes C{python.inv} and C{twisted.inv} there, in the format of Sphinx and
+pydoctor, from the installed packages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-#: The modules of Python's library that a docstring of ours may name.
+#: The modules of Python's library that our docstrings may refer to.
 PYTHON = """
     argparse array asyncio base64 collections collections.abc contextlib dataclasses datetime enum functools hashlib
     hmac io ipaddress itertools json logging math mmap os os.path pathlib random re secrets select selectors shutil
@@ -28,23 +28,23 @@ PYTHON = """
     warnings zlib
 """.split()
 
-#: The parts of Twisted that one may name.
+#: The parts of Twisted that they may refer to.
 TWISTED = "application conch cred internet logger names plugin protocols python test trial web".split()
 
-#: Built-in types that have their section in the chapter on types.
+#: Built-in types with a section in the chapter on types.
 TYPES = "bytearray bytes dict frozenset list memoryview range set str tuple".split()
 
-#: A line that begins a definition, with its indentation.
+#: The first line of a definition, with its indentation.
 DEFINITION = re.compile(r"^( *)(?:async )?(class|def) (\w+)|^()()(\w+)(?:: [^=]+)? = ", re.MULTILINE)
 
-#: A name, what it is, and where in the documentation its section is; a C{$} at the
+#: A name, its kind, and the location of its section in the documentation; a C{$} at the
 #: end stands for the name.
 Entry = tuple[str, str, str]
 
 
 def builtinNames() -> Iterator[Entry]:
     """
-    What needs no import.
+    Yield the built-in names.
     """
     for name, value in vars(builtins).items():
         if name in TYPES:
@@ -63,7 +63,7 @@ def builtinNames() -> Iterator[Entry]:
 
 def pythonNames() -> Iterator[Entry]:
     """
-    What is in the library, by looking into its modules.
+    Yield the names of the library's modules.
     """
     for module in PYTHON:
         page = f"library/{module}.html"
@@ -80,8 +80,8 @@ def pythonNames() -> Iterator[Entry]:
 
 def twistedNames() -> Iterator[Entry]:
     """
-    What is in Twisted, by reading its source texts, many of which only load on
-    other systems. Its pages are one for each module and one for each class.
+    Yield the names in Twisted's source files, many of which can only be imported on
+    other systems. Its documentation has one page for each module and one for each class.
     """
     root = Path(inspect.getfile(importlib.import_module("twisted"))).parent
     for part in TWISTED:
@@ -104,7 +104,7 @@ def twistedNames() -> Iterator[Entry]:
 
 def write(path: Path, project: str, release: str, entries: Iterator[Entry]) -> None:
     """
-    Write an inventory, version 2: four lines to read, the rest compressed.
+    Write an inventory, version 2: a header of four lines, the rest compressed.
     """
     lines = {name: f"{name} py:{kind} 1 {where} -\n" for name, kind, where in entries}
     head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: {release}\n# Compressed with zlib.\n"

@@ -1,5 +1,5 @@
 """
-Write the page's tables of bounds, from every module C{limits} of the package and its comments.
+Write the tables of the limits page from the C{limits} modules of the package and their comments.
 
     python docs/limiting.py FILE
 """
@@ -16,7 +16,7 @@ from types import ModuleType
 import twisted_ext
 from twisted_ext.limits import Limit
 
-#: A heading of the module, a line of a comment, or the beginning of a definition.
+#: A section heading, a line of a comment, and the beginning of a definition.
 SECTION = re.compile(r"# -- (.+)")
 COMMENT = re.compile(r"#: ?(.*)")
 DEFINITION = re.compile(r"([A-Z][A-Z_0-9]+): Final = Limit\(")
@@ -25,14 +25,14 @@ MARKUP = re.compile(r"[CLB]\{([^}]*)\}")
 
 def shown(number: float) -> str:
     """
-    @return: the number, with commas where it is long.
+    Format a number, with thousands separators.
     """
     return f"{number:,.0f}" if number == int(number) else f"{number:g}"
 
 
 def modules() -> list[ModuleType]:
     """
-    @return: every module that holds bounds, that of the whole package first.
+    Import all modules named C{limits}, that of the whole package first.
     """
     root = Path(twisted_ext.__path__[0])
     found = sorted(root.rglob("limits.py"), key=lambda path: (len(path.parts), path))
@@ -41,7 +41,7 @@ def modules() -> list[ModuleType]:
 
 def rows(source: str) -> Iterator[tuple[str, str, str]]:
     """
-    @return: section, name and reason of every bound, in the order of the module.
+    Yield section, name and reason of each limit, in the order of the module.
     """
     section = ""
     words: list[str] = []
@@ -59,7 +59,7 @@ def rows(source: str) -> Iterator[tuple[str, str, str]]:
 
 def tables() -> str:
     """
-    @return: a heading and a table for each section of the modules.
+    Return a heading and a table for each section of the modules.
     """
     lines: list[str] = []
     sections: dict[str, list[tuple[str, str, Limit]]] = {}
@@ -69,7 +69,7 @@ def tables() -> str:
     for section, entries in sections.items():
         title = section[:1].upper() + section[1:]
         lines += [title, "=" * len(title), "", ".. list-table::", "   :header-rows: 1", "   :widths: 26 12 10 14 38", ""]
-        lines += ["   * - name", "     - default", "     - least", "     - most", "     - what it bounds, and why"]
+        lines += ["   * - name", "     - default", "     - least", "     - most", "     - what it limits, and why"]
         for name, reason, limit in entries:
             lines += [f"   * - ``{name}``", f"     - {shown(limit.default)}", f"     - {shown(limit.least)}"]
             lines += [f"     - {shown(limit.most)}", f"     - {reason}"]

@@ -1,9 +1,9 @@
 """
-Draw the structure of the package from its imports: a box for each package, on floors, so that a package imports only what is below it.
+Draw the packages and their imports: a box for each package, in layers, so that each package imports only packages below it.
 
     python docs/structure.py [FILE]
 
-Without FILE the picture goes to C{docs/structure.svg}. Imports that only type checkers see do not count. C{tests/docs/test_structure.py}
+Without FILE the picture is written to C{docs/structure.svg}. Imports for type checkers are ignored. C{tests/docs/test_structure.py}
 compares the picture with the imports.
 """
 
@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parent.parent
 PACKAGE: Final = "twisted_ext"
 PICTURE: Final = ROOT / "docs" / "structure.svg"
 
-#: Modules of the top level that belong to a package: what programs import of it.
+#: Top-level modules that are the public interface of a package.
 FACES: Final = {"bulk": "compat", "client": "compat", "dns": "compat", "error": "compat", "__main__": "apps.cli"}
 
 #: Packages in one folder that import each other: records and their rdata, the client and its look-ups.
@@ -36,9 +36,9 @@ _LINE: Final = 17
 @dataclass
 class Place:
     """
-    A package, or a module beside packages.
+    A package, or a top-level module.
 
-    @ivar modules: how many.
+    @ivar modules: the number of its modules.
     @ivar uses: the places that it imports.
     """
 
@@ -60,7 +60,7 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 def places() -> dict[str, Place]:
     """
-    @return: every place of the package, by its name below C{twisted_ext}.
+    Return all places by their names below C{twisted_ext}.
     """
     paths = {}
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
@@ -73,7 +73,7 @@ def places() -> dict[str, Place]:
         if not name:
             name = module.removeprefix(f"{PACKAGE}.")
         elif module.endswith(".limits"):
-            # Bounds stand below all that they bound.
+            # Limits are below the packages that use them.
             name = f"{name}.limits"
         return TOGETHER.get(name, FACES.get(name, name))
 
@@ -95,7 +95,7 @@ def places() -> dict[str, Place]:
 
 def circles(found: Mapping[str, Place]) -> list[list[str]]:
     """
-    @return: places that import each other, directly or by way of others.
+    Return the places that import each other, directly or indirectly.
     """
     reach: dict[str, set[str]] = {}
     for name in found:
@@ -112,7 +112,7 @@ def circles(found: Mapping[str, Place]) -> list[list[str]]:
 
 def floors(found: Mapping[str, Place]) -> list[list[Place]]:
     """
-    @return: the floors from the ground up: each place is one above the highest of those that it uses.
+    Return the layers from the bottom up: each place is one above the highest of those that it uses.
 
     @raise ValueError: places import each other.
     """
@@ -138,7 +138,7 @@ def _label(place: Place) -> str:
 
 def svg(stack: list[list[Place]]) -> str:
     """
-    @return: the picture: one row for each floor, the highest one first. A box lists what it uses as a tooltip.
+    Return the picture: one row for each layer, the highest first. The tooltip of a box lists its imports.
     """
     boxes: list[str] = []
     y = _GAP
@@ -176,7 +176,7 @@ def svg(stack: list[list[Place]]) -> str:
 
 def main() -> int:
     """
-    @return: the exit code.
+    Draw the picture and return the exit code.
     """
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
     try:

@@ -1,5 +1,5 @@
 """
-Certificates of an authority that tests make up.
+Certificates of a test authority.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _made(name: str, key: _Key, issuer: str, issuerKey: _Key, *extensions: x509.
 @cache
 def authority() -> tuple[bytes, _Key]:
     """
-    @return: its certificate, in PEM, and its key.
+    Return the authority's certificate, in PEM, and its key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     made = _made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None))
@@ -53,9 +53,9 @@ def authority() -> tuple[bytes, _Key]:
 @cache
 def certificateFor(name: str) -> bytes:
     """
-    @param name: a host, or its address.
+    Return key and certificate, in PEM.
 
-    @return: key and certificate, in PEM.
+    @param name: a host, or its address.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     general: x509.GeneralName
@@ -70,7 +70,7 @@ def certificateFor(name: str) -> bytes:
 
 def written(folder: Path) -> Path:
     """
-    @return: a file there with the authority's certificate.
+    Write the authority's certificate to a file in the folder and return its path.
     """
     path = folder / "authority.pem"
     path.write_bytes(authority()[0])

@@ -1,5 +1,5 @@
 """
-What holds for every test: it leaves the reactor and the working folder as it found them.
+Checks around every test: it leaves the reactor and the working folder as it found them.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from twisted import plugins
 
 __all__ = ["leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
 
-# The machine's load decides how long an example takes, so time is no verdict here. Where everything has to be there, which is where a
-# change is judged, all runs have the same examples: what is found by chance is for whoever tries his luck with a change at home.
+# The time of an example depends on the machine's load, so there is no deadline. All runs use the same examples where everything is
+# required, which is where a change is judged; random examples are for runs on a developer's machine.
 settings.register_profile("txdns", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("judging", settings.get_profile("txdns"), derandomize=True)
 settings.load_profile("judging" if "TXDNS_REQUIRE" in environ else "txdns")
 
-#: Turns that a reactor gets after a test to finish what was closed during it.
+#: Turns that a reactor gets after a test to finish pending closes.
 _TURNS: Final = 20
 
-#: Turns that it gets where nothing is left but sockets. The other side may be a process that a busy machine has not run since.
+#: Turns if only sockets are left. The other side may be a process that a busy machine has not scheduled yet.
 _SOCKET_TURNS: Final = 100
 
 #: Seconds between these turns.
@@ -41,33 +41,33 @@ _PAUSE: Final = 0.01
 
 class _Waiting(Protocol):
     """
-    The part of a reactor that tells what it still waits for.
+    The part of a reactor that lists what it waits for.
     """
 
-    #: The reactor's own: what wakes it up for threads and signals.
+    #: The reactor's own readers, which wake it up for threads and signals.
     _internalReaders: set[object]
 
     def getDelayedCalls(self) -> list[object]:
         """
-        @return: the calls that are still to be made.
+        Return the pending delayed calls.
         """
 
     def getReaders(self) -> list[object]:
         """
-        @return: what is being read from.
+        Return the readers.
         """
 
     def getWriters(self) -> list[object]:
         """
-        @return: what is being written to.
+        Return the writers.
         """
 
 
 def pytest_sessionstart() -> None:
     """
-    Have Twisted find its plugins before the first test. In a new environment, where nobody has done so, it imports every module of
-    plugins that is installed, and keeps what it found on disk. What such a module warns of (Twisted's own import C{spwd}, which Python
-    is about to lose) would fail the test that happens to be the first to ask for an endpoint that is not Twisted's own, and only there.
+    Let Twisted find its plugins before the first test. In a new environment, it imports every installed plugin module and caches the result
+    on disk. A warning from such a module (Twisted's own import of C{spwd}, which Python is about to remove) would otherwise fail the first
+    test that uses an endpoint outside of Twisted, and only there.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,15 +79,14 @@ def _waitingFor(reactor: _Waiting) -> list[object]:
     return [thing for thing in everything if thing not in reactor._internalReaders]
 
 
-def _news(reactor: _Waiting, before: list[object]) -> list[object]:
+def _newlyWaiting(reactor: _Waiting, before: list[object]) -> list[object]:
     return [thing for thing in _waitingFor(reactor) if not any(thing is known for known in before)]
 
 
 @pytest.fixture(autouse=True)
 def leavesReactorClean() -> Iterator[None]:
     """
-    Fail a test after which the reactor waits for something that it did not wait
-    for before: a timer, or a socket still open.
+    Fail a test after which the reactor waits for a new timer or socket.
     """
     reactor = cast("_Waiting | None", sys.modules.get("twisted.internet.reactor"))
     if reactor is None:
@@ -96,19 +95,19 @@ def leavesReactorClean() -> Iterator[None]:
     before = _waitingFor(reactor)
     yield
     for turn in range(_SOCKET_TURNS):
-        left = _news(reactor, before)
+        left = _newlyWaiting(reactor, before)
         if not left:
             return
         if turn >= _TURNS and any(IDelayedCall.providedBy(thing) for thing in left):
             break
         pytest_twisted.blockon(deferLater(cast(IReactorTime, reactor), _PAUSE))
-    if left := _news(reactor, before):
+    if left := _newlyWaiting(reactor, before):
         pytest.fail("left in the reactor: " + "; ".join(map(repr, left)), pytrace=False)
 
 
 @pytest.fixture(autouse=True)
 def leavesFolderClean(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """
-    Let C{mktemp} of Twisted's test cases name paths in pytest's own folder, made when the first one is asked for.
+    Put the files of C{mktemp} into pytest's own folder, created on first use.
     """
     monkeypatch.setattr(SynchronousTestCase, "mktemp", lambda _: str(tmp_path_factory.mktemp("case") / "temp"))

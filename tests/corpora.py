@@ -1,5 +1,5 @@
 """
-Conformance data that others have written and that is no part of the project.
+Conformance data of other projects, which is not part of this one.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ from tests.requirements import missing
 
 __all__ = ["CORPORA_VARIABLE", "corpus"]
 
-#: The environment variable that names the folder with all corpora in it.
+#: The environment variable for the folder of all corpora.
 CORPORA_VARIABLE: Final = "TXDNS_CORPORA"
 
 
 def corpus(name: str) -> Path:
     """
-    Find a corpus, or end the running test: skipped, or failed where
-    C{TXDNS_REQUIRE} lists C{corpora}.
+    Return the path of a corpus, or end the running test: as skipped, or as failed where C{TXDNS_REQUIRE} lists C{corpora}.
 
-    Call it inside a test or fixture. To make one test a file of the corpus,
-    loop with C{subTest}, or collect lazily: at import nothing may be skipped.
+    Call it inside a test or fixture. To make one test of each file of a corpus, loop with C{subTest} or collect lazily: an import must not
+    skip.
 
-    @param name: a path inside the folder of corpora, such as C{"zonemaster"} or
-        C{"bind10/src/lib/dns/tests"}.
+    @param name: a path inside the folder of corpora, such as C{"zonemaster"} or C{"bind10/src/lib/dns/tests"}.
     """
     folder = os.environ.get(CORPORA_VARIABLE)
     if not folder:

@@ -1,5 +1,5 @@
 """
-Knot DNS as a live peer, as L{tests.peers} has the others.
+Knot DNS as a live peer, in addition to those of L{tests.peers}.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["knot"]
 
 def knot(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "", zoneExtra: str = "") -> LivePeer:
     """
-    Knot DNS as an authoritative server. Transfers are open to everyone on loopback.
+    Return Knot DNS as an authoritative server. Transfers are open to all clients on loopback.
 
-    @param zones: master files by the names of their zones.
+    @param zones: zone files by the names of their zones.
     @param extra: further sections of its configuration, before its templates: keys, policies, remotes.
     @param zoneExtra: further lines of every zone, such as C{dnssec-signing: on}.
     """
@@ -30,7 +30,7 @@ def knot(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "
             "  background-workers: 1",
             "database:",
             f'  storage: "{server.folder}"',
-            # What it maps beforehand counts against limits of containers.
+            # Mapped memory counts against the limits of containers.
             "  journal-db-max-size: 64M",
             "  kasp-db-max-size: 32M",
             "  timer-db-max-size: 8M",

@@ -1,5 +1,5 @@
 """
-A memory network with a client on it, and as many servers as a test sets up.
+A memory network with a client and any number of servers.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from twisted_ext.wire.rdata.registry import rdataToText
 
 __all__ = ["NetworkTestCase", "WWW", "socketOf", "textsOf"]
 
-#: What servers know unless a test says otherwise.
+#: The default records of servers.
 WWW: Mapping[tuple[str, str], Reply] = {("www.example.test", "A"): "192.0.2.80"}
 
 
 def textsOf(answer: Answer) -> list[str]:
     """
-    @return: the texts of the records that were asked for, and of the aliases that led to them.
+    Return the texts of the answer's records, aliases included.
     """
     return [rdataToText(rrset.rrType, rdata) for rrset in answer.answer for rdata in rrset.rdatas]
 
 
 def socketOf(port: MemoryPort) -> PortSocket:
     """
-    @return: what sends the queries of a port, and takes their replies.
+    Return the socket that sends the queries of a port and receives their replies.
     """
     socket = vars(port.protocol)["socket"]
     assert isinstance(socket, PortSocket)
@@ -63,20 +63,20 @@ class NetworkTestCase(SynchronousTestCase):
 
     def serve(self, address: str = "192.0.2.53", records: Mapping[tuple[str, str], Reply] = WWW) -> tuple[CannedServer, Server]:
         """
-        Set up a server on a host of its own.
+        Start a server on a host of its own.
         """
         canned = CannedServer(records)
         return canned, canned.listen(self.network.reactor(address))
 
     def nowhere(self, address: str = "192.0.2.99") -> Server:
         """
-        @return: a server at an address where nobody is.
+        Return a server at an address without a host.
         """
         return Server(address)
 
     def forward(self, *servers: Server, mixCase: bool = False, stream: bool = False, keep: float | None = None) -> ForwardingSource:
         """
-        @return: a client of these servers.
+        Return a forwarder to these servers.
         """
         return ForwardingSource(self.here, servers, mixCase=mixCase, stream=stream, keep=keep)
 
@@ -91,7 +91,7 @@ class NetworkTestCase(SynchronousTestCase):
         edns: bool = True,
     ) -> Deferred[Answer]:
         """
-        Begin a look-up.
+        Start a look-up.
         """
         context = QueryContext(self.here.seconds() + seconds, waits=waits, edns=edns, trace=Trace())
         self.contexts.append(context)
@@ -99,7 +99,7 @@ class NetworkTestCase(SynchronousTestCase):
 
     def find(self, source: IAnswerSource, name: str = "www.example.test", rrType: str = "A", *, seconds: float = 5.0) -> list[str]:
         """
-        @return: the texts of the records that a look-up gives, all that happens until then included.
+        Look up a name and return the texts of its records.
         """
         asked = self.ask(source, name, rrType, seconds=seconds)
         self.network.advance(seconds + 1.0)
@@ -107,13 +107,13 @@ class NetworkTestCase(SynchronousTestCase):
 
     def told(self, asked: Deferred[Answer]) -> list[str]:
         """
-        @return: the texts of the records that a look-up has given.
+        Return the texts of the records that a finished look-up has found.
         """
         return textsOf(self.successResultOf(asked))
 
     def fault(self, source: IAnswerSource, name: str = "www.example.test", *, seconds: float = 5.0) -> DNSFault:
         """
-        @return: what a look-up fails with.
+        Look up a name and return the fault.
         """
         asked = self.ask(source, name, seconds=seconds)
         self.network.advance(seconds + 1.0)
@@ -121,7 +121,7 @@ class NetworkTestCase(SynchronousTestCase):
 
     def failed(self, asked: Deferred[Answer]) -> DNSFault:
         """
-        @return: what a look-up has failed with.
+        Return the fault of a finished look-up.
         """
         error = self.failureResultOf(asked).value
         assert isinstance(error, DNSFault), error
@@ -129,7 +129,7 @@ class NetworkTestCase(SynchronousTestCase):
 
     def events(self, number: int = -1) -> list[str]:
         """
-        @return: what happened during a look-up, as its trace has it.
+        Return the events in the trace of a look-up.
         """
         trace = self.contexts[number].trace
         assert trace is not None

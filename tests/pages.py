@@ -1,5 +1,5 @@
 """
-Parts of L{twisted.web} that have no types, with the types that they have.
+Untyped parts of L{twisted.web}, with types.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _site: Final = cast("Callable[[Resource], ServerFactory]", Site)
 
 class Page(Resource):
     """
-    What pages are made from.
+    The base class of pages.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Page(Resource):
 
 def siteOf(page: Resource) -> ServerFactory:
     """
-    @return: the page as what listens.
+    Return a server factory for the page.
     """
     site = _site(page)
     site.noisy = False

@@ -1,5 +1,5 @@
 """
-PowerDNS as a live peer, as L{tests.peers} has the others.
+PowerDNS as a live peer, in addition to those of L{tests.peers}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["hasPowerDNS", "powerDNS"]
 
 class _PowerDNS(LivePeer):
     """
-    It takes a folder and looks for files of certain names in there, where others take a file.
+    PowerDNS, which takes a folder with files of certain names in place of one file.
     """
 
     @property
@@ -31,7 +31,7 @@ class _PowerDNS(LivePeer):
 
 def hasPowerDNS() -> bool:
     """
-    @return: whether it is here, and can read master files (Debian: apt install pdns-server pdns-backend-bind). No test needs it.
+    Return whether PowerDNS is installed and can read zone files (Debian: apt install pdns-server pdns-backend-bind). No test needs it.
     """
     program = shutil.which(
         "pdns_server", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
@@ -44,9 +44,9 @@ def hasPowerDNS() -> bool:
 
 def powerDNS(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "") -> LivePeer:
     """
-    PowerDNS as an authoritative server, from master files.
+    Return PowerDNS as an authoritative server with zone files.
 
-    @param zones: master files by the names of their zones.
+    @param zones: zone files by the names of their zones.
     @param extra: further lines of its configuration.
     """
 

@@ -1,12 +1,11 @@
 """
-Live peers: other people's name servers, started by a test on a loopback address
-of its own, waited for, and stopped again whatever happens.
+Live peers: name servers of other projects, which a test starts on a loopback address, waits for, and always stops.
 
     with nsd({"example.org": ZONE}) as server:
-        ...  # ask server.address, server.port over UDP or TCP
+        ...  # query server.address, server.port over UDP or TCP
 
-The programs come from the system, never from the project; without one the test
-is skipped, or fails where C{TXDNS_REQUIRE} lists C{peers}.
+The programs come from the system, never from the project. A test without its program is skipped, or fails where C{TXDNS_REQUIRE} lists
+C{peers}.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from tests.requirements import missing
 
 __all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "unbound"]
 
-#: Folders with servers in them that an ordinary user's PATH leaves out.
+#: Folders of servers that are not in an ordinary user's PATH.
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
-#: Which Debian package a program is in, where it is not its own name.
+#: The Debian packages of programs, where the names differ.
 _PACKAGES: Final = {
     "delv": "bind9-dnsutils",
     "dig": "bind9-dnsutils",
@@ -54,23 +53,23 @@ _PACKAGES: Final = {
     "ssh-keygen": "openssh-client",
 }
 
-#: Seconds that a server gets to answer its first question.
+#: Seconds that a server may take to answer its first query.
 _START_WAIT: Final = 60.0
 
-#: Seconds that a server gets to end when asked, before it is made to.
+#: Seconds that a server may take to stop before it is killed.
 _STOP_WAIT: Final = 5.0
 
-#: Seconds between two looks at whether it answers yet.
+#: Seconds between two checks for an answer.
 _LOOK_EVERY: Final = 0.02
 
-#: Ports tried before giving up: somebody else may take one before the server does.
+#: The number of ports to try: another process may take one before the server does.
 _PORTS_TRIED: Final = 3
 
-#: Ports that systems do not give to whoever connects or asks without having chosen one.
-_UNGIVEN: Final = range(12_000, 32_768)
+#: Ports that kernels do not assign to sockets without a chosen port.
+_UNASSIGNED_PORTS: Final = range(12_000, 32_768)
 
-#: Not that of L{random}, which several runs of the tests may have begin at the same point.
-_chance: Final = SystemRandom()
+#: Not L{random}, which may have the same seed in several runs of the tests.
+_random: Final = SystemRandom()
 
 #: Lines of a server's log that go into an error.
 _LINES_SHOWN: Final = 20
@@ -81,8 +80,7 @@ _Configure = Callable[["LivePeer"], str]
 
 def peer(name: str) -> Path:
     """
-    Find a program that a live test needs, or end the test: skipped, or failed
-    where C{TXDNS_REQUIRE} lists C{peers}.
+    Return the path of a program that a live test needs, or end the test: as skipped, or as failed where C{TXDNS_REQUIRE} lists C{peers}.
 
     @param name: such as C{"nsd"}, C{"named"} or C{"kdig"}.
     """
@@ -95,12 +93,11 @@ def peer(name: str) -> Path:
 
 def freePort(address: str) -> int:
     """
-    @return: a port that nobody has at this address now, neither for UDP nor TCP, and that no client is given by chance before somebody
-        listens there.
+    Return a port that is free at this address for UDP and TCP, and that the kernel does not assign to clients.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
-        port = _chance.choice(_UNGIVEN)
+        port = _random.choice(_UNASSIGNED_PORTS)
         with socket.socket(family, socket.SOCK_DGRAM) as datagram, socket.socket(family) as stream, suppress(OSError):
             datagram.bind((address, port))
             stream.bind((address, port))
@@ -109,10 +106,9 @@ def freePort(address: str) -> int:
 
 def living(group: int) -> list[int]:
     """
-    @param group: the number of a process group, which is that of its first process.
+    Return the running processes of a group. Zombies do not count, as they hold no resources.
 
-    @return: processes of this group that have not ended. One that has, and that
-        nobody has taken notice of yet, does not count: it holds nothing any more.
+    @param group: the number of a process group, which is that of its first process.
     """
     found = []
     for file in Path("/proc").glob("[0-9]*/stat"):
@@ -125,13 +121,11 @@ def living(group: int) -> list[int]:
 
 class LivePeer:
     """
-    One running server. Entering starts it and waits until it answers; leaving
-    ends it and removes its folder. The main thread does so: a server ends with
-    the thread that started it.
+    A running server. Entering starts it and waits until it answers; leaving stops it and removes its folder. Do both in the main thread: a
+    server ends with the thread that started it.
 
     @ivar address: the loopback address at which it listens.
-    @ivar port: where it listens there, for UDP and TCP; the same again after
-        L{stop} and L{start}.
+    @ivar port: its port there, for UDP and TCP; the same again after L{stop} and L{start}.
     @ivar folder: its own temporary folder, with its configuration, zones and log.
     @ivar patience: seconds that it gets to answer for all of its zones, once started.
     """
@@ -188,9 +182,9 @@ class LivePeer:
     @property
     def pid(self) -> int:
         """
-        The process, for those who want to measure it.
+        The process ID, for measurements.
 
-        @raise RuntimeError: while it is stopped.
+        @raise RuntimeError: while the server is stopped.
         """
         if self._process is None:
             raise RuntimeError(f"{self.program} is not running")
@@ -199,7 +193,7 @@ class LivePeer:
     @property
     def server(self) -> tuple[str, int]:
         """
-        Address and port together, as many an interface takes them.
+        Address and port together, as many interfaces take them.
         """
         return (self.address, self.port)
 
@@ -217,26 +211,24 @@ class LivePeer:
 
     def zoneFile(self, name: str) -> Path:
         """
-        @return: where the text of this zone is. Whoever writes it anew calls
-            L{reload} afterwards.
+        Return the path of a zone's file. Call L{reload} after a change.
         """
         return self.folder / f"{name.strip('.').lower() or 'root'}.zone"
 
     def log(self) -> str:
         """
-        @return: what the server has had to say so far.
+        Return the server's log so far.
         """
         return self._logFile.read_text(errors="replace") if self._logFile.exists() else ""
 
     def start(self) -> None:
         """
-        Start it, again if it was stopped, and wait until it answers for each of
-        its zones.
+        Start the server, again after L{stop}, and wait until it answers for each of its zones.
 
         @raise OSError: if it ends instead, or does not answer in time.
         """
         command = self._command
-        # Should the test run itself be killed, its servers end as well.
+        # Let the servers end if the test run itself is killed.
         if setpriv := shutil.which("setpriv"):
             command = [setpriv, "--pdeathsig", "TERM", "--", *command]
         with self._logFile.open("ab") as log:
@@ -256,8 +248,7 @@ class LivePeer:
 
     def stop(self) -> None:
         """
-        End it and wait until it is gone; its folder stays, for L{start}. Without
-        effect on one that does not run.
+        Stop the server and wait for its end; its folder stays, for L{start}. Stopping a stopped server does nothing.
         """
         process, self._process = self._process, None
         if process is None:
@@ -270,7 +261,7 @@ class LivePeer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        # The process group is ours too: children that outlived their parent.
+        # Children that outlived their parent are in the same process group.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         giveUp = time.monotonic() + _STOP_WAIT
@@ -279,14 +270,13 @@ class LivePeer:
 
     def reload(self) -> None:
         """
-        Have it read its configuration and zones again. It does so a little later:
-        ask until the answer is the new one.
+        Make the server read its configuration and zones again. It does so asynchronously: query until the answer is the new one.
         """
         os.kill(self.pid, signal.SIGHUP)
 
     def pause(self) -> None:
         """
-        Let it hear and not answer, as a server that hangs, until L{resume}.
+        Make the server receive queries without answering, as one that hangs, until L{resume}.
         """
         os.killpg(self.pid, signal.SIGSTOP)
 
@@ -301,14 +291,14 @@ class LivePeer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _unconfined(self, executable: Path) -> Path:
-        # AppArmor goes by a program's path, and would keep Debian's servers out
-        # of temporary folders; a copy is at a path that it knows nothing about.
+        # AppArmor decides by a program's path and would keep Debian's servers out
+        # of temporary folders; a copy has a path without a profile.
         with suppress(OSError):
             if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
                 return Path(shutil.copy(executable, self.folder))
         return executable
 
-    def _lastWords(self) -> str:
+    def _logTail(self) -> str:
         return "\n".join(self.log().splitlines()[-_LINES_SHOWN:])
 
     def _awaitAnswers(self, process: subprocess.Popen[bytes]) -> None:
@@ -316,9 +306,9 @@ class LivePeer:
         giveUp = time.monotonic() + self.patience
         while waiting:
             if process.poll() is not None:
-                raise OSError(f"{self.program} ended with {process.returncode}:\n{self._lastWords()}")
+                raise OSError(f"{self.program} ended with {process.returncode}:\n{self._logTail()}")
             if time.monotonic() > giveUp:
-                raise OSError(f"{self.program} does not answer at {self.address}:{self.port}:\n{self._lastWords()}")
+                raise OSError(f"{self.program} does not answer at {self.address}:{self.port}:\n{self._logTail()}")
             if self._answers(waiting[-1]):
                 waiting.pop()
             else:
@@ -326,9 +316,9 @@ class LivePeer:
 
     def _answers(self, zone: str | None) -> bool:
         """
-        Ask once, over TCP, since a server that listens there listens for both.
+        Query once, over TCP, since a server that listens there listens for both.
 
-        @param zone: whose SOA record there must be, or L{None} if any reply will do.
+        @param zone: the zone whose SOA record is required, or L{None} if any reply suffices.
         """
         labels = [label.encode("ascii") for label in (zone or "").split(".") if label]
         name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
@@ -349,9 +339,9 @@ class LivePeer:
 
 def nsd(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = "") -> LivePeer:
     """
-    NSD as an authoritative server. Transfers are open to everyone on loopback.
+    Return NSD as an authoritative server. Transfers are open to all clients on loopback.
 
-    @param zones: master files by the names of their zones.
+    @param zones: zone files by the names of their zones.
     @param extra: further lines of its C{server:} clause.
     """
 
@@ -364,13 +354,13 @@ def nsd(zones: Mapping[str, str], *, address: str = "127.0.0.1", extra: str = ""
             f'  xfrdir: "{server.folder}"',
             f'  xfrdfile: "{server.folder}/xfrd.state"',
             f'  zonelistfile: "{server.folder}/zone.list"',
-            # Before 4.8 it kept what it had read, for all instances in one place.
+            # Versions before 4.8 keep a database, in one place for all instances.
             '  database: ""',
             '  username: ""',
             '  chroot: ""',
             "  server-count: 1",
             "  hide-version: no",
-            # Its limit of answers to one client is for the open internet.
+            # Its rate limit for one client is meant for the internet.
             "  rrl-ratelimit: 0",
             "  rrl-whitelist-ratelimit: 0",
             *(f"  {line.strip()}" for line in extra.splitlines()),
@@ -399,13 +389,11 @@ def bind(
     zoneExtra: str = "",
 ) -> LivePeer:
     """
-    BIND's named as an authoritative server, as a forwarding resolver, or both.
-    It asks nobody but C{forwardTo}.
+    Return BIND's named as an authoritative server, as a forwarding resolver, or both. It queries no servers but C{forwardTo}.
 
-    @param address: one that an interface has, which of 127.0.0.0/8 is the first
-        alone; named does not listen at others.
-    @param zones: master files by the names of their zones.
-    @param forwardTo: servers, by address and port, that know the rest.
+    @param address: an address of an interface, which of 127.0.0.0/8 is only the first; named does not listen at others.
+    @param zones: zone files by the names of their zones.
+    @param forwardTo: servers, by address and port, for all other names.
     @param extra: further statements of its C{options}.
     @param zoneExtra: further statements of each zone, such as C{allow-update}.
     """
@@ -450,11 +438,11 @@ def unbound(
     extra: str = "",
 ) -> LivePeer:
     """
-    Unbound as a resolver that forwards. It asks nobody but C{forwardTo}, and
-    validates nothing unless C{extra} gives it a trust anchor.
+    Return Unbound as a forwarding resolver. It queries no servers but C{forwardTo}, and validates nothing unless C{extra} gives it a trust
+    anchor.
 
-    @param forwardTo: servers, by address and port, that know everything.
-    @param localData: records that it knows by itself, in master file form.
+    @param forwardTo: servers, by address and port, for all names.
+    @param localData: local records, as in zone files.
     @param extra: further lines of its C{server:} clause.
     """
 
@@ -482,7 +470,7 @@ def unbound(
             "  control-enable: no",
             "forward-zone:",
             '  name: "."',
-            # A port at which nobody listens: better than the internet.
+            # A port without a listener, so that no query goes to the internet.
             *(f"  forward-addr: {host}@{port}" for host, port in forwardTo or [("127.0.0.1", 9)]),
         ]
         return "\n".join([*lines, ""])

@@ -1,5 +1,5 @@
 """
-Queries as octets, of every kind that tests of the server need.
+Queries as octets, of every kind for tests of the server.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted_ext.wire.rrtypes import typeNumber
 
 __all__ = ["COOKIE", "mixedCase", "optOf", "queryOf"]
 
-#: The code of the option that carries cookies.
+#: The code of the cookie option.
 COOKIE = 10
 
 
@@ -20,7 +20,7 @@ def optOf(
     size: int = 1232, *, flags: int = 0, options: Sequence[tuple[int, bytes]] = (), version: int = 0, extendedRcode: int = 0
 ) -> bytes:
     """
-    @return: an OPT record.
+    Return an OPT record.
     """
     rdata = b"".join([pack(">HH", code, len(octets)) + octets for code, octets in options])
     return b"\x00\x00\x29" + pack(">HBBHH", size, extendedRcode, version, flags, len(rdata)) + rdata
@@ -36,12 +36,12 @@ def queryOf(
     opt: bytes = b"",
 ) -> bytes:
     """
+    Return a complete query.
+
     @param name: a text, or a name in wire form.
     @param rrType: a mnemonic, or a number.
     @param flags: the header's second pair of octets; RD alone by default.
     @param opt: an OPT record.
-
-    @return: a whole query.
     """
     number = typeNumber(rrType) if isinstance(rrType, str) else rrType
     assert number is not None
@@ -51,9 +51,9 @@ def queryOf(
 
 def mixedCase(query: bytes, bits: int) -> bytes:
     """
-    @param bits: one for each octet of the name: whether a letter there is to be a capital one.
+    Return the query with the letters of its name in this case.
 
-    @return: the query with the letters of its name in this case.
+    @param bits: one bit for each octet of the name: whether a letter there is a capital.
     """
     octets = bytearray(query)
     position = 12

@@ -1,5 +1,5 @@
 """
-Tests of the benchmark of C{getaddrinfo}: nothing is timed, what the page shows is what was recorded.
+Tests of the benchmark of C{getaddrinfo}: they measure nothing and check that the page shows the recorded figures.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__: list[str] = []
 
 class RecordTests(SynchronousTestCase):
     """
-    Tests of what was recorded.
+    Tests of the recorded figures.
     """
 
-    def test_page(self) -> None:
+    def test_pageShowsRecordedFigures(self) -> None:
         """
-        The page has the figures that were recorded, of every way that was measured.
+        The page shows the recorded figures of every measured resolver.
         """
         report = json.loads(RECORD.read_text("utf-8"))
         self.assertIn(block(report, report["figures"]), PAGE.read_text("utf-8"))
@@ -28,9 +28,9 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(measured, set(WAYS))
         self.assertEqual(verdicts(report["figures"]), report["verdicts"])
 
-    def test_replaced(self) -> None:
+    def test_recordingChangesMarkedPartOnly(self) -> None:
         """
-        Recording changes the page between the marks alone, and not a page without them.
+        Recording changes only the part of the page between the marks, and refuses a page without them.
         """
         page = PAGE.read_text("utf-8")
         self.assertEqual(replaced(replaced(page, "else\n"), "that\n"), replaced(page, "that\n"))
@@ -40,22 +40,22 @@ class RecordTests(SynchronousTestCase):
 
 class FigureTests(SynchronousTestCase):
     """
-    Tests of what is made of figures.
+    Tests of the calculations.
     """
 
-    def test_medians(self) -> None:
+    def test_rowsHaveMedians(self) -> None:
         """
-        A row has the medians of all rounds, and the medians of the ratios within each; what was not measured is said so.
+        A row has the medians of all rounds, and of the ratios within each; missing figures are shown as such.
         """
         figures = {"hit": {"system": [1.0, 9.0, 2.0], "aiodns": [10.0, 10.0, 10.0]}, "miss": {"system": [60.0, 50.0, 54.0]}}
-        said = block({"machine": "a machine", "date": "2026-11-20"}, figures)
-        row = said.partition(WAYS["system"])[2].split()
+        text = block({"machine": "a machine", "date": "2026-11-20"}, figures)
+        row = text.partition(WAYS["system"])[2].split()
         self.assertEqual([cell for cell in row if cell != "-"][:3], ["2.0", "0.20", "54.0"])
-        self.assertNotIn(WAYS["loop"], said)
+        self.assertNotIn(WAYS["loop"], text)
 
-    def test_verdicts(self) -> None:
+    def test_verdictsForBothOutcomes(self) -> None:
         """
-        Each of ours is held to the budgets, and both outcomes are told; and so is what is paid where nothing is gained by it.
+        Each budget is reported as held or missed, and so is the cost where nothing is gained.
         """
         over = BUDGETS["miss"] + 1
         held, missed, more = verdicts({"hit": {"system": [1.0]}, "miss": {"udp": [over], "system": [over + 7.5], "aiodns": [1000.0]}})

@@ -17,7 +17,7 @@ from twisted_ext.wire.names import nameToText
 
 def namesOf(text: str) -> list[tuple[str, str]]:
     """
-    @return: the range's addresses, with the names under which they are looked up.
+    Return the addresses of the range with their reverse names.
     """
     return [(address, nameToText(name)) for address, name in AddressRange.fromText(text)]
 
@@ -27,47 +27,47 @@ class AddressRangeTests(SynchronousTestCase):
     Tests for L{AddressRange}.
     """
 
-    def test_network(self) -> None:
+    def test_networkGivesAllAddresses(self) -> None:
         """
-        A network is all of its addresses, in order.
+        A network gives all its addresses, in order.
         """
         found = namesOf("192.0.2.0/30")
         self.assertEqual([address for address, _ in found], ["192.0.2.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"])
         self.assertEqual(found[2][1], "2.2.0.192.in-addr.arpa.")
 
-    def test_acrossOctets(self) -> None:
+    def test_rangeAcrossOctets(self) -> None:
         """
-        A range goes over the end of an octet.
+        A range continues across the end of an octet.
         """
         self.assertEqual(
             [address for address, _ in namesOf("10.0.255.254-10.1.0.1")], ["10.0.255.254", "10.0.255.255", "10.1.0.0", "10.1.0.1"]
         )
 
-    def test_ipv6(self) -> None:
+    def test_ipv6ReverseNames(self) -> None:
         """
-        IPv6 goes by nibbles.
+        Reverse names of IPv6 addresses consist of nibbles.
         """
         found = namesOf("2001:db8::f/128")
         self.assertEqual(found, [("2001:db8::f", "f." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa.")])
 
-    def test_single(self) -> None:
+    def test_singleAddress(self) -> None:
         """
-        One address is a range of one, and a scope is of no matter.
+        One address is a range of one, and its scope is dropped.
         """
         self.assertEqual(namesOf("192.0.2.9"), [("192.0.2.9", "9.2.0.192.in-addr.arpa.")])
         self.assertEqual([address for address, _ in namesOf("fe80::1%eth0")], ["fe80::1"])
 
-    def test_lazy(self) -> None:
+    def test_largeRangeIsLazy(self) -> None:
         """
-        The whole of IPv4 is no more work than what is taken of it.
+        A range of all IPv4 addresses generates only the addresses that are used.
         """
         everything = AddressRange.fromText("0.0.0.0/0")
         self.assertEqual(everything.count, 2**32)
         self.assertEqual([address for address, _ in islice(everything, 2)], ["0.0.0.0", "0.0.0.1"])
 
-    def test_wrong(self) -> None:
+    def test_invalidRangeIsExplained(self) -> None:
         """
-        What is no range is refused with a line that says what would be right.
+        An invalid range is refused with one line that says what is valid.
         """
         for text, hint in [
             ("192.0.2.5/24", "192.0.2.0/24"),
@@ -83,18 +83,18 @@ class AddressRangeTests(SynchronousTestCase):
 
 
 @given(st.ip_addresses())
-def test_reverseName(address: object) -> None:
+def test_reverseNameMatchesPython(address: object) -> None:
     """
-    The name of every address is the one that Python's own library gives.
+    The reverse name of every address equals that of Python's standard library.
     """
     known = ip_address(str(address))
     assert nameToText(reverseNameOf(known.packed)) == known.reverse_pointer + "."
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 600))
-def test_range(first: int, more: int) -> None:
+def test_anyRangeGivesEveryAddress(first: int, more: int) -> None:
     """
-    A range of IPv4 gives every address from its first to its last, each with its own name.
+    A range gives every address from its first to its last, each with its reverse name.
     """
     last = min(first + more, 2**32 - 1)
     found = list(AddressRange(ip_address(first), ip_address(last)))

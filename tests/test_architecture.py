@@ -1,6 +1,5 @@
 """
-Tests of how the project is built: who imports whom, what code that decides may
-touch, how long a file may get. Rules that nobody checks drift.
+Tests of the project's structure: which package imports which, what pure code may import, and how long a file may be.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ __all__ = ["FILES", "MODULES", "ROOT"]
 
 ROOT: Final = Path(__file__).parent.parent
 
-#: No file of the project is longer than this many lines.
-LONGEST: Final = 700
+#: The maximum number of lines of a file.
+MAX_LINES: Final = 700
 
-#: Rooms of twisted_ext, lowest layer first. A room imports itself and rooms of
-#: lower layers, never a room beside it.
+#: Packages ("rooms") of twisted_ext, lowest layer first. A room imports itself and rooms of
+#: lower layers, never a room of the same layer.
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
@@ -46,21 +45,21 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     )
 )
 
-#: Modules that are the public face of a room and count as part of it. The server's own, for which the package stands as well, joins what
-#: answers with what meets other people's resolvers.
+#: Modules that are the public face of a room and count as part of it. That of the server, which the package itself exports as well, joins
+#: the server with the adapters for foreign resolvers.
 FACES: Final = {
     **dict.fromkeys(["bulk", "client", "dns", "error"], "compat"),
-    # Records, names, messages and errors of Twisted and ours, each made of the other: what meets people's interfaces stands on these.
+    # Conversions of records, names, messages and errors from and to Twisted's, on which the adapters build.
     "compat.conversion": "conversion",
     "server.factory": "serving",
     "__main__": "apps.cli",
 }
 
-#: Rooms that decide and do not act.
+#: Rooms of pure code.
 PURE: Final = frozenset().union(*LAYERS[:6])
 
-#: What such rooms may not touch: reactor, clock, sockets, threads.
-ACTING: Final = (
+#: Modules that pure code may not import: reactor, clock, sockets, threads.
+IMPURE: Final = (
     "asyncio",
     "select",
     "selectors",
@@ -73,28 +72,28 @@ ACTING: Final = (
     "twisted.names",
 )
 
-#: What is in these and acts on nothing: it gives octets for a text.
-CONVERTING: Final = ("socket.AF_INET", "socket.AF_INET6", "socket.inet_pton")
+#: Names from these modules without I/O: conversions from text to octets.
+PURE_EXCEPTIONS: Final = ("socket.AF_INET", "socket.AF_INET6", "socket.inet_pton")
 
-#: Other people's interfaces, met at the edge only.
+#: Foreign interfaces, which only the adapters import.
 FOREIGN: Final = ("asyncio", "twisted.names")
 
-#: Where they are met.
-EDGES: Final = (None, "addrinfo", "asyncio", "compat", "conversion", "endpoints", "integrations")
+#: The rooms of the adapters.
+ADAPTERS: Final = (None, "addrinfo", "asyncio", "compat", "conversion", "endpoints", "integrations")
 
-#: What only tests may use: an oracle is no oracle if the code asks it too.
+#: Modules that only tests may import: an oracle must be independent of the code.
 ORACLES: Final = ("dns", "hypothesis", "prometheus_client", "pytest", "pytest_twisted", "tests")
 
-#: Names of modules that would say nothing about what is in them.
-EMPTY_WORDS: Final = frozenset("common engine handler handlers helpers manager processor util utils".split())
+#: Module names that say nothing about the contents.
+VAGUE_WORDS: Final = frozenset("common engine handler handlers helpers manager processor util utils".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Importing:
     """
-    One name that a module imports, as the full dotted path.
+    A name that a module imports, with its full dotted path.
 
-    @ivar forTypes: whether only type checkers ever see it.
+    @ivar forTypes: whether only type checkers see the import.
     """
 
     name: str
@@ -105,14 +104,14 @@ class Importing:
 
     def within(self, packages: tuple[str, ...]) -> bool:
         """
-        @return: whether this is one of these packages, or in one of them.
+        Return whether the name is one of these packages or within one.
         """
         return any(self.name == package or self.name.startswith(f"{package}.") for package in packages)
 
 
 def importsOf(source: str) -> Iterator[Importing]:
     """
-    Go through everything that a source text imports, wherever it does so.
+    Yield every import in a source text.
     """
 
     def visit(node: ast.AST, inFunction: bool, forTypes: bool) -> Iterator[Importing]:
@@ -132,11 +131,10 @@ def importsOf(source: str) -> Iterator[Importing]:
 
 def roomOf(module: str) -> str | None:
     """
-    @param module: a dotted path, such as C{"twisted_ext.cache.entries"}.
+    Return the package that a module belongs to: the first name below C{twisted_ext}, or for the apps, which are independent of each other,
+    such as C{"apps.cli"}. It is L{None} for C{twisted_ext} itself and for other projects.
 
-    @return: the room that it is in: the first name below the package; among the
-        apps, which do not know each other, the app as C{"apps.cli"}. L{None} for
-        the package itself and for everything outside of it.
+    @param module: a dotted path, such as C{"twisted_ext.cache.entries"}.
     """
     names = module.split(".")
     if names[0] != "twisted_ext" or len(names) == 1:
@@ -149,7 +147,7 @@ def roomOf(module: str) -> str | None:
 
 def layerOf(room: str) -> int | None:
     """
-    @return: how high up this room is, or L{None} if no layer names it.
+    Return the number of the package's layer, or L{None} if no layer lists it.
     """
     name = room.split(".")[0]
     return next((height for height, layer in enumerate(LAYERS) if name in layer), None)
@@ -157,9 +155,8 @@ def layerOf(room: str) -> int | None:
 
 def objectToLayers(module: str, source: str) -> Iterator[str]:
     """
-    A room imports only itself and what is below it. Interfaces may name the
-    values of any room as types, and look-ups of addresses the resolver that
-    they are methods of.
+    A package imports only itself and lower layers. Interfaces may use any package's types, and address look-ups that of the resolver whose
+    methods they are.
     """
     room = roomOf(module)
     if room is None:
@@ -179,19 +176,19 @@ def objectToLayers(module: str, source: str) -> Iterator[str]:
 
 def objectToActing(module: str, source: str) -> Iterator[str]:
     """
-    Code that decides imports no reactor, clock or socket.
+    Pure code imports no reactor, clock or socket.
     """
     if roomOf(module) in PURE:
         for importing in importsOf(source):
-            if importing.within(ACTING) and importing.name not in CONVERTING:
+            if importing.within(IMPURE) and importing.name not in PURE_EXCEPTIONS:
                 yield f"{module}:{importing.line}: pure code may not import {importing.name}"
 
 
 def objectToForeign(module: str, source: str) -> Iterator[str]:
     """
-    twisted.names and asyncio are met at the edge.
+    Only the adapters import twisted.names and asyncio.
     """
-    if roomOf(module) not in EDGES:
+    if roomOf(module) not in ADAPTERS:
         for importing in importsOf(source):
             if importing.within(FOREIGN):
                 yield f"{module}:{importing.line}: only the outermost rooms may import {importing.name}"
@@ -199,7 +196,7 @@ def objectToForeign(module: str, source: str) -> Iterator[str]:
 
 def objectToOracle(module: str, source: str) -> Iterator[str]:
     """
-    What tests compare us with is not what we are made of.
+    The package does not import what only tests use.
     """
     for importing in importsOf(source):
         if importing.within(ORACLES):
@@ -208,8 +205,7 @@ def objectToOracle(module: str, source: str) -> Iterator[str]:
 
 def objectToReactor(module: str, source: str) -> Iterator[str]:
     """
-    The reactor is a parameter. Only the outermost code fetches the global one,
-    and only when called.
+    The reactor is a parameter. Only the outermost code imports the global one, and only within functions.
     """
     outermost = ("twisted_ext.apps", "twisted_ext.bulk", "twisted_ext.client", "twisted_ext.dns", "twisted_ext.compat.install")
     mayFetch = Importing(module, 0, False).within(outermost)
@@ -242,19 +238,19 @@ def objectToDocstring(module: str, source: str) -> Iterator[str]:
 
 def objectToName(module: str, source: str) -> Iterator[str]:
     """
-    A module is named for what is in it.
+    A module's name says what is in it.
     """
-    for word in EMPTY_WORDS.intersection(module.split(".")):
+    for word in VAGUE_WORDS.intersection(module.split(".")):
         yield f"{module}: {word!r} says nothing about what is in it"
 
 
 def objectToLength(module: str, source: str) -> Iterator[str]:
     """
-    A file can be read in one sitting.
+    A file is not longer than the limit.
     """
     lines = len(source.splitlines())
-    if lines > LONGEST:
-        yield f"{module}: {lines} lines, at most {LONGEST} are allowed"
+    if lines > MAX_LINES:
+        yield f"{module}: {lines} lines, at most {MAX_LINES} are allowed"
 
 
 Rule = Callable[[str, str], Iterator[str]]
@@ -275,7 +271,7 @@ RULES: Final[tuple[Rule, ...]] = (
 #: Rules for every other Python file of the project.
 RULES_ELSEWHERE: Final[tuple[Rule, ...]] = (objectToRelative, objectToDocstring, objectToLength)
 
-#: Where our own Python files are.
+#: All Python files of the project.
 FILES: Final = tuple(
     sorted(
         path
@@ -295,7 +291,7 @@ MODULES: Final = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_package(rule: Rule) -> None:
+def test_packageKeepsTheRules(rule: Rule) -> None:
     """
     Every module of the package keeps every rule.
     """
@@ -304,9 +300,9 @@ def test_package(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES_ELSEWHERE)
-def test_elsewhere(rule: Rule) -> None:
+def test_otherFilesKeepTheirRules(rule: Rule) -> None:
     """
-    Tests, docs and benchmarks keep those rules that concern them.
+    Tests, docs and benchmarks keep the rules that apply to them.
     """
     objections = [
         words
@@ -350,12 +346,12 @@ def test_elsewhere(rule: Rule) -> None:
         (objectToDocstring, "wire.names", 'class Name:\n    """\n    A name."""'),
         (objectToName, "resolver.utils", ""),
         (objectToName, "common.things", ""),
-        (objectToLength, "wire.names", "\n" * (LONGEST + 1)),
+        (objectToLength, "wire.names", "\n" * (MAX_LINES + 1)),
     ],
 )
-def test_objects(rule: Rule, module: str, source: str) -> None:
+def test_ruleDetectsViolation(rule: Rule, module: str, source: str) -> None:
     """
-    Each rule does object to what it is there to prevent.
+    Each rule detects what it is meant to prevent.
     """
     assert list(rule(f"twisted_ext.{module}", source))
 
@@ -371,20 +367,20 @@ def test_objects(rule: Rule, module: str, source: str) -> None:
         ("interfaces", "if TYPE_CHECKING:\n    from twisted_ext.transport.pending import Reply"),
         ("bulk", "from twisted_ext.compat.foreign import NamesSource"),
         ("server.factory", "from twisted_ext.compat.server import MessageServing\nimport twisted_ext.server.reply.respond"),
-        ("wire.names", "\n" * LONGEST),
+        ("wire.names", "\n" * MAX_LINES),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],
 )
-def test_permits(module: str, source: str) -> None:
+def test_rulesPermitTheDesign(module: str, source: str) -> None:
     """
-    No rule stands in the way of what the design asks for.
+    The rules permit what the design needs.
     """
     assert [words for rule in RULES for words in rule(f"twisted_ext.{module}", source)] == []
 
 
-def test_looksAtSomething() -> None:
+def test_modulesAreFound() -> None:
     """
-    The modules that the rules are applied to are found.
+    The modules that the rules apply to are found.
     """
     assert "twisted_ext" in MODULES
     assert Path(__file__) in FILES

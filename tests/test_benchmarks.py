@@ -1,5 +1,5 @@
 """
-Tests of the benchmark whose figures the README shows: nothing is timed, what it reads and counts is right.
+Tests of the benchmark behind the README's figures: they measure nothing and check its parsing and calculations.
 """
 
 from __future__ import annotations
@@ -54,36 +54,36 @@ def _report() -> Report:
 
 class LoadTests(SynchronousTestCase):
     """
-    Asking, and what came of it.
+    Tests of the load and its results.
     """
 
-    def test_dnsperf(self) -> None:
+    def test_dnsperfOutputIsParsed(self) -> None:
         """
-        What dnsperf printed is read, and text of something else is not.
+        The output of dnsperf is parsed, and other text is refused.
         """
         self.assertEqual(readDnsperf(_DNSPERF), Load(1000, 998, 990, 2.0, 0.00015))
         self.assertRaises(ValueError, readDnsperf, "Error: unable to connect")
 
-    def test_nothingAnswered(self) -> None:
+    def test_unansweredLoadIsInvalid(self) -> None:
         """
-        A server that answers nothing gives a load that does not count.
+        A load without answers is invalid.
         """
         lines = [line for line in _DNSPERF.splitlines() if "Latency" not in line and "codes" not in line]
         load = readDnsperf("\n".join(lines).replace("998 (99.80%)", "0 (0.00%)"))
         self.assertEqual(load.objection(), "no answers")
 
-    def test_objections(self) -> None:
+    def test_badLoadIsInvalid(self) -> None:
         """
-        A load with errors, losses or wrong answers does not count, and it says why.
+        A load with errors, losses or wrong answers is invalid, with the reason.
         """
         self.assertIsNone(Load(1000, 998, 990, 2.0).objection())
         self.assertIn("errors", str(Load(1000, 1000, 980, 2.0).objection()))
         self.assertIn("lost", str(Load(1000, 990, 990, 2.0).objection()))
         self.assertIn("zone", str(Load(1000, 1000, 1000, 2.0, wrong=1).objection()))
 
-    def test_right(self) -> None:
+    def test_rightAnswer(self) -> None:
         """
-        An answer is right that has the ID, the question to the letter, and the zone's address, with nothing else overlooked.
+        A right answer has the ID, the exact question and the zone's address.
         """
         for cookie in (b"", b"12345678"):
             asked = query(7, "H258.example.TEST", cookie)
@@ -98,16 +98,16 @@ class LoadTests(SynchronousTestCase):
             self.assertFalse(right(asked, reply[:end], addressOf(258)))
             self.assertFalse(right(asked, b"", addressOf(258)))
 
-    def test_spelled(self) -> None:
+    def test_bitsSelectLetterCase(self) -> None:
         """
-        Each bit is one letter's case; digits and dots have none.
+        Each bit selects the case of one letter; digits and dots have none.
         """
         self.assertEqual(spelled("h1.test", 0b10011), "H1.TesT")
         self.assertEqual(len({spelled("h1.test", bits) for bits in range(32)}), 32)
 
-    def test_shapes(self) -> None:
+    def test_queryFiles(self) -> None:
         """
-        Files for dnsperf have the names of the zone, and those in random case hardly a line twice.
+        Query files for dnsperf have the names of the zone, and those in random case rarely repeat a line.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -121,36 +121,36 @@ class LoadTests(SynchronousTestCase):
 
 class AccountingTests(SynchronousTestCase):
     """
-    What a server takes.
+    Tests of the resource measurements.
     """
 
-    def test_processorTime(self) -> None:
+    def test_processorTimeCountsChildren(self) -> None:
         """
-        User and system time of all processes count, with that of children that ended, whatever a program is called.
+        User and system time of all processes count, ended children included, whatever a program's name.
         """
         stat = "12 (odd) name 1 2) S 1 12 12 0 -1 4194560 100 0 0 0 {} {} {} {} 20 0 1 0 4000 1000 50"
         ticks = processorTime([stat.format(100, 50, 20, 30), stat.format(1, 2, 3, 4)])
         self.assertApproximates(ticks, 210 * processorTime([stat.format(1, 0, 0, 0)]), 0.001)
 
-    def test_ownTime(self) -> None:
+    def test_processorTimeIsInSeconds(self) -> None:
         """
-        It is in seconds: that of this process is what the process itself is told.
+        The time is in seconds and agrees with the process's own.
         """
         work = "sum(range(3_000_000))"
         script = f"import time; {work}; print(open('/proc/self/stat').read().strip()); print(time.process_time())"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-        stat, told = done.stdout.splitlines()
-        self.assertApproximates(processorTime([stat]), float(told), 0.05)
+        stat, ownTime = done.stdout.splitlines()
+        self.assertApproximates(processorTime([stat]), float(ownTime), 0.05)
 
-    def test_memory(self) -> None:
+    def test_memoryOfAllProcesses(self) -> None:
         """
-        Memory is that of all processes.
+        Memory is the sum over all processes.
         """
         self.assertEqual(residentMegabytes(["Name:\tx\nVmRSS:\t    2048 kB\n", "VmHWM:\t 9 kB\nVmRSS:\t 1024 kB\n", ""]), 3.0)
 
-    def test_versions(self) -> None:
+    def test_versionsAreParsed(self) -> None:
         """
-        Versions are found in what servers print.
+        Versions are found in the output of servers.
         """
         said = {
             "Version 1.17.1\n\nConfigure line: --build=x86_64": "1.17.1",
@@ -162,9 +162,9 @@ class AccountingTests(SynchronousTestCase):
         self.assertEqual({text: versionIn(text) for text in said}, said)
 
 
-    def test_missing(self) -> None:
+    def test_missingServerIsSkipped(self) -> None:
         """
-        A server that is not installed is left out, with a sentence that says what to install; the others have their versions shown.
+        A server that is not installed is skipped with the package to install; the others show their versions.
         """
         report = Report("", "", 1, 1, 1)
         ours = next(kind for kind in KINDS if kind.name == OURS)
@@ -179,20 +179,20 @@ class AccountingTests(SynchronousTestCase):
 
 class VerdictTests(SynchronousTestCase):
     """
-    What is said about it.
+    Tests of the report.
     """
 
-    def test_ratios(self) -> None:
+    def test_ratiosAreWithinARound(self) -> None:
         """
-        Ratios are of the same round, so that a machine that slows down in one does not make us worse.
+        Ratios are taken within a round, so that a slow round does not distort them.
         """
         report = _report()
         self.assertEqual(report.middle("udp", "cpu"), 6.0)
         self.assertEqual(report.ratio("udp", "cpu"), 1.25)
 
-    def test_verdicts(self) -> None:
+    def test_everyBudgetHasAVerdict(self) -> None:
         """
-        Each budget is held, falls short or was not measured.
+        Each budget is held, missed or not measured.
         """
         held = {budget.what: (figure, holds) for budget, figure, holds in verdicts(_report())}
         self.assertEqual(len(held), len(BUDGETS))
@@ -201,24 +201,24 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(held["TCP hit, CPU, by Unbound's"], (None, None))
         self.assertEqual(held["hit of each of two workers, CPU, by one process's"], (1.2, False))
 
-    def test_kept(self) -> None:
+    def test_reportRoundTrips(self) -> None:
         """
-        A report that was written can be read again.
+        A report can be written and read back.
         """
         report = _report()
         self.assertEqual(Report.fromJSON(report.toJSON()), report)
 
-    def test_table(self) -> None:
+    def test_tableHasEveryServer(self) -> None:
         """
-        Every server has a row, and all that was measured a column.
+        Every server has a row, and every measurement a column.
         """
         headings, rows = table(_report())
         self.assertEqual(headings, ["server", "UDP µs", "UDP /s", "UDP ratio"])
         self.assertEqual(rows, [[UNBOUND, "4.0", "1,000", "1.00"], [OURS, "6.0", "850", "1.25"]])
 
-    def test_readme(self) -> None:
+    def test_readmeShowsTheRecord(self) -> None:
         """
-        The README says what was measured, and when, and on what: not a figure of it was written by hand.
+        The README shows the recorded figures with date and machine; none is written by hand.
         """
         readme = (ROOT / "README.rst").read_text("utf-8")
         report = Report.fromJSON(RECORD.read_text("utf-8"))
@@ -233,12 +233,12 @@ class VerdictTests(SynchronousTestCase):
 
 class UnreliableTests(SynchronousTestCase):
     """
-    Tests of the upstream that loses or fails queries, and of what is counted in front of it.
+    Tests of the upstream that loses or fails queries, and of the counts in front of it.
     """
 
-    def test_replies(self) -> None:
+    def test_troubleHasItsShare(self) -> None:
         """
-        The share of queries that is lost or failed is about the one that was asked for; all others get the address of their name.
+        The share of lost or failed queries is about as requested; all others get the address of their name.
         """
         asked = query(7, "h77.example.test")
         for kind, share in (("none", 0.5), ("loss", 0.5), ("servfail", 0.25)):
@@ -246,12 +246,12 @@ class UnreliableTests(SynchronousTestCase):
             replies = [replyTo(asked, trouble) for _ in range(2000)]
             good = [reply for reply in replies if reply is not None and right(asked, reply, addressOf(77))]
             failed = [reply for reply in replies if reply is not None and reply[3] & 15 == 2]
-            struck = 0.0 if kind == "none" else share
-            self.assertLess(abs(len(good) / 2000 - (1 - struck)), 0.05)
+            expected = 0.0 if kind == "none" else share
+            self.assertLess(abs(len(good) / 2000 - (1 - expected)), 0.05)
             self.assertEqual(len(good) + len(failed) + replies.count(None), 2000)
             self.assertEqual((bool(failed), None in replies), (kind == "servfail", kind == "loss"))
 
-    def test_row(self) -> None:
+    def test_rowHasCountsAndTimes(self) -> None:
         """
         A row has the counts, the times in milliseconds, and the queries for each name.
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.bulk} and of what it stands on, L{twisted_ext.resolver.lookup.stream}.
+Tests of L{twisted_ext.bulk} and of its base, L{twisted_ext.resolver.lookup.stream}.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ Results = list[tuple[Asked, Answer | Exception]]
 
 def collect(iterator: AsyncIterator[tuple[Asked, Answer | Exception]], into: Results, most: int = 10**9) -> Deferred[None]:
     """
-    Take results until there are no more, or C{most} of them.
-
-    @return: fires then.
+    Collect results to the end, or C{most} of them, and fire then.
     """
 
     async def take() -> None:
@@ -45,7 +43,7 @@ def collect(iterator: AsyncIterator[tuple[Asked, Answer | Exception]], into: Res
 
 def names(number: int) -> list[str]:
     """
-    @return: so many different ones.
+    Return this many different names.
     """
     return [f"h{index}.example.org" for index in range(number)]
 
@@ -57,13 +55,13 @@ class BulkTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Time stands still.
+        Use a clock that stands still.
         """
         self.clock = Clock()
 
     def run_(self, source: object, asked: Iterable[Asked], window: int | None = None) -> Results:
         """
-        @return: all results.
+        Return all results.
         """
         found: Results = []
         done = collect(bulk(source, asked, clock=self.clock, window=window), found)
@@ -73,26 +71,26 @@ class BulkTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         return found
 
-    def test_all(self) -> None:
+    def test_everyNameHasAnAnswer(self) -> None:
         """
-        Every name comes out once, with its answer.
+        Every name occurs once, with its answer.
         """
         source = CannedSource(otherwise="192.0.2.1")
         found = self.run_(source, names(5000), window=100)
         self.assertEqual(sorted([str(name) for name, _ in found]), sorted(names(5000)))
         self.assertEqual({tuple(dataOf(result)) for _, result in found if isinstance(result, Answer)}, {("192.0.2.1",)})
 
-    def test_atHand(self) -> None:
+    def test_immediateAnswersNeedNoQuery(self) -> None:
         """
-        What is at hand is not asked for.
+        Immediate answers need no query.
         """
         source = CannedSource({("h0.example.org", "A"): "192.0.2.1"}, now=True)
         self.assertEqual(len(self.run_(source, ["h0.example.org"] * 3)), 3)
         self.assertEqual(source.asked, 0)
 
-    def test_faults(self) -> None:
+    def test_failuresAreResults(self) -> None:
         """
-        What nobody knows, and what is no name, has its place among the results.
+        Failed look-ups and invalid names are among the results.
         """
         fault = TimedOut("too slow")
         source = CannedSource({("h0.example.org", "A"): fault}, otherwise="192.0.2.1")
@@ -101,9 +99,9 @@ class BulkTests(SynchronousTestCase):
         self.assertIsInstance(found["a..b"], BadName)
         self.assertIsInstance(found["h1.example.org"], Answer)
 
-    def test_broken(self) -> None:
+    def test_unexpectedExceptionIsAResult(self) -> None:
         """
-        A source that raises what it should not does not cost a name its result.
+        An unexpected exception of the source is the result of its name.
         """
 
         def explode(question: Question) -> str:
@@ -113,33 +111,33 @@ class BulkTests(SynchronousTestCase):
         self.assertIsInstance(dict(found)["a.example"], ZeroDivisionError)
         self.assertEqual(len(found), 2)
 
-    def test_window(self) -> None:
+    def test_windowBoundsLookups(self) -> None:
         """
-        No more look-ups are under way than the window allows, and no name is taken in before there is room.
+        The window bounds the pending look-ups, and names are taken only when there is room.
         """
         source = HeldSource()
-        taken = 0
+        consumed = 0
 
         def endless() -> Iterator[str]:
-            nonlocal taken
+            nonlocal consumed
             for number in count():
-                taken += 1
+                consumed += 1
                 yield f"h{number}.example.org"
 
         found: Results = []
         iterator = bulk(source, endless(), clock=self.clock, window=Window(10, least=10, most=10))
         done = collect(iterator, found, 50)
-        self.assertEqual((len(source.held), taken), (10, 10))
+        self.assertEqual((len(source.held), consumed), (10, 10))
         while not done.called:
             source.release(answerOf(questionOf("x.example"), "192.0.2.1"))
             self.clock.advance(0)
             self.assertLessEqual(len(source.held), 10)
-        self.assertLessEqual(taken, 80)
+        self.assertLessEqual(consumed, 80)
         self.successResultOf(Deferred.fromCoroutine(iterator.aclose()))
 
-    def test_slowConsumer(self) -> None:
+    def test_slowConsumerStopsLookups(self) -> None:
         """
-        While nobody takes results, look-ups stop at a window's worth of them.
+        Look-ups stop at a window of results while the caller takes none.
         """
         source = CannedSource(otherwise="192.0.2.1")
         gate: Deferred[None] = Deferred()
@@ -154,9 +152,9 @@ class BulkTests(SynchronousTestCase):
         done.addErrback(lambda failure: None)
         done.cancel()
 
-    def test_ordered(self) -> None:
+    def test_orderedResults(self) -> None:
         """
-        Results can be had in the order of the names, whatever the order of the answers, bad names included.
+        C{ordered} gives results in the order of the names, invalid ones included.
         """
         source = HeldSource()
         found: Results = []
@@ -172,9 +170,9 @@ class BulkTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual([name for name, _ in found], asked)
 
-    def test_orderedBound(self) -> None:
+    def test_heldBackResultsAreBounded(self) -> None:
         """
-        What is kept back for a slow name is bounded.
+        The number of results held back for a slow name is bounded.
         """
         self.patch(__import__("twisted_ext.limits").limits.BULK_KEPT_BACK, "default", 30)
         source = HeldSource()
@@ -190,9 +188,9 @@ class BulkTests(SynchronousTestCase):
         done.addErrback(lambda failure: None)
         done.cancel()
 
-    def test_leaving(self) -> None:
+    def test_leavingEarlyCancels(self) -> None:
         """
-        Leaving early cancels what is under way, and leaves no timer.
+        Leaving early cancels pending look-ups and leaves no timer.
         """
         source = HeldSource()
         found: Results = []
@@ -205,9 +203,9 @@ class BulkTests(SynchronousTestCase):
         self.assertEqual(len(source.cancelled), source.asked)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_rate(self) -> None:
+    def test_rateIsLimited(self) -> None:
         """
-        No more begin in a second than were allowed.
+        C{rate} limits the look-ups per second.
         """
         source = CannedSource(otherwise="192.0.2.1")
         found: Results = []
@@ -219,9 +217,9 @@ class BulkTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual(len(found), 100)
 
-    def test_asyncNames(self) -> None:
+    def test_asynchronousNames(self) -> None:
         """
-        Names may come from an asynchronous iterator that takes its time.
+        Names can come from a slow asynchronous iterator.
         """
         gates: list[Deferred[str]] = [Deferred() for _ in range(3)]
 
@@ -239,9 +237,9 @@ class BulkTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual([name for name, _ in found], names(3))
 
-    def test_brokenNames(self) -> None:
+    def test_namesErrorEndsTheLoop(self) -> None:
         """
-        When the names' own iterator fails, so does the loop, after the results of those that were taken.
+        An exception from the iterator of names ends the loop, after the results of the names before it.
         """
 
         def broken() -> Iterator[str]:
@@ -254,9 +252,9 @@ class BulkTests(SynchronousTestCase):
         self.failureResultOf(done, OSError)
         self.assertEqual(len(found), 1)
 
-    def test_deadline(self) -> None:
+    def test_eachLookupHasItsDeadline(self) -> None:
         """
-        Each look-up has its own time, counted from its beginning to within a tenth of a second.
+        Each look-up has its own deadline from its start, to within a tenth of a second.
         """
         source = HeldSource()
         done = collect(bulk(source, names(3), clock=self.clock, window=Window(1, least=1, most=1), seconds=2.0), [])
@@ -269,27 +267,27 @@ class BulkTests(SynchronousTestCase):
         done.addErrback(lambda failure: None)
         done.cancel()
 
-    def test_noNames(self) -> None:
+    def test_invalidNamesAreRefused(self) -> None:
         """
-        A text where many are wanted would be taken for its characters; it is refused, as is what nothing can be taken from.
+        A single text, whose characters would be taken for names, is refused, and so is what is not iterable.
         """
         for wrong in ("www.example.org", b"www.example.org", None, 5):
             results: Results = []
             done = collect(unchecked(bulk)(CannedSource(), wrong, clock=self.clock), results)
             self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
 
-    def test_noRate(self) -> None:
+    def test_invalidRateIsRefused(self) -> None:
         """
-        Nothing that would begin no look-up, or all of them at once, is taken for a rate.
+        A rate that would start no look-up, or all at once, is refused.
         """
         for wrong in (0, -1, float("nan"), "10"):
             results: Results = []
             done = collect(unchecked(bulk)(CannedSource(), ["a.example"], clock=self.clock, rate=wrong), results)
             self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
 
-    def test_noSeconds(self) -> None:
+    def test_invalidSecondsGiveTheMinimum(self) -> None:
         """
-        A time that is no number does not make a look-up wait without end.
+        A time that is not a number does not make a look-up wait forever.
         """
         source = HeldSource()
         results: Results = []
@@ -299,9 +297,9 @@ class BulkTests(SynchronousTestCase):
         done.cancel()
         self.failureResultOf(done)
 
-    def test_wrong(self) -> None:
+    def test_invalidTypeOrResolverIsRefused(self) -> None:
         """
-        What is no type or no resolver is said so before anything is asked.
+        An invalid type or resolver is refused before the first query.
         """
         for iterator in (
             bulk(CannedSource(), ["a.example"], "FOO", clock=self.clock),
@@ -313,12 +311,12 @@ class BulkTests(SynchronousTestCase):
 
 class ReverseTests(SynchronousTestCase):
     """
-    Tests for looking up addresses.
+    Tests for reverse look-ups.
     """
 
     def ask(self, source: object, asked: Iterable[Asked]) -> dict[str, list[str]]:
         """
-        @return: the data for each address.
+        Return the data for each address.
         """
         clock = Clock()
         found: Results = []
@@ -332,9 +330,9 @@ class ReverseTests(SynchronousTestCase):
             if isinstance(result, Answer)
         }
 
-    def test_addresses(self) -> None:
+    def test_bothFamilies(self) -> None:
         """
-        Addresses of both families are looked up under their own names.
+        Addresses of both families are looked up under their reverse names.
         """
         source = CannedSource(
             {
@@ -345,7 +343,7 @@ class ReverseTests(SynchronousTestCase):
         found = self.ask(source, [ip_address("192.0.2.1"), ip_address("2001:db8::1")])
         self.assertEqual(found, {"192.0.2.1": ["www.example.org."], "2001:db8::1": ["six.example.org."]})
 
-    def test_range(self) -> None:
+    def test_rangeGivesEachAddress(self) -> None:
         """
         A range gives each of its addresses.
         """
@@ -353,9 +351,9 @@ class ReverseTests(SynchronousTestCase):
         self.assertEqual(len(found), 256)
         self.assertEqual(found["255.2.0.192.in-addr.arpa."], ["host.example.org."])
 
-    def test_classless(self) -> None:
+    def test_classlessAliasIsFollowed(self) -> None:
         """
-        An alias into a zone that is delegated on another than an octet's boundary is followed, where the server leaves that to us.
+        An alias into a classless reverse zone is followed if the server does not do so.
         """
         target = nameFromText("1.0-63.2.0.192.in-addr.arpa")
         question = questionOf("1.2.0.192.in-addr.arpa", "PTR")
@@ -372,9 +370,9 @@ class ReverseTests(SynchronousTestCase):
         assert isinstance(answer, Answer)
         self.assertEqual((dataOf(answer), aliasesOf(answer)), (["www.example.org."], [target]))
 
-    def test_aliasToNothing(self) -> None:
+    def test_deniedAliasTargetIsNotQueried(self) -> None:
         """
-        A server that proves that there is nothing at the end of an alias is believed, and nobody is asked for more.
+        The target of an alias is not queried if the server has denied it.
         """
         question = questionOf("1.2.0.192.in-addr.arpa", "PTR")
         soa = rrsetOf(nameFromText("2.0.192.in-addr.arpa"), 6, "ns. host. 1 2 3 4 5")
@@ -385,9 +383,9 @@ class ReverseTests(SynchronousTestCase):
             self.assertEqual(self.ask(source, [ip_address("192.0.2.1")]), {"192.0.2.1": []})
             self.assertEqual(source.asked, asked)
 
-    def test_aliasCircle(self) -> None:
+    def test_aliasLoopIsReported(self) -> None:
         """
-        Aliases that lead round in circles are told as such, and no name is asked for twice.
+        An alias loop is reported as such, without a repeated query.
         """
         one, other = "1.2.0.192.in-addr.arpa", "a.example"
         source = CannedSource(
@@ -405,9 +403,9 @@ class ReverseTests(SynchronousTestCase):
         self.assertIn("circles", str(found[0][1]))
         self.assertEqual(source.asked, 2)
 
-    def test_aliasLoop(self) -> None:
+    def test_aliasChainIsBounded(self) -> None:
         """
-        Aliases that lead on and on come to an end.
+        An endless chain of aliases takes a bounded number of queries.
         """
 
         @implementer(IAnswerSource)

@@ -26,13 +26,13 @@ from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
-#: What Twisted's resolver calls itself, or its protocols call on it, and no program.
+#: Methods that only Twisted's resolver and its protocols call.
 _INTERNAL: Final = {"connectionMade", "connectionLost", "messageReceived"}
 
 
-def offered(module: ModuleType) -> dict[str, object]:
+def publicMembers(module: ModuleType) -> dict[str, object]:
     """
-    @return: the functions and classes that a module is there for.
+    Return the public functions and classes that a module defines.
     """
     return {
         name: thing
@@ -45,7 +45,7 @@ def offered(module: ModuleType) -> dict[str, object]:
 
 def parameters(function: object) -> list[tuple[str, object]]:
     """
-    @return: name and kind of each parameter.
+    Return name and kind of each parameter.
     """
     assert callable(function)
     return [(each.name, each.kind) for each in inspect.signature(function).parameters.values()]
@@ -53,38 +53,38 @@ def parameters(function: object) -> list[tuple[str, object]]:
 
 class MirrorTests(SynchronousTestCase):
     """
-    Tests that programs written for L{twisted.names.client} find what they use.
+    Tests that programs for L{twisted.names.client} find what they use.
     """
 
-    def test_names(self) -> None:
+    def test_everyNameExists(self) -> None:
         """
-        Every function and class is there under its name.
+        Every function and class exists under its name.
         """
-        missing = [name for name in offered(theirs) if not hasattr(client, name)]
+        missing = [name for name in publicMembers(theirs) if not hasattr(client, name)]
         self.assertEqual(missing, [])
         self.assertTrue(hasattr(client, "ThreadedResolver"))
         self.assertTrue(hasattr(client, "theResolver"))
         self.assertIs(client.AXFRController, theirs.AXFRController)
         self.assertRaises(AttributeError, getattr, client, "nosuch")
 
-    def test_functions(self) -> None:
+    def test_functionParametersMatch(self) -> None:
         """
         Every function takes the same parameters, by name and by position.
         """
-        for name, function in offered(theirs).items():
+        for name, function in publicMembers(theirs).items():
             if inspect.isfunction(function):
                 self.assertEqual(parameters(getattr(client, name)), parameters(function), name)
 
-    def test_resolver(self) -> None:
+    def test_resolverParametersMatch(self) -> None:
         """
-        So do the methods of its resolver that programs call, its constructor among them.
+        The resolver's public methods and constructor take the same parameters.
         """
         for name, method in inspect.getmembers(theirs.Resolver, inspect.isfunction):
             if (name == "__init__" or not name.startswith("_")) and name not in _INTERNAL:
                 self.assertEqual(parameters(getattr(client.Resolver, name)), parameters(method), name)
         self.assertEqual(parameters(client.ThreadedResolver), parameters(ThreadedResolver))
 
-    def test_moduleProvides(self) -> None:
+    def test_moduleIsAResolver(self) -> None:
         """
         The module itself is a resolver.
         """
@@ -92,9 +92,9 @@ class MirrorTests(SynchronousTestCase):
             self.assertTrue(interface.providedBy(client))
             self.assertTrue(verifyObject(interface, client))
 
-    def test_everyLookup(self) -> None:
+    def test_moduleHasEveryLookup(self) -> None:
         """
-        Whatever a resolver can look up, the module can.
+        The module has every look-up of a resolver.
         """
         for name in dir(NamesResolver):
             if name.startswith("lookup"):
@@ -104,7 +104,7 @@ class MirrorTests(SynchronousTestCase):
 
 class GlobalTests(SynchronousTestCase):
     """
-    Tests of the functions that ask the resolver of this process.
+    Tests of the functions that use the resolver of this process.
     """
 
     def setUp(self) -> None:
@@ -112,9 +112,9 @@ class GlobalTests(SynchronousTestCase):
         self.source.addresses("www.example.com.", "192.0.2.80")
         self.patch(client, "theResolver", NamesResolver(self.source, Clock()))
 
-    def test_asked(self) -> None:
+    def test_functionsUseTheResolver(self) -> None:
         """
-        The functions ask it, with timeouts and all.
+        The functions use the resolver of this process, with the given timeouts.
         """
         answers, _, _ = self.successResultOf(client.lookupAddress("www.example.com", timeout=(1, 2)))
         self.assertEqual(len(answers), 1)
@@ -128,9 +128,9 @@ class GlobalTests(SynchronousTestCase):
                 getattr(client, name)(name="a.example").addErrback(lambda failure: None)
         self.assertIs(client.getResolver(), client.theResolver)
 
-    def test_install(self) -> None:
+    def test_installAndUndo(self) -> None:
         """
-        One line puts it into a reactor, one call takes it out.
+        One call installs the resolver into a reactor, and one removes it.
         """
         reactor = MemoryNetwork().reactor()
         undo = client.install(reactor)
@@ -138,9 +138,9 @@ class GlobalTests(SynchronousTestCase):
         undo()
         self.assertIsNot(reactor.nameResolver, client.theResolver)
 
-    def test_made(self) -> None:
+    def test_resolverIsCreatedOnce(self) -> None:
         """
-        It is made once, when it is needed, of what the machine is configured to use.
+        The resolver is created once, on first use, from the machine's configuration.
         """
         self.patch(client, "theResolver", None)
         made = client.getResolver()
@@ -148,9 +148,9 @@ class GlobalTests(SynchronousTestCase):
         self.assertTrue(IHostnameResolver.providedBy(made))
         self.successResultOf(made.close())
 
-    def test_closed(self) -> None:
+    def test_closedResolverIsReplaced(self) -> None:
         """
-        After it was closed, it is made anew.
+        A closed resolver is created anew.
         """
         before = client.getResolver()
         self.successResultOf(before.close())
@@ -162,7 +162,7 @@ class GlobalTests(SynchronousTestCase):
 
 class MakingTests(SynchronousTestCase):
     """
-    Tests of resolvers made to order.
+    Tests of functions that create resolvers.
     """
 
     def setUp(self) -> None:
@@ -173,9 +173,9 @@ class MakingTests(SynchronousTestCase):
         )
         self.server.listen(self.network.reactor("192.0.2.53"))
 
-    def test_createResolver(self) -> None:
+    def test_createResolverQueriesGivenServers(self) -> None:
         """
-        The line of Twisted's tour: a resolver that asks these servers.
+        C{createResolver} creates a resolver for the given servers, as in Twisted's tour.
         """
         with patch.object(client, "globalReactor", lambda: self.here):
             resolver = client.createResolver(servers=[("192.0.2.53", 53), ("192.0.2.54", 53)])
@@ -186,9 +186,9 @@ class MakingTests(SynchronousTestCase):
         with self.assertRaises(BadDescription):
             client.createResolver(servers=[])
 
-    def test_resolverFromString(self) -> None:
+    def test_resolverFromDescription(self) -> None:
         """
-        A description makes a resolver; a wrong one is a line that says where.
+        A description gives a resolver; an invalid one is a one-line error with the position.
         """
         resolver = client.resolverFromString(self.here, "cache:udp:192.0.2.53", timeout=3)
         looking = resolver.lookupMailExchange("example.com")
@@ -204,15 +204,15 @@ class MakingTests(SynchronousTestCase):
 
     def test_reverseName(self) -> None:
         """
-        Addresses of both families have names to look up.
+        Addresses of both families have reverse names.
         """
         self.assertEqual(client.reverseName("192.0.2.1"), "1.2.0.192.in-addr.arpa")
         with self.assertRaises(BadName):
             client.reverseName("www.example.com")
 
-    def test_result(self) -> None:
+    def test_resultTypeIsPublic(self) -> None:
         """
-        What look-ups fire with can be named in a program's own annotations.
+        Programs can name the result of look-ups in their annotations.
         """
         source = Fake(now=True)
         source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
@@ -222,12 +222,12 @@ class MakingTests(SynchronousTestCase):
 
 class ImportTests(SynchronousTestCase):
     """
-    Tests of what importing the module does.
+    Tests of importing the module.
     """
 
-    def test_nothingStarted(self) -> None:
+    def test_importStartsNothing(self) -> None:
         """
-        Importing starts nothing, leaves what is heavy for when it is needed, and lets zope adapt sources to resolvers.
+        The import starts nothing, loads heavy modules only on use, and registers the zope.interface adapters.
         """
         script = (
             "import sys, threading\n"

@@ -1,5 +1,5 @@
 """
-Tests of L{tests.conftest}: a test that leaves something behind fails.
+Tests of L{tests.conftest}: a test that leaves resources open fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from tests.test_architecture import ROOT
 
-#: What each of the little test modules below begins with.
+#: The start of each small test module below.
 HEAD = """
 import socket
 import pytest_twisted
@@ -26,8 +26,8 @@ from tests.conftest import leavesReactorClean
 """
 
 
-#: A test that has Twisted look for plugins.
-LOOKING = """
+#: A test that makes Twisted look for plugins.
+PLUGIN_TEST = """
 from twisted.internet.endpoints import serverFromString
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -39,7 +39,7 @@ class LookingTests(SynchronousTestCase):
 
 def outcome(body: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """
-    @return: what pytest says of one test with this body.
+    Return the output of pytest for one test with this body.
     """
     (folder / "test_one.py").write_text(f"{HEAD}{body}\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
@@ -57,9 +57,9 @@ def outcome(body: str, folder: Path, environment: Mapping[str, str] | None = Non
         ("def test_socket():\n    socket.socket()", "ResourceWarning: unclosed"),
     ],
 )
-def test_leftovers(body: str, left: str, tmp_path: Path) -> None:
+def test_leftoversFailTheTest(body: str, left: str, tmp_path: Path) -> None:
     """
-    A timer, a port or a socket left behind fails the test that left it.
+    A timer, port or socket that stays open fails its test.
     """
     assert left in outcome(body, tmp_path)
 
@@ -74,21 +74,21 @@ def test_leftovers(body: str, left: str, tmp_path: Path) -> None:
         "def test_soonOver():\n    reactor.callLater(0.02, int)",
     ],
 )
-def test_clean(body: str, tmp_path: Path) -> None:
+def test_cleanTestPasses(body: str, tmp_path: Path) -> None:
     """
-    A test that cleans up, if only in the reactor's next turns, passes.
+    A test that cleans up, within the reactor's next turns at the latest, passes.
     """
     assert "1 passed" in outcome(body, tmp_path)
 
 
-@pytest.mark.parametrize(("beforehand", "said"), [(True, "1 passed"), (False, "DeprecationWarning: old")])
-def test_plugins(beforehand: bool, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("beforehand", "expected"), [(True, "1 passed"), (False, "DeprecationWarning: old")])
+def test_pluginWarningsFailNoOtherTest(beforehand: bool, expected: str, tmp_path: Path) -> None:
     """
-    What a module of plugins warns of where it has never been imported fails no test, unless that test is the one that imports it.
+    A warning from a plugin module on its first import fails no test, unless the test imports it.
     """
     folder = tmp_path / "other" / "twisted" / "plugins"
     folder.mkdir(parents=True)
     (folder / "txdns_test_old.py").write_text("import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n")
     if beforehand:
         (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionstart\n")
-    assert said in outcome(LOOKING, tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path / "other")})
+    assert expected in outcome(PLUGIN_TEST, tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path / "other")})

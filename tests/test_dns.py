@@ -16,27 +16,27 @@ from twisted_ext.wire import rrtypes
 from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.unknown import Unknown
 
-#: What is ours, and better.
-_OURS: Final = {"Message", "DNSMixin", "DNSDatagramProtocol", "DNSProtocol", "QUERY_TYPES", "REV_TYPES"}
+#: Names that this package improves.
+_REPLACED: Final = {"Message", "DNSMixin", "DNSDatagramProtocol", "DNSProtocol", "QUERY_TYPES", "REV_TYPES"}
 
 
 class MirrorTests(SynchronousTestCase):
     """
-    Tests that programs written for L{twisted.names.dns} find what they use.
+    Tests that programs for L{twisted.names.dns} find what they use.
     """
 
-    def test_names(self) -> None:
+    def test_everyNameIsTheSame(self) -> None:
         """
-        Everything is there, and but for what we made better it is the very same, so that objects of either can be mixed.
+        Every name exists and, unless it is improved here, is the same object, so that both can be mixed.
         """
         for name in theirs.__all__:
             self.assertIn(name, dns.__all__)
-            if name not in _OURS:
+            if name not in _REPLACED:
                 self.assertIs(getattr(dns, name), getattr(theirs, name), name)
 
-    def test_ours(self) -> None:
+    def test_replacementsAreSubclasses(self) -> None:
         """
-        What is ours is a kind of Twisted's, and its methods take the same parameters.
+        Replaced classes are subclasses of Twisted's with the same parameters, and replaced tables extend Twisted's.
         """
         for name in ("Message", "DNSMixin", "DNSDatagramProtocol", "DNSProtocol"):
             ours, original = getattr(dns, name), getattr(theirs, name)
@@ -51,9 +51,9 @@ class MirrorTests(SynchronousTestCase):
         self.assertEqual(dict(theirs.QUERY_TYPES), {number: dns.QUERY_TYPES[number] for number in theirs.QUERY_TYPES})
         self.assertEqual(dict(theirs.REV_TYPES), {name: dns.REV_TYPES[name] for name in theirs.REV_TYPES})
 
-    def test_twistedUntouched(self) -> None:
+    def test_twistedTablesAreUnchanged(self) -> None:
         """
-        Twisted's own tables stay as they are.
+        Twisted's own tables stay unchanged.
         """
         self.assertNotIn(52, theirs.QUERY_TYPES)
         self.assertNotIn("TLSA", theirs.REV_TYPES)
@@ -61,12 +61,12 @@ class MirrorTests(SynchronousTestCase):
 
 class NewTypesTests(SynchronousTestCase):
     """
-    Tests of the types that Twisted lacks.
+    Tests of the types that Twisted does not have.
     """
 
-    def test_each(self) -> None:
+    def test_everyTypeHasConstantAndRecord(self) -> None:
         """
-        Every type that can be looked up has its number, its name in the tables, and its record.
+        Every type that can be looked up has its number, its name in the tables, and its record class.
         """
         mnemonics = {number: name for name, number in rrtypes.TYPE_NUMBERS.items()}
         for name in vars(Lookups):
@@ -83,9 +83,9 @@ class NewTypesTests(SynchronousTestCase):
             self.assertEqual(record.TYPE, number)
             record()
 
-    def test_used(self) -> None:
+    def test_newRecordsWorkLikeTwisteds(self) -> None:
         """
-        Records are made and asked for as Twisted's own are.
+        Records are created and encoded as Twisted's own are.
         """
         record = dns.Record_TLSA(3, 1, 1, b"digest", ttl=60)
         self.assertIsInstance(record, dns.Record_TLSA)
@@ -100,9 +100,9 @@ class NewTypesTests(SynchronousTestCase):
             str(again.answers[0].payload), "<TLSA usage=3 selector=1 matchingType=1 certificate='digest' ttl=0>"
         )
 
-    def test_noSuchThing(self) -> None:
+    def test_unknownNameIsNoAttribute(self) -> None:
         """
-        What is not there is not there.
+        The module has no attribute for an unknown name.
         """
         for name in ("Record_XYZZY", "XYZZY"):
             with self.assertRaises(AttributeError):

@@ -16,12 +16,12 @@ from twisted_ext.errors import TimedOut
 
 class MirrorTests(SynchronousTestCase):
     """
-    Tests of the import that programs change: C{from twisted_ext import client, dns, error}.
+    Tests of the changed import C{from twisted_ext import client, dns, error}.
     """
 
-    def test_names(self) -> None:
+    def test_everyClassIsTheSame(self) -> None:
         """
-        All of twisted.names.error is there, each the very same class, and all that look-ups fail with here.
+        Every name of twisted.names.error is the same class, and all look-up exceptions are available.
         """
         for name in theirs.__all__:
             self.assertIs(getattr(error, name), getattr(theirs, name))
@@ -30,9 +30,9 @@ class MirrorTests(SynchronousTestCase):
             if isinstance(kind, type):
                 self.assertTrue(issubclass(kind, getattr(error, name)), name)
 
-    def test_caught(self) -> None:
+    def test_lookupErrorsAreCaught(self) -> None:
         """
-        What look-ups fail with is caught by these names.
+        Failed look-ups are caught by these names.
         """
         source = Fake(now=True)
         source.knows("no.example.", "A", denied())

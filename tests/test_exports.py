@@ -1,6 +1,5 @@
 """
-Tests of what modules offer: each says what is public, and no package imports
-anything by itself.
+Tests of the public names of modules: each lists them, and no package imports anything by itself.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from tests.test_architecture import FILES, MODULES, ROOT
 
 __all__ = ["PACKAGES", "PUBLIC"]
 
-#: Modules that say by their names that they are for everyone.
+#: Modules with public names.
 PUBLIC: Final = sorted(
     module
     for module, path in MODULES.items()
     if path.name != "__init__.py" and not any(name.startswith("_") for name in module.split("."))
 )
 
-#: The files that make folders packages.
+#: The C{__init__.py} files.
 PACKAGES: Final = [path for path in FILES if path.name == "__init__.py"]
 
 
 def missingFrom(names: object, namespace: dict[str, object]) -> list[str]:
     """
-    @param names: the C{__all__} of a module, if it has one.
-    @param namespace: everything that is in the module.
+    Return what is wrong with a module's C{__all__}.
 
-    @return: what is wrong with it, in words.
+    @param names: the C{__all__}, if there is one.
+    @param namespace: the contents of the module.
     """
     if not isinstance(names, list | tuple):
         return ["has no __all__"]
@@ -44,15 +43,15 @@ def missingFrom(names: object, namespace: dict[str, object]) -> list[str]:
     return wrong
 
 
-#: The packages that are a face as well, and fetch what they offer when that is asked for.
-FACED: Final = tuple(
+#: The packages that also export names, which they import on first use.
+LAZY_PACKAGES: Final = tuple(
     [ROOT / "twisted_ext" / room / "__init__.py" for room in ("asyncio", "endpoints", "integrations/aioxmpp", "server", "zone")]
 )
 
 
 def holdsCode(source: str) -> bool:
     """
-    @return: whether there is anything in this text but one docstring.
+    Return whether the text has anything but one docstring.
     """
     body = ast.parse(source).body
     return len(body) != 1 or ast.get_docstring(ast.parse(source)) is None
@@ -60,7 +59,7 @@ def holdsCode(source: str) -> bool:
 
 def importsAtOnce(source: str) -> list[str]:
     """
-    @return: what this text imports when it is run, other than from the standard library and what imports on demand.
+    Return the imports that run at once, other than from the standard library and from L{twisted_ext.lazy}.
     """
     standard = ("__future__", "typing", "twisted_ext.lazy")
     return [
@@ -71,27 +70,26 @@ def importsAtOnce(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", PUBLIC)
-def test_exports(module: str) -> None:
+def test_moduleListsItsPublicNames(module: str) -> None:
     """
-    A public module lists what it offers, and offers all of it.
+    A public module lists its public names, and has all of them.
     """
     namespace = vars(importlib.import_module(module))
     assert missingFrom(namespace.get("__all__"), namespace) == []
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_initHoldsDocstring(path: Path) -> None:
+def test_packageHoldsDocstringOnly(path: Path) -> None:
     """
-    A package holds a docstring and no code, so that importing one module of it
-    imports one module. The exceptions import nothing either until they are asked.
+    A package has a docstring and no code, so that importing one of its modules imports nothing else. The exceptions import lazily.
     """
     source = path.read_text("utf-8")
-    assert importsAtOnce(source) == [] if path in FACED else not holdsCode(source)
+    assert importsAtOnce(source) == [] if path in LAZY_PACKAGES else not holdsCode(source)
 
 
-def test_face() -> None:
+def test_serverPackageOffersFactory() -> None:
     """
-    The package of the server offers its factory by either way of importing, and nothing that is not there.
+    The package C{server} offers its factory by both forms of import, and no other names.
     """
     from twisted_ext import server
     from twisted_ext.server import DNSServerFactory
@@ -104,9 +102,9 @@ def test_face() -> None:
         getattr(server, wrong)
 
 
-def test_faceOfZones() -> None:
+def test_zonePackageOffersZone() -> None:
     """
-    The package of zones offers its class by either way of importing, and nothing that is not there.
+    The package C{zone} offers its class by both forms of import, and no other names.
     """
     from twisted_ext import zone
     from twisted_ext.zone import Zone
@@ -119,17 +117,17 @@ def test_faceOfZones() -> None:
         getattr(zone, wrong)
 
 
-def test_faceIsLazy() -> None:
+def test_serverPackageImportsLazily() -> None:
     """
-    Who imports a module of the server does not load what meets twisted.names.
+    Importing a module of the server does not import twisted.names.
     """
     words = "import sys; import twisted_ext.server.reply.acl; print([name for name in sys.modules if name.startswith('twisted.names')])"
     assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_noticed() -> None:
+def test_mistakesAreDetected() -> None:
     """
-    A list that is absent, wrong or doubled, and code in a package, are noticed.
+    A list that is missing, wrong or doubled, and code in a package, are detected.
     """
     assert missingFrom(None, {}) == ["has no __all__"]
     assert missingFrom(["there", "gone"], {"there": 1}) == ["lists 'gone', which is not there"]

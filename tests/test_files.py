@@ -21,7 +21,7 @@ from twisted_ext.files import TemporaryFolder, newFileBeside, replacingFile
 @pytest.fixture
 def umask() -> Iterator[None]:
     """
-    The usual umask.
+    Set the usual umask.
     """
     before = os.umask(0o022)
     yield
@@ -30,15 +30,15 @@ def umask() -> Iterator[None]:
 
 def modeOf(path: Path) -> int:
     """
-    @return: its permissions.
+    Return the permissions of a file.
     """
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.mark.usefixtures("umask")
-def test_replaced(tmp_path: Path) -> None:
+def test_fileIsReplacedAtOnce(tmp_path: Path) -> None:
     """
-    A file is replaced as a whole and keeps its permissions; a new one has those of new files, or those that were asked for.
+    A file is replaced as a whole and keeps its permissions; a new one has the default or the given ones.
     """
     path = tmp_path / "file"
     path.write_bytes(b"before")
@@ -55,9 +55,9 @@ def test_replaced(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file", "new", "private"]
 
 
-def test_failed(tmp_path: Path) -> None:
+def test_failedWriteKeepsTheFile(tmp_path: Path) -> None:
     """
-    What goes wrong while it is written leaves the file as it was, and nothing beside it.
+    A failed write leaves the file unchanged and no other file.
     """
     path = tmp_path / "file"
     path.write_bytes(b"before")
@@ -68,9 +68,9 @@ def test_failed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_links(tmp_path: Path) -> None:
+def test_linksAreHandledSafely(tmp_path: Path) -> None:
     """
-    A link to the file stays one. What another user has put in the way under a name that could be guessed is neither followed nor removed.
+    A symbolic link to the file stays one. A trap that another user has set under a predictable name is neither followed nor removed.
     """
     target, link, victim = tmp_path / "target", tmp_path / "link", tmp_path / "victim"
     target.write_bytes(b"before")
@@ -85,9 +85,9 @@ def test_links(tmp_path: Path) -> None:
     assert all(trap.is_symlink() for trap in traps)
 
 
-def test_taken(tmp_path: Path) -> None:
+def test_takenNameIsSkipped(tmp_path: Path) -> None:
     """
-    A name that is taken, by a link to nowhere as well, is passed over.
+    A name that is taken, even by a dangling link, is skipped.
     """
     (tmp_path / ".file.00.new").symlink_to(tmp_path / "nowhere")
     names = iter(["00", "11"])
@@ -98,9 +98,9 @@ def test_taken(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_device(tmp_path: Path) -> None:
+def test_pipeIsNotReplaced(tmp_path: Path) -> None:
     """
-    A pipe is written to, and not replaced by a file.
+    A pipe or device is written to and not replaced by a file.
     """
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -124,10 +124,10 @@ time.sleep(60)
 """
 
 
-def test_abandoned(tmp_path: Path) -> None:
+def test_abandonedFolderIsRemoved(tmp_path: Path) -> None:
     """
-    A folder is private, and gone when it is closed. One whose process was killed is removed by the next process; one that is in use is not,
-    nor is a link, a file or a folder that others can write to, whatever its name.
+    A temporary folder is private and removed when it is closed. That of a killed process is removed by the next process; one in use, a
+    link, a file and a folder that others can write to are kept.
     """
     with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -154,9 +154,9 @@ def test_abandoned(tmp_path: Path) -> None:
     assert not Path(with_it.path).exists() and not Path(other.path).exists()
 
 
-def test_foreign(tmp_path: Path) -> None:
+def test_foreignFoldersAreKept(tmp_path: Path) -> None:
     """
-    Folders of other users are left alone.
+    Folders of other users are kept.
     """
     theirs = tmp_path / "txdns-server-theirs"
     theirs.mkdir(0o700)

@@ -1,5 +1,5 @@
 """
-Tests of what importing the client does: nothing but importing.
+Tests of side effects of importing the client: there are none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import pytest
 
 __all__ = ["MODULES"]
 
-#: What programs import at their top, before they have chosen a reactor.
+#: Modules that programs import at their top, before they choose a reactor.
 MODULES: Final = ("twisted_ext.client", "twisted_ext.dns", "twisted_ext.endpoints", "twisted_ext.interfaces", "twisted_ext.testing")
 
-#: Imports the module named on the command line, twice, and prints what that did
-#: to the world: the second time, with our own modules forgotten, whatever happens
-#: is our doing and not that of the libraries under us.
-LOOK: Final = """
+#: Imports the module named on the command line twice and prints the side effects
+#: of the second import, before which this project's modules are removed, so that
+#: the effects are not those of the libraries.
+PROBE: Final = """
 import importlib, sys, threading
 
 module, ours = sys.argv[1], sys.argv[1].split(".")[0]
@@ -43,24 +43,23 @@ if threading.active_count() > threads:
 """
 
 
-def look(module: str, folder: Path | None = None) -> str:
+def importEffects(module: str, folder: Path | None = None) -> str:
     """
-    @param folder: where the module is, if it is none of ours.
+    Return the side effects of importing a module, or its error; empty if there are none.
 
-    @return: what importing it did, or how that failed; empty if it did nothing.
+    @param folder: the folder of a module outside of this project.
     """
-    command = [sys.executable, "-W", "error", "-c", LOOK, module]
+    command = [sys.executable, "-W", "error", "-c", PROBE, module]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_noSideEffects(module: str) -> None:
+def test_importHasNoSideEffects(module: str) -> None:
     """
-    Importing leaves no reactor installed, opens no file or socket, starts no
-    thread or process, and warns of nothing.
+    Importing installs no reactor, opens no file or socket, starts no thread or process, and causes no warning.
     """
-    assert look(module) == ""
+    assert importEffects(module) == ""
 
 
 @pytest.mark.parametrize(
@@ -75,10 +74,10 @@ def test_noSideEffects(module: str) -> None:
         ("x = 1", ""),
     ],
 )
-def test_noticed(source: str, expected: str, tmp_path: Path) -> None:
+def test_sideEffectsAreDetected(source: str, expected: str, tmp_path: Path) -> None:
     """
-    A module that does any of that is noticed; one that does nothing is not.
+    A module with a side effect is detected; one without is not.
     """
     (tmp_path / "careless.py").write_text(source)
-    seen = look("careless", tmp_path)
-    assert expected in seen if expected else not seen
+    effects = importEffects("careless", tmp_path)
+    assert expected in effects if expected else not effects

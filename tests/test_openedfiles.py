@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.files}, and of all that opens files which settings name.
+Tests of L{twisted_ext.files} and of all code that opens files named in settings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from twisted_ext.zone.zonefile.reader import readMaster
 
 class OpeningTests(SynchronousTestCase):
     """
-    Tests for L{openNow}, and of who is to use it.
+    Tests for L{openNow} and its users.
     """
 
     def setUp(self) -> None:
@@ -33,9 +33,9 @@ class OpeningTests(SynchronousTestCase):
         self.pipe = str(self.folder / "pipe")
         os.mkfifo(self.pipe)
 
-    def test_opens(self) -> None:
+    def test_onlyFilesAreOpened(self) -> None:
         """
-        Files are read, and the device with nothing in it; a pipe, a socket and a folder are told of, and nothing stays open.
+        Files and C{/dev/null} are opened; a pipe, a device and a folder are refused, and no descriptor stays open.
         """
         path = self.folder / "file"
         path.write_bytes(b"some")
@@ -46,7 +46,7 @@ class OpeningTests(SynchronousTestCase):
         none = str(self.folder / "none")
         closed: list[int] = []
         with patch.object(os, "close", closed.append):
-            for wrong, said in (
+            for wrong, message in (
                 (self.pipe, "a file was expected"),
                 ("/dev/zero", "a file was expected"),
                 (str(self.folder), "directory"),
@@ -54,33 +54,33 @@ class OpeningTests(SynchronousTestCase):
             ):
                 with self.assertRaises(OSError) as caught:
                     open(wrong, "rb", opener=openNow)
-                self.assertIn(said, str(caught.exception))
+                self.assertIn(message, str(caught.exception))
         self.assertGreaterEqual(len(closed), 2)
         for number in closed:
             os.close(number)
 
-    def test_pipes(self) -> None:
+    def test_pipeForAnySettingIsRefused(self) -> None:
         """
-        A pipe in the place of any file that settings name is an error in one line, with its path or the setting's name; nobody waits for
-        somebody to write there, not even where it was put there after the settings were read.
+        A pipe in place of any file named in settings is a one-line error with its path or the setting, without blocking, even if it was put
+        there after the settings were read.
         """
-        tried: list[Callable[[], object]] = [
+        attempts: list[Callable[[], object]] = [
             partial(Settings.of, **{key: self.pipe})
             for key in ("keyFile", "cookieSecret", "hostsFile", "resolvConf", "manholeKeys")
         ]
-        tried += [partial(Settings.of, **{key: [self.pipe]}) for key in ("localFile", "pyzone", "zones")]
-        tried += [
+        attempts += [partial(Settings.of, **{key: [self.pipe]}) for key in ("localFile", "pyzone", "zones")]
+        attempts += [
             partial(Keys.fromFile, self.pipe),
             partial(apexIn, self.pipe),
             partial(SQLiteStore, self.pipe),
             AuthorizedKeys(self.pipe).check,
             partial(hostKey, self.pipe),
         ]
-        for each in tried:
+        for each in attempts:
             with self.assertRaises(DNSFault) as caught:
                 each()
-            said = str(caught.exception)
-            self.assertIn("file", said, each)
-            self.assertNotIn("\n", said)
+            message = str(caught.exception)
+            self.assertIn("file", message, each)
+            self.assertNotIn("\n", message)
         (complaint,) = readMaster(self.pipe, b"\x00").complaints
         self.assertIn("is not a file", str(complaint.text))

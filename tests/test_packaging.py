@@ -1,6 +1,5 @@
 """
-Tests of what arrives when the project is installed: from a wheel, and in
-editable form out of a checkout.
+Tests of the installed project: from a wheel, and in editable form from a checkout.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from twisted_ext.interfaces import IResolverParser
 
 __all__ = ["DROPIN", "SOURCES"]
 
-#: All of a checkout that a build reads.
+#: The files of a checkout that a build reads.
 SOURCES: Final = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "twisted_ext", "twisted")
 
-#: The file by which Twisted's plugin system finds us.
+#: The file by which Twisted's plugin system finds this project.
 DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 
-#: Offline, and with the build tools that are already here.
-AS_IT_IS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+#: Options for an offline build with the installed tools.
+PIP_OPTIONS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 
-#: Says where the package was imported from, whether the dropin was found, and
-#: the prefixes of all parsers of descriptions that come from us.
+#: Prints the path of the imported package, whether the dropin was found, and
+#: the prefixes of all parsers of descriptions.
 SHOW: Final = """
 import twisted.plugins
 from twisted.plugin import getCache, getPlugins
@@ -50,7 +49,7 @@ print("twisted_ext_dropin" in getCache(twisted.plugins))
 print(*sorted(parser.prefix for parser in getPlugins(IResolverParser)))
 """
 
-#: Shows what C{twistd} can run, as people see it.
+#: Shows the commands of C{twistd}.
 SHOW_TWISTD: Final = """
 import sys
 from twisted.scripts.twistd import run
@@ -62,9 +61,9 @@ run()
 
 def run(*command: str | Path, folder: Path) -> str:
     """
-    @return: what a command prints.
+    Return the output of a command.
 
-    @raise AssertionError: with all that it said, if it fails.
+    @raise AssertionError: if the command fails, with its output.
     """
     done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -73,7 +72,7 @@ def run(*command: str | Path, folder: Path) -> str:
 
 def checkout(folder: Path) -> Path:
     """
-    Copy what a build reads, so that it writes nothing into the real checkout.
+    Copy the files that a build reads, so that it writes nothing into the real checkout.
     """
     for name in SOURCES:
         source, target = ROOT / name, folder / name
@@ -86,14 +85,12 @@ def checkout(folder: Path) -> Path:
 
 def environment(folder: Path) -> Path:
     """
-    Make an environment which has everything that this one has, except for us.
-
-    @return: its Python.
+    Create an environment with all packages of this one except for this project, and return its Python.
     """
     venv.create(folder, symlinks=True)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
-    # A path named in a .pth file is used, while .pth files found there are not:
-    # so the project that is installed here, in editable form, stays unseen.
+    # A path in a .pth file is used, but .pth files within that path are not,
+    # so the project's own editable installation is not visible.
     borrowed = Path(paths["purelib"]) / "borrowed.pth"
     borrowed.write_text("\n".join({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}) + "\n")
     return folder / "bin" / "python"
@@ -101,18 +98,18 @@ def environment(folder: Path) -> Path:
 
 def required(asked: Iterable[str]) -> set[str]:
     """
-    @param asked: requirements, as a distribution's metadata has them.
+    Return the names of the distributions that these requirements install.
 
-    @return: the names of the distributions that installing them installs.
+    @param asked: requirements as in a distribution's metadata.
     """
     names: set[str] = set()
     remaining = [Requirement(text) for text in asked]
-    seen: set[str] = set()
+    visited: set[str] = set()
     while remaining:
         requirement = remaining.pop()
-        if str(requirement) in seen:
+        if str(requirement) in visited:
             continue
-        seen.add(str(requirement))
+        visited.add(str(requirement))
         found = distribution(requirement.name)
         names.add(found.metadata["Name"])
         for each in map(Requirement, found.requires or []):
@@ -123,9 +120,7 @@ def required(asked: Iterable[str]) -> set[str]:
 
 def bareEnvironment(folder: Path, wheel: Path) -> Path:
     """
-    Make an environment with this project's wheel and what that needs without any of its extras.
-
-    @return: its Python.
+    Create an environment with this project's wheel and its requirements without any extra, and return its Python.
     """
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
@@ -140,25 +135,25 @@ def bareEnvironment(folder: Path, wheel: Path) -> Path:
     python = environment(folder / "environment")
     (borrowed,) = (folder / "environment").rglob("borrowed.pth")
     borrowed.write_text(f"{packages}\n")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *AS_IT_IS, wheel, folder=folder)
+    run(sys.executable, "-m", "pip", "--python", python, "install", *PIP_OPTIONS, wheel, folder=folder)
     return python
 
 
-#: What says that an extra is missing, by extra: a command, and what it needs. With none of it, C{txdns top} is plain.
+#: Commands that report a missing extra, with their output, by extra. C{txdns top} is plain without any extra.
 WITHOUT_EXTRAS: Final = {
     "shell": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--manhole", "tcp:0", "--manhole-keys", "keys"], "manhole needs ")],
-    "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server is controlled at none")],
+    "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server listens at none")],
 }
 
 
-def test_withoutExtras(wheel: Path, tmp_path: Path) -> None:
+def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     """
-    What needs an extra that is not installed says so in one line, which names what is missing and the command that installs it.
+    A command that needs a missing extra prints one line with what is missing and how to install it.
     """
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/METADATA"))
         extras = message_from_bytes(archive.read(name)).get_all("Provides-Extra", [])
-    # Each new extra has its line here, those of people who work on the project aside.
+    # Each new extra needs a line here, except for those of development.
     assert set(extras) - {"all", "test", "test-integrations", "docs", "dev"} == set(WITHOUT_EXTRAS)
     python = bareEnvironment(tmp_path, wheel)
     (tmp_path / "keys").write_text("")
@@ -168,22 +163,22 @@ def test_withoutExtras(wheel: Path, tmp_path: Path) -> None:
         for (program, *words), line in commands:
             start = f"import sys; from {PROGRAMS[program]} import {'main' if program == 'txdns' else 'run'} as run; sys.exit(run())"
             done = subprocess.run([python, "-c", start, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-            said = [text for text in (done.stdout + done.stderr).splitlines() if line in text]
+            matching = [text for text in (done.stdout + done.stderr).splitlines() if line in text]
             assert done.returncode != 0
             assert "Traceback" not in done.stdout + done.stderr
-            assert len(said) == 1, done.stdout + done.stderr
+            assert len(matching) == 1, done.stdout + done.stderr
             if line.endswith("needs "):
-                assert re.search(rf"needs \w+, which is not installed: pip install 'twisted-ext\[{extra}\]'$", said[0])
+                assert re.search(rf"needs \w+, which is not installed: pip install 'twisted-ext\[{extra}\]'$", matching[0])
                 assert done.stderr.count("\n") + done.stdout.count("\n") == 1
 
 
-#: Modules of programs.
+#: The modules of programs.
 PROGRAMS: Final = {"txdns": "twisted_ext.apps.cli.main", "twistd": "twisted.scripts.twistd"}
 
 
 def withoutDropin(sources: Path) -> None:
     """
-    Break a checkout as packaging would: its setup no longer names the dropin.
+    Remove the dropin from the setup of a checkout.
     """
     setup = sources / "setup.cfg"
     setup.write_text(setup.read_text().replace("    twisted.plugins.twisted_ext_dropin\n", ""))
@@ -191,52 +186,50 @@ def withoutDropin(sources: Path) -> None:
 
 def withoutPackageDir(sources: Path) -> None:
     """
-    Break a checkout as a tidy mind would: what equals the default is left out.
+    Remove the C{package_dir} setting, which equals the default, from the setup of a checkout.
     """
     setup = sources / "setup.cfg"
     setup.write_text(setup.read_text().replace("package_dir =\n    = .\n", ""))
 
 
-def intact(sources: Path) -> None:
+def unchanged(sources: Path) -> None:
     """
-    Leave a checkout as it is.
+    Leave a checkout unchanged.
     """
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    The wheel of this project.
+    Return the wheel of this project.
     """
-    return built(tmp_path_factory.mktemp("wheel"), intact)
+    return buildWheel(tmp_path_factory.mktemp("wheel"), unchanged)
 
 
-def built(folder: Path, change: Callable[[Path], None]) -> Path:
+def buildWheel(folder: Path, change: Callable[[Path], None]) -> Path:
     """
-    @return: the wheel made of a checkout that was changed first.
+    Return the wheel of a checkout that was changed first.
     """
     (folder / "sources").mkdir()
     sources = checkout(folder / "sources")
     change(sources)
-    run(sys.executable, "-m", "pip", "wheel", *AS_IT_IS, "--wheel-dir", folder, sources, folder=folder)
+    run(sys.executable, "-m", "pip", "wheel", *PIP_OPTIONS, "--wheel-dir", folder, sources, folder=folder)
     (made,) = folder.glob("*.whl")
     return made
 
 
-def shown(folder: Path, *what: str | Path) -> list[str]:
+def installedPlugins(folder: Path, *packages: str | Path) -> list[str]:
     """
-    Install something into an environment of its own and look from inside.
-
-    @return: the lines that L{SHOW} prints there.
+    Install these packages into a new environment and return the lines that L{SHOW} prints there.
     """
     python = environment(folder / "environment")
-    run(sys.executable, "-m", "pip", "--python", python, "install", *AS_IT_IS, *what, folder=folder)
+    run(sys.executable, "-m", "pip", "--python", python, "install", *PIP_OPTIONS, *packages, folder=folder)
     return run(python, "-W", "error", "-c", SHOW, folder=folder).splitlines()
 
 
-def listed(folder: Path) -> bool:
+def twistdListsServer(folder: Path) -> bool:
     """
-    @return: whether C{twistd --help}, in the environment that L{shown} made, lists our server.
+    Return whether C{twistd --help} lists the server in the environment that L{installedPlugins} created.
     """
     text = run(folder / "environment" / "bin" / "python", "-c", SHOW_TWISTD, folder=folder)
     return any(line.split()[:1] == ["txdns"] for line in text.splitlines())
@@ -244,22 +237,21 @@ def listed(folder: Path) -> bool:
 
 def prefixes() -> str:
     """
-    @return: what L{SHOW} should print last, by the dropin itself.
+    Return the expected last line of L{SHOW}, from the dropin itself.
     """
     return " ".join(sorted(thing.prefix for thing in run_path(str(ROOT / DROPIN)).values() if isPlugin(thing)))
 
 
 def isPlugin(thing: object) -> TypeGuard[IResolverParser]:
     """
-    @return: whether this is one of those that L{SHOW} looks for.
+    Return whether this is a plugin that L{SHOW} lists.
     """
     return bool(IResolverParser.providedBy(thing))
 
 
-def test_contents(wheel: Path) -> None:
+def test_wheelContents(wheel: Path) -> None:
     """
-    The wheel holds the package with its type marker and the dropin; it holds no
-    tests, and no file by which our part of twisted/ would hide Twisted's own.
+    The wheel has the package with its type marker and the dropin, but no tests and no file that would hide a part of Twisted.
     """
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     sources = wheel.parent / "sources"
@@ -270,10 +262,9 @@ def test_contents(wheel: Path) -> None:
     assert not any(name.startswith("twisted/") and name.endswith("__init__.py") for name in names)
 
 
-def test_metadata(wheel: Path) -> None:
+def test_wheelMetadata(wheel: Path) -> None:
     """
-    The wheel tells pip its name, the Python it needs, its extras, its licence and
-    its command.
+    The wheel's metadata has the name, the Python version, the extras, the license and the command.
     """
     with zipfile.ZipFile(wheel) as archive:
         texts = {name.rpartition("/")[2]: archive.read(name) for name in archive.namelist() if ".dist-info/" in name}
@@ -285,9 +276,9 @@ def test_metadata(wheel: Path) -> None:
     assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
 
 
-def test_askedForAndUsed(wheel: Path) -> None:
+def test_requirementsAreUsed(wheel: Path) -> None:
     """
-    Nobody has to install what the package does not import; the extras of those who work on it aside.
+    Every requirement is imported by the package, except for the extras of development.
     """
     sources = "\n".join([path.read_text() for path in (wheel.parent / "sources" / "twisted_ext").rglob("*.py")])
     with zipfile.ZipFile(wheel) as archive:
@@ -299,54 +290,53 @@ def test_askedForAndUsed(wheel: Path) -> None:
     assert [name for name in sorted(used) if not re.search(rf"^\s*(from|import) {re.escape(name)}\b", sources, re.MULTILINE)] == []
 
 
-def test_dropin() -> None:
+def test_dropinOffersParsers() -> None:
     """
-    The dropin offers the parsers of what everyone describes resolvers with.
+    The dropin offers the parsers of the common prefixes.
     """
     assert {"system", "hosts", "udp", "tcp", "cache"} <= set(prefixes().split())
 
 
-def test_wheelPlugins(wheel: Path, tmp_path: Path) -> None:
+def test_wheelPluginsAreFound(wheel: Path, tmp_path: Path) -> None:
     """
-    Installed from its wheel, the project's plugins are found.
+    The plugins are found after an installation from the wheel.
     """
-    imported, dropin, parsers = shown(tmp_path, wheel)
+    imported, dropin, parsers = installedPlugins(tmp_path, wheel)
     assert Path(imported).is_relative_to(tmp_path / "environment")
     assert dropin == "True"
     assert parsers == prefixes()
-    assert listed(tmp_path)
+    assert twistdListsServer(tmp_path)
 
 
-def test_wheelPluginsNeedDropin(tmp_path: Path) -> None:
+def test_wheelWithoutDropinIsDetected(tmp_path: Path) -> None:
     """
-    A wheel without the dropin is noticed.
+    A wheel without the dropin is detected.
     """
-    _, dropin, parsers = shown(tmp_path, built(tmp_path, withoutDropin))
+    _, dropin, parsers = installedPlugins(tmp_path, buildWheel(tmp_path, withoutDropin))
     assert (dropin, parsers) == ("False", "")
-    assert not listed(tmp_path)
+    assert not twistdListsServer(tmp_path)
 
 
-def test_editablePlugins(tmp_path: Path) -> None:
+def test_editablePluginsAreFound(tmp_path: Path) -> None:
     """
-    Installed in editable form, the project's plugins are found, and what is
-    imported is the checkout.
+    The plugins are found after an editable installation, which imports the checkout.
     """
     (tmp_path / "sources").mkdir()
     sources = checkout(tmp_path / "sources")
-    imported, dropin, parsers = shown(tmp_path, "--editable", sources)
+    imported, dropin, parsers = installedPlugins(tmp_path, "--editable", sources)
     assert Path(imported) == sources / "twisted_ext" / "__init__.py"
     assert dropin == "True"
     assert parsers == prefixes()
-    assert listed(tmp_path)
+    assert twistdListsServer(tmp_path)
 
 
 def test_editablePluginsNeedPackageDir(tmp_path: Path) -> None:
     """
-    The setting that makes them visible is noticed when it goes. Should this fail
-    one day, setuptools has mended it, and the setting is no longer needed.
+    The C{package_dir} setting is needed for an editable installation. Should this test fail one day, setuptools no longer needs the
+    setting.
     """
     (tmp_path / "sources").mkdir()
     sources = checkout(tmp_path / "sources")
     withoutPackageDir(sources)
-    _, dropin, parsers = shown(tmp_path, "--editable", sources)
+    _, dropin, parsers = installedPlugins(tmp_path, "--editable", sources)
     assert (dropin, parsers) == ("False", "")

@@ -1,5 +1,5 @@
 """
-Tests of the project's prose: the words that mark sentences which have to be read twice stay out.
+Tests of the project's prose: words that mark sentences which are hard to read stay out.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.test_architecture import MODULES, ROOT
 
 __all__: list[str] = []
 
-#: Words that stand where the actor should be named: client, operator, caller, upstream, peer, the kernel.
+#: Words in place of an actor that should be named: client, operator, caller, upstream, peer, the kernel.
 _UNNAMED: Final = re.compile(r"\b(?:whoever|whomever|nobody|somebody)\b", re.IGNORECASE)
 
-#: How often one of them may be the right word, in all.
+#: The total number of places where one of them is the right word.
 _MOST_UNNAMED: Final = 40
 
-#: C{X is no Y}, where C{X is not a valid Y} says what is wrong. "There is no Y" is another sentence.
+#: C{X is no Y} in place of C{X is not a valid Y}. "There is no Y" is permitted.
 _IS_NO: Final = re.compile(r"(?<!there)(?<!There) (?:is|are) no [a-zA-Z]")
 
 #: The form of a commit's subject.
@@ -31,7 +31,7 @@ _SUBJECT: Final = re.compile(r"entry: '(.+)'\n\s+args: \[--multiline, --negate\]
 
 def texts(source: str) -> Iterator[tuple[int, str]]:
     """
-    @return: the string literals of a module that are not docstrings, with their lines.
+    Yield the string literals of a module that are not docstrings, with their lines.
     """
     begins = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.NL)
     before = tokenize.INDENT
@@ -43,14 +43,14 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
 
 def unnamed(text: str) -> list[str]:
     """
-    @return: the words in a text that stand for an actor who should be named.
+    Return the words in a text that stand for an actor without naming it.
     """
     return _UNNAMED.findall(text)
 
 
 def test_actorsAreNamed() -> None:
     """
-    Package, documentation and README name who does what.
+    Package, documentation and README name the actors.
     """
     pages = [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")]
     found = {
@@ -75,16 +75,16 @@ def test_errorsSayWhatIsRight() -> None:
 
 
 @pytest.mark.parametrize(("text", "found"), [("Nobody knows whoever it was", 2), ("the kernel drops it", 0), ("nobodys", 0)])
-def test_wordsAreFound(text: str, found: int) -> None:
+def test_unnamedActorsAreFound(text: str, found: int) -> None:
     """
-    The words are found however they are written, and nothing else is.
+    The words are found in any letter case, and no others are.
     """
     assert len(unnamed(text)) == found
 
 
-def test_errorsAreFound() -> None:
+def test_onlyErrorTextsAreChecked() -> None:
     """
-    The rule looks at texts, not at docstrings and comments, and lets "there is no" pass.
+    The rule checks string literals, not docstrings and comments, and permits "there is no".
     """
     source = 'def f():\n    """\n    It is no text.\n    """\n    raise E(f"{x} is no port", "there is no port")  # it is no port\n'
     assert [text for _, text in texts(source) if _IS_NO.search(text)] == ['f"{x} is no port"']
@@ -100,11 +100,11 @@ def test_errorsAreFound() -> None:
         ("zone: " + "x" * 70 + "\n", False),
     ],
 )
-def test_commitSubjects(message: str, good: bool) -> None:
+def test_commitSubjectFormat(message: str, good: bool) -> None:
     """
-    The hook takes subjects of the form "area: what changes", of at most 72 characters.
+    The hook accepts subjects of the form "area: what changes" with at most 72 characters.
     """
     entry = _SUBJECT.search((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     assert entry is not None
-    # As pre-commit's own pygrep does it with --multiline.
+    # The same as pre-commit's own pygrep with --multiline.
     assert bool(re.compile(entry[1], re.MULTILINE | re.DOTALL).search(message)) == good

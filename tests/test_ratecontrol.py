@@ -13,11 +13,9 @@ from twisted_ext.ratecontrol import Rate, Window
 
 def play(window: Window, rounds: int, isLost: Callable[[int, int], bool], seconds: float = 0.01) -> list[int]:
     """
-    Let rounds of look-ups pass, each as large as the window then is.
+    Simulate rounds of look-ups, each as large as the window, and return the window after each round.
 
-    @param isLost: told the number of a look-up within its round and the window, says whether it gets lost.
-
-    @return: the window after each round.
+    @param isLost: takes the number of a look-up within its round and the window, and returns whether it is lost.
     """
     sizes = []
     now = 0.0
@@ -35,15 +33,15 @@ class WindowTests(SynchronousTestCase):
     Tests for L{Window}.
     """
 
-    def test_opens(self) -> None:
+    def test_windowDoublesWithoutLoss(self) -> None:
         """
-        Where nothing gets lost and more brings more, it doubles up to the most.
+        The window doubles up to its maximum while nothing is lost and throughput grows.
         """
         self.assertEqual(play(Window(32, most=500), 5, lambda number, size: False), [64, 128, 256, 500, 500])
 
-    def test_flat(self) -> None:
+    def test_windowStopsWithoutGain(self) -> None:
         """
-        Doubling ends where it brings nothing: a window beyond that only makes others wait.
+        Doubling ends when it brings no throughput, since a larger window only adds waiting.
         """
         window = Window(32, most=1000)
         now = 0.0
@@ -52,17 +50,17 @@ class WindowTests(SynchronousTestCase):
             window.note(now, False)
         self.assertLess(window.size, 300)
 
-    def test_congestion(self) -> None:
+    def test_windowSettlesAtCapacity(self) -> None:
         """
-        A server that drops all beyond 300 at once is kept busy, and is not asked for much more.
+        The window settles near the capacity of a server that drops everything beyond it.
         """
         sizes = play(Window(32, most=10_000), 200, lambda number, size: number >= 300)
         self.assertGreater(min(sizes[10:]), 100)
         self.assertLess(max(sizes[10:]), 400)
 
-    def test_backsOff(self) -> None:
+    def test_windowHalvesOncePerRound(self) -> None:
         """
-        A window halves when too many of a round are lost, and not more than once for the same round.
+        The window halves when too many of a round are lost, and once for a round.
         """
         window = Window(100, least=10)
         for _ in range(20):
@@ -70,16 +68,16 @@ class WindowTests(SynchronousTestCase):
         self.assertLess(window.size, 100)
         self.assertGreaterEqual(window.size, 25)
 
-    def test_deadNames(self) -> None:
+    def test_deadNamesKeepWindowOpen(self) -> None:
         """
-        A list where a third of all names has no living server is not mistaken for an overloaded one: the window does not collapse.
+        The window does not collapse if a third of all names has no working server.
         """
         sizes = play(Window(64, most=1000), 300, lambda number, size: number % 3 == 0)
         self.assertGreater(sizes[-1], 64)
 
-    def test_deadNamesUntolerated(self) -> None:
+    def test_deadNamesCollapseItWithoutTolerance(self) -> None:
         """
-        With that tolerance switched off, the same list does make it collapse.
+        The same names collapse the window without the tolerance.
         """
         window = Window(64, most=1000)
         for _ in range(300):
@@ -88,17 +86,17 @@ class WindowTests(SynchronousTestCase):
             window._shrunk = None
         self.assertEqual(window.size, window.least)
 
-    def test_deadServer(self) -> None:
+    def test_deadServerGetsTheMinimum(self) -> None:
         """
-        A server that answers nothing is asked as little as may be.
+        A server without replies gets a window near the minimum.
         """
         window = Window(500, least=8)
         play(window, 100, lambda number, size: True)
         self.assertLess(window.size, 20)
 
-    def test_bounds(self) -> None:
+    def test_windowStaysInItsBounds(self) -> None:
         """
-        It never leaves its bounds, whatever is asked for.
+        The window never leaves its bounds.
         """
         self.assertEqual(Window(32, most=4).size, 4)
         self.assertEqual(Window(32, most=10**9).most, 20_000)
@@ -110,9 +108,9 @@ class RateTests(SynchronousTestCase):
     Tests for L{Rate}.
     """
 
-    def test_even(self) -> None:
+    def test_rateIsEven(self) -> None:
         """
-        Over ten seconds, as many begin as were allowed, with no burst of more than a twentieth of a second's worth.
+        The allowed number of look-ups starts within ten seconds, without bursts of more than a twentieth of a second's worth.
         """
         rate = Rate(100)
         began = []
@@ -126,9 +124,9 @@ class RateTests(SynchronousTestCase):
         self.assertTrue(990 <= len(began) <= 1010, len(began))
         self.assertLessEqual(max(sum(1 for each in began if at <= each < at + 0.05) for at in began[:200]), 11)
 
-    def test_quiet(self) -> None:
+    def test_idleTimeGivesNoBurst(self) -> None:
         """
-        Time in which nobody asked is not saved up for a flood.
+        Idle time is not saved up for a burst.
         """
         rate = Rate(100)
         self.assertEqual(rate.take(0.0), 0.0)

@@ -11,9 +11,9 @@ import pytest
 from tests.corpora import corpus
 
 
-def test_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corpusIsFound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A corpus that is there is found by its path inside the folder.
+    A corpus is found by its path inside the folder.
     """
     (tmp_path / "one" / "two").mkdir(parents=True)
     monkeypatch.setenv("TXDNS_CORPORA", str(tmp_path))
@@ -21,10 +21,9 @@ def test_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("folder", [None, "", "elsewhere"])
-def test_missing(folder: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missingCorpusSkipsOrFails(folder: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Without it, a test is skipped with a sentence that names it; where corpora are
-    required, it fails.
+    A test without its corpus is skipped with a sentence that names it, and fails where corpora are required.
     """
     if folder is None:
         monkeypatch.delenv("TXDNS_CORPORA", raising=False)

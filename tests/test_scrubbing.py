@@ -1,5 +1,5 @@
 """
-Tests of records in replies that were not asked for, and of TTLs that are too long.
+Tests of unsolicited records in replies, and of TTLs that are too long.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted_ext.wire.records import RRSet
 
 def sets(*texts: str) -> tuple[RRSet, ...]:
     """
-    @return: sets of one record each, written C{"owner TYPE rdata"}.
+    Return RRsets of one record each, written C{"owner TYPE rdata"}.
     """
     made: list[RRSet] = []
     for text in texts:
@@ -41,7 +41,7 @@ class RelevantTests(SynchronousTestCase):
 
     def kept(self, question: str, rrType: str, *texts: str) -> list[int]:
         """
-        @return: the positions of those that are kept.
+        Return the positions of the records that are kept.
         """
         answer = sets(*texts)
         kept = relevant(questionOf(question, rrType), answer)
@@ -49,9 +49,9 @@ class RelevantTests(SynchronousTestCase):
             self.assertIs(kept, answer)
         return [answer.index(each) for each in kept]
 
-    def test_owners(self) -> None:
+    def test_onlyAliasChainIsKept(self) -> None:
         """
-        The name that was asked for and those on its chain of aliases are kept, in whatever case and order; others are not.
+        The requested name and its chain of aliases are kept, in any letter case and order; other owners are not.
         """
         self.assertEqual(self.kept("www.a.test", "A", "www.a.test A 192.0.2.1"), [0])
         self.assertEqual(self.kept("www.a.test", "A", "WWW.a.test A 192.0.2.1", "bank.test A 192.0.2.66"), [0])
@@ -60,23 +60,23 @@ class RelevantTests(SynchronousTestCase):
         self.assertEqual(self.kept("www.test", "A", *chain), [0, 1, 2])
         self.assertEqual(self.kept("b.test", "A", *chain), [0])
 
-    def test_types(self) -> None:
+    def test_otherTypesAreDropped(self) -> None:
         """
-        Of these names records of other types are not, but aliases are.
+        Records of other types are dropped, except for aliases.
         """
         self.assertEqual(self.kept("www.test", "A", "www.test A 192.0.2.1", "www.test AAAA 2001:db8::1", "www.test NS ns.test."), [0])
         self.assertEqual(self.kept("www.test", "ANY", "www.test A 192.0.2.1", "www.test AAAA 2001:db8::1", "x.test NS ns.test."), [0, 1])
         self.assertEqual(self.kept("www.test", "CNAME", "www.test CNAME a.test.", "a.test A 192.0.2.1"), [0])
 
-    def test_loop(self) -> None:
+    def test_aliasLoopEnds(self) -> None:
         """
-        Aliases in a circle end.
+        An alias loop ends.
         """
         self.assertEqual(self.kept("a.test", "A", "a.test CNAME b.test.", "b.test CNAME a.test.", "c.test A 192.0.2.1"), [0, 1])
 
-    def test_bounded(self) -> None:
+    def test_stepsAreBounded(self) -> None:
         """
-        A chain is followed for a bounded number of steps, each of which looks at a bounded number of DNAMEs.
+        A chain is followed for a bounded number of steps, each with a bounded number of DNAMEs.
         """
         chain = [f"a{number}.test CNAME a{number + 1}.test." for number in range(1000)]
         others = [f"d{number}.test DNAME e.test." for number in range(1000)]
@@ -84,9 +84,9 @@ class RelevantTests(SynchronousTestCase):
             self.assertEqual(len(self.kept("a0.test", "A", *chain, *others)), int(REPLY_ALIASES.default) + 1)
         self.assertLessEqual(compared.call_count, int(REPLY_ALIASES.default) ** 2)
 
-    def test_redirected(self) -> None:
+    def test_dnameOnTheChainIsKept(self) -> None:
         """
-        A DNAME above a name on the chain is kept, with the CNAME that goes with it or without, and leads on; any other one is not.
+        A DNAME above a name of the chain is kept and followed, with or without its CNAME; other DNAMEs are not kept.
         """
         redirected = ("old.test DNAME new.test.", "www.old.test CNAME www.new.test.", "www.new.test A 192.0.2.1", "x.test DNAME y.test.")
         self.assertEqual(self.kept("www.old.test", "A", *redirected), [0, 1, 2])
@@ -96,18 +96,18 @@ class RelevantTests(SynchronousTestCase):
 
 class RepliesTests(NetworkTestCase):
     """
-    Whole replies, as callers and caches get them.
+    Tests of whole replies, as callers and caches get them.
     """
 
-    def bring(self, canned: CannedServer, message: bytes) -> None:
+    def replyWith(self, canned: CannedServer, message: bytes) -> None:
         """
-        Let a server reply with this message.
+        Make the server reply with this message.
         """
         canned.tamper = lambda reply, transport: [reply[:2] + message[2:]]
 
-    def test_scrubbed(self) -> None:
+    def test_unsolicitedRecordsAreDropped(self) -> None:
         """
-        What was not asked for does not get to callers, by the quick way of reading replies or the careful one, nor does it make an answer.
+        Unsolicited records reach no caller and make no answer, by the fast parser or the full one.
         """
         canned, server = self.serve()
         question = questionOf("www.example.test")
@@ -116,13 +116,13 @@ class RepliesTests(NetworkTestCase):
             (sets("bank.test A 192.0.2.66"), []),
             (sets("www.example.test CNAME www.example.net.", "www.example.net A 192.0.2.80", "bank.test A 192.0.2.66"), None),
         ):
-            self.bring(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
+            self.replyWith(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
             texts = self.find(self.forward(server))
             self.assertEqual(texts, ["www.example.net.", "192.0.2.80"] if found is None else found)
 
-    def test_clamped(self) -> None:
+    def test_ttlIsClampedInFirstAnswer(self) -> None:
         """
-        The first answer has the TTLs that the cache keeps, and so have those from the cache.
+        The first answer has the clamped TTLs of the cache, as later ones from the cache do.
         """
         canned, server = self.serve(records={})
         source = CachedSource(CoalescingSource(self.forward(server), self.here), self.here)

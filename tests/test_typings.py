@@ -1,5 +1,5 @@
 """
-Tests of the types in C{typings}: of parts of other projects that have none of their own.
+Tests of the types in C{typings}, for parts of other projects without types.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ _VARIABLE: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYW
 
 def moduleOf(path: Path) -> str:
     """
-    @return: the name of what a file has the types of.
+    Return the name of the module that a stub file describes.
     """
     parts = path.relative_to(TYPINGS).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def objections(body: list[ast.stmt], there: object, where: str) -> Iterator[str]:
+def objections(body: list[ast.stmt], actual: object, where: str) -> Iterator[str]:
     """
-    @return: the classes, functions and parameters that are said to be there and are not.
+    Yield the declared classes, functions and parameters that do not exist.
     """
     for each in body:
         if not isinstance(each, ast.ClassDef | ast.FunctionDef) or (each.name.startswith("_") and each.name != "__init__"):
             continue
         name = f"{where}.{each.name}"
-        if isinstance(there, InterfaceClass):
-            found: object = there.get(each.name)
-        elif isinstance(there, type) and hasattr(there, "__getattr__"):
-            # What wraps something else has all that this has.
+        if isinstance(actual, InterfaceClass):
+            found: object = actual.get(each.name)
+        elif isinstance(actual, type) and hasattr(actual, "__getattr__"):
+            # A wrapper has all attributes of what it wraps.
             continue
         else:
-            found = getattr(there, each.name, None)
+            found = getattr(actual, each.name, None)
         if found is None:
             yield f"{name}: there is no such thing"
         elif isinstance(each, ast.ClassDef):
             yield from objections(each.body, found, name)
         else:
-            yield from _different(each, found, name)
+            yield from _differences(each, found, name)
 
 
-def _different(said: ast.FunctionDef, real: object, name: str) -> Iterator[str]:
-    if not callable(real) or any(isinstance(each, ast.Name) and each.id == "overload" for each in said.decorator_list):
+def _differences(declared: ast.FunctionDef, real: object, name: str) -> Iterator[str]:
+    if not callable(real) or any(isinstance(each, ast.Name) and each.id == "overload" for each in declared.decorator_list):
         return
     try:
         parameters = inspect.signature(real).parameters
@@ -64,27 +64,27 @@ def _different(said: ast.FunctionDef, real: object, name: str) -> Iterator[str]:
         return
     if any(each.kind in _VARIABLE for each in parameters.values()):
         return
-    for each in (*said.args.posonlyargs, *said.args.args, *said.args.kwonlyargs):
+    for each in (*declared.args.posonlyargs, *declared.args.args, *declared.args.kwonlyargs):
         if each.arg not in parameters and each.arg not in ("self", "cls"):
             yield f"{name}: takes no {each.arg}"
 
 
 @pytest.mark.parametrize("path", STUBS, ids=[moduleOf(path) for path in STUBS])
-def test_there(path: Path) -> None:
+def test_declaredNamesExist(path: Path) -> None:
     """
-    What the types say is there is there, and takes what they say it takes.
+    Everything that the stubs declare exists and takes the declared parameters.
     """
     module = pytest.importorskip(moduleOf(path), reason=f"{moduleOf(path)} is not installed", exc_type=ImportError)
     assert list(objections(ast.parse(path.read_text("utf-8")).body, module, moduleOf(path))) == []
 
 
-def test_missing() -> None:
+def test_missingNamesAreReported() -> None:
     """
-    A name and a parameter that are not there are told.
+    A missing name and a missing parameter are reported.
     """
-    said = ast.parse("class Clock:\n    def advance(self, amount: float, more: int) -> None: ...\n    def retreat(self) -> None: ...\n")
-    there = import_module("twisted.internet.task")
-    assert list(objections(said.body, there, "task")) == [
+    declared = ast.parse("class Clock:\n    def advance(self, amount: float, more: int) -> None: ...\n    def retreat(self) -> None: ...\n")
+    actual = import_module("twisted.internet.task")
+    assert list(objections(declared.body, actual, "task")) == [
         "task.Clock.advance: takes no more",
         "task.Clock.retreat: there is no such thing",
     ]

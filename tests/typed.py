@@ -1,5 +1,5 @@
 """
-Parts of Twisted that have no types, with the types that they have.
+Untyped parts of Twisted, with types.
 """
 
 from __future__ import annotations
@@ -84,28 +84,28 @@ _beginAuthority: Final[Callable[[authority.FileAuthority, str], None]] = authori
 
 def clientOf(protocol: Callable[[], Protocol]) -> ClientFactory:
     """
-    @return: a factory for connections to somewhere.
+    Return a factory for client connections.
     """
     return cast(ClientFactory, ClientFactory.forProtocol(protocol))
 
 
 def observing(observer: Callable[[LogEvent], object]) -> ILogObserver:
     """
-    @return: the same, as the interface that nobody says a function provides.
+    Return the function as a log observer, an interface that functions do not declare.
     """
     return cast(ILogObserver, observer)
 
 
 def unchecked(function: Callable[..., _T]) -> Callable[..., _T]:
     """
-    @return: the same, to be called as by a program whose types nobody checks: with what it does not take.
+    Return the function without types, for calls with arguments that it does not take.
     """
     return function
 
 
 class ResolverBase(common.ResolverBase):
     """
-    What resolvers of twisted.names are made from.
+    The base class of resolvers of twisted.names.
     """
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class ResolverBase(common.ResolverBase):
 
 class FileAuthority(authority.FileAuthority):
     """
-    What zones of twisted.names are made from.
+    The base class of zones of twisted.names.
     """
 
     def __init__(self, filename: str) -> None:

@@ -21,15 +21,15 @@ _NIBBLES: Final = {digit: b"\x01" + digit.encode() for digit in "0123456789abcde
 
 class BadAddress(CallerFault):
     """
-    A text that is neither an address nor a range of them.
+    The text is neither an address nor a range of addresses.
     """
 
 
 def reverseNameOf(packed: bytes) -> bytes:
     """
-    @param packed: the four or sixteen octets of an address.
+    Return the reverse-mapping name of an address, in wire form.
 
-    @return: the name, in wire form.
+    @param packed: the four or sixteen octets of the address.
     """
     if len(packed) == 4:
         return b"".join([_OCTETS[octet] for octet in packed[::-1]]) + _IPV4
@@ -40,7 +40,7 @@ class AddressRange:
     """
     Consecutive addresses of one family: C{192.0.2.0/24}, C{2001:db8::/120}, C{192.0.2.3-192.0.2.9} or one address.
 
-    @ivar count: how many addresses there are.
+    @ivar count: the number of addresses.
     """
 
     __slots__ = ("count", "_first", "_version")
@@ -53,7 +53,7 @@ class AddressRange:
     @classmethod
     def fromText(cls, text: str) -> AddressRange:
         """
-        @raise BadAddress: this is no address and no range, or one of more than L{RANGE_ADDRESSES}.
+        @raise BadAddress: the text is not an address or a range, or the range has more than L{RANGE_ADDRESSES} addresses.
         """
         try:
             if "/" in text:
@@ -74,7 +74,7 @@ class AddressRange:
             raise BadAddress(f"{text!r} is not a valid address; write {right}") from None
         most = int(RANGE_ADDRESSES.default)
         if self.count > most:
-            raise BadAddress(f"{text!r} has {self.count} addresses; {most} are the most in one range")
+            raise BadAddress(f"{text!r} has {self.count} addresses; a range may have {most}")
         return self
 
     @classmethod
@@ -86,9 +86,7 @@ class AddressRange:
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         """
-        Go through the addresses in order.
-
-        @return: each as text, and the name in wire form under which it is looked up.
+        Yield the addresses in order, each as text and as reverse-mapping name in wire form.
         """
         first, end = self._first, self._first + self.count
         if self._version == 6:

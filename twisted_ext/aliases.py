@@ -15,7 +15,7 @@ from twisted_ext.wire.rrtypes import CNAME, SOA
 
 __all__ = ["found", "isHostName", "together"]
 
-#: What labels of hosts are made of (RFC 952; RFC 1123, section 2.1), and the underscore, which the C library takes as well.
+#: Matches labels of host names (RFC 952; RFC 1123, section 2.1). The C library accepts the underscore as well.
 _LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
 
 
@@ -41,8 +41,8 @@ def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tu
 
     @param searched: a search list may have been applied, so that the answer begins with another name.
 
-    @return: the data at the end of the chain, the name there, and the target that the answer has no records of, if the chain leaves the
-        answer. For an alias loop this is a name in the loop.
+    @return: the data at the end of the chain, their owner, and, if the chain leaves the answer, the target to look up next. For an alias
+        loop this is a name in the loop.
     """
     sets = answer.answer
     rrType = question.rrType
@@ -63,11 +63,11 @@ def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tu
         name = sets[0].name
         lower = name.lower()
     left: bytes | None = None
-    # Each alias is taken out, so that a loop ends.
+    # Remove each alias followed, so that a loop ends.
     while lower not in data:
         target = targets.pop(lower, None)
         if target is None:
-            # A server that followed the aliases itself proves that there is nothing at their end.
+            # A server that followed the aliases itself denies data at their end.
             if answer.rcode or answer.outcome is Outcome.NXDOMAIN or any(rrset.rrType == SOA for rrset in answer.authority):
                 left = None
             return (), name, left

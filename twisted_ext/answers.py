@@ -65,7 +65,7 @@ class Epoch:
 
     def bump(self) -> None:
         """
-        Invalidate everything stored until now.
+        Invalidate all data derived so far.
         """
         self.value += 1
         Epoch.changes += 1
@@ -196,12 +196,12 @@ class Answer:
 
 class Note:
     """
-    One step on the way to an answer, for L{explain<twisted_ext.interfaces.IAnswerSource>}.
+    One step of a look-up, for L{explain<twisted_ext.interfaces.IAnswerSource>}.
 
-    @ivar source: who did it: C{"cache"}, C{"hosts"}, C{"forward"}...
-    @ivar event: what, in one or a few words: C{"hit"}, C{"sent"}, C{"timed out"}.
-    @ivar details: values that say more; texts, numbers and booleans only, so that they can be written as JSON.
-    @ivar at: the clock's seconds then.
+    @ivar source: the source that took it: C{"cache"}, C{"hosts"}, C{"forward"}...
+    @ivar event: the step in one or a few words: C{"hit"}, C{"sent"}, C{"timed out"}.
+    @ivar details: further values; text, numbers and booleans only, so that they can be written as JSON.
+    @ivar at: its time, on the reactor's clock.
     """
 
     __slots__ = ("source", "event", "details", "at")
@@ -220,7 +220,7 @@ class Trace:
     """
     All notes of one look-up, in order.
 
-    @ivar began: the clock's seconds when it began.
+    @ivar began: the time when it began, on the reactor's clock.
     """
 
     __slots__ = ("notes", "began")
@@ -231,16 +231,14 @@ class Trace:
 
     def note(self, at: float, source: str, event: str, **details: str | int | float | bool | None) -> None:
         """
-        Add a note.
-
-        @param at: the clock's seconds.
+        Append a note.
         """
         self.notes.append(Note(source, event, details, at))
 
 
 class Budget(Protocol):
     """
-    The work that one look-up may still cause, shared with all look-ups that it leads to.
+    The remaining work budget of one look-up, shared with all look-ups that it causes.
     """
 
     def spend(self, amount: int = 1) -> None:
@@ -255,7 +253,7 @@ class QueryContext:
     """
     The options that accompany a question.
 
-    @ivar deadline: the clock's seconds after which an answer is of no use; absolute, set once by the entry point, never moved.
+    @ivar deadline: the time on the reactor's clock after which an answer is useless; set once by the entry point, never moved.
     @ivar recursionDesired: set RD.
     @ivar dnssecOk: set DO.
     @ivar checkingDisabled: set CD.
@@ -271,10 +269,10 @@ class QueryContext:
     @ivar served: whether a server's client caused the look-up: a server bounds its own pending work, so such a look-up is sent at once,
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
-    @ivar trace: where to record what happens, or L{None}.
+    @ivar trace: records the steps, or L{None}.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
-    @ivar missed: the question that a cache, and every source before it, has just missed, so that none of them looks again.
+    @ivar missed: the question that a cache, and every source before it, has just missed, so that they are not queried again.
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
     """
 
@@ -343,7 +341,7 @@ class QueryContext:
 
     def takeMissed(self) -> Question | None:
         """
-        Return and clear C{missed}, so that it can be passed on to the next source with an equal context.
+        Return and clear C{missed}, to pass it on to the next source with an equal context.
         """
         missed = self.missed
         self.missed = None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "aliasesOf", "bulk", "dataOf", "questionOf", "reverse", "sourceOf", "typeOf"]
 
-#: What may be asked for: a name as text, an address (looked up in reverse), or a whole question.
+#: A name as text, an address, whose PTR records are looked up, or a question.
 Asked: TypeAlias = str | bytes | IPv4Address | IPv6Address | Question
 
 _A: Final = 1
@@ -45,9 +45,11 @@ _ANY: Final = 255
 
 def questionOf(asked: Asked, rrType: int) -> Question:
     """
-    @param rrType: the type to ask for; addresses are asked for PTR whatever this is.
+    Convert an item to a question.
 
-    @raise twisted_ext.errors.BadName: the text is no name.
+    @param rrType: the type to query for names. For addresses it is always PTR.
+
+    @raise twisted_ext.errors.BadName: the text is not a valid name.
     """
     if isinstance(asked, str | bytes):
         return Question(nameFromText(asked), rrType)
@@ -60,13 +62,13 @@ def questionOf(asked: Asked, rrType: int) -> Question:
 
 def reverse(text: str) -> Iterable[Question]:
     """
-    Go through the questions for which names an address, or each address of a range, has.
+    Iterate over the questions for the PTR records of an address, or of each address in a range.
 
-    Zones delegated on other than octet boundaries are found by their aliases (RFC 2317), as any others.
+    Names in zones delegated on other than octet boundaries (RFC 2317) are found through their aliases.
 
     @param text: C{"192.0.2.0/24"}, C{"2001:db8::/120"}, C{"192.0.2.3-192.0.2.9"} or one address.
 
-    @raise twisted_ext.addressranges.BadAddress: this is no range, or one that has too many addresses.
+    @raise twisted_ext.addressranges.BadAddress: it is not a valid range, or has too many addresses.
     """
     addresses = AddressRange.fromText(text)
     return (Question(name, _PTR) for _, name in addresses)
@@ -74,9 +76,9 @@ def reverse(text: str) -> Iterable[Question]:
 
 def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
     """
-    @param rrType: the type that was asked for; L{None} takes all that are not aliases.
+    Return the records of an answer, in master file format; an empty list if the answer is a denial.
 
-    @return: the records that were asked for, in the form of master files; none where the answer is a denial.
+    @param rrType: the type of the question; L{None} for all records except aliases.
     """
     from twisted_ext.wire.rdata.registry import rdataToText
 
@@ -90,23 +92,25 @@ def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
 
 def aliasesOf(answer: Answer) -> list[bytes]:
     """
-    @return: where the aliases of the answer lead, one after the other, as names in wire form.
+    Return the targets of the aliases in an answer, in order, as names in wire form.
     """
     return [rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == _CNAME]
 
 
 def typeOf(rrType: int | str) -> int:
     """
-    @param rrType: a record type as number or as mnemonic, in any case.
+    @param rrType: a number, or a mnemonic in any case.
 
-    @raise CallerFault: no type is called that.
+    @raise CallerFault: there is no such type.
     """
     return expectType(rrType)
 
 
 def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
     """
-    @param resolver: what L{twisted_ext.client.resolverFromString} gives, an answer source, or any C{IResolver} of Twisted's.
+    Adapt a resolver to an answer source.
+
+    @param resolver: a resolver of L{twisted_ext.client.resolverFromString}, an answer source, or any C{IResolver} of Twisted.
 
     @raise WrongType: it is none of these.
     """
@@ -119,8 +123,8 @@ class _Feed:
     """
     The buffer between a bulk run and its iterators: names on their way in, results on their way out.
 
-    @ivar results: those that the caller has not consumed yet.
-    @ivar ended: there are no more names.
+    @ivar results: results that the caller has not consumed yet.
+    @ivar ended: whether there are no more names.
     @ivar failure: the exception that the iterator of names raised.
     """
 
@@ -198,7 +202,7 @@ class _Feed:
 
     def wake(self) -> None:
         """
-        Let L{wait} end, but not before whatever else comes in this turn of the reactor is there as well.
+        Make L{wait} fire in the next reactor iteration, so that all results of this one are delivered together.
         """
         if self._waking is None:
             self._waking = self._clock.callLater(0, self._wake)
@@ -211,15 +215,12 @@ class _Feed:
 
     def wait(self) -> Deferred[None]:
         """
-        @return: fires when there is something new.
+        Return a Deferred that fires when there are new results or names.
         """
         self._waiter = Deferred()
         return self._waiter
 
     def close(self) -> None:
-        """
-        Leave no timer behind.
-        """
         if self._waking is not None:
             self._waking.cancel()
             self._waking = None
@@ -248,19 +249,20 @@ async def bulk(
 
     Leaving the loop early cancels pending look-ups, at the latest when the iterator is closed; C{contextlib.aclosing} does so at once.
 
-    @param resolver: what L{twisted_ext.client.resolverFromString} gives, or any answer source, or any C{IResolver}.
-    @param names: names, addresses (to be looked up in reverse) and questions, also of an endless iterator; L{reverse} makes them of ranges.
-    @param window: the most look-ups to keep under way, or a L{Window}. How many there are is adapted to what the servers take.
-    @param ordered: give results in the order of the names, not as they come in.
-    @param seconds: how long one look-up may take.
-    @param rate: the most look-ups to begin in a second.
-    @param clock: the reactor that C{resolver} uses; L{None} takes the global one.
+    @param resolver: a resolver of L{twisted_ext.client.resolverFromString}, any answer source, or any C{IResolver}.
+    @param names: names, addresses (whose PTR records are looked up) and questions, also from an endless iterator; L{reverse} creates
+        questions for ranges.
+    @param window: the maximum number of look-ups in parallel, or a L{Window}. The actual number adapts to the servers.
+    @param ordered: return results in the order of the names, not in the order of arrival.
+    @param seconds: the timeout of one look-up.
+    @param rate: the maximum number of look-ups that start per second.
+    @param clock: the reactor that C{resolver} uses; L{None} for the global one.
 
-    @raise CallerFault: one of these is nothing of the kind.
+    @raise CallerFault: an argument is not valid.
     """
     given: object = names
     if isinstance(given, str | bytes) or not isinstance(given, Iterable | AsyncIterable):
-        raise CallerFault(f"names takes any number of names, such as a list of them, not {given!r}")
+        raise CallerFault(f"names: {given!r} is not an iterable of names; give a list, for example")
     if clock is None:
         from twisted.internet import reactor
 

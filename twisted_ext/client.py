@@ -2,14 +2,14 @@
 Look up names: the functions and classes of L{twisted.names.client}, with the same names and parameters, and additions to them.
 
 C{lookupAddress(name)} and the other look-ups use the resolver of this process, which L{getResolver} creates from the system's configuration
-when it is first needed. They fire with a L{Result<twisted_ext.compat.conversion.results.Result>} or fail with an exception of
+on first use. They fire with a L{Result<twisted_ext.compat.conversion.results.Result>} or fail with an exception of
 L{twisted_ext.compat.conversion.errors}; all of them can be cancelled. A C{timeout} is either a number of seconds for the whole look-up, or
 a sequence of seconds to wait for each attempt, whose sum bounds the whole look-up.
 
 C{serverTargets}, C{bindingTargets}, C{mailTargets} and related functions locate services; they are those of
 L{twisted_ext.compat.lookups.services}. C{watch} and C{waitFor} follow changes to a name: L{twisted_ext.compat.lookups.watch}.
 
-Importing this module starts nothing and reads nothing.
+Importing this module starts nothing and reads no file.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ __all__ = [
 
 moduleProvides(IResolver, IResolverSimple)
 
-#: What the functions below ask: see L{getResolver}. Set it to another resolver, of this package or any C{IResolver} or
-#: C{IResolverSimple}, or to L{None} to have it made anew.
+#: The resolver that the functions below use: see L{getResolver}. Set it to another resolver, of this package or any C{IResolver} or
+#: C{IResolverSimple}, or to L{None} to create a new one on next use.
 theResolver: object = None
 
-#: A resolver of another package that C{theResolver} was set to, and what asks it for us.
+#: A resolver of another package that C{theResolver} was set to, and its wrapper.
 _adapted: tuple[object, NamesResolver] | None = None
 
 
@@ -85,9 +85,9 @@ def resolverFromString(reactor: IReactorTime, description: str, timeout: Timeout
     """
     Create a resolver from a description, such as C{"system"}, C{"udp:192.0.2.1"} or C{"cache:race:(udp:192.0.2.1):(tcp:192.0.2.2)"}.
 
-    @param timeout: for look-ups that do not bring their own.
+    @param timeout: for look-ups without a timeout of their own.
 
-    @raise twisted_ext.errors.BadDescription: what is wrong with it, where, and what would be right.
+    @raise twisted_ext.errors.BadDescription: the description is not valid; says what is wrong, where, and what would be right.
     """
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
@@ -106,7 +106,7 @@ def createResolver(
     @param resolvconf: a path, or L{None} for the system's. Changes to the file take effect at once.
     @param hosts: a path, or L{None} for the system's.
 
-    @raise twisted_ext.errors.BadDescription: a server that is no address.
+    @raise twisted_ext.errors.BadDescription: a server is not an address.
     """
     from twisted_ext.compat.resolvers import sourceFor
 
@@ -117,7 +117,7 @@ def createResolver(
 def getResolver() -> NamesResolver:
     """
     Return the resolver of this process. It is created on first use, and again after it was closed. If C{theResolver} was set to a resolver
-    of another package, this returns a wrapper around it: see L{twisted_ext.compat.foreign.sourceOf}.
+    of another package, return a wrapper around it: see L{twisted_ext.compat.foreign.sourceOf}.
 
     @raise WrongType: C{theResolver} was set to something that is not a resolver.
     """
@@ -138,7 +138,7 @@ def getResolver() -> NamesResolver:
 
 def install(reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
     """
-    Make the reactor look up all names with the resolver of this process.
+    Make the reactor use the resolver of this process for all look-ups.
 
     @param reactor: L{None} for the global one.
 
@@ -149,7 +149,7 @@ def install(reactor: IReactorPluggableNameResolver | None = None) -> Callable[[]
 
 def explain(name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
     """
-    Look a name up and report each step.
+    Look up a name and report each step.
 
     @param rrType: a number or a mnemonic; L{None} for A.
     """
@@ -158,7 +158,7 @@ def explain(name: str | bytes, rrType: int | str | None = None) -> Deferred[Expl
 
 def getHostByName(name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
     """
-    Find one address of a host: IPv4 if there is one, else IPv6.
+    Find one address of a host: an IPv4 address if there is one, else an IPv6 address.
 
     @param effort: the number of aliases to follow if the server does not.
     """
@@ -177,13 +177,13 @@ def getaddrinfo(
     timeout: Timeout = None,
 ) -> Deferred[list[AddressInfo]]:
     """
-    Find addresses to connect to, as C{socket.getaddrinfo} does, of a host and of a service, both of them names or numbers.
+    Resolve a host and a service, both names or numbers, like C{socket.getaddrinfo}.
 
-    @param host: L{None} for this machine.
-    @param port: L{None} for none.
+    @param host: L{None} for the local host.
+    @param port: L{None} for no port.
     @param resolver: see L{twisted_ext.compat.lookups.ask.resolverOf}.
 
-    @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
+    @return: fires with tuples of family, type, protocol, canonical name and address, in the order in which to try them; or fails with a
         C{socket.gaierror}.
     """
     asked = getResolver() if resolver is None else _resolverOf(resolver)
@@ -194,12 +194,12 @@ def getnameinfo(
     sockaddr: SocketAddress, flags: int = 0, *, resolver: object = None, timeout: Timeout = None
 ) -> Deferred[tuple[str, str]]:
     """
-    Find the names of a host and of a service, as C{socket.getnameinfo} does.
+    Look up the names of a host and a service, like C{socket.getnameinfo}.
 
-    @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
+    @param sockaddr: address and port; for IPv6 optionally flow label and scope id.
     @param resolver: see L{twisted_ext.compat.lookups.ask.resolverOf}.
 
-    @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
+    @return: fires with both names, or numbers where there is no name; or fails with a C{socket.gaierror}.
     """
     return (getResolver() if resolver is None else _resolverOf(resolver)).getnameinfo(sockaddr, flags, timeout=timeout)
 
@@ -229,7 +229,7 @@ def lookup(name: str | bytes, rrType: int | str = 1, timeout: Timeout = None) ->
     @param rrType: a mnemonic in any case, C{TYPE65280}, or a number.
 
     @raise TypeError: C{rrType} is neither text nor a number.
-    @raise ValueError: no type has this name or number, or it is not one that can be looked up.
+    @raise ValueError: the type is unknown, or cannot be looked up.
     """
     return getResolver().lookup(name, rrType, timeout)
 
@@ -387,7 +387,7 @@ else:
 
     def _finding(function, module="lookups.services"):
         """
-        @return: the function of L{twisted_ext.compat.lookups.services}, or of another module there, imported when it is first called.
+        Return a function that imports a function of L{twisted_ext.compat.lookups.services}, or of another module there, on the first call.
         """
 
         def find(*args, **kwargs):
@@ -414,8 +414,8 @@ else:
 
 def __getattr__(name: str) -> object:
     """
-    Find the look-ups of types that were added to the registry since, and the classes of L{twisted.names.client} that belong to its own
-    protocols and have nothing to do with how names are looked up here.
+    Support look-ups of types that were registered later, and the classes of L{twisted.names.client} that belong to its own protocols and
+    are not used for look-ups here.
     """
     if typeOfLookup(name) is not None:
         return _asking(name)

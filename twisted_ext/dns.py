@@ -438,7 +438,7 @@ QUERY_TYPES: Final[dict[int, str]] = {
     **{number: name for number, name in TYPE_NAMES.items() if not isMeta(number)},
 }
 
-#: Mnemonic to number, C{AXFR} and its like included.
+#: Mnemonic to number, including C{AXFR} and the like.
 REV_TYPES: Final[dict[str, int]] = {
     **_names.REV_TYPES,
     **{name: number for name, number in TYPE_NUMBERS.items() if not isMeta(number)},
@@ -447,12 +447,12 @@ REV_TYPES: Final[dict[str, int]] = {
 
 def textOf(record: object) -> str:
     """
+    Return a record's data in master file format: C{10 mail.example.com.}; see L{twisted_ext.compat.conversion.records.textOf}.
+
     @param record: an L{RRHeader}, or its payload.
 
-    @return: the record's data as a master file has it: C{10 mail.example.com.}; see L{twisted_ext.compat.conversion.records.textOf}.
-
     @raise TypeError: this is not a record.
-    @raise ValueError: it has values that its type cannot have.
+    @raise ValueError: a field has a value that is invalid for its type.
     """
     from twisted_ext.compat.conversion import records
 
@@ -461,7 +461,7 @@ def textOf(record: object) -> str:
 
 def __getattr__(name: str) -> object:
     """
-    Find C{Record_TLSA} and its like, and numbers of types that were added to the registry since.
+    Create C{Record_TLSA} and the like, and support numbers of types that were registered later.
     """
     from twisted_ext.compat.conversion.records import recordNamed
 

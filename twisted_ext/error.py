@@ -1,9 +1,9 @@
 """
-The API of L{twisted.names.error}, and the further exceptions of this package's look-ups.
+The API of L{twisted.names.error}, and further exceptions of this package's look-ups.
 
-The names of twisted.names are Twisted's own classes: C{except error.DNSNameError} catches the exceptions of Twisted's resolvers and of
-ours, which are subclasses (L{twisted_ext.compat.conversion.errors}). All of ours are L{LookupFailed} as well, with a text, the server,
-and the rcode.
+The names of twisted.names are Twisted's own classes: C{except error.DNSNameError} catches the exceptions of Twisted's resolvers and of this
+package, which are subclasses (L{twisted_ext.compat.conversion.errors}). All of the latter are L{LookupFailed} as well, with a text, the
+server, and the rcode.
 """
 
 from __future__ import annotations

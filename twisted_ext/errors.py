@@ -41,9 +41,9 @@ class DNSFault(Exception):
     @ivar text: one line for users: what is wrong, where, what would be right.
     @ivar rcode: the rcode of a server's reply if this is not handled (RFC 1035, section 4.1.1).
     @ivar server: the server concerned, as C{"address:port"} or a description, or C{""}.
-    @ivar attempts: how many queries had been sent by then.
+    @ivar attempts: the number of queries sent.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
-    @ivar cause: what the servers did, without the question; C{""} where that is the whole text.
+    @ivar cause: the part of C{text} that describes the servers' behavior, without the question; C{""} if that is the whole text.
     """
 
     rcode: int = 2
@@ -124,8 +124,8 @@ class BadImage(CallerFault):
 
 class BadChange(CallerFault):
     """
-    A change would leave an invalid zone, such as one without an SOA or with a CNAME beside other data; or it applies to another version of
-    the zone.
+    A change would make the zone invalid, such as without an SOA or with a CNAME beside other data; or it applies to another version of the
+    zone.
     """
 
 
@@ -137,7 +137,7 @@ class StorageFault(DNSFault):
 
 class PeerFault(DNSFault):
     """
-    The peer did something wrong, or did not respond.
+    The peer violated the protocol, failed, or did not respond.
     """
 
 
@@ -151,7 +151,7 @@ class BadMessage(PeerFault):
 
 class Unreachable(PeerFault):
     """
-    No server could be reached.
+    No server is reachable.
     """
 
 
@@ -219,7 +219,7 @@ class QueueFull(PolicyFault):
 
 class TrustFault(DNSFault):
     """
-    There is an answer, but it cannot be trusted (RFC 4035, section 5).
+    The answer failed DNSSEC validation (RFC 4035, section 5).
     """
 
 

@@ -14,12 +14,12 @@ __all__ = ["importWithExtra"]
 
 def importWithExtra(module: str, extra: str, what: str) -> ModuleType:
     """
-    Import a module of ours that needs packages of others.
+    Import a module of this package that needs optional dependencies.
 
-    @param extra: the extra of ours that asks for them.
-    @param what: what needs them, for the error.
+    @param extra: the extra that installs them.
+    @param what: the feature that needs them, for the error message.
 
-    @raise CallerFault: a package is missing; says which, and what installs it.
+    @raise CallerFault: a dependency is missing; names it, and the command that installs it.
     """
     try:
         return import_module(module)

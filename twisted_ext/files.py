@@ -1,6 +1,6 @@
 """
-Create files and directories safely where other users can write: under random names, renamed into place when complete. Open files that
-settings name without blocking: another user may have replaced one with a named pipe.
+Create files and directories safely where other users can write: with random names, renamed when complete. Open files that settings name
+without blocking: another user may have replaced one with a named pipe.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import IO, Final
 
 __all__ = ["TemporaryFolder", "isPlain", "newFileBeside", "openNow", "replacingFile"]
 
-#: Never opens an existing file, nor a link, which may lead anywhere.
+#: Never open an existing file or follow a link.
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
-#: Folders of this kind: nothing else is removed.
+#: The prefix of temporary directories: others are never removed.
 _PREFIX: Final = "txdns-server-"
 
 
 def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:
     """
-    Make an empty file in the same folder, under a name that other users cannot guess.
+    Create an empty file in the same directory, with a name that other users cannot guess.
 
-    @param mode: its permissions; the umask takes some away.
+    @param mode: its permissions before the umask is applied.
 
     @return: its descriptor and its path.
 
-    @raise OSError: it cannot be made.
+    @raise OSError: it cannot be created.
     """
     folder, name = os.path.split(path)
     while True:
@@ -46,12 +46,12 @@ def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:
 @contextmanager
 def replacingFile(path: str, mode: int | None = None) -> Iterator[IO[bytes]]:
     """
-    Write a file anew, to be used in a C{with}: what it was stays until all has been written and is on the disk, and for good if something
-    goes wrong. A link stays one; a device or a pipe is written to.
+    Return a context manager that replaces the contents of a file: the old contents remain until the new ones are complete and on disk, and
+    permanently if an error occurs. Links are followed; a device or a pipe is written to directly.
 
-    @param mode: the permissions of the new file; by default those of the one before, or those that new files have.
+    @param mode: the permissions of the new file; by default those of the old one, or the default for new files.
 
-    @raise OSError: that cannot be done.
+    @raise OSError: the file cannot be written.
     """
     path = os.path.realpath(path)
     try:
@@ -81,31 +81,31 @@ def replacingFile(path: str, mode: int | None = None) -> Iterator[IO[bytes]]:
 
 class TemporaryFolder:
     """
-    A folder that is there for as long as this process and C{close} has not been called. What processes that were killed have left of that
-    kind is removed by the next one of the same user.
+    A directory that exists until C{close} is called or this process ends. Directories left by killed processes are removed when the same
+    user creates the next one.
 
-    @ivar path: where it is.
+    @ivar path: its path.
     """
 
     def __init__(self, parent: str | None = None) -> None:
         """
-        @param parent: where to make it; by default where temporary files are.
+        @param parent: the parent directory; by default the one for temporary files.
 
-        @raise OSError: it cannot be made.
+        @raise OSError: it cannot be created.
         """
         parent = tempfile.gettempdir() if parent is None else parent
         removeAbandoned(parent)
         while True:
             self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            # A process that looks for abandoned ones may have come between the two.
+            # Another process may have removed it as abandoned before it was locked.
             if _isLocked(self._lock, self.path):
                 return
             os.close(self._lock)
 
     def close(self) -> None:
         """
-        Remove it with all that is in it. Doing so again does nothing.
+        Remove the directory with its contents. Further calls do nothing.
         """
         if self._lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -115,7 +115,7 @@ class TemporaryFolder:
 
 def _isLocked(descriptor: int, path: str) -> bool:
     """
-    @return: whether this process alone holds the folder at this path, now.
+    Lock the directory, and return whether this succeeded and it is still the one at this path.
     """
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
@@ -126,8 +126,8 @@ def _isLocked(descriptor: int, path: str) -> bool:
 
 def removeAbandoned(parent: str) -> None:
     """
-    Remove folders of L{TemporaryFolder} whose process has ended: the kernel has released their lock. Leave alone folders of other users,
-    folders that others can write to, links and files.
+    Remove directories of L{TemporaryFolder} whose process has ended, so that the kernel has released their lock. Leave alone directories of
+    other users, directories that others can write to, links and files.
     """
     for path in glob(f"{escape(parent)}/{_PREFIX}*"):
         try:
@@ -144,11 +144,11 @@ def removeAbandoned(parent: str) -> None:
 
 def openNow(path: str, flags: int) -> int:
     """
-    Open a file, as C{opener} of L{open}.
+    Open a file without blocking, as C{opener} of L{open}.
 
-    @raise OSError: it cannot be opened, or is something else, the empty device (C{/dev/null}) excepted: others may have no end.
+    @raise OSError: it cannot be opened, or is neither a regular file nor the null device (C{/dev/null}): others may never end.
     """
-    # Not on all systems are there files that one could have to wait for.
+    # Not all systems have these flags.
     file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
     found = os.fstat(file)
     if stat.S_ISREG(found.st_mode) or _isEmptyDevice(found):
@@ -168,7 +168,7 @@ def _isEmptyDevice(found: os.stat_result) -> bool:
 
 def isPlain(path: str) -> bool:
     """
-    @return: whether there is a file, or nothing yet that could be in the way of one.
+    Return whether the path is a regular file, or cannot be accessed, for example because it does not exist.
     """
     try:
         return stat.S_ISREG(os.stat(path).st_mode)

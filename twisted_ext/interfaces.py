@@ -31,9 +31,9 @@ class IAnswerSource(Interface):
     Both methods agree: what C{answerNow} returns, C{answer} would return as well. An answer may be a denial; an exception, raised
     by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know the answer.
 
-    A source that never has to wait may have an attribute C{immediate} that is true from its creation on: then L{None} from its
-    C{answerNow} means that it has no answer, and sources that combine others try the next one at once. Without the attribute, L{None}
-    may also mean that the answer takes time.
+    A source that never waits may have an attribute C{immediate} that is true from its creation on: then L{None} from its C{answerNow}
+    means that it has no answer, and sources that combine others try the next one at once. Without the attribute, L{None} may also mean that
+    the answer takes time.
     """
 
     def answerNow(question: Question, context: QueryContext) -> Answer | None:
@@ -54,7 +54,7 @@ class IAnswerSource(Interface):
 
     def close() -> Deferred[None]:
         """
-        Close all sockets and cancel all timers. Pending look-ups fail with L{twisted_ext.errors.Closed}. Closing again does nothing.
+        Close all sockets and cancel all timers. Pending look-ups fail with L{twisted_ext.errors.Closed}. Further calls do nothing.
 
         @return: fires when everything is closed.
         """
@@ -74,12 +74,12 @@ class IExchange(Interface):
     and no timer while no query is pending, unless keep-alive is enabled. The caller decides how long to wait.
     """
 
-    kind: str = Attribute("The way, as L{twisted_ext.answers.Origin.source} has it: C{'udp'}, C{'tcp'}...")
+    kind: str = Attribute("The transport, as in L{twisted_ext.answers.Origin.source}: C{'udp'}, C{'tcp'}...")
 
-    label: str = Attribute("The server, for people: C{'192.0.2.1:53'}.")
+    label: str = Attribute("The server, for display: C{'192.0.2.1:53'}.")
 
     reliable: bool = Attribute(
-        "Whether what is lost is reported, so that nothing needs to be sent again, and nobody but the server can have sent what arrives."
+        "Whether losses are reported, so that no query needs to be retransmitted, and replies cannot come from anyone but the server."
     )
 
     def ask(asking: PendingQuery, now: float) -> tuple[Channel, bytes]:
@@ -87,22 +87,23 @@ class IExchange(Interface):
         Send a query with an id chosen by this exchange, or queue it until there is a connection.
 
         The query ends in exactly one of three ways: its L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>} calls
-        C{leg.release(key)}; this exchange calls its C{failed}; or this method raises. No method of the pending query is called before this
-        has returned.
+        C{channel.release(key)}; this exchange calls its C{failed}; or this method raises. No method of the pending query is called before
+        this has returned.
 
-        @return: the leg and the key to release.
+        @return: the channel and the key to release.
 
-        @raise Unreachable: it cannot be sent.
+        @raise Unreachable: the query cannot be sent.
         """
 
     def settle() -> None:
         """
-        Called when no query is pending any more: close sockets and idle connections, at once or, with keep-alive, when its time is over.
+        Called when no query is pending any more: close sockets and idle connections, at once or, with keep-alive, when its timeout has
+        passed.
         """
 
     def close() -> Deferred[None]:
         """
-        Release all resources. Pending queries must have been failed before, or their outcome must not matter.
+        Release all resources. The caller has failed pending queries before, or ignores their outcome.
 
         @return: fires when everything is closed.
         """
@@ -112,7 +113,7 @@ class IResolverParser(Interface):
     """
     A prefix of resolver descriptions, found by Twisted's plugin system.
 
-    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.strings.descriptions.LazyParser} does all of it from four
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.resolver.strings.descriptions.LazyParser} implements both, given four
     strings.
     """
 
@@ -122,58 +123,57 @@ class IResolverParser(Interface):
 
     def load() -> Callable[..., IAnswerSource]:
         """
-        Import what builds the source.
+        Import the function that builds the source.
 
-        @return: a function called with a L{twisted_ext.resolver.strings.descriptions.Site}, then the description's positional arguments,
-            and its C{key=value} ones as keywords. Its signature is the schema: what it does not take is an error of the description's
-            writer. Annotations say what the texts are turned into beforehand: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource} for a
-            description within the description, or any class with a C{fromText} that takes the text and raises
-            L{twisted_ext.errors.CallerFault}.
+        @return: a function called with a L{twisted_ext.resolver.strings.descriptions.Site}, the description's positional arguments, and its
+            C{key=value} arguments as keywords. Its signature is the schema: other arguments are errors in the description. Arguments are
+            converted to the annotated types: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource} for a nested description, or any class
+            with a C{fromText} that takes the text and raises L{twisted_ext.errors.CallerFault}.
         """
 
 
 class IZoneStore(Interface):
     """
-    A database with zones, which other processes may change as well.
+    A database of zones, which other processes may change as well.
 
-    Every method may block on a disk or another machine, so a server calls them from a thread, and never two at once. Each sees a
-    consistent snapshot of the database. All failures are a L{twisted_ext.errors.StorageFault}.
+    Every method may block on a disk or another host, so a server calls them from a thread, and never two at once. Each sees a consistent
+    snapshot of the database. All failures are a L{twisted_ext.errors.StorageFault}.
     """
 
     def zones() -> list[bytes]:
         """
-        @return: the names of all zones, as they are written.
+        Return the names of all zones, in their original case.
         """
 
     def position() -> int:
         """
-        @return: how far the database's changes go by now, for C{news}. To be asked before zones are loaded.
+        Return the current position in the database's sequence of changes, for C{news}. Called before zones are loaded.
         """
 
     def load(apexName: bytes) -> list[RRSet]:
         """
-        @return: all records of a zone, the SOA with its serial number among them.
+        Return all records of a zone, including the SOA record with its serial number.
 
-        @raise BadZone: there is no such zone, or one of its records is none; says which.
+        @raise BadZone: the zone does not exist, or a record is not valid; says which.
         """
 
     def news(since: int) -> tuple[int, dict[bytes, News | BadZone]]:
         """
-        Report what has changed. This is cheap if nothing has.
+        Return the changes since a position. This is cheap if there are none.
 
         @param since: the position that C{position} or the last C{news} returned.
 
-        @return: how far the changes go now, and for each zone with any, by its folded name, what is new in it or what is wrong with it.
+        @return: the current position, and for each changed zone, by its folded name, its changes or its error.
         """
 
     def write(differences: Sequence[Difference]) -> None:
         """
-        Make changes that a server has made to its zones, all of them or none. When this returns they last.
+        Write changes that a server has made to its zones, all of them or none. They are durable when this returns.
 
-        @raise StorageFault: the zone is at another serial number, or it cannot be written.
+        @raise StorageFault: the zone has another serial number, or cannot be written.
         """
 
     def close() -> None:
         """
-        Let go of the database.
+        Close the database.
         """

@@ -13,10 +13,10 @@ __all__ = ["lazyNames"]
 
 def lazyNames(package: str, modules: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """
-    Make what a package assigns to C{__getattr__} and C{__dir__}.
+    Create the functions C{__getattr__} and C{__dir__} of a package.
 
     @param package: its name.
-    @param modules: the names that each module has.
+    @param modules: the exported names of each module.
     """
     home = {name: module for module, names in modules.items() for name in names}
     namespace = vars(sys.modules[package])

@@ -1,5 +1,5 @@
 """
-Bounds on everything that hostile or careless input can reach: a default, the smallest and largest permitted values, and the reason.
+Limits on everything that hostile or careless input can reach: a default, the smallest and largest permitted values, and the reason.
 
 This module has the limits of look-ups and those that several packages share. A package with more limits has a C{limits} module of its own.
 """
@@ -54,13 +54,11 @@ class Limit:
 
     def pick(self, wanted: float | None) -> float:
         """
-        Move C{wanted} inside the range.
-
-        @return: the default where C{wanted} is L{None}.
+        Clamp C{wanted} to the range; L{None} gives the default.
         """
         if wanted is None:
             return self.default
-        # In this order, what is no number (NaN) becomes the least, and nothing without end.
+        # In this order, NaN becomes the least value.
         return min(max(self.least, wanted), self.most)
 
     def __repr__(self) -> str:
@@ -69,198 +67,199 @@ class Limit:
 
 # -- wire
 
-#: Octets of a message: what the two-octet length of a stream can say (RFC 1035, section 4.2.2).
+#: Octets of a message: the maximum of the two-octet length field in a stream (RFC 1035, section 4.2.2).
 MESSAGE_SIZE: Final = Limit(default=65535, least=512, most=65535)
 
-#: Octets that we ask for and send by UDP, so that no path has to fragment (RFC 9715; the DNS flag day of 2020).
+#: Octets of datagrams to request and to send, so that no path has to fragment them (RFC 9715; the DNS flag day of 2020).
 DATAGRAM_SIZE: Final = Limit(default=1232, least=512, most=4096)
 
-#: Jumps in one name: 127 labels need no more than 126, each pointing strictly backward.
+#: Compression pointers in one name: 127 labels need no more than 126, each pointing strictly backward.
 POINTERS_PER_NAME: Final = Limit(default=126, least=1, most=126)
 
-#: Jumps in one message, chains counted in full. 65,535 octets hold 5,461 records, honest names take one to three jumps.
+#: Compression pointers followed in one message, chains counted in full. 65,535 octets hold 5,461 records, and real names take one to three
+#: pointers.
 POINTER_HOPS: Final = Limit(default=16384, least=256, most=65535)
 
-#: Names whose every tail is looked up when a message is built, at up to 127 look-ups each; the others get two (CVE-2024-8508).
+#: Names in one message that are compressed against every suffix, at up to 127 dictionary look-ups each; further names get two
+#: (CVE-2024-8508).
 NAMES_COMPRESSED: Final = Limit(default=120, least=0, most=4096)
 
-#: EDNS options that are read from one OPT record (CVE-2026-41292).
+#: EDNS options parsed from one OPT record (CVE-2026-41292).
 EDNS_OPTIONS: Final = Limit(default=100, least=1, most=1000)
 
-#: Seconds that clocks may differ by when we sign (RFC 8945, section 10 recommends this).
+#: Permitted clock difference in signed messages, in seconds (recommended by RFC 8945, section 10).
 TSIG_FUDGE: Final = Limit(default=300, least=1, most=3600)
 
-#: Unsigned messages that may come in a row inside a signed stream (RFC 8945, section 5.3.1: 99 have to be taken).
+#: Consecutive unsigned messages in a signed stream (RFC 8945, section 5.3.1: 99 must be accepted).
 TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
 
 # -- look-ups
 
-#: CNAME records, and DNAME records, of one reply that are followed within it; what is behind more of them is left out. Resolvers follow 11
-#: to 16.
+#: CNAME records, and DNAME records, followed within one reply; records after more of them are dropped. Resolvers follow 11 to 16.
 REPLY_ALIASES: Final = Limit(default=64, least=1, most=1000)
 
-#: Seconds from the call to the answer, everything included: search list, aliases, retries, TCP.
+#: Seconds from the call to the answer, including search list, aliases, retries and TCP.
 LOOKUP_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
 
-# -- the edge to Twisted
+# -- twisted.names and the reactor
 
-#: Texts that a resolver remembers as questions, so that asking again for the same name reads nothing.
+#: Parsed names that a resolver caches, so that repeated look-ups of the same name need no parsing.
 QUESTIONS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
-#: Names remembered in the form that Twisted gives them, so that equal ones share their octets.
+#: Names cached in Twisted's form, so that equal ones share their octets.
 NAMES_REMEMBERED: Final = Limit(default=4096, least=1, most=1_000_000)
 
-#: Seconds that addresses of one family wait for those of the other, so that they can be put in order together (RFC 8305, section 8).
+#: Seconds that addresses of one family wait for those of the other, so that they can be sorted together (RFC 8305, section 8).
 RESOLUTION_DELAY: Final = Limit(default=0.05, least=0.0, most=2.0)
 
-#: Seconds that the slower family gets once the other has given addresses: a server that drops questions for one type
-#: must not hold up connections for the whole deadline (RFC 4074, section 4.2).
+#: Seconds to wait for the slower address family once addresses of the other have been delivered: a server that drops queries for one type
+#: must not delay connections until the deadline (RFC 4074, section 4.2).
 FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
 
-#: Octets that are read of a file with names of ports; the usual ones have 13,000, those with everything that is registered a million.
+#: Octets read from the services file; usual ones have 13,000, those with all registered services a million.
 SERVICES_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=64 << 20)
 
 # -- connecting
 
-#: Seconds that one attempt to connect may take, TLS included, while others are made beside it.
+#: Seconds for one connection attempt, TLS included, while others run in parallel.
 ATTEMPT_SECONDS: Final = Limit(default=30.0, least=0.1, most=600.0)
 
-#: Seconds from the beginning of one attempt to the next, as long as none has failed (RFC 8305, section 8, which has these numbers).
+#: Seconds from the start of one connection attempt to the start of the next, unless one fails (numbers from RFC 8305, section 8).
 ATTEMPT_DELAY: Final = Limit(default=0.25, least=0.01, most=2.0)
 
-#: Seconds from the last attempt of one priority to the first of the next, as long as the former may still succeed. A server that is far
-#: away must not lose to its stand-in that is near (RFC 2782: the lowest priority that can be reached); one that is dead must not hold up
-#: connections for the whole time of an attempt.
+#: Seconds from the last connection attempt of one priority to the first of the next, while the former may still succeed. A distant server
+#: must not lose to its backup nearby (RFC 2782: the lowest priority that can be reached); a dead one must not delay connections for the
+#: whole timeout of an attempt.
 PRIORITY_DELAY: Final = Limit(default=1.0, least=0.01, most=600.0)
 
-#: Addresses that one call tries to connect to, over all its targets: the owner of a domain must not be able to make us scan a whole
-#: network.
+#: Addresses tried by one call, over all its targets: the owner of a domain must not be able to make the client scan a network.
 ATTEMPTS: Final = Limit(default=64, least=1, most=1000)
 
-#: Attempts of one call that are under way at once; the next waits for one of them to end.
+#: Parallel connection attempts of one call; the next waits for one of them to end.
 ATTEMPTS_AT_ONCE: Final = Limit(default=16, least=1, most=100)
 
-#: Addresses of one target that are tried; those that come later in their order are left out.
+#: Addresses of one target that are tried; later ones are left out.
 TARGET_ADDRESSES: Final = Limit(default=16, least=1, most=100)
 
-#: Octets that the kernel may say on the addresses of this machine, some 80 for each of them.
+#: Octets read from the kernel about the addresses of this host, some 80 for each of them.
 INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
 
-#: Addresses of which is remembered for a second how they are reached, so that putting them in order opens no socket for each.
+#: Destinations whose source address is cached for a second, so that sorting does not open a socket for each address.
 ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
-#: Addresses of one host that are put in order; those behind them stay behind them. Each may cost a look at how it is reached, and a server
-#: can put 4,000 into one answer.
+#: Addresses of one host that are sorted; further ones stay at the end. Each may need a route look-up, and a server can put 4,000 into one
+#: answer.
 ADDRESSES_SORTED: Final = Limit(default=256, least=2, most=4096)
 
-#: Names, hints and results of getaddrinfo that a resolver remembers, each of them, so that the same call again costs little.
+#: Names, hints and results of getaddrinfo that a resolver caches, this many of each, to make repeated calls cheap.
 CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 
-#: Characters of a host or a service up to which it is remembered. A name has less than 1,024 whatever is escaped in it.
+#: Maximum length of a cached host or service. A name has less than 1,024 characters, even if all are escaped.
 CALL_CHARACTERS: Final = Limit(default=1024, least=1, most=65_536)
 
 # -- commands
 
-#: Rows of a result of getaddrinfo up to which it is remembered; a host with 4,000 addresses has 12,000, of 300 octets each.
+#: Maximum number of rows of a cached getaddrinfo result; a host with 4,000 addresses has 12,000, of 300 octets each.
 CALL_ROWS: Final = Limit(default=64, least=0, most=1024)
 
 #: Seconds that C{txdns getaddrinfo} waits for the operating system, whose C library may try three servers twice for five seconds each.
 SYSTEM_SECONDS: Final = Limit(default=35.0, least=1.0, most=600.0)
 
-#: How often a command asks one server by UDP.
+#: Queries over UDP that a command sends to one server.
 QUERY_TRIES: Final = Limit(default=3, least=1, most=20)
 
-# -- many look-ups at once
+# -- bulk look-ups
 
-#: Look-ups under way at once. Above a few hundred a server's receive buffer is what they wait in, and beyond 900 BIND as a forwarder
-#: answers SERVFAIL to the oldest (its C{recursive-clients}).
+#: Parallel look-ups. Above a few hundred they wait in the server's receive buffer, and beyond 900 BIND as a forwarder replies SERVFAIL to
+#: the oldest (its C{recursive-clients}).
 BULK_WINDOW: Final = Limit(default=800, least=1, most=20_000)
 
-#: Answers kept back so that they come out in the order of their names; a slow name then holds up all others.
+#: Answers held back to return them in the order of their names; a slow name then delays all others.
 BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
 
-#: Aliases that are followed in a row if a server leaves that to the client.
+#: Consecutive aliases that are followed if the server does not.
 BULK_ALIASES: Final = Limit(default=11, least=1, most=16)
 
 #: Octets of a line of input; a name of 255 octets, each of them escaped, takes 1,016.
 BULK_LINE: Final = Limit(default=4096, least=1024, most=1 << 20)
 
-#: Octets of output that may wait for the consumer; at this size no look-ups are started until half of it has been written.
+#: Octets of output buffered for the consumer; at this size no look-ups are started until half of it has been written.
 BULK_OUTPUT: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 26)
 
-#: Share of look-ups in a round that may be lost before fewer are kept under way.
+#: Share of look-ups in a round that may be lost before the number of parallel look-ups is reduced.
 LOSS_SHARE: Final = Limit(default=0.05, least=0.0, most=0.9)
 
-#: Addresses in one range, so that a /64 written by mistake is an error and not a thousand years of work.
+#: Addresses in one range, so that a /64 written by mistake is an error and does not run for a thousand years.
 RANGE_ADDRESSES: Final = Limit(default=2**32, least=1, most=2**32)
 
-# -- answer sources of this machine
+# -- local answer sources
 
-#: Octets that are read of a hosts file: lists of 200,000 blocked names take 6 MiB, and reading stops everything else meanwhile.
+#: Octets read from a hosts file: lists of 200,000 blocked names take 6 MiB, and reading blocks the reactor.
 HOSTS_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
 
-#: Addresses of one name in a hosts file. Each is compared with those before it, and all of them go into one answer.
+#: Addresses of one name in a hosts file. Each is compared with the previous ones, and all of them go into one answer.
 HOSTS_ADDRESSES: Final = Limit(default=256, least=1, most=2048)
 
-#: Seconds for which others may keep what a hosts file says. We look at the file again when it has changed.
+#: TTL of records from a hosts file, for other caches. The file itself is read again when it changes.
 HOSTS_TTL: Final = Limit(default=86400, least=0, most=604800)
 
-#: Octets that are read of a resolver configuration; real ones take a few hundred.
+#: Octets read from a resolver configuration; real ones take a few hundred.
 CONFIGURATION_OCTETS: Final = Limit(default=64 << 10, least=1 << 10, most=1 << 20)
 
-#: Seconds for which the servers of C{resolv.conf} are asked on when the file is gone or names none: what writes it may do so in steps, and
-#: a network that goes away mostly comes back with the same servers.
+#: Seconds to keep using the servers of C{resolv.conf} when the file is missing or names none: it may be written in several steps, and a
+#: network that goes down usually returns with the same servers.
 LOST_CONFIGURATION_SECONDS: Final = Limit(default=3600.0, least=0.0, most=1e6)
 
-#: Errors in a file that are kept for display; further ones are only counted.
+#: Errors in a file that are stored for display; further ones are only counted.
 FILE_COMPLAINTS: Final = Limit(default=20, least=0, most=1000)
 
-#: Seconds during which a file that was looked at is not looked at again.
+#: Minimum time between two checks of a file, in seconds.
 LOOK_SECONDS: Final = Limit(default=1.0, least=0.0, most=3600.0)
 
-#: Name servers taken from a configuration. The C library stops at three; with choice by round trip more do no harm, but every one of
+#: Name servers used from a configuration. The C library uses three. As servers are chosen by round-trip time, more do no harm, but each of
 #: them is tried before a look-up fails.
 CONFIGURED_SERVERS: Final = Limit(default=8, least=1, most=64)
 
-#: Domains that a relative name is searched in, so also queries that one name can cause. Kubernetes writes up to 32.
+#: Search domains for relative names, and thus queries that one name can cause. Kubernetes writes up to 32.
 SEARCH_DOMAINS: Final = Limit(default=32, least=0, most=64)
 
-#: Dots with which a name is tried as it stands first; the C library's range.
+#: Dots in a name for it to be tried as an absolute name first; the C library's range.
 NDOTS: Final = Limit(default=1, least=0, most=15)
 
-#: Seconds to wait for a reply, where C{options timeout:} asks for it; the C library's range.
+#: Seconds to wait for a reply (C{options timeout:}); the C library's range.
 CONFIGURED_TIMEOUT: Final = Limit(default=5, least=1, most=30)
 
-#: Times that each server is asked, where C{options attempts:} asks for it; the C library's range.
+#: Queries to each server (C{options attempts:}); the C library's range.
 CONFIGURED_ATTEMPTS: Final = Limit(default=2, least=1, most=5)
 
-#: Pairs of address and mask in C{sortlist}; the C library's bound.
+#: Pairs of address and mask in C{sortlist}; the C library's limit.
 SORTLIST_PAIRS: Final = Limit(default=10, least=0, most=10)
 
-#: Octets that are read of a file of local records: some hundred thousand of them.
+#: Octets read from a file of local records: some hundred thousand records.
 LOCAL_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
 
-#: TTL of a local record that names none.
+#: TTL of local records without their own.
 LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
 
-#: Aliases of local records that are followed one after the other.
+#: Consecutive aliases of local records that are followed.
 LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
 
 # -- combining sources
 
-#: Seconds that one source has before the next one is asked as well. Most answers over a network come sooner, so few are asked for twice.
+#: Seconds that one source has before the next one is queried as well. Most answers over a network arrive sooner, so few questions are
+#: queried twice.
 HEDGE_SECONDS: Final = Limit(default=0.25, least=0.0, most=60.0)
 
-#: Threads that wait for the system's own resolver. It may hold one for half a minute.
+#: Threads that call the system's own resolver. It may block one for half a minute.
 RESOLVER_THREADS: Final = Limit(default=8, least=1, most=256)
 
-#: Look-ups that wait for such a thread or occupy one.
+#: Look-ups that wait for such a thread or use one.
 THREADED_WAITING: Final = Limit(default=10_000, least=1, most=1_000_000)
 
-#: Seconds by which a loop has to be late until a thread that waits for its answer takes it for one that does not run.
+#: Seconds beyond the timeout after which a thread that waits for a loop's answer assumes that the loop does not run.
 LOOP_PATIENCE: Final = Limit(default=5.0, least=0.0, most=60.0)
 
-#: Seconds to keep what the system's resolver says, which tells no TTL.
+#: TTL of answers from the system's resolver, which returns none.
 THREADED_TTL: Final = Limit(default=60, least=0, most=86400)
 
 # -- descriptions of resolvers
@@ -268,71 +267,71 @@ THREADED_TTL: Final = Limit(default=60, least=0, most=86400)
 #: Characters of a description: room for a few hundred routes.
 DESCRIPTION_CHARACTERS: Final = Limit(default=65536, least=1, most=1 << 20)
 
-#: Descriptions within descriptions.
+#: Nesting depth of descriptions.
 DESCRIPTION_DEPTH: Final = Limit(default=32, least=1, most=64)
 
 # -- cache
 
-#: Octets of memory that a cache may take, its own tables and all overhead counted. This much has room for 170,000 addresses.
+#: Octets of memory for a cache, including its tables and all overhead. The default has room for 170,000 addresses.
 CACHE_BYTES: Final = Limit(default=64 * 2**20, least=64 * 2**10, most=64 * 2**30)
 
-#: Octets of memory of one answer; a larger one is passed on but not kept, so that no single answer displaces hundreds.
+#: Octets of memory for one answer; larger ones are not cached, so that no single answer displaces hundreds.
 CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)
 
-#: Octets of memory beyond which an answer counts as large: all large ones share an eighth of a cache, the oldest leaving first, so that
-#: names with thousands of records are fetched once and still displace little (CVE-2024-1737).
+#: Octets of memory above which an answer counts as large: all large ones share an eighth of the cache, and the oldest is evicted first, so
+#: that names with thousands of records are cached but displace little (CVE-2024-1737).
 CACHE_LARGE_BYTES: Final = Limit(default=4096, least=1024, most=2**20)
 
-#: Octets of a cache's memory for answers that are new or asked for often and are kept ready, an eighth of it all at most. The others are
-#: kept packed in a quarter of the room, where the collector of garbage does not have to go through them either.
+#: Octets of a cache's memory for new and frequently requested answers, which are kept as objects; at most an eighth of the cache. The
+#: others are packed, which takes a quarter of the memory and is invisible to the garbage collector.
 CACHE_READY_BYTES: Final = Limit(default=4 * 2**20, least=2**13, most=2**30)
 
-#: Seconds for which anything is kept at most: days to weeks (RFC 8767, section 4).
+#: Maximum lifetime of a cache entry in seconds: days to weeks (RFC 8767, section 4).
 CACHE_SECONDS: Final = Limit(default=7 * 86400, least=1, most=28 * 86400)
 
-#: The minimum TTL in the cache, in seconds, for operators who override the zone's TTLs; it does not apply to signed records.
+#: Minimum TTL in the cache, for operators who override the zone's TTLs; it does not apply to signed records.
 CACHE_LEAST_SECONDS: Final = Limit(default=0, least=0, most=3600)
 
-#: Seconds for which a denial is kept at most (RFC 2308, section 5).
+#: Maximum lifetime of a cached denial in seconds (RFC 2308, section 5).
 NEGATIVE_SECONDS: Final = Limit(default=10800, least=0, most=10800)
 
-#: Seconds for which a referral is kept where an answer was expected: it denies nothing, but asking again at once would not help either.
+#: Seconds to cache a referral received instead of an answer: it denies nothing, but repeating the query at once would not help either.
 REFERRAL_SECONDS: Final = Limit(default=5, least=0, most=60)
 
-#: Records of one set beyond which recursion does not keep it (CVE-2024-1737).
+#: Records of an RRset above which recursion does not cache it (CVE-2024-1737).
 RRSET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 
-#: Seconds to remember that a question could not be answered (RFC 9520, section 3.2); doubled each time that it happens again.
+#: Seconds to cache a resolution failure (RFC 9520, section 3.2); doubled with each further failure.
 FAILURE_SECONDS: Final = Limit(default=5, least=1, most=300)
 
-#: Seconds up to which they are doubled. RFC 9520 allows 300; a device that regains its network should not have to wait that long.
+#: Seconds up to which this time is doubled. RFC 9520 allows 300; a device that regains its network should not have to wait that long.
 FAILURE_MOST_SECONDS: Final = Limit(default=30, least=1, most=300)
 
-#: Failures remembered.
+#: Cached resolution failures.
 FAILURES_KEPT: Final = Limit(default=4096, least=16, most=1_000_000)
 
-#: Seconds that a look-up must have had before its running out of time counts as a failure of the servers, not of its caller's patience.
+#: Seconds after which a timeout counts as a failure of the servers; shorter ones may be caused by the caller's own timeout.
 FAILURE_PATIENCE: Final = Limit(default=2.0, least=0.0, most=60.0)
 
-#: Seconds past its end for which an answer may still be given when no other can be had: 1 to 3 days (RFC 8767, section 5).
+#: Seconds after expiry during which an answer may be used if no fresh one is available: 1 to 3 days (RFC 8767, section 5).
 STALE_SECONDS: Final = Limit(default=86400, least=0, most=3 * 86400)
 
-#: TTL of such an answer (RFC 8767, section 4).
+#: TTL of stale answers (RFC 8767, section 4).
 STALE_TTL: Final = Limit(default=30, least=1, most=60)
 
-#: Seconds to wait for a fresh answer before a stale one is given (RFC 8767, section 5).
+#: Seconds to wait for a fresh answer before a stale one is used (RFC 8767, section 5).
 STALE_WAIT: Final = Limit(default=1.8, least=0.0, most=10.0)
 
-#: Seconds after a failure for which a stale answer is given at once, without asking (RFC 8767, section 5).
+#: Seconds after a failure during which stale answers are used at once, without a query (RFC 8767, section 5).
 STALE_RECHECK: Final = Limit(default=30, least=1, most=300)
 
-#: Share of an answer's time that is left when asking for it fetches it anew.
+#: Remaining share of an answer's TTL below which a request for it starts a prefetch.
 PREFETCH_SHARE: Final = Limit(default=0.1, least=0.01, most=0.5)
 
-#: Times that an answer must have been asked for before it is fetched ahead.
+#: Requests for an answer before it is prefetched.
 PREFETCH_HITS: Final = Limit(default=3, least=1, most=1000)
 
-#: Answers being fetched ahead at the same time.
+#: Parallel prefetches.
 PREFETCHES: Final = Limit(default=64, least=1, most=10_000)
 
 #: Characters of one line of a cache file.
@@ -343,172 +342,171 @@ CACHE_LINE: Final = Limit(default=2**20, least=1024, most=2**24)
 #: Seconds that a look-up shared by several callers may take, regardless of which caller started it.
 FLIGHT_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
 
-#: Callers that wait for one shared look-up; more are refused.
+#: Callers that wait for one shared look-up; further ones are refused.
 FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
-#: Look-ups under way for one question that differ in their wishes, client subnets above all (CVE-2025-5994); more are refused.
+#: Parallel look-ups of one question with different options, above all client subnets (CVE-2025-5994); further ones are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
 
-#: Look-ups that may begin at once at one set of servers, on top of those under way; more wait until others are over. A receive buffer of
-#: the usual size has room for 277 datagrams. While look-ups wait, at least so many are under way, and more as long as nothing gets lost.
+#: Look-ups that may start at once at one set of servers, in addition to those in progress; further ones are queued. A receive buffer of the
+#: usual size has room for 277 datagrams. While look-ups are queued, at least this many are in progress, and more as long as none is lost.
 LOOKUPS_BURST: Final = Limit(default=128, least=16, most=20_000)
 
-#: Look-ups that wait for that, some 2 KB each; more are refused at once.
+#: Queued look-ups, some 2 KB each; further ones are refused at once.
 LOOKUPS_WAITING: Final = Limit(default=100_000, least=1, most=10_000_000)
 
-#: Look-ups under way for names of one zone; more are refused at once. A zone whose servers do not answer must not take what others need
-#: (random subdomain attacks): this is a tenth of all requests that may wait, and twice what one client may have waiting.
+#: Parallel look-ups for names in one zone; further ones are refused at once. A zone whose servers do not answer must not starve others
+#: (random subdomain attacks): this is a tenth of all pending requests, and twice the limit of one client.
 ZONE_LOOKUPS: Final = Limit(default=2000, least=1, most=1_000_000)
 
-#: Look-ups under way for names in all zones that are known below one registrable domain: zones that an attacker makes by the hundred get
-#: the room of four.
+#: Parallel look-ups for names in all known zones below one registrable domain: an attacker who creates hundreds of zones gets the share of
+#: four.
 DOMAIN_LOOKUPS: Final = Limit(default=8000, least=1, most=1_000_000)
 
-#: Zone cuts below registrable domains that are remembered, about 200 octets each.
+#: Cached zone cuts below registrable domains, about 200 octets each.
 ZONE_CUTS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 # -- transport
 
-#: Queries that one UDP socket serves in its life, so that a port once guessed is of little use (RFC 5452, section 9.2).
+#: Queries sent from one UDP socket, so that a guessed port is of little use (RFC 5452, section 9.2).
 SOCKET_QUERIES: Final = Limit(default=16, least=1, most=16)
 
-#: Sockets per server that take queries at a time; each query picks one of them at random.
+#: Open sockets per server; each query uses one of them at random.
 POOL_SOCKETS: Final = Limit(default=8, least=1, most=64)
 
-#: Random ports tried for one socket before giving up: by then nearly all of them are taken.
+#: Random ports tried for one socket: if all are in use, nearly all ports are.
 PORT_TRIES: Final = Limit(default=64, least=1, most=1024)
 
-#: Replies of the right address and port but with a wrong id or question, after which the query is asked by TCP (the near misses of
-#: forgers who guess; PowerDNS has the same number).
+#: Replies from the right address and port but with a wrong id or question (near misses of spoofing attempts), after which the query is sent
+#: over TCP (same number as PowerDNS).
 NEAR_MISSES: Final = Limit(default=1, least=1, most=16)
 
-#: Near misses after which a socket is not listened to any more: a forger has this many of 65,536 chances, no more.
+#: Near misses after which a socket is no longer read: an attacker has this many of 65,536 chances.
 NEAR_MISSES_HEARD: Final = Limit(default=64, least=1, most=1024)
 
-#: Seconds to wait for a server that has not been measured yet (RFC 6298 would say 1; Unbound has the same number).
+#: Seconds to wait for a server whose round-trip time is unknown (1 in RFC 6298; same number as Unbound).
 FIRST_WAIT: Final = Limit(default=0.376, least=0.05, most=10.0)
 
-#: Seconds to wait for a measured server: the round trip time and four times its deviation within these bounds (the least is Unbound's).
+#: Seconds to wait for a measured server: the round-trip time plus four times its deviation, within these limits (the minimum is Unbound's).
 SERVER_WAIT: Final = Limit(default=0.376, least=0.05, most=5.0)
 
-#: Queries by UDP to one server in one look-up. Where half of all datagrams get lost, one look-up in 4,000 is still unanswered after so
-#: many; a server that is silent gets all of them at first and then two or three in five seconds, since the waits grow.
+#: Queries over UDP to one server in one look-up. If half of all datagrams are lost, one look-up in 4,000 is unanswered after this many. A
+#: silent server gets all of them at first, and then two or three in five seconds, since the waits grow.
 SERVER_TRIES: Final = Limit(default=12, least=1, most=16)
 
-#: Times that SERVFAIL may come in one look-up until no server is asked for a second time: as many as Unbound takes.
+#: SERVFAIL replies in one look-up after which no server is retried (same number as Unbound).
 FAILURE_TRIES: Final = Limit(default=6, least=1, most=16)
 
-#: SERVFAILs in a row from which on a server is not asked a second time after one: a server that fails half of its queries has so many once
-#: in 65,000 times, and one that fails all for a domain is not asked five times as often for it.
+#: Consecutive SERVFAIL replies after which a server is not retried after a SERVFAIL: a server that fails half of its queries reaches this
+#: once in 65,000 times, and one that fails all queries for a domain does not get five times as many.
 FAILURES_IN_A_ROW: Final = Limit(default=16, least=1, most=1000)
 
-#: Seconds for one try by TCP, connecting included, while there are other servers to turn to.
+#: Seconds for one query over TCP, connecting included, while there are other servers to try.
 STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)
 
-#: Unanswered queries on one connection (RFC 7766, section 6.2.1.1); more wait for replies.
+#: Unanswered queries on one connection (RFC 7766, section 6.2.1.1); further ones wait for replies.
 STREAM_IN_FLIGHT: Final = Limit(default=200, least=1, most=2000)
 
-#: Queries waiting for one connection; more are refused at once.
+#: Queries waiting for one connection; further ones are refused at once.
 STREAM_WAITING: Final = Limit(default=20000, least=1, most=60000)
 
 #: Seconds to keep an idle connection, if keep-alive is enabled (RFC 7828, section 3.4).
 STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
 
-#: Seconds for which a server is left alone when it has not answered; doubled each time, up to the most.
+#: Seconds to avoid a server that has not answered; doubled each time, up to the maximum.
 BACK_OFF: Final = Limit(default=1.0, least=0.1, most=60.0)
 
-#: Domains in a row for which a server refuses or fails look-ups before it is left alone.
+#: Consecutive domains for which a server refuses or fails look-ups before it is avoided.
 DECLINES: Final = Limit(default=8, least=2, most=1000)
 
-#: Tries in a row without a reply before a server counts as down for operators.
+#: Consecutive queries without a reply before a server is reported as down.
 SILENT_TRIES: Final = Limit(default=3, least=1, most=1000)
 
-#: Seconds from the first to now of such tries: at a thousand queries a second three lost datagrams in a row are nothing.
+#: Seconds since the first of these queries: at a thousand queries per second, three consecutive lost datagrams mean nothing.
 SILENT_SECONDS: Final = Limit(default=1.0, least=0.0, most=600.0)
 
-#: Seconds after which a server that is not asked otherwise gets a copy of a real query, to see how it does.
+#: Seconds after which an unused server gets a copy of a real query, to measure it.
 PROBE_AFTER: Final = Limit(default=30.0, least=1.0, most=3600.0)
 
-#: Seconds to spare a server EDNS after it has shown that it cannot (Unbound keeps what it knows of a server as long).
+#: Seconds to send queries without EDNS to a server that has shown not to support it (same number as Unbound's host cache).
 NO_EDNS_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
-#: Look-ups in a row that must show it: the sign is a datagram that may be forged.
+#: Consecutive look-ups that must show it, since a single datagram may be spoofed.
 NO_EDNS_SIGNS: Final = Limit(default=3, least=2, most=100)
 
-#: Seconds to spare a server mixed case after it has shown that it does not keep it.
+#: Seconds to send queries without mixed case to a server that has shown not to preserve it.
 NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Seconds for the first message of a transfer, the connection included.
 TRANSFER_BEGIN: Final = Limit(default=30.0, least=0.1, most=3600.0)
 
-#: Seconds for each further one.
+#: Seconds for each further message.
 TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
 
-#: Seconds for all of a transfer (BIND has the same number).
+#: Seconds for a whole transfer (same number as BIND).
 TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
 
-#: Octets for each second of a transfer that have to come on average, looked at every minute: with a message now and then it would keep its
-#: place among those under way for all of that time.
+#: Minimum average rate of a transfer, in octets per second, checked every minute: with an occasional message it would otherwise keep its
+#: slot for the whole time.
 TRANSFER_RATE: Final = Limit(default=512, least=0, most=1 << 30)
 
-#: Octets of one zone by AXFR, for those who have it in memory.
+#: Octets of a zone that is received by AXFR into memory.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)
 
-# -- the fast lane
+# -- packet cache
 
-#: Octets that replies given before may take for one class of clients and one kind of transport: room for some 25,000 of them.
+#: Octets of cached replies for one group of clients and one transport: room for some 25,000 replies.
 LANE_BYTES: Final = Limit(default=16 << 20, least=1 << 16, most=4 << 30)
 
-#: Queries seen once that are remembered, two octets each; a power of two.
+#: Queries seen once that are recorded, two octets each; a power of two.
 LANE_SIGHTS: Final = Limit(default=1 << 16, least=1 << 8, most=1 << 24)
 
-#: Addresses of clients that are known at a time.
+#: Client addresses known at a time.
 CLIENTS_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
 
 # -- requests
 
-#: Seconds that a request has for everything that answering it takes. Most clients wait 5: they are told the cause of a failure before that.
+#: Seconds for answering a request. Most clients wait 5, and get the cause of a failure before that.
 REQUEST_SECONDS: Final = Limit(default=4.0, least=0.5, most=30.0)
 
-#: Seconds after which an answer is not sent by UDP any more: the client has asked again by then, and replies saved up until one moment
-#: are what DNSBomb is made of (CVE-2024-33655; Unbound has the same number). A failure is sent L{REQUEST_SECONDS} after its request, each
-#: at a moment of its own.
+#: Seconds after which an answer is no longer sent over UDP: the client has retried by then, and DNSBomb accumulates replies to release them
+#: at once (CVE-2024-33655; same number as Unbound). Failures are sent L{REQUEST_SECONDS} after their request, each at its own time.
 REQUEST_LATE: Final = Limit(default=1.9, least=0.1, most=30.0)
 
-#: Requests of one client that wait for answers; more are dropped (Unbound has the same number).
+#: Pending requests of one client; further ones are dropped (same number as Unbound).
 REQUESTS_PER_CLIENT: Final = Limit(default=1000, least=1, most=1_000_000)
 
-#: Requests of all clients that wait for answers.
+#: Pending requests of all clients.
 REQUESTS_WAITING: Final = Limit(default=20_000, least=1, most=1_000_000)
 
-#: Seconds that a request has waited for when it gives way to a new one, where no more may wait: most answers come sooner, and what has not
-#: come by then is likely to be for a server that is gone (Unbound has the same number).
+#: Seconds after which a pending request may be displaced by a new one when the limit is reached: most answers arrive sooner, and the others
+#: are probably for a dead server (same number as Unbound).
 REQUEST_YIELDS: Final = Limit(default=0.2, least=0.0, most=30.0)
 
-#: Datagrams that are read before any of them is looked at.
+#: Datagrams read in one batch before any of them is processed.
 LISTENER_BATCH: Final = Limit(default=64, least=1, most=1024)
 
-#: Octets of datagrams that the system keeps for a listener that is busy. It may give less.
+#: Octets of a listener's receive buffer. The kernel may allocate less.
 LISTENER_BUFFER: Final = Limit(default=1 << 20, least=1 << 12, most=64 << 20)
 
-#: Datagrams without a remembered reply that a listener keeps until it has time for them, and as many whose answer is not at hand; the
-#: oldest ones are dropped. At 50 microseconds each the last one waits for a twentieth of a second.
+#: Datagrams without a cached reply that a listener queues, and as many whose answer is not immediately available; the oldest ones are
+#: dropped. At 50 microseconds each, the last one waits for a twentieth of a second.
 LISTENER_MISSES: Final = Limit(default=1024, least=1, most=1_000_000)
 
-#: Seconds of one turn of the reactor that a listener spends on such datagrams before it reads again, so that those with a remembered reply
-#: do not wait for longer. The system keeps some thousands for a socket meanwhile.
+#: Seconds of one reactor iteration that a listener spends on such datagrams before it reads again, so that those with a cached reply do not
+#: wait longer. Meanwhile the kernel buffers some thousands for a socket.
 LISTENER_TURN: Final = Limit(default=0.002, least=0.0001, most=1.0)
 
-#: Kinds of unexpected exceptions that are logged with their traceback, each of them once.
+#: Kinds of unexpected exceptions that are logged with a traceback, each once.
 FAULT_KINDS: Final = Limit(default=50, least=1, most=10_000)
 
-#: Seconds between two times that a server gives up its caches because there is no memory.
+#: Minimum time between two occasions on which a server drops its caches for lack of memory, in seconds.
 MEMORY_PAUSE: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
-#: Seconds between two lines of the log about unexpected exceptions that have been logged before.
+#: Seconds between two log lines about unexpected exceptions that have been logged before.
 FAULT_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
-# -- event loops of asyncio
+# -- asyncio
 
-#: Resolvers that one loop keeps for the descriptions that it was given: programs have few, and one for each request would never end.
+#: Resolvers that one loop keeps for descriptions: applications have few, and one for each request would leak.
 DESCRIPTIONS_KEPT: Final = Limit(default=64, least=1, most=10_000)

@@ -1,5 +1,5 @@
 """
-Decide what a reply means for its question.
+Convert replies to answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DNAME: Final = 39
 _RRSIG: Final = 46
 _ANY: Final = 255
 
-#: Octets of a name.
+#: Maximum length of a name in octets.
 _LONGEST: Final = 255
 
 _MOST_ALIASES: Final = int(REPLY_ALIASES.default)
@@ -37,7 +37,7 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
 
     @param message: a reply whose id, question and sender have been matched.
 
-    @raise twisted_ext.errors.BadMessage: the reply's records cannot be read.
+    @raise twisted_ext.errors.BadMessage: the reply is malformed.
     @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
     """
     answer = message.answer
@@ -87,7 +87,7 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     Parse a reply whose id, question and sender have been matched, and convert it to an answer: L{answerFromMessage}, with a fast path for
     common replies.
 
-    @raise twisted_ext.errors.BadMessage: it cannot be read.
+    @raise twisted_ext.errors.BadMessage: the reply is malformed.
     @raise twisted_ext.errors.ServerFailed: its rcode is neither NOERROR nor NXDOMAIN.
     """
     name = question.name
@@ -108,7 +108,7 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     else:
         kept = relevant(question, answer)
         if kept is not answer:
-            # It is not what the octets say any more.
+            # The answer no longer matches the octets.
             answer = kept
             wire = b""
         if rcode:
@@ -157,14 +157,14 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
             redirected.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
     chain = {name}
     above: set[bytes] = set()
-    # Each step looks at every DNAME, and a message has room for thousands of either.
+    # Each step checks every DNAME, and a message has room for thousands of CNAME and DNAME records.
     while len(chain) <= _MOST_ALIASES:
         target = aliases.pop(name, None)
         for owner, new in redirected.items():
             if name != owner and isBelow(name, owner):
                 above.add(owner)
                 if target is None and rrType != _CNAME:
-                    # The CNAME that goes with it may be left to us (RFC 6672, section 3.1).
+                    # The server may omit the synthesized CNAME (RFC 6672, section 3.1).
                     target = name[: -len(owner)] + new
         if target is None or target in chain or len(target) > _LONGEST:
             break
@@ -197,7 +197,7 @@ def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
             owners.add(rrset.name.lower())
         elif rrset.rrType == _CNAME:
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
-    # Each alias is taken out, so that a loop ends.
+    # Remove each alias followed, so that a loop ends.
     while name not in owners:
         target = aliases.pop(name, None)
         if target is None:

@@ -1,5 +1,5 @@
 """
-Control how many look-ups run in parallel and how many start per second, from the outcomes of earlier look-ups.
+Control how many look-ups run in parallel and how many start per second, based on the outcomes of earlier look-ups.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from twisted_ext.limits import BULK_WINDOW, LOSS_SHARE
 
 __all__ = ["Rate", "Window"]
 
-#: A window grows by this many look-ups, or by this part of itself, whichever is more, once doubling has ended.
+#: After doubling has ended, a window grows by this many look-ups, or by this fraction of its size, whichever is more.
 _STEP = 2
 _PART = 64
 
-#: Doubling ends when this many rounds in a row brought no more than this much.
+#: Doubling ends when the throughput has not grown by this factor for this many rounds in a row.
 _FLAT_ROUNDS = 2
 _GAIN = 1.1
 
-#: After halving, losses have to fall to this part, or they are not of our making.
+#: If losses do not fall to this fraction after halving, they are not caused by the window's size.
 _HELPED = 0.75
 
-#: No share of losses above this is ever taken for the names' own fault.
+#: The upper limit of the tolerated share of losses.
 _MOST_TOLERATED = 0.9
 
 
 class Window:
     """
-    Additive increase, multiplicative decrease, by rounds of as many look-ups as the window holds.
+    Additive increase, multiplicative decrease, in rounds of as many look-ups as the window holds.
 
-    A look-up counts as lost if it was never answered or had to be sent again. Where too many of a round were lost, the window is
-    halved. If that does not make it better, the losses are the names' own (zones whose servers are gone) and are tolerated from
-    then on; so neither a server that drops what it cannot take nor a list of dead names costs more than it must.
+    A look-up counts as lost if it was never answered or had to be retransmitted. If the share of losses in a round is too high, the window
+    is halved. If that does not help, the losses are caused by the names (zones whose servers are gone) and are tolerated from then on. So
+    neither a server that drops excess queries nor a list of dead names slows down the run more than necessary.
 
-    @ivar size: how many look-ups may be under way now.
-    @ivar least: the window never gets smaller.
-    @ivar most: nor larger.
-    @ivar tolerated: the share of losses in a round that leaves the window as it is.
+    @ivar size: the current maximum number of look-ups in parallel.
+    @ivar least: the minimum size.
+    @ivar most: the maximum size.
+    @ivar tolerated: the share of losses in a round that does not shrink the window.
     """
 
     __slots__ = ("size", "least", "most", "tolerated", "_doubling", "_goal", "_done", "_lost", "_begun", "_best", "_flat", "_shrunk")
@@ -51,12 +51,12 @@ class Window:
         self._begun: float | None = None
         self._best = 0.0
         self._flat = 0
-        #: The share that made us halve in the round before, if it did.
+        #: The share of losses that caused halving in the previous round, if any.
         self._shrunk: float | None = None
 
     def note(self, now: float, lost: bool) -> None:
         """
-        Take in what came of one look-up.
+        Record the outcome of one look-up.
         """
         self._done += 1
         if lost:
@@ -78,7 +78,7 @@ class Window:
                 self._shrunk = None
             else:
                 self._shrunk = share
-                # What was begun before says nothing of the smaller window.
+                # Look-ups begun before do not count for the smaller window.
                 underway = self.size
                 self.size = max(self.least, self.size // 2)
         else:
@@ -108,19 +108,19 @@ class Window:
 
 class Rate:
     """
-    No more than so many in a second, evenly.
+    Limits the number of look-ups that start per second, evenly spaced.
 
-    @ivar perSecond: how many.
+    @ivar perSecond: the limit.
     """
 
     __slots__ = ("perSecond", "_next")
 
-    #: Seconds of quiet that may be caught up on.
+    #: Idle time that may be caught up on, in seconds.
     _CREDIT = 0.05
 
     def __init__(self, perSecond: float) -> None:
         """
-        @raise CallerFault: this is no number above zero.
+        @raise CallerFault: the rate is not a number above zero.
         """
         if not isinstance(perSecond, int | float) or not 0 < perSecond:
             raise CallerFault(f"a rate takes a number above zero, of look-ups to begin in a second, not {perSecond!r}")
@@ -129,9 +129,9 @@ class Rate:
 
     def take(self, now: float) -> float:
         """
-        Ask for leave to begin one.
+        Ask to start one look-up.
 
-        @return: 0 if it may begin, which then counts; else in how many seconds to ask again.
+        @return: 0 if it may start, which counts it; else the number of seconds after which to ask again.
         """
         if self._next is None or self._next < now - self._CREDIT:
             self._next = now if self._next is None else now - self._CREDIT

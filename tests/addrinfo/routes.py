@@ -1,5 +1,5 @@
 """
-Machines that are made up, for tests of the order of addresses.
+Fake routes for tests of address sorting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Case", "Cases", "reachFrom"]
 
 class Case(TypedDict):
     """
-    Addresses, where each would be reached from, and the order that they belong in.
+    Addresses, their source addresses, and the expected order.
     """
 
     dsts: list[str]
@@ -29,7 +29,7 @@ class Case(TypedDict):
 
 class Cases(TypedDict):
     """
-    The whole file of the corpus.
+    The contents of the corpus file.
     """
 
     sort: list[Case]
@@ -39,7 +39,7 @@ class Cases(TypedDict):
 
 def reachFrom(test: SynchronousTestCase, source: SourceFor) -> None:
     """
-    Let resolvers that put no addresses in order yet take these routes for those of this machine, until the test is over.
+    Make new resolvers use these routes in place of the machine's until the end of the test.
     """
     patching = patch.multiple(order, sourceFor=source, ownAddresses=dict, GAI_CONF="/nonexistent")
     patching.start()

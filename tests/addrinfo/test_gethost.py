@@ -27,13 +27,13 @@ class HostByNameTests(NamesTestCase):
 
     def asked(self) -> list[int]:
         """
-        @return: the types that were asked for.
+        Return the types that were queried.
         """
         return [question.rrType for question in self.source.asked]
 
-    def test_familiesInTurn(self) -> None:
+    def test_ipv4ThenIPv6(self) -> None:
         """
-        IPv4 where there is any; IPv6 where there is none; nobody is asked for ANY.
+        The result is IPv4 if there is any, and IPv6 otherwise, without a query for ANY.
         """
         self.source.addresses("both.example.", "192.0.2.1", "2001:db8::1")
         self.source.addresses("six.example.", "2001:db8::1")
@@ -42,9 +42,9 @@ class HostByNameTests(NamesTestCase):
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("six.example")), "2001:db8::1")
         self.assertEqual(self.asked(), [dns.A, dns.A, dns.AAAA])
 
-    def test_now(self) -> None:
+    def test_immediateAnswers(self) -> None:
         """
-        What is at hand is given at once, and like what is not.
+        Immediate answers fire at once, with the same results.
         """
         self.source.now = True
         self.source.addresses("both.example.", "192.0.2.1", "2001:db8::1")
@@ -56,35 +56,35 @@ class HostByNameTests(NamesTestCase):
         self.failureResultOf(self.resolver.getHostByName("no.example"), DNSNameError)
         self.failureResultOf(self.resolver.getHostByName("bad.example"), DNSServerError)
 
-    def test_literals(self) -> None:
+    def test_literalIsReturnedUnchanged(self) -> None:
         """
-        An address comes back unchanged, scope and all, and nobody is asked.
+        An address literal is returned unchanged, with its scope, without a query.
         """
         for literal in ("192.0.2.1", "2001:DB8::1", "::ffff:192.0.2.1", "fe80::1%eth0"):
             self.assertEqual(self.successResultOf(self.resolver.getHostByName(literal)), literal)
             self.assertEqual(self.successResultOf(self.resolver.getHostByName(literal.encode())), literal)
         self.assertEqual(self.source.asked, [])
 
-    def test_noLiterals(self) -> None:
+    def test_invalidLiteralIsAName(self) -> None:
         """
-        What looks like an address and is none is a name.
+        Text that only resembles an address is looked up as a name.
         """
         for name in ("192.0.2.256", "08.1", "1.2.3.4.5", "4294967296"):
             self.failureResultOf(self.resolver.getHostByName(name), DomainError)
         self.assertEqual(len(self.source.asked), 4)
 
-    def test_spellings(self) -> None:
+    def test_inetAtonSpellings(self) -> None:
         """
-        The spellings that inet_aton(3) reads are addresses, as they are for the reactor's own resolver.
+        The forms that inet_aton(3) accepts are addresses, as for the reactor's own resolver.
         """
         for name, address in (("192.0.2", "192.0.0.2"), ("127.1", "127.0.0.1"), ("0x7f.1", "127.0.0.1"), ("0", "0.0.0.0")):
             self.assertEqual(self.successResultOf(self.resolver.getHostByName(name)), address)
             self.assertEqual(self.successResultOf(self.resolver.getHostByName(name.encode())), address)
         self.assertEqual(self.source.asked, [])
 
-    def test_none(self) -> None:
+    def test_noAddressAndNoNameDiffer(self) -> None:
         """
-        A name without addresses, and a name that does not exist, are DNSLookupErrors which can be told apart.
+        A name without addresses and a name that does not exist are different DNSLookupErrors.
         """
         self.source.addresses("none.example.")
         self.failureResultOf(self.resolver.getHostByName("none.example"), NoAddressError)
@@ -92,9 +92,9 @@ class HostByNameTests(NamesTestCase):
         self.failureResultOf(self.resolver.getHostByName("no.example"), error.DNSNameError)
         self.assertEqual(self.asked()[-1], dns.A)
 
-    def test_noneWhoSaysSo(self) -> None:
+    def test_noAddressErrorHasTheAnswer(self) -> None:
         """
-        That there is no address is said by the server that said it, with its answer.
+        The error for a name without addresses has the server and its answer.
         """
         network = MemoryNetwork()
         here = network.reactor()
@@ -107,17 +107,17 @@ class HostByNameTests(NamesTestCase):
         assert raised.answer is not None
         self.assertEqual(raised.answer.outcome, Outcome.NODATA)
 
-    def test_failure(self) -> None:
+    def test_failureHasNoIPv6Fallback(self) -> None:
         """
-        A failure says what failed; IPv6 is not given instead of an IPv4 address that may be there.
+        A failed look-up is raised, and IPv6 does not replace an IPv4 address that may exist.
         """
         self.source.addresses("a.example.", "2001:db8::1")
         self.source.knows("a.example.", "A", ServerFailed("no", rcode=2))
         self.failureResultOf(self.resolver.getHostByName("a.example"), DNSServerError)
 
-    def test_aliasInAnswer(self) -> None:
+    def test_addressAtTheEndOfAliases(self) -> None:
         """
-        The address at the end of the aliases counts, not one that stands beside them.
+        The address at the end of the aliases counts, and not one of another owner.
         """
         self.source.knows(
             "a.example.",
@@ -131,9 +131,9 @@ class HostByNameTests(NamesTestCase):
         )
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("a.example")), "192.0.2.1")
 
-    def test_aliasElsewhere(self) -> None:
+    def test_aliasTargetIsLookedUp(self) -> None:
         """
-        Where a server gives an alias only, its target is asked for, as often as the caller allows.
+        The target of an alias is looked up if the server does not follow it, as often as C{effort} allows.
         """
         for number in range(5):
             name = f"h{number}.example."
@@ -143,9 +143,9 @@ class HostByNameTests(NamesTestCase):
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("h0.example", effort=5)), "192.0.2.1")
         self.failureResultOf(self.resolver.getHostByName("h0.example", effort=4), NoAddressError)
 
-    def test_aliasesInACircle(self) -> None:
+    def test_aliasLoopIsAnError(self) -> None:
         """
-        Aliases that lead back to where they began are an error soon, not a loop.
+        An alias loop is an error without further queries.
         """
         self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example."), soa=False))
         self.source.knows("b.example.", "A", nodata(rrset("b.example.", "CNAME", "a.example."), soa=False))
@@ -158,9 +158,9 @@ class HostByNameTests(NamesTestCase):
         )
         self.failureResultOf(self.resolver.getHostByName("c.example"), DomainError)
 
-    def test_aliasToNothing(self) -> None:
+    def test_ipv6BehindAlias(self) -> None:
         """
-        An alias whose target has no address of IPv4 leads to the other family.
+        An alias whose target has no IPv4 address leads to IPv6.
         """
         self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example.")))
         self.source.knows(
@@ -170,16 +170,16 @@ class HostByNameTests(NamesTestCase):
         )
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("a.example")), "2001:db8::1")
 
-    def test_searched(self) -> None:
+    def test_searchListResultCounts(self) -> None:
         """
-        An address found by way of the search list counts: its record has the longer name.
+        An address from the search list counts, although its record has the longer name.
         """
         self.source.knows("a.", "A", data(rrset("a.corp.example.", "A", "192.0.2.1")))
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("a")), "192.0.2.1")
 
-    def test_oneDeadline(self) -> None:
+    def test_deadlineCoversAllLookups(self) -> None:
         """
-        Both families and all aliases share the one deadline that the call began with.
+        Both families and all aliases share one deadline.
         """
         self.source.knows("a.example.", "A", nodata(rrset("a.example.", "CNAME", "b.example."), soa=False))
         self.source.held = True
@@ -193,23 +193,22 @@ class HostByNameTests(NamesTestCase):
         self.failureResultOf(looking, CancelledError)
         self.assertEqual(self.source.cancelled, [question("b.example.")])
 
-    def test_wrong(self) -> None:
+    def test_invalidNameAndTypeDiffer(self) -> None:
         """
-        A text that is not a name fails with something that callers of getHostByName catch; what is not text is an error of the program.
+        Text that is not a name is a look-up error; other types are an error of the program.
         """
         self.failureResultOf(self.resolver.getHostByName("a..b"), LookupFailed)
         for name in (None, 5, ["a"], bytearray(b"a")):
             self.failureResultOf(unchecked(self.resolver.getHostByName)(name), TypeError)
 
-    def test_forTheReactor(self) -> None:
+    def test_reactorGetsIPv4Only(self) -> None:
         """
-        The reactor, which can use no other, gets addresses of IPv4 only, within the usual time and not within its own minute; whoever
-        asks for that minute gets it.
+        The reactor gets IPv4 only, within the usual time in place of its own minute; a caller that requests a minute gets it.
         """
         self.source.addresses("six.example.", "2001:db8::1")
         looking = unchecked(self.resolver.getHostByName)("six.example", REACTORS_TIMEOUT)
         failure = self.failureResultOf(looking, NoAddressError)
-        self.assertIn("no address of IPv4", str(failure.value))
+        self.assertIn("no IPv4 address", str(failure.value))
         self.assertEqual((self.asked(), self.source.contexts[-1].deadline), ([dns.A], 5.0))
         minute = (1, 3, 11, 45)
         self.assertEqual(self.successResultOf(self.resolver.getHostByName("six.example", minute)), "2001:db8::1")

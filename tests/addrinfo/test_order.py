@@ -22,14 +22,14 @@ from twisted_ext.addrinfo.policytable import Policies
 from twisted_ext.addrinfo.routes import packed
 from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
 
-__all__ = ["short"]
+__all__ = ["packedAddress"]
 
 _GLOBAL = "2001:db8:1::7"
 
 
-def short(address: str) -> bytes:
+def packedAddress(address: str) -> bytes:
     """
-    @return: four or sixteen octets.
+    Return the address as four or sixteen octets.
     """
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
@@ -40,7 +40,7 @@ def _number(address: str) -> int:
 
 class OrderTests(SynchronousTestCase):
     """
-    Tests of L{Order}, on a machine that is made up.
+    Tests of L{Order} with fake routes.
     """
 
     def setUp(self) -> None:
@@ -52,11 +52,13 @@ class OrderTests(SynchronousTestCase):
 
     def order(self, routes: Mapping[str, str], own: Mapping[str, int]) -> Order:
         """
-        @param routes: where each address is reached from.
-        @param own: our own addresses, and the bits of their networks.
+        Return an order.
+
+        @param routes: the source address for each destination.
+        @param own: the machine's addresses, and the prefix lengths of their networks.
         """
         self.routes = dict(routes)
-        self.own = {short(address): (bits, False) for address, bits in own.items()}
+        self.own = {packedAddress(address): (bits, False) for address, bits in own.items()}
 
         def source(address: str) -> str | None:
             self.asked.append(address)
@@ -66,15 +68,14 @@ class OrderTests(SynchronousTestCase):
 
     def sorted(self, order: Order, *addresses: str) -> list[str]:
         """
-        @return: them in order.
+        Return the addresses in order.
         """
-        found = order.inOrder([short(address) for address in addresses])
+        found = order.inOrder([packedAddress(address) for address in addresses])
         return [socket.inet_ntop(socket.AF_INET if len(each) == 4 else socket.AF_INET6, each) for each in found]
 
-    def test_corpus(self) -> None:
+    def test_rfc6724Corpus(self) -> None:
         """
-        Cases that others have written for RFC 6724 come out as they ask for, except where prefixes count that are longer than a
-        network's: there the C library goes on.
+        The order follows a published corpus for RFC 6724, except that common prefixes longer than a network's count, as in the C library.
         """
         cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
         for case in cases["sort"]:
@@ -85,34 +86,34 @@ class OrderTests(SynchronousTestCase):
             if case["also_reversed"]:
                 self.assertEqual(self.sorted(order, *case["dsts"][::-1]), case["want"], case["why"])
 
-    def test_unreachable(self) -> None:
+    def test_unreachableAddressComesLast(self) -> None:
         """
-        What cannot be reached from here comes last, not first, where a connection would have to fail before the next is tried.
+        An address without a route comes last, so that no connection has to fail first.
         """
         order = self.order({"192.0.2.1": "192.0.2.7"}, {})
         self.assertEqual(order.textsInOrder(["2001:db8::1", "192.0.2.1"]), ["192.0.2.1", "2001:db8::1"])
 
-    def test_longestPrefix(self) -> None:
+    def test_longestPrefixForIPv6Only(self) -> None:
         """
-        Of two addresses of IPv6, the one nearer to ours comes first; of IPv4 they stay as the server rotated them.
+        The IPv6 address with the longer common prefix comes first; IPv4 addresses stay as the server rotated them.
         """
         order = self.order(dict.fromkeys(("2001:db8:1::1", "2001:db8:2::9"), "2001:db8:2::1"), {})
         self.assertEqual(order.textsInOrder(["2001:db8:1::1", "2001:db8:2::9"]), ["2001:db8:2::9", "2001:db8:1::1"])
         four = ["203.0.113.9", "192.0.2.9"]
         self.assertEqual(self.order(dict.fromkeys(four, "192.0.2.1"), {}).textsInOrder(four), four)
 
-    def test_texts(self) -> None:
+    def test_textsAreReturnedOnce(self) -> None:
         """
-        Texts come back as they were, each once; what is no address is said to be none.
+        Texts are returned unchanged and without duplicates; an invalid one raises OSError.
         """
         order = self.order({"192.0.2.1": "192.0.2.7", "2001:db8:5::1": _GLOBAL}, {_GLOBAL: 64})
         texts = ["192.0.2.1", "2001:DB8:5:0::1", "192.0.2.1"]
         self.assertEqual(order.textsInOrder(texts), ["2001:DB8:5:0::1", "192.0.2.1"])
         self.assertRaises(OSError, order.textsInOrder, ["192.0.2.1", "www.example"])
 
-    def test_scopeIds(self) -> None:
+    def test_routesUseScopeIds(self) -> None:
         """
-        Where a scope id stands behind an address, the way there is asked for with it, on each interface for itself.
+        The route to an address with a scope ID is looked up for its interface.
         """
         order = self.order({"fe80::1%lo": "fe80::7", "::1": "::1", "fe80::1": "fe80::7"}, {})
         texts = ["fe80::1%eth0", "fe80::1%lo", "fe80::1", "::1"]
@@ -120,10 +121,9 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(order.textsInOrder(texts), ["::1", "fe80::1%lo", "fe80::1", "fe80::1%eth0"])
             self.assertEqual(sorted(self.asked), sorted(texts))
 
-    def test_comeFirst(self) -> None:
+    def test_wellConnectedIPv6ComesFirst(self) -> None:
         """
-        Well connected, IPv6 comes before any IPv4, and nobody asks where that would go. Other IPv6 does not, unless there is no way to
-        IPv4.
+        IPv6 with a good route comes before any IPv4, whose routes are not looked up. Other IPv6 does so only without a route for IPv4.
         """
         routes = {"2001:db8:5::1": _GLOBAL, "192.0.2.1": "192.0.2.7"}
         order = self.order(routes, {_GLOBAL: 64})
@@ -134,33 +134,33 @@ class OrderTests(SynchronousTestCase):
         self.path.write_text("precedence ::ffff:0:0/96 100\n")
         self.assertFalse(self.order(routes, {_GLOBAL: 64}).comeFirst(["2001:db8:5::1"]))
 
-    def test_few(self) -> None:
+    def test_singleAddressNeedsNoRoute(self) -> None:
         """
-        One address needs no looking.
+        No route is looked up for a single address.
         """
         order = self.order({}, {})
         self.assertEqual(self.sorted(order, "192.0.2.1"), ["192.0.2.1"])
         self.assertEqual((self.sorted(order), self.asked), ([], []))
 
-    def test_bothFamilies(self) -> None:
+    def test_ipv4RouteIsNotLookedUp(self) -> None:
         """
-        Where IPv6 is well connected it comes first, and nobody asks where IPv4 would go.
+        No IPv4 route is looked up if IPv6 comes first anyway.
         """
         order = self.order({"2001:db8:5::1": _GLOBAL}, {_GLOBAL: 64})
         self.assertEqual(self.sorted(order, "192.0.2.1", "2001:db8:5::1"), ["2001:db8:5::1", "192.0.2.1"])
         self.assertEqual(self.asked, ["2001:db8:5::1"])
 
-    def test_noIPv6(self) -> None:
+    def test_ipv6RoutesNeedOwnAddress(self) -> None:
         """
-        A machine without addresses of IPv6 reaches none, and the kernel is not asked about them.
+        A machine without an IPv6 address looks up no IPv6 routes.
         """
         order = self.order({"192.0.2.1": "10.0.0.1"}, {"10.0.0.1": 8, "::1": 128})
         self.assertEqual(self.sorted(order, "192.0.2.1", "2001:db8:5::1"), ["192.0.2.1", "2001:db8:5::1"])
         self.assertEqual(self.asked, ["192.0.2.1"])
 
-    def test_remembered(self) -> None:
+    def test_routesAreCachedPerNetwork(self) -> None:
         """
-        Neighbors are reached alike, for a second; where we have addresses ourselves each counts for itself.
+        Routes are cached for a second for whole networks, and per address in the machine's own networks.
         """
         routes = {"203.0.113.1": "10.0.0.1", "192.0.2.1": "10.0.0.1", "10.3.0.1": "10.0.0.1", "10.3.0.2": "10.0.0.1"}
         order = self.order(routes, {"10.0.0.1": 8})
@@ -173,43 +173,43 @@ class OrderTests(SynchronousTestCase):
         self.sorted(order, "192.0.2.9", "203.0.113.9")
         self.assertEqual(sorted(self.asked[4:]), ["192.0.2.9", "203.0.113.9"])
 
-    def test_bounded(self) -> None:
+    def test_routeCacheIsBounded(self) -> None:
         """
-        However many addresses come by, no more than so many are remembered.
+        The cache of routes does not exceed its limit.
         """
         order = self.order({}, {})
         for number in range(0, int(ROUTES_REMEMBERED.default) + 300, 3):
             order.inOrder([bytes([10, (number + more) >> 8, (number + more) & 255, 1]) for more in range(3)])
         self.assertLessEqual(len(order._keys), ROUTES_REMEMBERED.default)
 
-    def test_many(self) -> None:
+    def test_sortedAddressesAreBounded(self) -> None:
         """
-        However many addresses a server gives, the kernel is asked about so many and no more; the others stay where they are.
+        Routes are looked up for a bounded number of addresses; the others keep their positions.
         """
         order = self.order({"10.0.0.1": "192.0.2.7"}, {})
-        most = int(ADDRESSES_SORTED.default)
+        limit = int(ADDRESSES_SORTED.default)
         many = [bytes((10, number >> 8, number & 255, 1)) for number in range(4000)]
-        found = order.inOrder([*many[1:most], many[0], *many[most:]])
+        found = order.inOrder([*many[1:limit], many[0], *many[limit:]])
         self.assertEqual(found, many)
-        self.assertEqual(len(self.asked), most)
+        self.assertEqual(len(self.asked), limit)
         self.clock.advance(1)
         self.asked.clear()
         texts = [f"2001:db8:{number:x}::1" for number in range(4000)]
         self.assertEqual(order.textsInOrder(texts), texts)
-        self.assertEqual(len(self.asked), most)
+        self.assertEqual(len(self.asked), limit)
         self.clock.advance(1)
         self.asked.clear()
         order.comeFirst(texts)
-        self.assertEqual(len(self.asked), most + 1)
+        self.assertEqual(len(self.asked), limit + 1)
         self.clock.advance(1)
         self.asked.clear()
         order._mostSorted = len(many)
         order.inOrder(many)
         self.assertEqual(len(self.asked), len(many))
 
-    def test_ownNetwork(self) -> None:
+    def test_ownNetworkComesFirst(self) -> None:
         """
-        IPv4 addresses in our own network come first, the nearer the better, as in the C library; without IPv6 it does not look.
+        IPv4 addresses in the machine's network come first, the nearest before others, as in the C library, but only on a machine with IPv6.
         """
         routes = dict.fromkeys(("192.0.2.1", "10.0.0.200", "10.0.0.2"), "10.0.0.1")
         addresses = ("192.0.2.1", "10.0.0.200", "10.0.0.2")
@@ -217,17 +217,17 @@ class OrderTests(SynchronousTestCase):
         self.assertEqual(self.sorted(modern, *addresses), ["10.0.0.2", "10.0.0.200", "192.0.2.1"])
         self.assertEqual(self.sorted(self.order(routes, {"10.0.0.1": 24}), *addresses), list(addresses))
 
-    def test_deprecated(self) -> None:
+    def test_deprecatedSourceComesLater(self) -> None:
         """
-        What would be reached from an address that is going away comes behind (rule 3).
+        A destination with a deprecated source address comes later (rule 3).
         """
         order = self.order({"2001:db8:5::1": _GLOBAL, "2001:db8:6::1": "2001:db8:9::7"}, {_GLOBAL: 64})
-        self.own[short(_GLOBAL)] = 64, True
+        self.own[packedAddress(_GLOBAL)] = 64, True
         self.assertEqual(self.sorted(order, "2001:db8:5::1", "2001:db8:6::1"), ["2001:db8:6::1", "2001:db8:5::1"])
 
-    def test_configuration(self) -> None:
+    def test_gaiConfAppliesAtOnce(self) -> None:
         """
-        A table in the file is used instead, at once when it changes: here IPv4 comes first.
+        A table in C{gai.conf} replaces the default as soon as the file changes.
         """
         order = self.order({"192.0.2.1": "10.0.0.1", "2001:db8:5::1": _GLOBAL}, {_GLOBAL: 64})
         self.assertEqual(self.sorted(order, "192.0.2.1", "2001:db8:5::1"), ["2001:db8:5::1", "192.0.2.1"])
@@ -241,9 +241,9 @@ class PoliciesTests(SynchronousTestCase):
     Tests of L{Policies}.
     """
 
-    def test_default(self) -> None:
+    def test_defaultTable(self) -> None:
         """
-        Without a file, the table is that of RFC 6724, section 2.1.
+        The table without a file is that of RFC 6724, section 2.1.
         """
         policies = Policies()
         for address, precedence, label in (
@@ -260,18 +260,18 @@ class PoliciesTests(SynchronousTestCase):
             self.assertEqual((policies.precedence(_number(address)), policies.label(_number(address))), (precedence, label), address)
         self.assertFalse(policies.fine)
 
-    def test_corpus(self) -> None:
+    def test_defaultTableMatchesCorpus(self) -> None:
         """
-        And so others have written it down.
+        The default table equals that of a published corpus.
         """
         policies = Policies()
         cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
         for address, _, precedence, label in cases["policy"]:
             self.assertEqual((policies.precedence(_number(address)), policies.label(_number(address))), (precedence, label), address)
 
-    def test_file(self) -> None:
+    def test_fileReplacesTableBySubject(self) -> None:
         """
-        What the file says on a subject is all there is on it; the first word on a prefix counts, the longest prefix wins.
+        Each kind of line in the file replaces the default of its kind; the first line for a prefix counts, and the longest prefix wins.
         """
         text = "reload yes\nlabel 2001:db8::/32 7 # ours\nlabel 2001:db8:1::/48 8\nlabel 2001:db8::/32 9\nscopev4 ::ffff:10.0.0.0/104 5\n"
         policies = Policies(text)
@@ -280,18 +280,18 @@ class PoliciesTests(SynchronousTestCase):
         self.assertEqual([policies.scope(_number(each)) for each in ("10.1.1.1", "127.0.0.1")], [5, 14])
         self.assertEqual(policies.complaints.texts, [])
 
-    def test_wrong(self) -> None:
+    def test_invalidLinesAreReported(self) -> None:
         """
-        Lines that cannot be understood are left out, and told.
+        Invalid lines are skipped and reported.
         """
         policies = Policies("label x/32 7\nlabel ::/129 1\nprecedence ::/0\nnonsense\nprecedence ::/0 7\n")
         self.assertEqual(policies.precedence(1), 7)
         self.assertEqual(policies.complaints.count, 4)
-        self.assertTrue(policies.complaints.texts[0].startswith("line 1: 'label x/32 7' is none of label, precedence"))
+        self.assertTrue(policies.complaints.texts[0].startswith("line 1: 'label x/32 7' is not label, precedence"))
 
-    def test_fine(self) -> None:
+    def test_longPrefixesAreFine(self) -> None:
         """
-        It is known when neighbors have to be told from each other.
+        C{fine} is set if prefixes tell neighboring addresses apart.
         """
         self.assertTrue(Policies("label 2001:db8::1/128 7\n").fine)
         self.assertTrue(Policies("label ::ffff:192.0.2.1/128 7\n").fine)
@@ -303,17 +303,17 @@ class InterfacesTests(SynchronousTestCase):
     Tests of L{ownAddresses}.
     """
 
-    def test_real(self) -> None:
+    def test_kernelAddressesAreParsed(self) -> None:
         """
-        What the kernel says can be read, on any machine.
+        The addresses from the kernel can be parsed on any machine.
         """
         for address, (bits, _) in ownAddresses().items():
             self.assertIn(len(address), (4, 16))
             self.assertTrue(0 <= bits <= 8 * len(address))
 
-    def test_read(self) -> None:
+    def test_peerAddressIsNotOwn(self) -> None:
         """
-        Addresses come with their networks; that of a peer is not ours.
+        Addresses come with their networks; that of a peer is not the machine's own.
         """
         peer = struct.pack("=HH4s", 8, 1, bytes((10, 0, 0, 2))) + struct.pack("=HH4s", 8, 2, bytes((10, 0, 0, 1)))
         body = struct.pack("=BBBBI", socket.AF_INET, 24, 0x20, 0, 1) + peer
@@ -323,9 +323,9 @@ class InterfacesTests(SynchronousTestCase):
         self.assertEqual(found, {bytes((10, 0, 0, 1)): (24, True)})
         self.assertTrue(readAddresses(octets + struct.pack("=IHHII", 20, 3, 0, 1, 0) + bytes(4), found))
 
-    def test_cut(self) -> None:
+    def test_cutMessageIsIgnored(self) -> None:
         """
-        Half a message does no harm.
+        A cut message gives no address.
         """
         body = struct.pack("=BBBBI", socket.AF_INET, 24, 0, 0, 1) + struct.pack("=HH", 2, 1)
         octets = struct.pack("=IHHII", 16 + len(body), 20, 0, 1, 0) + body

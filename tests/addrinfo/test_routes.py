@@ -21,17 +21,17 @@ class RoutesTests(SynchronousTestCase):
     Tests of L{scopeOf} and L{sourceFor}.
     """
 
-    def test_corpus(self) -> None:
+    def test_scopesMatchCorpus(self) -> None:
         """
-        Scopes are those of RFC 6724, section 3.1 and 3.2, as others have written them down.
+        Scopes are those of RFC 6724, sections 3.1 and 3.2, as in a published corpus.
         """
         cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
         for address, scope in cases["scope"]:
             self.assertEqual(_SCOPES[scopeOf(packed(address))], scope, address)
 
-    def test_sourceOfLoopback(self) -> None:
+    def test_sourceOfOwnAddresses(self) -> None:
         """
-        Asking the system where packets would come from sends none, and answers for addresses of this machine.
+        The source address comes from the system without sending a packet; an unknown interface has none.
         """
         self.assertEqual(sourceFor("127.0.0.1"), "127.0.0.1")
         self.assertIsNone(sourceFor("fe80::1%nosuchinterface"))

@@ -1,5 +1,5 @@
 """
-A browser that is told what to do over a pipe (the Chrome DevTools protocol): screens of any width, and what a page measures there.
+A browser that is controlled over a pipe (Chrome DevTools protocol): screens of any width, and measurements within a page.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from types import TracebackType
 
 __all__ = ["Browsing"]
 
-#: Seconds that a page gets to draw itself.
+#: Seconds that a page may take to draw itself.
 _PATIENCE = 60.0
 
 
 class Browsing:
     """
-    One browser with one page. Use it in a C{with}: the browser is gone behind it.
+    A browser with one page. Use it in a C{with} statement, which ends the browser.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -35,13 +35,13 @@ class Browsing:
         self._output, theirOutput = os.pipe()
 
         def place() -> None:
-            # Where a browser expects them; with copies first, since one of these numbers may be the other pipe's.
+            # The browser expects these descriptors. Copy first, since one of the numbers may belong to the other pipe.
             first, second = os.dup(theirInput), os.dup(theirOutput)
             os.dup2(first, 3)
             os.dup2(second, 4)
 
         try:
-            # Not with close_fds, which would close these two.
+            # close_fds would close these two.
             self._process = subprocess.Popen(
                 self._command, preexec_fn=place, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
@@ -75,22 +75,22 @@ class Browsing:
                 assert octets, "the browser has ended"
                 self._received += octets
             reply, _, self._received = self._received.partition(b"\0")
-            said = json.loads(reply)
-            if said.get("id") == self._number:
-                assert "result" in said, said
-                result = said["result"]
+            answer = json.loads(reply)
+            if answer.get("id") == self._number:
+                assert "result" in answer, answer
+                result = answer["result"]
                 assert isinstance(result, dict)
                 return result
 
     def screen(self, width: int, height: int = 900, *, phone: bool = False) -> None:
         """
-        Have a screen of so many pixels.
+        Set the size of the screen, in pixels.
         """
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
 
     def open(self, address: str, drawn: str) -> None:
         """
-        Go to a page, and wait until an expression is true there.
+        Open a page and wait until the expression C{drawn} is true.
         """
         self._call("Page.navigate", url=address)
         end = time.monotonic() + _PATIENCE
@@ -100,7 +100,7 @@ class Browsing:
 
     def value(self, expression: str) -> object:
         """
-        @return: what an expression of JavaScript is worth in the page.
+        Return the value of a JavaScript expression within the page.
         """
         found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"]
         assert isinstance(found, dict)

@@ -1,6 +1,6 @@
 """
-A server to be controlled and looked at, in a process of its own: C{python -m tests.apps.controlled FOLDER [WITHOUT]}. It writes a line
-with the port of its page, and ends with its standard input.
+A server with a control socket and a status page, in a process of its own: C{python -m tests.apps.controlled FOLDER [WITHOUT]}. It prints
+the port of its page and ends at the end of its standard input.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tests.test_architecture import ROOT
 
 __all__ = ["Controlled", "controlled"]
 
-#: Seconds that it may take to end.
+#: Seconds that the server may take to stop.
 _PATIENCE: Final = 20.0
 
 
 class Controlled:
     """
-    The server, as seen from outside.
+    The control socket and the page of the server.
 
-    @ivar path: its control socket.
-    @ivar page: where its page is.
+    @ivar path: the path of the control socket.
+    @ivar page: the address of the page.
     """
 
     def __init__(self, path: Path, port: int) -> None:
@@ -38,9 +38,9 @@ class Controlled:
 @contextmanager
 def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
     """
-    Start one, and end it afterwards.
+    Start a server, and stop it afterwards.
 
-    @param without: defences of the page that are off: C{escapes}, C{policy}, or both with a comma between them.
+    @param without: the defenses of the page to switch off: C{escapes}, C{policy}, or both with a comma between them.
     """
     command = [sys.executable, "-m", "tests.apps.controlled", str(folder), without]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -57,7 +57,7 @@ def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
                 process.kill()
 
 
-def _weaken(without: str) -> None:
+def _switchOffDefenses(without: str) -> None:
     from twisted_ext.apps.web import service
 
     if "policy" in without:
@@ -66,13 +66,13 @@ def _weaken(without: str) -> None:
         begin = "__init__"
         before = service._File.__init__
 
-        def careless(self: service._File, name: str, kind: str) -> None:
+        def unescaped(self: service._File, name: str, kind: str) -> None:
             before(self, name, kind)
             changed = self._octets.replace(b"element.textContent = text;", b"element.innerHTML = text;")
             assert changed != self._octets or name != "page.js"
             self._octets = changed
 
-        setattr(service._File, begin, careless)
+        setattr(service._File, begin, unescaped)
 
 
 def _serve(folder: Path) -> None:
@@ -113,7 +113,7 @@ def _serve(folder: Path) -> None:
     sight.reloading = reloading
     figures = sight.figures
 
-    def withUpstreams() -> Deferred[Figures]:
+    def figuresWithUpstreams() -> Deferred[Figures]:
         def add(found: Figures) -> Figures:
             found.upstreams = [
                 {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.0125, "failures": 0, "declines": 0, "retryIn": 0.0},
@@ -123,30 +123,30 @@ def _serve(folder: Path) -> None:
 
         return figures().addCallback(add)
 
-    vars(sight).update(figures=withUpstreams)
+    vars(sight).update(figures=figuresWithUpstreams)
 
-    def busier() -> None:
+    def countQueries() -> None:
         sight.counters.udp += 25
 
-    LoopingCall(busier).start(0.1)
+    LoopingCall(countQueries).start(0.1)
     page = WebService(cast(IReactorTCP, reactor), "127.0.0.1", sight, port=0)
     services = [sight, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), sight), page]
     for service in services:
         service.startService()
 
-    class Ending(Protocol):
+    class StdinProtocol(Protocol):
         def connectionLost(self, reason: Failure = connectionDone) -> None:
             for service in services:
                 service.stopService()
             reactor.callLater(0.05, reactor.stop)
 
     connect: Callable[[Protocol], object] = stdio.StandardIO
-    connect(Ending())
+    connect(StdinProtocol())
     sys.stdout.write(f"{page.port}\n")
     sys.stdout.flush()
     reactor.run()
 
 
 if __name__ == "__main__":
-    _weaken(sys.argv[2])
+    _switchOffDefenses(sys.argv[2])
     _serve(Path(sys.argv[1]))

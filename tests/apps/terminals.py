@@ -1,5 +1,5 @@
 """
-Programs at a terminal: started on a pseudo-terminal, typed at, and read from, with every wait bounded.
+Programs at a pseudo-terminal, with input, output and bounded waits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final
 
 __all__ = ["Terminal", "plain"]
 
-#: Seconds that a program gets to show something.
+#: Seconds that a program may take to write something.
 _PATIENCE: Final = 60.0
 
 _CONTROLS: Final = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>cDEMH78]|[()][A-Z0-9])")
@@ -28,26 +28,26 @@ _CONTROLS: Final = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>cDEMH78]|[()][A-Z0-
 
 def plain(text: str) -> str:
     """
-    @return: the text without what only moves the cursor or colors it.
+    Return the text without cursor movements and colors.
     """
     return _CONTROLS.sub("", text.replace("\x1bE", "\n")).replace("\r\n", "\n")
 
 
-def _heedInterrupts() -> None:
-    # Whoever runs the tests in the background of a shell has them ignored, and programs inherit that.
+def _resetSIGINT() -> None:
+    # A shell that runs the tests in the background ignores them, and programs inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _takeTerminal() -> None:
-    _heedInterrupts()
+    _resetSIGINT()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
     """
-    A program of Python's at a terminal of its own. Use it in a C{with}: the program is gone behind it.
+    A Python program at a terminal of its own. Use it in a C{with} statement, which ends the program.
 
-    @ivar output: all that it has written.
+    @ivar output: the output so far.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Terminal:
         controlling: bool = False,
     ) -> None:
         """
-        @param words: what stands behind C{python}.
-        @param controlling: whether the terminal is the one that controls the program, as it is under a shell.
+        @param words: the arguments of C{python}.
+        @param controlling: whether the terminal controls the program, as under a shell.
         """
         self._controlling = controlling
         self.output = ""
@@ -80,7 +80,7 @@ class Terminal:
                 env=self._environment,
                 cwd=self._directory,
                 start_new_session=True,
-                preexec_fn=_takeTerminal if self._controlling else _heedInterrupts,
+                preexec_fn=_takeTerminal if self._controlling else _resetSIGINT,
             )
         finally:
             os.close(theirs)
@@ -99,13 +99,13 @@ class Terminal:
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """
-        Send what a shell's terminal sends for Ctrl-C, or another signal; this one is nobody's controlling terminal.
+        Send a signal, by default that of Ctrl-C. The terminal itself may not control the program.
         """
         self._process.send_signal(number)
 
     def expect(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
         """
-        Wait until the program writes what matches C{pattern}, behind what was matched before.
+        Wait until new output matches C{pattern}.
         """
         giveUp = time.monotonic() + seconds
         while True:
@@ -130,9 +130,7 @@ class Terminal:
 
     def wait(self, seconds: float = _PATIENCE) -> int:
         """
-        Wait for the end of the program.
-
-        @return: its exit code.
+        Wait for the end of the program and return its exit code.
         """
         giveUp = time.monotonic() + seconds
         while time.monotonic() < giveUp:

@@ -1,5 +1,5 @@
 """
-Tests of C{txdns} as a whole: what it says, where it says it, and the exit code. Hardly any of them needs a server.
+Tests of C{txdns} as a whole: its output, its errors and its exit codes. Few of them need a server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMMAND = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
 @pytest.fixture
 def hosts(tmp_path: Path) -> str:
     """
-    @return: the description of a hosts file.
+    Return the description of a hosts file.
     """
     path = tmp_path / "hosts"
     path.write_text("192.0.2.80 www.example.org www\n2001:db8::80 www.example.org\n")
@@ -38,7 +38,7 @@ def hosts(tmp_path: Path) -> str:
 
 def run(*words: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """
-    Run C{txdns} on its own.
+    Run C{txdns} in a process of its own.
     """
     return subprocess.run(
         [*COMMAND, *words],
@@ -52,9 +52,9 @@ def run(*words: str, text: str = "", **environment: str) -> subprocess.Completed
 
 
 @pytest.mark.parametrize("command", [command.word for command in COMMANDS])
-def test_helpOfCommands(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_helpShowsUsage(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Each command's help names it, shows how it is used, and fits on a screen's width that people have.
+    Each command's help names it, shows its usage, and fits a usual screen width.
     """
     assert main([command, "--help"]) == OK
     output = capsys.readouterr().out
@@ -63,9 +63,9 @@ def test_helpOfCommands(command: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert max(len(line) for line in output.splitlines()) <= 97
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_helpListsAllCommands(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The help lists all commands; without a command it is an error.
+    The help lists all commands; a missing command is an error.
     """
     assert main(["--help"]) == OK
     output = capsys.readouterr().out
@@ -75,9 +75,9 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [[command.word] for command in COMMANDS] + [["zone", "check"], ["zone", "diff"]], ids=" ".join)
-def test_helpCommand(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_helpCommandEqualsOption(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """
-    C{txdns help COMMAND} shows what C{txdns COMMAND --help} shows.
+    C{txdns help COMMAND} prints the same as C{txdns COMMAND --help}.
     """
     assert main([*words, "--help"]) == OK
     wanted = capsys.readouterr().out
@@ -85,15 +85,15 @@ def test_helpCommand(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == wanted
 
 
-def test_helpUnknown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_helpOnUnknownCommand(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Help on a command that does not exist is an error that names the nearest one.
+    Help on an unknown command is an error that names the nearest one.
     """
     assert main(["help", "qury"]) == USAGE
-    assert capsys.readouterr().err == "txdns: no command is called 'qury'; did you mean query?\n"
+    assert capsys.readouterr().err == "txdns: unknown command 'qury'; did you mean query?\n"
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_versionIsOneLine(capsys: pytest.CaptureFixture[str]) -> None:
     """
     The version is one line.
     """
@@ -104,40 +104,40 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        ("qury x", USAGE, "txdns: no command is called 'qury'; did you mean query?"),
-        ("www.example.org MX", USAGE, "txdns: no command is called 'www.example.org'; to look a name up, write: txdns query www"),
-        ("serve --zone x", USAGE, "txdns: no command is called 'serve'; a server is started by: twistd -n txdns serve ..."),
-        ("run", USAGE, "txdns: no command is called 'run'; a server is started by: twistd -n txdns ..."),
+        ("qury x", USAGE, "txdns: unknown command 'qury'; did you mean query?"),
+        ("www.example.org MX", USAGE, "txdns: unknown command 'www.example.org'; to look up a name, write: txdns query www"),
+        ("serve --zone x", USAGE, "txdns: unknown command 'serve'; to run a server, write: twistd -n txdns serve ..."),
+        ("run", USAGE, "txdns: unknown command 'run'; to run a server, write: twistd -n txdns ..."),
         ("query a..b", USAGE, "txdns query: 'a..b': a label is empty"),
         ("query www.example.org +foo", USAGE, "txdns query: +foo is not an option"),
-        ("query www.example.org IXFR @127.0.0.1", USAGE, "txdns query: IXFR needs the serial number"),
-        ("query www.example.org AXFR @hosts", USAGE, "txdns query: @hosts: no server that a zone could be transferred from"),
+        ("query www.example.org IXFR @127.0.0.1", USAGE, "txdns query: IXFR needs the serial of the version"),
+        ("query www.example.org AXFR @hosts", USAGE, "txdns query: @hosts is not a server that can transfer zones"),
         ("query -f no-such-file", BATCH, "txdns query: -f no-such-file: No such file or directory"),
         ("query www.example.org @foo:bar", USAGE, "there is no prefix 'foo'; there are system, hosts"),
         ("query www.example.org @a..b", USAGE, "@a..b is not an address, a description or a name"),
         ("query www.example.org @udp:300.1.1.1", USAGE, "300.1.1.1"),
-        ("query www.example.org @udp:127.0.0.1 -p 53", USAGE, "write the port into the description"),
-        ("query www.example.org @127.0.0.1 -6", USAGE, "-6: @127.0.0.1 names no server of IPv6"),
-        ("explain", USAGE, "txdns explain: no name"),
+        ("query www.example.org @udp:127.0.0.1 -p 53", USAGE, "write the port in the description"),
+        ("query www.example.org @127.0.0.1 -6", USAGE, "-6: @127.0.0.1 has no IPv6 server"),
+        ("explain", USAGE, "txdns explain: a name is missing"),
         ("explain a..b", USAGE, "txdns explain: 'a..b'"),
         ("explain www.example.org FOO", USAGE, "txdns explain: 'FOO' is not a record type"),
         ("explain -x foo", USAGE, "txdns explain: -x 'foo' is not an IP address"),
-        ("explain -x", USAGE, "txdns explain: -x needs an address"),
+        ("explain -x", USAGE, "txdns explain: -x must be followed by an address"),
         ("explain www.example.org @192.0.2.1 @192.0.2.2", USAGE, "txdns explain: two servers, @192.0.2.1 and @192.0.2.2"),
-        ("explain www.example.org @", USAGE, "txdns explain: @ needs a server"),
-        ("query www.example.org @", USAGE, "txdns query: @ needs a server"),
+        ("explain www.example.org @", USAGE, "txdns explain: @ must be followed by a server"),
+        ("query www.example.org @", USAGE, "txdns query: @ must be followed by a server"),
         ("query www.example.org @192.0.2.1 @ 192.0.2.2", USAGE, "txdns query: two servers, @192.0.2.1 and @192.0.2.2"),
-        ("query www.example.org A IN XX", USAGE, "'XX' is too much: name, type and class are given already"),
+        ("query www.example.org A IN XX", USAGE, "unexpected argument 'XX': name, type and class are given already"),
         ("explain www.example.org @foo:", USAGE, "there is no prefix 'foo'"),
         ("bulk no-such-file", BATCH, "txdns bulk: no-such-file: No such file or directory"),
         ("bulk - @foo:", USAGE, "there is no prefix 'foo'"),
-        ("plugins foo", USAGE, "txdns plugins: 'foo': only +json may stand here"),
+        ("plugins foo", USAGE, "txdns plugins: 'foo': the only argument is +json"),
         ("shell a b", USAGE, "txdns shell: 'a b': write one resolver description"),
     ],
 )
-def test_wrong(words: str, code: int, line: str) -> None:
+def test_mistakeIsOneLine(words: str, code: int, line: str) -> None:
     """
-    A mistake gives one line on the standard error, nothing on the standard output, and the exit code; no traceback.
+    A mistake gives one line on standard error, nothing on standard output, and an exit code without a traceback.
     """
     ended = run(*words.split())
     assert (ended.returncode, ended.stdout) == (code, "")
@@ -160,12 +160,12 @@ def test_wrong(words: str, code: int, line: str) -> None:
         ("query www.example.org +short", "> /dev/full 2> /dev/full", BATCH, ""),
     ],
 )
-def test_closedStreams(words: str, closed: str, code: int, line: str, hosts: str) -> None:
+def test_closedStreamIsReportedWhereNeeded(words: str, closed: str, code: int, line: str, hosts: str) -> None:
     """
-    A stream that whoever called us has closed, or that takes nothing, is complained about where it is needed and nowhere else.
+    A closed or full stream is an error only if the command needs it.
     """
     command = f"{shlex.join(COMMAND)} {words} '{hosts}' {closed}"
-    # With a buffer, as users have it: what stays in there is written once more when Python ends.
+    # With a buffer, as for users: Python writes its contents again at exit.
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}
     ended = subprocess.run(
         ["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment
@@ -175,9 +175,9 @@ def test_closedStreams(words: str, closed: str, code: int, line: str, hosts: str
     assert ended.stderr.count("\n") == bool(line)
 
 
-def test_controlCharacters(hosts: str) -> None:
+def test_controlCharactersAreEscaped(hosts: str) -> None:
     """
-    No word of a command, of a file or of a server makes a terminal do things.
+    Control characters in arguments, files and replies are escaped.
     """
     Path(hosts.removeprefix("@hosts:")).write_bytes(b"192.0.2.80 www\x1b[31m\n")
     for words, shown in (
@@ -192,9 +192,9 @@ def test_controlCharacters(hosts: str) -> None:
         assert ended.stderr.count("\n") == (not ended.stdout)
 
 
-def test_brokenPlugin(hosts: str, tmp_path: Path) -> None:
+def test_brokenPluginIsReported(hosts: str, tmp_path: Path) -> None:
     """
-    A plugin that cannot be imported is told of in one line, without a traceback, unless that is asked for.
+    A plugin that cannot be imported is reported in one line, with a traceback only on request.
     """
     folder = tmp_path / "twisted" / "plugins"
     folder.mkdir(parents=True)
@@ -209,9 +209,9 @@ def test_brokenPlugin(hosts: str, tmp_path: Path) -> None:
     assert "Traceback" in run("plugins", PYTHONPATH=str(tmp_path), TXDNS_DEBUG="1").stderr
 
 
-def test_query(hosts: str) -> None:
+def test_queryShowsLocalAnswer(hosts: str) -> None:
     """
-    An answer that no server gave is shown like any other.
+    An answer without a server is shown like any other.
     """
     ended = run("query", "www.example.org", hosts)
     assert (ended.returncode, ended.stderr) == (OK, "")
@@ -222,9 +222,9 @@ def test_query(hosts: str) -> None:
     assert json.loads(run("query", "www.example.org", "+json", hosts).stdout)["answer"][0]["data"] == "192.0.2.80"
 
 
-def test_explainTimes(tmp_path: Path) -> None:
+def test_explainDoesNotCountImports(tmp_path: Path) -> None:
     """
-    What a process imports before its first look-up does not pass for the time that the look-up took, and what is not there is not shown.
+    The times of a look-up do not include the imports of the process, and absent flags are not shown.
     """
     program = """if True:
         import sys
@@ -249,9 +249,9 @@ def test_explainTimes(tmp_path: Path) -> None:
     assert "flags" not in run("explain", "localhost", f"@system:resolvConf={tmp_path}/resolv.conf", RES_OPTIONS="").stdout
 
 
-def test_queryUnknown(hosts: str) -> None:
+def test_failedQueryIsReported(hosts: str) -> None:
     """
-    Where nobody knows, one line says so; programs get an object as well.
+    A failed look-up is reported in one line, and as an object with C{+json}.
     """
     ended = run("query", "ftp.example.org", "+json", hosts)
     assert ended.returncode == NO_REPLY
@@ -261,9 +261,9 @@ def test_queryUnknown(hosts: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["query", "www.example.org"], ["explain", "www.example.org"], ["plugins"]])
-def test_jsonAsElsewhere(words: list[str], hosts: str) -> None:
+def test_jsonOptionWithDashes(words: list[str], hosts: str) -> None:
     """
-    JSON is to be had by two dashes, too, as C{txdns watch} and many other programs have it.
+    C{--json} works like C{+json}.
     """
     ended = run(*words, "--json", *([] if words == ["plugins"] else [hosts]))
     assert (ended.returncode, ended.stderr) == (OK, "")
@@ -274,9 +274,9 @@ def test_jsonAsElsewhere(words: list[str], hosts: str) -> None:
     "words",
     [["query", "+time=2", "+tries=1"], ["explain"], ["getaddrinfo"], ["services"]],
 )
-def test_waits(words: list[str]) -> None:
+def test_terminalShowsWaiting(words: list[str]) -> None:
     """
-    Somebody at a terminal is told that an answer has not come yet; a program is not.
+    A user at a terminal is told that there is no answer yet; a program is not.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -287,9 +287,9 @@ def test_waits(words: list[str]) -> None:
             assert "no answer yet" not in run(*words, *more).stderr
 
 
-def test_batch(hosts: str, tmp_path: Path) -> None:
+def test_batchFileIsCheckedFirst(hosts: str, tmp_path: Path) -> None:
     """
-    A file has one look-up a line, in the same words; a mistake in it is found before anything is asked.
+    A batch file has one look-up a line, and a mistake in it is found before the first query.
     """
     path = tmp_path / "batch"
     path.write_text("www.example.org\n# a comment\n\nwww.example.org AAAA\n-x 192.0.2.80\n")
@@ -302,9 +302,9 @@ def test_batch(hosts: str, tmp_path: Path) -> None:
     assert "batch, line 2: +foo is not an option" in ended.stderr
 
 
-def test_explain(hosts: str) -> None:
+def test_explainDrawsATree(hosts: str) -> None:
     """
-    The steps are a tree, and an object for programs; drawn with ASCII where the output takes no more.
+    C{explain} draws the steps as a tree, in ASCII where needed, or prints an object.
     """
     ended = run("explain", "www.example.org", hosts)
     assert ended.returncode == OK
@@ -317,9 +317,9 @@ def test_explain(hosts: str) -> None:
     assert "PTR www.example.org." in run("explain", "-x", "192.0.2.80", hosts).stdout
 
 
-def test_plugins() -> None:
+def test_pluginsListsAllPrefixes() -> None:
     """
-    All prefixes are listed with what they do, for programs as well.
+    C{plugins} lists all prefixes with their purpose, for users and programs.
     """
     lines = run("plugins").stdout.splitlines()
     assert lines[0].split() == ["PREFIX", "FROM", "WHAT", "IT", "DOES"]
@@ -328,9 +328,9 @@ def test_plugins() -> None:
     assert {"system", "hosts", "udp", "tcp", "threaded", "cache", "chain", "race", "route", "search", "names"} <= set(prefixes)
 
 
-def test_bulk(hosts: str) -> None:
+def test_bulkBetweenPipes(hosts: str) -> None:
     """
-    Names from a pipe, lines into a pipe.
+    C{bulk} reads names from a pipe and writes lines to a pipe.
     """
     ended = run("bulk", "-", hosts, "--ordered", text="www.example.org\nftp.example.org\nwww.example.org AAAA\n")
     assert ended.returncode == OK
@@ -340,40 +340,38 @@ def test_bulk(hosts: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["--version"], ["nothing"], []])
-def test_asModule(words: list[str]) -> None:
+def test_moduleEqualsCommand(words: list[str]) -> None:
     """
-    C{python -m twisted_ext} is the same as C{txdns}, for where that is not on the path.
+    C{python -m twisted_ext} is the same as C{txdns}.
     """
     commands = (COMMAND, [sys.executable, "-m", "twisted_ext"])
     one, other = [subprocess.run([*command, *words], capture_output=True, text=True) for command in commands]
     assert (one.returncode, one.stdout, one.stderr) == (other.returncode, other.stdout, other.stderr)
 
 
-def test_progress(hosts: str) -> None:
+def test_progressOnRequest(hosts: str) -> None:
     """
-    The line that tells how far it has come can be had where the standard error is not a terminal, and is not there otherwise. In the end
-    it gives way to one that tells what came of it.
+    C{--progress} shows progress without a terminal and ends with a summary; there is none otherwise.
     """
     text = "www.example.org\n" * 20_000
-    told = run("bulk", "-", hosts, "--progress", "--rate", "30000", text=text + "no.example.org\n").stderr
-    assert "/s  window" in told
-    assert told.endswith("txdns bulk: 20,001 names, 1 without answer\n")
+    shown = run("bulk", "-", hosts, "--progress", "--rate", "30000", text=text + "no.example.org\n").stderr
+    assert "/s  window" in shown
+    assert shown.endswith("txdns bulk: 20,001 names, 1 without answer\n")
     assert run("bulk", "-", hosts, text=text).stderr == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt(number: signal.Signals, hosts: str, tmp_path: Path) -> None:
+def test_interruptedBulkCanResume(number: signal.Signals, hosts: str, tmp_path: Path) -> None:
     """
-    Ctrl-C leaves whole lines, says how to go on, and gives the exit code that shells give; going on loses nothing. So does SIGTERM, with
-    its own exit code.
+    An interrupt leaves complete lines, names the option to resume, and gives the exit code of the signal; resuming loses nothing.
     """
     names = tmp_path / "names"
     names.write_text("".join([f"h{number}.example.org\n" for number in range(2000)]))
     output = tmp_path / "output"
     command = [*COMMAND, "bulk", str(names), hosts, "--rate", "500", "--output", str(output)]
-    # Whoever runs these tests in the background has told them to ignore Ctrl-C, and programs inherit that.
-    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeding) as process:
+    # A shell that runs the tests in the background ignores Ctrl-C, and programs inherit that.
+    restoreSIGINT = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restoreSIGINT) as process:
         giveUp = time.monotonic() + 30
         while (not output.exists() or not output.stat().st_size) and time.monotonic() < giveUp:
             time.sleep(0.05)
@@ -389,9 +387,9 @@ def test_interrupt(number: signal.Signals, hosts: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["query", "-f", "-", "+short"], ["bulk", "-"]])
-def test_brokenPipe(words: list[str], hosts: str) -> None:
+def test_closedReaderEndsQuietly(words: list[str], hosts: str) -> None:
     """
-    When whoever reads our output has seen enough, we end without a word.
+    The command ends without an error if the reader of its output closes the pipe.
     """
     with subprocess.Popen(
         [*COMMAND, *words, hosts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -409,9 +407,9 @@ def test_brokenPipe(words: list[str], hosts: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", [["query", "www.example.org"], ["bulk", "-"], ["--help"], ["explain", "www.example.org"]])
-def test_full(words: list[str], hosts: str) -> None:
+def test_fullDiskIsReported(words: list[str], hosts: str) -> None:
     """
-    When the output cannot be written, one line says why.
+    An output that cannot be written is a one-line error.
     """
     with open("/dev/full", "w") as full:
         command = [*COMMAND, *words, *([] if words == ["--help"] else [hosts])]
@@ -421,9 +419,9 @@ def test_full(words: list[str], hosts: str) -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_internal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internalErrorIsOneLine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    What should never happen is one line too, unless somebody wants to see where.
+    An unexpected exception is one line, with a traceback only on request.
     """
 
     def explode(words: list[str]) -> int:
@@ -437,9 +435,9 @@ def test_internal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
         main(["query"])
 
 
-def test_lazy() -> None:
+def test_helpImportsNoReactor() -> None:
     """
-    Help and mistakes start no reactor and import none, nor anything of twisted.names.
+    Help and mistakes import neither a reactor nor twisted.names.
     """
     code = (
         "import sys; from twisted_ext.apps.cli.main import main; main(['--help']); main(['query', '--help']); main(['query', '+foo']);"

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.demo}, on a network in memory.
+Tests of L{twisted_ext.apps.demo} on a memory network.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class DemonstrationTests(SynchronousTestCase):
 
     def show(self, system: IAnswerSource, taken: bool = False) -> str:
         """
-        @param taken: somebody else listens where our own server would.
+        Run the demonstration and return its output.
 
-        @return: all that is said.
+        @param taken: whether another server uses the port.
         """
         network = MemoryNetwork()
         here = network.reactor("127.0.0.1")
@@ -45,22 +45,22 @@ class DemonstrationTests(SynchronousTestCase):
         self.assertEqual(here.pending(), [])
         return "\n".join(lines)
 
-    def test_online(self) -> None:
+    def test_systemServersAreUsed(self) -> None:
         """
-        Where the system's servers answer, they are used, and it is said so.
+        The demonstration uses the system's servers if they answer, and prints that it does.
         """
         text = self.show(CannedSource(otherwise="192.0.2.1"))
         self.assertIn("The resolver is: system", text)
         self.assertIn("www.python.org. 300 IN A 192.0.2.1", text)
-        self.assertNotIn("a server of our own", text)
+        self.assertNotIn("a small server", text)
 
-    def test_offline(self) -> None:
+    def test_ownServerIsUsedOffline(self) -> None:
         """
-        Where they do not, a server of our own has names, is said to be ours, and is gone at the end.
+        The demonstration starts a server of its own if the system's servers do not answer, prints that it does, and stops it at the end.
         """
         for system in (CannedSource(otherwise=TimedOut("nobody")), CannedSource(otherwise=())):
             text = self.show(system)
-            self.assertIn("a server of our own, which has\njust been started on 127.0.0.1:5300", text)
+            self.assertIn("a small server,\nwhich has just been started on 127.0.0.1:5300", text)
             for line in (
                 "www.example.org. 300 IN A 192.0.2.80",
                 "example.org. 300 IN MX 20 mail.example.net.",
@@ -72,9 +72,9 @@ class DemonstrationTests(SynchronousTestCase):
                 self.assertIn(line, text)
             self.assertTrue(system.closed)
 
-    def test_portTaken(self) -> None:
+    def test_takenPortIsReplaced(self) -> None:
         """
-        If somebody else listens at that port, another one does.
+        The server uses another port if its own is taken.
         """
         text = self.show(CannedSource(otherwise=TimedOut("nobody")), taken=True)
         self.assertNotIn("127.0.0.1:5300", text)

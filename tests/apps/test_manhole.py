@@ -1,5 +1,5 @@
 """
-Tests of the manhole: who gets in, and what is there.
+Tests of the manhole: its access control and its namespace.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, ma
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.limits import MANHOLE_SECONDS
 
-#: What a client's key is called; nobody looks at it.
+#: The client's user name, which is ignored.
 USER: Final = b"operator"
 
 
 def newKey() -> Key:
     """
-    @return: a private key.
+    Return a private key.
     """
     return Key(Ed25519PrivateKey.generate())
 
 
-class _Typing(SSHChannel):
+class _TerminalChannel(SSHChannel):
     """
-    A terminal at which something is typed.
+    A terminal session.
     """
 
     name = b"session"
-    conn: _Connection
+    conn: _SSHConnection
 
     def channelOpen(self, data: bytes) -> None:
         """
@@ -69,9 +69,9 @@ class _Typing(SSHChannel):
         self.conn.client.screen += data
 
 
-class _Connection(SSHConnection):
+class _SSHConnection(SSHConnection):
     """
-    What runs once somebody is in.
+    The connection after the log-in.
     """
 
     def __init__(self, client: Client) -> None:
@@ -83,12 +83,12 @@ class _Connection(SSHConnection):
         @see: L{SSHConnection.serviceStarted}
         """
         self.client.inside = True
-        self.openChannel(_Typing(conn=self))
+        self.openChannel(_TerminalChannel(conn=self))
 
 
-class _Showing(SSHUserAuthClient):
+class _KeyAuthClient(SSHUserAuthClient):
     """
-    Shows a key, or a password.
+    Offers a key, or a password.
     """
 
     key: Key | None = None
@@ -123,10 +123,10 @@ class _Showing(SSHUserAuthClient):
 
 class Client(SSHClientTransport):
     """
-    Somebody who wants to get in.
+    An SSH client that tries to log in.
 
-    @ivar inside: whether they are.
-    @ivar screen: what their terminal was sent.
+    @ivar inside: whether the log-in succeeded.
+    @ivar screen: the output at the terminal.
     """
 
     def __init__(self, key: Key | None) -> None:
@@ -145,14 +145,14 @@ class Client(SSHClientTransport):
         """
         @see: L{SSHClientTransport.connectionSecure}
         """
-        showing = _Showing(USER, _Connection(self))
-        showing.key = self._key
-        self.requestService(showing)
+        authentication = _KeyAuthClient(USER, _SSHConnection(self))
+        authentication.key = self._key
+        self.requestService(authentication)
 
 
 class ManholeTests(SynchronousTestCase):
     """
-    Tests for the manhole, over a connection that is none.
+    Tests of the manhole over a fake connection.
     """
 
     def setUp(self) -> None:
@@ -160,13 +160,13 @@ class ManholeTests(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.keys = Path(folder.name) / "keys"
         self.key = newKey()
-        self.write(self.key)
+        self.writeKeys(self.key)
         self.clock = Clock()
         self.sight = sightOf(self.clock)
 
-    def write(self, *keys: Key) -> None:
+    def writeKeys(self, *keys: Key) -> None:
         """
-        Write these public keys down.
+        Write the public keys to the file.
         """
         lines = [key.public().toString("openssh") for key in keys]
         self.keys.write_bytes(b"# those who may\n" + b"\n".join(lines) + b"\n")
@@ -174,7 +174,7 @@ class ManholeTests(SynchronousTestCase):
 
     def connect(self, key: Key | None) -> tuple[Client, IOPump]:
         """
-        @return: somebody with this key, and what carries their words.
+        Return a client with this key, and its pump.
         """
         factory = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), namespaceFor(self.sight))
         factory.startFactory()
@@ -187,7 +187,7 @@ class ManholeTests(SynchronousTestCase):
 
     def typeIn(self, client: Client, pump: IOPump, text: bytes) -> bytes:
         """
-        @return: what the terminal shows then.
+        Type the text and return the output.
         """
         client.screen = b""
         assert client.terminal is not None
@@ -196,9 +196,9 @@ class ManholeTests(SynchronousTestCase):
             pump.flush()
         return client.screen
 
-    def test_in(self) -> None:
+    def test_listedKeyOpensTheServer(self) -> None:
         """
-        Who has a key that is in the file finds the live objects of the server, and what they type is written down.
+        A listed key gives access to the live objects of the server.
         """
         client, pump = self.connect(self.key)
         self.assertTrue(client.inside)
@@ -211,9 +211,9 @@ class ManholeTests(SynchronousTestCase):
         pump.flush()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_names(self) -> None:
+    def test_namespaceHasServerParts(self) -> None:
         """
-        What is at hand is the server and its parts.
+        The namespace has the server and its parts.
         """
         names = namespaceFor(self.sight, more=1)
         self.assertIs(names["server"], self.sight)
@@ -221,43 +221,43 @@ class ManholeTests(SynchronousTestCase):
         self.assertEqual(names["more"], 1)
         self.assertNotIn("lane", names)
 
-    def test_out(self) -> None:
+    def test_otherKeysAndPasswordsAreRefused(self) -> None:
         """
-        With another key, or with none but a password, nobody gets in.
+        Other keys and passwords are refused.
         """
         for key in (newKey(), None):
             client, _ = self.connect(key)
             self.assertFalse(client.inside)
 
-    def test_removed(self) -> None:
+    def test_keyFileAppliesAtOnce(self) -> None:
         """
-        A key that is taken out of the file opens no more, without a restart; one that is put in does.
+        Changes of the key file apply without a restart.
         """
         other = newKey()
-        self.write(other)
+        self.writeKeys(other)
         self.assertFalse(self.connect(self.key)[0].inside)
         self.assertTrue(self.connect(other)[0].inside)
 
-    def test_writable(self) -> None:
+    def test_writableKeyFileIsRefused(self) -> None:
         """
-        A file that others can write to opens for nobody, not even for those in it; and a server does not start with one.
+        A key file that other users can write to grants no access, and a server does not start with it.
         """
         for mode in (0o620, 0o602):
             self.keys.chmod(mode)
             self.assertFalse(self.connect(self.key)[0].inside)
-            with self.assertRaisesRegex(CallerFault, "others can write"):
+            with self.assertRaisesRegex(CallerFault, "other users can write"):
                 AuthorizedKeys(str(self.keys)).check()
 
-    def test_gone(self) -> None:
+    def test_missingKeyFileGrantsNothing(self) -> None:
         """
-        Without the file nobody gets in.
+        A missing key file grants no access.
         """
         self.keys.unlink()
         self.assertFalse(self.connect(self.key)[0].inside)
 
-    def test_patience(self) -> None:
+    def test_silentClientIsDisconnected(self) -> None:
         """
-        Who connects and shows no key is given up; who is inside may take their time.
+        A client that does not log in is disconnected; an open session may stay idle.
         """
         self.connect(None)
         silent = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), {})
@@ -271,9 +271,9 @@ class ManholeTests(SynchronousTestCase):
         self.assertIn(b"2", self.typeIn(client, pump, b"1+1\r"))
 
 
-class FileTests(SynchronousTestCase):
+class KeyFileTests(SynchronousTestCase):
     """
-    Tests for keys in files, and for what a server is told to do with them.
+    Tests for key files and for the settings of the service.
     """
 
     def setUp(self) -> None:
@@ -281,35 +281,35 @@ class FileTests(SynchronousTestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def test_hostKey(self) -> None:
+    def test_hostKeyIsStored(self) -> None:
         """
-        The server's own key is made once, for its owner only, and is the same after a restart.
+        The host key is created once, readable for its owner only, and stays the same after a restart.
         """
         path = self.folder / "keys.host"
         first = hostKey(str(path))
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         self.assertEqual(hostKey(str(path)), first)
 
-    def test_hostKeyJunk(self) -> None:
+    def test_invalidHostKeyFileIsKept(self) -> None:
         """
-        A file with something else in it is an error in one line, and is left alone.
+        An invalid host key file is a one-line error and is not changed.
         """
         path = self.folder / "keys.host"
         for junk in (b"", b"junk", b"-----BEGIN OPENSSH PRIVATE KEY-----\nxx\n-----END OPENSSH PRIVATE KEY-----\n"):
             path.write_bytes(junk)
-            with self.assertRaisesRegex(CallerFault, "no private key"):
+            with self.assertRaisesRegex(CallerFault, "no SSH private key"):
                 hostKey(str(path))
             self.assertEqual(path.read_bytes(), junk)
 
-    def test_hostKeyNowhere(self) -> None:
+    def test_unwritableHostKeyIsTemporary(self) -> None:
         """
-        Where the key cannot be written there is one for this run.
+        A host key that cannot be written lasts for this run.
         """
         self.assertIsNotNone(hostKey(str(self.folder / "none" / "keys.host")))
 
-    def test_closed(self) -> None:
+    def test_manholeNeedsKeys(self) -> None:
         """
-        There is no manhole without keys: none named, none in the file, no file, a file of somebody else's.
+        A manhole does not start without keys: no file name, an empty or missing file, or one of another user.
         """
         reactor = newMemoryReactor()
         empty = self.folder / "empty"
@@ -323,9 +323,9 @@ class FileTests(SynchronousTestCase):
         with self.assertRaisesRegex(CallerFault, "belongs to neither"):
             AuthorizedKeys(str(empty)).check()
 
-    def test_endpoint(self) -> None:
+    def test_invalidEndpointIsRefused(self) -> None:
         """
-        An endpoint that is none is an error in one line; one that is, is listened at, and no more afterwards.
+        An invalid endpoint is a one-line error; a valid one is used until the service stops.
         """
         keys = self.folder / "keys"
         keys.write_bytes(newKey().public().toString("openssh"))
@@ -340,9 +340,9 @@ class FileTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertIsNone(service.port)
 
-    def test_inUse(self) -> None:
+    def test_takenPortIsRefused(self) -> None:
         """
-        A port that somebody else has is an error in one line.
+        A port that is in use is a one-line error.
         """
         keys = self.folder / "keys"
         keys.write_bytes(newKey().public().toString("openssh"))
@@ -353,14 +353,14 @@ class FileTests(SynchronousTestCase):
             raise newCannotListen(interface, port, OSError(98, "Address already in use"))
 
         self.patch(reactor, "listenTCP", taken)
-        said: list[LogEvent] = []
-        observer = observing(said.append)
+        logged: list[LogEvent] = []
+        observer = observing(logged.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         service = ManholeService(reactor, "tcp:5022:interface=127.0.0.1", str(keys), {})
-        said.clear()
+        logged.clear()
         with self.assertRaisesRegex(CallerFault, "^manhole: cannot listen at tcp:5022:interface=127.0.0.1: .*already in use"):
             service.startService()
-        # Whoever gets the error tells it.
-        self.assertEqual(said, [])
+        # The caller reports the error.
+        self.assertEqual(logged, [])
         self.successResultOf(service.stopService())

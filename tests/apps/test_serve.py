@@ -26,37 +26,37 @@ from twisted_ext.testing.sources import CannedSource
 
 class ServeTests(SynchronousTestCase):
     """
-    Tests for what C{make serve} does before it becomes the server.
+    Tests for the checks and texts of C{make serve} before the server starts.
     """
 
     def reaches(self, source: IAnswerSource) -> bool:
         """
-        @return: whether the internet is found behind this source.
+        Return whether the internet is reachable through this source.
         """
         return self.successResultOf(Deferred.fromCoroutine(reaches(source, MemoryNetwork().reactor("127.0.0.1"))))
 
-    def test_reaches(self) -> None:
+    def test_internetIsReachedByAName(self) -> None:
         """
-        There is an internet where a name that everybody knows has an address.
+        The internet is reachable if a well-known name has an address.
         """
         self.assertTrue(self.reaches(CannedSource(otherwise="192.0.2.1")))
         self.assertTrue(self.reaches(CannedSource({("www.python.org", "A"): "192.0.2.1"}, now=True)))
         self.assertFalse(self.reaches(CannedSource(otherwise=TimedOut("nobody"))))
         self.assertFalse(self.reaches(CannedSource(otherwise=())))
 
-    def test_told(self) -> None:
+    def test_printedCommandsMatchTheNetwork(self) -> None:
         """
-        Two lines to type are printed, for names that will be answered; without an internet it is said that there is none.
+        The printed commands look up names that will be answered. The text mentions a missing internet connection.
         """
         for online, name in ((True, "www.python.org"), (False, "www.example.test")):
             text = told(online)
             self.assertIn(f"    dig @127.0.0.1 -p 5300 {name}\n    .venv/bin/txdns query {name} @127.0.0.1:5300\n", text)
             self.assertIn("http://127.0.0.1:5380/", text)
-            self.assertEqual("knows the internet at the moment" in text, not online)
+            self.assertEqual("resolves names on the Internet now" in text, not online)
 
-    def test_command(self) -> None:
+    def test_commandIsValidForTwistd(self) -> None:
         """
-        What is run is a command line that C{twistd txdns} takes.
+        The command line is valid for C{twistd txdns}.
         """
         for online, port in ((True, 5300), (False, 5300), (True, 6000)):
             words = commandFor(online, port)
@@ -70,7 +70,7 @@ class ServeTests(SynchronousTestCase):
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """
-    @return: a folder with the Makefile, where everything seems to be installed: with this Python in place of that of C{.venv}.
+    Return a folder with the Makefile and a fake C{.venv} that runs this Python and seems complete.
     """
     shutil.copy(ROOT / "Makefile", tmp_path)
     programs = tmp_path / ".venv" / "bin"
@@ -85,7 +85,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def make(folder: Path, *words: str) -> Terminal:
     """
-    @return: C{make serve} at a terminal.
+    Return C{make serve} at a terminal.
     """
     program = f"import os; os.execvp('make', ['make', 'serve', *{words!r}])"
     return Terminal(["-c", program], {"PYTHONPATH": str(ROOT)}, str(folder), controlling=True)
@@ -93,7 +93,7 @@ def make(folder: Path, *words: str) -> Terminal:
 
 def portForServe() -> int:
     """
-    @return: a port that is free, as is the one of the page.
+    Return a port that is free, together with that of the status page.
     """
     while True:
         port = freePort("127.0.0.1")
@@ -105,9 +105,9 @@ def portForServe() -> int:
         return port
 
 
-def test_serves(checkout: Path) -> None:
+def test_serverRunsUntilCtrlC(checkout: Path) -> None:
     """
-    What to try is told when the server listens, and Ctrl-C ends it without a word of make's.
+    The commands to try appear when the server listens, and Ctrl-C ends it without an error message of make.
     """
     port = portForServe()
     with make(checkout, f"PORT={port}") as terminal:
@@ -120,9 +120,9 @@ def test_serves(checkout: Path) -> None:
         assert "***" not in terminal.output and "Traceback" not in terminal.output
 
 
-def test_portInUse(checkout: Path) -> None:
+def test_takenPortIsReported(checkout: Path) -> None:
     """
-    Where the port is taken nothing is told to try.
+    A taken port is reported, and no commands to try appear.
     """
     port = portForServe()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -133,9 +133,9 @@ def test_portInUse(checkout: Path) -> None:
             assert "end it, or choose another --port" in terminal.output
 
 
-def test_noNetwork(checkout: Path) -> None:
+def test_failedInstallIsExplained(checkout: Path) -> None:
     """
-    Where pip can install nothing, the last word is one sentence that says what to do.
+    A failed installation by pip ends with one sentence on what to do.
     """
     (checkout / ".venv" / ".has-all").unlink()
     (checkout / ".venv" / "bin" / "python").write_text("#!/bin/sh\necho 'ERROR: Could not find a version' >&2\nexit 1\n")
@@ -147,9 +147,9 @@ def test_noNetwork(checkout: Path) -> None:
         assert "PIP_INDEX_URL" in ours and "twisted_ext.apps.serve" not in ours
 
 
-def test_badPort(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalidPortIsRefused(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A port that is none is refused in one line.
+    An invalid port is refused with a one-line error.
     """
     for text in ("x", "0", "65535", "-1", ""):
         assert main([text]) == 1

@@ -1,5 +1,5 @@
 """
-Tests of C{txdns shell}, typed at a pseudo-terminal; none of them needs a server.
+Tests of C{txdns shell} at a pseudo-terminal, without a server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHELL = ["-m", "twisted_ext.apps.cli.main", "shell"]
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Terminal]:
     """
-    @return: a shell whose resolver knows a hosts file.
+    Return a shell whose resolver uses a hosts file.
     """
     hosts = tmp_path / "hosts"
     hosts.write_text("192.0.2.80 www.example.org\n")
@@ -32,7 +32,7 @@ def shell(tmp_path: Path) -> Iterator[Terminal]:
 
 def enter(terminal: Terminal, line: str, expected: str) -> None:
     """
-    Type a line, and wait for what it leads to.
+    Type a line and wait for its result.
     """
     terminal.type(line + "\r")
     terminal.expect(expected + ".*>>> ")
@@ -53,9 +53,9 @@ def enter(terminal: Terminal, line: str, expected: str) -> None:
         ("import sys; await address('www.example.org'); sys.exit(6)", 6),
     ],
 )
-def test_exitCode(shell: Terminal, line: str, code: int) -> None:
+def test_sysExitSetsTheExitCode(shell: Terminal, line: str, code: int) -> None:
     """
-    C{sys.exit} ends the shell with the code, or the text, that it would end a program with; also behind C{await}.
+    C{sys.exit} ends the shell with the exit code, or the text, of a program; also after C{await}.
     """
     shell.type(line + "\r")
     assert shell.wait() == code
@@ -63,10 +63,9 @@ def test_exitCode(shell: Terminal, line: str, code: int) -> None:
     assert ("the reason" in shell.output.replace(line, "")) == ("reason" in line)
 
 
-def test_session(shell: Terminal) -> None:
+def test_resultsAreShown(shell: Terminal) -> None:
     """
-    Deferreds are shown as themselves, with their result as soon as there is one; C{_} is what was shown last; Ctrl-D leaves, and leaves
-    the screen as it was.
+    Deferreds are shown with their results, C{_} is the last one shown, and Ctrl-D leaves the shell and keeps the screen.
     """
     record = r"<RR name=www.example.org type=A class=IN ttl=\d+s auth=(True|False)>"
     records = rf"<Deferred at 0x[0-9a-f]+ current result: \(\[{record}\], \[\], \[\]\)>"
@@ -84,9 +83,9 @@ def test_session(shell: Terminal) -> None:
     assert "\x1bc" not in shell.output
 
 
-def test_waiting(shell: Terminal) -> None:
+def test_pendingDeferredIsShownLater(shell: Terminal) -> None:
     """
-    A Deferred that waits is shown again when it fires, even in the midst of typing; the line that is being typed stays.
+    A pending Deferred is shown again when it fires, and the line being typed stays.
     """
     enter(shell, "from twisted.internet.defer import Deferred; d = Deferred()", "")
     enter(shell, "d", r"<Deferred at 0x[0-9a-f]+>")
@@ -97,9 +96,9 @@ def test_waiting(shell: Terminal) -> None:
     enter(shell, "d", "current result: 'fired'>")
 
 
-def test_failing(shell: Terminal) -> None:
+def test_failureIsShownOnce(shell: Terminal) -> None:
     """
-    A failure is shown where it happens, once.
+    A failure is shown once.
     """
     enter(shell, 'lookup("no.invalid")', "DNSNameError")
     enter(shell, "1", "1")
@@ -112,9 +111,9 @@ def test_failing(shell: Terminal) -> None:
     enter(shell, "def f():\r    return 'so'\r\rf()", "'so'")
 
 
-def test_await(shell: Terminal) -> None:
+def test_awaitAtThePrompt(shell: Terminal) -> None:
     """
-    What documentation shows with C{await} can be typed as it is.
+    C{await} works at the prompt, as in the documentation.
     """
     enter(shell, 'await address("www.example.org")', "'192.0.2.80'\n")
     enter(shell, 'where = await client.getaddrinfo("www.example.org", 80, resolver=resolver)', "")
@@ -124,9 +123,9 @@ def test_await(shell: Terminal) -> None:
     enter(shell, "print(await address('www.example.org'), 7)", "192.0.2.80 7\n")
 
 
-def test_awaitLater(shell: Terminal) -> None:
+def test_lateResultsAreShownOnce(shell: Terminal) -> None:
     """
-    What comes after something was waited for is shown in the midst of typing: results, what is printed, exceptions; each once.
+    Late results, output and exceptions of an C{await} are each shown once, without disturbing the line being typed.
     """
     enter(shell, "from twisted.internet.defer import Deferred, fail; d, e = Deferred(), Deferred()", "")
     enter(shell, "[await d, print('one'), print('two')]", "")
@@ -143,16 +142,16 @@ def test_awaitLater(shell: Terminal) -> None:
     assert "Unhandled" not in plain(shell.output)
 
 
-def test_unhandled(shell: Terminal) -> None:
+def test_unhandledFailureIsOneLine(shell: Terminal) -> None:
     """
-    A failure that nobody looked at is reported on one line.
+    An unhandled failure is reported on one line.
     """
     enter(shell, "from twisted.internet.defer import fail; d = fail(ValueError('oh')); d = None", "Unhandled: ValueError: oh")
 
 
-def test_keys(shell: Terminal) -> None:
+def test_editingKeys(shell: Terminal) -> None:
     """
-    The tabulator completes, Ctrl-C drops a line, C{exit()} leaves.
+    Tab completes, Ctrl-C drops a line, and C{exit()} leaves.
     """
     shell.type("client.lookupMailE\t")
     shell.expect(r"client\.lookupMailExchange")
@@ -168,9 +167,9 @@ def test_keys(shell: Terminal) -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {}])
-def test_scripts(environment: dict[str, str]) -> None:
+def test_unicodeInput(environment: dict[str, str]) -> None:
     """
-    Names in any script are typed as they are, and octets that are no text are left out.
+    Text in any script can be typed, and invalid UTF-8 is ignored.
     """
     with Terminal([*SHELL, "special"], environment) as terminal:
         terminal.expect(">>> ")
@@ -181,17 +180,17 @@ def test_scripts(environment: dict[str, str]) -> None:
         terminal.expect("\n2\n.*>>> ")
 
 
-def test_terminated(shell: Terminal) -> None:
+def test_sigtermSetsTheExitCode(shell: Terminal) -> None:
     """
-    A session that SIGTERM has ended says so by its exit code.
+    SIGTERM ends the session with its exit code.
     """
     shell.interrupt(signal.SIGTERM)
     assert shell.wait() == 128 + signal.SIGTERM
 
 
-def test_conch(tmp_path: Path) -> None:
+def test_clientWorksInConchShell(tmp_path: Path) -> None:
     """
-    Twisted's own shell does as well: C{python -m twisted.conch.stdio}, and C{from twisted_ext import client}.
+    The client works in Twisted's own shell, C{python -m twisted.conch.stdio}.
     """
     with Terminal(["-m", "twisted.conch.stdio"], directory=str(tmp_path)) as terminal:
         terminal.expect(">>> ")
@@ -203,9 +202,9 @@ def test_conch(tmp_path: Path) -> None:
         assert terminal.wait() == 0
 
 
-def test_wrongDescription() -> None:
+def test_invalidDescriptionIsRefused() -> None:
     """
-    A mistake in the description is one line, before anything is started.
+    An invalid description is a one-line error before the shell starts.
     """
     with Terminal([*SHELL, "foo:bar"]) as terminal:
         assert terminal.wait() == 1
@@ -213,18 +212,18 @@ def test_wrongDescription() -> None:
     assert "there is no prefix 'foo'" in terminal.output
 
 
-def test_noTerminal() -> None:
+def test_missingTerminalIsReported() -> None:
     """
-    Without a terminal one line says so.
+    A missing terminal is reported in one line.
     """
     ended = subprocess.run([sys.executable, *SHELL], input="1\n", capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "needs a terminal" in ended.stderr
 
 
-def test_withoutConch() -> None:
+def test_missingConchNamesTheExtra() -> None:
     """
-    Where Twisted has no conch, one line names the extra that brings it.
+    A missing conch is reported in one line that names the extra to install.
     """
     code = (
         "import sys; sys.modules['twisted.conch.manhole'] = None\n"

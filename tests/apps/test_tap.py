@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.tap}: the words of C{twistd txdns}.
+Tests of L{twisted_ext.apps.tap}: the options of C{twistd txdns}.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from twisted_ext.server.zones.validate import zonesIn
 
 def settingsOf(*words: str) -> Settings:
     """
-    @return: what these words ask for.
+    Return the settings that these arguments give.
     """
     options = Options()
     options.parseOptions(list(words))
     return options.settings()
 
 
-def complaintOf(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def errorOf(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """
-    @return: what is said of words that cannot be used; one line, and an exit code.
+    Return the error for invalid arguments, and check the exit code.
     """
     with pytest.raises(SystemExit) as ended:
         settingsOf(*words)
@@ -41,38 +41,38 @@ def complaintOf(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.fixture(autouse=True)
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Let complaints be seen where pytest looks for them.
+    Let pytest capture the errors.
     """
     monkeypatch.setattr("sys.__stderr__", None)
 
 
-def test_plugin() -> None:
+def test_twistdFindsThePlugin() -> None:
     """
-    Twisted finds the server by its plugin, which imports it when it is used.
+    Twisted finds the server by its plugin, which imports the options when they are used.
     """
     (maker,) = [each for each in getPlugins(IServiceMaker) if each.tapname == "txdns"]
     assert maker.options is Options
     assert "DNS" in maker.description
 
 
-def test_ownOptions() -> None:
+def test_settingsDoNotShadowOptions() -> None:
     """
-    No setting takes the place of an option of the command itself.
+    No setting has the name of an option of the command itself.
     """
     assert not {setting.name for setting in SETTINGS} & {"help", "version", "config", "show-config", "show-path"}
 
 
-def test_defaults() -> None:
+def test_noArgumentsMeanDefaults() -> None:
     """
-    Without words the defaults hold, with or without the sub-command's name.
+    The defaults apply without arguments, with or without the sub-command.
     """
     assert settingsOf().differing(Settings()) == []
     assert settingsOf("forward").differing(Settings()) == []
 
 
-def test_twistdDNS() -> None:
+def test_optionsOfTwistdDNS() -> None:
     """
-    Words of C{twistd dns} mean what they mean there.
+    Options of C{twistd dns} have the same meaning.
     """
     settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/dev/null", "--hosts-file", "/dev/null")
     assert (settings.interface, settings.port, settings.cache, settings.recursive) == (("127.0.0.1",), 5300, True, True)
@@ -80,7 +80,7 @@ def test_twistdDNS() -> None:
     assert settingsOf("--no-recursive", "--resolv-conf", "/dev/null").recursive
 
 
-def test_everySetting() -> None:
+def test_everySettingHasAnOption() -> None:
     """
     Each setting has an option, which the help shows.
     """
@@ -92,18 +92,18 @@ def test_everySetting() -> None:
     assert settingsOf("--no-cache").cache is False
 
 
-def test_several() -> None:
+def test_repeatedOptionsAddUp() -> None:
     """
-    Options that may be given several times add up, before and behind the sub-command.
+    Options that can be repeated add up, before and after the sub-command.
     """
     settings = settingsOf("--upstream", "192.0.2.1", "forward", "--upstream", "192.0.2.2", "--port", "1", "--port", "2")
     assert settings.upstream == ("udp:192.0.2.1:53", "udp:192.0.2.2:53")
     assert settings.port == 2
 
 
-def test_fileAndOptions(tmp_path: Path) -> None:
+def test_optionsOverrideTheFile(tmp_path: Path) -> None:
     """
-    Options go before the file, which is read anew each time.
+    Options override the settings file, which is read again each time.
     """
     path = tmp_path / "txdns.toml"
     path.write_text('port = 5301\nupstream = ["192.0.2.1"]\nstale = 60\n')
@@ -114,10 +114,10 @@ def test_fileAndOptions(tmp_path: Path) -> None:
     assert (options.settings().port, options.settings().stale) == (5302, 61)
 
 
-def test_relativePaths(tmp_path: Path) -> None:
+def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
     """
-    Relative paths in a settings file begin at the folder of that file, those of options at the working directory. What takes the place of
-    a path stays as it is.
+    Relative paths in a settings file start at its folder, those in options at the working directory. Values that are not paths stay
+    unchanged.
     """
     for name in ("records", "keys", "zone", "list", "secret"):
         (tmp_path / name).write_text({"secret": "00" * 16, "list": "example.info zone\n"}.get(name, ""))
@@ -142,7 +142,7 @@ def test_relativePaths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (["--port", "70000"], "twistd txdns: --port takes a number from 0 to 65535, not 70000\n"),
         (["--port"], "twistd txdns: option --port requires argument; twistd txdns --help lists what there is\n"),
@@ -151,34 +151,34 @@ def test_relativePaths(tmp_path: Path) -> None:
         (["serve", "--no-wach"], "twistd txdns: option --no-wach not recognized; did you mean --no-watch?\n"),
         (["recursive"], "twistd txdns: Unknown command: recursive; twistd txdns --help lists what there is\n"),
         (["sevre"], "twistd txdns: Unknown command: sevre; did you mean serve?\n"),
-        (["forward", "more"], "twistd txdns: nothing is to be done with 'more'; twistd txdns --help lists what there is\n"),
+        (["forward", "more"], "twistd txdns: unexpected argument 'more'; twistd txdns --help lists what there is\n"),
         (["--config", "/nonexistent.toml"], "twistd txdns: /nonexistent.toml: cannot be read: No such file or directory\n"),
         (["--nsid", "\x1b[31m"], "twistd txdns: --nsid takes a text; '\\x1b[31m' holds characters that cannot be printed\n"),
     ],
 )
-def test_wrong(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+def test_invalidArgumentsAreRefused(capsys: pytest.CaptureFixture[str], words: list[str], expected: str) -> None:
     """
-    What cannot be used is told in one line.
+    Invalid arguments are refused with a one-line error.
     """
-    assert complaintOf(capsys, *words) == said
+    assert errorOf(capsys, *words) == expected
 
 
-def test_wrongFile(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_everyMistakeInFileIsReported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    A file is told of as a whole: a line for each thing.
+    Each mistake in a settings file is reported on a line of its own.
     """
     path = tmp_path / "t.toml"
     path.write_text("port = 'x'\nprot = 1\n")
-    assert complaintOf(capsys, "--config", str(path)).splitlines() == [
+    assert errorOf(capsys, "--config", str(path)).splitlines() == [
         f"twistd txdns: {path}:1: port takes a number from 0 to 65535, not 'x'",
         f"twistd txdns: {path}:2: prot: there is no such setting; did you mean port?",
     ]
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--show-config"], ["forward", "--show-config"], ["--help"]])
-def test_printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+def test_printingOptionsSucceed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     """
-    What is only printed ends well.
+    Options that only print something exit with success.
     """
     with pytest.raises(SystemExit) as ended:
         settingsOf(*words)
@@ -187,9 +187,9 @@ def test_printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["--show-config"], ["serve", "--help"]])
-def test_printedToNobody(words: list[str]) -> None:
+def test_closedOutputEndsWithoutTraceback(words: list[str]) -> None:
     """
-    What nobody reads, as behind C{| head}, and what cannot be written, ends without a traceback.
+    An output that is closed (C{| head}) or full ends the command without a traceback.
     """
     command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", "txdns", *words]
     theirs, ours = os.pipe()
@@ -203,9 +203,9 @@ def test_printedToNobody(words: list[str]) -> None:
         assert (ended.returncode, ended.stderr) == (1, "twistd txdns: standard output: No space left on device\n")
 
 
-def test_givesUpUnread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serverStopsWithoutStderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A server that has nothing to do ends, although the line that says why can no longer be written.
+    A server that cannot start stops, even if its error can no longer be written.
     """
     stopped: list[bool] = []
     closed = (tmp_path / "closed").open("w")
@@ -217,9 +217,9 @@ def test_givesUpUnread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stopped == [True]
 
 
-def test_interruptedWords(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrlCShowsNoTraceback(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Whoever presses Ctrl-C while words are read sees no traceback.
+    Ctrl-C while the arguments are read shows no traceback.
     """
 
     def interrupt(self: Options) -> None:
@@ -231,9 +231,9 @@ def test_interruptedWords(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.value.code == 130
 
 
-def test_zonesOfShownSettings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shownSettingsAreChecked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Settings that are shown have been checked as those of a server are: what is said of zones as well.
+    C{--show-config} checks the settings as a server does, zones included.
     """
     file = tmp_path / "txdns.toml"
     file.write_text('role = "serve"\n[[zone]]\nname = "example.org"\n')

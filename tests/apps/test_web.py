@@ -1,5 +1,5 @@
 """
-Tests of the status page and of C{/metrics}: by requests, and in a browser.
+Tests of the status page and of C{/metrics}, by requests and in a browser.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from twisted_ext.server.limits import WEB_SECONDS
 #: The files of the page.
 FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")
 
-#: Milliseconds of the page's own time after which a browser says what it shows.
+#: Milliseconds of virtual time after which the browser prints the page.
 _BUDGET: Final = 4000
 
 
 class PageTests(SynchronousTestCase):
     """
-    Tests for the page, as requests.
+    Tests of the page by requests.
     """
 
     def setUp(self) -> None:
@@ -52,13 +52,13 @@ class PageTests(SynchronousTestCase):
 
     def get(self, target: str, method: str = "GET", host: str = "127.0.0.1:5380") -> Response:
         """
-        @return: what comes back.
+        Send a request and return the response.
         """
         return talk(self.site, self.clock, target, method, headers={"Host": host})
 
-    def test_files(self) -> None:
+    def test_filesHaveTheirTypes(self) -> None:
         """
-        The page and what it consists of can be had, each as what it is.
+        The page and its files are served with their content types.
         """
         kinds = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml"}
         for target, kind in kinds.items():
@@ -67,9 +67,9 @@ class PageTests(SynchronousTestCase):
             self.assertTrue(response.headers["content-type"].startswith(kind))
             self.assertEqual(int(response.headers["content-length"]), len(response.body))
 
-    def test_headers(self) -> None:
+    def test_securityHeadersOnEveryResponse(self) -> None:
         """
-        Whatever is replied, a browser is told to run nothing but our own script, to guess no types and to show it in nobody's frame.
+        Every response forbids foreign scripts, type sniffing and frames.
         """
         for target, method in (("/", "GET"), ("/status.json", "GET"), ("/metrics", "GET"), ("/nope", "GET"), ("/", "POST")):
             headers = self.get(target, method).headers
@@ -80,29 +80,29 @@ class PageTests(SynchronousTestCase):
             self.assertEqual((headers["x-content-type-options"], headers["x-frame-options"]), ("nosniff", "DENY"))
             self.assertNotIn("access-control-allow-origin", headers)
 
-    def test_status(self) -> None:
+    def test_statusOmitsProcessAndUser(self) -> None:
         """
-        What the page draws is the figures and how they moved; which user or process serves is nobody's business.
+        The status has the figures and their history, but neither the process nor the user of the server.
         """
         self.sight.startService()
         self.clock.pump([1.0] * 3)
         self.sight.stopService()
-        said = objectIn(self.get("/status.json").json)
-        self.assertEqual(Figures.fromJSON(said["figures"]).queries, 1000)
-        self.assertEqual(said["history"], [[1.0, 0, 0, 0, 0]] * 3)
-        self.assertEqual(set(objectIn(said["status"])), {"version", "uptime", "listening", "perSecond"})
+        status = objectIn(self.get("/status.json").json)
+        self.assertEqual(Figures.fromJSON(status["figures"]).queries, 1000)
+        self.assertEqual(status["history"], [[1.0, 0, 0, 0, 0]] * 3)
+        self.assertEqual(set(objectIn(status["status"])), {"version", "uptime", "listening", "perSecond"})
 
-    def test_metrics(self) -> None:
+    def test_metricsForAnyHost(self) -> None:
         """
-        Prometheus gets its page, by whatever name it knows the server.
+        Prometheus gets the metrics under any host name.
         """
         response = self.get("/metrics", host="dns1.example:5380")
         self.assertEqual((response.code, response.headers["content-type"]), (200, "text/plain; version=0.0.4; charset=utf-8"))
         self.assertIn(b'txdns_queries_total{transport="udp"} 900\n', response.body)
 
-    def test_readOnly(self) -> None:
+    def test_pageIsReadOnly(self) -> None:
         """
-        There is nothing that one could change, and no command of the control socket.
+        The page accepts no other methods than GET and HEAD and has no command of the control socket.
         """
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
             for target in ("/", "/status.json", "/metrics", "/nope"):
@@ -110,9 +110,9 @@ class PageTests(SynchronousTestCase):
         for target in ("/cache/flush", "/cache/dump", "/reload", "/trace?on=1", "/explain?name=a", "/stats"):
             self.assertEqual(self.get(target).code, 404, target)
 
-    def test_head(self) -> None:
+    def test_headHasNoBody(self) -> None:
         """
-        One may ask whether the page is there without being given it.
+        HEAD returns the headers of GET without a body.
         """
         logged: list[str] = []
 
@@ -129,25 +129,25 @@ class PageTests(SynchronousTestCase):
                 self.assertEqual(response.headers[name], wanted.headers[name])
         self.assertEqual(logged, [])
 
-    def test_rebinding(self) -> None:
+    def test_foreignHostIsRefused(self) -> None:
         """
-        A page elsewhere that has its own name lead to this address cannot read who is asked for; addresses and localhost can.
+        A request with a foreign host name is refused (DNS rebinding); addresses and localhost are accepted.
         """
         for host in ("evil.example", "evil.example:5380", "", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::1].evil.example"):
             self.assertIn(self.get("/status.json", host=host).code, (400, 421), host)
         for host in ("127.0.0.1", "127.0.0.1:5380", "[::1]:5380", "[::1]", "LOCALHOST:1", "localhost.", "192.0.2.1:80"):
             self.assertEqual(self.get("/status.json", host=host).code, 200, host)
 
-    def test_absent(self) -> None:
+    def test_otherFilesAreNotFound(self) -> None:
         """
-        Other files of the machine or of the package are not there.
+        Other files of the machine or of the package are not found.
         """
         for target in ("/service.py", "/../../etc/passwd", "/%2e%2e/setup.cfg", "/page.js/x", "/__init__.py", "//"):
             self.assertEqual(self.get(target).code, 404, target)
 
-    def test_idle(self) -> None:
+    def test_idleConnectionIsClosed(self) -> None:
         """
-        Who connects and sends a letter at a time, or nothing, is given up.
+        A connection without a complete request is closed after a time-out.
         """
         slow, silent = Peer(self.site, self.clock), Peer(self.site, self.clock)
         slow.say(b"GET / HTTP/1.1\r\nX: ")
@@ -155,18 +155,18 @@ class PageTests(SynchronousTestCase):
         self.assertEqual((slow.connected, silent.connected), (False, False))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_body(self) -> None:
+    def test_bodyIsRefusedUnread(self) -> None:
         """
-        A body is not even read.
+        A request with a body is refused before the body is read.
         """
         peer = Peer(self.site, self.clock)
         peer.say(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")
         self.assertEqual(Response(peer.heard).code, 413)
         self.assertFalse(peer.connected)
 
-    def test_mistake(self) -> None:
+    def test_exceptionIsLoggedNotShown(self) -> None:
         """
-        A mistake in the code shows in the log and not on the page.
+        An exception goes to the log and does not appear in the response.
         """
 
         def broken() -> Figures:
@@ -185,9 +185,9 @@ class ListeningTests(SynchronousTestCase):
     Tests for L{WebService}.
     """
 
-    def test_address(self) -> None:
+    def test_listensAtTheGivenAddress(self) -> None:
         """
-        The page is at the address that was asked for, and nowhere after it has ended.
+        The page listens at the given address until the service stops.
         """
         reactor = newMemoryReactor()
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
@@ -197,9 +197,9 @@ class ListeningTests(SynchronousTestCase):
             self.assertEqual([(server[0], server[3]) for server in reactor.tcpServers], [(port, host)])
             self.successResultOf(service.stopService())
 
-    def test_wrong(self) -> None:
+    def test_invalidOrTakenAddressIsRefused(self) -> None:
         """
-        What is no address, and one that somebody else has, are errors in one line.
+        An invalid address and one that is in use are one-line errors.
         """
         reactor = newMemoryReactor()
         with self.assertRaises(CallerFault):
@@ -215,9 +215,9 @@ class ListeningTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
 
 
-def test_noOutsideAssets() -> None:
+def test_pageHasNoOutsideAssets() -> None:
     """
-    The page needs nothing from elsewhere, and has no script, style or event in its markup.
+    The page loads nothing from other hosts and has no script, style or event handler in its markup.
     """
     for name in FILES:
         text = resources.files("twisted_ext.apps.web").joinpath(name).read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
@@ -231,7 +231,7 @@ def test_noOutsideAssets() -> None:
 @pytest.fixture(scope="module")
 def browser() -> str:
     """
-    The browser, where there is one.
+    Return the path of the browser, or skip the test.
     """
     found = shutil.which("chromium")
     if found is None:
@@ -242,7 +242,7 @@ def browser() -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
     """
-    A server that runs for all tests of this file.
+    Return a server for all tests of this file.
     """
     with controlled(tmp_path_factory.mktemp("web")) as running:
         yield running
@@ -250,7 +250,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
 
 def commandOf(browser: str, folder: Path) -> list[str]:
     """
-    @return: how to start it without anything that it would ask elsewhere for.
+    Return the command that starts the browser without requests to other hosts.
     """
     return [
         browser,
@@ -261,9 +261,9 @@ def commandOf(browser: str, folder: Path) -> list[str]:
     ]
 
 
-def shown(browser: str, address: str, folder: Path) -> str:
+def renderedPage(browser: str, address: str, folder: Path) -> str:
     """
-    @return: the page as markup, after its script has run for some seconds.
+    Return the markup of the page after its script has run for some seconds.
     """
     command = [*commandOf(browser, folder), f"--virtual-time-budget={_BUDGET}", "--dump-dom", address]
     environment = {**os.environ, "HOME": str(folder), "DBUS_SESSION_BUS_ADDRESS": "disabled:"}
@@ -272,13 +272,13 @@ def shown(browser: str, address: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_browser(browser: str, server: Controlled, tmp_path: Path) -> None:
+def test_browserDrawsThePage(browser: str, server: Controlled, tmp_path: Path) -> None:
     """
-    A browser draws the page: rates, histogram, names, servers, with names as text, whatever they were made to be.
+    A browser draws rates, histogram, names and servers, and shows hostile names as text.
     """
     while len(json.loads(urlopen(f"{server.page}status.json").read())["history"]) < 2:
         time.sleep(0.1)
-    page = shown(browser, server.page, tmp_path)
+    page = renderedPage(browser, server.page, tmp_path)
     assert 'data-drawn="yes"' in page
     assert re.search(r'id="perSecond">[\d,]+<', page)
     assert re.search(r'id="atHand">[\d.]+ %<', page)
@@ -287,19 +287,19 @@ def test_browser(browser: str, server: Controlled, tmp_path: Path) -> None:
     assert '<td class="name" title="www.example.">www.example.</td>' in page
     assert "slow7000.example." in page and "7,000 ms" in page
     assert '<td class="server">192.0.2.1:53</td><td class="by">udp</td><td class="speed">12.5 ms</td><td class="up">up</td>' in page
-    assert "down, tried again in 2 s, 3 without reply" in page
+    assert "down, next attempt in 2 s, 3 without reply" in page
     assert "&lt;img/src/onerror=id='own'&gt;" in page
     assert 'id="own"' not in page
     assert "The server does not reply" not in page
 
 
 @pytest.mark.parametrize(("without", "owned"), [("escapes", False), ("policy", False), ("escapes,policy", True)])
-def test_defences(browser: str, tmp_path: Path, without: str, owned: bool) -> None:
+def test_eitherDefenseStopsScripts(browser: str, tmp_path: Path, without: str, owned: bool) -> None:
     """
-    Against a name that is markup there are two defences, each of which is enough; without both its script would run.
+    Each of the two defenses alone stops a name that is markup; its script runs without both.
     """
     with controlled(tmp_path, without) as careless:
-        page = shown(browser, careless.page, tmp_path / "profile")
+        page = renderedPage(browser, careless.page, tmp_path / "profile")
     assert 'data-drawn="yes"' in page
     assert ('id="own"' in page) is owned
 
@@ -313,15 +313,14 @@ _CUT = (
 
 
 @pytest.mark.parametrize(("width", "phone"), [(320, True), (390, True), (768, False), (1280, False)])
-def test_widths(browser: str, server: Controlled, tmp_path: Path, width: int, phone: bool) -> None:
+def test_nothingIsCutAtAnyWidth(browser: str, server: Controlled, tmp_path: Path, width: int, phone: bool) -> None:
     """
-    Whatever the width of the screen, no name and no state is cut, nothing has to be scrolled to the side, and what is in the tables can be
-    seen.
+    No name and no state is cut on screens of any width, the page does not scroll sideways, and the tables stay visible.
     """
     with Browsing(commandOf(browser, tmp_path)) as browsing:
         browsing.screen(width, phone=phone)
         browsing.open(server.page, "document.body?.dataset.drawn == 'yes'")
-        # Names and addresses as long as they may be.
+        # Names and addresses of maximum length.
         browsing.value(
             "document.querySelectorAll('td.name').forEach(cell => { cell.textContent = 'x'.repeat(63) + '.' + 'long-name.'.repeat(9) });"
             "document.querySelectorAll('td.server').forEach(cell => { cell.textContent = '[2001:db8:1234:5678:9abc:def0:1234:5678]:53' })"

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.worker}: a worker, with a parent that tests play.
+Tests of L{twisted_ext.apps.worker}: a worker whose parent is the test.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class ObeyingTests(SynchronousTestCase):
         self.addCleanup(self.parent.close)
         self.zones.put(self.zone)
         self.clock.advance(0)
-        self.addCleanup(self.end)
-        self.tell(do="serve", settings={"role": "serve"}, bound=[], secret="00" * 16, zoned=True)
-        self.tell(do="errands", errands=[errandKey(Opcode.UPDATE)], keys=[])
+        self.addCleanup(self.assertStopped)
+        self.send(do="serve", settings={"role": "serve"}, bound=[], secret="00" * 16, zoned=True)
+        self.send(do="errands", errands=[errandKey(Opcode.UPDATE)], keys=[])
 
     def write(self, octets: bytes) -> None:
         """
@@ -55,13 +55,13 @@ class ObeyingTests(SynchronousTestCase):
 
     def stop(self) -> None:
         """
-        The process is to end.
+        Count the requests to stop the process.
         """
         self.stopped += 1
 
-    def end(self) -> None:
+    def assertStopped(self) -> None:
         """
-        Nothing is left.
+        Stop the service and check that no timer is left.
         """
         self.successResultOf(self.service.stopService())
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -69,35 +69,35 @@ class ObeyingTests(SynchronousTestCase):
     @property
     def service(self) -> ServerService:
         """
-        What answers.
+        Return the service that answers.
         """
         assert self.worker.service is not None
         return self.worker.service
 
-    def tell(self, **said: object) -> None:
+    def send(self, **said: object) -> None:
         """
-        A line from the parent.
+        Send a line as the parent.
         """
         self.worker.dataReceived(json.dumps({"id": 0, **said}).encode() + b"\n")
 
     def take(self, message: Message) -> list[bytes]:
         """
-        @return: where the reply to a message will be.
+        Pass a message to the server and return the list of its replies.
         """
         replies: list[bytes] = []
         cast(Responder, self.service.sight.responder).take(buildMessage(message), ("127.0.0.1", 1), "tcp", replies.append)
         return replies
 
-    def everything(self) -> None:
+    def sendAllZones(self) -> None:
         """
-        Tell it of all zones.
+        Send all zones to the worker.
         """
         for words in self.parent.mirroring.everything():
-            self.tell(do="zones", said=words)
+            self.send(do="zones", said=words)
 
-    def said(self) -> list[dict[str, JSON]]:
+    def sentLines(self) -> list[dict[str, JSON]]:
         """
-        @return: what it has said since.
+        Return the lines that the worker has sent since the last call.
         """
         lines = [json.loads(line) for line in bytes(self.wire).splitlines()]
         self.wire.clear()
@@ -105,64 +105,64 @@ class ObeyingTests(SynchronousTestCase):
 
     def ask(self, name: str) -> int:
         """
-        @return: what comes of a question.
+        Return the rcode of a reply.
         """
         return self.take(Message(9, 0, (Question(nameFromText(name), A),)))[0][3] & 15
 
     def update(self) -> list[bytes]:
         """
-        @return: where the reply to an update will be.
+        Send an update and return the list of its replies.
         """
         return self.take(Message(9, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
 
-    def test_beat(self) -> None:
+    def test_heartbeatIsAnsweredAtOnce(self) -> None:
         """
-        A heartbeat is answered at once, while zones are being put in force as well.
+        A heartbeat is answered at once.
         """
         self.wire.clear()
-        self.tell(do="beat")
+        self.send(do="beat")
         self.assertEqual(bytes(self.wire), b'{"beat": true}\n')
 
-    def test_begins(self) -> None:
+    def test_answersStartWithAllZones(self) -> None:
         """
-        It begins to answer when it has all zones, however long that takes, and says of each line when it is done.
+        The worker starts to answer when it has all zones, and acknowledges each line.
         """
-        self.everything()
+        self.sendAllZones()
         self.zone.add(*[f"n{number} 300 A 192.0.2.1" for number in range(1200)])
         self.clock.advance(0)
-        self.everything()
-        self.tell(do="begin")
-        self.assertEqual(self.said(), [{"taken": 1}])
+        self.sendAllZones()
+        self.send(do="begin")
+        self.assertEqual(self.sentLines(), [{"taken": 1}])
         self.assertFalse(self.service.running)
         self.clock.pump([0] * 10)
-        self.assertEqual(self.said(), [{"taken": 1}, {"ready": True}])
+        self.assertEqual(self.sentLines(), [{"taken": 1}, {"ready": True}])
         self.assertEqual(self.ask("n1199.example.org"), Rcode.NOERROR)
         self.assertEqual(self.ask("n1200.example.org"), Rcode.NXDOMAIN)
         self.assertEqual(self.stopped, 0)
 
-    def test_passes(self) -> None:
+    def test_updatesAreRelayedToTheParent(self) -> None:
         """
-        It passes updates on and gives the reply; when the parent is gone it ends, and who waits is told so.
+        The worker relays updates to the parent. It stops when the parent is gone, and pending updates get SERVFAIL.
         """
-        self.everything()
-        self.tell(do="begin")
-        self.said()
+        self.sendAllZones()
+        self.send(do="begin")
+        self.sentLines()
         first, second = self.update(), self.update()
-        numbers = [each["pass"] for each in self.said()]
-        self.tell(do="passed", passed=numbers[1], messages=["AAmoAA=="])
+        numbers = [each["pass"] for each in self.sentLines()]
+        self.send(do="passed", passed=numbers[1], messages=["AAmoAA=="])
         self.assertEqual((first, second), ([], [bytes.fromhex("0009a800")]))
         self.worker.connectionLost()
         self.assertEqual(self.stopped, 1)
         self.assertEqual([reply[3] & 15 for reply in first], [Rcode.SERVFAIL])
 
-    def test_lost(self) -> None:
+    def test_inconsistentLineStopsTheWorker(self) -> None:
         """
-        What does not follow on what it was told ends it, so that one takes its place that is told everything.
+        A line that does not follow from the previous ones stops the worker, so that a new one can start from scratch.
         """
-        self.everything()
-        self.tell(do="begin")
-        self.tell(do="zones", said=[["edit", APEX.hex(), 5, [], "", None]])
+        self.sendAllZones()
+        self.send(do="begin")
+        self.send(do="zones", said=[["edit", APEX.hex(), 5, [], "", None]])
         self.assertEqual(self.stopped, 1)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-        self.tell(do="zones", said=[["remove", APEX.hex()]])
+        self.send(do="zones", said=[["remove", APEX.hex()]])
         self.assertEqual(self.ask("www.example.org"), Rcode.NOERROR)

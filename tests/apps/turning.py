@@ -1,5 +1,5 @@
 """
-A reactor for tests of what reads and writes files and pipes: time stands still, and descriptors are looked at when the test says so.
+A reactor for tests of files and pipes: time and descriptors advance only when the test asks for it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["TurningReactor"]
 @implementer(IReactorFDSet)
 class TurningReactor(Clock):
     """
-    Turns when it is told to.
+    Does one iteration on request.
 
-    @ivar readers: what is read from.
-    @ivar writers: what is written to.
-    @ivar triggers: what is to be called before the end.
+    @ivar readers: the current readers.
+    @ivar writers: the current writers.
+    @ivar triggers: the functions to call before shutdown.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class TurningReactor(Clock):
 
     def turn(self, seconds: float = 0.1) -> None:
         """
-        Look at all descriptors once, and let time pass.
+        Poll all descriptors once and advance the clock.
         """
         readable, writable, _ = select.select(
             [reader.fileno() for reader in self.readers], [writer.fileno() for writer in self.writers], [], 0
@@ -105,5 +105,5 @@ class TurningReactor(Clock):
         self.advance(seconds)
 
 
-# Said by a call that mypy does not look into: a test needs but a part of what this interface asks for.
+# A call that mypy does not check, since the class implements only a part of this interface.
 cast("Callable[..., None]", classImplements)(TurningReactor, IReactorCore)

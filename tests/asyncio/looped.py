@@ -1,5 +1,5 @@
 """
-What tests of programs on asyncio have in common.
+The test case of programs on asyncio.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ T = TypeVar("T")
 HOST = "www.example."
 ADDRESS = "192.0.2.1"
 
-#: What the host has, for streams.
+#: The result for the host and stream sockets.
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (ADDRESS, 443))]
 
 
 def known(*, now: bool = True, held: bool = False) -> Fake:
     """
-    @return: a source that knows the host, both ways.
+    Return a source that has the host in both directions.
     """
     source = Fake(now=now, held=held)
     source.addresses(HOST, ADDRESS)
@@ -38,11 +38,11 @@ def known(*, now: bool = True, held: bool = False) -> Fake:
 
 class LoopTests(SynchronousTestCase):
     """
-    What the tests share: a loop that runs one coroutine.
+    Tests on a loop that runs one coroutine.
     """
 
     def run_(self, main: Coroutine[Any, Any, T]) -> T:
         """
-        Run it in debug mode, so that asyncio tells what it does not like.
+        Run the coroutine in the debug mode of asyncio.
         """
         return asyncio.run(main, debug=True)

@@ -23,9 +23,9 @@ class InstallTests(LoopTests):
     Tests of L{looping.install}.
     """
 
-    def test_install(self) -> None:
+    def test_installReplacesLoopMethods(self) -> None:
         """
-        The loop's own methods are ours until that is undone, and then what they were.
+        The loop's own methods use the resolver until the install is undone.
         """
 
         async def main() -> None:
@@ -40,9 +40,9 @@ class InstallTests(LoopTests):
 
         self.run_(main())
 
-    def test_nested(self) -> None:
+    def test_undoRestoresPreviousResolver(self) -> None:
         """
-        What was installed before comes back; what somebody has installed since stays.
+        Undoing restores the resolver that was installed before.
         """
 
         async def main() -> None:
@@ -58,14 +58,14 @@ class InstallTests(LoopTests):
 
         self.run_(main())
 
-    def test_crossed(self) -> None:
+    def test_installsUndoInAnyOrder(self) -> None:
         """
-        Several can be undone in any order: each takes itself away, whatever lies above, and none comes back that was undone.
+        Several installs can be undone in any order: each removes itself only, and none comes back.
         """
-        theirs = object()
+        foreign = object()
         for order in permutations(range(3)):
             loop = asyncio.new_event_loop()
-            vars(loop)["getnameinfo"] = theirs
+            vars(loop)["getnameinfo"] = foreign
             sources = [known() for _ in order]
             undos = [looping.install(loop, source) for source in sources]
             for undone, which in enumerate(order, 1):
@@ -78,25 +78,25 @@ class InstallTests(LoopTests):
                     top = [each for each, source in enumerate(sources) if len(source.asked) > asked[each]]
                     self.assertEqual(top, left[-1:])
             self.assertNotIn("getaddrinfo", vars(loop))
-            self.assertIs(vars(loop)["getnameinfo"], theirs)
+            self.assertIs(vars(loop)["getnameinfo"], foreign)
             self.assertEqual([slot._layers for slot in onLoop(loop)._slots.values()], [[], []])
             loop.close()
 
-    def test_covered(self) -> None:
+    def test_undoLeavesForeignMethods(self) -> None:
         """
-        What others have put there since stays there.
+        Undoing leaves a method alone that other code has replaced since.
         """
         loop = asyncio.new_event_loop()
         self.addCleanup(loop.close)
         undo = looping.install(loop, known())
-        theirs = object()
-        vars(loop)["getaddrinfo"] = theirs
+        foreign = object()
+        vars(loop)["getaddrinfo"] = foreign
         undo()
-        self.assertIs(vars(loop)["getaddrinfo"], theirs)
+        self.assertIs(vars(loop)["getaddrinfo"], foreign)
 
-    def test_before(self) -> None:
+    def test_installOnStoppedLoop(self) -> None:
         """
-        A loop that does not run yet will do: whoever starts somebody's program installs it there.
+        A resolver can be installed on a loop that does not run yet.
         """
         loop = asyncio.new_event_loop()
         looping.install(loop, known())
@@ -104,9 +104,9 @@ class InstallTests(LoopTests):
         loop.close()
         self.assertEqual(cast(object, found), FOUND)
 
-    def test_connects(self) -> None:
+    def test_connectionsByNameUseTheResolver(self) -> None:
         """
-        What connects by name asks us.
+        Connections by name use the resolver.
         """
         source = Fake()
         source.addresses("here.example.", "127.0.0.1")
@@ -127,9 +127,9 @@ class InstallTests(LoopTests):
         self.run_(main())
         self.assertTrue(source.asked)
 
-    def test_wrong(self) -> None:
+    def test_invalidResolverIsRefused(self) -> None:
         """
-        What is wrong with a resolver is said when it is installed.
+        An invalid resolver is refused at the time of the install.
         """
 
         async def main() -> None:

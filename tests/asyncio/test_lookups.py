@@ -1,5 +1,5 @@
 """
-Tests of what programs on asyncio use.
+Tests of the look-ups for programs on asyncio.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ class GetaddrinfoTests(LoopTests):
     Tests of the two coroutines.
     """
 
-    def test_addresses(self) -> None:
+    def test_getaddrinfoEqualsTheLoops(self) -> None:
         """
-        The coroutine gives what C{loop.getaddrinfo} does, be it at hand or not.
+        C{getaddrinfo} returns what C{loop.getaddrinfo} returns, for immediate and late answers.
         """
         for source in (known(), known(now=False)):
             main = looping.getaddrinfo(HOST, 443, type=socket.SOCK_STREAM, resolver=source)
             self.assertEqual(self.run_(main), FOUND)
 
-    def test_names(self) -> None:
+    def test_getnameinfoEqualsTheLoops(self) -> None:
         """
-        So does the other one, in the other direction.
+        C{getnameinfo} returns what C{loop.getnameinfo} returns, for immediate and late answers.
         """
         for source in (known(), known(now=False)):
             main = looping.getnameinfo((ADDRESS, 443), socket.NI_NUMERICSERV, resolver=source)
             self.assertEqual(self.run_(main), ("www.example", "443"))
 
-    def test_atOnce(self) -> None:
+    def test_immediateAnswerNeedsNoLoopTurn(self) -> None:
         """
-        What is at hand does not wait for the loop's next turn.
+        An immediate answer does not wait for the loop's next turn.
         """
 
         async def main() -> object:
@@ -60,9 +60,9 @@ class GetaddrinfoTests(LoopTests):
 
         self.assertEqual(self.run_(main()), FOUND)
 
-    def test_errors(self) -> None:
+    def test_errorsFollowSocket(self) -> None:
         """
-        What cannot be found is said as C{socket} says it, by its number; what is no resolver, at once.
+        A failed look-up raises the exception and code of C{socket}; an invalid resolver raises at once.
         """
         source = known(now=False)
         for mnemonic in ("A", "AAAA"):
@@ -76,9 +76,9 @@ class GetaddrinfoTests(LoopTests):
         with self.assertRaises(BadDescription):
             self.run_(looping.getnameinfo((ADDRESS, 443), resolver="quipu:"))
 
-    def test_cancelled(self) -> None:
+    def test_cancelReachesTheSource(self) -> None:
         """
-        Whoever cancels the coroutine cancels the look-up, at once.
+        Canceling the coroutine cancels the look-up at once.
         """
         source = known(now=False, held=True)
 
@@ -93,9 +93,9 @@ class GetaddrinfoTests(LoopTests):
 
         self.run_(main())
 
-    def test_timeout(self) -> None:
+    def test_asyncioTimeoutEndsTheLookup(self) -> None:
         """
-        C{asyncio.timeout} ends a look-up, too.
+        A timeout of asyncio ends the look-up.
         """
         source = known(now=False, held=True)
 
@@ -106,30 +106,30 @@ class GetaddrinfoTests(LoopTests):
         self.run_(main())
         self.assertEqual(len(source.cancelled), 2)
 
-    def test_otherReactor(self) -> None:
+    def test_resolverOfAnotherLoopIsRefused(self) -> None:
         """
-        A resolver of another loop is refused with a line that says why, where it would never answer.
+        A resolver of another loop is refused with the reason, as it would never answer.
         """
         other = asyncio.new_event_loop()
         self.addCleanup(other.close)
-        theirs = NamesResolver(known(), onLoop(other).reactor)
+        foreign = NamesResolver(known(), onLoop(other).reactor)
 
 
         async def main() -> None:
             with self.assertRaisesRegex(CallerFault, "another reactor"):
-                await looping.getaddrinfo(HOST, 443, resolver=theirs)
+                await looping.getaddrinfo(HOST, 443, resolver=foreign)
             with self.assertRaisesRegex(CallerFault, "another reactor"):
-                await looping.waitFor(HOST, resolver=[known(), theirs])
+                await looping.waitFor(HOST, resolver=[known(), foreign])
             for refusing in (looping.watch, looping.install, looping.getResolver):
                 with self.assertRaisesRegex(CallerFault, "another reactor"):
-                    cast("Callable[..., object]", refusing)(*([HOST] if refusing is looping.watch else []), resolver=theirs)
+                    cast("Callable[..., object]", refusing)(*([HOST] if refusing is looping.watch else []), resolver=foreign)
 
         self.run_(main())
 
 
-class Ticking:
+class DeferredNumbers:
     """
-    Numbers that come by Deferreds.
+    An asynchronous iterator of numbers from Deferreds.
     """
 
     def __init__(self, *results: Deferred[int]) -> None:
@@ -146,19 +146,19 @@ class Ticking:
 
     async def aclose(self) -> None:
         """
-        Count how often this is done.
+        Count the calls.
         """
         self.closed += 1
 
 
 class WaitingTests(LoopTests):
     """
-    Tests of the ways from Deferreds to what can be awaited.
+    Tests of the conversions from Deferreds to awaitables.
     """
 
-    def test_asFuture(self) -> None:
+    def test_asFutureKeepsOutcome(self) -> None:
         """
-        A result is a result, an error an error, and cancelling goes through.
+        A future has the result or the error of its Deferred, and canceling it cancels the Deferred.
         """
 
         async def main() -> None:
@@ -173,10 +173,9 @@ class WaitingTests(LoopTests):
 
         self.run_(main())
 
-    def test_awaited(self) -> None:
+    def test_documentedAwaitErrorIsReal(self) -> None:
         """
-        The page about asyncio names the very words in which asyncio complains of a Deferred that is awaited as it is. Of one that
-        has fired it does not.
+        The page on asyncio quotes the error of a plain await on a pending Deferred exactly. A fired Deferred can be awaited.
         """
 
         async def main() -> None:
@@ -186,22 +185,22 @@ class WaitingTests(LoopTests):
             asked = client.getaddrinfo(HOST, 443, resolver=waiting)
             with self.assertRaises(RuntimeError) as raised:
                 await asked
-            said, _, _ = str(raised.exception).partition(" at 0x")
+            message, _, _ = str(raised.exception).partition(" at 0x")
             page = (ROOT / "docs" / "howto" / "asyncio.rst").read_text("utf-8")
-            self.assertIn(f"``RuntimeError: {said} at 0x...>``", page)
+            self.assertIn(f"``RuntimeError: {message} at 0x...>``", page)
             asked.addErrback(lambda failure: None)
             asked.cancel()
             await waiting.close()
 
         self.run_(main())
 
-    def test_closed(self) -> None:
+    def test_closedLoopCancelsFutures(self) -> None:
         """
-        Closing a loop on which somebody still waits ends what they wait for, and nobody complains of errors that nobody could see.
+        Closing a loop cancels pending futures without messages about unretrieved errors.
         """
         loop = asyncio.new_event_loop()
-        told: list[object] = []
-        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        messages: list[object] = []
+        loop.set_exception_handler(lambda _, context: messages.append(context["message"]))
         mine = onLoop(loop)
         mine.own = resolver = NamesResolver(HeldSource(), mine.reactor)
         future = looping.asFuture(resolver.lookupAddress(HOST), loop)
@@ -209,11 +208,11 @@ class WaitingTests(LoopTests):
         self.assertTrue(future.cancelled())
         del future
         gc.collect()
-        self.assertEqual(told, [])
+        self.assertEqual(messages, [])
 
-    def test_resolver(self) -> None:
+    def test_resolverForOtherLookups(self) -> None:
         """
-        All other look-ups are to be had by the resolver of the loop.
+        The loop's resolver offers all other look-ups.
         """
 
         async def main() -> object:
@@ -222,24 +221,24 @@ class WaitingTests(LoopTests):
 
         self.assertEqual(self.run_(main()), ADDRESS)
 
-    def test_iterated(self) -> None:
+    def test_iteratedYieldsAndCloses(self) -> None:
         """
-        What comes by Deferreds is gone through until it ends, and closed.
+        C{iterated} yields all items and closes the iterator.
         """
-        ticking = Ticking(succeed(1), succeed(2))
+        numbers = DeferredNumbers(succeed(1), succeed(2))
 
         async def main() -> list[int]:
-            return [number async for number in looping.iterated(ticking)]
+            return [number async for number in looping.iterated(numbers)]
 
         self.assertEqual(self.run_(main()), [1, 2])
-        self.assertEqual(ticking.closed, 1)
+        self.assertEqual(numbers.closed, 1)
 
-    def test_iteratedError(self) -> None:
+    def test_iteratedClosesOnErrorAndBreak(self) -> None:
         """
-        An error ends it, and so does whoever has had enough.
+        C{iterated} closes the iterator after an error and after an early end.
         """
-        failing = Ticking(succeed(1), cast("Deferred[int]", fail(ZeroDivisionError())))
-        enough = Ticking(succeed(1), succeed(2))
+        failing = DeferredNumbers(succeed(1), cast("Deferred[int]", fail(ZeroDivisionError())))
+        enough = DeferredNumbers(succeed(1), succeed(2))
 
         async def main() -> None:
             with self.assertRaises(ZeroDivisionError):
@@ -252,15 +251,15 @@ class WaitingTests(LoopTests):
         self.run_(main())
         self.assertEqual((failing.closed, enough.closed, len(enough.results)), (1, 1, 1))
 
-    def test_iteratedCancelled(self) -> None:
+    def test_iteratedCancelsTheDeferred(self) -> None:
         """
-        Cancelling goes through to what is waited for.
+        Canceling C{iterated} cancels the pending Deferred.
         """
         cancelled: list[object] = []
-        ticking = Ticking(cast("Deferred[int]", Deferred(cancelled.append)))
+        numbers = DeferredNumbers(cast("Deferred[int]", Deferred(cancelled.append)))
 
         async def consume() -> None:
-            async for _ in looping.iterated(ticking):
+            async for _ in looping.iterated(numbers):
                 pass
 
         async def main() -> None:
@@ -271,7 +270,7 @@ class WaitingTests(LoopTests):
                 await consuming
 
         self.run_(main())
-        self.assertEqual((len(cancelled), ticking.closed), (1, 1))
+        self.assertEqual((len(cancelled), numbers.closed), (1, 1))
 
 
 class ResolverTests(LoopTests):
@@ -279,9 +278,9 @@ class ResolverTests(LoopTests):
     Tests of the resolver for aiohttp.
     """
 
-    def test_resolve(self) -> None:
+    def test_resolveReturnsAiohttpRows(self) -> None:
         """
-        Addresses come in the form that aiohttp takes, for any port, and with both families if these are wanted.
+        Addresses come in the form of aiohttp, for any port, and for both families on request.
         """
         source = known()
         source.addresses("both.example.", ADDRESS, "2001:db8::1")
@@ -308,16 +307,16 @@ class ResolverTests(LoopTests):
 
         self.run_(main())
 
-    def test_scope(self) -> None:
+    def test_scopeIsKept(self) -> None:
         """
-        An address of a link keeps its scope, without which it leads nowhere.
+        A link-local address keeps its scope, which it needs.
         """
         (found,) = self.run_(looping.Resolver(known()).resolve("fe80::1%1", 443, socket.AF_INET6))
         self.assertEqual(found["host"], "fe80::1%1")
 
-    def test_fails(self) -> None:
+    def test_failureIsAnOSError(self) -> None:
         """
-        What fails is an L{OSError}, for which aiohttp looks.
+        A failed look-up is an L{OSError}, as aiohttp expects.
         """
         with self.assertRaises(OSError):
             self.run_(looping.Resolver(known()).resolve("gone.example.", 443))

@@ -1,5 +1,5 @@
 """
-Tests of what an event loop has of ours, and of what it has of ours when it is closed: nothing.
+Tests of the resources that this package attaches to an event loop, none of which may outlive it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = ["descriptors"]
 
 def descriptors() -> set[str]:
     """
-    @return: all that this process has open.
+    Return all open file descriptors of this process.
     """
-    # The one that lists them is gone by then.
+    # The descriptor of the listing itself is closed by then.
     return {name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")}
 
 
@@ -45,9 +45,9 @@ class OnLoopTests(SynchronousTestCase):
         self.loop = new_event_loop()
         self.addCleanup(self.loop.close)
 
-    def test_oneForEachLoop(self) -> None:
+    def test_eachLoopHasOneReactor(self) -> None:
         """
-        A loop has one reactor, however often it is asked for, which is not that of the process nor of another loop.
+        Each loop has one reactor, which is neither that of the process nor of another loop.
         """
         other = new_event_loop()
         self.addCleanup(other.close)
@@ -56,9 +56,9 @@ class OnLoopTests(SynchronousTestCase):
         self.assertIsNot(onLoop(other).reactor, reactor)
         self.assertIsNot(sys.modules.get("twisted.internet.reactor"), reactor)
 
-    def test_runsOnTheLoop(self) -> None:
+    def test_reactorRunsOnTheLoop(self) -> None:
         """
-        What the reactor is to do later is done while the loop runs, and on its sockets it listens.
+        Delayed calls of the reactor run while the loop runs.
         """
         called: list[bool] = []
         reactor = onLoop(self.loop).reactor
@@ -66,9 +66,9 @@ class OnLoopTests(SynchronousTestCase):
         self.loop.run_until_complete(sleep(0.01))
         self.assertEqual(called, [True])
 
-    def test_threads(self) -> None:
+    def test_threadsEndWithTheLoop(self) -> None:
         """
-        What belongs into a thread is done in one, which ends with the loop.
+        Work in threads runs in a pool that ends with the loop.
         """
         before = threading.active_count()
         reactor = cast(LoopReactor, onLoop(self.loop).reactor)
@@ -81,33 +81,33 @@ class OnLoopTests(SynchronousTestCase):
         self.loop.close()
         self.assertEqual(threading.active_count(), before)
 
-    def test_globalReactor(self) -> None:
+    def test_globalReactorOnLoopIsUsed(self) -> None:
         """
-        Where the reactor of the process works on this loop, it is that one, and the loop's end is not its own.
+        The reactor of the process is used if it runs on this loop, and survives the loop.
         """
         reactor = AsyncioSelectorReactor(self.loop)
         self.addCleanup(reactor.removeAll)
         self.patch(sys, "modules", {**sys.modules, "twisted.internet.reactor": reactor})
         resolver = NamesResolver(Fake(), cast(IReactorTime, reactor))
         self.patch(client, "theResolver", resolver)
-        mine = onLoop(self.loop)
-        self.assertIs(mine.reactor, reactor)
-        self.assertIs(mine.resolverOf(None), resolver)
+        onThisLoop = onLoop(self.loop)
+        self.assertIs(onThisLoop.reactor, reactor)
+        self.assertIs(onThisLoop.resolverOf(None), resolver)
         call = IReactorTime(reactor).callLater(60, self.fail)
         self.loop.close()
         self.assertTrue(call.active())
         self.assertFalse(resolver.closed)
         reactor.waker.connectionLost(None)
 
-    def test_nothingLeft(self) -> None:
+    def test_closedLoopLeavesNothingOpen(self) -> None:
         """
-        A loop that is closed leaves no socket, no timer and no resolver open, whatever was going on.
+        A closed loop leaves no socket, timer or resolver open.
         """
-        mine = onLoop(self.loop)
-        reactor = cast(LoopReactor, mine.reactor)
+        onThisLoop = onLoop(self.loop)
+        reactor = cast(LoopReactor, onThisLoop.reactor)
         IReactorUDP(reactor).listenUDP(0, DatagramProtocol(), "127.0.0.1", 512)
         IReactorTime(reactor).callLater(60, self.fail)
-        resolvers = [mine.resolverOf(None), mine.resolverOf("udp:127.0.0.1:1")]
+        resolvers = [onThisLoop.resolverOf(None), onThisLoop.resolverOf("udp:127.0.0.1:1")]
         self.loop.close()
         self.assertTrue(self.loop.is_closed())
         self.assertEqual([resolver.closed for resolver in resolvers], [True, True])
@@ -118,23 +118,23 @@ class OnLoopTests(SynchronousTestCase):
         with self.assertRaises(CallerFault):
             onLoop(self.loop)
 
-    def test_own(self) -> None:
+    def test_threadResolverIsClosedOnce(self) -> None:
         """
-        The thread's resolver on a loop is closed with it, unless somebody has closed it before.
+        The thread's resolver on a loop is closed with it, unless it was closed before.
         """
-        mine = onLoop(self.loop)
+        onThisLoop = onLoop(self.loop)
         sources = [Fake(), Fake()]
         for source in sources:
-            mine.own = NamesResolver(source, mine.reactor)
+            onThisLoop.own = NamesResolver(source, onThisLoop.reactor)
             if source is sources[0]:
-                mine.own.close()
+                onThisLoop.own.close()
         self.loop.close()
-        self.assertTrue(mine.own and mine.own.closed)
+        self.assertTrue(onThisLoop.own and onThisLoop.own.closed)
         self.assertEqual([source.closed for source in sources], [1, 1])
 
-    def test_closedTwice(self) -> None:
+    def test_secondCloseDoesNothing(self) -> None:
         """
-        Closing a loop again does nothing, as ever.
+        A second close of the loop does nothing.
         """
         resolver = onLoop(self.loop).resolverOf(None)
         close = self.loop.close
@@ -143,12 +143,12 @@ class OnLoopTests(SynchronousTestCase):
         self.assertTrue(self.loop.is_closed())
         self.assertTrue(resolver.closed)
 
-    def test_closedWhileRunning(self) -> None:
+    def test_runningLoopIsNotClosed(self) -> None:
         """
-        A loop that runs is not closed, and what it has of ours goes on.
+        A running loop refuses to close, and its resolver stays open.
         """
-        mine = onLoop(self.loop)
-        resolver = mine.resolverOf(None)
+        onThisLoop = onLoop(self.loop)
+        resolver = onThisLoop.resolverOf(None)
 
         async def close() -> None:
             with self.assertRaises(RuntimeError):
@@ -156,11 +156,11 @@ class OnLoopTests(SynchronousTestCase):
 
         self.loop.run_until_complete(close())
         self.assertFalse(resolver.closed)
-        self.assertIs(onLoop(self.loop), mine)
+        self.assertIs(onLoop(self.loop), onThisLoop)
 
-    def test_unusable(self) -> None:
+    def test_unsupportedLoopIsRefused(self) -> None:
         """
-        A loop that watches no sockets is refused with a line that says what would do.
+        A loop without file descriptors is refused with the loop to use in its place.
         """
 
         def refuse(loop: AbstractEventLoop) -> NoReturn:
@@ -179,54 +179,54 @@ class ResolverOfTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.loop = new_event_loop()
         self.addCleanup(self.loop.close)
-        self.mine = onLoop(self.loop)
+        self.onThisLoop = onLoop(self.loop)
 
-    def test_kept(self) -> None:
+    def test_resolverIsKeptPerDescription(self) -> None:
         """
-        A description leads to the same resolver each time, so that its cache is of use; so does the lack of one.
+        A description gives the same resolver each time, so that its cache is useful; so does the default.
         """
         for resolver in (None, "cache:udp:127.0.0.1"):
-            self.assertIs(self.mine.resolverOf(resolver), self.mine.resolverOf(resolver))
+            self.assertIs(self.onThisLoop.resolverOf(resolver), self.onThisLoop.resolverOf(resolver))
 
-    def test_closed(self) -> None:
+    def test_closedResolverIsReplaced(self) -> None:
         """
-        One that somebody has closed is made anew.
+        A closed resolver is created anew.
         """
         for resolver in (None, "udp:127.0.0.1"):
-            first = self.mine.resolverOf(resolver)
+            first = self.onThisLoop.resolverOf(resolver)
             first.close()
-            self.assertIsNot(self.mine.resolverOf(resolver), first)
+            self.assertIsNot(self.onThisLoop.resolverOf(resolver), first)
 
-    def test_bounded(self) -> None:
+    def test_descriptionsAreBounded(self) -> None:
         """
-        Whoever makes descriptions without end is told what to do instead; those that are known stay known.
+        A loop refuses more descriptions than its limit and says what to do; known ones stay usable.
         """
         self.patch(loops, "DESCRIPTIONS_KEPT", Limit(default=2, least=1, most=2))
-        first = self.mine.resolverOf("udp:127.0.0.1")
-        self.mine.resolverOf("udp:127.0.0.2")
+        first = self.onThisLoop.resolverOf("udp:127.0.0.1")
+        self.onThisLoop.resolverOf("udp:127.0.0.2")
         with self.assertRaisesRegex(CallerFault, "2 descriptions"):
-            self.mine.resolverOf("udp:127.0.0.3")
-        self.assertIs(self.mine.resolverOf("udp:127.0.0.1"), first)
+            self.onThisLoop.resolverOf("udp:127.0.0.3")
+        self.assertIs(self.onThisLoop.resolverOf("udp:127.0.0.1"), first)
 
-    def test_others(self) -> None:
+    def test_otherForms(self) -> None:
         """
-        A resolver and a source are taken as they are; what is none is refused.
+        A resolver and a source are used as they are; other objects are refused.
         """
         source = Fake()
-        resolver = NamesResolver(source, self.mine.reactor)
-        self.assertIs(self.mine.resolverOf(resolver), resolver)
-        self.assertIs(self.mine.resolverOf(source).source, source)
+        resolver = NamesResolver(source, self.onThisLoop.reactor)
+        self.assertIs(self.onThisLoop.resolverOf(resolver), resolver)
+        self.assertIs(self.onThisLoop.resolverOf(source).source, source)
         with self.assertRaises(BadDescription):
-            self.mine.resolverOf("quipu:127.0.0.1")
+            self.onThisLoop.resolverOf("quipu:127.0.0.1")
         with self.assertRaises(CallerFault):
-            self.mine.resolverOf(42)
+            self.onThisLoop.resolverOf(42)
 
-    def test_otherReactor(self) -> None:
+    def test_resolverOfAnotherLoopIsRefused(self) -> None:
         """
-        A resolver whose reactor this loop does not run would never answer: that is said.
+        A resolver with another reactor is refused, as it would never answer.
         """
         other = new_event_loop()
         self.addCleanup(other.close)
         theirs = onLoop(other).resolverOf(None)
         with self.assertRaisesRegex(CallerFault, "another reactor"):
-            self.mine.resolverOf(theirs)
+            self.onThisLoop.resolverOf(theirs)

@@ -1,5 +1,5 @@
 """
-Tests of watching and waiting on asyncio.
+Tests of watching and waiting for records on asyncio.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__: list[str] = []
 
 class WatchingTests(LoopTests):
     """
-    Tests of watching and waiting, as far as the loop has to do with it.
+    Tests of watching and waiting, as far as they involve the loop.
     """
 
-    def test_watch(self) -> None:
+    def test_firstChangeHasTheRecords(self) -> None:
         """
-        The first change tells what there is; with that one may end.
+        The first change has the current records, and a watch can end after it.
         """
 
         async def main() -> None:
@@ -29,14 +29,14 @@ class WatchingTests(LoopTests):
             self.assertIsNone(change.before)
             self.assertIn(ADDRESS, str(change.after))
             await changes.aclose()
-            # Nobody looks again.
+            # No timer is left.
             self.assertEqual(looping.reactorFor().getDelayedCalls(), [])
 
         self.run_(main())
 
-    def test_watchGoesOn(self) -> None:
+    def test_watchContinuesAfterTimeout(self) -> None:
         """
-        A wait that takes too long ends, be it for the time to look again or for an answer, and the next one goes on where it was.
+        A wait that times out ends, at any stage, and the next one continues.
         """
         source = known(now=False)
 
@@ -63,9 +63,9 @@ class WatchingTests(LoopTests):
         self.run_(main())
         self.assertEqual(len(source.cancelled), 1)
 
-    def test_watchCancelledTooLate(self) -> None:
+    def test_changeDuringCancelIsNotLost(self) -> None:
         """
-        A change that comes in the very turn in which whoever waits for it is cancelled is told to the next who waits.
+        A change that arrives in the same turn as a cancellation goes to the next wait.
         """
         source = known(now=False, held=True)
 
@@ -83,9 +83,9 @@ class WatchingTests(LoopTests):
         self.run_(main())
         self.assertEqual(len(source.asked), 1)
 
-    def test_watchEnded(self) -> None:
+    def test_closeEndsPendingWaits(self) -> None:
         """
-        Whoever ends it ends it for others who wait.
+        Closing a watch ends pending waits.
         """
 
         async def main() -> list[object]:
@@ -101,9 +101,9 @@ class WatchingTests(LoopTests):
 
         self.assertEqual(self.run_(main()), [])
 
-    def test_watchCancelled(self) -> None:
+    def test_cancelLeavesNoTimer(self) -> None:
         """
-        Whoever waits for a change can be cancelled, which leaves no timer.
+        Canceling a wait leaves no timer.
         """
 
         async def main() -> None:
@@ -121,9 +121,9 @@ class WatchingTests(LoopTests):
 
         self.run_(main())
 
-    def test_waitFor(self) -> None:
+    def test_waitForReturnsTheResult(self) -> None:
         """
-        Waiting gives the look-up that was waited for, of one server or of several.
+        C{waitFor} returns the result of the look-up, with one server or several.
         """
 
         async def main() -> None:
@@ -133,9 +133,9 @@ class WatchingTests(LoopTests):
 
         self.run_(main())
 
-    def test_tooLate(self) -> None:
+    def test_waitForTimesOut(self) -> None:
         """
-        What does not come in time fails.
+        C{waitFor} fails at its timeout.
         """
 
         async def main() -> None:

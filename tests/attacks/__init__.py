@@ -1,3 +1,3 @@
 """
-Known attacks, each played against its defence, and against the same code with the defence off.
+Known attacks. Each is tried against its defense, and against the same code with the defense off.
 """

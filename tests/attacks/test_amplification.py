@@ -1,5 +1,5 @@
 """
-Attack 27: queries with somebody else's address, so that the answers, which are larger, go there.
+Attack 27: queries with a spoofed source address, so that the larger answers go to the victim.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import CannedSource, rrsetOf
 from twisted_ext.wire.message import Message, Question
 
-#: Queries in a second, and replies of one kind.
+#: Queries per second, and the limit on replies of one kind.
 FLOOD: Final = 10_000
 RATE: Final = 200
 
-#: Questions whose answers take more room than they do: addresses, denials, and what is not served here.
+#: Questions with answers larger than themselves: addresses, denials, and names that are not served here.
 LARGE: Final = (("many.example.test", "A"), ("text.example.test", "TXT"), ("no.example.test", "A"), ("alias.example.test", "A"))
 
 
@@ -44,9 +44,9 @@ class AmplificationTests(SynchronousTestCase):
     def serverWith(self, limiting: ResponseRateLimit | None) -> Server:
         return Server(self.clock, limiting=limiting, access=Access({"allow": ["any"]}), cookies=Cookies(SECRET))
 
-    def flooded(self, server: Server, seconds: int) -> tuple[int, int]:
+    def flood(self, server: Server, seconds: int) -> tuple[int, int]:
         """
-        @return: the octets that came and those that went out in the last of these seconds.
+        Return the octets that arrived and those that were sent in the last of these seconds.
         """
         queries = [queryOf(*LARGE[number % len(LARGE)], id=number, opt=optOf()) for number in range(FLOOD // 100)]
         came = gone = 0
@@ -58,25 +58,25 @@ class AmplificationTests(SynchronousTestCase):
                 gone += sum(map(len, replies))
         return came, gone
 
-    def test_noMoreThanCame(self) -> None:
+    def test_repliesAreNoLargerThanTheFlood(self) -> None:
         """
-        No more octets go to the network than came in its name. Without limits there are several times as many.
+        No more octets are sent to the network than came in its name. Without limits there are several times as many.
         """
-        came, gone = self.flooded(self.serverWith(ResponseRateLimit(RATE)), 3)
+        came, gone = self.flood(self.serverWith(ResponseRateLimit(RATE)), 3)
         self.assertLessEqual(gone, came)
-        came, gone = self.flooded(self.serverWith(None), 1)
+        came, gone = self.flood(self.serverWith(None), 1)
         self.assertGreater(gone, 4 * came)
 
-    def test_whoIsReallyThere(self) -> None:
+    def test_victimIsStillAnswered(self) -> None:
         """
-        Meanwhile whoever is really in that network is answered: by a cookie, by TCP, and soon after the end by anything.
+        A real client in that network is still answered: with a cookie, over TCP, and soon after the attack in any way.
         """
         server = self.serverWith(ResponseRateLimit(RATE))
         first = server.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "192.0.2.9")
         assert first is not None
         edns = Message.fromWire(first).check().edns
         assert edns is not None
-        self.flooded(server, 2)
+        self.flood(server, 2)
         held = [server.ask(queryOf(), "192.0.2.9") for _ in range(2)]
         (short,) = [reply for reply in held if reply is not None]
         self.assertTrue(short[2] & 2)
@@ -92,10 +92,10 @@ class AmplificationTests(SynchronousTestCase):
         assert reply is not None
         self.assertEqual(len(Message.fromWire(reply).check().answer), 1)
 
-    def test_everything(self) -> None:
+    def test_ANYIsAnsweredWithOneRecord(self) -> None:
         """
-        A question for everything is answered with one record, which is no more than came; without that rule it is as large as the name's
-        records are.
+        A query for ANY is answered with one record, which is no larger than the query. Without that rule the reply has all records of the
+        name.
         """
         query = queryOf("many.example.test", "ANY", opt=optOf())
         for minimal in (True, False):

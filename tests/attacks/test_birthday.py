@@ -1,5 +1,5 @@
 """
-Attacks 2 and 3: many equal questions, so that a forger has many queries to hit (the birthday attack of 2002; RebirthDay, 2025).
+Attacks 2 and 3: many equal queries that give a forger many chances (the birthday attack of 2002; RebirthDay, 2025).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CLIENTS = 1000
 
 def spelled(number: int) -> Question:
     """
-    @return: the victim's name in one of its many spellings.
+    Return the victim's name in one of its many spellings.
     """
     text = "".join([letter.upper() if number >> index & 1 else letter for index, letter in enumerate("victim.test")])
     return Question(nameFromText(text), 1)
@@ -33,7 +33,7 @@ def spelled(number: int) -> Question:
 
 class BirthdayTests(SynchronousTestCase):
     """
-    A thousand clients ask for one name.
+    A thousand clients query one name.
     """
 
     def setUp(self) -> None:
@@ -44,9 +44,9 @@ class BirthdayTests(SynchronousTestCase):
     def flood(self, source: IAnswerSource) -> list[Deferred[Answer]]:
         return [source.answer(spelled(number), QueryContext(4.0 + number / 1000)) for number in range(CLIENTS)]
 
-    def test_oneQuery(self) -> None:
+    def test_equalQueriesShareOneLookup(self) -> None:
         """
-        One query goes out for all of them, whatever the spelling, and all are answered.
+        One query goes out for all clients, in whatever spelling, and all are answered.
         """
         waiters = self.flood(self.shared)
         self.assertEqual(self.upstream.asked, 1)
@@ -55,9 +55,9 @@ class BirthdayTests(SynchronousTestCase):
             self.assertIs(self.successResultOf(waiter), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_defenceOff(self) -> None:
+    def test_withoutCoalescingEachQueryGoesOut(self) -> None:
         """
-        Without it a forger would have a thousand queries to hit.
+        Without coalescing a forger has a thousand queries to hit.
         """
         self.patch(CoalescingSource, "_join", lambda source, flight, context: self.upstream.answer(flight.question, context))
         waiters = self.flood(self.shared)
@@ -66,9 +66,9 @@ class BirthdayTests(SynchronousTestCase):
         for waiter in waiters:
             self.successResultOf(waiter)
 
-    def test_afterTimeOut(self) -> None:
+    def test_timeoutCostsOneMoreQuery(self) -> None:
         """
-        When the query is lost, those who still have time cost one more together, and not one each.
+        Clients with time left cost one more query together when the query is lost, not one each.
         """
         shared = CoalescingSource(self.upstream, self.clock, seconds=1)
         waiters = self.flood(shared)
@@ -84,7 +84,7 @@ class BirthdayTests(SynchronousTestCase):
 
 class RebirthDayTests(SynchronousTestCase):
     """
-    They come with a thousand different client subnets (RFC 7871), which have to be asked for one by one.
+    The clients have a thousand different client subnets (RFC 7871), which need separate queries.
     """
 
     def setUp(self) -> None:
@@ -95,9 +95,9 @@ class RebirthDayTests(SynchronousTestCase):
         subnets = [b"\x00\x01\x18\x00" + number.to_bytes(3, "big") for number in range(CLIENTS)]
         return [source.answer(VICTIM, QueryContext(5.0, options=((8, subnet),))) for subnet in subnets]
 
-    def test_bounded(self) -> None:
+    def test_variantsOfOneNameAreLimited(self) -> None:
         """
-        Only so many queries are under way for one name, however it is asked for.
+        The number of outstanding queries for one name is limited, in whatever variants.
         """
         waiters = self.flood(CoalescingSource(self.upstream, self.clock))
         most = int(FLIGHT_VARIANTS.default)
@@ -108,9 +108,9 @@ class RebirthDayTests(SynchronousTestCase):
         for waiter in waiters[:most]:
             self.successResultOf(waiter)
 
-    def test_defenceOff(self) -> None:
+    def test_withoutLimitEachVariantGoesOut(self) -> None:
         """
-        With the bound off there would be a thousand.
+        Without the limit a thousand queries go out.
         """
         from twisted_ext.resolver.caching import coalescing
 
@@ -121,9 +121,9 @@ class RebirthDayTests(SynchronousTestCase):
         for waiter in waiters:
             self.successResultOf(waiter)
 
-    def test_notKept(self) -> None:
+    def test_subnetAnswersAreNotCached(self) -> None:
         """
-        What came for a subnet is kept for nobody, since the reply does not say whom else it would be right for.
+        Answers for a client subnet are not cached, since the reply does not say for which other subnets they are valid.
         """
         cache = CachedSource(self.upstream, self.clock)
         waiters = self.flood(cache)
@@ -135,9 +135,9 @@ class RebirthDayTests(SynchronousTestCase):
             self.successResultOf(waiter)
         self.assertEqual(len(cache.store), 0)
 
-    def test_notSent(self) -> None:
+    def test_subnetIsNotAddedToQueries(self) -> None:
         """
-        Nobody's subnet is sent along unless somebody asked for that.
+        Queries have no client subnet unless a caller asks for it.
         """
         CoalescingSource(self.upstream, self.clock).answer(VICTIM, QueryContext(5.0, client="192.0.2.9"))
         self.assertEqual((self.upstream.contexts[0].options, self.upstream.contexts[0].client), ((), None))

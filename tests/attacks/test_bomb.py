@@ -1,6 +1,6 @@
 """
-Attack 12: gathering replies, to have them sent all at once to somebody else (DNSBomb, 2024, CVE-2024-33655), and queries that servers pass
-round among themselves (TsuKing, 2023).
+Attack 12: accumulated replies that are all sent to a victim at once (DNSBomb, 2024, CVE-2024-33655), and queries that servers pass round
+among themselves (TsuKing, 2023).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
 class GatheringTests(WholeServerTestCase):
     """
-    Tests of replies that are saved up: the upstream is the attacker's, and replies to all of its queries at one moment. To have fewer of
-    them suffice, a hundred requests of one client may wait.
+    Tests of accumulated replies: the upstream is the attacker's, and replies to all of its queries at one moment. To need fewer of them,
+    one client may have a hundred waiting requests.
     """
 
     def setUp(self) -> None:
@@ -42,66 +42,65 @@ class GatheringTests(WholeServerTestCase):
 
     def gather(self, rcode: int | None = None) -> tuple[int, int, int]:
         """
-        Ask for two hundred names in the name of one client, twenty in each tenth of a second, and have all replies of the upstream
-        come after three seconds.
+        Query two hundred names in the name of one client, twenty in each tenth of a second, and let all replies of the upstream arrive
+        after three seconds.
 
-        @param rcode: with which it fails all of them, or L{None} for answers.
-
-        @return: how many of the requests wait at most, and how many datagrams that client gets in all and in the busiest tenth of a second.
+        @param rcode: the rcode of all replies, or L{None} for answers.
+        @return: the most requests that wait, and how many datagrams that client gets in all and in the busiest tenth of a second.
         """
         service = self.run_()
         self.upstream.otherwise = "192.0.2.1"
         self.upstream.rcode = rcode
         waiting = busiest = 0
-        first = self.heard()
+        first = self.datagramsSentTo()
         for step in range(54):
-            before = self.heard()
+            before = self.datagramsSentTo()
             if step < 10:
                 self.flood(NAMES[step * 20 : step * 20 + 20])
             for part in range(4):
-                # Queries that are sent again are replied to at the same moment.
+                # Repeated queries get their replies at the same moment.
                 self.upstream.delay = max(3.0 - step * 0.1 - part * 0.025, 0.0)
                 self.network.advance(0.025)
             waiting = max(waiting, service.counters.pending)
-            busiest = max(busiest, self.heard() - before)
-        sent = self.heard() - first
+            busiest = max(busiest, self.datagramsSentTo() - before)
+        sent = self.datagramsSentTo() - first
         self.stop(service)
         return waiting, sent, busiest
 
-    def test_gathered(self) -> None:
+    def test_lateAnswersAreNotSent(self) -> None:
         """
-        No more than a hundred of them are kept, and answers that come late are not sent.
+        No more than a hundred requests wait, and late answers are not sent.
         """
         self.assertEqual(self.gather(), (100, 0, 0))
 
-    def test_uncapped(self) -> None:
+    def test_withoutClientLimitAllWait(self) -> None:
         """
-        Without a bound for each client all of them wait.
+        Without a limit for each client all of them wait.
         """
         self.patch(respond, "REQUESTS_PER_CLIENT", ENDLESS)
         self.assertEqual(self.gather(), (200, 0, 0))
 
-    def test_undiscarded(self) -> None:
+    def test_withoutDiscardingAllComeAtOnce(self) -> None:
         """
-        If late answers were sent, they would all come at one moment; of two hundred without either bound.
+        If late answers were sent, they would all come at one moment, two hundred without either limit.
         """
         self.patch(respond, "REQUEST_LATE", ENDLESS)
         self.assertEqual(self.gather(), (100, 100, 100))
         self.patch(respond, "REQUESTS_PER_CLIENT", ENDLESS)
         self.assertEqual(self.gather(), (200, 200, 200))
 
-    def test_failures(self) -> None:
+    def test_lateFailuresAreSpread(self) -> None:
         """
-        Late failures are sent, but no more in any moment than were asked for in one.
+        Late failures are sent, but no more in any moment than queries came in one.
         """
         waiting, sent, busiest = self.gather(rcode=5)
         self.assertEqual((waiting, sent), (100, 100))
-        # What is told in a tenth of a second was asked for in one that may lie across two of ours.
+        # Failures within a tenth of a second belong to queries from up to two of our steps.
         self.assertLessEqual(busiest, 40)
 
-    def test_failuresAtOnce(self) -> None:
+    def test_withoutSpreadingFailuresComeAtOnce(self) -> None:
         """
-        If they were sent when they come, all of them would come at one moment.
+        Without the spread all failures come at one moment.
         """
         self.patch(respond, "_SLACK", 60.0)
         self.assertEqual(self.gather(rcode=5), (100, 100, 100))
@@ -109,7 +108,7 @@ class GatheringTests(WholeServerTestCase):
 
 class PendingTests(SynchronousTestCase):
     """
-    The same with a responder alone.
+    The same attack on a responder alone.
     """
 
     def setUp(self) -> None:
@@ -119,7 +118,7 @@ class PendingTests(SynchronousTestCase):
 
     def gather(self, seconds: float, perClient: int | None = None, late: float | None = None, clients: str = "127.0.0.66") -> Server:
         """
-        Ask often, and have all answers come at once so many seconds later.
+        Send many queries, and let all answers arrive at once so many seconds later.
         """
         server = Server(self.clock, self.held, perClient=perClient, late=late)
         for number, name in enumerate(NAMES):
@@ -128,9 +127,9 @@ class PendingTests(SynchronousTestCase):
         self.held.release(answerOf(WWW, "192.0.2.80"))
         return server
 
-    def test_capped(self) -> None:
+    def test_clientMayHaveThousandRequests(self) -> None:
         """
-        No more than a thousand requests of one client wait, and others are not kept from asking.
+        No more than a thousand requests of one client wait, and other clients are still served.
         """
         server = self.gather(0.5)
         self.assertEqual((len(server.sent), server.responder.counters.overflowed), (1000, 1000))
@@ -141,18 +140,18 @@ class PendingTests(SynchronousTestCase):
         self.held.release(answerOf(WWW, "192.0.2.80"))
         self.assertEqual(len(server.sent), 1002)
 
-    def test_oneNetwork(self) -> None:
+    def test_IPv6NetworkSharesOneLimit(self) -> None:
         """
-        Whoever has a network of IPv6 has one bound for all of it. If each address had its own, a network would have no bound.
+        An IPv6 network has one limit for all of its addresses. With a limit for each address it would have none.
         """
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 1000)
         self.assertEqual(len(self.gather(0.5, clients="fd00:0:0:{:x}::1").sent), 2000)
         self.patch(packetcaches, "siteOf", lambda client: client)
         self.assertEqual(len(self.gather(0.5, clients="fd00::{:x}").sent), 2000)
 
-    def test_all(self) -> None:
+    def test_totalOfRequestsIsLimited(self) -> None:
         """
-        There is a bound for all clients together as well. Without it all of them wait.
+        All clients together have a limit as well. Without it all of their requests wait.
         """
         for most, waiting in ((100, 100), (None, 200)):
             held = HeldSource()
@@ -162,9 +161,9 @@ class PendingTests(SynchronousTestCase):
             self.assertEqual((held.asked, server.responder.counters.pending), (waiting, waiting))
             held.release(answerOf(WWW, "192.0.2.80"))
 
-    def test_late(self) -> None:
+    def test_lateRepliesAreDroppedOverUDP(self) -> None:
         """
-        What comes after 1.9 seconds is not sent by UDP, be it an answer or a failure; by TCP it is.
+        Answers and failures after more than 1.9 seconds are not sent over UDP. Over TCP they are.
         """
         self.assertEqual(len(self.gather(1.85).sent), 1000)
         server = self.gather(1.95)
@@ -179,22 +178,22 @@ class PendingTests(SynchronousTestCase):
 
 class ReplyTests(WholeServerTestCase):
     """
-    Tests of what is never answered, or never passed on.
+    Tests of messages that are never answered or never forwarded.
     """
 
     def bounce(self) -> int:
         """
-        Have one datagram arrive that says it is a reply of another server's.
+        Let one datagram arrive that claims to be a reply of another server.
 
         @return: how many datagrams the two servers send each other in a second.
         """
         self.run_(allow=["any"])
-        self.alone("192.0.2.8", allow=["any"], upstream=self.server.label)
+        self.startAnother("192.0.2.8", allow=["any"], upstream=self.server.label)
         self.network.inject(queryOf("version.bind", "TXT", rrClass=3, flags=QR), ("192.0.2.8", 53), (US, 53))
         self.network.advance(1)
         return self.network.sent["192.0.2.8", 53] + self.network.sent[US, 53]
 
-    def test_replies(self) -> None:
+    def test_repliesAreNeverAnswered(self) -> None:
         """
         Replies are not answered, with whatever opcode and rcode.
         """
@@ -202,18 +201,18 @@ class ReplyTests(WholeServerTestCase):
         for bits in range(0, 0x8000, 0x80):
             self.flood(["www.example.test"], flags=QR | bits | bits >> 7 & 15)
         self.network.advance(2)
-        self.assertEqual((self.heard(), len(self.upstream.asked)), (0, 0))
+        self.assertEqual((self.datagramsSentTo(), len(self.upstream.asked)), (0, 0))
         self.assertEqual(service.counters.dropped, 256)
 
-    def test_bounced(self) -> None:
+    def test_serversNeverAnswerEachOther(self) -> None:
         """
-        So two servers never answer each other.
+        Two servers never answer each other's replies.
         """
         self.assertEqual(self.bounce(), 0)
 
-    def test_bouncedForEver(self) -> None:
+    def test_answeredRepliesWouldLoop(self) -> None:
         """
-        If replies were answered, one datagram would make them do so for ever.
+        If replies were answered, one datagram would make two servers answer each other for ever.
         """
         header = requests._header
 
@@ -226,16 +225,16 @@ class ReplyTests(WholeServerTestCase):
 
     def unrecursed(self) -> tuple[int, int]:
         """
-        Ask without RD for what is not known, and, often and shortly before its end, for what is.
+        Query unknown names without RD, and a known name often and shortly before its expiry.
 
-        @return: queries to the upstream because of the one and of the other.
+        @return: queries to the upstream because of the former and of the latter.
         """
         service = self.run_()
         before = len(self.upstream.asked)
         self.flood(NAMES[:10], flags=0)
         self.network.advance(2)
         first = len(self.upstream.asked) - before
-        self.took()
+        self.secondsToAnswer()
         self.network.advance(285)
         before = len(self.upstream.asked)
         for _ in range(10):
@@ -244,15 +243,15 @@ class ReplyTests(WholeServerTestCase):
         self.stop(service)
         return first, len(self.upstream.asked) - before
 
-    def test_unrecursed(self) -> None:
+    def test_queriesWithoutRDAskNoUpstream(self) -> None:
         """
-        Nobody is asked for those who do not want recursion, nor is anything fetched ahead for them.
+        Queries without RD cause no upstream query and no prefetch.
         """
         self.assertEqual(self.unrecursed(), (0, 0))
 
-    def test_recursed(self) -> None:
+    def test_withoutRDCheckUpstreamsAreAsked(self) -> None:
         """
-        If both were alike, everything would be asked for them; and if what is known were looked at for them, it would be fetched ahead.
+        If RD made no difference, unknown names would be looked up and known ones prefetched.
         """
         fromKin = CachedSource._fromKin
 
@@ -273,29 +272,29 @@ class ReplyTests(WholeServerTestCase):
 
 class LoopTests(WholeServerTestCase):
     """
-    Tests of servers that ask themselves, be it by way of others.
+    Tests of servers that query themselves, directly or through others.
     """
 
-    def test_itself(self) -> None:
+    def test_serverRefusesItselfAsUpstream(self) -> None:
         """
-        A server that is told to ask itself does not start. If it did, it would ask itself for each name.
+        A server whose upstream is itself does not start. If it did, it would query itself for each name.
         """
         error = self.assertRaises(BadDescription, self.run_, upstream=US)
         self.assertIn("is this server itself", str(error))
         self.patch(Listening, "has", lambda listening, server: False)
         self.run_(upstream=US, allow=["any"])
-        self.assertIsNone(self.took())
+        self.assertIsNone(self.secondsToAnswer())
         self.assertGreater(self.network.sent[US, 53], 1)
 
     def round(self, watched: bool) -> tuple[int, int | None]:
         """
-        Start two servers that ask each other, then ask one of them.
+        Start two servers whose upstreams are each other, then query one of them.
 
         @return: how many queries they send each other because of that, and the rcode of the reply.
         """
         places = [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1")]
         for place, other in places:
-            self.alone(place, upstream=other, loopDetection=watched)
+            self.startAnother(place, upstream=other, loopDetection=watched)
             self.network.advance(1)
         self.network.advance(5)
         before = sum([self.network.sent[place, 53] for place, _ in places])
@@ -306,26 +305,26 @@ class LoopTests(WholeServerTestCase):
         queries = sum([self.network.sent[place, 53] for place, _ in places]) - before - 1
         return queries, Message.fromWire(self.client.got[-1]).rcode if self.client.got else None
 
-    def test_round(self) -> None:
+    def test_loopOfTwoServersIsDetected(self) -> None:
         """
-        Two servers that ask each other find out when they start; from then on nothing goes round, and whoever asks is told so at once.
+        Two servers that forward to each other find out when they start. From then on no query loops, and clients get SERVFAIL at once.
         """
         queries, rcode = self.round(True)
         self.assertLessEqual(queries, 1)
         self.assertEqual(rcode, Rcode.SERVFAIL)
 
-    def test_roundUnwatched(self) -> None:
+    def test_undetectedLoopEndsAfterOneRound(self) -> None:
         """
-        With the watch off a question goes round once, for what comes back joins the look-up that it came from, and there is no answer.
+        With detection off a query loops once, since it joins its own look-up when it returns. The client gets no answer.
         """
         queries, rcode = self.round(False)
         self.assertGreaterEqual(queries, 2)
         self.assertLess(queries, 10)
         self.assertIsNone(rcode)
 
-    def test_roundForEver(self) -> None:
+    def test_withoutCoalescingQueriesLoop(self) -> None:
         """
-        If it did not join, it would go round for as long as there is time, and more with each repetition.
+        Without coalescing a query loops until its deadline, and more with each repetition.
         """
 
         def straight(coalescing: CoalescingSource, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -334,9 +333,9 @@ class LoopTests(WholeServerTestCase):
         self.patch(CoalescingSource, "answer", straight)
         self.assertGreater(self.round(False)[0], 90)
 
-    def test_watch(self) -> None:
+    def test_probeDetectsTheLoop(self) -> None:
         """
-        It is the watch that tells them: without it the first of them would not know.
+        The probe detects the loop. Without it the first server would not know.
         """
         self.patch(LoopWatch, "probe", lambda watch, upstreams: None)
         self.assertGreaterEqual(self.round(True)[0], 2)

@@ -1,6 +1,6 @@
 """
-Attack 29: other classes than IN and those that no record has, with every opcode (CVE-2026-5946), and signatures whose checking would be
-dear (SIG(0), TKEY).
+Attack 29: classes other than IN, and classes that no record has, with every opcode (CVE-2026-5946), and signatures whose verification would
+be expensive (SIG(0), TKEY).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TYPES = (0, 1, 6, 24, 41, 249, 250, 251, 252, 253, 255, 65535)
 
 class ClassesTests(ReplicaTestCase):
     """
-    A server with a zone that everybody may have.
+    A server with a zone that every client may transfer.
     """
 
     def setUp(self) -> None:
@@ -38,7 +38,7 @@ class ClassesTests(ReplicaTestCase):
 
     def repliesTo(self, octets: bytes) -> list[bytes]:
         """
-        @return: what is replied.
+        Return the replies.
         """
         asker = Asker.at(self.network, self.here, PRIMARY)
         asker.ask(octets)
@@ -47,9 +47,9 @@ class ClassesTests(ReplicaTestCase):
         self.network.advance(0.1)
         return asker.messages
 
-    def test_everything(self) -> None:
+    def test_oddClassesAreRefused(self) -> None:
         """
-        Whatever class, type and opcode: the reply says no, and nothing goes wrong inside.
+        Every combination of class, type and opcode is refused without an internal error.
         """
         for opcode in range(16):
             for rrClass in CLASSES:
@@ -63,19 +63,18 @@ class ClassesTests(ReplicaTestCase):
                             )
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_gate(self) -> None:
+    def test_classGateRefusesTransfers(self) -> None:
         """
-        Without the gate, a zone of the Internet's would be given for one of CHAOS.
+        Without the class gate, a zone of class IN would be transferred as one of CHAOS.
         """
         query = queryOf(APEX, "AXFR", rrClass=3)
         self.assertEqual(self.repliesTo(query)[0][3] & 15, Rcode.REFUSED)
         with patch.object(ClassGate, "__call__", lambda *_: None):
             self.assertEqual(self.repliesTo(query)[0][3] & 15, Rcode.NOERROR)
 
-    def test_signatures(self) -> None:
+    def test_signaturesCostAtMostOneHash(self) -> None:
         """
-        A SIG(0) record is checked by nobody here, so a thousand of them cost nothing; a TSIG record costs one hash, and none at all where
-        nobody has its key.
+        SIG(0) records are not verified and cost nothing. A TSIG record costs one hash, and none when its key is unknown.
         """
         sig = b"\x00" + pack(">HHIH", 24, 255, 0, 300) + bytes(18) + b"\x00" + bytes(281)
         query = bytearray(queryOf(APEX, "SOA") + sig)
@@ -97,10 +96,10 @@ class ClassesTests(ReplicaTestCase):
             for _ in range(5):
                 self.assertEqual(self.repliesTo(unknown)[0][3] & 15, Rcode.NOTAUTH)
             self.assertEqual(counted, [])
-            # One to look at the request, one to sign the reply.
+            # One to verify the request, one to sign the reply.
             self.assertEqual(self.repliesTo(signed)[0][3] & 15, 0)
             self.assertEqual(len(counted), 2)
-            # If each signature were checked, with whatever keys there are, each would cost that.
+            # If each signature were verified with any key, each would cost a hash.
             counted.clear()
             responder = self.primary.responder
             every = patch.object(responder, "_plainGates", responder.gates)
@@ -111,9 +110,9 @@ class ClassesTests(ReplicaTestCase):
                     self.assertGreaterEqual(len(counted), 20)
                     counted.clear()
 
-    def looked(self, octets: bytes) -> int:
+    def countLookups(self, octets: bytes) -> int:
         """
-        @return: how many look-ups twenty such requests cost, each about another name.
+        Return how many look-ups twenty such requests cost, each about another name.
         """
         looked: list[bytes] = []
         genuine = Alone.answerNow
@@ -127,10 +126,10 @@ class ClassesTests(ReplicaTestCase):
                 self.repliesTo(_about(octets, number))
         return len(looked)
 
-    def test_keyExchange(self) -> None:
+    def test_TKEYCostsNothing(self) -> None:
         """
-        Nobody negotiates keys here: a question for TKEY (RFC 2930), with such a record beside it or not, costs no look-up and no hash.
-        Without the gate that knows such types each would be looked up.
+        A query for TKEY (RFC 2930) costs no look-up and no hash, with or without such a record. Without the type gate each would be looked
+        up.
         """
         record = b"\x00" + pack(">HHIH", 249, 255, 0, 16) + bytes(16)
         query = bytearray(queryOf(APEX, 249) + record)
@@ -138,34 +137,33 @@ class ClassesTests(ReplicaTestCase):
         for octets in (queryOf(APEX, 249), bytes(query)):
             with patch("twisted_ext.wire.tsig.hmac.digest", side_effect=AssertionError):
                 self.assertIn(self.repliesTo(octets)[0][3] & 15, (Rcode.NOTIMP, Rcode.FORMERR))
-                self.assertEqual(self.looked(octets), 0)
+                self.assertEqual(self.countLookups(octets), 0)
         with patch.object(TypeGate, "__call__", lambda *_: None):
-            self.assertEqual(self.looked(queryOf(APEX, 249)), 20)
+            self.assertEqual(self.countLookups(queryOf(APEX, 249)), 20)
 
-    def test_opcodes(self) -> None:
+    def test_unknownOpcodesCostNoLookup(self) -> None:
         """
-        What is no query and nothing that somebody is there for costs no look-up, whatever it is about. Without the gate that knows opcodes
-        it would be answered as if it were a query.
+        Requests with unsupported opcodes cost no look-up. Without the opcode gate they would be answered like queries.
         """
         others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.errands)]
         self.assertGreater(len(others), 12)
         for opcode in others:
-            self.assertEqual(self.looked(queryOf(APEX, "SOA", flags=opcode << 11)), 0)
+            self.assertEqual(self.countLookups(queryOf(APEX, "SOA", flags=opcode << 11)), 0)
         with patch.object(OpcodeGate, "__call__", lambda *_: None):
             for opcode in others:
-                self.assertEqual(self.looked(queryOf(APEX, "SOA", flags=opcode << 11)), 20)
+                self.assertEqual(self.countLookups(queryOf(APEX, "SOA", flags=opcode << 11)), 20)
 
 
 def _about(octets: bytes, number: int) -> bytes:
     """
-    @return: the same request about a name below: a reply to one that came before would else be given again.
+    Return the same request about a name below, since the reply to an earlier one would be repeated.
     """
     return octets[:12] + b"\x02n%c" % (ord("a") + number) + octets[12:]
 
 
 def _checking(gate: FormGate, request: Request, now: float) -> Refusal | None:
     """
-    Check SIG(0) as somebody might who does so first of all.
+    Verify SIG(0) before anything else, as a careless implementation might.
     """
     if b"\x00\x18\x00\xff" in request.wire:
         hmac.digest(b"key", request.wire, "sha256")

@@ -1,6 +1,6 @@
 """
-Attack 24: headers that promise what is not there, octets behind the end, two OPT records, options without end (CVE-2026-41292,
-CVE-2026-42944, CVE-2026-42004).
+Attack 24: headers with wrong counts, octets after the end, two OPT records, endless options (CVE-2026-41292, CVE-2026-42944,
+CVE-2026-42004).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from struct import pack
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.conformance.examining import Counted, counting
+from tests.conformance.examining import CountingBytes, counting
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import Answer, Origin
 from twisted_ext.errors import BadMessage
@@ -30,19 +30,19 @@ OPT = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
 
 def header(*counts: int) -> bytes:
     """
-    @return: that of a reply, without its id.
+    Return the header of a reply, without its ID.
     """
     return b"\x81\x80" + pack(">HHHH", *counts)
 
 
 def options(count: int) -> bytes:
     """
-    @return: an OPT record with so many options without octets.
+    Return an OPT record with so many empty options.
     """
     return b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + pack(">H", 4 * count) + b"\x00\x03\x00\x00" * count
 
 
-#: Messages that say one thing and are another.
+#: Messages whose header does not match their content.
 LIARS = {
     "65,535 questions in twelve octets": header(65535, 0, 0, 0),
     "65,535 of everything": header(65535, 65535, 65535, 65535) + QUESTION,
@@ -64,24 +64,24 @@ class MessageTests(SynchronousTestCase):
     Messages by themselves.
     """
 
-    def test_attack24_refused(self) -> None:
+    def test_attack24_lyingMessagesAreRefused(self) -> None:
         """
-        None is taken, by either way of reading, and finding that out costs no more than the octets that are there.
+        Both parsers refuse each message, at a cost of no more than its octets.
         """
         for what, body in LIARS.items():
             with self.subTest(what):
-                wire = Counted(b"\x12\x34" + body)
+                wire = CountingBytes(b"\x12\x34" + body)
                 with counting() as work:
                     self.assertRaises(BadMessage, lambda wire=wire: Message.fromWire(wire).check())
                 self.assertLessEqual(work.names, len(wire))
                 self.assertLess(wire.touched, 2 * len(wire) + 64)
                 if body[2:4] == b"\x00\x01":
-                    # The other way is for what has our question, and it alone.
+                    # The fast parser takes replies with exactly our question.
                     self.assertRaises(BadMessage, answerFromReply, VICTIM, bytes(wire), Origin("udp"))
 
-    def test_attack24_options(self) -> None:
+    def test_attack24_optionsAreLimited(self) -> None:
         """
-        A hundred options are read and one more is not. Without that bound all sixteen thousand would be.
+        A hundred options are read, and one more is refused. Without that limit all sixteen thousand would be read.
         """
         most = int(EDNS_OPTIONS.default)
 
@@ -95,9 +95,9 @@ class MessageTests(SynchronousTestCase):
         self.patch(edns, "EDNS_OPTIONS", Limit(1 << 20, 1, 1 << 20))
         self.assertEqual(read(16000), 16000)
 
-    def test_attack24_repeatedOption(self) -> None:
+    def test_attack24_firstOfRepeatedOptionsCounts(self) -> None:
         """
-        An option that comes again and again is the first of them, so that nobody can answer it as often.
+        The first of several equal options counts, so that it is answered once.
         """
         found = EDNS(1232, 0, tuple([(3, bytes([number])) for number in range(50)]))
         self.assertEqual(found.option(3), b"\x00")
@@ -108,7 +108,7 @@ class MessageTests(SynchronousTestCase):
 
 class LookupTests(NetworkTestCase):
     """
-    The same during a look-up.
+    The same messages during a look-up.
     """
 
     def setUp(self) -> None:
@@ -119,7 +119,7 @@ class LookupTests(NetworkTestCase):
 
     def meet(self, body: bytes) -> list[str]:
         """
-        @return: what comes of a look-up while that comes in.
+        Return the result of a look-up during which that message arrives.
         """
         asked = self.ask(self.forward(self.server), "victim.test")
         (port,) = self.here.ports()
@@ -128,9 +128,9 @@ class LookupTests(NetworkTestCase):
         self.network.advance(6)
         return self.told(asked)
 
-    def test_attack24_waits(self) -> None:
+    def test_attack24_lookupWaitsForValidReply(self) -> None:
         """
-        None of them is an answer. Who reads as far as it goes and takes what is there, as Twisted does, is told another address.
+        None of the messages is taken as the answer. A lenient parser, such as Twisted's, would take the forged address.
         """
         for what, body in LIARS.items():
             with self.subTest(what):

@@ -1,6 +1,6 @@
 """
-Attack 28, once more: whoever sits between a primary and us, or has taken over the primary, gives us another zone than its owner made
-(CVE-2026-42390 and its like).
+Attack 28, once more: an attacker between a primary and us, or one who controls the primary, gives us a changed zone (CVE-2026-42390 and
+similar ones).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class DigestTests(ReplicaTestCase):
     Tests with a zone that has a ZONEMD record.
     """
 
-    def kept(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """
-        @return: the secondary's files.
+        Return the files of the secondary.
         """
         return list(Path(self.secondary.folder).iterdir())
 
     def offer(self, version: Version) -> None:
         """
-        Have the primary serve this, and tell of it.
+        Let the primary serve this version and send a NOTIFY.
         """
         self.primary.zones.put(Zone(version))
         self.primary.changes.differences.clear()
@@ -37,7 +37,7 @@ class DigestTests(ReplicaTestCase):
 
     def begin(self, wish: str, digested: bool = True) -> Version:
         """
-        @return: a zone, as it is served at first.
+        Return a zone, which is served at first.
         """
         version = Zone.fromRecords(APEX, records(ZONE)).current
         if digested:
@@ -50,7 +50,7 @@ class DigestTests(ReplicaTestCase):
 
     def follow(self, wish: str) -> None:
         """
-        Have the secondary fetch the zone.
+        Let the secondary transfer the zone.
         """
         said: dict[str, object] = {"name": "example.org", "primaries": [PRIMARY]}
         if wish:
@@ -59,7 +59,7 @@ class DigestTests(ReplicaTestCase):
 
     def tampered(self, digested: bool) -> Version:
         """
-        @return: the zone with another address in it, later and with the digest of the one before, or with none.
+        Return a newer version of the zone with another address, with a wrong digest or with none.
         """
         text = ZONE.replace(" 10 3600", " 11 3600").replace("192.0.2.3", "192.0.2.66")
         version = Zone.fromRecords(APEX, records(text)).current
@@ -70,9 +70,9 @@ class DigestTests(ReplicaTestCase):
         changed = type(digest)(digest.name, 63, 1, digest.ttl, (wrong,))
         return version.edited({b"": (*version.top.sets, changed)})
 
-    def test_tampered(self) -> None:
+    def test_zoneWithWrongDigestIsRejected(self) -> None:
         """
-        Another zone than its digest says is not taken, and what there was stays, over a restart as well. Without the setting it is taken.
+        A zone that does not match its digest is rejected, and the old one stays, also after a restart. Without the setting it is accepted.
         """
         for wish, serial in (("check", 10), ("require", 10), ("", 11)):
             self.begin(wish)
@@ -88,13 +88,13 @@ class DigestTests(ReplicaTestCase):
             self.assertNotEqual(self.secondary.serial(), 11 if wish else 10)
             self.secondary.end()
             self.network.advance(1)
-            for name in self.kept():
+            for name in self.files():
                 name.unlink()
             self.secondary.begin()
 
-    def test_takenOut(self) -> None:
+    def test_missingDigestIsRejectedWhereRequired(self) -> None:
         """
-        Whoever takes the digest out gets along with that only where it is not required.
+        A zone without its digest is accepted only where no digest is required.
         """
         for wish, serial in (("require", 10), ("check", 11)):
             self.begin(wish)
@@ -103,7 +103,7 @@ class DigestTests(ReplicaTestCase):
             self.assertEqual(self.secondary.serial(), serial, wish)
             self.secondary.end()
             self.network.advance(1)
-            for name in self.kept():
+            for name in self.files():
                 name.unlink()
             self.secondary.begin()
         self.begin("require", digested=False)

@@ -1,5 +1,5 @@
 """
-Attack 23: answers with so many different names that compressing them costs more than anything else (CVE-2024-8508, CVE-2026-44390).
+Attack 23: answers with so many different names that their compression is the largest cost (CVE-2024-8508, CVE-2026-44390).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES, LABELS = 4000, 60
 
 class Counting(Writer):
     """
-    Writes with that.
+    A writer that counts look-ups of names.
     """
 
     def __init__(self, start: bytes) -> None:
@@ -31,7 +31,7 @@ class Counting(Writer):
 
 def longNames() -> list[bytes]:
     """
-    @return: names that have nothing in common.
+    Return names that have no common ending.
     """
     return [nameFromText(".".join([f"{number:x}"] + ["a"] * (LABELS - 2) + [f"{number:x}"])) for number in range(NAMES)]
 
@@ -46,12 +46,12 @@ class EncodingTests(SynchronousTestCase):
         names = longNames()
         hosts = RRSet(nameFromText("victim.test"), 2, 1, 60, tuple(names))
         glue = tuple([RRSet(name, 1, 1, 60, (bytes(4),)) for name in names])
-        #: Sets that are tried one after the other, the many that do not fit as well, and one that is long by itself.
+        #: Many small sets, tried one after the other even when they do not fit, and one large set.
         self.sections: tuple[tuple[tuple[RRSet, ...], tuple[RRSet, ...]], ...] = (((), glue), ((hosts,), ()))
 
     def cost(self, answer: tuple[RRSet, ...], additional: tuple[RRSet, ...], size: int) -> int:
         """
-        @return: how many ends of names are looked up.
+        Return how many look-ups of name endings the message costs.
         """
         CountingDict.asked = 0
         question = questionOf("victim.test")
@@ -60,10 +60,10 @@ class EncodingTests(SynchronousTestCase):
         self.assertEqual(Message.fromWire(wire).check().questions, (question,))
         return CountingDict.asked
 
-    def test_attack23(self) -> None:
+    def test_attack23_compressionIsLimited(self) -> None:
         """
-        But for the first hundred and twenty names, each takes two look-ups at most, however many labels it has and whether it fits or not.
-        Without that bound each takes one for every label.
+        Beyond the first hundred and twenty names, each name costs two look-ups at most, with any number of labels and whether it fits or
+        not. Without that limit each costs one for every label.
         """
         most = int(NAMES_COMPRESSED.default)
         for defended in (True, False):
@@ -77,5 +77,5 @@ class EncodingTests(SynchronousTestCase):
                     elif additional:
                         self.assertGreater(cost, NAMES * LABELS)
                     else:
-                        # What does not fit ends the message.
+                        # A set that does not fit ends the message.
                         self.assertGreaterEqual(cost, LABELS * size // (3 * LABELS))

@@ -1,5 +1,5 @@
 """
-Attack 21: filling memory with names that nobody wants, so that those that somebody wants are not there any more (CVE-2026-11622).
+Attack 21: memory filled with useless names, so that useful ones are evicted (CVE-2026-11622).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_ext.packetcache import table
 from twisted_ext.packetcache.epochs import Epoch
 from twisted_ext.packetcache.table import Entry, Table
 
-#: Octets that cache and fast lane may take here, a small part of what they have otherwise, and names for ten times as much.
+#: The budget of the cache and of the packet cache in octets, far below the default, and names for ten times as much.
 ROOM = 1 << 16
 NAMES = 3200
 
@@ -28,13 +28,13 @@ HOT = "hot.example.test"
 
 class Filled:
     """
-    What came of it.
+    The results of an attack.
 
     @ivar cache: the most octets that the cache took by its own count.
-    @ivar lane: the same of the fast lane.
+    @ivar lane: the same for the packet cache.
     @ivar growth: blocks of memory that the process took for the second half of the names, and those for the first.
-    @ivar fetched: how often the upstream was asked for the name that is wanted.
-    @ivar beyond: how often the fast lane did not have it.
+    @ivar fetched: upstream queries for the useful name.
+    @ivar beyond: how often the packet cache did not have it.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Filled:
 
 class FillTests(WholeServerTestCase):
     """
-    Tests with names whose records hold for a day, each asked for often enough to get in.
+    Tests with names whose records are valid for a day, each queried often enough to be cached.
     """
 
     def setUp(self) -> None:
@@ -52,7 +52,7 @@ class FillTests(WholeServerTestCase):
         self.patch(table, "LANE_BYTES", Limit(default=ROOM, least=1 << 10, most=1 << 30))
         self.upstream.otherwise = "192.0.2.1"
 
-        # A day, where the canned server says five minutes.
+        # A TTL of a day instead of the canned server's five minutes.
         def longer(octets: bytes, way: str) -> list[bytes]:
             return [octets.replace(b"\x00\x01\x00\x01\x00\x00\x01\x2c", b"\x00\x01\x00\x01\x00\x01\x51\x80")]
 
@@ -60,16 +60,16 @@ class FillTests(WholeServerTestCase):
 
     def fill(self, *, logging: bool = False, often: int = 3, every: int = 25) -> Filled:
         """
-        Ask for the wanted name now and then, and for all the others in between.
+        Query the useful name now and then, and all the others in between.
 
-        @param logging: with a query log, so that nothing goes by the fast lane.
-        @param often: times that each of the others is asked for.
-        @param every: others between two questions for the wanted name; the cache has room for some three hundred of them.
+        @param logging: with a query log, which turns the packet cache off.
+        @param often: how often each of the others is queried.
+        @param every: others between two queries for the useful name. The cache has room for some three hundred of them.
         """
         service = self.run_(cacheSize=ROOM, queryLog=logging, prefetch=False)
         filled = Filled()
         for _ in range(4):
-            self.took(HOT)
+            self.secondsToAnswer(HOT)
         blocks: list[int] = []
         for start in range(0, NAMES, 25):
             if start in (0, NAMES // 2):
@@ -81,7 +81,7 @@ class FillTests(WholeServerTestCase):
                 self.network.advance(0.03)
             before = service.counters.udpBeyond
             if start % every == 0:
-                self.assertIsNotNone(self.took(HOT))
+                self.assertIsNotNone(self.secondsToAnswer(HOT))
             filled.beyond += service.counters.udpBeyond - before
             filled.cache = max(filled.cache, storeOf(service).octets)
             filled.lane = max(filled.lane, service._parts.lane.octets)
@@ -95,10 +95,10 @@ class FillTests(WholeServerTestCase):
         self.stop(service)
         return filled
 
-    def test_filled(self) -> None:
+    def test_usefulNameStaysInBothCaches(self) -> None:
         """
-        Neither takes more than it may, memory does not grow once they are full, and the wanted name stays in both of them: it is fetched
-        once, and the cache is never asked for it again.
+        Neither cache exceeds its budget, memory does not grow once they are full, and the useful name stays in both: it is fetched once,
+        and the cache is never asked for it again.
         """
         filled = self.fill()
         self.assertLessEqual(filled.cache, ROOM)
@@ -108,17 +108,17 @@ class FillTests(WholeServerTestCase):
         self.assertLess(filled.growth[0], 2500)
         self.assertEqual((filled.fetched, filled.beyond), (1, 0))
 
-    def test_cacheAlone(self) -> None:
+    def test_usefulNameStaysInCacheAlone(self) -> None:
         """
-        The same without the fast lane: in the cache the wanted name stays by itself.
+        The useful name stays in the cache without the packet cache too.
         """
         filled = self.fill(logging=True, often=1, every=500)
         self.assertEqual((filled.lane, filled.fetched), (0, 1))
         self.assertLessEqual(filled.cache, ROOM)
 
-    def test_unbounded(self) -> None:
+    def test_withoutEvictionBothGrow(self) -> None:
         """
-        If no room was made, both would grow with each name.
+        Without eviction both caches grow with each name.
         """
         self.patch(Store, "_makePackedRoom", lambda store, now: None)
         self.patch(table, "LANE_BYTES", Limit(default=1 << 30, least=1 << 10, most=1 << 30))
@@ -127,9 +127,9 @@ class FillTests(WholeServerTestCase):
         self.assertGreater(filled.lane, 20 * ROOM)
         self.assertGreater(filled.growth[0], 12_000)
 
-    def test_cacheOfTheLast(self) -> None:
+    def test_withoutProvenEntriesNameIsEvicted(self) -> None:
         """
-        If what is asked for again was not set apart, the cache would have to fetch the wanted name time and again.
+        If repeatedly queried names were not kept apart, the cache would fetch the useful name again and again.
         """
         make: Callable[..., None] = Store.__init__
 
@@ -141,9 +141,9 @@ class FillTests(WholeServerTestCase):
         self.patch(Store, "__init__", alike)
         self.assertGreater(self.fill(logging=True, often=1, every=500).fetched, 3)
 
-    def test_laneOfTheLast(self) -> None:
+    def test_withoutSecondGenerationNameIsEvicted(self) -> None:
         """
-        If there was no second generation in the fast lane, the wanted name would be gone from it each time that it is full.
+        Without the second generation of the packet cache, the useful name is lost each time that it is full.
         """
         put = Table._put
 
@@ -154,9 +154,9 @@ class FillTests(WholeServerTestCase):
         self.patch(Table, "_put", forgetful)
         self.assertGreater(self.fill().beyond, 5)
 
-    def test_expired(self) -> None:
+    def test_expiredEntriesMakeRoom(self) -> None:
         """
-        What is past its end makes room at once, wanted or not, and is not kept in place of what holds.
+        Expired entries are removed at once and are not kept in place of valid ones.
         """
         self.upstream.tamper = None
         service = self.run_(cacheSize=ROOM, queryLog=True, stale=0, prefetch=False)
@@ -168,21 +168,21 @@ class FillTests(WholeServerTestCase):
         self.assertGreater(len(store), 200)
         self.network.advance(301)
         for number in range(300):
-            # Where they are come upon, they go.
+            # Expired entries are removed on access.
             self.assertIsNone(store.find(queryOf(f"x{number}.example.test")[12:], self.here.seconds()))
         self.assertEqual(len(store), 0)
 
 
 class TableTests(SynchronousTestCase):
     """
-    Tests of the fast lane's table alone.
+    Tests of the table of the packet cache alone.
     """
 
     def flood(self, sights: int | None, often: int) -> tuple[int, int]:
         """
-        Ask for a hot name between a hundred thousand cold ones.
+        Query a hot name between a hundred thousand cold ones.
 
-        @return: how often the hot one was not there, and the most octets that were taken.
+        @return: how often the hot one was missing, and the most octets that were taken.
         """
         epoch = Epoch()
         table = Table(1 << 18, sights=sights, echo=False)
@@ -199,27 +199,27 @@ class TableTests(SynchronousTestCase):
             most = max(most, table.octets)
         return missed, most
 
-    def test_onceEach(self) -> None:
+    def test_namesQueriedOnceTakeNoMemory(self) -> None:
         """
-        Names asked for once take nothing.
+        Names that are queried once take no memory.
         """
         missed, most = self.flood(None, 1)
         self.assertEqual(missed, 0)
         self.assertLess(most, 1 << 15)
-        # With the defence off they take all that there is.
+        # With the defense off they take everything.
         self.assertGreater(self.flood(0, 1)[1], 1 << 17)
 
-    def test_often(self) -> None:
+    def test_hotNameStaysAmongRepeatedOnes(self) -> None:
         """
-        Whoever goes to the trouble of asking for each several times gets them in, but a name that is wanted stays.
+        Cold names that are queried several times are cached, but the hot name stays.
         """
         missed, most = self.flood(None, 3)
         self.assertEqual(missed, 0)
         self.assertLessEqual(most, 1 << 18)
 
-    def test_generations(self) -> None:
+    def test_withoutSecondGenerationHotNameIsLost(self) -> None:
         """
-        It is the second generation that keeps it.
+        Without the second generation the hot name is evicted.
         """
         put = Table._put
 

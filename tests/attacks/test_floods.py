@@ -1,7 +1,7 @@
 """
-Attack 13: floods of queries that take long to answer. What takes less never waits for them.
+Attack 13: floods of queries that take long to answer. Cheaper queries never wait for them.
 
-Time is counted, not measured: each query that the fast lane does not answer takes so many microseconds of the clock.
+Time is counted, not measured: each query that misses the packet cache takes so many microseconds of the clock.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from twisted_ext.testing.sources import CannedSource, answerOf
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 
-#: Microseconds that a look at what is at hand takes, and a look-up.
+#: Microseconds of a cache look-up, and of an upstream look-up.
 _LOOK = 10
 _LOOKUP = 50
 
 
 class FloodTests(SynchronousTestCase):
     """
-    Tests of a listener with a socket of its own, which gets much more than there is time for.
+    Tests of a listener with a socket of its own, which gets many more queries than it has time for.
     """
 
     def setUp(self) -> None:
@@ -55,7 +55,7 @@ class FloodTests(SynchronousTestCase):
 
     def spend(self, caching: CachedSource) -> None:
         """
-        Have answers take time.
+        Let answers take time.
         """
         answerNow, answer = caching.answerNow, caching.answer
 
@@ -72,7 +72,7 @@ class FloodTests(SynchronousTestCase):
 
     def reader(self) -> _Reader:
         """
-        @return: what reads the socket.
+        Return the reader of the socket.
         """
         reader = self.clock.readers[0]
         assert isinstance(reader, _Reader)
@@ -80,7 +80,7 @@ class FloodTests(SynchronousTestCase):
 
     def ask(self, *names: str) -> float:
         """
-        Have queries arrive together, and give the listener one turn.
+        Let queries arrive together, and give the listener one turn.
 
         @return: seconds that this took.
         """
@@ -92,7 +92,7 @@ class FloodTests(SynchronousTestCase):
 
     def replies(self) -> list[str]:
         """
-        @return: the names that have been answered since the last time, in order.
+        Return the names that were answered since the last call, in order.
         """
         found: list[str] = []
         while True:
@@ -111,9 +111,9 @@ class FloodTests(SynchronousTestCase):
         while self.clock.getDelayedCalls():
             self.clock.advance(0)
 
-    def test_attack13_hitsFirst(self) -> None:
+    def test_attack13_hitsAreAnsweredFirst(self) -> None:
         """
-        What the fast lane answers is answered before all else that has come, and what the cache has before what is to be looked up.
+        Hits of the packet cache are answered before all other queries, and cache hits before names that have to be looked up.
         """
         new = [f"new{number}" for number in range(100)]
         self.ask(*new[:50], "cached", *new[50:], "hot")
@@ -123,9 +123,9 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(set(found[2:]), set(new))
         self.assertEqual(self.responder.counters.shed, 0)
 
-    def test_attack13_turns(self) -> None:
+    def test_attack13_turnsAreShort(self) -> None:
         """
-        A turn of the reactor takes no longer than it may, whatever has come; then the socket is read again.
+        A turn of the reactor stays within its limit, however many queries have come. Then the socket is read again.
         """
         most = 2 * (LISTENER_TURN.default + 8e-6 * _LOOKUP)
         self.assertLess(self.ask(*[f"new{number}" for number in range(200)]), most)
@@ -135,9 +135,9 @@ class FloodTests(SynchronousTestCase):
         self.turns()
         self.assertEqual(self.responder.counters.pending, 0)
 
-    def test_attack13_shed(self) -> None:
+    def test_attack13_oldestMissesAreShed(self) -> None:
         """
-        When more has come than is kept, the oldest of it is dropped. Of what the cache has nothing is.
+        The oldest queries are dropped when too many wait. Cache hits are never dropped.
         """
         self.reader()._most = 50
         new = [f"new{number}" for number in range(200)]
@@ -154,9 +154,9 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(len(found) + counters.shed, 203)
         self.assertGreater(LISTENER_MISSES.default, 50)
 
-    def test_attack13_undefended(self) -> None:
+    def test_attack13_withoutQueuesHitsWait(self) -> None:
         """
-        If each datagram were answered when its turn has come, what the fast lane has would wait for all of the others.
+        If datagrams were answered in their order, hits of the packet cache would wait for all others.
         """
 
         def beyond(reader: _Reader, datagram: bytes, address: Address, client: Client, now: float) -> None:
@@ -170,9 +170,9 @@ class FloodTests(SynchronousTestCase):
         self.assertGreater(took, 200e-6 * _LOOKUP)
         self.assertGreater(self.replies().index("hot"), 100)
 
-    def test_stopped(self) -> None:
+    def test_stoppedListenerDropsItsQueue(self) -> None:
         """
-        A listener that stops leaves nothing behind of what it had no time for.
+        A stopped listener leaves no waiting queries behind.
         """
         self.ask(*[f"new{number}" for number in range(200)])
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)

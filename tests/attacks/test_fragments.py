@@ -1,5 +1,6 @@
 """
-Attack 5: replacing the second fragment of a long reply (2012 and after; CVE-2025-59024). What is never cut cannot be replaced in part.
+Attack 5: replacing the second fragment of a long reply (2012 and after; CVE-2025-59024). Messages that are never fragmented cannot be
+replaced in part.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ class FragmentTests(NetworkTestCase):
         self.canned, self.server = self.serve(records={("long.test", "TXT"): LONG})
         self.source = self.forward(self.server)
 
-    def test_advertised(self) -> None:
+    def test_queriesAdvertise1232Octets(self) -> None:
         """
-        No query says that more than 1,232 octets may come; a longer answer is cut by the server and comes by TCP.
+        No query advertises more than 1,232 octets. The server truncates a longer answer, and it comes over TCP.
         """
         self.assertEqual(len(self.find(self.source, "long.test", "TXT")), 8)
         sizes = [asked.message.edns.payloadSize for asked in self.canned.asked if asked.message.edns is not None]
         self.assertEqual(sizes, [1232, 1232])
         self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp"])
 
-    def test_advertisedUndefended(self) -> None:
+    def test_largerSizeWouldBeFragmented(self) -> None:
         """
-        With more advertised, the whole answer would come in one datagram, which routers on the way may cut up.
+        With a larger size the whole answer would come in one datagram, which routers may fragment.
         """
         self.find(self.source, "long.test", "TXT")
         self.assertLess(max([len(datagram.octets) for datagram in self.network.datagrams]), 1233)
@@ -53,9 +54,9 @@ class FragmentTests(NetworkTestCase):
         self.find(self.forward(self.server), "long.test", "TXT")
         self.assertGreater(max([len(datagram.octets) for datagram in self.network.datagrams]), 1232)
 
-    def test_cut(self) -> None:
+    def test_builtMessagesFit1232Octets(self) -> None:
         """
-        A message that we build for UDP has no more than 1,232 octets. What does not fit is left out by whole sets, and TC says so.
+        A message that we build for UDP has no more than 1,232 octets. Whole sets are left out, with TC, when they do not fit.
         """
         question = questionOf("long.test", "TXT")
         message = Message(0, 0x8180, (question,), (rrsetOf(question.name, 16, LONG, 60),), edns=EDNS(1232))
@@ -67,7 +68,7 @@ class FragmentTests(NetworkTestCase):
 
     def enlarge(self) -> None:
         """
-        Make the server send its long reply in one piece whatever it was told.
+        Let the server send its long reply in one datagram whatever the query advertises.
         """
 
         def whole(reply: bytes, transport: str) -> list[bytes]:
@@ -77,9 +78,9 @@ class FragmentTests(NetworkTestCase):
 
         self.canned.tamper = whole
 
-    def test_tooLong(self) -> None:
+    def test_oversizedReplyIsFetchedOverTCP(self) -> None:
         """
-        A longer reply that comes nevertheless is not believed but asked for by TCP.
+        An oversized UDP reply is not accepted. The query is repeated over TCP.
         """
         self.enlarge()
         asked = self.ask(self.source, "long.test", "TXT")
@@ -88,9 +89,9 @@ class FragmentTests(NetworkTestCase):
         assert answer.origin is not None
         self.assertEqual((answer.origin.source, len(textsOf(answer))), ("tcp", 8))
 
-    def test_tooLongUndefended(self) -> None:
+    def test_withoutLimitOversizedReplyIsAccepted(self) -> None:
         """
-        Without the bound it would be taken.
+        Without the limit the oversized reply would be accepted.
         """
         from twisted_ext.transport import udpports
 
@@ -106,7 +107,7 @@ class FragmentTests(NetworkTestCase):
 
 class Unwatched:
     """
-    Watches nothing.
+    A poller that watches nothing.
     """
 
     def watch(self, descriptor: int, socket: Drained) -> None:
@@ -118,13 +119,13 @@ class Unwatched:
 
 class PathTests(NetworkTestCase):
     """
-    Tests of what the system is told about fragments.
+    Tests of the socket options about fragments.
     """
 
     @unittest.skipUnless(sys.platform == "linux", "names of Linux")
-    def test_ignoresForgedMTU(self) -> None:
+    def test_socketsIgnoreICMPMTU(self) -> None:
         """
-        On Linux our sockets do not believe what ICMP says about the path's MTU, in both families.
+        Our sockets on Linux ignore the path MTU from ICMP messages, in both families.
         """
         for address, level, option in (("127.0.0.1", socket.IPPROTO_IP, 10), ("::1", socket.IPPROTO_IPV6, 23)):
             exchange = DatagramExchange(Datagrams(self.here), Server(address))

@@ -1,5 +1,5 @@
 """
-Attack 25: names with dots, zeros and backslashes inside their labels, which a resolver that keeps names as text takes for others
+Attack 25: names with dots, zeros and backslashes in their labels, which a resolver that stores names as text confuses with others
 (Injection Attacks Reloaded, 2021).
 """
 
@@ -27,7 +27,7 @@ from twisted_ext.wire.records import RRSet
 VICTIM = nameFromText("www.victim.test")
 GENUINE, FORGED = b"\xc0\x00\x02\x50", b"\xc0\x00\x02\x42"
 
-#: Names that look like the victim's where dots are what parts labels, or where a zero ends a text.
+#: Names that look like the victim's if dots separate labels, or if a zero ends a text.
 ALIKE = (
     nameFromLabels([b"www.victim", b"test"]),
     nameFromLabels([b"www.victim.test"]),
@@ -46,7 +46,7 @@ ALIKE = (
 
 def asText(name: bytes) -> bytes:
     """
-    @return: a name as resolvers keep it that were found to be open to this: dots between labels, up to the first zero.
+    Return a name as vulnerable resolvers store it: dots between labels, up to the first zero.
     """
     return b".".join(labelsOf(name)).partition(b"\x00")[0].rstrip(b".").lower()
 
@@ -56,9 +56,10 @@ class NameTests(SynchronousTestCase):
     Names by themselves.
     """
 
-    def test_attack25_notEqual(self) -> None:
+    def test_attack25_similarNamesDiffer(self) -> None:
         """
-        None is the victim's name, nor below its zone unless it has its labels at the end. As text, most of them would be.
+        None of the names equals the victim's name, and none is below its zone without its labels at the end. As text, most of them would be
+        equal.
         """
         for name in ALIKE:
             self.assertNotEqual(name, VICTIM)
@@ -67,9 +68,9 @@ class NameTests(SynchronousTestCase):
         alike = [name for name in ALIKE if asText(name) == asText(VICTIM)]
         self.assertGreaterEqual(len(alike), 6)
 
-    def test_attack25_escaped(self) -> None:
+    def test_attack25_textFormRoundTrips(self) -> None:
         """
-        Written down and read again they are the same, and as different as before; so they are in names of Twisted's, or refused.
+        The text form of each name round-trips and is unique. The same holds in Twisted's names.
         """
         texts = [nameToText(name) for name in ALIKE]
         self.assertEqual(len(set(texts)), len(ALIKE))
@@ -80,9 +81,9 @@ class NameTests(SynchronousTestCase):
             self.assertTrue(text.isascii() and text.isprintable())
             self.assertEqual(wireFromName(dns.Name(text.encode())), name)
 
-    def test_attack25_message(self) -> None:
+    def test_attack25_messagesKeepLabels(self) -> None:
         """
-        On their way through a message they stay what they are.
+        The names are unchanged after a way through a message.
         """
         sets = tuple([RRSet(name, 5, 1, 60, (VICTIM,)) for name in ALIKE])
         message = Message.fromWire(buildMessage(Message(0, 0x8180, (Question(VICTIM, 1),), sets))).check()
@@ -91,7 +92,7 @@ class NameTests(SynchronousTestCase):
 
 class CacheTests(SynchronousTestCase):
     """
-    A cache that is asked for names of an attacker's.
+    A cache that is queried for names of the attacker.
     """
 
     def setUp(self) -> None:
@@ -100,7 +101,7 @@ class CacheTests(SynchronousTestCase):
 
     def poisoned(self) -> bool:
         """
-        @return: whether the attacker's address is what the victim's name gives, when all that is like it has been asked for.
+        Return whether the victim's name has the attacker's address after queries for all similar names.
         """
         cache = CachedSource(self.inner, self.clock)
         for name in ALIKE:
@@ -108,9 +109,9 @@ class CacheTests(SynchronousTestCase):
         answer = self.successResultOf(cache.answer(questionOf("www.victim.test"), QueryContext(9.0)))
         return answer.answer[0].rdatas != (GENUINE,)
 
-    def test_attack25_cache(self) -> None:
+    def test_attack25_cacheKeepsNamesApart(self) -> None:
         """
-        What is kept for one of them is never given for the victim's name. It would be if questions were told apart by their text.
+        Cached answers for similar names are never given for the victim's name. They would be if questions were compared as text.
         """
         self.assertFalse(self.poisoned())
         begin = Question.__init__
@@ -133,14 +134,13 @@ class LookupTests(NetworkTestCase):
     A server of the attacker's own zone.
     """
 
-    def test_attack25_alias(self) -> None:
+    def test_attack25_aliasLeadsToItsExactTarget(self) -> None:
         """
-        An alias to such a name leads to that name and not to the victim's: the address given for the latter is not taken for its own, nor
-        the other way round.
+        An alias to a similar name leads to that name, not to the victim's, and the other way round.
         """
-        self.assertEqual(set(self.aliased()), {"nodata"})
+        self.assertEqual(set(self.aliasOutcomes()), {"nodata"})
 
-    def test_attack25_aliasUndefended(self) -> None:
+    def test_attack25_textComparisonConfusesAliases(self) -> None:
         """
         With names compared as text, the alias leads to the victim's address as often as not.
         """
@@ -150,13 +150,13 @@ class LookupTests(NetworkTestCase):
             return Outcome.DATA if asText(alias.rdatas[0]) == asText(address.name) else Outcome.NODATA
 
         self.patch(outcomes, "_outcomeOf", textual)
-        # Records that the alias does not lead to are left out before that.
+        # Irrelevant records would be left out before.
         self.patch(outcomes, "relevant", lambda question, answer: answer)
-        self.assertGreaterEqual(self.aliased().count("data"), 12)
+        self.assertGreaterEqual(self.aliasOutcomes().count("data"), 12)
 
-    def aliased(self) -> list[str]:
+    def aliasOutcomes(self) -> list[str]:
         """
-        @return: what comes of each alias, from each such name to the victim's and back.
+        Return the outcome of each alias, from each similar name to the victim's and back.
         """
         outcomes: list[str] = []
         attacker = nameFromText("attacker.test")
@@ -172,9 +172,9 @@ class LookupTests(NetworkTestCase):
                 outcomes.append(self.successResultOf(asked).outcome.value)
         return outcomes
 
-    def test_attack25_results(self) -> None:
+    def test_attack25_resultsEscapeNames(self) -> None:
         """
-        A program that is told such a name in a PTR or MX record gets it escaped: looked up again, it is asked for as it is.
+        A program gets similar names from PTR records in escaped form, and a look-up of that form queries the exact name.
         """
         records = {("192.in-addr.arpa", "PTR"): [nameToText(name) for name in ALIKE]}
         canned, server = self.serve(records=records)

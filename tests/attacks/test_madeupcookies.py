@@ -1,5 +1,5 @@
 """
-Attack 13 with cookies: made-up client cookies, each of which would have a server cookie computed for it.
+Attack 13 with cookies: invented client cookies, each of which would cost a server cookie.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_ext.wire.message import Message
 
 class CookieTests(SynchronousTestCase):
     """
-    Tests with client cookies that are made up, each of which would have one of ours computed for it.
+    Tests with invented client cookies, each of which would cost a server cookie.
     """
 
     def setUp(self) -> None:
@@ -39,7 +39,7 @@ class CookieTests(SynchronousTestCase):
 
     def ask(self, cookie: bytes, client: str = NEAR) -> tuple[int, bytes]:
         """
-        @return: the rcode and the cookie in the reply; none where there is no cookie.
+        Return the rcode and the cookie of the reply, or an empty cookie.
         """
         reply = self.server.ask(queryOf(opt=optOf(options=[(COOKIE, cookie)])), client)
         assert reply is not None
@@ -49,13 +49,14 @@ class CookieTests(SynchronousTestCase):
 
     def flood(self, count: int = int(COOKIE_HASHES.default), first: int = 1) -> list[tuple[int, bytes]]:
         """
-        @return: what so many clients without a server cookie get.
+        Return the results of so many clients without a server cookie.
         """
         return [self.ask(pack(">Q", first + number)) for number in range(count)]
 
-    def test_attack13_cookies(self) -> None:
+    def test_attack13_serverCookiesAreLimited(self) -> None:
         """
-        So many of them get a cookie within a second, the others an answer without one, at no cost. In the next second it is the same again.
+        A limited number of clients get a server cookie per second. The others get an answer without one, at no cost. The next second starts
+        anew.
         """
         good = self.ask(b"clientA1")[1]
         for first in (1, 10_001):
@@ -65,23 +66,23 @@ class CookieTests(SynchronousTestCase):
             self.assertEqual({rcode for rcode, _ in found}, {0})
             self.assertEqual([len(cookie) for _, cookie in found[-400:]], [0] * 400)
             self.assertEqual(len(found[0][1]), 24)
-            # Who has one keeps it, whether it is remembered or has to be checked.
+            # A client with a cookie keeps it, whether the cookie is remembered or must be verified.
             self.assertEqual(self.ask(good), (0, good))
             self.assertEqual(self.ask(b"clientA1"), (0, good))
             self.clock.advance(1)
 
-    def test_attack13_required(self) -> None:
+    def test_attack13_requiredCookiesAreAlwaysSent(self) -> None:
         """
-        Clients that have to show a good cookie are told one all the same: they would never get an answer otherwise.
+        Clients that must have a cookie get one all the same, since they would never get an answer otherwise.
         """
         self.flood()
         rcode, cookie = self.ask(b"clientB2", "10.1.2.3")
         self.assertEqual((rcode & 15, len(cookie)), (7, 24))
         self.assertEqual(self.ask(cookie, "10.1.2.3")[0], 0)
 
-    def test_attack13_cookiesUndefended(self) -> None:
+    def test_attack13_withoutLimitEachCookieCosts(self) -> None:
         """
-        Without a bound each of them would cost a hash.
+        Without the limit each of them costs a hash.
         """
         self.patch(module, "COOKIE_HASHES", Limit(default=10**9, least=1, most=10**9))
         self.flood(3000)

@@ -20,7 +20,7 @@ OTHER = questionOf("other.test")
 _HEADER = b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
 _RECORD = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x42"
 
-#: What comes while the query is open, each with the right id from the right server to the right port.
+#: Messages that arrive while the query is outstanding, each with the right ID from the right server to the right port.
 ODD = {
     "query": forge(OURS, 0x0180),
     "other question": forge(OTHER),
@@ -51,15 +51,15 @@ class OddReplyTests(NetworkTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE, ("other.test", "A"): "192.0.2.99"})
-        # There is no way but UDP, so that nothing but waiting helps.
+        # Only UDP works, so that nothing but waiting helps.
         self.canned.silentTo = "tcp"
         self.network.shape(source="192.0.2.53", delay=0.1)
 
     def meet(self, *bodies: bytes) -> tuple[list[str], float]:
         """
-        Look the victim up while odd replies come in.
+        Look the victim up while odd replies arrive.
 
-        @return: what was found, and how long it took.
+        @return: the addresses, and how long the look-up took.
         """
         source = self.forward(self.server)
         asked = self.ask(source, VICTIM)
@@ -73,24 +73,24 @@ class OddReplyTests(NetworkTestCase):
         assert answer.origin is not None
         return [".".join([str(octet) for octet in rdata]) for rrset in answer.answer for rdata in rrset.rdatas], answer.origin.elapsed
 
-    def test_each(self) -> None:
+    def test_oddReplyIsIgnored(self) -> None:
         """
-        Each is passed over, and the genuine reply is what counts, when it comes.
+        Each odd reply is ignored, and the genuine reply is accepted when it comes.
         """
         for what, body in ODD.items():
             with self.subTest(what):
                 found, elapsed = self.meet(body)
                 self.assertEqual((found, round(elapsed, 2)), ([GENUINE], 0.11))
 
-    def test_all(self) -> None:
+    def test_allOddRepliesTogetherAreIgnored(self) -> None:
         """
-        All of them together do not make it worse.
+        All odd replies together are ignored as well.
         """
         self.assertEqual(self.meet(*ODD.values())[0], [GENUINE])
 
-    def test_undefended(self) -> None:
+    def test_endingOnOddReplyWouldFail(self) -> None:
         """
-        Were an odd reply to end the wait, as in the resolvers that were found, the look-up would fail.
+        If an odd reply ended the look-up, as in vulnerable resolvers, it would fail.
         """
 
         def ending(flight: ForwardedLookup, octets: bytes, now: float, leg: object, key: bytes) -> bool:
@@ -100,10 +100,10 @@ class OddReplyTests(NetworkTestCase):
         self.patch(ForwardedLookup, "replied", ending)
         self.assertRaises(self.failureException, self.meet, ODD["header alone"])
 
-    def test_truncatedWithOurQuestion(self) -> None:
+    def test_TCPQueryHasOurQuestion(self) -> None:
         """
-        The query that goes out by TCP is ours, whatever question the truncated reply had: a reply with another one leads to no TCP with
-        that, and one with ours in another case leads to ours in our case.
+        The query over TCP has our question in our case, whatever question the truncated reply had. A reply with another name causes no
+        query for it.
         """
         self.canned.silentTo = "udp"
         shouted = questionOf(VICTIM.upper())
@@ -113,15 +113,14 @@ class OddReplyTests(NetworkTestCase):
             self.assertEqual({asked.question.name for asked in self.canned.asked}, {OURS.name})
             self.assertEqual(self.canned.asked[-1].transport, "tcp")
 
-    def test_formatErrorKeepsTheWindow(self) -> None:
+    def test_forgedFORMERRCostsOneQuery(self) -> None:
         """
-        A forged format error makes us ask once more without EDNS, and no more than once, while the genuine reply to the first query still
-        counts.
+        A forged FORMERR causes one more query without EDNS, and no more than one. The genuine reply to the first query is still accepted.
         """
         self.canned.asked.clear()
         forged = buildMessage(Message(0, 0x8181, (OURS,)))[2:]
         found, elapsed = self.meet(forged, forged, forged)
-        # The reply to the first query, and not the one to the second, which comes later.
+        # The reply to the first query, not the later one to the second.
         self.assertEqual((found, round(elapsed, 2)), ([GENUINE], 0.11))
         self.assertLessEqual(len(self.canned.asked), 2)
         begun = ForwardedLookup._setBack
@@ -131,6 +130,6 @@ class OddReplyTests(NetworkTestCase):
             if came is Came.NO_EDNS:
                 leg.release(key)
 
-        # With the first query given up for the second, a forger would have moved the window.
+        # If the first query were released for the second, a forger would have moved the window.
         self.patch(ForwardedLookup, "_setBack", instead)
         self.assertEqual(round(self.meet(forged)[1], 2), 0.16)

@@ -1,6 +1,6 @@
 """
-Attack 22: names that never end, go round in circles or cost more than their message (CVE-2026-42304, CVE-2026-52682), and those with
-labels of types that do not exist.
+Attack 22: names that never end, have pointer loops or cost more than their message (CVE-2026-42304, CVE-2026-52682), and labels of unknown
+types.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.captures import packetsOf
-from tests.conformance.examining import Counted, counting
+from tests.conformance.examining import CountingBytes, counting
 from tests.corpora import corpus
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.errors import BadMessage
@@ -22,7 +22,7 @@ from twisted_ext.wire.message import Message
 VICTIM = questionOf("victim.test")
 ENDLESS = 1 << 30
 
-#: Owners of records that no message may have, each behind the header and our question, at octet 29.
+#: Invalid owners of records, each after the header and our question, at octet 29.
 BAD_OWNERS = {
     "to itself": b"\xc0\x1d",
     "forward": b"\xc0\x20\x00\x01a\x00",
@@ -39,14 +39,14 @@ _RECORD = b"\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x42"
 
 def withOwner(owner: bytes) -> bytes:
     """
-    @return: a reply without its id that has a record with this owner.
+    Return a reply without its ID that has a record with this owner.
     """
     return b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + VICTIM.toWire() + owner + _RECORD
 
 
 def full(owners: int = 5000, jumps: int = 120) -> bytes:
     """
-    @return: a message as long as may be, its owners each at the end of a chain of pointers.
+    Return a message of the largest size, whose owners are each at the end of a chain of pointers.
     """
     start = 12 + 11
     links = b"\x00"
@@ -66,23 +66,23 @@ class PointerTests(SynchronousTestCase):
     Messages by themselves.
     """
 
-    def test_attack22_badNames(self) -> None:
+    def test_attack22_badNamesAreRefused(self) -> None:
         """
-        Pointers that do not point backward, label types that do not exist and names of more than 255 octets are refused.
+        Pointers that do not point backward, unknown label types and names of more than 255 octets are refused.
         """
         for what, owner in BAD_OWNERS.items():
             with self.subTest(what):
                 self.assertRaises(BadMessage, Message.fromWire(b"\x12\x34" + withOwner(owner)).check)
 
-    def test_attack22_captured(self) -> None:
+    def test_attack22_capturedNamesAreRefused(self) -> None:
         """
-        The loops, bad labels and forward pointers that were sent to others are refused.
+        Captured loops, bad labels and forward pointers are refused.
         """
         for name in ("dns-zlip-1", "dns-zlip-2", "dns-zlip-3", "dns-badlabel", "dns_fwdptr"):
             data = (corpus("tcpdump-dns/tests") / f"{name}.pcap").read_bytes()
             outcomes = []
             for packet in packetsOf(data):
-                octets = Counted(packet.payload)
+                octets = CountingBytes(packet.payload)
                 try:
                     Message.fromWire(octets).check()
                 except BadMessage as error:
@@ -90,13 +90,13 @@ class PointerTests(SynchronousTestCase):
                 self.assertLess(octets.touched, 16 * len(octets))
             self.assertEqual(len(outcomes), 1, name)
 
-    def test_attack22_longestChain(self) -> None:
+    def test_attack22_pointerHopsAreLimited(self) -> None:
         """
-        Thousands of owners with a hundred and twenty jumps each are given up at a fixed number of jumps, and of octets looked at.
-        Without the limit, all six hundred thousand jumps would be made.
+        Thousands of owners with a hundred and twenty jumps each end at a fixed number of jumps and octets. Without the limit, all six
+        hundred thousand jumps would be made.
         """
         wire = full()
-        data = Counted(wire)
+        data = CountingBytes(wire)
         with counting() as work:
             self.assertRaises(BadMessage, Message.fromWire(data).check)
         self.assertLessEqual(work.hops, POINTER_HOPS.default + POINTERS_PER_NAME.default)
@@ -105,9 +105,9 @@ class PointerTests(SynchronousTestCase):
             Message.fromWire(wire).check()
         self.assertEqual(work.hops, 5000 * 121)
 
-    def test_attack22_undefended(self) -> None:
+    def test_attack22_withoutLimitsChainsAreFollowed(self) -> None:
         """
-        With each name's own bound off as well, longer chains are followed to their end.
+        Without the limit of each name as well, longer chains are followed to their end.
         """
         wire = full(4000, 2000)
         self.assertRaises(BadMessage, Message.fromWire(wire).check)
@@ -117,7 +117,7 @@ class PointerTests(SynchronousTestCase):
 
 class ReplyTests(NetworkTestCase):
     """
-    The same, from whoever knows the id.
+    The same messages from a forger who knows the ID.
     """
 
     def setUp(self) -> None:
@@ -126,9 +126,9 @@ class ReplyTests(NetworkTestCase):
         self.canned.silentTo = "tcp"
         self.network.shape(source="192.0.2.53", delay=0.1)
 
-    def test_attack22_waits(self) -> None:
+    def test_attack22_lookupWaitsForValidReply(self) -> None:
         """
-        None of them is an answer, and the genuine one is waited for.
+        None of the messages is taken as the answer, and the genuine reply is waited for.
         """
         source = self.forward(self.server)
         for what, body in {**{what: withOwner(owner) for what, owner in BAD_OWNERS.items()}, "full": full()[2:]}.items():

@@ -1,5 +1,5 @@
 """
-Attack 4: finding out the port of a query by what others can observe, as SAD DNS does (2020, 2021), and weak generators (CVE-2025-40780).
+Attack 4: finding the port of a query by side effects, as SAD DNS does (2020, 2021), and weak generators (CVE-2025-40780).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class PortTests(NetworkTestCase):
         self.network.recording = False
         self.source = self.forward(self.server)
 
-    def test_spray(self) -> None:
+    def test_sprayToAllPortsHasNoEffect(self) -> None:
         """
-        Datagrams to all ports from somebody else change nothing, not even the state of the socket that is open.
+        Datagrams from another address to all ports change nothing, not even the state of the open socket.
         """
         asked = self.ask(self.source, VICTIM)
         (port,) = self.here.ports()
@@ -44,9 +44,9 @@ class PortTests(NetworkTestCase):
         self.assertEqual(self.told(asked), [GENUINE])
         self.assertEqual(self.events(), ["sent", "reply"])
 
-    def test_sprayUndefended(self) -> None:
+    def test_unconnectedSocketWouldNoticeSpray(self) -> None:
         """
-        A socket that is not connected would have noticed the one that is to its port.
+        An unconnected socket would notice the datagram to its port.
         """
         self.patch(MemoryPort, "takes", lambda port, datagram: True)
         self.patch(type(self.server), "isAt", lambda server, address, number: True)
@@ -57,17 +57,17 @@ class PortTests(NetworkTestCase):
         self.assertEqual(receiver.misses, 1)
         self.network.advance(1)
 
-    def test_generator(self) -> None:
+    def test_portsComeFromTheSystemGenerator(self) -> None:
         """
-        Ports and ids come from the operating system's generator and nowhere else.
+        Ports and IDs come from the operating system's generator only.
         """
         self.assertIs(Draw()._urandom, os.urandom)
         fixed = Draw(lambda count: b"\x12\x34\x56\x78\x9a\xbc" * (count // 6) + bytes(count % 6))
         self.assertEqual([fixed.port(), fixed.port()], [0x1234, 0x5678])
 
-    def test_forgedRefusals(self) -> None:
+    def test_ICMPOfOtherFlowsIsIgnored(self) -> None:
         """
-        ICMP messages about other pairs of ends end no look-up; one about this very pair does, as it should.
+        ICMP messages about other flows end no look-up. One about this very flow does, as it should.
         """
         asked = self.ask(self.source, VICTIM)
         (port,) = self.here.ports()
@@ -81,16 +81,16 @@ class PortTests(NetworkTestCase):
         (port,) = self.here.ports()
         self.network.injectRefusal(("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.failed(asked)
-        # A socket that is not connected would be told of all of them.
+        # An unconnected socket would get all of them.
         self.patch(MemoryPort, "refused", lambda port, destination: port.protocol.connectionRefused())
         asked = self.ask(self.source, VICTIM)
         (port,) = self.here.ports()
         self.network.injectRefusal(("192.0.2.54", 53), ("192.0.2.7", port.port))
         self.failed(asked)
 
-    def test_connected(self) -> None:
+    def test_socketsAreConnected(self) -> None:
         """
-        The sockets that real look-ups go out from are connected to their server, which is what has the system keep all that away.
+        The sockets of real look-ups are connected to their server, so that the kernel drops everything else.
         """
         for address in ("127.0.0.1", "::1"):
             server = Server(address, 5353)
@@ -101,9 +101,9 @@ class PortTests(NetworkTestCase):
             finally:
                 made.close()
 
-    def test_nearMiss(self) -> None:
+    def test_nearMissLeadsToTCP(self) -> None:
         """
-        After one reply with a wrong id from the right address the query is asked by TCP, and the genuine reply by UDP still counts.
+        One reply with a wrong ID from the right address leads to TCP. The genuine reply over UDP is still accepted.
         """
         for silentTo, transport in (("udp", "tcp"), ("tcp", "udp")):
             self.canned.silentTo = silentTo
@@ -117,11 +117,11 @@ class PortTests(NetworkTestCase):
             self.assertEqual((answer.origin.source, answer.answer[0].rdatas), (transport, (bytes([192, 0, 2, 80]),)))
             self.assertIn("near miss", self.events())
 
-    def outstanding(self) -> tuple[int, int]:
+    def portsAndIdsOfRetries(self) -> tuple[int, int]:
         """
         Let a look-up try as often as it will.
 
-        @return: ports that its queries have come from, and the most ids that one of these ports waits for.
+        @return: the number of ports of its queries, and the most IDs that one of these ports waits for.
         """
         self.canned.silent = True
         ports: list[int] = []
@@ -142,28 +142,27 @@ class PortTests(NetworkTestCase):
         self.assertGreaterEqual(len(ports), 4)
         return len(set(ports)), most
 
-    def test_retries(self) -> None:
+    def test_eachRetryHasItsOwnPort(self) -> None:
         """
-        Each try of a look-up leaves from a port of its own, so that whoever has found one out has one id to guess.
+        Each retry of a look-up has its own port, so that a known port has one ID to guess.
         """
-        ports, most = self.outstanding()
+        ports, most = self.portsAndIdsOfRetries()
         self.assertGreaterEqual(ports, 4)
         self.assertEqual(most, 1)
 
-    def test_retriesUndefended(self) -> None:
+    def test_retriesFromOpenSocketsSharePorts(self) -> None:
         """
-        From the sockets that are there already almost all of them would be open at one port.
+        From the open sockets almost all retries would share one port.
         """
         self.patch(DatagramExchange, "askAgain", lambda exchange, asking, now, legs: exchange.ask(asking, now))
-        ports, most = self.outstanding()
-        # The pool has a second socket where the fifth query is drawn to it.
+        ports, most = self.portsAndIdsOfRetries()
+        # The pool opens a second socket if the fifth query is drawn to it.
         self.assertLessEqual(ports, 2)
         self.assertGreaterEqual(most, 4)
 
-    def test_nearMissTold(self) -> None:
+    def test_errorCountsInvalidReplies(self) -> None:
         """
-        Where nothing better comes, by TCP neither, the error says first that what came was no reply, and how much of it; then what
-        became of TCP.
+        The error of a failed look-up first says how many messages were no valid reply, then the result over TCP.
         """
         canned = CannedServer({})
         canned.silent = True
@@ -174,11 +173,11 @@ class PortTests(NetworkTestCase):
             self.network.inject(octets, ("192.0.2.54", 53), ("192.0.2.7", port.port))
         self.network.advance(6)
         told = str(self.failed(asked))
-        self.assertIn(": what came from 192.0.2.54:53 by UDP was no reply to the question (3 messages); 192.0.2.54:53 cannot be", told)
+        self.assertIn(": datagrams from 192.0.2.54:53 did not match the query (3 messages); 192.0.2.54:53 cannot be", told)
 
-    def test_nearMissUndefended(self) -> None:
+    def test_withoutNearMissesOnlyUDPIsUsed(self) -> None:
         """
-        Without that, nothing but UDP would be asked.
+        Without near misses only UDP would be used.
         """
         for upstream in self.source.upstreams:
             upstream.datagram.nearMisses = 1 << 20

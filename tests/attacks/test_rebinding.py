@@ -1,6 +1,6 @@
 """
-Attack 26, as far as it concerns one who asks others: names of strangers that lead to addresses inside of the network, or to the server
-itself (DNS rebinding, 2007 and after; CVE-2026-50251).
+Attack 26 on forwarders: foreign names that lead to addresses inside the network, or to the server itself (DNS rebinding, 2007 and after;
+CVE-2026-50251).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_ext.wire.options import ExtendedError, optionsOf
 
 OTHER = nameFromText("other.evil.test")
 
-#: What leads inside: by name and type, the records.
+#: Records that lead inside, by name and type.
 INSIDE: Final[dict[tuple[str, str], Reply]] = {
     ("zero", "A"): "0.0.0.0",
     ("loopback", "A"): "127.0.0.1",
@@ -41,14 +41,14 @@ INSIDE: Final[dict[tuple[str, str], Reply]] = {
     ("translated", "AAAA"): "64:ff9b::a00:1",
     ("hint", "HTTPS"): "1 . ipv4hint=10.0.0.1",
     ("alias", "A"): [rrsetOf(nameFromText("alias.evil.test"), 5, "other.evil.test."), rrsetOf(OTHER, 1, "10.0.0.1")],
-    # What is not the answer to the question, but is taken for it by some.
+    # A record beside the answer, which some clients would use.
     ("beside", "A"): [rrsetOf(OTHER, 1, "10.0.0.1")],
 }
 
 
 class RebindingTests(WholeServerTestCase):
     """
-    Tests with an upstream that gives what the attacker has put into his zone.
+    Tests with an upstream that serves the attacker's zone.
     """
 
     def setUp(self) -> None:
@@ -56,9 +56,9 @@ class RebindingTests(WholeServerTestCase):
         for (label, rrType), reply in INSIDE.items():
             self.upstream.set(f"{label}.evil.test", rrType, reply)
 
-    def given(self, name: str, rrType: str = "A") -> Message:
+    def replyFor(self, name: str, rrType: str = "A") -> Message:
         """
-        @return: the reply to a client with EDNS.
+        Return the reply to a client with EDNS.
         """
         transport = self.client.transport
         assert transport is not None
@@ -66,48 +66,48 @@ class RebindingTests(WholeServerTestCase):
         self.network.advance(1)
         return Message.fromWire(self.client.got[-1]).check()
 
-    def inside(self) -> list[str]:
+    def labelsThatLeadInside(self) -> list[str]:
         """
-        @return: the labels that lead a client inside.
+        Return the labels that lead a client inside.
         """
-        return [label for label, rrType in INSIDE if self.given(f"{label}.evil.test", rrType).answer]
+        return [label for label, rrType in INSIDE if self.replyFor(f"{label}.evil.test", rrType).answer]
 
-    def lines(self) -> list[str]:
+    def logLines(self) -> list[str]:
         """
-        @return: lines of the log about it.
+        Return the lines of the log about rebinding.
         """
         return [str(event.get("name")) for event in self.said if "held back" in str(event.get("log_format"))]
 
-    def test_heldBack(self) -> None:
+    def test_insideAddressesAreHeldBack(self) -> None:
         """
-        With the guard on, none of these gets through, the first time or later, by UDP or TCP; others do as ever.
+        The filter holds back all of these addresses, the first time and later, over UDP and TCP. Other answers pass.
         """
         service = self.run_(stopRebinding=True)
         for _ in range(3):
-            self.assertEqual(self.inside(), [])
+            self.assertEqual(self.labelsThatLeadInside(), [])
         self.assertEqual(self.byStream(service, "home.evil.test").rcode, Rcode.REFUSED)
         self.assertEqual(self.addressOf(), "192.0.2.80")
 
     def byStream(self, service: ServerService, name: str) -> Message:
         """
-        @return: the reply by TCP.
+        Return the reply over TCP.
         """
         sent: list[bytes] = []
         service._parts.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
         self.network.advance(0.2)
         return Message.fromWire(sent[0])
 
-    def test_unguarded(self) -> None:
+    def test_withoutFilterAllPass(self) -> None:
         """
-        With the guard off, which is the default, all of them do, even records beside the answer where those are not left out.
+        Without the filter, which is the default, all of them pass, even records beside the answer where those are not left out.
         """
         self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.run_()
-        self.assertEqual(self.inside(), [label for label, _ in INSIDE])
+        self.assertEqual(self.labelsThatLeadInside(), [label for label, _ in INSIDE])
 
-    def test_everyRecord(self) -> None:
+    def test_recordsBesideTheAnswerAreFiltered(self) -> None:
         """
-        Records beside the answer would get through if only the answer was examined; such records of upstreams are left out besides.
+        Records beside the answer would pass if only the answer was examined.
         """
         passed = StopRebinding._passed
 
@@ -117,14 +117,14 @@ class RebindingTests(WholeServerTestCase):
         self.patch(StopRebinding, "_passed", answersAlone)
         self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.run_(stopRebinding=True)
-        self.assertEqual(self.inside(), ["beside"])
+        self.assertEqual(self.labelsThatLeadInside(), ["beside"])
 
-    def test_explained(self) -> None:
+    def test_refusalIsExplainedAndLogged(self) -> None:
         """
-        The client is told why, the log says which name, address and server, and once a second at most, with a count of the others.
+        The client gets the reason. The log has the name, address and server, once per second at most, with a count of the others.
         """
         self.run_(stopRebinding=True)
-        message = self.given("home.evil.test")
+        message = self.replyFor("home.evil.test")
         (error,) = [option for option in optionsOf(message.edns) if isinstance(option, ExtendedError)]
         self.assertEqual((message.rcode, error.infoCode), (Rcode.REFUSED, 17))
         self.assertIn("rebinding", error.extraText)
@@ -134,23 +134,23 @@ class RebindingTests(WholeServerTestCase):
         self.network.advance(1)
         self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
         self.network.advance(1)
-        self.given("loop.evil.test")
-        self.assertEqual(len(self.lines()), 3)
+        self.replyFor("loop.evil.test")
+        self.assertEqual(len(self.logLines()), 3)
         self.assertIn("299 more", str([event["more"] for event in self.said if event.get("name") == "loop.evil.test."]))
 
-    def test_logFlooded(self) -> None:
+    def test_withoutPauseTheLogIsFlooded(self) -> None:
         """
-        Without that pause a stranger could write as many lines as he likes.
+        Without the pause an attacker could write any number of lines.
         """
         self.patch(RebindingLog, "PAUSE", 0.0)
         self.run_(stopRebinding=True)
         self.flood(["ten.evil.test", "office.evil.test", "link.evil.test"] * 100)
         self.network.advance(1)
-        self.assertEqual(len(self.lines()), 300)
+        self.assertEqual(len(self.logLines()), 300)
 
-    def test_allowed(self) -> None:
+    def test_allowedDomainsMayLeadInside(self) -> None:
         """
-        Domains may be excepted, as those with a route of their own are, and records of one's own; their neighbors are not.
+        Allowed domains, routed domains and local records may lead inside. Their neighbors may not.
         """
         inside, server = self.serve("192.168.0.53", {("www.corp.test", "A"): "10.0.0.1"})
         self.upstream.set("www.partner.test", "A", "10.0.0.2")
@@ -164,27 +164,26 @@ class RebindingTests(WholeServerTestCase):
         )
         for name, address in (("www.partner.test", 2), ("www.corp.test", 1), ("router.test", 4)):
             self.assertEqual(self.addressOf(name), f"10.0.0.{address}")
-        self.assertEqual(self.given("www.notpartner.test").rcode, Rcode.REFUSED)
+        self.assertEqual(self.replyFor("www.notpartner.test").rcode, Rcode.REFUSED)
         self.assertEqual(len(inside.asked), 1)
 
-    def test_nothingElse(self) -> None:
+    def test_filterDoesNotAffectOtherNames(self) -> None:
         """
-        What is held back changes nothing for others: what is known stays known, and is given by the fast lane.
+        The filter does not affect other names: they stay cached, and the packet cache answers them.
         """
         service = self.run_(stopRebinding=True)
         for _ in range(4):
             self.addressOf()
         asked, beyond = len(self.upstream.asked), service.counters.udpBeyond
-        self.inside()
+        self.labelsThatLeadInside()
         self.assertEqual(len(self.upstream.asked) - asked, len(INSIDE))
         beyond = service.counters.udpBeyond
         self.assertEqual(self.addressOf(), "192.0.2.80")
         self.assertEqual((service.counters.udpBeyond, len(self.upstream.asked)), (beyond, asked + len(INSIDE)))
 
-    def test_neverFollowed(self) -> None:
+    def test_addressesInAnswersAreNotQueried(self) -> None:
         """
-        Nobody is asked because of an address that an answer has: of name servers and of their addresses, which strangers put into
-        referrals, nothing is made use of, be they the server's own.
+        Addresses of name servers in answers are never queried, not even the server's own.
         """
         zone = nameFromText("evil.test")
         servers = [rrsetOf(zone, 2, ["ns.evil.test.", "us.evil.test."])]
@@ -193,13 +192,13 @@ class RebindingTests(WholeServerTestCase):
         self.upstream.set("us.evil.test", "A", US)
         service = self.run_()
         assert service.watchdog is not None
-        # It asks this server itself as well.
+        # The watchdog queries this server too.
         service.watchdog.stop()
-        self.given("ns.evil.test")
+        self.replyFor("ns.evil.test")
         for number in range(3):
-            self.given("lost.evil.test")
-            self.given(f"x{number}.evil.test")
+            self.replyFor("lost.evil.test")
+            self.replyFor(f"x{number}.evil.test")
         asked = {place for place in self.network.sent if place[1] == 53}
         self.assertEqual(asked, {("192.0.2.53", 53), (US, 53)})
-        # Those to us are the client's, and no more.
+        # Queries to the server's own address are the client's only.
         self.assertEqual(self.network.sent[US, 53], 7)

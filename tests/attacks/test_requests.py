@@ -1,6 +1,6 @@
 """
-Attacks 24, 25 and 29 on a server: requests whose headers promise what is not there, with several OPT records or with options without end;
-names with characters that mean something elsewhere; classes, types and opcodes that nobody should look into.
+Attacks 24, 25 and 29 on a server: requests with wrong counts, with several OPT records or endless options; names with special characters;
+unsupported classes, types and opcodes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUESTION: Final = queryOf()[12:]
 OPT: Final = optOf()
 NSID: Final = 3
 
-#: Counts of the four sections and what follows: requests that say one thing and are another.
+#: Counts of the four sections and the content: requests whose header does not match their content.
 LIARS: Final = {
     "65,535 questions in twelve octets": ((65535, 0, 0, 0), b""),
     "65,535 of everything": ((65535, 65535, 65535, 65535), QUESTION),
@@ -57,7 +57,7 @@ class RequestsTestCase(SynchronousTestCase):
 
     def rcodeOf(self, query: bytes, stream: bool = False) -> int | None:
         """
-        @return: the rcode of the reply, which is well formed and no larger than may be; L{None} without one.
+        Return the rcode of the reply, which is well formed and within its size limit, or L{None} without one.
         """
         reply = self.server.stream(query) if stream else self.server.ask(query)
         if reply is None:
@@ -72,9 +72,9 @@ class LyingTests(RequestsTestCase):
     Tests of attack 24.
     """
 
-    def test_liars(self) -> None:
+    def test_wrongCountsGetFORMERR(self) -> None:
         """
-        Each gets FORMERR, by datagrams and by streams, however often it comes, and nobody is asked anything.
+        Each request gets FORMERR over UDP and TCP, however often it comes, and no upstream is asked.
         """
         for text, (counts, rest) in LIARS.items():
             wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
@@ -84,17 +84,17 @@ class LyingTests(RequestsTestCase):
                         self.assertEqual(self.rcodeOf(wire, stream), Rcode.FORMERR, text)
         self.assertEqual(self.server.inner.asked, 0)
 
-    def test_smuggled(self) -> None:
+    def test_withoutFormGateSmuggledRequestIsAnswered(self) -> None:
         """
-        With the defence off, a request with another one in its back is answered, for whoever reads on to find.
+        Without the form gate, a request with another one after its end is answered.
         """
         self.patch(FormGate, "__call__", lambda gate, request, now: None)
         counts, rest = LIARS["another request behind the end"]
         self.assertEqual(self.rcodeOf(b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest), 0)
 
-    def test_options(self) -> None:
+    def test_optionsOfRequestAreLimited(self) -> None:
         """
-        It is the bound on options that refuses sixteen thousand of them.
+        The limit on options refuses sixteen thousand of them.
         """
         counts, rest = LIARS["sixteen thousand options"]
         wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
@@ -105,7 +105,7 @@ class LyingTests(RequestsTestCase):
 
     def identities(self) -> int:
         """
-        @return: how often a server tells its name to somebody who asks for it ninety times in one request.
+        Return how often a server sends its NSID to a client that asks for it ninety times in one request.
         """
         self.server.responder.finishing = ReplyBuilder(identity=ChaosIdentity(nsid="here"))
         reply = self.server.ask(queryOf(opt=optOf(options=[(NSID, b"")] * 90))) or b""
@@ -113,9 +113,9 @@ class LyingTests(RequestsTestCase):
         assert edns is not None
         return len([code for code, _ in edns.options if code == NSID])
 
-    def test_repeated(self) -> None:
+    def test_repeatedOptionIsAnsweredOnce(self) -> None:
         """
-        An option that stands there often is answered once. If each of them was, a request would make a reply many times as long.
+        A repeated option is answered once. If each were answered, the reply would be many times as long as the request.
         """
         self.assertEqual(self.identities(), 1)
 
@@ -132,7 +132,7 @@ class CharactersTests(RequestsTestCase):
     Tests of attack 25.
     """
 
-    #: Names that look like the victim to whoever writes them as text, or reads them as such.
+    #: Names that look like the victim as text.
     OTHERS: Final = (
         b"\x0bvictim.test\x00",
         b"\x07victim\x00\x04test\x00",
@@ -141,10 +141,10 @@ class CharactersTests(RequestsTestCase):
         b"\x06victim\x04tes\xf4\x00",
     )
 
-    def test_neverEqual(self) -> None:
+    def test_specialCharactersNeverMatchVictim(self) -> None:
         """
-        A name with a dot or a zero octet in a label is another one: what is known of it is not given to whoever asks for the victim, and
-        what is known of the victim not to whoever asks for it; not from the cache, and not from the fast lane.
+        A name with a dot or a zero octet in a label is another name: the cache and the packet cache never mix its answers with the
+        victim's.
         """
         inner = self.server.inner
         inner.set("victim.test", "A", "192.0.2.1")
@@ -158,9 +158,9 @@ class CharactersTests(RequestsTestCase):
                 self.assertEqual((message.questions[0].name, message.answer[0].rdatas), (name, (theirs,)))
         self.assertEqual(inner.asked, 1 + len(self.OTHERS))
 
-    def test_asText(self) -> None:
+    def test_textComparisonWouldMatchVictim(self) -> None:
         """
-        Where names are compared as text with dots, as many programs do, the first of them is the victim.
+        If names were compared as text with dots, the first of them would be the victim.
         """
         key = Question.__init__
 
@@ -187,9 +187,9 @@ class MeaninglessTests(RequestsTestCase):
     Tests of attack 29.
     """
 
-    def test_everything(self) -> None:
+    def test_unsupportedRequestsAreRefused(self) -> None:
         """
-        Every class with every opcode and every special type is refused in good form, nothing escapes, and nobody is asked.
+        Every class with every opcode and every special type is refused in good form, without an exception and without an upstream query.
         """
         for opcode in range(16):
             for rrClass in (0, 3, 4, 254, 255, 65535):
@@ -206,9 +206,9 @@ class MeaninglessTests(RequestsTestCase):
         self.assertEqual(self.server.inner.asked, 0)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_gates(self) -> None:
+    def test_withoutGatesTheSourceIsAsked(self) -> None:
         """
-        With the gates off, the source is asked for such things.
+        Without the gates, the source is asked for such things.
         """
         for gate in (ClassGate, TypeGate, OpcodeGate):
             self.patch(gate, "__call__", lambda gate, request, now: None)
@@ -216,9 +216,9 @@ class MeaninglessTests(RequestsTestCase):
         self.rcodeOf(queryOf(rrType=250))
         self.assertEqual(self.server.inner.asked, 2)
 
-    def test_signed(self) -> None:
+    def test_SIGRecordIsNotVerified(self) -> None:
         """
-        Signatures in requests cost no more than reading them: none is looked into.
+        A SIG(0) record in a request is not verified.
         """
         sig = b"\x00" + pack(">HHIH", 24, 255, 0, 0)
         wire = queryOf(opt=OPT)[:10] + b"\x00\x02" + QUESTION + OPT + sig

@@ -1,6 +1,5 @@
 """
-Attack 20: answers with so many records that keeping them takes all the memory, and going through them all the time (CVE-2024-1737,
-CVE-2024-25590).
+Attack 20: answers with so many records that they fill the memory, or take too long to process (CVE-2024-1737, CVE-2024-25590).
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ NAMES = 1000
 
 def bomb(question: Question, records: int = RECORDS) -> list[RRSet]:
     """
-    @return: one set of very many.
+    Return one set of very many records.
     """
     return [RRSet(question.name, 1, 1, 86400, RDATAS[:records])]
 
 
 def shrapnel(question: Question) -> list[RRSet]:
     """
-    @return: very many sets, each of one record, which nobody asked for.
+    Return very many unrequested sets of one record each.
     """
     owners = [nameFromText(f"n{number}.example.test") for number in range(RECORDS)]
     return [RRSet(question.name, 1, 1, 86400, RDATAS[:1]), *[RRSet(owner, 1, 1, 86400, RDATAS[:1]) for owner in owners]]
@@ -43,29 +42,29 @@ def shrapnel(question: Question) -> list[RRSet]:
 
 class BombTests(WholeServerTestCase):
     """
-    Tests with an upstream that gives what the attacker has put into his zone.
+    Tests with an upstream that serves the attacker's zone.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.upstream.otherwise = bomb
-        # So that what is measured is the server.
+        # Upstream replies come over TCP, so that the server is measured.
         self.upstream.truncating = True
 
     def byStream(self, service: ServerService, name: str) -> Message:
         """
-        @return: the reply by TCP.
+        Return the reply over TCP.
         """
         sent: list[bytes] = []
         service._parts.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
         self.network.advance(0.2)
         return Message.fromWire(sent[0])
 
-    def kept(self, names: int, **values: object) -> tuple[int, int]:
+    def cacheAfterQueries(self, names: int, **values: object) -> tuple[int, int]:
         """
-        Ask for so many such names, each of them twice.
+        Query so many such names, each of them twice.
 
-        @return: answers that are kept, and the octets that the cache takes.
+        @return: the number of cached answers, and the octets that the cache takes.
         """
         service = self.run_(prefetch=False, **values)
         kept = storeOf(service)
@@ -79,10 +78,9 @@ class BombTests(WholeServerTestCase):
         self.stop(service)
         return found
 
-    def test_told(self) -> None:
+    def test_largeSetIsTruncatedOverUDP(self) -> None:
         """
-        By UDP a client is told that there is too much of it, by TCP it gets it, as it would from a peer. The upstream is asked once by
-        each.
+        A client gets a truncated reply over UDP and the whole set over TCP. The upstream is asked once over each.
         """
         service = self.run_()
         for _ in range(10):
@@ -97,25 +95,25 @@ class BombTests(WholeServerTestCase):
             self.assertEqual(len(self.byStream(service, "n.example.test").answer[0].rdatas), RECORDS)
         self.assertEqual([asked.transport for asked in self.upstream.asked], ["udp", "tcp"])
 
-    def test_bounded(self) -> None:
+    def test_largeSetsTakeLimitedShareOfCache(self) -> None:
         """
-        A thousand such names, each asked for twice, take an eighth of the cache packed and as much ready.
+        A thousand such names, each queried twice, take an eighth of the cache packed and as much unpacked.
         """
-        count, octets = self.kept(NAMES, cacheSize=8 << 20)
+        count, octets = self.cacheAfterQueries(NAMES, cacheSize=8 << 20)
         self.assertGreater(count, 20)
         self.assertLess(octets, (2 << 20) + (1 << 16))
 
-    def test_unbounded(self) -> None:
+    def test_withoutShareLargeSetsFillTheCache(self) -> None:
         """
-        If all large answers were kept, they would take all of it.
+        Without that share large answers fill the cache.
         """
         self.patch(store, "_LARGE_SHARE", 1)
-        _, octets = self.kept(NAMES, cacheSize=8 << 20)
+        _, octets = self.cacheAfterQueries(NAMES, cacheSize=8 << 20)
         self.assertGreater(octets, 7 << 20)
 
-    def test_others(self) -> None:
+    def test_otherAnswersStayCached(self) -> None:
         """
-        What others ask for stays while such names pass through.
+        Answers for other clients stay cached while such names pass through.
         """
         service = self.run_(cacheSize=8 << 20, prefetch=False)
         self.upstream.otherwise = "192.0.2.80"
@@ -133,10 +131,10 @@ class BombTests(WholeServerTestCase):
         self.assertEqual(self.upstream.asked, [])
         self.stop(service)
 
-    def test_manySets(self) -> None:
+    def test_manySmallSetsAreNotCached(self) -> None:
         """
-        Very many sets of a record each are as little kept, for all that they take together, even if those of other names were not left out
-        before. Without that bound they would be kept.
+        Very many sets of a record each are not cached either, even if sets of other names were not left out before. Without the limit they
+        would be cached.
         """
         self.patch(outcomes, "relevant", lambda question, answer: answer)
         self.upstream.otherwise = shrapnel
@@ -150,10 +148,9 @@ class BombTests(WholeServerTestCase):
         self.assertEqual(len(storeOf(service)), 1)
         self.assertGreater(storeOf(service).octets, 64_000)
 
-    def test_manyTypes(self) -> None:
+    def test_manyTypesStayWithinTheCache(self) -> None:
         """
-        A name with a thousand types is a thousand answers, of which each takes what it takes, and finding one of them does not depend on
-        the others: all of them are within the memory of the cache.
+        A name with a thousand types makes a thousand answers, which stay within the budget of the cache.
         """
         self.upstream.truncating = False
         self.upstream.otherwise = lambda question: [RRSet(question.name, question.rrType, 1, 86400, (bytes(200),))]

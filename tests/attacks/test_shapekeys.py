@@ -1,8 +1,8 @@
 """
-Attack 27: amplification by datagrams that look like a key of the fast lane.
+Attack 27: amplification by datagrams that look like a key of the packet cache.
 
-A reply that differs only by the case of the name or by options is kept under a key made of parts of the query. A datagram consisting of
-such a key is a malformed reply, and must not be answered.
+A reply that differs only by the case of the name or by options is stored under a key made of parts of the query. A datagram of such a key
+is a malformed request, and must not be answered.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from twisted_ext.server.service import ServerService
 
 class ShapeKeyTests(WholeServerTestCase):
     """
-    Tests with a name that has much to it, asked for by a neighbor of the attacker with an EDNS option.
+    Tests with a name with a large answer, queried by a neighbor of the attacker with an EDNS option.
     """
 
     def prepare(self, **values: object) -> ServerService:
         """
-        Have a long reply kept by its shape.
+        Let a long reply be stored by its shape.
         """
         service = self.run_(allow=["192.168.0.0/16"], **values)
         self.upstream.set("big.example.test", "TXT", [f'"{number}{190 * "x"}"' for number in range(5)])
@@ -29,7 +29,7 @@ class ShapeKeyTests(WholeServerTestCase):
         for _ in range(3):
             self.network.inject(query, ("192.168.0.50", 4000), (US, 53))
             self.network.advance(0.5)
-        self.assertGreater(self.heard("192.168.0.50"), 0)
+        self.assertGreater(self.datagramsSentTo("192.168.0.50"), 0)
         shape = shapeOf(query)
         assert shape is not None
         self.packet = b"id" + shape.key
@@ -37,17 +37,17 @@ class ShapeKeyTests(WholeServerTestCase):
 
     def attack(self) -> int:
         """
-        @return: datagrams that come of five packets made of the key.
+        Return the datagrams that five packets of the key cause.
         """
-        before = self.heard()
+        before = self.datagramsSentTo()
         for _ in range(5):
             self.network.inject(self.packet, (EVIL, 4000), (US, 53))
             self.network.advance(0.1)
-        return self.heard() - before
+        return self.datagramsSentTo() - before
 
-    def test_attack27_shapeKeys(self) -> None:
+    def test_attack27_shapeKeysGetNoReply(self) -> None:
         """
-        Such datagrams get no reply, by UDP or TCP.
+        Such datagrams get no reply, over UDP or TCP.
         """
         service = self.prepare()
         lane = service._parts.lane
@@ -55,9 +55,9 @@ class ShapeKeyTests(WholeServerTestCase):
         self.assertEqual(self.attack(), 0)
         self.assertIsNone(lane.find(self.packet, EVIL, self.here.seconds()))
 
-    def test_attack27_undefended(self) -> None:
+    def test_attack27_mixedTablesWouldReply(self) -> None:
         """
-        If shapes were kept among the octets of datagrams, each of them would get the whole reply.
+        If shapes were stored among whole datagrams, each such datagram would get the whole reply.
         """
         service = self.prepare()
         for group in service._parts.lane.groups:

@@ -1,5 +1,5 @@
 """
-Attack 30: clients that take their time. Requests that dribble in, connections that say nothing, replies that nobody reads.
+Attack 30: slow clients. Requests that dribble in, idle connections, unread replies.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SlowTests(StreamTestCase):
 
     def crowd(self) -> list[Client]:
         """
-        @return: five hundred connections of as many clients, each with the first octet of a request.
+        Return five hundred connections of as many clients, each with the first octet of a request.
         """
         clients = [self.connect(f"198.{18 + number // 250}.1.{number % 250}", 0.0) for number in range(500)]
         self.network.advance(0.01)
@@ -39,17 +39,17 @@ class SlowTests(StreamTestCase):
         self.network.advance(0.01)
         return clients
 
-    def test_attack30_dribbling(self) -> None:
+    def test_attack30_dribblingClientIsClosed(self) -> None:
         """
-        A request has a few seconds to arrive in, however regularly its octets come.
+        A request must arrive within a few seconds, however regularly its octets come.
         """
         client = self.connect()
         self.dribble(client, int(CLIENT_STREAM_MESSAGE.default) + 2)
         self.assertTrue(client.lost)
 
-    def test_attack30_dribblingLater(self) -> None:
+    def test_attack30_laterDribblingIsClosed(self) -> None:
         """
-        That is so for a client that was good before as well.
+        The same limit holds for a client that sent good requests before.
         """
         client = self.connect()
         client.ask(request(1, b"lane"))
@@ -57,18 +57,18 @@ class SlowTests(StreamTestCase):
         self.dribble(client, int(CLIENT_STREAM_MESSAGE.default) + 2)
         self.assertEqual((client.replies, client.lost), ([1], True))
 
-    def test_attack30_undefended(self) -> None:
+    def test_attack30_withoutLimitDribblingGoesOn(self) -> None:
         """
-        Without that limit the connection would be there as long as its client likes.
+        Without that limit the connection stays as long as its client likes.
         """
         self.patch(StreamServing, "overdue", lambda serving, now: False)
         client = self.connect()
         self.dribble(client, 60)
         self.assertFalse(client.lost)
 
-    def test_attack30_crowd(self) -> None:
+    def test_attack30_crowdIsClosed(self) -> None:
         """
-        Five hundred of them are all gone after that time, and meanwhile whoever asks properly is answered at once.
+        Five hundred of them are all disconnected after that time, and a proper client is answered at once meanwhile.
         """
         clients = self.crowd()
         good = self.connect("192.0.2.99")
@@ -82,10 +82,9 @@ class SlowTests(StreamTestCase):
         self.assertFalse(good.lost)
         self.assertEqual(self.parrot.counters.tcpIdled, 500)
 
-    def test_attack30_full(self) -> None:
+    def test_attack30_slowClientMakesRoom(self) -> None:
         """
-        Where they take all connections that there may be, one of them makes room for whoever asks properly. If none did, nobody would be
-        let in.
+        A slow client makes room for a proper one when all connections are taken. Otherwise no new client could connect.
         """
         self.serve(most=400)
         self.crowd()
@@ -102,9 +101,9 @@ class SlowTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertTrue(good.lost)
 
-    def test_attack30_onePeer(self) -> None:
+    def test_attack30_onePeerDisplacesItself(self) -> None:
         """
-        One client that opens a thousand connections displaces its own alone. If all were alike, it would displace everybody's.
+        A client that opens a thousand connections displaces its own only. Without a limit for each client it would displace all others.
         """
         other = self.connect("192.0.2.8")
         for _ in range(1000):
@@ -123,7 +122,7 @@ class SlowTests(StreamTestCase):
 
 class UnreadTests(StreamTestCase):
     """
-    Clients that ask and do not read.
+    Clients that send queries and do not read.
     """
 
     def setUp(self) -> None:
@@ -132,7 +131,7 @@ class UnreadTests(StreamTestCase):
 
     def deaf(self, kind: bytes) -> Client:
         """
-        @return: a client that asks ten thousand questions and reads nothing.
+        Return a client that sends ten thousand queries and reads nothing.
         """
         client = self.connect()
         client.transport.pauseProducing()
@@ -143,14 +142,14 @@ class UnreadTests(StreamTestCase):
 
     def written(self, client: Client) -> int:
         """
-        @return: octets that the server has written for this client and that are not read.
+        Return the octets that the server has written for this client and that are not read.
         """
         return client.transport.other._flying
 
-    def test_attack30_unread(self) -> None:
+    def test_attack30_unreadRepliesStopReading(self) -> None:
         """
-        Such a client is not read from either, so that no more is kept for it than a buffer has room for. If it reads again, it gets
-        everything.
+        The server stops reading from such a client, so that a buffer of replies is the most that waits. It gets everything when it reads
+        again.
         """
         for kind in (b"lane", b"now"):
             with self.subTest(kind):
@@ -162,17 +161,17 @@ class UnreadTests(StreamTestCase):
                 self.assertEqual(client.replies, list(range(10000)))
                 self.parrot.seen = 0
 
-    def test_attack30_undefended(self) -> None:
+    def test_attack30_withoutPauseRepliesPileUp(self) -> None:
         """
-        If the connection did not listen to its transport, ten megabytes would wait.
+        If the connection ignored its transport's pause, ten megabytes would wait.
         """
         self.patch(StreamServing, "pauseProducing", lambda serving: None)
         client = self.deaf(b"lane")
         self.assertGreater(self.written(client), 9_000_000)
 
-    def test_attack30_never(self) -> None:
+    def test_attack30_clientThatNeverReadsIsClosed(self) -> None:
         """
-        Who never reads is let go after a while. Nothing else would end it.
+        A client that never reads is disconnected after a while. Without the limit it would stay.
         """
         client = self.deaf(b"lane")
         self.network.advance(12)
@@ -183,10 +182,10 @@ class UnreadTests(StreamTestCase):
         self.assertEqual(len(self.servings), 1)
         client.transport.abortConnection()
 
-    def test_attack30_owed(self) -> None:
+    def test_attack30_owedRepliesAreLimited(self) -> None:
         """
-        Replies that had to be waited for come although the client does not read; with a megabyte of them that ends. Without that bound,
-        all that were asked for would be kept.
+        Late replies are written although the client does not read, up to a megabyte, after which it is disconnected. Without that limit all
+        of them would wait.
         """
         self.parrot.size = 65535
         client = self.connect()
@@ -210,12 +209,12 @@ class UnreadTests(StreamTestCase):
 
 class OddTests(StreamTestCase):
     """
-    Lengths at both ends of what there can be.
+    Lengths at both ends of the range.
     """
 
-    def test_attack30_lengthZero(self) -> None:
+    def test_attack30_lengthZeroEndsConnection(self) -> None:
         """
-        A length of zero ends the connection. If it were passed over, a client could send them for ever.
+        A length of zero ends the connection. If it were ignored, a client could send them for ever.
         """
         client = self.connect()
         client.transport.write(b"\x00\x00" * 1000)
@@ -229,9 +228,9 @@ class OddTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertFalse(client.lost)
 
-    def test_attack30_longest(self) -> None:
+    def test_attack30_longestRequestIsAnswered(self) -> None:
         """
-        A request of 65,535 octets is one as any other, and one that never gets so far is kept no longer than others.
+        A request of 65,535 octets is answered, and one that stays incomplete is closed like others.
         """
         client = self.connect()
         client.ask(request(1, b"lane", 65535))
@@ -244,12 +243,12 @@ class OddTests(StreamTestCase):
 
 class WholeTests(WholeServerTestCase):
     """
-    The same against a whole server.
+    The same attacks on a whole server.
     """
 
     def connect(self, address: str) -> Client:
         """
-        @return: a client at this address.
+        Return a client at this address.
         """
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()
@@ -258,9 +257,9 @@ class WholeTests(WholeServerTestCase):
 
     def crowd(self, service: ServerService) -> tuple[float, int]:
         """
-        Have five hundred clients send an octet of a request each second.
+        Let five hundred clients send an octet of a request each second.
 
-        @return: seconds that a good one has to wait for its answer meanwhile, and how many of the others are left after seven seconds.
+        @return: seconds that a good client waits for its answer meanwhile, and how many of the others are left after seven seconds.
         """
         slow = [self.connect(f"192.168.1.{number % 250}") for number in range(500)]
         self.network.advance(0.1)
@@ -284,9 +283,10 @@ class WholeTests(WholeServerTestCase):
         self.stop(service)
         return took, left
 
-    def test_attack30_crowd(self) -> None:
+    def test_attack30_crowdIsClosed(self) -> None:
         """
-        They are gone by then, and the good one is answered at once, connecting included. Without the limit all of them would be there.
+        The slow clients are disconnected by then, and the good one is answered at once, connection included. Without the limit all of them
+        would stay.
         """
         took, left = self.crowd(self.run_())
         self.assertLess(took, 0.1)
@@ -296,9 +296,9 @@ class WholeTests(WholeServerTestCase):
 
     def unread(self) -> int:
         """
-        Have a client ask ten thousand questions, reading nothing.
+        Let a client send ten thousand queries without reading.
 
-        @return: octets that are written for it.
+        @return: the octets that are written for it.
         """
         service = self.run_()
         for _ in range(4):
@@ -315,9 +315,9 @@ class WholeTests(WholeServerTestCase):
         self.stop(service)
         return written
 
-    def test_attack30_unread(self) -> None:
+    def test_attack30_unreadRepliesStopReading(self) -> None:
         """
-        A client that does not read is not read from either. If it was, all of its answers would wait for it.
+        The server stops reading from a client that does not read. Otherwise all of its answers would wait for it.
         """
         self.assertLess(self.unread(), 3 * 65536)
         self.patch(StreamServing, "pauseProducing", lambda serving: None)

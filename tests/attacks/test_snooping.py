@@ -1,5 +1,5 @@
 """
-Attack 38, but for padding: finding out what others have asked for, and what a server tells others of its clients and of their network
+Attack 38, except padding: finding out what other clients have queried, and what a server reveals about its clients and their network
 (CVE-2026-40012; RFC 6303; RFC 7686; RFC 7871).
 """
 
@@ -24,8 +24,7 @@ from twisted_ext.wire.message import Message, Question
 
 WWW = questionOf("www.example.test")
 
-#: Names that strangers are never asked for: of this machine, of this network, and of those who want nobody to know (RFC 6761; RFC 6303;
-#: RFC 7686).
+#: Names that are never sent to upstreams: of this machine, of this network, and private by definition (RFC 6761; RFC 6303; RFC 7686).
 OURS = (
     ("localhost", "A"),
     ("www.localhost", "AAAA"),
@@ -45,7 +44,7 @@ OURS = (
     ("0." * 28 + "0.8.e.f.ip6.arpa", "PTR"),
 )
 
-#: Their neighbors, which are everybody's.
+#: Their public neighbors.
 THEIRS = (
     ("1.0.32.172.in-addr.arpa", "PTR"),
     ("1.128.100.in-addr.arpa", "PTR"),
@@ -55,18 +54,18 @@ THEIRS = (
     ("10.in-addr.arpa.example", "A"),
 )
 
-#: Whom a client belongs to (RFC 7871).
+#: A client subnet option (RFC 7871).
 SUBNET = (8, b"\x00\x01\x18\x00\xc0\xa8\x00")
 
 
 class RememberedTests(SynchronousTestCase):
     """
-    Tests of looking for what is in the cache.
+    Tests of probing the cache.
     """
 
     def ask(self, fromCache: bool) -> tuple[list[Message], list[Message]]:
         """
-        Ask without RD for what others have asked for, and for what nobody has.
+        Query a cached and an uncached name without RD.
 
         @return: the replies to both.
         """
@@ -83,25 +82,24 @@ class RememberedTests(SynchronousTestCase):
         self.assertEqual(known == [reply.replace(b"\x04many", b"\x03www") for reply in unknown], not fromCache)
         return [Message.fromWire(reply) for reply in known], [Message.fromWire(reply) for reply in unknown]
 
-    def test_remembered(self) -> None:
+    def test_cacheContentIsNotRevealed(self) -> None:
         """
-        Where recursion is not asked for, nobody learns what others have asked for, and nobody is asked; whether a name is known makes no
-        difference.
+        Queries without RD get the same refusal for cached and uncached names, and no upstream is asked.
         """
         for replies in self.ask(False):
             self.assertEqual({reply.rcode for reply in replies}, {Rcode.REFUSED})
 
-    def test_told(self) -> None:
+    def test_withoutDefenseCacheContentIsRevealed(self) -> None:
         """
-        With the defence off, what is known is told.
+        With the defense off, cached answers are given.
         """
         known, unknown = self.ask(True)
         self.assertEqual({(reply.rcode, len(reply.answer)) for reply in known}, {(Rcode.NOERROR, 1)})
         self.assertEqual({reply.rcode for reply in unknown}, {Rcode.REFUSED})
 
-    def test_own(self) -> None:
+    def test_ownRecordsAreGivenWithoutRD(self) -> None:
         """
-        What a server knows by itself it tells everybody who may ask.
+        The server's own records are given to every permitted client without RD.
         """
         own = answerOf(WWW, "192.0.2.80")
         own.origin = Origin("hosts")
@@ -115,13 +113,13 @@ class RememberedTests(SynchronousTestCase):
 
 class SnoopingTests(WholeServerTestCase):
     """
-    The same with a whole server, by whatever way something may be remembered.
+    The same on a whole server, with every kind of remembered answer.
     """
 
     def replies(self) -> dict[str, bytes]:
         """
-        @return: what there is to say, without RD, of names that were asked for before, of such that failed and of one that was held back,
-            and of one that was not asked for: each without its name.
+        Return the reply without RD for names that were queried before, failed, were held back, or were never queried, each without its
+        name.
         """
         self.upstream.set("held.example.test", "A", "192.168.1.1")
         self.upstream.set("fails.example.test", "A", 2)
@@ -140,15 +138,15 @@ class SnoopingTests(WholeServerTestCase):
             found[name] = self.client.got[-1].replace(query[12:-11], b"?")
         return found
 
-    def test_alike(self) -> None:
+    def test_refusalsAreIdentical(self) -> None:
         """
         All of them are refused in the same octets.
         """
         self.assertEqual(len(set(self.replies().values())), 1)
 
-    def test_told(self) -> None:
+    def test_recursiveRepliesWouldDiffer(self) -> None:
         """
-        If those without RD were treated as others are, each would say something else.
+        If queries without RD were treated like others, their replies would differ.
         """
         take = Responder.respond
 
@@ -162,12 +160,12 @@ class SnoopingTests(WholeServerTestCase):
 
 class LeakingTests(WholeServerTestCase):
     """
-    Tests of what upstreams get to know. Ours is on the Internet.
+    Tests of what upstreams learn. Ours is on the Internet.
     """
 
-    def leaked(self, names: tuple[tuple[str, str], ...], **values: object) -> list[str]:
+    def namesSentUpstream(self, names: tuple[tuple[str, str], ...], **values: object) -> list[str]:
         """
-        @return: those of these names that the upstream is asked for.
+        Return the names that the upstream is asked for.
         """
         service = self.run_(**values)
         before = len(self.upstream.asked)
@@ -177,41 +175,41 @@ class LeakingTests(WholeServerTestCase):
         asked = {each.question.key for each in self.upstream.asked[before:]}
         return [name for name, rrType in names if questionOf(name, rrType).key in asked]
 
-    def test_ourNames(self) -> None:
+    def test_privateNamesAreAnsweredLocally(self) -> None:
         """
-        Names that are nobody else's business are answered here, those beside them are asked for.
+        Private names are answered locally, their public neighbors by the upstream.
         """
-        self.assertEqual(self.leaked(OURS), [])
-        self.assertEqual(self.leaked(THEIRS), [name for name, _ in THEIRS])
+        self.assertEqual(self.namesSentUpstream(OURS), [])
+        self.assertEqual(self.namesSentUpstream(THEIRS), [name for name, _ in THEIRS])
 
-    def test_ourNamesUndefended(self) -> None:
+    def test_withoutTablesPrivateNamesLeak(self) -> None:
         """
-        Without either table, all of them would be.
+        Without both tables, all private names would be sent to the upstream.
         """
         self.patch(PrivateReverse, "answerNow", lambda source, question, context: None)
-        self.assertEqual(len(self.leaked(OURS)), 8)
+        self.assertEqual(len(self.namesSentUpstream(OURS)), 8)
 
         def nothing(source: specialnames.Special, question: Question, context: QueryContext) -> Answer | None:
             return None
 
         self.patch(specialnames.Special, "answerNow", nothing)
-        self.assertEqual(len(self.leaked(OURS)), len(OURS))
+        self.assertEqual(len(self.namesSentUpstream(OURS)), len(OURS))
 
-    def test_inside(self) -> None:
+    def test_insideUpstreamGetsPrivateReverse(self) -> None:
         """
-        An upstream inside of the network, or one that somebody has named for them, may know names of private addresses and is asked.
+        An upstream inside the network, or one that is routed for them, is asked for names of private addresses.
         """
         inside, server = self.serve("192.168.0.53")
         reverse = ("9.0.168.192.in-addr.arpa", "PTR")
-        self.assertEqual(self.leaked((reverse,), upstream=server.label), [])
+        self.assertEqual(self.namesSentUpstream((reverse,), upstream=server.label), [])
         self.assertEqual([each.question for each in inside.asked if each.question.rrType == 12], [questionOf(*reverse)])
         other, second = self.serve("192.0.2.54")
-        self.assertEqual(self.leaked((reverse,), route={"168.192.in-addr.arpa": second.label}), [])
+        self.assertEqual(self.namesSentUpstream((reverse,), route={"168.192.in-addr.arpa": second.label}), [])
         self.assertEqual([each.question for each in other.asked], [questionOf(*reverse)])
 
-    def test_emptiness(self) -> None:
+    def test_privateReverseIsDeniedWithSOA(self) -> None:
         """
-        They are denied in the form that others can remember (RFC 6303, section 3).
+        Private reverse names are denied in a form that clients can cache (RFC 6303, section 3).
         """
         self.run_()
         for name, rrType, rcode, answers, authorities in (
@@ -227,9 +225,9 @@ class LeakingTests(WholeServerTestCase):
         assert message is not None
         self.assertEqual((message.authority[0].ttl, message.authority[0].name), (10800, queryOf("168.192.in-addr.arpa")[12:-4]))
 
-    def sentOn(self) -> list[tuple[int, bytes]]:
+    def optionsSentUpstream(self) -> list[tuple[int, bytes]]:
         """
-        @return: the options that the upstream gets when a client says whom it belongs to, and who it is.
+        Return the options that the upstream gets when a client sends its subnet and a cookie.
         """
         self.run_()
         transport = self.client.transport
@@ -240,19 +238,19 @@ class LeakingTests(WholeServerTestCase):
         assert asked.message.edns is not None
         return list(asked.message.edns.options)
 
-    def test_subnet(self) -> None:
+    def test_clientOptionsAreNotForwarded(self) -> None:
         """
-        Nothing of what a client says of itself is passed on.
+        No option of a client is forwarded.
         """
-        self.assertEqual(self.sentOn(), [])
+        self.assertEqual(self.optionsSentUpstream(), [])
 
-    def test_subnetPassedOn(self) -> None:
+    def test_copiedOptionsWouldBeForwarded(self) -> None:
         """
-        If its options were those of our query, everything would be.
+        If the client's options were copied to our query, they would be forwarded.
         """
 
         def context(deadline: float, **wishes: object) -> QueryContext:
             return QueryContext(deadline, options=(SUBNET,))
 
         self.patch(respond, "QueryContext", context)
-        self.assertEqual(self.sentOn(), [SUBNET])
+        self.assertEqual(self.optionsSentUpstream(), [SUBNET])

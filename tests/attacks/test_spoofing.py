@@ -1,5 +1,5 @@
 """
-Attack 1: replies that somebody else makes up, with all ids, until one fits (Kaminsky, 2008; RFC 5452).
+Attack 1: forged replies with all IDs, until one matches (Kaminsky, 2008; RFC 5452).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ FORGED = b"\xc0\x00\x02\x42"
 
 def forge(question: Question, flags: int = 0x8180) -> bytes:
     """
-    @return: a forged reply without its id.
+    Return a forged reply without its ID.
     """
     return buildMessage(Message(0, flags, (question,), (RRSet(question.name, question.rrType, 1, 3600, (FORGED,)),)))[2:]
 
 
 def chiSquare(counts: Counter[int], bins: int, total: int) -> float:
     """
-    @return: how far the counts are from equal ones; about C{bins} for what is random.
+    Return how far the counts are from equal ones, about C{bins} for random ones.
     """
     expected = total / bins
     return sum([(counts[number] - expected) ** 2 / expected for number in range(bins)])
@@ -45,7 +45,7 @@ def chiSquare(counts: Counter[int], bins: int, total: int) -> float:
 
 class KaminskyTests(NetworkTestCase):
     """
-    A forger who knows that a query is under way, and floods it with replies.
+    A forger who knows that a query is outstanding, and floods it with replies.
     """
 
     def setUp(self) -> None:
@@ -58,11 +58,10 @@ class KaminskyTests(NetworkTestCase):
         self, source: ForwardingSource, body: bytes, *, sender: tuple[str, int] = ("192.0.2.53", 53), offset: int = 0, lucky: bool = True
     ) -> list[str]:
         """
-        Look the victim up while replies with all 65,536 ids come in.
+        Look the victim up while replies with all 65,536 IDs arrive.
 
-        @param lucky: the right id is the first one, when the socket is listened to in any case, and not the last one.
-
-        @return: what the look-up gives.
+        @param lucky: whether the right ID is the first one, while the socket is certainly read, and not the last one.
+        @return: the result of the look-up.
         """
         asked = self.ask(source, VICTIM)
         for port in self.here.ports():
@@ -74,16 +73,16 @@ class KaminskyTests(NetworkTestCase):
         self.network.advance(6)
         return self.told(asked)
 
-    def test_wrongQuestion(self) -> None:
+    def test_replyForOtherNameIsRejected(self) -> None:
         """
-        All ids to the right port, for another name: none is taken, whatever records they bring.
+        Replies with all IDs to the right port, for another name, are rejected, whatever records they have.
         """
         body = forge(questionOf("other.test"))
         self.assertEqual(self.flood(self.forward(self.server), body), [GENUINE])
 
-    def test_wrongQuestionUndefended(self) -> None:
+    def test_withoutQuestionCheckForgeryIsAccepted(self) -> None:
         """
-        Without comparing the question, such a reply is taken.
+        Without the comparison of questions, such a reply is accepted.
         """
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
         source = ForwardingSource(self.here, [self.server], datagrams=Datagrams(self.here, nearMissesHeard=1024))
@@ -93,17 +92,17 @@ class KaminskyTests(NetworkTestCase):
         self.network.inject(key + forge(questionOf("other.test")), ("192.0.2.53", 53), ("192.0.2.7", port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
-    def test_wrongServer(self) -> None:
+    def test_replyFromOtherServerIsRejected(self) -> None:
         """
-        All ids and the right question to the right port, from another address or port: the socket does not hear them.
+        Replies with all IDs and the right question to the right port, from another address or port, do not reach the socket.
         """
         body = forge(questionOf(VICTIM))
         for sender in (("192.0.2.54", 53), ("192.0.2.53", 54)):
             self.assertEqual(self.flood(self.forward(self.server), body, sender=sender), [GENUINE])
 
-    def test_wrongServerUndefended(self) -> None:
+    def test_withoutAddressCheckForgeryIsAccepted(self) -> None:
         """
-        Were the sockets not connected and the address not compared, one of them would be taken.
+        With unconnected sockets and without the comparison of addresses, one of them is accepted.
         """
         source = self.forward(self.server)
         asked = self.ask(source, VICTIM)
@@ -114,15 +113,15 @@ class KaminskyTests(NetworkTestCase):
         self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.54", 53), ("192.0.2.7", port.port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
-    def test_wrongPort(self) -> None:
+    def test_replyToOtherPortIsLost(self) -> None:
         """
-        All ids and the right question to another port: nobody is there.
+        Replies with all IDs and the right question to another port reach no socket.
         """
         self.assertEqual(self.flood(self.forward(self.server), forge(questionOf(VICTIM)), offset=1), [GENUINE])
 
-    def test_wrongPortUndefended(self) -> None:
+    def test_knownPortAndIdAreEnough(self) -> None:
         """
-        Who is told the port, and the id that is tried first, gets the forgery taken.
+        A forger who knows the port and the ID succeeds.
         """
         asked = self.ask(self.forward(self.server), VICTIM)
         (port,) = self.here.ports()
@@ -130,16 +129,16 @@ class KaminskyTests(NetworkTestCase):
         self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port.port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
-    def test_allRightButTheId(self) -> None:
+    def test_guessesOfTheIdAreLimited(self) -> None:
         """
-        Even one who knows port, server and question gets a few ids to try and not all of them, and the answer comes by TCP.
+        A forger who knows port, server and question can try a few IDs only. Then the answer comes over TCP.
         """
         self.assertEqual(self.flood(self.forward(self.server), forge(questionOf(VICTIM)), lucky=False), [GENUINE])
         self.assertEqual(self.canned.asked[-1].transport, "tcp")
 
-    def test_allRightUndefended(self) -> None:
+    def test_unlimitedGuessesFindTheId(self) -> None:
         """
-        If the socket were listened to all the time, one of the ids would fit.
+        If the socket were read all the time, one of the IDs would match.
         """
         source = self.forward(self.server)
         for upstream in source.upstreams:
@@ -150,9 +149,9 @@ class KaminskyTests(NetworkTestCase):
             self.network.inject(number.to_bytes(2, "big") + forge(questionOf(VICTIM)), ("192.0.2.53", 53), ("192.0.2.7", port))
         self.assertNotEqual(self.told(asked), [GENUINE])
 
-    def test_mixedCase(self) -> None:
+    def test_mixedCaseMustMatch(self) -> None:
         """
-        With names in mixed case even the right id is not enough.
+        The right ID is not enough with names in mixed case.
         """
         source = self.forward(self.server, mixCase=True)
         for defended in (True, False):
@@ -170,7 +169,7 @@ class KaminskyTests(NetworkTestCase):
 
 class RandomnessTests(NetworkTestCase):
     """
-    What a forger has to guess.
+    The values that a forger has to guess.
     """
 
     QUERIES = 10_000
@@ -180,11 +179,11 @@ class RandomnessTests(NetworkTestCase):
         self.network.shape(delay=0.0)
         self.canned, self.server = self.serve(records={(VICTIM, "A"): GENUINE})
 
-    def sent(self, source: ForwardingSource) -> list[tuple[int, int]]:
+    def portsAndIds(self, source: ForwardingSource) -> list[tuple[int, int]]:
         """
         Look up many names, a hundred at a time.
 
-        @return: port and id of each query.
+        @return: port and ID of each query.
         """
         seen: list[tuple[int, int]] = []
 
@@ -203,15 +202,15 @@ class RandomnessTests(NetworkTestCase):
                 self.successResultOf(answer)
         return seen
 
-    def test_sequence(self) -> None:
+    def test_portsAndIdsAreRandom(self) -> None:
         """
-        Ids and ports of ten thousand queries are spread evenly, follow no order, and pairs of them come back as chance has it.
+        IDs and ports of ten thousand queries are spread evenly, follow no order, and repeat in pairs no more often than by chance.
         """
-        self.examine(self.sent(self.forward(self.server)))
+        self.examine(self.portsAndIds(self.forward(self.server)))
 
     def examine(self, seen: list[tuple[int, int]]) -> None:
         """
-        Look for an order in what was drawn.
+        Check that the drawn values have no order.
         """
         self.assertEqual(len(seen), self.QUERIES)
         ids = [number for _, number in seen]
@@ -224,19 +223,19 @@ class RandomnessTests(NetworkTestCase):
         for drawn, bins in ((ids, 256), (ports, 64)):
             steps = Counter((second - first) % 65536 * bins // 65536 for first, second in zip(drawn, drawn[1:], strict=False))
             self.assertLess(chiSquare(steps, bins, len(drawn) - 1), 400 if bins == 256 else 180)
-        # Ten thousand draws of pairs: hardly any twice.
+        # Pairs hardly ever repeat in ten thousand draws.
         self.assertLess(self.QUERIES - len(set(seen)), 5)
 
-    def test_undefended(self) -> None:
+    def test_examinationFindsWeakValues(self) -> None:
         """
-        Ports or ids that count up, and few ports, are found out by this very test.
+        The same examination finds counting ports or IDs, and few ports.
         """
         counter = count(2000)
         with patch.object(Draw, "port", lambda draw: next(counter) % 63000 + 1024):
-            self.assertRaises(self.failureException, self.examine, self.sent(self.forward(self.server)))
+            self.assertRaises(self.failureException, self.examine, self.portsAndIds(self.forward(self.server)))
         with patch.object(datagram, "SOCKET_QUERIES", Limit(1 << 20, 1, 1 << 20)), patch.object(DatagramExchange, "settle", lambda _: None):
             source = self.forward(self.server)
-            self.assertRaises(self.failureException, self.examine, self.sent(source))
+            self.assertRaises(self.failureException, self.examine, self.portsAndIds(source))
         for upstream in source.upstreams:
             upstream.datagram.settle()
         numbers = count()
@@ -246,4 +245,4 @@ class RandomnessTests(NetworkTestCase):
             return (number & 0xFFFF).to_bytes(2, "big"), number & 255
 
         with patch.object(Draw, "refill", counted):
-            self.assertRaises(self.failureException, self.examine, self.sent(self.forward(self.server)))
+            self.assertRaises(self.failureException, self.examine, self.portsAndIds(self.forward(self.server)))

@@ -1,6 +1,5 @@
 """
-Clients of the status page that want more of it than a server has: pipelined requests, and headers that dribble in. Real sockets, one
-process for the page and for DNS.
+Clients that overload the status page: pipelined requests, and headers that dribble in. Real sockets, one process for the page and for DNS.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
 
-#: Queries by DNS while the page is attacked, the seconds between two, and those in which a reply is not late.
+#: DNS queries during the attack, the seconds between two, and the seconds after which a reply is late.
 _PROBES: Final = 100
 _EVERY: Final = 0.03
 _LATE: Final = 1.0
 
-#: Seconds that the page may take under attack, and the end of the server.
+#: Seconds for the page under attack, and for the end of the server.
 _PAGE: Final = 10.0
 _END: Final = 5.0
 
 #: Megabytes that the server may grow by.
 _GROWTH: Final = 40.0
 
-#: A server without the bounds: as Twisted's own with a limit on connections and on idle ones.
+#: A server without the limits: like Twisted's own with a limit on connections and on idle ones.
 _UNDEFENDED: Final = """
 from twisted_ext.apps.web import service
 from twisted_ext.server.operations.http import BoundedSite, ConnectionLimit
@@ -55,7 +54,7 @@ from twisted.scripts.twistd import run
 run()
 """
 
-#: Pipelines requests without end, or sends a header a little at a time. What comes back is read and thrown away.
+#: Pipelines requests without end, or sends a header a little at a time. Replies are discarded.
 _ATTACKER: Final = """
 import select, socket, sys, time
 port, dribbles, count = int(sys.argv[1]), sys.argv[2] == "dribble", int(sys.argv[3])
@@ -86,9 +85,9 @@ while True:
 
 
 @contextmanager
-def attacked(port: int, *words: str) -> Iterator[None]:
+def attack(port: int, *words: str) -> Iterator[None]:
     """
-    Have the page at this port attacked meanwhile.
+    Attack the page at this port meanwhile.
     """
     with subprocess.Popen([sys.executable, "-c", _ATTACKER, str(port), *words]) as attacker:
         try:
@@ -100,7 +99,7 @@ def attacked(port: int, *words: str) -> Iterator[None]:
 
 def lateProbes(port: int) -> int:
     """
-    @return: how many queries by UDP got no reply in time.
+    Return how many queries over UDP got no reply in time.
     """
     query = buildQuery(RD, questionOf("www.example.org").toWire(), b"")
     waiting: dict[bytes, float] = {}
@@ -127,14 +126,14 @@ def lateProbes(port: int) -> int:
 
 def residentMegabytes(process: int) -> float:
     """
-    @return: the memory of a process.
+    Return the memory of a process.
     """
     return int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 def pageSeconds(port: int) -> float:
     """
-    @return: how long it takes to get the page; infinite where it does not come in time.
+    Return how long it takes to get the page, infinite where it does not come in time.
     """
     began = time.monotonic()
     while time.monotonic() - began < _PAGE:
@@ -147,7 +146,7 @@ def pageSeconds(port: int) -> float:
 
 class _Outcome:
     """
-    What came of an attack.
+    The results of an attack.
     """
 
     def __init__(self, folder: Path, *words: str) -> None:
@@ -159,7 +158,7 @@ class _Outcome:
         )
         with server:
             before = residentMegabytes(server.pid)
-            with attacked(page, *words):
+            with attack(page, *words):
                 self.late = lateProbes(server.port)
                 self.page = pageSeconds(page)
                 self.growth = residentMegabytes(server.pid) - before
@@ -172,9 +171,9 @@ class _Outcome:
 
 
 @pytest.mark.parametrize(("way", "count"), [("pipeline", "16"), ("dribble", "200")])
-def test_statusPage(way: str, count: str, tmp_path: Path) -> None:
+def test_attackedPageDoesNotAffectDNS(way: str, count: str, tmp_path: Path) -> None:
     """
-    DNS loses nothing, the page can be had, the server does not grow, and it ends when it is told to.
+    DNS loses nothing, the page is served, the server does not grow, and it stops on SIGTERM.
     """
     outcome = _Outcome(tmp_path, way, count)
     assert outcome.late == 0, outcome
@@ -184,9 +183,9 @@ def test_statusPage(way: str, count: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("way", "count"), [("pipeline", "16"), ("dribble", "200")])
-def test_statusPage_undefended(way: str, count: str, tmp_path: Path) -> None:
+def test_withoutLimitsPageAttackSucceeds(way: str, count: str, tmp_path: Path) -> None:
     """
-    Without the bounds the page cannot be had while headers come in drops, and pipelined requests make the server grow or answer late.
+    Without the limits the page is not served while headers dribble in, and pipelined requests make the server grow or answer late.
     """
     with patch.object(twistds, "twistd", lambda *words: [sys.executable, "-c", _UNDEFENDED, *words]):
         outcome = _Outcome(tmp_path, way, count)

@@ -1,6 +1,5 @@
 """
-Attack 13, as far as it concerns one who asks others: random names below a zone whose servers do not answer, so that everything that may
-wait waits for them (water torture).
+Attack 13 on forwarders: random names below a zone whose servers do not answer, so that everything waits for them (water torture).
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from twisted_ext.wire.names import nameFromText
 
 ENDLESS = Limit(default=1e9, least=0, most=1e9)
 
-#: Where the dead zone's names are asked: nobody is there.
+#: The route of the dead zone, to an address without a host.
 NOWHERE = {"dead.test": "192.0.2.99"}
 
 
 class TortureTests(WholeServerTestCase):
     """
-    Ten thousand names below a dead zone, of twenty clients, in two seconds. To have fewer of them suffice, five thousand requests may wait.
+    Ten thousand names below a dead zone, from twenty clients, in two seconds. To need fewer of them, five thousand requests may wait.
     """
 
     def setUp(self) -> None:
@@ -30,7 +29,7 @@ class TortureTests(WholeServerTestCase):
 
     def torture(self, service: ServerService) -> tuple[list[float | None], int, int]:
         """
-        @return: seconds that honest questions take meanwhile, the most requests that wait at a time, and the most sockets that are open.
+        Return the seconds that honest queries take meanwhile, the most requests that wait at a time, and the most sockets that are open.
         """
         numbers = iter(range(10_000))
         took: list[float | None] = []
@@ -38,7 +37,7 @@ class TortureTests(WholeServerTestCase):
         for turn in range(20):
             for client in range(20):
                 self.flood([f"x{next(numbers)}.dead.test" for _ in range(25)], f"192.168.1.{client}")
-            took.append(self.took(f"good{turn}.alive.test", 0.1))
+            took.append(self.secondsToAnswer(f"good{turn}.alive.test", 0.1))
             self.network.advance(max(0.0, 0.1 - (took[-1] or 0.1)))
             waiting = max(waiting, service.counters.pending)
             sockets = max(sockets, len(self.here.ports()))
@@ -46,14 +45,14 @@ class TortureTests(WholeServerTestCase):
 
     def slowest(self, took: list[float | None]) -> float:
         """
-        @return: seconds that the slowest of the questions took, all of which have been answered.
+        Return the seconds that the slowest of the queries took, all of which were answered.
         """
         self.assertNotIn(None, took)
         return max([seconds for seconds in took if seconds is not None])
 
-    def test_otherRoute(self) -> None:
+    def test_deadRouteSparesOtherNames(self) -> None:
         """
-        Names that are asked elsewhere are answered as ever, and no more look-ups for the dead zone are under way than may be.
+        Names of other routes are answered as usual, and look-ups for the dead zone stay within their limit.
         """
         service = self.run_(route=NOWHERE, stale=0)
         took, waiting, sockets = self.torture(service)
@@ -61,9 +60,9 @@ class TortureTests(WholeServerTestCase):
         self.assertLessEqual(waiting, 2001)
         self.assertLess(sockets, 500)
 
-    def test_sameUpstream(self) -> None:
+    def test_deadZoneSparesOthersOfItsUpstream(self) -> None:
         """
-        The same where it is one upstream that answers for one zone and says nothing of the other.
+        The same holds where one upstream answers for one zone and not for the other.
         """
         self.upstream.tamper = lambda octets, way: [] if b"\x04dead" in octets else [octets]
         took, waiting, _ = self.torture(self.run_(stale=0))
@@ -72,8 +71,8 @@ class TortureTests(WholeServerTestCase):
 
     def neighbors(self, dead: str = "evil.co.uk", others: str = "a.co.uk") -> int:
         """
-        Ask for 150 names of one domain while 500 random names a second are asked for below another one that has no reply, such as beside it
-        below a public suffix.
+        Query 150 names of one domain while 500 random names a second are queried below another one without replies, such as beside it below
+        a public suffix.
 
         @return: how many of the 150 are not answered.
         """
@@ -84,42 +83,42 @@ class TortureTests(WholeServerTestCase):
         lost = 0
         for turn in range(150):
             self.flood([f"x{next(numbers)}.{dead}" for _ in range(25)], f"192.168.1.{turn % 20}")
-            took = self.took(f"www{turn}.{others}", 0.05)
+            took = self.secondsToAnswer(f"www{turn}.{others}", 0.05)
             lost += took is None
             self.network.advance(max(0.0, 0.05 - (took or 0.05)))
         self.stop(service)
         return lost
 
-    def test_neighbors(self) -> None:
+    def test_deadZoneSparesItsNeighbors(self) -> None:
         """
         A dead zone below a public suffix costs its neighbors nothing.
         """
         self.assertEqual(self.neighbors(), 0)
 
-    def test_neighborsInDomain(self) -> None:
+    def test_deadZoneSparesItsDomain(self) -> None:
         """
         A dead zone that never replied costs the rest of its own domain nothing either.
         """
         self.assertEqual(self.neighbors("dead.example.test", "example.test"), 0)
 
-    def test_neighborsInDomainUncounted(self) -> None:
+    def test_oneLimitForDomainWouldCostIt(self) -> None:
         """
-        If the domain had one ration for all, it would.
+        With one limit for the whole domain, the rest of it would suffer.
         """
         self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors("dead.example.test", "example.test"), 5)
 
-    def test_neighborsByLabels(self) -> None:
+    def test_domainsByLabelsWouldCostNeighbors(self) -> None:
         """
-        With the last two labels taken for a domain, they fail with it.
+        If the last two labels were taken for a domain, the neighbors would fail with it.
         """
         self.patch(domainlimit, "registrableLabels", lambda labels: 2)
         self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors(), 5)
 
-    def test_undefended(self) -> None:
+    def test_withoutLimitsDeadZoneTakesEverything(self) -> None:
         """
-        With no bound for a zone and nobody giving way, the dead zone takes all that there is, and nobody else gets an answer.
+        Without a limit for each zone and without giving way, the dead zone takes everything, and no other name is answered.
         """
         self.patch(domainlimit, "ZONE_LOOKUPS", ENDLESS)
         self.patch(respond, "REQUEST_YIELDS", ENDLESS)
@@ -128,9 +127,9 @@ class TortureTests(WholeServerTestCase):
         self.assertGreater(took.count(None), 8)
         self.assertGreater(sockets, 600)
 
-    def test_givingWay(self) -> None:
+    def test_oldRequestsGiveWay(self) -> None:
         """
-        With that bound off alone, others get through all the same: what has waited for long gives way to them.
+        Without the limit for each zone, other names are still answered: old requests give way to them.
         """
         self.patch(domainlimit, "ZONE_LOOKUPS", ENDLESS)
         took, _, _ = self.torture(self.run_(route=NOWHERE, stale=0))
@@ -139,12 +138,12 @@ class TortureTests(WholeServerTestCase):
 
 class OneClientTests(WholeServerTestCase):
     """
-    Tests of a client that has users of its own, one of whom asks for such names.
+    Tests of a client with users of its own, one of whom queries such names.
     """
 
-    def through(self) -> bool:
+    def isAnsweredMeanwhile(self) -> bool:
         """
-        Have more requests of the client's wait than may, then have it ask for something else.
+        Let more requests of the client wait than allowed, then let it query another name.
 
         @return: whether that is answered.
         """
@@ -152,26 +151,26 @@ class OneClientTests(WholeServerTestCase):
         service = self.run_(route=NOWHERE)
         self.flood([f"x{number}.dead.test" for number in range(1200)], "192.168.0.9")
         self.network.advance(0.3)
-        took = self.took("good.alive.test", 0.1)
+        took = self.secondsToAnswer("good.alive.test", 0.1)
         self.stop(service)
         return took is not None
 
-    def test_itself(self) -> None:
+    def test_clientIsStillAnswered(self) -> None:
         """
-        It is answered, for what is older gives way.
+        It is answered, as older requests give way.
         """
-        self.assertTrue(self.through())
+        self.assertTrue(self.isAnsweredMeanwhile())
 
-    def test_itselfUndefended(self) -> None:
+    def test_withoutGivingWayClientWaits(self) -> None:
         """
-        Otherwise it would have to wait until its own requests are over.
+        Otherwise it would wait until its own requests have ended.
         """
         self.patch(respond, "REQUEST_YIELDS", ENDLESS)
-        self.assertFalse(self.through())
+        self.assertFalse(self.isAnsweredMeanwhile())
 
-    def slowly(self) -> int:
+    def answersOfSlowServer(self) -> int:
         """
-        Have a client ask all the time for more than may wait, of a server that takes a third of a second.
+        Let a client query all the time more names than may wait, of a server that takes a third of a second.
 
         @return: how many answers it gets.
         """
@@ -183,18 +182,18 @@ class OneClientTests(WholeServerTestCase):
             self.flood([f"x{turn}n{number}.alive.test" for number in range(20)])
             self.network.advance(0.02)
         self.stop(service)
-        return self.heard()
+        return self.datagramsSentTo()
 
-    def test_slowAnswers(self) -> None:
+    def test_olderHalfIsNotDisplaced(self) -> None:
         """
-        Not all give way to newer ones: where answers take longer than that, the older half is left to wait for them.
+        Where answers take longer than that, the older half of the requests does not give way and is answered.
         """
-        answered = self.slowly()
+        answered = self.answersOfSlowServer()
         self.assertGreater(answered, 200)
 
-    def test_allGiveWay(self) -> None:
+    def test_oldestGivingWayWouldLoseAnswers(self) -> None:
         """
-        If the oldest gave way, there would hardly be any.
+        If the oldest requests gave way, hardly any would be answered.
         """
         self.patch(respond, "islice", lambda flights, start, stop: iter(flights))
-        self.assertLess(self.slowly(), 20)
+        self.assertLess(self.answersOfSlowServer(), 20)

@@ -1,6 +1,6 @@
 """
-Attack 28: transfers and notices by those who may not, and primaries that send too much, something else, or what is old (CVE-2025-59030,
-CVE-2026-12490 and their like).
+Attack 28: transfers and NOTIFY messages without permission, and primaries that send too much, another zone, or an old one (CVE-2025-59030,
+CVE-2026-12490 and similar ones).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STRANGER = "198.51.100.1"
 
 def notice(serial: int = 4_000) -> bytes:
     """
-    @return: a notice of the zone of these tests.
+    Return a NOTIFY of the zone of these tests.
     """
     return buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(APEX, SOA),), (soaOf(serial),)))
 
@@ -112,7 +112,7 @@ class _Dripping(Protocol):
 
 class TransferAbuseTests(ReplicaTestCase):
     """
-    A primary, a secondary, and somebody else.
+    A primary, a secondary, and a stranger.
     """
 
     def setUp(self) -> None:
@@ -121,7 +121,7 @@ class TransferAbuseTests(ReplicaTestCase):
 
     def begin(self) -> None:
         """
-        Have the zone fetched.
+        Let the zone be transferred.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=[SECONDARY])
@@ -129,9 +129,9 @@ class TransferAbuseTests(ReplicaTestCase):
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
 
-    def tell(self, times: int = 1) -> set[int]:
+    def sendNotices(self, times: int = 1) -> set[int]:
         """
-        Have the stranger send notices by UDP and TCP.
+        Let the stranger send NOTIFY messages over UDP and TCP.
 
         @return: the rcodes of the replies.
         """
@@ -147,22 +147,22 @@ class TransferAbuseTests(ReplicaTestCase):
         asker.transport.abortConnection()
         return {octets[3] & 15 for octets in (*socket.replies, *asker.messages)}
 
-    def test_notices(self) -> None:
+    def test_strangersNotifyIsRefused(self) -> None:
         """
-        A stranger's notice is refused, and nobody is asked for it; nothing that is remembered is forgotten.
+        A stranger's NOTIFY is refused, causes no query, and invalidates no cached reply.
         """
         self.begin()
         before = self.network.sent[(PRIMARY, 53)]
         epoch = self.secondary.responder.lane.epoch.value
-        self.assertEqual(self.tell(20), {Rcode.REFUSED})
+        self.assertEqual(self.sendNotices(20), {Rcode.REFUSED})
         self.assertEqual((self.network.sent[(PRIMARY, 53)], self.secondary.responder.lane.epoch.value), (before, epoch))
         with patch.object(Secondary, "mayNotify", lambda *_: True):
-            self.assertEqual(self.tell(20), {Rcode.NOERROR})
+            self.assertEqual(self.sendNotices(20), {Rcode.NOERROR})
             self.assertGreater(self.network.sent[(PRIMARY, 53)], before)
 
-    def test_noticeFlood(self) -> None:
+    def test_notifyFloodIsRateLimited(self) -> None:
         """
-        However many notices a primary sends, it is asked about once a second.
+        The primary is asked about once a second, however many NOTIFY messages it sends.
         """
         self.begin()
         secondaries = self.secondary.replication.secondaries
@@ -177,14 +177,14 @@ class TransferAbuseTests(ReplicaTestCase):
             port.stopListening()
             return self.network.sent[(PRIMARY, 53)] - before
 
-        # Confirmations go to another port than questions.
+        # NOTIFY replies go to another port than queries.
         self.assertLessEqual(flood(), 5)
         secondaries.noticeWait = 0
         self.assertGreater(flood(), 50)
 
-    def test_quota(self) -> None:
+    def test_strangersTakeNoTransferSlots(self) -> None:
         """
-        A hundred strangers that ask for the zone and read nothing are not in the way of the one who may have it.
+        A hundred strangers that request the zone and read nothing do not block the permitted secondary.
         """
         self.primary.serve(LARGE)
         self.primary.adopt(allow_transfer=[SECONDARY])
@@ -215,9 +215,9 @@ class TransferAbuseTests(ReplicaTestCase):
             self.assertGreater(self.primary.replication.transferring.running, 5)
         ended(askers)
 
-    def flooded(self) -> int:
+    def octetsAccepted(self) -> int:
         """
-        @return: how much is taken of a zone that does not end, in octets.
+        Return how many octets are accepted of a zone that does not end.
         """
         taken: list[int] = []
         with patch("twisted_ext.server.transfer.secondarystore.Spool.keep", lambda spool, message: taken.append(len(message))):
@@ -232,25 +232,25 @@ class TransferAbuseTests(ReplicaTestCase):
             self.network.advance(1)
         return sum(taken)
 
-    def test_endless(self) -> None:
+    def test_endlessZoneIsCutOff(self) -> None:
         """
-        A zone that does not end is taken up to the bound, and the old one, or none, stays.
+        A zone that does not end is accepted up to the limit, and the old one, or none, stays.
         """
         with patch("twisted_ext.zone.transfer.receiver.RECEIVED_OCTETS.default", 200_000):
-            self.assertLess(self.flooded(), 200_000)
-        self.assertGreater(self.flooded(), 900_000)
+            self.assertLess(self.octetsAccepted(), 200_000)
+        self.assertGreater(self.octetsAccepted(), 900_000)
 
-    def test_endlessTogether(self) -> None:
+    def test_endlessZonesShareADiskLimit(self) -> None:
         """
-        Zones that do not end take no more room on disk together than there may be, whatever each of them may take; without that bound they
-        would. What was taken goes when the transfers are given up.
+        Endless zones together take no more disk space than allowed, whatever each of them may take. Without that limit they would. Their
+        files are removed when the transfers end.
         """
         zones = [f"zone{number}.test" for number in range(6)]
         folder = self.secondary.folder
 
         def flood() -> tuple[int, list[str]]:
             """
-            @return: the most octets of files that there were, and the files that are left.
+            Return the most octets of spool files at a time, and the files that are left.
             """
             factory = ServerFactory()
             factory.noisy = False
@@ -287,10 +287,10 @@ class TransferAbuseTests(ReplicaTestCase):
         self.secondary.begin()
         self.assertGreater(flood()[0], 2 * room)
 
-    def dripped(self, seconds: float, until: float) -> tuple[str, int]:
+    def errorOfSlowPrimary(self, seconds: float, until: float) -> tuple[str, int]:
         """
-        @return: what is wrong with the zone after so much time with a primary that sends something each C{seconds}, and how many transfers
-            are under way.
+        Return the error of the zone after so much time with a primary that sends a record each C{seconds}, and how many transfers are
+        running.
         """
         network = self.network
 
@@ -315,22 +315,22 @@ class TransferAbuseTests(ReplicaTestCase):
         self.network.advance(100)
         return said, running
 
-    def test_hanging(self) -> None:
+    def test_hangingPrimaryIsLeft(self) -> None:
         """
-        A primary that falls silent in the middle is left after a while, and so is one that sends a little now and then: no place among the
-        transfers under way is taken for long.
+        A primary that falls silent midway is left after a while, and so is one that sends a little now and then. Neither holds a transfer
+        slot for long.
         """
-        self.assertIn("took too long", self.dripped(1000, 45)[0])
-        self.assertIn("sends a zone too slowly", self.dripped(20, 70)[0])
+        self.assertIn("took too long", self.errorOfSlowPrimary(1000, 45)[0])
+        self.assertIn("sends a zone too slowly", self.errorOfSlowPrimary(20, 70)[0])
         with patch("twisted_ext.transport.transfer.TRANSFER_RATE.default", 0):
-            self.assertEqual(self.dripped(20, 600), ("", 1))
+            self.assertEqual(self.errorOfSlowPrimary(20, 600), ("", 1))
             with patch("twisted_ext.transport.transfer.TRANSFER_SECONDS.default", 300):
-                self.assertIn("took too long", self.dripped(20, 320)[0])
+                self.assertIn("took too long", self.errorOfSlowPrimary(20, 320)[0])
 
-    def test_expanded(self) -> None:
+    def test_expandedZoneStaysWithinMemory(self) -> None:
         """
-        A zone whose names are all pointers to one long name takes no more memory than there may be, and the zone before stays; so does one
-        with a great many records at one name, which also costs no more time than others.
+        A zone whose names are all pointers to one long name takes no more memory than allowed, and the old zone stays. The same holds for
+        very many records at one name.
         """
         self.begin()
         short = reply([soaOf(11), record("@ 300 NS ns1"), record(f"{'x' * 60}.{'y' * 60}.{'z' * 60} 300 A 192.0.2.1")])
@@ -367,9 +367,9 @@ class TransferAbuseTests(ReplicaTestCase):
         self.network.advance(8000)
         self.assertEqual((self.secondary.serial(), place.said), (11, ""))
 
-    def test_bogusNames(self) -> None:
+    def test_namesOutsideTheZoneAreRejected(self) -> None:
         """
-        Names that are not in the zone are not taken into it, wherever they are hidden.
+        Names outside of the zone are rejected, wherever they are hidden.
         """
         bogus = RRSet(nameFromText("www.bank.example."), A, 1, 300, (bytes(4),))
         octets = [reply([soaOf(11), record("@ 300 NS ns1"), bogus, soaOf(11)])]
@@ -377,9 +377,9 @@ class TransferAbuseTests(ReplicaTestCase):
         with patch("twisted_ext.zone.transfer.ingest.keyBelow", lambda name, apex: name[:4] if name.startswith(b"\x03www") else b""):
             self.assertIn(b"\x03www", gathered(APEX, octets).nodes)
 
-    def test_rollback(self) -> None:
+    def test_olderZoneIsRejected(self) -> None:
         """
-        A primary, or whoever pretends to be one, cannot bring an old zone back.
+        A primary, or an impostor, cannot bring an old zone back.
         """
         self.begin()
         self.primary.serve(ZONE.replace(" 10 3600", " 9 3600"))
@@ -394,9 +394,9 @@ class TransferAbuseTests(ReplicaTestCase):
             self.network.advance(8000)
             self.assertEqual(self.secondary.serial(), 9)
 
-    def test_stranger(self) -> None:
+    def test_strangerGetsNoTransfer(self) -> None:
         """
-        A zone is sent to nobody who was not told of, by whatever way; with the list left open it would be.
+        A zone is transferred to permitted clients only, in any way. With an open access list it would be.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=[SECONDARY])

@@ -1,6 +1,5 @@
 """
-Attack 1, its second half: a forger who wins for a random name brings records for the name that is wanted (Kaminsky, 2008; RFC 2181,
-section 5.4.1).
+Attack 1, its second half: a forger who wins for a random name adds records for the victim's name (Kaminsky, 2008; RFC 2181, section 5.4.1).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ GENUINE, FORGED = "192.0.2.80", "192.0.2.66"
 
 class UnaskedTests(NetworkTestCase):
     """
-    A server whose every reply speaks of the victim as well.
+    A server whose every reply has records of the victim as well.
     """
 
     def setUp(self) -> None:
@@ -32,7 +31,7 @@ class UnaskedTests(NetworkTestCase):
 
     def bring(self, reply: bytes, transport: str) -> list[bytes]:
         """
-        @return: the reply with records that nobody asked for, in every section.
+        Return the reply with unrequested records in every section.
         """
         message = Message.fromWire(reply)
         if message.questions[0] == questionOf(VICTIM):
@@ -46,7 +45,7 @@ class UnaskedTests(NetworkTestCase):
 
     def poisoned(self) -> bool:
         """
-        @return: whether the victim's name leads to the forger when others have been looked up, in the cache as well as before it.
+        Return whether the victim's name leads to the forger after look-ups of other names, with and without the cache.
         """
         for self.aliased in (False, True):
             for number in range(20):
@@ -55,10 +54,10 @@ class UnaskedTests(NetworkTestCase):
         self.assertEqual(found, self.find(self.cache, VICTIM))
         return found != [GENUINE]
 
-    def test_attack01_unasked(self) -> None:
+    def test_attack01_unrequestedRecordsAreNotUsed(self) -> None:
         """
-        What comes along is nobody's answer: not of the additional or authority section, nor from behind an alias. It would be
-        in a cache that keeps records by their owners.
+        Unrequested records are not used: neither those of the additional or authority section, nor those behind an alias. A cache that
+        stores records by their owners would use them.
         """
         self.assertFalse(self.poisoned())
         self.cache.flush()

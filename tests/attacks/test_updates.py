@@ -1,6 +1,6 @@
 """
-Attack 28 on the way of updates: changes by those who may make none, by those who pretend to be others, and too many of them. Rows 20 and
-22 reach it as well: sets that no answer should carry, and messages whose names cost more than they look like.
+Attack 28 by updates: changes without permission, changes with forged signatures, and too many of them. Rows 20 and 22 apply as well: sets
+that no answer should carry, and messages whose names cost more than their size.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class UpdateTests(SynchronousTestCase):
         self.server = UpdatedServer(("key dhcp.example.org subtree dyn A TXT",))
         self.looked = 0
 
-    def counted(self) -> AbstractContextManager[object]:
+    def countParsed(self) -> AbstractContextManager[object]:
         """
-        Count how often what an update wants is looked into.
+        Count how often the content of an update is parsed.
         """
         genuine = Update.fromMessage
 
@@ -52,19 +52,18 @@ class UpdateTests(SynchronousTestCase):
 
     def flood(self, count: int = 200) -> set[int]:
         """
-        @return: what strangers are told who want everything changed.
+        Return the rcodes for strangers that want to change everything.
         """
         rcodes: set[int] = set()
         for _ in range(count):
             rcodes.update([reply.rcode for reply in self.server.update(*[NEW] * 20, client=STRANGER, transport="udp")])
         return rcodes
 
-    def test_strangers(self) -> None:
+    def test_strangersUpdatesAreNotParsed(self) -> None:
         """
-        For strangers nothing is looked into, and the zone stays what it is. If who may change anything were not looked at first, each of
-        them would cost that work.
+        Updates of strangers are not parsed, and the zone stays unchanged. Without the early check each of them would be parsed.
         """
-        with self.counted():
+        with self.countParsed():
             self.assertEqual(self.flood(), {Rcode.REFUSED})
             self.assertEqual(self.looked, 0)
             with patch.object(Policy, "admits", lambda self, keyName, client: True):
@@ -72,10 +71,9 @@ class UpdateTests(SynchronousTestCase):
             self.assertEqual(self.looked, 200)
         self.assertEqual(textsOf(self.server.zone.current), textsOf(zoneOf().current))
 
-    def test_unread(self) -> None:
+    def test_strangersRecordsAreNotRead(self) -> None:
         """
-        An update of a stranger, as large as TCP carries, is refused without a look at its records. If who may change anything at all were
-        not looked at first, all of them would be read.
+        A stranger's update of the largest size is refused without reading its records. Without the early check all of them would be read.
         """
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (NEW,) * 4000))
         self.assertGreater(len(wire), 61_000)
@@ -95,7 +93,7 @@ class UpdateTests(SynchronousTestCase):
             with patch.object(Updating, "isHopeless", lambda self, request, signed: False):
                 (reply,) = self.server.send(wire, STRANGER)
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.REFUSED, 1))
-            # Who signs may be somebody, unless the signature is too old or the zone is nobody's.
+            # A signed update may be permitted, unless the signature is too old or the zone is not served here.
             (reply,) = self.server.send(sign(wire, KEY, TODAY - 1000)[0], STRANGER)
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 1))
             (reply,) = self.server.send(sign(wire, KEY, TODAY)[0], STRANGER)
@@ -105,19 +103,19 @@ class UpdateTests(SynchronousTestCase):
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.NOTAUTH, 2))
         self.assertEqual(self.server.zone.current.serial, 10)
 
-    def test_questions(self) -> None:
+    def test_thousandsOfQuestionsAreNotRead(self) -> None:
         """
-        Of thousands of questions not one is read.
+        None of thousands of questions is read.
         """
         wire = HEADER.pack(77, Opcode.UPDATE << 11, 4000, 0, 0, 0) + b"\x01a\x00\x00\x06\x00\x01" * 4000
         with patch.object(Request, "readWhole", side_effect=AssertionError):
             (reply,) = self.server.send(wire, STRANGER)
         self.assertEqual(reply, HEADER.pack(77, 0x8000 | Opcode.UPDATE << 11 | Rcode.FORMERR, 0, 0, 0, 0))
 
-    def test_notInTheWay(self) -> None:
+    def test_strangersDoNotBlockUpdates(self) -> None:
         """
-        However many strangers there are, whoever may change the zone does. If theirs were taken before that is looked at, they would take
-        the places of those that wait for the disk.
+        A permitted client can update the zone however many strangers there are. Without the early check their updates would fill the queue
+        for the disk.
         """
         self.flood()
         (reply,) = self.server.update(record("a.dyn 60 A 192.0.2.1"), key=KEY, client="192.0.2.1")
@@ -139,14 +137,13 @@ class UpdateTests(SynchronousTestCase):
 
     def updating(self, *changes: RRSet) -> bytes:
         """
-        @return: an UPDATE of the zone.
+        Return an UPDATE of the zone.
         """
         return buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), changes))
 
-    def test_stolen(self) -> None:
+    def test_forgedAndOldSignaturesAreRefused(self) -> None:
         """
-        Neither a signature that was made over something else nor one that is old changes anything. If signatures were not checked, both
-        would.
+        A signature over other data changes nothing, and neither does an old one. If signatures were not verified, both would.
         """
         genuine, _ = sign(self.updating(record("a.dyn 60 A 192.0.2.1")), KEY, TODAY)
         other = genuine.replace(b"\xc0\x00\x02\x01", b"\xc6\x33\x64\x01")
@@ -167,10 +164,10 @@ class UpdateTests(SynchronousTestCase):
             self.server.disk.settle()
         self.assertEqual(self.server.zone.current.serial, 11)
 
-    def test_forged(self) -> None:
+    def test_recordsWithBadSignatureAreNotRead(self) -> None:
         """
-        Of many records that are signed with a key that nobody has, or not with the one that they name, none is read, and whoever sent them
-        is told what is wrong with the signature. If signatures were looked at behind the records, all would be.
+        Records under an unknown key or a wrong signature are not read, and the sender gets the TSIG error. If signatures were verified
+        after the records, all would be read.
         """
         many = self.updating(*[record(f"n{number}.dyn 60 A 192.0.2.1") for number in range(100)])
         unknown = sign(many, Key.fromText("hmac-sha256:other:c2VjcmV0"), TODAY)[0]
@@ -190,21 +187,20 @@ class UpdateTests(SynchronousTestCase):
                 server.send(wire, STRANGER)
                 self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         good, _ = sign(many, KEY, TODAY)
-        (reply,) = self.sent(good)
+        (reply,) = self.repliesTo(good)
         self.assertEqual((reply[3] & 15, self.server.zone.current.serial), (Rcode.NOERROR, 11))
 
-    def sent(self, wire: bytes) -> list[bytes]:
+    def repliesTo(self, wire: bytes) -> list[bytes]:
         """
-        @return: the replies to it.
+        Return the replies to a message.
         """
         replies = self.server.send(wire, STRANGER)
         self.server.disk.settle()
         return replies
 
-    def test_beyond(self) -> None:
+    def test_keyIsLimitedToItsNames(self) -> None:
         """
-        A key that may change a part of the zone changes nothing else of it, whatever stands beside that. If records were not looked at
-        one by one, it would.
+        A key for a part of the zone changes nothing else, whatever else the update has. If records were not checked one by one, it would.
         """
         changes = (record("a.dyn 60 A 192.0.2.1"), record("@ 60 MX 1 mail"))
         (reply,) = self.server.update(*changes, key=KEY)
@@ -213,9 +209,9 @@ class UpdateTests(SynchronousTestCase):
             (reply,) = self.server.update(*changes, key=KEY)
         self.assertEqual((reply.rcode, self.server.zone.current.serial), (Rcode.NOERROR, 11))
 
-    def test_outside(self) -> None:
+    def test_namesOutsideTheZoneAreRefused(self) -> None:
         """
-        Names beside the zone get into it by nobody. If that were not looked at first, it would be a fault of ours instead of theirs.
+        Names outside the zone are never added. If that were not checked first, it would be a server failure instead of a client error.
         """
         server = UpdatedServer(("key dhcp.example.org zone ANY",))
         outside = RRSet(b"\x08xexample\x03org\x00", A, 1, 60, (b"\xc0\x00\x02\x01",))
@@ -226,9 +222,9 @@ class UpdateTests(SynchronousTestCase):
         self.assertNotEqual(reply.rcode, Rcode.NOTZONE)
         self.assertEqual(server.zone.current.serial, 10)
 
-    def test_bombs(self) -> None:
+    def test_setsAreLimited(self) -> None:
         """
-        Nobody makes a set that answers should not have to carry (CVE-2024-1737). Without the bound it is there.
+        No update makes a set too large for answers (CVE-2024-1737). Without the limit it would.
         """
         bomb = [record(f"bomb.dyn 60 A 192.0.{count >> 8}.{count & 255}") for count in range(101)]
         (reply,) = self.server.update(*bomb, key=KEY)
@@ -237,14 +233,14 @@ class UpdateTests(SynchronousTestCase):
             (reply,) = self.server.update(*bomb, key=KEY)
         self.assertEqual((reply.rcode, self.server.zone.current.serial), (Rcode.NOERROR, 11))
 
-    def test_pointers(self) -> None:
+    def test_pointerChainsOfUpdateAreLimited(self) -> None:
         """
-        An update whose owners are long chains of pointers ends with FORMERR after a bounded number of steps (CVE-2026-42304). With
-        more steps allowed, it is read to its end.
+        An update whose owners are long chains of pointers gets FORMERR after a limited number of steps (CVE-2026-42304). With more steps
+        allowed, it is read to its end.
         """
         chain = bytearray(HEADER.pack(77, Opcode.UPDATE << 11, 1, 0, 1500, 0) + APEX + b"\x00\x06\x00\x01")
         place = 12
-        # The rdata of the first record holds the chain: each label points to the one before.
+        # The rdata of the first record holds the chain: each label points to the previous one.
         links = bytearray()
         start = len(chain) + 2 + 10
         for number in range(100):
@@ -253,7 +249,7 @@ class UpdateTests(SynchronousTestCase):
         chain += b"\xc0\x0c\x00\x0a\x00\x01\x00\x00\x00\x00" + len(links).to_bytes(2, "big") + links
         record_ = (0xC000 | place).to_bytes(2, "big") + b"\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"
         wire = bytes(chain + record_ * 1499)
-        # Of one whom no rule fits, nothing would be read at all.
+        # Without a matching rule, nothing would be read at all.
         self.server = UpdatedServer((f"address {STRANGER} subtree dyn TXT",))
         (reply,) = self.server.send(wire, STRANGER)
         self.assertEqual(reply[3] & 15, Rcode.FORMERR)

@@ -1,6 +1,5 @@
 """
-Attack 30 by clients that wait: connections from few addresses, each with a request for a name that is never answered, take all the
-connections that there may be.
+Attack 30 by waiting clients: connections from few addresses, each with a request for a name without an answer, take all connections.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ class WaitingTests(WholeServerTestCase):
 
     def connect(self, address: str) -> Client:
         """
-        @return: a client at this address.
+        Return a client at this address.
         """
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()
@@ -36,7 +35,7 @@ class WaitingTests(WholeServerTestCase):
         Take all connections, and wait on each.
         """
         self.service = self.run_(allow=["192.168.0.0/16"])
-        self.assertIsNotNone(self.took())
+        self.assertIsNotNone(self.secondsToAnswer())
         self.upstream.silent = True
         self.attackers = [self.connect(_ADDRESSES[number % 4]) for number in range(int(CLIENT_STREAMS.default))]
         self.network.advance(0.1)
@@ -45,9 +44,9 @@ class WaitingTests(WholeServerTestCase):
         self.network.advance(CLIENT_STREAM_YIELDS.default + 0.1)
         self.assertEqual(self.service.counters.tcpOpen, CLIENT_STREAMS.default)
 
-    def answered(self, network: str = "192.168.1", count: int = 80) -> int:
+    def countAnswered(self, network: str = "192.168.1", count: int = 80) -> int:
         """
-        @return: how many of so many other clients are answered, one after the other.
+        Return how many of so many other clients are answered, one after the other.
         """
         found = 0
         for number in range(count):
@@ -59,33 +58,33 @@ class WaitingTests(WholeServerTestCase):
             found += bool(client.replies)
         return found
 
-    def test_attack30_waiting(self) -> None:
+    def test_attack30_newClientsDisplaceWaitingOnes(self) -> None:
         """
-        Others are let in and answered, all of them, and keep their connections: those of the attacker make room.
+        Other clients are accepted and answered, all of them, and keep their connections. Those of the attacker make room.
         """
         self.attack()
         others = [self.connect(f"192.168.2.{number}") for number in range(1, 41)]
         self.network.advance(0.1)
         for client in others:
             client.ask(queryOf("other.example.test"))
-        self.assertEqual(self.answered(), 80)
+        self.assertEqual(self.countAnswered(), 80)
         again = [self.connect(_ADDRESSES[number % 4]) for number in range(400)]
         self.network.advance(0.1)
         self.assertGreater(len([client for client in self.attackers + again if client.lost]), 100)
         self.assertEqual([client for client in others if client.lost], [])
 
-    def test_attack30_waitingUndefended(self) -> None:
+    def test_attack30_sparedWaitersTurnOthersAway(self) -> None:
         """
-        If connections that wait were spared, all others would be turned away.
+        If waiting connections were spared, all other clients would be turned away.
         """
         worth = StreamServing.worth
         self.patch(StreamServing, "worth", lambda serving, now: None if serving.waiting else worth(serving, now))
         self.attack()
-        self.assertEqual(self.answered(), 0)
+        self.assertEqual(self.countAnswered(), 0)
 
-    def test_attack30_networks(self) -> None:
+    def test_attack30_networksAreKeptApart(self) -> None:
         """
-        Were networks not told apart, the attacker's next connections would end those of others that wait for longer.
+        If networks were not kept apart, the attacker's next connections would end those of others that wait longer.
         """
         for apart in (True, False):
             with self.subTest(apart):
@@ -107,10 +106,10 @@ class WaitingTests(WholeServerTestCase):
                 self.assertEqual(first.lost, not apart)
                 self.stop(service)
 
-    def test_fresh(self) -> None:
+    def test_freshConnectionsAreNotDisplaced(self) -> None:
         """
-        A connection that waits for less than most look-ups take is not ended for a new one, and neither is one with a reply of many
-        messages under way.
+        A connection that waits for less time than most look-ups take is not ended for a new one. Neither is one with a reply of many
+        messages in progress.
         """
         self.assertGreater(CLIENT_STREAM_YIELDS.default, 0.1)
         service = self.run_(allow=["192.168.0.0/16"])

@@ -1,5 +1,5 @@
 """
-A whole server on a memory network, and somebody who attacks it.
+A whole server on a memory network, and an attacker.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from twisted_ext.wire.message import Message
 
 __all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]
 
-#: Whom the attacker pretends to be.
+#: The spoofed address.
 EVIL = "192.168.66.6"
 
 
 def storeOf(service: ServerService) -> Store:
     """
-    @return: what its cache keeps.
+    Return the store of its cache.
     """
     caching = service.stack.caching
     assert caching is not None
@@ -29,7 +29,7 @@ def storeOf(service: ServerService) -> Store:
 
 class WholeServerTestCase(ServiceCase):
     """
-    Tests with sockets, gates, fast lane, cache and upstreams as C{twistd txdns} has them.
+    Tests with sockets, gates, packet cache, cache and upstreams as in C{twistd txdns}.
     """
 
     def setUp(self) -> None:
@@ -38,22 +38,22 @@ class WholeServerTestCase(ServiceCase):
 
     def flood(self, names: list[str], client: str = EVIL, *, flags: int = 0x0100) -> None:
         """
-        Have a query for each of these names arrive, all of them at this moment.
+        Let a query for each of these names arrive, all at the same moment.
         """
         for number, name in enumerate(names):
             self.network.inject(queryOf(name, id=number & 0xFFFF, flags=flags), (client, 4000), (US, 53))
 
-    def heard(self, client: str = EVIL) -> int:
+    def datagramsSentTo(self, client: str = EVIL) -> int:
         """
-        @return: datagrams that have been sent to this client.
+        Return the number of datagrams sent to this client.
         """
         return sum([count for (address, _), count in self.network.sent.items() if address == client])
 
-    def took(self, name: str = "www.example.test", seconds: float = 1.0) -> float | None:
+    def secondsToAnswer(self, name: str = "www.example.test", seconds: float = 1.0) -> float | None:
         """
-        Have an honest client ask.
+        Let an honest client send a query.
 
-        @return: seconds until it has an answer with data; L{None} if it gets none in time.
+        @return: seconds until it has an answer with data, or L{None} if it gets none in time.
         """
         self.count += 1
         before = len(self.client.got)
@@ -68,7 +68,7 @@ class WholeServerTestCase(ServiceCase):
                     return self.here.seconds() - began
         return None
 
-    def alone(self, address: str, **values: object) -> ServerService:
+    def startAnother(self, address: str, **values: object) -> ServerService:
         """
         Start another server on a host of its own. It is stopped when the test ends.
         """

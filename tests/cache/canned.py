@@ -1,5 +1,5 @@
 """
-Questions, wishes and answers, shortly written.
+Short constructors for questions, query contexts, records and answers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["answered", "denied", "question", "records", "wishes"]
 
 def question(text: str, rrType: str = "A") -> Question:
     """
-    @return: the question for a name and a type.
+    Return the question for a name and a type.
     """
     number = typeNumber(rrType)
     assert number is not None
@@ -27,7 +27,7 @@ def wishes(
     deadline: float = 1e9, *, dnssecOk: bool = False, checkingDisabled: bool = False, recursionDesired: bool = True
 ) -> QueryContext:
     """
-    @return: what a caller with no hurry wishes.
+    Return the context of a query with plenty of time.
     """
     return QueryContext(
         deadline, dnssecOk=dnssecOk, checkingDisabled=checkingDisabled, recursionDesired=recursionDesired
@@ -36,7 +36,7 @@ def wishes(
 
 def records(*lines: str) -> tuple[RRSet, ...]:
     """
-    @return: one set per line; rdata that belong to one set are parted by C{|}.
+    Return one record set for each line. C{|} separates several rdata of one set.
     """
     sets: list[RRSet] = []
     for line in lines:
@@ -50,7 +50,7 @@ def records(*lines: str) -> tuple[RRSet, ...]:
 
 def answered(*lines: str, flags: int = 0x8180, authority: tuple[str, ...] = ()) -> Answer:
     """
-    @return: an answer with these records.
+    Return an answer with these records.
     """
     return Answer(
         Outcome.DATA,
@@ -63,9 +63,9 @@ def answered(*lines: str, flags: int = 0x8180, authority: tuple[str, ...] = ()) 
 
 def denied(outcome: Outcome, *soa: str, answer: tuple[str, ...] = ()) -> Answer:
     """
-    @param soa: the authority section.
+    Return a denial.
 
-    @return: a denial.
+    @param soa: The authority section.
     """
     return Answer(
         outcome,

@@ -1,5 +1,5 @@
 """
-Tests of how far sets are believed (RFC 2181, section 5.4.1; attacks 6, 7 and 19).
+Tests of the credibility ranking of record sets (RFC 2181, section 5.4.1; attacks 6, 7 and 19).
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ class RankedTests(SynchronousTestCase):
         self.ranked = Ranked(2**20)
 
     def learn(self, text: str, rank: int, now: float = 0.0, renewed: bool = False) -> bool:
+        """
+        Store one record set with a rank.
+        """
         return self.ranked.learn(records(text)[0], rank, now, renewed=renewed)
 
-    def test_neverOverwritten(self) -> None:
+    def test_lowerRankNeverReplacesAnswer(self) -> None:
         """
-        What came along never takes the place of what was an answer, while that holds.
+        Data of a lower rank never replaces an authoritative answer before that expires.
         """
         self.assertTrue(self.learn("ns.example.com. 300 IN A 192.0.2.1", AUTHORITATIVE))
         for rank in (ADDITIONAL, ANSWER, GLUE, AUTHORITY):
@@ -38,42 +41,43 @@ class RankedTests(SynchronousTestCase):
         self.assertEqual((found.rdatas, found.ttl), ((b"\xc0\x00\x02\x01",), 200))
         self.assertTrue(self.learn("ns.example.com. 900 IN A 203.0.113.66", ADDITIONAL, 300.0))
 
-    def test_better(self) -> None:
+    def test_higherRankReplacesAdditional(self) -> None:
         """
-        What is better known takes the place of what came along.
+        Data of a higher rank replaces data of an additional section.
         """
         self.learn("ns.example.com. 300 IN A 203.0.113.66", ADDITIONAL)
         self.assertTrue(self.learn("ns.example.com. 300 IN A 192.0.2.1", AUTHORITATIVE))
 
-    def test_notAnAnswer(self) -> None:
+    def test_glueIsNotGivenAsAnswer(self) -> None:
         """
-        What came along serves for finding servers and is not given as an answer.
+        Glue and additional data serve to find servers, but are not given as an answer.
         """
         self.learn("ns.example.com. 300 IN A 192.0.2.1", GLUE)
         self.learn("www.example.com. 300 IN A 192.0.2.2", ADDITIONAL)
         self.assertIsNotNone(self.ranked.find(nameFromText("www.example.com"), 1, 1.0))
         self.assertIsNone(self.ranked.find(nameFromText("www.example.com"), 1, 1.0, least=ANSWER))
 
-    def test_ghost(self) -> None:
+    def test_childCannotProlongItsDelegation(self) -> None:
         """
-        A child that goes on naming its own servers cannot stay alive after its parent has dropped it; only the parent renews.
+        A child zone that keeps naming its own servers cannot outlive its removal from the parent. Only the parent renews a
+        delegation.
         """
         self.learn("example.com. 3600 IN NS ns.example.com.", GLUE, renewed=True)
         self.assertTrue(self.learn("example.com. 86400 IN NS ns.example.com.", AUTHORITATIVE, 3000.0))
         self.assertIsNotNone(self.ranked.find(ZONE, 2, 3599.0))
         self.assertIsNone(self.ranked.find(ZONE, 2, 3600.0))
 
-    def test_ghostDefenceOff(self) -> None:
+    def test_withoutDefenseGhostDomainLives(self) -> None:
         """
-        If the child could, it would live on.
+        A delegation would live on if the child were allowed to renew it.
         """
         self.learn("example.com. 3600 IN NS ns.example.com.", GLUE, renewed=True)
         self.learn("example.com. 86400 IN NS ns.example.com.", AUTHORITATIVE, 3000.0, renewed=True)
         self.assertIsNotNone(self.ranked.find(ZONE, 2, 3600.0))
 
-    def test_bounded(self) -> None:
+    def test_memoryIsBounded(self) -> None:
         """
-        It stays within its memory, and what is in use stays in it.
+        The sets stay within the memory limit, and sets in use are kept.
         """
         ranked = Ranked(64 * 1024)
         for number in range(2000):
@@ -84,9 +88,9 @@ class RankedTests(SynchronousTestCase):
         ranked.drop(ZONE)
         self.assertEqual((len(ranked), ranked.octets), (0, 0))
 
-    def test_scrubbed(self) -> None:
+    def test_recordsOutsideZoneAreDropped(self) -> None:
         """
-        Of a reply only what lies in the zone that the server was asked about is taken, each with the rank of its section.
+        Only the records inside the zone of the queried server are taken from a reply, each with the rank of its section.
         """
         answer = answered(
             "www.example.com. 300 IN A 192.0.2.1",

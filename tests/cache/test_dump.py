@@ -1,5 +1,5 @@
 """
-Tests of writing a cache down and taking it in again.
+Tests of dumping a cache to a file and loading it again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ GOOD = '{"name":"www.example.com.","type":1,"age":10,"outcome":"data","answer":[
 
 
 def filled() -> Store:
+    """
+    Return a cache with two positive answers and two denials.
+    """
     store = Store()
     store.keep(question("www.example.com"), b"", answered("www.example.com. 300 IN A 192.0.2.1"), 1000.0)
     store.keep(question("Ätherisch.example"), b"\x13", answered('ätherisch.example. 90 IN TXT "a;b"'), 1000.0)
@@ -34,14 +37,14 @@ def filled() -> Store:
     return store
 
 
-class SavingTests(SynchronousTestCase):
+class DumpTests(SynchronousTestCase):
     """
     Tests for L{dumpLines} and L{loadLines}.
     """
 
     def test_roundTrip(self) -> None:
         """
-        What was known is known again, with as much time left.
+        A loaded cache has the same answers as the dumped one, with the same time left.
         """
         store = filled()
         lines = list(dumpLines(store, 1050.0, 1050.0))
@@ -57,26 +60,26 @@ class SavingTests(SynchronousTestCase):
         self.assertTrue(other.denies)
         self.assertIn(b"\x13", other.variants)
 
-    def test_readable(self) -> None:
+    def test_fileIsLinesOfJSON(self) -> None:
         """
-        The file is plain lines of JSON, the first of which says what it is.
+        The file consists of lines of JSON. The first line names the format and its version.
         """
         first, *rest = [json.loads(line) for line in dumpLines(filled(), 1000.0, 1000.0)]
         self.assertEqual((first["format"], first["version"]), ("twisted_ext cache", 1))
         self.assertEqual(sum([each["name"] == "www.example.com." for each in rest]), 2)
 
-    def test_ended(self) -> None:
+    def test_expiredEntriesAreSkipped(self) -> None:
         """
-        What has ended meanwhile is neither written nor taken in.
+        Expired entries are neither written nor loaded.
         """
         self.assertEqual(len(list(dumpLines(filled(), 1600.0, 1600.0))), 1)
         lines = list(dumpLines(filled(), 1000.0, 1000.0))
         self.assertEqual(loadLines(Store(), lines, 1600.0, 1600.0, "file").answers, 0)
 
-    def test_otherClock(self) -> None:
+    def test_ageIsCountedFromWallClock(self) -> None:
         """
-        The clock of another process may begin anywhere: what counts is how long ago the file was written, and for a file of the future
-        no time is gained.
+        The age of the file is counted from the time at which it was written, because the clocks of two processes may start
+        anywhere. A file from the future gains no time.
         """
         lines = list(dumpLines(filled(), 1050.0, 1.7e9))
         for today, left in ((1.7e9, 250), (1.7e9 + 100, 150), (1.7e9 - 500, 250)):
@@ -86,9 +89,9 @@ class SavingTests(SynchronousTestCase):
             assert entry is not None
             self.assertEqual(entry.show(77.0).answer[0].ttl, left)
 
-    def test_newerStays(self) -> None:
+    def test_loadingKeepsNewerEntries(self) -> None:
         """
-        What is known already is known better.
+        Loading does not replace what the cache already has.
         """
         store = Store()
         store.keep(question("www.example.com"), b"", answered("www.example.com. 300 IN A 192.0.2.9"), 1000.0)
@@ -97,9 +100,9 @@ class SavingTests(SynchronousTestCase):
         assert entry is not None
         self.assertEqual(entry.kept.answer[0].rdatas, (b"\xc0\x00\x02\x09",))
 
-    def test_notBelieved(self) -> None:
+    def test_fileIsNotTrusted(self) -> None:
         """
-        Nothing in a file counts as proved, and no TTL goes beyond the bounds.
+        Nothing from a file counts as secure, and no TTL exceeds the limit.
         """
         line = GOOD.replace("300", "99999999").replace('"outcome"', '"security":"secure","outcome"')
         store = Store()
@@ -108,11 +111,11 @@ class SavingTests(SynchronousTestCase):
         assert entry is not None
         self.assertEqual((entry.kept.security, entry.kept.answer[0].ttl), (Security.INDETERMINATE, 604800))
 
-    def test_bad(self) -> None:
+    def test_badLineIsSkippedAndReported(self) -> None:
         """
-        A line that cannot be used is skipped and named, with what would be right; all others are taken in.
+        A line that cannot be used is skipped and reported with its number and what would be right. All other lines are loaded.
         """
-        for line, said in (
+        for line, expected in (
             ("\n", "no JSON"),
             ("[1]\n", "object"),
             (GOOD[:-1], "cut off"),
@@ -139,20 +142,20 @@ class SavingTests(SynchronousTestCase):
             self.assertEqual((loaded.answers, loaded.skipped, len(store)), (2, 1, 2))
             (complaint,) = loaded.complaints
             self.assertTrue(complaint.startswith("line 3: "), complaint)
-            self.assertIn(said, complaint)
+            self.assertIn(expected, complaint)
             self.assertNotIn("\n", complaint)
 
-    def test_manyBad(self) -> None:
+    def test_reportsOfBadLinesAreLimited(self) -> None:
         """
-        Of very many lines that cannot be used some are named, and all are counted.
+        Only some of very many bad lines are reported, but all are counted.
         """
         loaded = loadLines(Store(), [HEADER, *["{}\n"] * 1000, GOOD], 1000.0, 1000.0, "file")
         self.assertEqual((loaded.answers, loaded.skipped, len(loaded.complaints)), (1, 1000, FILE_COMPLAINTS.default))
         self.assertTrue(loaded.complaints[0].startswith("line 2: "))
 
-    def test_malformedRecord(self) -> None:
+    def test_malformedRecordCostsNoOther(self) -> None:
         """
-        One record that a server sent malformed, and that is kept as it came, costs none of the others of our own dump.
+        One malformed record in the cache does not keep the other answers from being dumped and loaded.
         """
         store = filled()
         answer = answered("bad.example.com. 300 IN A 192.0.2.9")
@@ -163,17 +166,17 @@ class SavingTests(SynchronousTestCase):
         self.assertEqual((loaded.answers, loaded.skipped), (4, 1))
         self.assertIn("rdata c00002 is not of type 1", loaded.complaints[0])
 
-    def test_otherFiles(self) -> None:
+    def test_otherFormatsAreRefused(self) -> None:
         """
-        Files of another kind or version are told from ours.
+        A file of another format or version is refused.
         """
         for lines in ([], ["hello\n"], ["{}\n"], [HEADER.replace(":1,", ":2,")], [HEADER.replace("1000", '"x"')]):
             fault = self.assertRaises(CallerFault, loadLines, Store(), lines, 1000.0, 1000.0, "cache.txt")
             self.assertIn("cache.txt, line 1: ", str(fault))
 
-    def test_large(self) -> None:
+    def test_largeFileFillsCacheUpToItsLimit(self) -> None:
         """
-        A file with more than fits is read to its end and fills what there is.
+        A file with more entries than fit is read to its end, and the cache stays within its limit.
         """
         lines = [HEADER] + [GOOD.replace("www", f"n{number}") for number in range(2000)]
         store = Store(64 * 1024)
@@ -181,9 +184,9 @@ class SavingTests(SynchronousTestCase):
         self.assertLessEqual(store.octets, 64 * 1024)
 
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
-    def test_anything(self, value: object) -> None:
+    def test_arbitraryValuesRaiseNothing(self, value: object) -> None:
         """
-        Whatever stands in place of a value, the line is skipped or not, and no error comes out.
+        A line with an arbitrary value is loaded or skipped, and no exception is raised.
         """
         for label in ("name", "type", "age", "outcome", "answer", "flags", "variant", "server", "ede"):
             line = json.dumps({**json.loads(GOOD), label: value}) + "\n"

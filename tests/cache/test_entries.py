@@ -42,7 +42,7 @@ sections = st.lists(sets, max_size=3).map(tuple)
 
 SPELLINGS = (b"\x03www\x07example\x03com\x00", b"\x03WWW\x07eXample\x03com\x00")
 
-#: Something that comes along with addresses, though not a signature that would hold.
+#: An RRSIG record set beside the addresses; its signature is not valid.
 SIGNED = (RRSet(b"\x03www\x07example\x03com\x00", 46, 1, 300, (b"\x00\x01\x0d\x02" + bytes(14) + b"\x07example\x03com\x00" + bytes(8),)),)
 
 
@@ -63,7 +63,7 @@ class PackingTests(SynchronousTestCase):
         text: str,
     ) -> None:
         """
-        Whatever is packed comes out again as it went in.
+        An unpacked answer equals the packed one.
         """
         servers = Servers()
         kept = Answer(
@@ -94,9 +94,9 @@ class PackingTests(SynchronousTestCase):
         self.assertEqual(unpack(key, askedAgain(data), servers).asked, 8)
         self.assertEqual(nameOfKey(key), name.lower())
 
-    def test_usual(self) -> None:
+    def test_commonRepliesRoundTrip(self) -> None:
         """
-        What servers mostly say comes out again, too: one address, whose zone it is in, addresses of its servers, and a remark.
+        An answer with one address, an authority section, addresses of the name servers and an extended error survives packing.
         """
         name, zone, server = b"\x03www\x07example\x03com\x00", b"\x07example\x03com\x00", b"\x02ns\x07example\x03com\x00"
         address = (RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04",)),)
@@ -110,10 +110,10 @@ class PackingTests(SynchronousTestCase):
                 self.assertEqual((back.answer, back.authority, back.additional, back.ede), (address, *rest, ede))
 
     @given(st.sampled_from(SPELLINGS), st.booleans(), st.sampled_from(((), SIGNED)))
-    def test_reply(self, spelled: bytes, several: bool, more: tuple[RRSet, ...]) -> None:
+    def test_replyRoundTrip(self, spelled: bytes, several: bool, more: tuple[RRSet, ...]) -> None:
         """
-        What came as a reply comes out again as it was read, in the letters in which its name was asked for, though not as a message; and so
-        it does where the server was asked in other letters, to make it harder to forge.
+        A reply unpacks to the sections that were read from it, in the spelling of the query name, but without the message. The same
+        holds if the query was sent with 0x20 mixed case.
         """
         question = Question(spelled, 1)
         zone, server = b"\x07example\x03com\x00", b"\x02ns\x07example\x03com\x00"
@@ -130,14 +130,14 @@ class PackingTests(SynchronousTestCase):
             back = unpack(key, data, servers).kept
             self.assertEqual((back.answer, back.authority, back.additional), sections)
             self.assertEqual((back.outcome, back.flags, back.message), (Outcome.DATA, 0x8180, None))
-            # Octets that fit are taken as they are.
+            # The octets of a suitable reply are stored as they are.
             fit = answer.wire.startswith(answer.answer[0].name, 12) and not more
             plain = readReply(answer.wire, asked, 12 + len(asked) + 4) is not None
             self.assertEqual(answer.wire in data, fit and plain)
 
-    def test_padded(self) -> None:
+    def test_paddingIsNotStored(self) -> None:
         """
-        Nothing is kept of what pads a reply, nor of other options in it, so that answers by TLS take no more memory than others.
+        Padding and other EDNS options of a reply are not stored, so that answers over TLS take no more memory than others.
         """
         name = SPELLINGS[0]
         rrset = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05"))
@@ -150,24 +150,24 @@ class PackingTests(SynchronousTestCase):
             self.assertLess(len(data), 64)
             self.assertEqual(unpack(key, data, servers).kept.answer, (rrset,))
 
-    def test_altered(self) -> None:
+    def test_recordsWinOverMessage(self) -> None:
         """
-        Where somebody has left the message with records that are others than those in it, the records count.
+        If the records of an answer differ from those in its message, the records are stored.
         """
         name = SPELLINGS[0]
-        said = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05"))
-        meant = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x05", b"\x01\x02\x03\x04"))
-        message = Message.fromWire(buildMessage(Message(1, 0x8580, (Question(name, 1),), (said,))))
-        answer = Answer(Outcome.DATA, (meant,), message=message)
+        inMessage = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x04", b"\x01\x02\x03\x05"))
+        inAnswer = RRSet(name, 1, 1, 300, (b"\x01\x02\x03\x05", b"\x01\x02\x03\x04"))
+        message = Message.fromWire(buildMessage(Message(1, 0x8580, (Question(name, 1),), (inMessage,))))
+        answer = Answer(Outcome.DATA, (inAnswer,), message=message)
         key = name + b"\x00\x01\x00\x01"
         data = pack(key, answer, (answer.answer, (), ()), 5.0, 300, Servers())
-        self.assertEqual(unpack(key, data, Servers()).kept.answer[0].rdatas, meant.rdatas)
+        self.assertEqual(unpack(key, data, Servers()).kept.answer[0].rdatas, inAnswer.rdatas)
 
     @given(st.floats(0, 2e9), st.integers(1, 28 * 86400))
     @example(1000.1, 300)
-    def test_again(self, learned: float, seconds: int) -> None:
+    def test_repackingKeepsExpiry(self, learned: float, seconds: int) -> None:
         """
-        However often an answer is packed and unpacked, it ends when it ended.
+        An answer expires at the same time however often it is packed and unpacked.
         """
         key = SPELLINGS[0] + b"\x00\x01\x00\x01"
         kept = Answer(Outcome.DATA, (RRSet(SPELLINGS[0], 1, 1, seconds, (b"\x01\x02\x03\x04",)),))
@@ -175,9 +175,9 @@ class PackingTests(SynchronousTestCase):
         back = unpack(key, packEntry(key, entry, Servers()), Servers())
         self.assertEqual((back.learned, back.expires), (entry.learned, entry.expires))
 
-    def test_small(self) -> None:
+    def test_oneAddressFitsIn256Octets(self) -> None:
         """
-        A kept address takes less than 256 octets of memory, its key and its place in the table included.
+        A cached address takes less than 256 octets of memory, including its key and its slot in the table.
         """
         key = b"\x03www\x07example\x03com\x00\x00\x01\x00\x01"
         kept = Answer(Outcome.DATA, (RRSet(key[:-4], 1, 1, 300, (b"\x01\x02\x03\x04",)),))
@@ -185,9 +185,9 @@ class PackingTests(SynchronousTestCase):
         self.assertLess(packedBytes(key, data), 256)
         self.assertLess(readyBytes(key, kept), 1500)
 
-    def test_servers(self) -> None:
+    def test_serverNamesAreBounded(self) -> None:
         """
-        Names of servers take memory for a few thousand of them and no more.
+        The table of server names keeps a few thousand names and no more.
         """
         servers = Servers()
         numbers = [servers.number(f"192.0.2.1:{port}") for port in range(Servers.MOST + 10)]
@@ -195,8 +195,8 @@ class PackingTests(SynchronousTestCase):
         self.assertEqual(numbers[-1], 0)
         self.assertEqual(len(servers.names), Servers.MOST)
 
-    def test_root(self) -> None:
+    def test_rootKeyHasName(self) -> None:
         """
-        The root has a name like any other.
+        The key of the root yields the name of the root.
         """
         self.assertEqual(nameOfKey(ROOT + b"\x00\x02\x00\x01\x03"), ROOT)

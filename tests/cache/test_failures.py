@@ -1,5 +1,5 @@
 """
-Tests of remembering failures.
+Tests of cached failures (RFC 9520).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ class FailuresTests(SynchronousTestCase):
     Tests for L{Failures}.
     """
 
-    def test_which(self) -> None:
+    def test_onlyServerAndTrustFaultsAreKept(self) -> None:
         """
-        Remembered is what servers did wrong and what cannot be trusted; not what we decline, or do not know, or were asked to stop.
+        Failures of servers and of validation are cached. Refusals of our own, unknown names and closed sources are not.
         """
         failures = Failures()
         for fault, seconds in (
@@ -31,9 +31,9 @@ class FailuresTests(SynchronousTestCase):
         ):
             self.assertEqual(failures.note(repr(fault).encode(), fault, 10.0, 5.0), seconds)
 
-    def test_bounded(self) -> None:
+    def test_memoryIsBounded(self) -> None:
         """
-        No more are remembered than memory is set aside for, the latest ones.
+        The number of cached failures and the length of their texts are bounded. The latest failures are kept.
         """
         failures = Failures(kept=100)
         for number in range(10_000):
@@ -45,9 +45,9 @@ class FailuresTests(SynchronousTestCase):
         assert found is not None
         self.assertLessEqual(len(found.text), 256)
 
-    def test_over(self) -> None:
+    def test_expiredFailuresAreDropped(self) -> None:
         """
-        What nobody asks for any more leaves when its time is long over, without anybody looking for it.
+        Expired failures are dropped even if no query asks for them again.
         """
         failures = Failures()
         for number in range(4000):
@@ -55,24 +55,24 @@ class FailuresTests(SynchronousTestCase):
             self.assertLess(len(failures), 400)
         self.assertGreater(len(failures), 300)
 
-    def test_clock(self) -> None:
+    def test_clockSetBackDoesNotProlong(self) -> None:
         """
-        A clock that is set back does not prolong it.
+        A clock that is set back does not prolong a cached failure.
         """
         failures = Failures()
         failures.note(b"a", ServerFailed("no"), 1000.0, 0.0)
         self.assertIsNone(failures.find(b"a", 500.0))
 
-    def test_forgotten(self) -> None:
+    def test_backoffRestartsAfterPause(self) -> None:
         """
-        After long enough a failure is another one, and waits start anew.
+        The backoff starts anew after a long enough pause.
         """
         failures = Failures()
         self.assertEqual([failures.note(b"a", ServerFailed("no"), now, 0.0) for now in (0.0, 5.0, 15.0, 100.0)], [5, 10, 20, 5])
 
-    def test_again(self) -> None:
+    def test_copiedFaultHasNoTraceback(self) -> None:
         """
-        A fault made again says the same, and carries nothing of where the first one was raised.
+        A copied fault has the type and the attributes of the original, but not its traceback.
         """
 
         class Particular(ServerFailed):

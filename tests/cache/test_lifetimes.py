@@ -1,5 +1,5 @@
 """
-Tests of how long things are kept.
+Tests of how long answers are cached.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ class LifetimesTests(SynchronousTestCase):
     """
 
     def seconds(self, answer: Answer, rules: Lifetimes | None = None, asked: Question = WWW) -> int:
+        """
+        Return the lifetime of an answer.
+        """
         return (rules or Lifetimes()).keeping(asked, answer)[0]
 
-    def test_shortest(self) -> None:
+    def test_shortestTTLDecides(self) -> None:
         """
-        An answer is kept as long as its shortest-lived set, in whatever section.
+        An answer is cached for the shortest TTL of all its sections.
         """
         self.assertEqual(self.seconds(answered("www.example.com. 300 IN A 192.0.2.1")), 300)
         chain = answered("www.example.com. 300 IN CNAME a.example.com.", "a.example.com. 60 IN A 192.0.2.1")
@@ -35,9 +38,9 @@ class LifetimesTests(SynchronousTestCase):
         behind = answered("www.example.com. 300 IN A 192.0.2.1", authority=("example.com. 10 IN NS ns.example.com.",))
         self.assertEqual(self.seconds(behind), 10)
 
-    def test_most(self) -> None:
+    def test_lifetimeIsCappedAtAWeek(self) -> None:
         """
-        Nothing is kept for more than a week, and its TTL says so.
+        No answer is cached for more than a week, and its TTLs are lowered accordingly.
         """
         answer = answered("www.example.com. 2000000 IN A 192.0.2.1")
         rules = Lifetimes()
@@ -45,9 +48,9 @@ class LifetimesTests(SynchronousTestCase):
         self.assertEqual([rrset.ttl for rrset in rules.clamped(answer, answer.answer)], [604800])
         self.assertEqual(self.seconds(answer, Lifetimes(most=3600)), 3600)
 
-    def test_least(self) -> None:
+    def test_minimumTTLSparesSignedAnswers(self) -> None:
         """
-        Who wants to may keep things longer than their owners say, but not what is signed.
+        A configured minimum prolongs the TTLs of unsigned answers, but not those of signed ones.
         """
         rules = Lifetimes(least=60)
         plain = answered("www.example.com. 5 IN A 192.0.2.1")
@@ -56,9 +59,9 @@ class LifetimesTests(SynchronousTestCase):
         signature = "www.example.com. 5 IN RRSIG A 8 3 5 20300101000000 20200101000000 1 example.com. AAAA"
         self.assertEqual(self.seconds(answered("www.example.com. 5 IN A 192.0.2.1", signature), rules), 5)
 
-    def test_denial(self) -> None:
+    def test_denialUsesLesserOfTTLAndMinimum(self) -> None:
         """
-        A denial is kept for the lesser of the SOA record's TTL and its last number, three hours at most (RFC 2308).
+        A denial is cached for the lesser of the SOA record's TTL and its MINIMUM field, at most three hours (RFC 2308).
         """
         for ttl, last, expected in ((60, 600, 60), (600, 60, 60), (86400, 86400, 10800), (0, 60, 0)):
             for outcome in (Outcome.NODATA, Outcome.NXDOMAIN):
@@ -66,25 +69,25 @@ class LifetimesTests(SynchronousTestCase):
                 self.assertEqual(self.seconds(answer), expected)
                 self.assertEqual([rrset.ttl for rrset in Lifetimes().clamped(answer, answer.authority)], [expected])
 
-    def test_denialWithoutSOA(self) -> None:
+    def test_denialWithoutSOAIsNotCached(self) -> None:
         """
-        A denial that does not say for how long it holds is not kept.
+        A denial without an SOA record is not cached.
         """
         for outcome in (Outcome.NODATA, Outcome.NXDOMAIN):
             self.assertEqual(self.seconds(denied(outcome)), 0)
 
-    def test_foreignSOA(self) -> None:
+    def test_denialWithForeignSOAIsNotCached(self) -> None:
         """
-        Nor one whose SOA record is of a zone that does not hold the name.
+        A denial is not cached if its SOA record belongs to a zone that does not contain the name.
         """
         foreign = SOA.replace("example.com. {", "example.org. {").format(ttl=60, last=60)
         self.assertEqual(self.seconds(denied(Outcome.NXDOMAIN, foreign)), 0)
         longer = SOA.replace("example.com. {", "le.com. {").format(ttl=60, last=60)
         self.assertEqual(self.seconds(denied(Outcome.NXDOMAIN, longer)), 0)
 
-    def test_denialBehindAlias(self) -> None:
+    def test_denialBehindAliasNeedsSOAOfTarget(self) -> None:
         """
-        Where aliases lead on, the SOA record belongs to where they end.
+        The SOA record of a denial behind an alias must belong to the zone of the alias's target.
         """
         alias = ("www.example.com. 300 IN CNAME a.example.org.",)
         there = SOA.replace("example.com. {", "example.org. {").format(ttl=60, last=60)
@@ -92,24 +95,25 @@ class LifetimesTests(SynchronousTestCase):
         here = SOA.format(ttl=60, last=60)
         self.assertEqual(self.seconds(denied(Outcome.NODATA, here, answer=alias)), 0)
 
-    def test_referral(self) -> None:
+    def test_referralIsCachedForSeconds(self) -> None:
         """
-        A referral where an answer was expected denies nothing; it is kept for moments, so that the same is not asked at once again.
+        A referral in place of an answer denies nothing. It is cached for a few seconds, so that the same query is not sent again at
+        once.
         """
         referral = denied(Outcome.NODATA, "example.com. 172800 IN NS ns.example.com.")
         self.assertEqual(self.seconds(referral), 5)
         self.assertEqual(self.seconds(referral, Lifetimes(referral=0)), 0)
 
-    def test_manyRecords(self) -> None:
+    def test_recordCountDoesNotMatter(self) -> None:
         """
-        How long an answer is kept does not depend on how many records it has; how much is kept of such is up to the store.
+        The lifetime of an answer does not depend on the number of its records. The store limits the size.
         """
         many = Answer(Outcome.DATA, (RRSet(WWW.name, 1, 1, 300, tuple([n.to_bytes(4, "big") for n in range(4000)])),))
         self.assertEqual(self.seconds(many), 300)
 
-    def test_neverKept(self) -> None:
+    def test_transfersAndTruncatedRepliesAreNotCached(self) -> None:
         """
-        Transfers, cut-off replies and other classes are not for a cache.
+        Zone transfers, truncated replies and classes other than IN are not cached.
         """
         good = answered("www.example.com. 300 IN A 192.0.2.1")
         for asked in (question("www.example.com", "AXFR"), Question(WWW.name, 0), Question(WWW.name, 1, 3)):

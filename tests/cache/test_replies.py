@@ -32,12 +32,18 @@ asked = st.sampled_from(NAMES[:3])
 
 @st.composite
 def sets(draw: st.DrawFn) -> RRSet:
+    """
+    Draw a record set with known rdata and a usual or an odd TTL.
+    """
     rrType = draw(st.sampled_from(sorted(RDATA)))
     rdatas = draw(st.lists(st.sampled_from(RDATA[rrType]), min_size=1, unique=True))
     return RRSet(draw(st.sampled_from(NAMES)), rrType, 1, draw(ttls if draw(st.integers(0, 9)) else oddTTLs), tuple(rdatas))
 
 
 def distinct(found: list[RRSet]) -> tuple[RRSet, ...]:
+    """
+    Return the sets without those of the same name and type as an earlier one.
+    """
     return tuple({(rrset.name.lower(), rrset.rrType): rrset for rrset in found}.values())
 
 
@@ -45,9 +51,9 @@ sections = st.lists(sets(), max_size=2).map(distinct)
 edns = st.sampled_from((None, EDNS(1232), EDNS(1232, options=((12, bytes(100)),)), EDNS(1232, options=((15, b"\x00\x0fno"),))))
 
 
-def shown(answer: Answer) -> list[list[tuple[bytes, int, tuple[bytes, ...]]]]:
+def sectionsOf(answer: Answer) -> list[list[tuple[bytes, int, tuple[bytes, ...]]]]:
     """
-    @return: what is in its sections, TTLs apart.
+    Return the record sets of each section without their TTLs.
     """
     return [
         [(rrset.name.lower(), rrset.rrType, rrset.rdatas) for rrset in each]
@@ -57,14 +63,14 @@ def shown(answer: Answer) -> list[list[tuple[bytes, int, tuple[bytes, ...]]]]:
 
 class ReplyTests(SynchronousTestCase):
     """
-    What is kept of a reply says what the reply said.
+    Tests that the cached form of a reply says what the reply said.
     """
 
     @given(asked, asked, st.sampled_from((1, 2, 16)), st.integers(0, 3), sections, sections, sections, edns, st.sampled_from((0, 60)))
-    def test_same(
+    def test_cachedAnswerEqualsReply(
         self,
-        wanted: bytes,
-        sent: bytes,
+        queryName: bytes,
+        replyName: bytes,
         rrType: int,
         count: int,
         answers: tuple[RRSet, ...],
@@ -74,19 +80,19 @@ class ReplyTests(SynchronousTestCase):
         least: int,
     ) -> None:
         """
-        An answer from the cache is the one that came, some seconds older, whether it is found packed, ready, packed again or read from a
-        file; in whatever letters names are written, and whatever TTLs they have. Nothing in it lives longer than it may.
+        A cached answer equals the reply apart from its age, whether it is found packed, unpacked, packed again or loaded from a
+        file, in any letter case and with any TTLs. No record lives longer than it may.
         """
-        if wanted.lower() != sent.lower():
-            sent = wanted
-        question = Question(wanted, rrType)
+        if queryName.lower() != replyName.lower():
+            replyName = queryName
+        question = Question(queryName, rrType)
         if count:
-            # Mostly what was asked for, and mostly nothing else.
-            answers = distinct([RRSet(sent, rrType, 1, 300, RDATA[rrType][:count]), *answers[3 - count :]])
+            # Mostly the queried name and type, and mostly nothing else.
+            answers = distinct([RRSet(replyName, rrType, 1, 300, RDATA[rrType][:count]), *answers[3 - count :]])
         else:
             authority = distinct([*authority, RRSet(ZONE, 6, 1, 300, (SOA,))])
         rcode = 3 * (not count and not answers)
-        message = Message(1, 0x8580 | rcode, (Question(sent, rrType),), answers, authority, additional, opt)
+        message = Message(1, 0x8580 | rcode, (Question(replyName, rrType),), answers, authority, additional, opt)
         answer = answerFromReply(question, buildMessage(message), Origin("udp", "192.0.2.1:53"))
         lifetimes = Lifetimes(least=least)
         store = Store(lifetimes=lifetimes)
@@ -100,7 +106,7 @@ class ReplyTests(SynchronousTestCase):
             entry = kept.find(key, NOW)
             assert entry is not None
             found = entry.show(NOW)
-            self.assertEqual(shown(found), shown(answer))
+            self.assertEqual(sectionsOf(found), sectionsOf(answer))
             for label in ("outcome", "rcode", "security", "ede"):
                 self.assertEqual(getattr(found, label), getattr(answer, label))
             self.assertEqual(found.flags, answer.flags & ~AA)

@@ -1,5 +1,5 @@
 """
-Tests of what stays when there is not room for everything (attacks 20 and 21).
+Tests of the cache's memory limit and of what is evicted first (attacks 20 and 21).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1
 
 
 def numbered(number: int, *, count: int = 1, ttl: int = 86400) -> tuple[Question, Answer]:
+    """
+    Return a numbered question with an answer of C{count} addresses.
+    """
     asked = question(f"n{number}.example.com")
     rdatas = tuple([(number * 1000 + each).to_bytes(4, "big") for each in range(count)])
     return asked, Answer(Outcome.DATA, (RRSet(asked.name, 1, 1, ttl, rdatas),), origin=Origin("udp", "192.0.2.1:53"))
@@ -34,22 +37,25 @@ class StoreTests(SynchronousTestCase):
     """
 
     def fill(self, store: Store, numbers: range, *, ttl: int = 86400, now: float = 0.0) -> None:
+        """
+        Store one answer for each number.
+        """
         for number in numbers:
             asked, answer = numbered(number, ttl=ttl)
             store.keep(asked, b"", answer, now)
 
-    def has(self, store: Store, number: int, now: float = 1.0) -> bool:
+    def isHit(self, store: Store, number: int, now: float = 1.0) -> bool:
         """
-        Ask for it, as the source before the store does.
+        Look an entry up and count the hit, as the caching source does.
         """
         entry = store.find(numbered(number)[0].key, now)
         if entry is not None:
             entry.hits += 1
         return entry is not None and entry.kept.answer[0].rdatas[0] == (number * 1000).to_bytes(4, "big")
 
-    def test_bounded(self) -> None:
+    def test_cacheStaysWithinItsLimit(self) -> None:
         """
-        However much comes in, the memory counted stays within what was set.
+        The counted memory stays within the limit, however much is stored.
         """
         store = Store(256 * 1024)
         for number in range(20):
@@ -58,9 +64,9 @@ class StoreTests(SynchronousTestCase):
         self.assertGreater(store.octets, 200 * 1024)
         self.assertEqual(store.statistics().entries + store.statistics().evictions, 10_000)
 
-    def test_failuresBounded(self) -> None:
+    def test_failuresLeaveRoomForAnswers(self) -> None:
         """
-        That counts failures too, and however many there are, most of the room is left to answers.
+        Cached failures count toward the limit, and most of the memory is left to answers.
         """
         store = Store(256 * 1024)
         for number in range(20):
@@ -71,9 +77,9 @@ class StoreTests(SynchronousTestCase):
         self.assertGreater(store.octets - store.failures.octets, 192 * 1024)
         self.assertGreater(len(store.failures), 0)
 
-    def test_honest(self) -> None:
+    def test_countedMemoryMatchesAllocations(self) -> None:
         """
-        What is counted is what the interpreter has really set aside, or a little more; never less.
+        The counted memory is what the interpreter has allocated or a little more, never less.
         """
         for most in (2**20, 2**26):
             tracemalloc.start()
@@ -88,24 +94,24 @@ class StoreTests(SynchronousTestCase):
             self.assertLess(taken, store.octets * 1.05)
             self.assertGreater(taken, store.octets * 0.6)
 
-    def test_newest(self) -> None:
+    def test_newestEntriesAreKept(self) -> None:
         """
-        With nothing asked for again, what came last is there, packed or not.
+        The newest entries are kept if none is asked for again, packed or unpacked.
         """
         store = Store(256 * 1024)
         self.fill(store, range(5000))
-        self.assertTrue(all(self.has(store, number) for number in range(4990, 5000)))
-        self.assertTrue(self.has(store, 4800))
-        self.assertFalse(self.has(store, 10))
+        self.assertTrue(all(self.isHit(store, number) for number in range(4990, 5000)))
+        self.assertTrue(self.isHit(store, 4800))
+        self.assertFalse(self.isHit(store, 10))
 
-    def test_floodSparesHot(self) -> None:
+    def test_floodDoesNotEvictUsedEntries(self) -> None:
         """
-        A flood of names that are asked for once drives out nothing that is asked for again and again, or was at one time.
+        A flood of names that are asked for once does not evict entries that have been hit.
         """
         store = Store(256 * 1024)
         self.fill(store, range(20))
         for number in range(20):
-            self.assertTrue(self.has(store, number))
+            self.assertTrue(self.isHit(store, number))
         for number in range(20, 20_000):
             self.fill(store, range(number, number + 1))
             if number % 10 == 0:
@@ -113,35 +119,35 @@ class StoreTests(SynchronousTestCase):
                 assert hot is not None
                 hot.hits += 1
         self.assertIn(numbered(0)[0].key, store.ready)
-        self.assertTrue(all(self.has(store, number) for number in range(20)))
+        self.assertTrue(all(self.isHit(store, number) for number in range(20)))
 
-    def test_withoutProven(self) -> None:
+    def test_withoutDefenseFloodEvictsUsedEntries(self) -> None:
         """
-        That is so because what proved useful is set apart; if it were not, it would be gone.
+        The flood would evict entries in use if they were not kept apart.
         """
         store = Store(256 * 1024)
         store._proven = store._fresh
         self.fill(store, range(20))
         for number in range(20):
-            self.assertTrue(self.has(store, number))
+            self.assertTrue(self.isHit(store, number))
         self.fill(store, range(20, 20_000))
-        self.assertFalse(any(self.has(store, number) for number in range(20)))
+        self.assertFalse(any(self.isHit(store, number) for number in range(20)))
 
-    def test_endedFirst(self) -> None:
+    def test_expiredEntriesAreEvictedFirst(self) -> None:
         """
-        What is past its end makes room, useful or not.
+        Expired entries are evicted first, even if they have been hit.
         """
         store = Store(256 * 1024)
         self.fill(store, range(2000), ttl=10)
         for number in range(2000):
-            self.has(store, number)
+            self.isHit(store, number)
         self.fill(store, range(2000, 12_000), now=20.0)
         self.assertFalse(any(learned < 20 for learned in [entry.learned for entry in store.ready.values()]))
-        self.assertGreater(len([key for key in store.keys() if self.has(store, int(key[2 : 1 + key[0]]), 21.0)]), 800)
+        self.assertGreater(len([key for key in store.keys() if self.isHit(store, int(key[2 : 1 + key[0]]), 21.0)]), 800)
 
-    def test_sweep(self) -> None:
+    def test_sweepDropsExpiredEntries(self) -> None:
         """
-        Sweeping drops what is past its end, wherever it is.
+        A sweep drops all expired entries.
         """
         store = Store(256 * 1024)
         self.fill(store, range(500), ttl=10)
@@ -149,19 +155,19 @@ class StoreTests(SynchronousTestCase):
         self.assertEqual(store.sweep(50.0), 500)
         self.assertEqual(len(store), 100)
 
-    def test_endedOnSight(self) -> None:
+    def test_lookupDropsExpiredEntry(self) -> None:
         """
-        An entry past its end is dropped when it is come upon.
+        A look-up that finds an expired entry drops it.
         """
         store = Store()
         self.fill(store, range(1), ttl=10)
-        self.assertFalse(self.has(store, 0, 10.0))
+        self.assertFalse(self.isHit(store, 0, 10.0))
         self.assertEqual((len(store), store.octets), (0, Store().octets))
 
-    def test_bomb(self) -> None:
+    def test_largeAnswersShareAnEighth(self) -> None:
         """
-        Answers with very many records share an eighth of the memory, the oldest leaving first, and displace no others; with that bound off
-        they would take all of it.
+        Answers with very many records share an eighth of the memory, the oldest being evicted first, and displace no other answers.
+        They would take all of it without that limit.
         """
         for share, kept in ((8, 28), (1, 300)):
             self.patch(stores, "_LARGE_SHARE", share)
@@ -170,30 +176,30 @@ class StoreTests(SynchronousTestCase):
             for number in range(300):
                 asked, answer = numbered(number, count=3000)
                 self.assertTrue(store.keep(asked, b"", answer, 0.0))
-            large = [number for number in range(300) if self.has(store, number)]
+            large = [number for number in range(300) if self.isHit(store, number)]
             self.assertEqual(large[-1], 299)
             self.assertLessEqual(len(large), kept)
             self.assertLessEqual(store.octets, 4 * 2**20)
-            others = sum([self.has(store, number) for number in range(1000, 6000)])
+            others = sum([self.isHit(store, number) for number in range(1000, 6000)])
             self.assertEqual(others == 5000, share == 8, others)
 
-    def test_bombAccounts(self) -> None:
+    def test_largeAnswersAreCountedExactly(self) -> None:
         """
-        What large answers take is counted rightly while they are replaced, asked for and dropped.
+        The memory of large answers is counted exactly while they are replaced, found and dropped.
         """
         store = Store(4 * 2**20)
         for number in range(500):
             asked, answer = numbered(number % 40, count=2000 + number)
             store.keep(asked, b"", answer, 0.0)
-            self.has(store, number % 7)
+            self.isHit(store, number % 7)
             self.assertEqual(sum(store._large.values()), store._largeBytes)
             self.assertLessEqual(store._largeBytes, 2**19)
         store.clear()
         self.assertEqual((store.octets, store._largeBytes, store._large), (Store(4 * 2**20).octets, 0, {}))
 
-    def test_large(self) -> None:
+    def test_oversizedAnswerIsNotCached(self) -> None:
         """
-        One answer never takes the room of hundreds.
+        An answer larger than the limit for one entry is not cached.
         """
         asked = question("big.example.com", "TXT")
         large = Answer(Outcome.DATA, (RRSet(asked.name, 16, 1, 60, tuple([bytes([250]) * 250 + bytes([n]) for n in range(90)])),))
@@ -201,21 +207,21 @@ class StoreTests(SynchronousTestCase):
         self.assertFalse(store.keep(asked, b"", large, 0.0))
         self.assertTrue(Store(entryBytes=65536).keep(asked, b"", large, 0.0))
 
-    def test_accounts(self) -> None:
+    def test_countReturnsToZero(self) -> None:
         """
-        Counting does not drift: with everything dropped one by one, nothing is left of it.
+        The count of octets returns to its start when every entry has been dropped.
         """
         store = Store(256 * 1024)
         self.fill(store, range(3000))
         for number in range(0, 3000, 7):
-            self.has(store, number)
+            self.isHit(store, number)
         for key in store.keys():
             self.assertTrue(store.drop(key))
         self.assertEqual((len(store), store.octets), (0, Store(256 * 1024).octets))
 
-    def test_denials(self) -> None:
+    def test_nxdomainReplacesAnswersOfAllTypes(self) -> None:
         """
-        That a name does not exist is kept once, and takes the place of what was known of the question.
+        NXDOMAIN is cached once for all types and replaces an earlier answer to the question.
         """
         store = Store()
         asked = question("www.example.com")
@@ -227,9 +233,9 @@ class StoreTests(SynchronousTestCase):
         store.keep(asked, b"", answered("www.example.com. 300 IN A 192.0.2.1"), 2.0)
         self.assertEqual(store.keys(), [asked.key])
 
-    def test_onlyOwnQuestion(self) -> None:
+    def test_unrelatedRecordsAreNotCached(self) -> None:
         """
-        What a server says by the way of other names is believed of none of them (MaginotDNS; RFC 2181, section 5.4.1).
+        Records of other names in a reply are not cached under those names (MaginotDNS; RFC 2181, section 5.4.1).
         """
         store = Store()
         poisoned = answered(
@@ -241,9 +247,9 @@ class StoreTests(SynchronousTestCase):
         for name, rrType in (("victim.example", "A"), ("victim.example", "NS"), ("evil.example", "A")):
             self.assertIsNone(store.find(question(name, rrType).key, 1.0))
 
-    def test_flushAliases(self) -> None:
+    def test_flushDropsAnswersBehindAliases(self) -> None:
         """
-        Flushing a name takes with it the answers whose aliases lead over it, ready or packed.
+        Flushing a name also drops the answers whose aliases lead to it, packed or unpacked.
         """
         from twisted_ext.cache.flush import flush
 

@@ -1,5 +1,5 @@
 """
-Tests of answering plain wishes from answers to richer ones.
+Tests of answering a query from the cached answer to a query with more flags.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ALL = [
 SIGNATURE = "www.example.com. 300 IN RRSIG A 8 3 300 20300101000000 20200101000000 1 example.com. AAAA"
 
 
-class KinshipTests(SynchronousTestCase):
+class VariantsTests(SynchronousTestCase):
     """
     Tests for L{kinOf} and L{madePlainer}.
     """
 
-    def test_neverRicher(self) -> None:
+    def test_relatedVariantsAskForNoLess(self) -> None:
         """
-        No wish is answered with less than it asked for, and none across CD, EDNS or TCP.
+        A related variant asks for at least as much as the query, and has the same CD bit, EDNS and transport.
         """
         others = frozenset([context.variant for context in ALL])
         byVariant = {context.variant: context for context in ALL}
@@ -43,16 +43,16 @@ class KinshipTests(SynchronousTestCase):
                 self.assertGreaterEqual(richer.dnssecOk, context.dnssecOk)
                 self.assertGreaterEqual(richer.authenticData or richer.dnssecOk, context.authenticData)
 
-    def test_options(self) -> None:
+    def test_optionsHaveNoRelatedVariants(self) -> None:
         """
-        Wishes with EDNS options have no kin.
+        Queries with EDNS options have no related variants.
         """
         context = QueryContext(0.0, options=((3, b""),))
         self.assertEqual(kinOf(context.variant, frozenset([each.variant for each in ALL])), ())
 
-    def test_stripped(self) -> None:
+    def test_unrequestedSignaturesAreRemoved(self) -> None:
         """
-        Who did not ask for signatures gets none, nor a bit that he did not ask for.
+        A client that did not ask for signatures gets neither signatures nor flags that it did not request.
         """
         signed = answered("www.example.com. 300 IN A 192.0.2.1", SIGNATURE, flags=0x8180 | AD)
         plain = madePlainer(question("www.example.com"), QueryContext(0.0), signed)
@@ -64,9 +64,9 @@ class KinshipTests(SynchronousTestCase):
         self.assertTrue(plain.authenticated)
         self.assertFalse(plain.flags & RD)
 
-    def test_askedForThem(self) -> None:
+    def test_queriesForSignaturesAreNotDerived(self) -> None:
         """
-        Who asks for signatures by type must ask the server.
+        Queries whose type asks for signatures or denials of existence are not answered from another variant.
         """
         signed = answered("www.example.com. 300 IN A 192.0.2.1", SIGNATURE)
         for rrType in ("RRSIG", "NSEC", "NSEC3", "ANY"):

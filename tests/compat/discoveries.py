@@ -1,5 +1,5 @@
 """
-What tests of services ask: answers at once, and what came of them.
+The test case for look-ups of services, with answers that fire at once.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["DENIED", "ServiceTestCase", "aliased"]
 
 _T = TypeVar("_T")
 
-#: There is no such name.
+#: The answer for a name that does not exist.
 DENIED: Final = Answer(Outcome.NXDOMAIN, rcode=3)
 
 
 def aliased(owner: str, *aliases: str, rrType: int = 33, texts: tuple[str, ...] = (), left: bool = False) -> Answer:
     """
-    @param aliases: the names that one leads to after the other.
-    @param texts: the records at the last of them.
-    @param left: the server leaves it to us to follow them.
+    Return an answer with a chain of aliases.
 
-    @return: the answer with all of that.
+    @param aliases: the names of the chain, in order.
+    @param texts: the records at the last of them.
+    @param left: whether the server leaves it to the client to follow the chain.
     """
     names = [nameFromText(name) for name in (owner, *aliases)]
     sets = [rrsetOf(one, 5, nameToText(other)) for one, other in zip(names, names[1:], strict=False)]
@@ -43,30 +43,30 @@ def aliased(owner: str, *aliases: str, rrType: int = 33, texts: tuple[str, ...] 
 
 class ServiceTestCase(SynchronousTestCase):
     """
-    Look-ups that are answered at once.
+    Look-ups with immediate answers.
     """
 
     def zone(self, records: Mapping[tuple[str, str], Entry], otherwise: Entry = DENIED) -> NamesResolver:
         """
-        @return: a resolver that knows these.
+        Return a resolver that has these records.
         """
         self.source = CannedSource(records, otherwise)
         return NamesResolver(self.source, Clock())
 
     def asked(self) -> list[str]:
         """
-        @return: the names that were asked for.
+        Return the names that were queried.
         """
         return [nameToText(question.name, final=False) for question in self.source.questions]
 
     def found(self, targets: Deferred[list[Target]]) -> list[str]:
         """
-        @return: where a look-up says to go.
+        Return the targets of a look-up as text.
         """
         return [str(target) for target in self.successResultOf(targets)]
 
     def failed(self, looking: Deferred[_T], *kinds: type[Exception]) -> str:
         """
-        @return: the words of an exception that is one of these.
+        Return the message of an exception that is one of these.
         """
         return str(self.failureResultOf(looking, *kinds).value)

@@ -1,5 +1,5 @@
 """
-What the tests of the edges ask, instead of a network.
+Fake sources and receivers for the tests of the adapters.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ def _type(mnemonic: str) -> int:
 
 def question(name: str, mnemonic: str = "A") -> Question:
     """
-    @return: the question for a name and a type.
+    Return the question for a name and a type.
     """
     return Question(nameFromText(name), _type(mnemonic))
 
 
 def rrset(name: str, mnemonic: str, *texts: str, ttl: int = 300) -> RRSet:
     """
-    @param texts: each record as a master file has it.
+    Return an RRset.
+
+    @param texts: each record as in a zone file.
     """
     number = _type(mnemonic)
     return RRSet(nameFromText(name), number, 1, ttl, tuple([rdataFromText(number, text) for text in texts]))
@@ -44,14 +46,14 @@ def rrset(name: str, mnemonic: str, *texts: str, ttl: int = 300) -> RRSet:
 
 def data(*sets: RRSet, flags: int = 0) -> Answer:
     """
-    @return: an answer with these records.
+    Return an answer with these records.
     """
     return Answer(Outcome.DATA, sets, flags=flags, origin=Origin("udp", SERVER, 1, 0.01))
 
 
 def nodata(*sets: RRSet, soa: bool = True) -> Answer:
     """
-    @return: the answer that there are no such data, behind aliases perhaps.
+    Return a NODATA answer, optionally after aliases.
     """
     authority = (rrset("example.", "SOA", "ns. host. 1 2 3 4 5"),) if soa else ()
     return Answer(Outcome.NODATA, sets, authority, origin=Origin("udp", SERVER, 1, 0.01))
@@ -59,7 +61,7 @@ def nodata(*sets: RRSet, soa: bool = True) -> Answer:
 
 def denied(*sets: RRSet) -> Answer:
     """
-    @return: the answer that there is no such name.
+    Return an NXDOMAIN answer.
     """
     authority = (rrset("example.", "SOA", "ns. host. 1 2 3 4 5"),)
     return Answer(
@@ -70,15 +72,15 @@ def denied(*sets: RRSet) -> Answer:
 @implementer(IAnswerSource)
 class Fake:
     """
-    Knows what it was told, at once or when released.
+    A source with given answers, which come at once or when released.
 
     @ivar known: answers and faults by question.
     @ivar now: whether C{answerNow} gives them.
     @ivar held: whether C{answer} waits for C{release}.
     @ivar asked: all questions, in order.
-    @ivar contexts: their wishes.
-    @ivar cancelled: questions that were given up.
-    @ivar closed: how often it was closed.
+    @ivar contexts: the contexts of the questions.
+    @ivar cancelled: the canceled questions.
+    @ivar closed: the number of calls of C{close}.
     """
 
     def __init__(self, *, now: bool = False, held: bool = False) -> None:
@@ -93,13 +95,13 @@ class Fake:
 
     def knows(self, name: str, mnemonic: str, outcome: Answer | DNSFault) -> None:
         """
-        Set an answer.
+        Set the answer to a question.
         """
         self.known[question(name, mnemonic)] = outcome
 
     def addresses(self, name: str, *addresses: str) -> None:
         """
-        Set the addresses of a host: all that it has, of both families.
+        Set all addresses of a host, of both families.
         """
         for mnemonic, six in (("A", False), ("AAAA", True)):
             mine = [address for address in addresses if (":" in address) == six]
@@ -132,7 +134,7 @@ class Fake:
 
     def release(self, mnemonic: str) -> None:
         """
-        Answer all that wait for this type.
+        Answer all pending questions of this type.
         """
         number = _type(mnemonic)
         waiting, self._waiting = self._waiting, []
@@ -158,7 +160,7 @@ class Addresses:
     Collects the addresses of a host.
 
     @ivar events: C{"began"}, each address as text, C{"complete"}.
-    @ivar addresses: as they came.
+    @ivar addresses: the addresses in the order of arrival.
     """
 
     def __init__(self) -> None:

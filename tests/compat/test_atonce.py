@@ -1,5 +1,5 @@
 """
-Tests of resolvers of Twisted's that answer without waiting.
+Tests of foreign resolvers that answer without waiting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONTEXT = QueryContext(5.0)
 
 class AtOnceTests(SynchronousTestCase):
     """
-    Tests of L{NamesSource.answerNow}, and of what it spares C{answer}.
+    Tests of L{NamesSource.answerNow} and of its agreement with C{answer}.
     """
 
     def setUp(self) -> None:
@@ -33,46 +33,46 @@ class AtOnceTests(SynchronousTestCase):
     def tearDown(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def both(self, source: NamesSource, question: Question) -> list[object]:
+    def askBothWays(self, source: NamesSource, question: Question) -> list[object]:
         """
-        @return: what both ways of asking give: outcome, flags and data.
+        Return outcome, flags and data from C{answerNow} and from C{answer}.
         """
-        told: list[object] = []
+        results: list[object] = []
         answers = [source.answerNow(question, CONTEXT), self.successResultOf(source.answer(question, CONTEXT))]
         for answer in answers:
             assert answer is not None
-            told.append((answer.outcome, answer.flags, [(rrset.ttl, rrset.rdatas) for rrset in answer.answer]))
-        return told
+            results.append((answer.outcome, answer.flags, [(rrset.ttl, rrset.rdatas) for rrset in answer.answer]))
+        return results
 
-    def test_zone(self) -> None:
+    def test_zoneAnswersImmediately(self) -> None:
         """
-        A zone has its answers and its denials at hand, the same as with waiting.
+        A zone gives its answers and denials immediately, the same as from C{answer}.
         """
         source = NamesSource(Zone(""), self.clock)
-        one, other = self.both(source, questionOf("www.example.org"))
+        one, other = self.askBothWays(source, questionOf("www.example.org"))
         self.assertEqual(one, other)
-        one, other = self.both(source, questionOf("nothing.example.org"))
+        one, other = self.askBothWays(source, questionOf("nothing.example.org"))
         self.assertEqual((one, other), ((Outcome.NXDOMAIN, 0, []),) * 2)
 
-    def test_elsewhere(self) -> None:
+    def test_otherZonesGiveNothing(self) -> None:
         """
-        On names that are not its own it has nothing at hand.
+        A zone has no immediate answer for names outside of it.
         """
         source = NamesSource(Zone(""), self.clock)
         self.assertIsNone(source.answerNow(questionOf("www.example.net"), CONTEXT))
         self.failureResultOf(source.answer(questionOf("www.example.net"), CONTEXT), DNSFault)
 
-    def test_others(self) -> None:
+    def test_networkResolverIsNotQueried(self) -> None:
         """
-        Whoever might have to ask somebody is not asked for what is at hand.
+        A resolver that may need the network is not queried for an immediate answer.
         """
         resolver = OnlyQuery({b"www.example.org": "192.0.2.80"})
         self.assertIsNone(NamesSource(resolver, self.clock).answerNow(questionOf("www.example.org"), CONTEXT))
         self.assertEqual(resolver.asked, [])
 
-    def test_slow(self) -> None:
+    def test_slowZoneIsCanceled(self) -> None:
         """
-        A zone that somebody has made wait is not waited for, and told so.
+        A zone whose answer is delayed gives no immediate answer, and its query is canceled.
         """
         cancelled: list[object] = []
 
@@ -84,27 +84,27 @@ class AtOnceTests(SynchronousTestCase):
         self.assertIsNone(source.answerNow(questionOf("www.example.org"), CONTEXT))
         self.assertEqual(len(cancelled), 1)
 
-    def test_nonsense(self) -> None:
+    def test_malformedResultIsAFault(self) -> None:
         """
-        What is no answer is a fault, at once or later.
+        A malformed result is a fault.
         """
 
-        class Odd(OnlyQuery):
+        class EmptyRecords(OnlyQuery):
             def query(self, query: dns.Query, timeout: Sequence[int] | None = None) -> Deferred[Result]:
                 return cast("Deferred[Result]", succeed(([None], [], [])))
 
-        source = NamesSource(Odd(), self.clock)
+        source = NamesSource(EmptyRecords(), self.clock)
         self.failureResultOf(source.answer(questionOf("www.example.org"), CONTEXT), DNSFault)
 
-        class Two(OnlyQuery):
+        class TwoLists(OnlyQuery):
             def query(self, query: dns.Query, timeout: Sequence[int] | None = None) -> Deferred[Result]:
                 return cast("Deferred[Result]", succeed(([], [])))
 
-        self.failureResultOf(NamesSource(Two(), self.clock).answer(questionOf("www.example.org"), CONTEXT), BadMessage)
+        self.failureResultOf(NamesSource(TwoLists(), self.clock).answer(questionOf("www.example.org"), CONTEXT), BadMessage)
 
-    def test_closed(self) -> None:
+    def test_closedSourceGivesNothing(self) -> None:
         """
-        A source that was closed has nothing at hand.
+        A closed source has no immediate answer.
         """
         source = NamesSource(Zone(""), self.clock)
         self.successResultOf(source.close())

@@ -21,9 +21,9 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.records import RRSet
 
 
-class Telling(Fake):
+class TracingFake(Fake):
     """
-    Notes what it does.
+    Adds a note to the trace of each query.
     """
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -34,24 +34,24 @@ class Telling(Fake):
 
 class ExplanationTests(SynchronousTestCase):
     """
-    Tests of L{Explanation}, as C{explain} makes it.
+    Tests of L{Explanation} as C{explain} returns it.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1.5)
-        self.source = Telling()
+        self.source = TracingFake()
         self.resolver = NamesResolver(self.source, self.clock)
 
     def explain(self, name: str = "a.example", rrType: int | str | None = None) -> Explanation:
         """
-        @return: the whole story.
+        Return the explanation of a look-up.
         """
         return self.successResultOf(self.resolver.explain(name, rrType))
 
-    def test_answered(self) -> None:
+    def test_textShowsStepsAndAnswer(self) -> None:
         """
-        What was asked, each step with its time, and what came of it, for people.
+        The text shows the question, each step with its time, and the answer.
         """
         self.source.knows("a.example.", "A", answer := data(rrset("a.example.", "A", "192.0.2.1")))
         answer.origin = Origin("cache", "192.0.2.53:53", 2, 0.1, 7.4)
@@ -66,19 +66,19 @@ class ExplanationTests(SynchronousTestCase):
             lines[3:], ["  a.example. 300 IN A 192.0.2.1", "  Stale Answer", "  Blocked: why", "  EDE 4711"]
         )
 
-    def test_data(self) -> None:
+    def test_dataIsJSON(self) -> None:
         """
-        The same for programs: it goes into JSON and comes out unchanged.
+        C{data} has the same contents and survives a round trip through JSON.
         """
         self.source.knows("a.example.", "MX", data(rrset("a.example.", "MX", "1 b.example.")))
-        story = self.explain("a.example", "mx").data
-        self.assertEqual(json.loads(json.dumps(story)), story)
+        details = self.explain("a.example", "mx").data
+        self.assertEqual(json.loads(json.dumps(details)), details)
         self.assertEqual(
-            (story["name"], story["type"], story["outcome"], story["rcode"]), ("a.example.", "MX", "data", "NOERROR")
+            (details["name"], details["type"], details["outcome"], details["rcode"]), ("a.example.", "MX", "data", "NOERROR")
         )
-        self.assertEqual(story["records"], ["a.example. 300 IN MX 1 b.example."])
+        self.assertEqual(details["records"], ["a.example. 300 IN MX 1 b.example."])
         self.assertEqual(
-            story["steps"],
+            details["steps"],
             [
                 {
                     "at": 0.5,
@@ -89,9 +89,9 @@ class ExplanationTests(SynchronousTestCase):
             ],
         )
 
-    def test_denied(self) -> None:
+    def test_denialIsShown(self) -> None:
         """
-        Denials are told as such.
+        Denials are shown as such.
         """
         self.source.knows("a.example.", "A", denied())
         self.assertIn("no such name", str(self.explain()))
@@ -102,23 +102,23 @@ class ExplanationTests(SynchronousTestCase):
         self.assertIsNone(self.explain().data["origin"])
         self.assertIn("no such data after", str(self.explain()))
 
-    def test_failed(self) -> None:
+    def test_failureIsShown(self) -> None:
         """
-        That a look-up fails is part of the story.
+        A failed look-up is shown with its error.
         """
         self.source.knows(
             "a.example.",
             "A",
             ServerFailed("192.0.2.53:53 answered REFUSED", server="192.0.2.53:53", rcode=5, attempts=3),
         )
-        story = self.explain()
-        self.assertIn("not known after 0.0 ms: ServerFailed: 192.0.2.53:53 answered REFUSED", str(story))
-        told = story.data
-        self.assertEqual((told["outcome"], told["rcode"], told["attempts"]), ("unknown", "REFUSED", 3))
+        explanation = self.explain()
+        self.assertIn("not known after 0.0 ms: ServerFailed: 192.0.2.53:53 answered REFUSED", str(explanation))
+        details = explanation.data
+        self.assertEqual((details["outcome"], details["rcode"], details["attempts"]), ("unknown", "REFUSED", 3))
 
-    def test_types(self) -> None:
+    def test_typeAsMnemonicOrNumber(self) -> None:
         """
-        Types are given as mnemonics or numbers; the addresses of IPv4 are meant where nothing is said.
+        Types are given as mnemonics or numbers; A is the default.
         """
         for rrType, asked in ((None, "A"), ("MX", "MX"), ("type65280", "TYPE65280"), (28, "AAAA")):
             self.explain("a.example.", rrType)
@@ -127,9 +127,9 @@ class ExplanationTests(SynchronousTestCase):
         self.failureResultOf(self.resolver.explain("a", "XYZZY"), CallerFault)
         self.failureResultOf(self.resolver.explain("a..b"), CallerFault)
 
-    def test_cancelled(self) -> None:
+    def test_cancelReachesTheSource(self) -> None:
         """
-        Cancelling it cancels the look-up.
+        Canceling cancels the look-up.
         """
         self.source.held = True
         explaining = self.resolver.explain("a.example")
@@ -137,9 +137,9 @@ class ExplanationTests(SynchronousTestCase):
         self.failureResultOf(explaining, CancelledError)
         self.assertEqual(self.source.cancelled, [question("a.example.")])
 
-    def test_printable(self) -> None:
+    def test_controlCharactersAreEscaped(self) -> None:
         """
-        What a server or a file says cannot make a terminal do things, nor make up lines.
+        Control characters and line breaks in texts of servers are escaped.
         """
         self.source.knows("a.example.", "A", answer := data(rrset("a.example.", "A", "192.0.2.1")))
         answer.ede = ((15, "\x1b]0;title\x07 and\nanswered"),)
@@ -149,9 +149,9 @@ class ExplanationTests(SynchronousTestCase):
         self.source.knows("b.example.", "A", ServerFailed("it said \x1b[31m"))
         self.assertIn("\\x1b[31m", str(self.explain("b.example")))
 
-    def test_wholeWay(self) -> None:
+    def test_eachStepIsNotedOnce(self) -> None:
         """
-        The steps through a whole resolver are told once each: files, cache, server.
+        Each step through hosts file, cache and server is noted once.
         """
         network = MemoryNetwork()
         here = network.reactor()
@@ -171,17 +171,17 @@ class RecordLinesTests(SynchronousTestCase):
     Tests of L{recordLines}.
     """
 
-    def test_malformed(self) -> None:
+    def test_malformedRdataIsShownAsOctets(self) -> None:
         """
-        Octets that are not of their type's form are shown as octets.
+        Malformed rdata is shown in the generic form of octets.
         """
         self.assertEqual(recordLines(RRSet(b"\x01a\x00", 15, 1, 5, (b"\x07",))), ["a. 5 IN MX \\# 1 07"])
         self.assertEqual(recordLines(RRSet(b"\x01a\x00", 65280, 3, 5, (b"",))), ["a. 5 CH TYPE65280 \\# 0"])
 
-    def test_noNotes(self) -> None:
+    def test_explanationWithoutSteps(self) -> None:
         """
-        A story without steps is told as well.
+        An explanation without steps has the question and the outcome.
         """
         notes: list[Note] = []
-        story = Explanation(question("a."), Answer(Outcome.NODATA), None, notes, 1.0, 1.25)
-        self.assertEqual(story.text, "a. IN A\nno such data after 250.0 ms")
+        explanation = Explanation(question("a."), Answer(Outcome.NODATA), None, notes, 1.0, 1.25)
+        self.assertEqual(explanation.text, "a. IN A\nno such data after 250.0 ms")

@@ -32,9 +32,9 @@ from twisted_ext.wire.codes import AA
 Lists = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
 
 
-class Theirs(ResolverBase):
+class ForeignResolver(ResolverBase):
     """
-    A resolver written for twisted.names.
+    A resolver that implements the interface of twisted.names.
     """
 
     def __init__(self, outcome: object) -> None:
@@ -51,7 +51,7 @@ class Theirs(ResolverBase):
 
 class QueriesOnly:
     """
-    A resolver that has C{query} and nothing else.
+    A resolver with a C{query} method only.
     """
 
     def __init__(self, outcome: object) -> None:
@@ -59,7 +59,7 @@ class QueriesOnly:
 
     def query(self, query: dns.Query, timeout: Sequence[float]) -> object:
         """
-        Give it without a Deferred, as some do.
+        Return the outcome without a Deferred, as some resolvers do.
         """
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -83,7 +83,7 @@ class Simple:
 
 def record(name: str, text: str, ttl: int = 60, auth: bool = False) -> dns.RRHeader:
     """
-    @return: an A record of Twisted's.
+    Return an A record of twisted.names.
     """
     return dns.RRHeader(name, dns.A, ttl=ttl, payload=newA(text, ttl), auth=auth)
 
@@ -100,29 +100,29 @@ class NamesSourceTests(SynchronousTestCase):
         self, resolver: object, asked: Question | None = None, seconds: float = 5, trace: Trace | None = None
     ) -> Deferred[Answer]:
         """
-        Ask a resolver.
+        Look up a question with a L{NamesSource} around the resolver.
         """
         self.source = NamesSource(resolver, self.clock)
         return self.source.answer(
             asked or question("a.example."), QueryContext(self.clock.seconds() + seconds, trace=trace)
         )
 
-    def test_provides(self) -> None:
+    def test_isAnAnswerSource(self) -> None:
         """
-        It is an answer source, never has anything at hand, and asks nobody of ours.
+        The adapter is an answer source without immediate answers and without inner sources.
         """
-        source = NamesSource(Theirs(None), self.clock)
+        source = NamesSource(ForeignResolver(None), self.clock)
         self.assertTrue(verifyObject(IAnswerSource, source))
         self.assertIsNone(source.answerNow(question("a."), QueryContext(1)))
         self.assertEqual(source.sources(), ())
-        self.assertIn("Theirs", repr(source))
+        self.assertIn("ForeignResolver", repr(source))
 
-    def test_answer(self) -> None:
+    def test_recordListsBecomeAnAnswer(self) -> None:
         """
-        Three lists of records become an answer that says what they say.
+        Three lists of records become an answer with the same records.
         """
         trace = Trace()
-        theirs = Theirs(([record("A.example", "192.0.2.1", auth=True), record("a.example", "192.0.2.2")], [], []))
+        theirs = ForeignResolver(([record("A.example", "192.0.2.1", auth=True), record("a.example", "192.0.2.2")], [], []))
         answer = self.successResultOf(self.ask(theirs, trace=trace))
         self.assertIs(answer.outcome, Outcome.DATA)
         self.assertEqual(answer.answer, (rrset("a.example.", "A", "192.0.2.1", "192.0.2.2", ttl=60),))
@@ -132,18 +132,18 @@ class NamesSourceTests(SynchronousTestCase):
         self.assertEqual([note.source for note in trace.notes], ["names"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noData(self) -> None:
+    def test_emptyListsMeanNoData(self) -> None:
         """
-        Empty answers mean that there are no such data.
+        Empty lists mean that the name has no such records.
         """
-        self.assertIs(self.successResultOf(self.ask(Theirs(([], [], [])))).outcome, Outcome.NODATA)
+        self.assertIs(self.successResultOf(self.ask(ForeignResolver(([], [], [])))).outcome, Outcome.NODATA)
         self.assertIs(self.successResultOf(self.ask(QueriesOnly(((), (), ())))).outcome, Outcome.NODATA)
 
-    def test_asked(self) -> None:
+    def test_resolverGetsNameAndWaits(self) -> None:
         """
-        The resolver is asked as Twisted asks it: octets without a final dot, and waits that add up to the time that is left.
+        The resolver gets the name as octets without a final dot, and waits that add up to the time left.
         """
-        theirs = Theirs(([], [], []))
+        theirs = ForeignResolver(([], [], []))
         self.successResultOf(self.ask(theirs, question("www.example.", "MX"), 20))
         ((name, cls, rrType, waits),) = theirs.asked
         self.assertEqual((name, cls, rrType), (b"www.example", dns.IN, dns.MX))
@@ -154,9 +154,9 @@ class NamesSourceTests(SynchronousTestCase):
         self.source.answer(question("x."), QueryContext(5, waits=(2, 2)))
         self.assertEqual(list(theirs.asked[-1][3]), [2, 2])
 
-    def test_ours(self) -> None:
+    def test_ownAnswersPassUnchanged(self) -> None:
         """
-        What one of our own resolvers gives goes through unchanged.
+        Answers of this package's resolvers pass through unchanged.
         """
         inner = Fake()
         inner.knows("a.example.", "A", known := data(rrset("a.example.", "A", "192.0.2.1")))
@@ -164,21 +164,21 @@ class NamesSourceTests(SynchronousTestCase):
         inner.knows("a.example.", "A", refusing := denied())
         self.assertIs(self.successResultOf(self.ask(NamesResolver(inner, self.clock))), refusing)
 
-    def test_denial(self) -> None:
+    def test_nameErrorBecomesNXDOMAIN(self) -> None:
         """
-        DNSNameError is an answer, with the records of the reply that Twisted puts in it.
+        DNSNameError is an NXDOMAIN answer, with the records of the reply that twisted.names puts into the exception.
         """
         reply = dns.Message(rCode=3)
         soa = newSOA(b"ns", b"host", 1, 2, 3, 4, 5)
         reply.authority = [dns.RRHeader(b"example", dns.SOA, ttl=60, payload=soa)]
-        answer = self.successResultOf(self.ask(Theirs(error.DNSNameError(reply))))
+        answer = self.successResultOf(self.ask(ForeignResolver(error.DNSNameError(reply))))
         self.assertIs(answer.outcome, Outcome.NXDOMAIN)
         self.assertEqual([rrset.rrType for rrset in answer.authority], [dns.SOA])
-        self.assertIs(self.successResultOf(self.ask(Theirs(error.DNSNameError()))).outcome, Outcome.NXDOMAIN)
+        self.assertIs(self.successResultOf(self.ask(ForeignResolver(error.DNSNameError()))).outcome, Outcome.NXDOMAIN)
 
-    def test_failures(self) -> None:
+    def test_failureIsNeverADenial(self) -> None:
         """
-        That a resolver fails is never taken for a denial.
+        A failed look-up is never taken for a denial.
         """
         for raised, kind in (
             (error.DNSServerError(), ServerFailed),
@@ -186,25 +186,25 @@ class NamesSourceTests(SynchronousTestCase):
             (TimeoutError(), TimedOut),
             (KeyError("bug"), ServerFailed),
         ):
-            for theirs in (Theirs(raised), QueriesOnly(raised)):
+            for theirs in (ForeignResolver(raised), QueriesOnly(raised)):
                 fault = self.failureResultOf(self.ask(theirs), kind).value
                 self.assertIs(fault.__cause__, raised)
 
-    def test_nonsense(self) -> None:
+    def test_malformedResultIsAFault(self) -> None:
         """
-        What is not three lists of records is a fault.
+        A result that is not three lists of records is a fault.
         """
         bare = dns.RRHeader(b"a")
         cases: list[object] = [None, 5, ([], []), ([None], [], []), (["x"], [], []), ([bare], [], []), "abc"]
         for nonsense in cases:
             self.failureResultOf(self.ask(QueriesOnly(nonsense)), DNSFault)
 
-    def test_neverAnswers(self) -> None:
+    def test_silentResolverTimesOut(self) -> None:
         """
-        A resolver that never answers is waited for until the deadline, then given up.
+        A resolver that never answers is canceled at the deadline.
         """
         cancelled: list[object] = []
-        asking = self.ask(Theirs(Deferred(cancelled.append)))
+        asking = self.ask(ForeignResolver(Deferred(cancelled.append)))
         self.clock.advance(4.9)
         self.assertNoResult(asking)
         self.clock.advance(0.1)
@@ -212,48 +212,48 @@ class NamesSourceTests(SynchronousTestCase):
         self.assertEqual(len(cancelled), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noTimeLeft(self) -> None:
+    def test_noQueryAfterTheDeadline(self) -> None:
         """
-        With no time left, nobody is asked.
+        The resolver is not queried when no time is left.
         """
-        theirs = Theirs(([], [], []))
+        theirs = ForeignResolver(([], [], []))
         self.failureResultOf(self.ask(theirs, seconds=0), TimedOut)
         self.assertEqual(theirs.asked, [])
 
-    def test_cancelled(self) -> None:
+    def test_cancelReachesTheResolver(self) -> None:
         """
-        Cancelling cancels what the resolver does.
+        Canceling the look-up cancels the resolver's Deferred.
         """
         cancelled: list[object] = []
-        asking = self.ask(Theirs(Deferred(cancelled.append)))
+        asking = self.ask(ForeignResolver(Deferred(cancelled.append)))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(cancelled), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_closed(self) -> None:
+    def test_closeFailsLookups(self) -> None:
         """
-        Closing fails what is under way and what comes later, and leaves no timer.
+        Closing fails pending and later look-ups and leaves no timer.
         """
-        asking = self.ask(Theirs(Deferred()))
+        asking = self.ask(ForeignResolver(Deferred()))
         self.successResultOf(self.source.close())
         self.failureResultOf(asking, Closed)
         self.successResultOf(self.source.close())
         self.failureResultOf(self.source.answer(question("a."), QueryContext(5)), Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_cannotBeAsked(self) -> None:
+    def test_unsupportedQuestionIsNotSent(self) -> None:
         """
-        A name that Twisted would take for another one is not asked for, nor another class.
+        A name that twisted.names would misread is not looked up, and neither is a class other than IN.
         """
-        theirs = Theirs(([], [], []))
+        theirs = ForeignResolver(([], [], []))
         self.failureResultOf(self.ask(theirs, question("a\\.b.example.")), Unknown)
         self.failureResultOf(self.ask(theirs, Question(b"\x01a\x00", dns.TXT, dns.CH)), Unknown)
         self.assertEqual(theirs.asked, [])
 
-    def test_simple(self) -> None:
+    def test_simpleResolverFindsAddresses(self) -> None:
         """
-        Of a resolver that finds addresses only, addresses can be had.
+        A resolver that finds addresses only answers A and AAAA questions.
         """
         answer = self.successResultOf(self.ask(Simple("192.0.2.1")))
         self.assertEqual(answer.answer[0].rdatas, (b"\xc0\x00\x02\x01",))
@@ -263,16 +263,16 @@ class NamesSourceTests(SynchronousTestCase):
         self.failureResultOf(self.ask(Simple("192.0.2.1"), question("a.example.", "MX")), Unknown)
         self.failureResultOf(self.ask(Simple("192.0.2.1"), question("b.example.")), Unknown)
 
-    def test_noResolver(self) -> None:
+    def test_nonResolverIsRefused(self) -> None:
         """
-        What is no resolver is refused in one line.
+        An object that is not a resolver is refused.
         """
         with self.assertRaises(CallerFault):
             NamesSource(object(), self.clock)
 
-    def test_hostsFile(self) -> None:
+    def test_twistedHostsResolverWorks(self) -> None:
         """
-        Twisted's own resolver of hosts files works.
+        The hosts file resolver of twisted.names works as a source.
         """
         path = Path(self.mktemp())
         path.write_text("192.0.2.1 a.example\n")
@@ -280,9 +280,9 @@ class NamesSourceTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.ask(resolver)).answer[0].rdatas, (b"\xc0\x00\x02\x01",))
         self.failureResultOf(self.ask(resolver, question("b.example.")), Unknown)
 
-    def test_overTheNetwork(self) -> None:
+    def test_ownResolverOverTheNetwork(self) -> None:
         """
-        A resolver of ours that is taken for a stranger's works over a network.
+        A resolver of this package, used as a foreign one, works over a network.
         """
         network = MemoryNetwork()
         here = network.reactor()
@@ -299,9 +299,9 @@ class SetsTests(SynchronousTestCase):
     Tests of L{setsFrom}.
     """
 
-    def test_together(self) -> None:
+    def test_recordsAreGroupedIntoSets(self) -> None:
         """
-        Records of one name and type are a set, with the least of their TTLs; OPT is none of them.
+        Records of one name and type form a set with the lowest of their TTLs; OPT records are left out.
         """
         opt = dns.RRHeader(b"", dns.OPT, payload=None)
         sets = setsFrom([record("a", "192.0.2.1", 9), opt, record("b", "192.0.2.1"), record("A", "192.0.2.2", 5)])
@@ -310,9 +310,9 @@ class SetsTests(SynchronousTestCase):
             [(b"\x01a\x00", 5, 2), (b"\x01b\x00", 60, 1)],
         )
 
-    def test_bad(self) -> None:
+    def test_malformedRecordIsAFault(self) -> None:
         """
-        A record whose octets would be no record is a fault.
+        A record that cannot be encoded is a fault.
         """
         longName = dns.RRHeader(b"a", dns.NS, payload=newNS(b"x" * 64))
         unset = dns.RRHeader(b"a", dns.NULL, payload=newNULL())
@@ -326,22 +326,22 @@ class SetsTests(SynchronousTestCase):
 
 class AdapterTests(SynchronousTestCase):
     """
-    Tests of zope's way from one interface to the other.
+    Tests of the zope.interface adapters.
     """
 
-    def test_inward(self) -> None:
+    def test_foreignResolverAdaptsToSource(self) -> None:
         """
-        Anybody's resolver is an answer source where one is wanted.
+        A foreign resolver adapts to an answer source.
         """
-        theirs = Theirs(None)
+        theirs = ForeignResolver(None)
         source = IAnswerSource(theirs)
         assert isinstance(source, NamesSource)
         self.assertIs(source.resolver, theirs)
         self.assertIsInstance(IAnswerSource(Simple("")), NamesSource)
 
-    def test_outward(self) -> None:
+    def test_sourceAdaptsToResolver(self) -> None:
         """
-        An answer source is a resolver where one is wanted.
+        An answer source adapts to each interface of a resolver.
         """
         source = Fake()
         for interface in (IResolver, IResolverSimple, IHostnameResolver):

@@ -1,5 +1,5 @@
 """
-Tests of other people's resolvers as the resolver of this process: every function of the client works with them.
+Tests of foreign resolvers as the resolver of this process: every function of the client works with them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 _Lists = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]
 
-#: What these resolvers know.
+#: The records of these resolvers.
 _RECORDS: Final = {
     (b"a.example", "A"): "192.0.2.1",
     (b"a.example", "AAAA"): "2001:db8::1",
@@ -42,7 +42,7 @@ _RECORDS: Final = {
 }
 
 
-def _listed(name: bytes, rrType: int) -> Deferred[_Lists]:
+def _listsFor(name: bytes, rrType: int) -> Deferred[_Lists]:
     text = _RECORDS.get((name.lower(), typeName(rrType)))
     if text is None:
         return fail(error.DNSNameError())
@@ -50,58 +50,43 @@ def _listed(name: bytes, rrType: int) -> Deferred[_Lists]:
     return succeed((answers, authority, additional))
 
 
-class Queried:
+class QueryResolver:
     """
-    What has C{query} alone of L{IResolver}.
+    A resolver with C{query} only.
     """
 
     def query(self, query: dns.Query, timeout: object = None) -> Deferred[_Lists]:
-        """
-        Look up.
-        """
-        return _listed(query.name.name, query.type)
+        return _listsFor(query.name.name, query.type)
 
 
-class Looked:
+class LookupResolver:
     """
-    What has the look-ups alone, as tests of applications have it.
+    A resolver with a few look-up methods only, as fakes in tests of applications.
     """
 
     def lookupAddress(self, name: bytes, timeout: object = None) -> Deferred[_Lists]:
-        """
-        Look up.
-        """
-        return _listed(name, dns.A)
+        return _listsFor(name, dns.A)
 
     def lookupIPV6Address(self, name: bytes, timeout: object = None) -> Deferred[_Lists]:
-        """
-        Look up.
-        """
-        return _listed(name, dns.AAAA)
+        return _listsFor(name, dns.AAAA)
 
     def lookupService(self, name: bytes, timeout: object = None) -> Deferred[_Lists]:
-        """
-        Look up.
-        """
-        return _listed(name, dns.SRV)
+        return _listsFor(name, dns.SRV)
 
 
 @implementer(IResolverSimple)
 class Simple:
     """
-    What has L{IResolverSimple} alone.
+    A resolver with L{IResolverSimple} only.
     """
 
     def getHostByName(self, name: str, timeout: object = ()) -> Deferred[str]:
-        """
-        Look up.
-        """
         return succeed("192.0.2.1") if name == "a.example" else fail(DNSLookupError(name))
 
 
 class ForeignTests(SynchronousTestCase):
     """
-    Tests with C{client.theResolver} set to them.
+    Tests with C{client.theResolver} set to a foreign resolver.
     """
 
     def setUp(self) -> None:
@@ -110,15 +95,15 @@ class ForeignTests(SynchronousTestCase):
 
     def use(self, resolver: object) -> None:
         """
-        Make it the resolver of this process.
+        Set the resolver of this process.
         """
         client.theResolver = resolver
 
-    def test_addresses(self) -> None:
+    def test_everyFunctionFindsAddresses(self) -> None:
         """
-        Addresses are found by each function there is for that, whichever interface the resolver has.
+        Every function that finds addresses works with every interface.
         """
-        makers: tuple[Callable[[], object], ...] = (Queried, Looked, Simple, lambda: SimpleResolverComplexifier(Simple()))
+        makers: tuple[Callable[[], object], ...] = (QueryResolver, LookupResolver, Simple, lambda: SimpleResolverComplexifier(Simple()))
         for make in makers:
             self.use(make())
             rows = self.successResultOf(client.getaddrinfo("a.example", 80, type=socket.SOCK_STREAM, family=socket.AF_INET))
@@ -131,11 +116,11 @@ class ForeignTests(SynchronousTestCase):
             self.assertIn("192.0.2.1", receiver.events)
             self.assertIn("192.0.2.1", str(self.successResultOf(client.explain("a.example"))))
 
-    def test_everythingElse(self) -> None:
+    def test_otherFunctionsWork(self) -> None:
         """
-        So do look-ups of new types, of services, of names of addresses, waiting for a value, and what is installed into a reactor.
+        New types, services, reverse look-ups, C{waitFor} and C{install} work with C{query} only.
         """
-        self.use(Queried())
+        self.use(QueryResolver())
         (header,) = self.successResultOf(client.lookupTLSA("a.example"))[0]
         self.assertEqual((header.type, str(header.payload)[:13]), (52, "<TLSA usage=3"))
         self.assertEqual(
@@ -150,11 +135,11 @@ class ForeignTests(SynchronousTestCase):
         self.assertIs(reactor.nameResolver, client.getResolver())
         undo()
 
-    def test_once(self) -> None:
+    def test_adapterIsKeptPerResolver(self) -> None:
         """
-        What was made for a resolver is kept for it, and made anew after it was closed or another resolver was set.
+        The adapter of a resolver is kept until it is closed or another resolver is set.
         """
-        mine = Queried()
+        mine = QueryResolver()
         self.use(mine)
         made = client.getResolver()
         self.assertIs(client.getResolver(), made)
@@ -162,38 +147,38 @@ class ForeignTests(SynchronousTestCase):
         self.successResultOf(made.close())
         again = client.getResolver()
         self.assertFalse(again.closed)
-        self.use(Queried())
+        self.use(QueryResolver())
         self.assertIsNot(client.getResolver(), again)
 
-    def test_refused(self) -> None:
+    def test_nonResolverIsRefused(self) -> None:
         """
-        What is not a resolver is refused when it is first used, and the error says what is needed.
+        An object that is not a resolver is refused on first use, with the methods that it needs.
         """
-        for wrong in (5, object(), Queried, "udp:192.0.2.1:53:53:53"):
+        for wrong in (5, object(), QueryResolver, "udp:192.0.2.1:53:53:53"):
             self.use(wrong)
             with self.assertRaises(ValueError):
                 client.getResolver()
-        for wrong in (5, object(), Queried):
+        for wrong in (5, object(), QueryResolver):
             self.use(wrong)
             with self.assertRaises(TypeError) as raised:
                 client.lookupAddress("a.example")
             for word in ("query()", "lookup...()", "getHostByName()", "resolveHostName()"):
                 self.assertIn(word, str(raised.exception))
 
-    def test_asSource(self) -> None:
+    def test_foreignResolverAsSource(self) -> None:
         """
-        C{NamesResolver} takes any of them in the place of a source, and refuses what is none.
+        C{NamesResolver} accepts any of them as a source and refuses other objects.
         """
-        for foreign in (Queried(), Looked(), Simple()):
+        for foreign in (QueryResolver(), LookupResolver(), Simple()):
             resolver = NamesResolver(foreign, Clock())
             self.assertEqual(self.successResultOf(resolver.getHostByName("a.example")), "192.0.2.1")
-        inner = NamesResolver(sourceFromResolver(Queried()), Clock())
+        inner = NamesResolver(sourceFromResolver(QueryResolver()), Clock())
         self.assertIs(NamesResolver(inner, Clock()).source, inner.source)
         self.assertRaises(WrongType, NamesResolver, object(), Clock())
 
-    def test_typesOfTwisted(self) -> None:
+    def test_typesUnknownToTwisted(self) -> None:
         """
-        A resolver of twisted.names, which refuses types that it does not know, is asked for these as well.
+        A resolver of twisted.names can be queried for types that Twisted does not support.
         """
         network = MemoryNetwork()
         here = network.reactor("192.0.2.7")
@@ -205,34 +190,31 @@ class ForeignTests(SynchronousTestCase):
             network.advance(1)
             self.assertEqual(len(self.successResultOf(looking)[0]), 1)
 
-    def test_owners(self) -> None:
+    def test_missingOwnerIsTheQuestion(self) -> None:
         """
-        Records that do not say whose they are, as those of fakes in tests, belong to what was asked for.
+        Records without an owner name, as from fakes in tests, get the name of the question.
         """
 
-        class Careless:
+        class NamelessRecords:
             def query(self, query: dns.Query, timeout: object = None) -> Deferred[_Lists]:
-                """
-                Look up.
-                """
-                return _listed(b"a.example", query.type).addCallback(nameless)
+                return _listsFor(b"a.example", query.type).addCallback(dropNames)
 
-        def nameless(lists: _Lists) -> _Lists:
+        def dropNames(lists: _Lists) -> _Lists:
             for header in lists[0]:
                 header.name = dns.Name()
             return lists
 
-        self.use(Careless())
+        self.use(NamelessRecords())
         self.assertEqual(self.successResultOf(client.getHostByName("b.example")), "192.0.2.1")
         (header,) = self.successResultOf(client.lookupAddress("b.example"))[0]
         self.assertEqual(str(header.name), "b.example")
 
-    def test_module(self) -> None:
+    def test_clientModuleIsAResolver(self) -> None:
         """
-        The module C{twisted.names.client}, which is a resolver too, will do.
+        The module C{twisted.names.client} is accepted as a resolver.
         """
         self.assertTrue(IResolver.providedBy(namesClient))
-        self.patch(namesClient, "theResolver", Queried())
+        self.patch(namesClient, "theResolver", QueryResolver())
         self.use(namesClient)
         (header,) = self.successResultOf(client.lookupAddress("a.example"))[0]
         self.assertEqual(str(header.payload), "<A address=192.0.2.1 ttl=300>")
@@ -240,21 +222,18 @@ class ForeignTests(SynchronousTestCase):
 
 
 
-class LateTests(SynchronousTestCase):
+class FailureTests(SynchronousTestCase):
     """
     Tests of foreign resolvers that fail.
     """
 
-    def test_noAddress(self) -> None:
+    def test_failuresReachTheCaller(self) -> None:
         """
-        A host name resolver that finds nothing knows nothing, and one that raises is not waited for.
+        A host name resolver that finds nothing, or raises, fails the look-up at once.
         """
 
         class Raising:
             def resolveHostName(self, *arguments: object) -> NoReturn:
-                """
-                Fail.
-                """
                 raise KeyError("bug")
 
         resolver = NamesResolver(SimpleResolverComplexifier(Simple()), Clock())

@@ -35,23 +35,23 @@ from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.testing.network import MemoryNetwork
 
 
-def _everywhere(address: str) -> str | None:
+def _bothFamilies(address: str) -> str | None:
     """
-    A machine with both families, globally.
+    Return the source address on a machine with global addresses of both families.
     """
     return "2001:db8::7" if ":" in address else "192.0.2.7"
 
 
-def _fourOnly(address: str) -> str | None:
+def _ipv4Only(address: str) -> str | None:
     """
-    A machine without IPv6.
+    Return the source address on a machine without IPv6.
     """
     return None if ":" in address else "192.0.2.7"
 
 
 class HostResolutionTests(SynchronousTestCase):
     """
-    Tests of L{HostResolution<hostnames.HostResolution>}, as C{resolveHostName} makes it.
+    Tests of L{HostResolution<hostnames.HostResolution>}, as C{resolveHostName} creates it.
     """
 
     def setUp(self) -> None:
@@ -59,17 +59,17 @@ class HostResolutionTests(SynchronousTestCase):
         self.source = Fake(held=True)
         self.resolver = NamesResolver(self.source, self.clock)
         self.receiver = Addresses()
-        reachFrom(self, _everywhere)
+        reachFrom(self, _bothFamilies)
 
     def resolve(self, name: str, addressTypes: Sequence[type[IAddress]] | None = None) -> IHostResolution:
         """
-        Look a host up.
+        Look up a host with C{resolveHostName}.
         """
         return self.resolver.resolveHostName(self.receiver, name, 80, addressTypes)
 
-    def test_resolution(self) -> None:
+    def test_receiverGetsTheResolution(self) -> None:
         """
-        The resolution that callers get is the one that the receiver is told of, before anything else.
+        The receiver gets the same resolution object as the caller, before anything else.
         """
         resolution = self.resolve("a.example")
         self.assertTrue(verifyObject(IHostResolution, resolution))
@@ -77,17 +77,17 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertEqual((resolution.name, self.receiver.events), ("a.example", ["began"]))
         resolution.cancel()
 
-    def test_parallel(self) -> None:
+    def test_familiesAreQueriedInParallel(self) -> None:
         """
-        Both families are asked for at once.
+        Both families are queried at the same time.
         """
         self.resolve("a.example").cancel()
         self.assertEqual(self.source.asked, [question("a.example.", "AAAA"), question("a.example.", "A")])
 
-    def test_together(self) -> None:
+    def test_closeAnswersAreSortedTogether(self) -> None:
         """
-        Addresses that come within 50 ms of each other are put in order together: a machine with both families is sent to IPv6
-        first, whichever answer came first.
+        Addresses that arrive within 50 ms of each other are sorted together: IPv6 comes first on a machine with both families, whichever
+        answer arrived first.
         """
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         for first, second in (("A", "AAAA"), ("AAAA", "A")):
@@ -99,11 +99,11 @@ class HostResolutionTests(SynchronousTestCase):
             self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_withoutIPv6(self) -> None:
+    def test_ipv4FirstWithoutIPv6(self) -> None:
         """
-        A machine without IPv6 is sent to IPv4 first, even if the addresses of IPv6 came first.
+        IPv4 comes first on a machine without IPv6, even if the IPv6 addresses arrived first.
         """
-        reachFrom(self, _fourOnly)
+        reachFrom(self, _ipv4Only)
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolve("a.example")
         self.source.release("AAAA")
@@ -111,13 +111,13 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("A")
         self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
 
-    def test_configured(self) -> None:
+    def test_gaiConfDecidesTheOrder(self) -> None:
         """
-        Where the machine's C{gai.conf} has IPv4 first, so it is here, as from C{getaddrinfo} of the same resolver.
+        C{gai.conf} decides the order, as for C{getaddrinfo} of the same resolver.
         """
         path = Path(self.mktemp())
         path.write_text("precedence ::ffff:0:0/96 100\n")
-        self.resolver.order = Order(self.clock.seconds, str(path), source=_everywhere, own=dict)
+        self.resolver.order = Order(self.clock.seconds, str(path), source=_bothFamilies, own=dict)
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolve("a.example")
         self.source.release("AAAA")
@@ -129,9 +129,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("A")
         self.assertEqual([row[4][0] for row in self.successResultOf(found)], ["192.0.2.1", "2001:db8::1"])
 
-    def test_sixAtOnce(self) -> None:
+    def test_preferredIPv6ComesAtOnce(self) -> None:
         """
-        Addresses of IPv6 that come first anyway are given at once (RFC 8305, section 3).
+        IPv6 addresses that come first anyway are given at once (RFC 8305, section 3).
         """
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolve("a.example")
@@ -140,9 +140,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("A")
         self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
 
-    def test_slowIPv6(self) -> None:
+    def test_ipv4WaitsForIPv6Briefly(self) -> None:
         """
-        Addresses of IPv4 wait 50 ms for those of IPv6, not longer.
+        IPv4 addresses wait 50 ms for IPv6 and no longer.
         """
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         self.resolve("a.example")
@@ -154,10 +154,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("AAAA")
         self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "2001:db8::1", "complete"])
 
-    def test_droppedIPv6(self) -> None:
+    def test_unansweredFamilyIsGivenUp(self) -> None:
         """
-        Where the questions for one family are dropped, addresses of the other one can be connected to after a second, not only
-        when the deadline has passed; and what is still asked for is given up.
+        The look-up completes a second after the addresses of one family if the other family's questions are dropped, and cancels these.
         """
         self.source.addresses("a.example.", "192.0.2.1")
         self.resolve("a.example")
@@ -168,9 +167,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertEqual(self.source.cancelled, [question("a.example.", "AAAA")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noHurryWithoutAddresses(self) -> None:
+    def test_slowFamilyGetsTimeWithoutAddresses(self) -> None:
         """
-        As long as there is no address at all, the slower family is waited for.
+        The slower family is waited for as long as there is no address.
         """
         self.source.addresses("a.example.", "2001:db8::1")
         self.resolve("a.example")
@@ -180,9 +179,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("AAAA")
         self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "complete"])
 
-    def test_oneFails(self) -> None:
+    def test_oneFailedFamily(self) -> None:
         """
-        A family that fails takes nothing from the other one.
+        A family that fails does not affect the other one.
         """
         self.source.addresses("a.example.", "192.0.2.1")
         self.source.knows("a.example.", "AAAA", ServerFailed("no", rcode=2))
@@ -191,9 +190,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.source.release("A")
         self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
 
-    def test_bothFail(self) -> None:
+    def test_bothFailedFamilies(self) -> None:
         """
-        Without addresses the receiver hears that this is all; why is with the resolution.
+        The receiver gets no address if both families fail. The resolution has the failures.
         """
         for outcome in (TimedOut("late"), denied()):
             for mnemonic in ("A", "AAAA"):
@@ -206,9 +205,9 @@ class HostResolutionTests(SynchronousTestCase):
             assert isinstance(resolution, hostnames.HostResolution)
             self.assertEqual(len(resolution.failures), 2)
 
-    def test_endpoint(self) -> None:
+    def test_endpointFailsWithTheReason(self) -> None:
         """
-        An endpoint of Twisted's fails with the reason why there is no address, each with a text and a class of its own.
+        A Twisted endpoint fails with the reason for the missing address, with a class and a text for each.
         """
         reactor = MemoryNetwork().reactor("192.0.2.7")
         reactor.installNameResolver(self.resolver)
@@ -231,18 +230,18 @@ class HostResolutionTests(SynchronousTestCase):
             texts.add(str(error))
         self.assertEqual(len(texts), 4)
 
-    def test_oneDenied(self) -> None:
+    def test_denialComesBeforeTimeout(self) -> None:
         """
-        Where one family is denied and the other one gets no answer, the denial counts: it is for both.
+        A denial for one family outweighs a time-out of the other: it is for both.
         """
         failures = [errorFromFault(TimedOut("late")), DNSNameError("no such name"), None]
         self.assertIs(hostnames.whyNoAddress("a.example", failures), failures[1])
         self.assertIs(hostnames.whyNoAddress("a.example", failures[:1]), failures[0])
         self.assertIsInstance(hostnames.whyNoAddress("a.example", [TimedOut("late")]), DNSQueryTimeoutError)
 
-    def test_cancel(self) -> None:
+    def test_cancelEndsTheResolution(self) -> None:
         """
-        Cancelling ends all work, and the receiver hears nothing more.
+        Canceling ends all work, and the receiver gets nothing more.
         """
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
         resolution = self.resolve("a.example")
@@ -255,9 +254,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertEqual(self.source.cancelled, [question("a.example.", "AAAA")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_cancelledByReceiver(self) -> None:
+    def test_receiverCanCancel(self) -> None:
         """
-        A receiver that has enough can cancel from within what it is told.
+        A receiver can cancel from within C{addressResolved}.
         """
         receiver = self.receiver
 
@@ -273,9 +272,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.resolver.resolveHostName(impatient, "a.example")
         self.assertEqual((receiver.events, impatient.events), (["192.0.2.1"], ["began"]))
 
-    def test_atOnce(self) -> None:
+    def test_immediateAnswers(self) -> None:
         """
-        What is at hand is given before the call returns.
+        Immediate answers are given before the call returns.
         """
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
@@ -283,9 +282,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertEqual(self.receiver.events, ["began", "2001:db8::1", "192.0.2.1", "complete"])
         self.assertFalse(self.source.contexts[0].relative)
 
-    def test_addressTypes(self) -> None:
+    def test_onlyRequestedFamiliesAreQueried(self) -> None:
         """
-        Only the families that are wanted are asked for.
+        Only the requested families are queried.
         """
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
@@ -302,9 +301,9 @@ class HostResolutionTests(SynchronousTestCase):
             self.assertEqual(self.receiver.events, ["began", *expected, "complete"])
             self.assertEqual(len(self.source.asked), len(expected))
 
-    def test_addresses(self) -> None:
+    def test_addressesHavePortAndTransport(self) -> None:
         """
-        Addresses are of the kind, the port and the transport that were asked for.
+        Addresses have the requested port and transport.
         """
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1", "2001:db8::1")
@@ -313,9 +312,9 @@ class HostResolutionTests(SynchronousTestCase):
             self.receiver.addresses, [IPv6Address("UDP", "2001:db8::1", 443), IPv4Address("UDP", "192.0.2.1", 443)]
         )
 
-    def test_literals(self) -> None:
+    def test_literalsAreNotLookedUp(self) -> None:
         """
-        Addresses are not looked up, nor their scopes lost.
+        Address literals are not looked up and keep their scopes.
         """
         index = socket.if_nametoindex("lo")
         for name, address in (
@@ -335,9 +334,9 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertEqual(self.receiver.events, ["began", "complete"])
         self.assertEqual(self.source.asked, [])
 
-    def test_octets(self) -> None:
+    def test_nameAsOctets(self) -> None:
         """
-        A host may be octets, as for Twisted's own resolver; its name is given back as it came.
+        A host name can be octets, as for Twisted's resolver, and C{name} returns it unchanged.
         """
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1")
@@ -347,9 +346,9 @@ class HostResolutionTests(SynchronousTestCase):
             self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
             self.assertEqual((resolution.name, self.source.contexts[-1].relative), (name, relative))
 
-    def test_noText(self) -> None:
+    def test_invalidNameHasNoAddresses(self) -> None:
         """
-        What is not text has no addresses, and the receiver is told so.
+        A name that is not text has no addresses, and the resolution completes.
         """
         for wrong in (5, bytearray(b"a.example"), b"a..", ["a.example"]):
             self.receiver = Addresses()
@@ -358,18 +357,18 @@ class HostResolutionTests(SynchronousTestCase):
             self.assertIsInstance(cast(hostnames.HostResolution, resolution).failures[0], BadName)
         self.assertEqual(self.source.asked, [])
 
-    def test_transport(self) -> None:
+    def test_unknownTransportIsRefused(self) -> None:
         """
-        A transport that Twisted has no addresses for is refused before anything begins.
+        A transport without address classes in Twisted is refused before the resolution begins.
         """
         with self.assertRaises(ValueError) as raised:
             self.resolver.resolveHostName(self.receiver, "a.example", transportSemantics="SCTP")
         self.assertIn("'TCP' or 'UDP'", str(raised.exception))
         self.assertEqual(self.receiver.events, [])
 
-    def test_otherScripts(self) -> None:
+    def test_internationalizedNames(self) -> None:
         """
-        Names in other scripts are asked for as IDNA has them; what cannot be asked for has no addresses.
+        Internationalized names are looked up in their IDNA form. A name that cannot be looked up has no addresses.
         """
         self.resolve("b\u00fccher.example").cancel()
         self.assertEqual(self.source.asked[0], question("xn--bcher-kva.example.", "AAAA"))
@@ -377,18 +376,18 @@ class HostResolutionTests(SynchronousTestCase):
         self.resolve("a..b")
         self.assertEqual(self.receiver.events, ["began", "complete"])
 
-    def test_twice(self) -> None:
+    def test_duplicateAddressIsGivenOnce(self) -> None:
         """
-        An address that is there twice is given once.
+        A duplicate address is given once.
         """
         self.source.held = False
         self.source.addresses("a.example.", "192.0.2.1", "192.0.2.1")
         self.resolve("a.example")
         self.assertEqual(self.receiver.events, ["began", "192.0.2.1", "complete"])
 
-    def test_receiverFails(self) -> None:
+    def test_receiverErrorIsLogged(self) -> None:
         """
-        A receiver that raises is logged, and harms nothing else.
+        An exception from a receiver is logged and leaves no timer.
         """
 
         class Broken(Addresses):

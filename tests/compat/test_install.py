@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.install}: a program's connections, with names looked up over a memory network.
+Tests of L{twisted_ext.compat.install}: connections to host names over a memory network.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ DNS_SERVER = "192.0.2.53"
 
 class _Pluggable(Shape):
     """
-    What reactors have on resolvers.
+    The resolver attributes of a reactor.
     """
 
     resolver: object
     nameResolver: object
 
 
-class _Connecting(ClientFactory):
+class _ConnectionFactory(ClientFactory):
     """
-    Notes what became of a connection.
+    Records the outcome of a connection.
     """
 
     noisy = False
@@ -58,27 +58,27 @@ class _Connecting(ClientFactory):
 
 
 @implementer(IHostnameResolver, IResolverSimple)
-class _Other:
+class _ForeignResolver:
     """
-    Somebody else's resolver.
+    A foreign resolver.
     """
 
     def resolveHostName(self, *args: object, **named: object) -> NoReturn:
         """
-        Not called.
+        Fail: it is not called.
         """
         raise NotImplementedError
 
     def getHostByName(self, name: str, timeout: object = None) -> NoReturn:
         """
-        Not called.
+        Fail: it is not called.
         """
         raise NotImplementedError
 
 
 class InstallTestCase(SynchronousTestCase):
     """
-    A machine, a host that it wants to reach, and a name server.
+    A client machine, a host and a name server.
     """
 
     def setUp(self) -> None:
@@ -102,20 +102,18 @@ class InstallTestCase(SynchronousTestCase):
         self.server.listen(self.network.reactor(DNS_SERVER))
         self.resolver = Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor)
 
-    def connectTCP(self, name: str) -> _Connecting:
+    def connectTCP(self, name: str) -> _ConnectionFactory:
         """
-        Connect the old way.
+        Connect with C{reactor.connectTCP}.
         """
-        connecting = _Connecting()
+        connecting = _ConnectionFactory()
         self.reactor.connectTCP(name, 80, connecting)
         self.network.advance(10)
         return connecting
 
     def connectEndpoint(self, name: str) -> str:
         """
-        Connect with an endpoint.
-
-        @return: the address that was connected to.
+        Connect with an endpoint and return the address that it connected to.
         """
         endpoint = HostnameEndpoint(self.reactor, name, 80)
         connecting: Deferred[IProtocol] = endpoint.connect(Factory.forProtocol(Protocol))
@@ -134,9 +132,9 @@ class InstallTests(InstallTestCase):
         super().setUp()
         self.undo = self.resolver.install(self.reactor)
 
-    def test_endpoint(self) -> None:
+    def test_endpointsReachBothFamilies(self) -> None:
         """
-        Endpoints reach hosts of either family and of both, through aliases too, and only by our server's word.
+        Endpoints reach hosts of either family and of both, and through aliases, with the installed resolver's answers.
         """
         for name in ("four.example", "both.example", "six.example", "alias.example"):
             address = self.connectEndpoint(name)
@@ -144,34 +142,34 @@ class InstallTests(InstallTestCase):
             self.assertIn(address, expected.get(name, ["192.0.2.80", "2001:db8::80"]))
         self.assertGreater(len(self.server.asked), 0)
 
-    def test_connectTCP(self) -> None:
+    def test_connectTCPReachesIPv4Hosts(self) -> None:
         """
-        C{connectTCP} reaches everything that has an address of IPv4; that is the family which Twisted has settled on by then.
+        C{connectTCP} reaches every host with an IPv4 address, the family that Twisted has settled on by then.
         """
         for name in ("four.example", "both.example", "alias.example"):
             connecting = self.connectTCP(name)
             self.assertEqual((connecting.peer, connecting.reason), ("192.0.2.80", None), name)
 
-    def test_connectTCPToSix(self) -> None:
+    def test_connectTCPFailsWithoutIPv4(self) -> None:
         """
-        Where there is no address of IPv4, C{connectTCP} fails as a look-up fails, soon and clearly.
+        C{connectTCP} fails with a look-up error for a host without an IPv4 address.
         """
         connecting = self.connectTCP("six.example")
         assert connecting.reason is not None
         self.assertIsInstance(connecting.reason.value, DNSLookupError)
 
-    def test_literals(self) -> None:
+    def test_literalsAreNotLookedUp(self) -> None:
         """
-        Addresses of either family are connected to without asking anybody.
+        Address literals of either family are connected to without a query.
         """
         for address in ("192.0.2.80", "2001:db8::80"):
             self.assertEqual(self.connectEndpoint(address), address)
             self.assertEqual(self.connectTCP(address).peer, address)
         self.assertEqual(self.server.asked, [])
 
-    def test_noSuchName(self) -> None:
+    def test_missingNameFailsTheConnection(self) -> None:
         """
-        A name that is not there fails as Twisted's users expect.
+        A connection to a name that does not exist fails with DNSLookupError.
         """
         connecting = self.connectTCP("no.example")
         assert connecting.reason is not None
@@ -181,9 +179,9 @@ class InstallTests(InstallTestCase):
         self.network.advance(10)
         self.failureResultOf(failing, DNSLookupError)
 
-    def test_nothingLeft(self) -> None:
+    def test_nothingStaysInTheReactor(self) -> None:
         """
-        When the last look-up has ended, nothing is left in the reactor.
+        No timer or connection stays in the reactor after the last look-up.
         """
         self.connectEndpoint("both.example")
         for connection in list(self.reactor.connections):
@@ -195,88 +193,88 @@ class InstallTests(InstallTestCase):
 
 class UndoTests(InstallTestCase):
     """
-    Tests of what C{install} gives back.
+    Tests of the function that C{install} returns.
     """
 
-    def pair(self) -> tuple[object, object]:
+    def installed(self) -> tuple[object, object]:
         """
-        @return: what is installed.
+        Return the installed resolvers.
         """
         pluggable = cast(_Pluggable, self.reactor)
         return pluggable.resolver, pluggable.nameResolver
 
-    def test_fromNothing(self) -> None:
+    def test_undoRestoresTheDefault(self) -> None:
         """
-        A reactor that had only a simple resolver has it again.
+        Undoing restores the simple resolver of a reactor that had no other.
         """
-        simple = self.pair()[0]
+        simple = self.installed()[0]
         undo = self.resolver.install(self.reactor)
-        self.assertIs(self.pair()[1], self.resolver)
-        self.assertIsInstance(self.pair()[0], ComplexResolverSimplifier)
+        self.assertIs(self.installed()[1], self.resolver)
+        self.assertIsInstance(self.installed()[0], ComplexResolverSimplifier)
         undo()
-        self.assertIs(self.pair()[0], simple)
-        self.assertIsInstance(self.pair()[1], SimpleResolverComplexifier)
+        self.assertIs(self.installed()[0], simple)
+        self.assertIsInstance(self.installed()[1], SimpleResolverComplexifier)
 
-    def test_fromNameResolver(self) -> None:
+    def test_undoRestoresNameResolver(self) -> None:
         """
-        A reactor that had a complete one has that again.
+        Undoing restores a host name resolver.
         """
-        other = _Other()
+        other = _ForeignResolver()
         self.reactor.installNameResolver(other)
         undo = self.resolver.install(self.reactor)
         undo()
-        self.assertIs(self.pair()[1], other)
-        self.assertIsInstance(self.pair()[0], ComplexResolverSimplifier)
+        self.assertIs(self.installed()[1], other)
+        self.assertIsInstance(self.installed()[0], ComplexResolverSimplifier)
 
-    def test_fromSimple(self) -> None:
+    def test_undoRestoresSimpleResolver(self) -> None:
         """
-        A reactor that somebody gave a simple resolver has that again.
+        Undoing restores a simple resolver that a program had installed.
         """
-        other = _Other()
+        other = _ForeignResolver()
         self.reactor.installResolver(other)
         undo = self.resolver.install(self.reactor)
         undo()
-        self.assertIs(self.pair()[0], other)
+        self.assertIs(self.installed()[0], other)
 
-    def test_twice(self) -> None:
+    def test_secondUndoDoesNothing(self) -> None:
         """
-        Undoing again does nothing.
+        A second undo does nothing.
         """
         undo = self.resolver.install(self.reactor)
         undo()
-        other = _Other()
+        other = _ForeignResolver()
         self.reactor.installNameResolver(other)
         undo()
-        self.assertIs(self.pair()[1], other)
+        self.assertIs(self.installed()[1], other)
 
-    def test_notOursAnyMore(self) -> None:
+    def test_undoLeavesLaterResolvers(self) -> None:
         """
-        What somebody else has installed since is left alone.
+        Undoing leaves a resolver alone that was installed since.
         """
         undo = self.resolver.install(self.reactor)
-        other = _Other()
+        other = _ForeignResolver()
         self.reactor.installNameResolver(other)
         undo()
-        self.assertIs(self.pair()[1], other)
+        self.assertIs(self.installed()[1], other)
 
-    def test_nested(self) -> None:
+    def test_nestedInstallsUndoInTurn(self) -> None:
         """
-        Installed one over the other and undone in turn, all is as before.
+        Two installs undone in reverse order restore the state before.
         """
-        before = self.pair()[0]
+        before = self.installed()[0]
         second = Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor)
         undoFirst = self.resolver.install(self.reactor)
         undoSecond = second.install(self.reactor)
         undoSecond()
-        self.assertIs(self.pair()[1], self.resolver)
+        self.assertIs(self.installed()[1], self.resolver)
         undoFirst()
-        self.assertIs(self.pair()[0], before)
+        self.assertIs(self.installed()[0], before)
 
-    def test_anyOrder(self) -> None:
+    def test_installsUndoInAnyOrder(self) -> None:
         """
-        Installed one over the other and undone in any order, all is as before; what is still installed stays until it is undone.
+        Several installs undone in any order restore the state before; a resolver that is still installed stays until it is undone.
         """
-        before = self.pair()[0]
+        before = self.installed()[0]
         for order in permutations(range(3)):
             resolvers = [self.resolver, *[Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor) for _ in range(2)]]
             undoing = [each.install(self.reactor) for each in resolvers]
@@ -284,36 +282,36 @@ class UndoTests(InstallTestCase):
             for index in order:
                 undoing[index]()
                 left.discard(index)
-                self.assertIs(self.pair()[1] if left else self.pair()[0], resolvers[max(left)] if left else before, order)
+                self.assertIs(self.installed()[1] if left else self.installed()[0], resolvers[max(left)] if left else before, order)
 
-    def test_sameTwice(self) -> None:
+    def test_doubleInstallNeedsBothUndos(self) -> None:
         """
-        A resolver that was installed twice stays until both are undone.
+        A resolver that was installed twice stays until both installs are undone.
         """
-        before = self.pair()[0]
+        before = self.installed()[0]
         undoing = [self.resolver.install(self.reactor) for _ in range(2)]
         undoing[0]()
-        self.assertIs(self.pair()[1], self.resolver)
+        self.assertIs(self.installed()[1], self.resolver)
         undoing[1]()
-        self.assertIs(self.pair()[0], before)
+        self.assertIs(self.installed()[0], before)
 
-    def test_othersBetween(self) -> None:
+    def test_foreignResolverBetweenIsRestored(self) -> None:
         """
-        What others have installed between is given back, and what lies below it is left to them.
+        A foreign resolver that was installed in between is restored, and the resolvers below it are left to it.
         """
-        other = _Other()
+        other = _ForeignResolver()
         second = Resolver(servers=[(DNS_SERVER, 53)], reactor=self.reactor)
         undoFirst = self.resolver.install(self.reactor)
         self.reactor.installNameResolver(other)
         undoSecond = second.install(self.reactor)
         undoFirst()
-        self.assertIs(self.pair()[1], second)
+        self.assertIs(self.installed()[1], second)
         undoSecond()
-        self.assertIs(self.pair()[1], other)
+        self.assertIs(self.installed()[1], other)
 
-    def test_wrongReactor(self) -> None:
+    def test_unsuitableReactorIsRefused(self) -> None:
         """
-        What takes no resolver is refused in one line.
+        A reactor that takes no resolver is refused.
         """
         with self.assertRaises(CallerFault) as raised:
             install(self.resolver, cast(IReactorPluggableNameResolver, Clock()))
@@ -322,22 +320,22 @@ class UndoTests(InstallTestCase):
 
 class BareTests(InstallTestCase):
     """
-    Tests of the line of Twisted's tour, C{reactor.installResolver(client.createResolver(servers=...))}.
+    Tests of C{reactor.installResolver(client.createResolver(servers=...))}, as in Twisted's tour.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.reactor.installResolver(self.resolver)
 
-    def test_reaches(self) -> None:
+    def test_ipv4HostsAreReached(self) -> None:
         """
-        Hosts with an address of IPv4 are reached, by C{connectTCP} and by endpoints; that they have one of IPv6 too does no harm.
+        C{connectTCP} and endpoints reach hosts with an IPv4 address, whether or not they also have IPv6.
         """
         for name in ("four.example", "both.example", "alias.example"):
             self.assertEqual(self.connectTCP(name).peer, "192.0.2.80")
             self.assertEqual(self.connectEndpoint(name), "192.0.2.80")
 
-    def test_six(self) -> None:
+    def test_ipv6OnlyHostIsReached(self) -> None:
         """
         An endpoint reaches a host that has IPv6 only.
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.lookupmethods}: the look-ups by type, all of them from the one registry of types.
+Tests of L{twisted_ext.compat.lookupmethods}: the look-up methods that come from the registry of types.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from twisted_ext.wire import rrtypes
 _FAKE = 65300
 
 
-def declared(module: str) -> set[str]:
+def declaredLookups(module: str) -> set[str]:
     """
-    @return: the look-ups that a module declares for checkers of types.
+    Return the look-ups that a module declares for type checkers.
     """
     tree = ast.parse(Path(module).read_text("utf-8"))
     return {
@@ -52,10 +52,9 @@ class LookupsTests(SynchronousTestCase):
         self.resolver = NamesResolver(self.source, Clock())
         self.patch(client, "theResolver", self.resolver)
 
-    def test_everyType(self) -> None:
+    def test_everyTypeHasFunctionAndMethod(self) -> None:
         """
-        Each type of the registry that can be asked for is asked for by a function and a method after its mnemonic, and the modules declare
-        exactly these.
+        Each type that can be queried has a function and a method named after its mnemonic, and the modules declare exactly these.
         """
         expected = set(LOOKUP_NAMES.values())
         for mnemonic, number in rrtypes.TYPE_NUMBERS.items():
@@ -66,13 +65,13 @@ class LookupsTests(SynchronousTestCase):
             for asked in (getattr(client, lookupName(mnemonic)), getattr(self.resolver, lookupName(mnemonic))):
                 asked("b.example.").addErrback(lambda failure: None)
                 self.assertEqual(self.source.asked[-1].rrType, number)
-        self.assertEqual(declared(lookupmethods.__file__), expected)
-        self.assertEqual(declared(str(client.__file__)), expected)
+        self.assertEqual(declaredLookups(lookupmethods.__file__), expected)
+        self.assertEqual(declaredLookups(str(client.__file__)), expected)
         self.assertEqual({name for name in client.__all__ if name.startswith("lookup")} - {"lookup", "lookupZone"}, expected)
 
-    def test_addedType(self) -> None:
+    def test_addedTypeCanBeLookedUp(self) -> None:
         """
-        A type that is added to the registry can be looked up by its name at once, everywhere.
+        A type added to the registry can be looked up by its name at once.
         """
         with patch.dict(rrtypes.TYPE_NAMES), patch.dict(rrtypes._NUMBERS):
             rrtypes.addMnemonic(_FAKE, "FAKE-TYPE")
@@ -85,9 +84,9 @@ class LookupsTests(SynchronousTestCase):
         for place, name in ((client, "lookupFAKETYPE"), (self.resolver, "lookupFAKETYPE"), (dns, "FAKE_TYPE"), (client, "lookupOPT")):
             self.assertRaises(AttributeError, getattr, place, name)
 
-    def test_constants(self) -> None:
+    def test_everyTypeHasAConstant(self) -> None:
         """
-        C{twisted_ext.dns} has a constant for each type of the registry, and each that is no mere question is in its tables.
+        C{twisted_ext.dns} has a constant for each type of the registry, and its tables list all but the meta types.
         """
         for name, number in rrtypes.TYPE_NUMBERS.items():
             constant = name.replace("-", "_")
@@ -97,9 +96,9 @@ class LookupsTests(SynchronousTestCase):
                 self.assertEqual(dns.REV_TYPES[name], number)
                 self.assertEqual(dns.QUERY_TYPES.get(number), rrtypes.TYPE_NAMES.get(number))
 
-    def test_strings(self) -> None:
+    def test_plainStringArguments(self) -> None:
         """
-        C{lookup} and C{query} take plain strings.
+        C{lookup} and C{query} accept plain strings and refuse invalid types.
         """
         for looking in (
             client.lookup("a.example", "MX"),
@@ -121,17 +120,17 @@ class LookupsTests(SynchronousTestCase):
         self.assertRaises(ValueError, client.query, "a.example", "NOSUCH")
         self.assertRaises(TypeError, client.query, theirs.Query("a.example"), "MX")
 
-    def test_overridden(self) -> None:
+    def test_everyNameUsesOverriddenLookup(self) -> None:
         """
-        A class that overrides a look-up is asked for that type by each of its names, by C{lookup} and by C{query}.
+        An overridden look-up is used by each of its names, by C{lookup} and by C{query}.
         """
         made = Result(([], [], []))
 
-        class Mine(Resolver):
+        class OverridingResolver(Resolver):
             def lookupMailExchange(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
                 return succeed(made)
 
-        mine = Mine(servers=[("192.0.2.1", 53)], reactor=MemoryNetwork().reactor())
+        mine = OverridingResolver(servers=[("192.0.2.1", 53)], reactor=MemoryNetwork().reactor())
         for looking in (
             mine.lookupMX("a.example"),
             mine.lookupMailExchange("a.example"),
@@ -141,9 +140,9 @@ class LookupsTests(SynchronousTestCase):
         ):
             self.assertIs(self.successResultOf(looking), made)
 
-    def test_bare(self) -> None:
+    def test_baseClassDoesNotLookUp(self) -> None:
         """
-        The base class does not ask by itself.
+        The base class raises NotImplementedError.
         """
         for method in (Lookups().lookupMX, Lookups().lookupZone):
             self.assertRaises(NotImplementedError, method, "a.example")

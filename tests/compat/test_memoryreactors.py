@@ -1,5 +1,5 @@
 """
-Tests of the reactors that Twisted has for tests, where tests of an application use them: C{MemoryReactor}, C{MemoryReactorClock}, C{Clock}.
+Tests on the reactors that Twisted offers to tests of applications: C{MemoryReactor}, C{MemoryReactorClock}, C{Clock}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _makers: tuple[Callable[[], MemoryReactor], ...] = (MemoryReactor, MemoryReactor
 
 class _Factory(ClientFactory):
     """
-    Notes why there is no connection.
+    Collects the reasons of failed connections.
     """
 
     noisy = False
@@ -47,7 +47,7 @@ class _Factory(ClientFactory):
 
 class MemoryReactorTests(SynchronousTestCase):
     """
-    Tests of resolvers, endpoints and connectors on them.
+    Tests of resolvers, endpoints and connectors on memory reactors.
     """
 
     def setUp(self) -> None:
@@ -57,28 +57,28 @@ class MemoryReactorTests(SynchronousTestCase):
         self.patch(client, "theResolver", NamesResolver(self.source, Clock()))
         self.factory = _Factory()
 
-    def tried(self, reactor: MemoryReactor) -> list[tuple[str, int]]:
+    def connectedTo(self, reactor: MemoryReactor) -> list[tuple[str, int]]:
         """
-        @return: what was connected to.
+        Return the host and port of every connection attempt.
         """
         return [each[:2] for each in reactor.tcpClients]
 
-    def test_connector(self) -> None:
+    def test_connectorUsesTheResolver(self) -> None:
         """
-        C{SRVConnector} asks what C{theResolver} was set to, and calls C{connectTCP} with the name of the best server.
+        C{SRVConnector} queries C{theResolver} and calls C{connectTCP} with the name of the best server.
         """
         for make in _makers:
             reactor = make()
             connector = SRVConnector(cast(IReactorTime, reactor), "xmpp-client", "example.org", self.factory)
             connector.connect()
-            self.assertEqual(self.tried(reactor), [("a.example.org", 5223)])
+            self.assertEqual(self.connectedTo(reactor), [("a.example.org", 5223)])
             self.assertEqual(connector.domain, b"example.org")
             self.assertEqual((connector.service, connector.protocol), ("xmpp-client", "tcp"))
         self.assertEqual(self.factory.reasons, [])
 
-    def test_installed(self) -> None:
+    def test_resolverInstallsAndUninstalls(self) -> None:
         """
-        A resolver can be installed into them and taken out again, and endpoints ask it.
+        A resolver can be installed and removed again.
         """
         for make in _makers:
             reactor = make()
@@ -90,19 +90,19 @@ class MemoryReactorTests(SynchronousTestCase):
             undo()
             self.assertIs(pluggable.nameResolver, before)
 
-    def test_endpoint(self) -> None:
+    def test_endpointConnectsToFoundAddresses(self) -> None:
         """
-        Endpoints of this package connect to the addresses that their resolver finds.
+        This package's endpoints connect to the addresses that their resolver finds.
         """
         for make in _makers:
             reactor = make()
             endpoint = SRVEndpoint(cast(IReactorTime, reactor), _OWNER, resolver=self.source)
             endpoint.connect(Factory.forProtocol(Protocol)).addErrback(lambda failure: None)
-            self.assertEqual(self.tried(reactor), [("192.0.2.80", 5223)])
+            self.assertEqual(self.connectedTo(reactor), [("192.0.2.80", 5223)])
 
-    def test_resolvers(self) -> None:
+    def test_resolverNeedsNoUDPReactor(self) -> None:
         """
-        Resolvers can be made on any of them. One that can do no UDP reaches no server, which is what look-ups fail with.
+        A resolver can be created on any of the reactors. Look-ups that need UDP fail on a reactor without it.
         """
         for make in (*_makers, Clock):
             reactor = cast(IReactorTime, make())
@@ -113,9 +113,9 @@ class MemoryReactorTests(SynchronousTestCase):
                 self.assertIn("cannot do UDP", str(failure.value))
             self.successResultOf(resolver.close())
 
-    def test_withClock(self) -> None:
+    def test_withClockAddsTime(self) -> None:
         """
-        A reactor that keeps time stays itself; what is not a reactor is refused.
+        A reactor with a clock is returned as it is, one without gets a clock, and anything else is refused.
         """
         clock = Clock()
         self.assertIs(withClock(clock), clock)
@@ -128,7 +128,7 @@ class MemoryReactorTests(SynchronousTestCase):
 
 class PickServerTests(SynchronousTestCase):
     """
-    Tests of C{pickServer} of L{SRVConnector}, which programs override.
+    Tests of C{pickServer} of L{SRVConnector}, a hook for subclasses.
     """
 
     def setUp(self) -> None:
@@ -137,9 +137,9 @@ class PickServerTests(SynchronousTestCase):
         self.reactor = _makers[0]()
         self.factory = _Factory()
 
-    def test_rounds(self) -> None:
+    def test_serversComeByPriorityInRounds(self) -> None:
         """
-        It gives each server once, the lower priority first, and then begins again.
+        C{pickServer} returns each server once, by priority, and then starts again.
         """
         self.source.knows(_OWNER, "SRV", data(rrset(_OWNER, "SRV", "10 0 5222 b.example.org.", "5 0 5223 a.example.org.")))
         connector = SRVConnector(cast(IReactorTime, self.reactor), "xmpp-client", "example.org", self.factory)
@@ -149,9 +149,9 @@ class PickServerTests(SynchronousTestCase):
         self.assertEqual([connector.pickServer() for _ in expected], expected)
         self.assertEqual(len(connector.orderedServers or ()), 2)
 
-    def test_weights(self) -> None:
+    def test_weightDecidesWithinAPriority(self) -> None:
         """
-        Among servers of one priority, weight decides: one without any weight is hardly ever first.
+        Weight decides among servers of one priority: a server of weight 0 is rarely first.
         """
         self.source.knows(_OWNER, "SRV", data(rrset(_OWNER, "SRV", "5 0 1 never.example.org.", "5 65535 2 always.example.org.")))
         connector = SRVConnector(cast(IReactorTime, self.reactor), "xmpp-client", "example.org", self.factory)
@@ -162,26 +162,26 @@ class PickServerTests(SynchronousTestCase):
             connector.pickServer()
         self.assertGreater(firsts.count("always.example.org"), 45)
 
-    def test_overridden(self) -> None:
+    def test_overriddenPickServerIsUsed(self) -> None:
         """
-        Where a class overrides it, what it gives is connected to, with records and without, as Twisted's XMPP client does.
+        The connector connects to what an overridden C{pickServer} returns, with and without SRV records, as Twisted's XMPP client needs.
         """
 
-        class Mine(SRVConnector):
+        class OverridingConnector(SRVConnector):
             def pickServer(self) -> tuple[str, int | str]:
                 host, port = super().pickServer()
                 return (host, 5299) if not self.servers and not self.orderedServers else (f"x.{host}", port)
 
         self.source.knows(_OWNER, "SRV", data(rrset(_OWNER, "SRV", "5 0 5223 a.example.org.")))
         self.source.knows("_nosuchservice._tcp.example.net.", "SRV", denied())
-        Mine(cast(IReactorTime, self.reactor), "xmpp-client", "example.org", self.factory).connect()
-        Mine(cast(IReactorTime, self.reactor), "nosuchservice", "example.net", self.factory).connect()
+        OverridingConnector(cast(IReactorTime, self.reactor), "xmpp-client", "example.org", self.factory).connect()
+        OverridingConnector(cast(IReactorTime, self.reactor), "nosuchservice", "example.net", self.factory).connect()
         self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("x.a.example.org", 5223), ("example.net", 5299)])
 
-    def test_noRecords(self) -> None:
+    def test_noRecordsGiveDomainItself(self) -> None:
         """
-        Without records it gives the domain and the service, and the connection goes to the port that C{defaultPort} or this machine's list
-        of services has.
+        C{pickServer} returns the domain and the service when there are no records. The connection goes to C{defaultPort} or the port from
+        the machine's services database.
         """
         for owner in ("_domain._tcp.example.net.", "_nosuchservice._tcp.example.net."):
             self.source.knows(owner, "SRV", denied())
@@ -194,9 +194,9 @@ class PickServerTests(SynchronousTestCase):
         SRVConnector(cast(IReactorTime, self.reactor), "domain", "example.net", self.factory).connect()
         self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("example.net", 5222), ("example.net", 53)])
 
-    def test_noDomain(self) -> None:
+    def test_missingDomainFails(self) -> None:
         """
-        Without a domain, connecting fails and the factory hears of it.
+        Connecting without a domain fails, and the factory is notified.
         """
         SRVConnector(cast(IReactorTime, self.reactor), "xmpp-client", None, self.factory).connect()
         self.assertEqual([str(reason.value) for reason in self.factory.reasons], ["DNS lookup failed: Domain is not defined.."])

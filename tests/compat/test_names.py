@@ -33,7 +33,7 @@ from twisted_ext.wire.rdata.unknown import Unknown as UnknownRdata
 
 class NamesTestCase(SynchronousTestCase):
     """
-    A resolver, what answers for it, and a clock.
+    A resolver, the source of its answers, and a clock.
     """
 
     def setUp(self) -> None:
@@ -44,20 +44,20 @@ class NamesTestCase(SynchronousTestCase):
 
 class InterfaceTests(NamesTestCase):
     """
-    Tests of what a resolver provides.
+    Tests of the interfaces of a resolver.
     """
 
-    def test_provides(self) -> None:
+    def test_providesResolverInterfaces(self) -> None:
         """
-        It is everything that Twisted knows as a resolver.
+        The resolver provides every resolver interface of Twisted.
         """
         for interface in (IResolver, IResolverSimple, IHostnameResolver):
             self.assertTrue(interface.providedBy(self.resolver), interface)
             self.assertTrue(verifyObject(interface, self.resolver))
 
-    def test_signatures(self) -> None:
+    def test_signaturesMatchTwisted(self) -> None:
         """
-        Every method that a resolver of Twisted's offers to callers takes the same parameters, by name and by position.
+        Every public method of Twisted's resolvers takes the same parameters here, by name and by position.
         """
         for name, method in inspect.getmembers(common.ResolverBase, inspect.isfunction):
             if not name.startswith("_") and name != "exceptionForCode":
@@ -65,9 +65,9 @@ class InterfaceTests(NamesTestCase):
                 ours = list(inspect.signature(getattr(NamesResolver, name)).parameters)
                 self.assertEqual(ours, theirs, name)
 
-    def test_everyType(self) -> None:
+    def test_everyTypeHasAMethod(self) -> None:
         """
-        Each method asks for the type that it is named for, and there is one for every type.
+        Each method looks up the type in its name, and every type has a method.
         """
         asked = set()
         for name in sorted(vars(Lookups)):
@@ -86,24 +86,24 @@ class InterfaceTests(NamesTestCase):
             ):
                 self.assertIn(number, asked, mnemonic)
 
-    def test_adapts(self) -> None:
+    def test_adaptsToItsSource(self) -> None:
         """
-        What stands behind the face is had by adapting it inwards, without another layer.
+        Adapting the resolver to an answer source returns its own source, without another layer.
         """
         self.assertIs(IAnswerSource(self.resolver), self.source)
 
-    def test_closed(self) -> None:
+    def test_closedResolverFailsLookups(self) -> None:
         """
-        Closing closes what is behind; look-ups fail then as those of a closed resolver; closing again is harmless.
+        Closing closes the source and fails later look-ups. A second close does nothing.
         """
         self.successResultOf(self.resolver.close())
         self.successResultOf(self.resolver.close())
         failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), error.ResolverError)
         self.assertIn("closed", str(failure.value))
 
-    def test_closedWithAnswers(self) -> None:
+    def test_closedResolverGivesNoCachedAnswer(self) -> None:
         """
-        A closed resolver gives nothing, though it be at hand, and asks nobody: no way of asking is left open.
+        A closed resolver gives no answer by any method, not even one that is cached, and does not query its source.
         """
         self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
         self.successResultOf(self.resolver.lookupAddress("a.example"))
@@ -121,9 +121,9 @@ class InterfaceTests(NamesTestCase):
         self.assertIsInstance(self.successResultOf(self.resolver.explain("a.example")).fault, Closed)
         self.assertEqual(len(self.source.asked), asked)
 
-    def test_numbersOutOfRange(self) -> None:
+    def test_outOfRangeTypeIsRefused(self) -> None:
         """
-        A type or a class that no message can hold is a fault of the caller's, in words.
+        A type or class that does not fit into 16 bits is an error that names it.
         """
         failure = self.failureResultOf(self.resolver.query(dns.Query(b"a.example", 70000)), ValueError)
         self.assertIn("70000", str(failure.value))
@@ -131,7 +131,7 @@ class InterfaceTests(NamesTestCase):
         self.failureResultOf(self.resolver.explain("a.example", 65536), BadRecord)
 
 
-#: Superseded or experimental ones that only their number is known for.
+#: Superseded or experimental types of which only the number is known.
 _NOT_ASKED_FOR = tuple(map(rrtypes.typeNumber, "NXT EID NIMLOC CLA IPN ALIAS DELEG DELEGPARAM".split()))
 
 
@@ -140,7 +140,7 @@ class LookupTests(NamesTestCase):
     Tests of the look-ups.
     """
 
-    def test_later(self) -> None:
+    def test_pendingAnswerComesAsLists(self) -> None:
         """
         An answer that has to be waited for comes as three lists.
         """
@@ -152,9 +152,9 @@ class LookupTests(NamesTestCase):
         answers, authority, additional = self.successResultOf(looking)
         self.assertEqual((str(answers[0].payload), authority, additional), ("<A address=192.0.2.1 ttl=300>", [], []))
 
-    def test_now(self) -> None:
+    def test_immediateAnswerSetsNoTimer(self) -> None:
         """
-        An answer at hand is there at once; nothing is waited for, no timer set.
+        An immediate answer fires at once and sets no timer.
         """
         self.source.now = True
         self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
@@ -164,9 +164,9 @@ class LookupTests(NamesTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(len(self.source.asked), 2)
 
-    def test_bothWaysAgree(self) -> None:
+    def test_immediateAndLateResultsAgree(self) -> None:
         """
-        Whether an answer is at hand or comes later makes no difference to what the caller gets.
+        A caller gets the same result from an immediate and from a late answer.
         """
         self.source.knows("a.example.", "MX", data(rrset("a.example.", "MX", "1 b.example.")))
         self.source.knows("b.example.", "MX", nodata())
@@ -183,18 +183,18 @@ class LookupTests(NamesTestCase):
         self.assertEqual(seen[0], seen[1])
         self.assertEqual(seen[0][2:], ["DNSNameError", "DNSQueryRefusedError"])
 
-    def test_noData(self) -> None:
+    def test_noDataGivesSOA(self) -> None:
         """
-        A name without such records gives empty answers, with the SOA record among the authority, as from Twisted.
+        A name without such records gives no answers and the SOA record in the authority section, as in Twisted.
         """
         self.source.knows("a.example.", "MX", nodata())
         result = self.successResultOf(self.resolver.lookupMailExchange("a.example"))
         self.assertEqual(result[0], [])
         self.assertEqual(result[1][0].type, dns.SOA)
 
-    def test_aliases(self) -> None:
+    def test_aliasesComeFirst(self) -> None:
         """
-        Aliases on the way are among the answers, first.
+        Aliases come first among the answers.
         """
         self.source.knows(
             "a.example.", "A", data(rrset("a.example.", "CNAME", "b.example."), rrset("b.example.", "A", "192.0.2.1"))
@@ -202,9 +202,9 @@ class LookupTests(NamesTestCase):
         answers, _, _ = self.successResultOf(self.resolver.lookupAddress("a.example"))
         self.assertEqual([header.type for header in answers], [dns.CNAME, dns.A])
 
-    def test_names(self) -> None:
+    def test_nameForms(self) -> None:
         """
-        Names are taken as text, as octets and in other scripts; a final dot says that the name is whole.
+        Names can be text, octets or internationalized. A final dot makes a name absolute.
         """
         for name, wire, relative in (
             ("www.example", b"\x03www\x07example\x00", True),
@@ -224,9 +224,9 @@ class LookupTests(NamesTestCase):
                 self.assertEqual(self.source.asked[-1].name, wire, name)
                 self.assertIs(self.source.contexts[-1].relative, relative, name)
 
-    def test_badNames(self) -> None:
+    def test_invalidNameIsNotLookedUp(self) -> None:
         """
-        A name that is none fails in one line, and nothing is asked.
+        An invalid name fails with a one-line error and is not looked up.
         """
         for name in ("a..b", "x" * 64, "a.\\999", ".a"):
             failure = self.failureResultOf(self.resolver.lookupAddress(name), DNSFormatError)
@@ -237,18 +237,18 @@ class LookupTests(NamesTestCase):
             self.assertIn("write it as text", str(refused.value))
         self.assertEqual(self.source.asked, [])
 
-    def test_questionsBounded(self) -> None:
+    def test_questionMemoIsBounded(self) -> None:
         """
-        A resolver does not remember every name that it was ever asked for.
+        The memo of parsed questions does not exceed its limit.
         """
         self.resolver._mostQuestions = 10
         for number in range(100):
             self.resolver.lookupAddress(f"h{number}.example").addErrback(lambda failure: None)
             self.assertLessEqual(len(self.resolver._questions), 10)
 
-    def test_cancelled(self) -> None:
+    def test_cancelReachesTheSource(self) -> None:
         """
-        Cancelling a look-up ends the work behind it.
+        Canceling a look-up cancels the query to the source.
         """
         self.source.held = True
         looking = self.resolver.lookupAddress("a.example")
@@ -256,9 +256,9 @@ class LookupTests(NamesTestCase):
         self.failureResultOf(looking, CancelledError)
         self.assertEqual(self.source.cancelled, [question("a.example.")])
 
-    def test_errors(self) -> None:
+    def test_errorsNameTheName(self) -> None:
         """
-        What a caller catches is Twisted's, and names what was looked up.
+        Callers catch Twisted's exceptions, and the text names what was looked up.
         """
         self.source.knows("a.example.", "A", denied())
         failure = self.failureResultOf(self.resolver.lookupAddress("a.example"), DNSNameError)
@@ -273,20 +273,20 @@ class LookupTests(NamesTestCase):
 
 class TimeoutTests(NamesTestCase):
     """
-    Tests of deadlines.
+    Tests of timeouts.
     """
 
     def context(self, timeout: object) -> tuple[float, tuple[float, ...] | None]:
         """
-        @return: seconds left and waits of a look-up with this timeout.
+        Return the seconds left and the waits of a look-up with this timeout.
         """
         unchecked(self.resolver.lookupAddress)("a.example", timeout).addErrback(lambda failure: None)
         context = self.source.contexts[-1]
         return context.deadline - self.clock.seconds(), context.waits
 
-    def test_forms(self) -> None:
+    def test_numberAndSequenceTimeouts(self) -> None:
         """
-        A number is the deadline; a sequence says how long to wait for each attempt, and its sum is the deadline.
+        A number is the deadline. A sequence gives the wait of each attempt, and its sum is the deadline.
         """
         self.clock.advance(100)
         self.assertEqual(self.context(None), (5.0, None))
@@ -296,24 +296,24 @@ class TimeoutTests(NamesTestCase):
         self.assertEqual(self.context((1, 3, 11, 45)), (60.0, (1.0, 3.0, 11.0, 45.0)))
         self.assertEqual(self.context([1]), (1.0, (1.0,)))
 
-    def test_default(self) -> None:
+    def test_resolverTimeoutIsTheDefault(self) -> None:
         """
-        A resolver can have a timeout of its own for look-ups that bring none.
+        A resolver's own timeout applies to look-ups without one.
         """
         self.resolver = NamesResolver(self.source, self.clock, timeout=(1, 2))
         self.assertEqual(self.context(None), (3.0, (1.0, 2.0)))
         self.assertEqual(self.context(()), (3.0, (1.0, 2.0)))
         self.assertEqual(self.context(7), (7.0, None))
 
-    def test_bounded(self) -> None:
+    def test_timeoutIsAtMostTenMinutes(self) -> None:
         """
-        No look-up takes longer than ten minutes, whatever is asked for.
+        No look-up takes longer than ten minutes.
         """
         self.assertEqual(self.context(1e9)[0], 600.0)
 
-    def test_wrong(self) -> None:
+    def test_invalidTimeoutIsRefused(self) -> None:
         """
-        What is no timeout is an error that says so.
+        An invalid timeout is an error that names it.
         """
         for timeout in ("5s", -1, (1, -1), float("nan"), (1, None), object()):
             looking = unchecked(self.resolver.lookupAddress)("a.example", timeout)
@@ -323,13 +323,13 @@ class TimeoutTests(NamesTestCase):
         with self.assertRaises(CallerFault):
             NamesResolver(self.source, self.clock, timeout=-1)
 
-    def test_wrongAtHand(self) -> None:
+    def test_invalidTimeoutFailsImmediateAnswers(self) -> None:
         """
-        It is the same error where the answer is at hand.
+        An invalid timeout is the same error where the answer is immediate.
         """
         resolver = NamesResolver(Special(), self.clock)
         for timeout in ("5s", -1, (1, -1), float("nan")):
-            told: list[tuple[object, str]] = []
+            errors: list[tuple[object, str]] = []
             for each, name in ((resolver, "localhost"), (self.resolver, "a.example")):
                 for looking in (
                     maybeDeferred(unchecked(each.lookupAddress), name, timeout),
@@ -338,11 +338,11 @@ class TimeoutTests(NamesTestCase):
                     maybeDeferred(unchecked(each.getaddrinfo), name, 80, timeout=timeout),
                 ):
                     error = self.failureResultOf(looking).value
-                    told.append((type(error), str(error)))
-            self.assertEqual(told[:4], told[4:])
+                    errors.append((type(error), str(error)))
+            self.assertEqual(errors[:4], errors[4:])
             failure = self.failureResultOf(maybeDeferred(unchecked(resolver.getHostByName), "192.0.2.1", timeout))
-            self.assertIs(failure.type, told[0][0])
-            self.assertTrue(all("timeout" in text for _, text in told))
+            self.assertIs(failure.type, errors[0][0])
+            self.assertTrue(all("timeout" in text for _, text in errors))
         self.successResultOf(resolver.lookupAddress("localhost", 1))
 
 
@@ -351,9 +351,9 @@ class QueryTests(NamesTestCase):
     Tests of C{query}.
     """
 
-    def test_anyType(self) -> None:
+    def test_queryKeepsTypeAndClass(self) -> None:
         """
-        A query for any type, in any class, is asked as it is, without a search list.
+        A query for any type and class is sent as it is, without a search list.
         """
         for rrType, rrClass in ((dns.A, dns.IN), (65280, dns.IN), (dns.TXT, dns.CH), (dns.ALL_RECORDS, dns.IN)):
             self.resolver.query(dns.Query("a.example", rrType, rrClass)).addErrback(lambda failure: None)
@@ -361,9 +361,9 @@ class QueryTests(NamesTestCase):
             self.assertEqual((asked.name, asked.rrType, asked.rrClass), (b"\x01a\x07example\x00", rrType, rrClass))
             self.assertFalse(self.source.contexts[-1].relative)
 
-    def test_now(self) -> None:
+    def test_queryGivesImmediateAnswers(self) -> None:
         """
-        Answers at hand are given at once.
+        C{query} fires at once with immediate answers.
         """
         self.source.now = True
         self.source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
@@ -371,20 +371,20 @@ class QueryTests(NamesTestCase):
         self.source.knows("a.example.", "A", denied())
         self.failureResultOf(self.resolver.query(dns.Query("a.example")), error.DNSNameError)
 
-    def test_badName(self) -> None:
+    def test_queryWithInvalidNameFails(self) -> None:
         """
-        A query for a name that is none fails.
+        A query for an invalid name fails.
         """
         self.failureResultOf(self.resolver.query(dns.Query(b"a..b")), DNSFormatError)
 
 
 class ReprTests(NamesTestCase):
     """
-    Tests of how a resolver is shown.
+    Tests of a resolver's C{repr}.
     """
 
-    def test_repr(self) -> None:
+    def test_reprNamesTheSource(self) -> None:
         """
-        A resolver names what answers for it.
+        The C{repr} names the source of the answers.
         """
         self.assertIn("Fake", repr(self.resolver))

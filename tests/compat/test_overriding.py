@@ -1,5 +1,5 @@
 """
-Tests of classes that programs make of L{twisted_ext.compat.resolvers.Resolver}.
+Tests of subclasses of L{twisted_ext.compat.resolvers.Resolver}.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ FIRST, SECOND = "192.0.2.53", "192.0.2.54"
 
 
 
-def _mapped(name: str | bytes) -> Deferred[Result]:
+def _localResult(name: str | bytes) -> Deferred[Result]:
     """
-    @return: an address without asking anybody, in the loose form that programs write. Twisted does not insist on a L{Deferred} either.
+    Return an address without a query, in the loose form that programs write. Twisted does not insist on a L{Deferred} either.
     """
     header = dns.RRHeader(name, dns.A, dns.IN, 10, newA("203.0.113.1", 10))
     return cast("Deferred[Result]", [(header,), (), ()])
@@ -38,29 +38,29 @@ def _mapped(name: str | bytes) -> Deferred[Result]:
 
 class Mapping(Resolver):
     """
-    Has a name of its own, and asks for the others.
+    Answers one name itself and looks up the others.
     """
 
     def lookupAddress(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         if name == b"mapped.example":
-            return _mapped(name)
+            return _localResult(name)
         return self._lookup(name, dns.IN, dns.A, timeout)
 
 
-class Everything(Resolver):
+class OverridingLookup(Resolver):
     """
-    Has every look-up come by one method.
+    Overrides the one method that every look-up uses.
     """
 
     def _lookup(self, name: str | bytes, cls: int, type: int, timeout: Timeout = None) -> Deferred[Result]:
         if name == b"mapped.example":
-            return _mapped(name)
+            return _localResult(name)
         return super()._lookup(name, cls, type, timeout)
 
 
 class Filtering(Resolver):
     """
-    Keeps questions from being sent.
+    Blocks some questions before they are sent.
     """
 
     def queryUDP(self, queries: Sequence[dns.Query], timeout: Timeout = None) -> Deferred[Message]:
@@ -71,7 +71,7 @@ class Filtering(Resolver):
 
 class OverridingTests(SynchronousTestCase):
     """
-    A machine and two servers.
+    Tests with a client machine and two servers.
     """
 
     def setUp(self) -> None:
@@ -92,15 +92,15 @@ class OverridingTests(SynchronousTestCase):
 
     def address(self, looking: Deferred[Result]) -> str:
         """
-        @return: the first address of what was found.
+        Return the first address of a look-up.
         """
         self.network.advance(6)
         payload = str(self.successResultOf(looking)[0][0].payload)
         return payload.removeprefix("<A address=").partition(" ")[0]
 
-    def test_lookup(self) -> None:
+    def test_queryCallsOverriddenLookup(self) -> None:
         """
-        A look-up of its own is what C{query} calls; what that leaves over is asked of the servers, and so are other types.
+        C{query} calls an overridden look-up. Other names and types go to the servers.
         """
         resolver = Mapping(servers=[(FIRST, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver.query(dns.Query(b"mapped.example", dns.A))), "203.0.113.1")
@@ -111,9 +111,9 @@ class OverridingTests(SynchronousTestCase):
         self.failureResultOf(asking, DNSNameError)
         self.failureResultOf(resolver.lookupAddress("a..b"), DNSFormatError)
 
-    def test_served(self) -> None:
+    def test_nameServerUsesOverriddenLookup(self) -> None:
         """
-        So Twisted's name server serves what a class of a program's own says.
+        Twisted's name server serves the answers of an overridden look-up.
         """
         resolver = Mapping(servers=[(FIRST, 53)], reactor=self.here)
         factory = newServer(clients=[resolver])
@@ -122,11 +122,11 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(self.address(asking.lookupAddress("mapped.example")), "203.0.113.1")
         self.assertEqual(self.address(asking.lookupAddress("www.example")), "198.51.100.1")
 
-    def test_everything(self) -> None:
+    def test_overriddenLookupGetsEverything(self) -> None:
         """
-        By a C{_lookup} of its own comes all that is asked, C{getHostByName} and the addresses for endpoints as well.
+        An overridden C{_lookup} gets every look-up, including C{getHostByName} and the addresses for endpoints.
         """
-        resolver = Everything(servers=[(FIRST, 53)], reactor=self.here)
+        resolver = OverridingLookup(servers=[(FIRST, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver.lookupAddress("mapped.example.")), "203.0.113.1")
         self.assertEqual(self.address(resolver.query(dns.Query(b"mapped.example", dns.A))), "203.0.113.1")
         self.assertEqual(self.address(resolver.lookupAddress("www.example")), "198.51.100.1")
@@ -141,9 +141,9 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(receiver.events, ["began", "203.0.113.1", "complete"])
         self.failureResultOf(resolver.lookupAddress("a..b"), DNSFormatError)
 
-    def test_queryUDP(self) -> None:
+    def test_overriddenQueryUDPGetsEveryQuestion(self) -> None:
         """
-        A C{queryUDP} of its own has every question before it is sent, and its own failures come through.
+        An overridden C{queryUDP} gets every question before it is sent, and its failures reach the caller.
         """
         resolver = Filtering(servers=[(FIRST, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver.lookupAddress("www.example")), "198.51.100.1")
@@ -156,34 +156,34 @@ class OverridingTests(SynchronousTestCase):
         asked = [nameToText(asked.question.name) for asked in self.servers[0].asked]
         self.assertEqual(asked, ["www.example.", "missing.example."])
 
-    def test_plain(self) -> None:
+    def test_subclassWithoutOverridesBehavesAsBase(self) -> None:
         """
-        A class that overrides none of that asks as its base does.
+        A subclass that overrides no look-up behaves as its base.
         """
 
-        class Named(Resolver):
+        class Labeled(Resolver):
             """
-            Has a name only.
+            Adds a label only.
             """
 
             label = "mine"
 
-        resolver = Named(servers=[(FIRST, 53)], reactor=self.here)
+        resolver = Labeled(servers=[(FIRST, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver.query(dns.Query(b"www.example", dns.A))), "198.51.100.1")
         self.assertEqual(self.address(resolver.lookupAddress("blocked.example")), "198.51.100.9")
 
-    def test_closed(self) -> None:
+    def test_closedSubclassFailsLookups(self) -> None:
         """
-        Once closed, nothing is asked past its own methods either.
+        A closed resolver fails look-ups that go through overridden methods.
         """
-        for kind in (Mapping, Everything, Filtering):
+        for kind in (Mapping, OverridingLookup, Filtering):
             resolver = kind(servers=[(FIRST, 53)], reactor=self.here)
             self.successResultOf(resolver.close())
             self.failureResultOf(resolver.query(dns.Query(b"www.example", dns.A)), error.ResolverError)
 
-    def test_timeoutSet(self) -> None:
+    def test_assignedTimeoutApplies(self) -> None:
         """
-        A timeout that is set later counts from then on; one that is none is refused, and changes nothing.
+        An assigned timeout applies to later look-ups. An invalid one is refused and changes nothing.
         """
         self.servers[0].silent = True
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
@@ -197,9 +197,9 @@ class OverridingTests(SynchronousTestCase):
         self.network.advance(0.2)
         self.failureResultOf(looking, DNSQueryTimeoutError)
 
-    def test_serversSet(self) -> None:
+    def test_assignedServersAreQueried(self) -> None:
         """
-        Servers that are set later are asked from then on; a list that cannot be asked is refused, and changes nothing.
+        Assigned servers get the later queries. An invalid list is refused and changes nothing.
         """
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver.lookupAddress("www.example")), "198.51.100.1")

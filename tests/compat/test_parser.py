@@ -16,31 +16,31 @@ from twisted_ext.compat.parser import parseNames
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.strings.descriptions import Site, sourceFromString
 
-#: Found by their paths.
-aSource = Fake()
-ours = NamesResolver(aSource, Clock())
-theirs = newHosts()
-nothing = None
+#: Objects that the tests find by their paths.
+fakeSource = Fake()
+ownResolver = NamesResolver(fakeSource, Clock())
+foreignResolver = newHosts()
+noResolver = None
 
 
 class Holder:
     """
-    Something with something in it.
+    A class with a resolver as an attribute.
     """
 
-    resolver = theirs
+    resolver = foreignResolver
 
 
-def makeTheirs() -> object:
+def makeForeignResolver() -> object:
     """
-    @return: a resolver.
+    Return a resolver.
     """
-    return theirs
+    return foreignResolver
 
 
-def fails() -> object:
+def raisesValueError() -> object:
     """
-    @raise ValueError: always.
+    Raise ValueError always.
     """
     raise ValueError("not today")
 
@@ -50,37 +50,37 @@ class ParseNamesTests(SynchronousTestCase):
     Tests of C{names:path}.
     """
 
-    def test_found(self) -> None:
+    def test_pathFindsResolver(self) -> None:
         """
-        A resolver is found by its path: itself, inside something, made by a function, or of a class.
+        A path leads to a resolver itself, to an attribute, to a function that returns one, or to its class.
         """
         site = Site(Clock())
-        for path in ("theirs", "Holder.resolver", "makeTheirs"):
+        for path in ("foreignResolver", "Holder.resolver", "makeForeignResolver"):
             source = parseNames(site, f"{__name__}.{path}")
             assert isinstance(source, NamesSource)
-            self.assertIs(source.resolver, theirs)
+            self.assertIs(source.resolver, foreignResolver)
         source = parseNames(site, "twisted.names.hosts.Resolver")
         assert isinstance(source, NamesSource)
         self.assertIsInstance(source.resolver, hosts.Resolver)
 
-    def test_ours(self) -> None:
+    def test_ownSourcesAreNotWrapped(self) -> None:
         """
-        Sources and resolvers of our own are taken as they are.
+        Sources and resolvers of this package are used as they are.
         """
-        for path in ("aSource", "ours"):
-            self.assertIs(parseNames(Site(Clock()), f"{__name__}.{path}"), aSource)
+        for path in ("fakeSource", "ownResolver"):
+            self.assertIs(parseNames(Site(Clock()), f"{__name__}.{path}"), fakeSource)
 
-    def test_description(self) -> None:
+    def test_namesPrefixInDescriptions(self) -> None:
         """
-        The prefix is known to descriptions.
+        Descriptions accept the prefix C{names:}.
         """
-        self.assertIsInstance(sourceFromString(Clock(), f"names:{__name__}.theirs"), NamesSource)
+        self.assertIsInstance(sourceFromString(Clock(), f"names:{__name__}.foreignResolver"), NamesSource)
 
-    def test_wrong(self) -> None:
+    def test_invalidPathIsRefused(self) -> None:
         """
-        A path to nothing, to something else or to something that fails is one line that says so.
+        A path that is malformed, does not exist, fails or leads to something else is refused with a one-line error.
         """
-        for path, said in (
+        for path, expected in (
             ("nodots", "dotted"),
             ("a b.c", "dotted"),
             ("", "dotted"),
@@ -88,12 +88,12 @@ class ParseNamesTests(SynchronousTestCase):
             ("twisted.names.nosuch.Resolver", "nosuch"),
             ("twisted.names.hosts.Nosuch", "Nosuch"),
             (f"{__name__}.Holder.nosuch", "nosuch"),
-            (f"{__name__}.nothing", "not a resolver"),
-            (f"{__name__}.fails", "not today"),
+            (f"{__name__}.noResolver", "not a resolver"),
+            (f"{__name__}.raisesValueError", "not today"),
             (f"{__name__}.Holder", "not a resolver"),
             ("antigravity", "dotted"),
         ):
             with self.assertRaises(BadDescription) as raised:
                 parseNames(Site(Clock()), path)
-            self.assertIn(said, str(raised.exception))
+            self.assertIn(expected, str(raised.exception))
             self.assertNotIn("\n", str(raised.exception))

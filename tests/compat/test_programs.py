@@ -1,5 +1,5 @@
 """
-Programs written for Twisted's resolvers, run on ours.
+Tests of programs for Twisted's resolvers that run on this package.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from twisted_ext.testing.servers import CannedServer
 Lists = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]
 
 
-class _Exchanges(Protocol):
+class _MXCalculator(Protocol):
     """
-    What delivers mail.
+    The part of Twisted's mail delivery that is used here.
     """
 
     def getMX(self, domain: str) -> Deferred[dns.Record_MX]:
         """
-        @return: fires with where to deliver it.
+        Fire with the mail exchange of a domain.
         """
 
 
-class _Looking(Protocol):
+class _Resolver(Protocol):
     """
-    What of Twisted's resolvers is used here.
+    The part of Twisted's resolvers that is used here.
     """
 
     def lookupAddress(self, name: str) -> Deferred[Lists]:
@@ -56,27 +56,27 @@ class _Looking(Protocol):
         """
 
 
-class _Connecting(Protocol):
+class _Connector(Protocol):
     """
-    What connects by SRV records.
+    The part of Twisted's SRV connector that is used here.
     """
 
     def connect(self) -> None:
         """
-        Look for servers, and connect to the best one.
+        Look up the servers and connect to the best one.
         """
 
 
 _memoryReactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
-_connector: Callable[..., _Connecting] = SRVConnector
-_calculator: Callable[..., _Exchanges] = MXCalculator
-_chain: Callable[..., _Looking] = resolve.ResolverChain
-_cache = cast("Callable[..., _Looking]", cache.CacheResolver)
+_connector: Callable[..., _Connector] = SRVConnector
+_calculator: Callable[..., _MXCalculator] = MXCalculator
+_chain: Callable[..., _Resolver] = resolve.ResolverChain
+_cache = cast("Callable[..., _Resolver]", cache.CacheResolver)
 
 
 class ProgramTests(SynchronousTestCase):
     """
-    A network with a server, and a resolver for it.
+    Tests with a network, a server, and a resolver that uses it.
     """
 
     def setUp(self) -> None:
@@ -95,9 +95,9 @@ class ProgramTests(SynchronousTestCase):
         self.server.listen(self.network.reactor("192.0.2.53"))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
 
-    def test_mail(self) -> None:
+    def test_mailFindsBestExchange(self) -> None:
         """
-        Twisted's mail delivery finds the best exchange, and falls back to the host where there is none.
+        Twisted's mail delivery finds the best mail exchange and falls back to the host without MX records.
         """
         calculator = _calculator(self.resolver, self.here)
         exchange = calculator.getMX("example.com")
@@ -111,9 +111,9 @@ class ProgramTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(str(self.successResultOf(fallback).name), "192.0.2.81")
 
-    def test_services(self) -> None:
+    def test_srvConnectorFindsBestServer(self) -> None:
         """
-        Twisted's connector by SRV records finds the best server, and falls back to the domain where there are no such records.
+        Twisted's SRV connector finds the best server and falls back to the domain without SRV records.
         """
         self.patch(client, "theResolver", self.resolver)
         for domain, expected in (
@@ -125,9 +125,9 @@ class ProgramTests(SynchronousTestCase):
             self.network.advance(1)
             self.assertEqual([each[:2] for each in reactor.tcpClients], [expected])
 
-    def test_chainOfTwisted(self) -> None:
+    def test_twistedChainFindsLocalHosts(self) -> None:
         """
-        A chain of Twisted's asks for ANY to find an address: of this machine and of its hosts file, too.
+        Twisted's resolver chain, which queries ANY for addresses, finds localhost and the names of the hosts file.
         """
         hosts = Path(self.mktemp())
         hosts.write_text("192.0.2.33 printer.lan\n::1 localhost\n127.0.0.1 localhost\n")
@@ -136,10 +136,10 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(chain.getHostByName(name)), address)
         self.assertEqual(self.server.asked, [])
 
-    def test_noService(self) -> None:
+    def test_rootTargetMeansNoService(self) -> None:
         """
-        A domain that says it has no such service is not connected to. Twisted's connector looks for a target that it writes C{"."},
-        and so do others; from Twisted's own resolver they would never hear of one.
+        A domain whose SRV target is the root is not connected to. Twisted's connector compares the target with C{"."}, and so do other
+        programs.
         """
         self.patch(client, "theResolver", self.resolver)
         failed: list[Failure] = []
@@ -162,9 +162,9 @@ class ProgramTests(SynchronousTestCase):
         self.assertNotEqual(dns.Name(), dns.Name(b"."))
         self.assertEqual(pickle.loads(pickle.dumps(target)), target)
 
-    def test_nextInChain(self) -> None:
+    def test_twistedChainMovesOnAfterFailure(self) -> None:
         """
-        Twisted's chain goes on to the next one when ours does not know: when its servers are silent, and when they fail.
+        Twisted's resolver chain queries the next member when the servers are silent or fail.
         """
         for address, rcode in (("192.0.2.55", 0), ("192.0.2.56", 2)):
             failing = CannedServer({})
@@ -176,9 +176,9 @@ class ProgramTests(SynchronousTestCase):
             answers, _, _ = self.successResultOf(looking)
             self.assertEqual(str(answers[0].payload), "<A address=192.0.2.80 ttl=300>")
 
-    def test_cancelled(self) -> None:
+    def test_cancelThroughChainLeavesNoTimer(self) -> None:
         """
-        Cancelling what Twisted's chain gave ends our look-up, and leaves no timer.
+        Canceling a look-up of Twisted's chain ends the look-up here and leaves no timer.
         """
         self.server.silent = True
         looking = _chain([self.resolver]).lookupAddress("www.example.com")
@@ -187,9 +187,9 @@ class ProgramTests(SynchronousTestCase):
         self.failureResultOf(looking, CancelledError)
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_kept(self) -> None:
+    def test_resultsCopyAndPickle(self) -> None:
         """
-        Programs can copy, pickle and compare what they were given, exceptions included.
+        Results and exceptions can be copied, pickled and compared.
         """
         looking = self.resolver.lookupMailExchange("example.com")
         self.network.advance(1)
@@ -204,9 +204,9 @@ class ProgramTests(SynchronousTestCase):
         again = pickle.loads(pickle.dumps(failure.value))
         self.assertEqual((type(again), str(again)), (type(failure.value), failure.getErrorMessage()))
 
-    def test_chain(self) -> None:
+    def test_worksBehindTwistedCache(self) -> None:
         """
-        Twisted's chain and cache take it as a member.
+        The resolver works in Twisted's chain behind Twisted's cache.
         """
         chain = _chain([_cache(reactor=self.here), self.resolver])
         looking = chain.lookupAddress("www.example.com")
@@ -214,9 +214,9 @@ class ProgramTests(SynchronousTestCase):
         answers, _, _ = self.successResultOf(looking)
         self.assertEqual(str(answers[0].payload), "<A address=192.0.2.80 ttl=300>")
 
-    def test_server(self) -> None:
+    def test_worksBehindTwistedNameServer(self) -> None:
         """
-        Twisted's name server answers from it, behind a protocol of ours names with odd labels included.
+        Twisted's name server answers from the resolver, including names with dots in labels.
         """
         factory = newServer(clients=[self.resolver])
         self.here.listenUDP(53, DNSDatagramProtocol(factory, self.here))

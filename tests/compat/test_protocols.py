@@ -24,12 +24,12 @@ SERVER = "192.0.2.53"
 SERVER6 = "2001:db8::53"
 QUESTIONS = [dns.Query(b"www.example.com", dns.A)]
 
-_twisteds: Callable[[object, object], dns.DNSDatagramProtocol] = dns.DNSDatagramProtocol
+_twistedProtocol: Callable[[object, object], dns.DNSDatagramProtocol] = dns.DNSDatagramProtocol
 
 
-class _Handing(Factory):
+class _SingleFactory(Factory):
     """
-    Gives one protocol.
+    Returns one given protocol.
     """
 
     noisy = False
@@ -43,7 +43,7 @@ class _Handing(Factory):
 
 class ProtocolTestCase(SynchronousTestCase):
     """
-    A program that sends its own queries, and a server that may play tricks.
+    A program that sends its own queries, and a server that can send wrong replies.
     """
 
     def setUp(self) -> None:
@@ -53,9 +53,9 @@ class ProtocolTestCase(SynchronousTestCase):
         self.server = CannedServer({("www.example.com", "A"): "192.0.2.80"})
         self.server.listen(self.there)
 
-    def tampering(self, change: Callable[[bytearray], object]) -> None:
+    def sendChangedReplyFirst(self, change: Callable[[bytearray], object]) -> None:
         """
-        Let a changed reply come before the right one.
+        Make the server send a changed reply before the right one.
         """
 
         def tamper(reply: bytes, transport: str) -> list[bytes]:
@@ -75,9 +75,9 @@ class DatagramTests(ProtocolTestCase):
         super().setUp()
         self.protocol = DNSDatagramProtocol(controller=None, reactor=self.here)
 
-    def test_query(self) -> None:
+    def test_queryFiresWithReply(self) -> None:
         """
-        The example of Twisted's tour works: a query fires with the message that answers it.
+        The example of Twisted's tour works: a query fires with the matching reply.
         """
         asking = self.protocol.query((SERVER, 53), QUESTIONS)
         self.network.advance(1)
@@ -86,15 +86,15 @@ class DatagramTests(ProtocolTestCase):
         self.assertEqual([str(header.payload) for header in message.answers], ["<A address=192.0.2.80 ttl=300>"])
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_wrongReplies(self) -> None:
+    def test_mismatchedRepliesAreIgnored(self) -> None:
         """
-        A reply with another question, a query, another kind of message and a cut one are passed over; the right one behind it counts.
+        A reply with another question, a query, another opcode and a cut message are ignored; the right reply after it counts.
         """
 
         def question(wrong: bytearray) -> None:
             wrong[13:16] = b"xxx"
 
-        def typeOfQuestion(wrong: bytearray) -> None:
+        def questionType(wrong: bytearray) -> None:
             wrong[30] = 28
 
         def notReply(wrong: bytearray) -> None:
@@ -110,26 +110,26 @@ class DatagramTests(ProtocolTestCase):
             wrong[4:12] = bytes(8)
             del wrong[12:]
 
-        for change in (question, typeOfQuestion, notReply, opcode, cut, noQuestion):
-            self.tampering(change)
+        for change in (question, questionType, notReply, opcode, cut, noQuestion):
+            self.sendChangedReplyFirst(change)
             asking = self.protocol.query((SERVER, 53), QUESTIONS)
             self.network.advance(1)
             message = self.successResultOf(asking)
             self.assertEqual(len(message.answers), 1, change.__name__)
             self.assertEqual(message.queries, QUESTIONS)
 
-    def test_twistedTakesThem(self) -> None:
+    def test_twistedAcceptsMismatchedReply(self) -> None:
         """
-        Twisted's own protocol takes a reply that answers another question: what is passed over above is worth passing over.
+        Twisted's own protocol accepts a reply to another question, which shows that ignoring it is an improvement.
         """
         self.server.tamper = lambda reply, transport: [reply[:13] + b"xxx" + reply[16:]]
-        asking = _twisteds(None, self.here).query((SERVER, 53), QUESTIONS)
+        asking = _twistedProtocol(None, self.here).query((SERVER, 53), QUESTIONS)
         self.network.advance(1)
         self.assertNotEqual(self.successResultOf(asking).queries, QUESTIONS)
 
-    def test_otherSender(self) -> None:
+    def test_otherSenderIsIgnored(self) -> None:
         """
-        A reply from another address or port is passed over.
+        A reply from another address or port is ignored.
         """
         asking = self.protocol.query((SERVER, 53), QUESTIONS, timeout=3)
         forger = self.network.reactor("192.0.2.66")
@@ -143,9 +143,9 @@ class DatagramTests(ProtocolTestCase):
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
 
-    def test_longSpelling(self) -> None:
+    def test_ipv6SpellingDoesNotMatter(self) -> None:
         """
-        A server whose address of IPv6 was written long is heard all the same.
+        A reply is accepted from a server whose IPv6 address was written in long form.
         """
         asking = self.protocol.query(("2001:DB8:0:0:0::53", 53), QUESTIONS)
         self.server.close()
@@ -153,22 +153,22 @@ class DatagramTests(ProtocolTestCase):
         self.network.advance(1)
         self.assertEqual(len(self.successResultOf(asking).answers), 1)
 
-    def test_refusal(self) -> None:
+    def test_formErrNeedsNoQuestion(self) -> None:
         """
-        A server that did not understand the question need not repeat it.
+        A FORMERR reply is accepted without the question.
         """
 
-        def bare(reply: bytes, transport: str) -> list[bytes]:
+        def formErrWithoutQuestion(reply: bytes, transport: str) -> list[bytes]:
             return [reply[:2] + b"\x80\x01" + bytes(8)]
 
-        self.server.tamper = bare
+        self.server.tamper = formErrWithoutQuestion
         asking = self.protocol.query((SERVER, 53), QUESTIONS)
         self.network.advance(1)
         self.assertEqual(self.successResultOf(asking).rCode, dns.EFORMAT)
 
-    def test_timeout(self) -> None:
+    def test_silenceTimesOut(self) -> None:
         """
-        Silence ends with the exception of Twisted's protocol.
+        A query to a silent server fails with the exception of Twisted's protocol.
         """
         self.server.silent = True
         asking = self.protocol.query((SERVER, 53), QUESTIONS, timeout=2)
@@ -176,9 +176,9 @@ class DatagramTests(ProtocolTestCase):
         self.failureResultOf(asking, dns.DNSQueryTimeoutError)
         self.assertEqual(self.protocol.liveMessages, {})
 
-    def test_cancelled(self) -> None:
+    def test_cancelLeavesNoTimer(self) -> None:
         """
-        A query can be cancelled, and leaves no timer.
+        A query can be canceled and leaves no timer.
         """
         asking = self.protocol.query((SERVER, 53), QUESTIONS)
         asking.cancel()
@@ -186,34 +186,34 @@ class DatagramTests(ProtocolTestCase):
         self.assertEqual((self.here.getDelayedCalls(), self.protocol.liveMessages), ([], {}))
         self.network.advance(1)
 
-    def test_stopped(self) -> None:
+    def test_closedPortFailsQueries(self) -> None:
         """
-        Closing the port ends what is under way.
+        Closing the port fails pending queries.
         """
         asking = self.protocol.query((SERVER, 53), QUESTIONS)
         self.protocol.transport.stopListening()
         self.failureResultOf(asking, ConnectionDone)
         self.assertEqual(self.here.pending(), [])
 
-    def test_cannotWrite(self) -> None:
+    def test_unencodableQueryFailsAtOnce(self) -> None:
         """
-        What cannot be sent fails at once.
+        A query that cannot be encoded fails at once.
         """
         self.failureResultOf(unchecked(self.protocol.query)(("192.0.2.53", 53), [None]))
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_nobodyToTell(self) -> None:
+    def test_unsolicitedMessageGoesToController(self) -> None:
         """
-        A message that nobody asked for is no error where there is no controller, and is shown to one that there is.
+        An unsolicited message goes to the controller and is ignored without one.
         """
         self.protocol.query((SERVER, 53), QUESTIONS).addErrback(lambda failure: None)
         port = self.protocol.transport.getHost().port
         self.network.advance(1)
-        told: list[object] = []
+        received: list[object] = []
 
         class Controller:
             def messageReceived(self, message: dns.Message, protocol: object, address: object = None) -> None:
-                told.append((message.id, address))
+                received.append((message.id, address))
 
         sender = self.there.listenUDP(0, DatagramProtocol())
         for controller in (None, Controller()):
@@ -221,7 +221,7 @@ class DatagramTests(ProtocolTestCase):
             sender.write(Message(id=9, answer=1).toStr(), ("192.0.2.7", port))
             sender.write(b"nonsense", ("192.0.2.7", port))
             self.network.advance(1)
-        self.assertEqual(told, [(9, (SERVER, sender.getHost().port))])
+        self.assertEqual(received, [(9, (SERVER, sender.getHost().port))])
 
 
 class StreamTests(ProtocolTestCase):
@@ -231,17 +231,17 @@ class StreamTests(ProtocolTestCase):
 
     def connect(self, controller: object = None) -> DNSProtocol:
         """
-        @return: a protocol that is connected to the server.
+        Return a protocol that is connected to the server.
         """
         protocol = DNSProtocol(controller, self.here)
-        connecting = TCP4ClientEndpoint(self.here, SERVER, 53).connect(_Handing(protocol))
+        connecting = TCP4ClientEndpoint(self.here, SERVER, 53).connect(_SingleFactory(protocol))
         self.network.advance(1)
         self.assertIs(self.successResultOf(connecting), protocol)
         return protocol
 
-    def test_query(self) -> None:
+    def test_queryFiresWithReply(self) -> None:
         """
-        A query fires with the message that answers it.
+        A query fires with the matching reply.
         """
         protocol = self.connect()
         asking = protocol.query(QUESTIONS)
@@ -249,22 +249,22 @@ class StreamTests(ProtocolTestCase):
         self.assertEqual(len(self.successResultOf(asking).answers), 1)
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_wrongReply(self) -> None:
+    def test_mismatchedReplyIsIgnored(self) -> None:
         """
-        A reply to another question is passed over.
+        A reply to another question is ignored.
         """
 
         def question(wrong: bytearray) -> None:
             wrong[13:16] = b"xxx"
 
-        self.tampering(question)
+        self.sendChangedReplyFirst(question)
         asking = self.connect().query(QUESTIONS)
         self.network.advance(1)
         self.assertEqual(self.successResultOf(asking).queries, QUESTIONS)
 
-    def test_callLater(self) -> None:
+    def test_timersUseCallLater(self) -> None:
         """
-        All its timers are set by its C{callLater}, which programs replace when they test themselves.
+        All timers are set with the protocol's C{callLater}, which programs replace in their tests.
         """
         self.server.silent = True
         protocol = self.connect()
@@ -280,9 +280,9 @@ class StreamTests(ProtocolTestCase):
         self.failureResultOf(asking, dns.DNSQueryTimeoutError)
         self.assertEqual(waits, [20])
 
-    def test_lost(self) -> None:
+    def test_lostConnectionFailsQueries(self) -> None:
         """
-        When the connection is lost, what is under way fails at once, not when its time is up.
+        A lost connection fails pending queries at once.
         """
         self.server.silent = True
         protocol = self.connect()
@@ -294,9 +294,9 @@ class StreamTests(ProtocolTestCase):
         self.assertIsInstance(failure.value, ConnectionDone | ConnectionLost)
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_controller(self) -> None:
+    def test_controllerHearsOfConnection(self) -> None:
         """
-        A controller is told of the connection, as by Twisted's.
+        The controller is notified when the connection is made and lost, as by Twisted's protocol.
         """
         events: list[str] = []
 

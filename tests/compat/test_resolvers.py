@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.resolvers} and of the small things beside it.
+Tests of L{twisted_ext.compat.resolvers} and of its helper functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUERY = dns.Query(b"www.example", dns.A)
 
 class ResolverTestCase(SynchronousTestCase):
     """
-    A machine and two servers.
+    A client machine and two servers.
     """
 
     def setUp(self) -> None:
@@ -41,7 +41,7 @@ class ResolverTestCase(SynchronousTestCase):
 
     def file(self, text: str) -> str:
         """
-        @return: the path of a file that holds this.
+        Write the text to a file and return its path.
         """
         path = Path(self.mktemp())
         path.write_text(text)
@@ -49,7 +49,7 @@ class ResolverTestCase(SynchronousTestCase):
 
     def address(self, resolver: NamesResolver, name: str = "www.example") -> str:
         """
-        @return: what is found.
+        Return the address that the resolver finds.
         """
         looking = resolver.getHostByName(name)
         self.network.advance(6)
@@ -61,18 +61,18 @@ class TwistedsResolverTests(ResolverTestCase):
     Tests of L{Resolver}.
     """
 
-    def test_servers(self) -> None:
+    def test_givenServersReplaceResolvConf(self) -> None:
         """
-        Servers that are given are asked, and no others, C{resolv.conf} or not.
+        Only the given servers are queried, and C{resolv.conf} is ignored.
         """
         resolver = Resolver(self.file(f"nameserver {FIRST}\n"), [(SECOND, 53)], reactor=self.here)
         self.assertEqual(self.address(resolver), "198.51.100.2")
         self.assertEqual(self.servers[0].asked, [])
         self.assertEqual(resolver.pickServer(), (SECOND, 53))
 
-    def test_resolvConf(self) -> None:
+    def test_resolvConfServers(self) -> None:
         """
-        Without servers those of C{resolv.conf} are asked; its name may be octets as in Twisted.
+        The servers of C{resolv.conf} are queried if none are given. The file name can be octets, as in Twisted.
         """
         path = self.file(f"nameserver {FIRST}\n")
         for resolv in (path, path.encode()):
@@ -80,9 +80,9 @@ class TwistedsResolverTests(ResolverTestCase):
             self.assertEqual(self.address(resolver), "198.51.100.1")
             self.assertEqual(resolver.pickServer(), (FIRST, 53))
 
-    def test_followed(self) -> None:
+    def test_changedResolvConfApplies(self) -> None:
         """
-        A changed C{resolv.conf} counts, at once after C{maybeParseConfig}.
+        A changed C{resolv.conf} applies at once after C{maybeParseConfig}.
         """
         path = self.file(f"nameserver {FIRST}\n")
         resolver = Resolver(path, reactor=self.here)
@@ -91,9 +91,9 @@ class TwistedsResolverTests(ResolverTestCase):
         resolver.maybeParseConfig()
         self.assertEqual(self.address(resolver), "198.51.100.2")
 
-    def test_parseConfig(self) -> None:
+    def test_parseConfigSetsServers(self) -> None:
         """
-        Lines of a C{resolv.conf} can be given.
+        C{parseConfig} takes lines of a C{resolv.conf}, but given servers stay.
         """
         resolver = Resolver("/nonexistent", reactor=self.here)
         self.assertEqual(resolver.pickServer(), ("127.0.0.1", 53))
@@ -103,18 +103,18 @@ class TwistedsResolverTests(ResolverTestCase):
         resolver.parseConfig([f"nameserver {SECOND}\n".encode()])
         self.assertEqual(self.address(resolver), "198.51.100.1")
 
-    def test_nothing(self) -> None:
+    def test_noServersIsAnError(self) -> None:
         """
-        Neither servers nor C{resolv.conf} is a ValueError as in Twisted, in one line.
+        A resolver with neither servers nor C{resolv.conf} raises ValueError, as in Twisted.
         """
         neither: list[list[tuple[str, int]] | None] = [None, []]
         for servers in neither:
             with self.assertRaises(ValueError):
                 Resolver(servers=servers, reactor=self.here)
 
-    def test_badServers(self) -> None:
+    def test_invalidServerIsRefused(self) -> None:
         """
-        A server that cannot be asked is one line that names it.
+        An invalid server is refused with a one-line error that names it.
         """
         for wrong in (
             ["192.0.2.1"],
@@ -137,9 +137,9 @@ class TwistedsResolverTests(ResolverTestCase):
         with self.assertRaises(BadDescription):
             serversFrom([])
 
-    def test_queryUDP(self) -> None:
+    def test_queryUDPReturnsAnyMessage(self) -> None:
         """
-        C{queryUDP} fires with the message, whatever its rcode.
+        C{queryUDP} fires with the message for every rcode.
         """
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
         asking = resolver.queryUDP([QUERY])
@@ -156,9 +156,9 @@ class TwistedsResolverTests(ResolverTestCase):
             self.network.advance(6)
             self.assertEqual(self.successResultOf(asking).rCode, rcode)
 
-    def test_queryTCP(self) -> None:
+    def test_queryTCPUsesTCP(self) -> None:
         """
-        C{queryTCP} asks by TCP.
+        C{queryTCP} sends the query over TCP.
         """
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
         asking = resolver.queryTCP([QUERY])
@@ -166,9 +166,9 @@ class TwistedsResolverTests(ResolverTestCase):
         self.assertEqual(len(self.successResultOf(asking).answers), 1)
         self.assertEqual([asked.transport for asked in self.servers[0].asked], ["tcp"])
 
-    def test_queryFails(self) -> None:
+    def test_queryErrors(self) -> None:
         """
-        Silence is a time-out; several questions, or none, are not asked.
+        A silent server is a time-out. Several questions, or none, are refused.
         """
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
         self.failureResultOf(resolver.queryUDP([QUERY, QUERY]), ValueError)
@@ -180,7 +180,7 @@ class TwistedsResolverTests(ResolverTestCase):
 
     def test_filterAnswers(self) -> None:
         """
-        A message's lists are taken out, its error is a failure, and one that is cut off is asked for again by TCP.
+        C{filterAnswers} returns the lists of a message or a failure, and repeats a truncated one over TCP.
         """
         resolver = Resolver(servers=[(FIRST, 53)], reactor=self.here)
         asking = resolver.queryUDP([QUERY])
@@ -200,9 +200,9 @@ class TwistedsResolverTests(ResolverTestCase):
         answers, _, _ = found
         self.assertEqual(len(answers), 1)
 
-    def test_timeout(self) -> None:
+    def test_resolverTimeoutApplies(self) -> None:
         """
-        The resolver's timeout is that of its look-ups.
+        The resolver's timeout applies to its look-ups.
         """
         self.servers[0].silent = True
         resolver = Resolver(servers=[(FIRST, 53)], timeout=(1, 2), reactor=self.here)
@@ -217,12 +217,12 @@ class TwistedsResolverTests(ResolverTestCase):
 
 class SourceTests(ResolverTestCase):
     """
-    Tests of L{sourceFor}, of which C{createResolver} makes its resolvers.
+    Tests of L{sourceFor}, from which C{createResolver} builds its resolvers.
     """
 
-    def test_hostsFirst(self) -> None:
+    def test_hostsFileComesFirst(self) -> None:
         """
-        The hosts file is asked before the servers, special names are answered here.
+        The hosts file comes before the servers, and special names are answered locally.
         """
         hosts = self.file("203.0.113.9 www.example\n")
         for source in (
@@ -235,9 +235,9 @@ class SourceTests(ResolverTestCase):
             self.failureResultOf(resolver.lookupAddress("x.onion"), error.DNSNameError)
             self.assertEqual(self.servers[0].asked, [])
 
-    def test_cached(self) -> None:
+    def test_secondLookupIsCached(self) -> None:
         """
-        What was asked once is not asked again.
+        A second look-up is answered from the cache.
         """
         resolver = NamesResolver(sourceFor(self.here, [(FIRST, 53)], None, "/nonexistent"), self.here)
         self.assertEqual(self.address(resolver), "198.51.100.1")
@@ -245,9 +245,9 @@ class SourceTests(ResolverTestCase):
         self.assertEqual(len(self.servers[0].asked), 1)
         self.assertEqual(self.here.pending(), [])
 
-    def test_countedDown(self) -> None:
+    def test_cachedTTLCountsDown(self) -> None:
         """
-        The TTL of a record that was kept for a while has counted down, in header and payload.
+        The TTL of a cached record counts down, in header and payload.
         """
         resolver = NamesResolver(sourceFor(self.here, [(FIRST, 53)], None, "/nonexistent"), self.here)
         self.address(resolver)
@@ -257,9 +257,9 @@ class SourceTests(ResolverTestCase):
         self.assertEqual(before.ttl - after.ttl, 100)
         self.assertEqual(str(after.payload), f"<A address=198.51.100.1 ttl={after.ttl}>")
 
-    def test_serversBehind(self) -> None:
+    def test_serversBehindFindsServers(self) -> None:
         """
-        The servers behind a source are found through all that is wrapped around them.
+        C{serversBehind} finds the servers behind all wrapping sources.
         """
         source = sourceFor(self.here, [(FIRST, 53), (SECOND, 5353)], None, "/nonexistent")
         self.assertEqual([server.label for server in serversBehind(source)], [f"{FIRST}:53", f"{SECOND}:5353"])
@@ -272,9 +272,9 @@ class ThreadedTests(SynchronousTestCase):
     Tests of L{ThreadedResolver}.
     """
 
-    def test_made(self) -> None:
+    def test_createdWithOrWithoutReactor(self) -> None:
         """
-        It is made with a reactor, or with the global one, and starts no thread before it is asked.
+        The resolver can be created with a reactor or with the global one.
         """
         for resolver in (ThreadedResolver(globalReactor()), ThreadedResolver()):
             self.assertIn("Threaded", repr(resolver))
@@ -286,17 +286,17 @@ class ReverseNameTests(SynchronousTestCase):
     Tests of L{reverseName}.
     """
 
-    def test_families(self) -> None:
+    def test_bothFamilies(self) -> None:
         """
-        Addresses of both families become the names of their PTR records.
+        Addresses of both families give the names of their PTR records.
         """
         self.assertEqual(reverseName("127.0.0.1"), "1.0.0.127.in-addr.arpa")
         self.assertEqual(reverseName("2001:db8::1"), "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa")
         self.assertEqual(reverseName("fe80::1%eth0"), reverseName("fe80::1"))
 
-    def test_wrong(self) -> None:
+    def test_invalidAddressIsRefused(self) -> None:
         """
-        What is no address is one line.
+        Text that is not an address is refused.
         """
         for wrong in ("", "localhost", "192.0.2", "::g", "192.0.2.1%x", "1.2.3.4\x00"):
             with self.assertRaises(BadName):
@@ -308,17 +308,17 @@ class DeadlineTests(SynchronousTestCase):
     Tests of L{secondsAndWaits}.
     """
 
-    def test_text(self) -> None:
+    def test_textIsNotATimeout(self) -> None:
         """
-        A text is no sequence of waits, though its characters may be digits.
+        Text is not a sequence of waits, even if its characters are digits.
         """
         for text in ("10", b"10", "5", ""):
             with self.assertRaises(CallerFault):
                 unchecked(secondsAndWaits)(text)
 
-    def test_least(self) -> None:
+    def test_zeroBecomesTheMinimum(self) -> None:
         """
-        No time at all is the least there is, so that a look-up can answer from the cache at any rate.
+        A zero timeout becomes the minimum, so that a look-up can still answer from the cache.
         """
         self.assertEqual(secondsAndWaits(0), (0.05, None))
         self.assertEqual(secondsAndWaits((0, 0)), (0.05, (0.0, 0.0)))

@@ -33,9 +33,9 @@ class LookupZoneTests(SynchronousTestCase):
         self.server.listen(self.network.reactor("192.0.2.53"))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
 
-    def test_zone(self) -> None:
+    def test_zoneComesByTCP(self) -> None:
         """
-        All records of the zone come in the first list, the SOA record first and last, by TCP.
+        All records of the zone come in the first list, starting and ending with the SOA record, over TCP.
         """
         looking = self.resolver.lookupZone("example")
         self.network.advance(1)
@@ -46,18 +46,18 @@ class LookupZoneTests(SynchronousTestCase):
         self.assertEqual([asked.transport for asked in self.server.asked], ["tcp"])
         self.assertEqual(self.here.pending(), [])
 
-    def test_byQuery(self) -> None:
+    def test_axfrQueryIsATransfer(self) -> None:
         """
-        A query for AXFR is a transfer; and the servers are found behind hosts file and cache.
+        A query for AXFR is a zone transfer, and finds the servers behind hosts file and cache.
         """
         resolver = NamesResolver(sourceFor(self.here, [("192.0.2.53", 53)], None, "/nonexistent"), self.here)
         looking = resolver.query(dns.Query(b"example", dns.AXFR))
         self.network.advance(1)
         self.assertEqual(len(self.successResultOf(looking)[0]), 4)
 
-    def test_refused(self) -> None:
+    def test_refusalIsALookupError(self) -> None:
         """
-        A server that gives no zones is an error as from any look-up.
+        A refused transfer fails with the same exceptions as a look-up.
         """
         self.server.rcode = 5
         looking = self.resolver.lookupZone("example", 2)
@@ -65,9 +65,9 @@ class LookupZoneTests(SynchronousTestCase):
         failure = self.failureResultOf(looking, error.DomainError)
         self.assertIn("example", str(failure.value))
 
-    def test_silent(self) -> None:
+    def test_timeoutCoversTheTransfer(self) -> None:
         """
-        The timeout is that of the whole transfer.
+        The timeout covers the whole transfer.
         """
         self.server.silent = True
         looking = self.resolver.lookupZone("example", (1, 1))
@@ -78,9 +78,9 @@ class LookupZoneTests(SynchronousTestCase):
         self.network.advance(10)
         self.assertEqual(self.here.pending(), [])
 
-    def test_resolversTimeout(self) -> None:
+    def test_resolverTimeoutIsTheDefault(self) -> None:
         """
-        A resolver's own timeout holds for zones as well; without one they have ten seconds, and a look-up's own goes first.
+        The resolver's timeout applies to transfers. The default is ten seconds, and a timeout in the call comes first.
         """
         self.server.silent = True
         for given, own, seconds in ((2.0, None, 2.0), ((1, 2), None, 3.0), (None, None, 10.0), ((), None, 10.0), (2.0, 4.0, 4.0)):
@@ -95,9 +95,9 @@ class LookupZoneTests(SynchronousTestCase):
                 self.failureResultOf(looking, error.DNSQueryTimeoutError)
         self.network.advance(1)
 
-    def test_cancelled(self) -> None:
+    def test_cancelEndsTheTransfer(self) -> None:
         """
-        A transfer can be cancelled.
+        A transfer can be canceled and leaves nothing open.
         """
         self.server.silent = True
         looking = self.resolver.lookupZone("example")
@@ -107,9 +107,9 @@ class LookupZoneTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(self.here.pending(), [])
 
-    def test_silentFirst(self) -> None:
+    def test_silentServerIsSkipped(self) -> None:
         """
-        A server that does not begin is left for the next one while there is time; one that has begun, and is the last, is not.
+        A server that does not start to reply is skipped while there is time. The last server gets the time that is left.
         """
         silent = CannedServer()
         silent.silent = True
@@ -123,9 +123,9 @@ class LookupZoneTests(SynchronousTestCase):
         self.assertEqual(len(self.successResultOf(looking)[0]), 4)
         self.assertEqual(self.here.pending(), [])
 
-    def test_nobody(self) -> None:
+    def test_unusableTransferIsNotSent(self) -> None:
         """
-        Without a server behind the resolver, or with a name that is none, nothing is asked.
+        A transfer without servers, or with an invalid name or timeout, fails without a query.
         """
         self.failureResultOf(NamesResolver(Fake(), Clock()).lookupZone("example"), error.DomainError)
         self.failureResultOf(self.resolver.lookupZone("a..b"), DNSFormatError)

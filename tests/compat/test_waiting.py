@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 def addressOf(result: Result) -> str:
     """
-    @return: the address of the first record.
+    Return the address of the first record.
     """
     return ipv4ToText(result.answer.answer[0].rdatas[0])
 
@@ -35,94 +35,94 @@ class WaitForTests(WatchTestCase):
         Wait for these records.
         """
 
-        def there(found: list[str]) -> bool:
-            self.told.append(" ".join(found))
+        def predicate(found: list[str]) -> bool:
+            self.recorded.append(" ".join(found))
             return tuple(found) == texts
 
-        return waitFor(NAME, "A", there, timeout=timeout, resolver=self.resolver, interval=interval)
+        return waitFor(NAME, "A", predicate, timeout=timeout, resolver=self.resolver, interval=interval)
 
-    def test_already(self) -> None:
+    def test_presentRecordsFireAtOnce(self) -> None:
         """
-        What is so already is waited for no longer than one look-up takes.
+        Records that already exist fire the Deferred after one look-up.
         """
         result = self.successResultOf(waitFor(NAME, resolver=self.resolver, timeout=10))
         self.assertEqual(addressOf(result), "192.0.2.1")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_until(self) -> None:
+    def test_firesWhenPredicateHolds(self) -> None:
         """
-        It fires when the records are what was waited for, and leaves nothing behind.
+        The Deferred fires when the predicate holds, and nothing stays open.
         """
         waiting = self.wait("192.0.2.2", interval=1)
-        self.pass_(10)
+        self.advance(10)
         self.assertNoResult(waiting)
-        self.set(DENIED)
-        self.pass_(2)
-        self.set("192.0.2.2")
-        self.pass_(2)
+        self.setRecord(DENIED)
+        self.advance(2)
+        self.setRecord("192.0.2.2")
+        self.advance(2)
         self.assertEqual(addressOf(self.successResultOf(waiting)), "192.0.2.2")
-        self.assertEqual(self.told, ["192.0.2.1", "", "192.0.2.2"])
+        self.assertEqual(self.recorded, ["192.0.2.1", "", "192.0.2.2"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_untilThere(self) -> None:
+    def test_waitsForAnyRecords(self) -> None:
         """
-        Without a predicate it waits until there are any records: that a name does not exist, or look-ups fail, goes by.
+        Without a predicate it waits for any records, through denials and failures.
         """
-        self.set(ServerFailed("no"))
+        self.setRecord(ServerFailed("no"))
         waiting = waitFor(NAME, resolver=self.resolver, interval=1)
-        self.pass_(2)
-        self.set(DENIED)
-        self.pass_(5)
+        self.advance(2)
+        self.setRecord(DENIED)
+        self.advance(5)
         self.assertNoResult(waiting)
-        self.set("192.0.2.1")
-        self.pass_(3)
+        self.setRecord("192.0.2.1")
+        self.advance(3)
         self.successResultOf(waiting)
 
-    def test_untilGone(self) -> None:
+    def test_waitsForRemoval(self) -> None:
         """
-        A predicate is asked for no records as well, so that it can wait for the end of some.
+        The predicate is called for a name without records, so that it can wait for their removal.
         """
-        self.set(DENIED)
+        self.setRecord(DENIED)
         result = self.successResultOf(waitFor(NAME, "A", lambda texts: not texts, resolver=self.resolver))
         self.assertEqual((result[0], result.rcode), ([], 3))
 
-    def test_timeout(self) -> None:
+    def test_timeoutNamesCurrentRecords(self) -> None:
         """
-        When the time is over it fails, and says what there is instead.
+        The time-out error names the current records.
         """
         waiting = self.wait("192.0.2.2", timeout=30)
-        self.pass_(30)
+        self.advance(30)
         error = self.failureResultOf(waiting, DNSQueryTimeoutError).value
         self.assertEqual(str(error), f"{NAME} A: after 30 s still 192.0.2.1")
         assert error.answer is not None
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_timeoutUnknown(self) -> None:
+    def test_timeoutWithoutAnswer(self) -> None:
         """
-        Where nobody knew or nobody has answered, it says so.
+        The time-out error tells a failed look-up from a missing answer.
         """
-        self.set(TimedOut("silence"))
+        self.setRecord(TimedOut("silence"))
         waiting = self.wait("192.0.2.2", timeout=3)
-        self.pass_(3)
+        self.advance(3)
         self.assertIn("after 3 s still not known", str(self.failureResultOf(waiting, DNSQueryTimeoutError).value))
         held = HeldSource()
         waiting = waitFor(NAME, resolver=NamesResolver(held, self.clock), timeout=3)
-        self.pass_(3)
+        self.advance(3)
         self.assertIn("after 3 s still no answer", str(self.failureResultOf(waiting, DNSQueryTimeoutError).value))
         self.assertEqual((held.held, self.clock.getDelayedCalls()), ([], []))
 
-    def test_cancel(self) -> None:
+    def test_cancelStopsTimers(self) -> None:
         """
-        It can be cancelled, and stops its timers.
+        Canceling stops the timers.
         """
         waiting = self.wait("192.0.2.2", timeout=30)
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_everyServer(self) -> None:
+    def test_waitsForEveryServer(self) -> None:
         """
-        Given a list, it waits until each of them has said it, and asks those no more that have.
+        With a list of resolvers it waits until each has the records, and does not query one again that has them.
         """
         other = CannedSource({(NAME, "A"): "192.0.2.2"})
         waiting = waitFor(
@@ -133,17 +133,17 @@ class WaitForTests(WatchTestCase):
             interval=1,
             timeout=60,
         )
-        self.pass_(10)
+        self.advance(10)
         self.assertNoResult(waiting)
         self.assertEqual(other.asked, 1)
-        self.set("192.0.2.2")
-        self.pass_(3)
+        self.setRecord("192.0.2.2")
+        self.advance(3)
         self.successResultOf(waiting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_everyServerLate(self) -> None:
+    def test_timeoutNamesLateServer(self) -> None:
         """
-        When the time is over, those are named that have not said it.
+        The time-out error names the records of a server that does not have the expected ones.
         """
         waiting = waitFor(
             NAME,
@@ -152,32 +152,32 @@ class WaitForTests(WatchTestCase):
             resolver=[self.resolver, NamesResolver(CannedSource({(NAME, "A"): "192.0.2.2"}), self.clock)],
             timeout=9,
         )
-        self.pass_(9)
+        self.advance(9)
         self.assertEqual(str(self.failureResultOf(waiting).value), f"{NAME} A: after 9 s still 192.0.2.1")
 
-    def test_predicateFails(self) -> None:
+    def test_predicateErrorEndsTheWait(self) -> None:
         """
-        What a predicate raises comes out, and ends the waiting for all.
+        An exception from the predicate fails the Deferred and ends the wait for all resolvers.
         """
 
-        def wrong(texts: list[str]) -> bool:
+        def failing(texts: list[str]) -> bool:
             raise ZeroDivisionError("mine")
 
         held = HeldSource()
-        waiting = waitFor(NAME, "A", wrong, resolver=(NamesResolver(held, self.clock), self.resolver))
+        waiting = waitFor(NAME, "A", failing, resolver=(NamesResolver(held, self.clock), self.resolver))
         self.failureResultOf(waiting, ZeroDivisionError)
         self.assertEqual((held.held, self.clock.getDelayedCalls()), ([], []))
 
-    def test_closedResolver(self) -> None:
+    def test_closedResolverEndsTheWait(self) -> None:
         """
-        What can never come is not waited for.
+        A closed resolver ends the wait.
         """
         self.resolver.close()
         self.failureResultOf(self.wait("192.0.2.1"), ResolverError)
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        So is what cannot be asked, as with every look-up.
+        Invalid arguments fail as in every look-up.
         """
         for waiting in (
             waitFor("a..b", resolver=self.resolver),

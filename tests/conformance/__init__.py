@@ -1,3 +1,3 @@
 """
-Tests against conformance data that others have written.
+Tests with conformance data of other projects.
 """

@@ -1,5 +1,5 @@
 """
-Reading what was captured from networks: pcap files, and dnstap in frame streams. No more of either than the corpora need.
+A reader of network captures: pcap files, and dnstap in frame streams. It reads no more of either than the corpora need.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct, unpack_from
 from typing import Final, NamedTuple
 
-__all__ = ["Packet", "packetsOf", "tapped"]
+__all__ = ["Packet", "packetsOf", "messagesOf"]
 
 _TCP: Final = 6
 _UDP: Final = 17
@@ -16,10 +16,10 @@ _UDP: Final = 17
 
 class Packet(NamedTuple):
     """
-    What one packet carries.
+    The content of one packet.
     """
 
-    #: Both ends, which tell one direction of a stream from all others.
+    #: Both ends, which identify one direction of a stream.
     ends: bytes
     tcp: bool
     sourcePort: int
@@ -30,7 +30,7 @@ class Packet(NamedTuple):
 
 def packetsOf(data: bytes) -> Iterator[Packet]:
     """
-    @return: the UDP and TCP packets of a pcap file. Lengths that lie are taken as far as there are octets.
+    Return the UDP and TCP packets of a pcap file. Wrong lengths are read as far as there are octets.
     """
     order = "<" if data[:4] == b"\xd4\xc3\xb2\xa1" else ">"
     header = Struct(order + "IIII")
@@ -65,14 +65,14 @@ def _fromLink(link: int, octets: bytes) -> Packet | None:
     if protocol != _TCP:
         return None
     sequence = int(unpack_from(">I", octets, behind + 4)[0])
-    # SYN takes a number of its own.
+    # SYN uses a sequence number.
     sequence += octets[behind + 13] >> 1 & 1
     return Packet(ends, True, source, target, sequence, octets[behind + (octets[behind + 12] >> 4) * 4 :])
 
 
-def tapped(data: bytes) -> Iterator[bytes]:
+def messagesOf(data: bytes) -> Iterator[bytes]:
     """
-    @return: the DNS messages in a dnstap file.
+    Return the DNS messages in a dnstap file.
     """
     position = 0
     while position + 4 <= len(data):
@@ -90,7 +90,7 @@ def tapped(data: bytes) -> Iterator[bytes]:
 
 def _fieldsOf(data: bytes) -> Iterator[tuple[int, bytes]]:
     """
-    @return: number and octets of each field of a protocol buffer that has octets.
+    Return number and octets of each field of a protocol buffer that has octets.
     """
     position = 0
 

@@ -1,5 +1,5 @@
 """
-Looking at a message that nobody vouches for: what becomes of it, and what work that takes.
+Examine an untrusted message: the result of reading it, and the work for that.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Counted", "MOST_TOUCHED", "Work", "contentOf", "counting", "examine", "fixpoint"]
+__all__ = ["CountingBytes", "MOST_TOUCHED", "Work", "contentOf", "counting", "examine", "fixpoint"]
 
-#: How often an octet of a message may be looked at on average. Chains of names that were never read before make it more than once.
+#: How often an octet of a message may be read on average. Chains of new names make it more than once.
 MOST_TOUCHED: Final = 16
 
 
-class Counted(bytes):
+class CountingBytes(bytes):
     """
-    Octets that count how many of them are looked at.
+    Octets that count how many of them are read.
     """
 
     touched: int = 0
@@ -44,7 +44,7 @@ class Counted(bytes):
 
 class Work:
     """
-    What reading one message took.
+    The work of reading one message.
 
     @ivar readers: one for each message read.
     @ivar names: names read, other than by a look-up of one step.
@@ -57,7 +57,7 @@ class Work:
     @property
     def hops(self) -> int:
         """
-        Pointers followed.
+        The number of pointers followed.
         """
         return sum([reader.hops for reader in self.readers])
 
@@ -88,7 +88,7 @@ def _exactly(sets: tuple[RRSet, ...]) -> list[tuple[bytes, int, int, int, tuple[
 
 def contentOf(message: Message) -> tuple[object, ...]:
     """
-    @return: everything that a message says, case and order included; not its signature, which is of octets.
+    Return the whole content of a message, case and order included, without its signature, which covers octets.
     """
     return (
         message.id,
@@ -103,9 +103,9 @@ def contentOf(message: Message) -> tuple[object, ...]:
 
 def fixpoint(message: Message) -> None:
     """
-    What is built from a message says the same, and builds to the same octets again.
+    Check that a message that is built from another has the same content, and builds to the same octets again.
 
-    One that came with hardly an octet to spare may not fit any more: its sender compressed names that we write out.
+    A message with hardly an octet to spare may not fit any more, since its sender compressed names that we do not.
     """
     built = buildMessage(message)
     assert len(built) <= MESSAGE_SIZE.most
@@ -119,9 +119,9 @@ def fixpoint(message: Message) -> None:
 
 def examine(wire: bytes) -> Message | BadMessage:
     """
-    Read a message: a value or L{BadMessage}, at a bounded cost, and the same again when it is built from what was read.
+    Read a message, which gives a value or L{BadMessage} at a limited cost, and check that it can be built again.
     """
-    data = Counted(wire)
+    data = CountingBytes(wire)
     with counting() as work:
         try:
             message: Message | BadMessage = Message.fromWire(data).check()

@@ -1,5 +1,5 @@
 """
-What another implementation says of a message.
+The opinion of another implementation about a message.
 """
 
 from __future__ import annotations
@@ -7,12 +7,12 @@ from __future__ import annotations
 import dns.exception
 import dns.message
 
-__all__ = ["understood"]
+__all__ = ["isReadByDnspython"]
 
 
-def understood(wire: bytes) -> bool:
+def isReadByDnspython(wire: bytes) -> bool:
     """
-    @return: whether dnspython can read the message to its end.
+    Return whether dnspython can read the message to its end.
     """
     try:
         dns.message.from_wire(wire, ignore_trailing=False, keyring=False)

@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import typeNumber
 from twisted_ext.zone.query.answers import answer
 from twisted_ext.zone.zone import Zone
 
-#: How many cases there are in the copy that this was written with: fewer would mean that some were not read.
+#: The number of cases in the known copy. Fewer would mean that some were not read.
 CASES = 6310
 
 #: Owner, TTL, type and rdata. Names inside of rdata are compared without regard to case.
@@ -30,7 +30,7 @@ Record = tuple[bytes, int, int, bytes]
 
 class Reply(NamedTuple):
     """
-    What somebody answers.
+    The answer of one server.
     """
 
     rcode: str
@@ -42,7 +42,9 @@ class Reply(NamedTuple):
 
 def recordOf(line: str) -> Record:
     """
-    @param line: a record in master file form.
+    Return a record.
+
+    @param line: the record in master file form.
     """
     owner, ttl, _, mnemonic, rdata = line.split(None, 4)
     rrType = typeNumber(mnemonic)
@@ -53,7 +55,9 @@ def recordOf(line: str) -> Record:
 
 def replyOf(lines: list[str]) -> Reply:
     """
-    @param lines: what one server has said, in the form of the corpus.
+    Return the reply of a server.
+
+    @param lines: the reply in the form of the corpus.
     """
     said = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(("rcode", "flags"))}
     sections: dict[str, set[Record]] = {}
@@ -68,7 +72,7 @@ def replyOf(lines: list[str]) -> Reply:
 
 def recordsOf(sets: tuple[RRSet, ...]) -> frozenset[Record]:
     """
-    @return: the records of a section of ours.
+    Return the records of one of our sections.
     """
     records = [
         (rrset.name.lower(), rrset.ttl, rrset.rrType, rdata if rrset.rrType == 16 else rdata.lower())
@@ -81,7 +85,7 @@ def recordsOf(sets: tuple[RRSet, ...]) -> frozenset[Record]:
 
 def oursOf(found: Answer) -> Reply:
     """
-    @return: what we say.
+    Return our reply.
     """
     sections = [recordsOf(sets) for sets in (found.answer, found.authority, found.additional)]
     return Reply(Rcode(found.rcode).name, bool(found.flags & AA), *sections)
@@ -89,7 +93,7 @@ def oursOf(found: Answer) -> Reply:
 
 def requiredGlue(reply: Reply) -> frozenset[Record]:
     """
-    @return: addresses of name servers that lie in the zones they are named for, without which a referral leads nowhere (RFC 9471).
+    Return the addresses of in-domain name servers, without which a referral is useless (RFC 9471).
     """
     hosts = {rdata for owner, _, rrType, rdata in reply.authority if rrType == 2 and isBelow(rdata, owner)}
     return frozenset([record for record in reply.additional if record[0] in hosts])
@@ -97,9 +101,9 @@ def requiredGlue(reply: Reply) -> frozenset[Record]:
 
 def differences(ours: Reply, theirs: Reply, everybody: list[Reply], apex: bytes) -> list[str]:
     """
-    @param everybody: what all servers have said.
+    Return the differences between our reply and theirs, by the rule of the corpora.
 
-    @return: in what our reply is not theirs, by the rule that the corpora come with.
+    @param everybody: the replies of all servers.
     """
     wrong = [
         f"{name}: {getattr(ours, name)} in place of {getattr(theirs, name)}"
@@ -124,9 +128,9 @@ class FerretTests(SynchronousTestCase):
     Tests with these zones.
     """
 
-    def test_everyCase(self) -> None:
+    def test_answersAgreeWithServers(self) -> None:
         """
-        Where the four agree we say what they say, and elsewhere what one of them says.
+        Our answer is that of the four servers where they agree, and that of one of them elsewhere.
         """
         cases = 0
         wrong: list[str] = []

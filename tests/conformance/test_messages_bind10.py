@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import AAAA, NS, SOA, TXT, A
 from twisted_ext.wire.tsig import BADSIG, Key, Verdict, sign, signatureSize, splitSigned, verify
 from twisted_ext.wire.tsigstream import StreamVerifying
 
-#: The secret that all these signatures were made with.
+#: The key of all these signatures.
 KEY = Key.fromText("hmac-md5:www.example.com:SFuWd/q99SzF8Yzd1QbB9g==")
 KEYS = {KEY.name: KEY}
 
@@ -32,36 +32,36 @@ TEST = nameFromText("test.example.com")
 
 def octetsOf(name: str) -> bytes:
     """
-    @return: the octets of a vector.
+    Return the octets of a vector.
     """
     return vector(corpus("bind10/src/lib/dns/tests/testdata") / name)
 
 
 class ReadingTests(SynchronousTestCase):
     """
-    Tests with messages that are to be read.
+    Tests with messages to read.
     """
 
     def message(self, name: str) -> Message:
         """
-        @return: a message that has to be whole.
+        Return a message that must be valid.
         """
         found = examine(octetsOf(name))
         assert isinstance(found, Message), f"{name}: {found}"
         return found
 
-    def test_simple(self) -> None:
+    def test_recordsFormSetsWithLowestTTL(self) -> None:
         """
-        Records of one owner and type are one set with the least of their TTLs.
+        Records of one owner and type are one set with their lowest TTL.
         """
         message = self.message("message_fromWire1")
         self.assertEqual((message.id, message.flags), (0x1035, 0x8500))
         self.assertEqual(message.questions, (Question(TEST, A),))
         self.assertEqual(message.answer, (RRSet(TEST, A, IN, 3600, (b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02")),))
 
-    def test_edns(self) -> None:
+    def test_EDNSFieldsAreRead(self) -> None:
         """
-        Sizes, versions, flags and extended rcodes come out as they were sent.
+        Sizes, versions, flags and extended rcodes are read as they were sent.
         """
         sizes = {"2": (4096, True, 0), "3": (4096, False, 0), "7": (4096, True, 0), "8": (500, True, 0), "9": (4096, True, 1)}
         for number, expected in sizes.items():
@@ -72,18 +72,18 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(self.message("message_fromWire10.spec").rcode, Rcode.BADVERS)
         self.assertEqual(self.message("message_fromWire11.spec").rcode, 0xFFF)
 
-    def test_misplaced(self) -> None:
+    def test_misplacedSpecialRecordsAreRefused(self) -> None:
         """
-        An OPT record in the wrong section, twice or below a name, and a TSIG record in the wrong section, twice, not at the end or
-        of a class of its own are refused.
+        An OPT record in the wrong section, twice or below a name is refused, and so is a TSIG record in the wrong section, twice, before
+        the end or of another class.
         """
         for name in ("4", "5", "6", "13.spec", "14.spec", "15.spec", "16.spec"):
             with self.subTest(name):
                 self.assertIsInstance(examine(octetsOf(f"message_fromWire{name}")), BadMessage)
 
-    def test_signed(self) -> None:
+    def test_signatureIsKeptApart(self) -> None:
         """
-        A signature comes apart from the other records, whether its owner was compressed or not.
+        A signature is kept apart from the other records, whether its owner was compressed or not.
         """
         for name in ("message_fromWire12.spec", "message_fromWire17.spec", "message_fromWire18.spec", "message_toText3.spec"):
             with self.subTest(name):
@@ -92,7 +92,7 @@ class ReadingTests(SynchronousTestCase):
                 self.assertEqual(message.trailer.name, WWW)
                 self.assertNotIn(message.trailer, message.additional)
 
-    def test_mixed(self) -> None:
+    def test_scatteredRecordsFormOneSet(self) -> None:
         """
         Records of one set belong together even with others between them.
         """
@@ -102,7 +102,7 @@ class ReadingTests(SynchronousTestCase):
                 sets: tuple[RRSet, ...] = getattr(message, section)
                 self.assertEqual([(rrset.rrType, len(rrset.rdatas)) for rrset in sets], [(A, 2), (AAAA, 1)])
 
-    def test_cutOff(self) -> None:
+    def test_truncatedMessageIsRefused(self) -> None:
         """
         A message that ends early is refused wherever it ends.
         """
@@ -113,9 +113,9 @@ class ReadingTests(SynchronousTestCase):
         for length in range(len(octets)):
             self.assertIsInstance(examine(octets[:length]), BadMessage)
 
-    def test_others(self) -> None:
+    def test_messagesForWritingAreReadToo(self) -> None:
         """
-        The messages that are there to be written are understood as well.
+        The messages of the writing tests are read as well.
         """
         for name in ("message_toText1.spec", "message_toText2.spec", "message_toWire1", "message_toWire6", "message_toWire7"):
             with self.subTest(name):
@@ -128,7 +128,7 @@ class NameTests(SynchronousTestCase):
     Tests with names.
     """
 
-    def test_good(self) -> None:
+    def test_longNamesAreRead(self) -> None:
         """
         Long names, names of many labels and names through many pointers are read.
         """
@@ -144,16 +144,16 @@ class NameTests(SynchronousTestCase):
                 self.assertEqual(read.lower(), nameFromText(expected))
                 self.assertEqual(end - offset, behind)
 
-    def test_bad(self) -> None:
+    def test_invalidNamesAreRefused(self) -> None:
         """
-        Labels of an unknown kind, pointers forward, over-long names and ends within a name are refused.
+        Labels of unknown types, forward pointers, too long names and truncated names are refused.
         """
         for name, offset in (("2", 25), ("3_1", 25), ("3_2", 25), ("4", 550), ("6", 25), ("7", 25), ("10", 0), ("12", 0)):
             with self.subTest(name):
                 octets = octetsOf(f"name_fromWire{name}")
                 self.assertRaises(BadMessage, Reader(octets).name, offset)
 
-    def test_anyOctet(self) -> None:
+    def test_labelsHoldAnyOctet(self) -> None:
         """
         Labels may hold any octet.
         """
@@ -161,9 +161,9 @@ class NameTests(SynchronousTestCase):
             octets = octetsOf(f"name_fromWire{name}")
             self.assertEqual(Reader(octets).name(0), (octets, len(octets)))
 
-    def test_written(self) -> None:
+    def test_namesAreCompressed(self) -> None:
         """
-        Names are written with pointers to what stands before them, as far as pointers reach and in the same case only.
+        Names are compressed with pointers to earlier names within reach and in the same case only.
         """
         for vectorName, names in (
             ("name_toWire1", ("a.example.com", "b.example.com", "a.example.org")),
@@ -177,9 +177,9 @@ class NameTests(SynchronousTestCase):
                     writer.name(nameFromText(name))
                 self.assertEqual(bytes(writer.octets), octetsOf(vectorName))
 
-    def test_reach(self) -> None:
+    def test_pointersStayWithinReach(self) -> None:
         """
-        No pointer goes beyond what fourteen bits can say.
+        No pointer exceeds fourteen bits.
         """
         octets = octetsOf("name_toWire2")
         writer = Writer(bytes(0x3FFF))
@@ -190,15 +190,15 @@ class NameTests(SynchronousTestCase):
 
 class QuestionTests(SynchronousTestCase):
     """
-    Tests with questions and sets of records.
+    Tests with questions and record sets.
     """
 
-    def test_questions(self) -> None:
+    def test_questionsAreReadAndWritten(self) -> None:
         """
-        Questions are read one after the other, pointers and all, and written with pointers again.
+        Questions are read one after the other, and written with pointers again.
         """
         octets = octetsOf("question_toWire1")
-        # The header moves everything by twelve octets, so that pointers are of no use: read what has none.
+        # The header moves everything by twelve octets, so that pointers are wrong: read the vector without them.
         message = Message.fromWire(b"\x00\x00\x00\x00\x00\x02" + bytes(6) + octets)
         foo, bar = Question(nameFromText("foo.example.com"), NS), Question(nameFromText("bar.example.com"), A, 3)
         self.assertEqual(message.questions, (foo, bar))
@@ -207,9 +207,9 @@ class QuestionTests(SynchronousTestCase):
         self.assertEqual(len(built), 12 + len(octetsOf("question_toWire2")))
         self.assertEqual(Message.fromWire(built).questions, (foo, bar))
 
-    def test_badQuestions(self) -> None:
+    def test_invalidQuestionsAreRefused(self) -> None:
         """
-        A question with a broken name, or without room for its class, is refused.
+        A question with an invalid name, or without room for its class, is refused.
         """
         octets = octetsOf("question_fromWire")
         self.assertEqual(Reader(octets).name(21), (nameFromText("bar.example.com"), 27))
@@ -217,9 +217,9 @@ class QuestionTests(SynchronousTestCase):
             wire = b"\x00\x00\x00\x00\x00\x01" + bytes(6) + octets[offset:]
             self.assertRaises(BadMessage, Message.fromWire, wire)
 
-    def test_sets(self) -> None:
+    def test_setsAreWrittenRecordByRecord(self) -> None:
         """
-        Sets are written record by record, their owners and name servers as pointers; those without rdata are too.
+        Sets are written record by record, with their owners and name servers compressed. Sets without rdata are written too.
         """
         addresses = RRSet(TEST, A, IN, 3600, (b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02"))
         servers = RRSet(EXAMPLE, NS, IN, 86400, (nameFromText("ns.example.com"),))
@@ -232,17 +232,17 @@ class QuestionTests(SynchronousTestCase):
             self.assertTrue(writer.records(RRSet(TEST, A, rrClass, 3600, (b"",)), 65535))
             self.assertEqual(bytes(writer.octets), octetsOf(name))
 
-    def test_opt(self) -> None:
+    def test_OPTIsWritten(self) -> None:
         """
-        OPT records are written as they are to be.
+        OPT records are written as in the vectors.
         """
         for number, edns in ((1, EDNS(4096)), (2, EDNS(4096, 0x8000)), (3, EDNS(4096, 0x8000, extendedRcode=1)), (4, EDNS(511, 0x8000))):
             with self.subTest(number):
                 self.assertEqual(edns.toWire(), octetsOf(f"edns_toWire{number}.spec"))
 
-    def test_optRdata(self) -> None:
+    def test_optionsBeyondRecordAreRefused(self) -> None:
         """
-        Options that run out of their record are refused.
+        Options that exceed their record are refused.
         """
         octets = octetsOf("rdata_opt_fromWire1")
         self.assertEqual(EDNS.fromRecord(4096, 0, octets[4:11]).options, ((42, b"\x00\x01\x02"),))
@@ -262,22 +262,22 @@ class SigningTests(SynchronousTestCase):
 
     def verdict(self, number: int, requestMac: bytes = b"", now: int = 0x4DA8877A) -> Verdict:
         """
-        @return: what is to be said of the signature of a vector.
+        Return the verdict on the signature of a vector.
         """
         return verify(octetsOf(f"tsig_verify{number}.spec"), KEYS, now, requestMac=requestMac)
 
-    def test_good(self) -> None:
+    def test_validSignaturesAreVerified(self) -> None:
         """
-        Queries, their answers, forwarded ones and such with names in capital letters verify.
+        Queries, their answers, forwarded ones and ones with names in capital letters are verified.
         """
         requestMac = bytes.fromhex("227026ad297beee721ce6c6fff1e9ef3")
         self.assertTrue(self.verdict(6).good)
         self.assertTrue(self.verdict(9).good)
         self.assertTrue(self.verdict(5, requestMac).good)
 
-    def test_bad(self) -> None:
+    def test_signatureErrorsAreDistinguished(self) -> None:
         """
-        A MAC that does not match, a time that has passed and a key that the other side does not know are told apart.
+        A wrong MAC, a time outside of the fudge and an unknown key are distinguished.
         """
         self.assertEqual(self.verdict(4, bytes.fromhex("227026ad297beee721ce6c6fff1e9ef3")).error, BADSIG)
         self.assertEqual(self.verdict(5).error, BADSIG)
@@ -285,17 +285,17 @@ class SigningTests(SynchronousTestCase):
         self.assertEqual(self.verdict(8).error, Rcode.BADKEY)
         self.assertEqual(verify(octetsOf("tsig_verify6.spec"), {}, 0x4DA8877A).error, Rcode.BADKEY)
 
-    def test_short(self) -> None:
+    def test_shortMACIsMalformed(self) -> None:
         """
-        A MAC that is empty or of one octet is a malformed message (RFC 8945, section 5.2.2.1); BIND 10 is older and says BADSIG.
+        A MAC that is empty or of one octet is a malformed message (RFC 8945, section 5.2.2.1). BIND 10 is older and reports BADSIG.
         """
         for number in (7, 10):
             octets = octetsOf(f"tsig_verify{number}.spec")
             self.assertRaises(BadMessage, verify, octets, KEYS, 0x4DA8877A)
 
-    def test_stream(self) -> None:
+    def test_transferIsVerifiedMessageByMessage(self) -> None:
         """
-        A transfer verifies message by message.
+        A transfer is verified message by message.
         """
         now = 0x4DA8E951
         request = self.verdict(1, now=now)
@@ -305,18 +305,18 @@ class SigningTests(SynchronousTestCase):
             self.assertTrue(stream.feed(octetsOf(f"tsig_verify{number}.spec"), now).good)
         self.assertTrue(stream.complete)
 
-    def test_written(self) -> None:
+    def test_signaturesEqualThoseOfBIND10(self) -> None:
         """
-        What is signed here is what others sign, to the octet.
+        Our signatures are those of BIND 10, to the octet.
         """
         query = Message(0x2D65, 0x0100, (Question(WWW, A),))
         self.assertEqual(sign(buildMessage(query), KEY, 0x4DA8877A)[0], octetsOf("message_toWire2.spec"))
         withEdns = Message(0x06CD, 0x0100, (Question(WWW, A),), edns=EDNS(4096))
         self.assertEqual(sign(buildMessage(withEdns), KEY, 0x4DB60D1F)[0], octetsOf("message_toWire3.spec"))
 
-    def test_reply(self) -> None:
+    def test_signedReplyKeepsItsRoom(self) -> None:
         """
-        A reply that has exactly the room that it needs is not cut short; one with less is, and its signature still fits.
+        A reply with exactly the necessary room is not truncated. One with less is, and its signature still fits.
         """
         request = verify(octetsOf("message_fromWire18.spec"), KEYS, 0x4E17B38D)
         self.assertTrue(request.good)
@@ -333,7 +333,7 @@ class SigningTests(SynchronousTestCase):
         built = buildMessage(reply, 511, signatureSize(KEY))
         self.assertEqual(sign(built, KEY, 0x4E179212, requestMac=request.mac)[0], octetsOf("message_toWire4.spec"))
 
-    def test_record(self) -> None:
+    def test_ownerOfSignatureIsNotCompressed(self) -> None:
         """
         The owner of a signature is not compressed.
         """

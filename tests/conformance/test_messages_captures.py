@@ -1,5 +1,5 @@
 """
-What was captured from networks, the broken and the merely unusual.
+Captured network traffic, broken and merely unusual.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.conformance.captures import Packet, packetsOf, tapped
+from tests.conformance.captures import Packet, messagesOf, packetsOf
 from tests.conformance.examining import examine
 from tests.corpora import corpus
 from twisted_ext.errors import BadMessage
@@ -21,7 +21,7 @@ PORTS = (53, 8053)
 
 def capture(name: str) -> Path:
     """
-    @return: the capture of that name.
+    Return the path of the capture with that name.
     """
     path = corpus("tcpdump-dns/tests") / f"{name}.pcap"
     return path if path.exists() else corpus("bad-packets/various-dns-pcaps") / f"{name}.pcap"
@@ -29,7 +29,7 @@ def capture(name: str) -> Path:
 
 def packets(path: Path) -> list[Packet]:
     """
-    @return: the packets that carry something from or to a server.
+    Return the packets with a payload from or to a server.
     """
     return [
         packet
@@ -40,7 +40,7 @@ def packets(path: Path) -> list[Packet]:
 
 def streams(path: Path) -> dict[bytes, bytes]:
     """
-    @return: each direction of each stream, as much of it as there is without a hole.
+    Return each direction of each stream, up to its first gap.
     """
     found: dict[bytes, bytearray] = {}
     following: dict[bytes, int] = {}
@@ -55,9 +55,9 @@ def streams(path: Path) -> dict[bytes, bytes]:
 
 def cut(octets: bytes, size: int) -> tuple[list[bytes], str]:
     """
-    @param size: octets at a time.
+    Return the messages of a stream, and its error.
 
-    @return: the messages of a stream, and what was wrong with it.
+    @param size: octets at a time.
     """
     buffer = StreamBuffer()
     messages: list[bytes] = []
@@ -76,13 +76,13 @@ class DatagramTests(SynchronousTestCase):
 
     def outcomes(self, path: Path) -> list[Message | BadMessage]:
         """
-        @return: what becomes of every datagram.
+        Return the result of each datagram.
         """
         return [examine(packet.payload) for packet in packets(path) if not packet.tcp]
 
-    def test_broken(self) -> None:
+    def test_brokenDatagramsAreRefused(self) -> None:
         """
-        Loops of pointers, pointers forward, endless names, records that are cut off and octets behind the end are refused.
+        Pointer loops, forward pointers, endless names, truncated records and trailing octets are refused.
         """
         reasons = {
             "dns-zlip-1": "backward",
@@ -90,7 +90,7 @@ class DatagramTests(SynchronousTestCase):
             "dns-zlip-3": "backward",
             "dns-badlabel": "255 octets",
             "dns_fwdptr": "backward",
-            "dnspad": "behind the last record",
+            "dnspad": "after the last record",
             "dns_udp_2": "runs out",
         }
         for name, reason in reasons.items():
@@ -99,9 +99,9 @@ class DatagramTests(SynchronousTestCase):
                 self.assertEqual(len(bad), 1)
                 self.assertIn(reason, bad[0])
 
-    def test_sound(self) -> None:
+    def test_realDatagramsAreRead(self) -> None:
         """
-        Real questions and answers are understood, whatever options they carry.
+        Real queries and answers are read, whatever options they have.
         """
         counts = {
             "dns": 82,
@@ -119,19 +119,19 @@ class DatagramTests(SynchronousTestCase):
                 good = [outcome for outcome in self.outcomes(capture(name)) if isinstance(outcome, Message)]
                 self.assertEqual(len(good), count)
 
-    def test_misbehaving(self) -> None:
+    def test_violationsAreReadOrRefused(self) -> None:
         """
-        Wrong answers of real servers are read, or refused where they have octets behind their end.
+        Wrong answers of real servers are read, or refused where they have trailing octets.
         """
         messages = bad = 0
         for path in sorted(corpus("dns-violations").rglob("*.dnstap")):
-            for wire in tapped(path.read_bytes()):
+            for wire in messagesOf(path.read_bytes()):
                 with self.subTest(path.name):
                     messages += 1
                     outcome = examine(wire)
                     if isinstance(outcome, BadMessage):
                         bad += 1
-                        self.assertIn("behind the last record", str(outcome))
+                        self.assertIn("after the last record", str(outcome))
         self.assertEqual((messages, bad), (53, 7))
 
 
@@ -140,9 +140,9 @@ class StreamTests(SynchronousTestCase):
     Tests with streams.
     """
 
-    def test_anyPieces(self) -> None:
+    def test_streamInAnyPieces(self) -> None:
         """
-        However a stream is cut up, the same messages come out of it.
+        The same messages come out of a stream in whatever pieces it arrives.
         """
         for path in sorted(corpus("bad-packets").rglob("*.pcap")) + sorted(corpus("tcpdump-dns").rglob("*tcp*.pcap")):
             for octets in streams(path).values():
@@ -153,9 +153,9 @@ class StreamTests(SynchronousTestCase):
                     for message in messages:
                         examine(message)
 
-    def test_whole(self) -> None:
+    def test_streamsAreReadToTheEnd(self) -> None:
         """
-        Streams of many messages, in pieces of their own or not, are read to their end.
+        Streams of many messages are read to their end.
         """
         for name, count in (("dnso1tcp", 82), ("dnsotcp-many1pkt", 4), ("dnsotcp-manyopkts", 3), ("1qtcppadd", 2), ("dns_tcp", 2)):
             with self.subTest(name):

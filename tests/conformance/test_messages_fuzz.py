@@ -1,5 +1,5 @@
 """
-Messages and names that fuzzers of other projects have found worth keeping.
+Messages and names from fuzzing corpora of other projects.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import examine
-from tests.conformance.oracle import understood
+from tests.conformance.oracle import isReadByDnspython
 from tests.corpora import corpus
 from twisted_ext.errors import BadMessage, BadName
 from twisted_ext.wire.message import Message
@@ -20,21 +20,21 @@ from twisted_ext.wire.tsig import Key, splitSigned, verify
 
 def filesOf(name: str) -> list[Path]:
     """
-    @return: the files of a folder of the corpora.
+    Return the files of a folder of the corpora.
     """
     return sorted(path for path in corpus(name).iterdir() if path.is_file())
 
 
 class FuzzedMessageTests(SynchronousTestCase):
     """
-    Tests with messages that are meant to do harm.
+    Tests with hostile messages.
     """
 
     def examineAll(self, name: str, least: int) -> tuple[int, int]:
         """
-        @param least: how many files there are to be.
+        Return the number of valid and of refused messages.
 
-        @return: how many were values, and how many were bad.
+        @param least: how many files there must be.
         """
         files = filesOf(name)
         self.assertGreaterEqual(len(files), least)
@@ -45,32 +45,32 @@ class FuzzedMessageTests(SynchronousTestCase):
                 if isinstance(examine(wire), Message):
                     good += 1
                 else:
-                    self.assertFalse(understood(wire), "refused here, but understood by dnspython")
+                    self.assertFalse(isReadByDnspython(wire), "refused here, but understood by dnspython")
         return good, len(files) - good
 
-    def test_bind(self) -> None:
+    def test_messagesOfBINDAreHarmless(self) -> None:
         """
-        No message of BIND's corpus does more than to be refused; many are real and are understood.
+        Every message of BIND's corpus is read or refused, and many are valid.
         """
         good, bad = self.examineAll("bind9-fuzz/fuzz/dns_message_parse.in", 300)
         self.assertGreater(good, 250)
 
-    def test_cares(self) -> None:
+    def test_messagesOfCAresAreHarmless(self) -> None:
         """
-        No message of c-ares' corpus does more than to be refused.
+        Every message of c-ares' corpus is read or refused.
         """
         good, bad = self.examineAll("c-ares-fuzz/test/fuzzinput", 70)
         self.assertGreater(good, 50)
         self.assertGreater(bad, 5)
 
-    def test_signatures(self) -> None:
+    def test_signaturesGiveVerdictOrError(self) -> None:
         """
-        Messages made to trouble the check of signatures give a verdict or are refused.
+        Messages made to trouble the verification of signatures give a verdict or are refused.
         """
         key = Key(b"\x00", b"secret")
         for path in filesOf("bind9-fuzz/fuzz/dns_message_checksig.in") + filesOf("bind9-fuzz/fuzz/dns_message_parse.in"):
             octets = path.read_bytes()
-            # Some are whole messages; of the others, what stands behind two octets of lengths is a record.
+            # Some are whole messages. The others are a record after two octets of lengths.
             for wire in (octets, octets[2:]):
                 with self.subTest(path.name):
                     try:
@@ -85,12 +85,12 @@ class FuzzedMessageTests(SynchronousTestCase):
 
 class FuzzedNameTests(SynchronousTestCase):
     """
-    Tests with names that are meant to do harm.
+    Tests with hostile names.
     """
 
-    def test_fromWire(self) -> None:
+    def test_namesFromWireAreValidOrRefused(self) -> None:
         """
-        A name read from octets is one, or there is none.
+        A name in any octets is valid or refused.
         """
         for path in filesOf("bind9-fuzz/fuzz/dns_name_fromwire.in"):
             octets = path.read_bytes()
@@ -104,9 +104,9 @@ class FuzzedNameTests(SynchronousTestCase):
                     self.assertTrue(offset < behind <= len(octets))
                     self.assertEqual(nameFromText(nameToText(name)), name)
 
-    def test_fromText(self) -> None:
+    def test_namesFromTextRoundTripOrFail(self) -> None:
         """
-        A text is a name, and then reads the same again when written, or is refused.
+        A text is a name that round-trips, or is refused.
         """
         paths = [
             *filesOf("bind9-fuzz/fuzz/dns_name_fromtext_target.in"),

@@ -20,7 +20,7 @@ _DATA = re.compile(rb'"data":"([^"]*)"')
 
 def responses() -> Iterator[bytes]:
     """
-    @return: every recorded response.
+    Return every recorded response.
     """
     with zipfile.ZipFile(corpus("zonemaster/zonemaster-recorded-packets.zip")) as archive:
         for name in archive.namelist():
@@ -33,16 +33,16 @@ class ZonemasterTests(SynchronousTestCase):
     Tests with recorded responses.
     """
 
-    def test_responses(self) -> None:
+    def test_recordedResponsesAreRead(self) -> None:
         """
-        Everything that real servers say is understood, at a bounded cost, and survives being built again.
+        Every response of real servers is read at a limited cost, and can be built again.
         """
         bad: list[str] = []
         count = 0
         seen: set[bytes] = set()
         for wire in responses():
             count += 1
-            # The id does not matter here, and much was recorded twice.
+            # The ID does not matter, and many responses were recorded twice.
             if wire[2:] not in seen:
                 seen.add(wire[2:])
                 found = examine(wire)

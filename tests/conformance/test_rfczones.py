@@ -1,6 +1,6 @@
 """
-The signed zones of RFC 4035 and RFC 5155, appendix A, and the responses to be given from them, appendix B of each; and what RFC 1034,
-section 6.2, answers from its own zones.
+The signed zones of RFC 4035 and RFC 5155, appendix A, and the responses from them in appendix B of each; and the answers of RFC 1034,
+section 6.2, from its own zones.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class Response(NamedTuple):
 
 def recordsOf(sets: tuple[RRSet, ...] | list[RRSet]) -> set[Record]:
     """
-    @return: records one by one.
+    Return records one by one.
     """
     return {(rrset.name, rrset.rrType, rrset.ttl, rdata) for rrset in sets for rdata in rrset.rdatas}
 
 
 def responsesOf(text: str) -> list[Response]:
     """
-    Read the responses out of a description for people and machines.
+    Read the responses from a feature file.
     """
     found = []
     for scenario in text.split("Scenario: ")[1:]:
@@ -90,14 +90,14 @@ def responsesOf(text: str) -> list[Response]:
 
 def versionFrom(name: str, origin: str = "example.") -> Version:
     """
-    @return: the zone in a file of the corpus, as read by L{Zone.fromText}.
+    Return the zone in a file of the corpus, as read by L{Zone.fromText}.
     """
     return Zone.fromText((corpus("rfc-zones") / name).read_text("ascii"), origin).current
 
 
 class AppendixTests(SynchronousTestCase):
     """
-    Tests with the appendices. What they show has name servers and addresses that nobody asked for, as answers without C{minimal} do.
+    Tests with the appendices. Their responses have additional name servers and addresses, like answers without C{minimal}.
     """
 
     def check(self, number: int, count: int) -> None:
@@ -121,15 +121,15 @@ class AppendixTests(SynchronousTestCase):
                     [counts[0], counts[1], counts[2] + 1], [response.counts[each] for each in ("an", "ns", "ad")]
                 )
 
-    def test_nsec(self) -> None:
+    def test_NSECProofsOfRFC4035(self) -> None:
         """
-        Denials, referrals and wildcards are proved by NSEC as RFC 4035, appendix B, has it.
+        Denials, referrals and wildcards have the NSEC proofs of RFC 4035, appendix B.
         """
         self.check(4035, 6)
 
-    def test_nsec3(self) -> None:
+    def test_NSEC3ProofsOfRFC5155(self) -> None:
         """
-        Denials, referrals and wildcards are proved by NSEC3 as RFC 5155, appendix B, has it.
+        Denials, referrals and wildcards have the NSEC3 proofs of RFC 5155, appendix B.
         """
         self.check(5155, 14)
 
@@ -141,7 +141,7 @@ class ExampleTests(SynchronousTestCase):
 
     def ask(self, name: str, rrType: str) -> Answer:
         """
-        @return: what a server with both zones says.
+        Return the answer of a server with both zones.
         """
         root = versionFrom("rfc1034-6-1-root.zone", ".")
         below = versionFrom("rfc1034-6-1-edu.zone", "EDU.")
@@ -164,7 +164,7 @@ class ExampleTests(SynchronousTestCase):
             wanted = {(name.lower(), rrType, rdata.lower()) for name, rrType, _, rdata in recordsOf(setsOf(text, "."))}
             self.assertEqual(records, wanted)
 
-    def test_addresses(self) -> None:
+    def test_addressesOfHost(self) -> None:
         """
         Section 6.2.1: the addresses of a host.
         """
@@ -172,37 +172,37 @@ class ExampleTests(SynchronousTestCase):
             self.ask("SRI-NIC.ARPA", "A"), True, 0, "SRI-NIC.ARPA. A 26.0.0.73\nSRI-NIC.ARPA. A 10.0.0.51", "", ""
         )
 
-    def test_mail(self) -> None:
+    def test_mailExchange(self) -> None:
         """
-        Section 6.2.3: where mail goes; the addresses are optional.
+        Section 6.2.3: the mail exchange; its addresses are optional.
         """
         self.expect(self.ask("SRI-NIC.ARPA", "MX"), True, 0, "SRI-NIC.ARPA. MX 0 SRI-NIC.ARPA.", "", "")
 
-    def test_noData(self) -> None:
+    def test_hostWithoutSuchRecords(self) -> None:
         """
-        Section 6.2.4: a host that has no such records, with the SOA that RFC 2308 adds.
+        Section 6.2.4: a host without such records, with the SOA that RFC 2308 adds.
         """
         soa = ". SOA SRI-NIC.ARPA. HOSTMASTER.SRI-NIC.ARPA. 870611 1800 300 604800 86400"
         self.expect(self.ask("SRI-NIC.ARPA", "NS"), True, 0, "", soa, "")
 
-    def test_noName(self) -> None:
+    def test_missingName(self) -> None:
         """
         Section 6.2.5: a name that does not exist.
         """
         soa = ". SOA SRI-NIC.ARPA. HOSTMASTER.SRI-NIC.ARPA. 870611 1800 300 604800 86400"
         self.expect(self.ask("SIR-NIC.ARPA", "A"), True, 3, "", soa, "")
 
-    def test_referral(self) -> None:
+    def test_referralHasKnownAddresses(self) -> None:
         """
-        Section 6.2.6: a name in a zone of others, with what addresses there are.
+        Section 6.2.6: a name in a delegated zone, with the known addresses.
         """
         servers = "MIL. NS SRI-NIC.ARPA.\nMIL. NS A.ISI.EDU."
         addresses = "A.ISI.EDU. A 26.3.0.103\nSRI-NIC.ARPA. A 26.0.0.73\nSRI-NIC.ARPA. A 10.0.0.51"
         self.expect(self.ask("BRL.MIL", "A"), False, 0, "", servers, addresses)
 
-    def test_alias(self) -> None:
+    def test_aliasLeadsToReferral(self) -> None:
         """
-        Section 6.2.7: an alias and what it leads to, as far as the server knows: here its name is below a cut of the other zone.
+        Section 6.2.7: an alias and its target, as far as the server knows: here the target is below a cut of the other zone.
         """
         servers = "ISI.EDU. NS VAXA.ISI.EDU.\nISI.EDU. NS A.ISI.EDU.\nISI.EDU. NS VENERA.ISI.EDU."
         found = self.ask("USC-ISIC.ARPA", "CNAME")

@@ -1,5 +1,5 @@
 """
-NLnet Labs' cases for master files: a text, and the records that it stands for.
+NLnet Labs' cases for master files: a text, and its records.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rrtypes import typeNumber
 
-#: Cases of which we read less, and why. Servers that refuse such a file were asked.
+#: Cases of which we read less, and why, with the behavior of other servers.
 EXCEPTED: Final = {
     "mixedclass": "one file holds records of one class (RFC 1035, section 5.2); BIND, NSD and Knot refuse all of it, dnspython as well",
     "defaultclass": "an A record of class CH is a name and a number (RFC 1034, section 3.6); BIND and dnspython refuse an address there",
     "unknown-zero-length": "TXT has one string or more (RFC 1035, section 3.3.14); BIND, Knot and dnspython refuse it, NSD does not",
 }
 
-#: What is read of these, and whether they are sound.
+#: The types that are read from these, and whether the zone is sound.
 READ: Final = {"mixedclass": ([16], True), "defaultclass": ([16], False), "unknown-zero-length": ([], False)}
 
 _RESULT: Final = re.compile(r"  - owner: (\S+)\n    class: (\w+)\n    ttl: (\d+)\n    data: !(\w+)\n((?:      .*\n)*)")
@@ -34,7 +34,7 @@ Record = tuple[bytes, int, int, bytes]
 
 def resultsOf(text: str) -> tuple[list[Record], set[str]]:
     """
-    @return: the records of a case, of class IN, and the classes that there are.
+    Return the records of a case in class IN, and all of its classes.
     """
     found: list[Record] = []
     classes: set[str] = set()
@@ -61,9 +61,9 @@ class NLnetLabsTests(SynchronousTestCase):
     Tests with these cases.
     """
 
-    def test_cases(self) -> None:
+    def test_textsGiveTheirRecords(self) -> None:
         """
-        Each text gives the records of its case, with the TTLs that it says or does not say.
+        Each text gives the records of its case, with explicit or implicit TTLs.
         """
         paths = sorted(corpus("nlnet-domain/test-data/zonefiles").glob("*.yaml"))
         self.assertGreater(len(paths), 12)

@@ -1,5 +1,5 @@
 """
-Zones that others have written: those of BIND 10, dnspython, NLnet Labs, of RFCs and of the cases for ZONEMD.
+Zones of other projects: BIND 10, dnspython, NLnet Labs, RFCs and the ZONEMD test cases.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from twisted_ext.zone.zonefile.reader import readMaster
 
 Record = tuple[bytes, int, int, bytes]
 
-#: Zones of BIND 10 that nobody can load, and the line that says why; 0 where that is not one line.
+#: Invalid zones of BIND 10, and the line of the error, or 0 where it has no single line.
 BROKEN: Final = {
     "datasrc/tests/memory/testdata/empty.zone": 0,
     "datasrc/tests/memory/testdata/example.org-broken1.zone": 1,
@@ -32,7 +32,7 @@ BROKEN: Final = {
     "dns/tests/testdata/broken.zone": 3,
 }
 
-#: Those of class CH: all of their records are left out, but where somebody reads them as such.
+#: Zones of class CH: all of their records are left out unless they are read as class CH.
 CHAOS: Final = ("datasrc/tests/testdata/static.zone", "datasrc/tests/testdata/static-bad.zone")
 
 _SOA: Final = re.compile(r"(?m)^([^\s;$]+)\s.*\bSOA\b")
@@ -41,7 +41,7 @@ _ORIGIN: Final = re.compile(r"(?m)^\$ORIGIN\s+(\S+)")
 
 def apexOf(path: Path) -> str:
     """
-    @return: the name of the zone in a file.
+    Return the name of the zone in a file.
     """
     text = path.read_text("latin-1")
     found, origin = _SOA.search(text), _ORIGIN.search(text)
@@ -51,14 +51,14 @@ def apexOf(path: Path) -> str:
 
 def recordsOf(reading: Reading) -> set[Record]:
     """
-    @return: what was read, without what was there twice.
+    Return the records without duplicates.
     """
     return set(reading.records())
 
 
 def theirs(text: str, apex: str) -> set[Record] | None:
     """
-    @return: the records that dnspython reads, of each set the least TTL; L{None} where it takes no such zone.
+    Return the records that dnspython reads, each set with its lowest TTL, or L{None} where it refuses the zone.
     """
     try:
         zone = dns.zone.from_text(text, origin=apex, relativize=False, check_origin=False)
@@ -72,7 +72,7 @@ def theirs(text: str, apex: str) -> set[Record] | None:
 
 def leveled(records: set[Record]) -> set[Record]:
     """
-    @return: the same records, in lower case and those of one set with their least TTL.
+    Return the records in lower case, each set with its lowest TTL.
     """
     least: dict[tuple[bytes, int, bytes], int] = {}
     keyed = [((owner.lower(), rrType, rdata[:2] if rrType == 46 else b""), ttl, rdata) for owner, rrType, ttl, rdata in records]
@@ -102,9 +102,9 @@ class OthersTests(SynchronousTestCase):
 
     compared = 0
 
-    def test_bind10(self) -> None:
+    def test_zonesOfBIND10(self) -> None:
         """
-        BIND 10's zones load, but those that are broken, of which it is said where; those of class CH have nothing for us.
+        BIND 10's zones load, except broken ones, whose error has its line. Zones of class CH are refused.
         """
         folder = corpus("bind10")
         library = folder / "src/lib"
@@ -132,10 +132,10 @@ class OthersTests(SynchronousTestCase):
                 self.assertReads(path)
         self.assertGreater(self.compared, 40)
 
-    def test_subtreeBesideCut(self) -> None:
+    def test_DNAMEAtDelegationIsReported(self) -> None:
         """
-        A DNAME record at a delegation, for which BIND 10 and Knot load no zone (RFC 6672, section 2.4), is told of. BIND 9 and NSD load it,
-        as we do: it is the delegation that counts (RFC 1034, section 4.3.2).
+        A DNAME record at a delegation is reported. BIND 10 and Knot load no such zone (RFC 6672, section 2.4), while BIND 9, NSD and we do:
+        the delegation counts (RFC 1034, section 4.3.2).
         """
         paths = sorted(corpus("bind10").glob("**/*dname-ns-*.zone"))
         self.assertEqual(len(paths), 4)
@@ -144,9 +144,9 @@ class OthersTests(SynchronousTestCase):
             said = [(nameToText(each.owner), each.level) for each in report.findings if each.check == "dname-ns"]
             self.assertEqual(said, [("ns1.example.org.", WARNING)] if "nonapex" in path.stem else [])
 
-    def test_dnspython(self) -> None:
+    def test_zoneOfDnspython(self) -> None:
         """
-        dnspython's zone of nearly every type, and the four ways in which it writes it, hold the same records.
+        dnspython's zone of nearly every type and its four renderings hold the same records.
         """
         folder = corpus("dnspython/tests")
         zones = [self.assertReads(folder / "example", "example.")]
@@ -156,9 +156,9 @@ class OthersTests(SynchronousTestCase):
             self.assertEqual(len(recordsOf(reading)), 178)
             self.assertEqual(recordsOf(reading), recordsOf(zones[0]))
 
-    def test_rfcs(self) -> None:
+    def test_zonesOfRFCs(self) -> None:
         """
-        The zones of RFC 1034, RFC 4035 and RFC 5155 are read as dnspython does, in either copy of them.
+        The zones of RFC 1034, RFC 4035 and RFC 5155 are read as by dnspython, in both copies of them.
         """
         paths = sorted([*corpus("rfc-zones").glob("*.zone"), *corpus("nlnet-domain/test-data").glob("**/*.zone")])
         self.assertEqual(len(paths), 9)
@@ -166,18 +166,18 @@ class OthersTests(SynchronousTestCase):
             self.assertTrue(self.assertReads(path).builder.finish())
         self.assertGreaterEqual(self.compared, 8)
 
-    def test_large(self) -> None:
+    def test_zonesOfNLnetLabs(self) -> None:
         """
-        NLnet Labs' zones, one of ten thousand records among them, are read as dnspython does.
+        NLnet Labs' zones, one of ten thousand records among them, are read as by dnspython.
         """
         folder = corpus("nlnet-domain/test-data/zonefiles")
         for name in ("big.example.com.txt", "nsd-example.txt", "example.com.txt"):
             self.assertReads(folder / name, "example.com.")
         self.assertEqual(self.compared, 3)
 
-    def test_zonemd(self) -> None:
+    def test_zonesOfZONEMDCases(self) -> None:
         """
-        The zones of the cases for ZONEMD are read as dnspython does; of two, whose digests are too short, that is said.
+        The zones of the ZONEMD cases are read as by dnspython. The too short digests of two are reported.
         """
         folders = sorted(corpus("zonemd-test-cases/zones").iterdir())
         self.assertEqual(len(folders), 28)

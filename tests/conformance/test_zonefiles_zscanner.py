@@ -1,5 +1,5 @@
 """
-Knot's cases for its scanner of master files: what each record gives, or that there is something wrong with it.
+Knot's cases for its scanner of master files: the result of each record, or its error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 class Wrong(NamedTuple):
     """
-    Something that is wrong with an entry; C{ends} where the scanner goes no further.
+    An error in an entry. C{ends} is set where the scanner stops.
     """
 
     text: str
@@ -36,12 +36,12 @@ class Wrong(NamedTuple):
 
 class Tracing(Reader):
     """
-    A reader that keeps in order what it gave.
+    A reader that records its results in order.
     """
 
     def __init__(self) -> None:
         self.trace: list[Record | Wrong] = []
-        # The fast path keeps records without a call for each.
+        # The fast path stores records without a call for each.
         super().__init__(b"\x00", 0, False)
 
     def place(self, labels: bytes, rrType: int, record: bytes) -> None:
@@ -55,7 +55,7 @@ class Tracing(Reader):
         super()._complain(line, column, text, fatal)
 
 
-#: For each file how many entries there are on which we differ, and why.
+#: For each file the number of entries on which we differ, and why.
 EXCEPTED: Final[dict[str, tuple[int, str]]] = {
     "00-2_general": (1, "lines end with CR and LF where text is kept so (RFC 1035, section 5.1 leaves it to the system)"),
     "01_owner": (1, "the owner before was taken, with a warning: any octet may be in a name (RFC 2181, section 11)"),
@@ -71,14 +71,14 @@ EXCEPTED: Final[dict[str, tuple[int, str]]] = {
     "28_TYPE": (1, "no zone has records of type 0 (RFC 6895, section 3.1)"),
 }
 
-#: What the scanner does not take and we take with a warning: odd characters in names, strings without a blank between
-#: them, blanks at the end of base 64.
+#: Errors of the scanner that are warnings here: odd characters in names, strings without a blank between them, blanks at the end of base
+#: 64.
 TAKEN: Final = ("ZS_BAD_OWNER", "ZS_BAD_RDATA", "ZS_BAD_DNAME_CHAR", "ZS_BAD_BASE64_CHAR", "ZS_BAD_TEXT")
 
 
 def wantedOf(path: Path) -> list[Record | Wrong]:
     """
-    @return: what the scanner gives for a file.
+    Return the results of the scanner for a file.
     """
     found: list[Record | Wrong] = []
     for block in path.read_text("utf-8").split("------\n"):
@@ -88,7 +88,7 @@ def wantedOf(path: Path) -> list[Record | Wrong]:
             found.append(Record(owner, int(said["RTYPE"], 16), int(said["RRTTL"], 16), rdata))
         elif said:
             ((kind, text),) = said.items()
-            # That a file which is included was not read to its end is said of the line that includes it once more.
+            # The scanner reports an incomplete included file a second time at the line that includes it.
             if text != "ZS_UNPROCESSED_INCLUDE":
                 found.append(Wrong(text, kind == "ERROR"))
     return found
@@ -96,8 +96,8 @@ def wantedOf(path: Path) -> list[Record | Wrong]:
 
 def differences(wanted: list[Record | Wrong], trace: list[Record | Wrong]) -> list[tuple[Record | Wrong | None, Record | Wrong | None]]:
     """
-    @return: what does not go together. Where something is wrong, we have to say so as well, of the same entry: be it that there is no zone
-        because of it, or as a warning of a record that is taken.
+    Return the results that do not match. An error of the scanner must be one of ours in the same entry, fatal for the zone or a warning on
+    an accepted record.
     """
     differing: list[tuple[Record | Wrong | None, Record | Wrong | None]] = []
     rest = list(reversed(trace))
@@ -133,9 +133,9 @@ class ScannerTests(SynchronousTestCase):
     Tests with all files of the scanner.
     """
 
-    def test_files(self) -> None:
+    def test_resultsEqualThoseOfScanner(self) -> None:
         """
-        Each record is as the scanner has it, and each entry that it finds something wrong with is one that we complain of.
+        Each record is that of the scanner, and each error of the scanner is an error or a warning of ours.
         """
         folder = corpus("knot-zscanner/tests/libzscanner/data")
         paths = sorted(folder.glob("*.in"))

@@ -1,6 +1,6 @@
 """
-The ZONEMD test cases of Wessels and others, and the zones with ZONEMD records among the unit tests of Unbound: the verdicts are those that
-their authors say.
+The ZONEMD test cases of Wessels and others, and the zones with ZONEMD records in the unit tests of Unbound, with the verdicts of their
+authors.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.complaints import Reading
 from twisted_ext.zone.zonefile.reader import readMaster
 
-#: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, within sets of 999 s; by RFC 1035,
-#: section 5.1, they have the TTL that was stated last, as BIND reads them, and by RFC 2181, section 5.2, a set has one TTL.
-#: That of C{80-mixed-classes} is made of records of three classes; by RFC 1035, section 5.2, a file has one, and neither BIND nor NSD loads
-#: this one.
+#: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, and 999 s within sets. By RFC 1035,
+#: section 5.1, they have the last stated TTL, as in BIND, and by RFC 2181, section 5.2, a set has one TTL. The digest of
+#: C{80-mixed-classes} covers records of three classes. By RFC 1035, section 5.2, a file has one class, and neither BIND nor NSD loads this
+#: one.
 EXCEPTED: Final = frozenset(("22-lots-rr-types", "80-mixed-classes"))
 
-#: Unbound's zones: the apex, and what comes of the digests in each. Those of C{example_a5} were not made anew when a server got other
-#: addresses; the others say in comments what is wrong with them.
+#: Unbound's zones: the apex, and the verdict on each. The digests of C{example_a5} were not updated when a server got other addresses. The
+#: others have comments about their faults.
 UNBOUND: Final = {
     ("example.org.", Verdict.ABSENT): "example1",
     ("example.com.", Verdict.VERIFIED): "example2 example5 example6 example9 example17",
@@ -37,20 +37,20 @@ UNBOUND: Final = {
     ("root-servers.net.", Verdict.FAILED): "example_a5",
 }
 
-#: The digest of C{example_a4} with SHA-384: that of RFC 8976, appendix A.4, where the zone has it as a record.
+#: The SHA-384 digest of C{example_a4}: that of RFC 8976, appendix A.4, where the zone has it as a record.
 URI_ARPA: Final = "1291b78ddf7669b1a39d014d87626b709b55774c5d7d58fadc556439889a10eaf6f11d615900a4f996bd46279514e473"
 
 
 def readingOf(path: Path, origin: str) -> Reading:
     """
-    @return: what stands in a file.
+    Return the content of a file.
     """
     return readMaster(str(path), nameFromText(origin))
 
 
 def verdictOf(reading: Reading) -> Verdict:
     """
-    @return: what comes of its digests.
+    Return the verdict on its digests.
     """
     return verify(Version(Image(reading.builder.finish()))).verdict
 
@@ -60,9 +60,9 @@ class CasesTests(SynchronousTestCase):
     Tests with C{zonemd-test-cases}.
     """
 
-    def test_cases(self) -> None:
+    def test_verdictsOfTheCases(self) -> None:
         """
-        Each zone is verified or not, as its configuration says; records from outside of the zone count for nothing.
+        Each zone is verified or not, according to its configuration. Records outside of the zone are ignored.
         """
         folder = corpus("zonemd-test-cases") / "zones"
         tried = 0
@@ -75,9 +75,9 @@ class CasesTests(SynchronousTestCase):
                 tried += 1
         self.assertEqual(tried, 28)
 
-    def test_unbound(self) -> None:
+    def test_verdictsOfUnbound(self) -> None:
         """
-        So is each zone of Unbound's tests.
+        Each zone of Unbound's tests has its verdict.
         """
         folder = corpus("unbound-unitdata") / "testdata"
         tried = 0
@@ -87,17 +87,17 @@ class CasesTests(SynchronousTestCase):
                 tried += 1
         self.assertEqual(tried, len(list(folder.glob("zonemd.*.zone"))))
 
-    def test_made(self) -> None:
+    def test_digestEqualsThatOfRFC8976(self) -> None:
         """
-        A digest that is made is the one that others make.
+        The digest that we make is the one in the RFC.
         """
         folder = corpus("unbound-unitdata") / "testdata"
         version = Version(Image(readingOf(folder / "zonemd.example_a4.zone", "uri.arpa.").builder.finish()))
         self.assertEqual(digests(version, [1])[1].hex(), URI_ARPA)
 
-    def test_checks(self) -> None:
+    def test_signedRootZoneHasNoFindings(self) -> None:
         """
-        Of a whole signed root zone nothing is complained about at its time but the digests by SHA-1 that it had then.
+        A whole signed root zone has no findings at its time, except its SHA-1 digests.
         """
         zone = corpus("zonemd-test-cases") / "zones" / "44-root-zone" / "root.zone.hashed"
         result = vet(str(zone), b"\x00", now=1_611_100_800)

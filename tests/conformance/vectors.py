@@ -1,5 +1,5 @@
 """
-Wire vectors of BIND 10: hexadecimal text with comments, and descriptions of messages that its generator made octets of.
+Wire vectors of BIND 10: hexadecimal text with comments, and descriptions of messages for its generator.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RCODES: Final = {"noerror": 0, "refused": 5}
 
 def vector(path: Path) -> bytes:
     """
-    @return: the octets of a vector of either kind.
+    Return the octets of a vector of either kind.
     """
     text = path.read_text("latin-1")
     return fromDescription(text) if path.suffix == ".spec" else fromHex(text)
@@ -30,14 +30,14 @@ def vector(path: Path) -> bytes:
 
 def fromHex(text: str) -> bytes:
     """
-    @return: the octets, with comments and blanks left out.
+    Return the octets, without comments and blanks.
     """
     return bytes.fromhex("".join([line.partition("#")[0] for line in text.splitlines()]))
 
 
 class _Section:
     """
-    The values of a section, and what holds where one is not given.
+    The values of a section, with defaults.
     """
 
     def __init__(self, values: dict[str, str]) -> None:
@@ -60,6 +60,8 @@ class _Section:
 
 def _nameOf(text: str) -> bytes:
     """
+    Return a name.
+
     @param text: may end with C{ptr=12}, a pointer.
     """
     head, found, offset = text.partition("ptr=")
@@ -152,7 +154,7 @@ _RECORDS: Final[dict[str, Callable[[_Section], bytes]]] = {
 
 def fromDescription(text: str) -> bytes:
     """
-    @return: the octets that a description stands for.
+    Return the octets of a description.
     """
     parser = RawConfigParser(delimiters=(":", "="), comment_prefixes=("#",), strict=False)
     parser.read_string(text)

@@ -24,20 +24,20 @@ class MailTests(SynchronousTestCase):
 
     def find(self, *texts: str, seed: int = 1) -> list[str]:
         """
-        @return: where these records have the mail for example.org go.
+        Return the mail targets of example.org for these records.
         """
         return [
             str(target)
             for target in targetsOf("example.org", [MX.fromText(text) for text in texts], Random(seed))
         ]
 
-    def test_order(self) -> None:
+    def test_lowestPreferenceComesFirst(self) -> None:
         """
-        The lowest preference comes first, at the port of mail.
+        The lowest preference comes first, at the port for mail.
         """
         self.assertEqual(self.find("20 b.example.", "10 a.example."), ["a.example:25", "b.example:25"])
 
-    def test_even(self) -> None:
+    def test_equalPreferencesShareTheLoad(self) -> None:
         """
         Mail is spread over hosts of one preference (RFC 5321, section 5.1).
         """
@@ -47,29 +47,29 @@ class MailTests(SynchronousTestCase):
         self.assertEqual(len(firsts), 3)
         self.assertTrue(all(abs(count - 1000) < 100 for count in firsts.values()), firsts)
 
-    def test_itself(self) -> None:
+    def test_noRecordsMeanTheDomainItself(self) -> None:
         """
-        A domain without MX records takes its mail itself.
+        A domain without MX records receives its mail itself.
         """
         self.assertEqual(self.find(), ["example.org:25"])
 
-    def test_null(self) -> None:
+    def test_nullMXMeansNotOffered(self) -> None:
         """
-        A domain may say that it takes no mail (RFC 7505), but not beside saying where.
+        A null MX means that a domain receives no mail (RFC 7505), unless there are other records.
         """
         self.assertRaises(NotOffered, self.find, "0 .")
         self.assertEqual(self.find("0 .", "10 a.example."), ["a.example:25"])
 
-    def test_unusable(self) -> None:
+    def test_invalidHostsAreSkipped(self) -> None:
         """
-        What is no host is passed over, and the domain does not take its place.
+        Invalid hosts are skipped, and the domain does not take their place.
         """
         self.assertEqual(self.find("0 192.0.2.1.", "10 a.example."), ["a.example:25"])
         self.assertRaises(UnusableRecords, self.find, "0 192.0.2.1.")
 
-    def test_bounded(self) -> None:
+    def test_targetsAreBounded(self) -> None:
         """
-        Of thousands of records the first few are tried.
+        The number of targets is bounded for thousands of records.
         """
         found = self.find(*[f"{number} h{number}.example." for number in range(2000)])
         self.assertEqual(len(found), SERVICE_TARGETS.default)

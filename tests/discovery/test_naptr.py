@@ -22,7 +22,9 @@ __all__: list[str] = []
 
 def rules(*texts: str) -> list[Rule]:
     """
-    @param texts: records as master files have them.
+    Return the rules of these records.
+
+    @param texts: records as in zone files.
     """
     return rulesFrom([NAPTR.fromText(text) for text in texts])
 
@@ -32,9 +34,9 @@ class SubstitutionTests(SynchronousTestCase):
     Tests of L{substituted}.
     """
 
-    def test_examples(self) -> None:
+    def test_publishedExamples(self) -> None:
         """
-        Expressions as they are published give what they are meant to.
+        Published expressions give the expected results.
         """
         for expression, text, result in (
             ("!^.*$!sip:info@example.com!", "+442079460148", "sip:info@example.com"),
@@ -46,23 +48,23 @@ class SubstitutionTests(SynchronousTestCase):
         ):
             self.assertEqual(substituted(expression, text), result, expression)
 
-    def test_letters(self) -> None:
+    def test_letterAsDelimiter(self) -> None:
         """
-        A letter may set the parts off; behind a backslash it is itself.
+        A letter can be the delimiter; after a backslash it stands for itself.
         """
         self.assertEqual(substituted(r"xa\xbxyx", "axb"), "y")
 
-    def test_nothing(self) -> None:
+    def test_mismatchGivesNone(self) -> None:
         """
-        Where the pattern does not match there is nothing, and case counts unless the expression says otherwise.
+        An expression that does not match gives C{None}; case matters unless the flag C{i} is set.
         """
         self.assertIsNone(substituted("!^b$!x!", "a"))
         self.assertIsNone(substituted("!^b$!x!", "B"))
         self.assertEqual(substituted("!^b$!x!i", "B"), "x")
 
-    def test_refused(self) -> None:
+    def test_invalidExpressionIsRefused(self) -> None:
         """
-        What is no substitution is refused: other delimiters, parts, flags or groups than there may be.
+        Invalid delimiters, parts, flags and groups are refused.
         """
         for expression in (
             "",
@@ -85,9 +87,9 @@ class SubstitutionTests(SynchronousTestCase):
         ):
             self.assertRaises(BadPattern, substituted, expression, "a" * 10)
 
-    def test_long(self) -> None:
+    def test_resultLengthIsBounded(self) -> None:
         """
-        A long text is not multiplied without end.
+        The length of a result is bounded.
         """
         text = "a" * 1000
         self.assertEqual(len(substituted(r"!^(.*)$!\1\1\1\1!", text) or ""), 4000)
@@ -95,9 +97,9 @@ class SubstitutionTests(SynchronousTestCase):
         self.assertGreater(1000 * 100, REWRITTEN_CHARACTERS.default)
 
     @given(st.text("!/\\ab()[]*+.19i", max_size=30), st.text("ab!", max_size=20))
-    def test_anything(self, expression: str, text: str) -> None:
+    def test_anyExpressionWorksOrIsRefused(self, expression: str, text: str) -> None:
         """
-        Any text is a substitution that gives something or nothing, or is refused as none.
+        Any expression gives a result or nothing, or is refused.
         """
         try:
             result = substituted(expression, text)
@@ -108,19 +110,19 @@ class SubstitutionTests(SynchronousTestCase):
 
 class RuleTests(SynchronousTestCase):
     """
-    Tests of L{Rule} and of how records become rules.
+    Tests of L{Rule} and of its creation from records.
     """
 
-    def test_order(self) -> None:
+    def test_rulesComeByOrderAndPreference(self) -> None:
         """
-        They stand by order, then by preference.
+        Rules come by order, then by preference.
         """
         found = rules('20 1 "s" "X:c" "" c.', '10 9 "s" "X:b" "" b.', '10 1 "s" "X:a" "" a.')
         self.assertEqual([rule.services for rule in found], ["X:a", "X:b", "X:c"])
 
-    def test_unknown(self) -> None:
+    def test_unusableRecordsAreIgnored(self) -> None:
         """
-        Records with unknown flags, with both or neither of expression and replacement, or with octets that are no text are no rules.
+        Records with unknown flags, with both or neither of expression and replacement, or with invalid text are ignored.
         """
         self.assertEqual(
             rules(
@@ -139,9 +141,9 @@ class RuleTests(SynchronousTestCase):
             [SERVERS, FURTHER, URIS],
         )
 
-    def test_protocols(self) -> None:
+    def test_snaptrServiceAndProtocols(self) -> None:
         """
-        A rule of S-NAPTR is for its service alone, in either case, and for the first of the caller's protocols that it names.
+        An S-NAPTR rule is for its service, in any letter case, and the first of the caller's protocols that it lists.
         """
         (rule,) = rules('1 1 "s" "EM:ProtA:ProtB" "" a.')
         self.assertEqual(rule.protocolFor("em", ("x", "protb", "prota")), "protb")
@@ -152,9 +154,9 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(bare.protocolFor("EM", ()), "")
         self.assertIsNone(bare.protocolFor("EM", ("ProtA",)))
 
-    def test_services(self) -> None:
+    def test_enumAndUnaptrServices(self) -> None:
         """
-        A rule of ENUM may be for several services, the protocol before or behind them; one of U-NAPTR is for what it says.
+        An ENUM rule can list several services with the protocol before or after them; a U-NAPTR rule is for its exact service.
         """
         for services, wanted, about in (
             ("E2U+sip", "e2u+SIP", True),
@@ -171,11 +173,11 @@ class RuleTests(SynchronousTestCase):
         (further,) = rules('1 1 "" "" "" a.')
         self.assertTrue(further.isAbout("E2U+sip"))
 
-    def test_nextName(self) -> None:
+    def test_nextNameOfARule(self) -> None:
         """
-        A rule leads to its replacement, or to the name that its expression gives; what is no name is told.
+        A rule leads to its replacement or to the result of its expression; an invalid name is refused.
         """
-        plain, rewriting, none, odd = rules(
+        plain, rewriting, mismatching, invalid = rules(
             '1 1 "" "X" "" a.example.',
             r'1 2 "" "X" "!^(.)$!\\1.example.!" .',
             '1 3 "" "X" "!^b$!c!" .',
@@ -183,13 +185,13 @@ class RuleTests(SynchronousTestCase):
         )
         self.assertEqual(nextName(plain, "a", Work()), nameFromText("a.example"))
         self.assertEqual(nextName(rewriting, "a", Work()), nameFromText("a.example"))
-        self.assertIsNone(nextName(none, "a", Work()))
-        self.assertRaises(BadPattern, nextName, odd, "a", Work())
+        self.assertIsNone(nextName(mismatching, "a", Work()))
+        self.assertRaises(BadPattern, nextName, invalid, "a", Work())
         self.assertNotEqual(plain.replacement, ROOT)
 
-    def test_numbers(self) -> None:
+    def test_phoneNumberBecomesName(self) -> None:
         """
-        A phone number is asked for by its digits in reverse; what is none is told.
+        A phone number becomes the name of its reversed digits; an invalid one is refused.
         """
         self.assertEqual(numberName("+44 (20) 7946-0148"), ("8.4.1.0.6.4.9.7.0.2.4.4.e164.arpa", "+442079460148"))
         self.assertEqual(numberName("+1", "e164.example"), ("1.e164.example", "+1"))

@@ -26,7 +26,7 @@ def _compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(repeated, several.map("".join), several.map(lambda parts: f"({'|'.join(parts)})"))
 
 
-#: Patterns that mean the same to POSIX and to Python, as far as it goes by whether something matches as a whole.
+#: Patterns with the same meaning in POSIX and in Python, as far as whole matches are concerned.
 patterns = st.recursive(
     st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\.", "[a-c]", "^", "$"]), _compound, max_leaves=6
 )
@@ -34,12 +34,12 @@ patterns = st.recursive(
 
 class MatchingTests(SynchronousTestCase):
     """
-    Tests of what matches.
+    Tests of matches.
     """
 
-    def test_examples(self) -> None:
+    def test_publishedPatterns(self) -> None:
         """
-        Patterns of rules as they are published match as their authors expect.
+        Published patterns match as their authors expect.
         """
         for pattern, text, groups in (
             ("^.*$", "+442079460148", ("+442079460148",)),
@@ -54,27 +54,27 @@ class MatchingTests(SynchronousTestCase):
         ):
             self.assertEqual(Pattern(pattern).match(text), groups, pattern)
 
-    def test_longest(self) -> None:
+    def test_longestMatchWins(self) -> None:
         """
-        Of the leftmost matches the longest is taken, where Python takes the first that it comes to.
+        The longest of the leftmost matches wins, where Python takes the first alternative.
         """
         self.assertEqual(Pattern("a|ab|abc").match("xabcd"), ("abc",))
         found = re.search("a|ab|abc", "xabcd")
         assert found is not None
         self.assertEqual(found[0], "a")
 
-    def test_nothing(self) -> None:
+    def test_mismatchGivesNone(self) -> None:
         """
-        Where nothing matches there is nothing.
+        A text that does not match gives C{None}.
         """
         for pattern, text in (("^a$", "ba"), ("[^a]", "aaa"), ("a{3}", "aa"), ("$a", "a"), ("A", "a")):
             self.assertIsNone(Pattern(pattern).match(text), pattern)
 
-    def test_brackets(self) -> None:
+    def test_bracketExpressions(self) -> None:
         """
-        Brackets take ranges, classes and, at their beginning and end, what is otherwise part of their form.
+        Brackets accept ranges, classes and special characters at their start and end.
         """
-        for pattern, taken, others in (
+        for pattern, matching, others in (
             ("[]x]", "]x", "[a"),
             ("[^]x]", "[a", "]x"),
             ("[a-]", "a-", "b"),
@@ -86,12 +86,12 @@ class MatchingTests(SynchronousTestCase):
             ("[*^$]", "*^$", "a"),
         ):
             compiled = Pattern(f"^{pattern}$")
-            self.assertTrue(all(compiled.match(each) for each in taken), pattern)
+            self.assertTrue(all(compiled.match(each) for each in matching), pattern)
             self.assertFalse(any(compiled.match(each) for each in others), pattern)
 
-    def test_folded(self) -> None:
+    def test_ignoringCaseFoldsASCIIOnly(self) -> None:
         """
-        Without regard to case, letters of ASCII stand for both of their forms, in ranges as well, and nothing else does.
+        ASCII letters match in both cases without regard to case, in ranges as well, and no others do.
         """
         for pattern in ("aZ", "[a-z][A-Z]", "[a][z]"):
             self.assertEqual(Pattern(pattern, True).match("Az"), ("Az",))
@@ -99,9 +99,9 @@ class MatchingTests(SynchronousTestCase):
         self.assertIsNone(Pattern("\N{KELVIN SIGN}", True).match("k"))
 
     @given(patterns, st.text("abc.", max_size=7))
-    def test_asPython(self, pattern: str, text: str) -> None:
+    def test_matchesAgreeWithPython(self, pattern: str, text: str) -> None:
         """
-        What matches is what Python finds when it tries every part of the text by itself.
+        A match agrees with Python's when it tries every part of the text.
         """
         spans = [(begin, end) for begin in range(len(text) + 1) for end in range(len(text), begin - 1, -1)]
 
@@ -117,12 +117,12 @@ class MatchingTests(SynchronousTestCase):
 
 class BadPatternTests(SynchronousTestCase):
     """
-    Tests of what is no pattern, or too much of one.
+    Tests of invalid and costly patterns.
     """
 
-    def test_refused(self) -> None:
+    def test_invalidPatternHasItsPosition(self) -> None:
         """
-        What has no meaning in POSIX is refused, and is told where.
+        A pattern that is invalid in POSIX is refused with the position of the mistake.
         """
         for pattern in (
             "(",
@@ -165,9 +165,9 @@ class BadPatternTests(SynchronousTestCase):
             error = self.assertRaises(BadPattern, Pattern, pattern)
             self.assertIn("at character", str(error), pattern)
 
-    def test_catastrophes(self) -> None:
+    def test_noCatastrophicBacktracking(self) -> None:
         """
-        Patterns for which Python would need more steps than there are atoms are done with at once, and right.
+        Patterns that take Python exponential time match at once, and correctly.
         """
         text = "a" * 40
         for pattern in ("(a+)+b", "(a|a)*b", "(a|aa)+b", "(.*a){12}b", "((a*)*)*b", "(a?){40}a{40}b"):
@@ -175,24 +175,24 @@ class BadPatternTests(SynchronousTestCase):
             found = Pattern(pattern).match(text + "b")
             self.assertEqual(found and found[0], text + "b", pattern)
 
-    def test_libraries(self) -> None:
+    def test_patternThatHangsTheCLibrary(self) -> None:
         """
-        So is one that the C library does not come back from.
+        A pattern that hangs the C library matches at once.
         """
         found = Pattern("((((a){0,2}|(.|[^a]))){0,2})+").match("abb")
         self.assertEqual(found and found[0], "abb")
 
-    def test_steps(self) -> None:
+    def test_stepsAreBounded(self) -> None:
         """
-        Matching stops when the steps are used up; with more of them it would have gone on.
+        Matching stops when its budget of steps is used up, and continues with a larger one.
         """
         pattern, text = "(a?b?c?d?){20}e", "abcd" * 250
         self.assertRaises(BadPattern, Pattern(pattern).match, text)
         self.assertIsNone(Pattern(pattern, work=Work(PATTERN_WORK.most)).match(text))
 
-    def test_shared(self) -> None:
+    def test_patternsShareTheirBudget(self) -> None:
         """
-        The patterns of one look-up share their steps, so that many cost no more than one may.
+        The patterns of one look-up share their budget of steps.
         """
         work = Work(1000)
 
@@ -202,9 +202,9 @@ class BadPatternTests(SynchronousTestCase):
 
         self.assertRaises(BadPattern, match)
 
-    def test_parts(self) -> None:
+    def test_nestedRepetitionsAreBounded(self) -> None:
         """
-        Repetitions within repetitions are not written out beyond what may be.
+        The expansion of nested repetitions is bounded.
         """
         for pattern in ("((a{255}){255}){255}", "(((((a{9}){9}){9}){9}){9}){9}", "(((){255}){255}){255}"):
             self.assertRaises(BadPattern, Pattern, pattern)
@@ -212,18 +212,18 @@ class BadPatternTests(SynchronousTestCase):
             self.assertRaises(BadPattern, Pattern, "((a{255}){255}){255}", work=Work(20_000))
             Pattern("((a{20}){20}){8}")
 
-    def test_depth(self) -> None:
+    def test_nestingDepthIsBounded(self) -> None:
         """
-        Groups within groups go only so deep, so that reading a pattern does not run out of stack.
+        The depth of nested groups is bounded, so that parsing does not exhaust the stack.
         """
         depth = int(PATTERN_DEPTH.default)
         self.assertEqual(Pattern("(" * depth + "a" + ")" * depth).match("a"), ("a",) * (min(depth, 9) + 1))
         self.assertRaises(BadPattern, Pattern, "(" * (depth + 1) + "a" + ")" * (depth + 1))
 
     @given(st.text("ab()[]{}*+?|^$.\\-,:019=d", max_size=30), st.text("ab-.", max_size=20), st.booleans())
-    def test_anything(self, pattern: str, text: str, folded: bool) -> None:
+    def test_anyTextMatchesOrIsRefused(self, pattern: str, text: str, folded: bool) -> None:
         """
-        Any text is a pattern, or is refused as such, and matches or not: nothing else comes of it.
+        Any text is a pattern that matches or not, or is refused.
         """
         try:
             groups = Pattern(pattern, folded).match(text)

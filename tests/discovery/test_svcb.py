@@ -29,7 +29,9 @@ __all__: list[str] = []
 
 def rdatas(*texts: str) -> list[bytes]:
     """
-    @param texts: records as master files have them.
+    Return the rdata of these records.
+
+    @param texts: records as in zone files.
     """
     return [HTTPS.fromText(text).wire for text in texts]
 
@@ -39,9 +41,9 @@ class QuestionTests(SynchronousTestCase):
     Tests of L{questionFor}.
     """
 
-    def test_names(self) -> None:
+    def test_questionNamesAndPrefixes(self) -> None:
         """
-        HTTPS at the port of its scheme is asked for at the host itself, all else behind prefixes (RFC 9460, sections 2.3 and 9.1).
+        HTTPS at its default port is looked up at the host itself, and all else under prefixed names (RFC 9460, sections 2.3 and 9.1).
         """
         for scheme, port, name, rrType, meant in (
             ("https", None, "example.org", HTTPS_TYPE, 443),
@@ -58,9 +60,9 @@ class QuestionTests(SynchronousTestCase):
                 questionFor(scheme, "example.org", port), (nameFromText(name), rrType, meant), (scheme, port)
             )
 
-    def test_refused(self) -> None:
+    def test_invalidQuestionIsRefused(self) -> None:
         """
-        What cannot be asked is told: no scheme, no port, no name; and schemes without TLS, which records never are for.
+        An invalid scheme, port or name is refused, and so are schemes without TLS, which have no such records.
         """
         for scheme, host, port in (
             ("http", "example.org", None),
@@ -95,6 +97,8 @@ class BindingTests(SynchronousTestCase):
         seed: int = 1,
     ) -> list[Target]:
         """
+        Return the targets.
+
         @param zone: records by owner.
         """
         binding = Binding(scheme, host, port, Random(seed), protocols=protocols, understood=understood)
@@ -115,15 +119,15 @@ class BindingTests(SynchronousTestCase):
         seed: int = 1,
     ) -> list[str]:
         """
-        @return: the targets for these records.
+        Return the targets of these records as text.
         """
         zone = {"example.org": rdatas(*texts)}
         found = self.bind(zone, protocols=protocols, understood=understood, fallback=fallback, seed=seed)
         return [str(target) for target in found]
 
-    def test_service(self) -> None:
+    def test_serviceRecordGivesTarget(self) -> None:
         """
-        A record in service mode says host, port, protocols and addresses to begin with; the host itself comes behind all of them.
+        A record in ServiceMode gives host, port, protocols and address hints; the host itself comes last.
         """
         first, last = self.bind(
             {
@@ -138,17 +142,17 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(first.parameters[3], b"\x20\xfb")
         self.assertEqual(last, Target("example.org", 443, BEHIND + 1))
 
-    def test_hints(self) -> None:
+    def test_hintsAreShuffled(self) -> None:
         """
-        Addresses of a family come in any order (RFC 9460, section 7.3).
+        Address hints of a family come in random order (RFC 9460, section 7.3).
         """
         zone = {"example.org": rdatas("1 a.example. ipv4hint=192.0.2.1,192.0.2.2")}
-        seen = Counter(self.bind(zone, seed=seed)[0].addresses[0] for seed in range(1000))
-        self.assertTrue(all(400 < count < 600 for count in seen.values()) and len(seen) == 2, seen)
+        counts = Counter(self.bind(zone, seed=seed)[0].addresses[0] for seed in range(1000))
+        self.assertTrue(all(400 < count < 600 for count in counts.values()) and len(counts) == 2, counts)
 
-    def test_priorities(self) -> None:
+    def test_lowerPrioritiesComeFirst(self) -> None:
         """
-        Lower priorities come first, those of one in any order.
+        Lower priorities come first; those of one priority come in random order.
         """
         self.assertEqual(
             self.find("9 c.example.", "1 a.example.", "5 b.example.", fallback=False),
@@ -157,10 +161,9 @@ class BindingTests(SynchronousTestCase):
         firsts = Counter(self.find("1 a.example.", "1 b.example.", seed=seed)[0] for seed in range(1000))
         self.assertTrue(all(400 < count < 600 for count in firsts.values()) and len(firsts) == 2, firsts)
 
-    def test_itself(self) -> None:
+    def test_rootTargetIsTheOwner(self) -> None:
         """
-        The root as target is the owner: the name behind aliases, or the one with the prefix (RFC 9460, section 2.5.2). What is there
-        already is not added again.
+        The root as target is the owner, behind aliases or with its prefix (RFC 9460, section 2.5.2). Duplicates are dropped.
         """
         self.assertEqual(self.find("1 . alpn=h2"), ["example.org:443"])
         found = self.bind({"_8443._https.example.org": rdatas("1 .")}, port=8443)
@@ -169,10 +172,9 @@ class BindingTests(SynchronousTestCase):
         binding.learned(nameFromText("cdn.example"), rdatas("1 ."), 1)
         self.assertEqual([str(target) for target in binding.targets()], ["cdn.example:443", "example.org:443"])
 
-    def test_aliases(self) -> None:
+    def test_aliasesAreFollowed(self) -> None:
         """
-        An alias is followed with the same type and the same port, and where it leads is tried before the host itself
-        (RFC 9460, section 3).
+        An alias is followed with the same type and port, and its target is tried before the host itself (RFC 9460, section 3).
         """
         zone = {
             "example.org": rdatas("0 a.example."),
@@ -187,29 +189,29 @@ class BindingTests(SynchronousTestCase):
         found = self.bind(zone)
         self.assertEqual(found, [Target("b.example", 443, BEHIND), Target("example.org", 443, BEHIND + 1)])
 
-    def test_aliasAlone(self) -> None:
+    def test_aliasOverridesServiceRecords(self) -> None:
         """
-        Beside an alias, records in service mode do not count; of several aliases one is drawn (RFC 9460, section 2.4.2).
+        Records in ServiceMode beside an alias are ignored; one of several aliases is chosen at random (RFC 9460, section 2.4.2).
         """
         self.assertEqual(self.find("0 a.example.", "1 b.example."), ["a.example:443", "example.org:443"])
-        seen = Counter(self.find("0 a.example.", "0 b.example.", seed=seed)[0] for seed in range(1000))
-        self.assertTrue(all(400 < count < 600 for count in seen.values()) and len(seen) == 2, seen)
+        counts = Counter(self.find("0 a.example.", "0 b.example.", seed=seed)[0] for seed in range(1000))
+        self.assertTrue(all(400 < count < 600 for count in counts.values()) and len(counts) == 2, counts)
 
-    def test_aliasParameters(self) -> None:
+    def test_aliasParametersAreIgnored(self) -> None:
         """
-        Parameters of an alias mean nothing.
+        Parameters of an alias are ignored.
         """
         self.assertEqual(self.find("0 a.example. port=99 mandatory=port"), ["a.example:443", "example.org:443"])
 
-    def test_notOffered(self) -> None:
+    def test_aliasToRootMeansNotOffered(self) -> None:
         """
-        An alias to the root says that there is no such service (RFC 9460, section 2.5.1).
+        An alias to the root means that there is no such service (RFC 9460, section 2.5.1).
         """
         self.assertRaises(NotOffered, self.find, "0 .")
 
-    def test_loops(self) -> None:
+    def test_aliasLoopCountsAsNoRecords(self) -> None:
         """
-        A loop ends as if there had been no record at all (RFC 9460, section 3.1).
+        An alias loop has the same result as no records (RFC 9460, section 3.1).
         """
         for zone in (
             {"example.org": rdatas("0 example.org.")},
@@ -223,30 +225,30 @@ class BindingTests(SynchronousTestCase):
             self.assertEqual(self.bind(zone), [Target("example.org", 443, BEHIND + 1)])
             self.assertRaises(UnusableRecords, self.bind, zone, fallback=False)
 
-    def test_chains(self) -> None:
+    def test_aliasChainIsBounded(self) -> None:
         """
-        As many aliases are followed as may be, and no more; CNAME records count.
+        The number of aliases followed is bounded; CNAME records count.
         """
-        most = int(SERVICE_ALIASES.default)
-        zone = {f"h{number}.example": rdatas(f"0 h{number + 1}.example.") for number in range(most)}
-        zone[f"h{most}.example"] = rdatas("1 end.example.")
+        limit = int(SERVICE_ALIASES.default)
+        zone = {f"h{number}.example": rdatas(f"0 h{number + 1}.example.") for number in range(limit)}
+        zone[f"h{limit}.example"] = rdatas("1 end.example.")
         self.assertEqual(self.bind(zone, host="h0.example")[0].host, "end.example")
-        self.assertEqual(len(self.asked), most + 1)
+        self.assertEqual(len(self.asked), limit + 1)
         zone["before.example"] = rdatas("0 h0.example.")
         self.assertEqual(self.bind(zone, host="before.example"), [Target("before.example", 443, BEHIND + 1)])
-        self.assertEqual(len(self.asked), most + 1)
-        with patch.object(bindingModule, "SERVICE_ALIASES", Limit(most + 1, 1, most + 1)):
+        self.assertEqual(len(self.asked), limit + 1)
+        with patch.object(bindingModule, "SERVICE_ALIASES", Limit(limit + 1, 1, limit + 1)):
             self.assertEqual(self.bind(zone, host="before.example")[0].host, "end.example")
         endless = Binding("https", "example.org", None, Random(1))
         steps = 0
         while not endless.done:
             steps += 1
             endless.learned(nameFromText(f"alias{steps}.example"), rdatas(f"0 h{steps}.example."), 3)
-        self.assertEqual(steps, most // 4 + 1)
+        self.assertEqual(steps, limit // 4 + 1)
 
-    def test_mandatory(self) -> None:
+    def test_unknownMandatoryParameterSkipsRecord(self) -> None:
         """
-        A record with a mandatory parameter that nobody understands is not for us; one that the caller understands is.
+        A record with an unknown mandatory parameter is skipped, unless the caller understands it.
         """
         text = "1 a.example. mandatory=key9999 key9999=x"
         self.assertEqual(
@@ -256,15 +258,15 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(self.find("1 a.example. mandatory=ech ech=AAAA"), ["example.org:443"])
         self.assertEqual(self.find("1 a.example. ech=AAAA"), ["a.example:443", "example.org:443"])
 
-    def test_protocols(self) -> None:
+    def test_otherProtocolsAreSkipped(self) -> None:
         """
-        Records for protocols that the caller does not speak are left out; the default one counts unless it is excluded.
+        Records for protocols that the caller does not support are skipped; the default protocol counts unless it is excluded.
         """
-        spoken = ("h2", "http/1.1")
-        (first, _) = self.bind({"example.org": rdatas("1 a.example. alpn=h3,h2")}, protocols=spoken)
+        supported = ("h2", "http/1.1")
+        (first, _) = self.bind({"example.org": rdatas("1 a.example. alpn=h3,h2")}, protocols=supported)
         self.assertEqual(first.alpn, ("h2", "http/1.1"))
         self.assertEqual(
-            self.find("1 a.example. alpn=h3 no-default-alpn", "2 b.example. alpn=h3", protocols=spoken),
+            self.find("1 a.example. alpn=h3 no-default-alpn", "2 b.example. alpn=h3", protocols=supported),
             ["b.example:443", "example.org:443"],
         )
         self.assertEqual(self.find("1 a.example. alpn=h3 no-default-alpn"), ["a.example:443", "example.org:443"])
@@ -274,23 +276,23 @@ class BindingTests(SynchronousTestCase):
         )
         self.assertEqual([target.alpn for target in found], [("dot",), (), ()])
 
-    def test_strangeProtocols(self) -> None:
+    def test_nonASCIIProtocolIsIgnored(self) -> None:
         """
-        A protocol whose name is no text of ASCII is none that anybody here speaks.
+        A protocol name that is not ASCII is ignored.
         """
         self.assertEqual(self.find(r"1 a.example. alpn=\255 no-default-alpn"), ["example.org:443"])
         (first, _) = self.bind({"example.org": rdatas(r"1 a.example. alpn=\255,h2")})
         self.assertEqual(first.alpn, ("h2", "http/1.1"))
 
-    def test_unusable(self) -> None:
+    def test_unusableTargetsAreSkipped(self) -> None:
         """
-        Port 0, and targets that are no names of hosts, lead nowhere.
+        Port 0 and invalid host names are skipped.
         """
         self.assertEqual(self.find("1 a.example. port=0", "2 127.0.0.1.", r"3 a\000b."), ["example.org:443"])
         self.assertRaises(UnusableRecords, self.find, "1 a.example. port=0", fallback=False)
         self.assertEqual(self.find("0 127.0.0.1."), ["example.org:443"])
 
-    def test_malformed(self) -> None:
+    def test_malformedRecordVoidsAll(self) -> None:
         """
         One malformed record voids all of them (RFC 9460, section 2.2).
         """
@@ -298,9 +300,9 @@ class BindingTests(SynchronousTestCase):
         for bad in (b"", b"\x00\x02", b"\x00\x02\x00\x00\x03\x00\x01\x00", b"\x00\x02\x00\x00\x00\x00\x02\x00\x05"):
             self.assertEqual([target.host for target in self.bind({"example.org": [*good, bad]})], ["example.org"], bad)
 
-    def test_bounded(self) -> None:
+    def test_targetsAndHintsAreBounded(self) -> None:
         """
-        Targets and addresses beyond what may be are left out.
+        The numbers of targets and address hints are bounded.
         """
         hints = ",".join(f"192.0.2.{number}" for number in range(200))
         found = self.bind(
@@ -310,18 +312,18 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(len(found), SERVICE_TARGETS.default)
         self.assertTrue(all(len(target.addresses) == SERVICE_HINTS.default for target in found))
 
-    def test_host(self) -> None:
+    def test_internationalizedHost(self) -> None:
         """
-        Hosts of other scripts are asked for, and tried, in the form that DNS has; what is none is told.
+        An internationalized host is used in its DNS form; an invalid one is refused.
         """
         self.assertEqual(self.bind({}, host="b\u00fccher.example")[0].host, "xn--bcher-kva.example")
         self.assertRaises(BadName, self.bind, {}, host="a b")
         self.assertEqual(self.bind({}, host="example.org.")[0].host, "example.org")
 
     @given(st.lists(st.binary(max_size=40), max_size=4), st.integers(0, 100))
-    def test_anything(self, octets: list[bytes], seed: int) -> None:
+    def test_anyRdataGivesTargetsOrNotOffered(self, octets: list[bytes], seed: int) -> None:
         """
-        Whatever the records' octets, there is something to connect to, or it is told that the service is not offered.
+        Any rdata gives targets, or means that the service is not offered.
         """
         try:
             found = self.bind({"example.org": octets}, seed=seed)

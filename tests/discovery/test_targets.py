@@ -19,9 +19,9 @@ class TargetTests(SynchronousTestCase):
     Tests of L{Target}.
     """
 
-    def test_values(self) -> None:
+    def test_targetsAreValues(self) -> None:
         """
-        Targets are equal, and one thing in a set, if all that they say is.
+        Targets with equal contents are equal and have equal hashes.
         """
         one = Target("a.example", 443, 1, 2, ("192.0.2.1",), ("h2",), "x", {3: b"\x01\xbb"})
         other = Target("a.example", 443, 1, 2, ("192.0.2.1",), ("h2",), "x", {3: b"\x01\xbb"})
@@ -34,9 +34,9 @@ class TargetTests(SynchronousTestCase):
             self.assertNotEqual(one, different)
         self.assertNotEqual(one, "a.example:443")
 
-    def test_shown(self) -> None:
+    def test_textOfTargets(self) -> None:
         """
-        A target reads as it would be written in a URI, with the rest behind it.
+        The text of a target is as in a URI, and its C{repr} has the details.
         """
         self.assertEqual(str(Target("a.example", 443)), "a.example:443")
         self.assertEqual(str(Target("2001:db8::1", 443)), "[2001:db8::1]:443")
@@ -50,9 +50,9 @@ class HostTests(SynchronousTestCase):
     Tests of L{hostOf}.
     """
 
-    def test_hosts(self) -> None:
+    def test_hostNamesAreAccepted(self) -> None:
         """
-        Names of hosts lose their final dot; underscores, which some networks have, are let through.
+        Host names lose their final dot; underscores, which some networks use, are accepted.
         """
         for text in (
             "www.example.org",
@@ -66,9 +66,9 @@ class HostTests(SynchronousTestCase):
         ):
             self.assertEqual(hostOf(nameFromText(text)), text)
 
-    def test_others(self) -> None:
+    def test_otherNamesAreRefused(self) -> None:
         """
-        What is no name of a host is none: blanks, controls, dots within labels, hyphens at the ends, the root.
+        Names with blanks, control characters, dots within labels or outer hyphens, and the root, are not host names.
         """
         for text in (
             ".",
@@ -83,9 +83,9 @@ class HostTests(SynchronousTestCase):
         ):
             self.assertIsNone(hostOf(nameFromText(text)), text)
 
-    def test_addresses(self) -> None:
+    def test_addressLikeNamesAreRefused(self) -> None:
         """
-        Names that others take for addresses are none either: nobody would have been asked whether they may be connected to.
+        Names that other software takes for addresses are not host names, as that would bypass address checks.
         """
         for text in (
             "127.0.0.1",
@@ -100,9 +100,9 @@ class HostTests(SynchronousTestCase):
             self.assertIsNone(hostOf(nameFromText(text)), text)
 
     @given(st.lists(st.binary(min_size=1, max_size=63), max_size=4).filter(lambda labels: sum(map(len, labels)) < 240))
-    def test_anything(self, labels: list[bytes]) -> None:
+    def test_anyHostIsHarmless(self, labels: list[bytes]) -> None:
         """
-        Whatever the name, the host has no character that means something to whoever puts it into a URI, a header or a certificate.
+        A host has no character with a meaning in a URI, a header or a certificate.
         """
         host = hostOf(nameFromLabels(labels))
         if host is not None:

@@ -24,26 +24,26 @@ class URITests(SynchronousTestCase):
 
     def find(self, *texts: str) -> list[str]:
         """
-        @return: what these records give.
+        Return the URIs of these records.
         """
         return urisOf([URI.fromText(text) for text in texts], Random(1))
 
-    def test_order(self) -> None:
+    def test_lowestPriorityComesFirst(self) -> None:
         """
-        The lowest priority comes first; those of one are drawn by weight.
+        The lowest priority comes first; URIs of one priority are drawn by weight.
         """
         self.assertEqual(self.find('2 1 "b:2"', '1 1 "a:1"', '3 1 "c:3"'), ["a:1", "b:2", "c:3"])
         self.assertEqual(self.find('1 0 "b:2"', '1 65535 "a:1"'), ["a:1", "b:2"])
 
-    def test_none(self) -> None:
+    def test_noRecordsMeanNoURIs(self) -> None:
         """
-        No records are no URIs.
+        No records give no URIs.
         """
         self.assertEqual(self.find(), [])
 
-    def test_unusable(self) -> None:
+    def test_invalidURIsAreSkipped(self) -> None:
         """
-        What is no URI is passed over; if there is nothing else, that is told.
+        Text that is not a URI is skipped; it is an error if there is no other.
         """
         self.assertEqual(self.find('1 1 "no uri"', '2 1 "https://www.example.org/"'), ["https://www.example.org/"])
         for text in (
@@ -59,16 +59,16 @@ class URITests(SynchronousTestCase):
         ):
             self.assertRaises(UnusableRecords, self.find, f"1 1 {text}")
 
-    def test_scripts(self) -> None:
+    def test_utf8URIs(self) -> None:
         """
-        Other scripts are taken in UTF-8.
+        URIs in UTF-8 are accepted.
         """
         self.assertEqual(self.find(r'1 1 "x:\195\164"'), ["x:\u00e4"])
 
     @given(st.text())
-    def test_anything(self, text: str) -> None:
+    def test_anyURIIsPrintable(self, text: str) -> None:
         """
-        Whatever passes as a URI has neither blanks nor controls.
+        An accepted URI has neither blanks nor control characters.
         """
         if isURI(text):
             self.assertTrue(text.isprintable() and len(text.split()) == 1)

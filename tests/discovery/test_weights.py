@@ -25,7 +25,7 @@ __all__: list[str] = []
 
 _T = TypeVar("_T")
 
-#: How often it is drawn where shares are counted.
+#: The number of draws where shares are counted.
 DRAWS: Final = 100_000
 
 records = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1, 2, 10, 65535])), max_size=12)
@@ -33,11 +33,10 @@ records = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1, 2, 10,
 
 def sharesOf(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
     """
-    Work out by the words of RFC 2782 how often each order comes up, in fractions: independently of the code, which draws.
+    Compute how often each order occurs according to RFC 2782, as fractions, independently of the code under test.
 
-    @param weights: those of weight 0 first.
-
-    @return: the shares, by the places that the weights had.
+    @param weights: the weights, with those of 0 first.
+    @return: the shares, by the positions of the weights.
     """
     if not weights:
         return {(): Fraction(1)}
@@ -58,7 +57,7 @@ def sharesOf(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
 
 def shuffledShares(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
     """
-    @return: the same, where each order to begin with that the RFC allows is as likely as any other.
+    Return the shares if each initial order that the RFC allows is equally likely.
     """
     zeros = [index for index, weight in enumerate(weights) if not weight]
     others = [index for index, weight in enumerate(weights) if weight]
@@ -66,16 +65,16 @@ def shuffledShares(weights: Sequence[int]) -> dict[tuple[int, ...], Fraction]:
     shares: dict[tuple[int, ...], Fraction] = {}
     for before in permutations(zeros):
         for behind in permutations(others):
-            begun = (*before, *behind)
-            for order, share in sharesOf([weights[index] for index in begun]).items():
-                key = tuple([begun[index] for index in order])
+            initial = (*before, *behind)
+            for order, share in sharesOf([weights[index] for index in initial]).items():
+                key = tuple([initial[index] for index in order])
                 shares[key] = shares.get(key, Fraction(0)) + share / ways
     return shares
 
 
-class Numbers:
+class ScriptedNumbers:
     """
-    Gives set numbers, and writes down what it was asked.
+    Returns given numbers and records the requested ranges.
     """
 
     def __init__(self, *numbers: int) -> None:
@@ -92,33 +91,33 @@ class DrawingTests(SynchronousTestCase):
     Tests of L{drawn} and L{grouped}.
     """
 
-    def test_inclusive(self) -> None:
+    def test_drawRangeIsInclusive(self) -> None:
         """
-        A number from 0 to the sum, both included, takes the first whose running sum reaches it.
+        A number from 0 to the sum, both included, selects the first item whose running sum reaches it.
         """
-        firsts = [next(drawn([(0, "a"), (1, "b"), (2, "c")], Numbers(number))) for number in range(4)]
+        firsts = [next(drawn([(0, "a"), (1, "b"), (2, "c")], ScriptedNumbers(number))) for number in range(4)]
         self.assertEqual(firsts, ["a", "b", "c", "c"])
 
-    def test_asked(self) -> None:
+    def test_lastItemIsNotDrawn(self) -> None:
         """
-        The generator is asked once for each but the last, for the sum of those that are left.
+        A number is drawn for each item except the last, up to the sum of the remaining weights.
         """
-        numbers = Numbers(5, 1)
+        numbers = ScriptedNumbers(5, 1)
         self.assertEqual(list(drawn([(0, "a"), (1, "b"), (4, "c")], numbers)), ["c", "b", "a"])
         self.assertEqual(numbers.asked, [(0, 5), (0, 1)])
 
-    def test_grouped(self) -> None:
+    def test_groupsComeByPriority(self) -> None:
         """
-        The lowest priority comes first, and of each group the lightest stand first when it is drawn; the last of a group is not drawn.
+        The lowest priority comes first, the lightest stand first in a group before the draw, and the last of a group is not drawn.
         """
-        numbers = Numbers(0)
+        numbers = ScriptedNumbers(0)
         found = list(grouped([(20, 0, "d"), (10, 5, "b"), (30, 7, "e"), (10, 0, "a")], numbers))
         self.assertEqual(found, ["a", "b", "d", "e"])
         self.assertEqual(numbers.asked, [(0, 5)])
 
-    def test_shares(self) -> None:
+    def test_drawnSharesFollowRFC2782(self) -> None:
         """
-        Over 100,000 draws each order comes up as often as RFC 2782 lets it, within one percent of all draws.
+        Each order occurs as often in 100,000 draws as RFC 2782 says, within one percent.
         """
         for weights in ([0, 1, 3], [10, 30], [1, 1, 1], [0, 0, 5, 5]):
             rng = Random(2782)
@@ -129,9 +128,9 @@ class DrawingTests(SynchronousTestCase):
             for order, share in expected.items():
                 self.assertLess(abs(seen[order] / DRAWS - share), 0.01, (weights, order))
 
-    def test_exclusive(self) -> None:
+    def test_exclusiveRangeNeverSelectsZeroWeight(self) -> None:
         """
-        That test would see a draw that leaves out the 0: what has weight 0 would then never come first.
+        A draw without the 0 would never select a weight of 0, which shows that the previous test detects it.
         """
 
         class Exclusive(Random):
@@ -147,10 +146,9 @@ class OrderTests(SynchronousTestCase):
     Tests of L{inOrder}.
     """
 
-    def test_shares(self) -> None:
+    def test_orderSharesFollowRFC2782(self) -> None:
         """
-        Over 100,000 draws each comes first as often as RFC 2782 lets it, taken over all orders that it allows to begin with, and behind
-        that each order does, within one percent of all draws.
+        Each order, and each first place, occurs as often in 100,000 draws as RFC 2782 says over all initial orders, within one percent.
         """
         for weights in ([0, 1, 3], [1, 1], [0, 0], [10, 60, 30]):
             rng = Random(2782)
@@ -165,9 +163,9 @@ class OrderTests(SynchronousTestCase):
                 drawnFirst = sum(count for order, count in seen.items() if order[0] == place) / DRAWS
                 self.assertLess(abs(drawnFirst - first), 0.01, (weights, place))
 
-    def test_large(self) -> None:
+    def test_largeWeightsKeepTheirShares(self) -> None:
         """
-        With weights as large as they get, shares are those of the weights, within one percent of all draws.
+        Large weights keep their shares, within one percent.
         """
         weights = {"a": 6000, "b": 3000, "c": 1000}
         rng = Random(7)
@@ -177,9 +175,9 @@ class OrderTests(SynchronousTestCase):
         for name, weight in weights.items():
             self.assertLess(abs(seen[name] / DRAWS - weight / 10_000), 0.01)
 
-    def test_equal(self) -> None:
+    def test_equalWeightsShareEqually(self) -> None:
         """
-        Two of weight 1 have a half each. Drawn in a fixed order, as RFC 2782 allows as well, the first would have two thirds.
+        Two weights of 1 get one half each. The first would get two thirds in the fixed order that RFC 2782 also allows.
         """
         rng = Random(1)
         shuffled = Counter(inOrder([(0, 1, "a"), (0, 1, "b")], rng)[0] for _ in range(DRAWS))
@@ -188,9 +186,9 @@ class OrderTests(SynchronousTestCase):
         self.assertLess(abs(fixed["a"] / DRAWS - 2 / 3), 0.01)
 
     @given(records, st.integers(0, 1000))
-    def test_complete(self, pairs: list[tuple[int, int]], seed: int) -> None:
+    def test_everyItemOccursOnceByPriority(self, pairs: list[tuple[int, int]], seed: int) -> None:
         """
-        Whatever is drawn, each comes out once, and none before one of a lower priority.
+        Each item occurs once, and none before one of a lower priority.
         """
         named = [(priority, weight, place) for place, (priority, weight) in enumerate(pairs)]
         for found in (inOrder(named, Random(seed)), list(grouped(named, Random(seed)))):
@@ -198,16 +196,16 @@ class OrderTests(SynchronousTestCase):
             order = [pairs[place][0] for place in found]
             self.assertEqual(order, sorted(order))
 
-    def test_same(self) -> None:
+    def test_sameSeedGivesSameOrder(self) -> None:
         """
         The same seed gives the same order.
         """
         named = [(place % 2, place, place) for place in range(10)]
         self.assertEqual(inOrder(named, Random(3)), inOrder(named, Random(3)))
 
-    def test_bounded(self) -> None:
+    def test_drawsAreBounded(self) -> None:
         """
-        Of thousands of records no more are drawn than may be, so that the steps do not grow with their square.
+        The number of draws is bounded for thousands of records, so that the work does not grow with the square.
         """
 
         class Counting(Random):
@@ -231,11 +229,11 @@ class ServerTests(SynchronousTestCase):
 
     def find(self, *texts: str) -> list[str]:
         """
-        @return: the targets that these records give.
+        Return the targets of these records.
         """
         return [str(target) for target in targetsOf([SRV.fromText(text) for text in texts], Random(1))]
 
-    def test_priorities(self) -> None:
+    def test_lowerPrioritiesComeFirst(self) -> None:
         """
         Lower priorities come first.
         """
@@ -244,22 +242,22 @@ class ServerTests(SynchronousTestCase):
             ["a.example:1", "b.example:2", "c.example:3"],
         )
 
-    def test_none(self) -> None:
+    def test_noRecordsMeanNoTargets(self) -> None:
         """
-        No records are no targets.
+        No records give no targets.
         """
         self.assertEqual(self.find(), [])
 
-    def test_notOffered(self) -> None:
+    def test_rootTargetMeansNotOffered(self) -> None:
         """
-        A root as target says that there is no such service.
+        The root as target means that there is no such service.
         """
         self.assertRaises(NotOffered, self.find, "0 0 0 .")
         self.assertRaises(NotOffered, self.find, "0 0 0 .", "1 0 443 .")
 
-    def test_unusable(self) -> None:
+    def test_unusableRecordsAreSkipped(self) -> None:
         """
-        Records without a port, or with something else than a host, are passed over; if there are no others, that is told.
+        Records without a port or with an invalid host are skipped; it is an error if there are no others.
         """
         self.assertEqual(
             self.find("0 0 0 a.example.", "0 0 443 127.0.0.1.", r"0 0 1 a\032b.", "0 0 443 .", "9 0 443 z.example."),
@@ -279,9 +277,9 @@ class ServerTests(SynchronousTestCase):
             )
         )
     )
-    def test_anything(self, fields: list[tuple[int, int, int, str]]) -> None:
+    def test_anyRecordsGiveTargetsOrReason(self, fields: list[tuple[int, int, int, str]]) -> None:
         """
-        Whatever the records, the targets have a host and a port, or it is told why there are none.
+        Any records give targets with host and port, or an exception with the reason.
         """
         try:
             found = targetsOf([SRV.fromText(" ".join(map(str, each))) for each in fields], Random(0))

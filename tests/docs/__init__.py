@@ -1,3 +1,3 @@
 """
-Tests of what the documentation shows: every listing is run.
+Tests of the documentation: every listing is run.
 """

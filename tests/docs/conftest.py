@@ -1,5 +1,5 @@
 """
-What tests of listings have in common.
+Fixtures of the tests of listings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["servers"]
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """
-    The servers that listings talk to.
+    Start the servers that listings talk to.
     """
     with serving() as running:
         yield running

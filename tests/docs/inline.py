@@ -1,11 +1,10 @@
 """
-Run the code of a page, as a reader would who types it all into one program, on a machine with other C{resolv.conf} and hosts files.
+Run the code of a page in one program, on a machine with other C{resolv.conf} and hosts files.
 
     python -m tests.docs.inline RESOLV_CONF HOSTS
 
-Standard input has a list of pieces of code in JSON. They are run in turn in one namespace that is empty at first, on a reactor that runs on
-a loop of asyncio; C{await} may stand anywhere. Nothing of this package but its client is imported before. What goes wrong is printed, a
-line for each piece.
+Standard input has a JSON list of pieces of code. They run in turn in one initially empty namespace, on a reactor over an asyncio loop.
+C{await} may be used anywhere. Only the client of this package is imported before. Errors are printed, a line for each piece.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from twisted.internet.interfaces import IReactorCore
 
 __all__ = ["run"]
 
-#: Names that pages give to functions which take back what was installed.
+#: Names of functions in the pages that undo an installation.
 _UNDOING: Final = ("undo", "uninstall")
 
 
@@ -50,7 +49,7 @@ async def _play(blocks: list[str]) -> list[str]:
 
 def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
     """
-    @return: what went wrong.
+    Return the errors.
     """
     install: Callable[[asyncio.AbstractEventLoop], None] = asyncioreactor.install
     install(asyncio.new_event_loop())

@@ -1,10 +1,10 @@
 """
-Listings and what they print: files of C{docs/listings} that the pages include.
+Listings and their output: files of C{docs/listings} that the pages include.
 
-  - C{name.py} is a program, C{name.out} a terminal with it: commands behind C{$}, and below each what it prints.
-  - C{name.session} is a Python shell: what is typed behind C{>>>}, and below what is shown then.
+  - C{name.py} is a program, C{name.out} a terminal with it: commands after C{$}, each followed by its output.
+  - C{name.session} is a Python shell: input after C{>>>}, followed by its output.
 
-Ports in them (5301, 5302, 8080) stand for those that the server of L{tests.docs.serving} has.
+Ports in them (5301, 5302, 8080) stand for those of the server of L{tests.docs.serving}.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from typing import Final
 
 from tests.test_architecture import ROOT
 
-__all__ = ["LISTINGS", "Servers", "Step", "alike", "serving", "stepsOf"]
+__all__ = ["LISTINGS", "Servers", "Step", "normalized", "serving", "stepsOf"]
 
 LISTINGS: Final = ROOT / "docs" / "listings"
 
 #: Seconds that a listing or a server may take.
 _PATIENCE: Final = 60.0
 
-#: What differs from run to run, and what is put in its place.
+#: Parts that differ from run to run, and their replacements.
 _VARYING: Final = (
-    # A busy machine lets a server seem silent for a moment, and it is asked again.
+    # A server may seem silent on a busy machine, and is asked again.
     (re.compile(r"^[ │├└─]+\d+\.\d ms +(forward +)?(timed out|sent .*attempt[ =]([2-9]|\d\d))\b.*\n", re.MULTILINE), ""),
     (re.compile(r"\b\d+ queries sent"), "1 query sent"),
     (re.compile(r"0x[0-9a-f]{6,}"), "0x7f0000000000"),
@@ -44,9 +44,9 @@ _VARYING: Final = (
 )
 
 
-def alike(text: str) -> str:
+def normalized(text: str) -> str:
     """
-    @return: the text without what differs from run to run.
+    Return the text without parts that differ from run to run.
     """
     for pattern, replacement in _VARYING:
         text = pattern.sub(replacement, text)
@@ -55,7 +55,7 @@ def alike(text: str) -> str:
 
 class Step:
     """
-    One thing that is typed, and what is shown then.
+    One input, and its output.
     """
 
     def __init__(self, typed: str) -> None:
@@ -65,14 +65,16 @@ class Step:
     @property
     def shown(self) -> str:
         """
-        All that is shown until the next step.
+        The output until the next step.
         """
         return "\n".join(self.lines)
 
 
 def stepsOf(text: str, prompt: str) -> list[Step]:
     """
-    @param prompt: what stands before everything that is typed.
+    Return the steps of a session.
+
+    @param prompt: the text before each input.
     """
     steps: list[Step] = []
     for line in text.splitlines():
@@ -87,9 +89,9 @@ def stepsOf(text: str, prompt: str) -> list[Step]:
 
 class Servers:
     """
-    The servers of L{tests.docs.serving}, running.
+    The running servers of L{tests.docs.serving}.
 
-    @ivar ports: the real ports, by those that stand for them.
+    @ivar ports: the real ports, by the ports in the listings.
     """
 
     def __init__(self, ports: dict[str, int]) -> None:
@@ -98,13 +100,13 @@ class Servers:
 
     def real(self, text: str) -> str:
         """
-        @return: the text with the real ports.
+        Return the text with the real ports.
         """
         return re.sub(r"\b(5301|5302|8080)\b", lambda found: str(self.ports[found[0]]), text)
 
     def shown(self, text: str) -> str:
         """
-        @return: the text with the ports that stand for them.
+        Return the text with the ports of the listings.
         """
         for stands, port in self.ports.items():
             text = re.sub(rf"\b{port}\b", stands, text)
@@ -112,13 +114,13 @@ class Servers:
 
     def copy(self, folder: Path, to: Path) -> None:
         """
-        Copy all listings of a folder, with the real ports, and lay the files of a machine that asks the first server beside them.
+        Copy all listings of a folder, with the real ports, and add the files of a machine that uses the first server.
         """
         shutil.copytree(folder, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         for path in to.rglob("*"):
             if path.suffix in (".py", ".out", ".session"):
                 path.write_text(self.real(path.read_text("utf-8")), "utf-8")
-        # Whatever this machine is called, nothing is searched.
+        # No search list, whatever the host name of this machine.
         (to / "resolv.conf").write_text(f"nameserver 127.0.0.1:{self.ports['5301']}\nsearch .\n")
         (to / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         (to / "services").write_text("http 80/tcp\nhttps 443/tcp\n")
@@ -128,8 +130,7 @@ class Servers:
         Run a command of a listing.
 
         @param given: its standard input.
-
-        @return: what it printed, on both of its outputs.
+        @return: its output, including standard error.
         """
         if words[0] == "python" and words[1] != "-m":
             command = [sys.executable, "-m", "tests.docs.running", "resolv.conf", "hosts", "services", *words[1:]]
@@ -157,7 +158,7 @@ class Servers:
 @contextmanager
 def serving() -> Iterator[Servers]:
     """
-    Start the servers, and end them afterwards.
+    Start the servers, and stop them afterwards.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "tests.docs.serving"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -3,8 +3,8 @@ Run a listing as on a machine with another C{resolv.conf}, hosts file and servic
 
     python -m tests.docs.running RESOLV_CONF HOSTS SERVICES SCRIPT [WORD ...]
 
-The functions of L{twisted_ext.client} ask C{client.theResolver}, so a resolver of these files is put there first, by the means that
-any program has; a listing that makes a resolver of its own is not concerned.
+The functions of L{twisted_ext.client} use C{client.theResolver}, so a resolver of these files is put there first, as any program can do. A
+listing that creates its own resolver is not affected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ __all__ = ["run"]
 
 def run(resolvConf: str, hosts: str, services: str, script: str, words: list[str]) -> None:
     """
-    @param words: what the script finds behind its own name in C{sys.argv}.
+    Run the script.
+
+    @param words: the arguments of the script in C{sys.argv}.
     """
     client.theResolver = client.createResolver(resolvconf=resolvConf, hosts=hosts)
     sys.argv = [script, *words]

@@ -3,7 +3,7 @@ The server that listings talk to, in a process of its own.
 
     python -m tests.docs.serving
 
-It prints one line of JSON with the ports that it has at loopback addresses, and ends when its standard input does.
+It prints one line of JSON with its ports at loopback addresses, and ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["RECORDS", "SECOND", "listenOn", "serveUntilInputEnds", "server"]
 _SERVFAIL: Final = 2
 _SILENT: Final = nameFromText("silent.example.com")
 
-#: What there is.
+#: The records of the first server.
 RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("example.com", "A"): "192.0.2.119",
     ("example.com", "MX"): ["10 mail.example.com.", "20 backup.example.net."],
@@ -66,23 +66,23 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("nomail.example.com", "MX"): "0 .",
     ("example.com", "NAPTR"): '10 10 "s" "chat:xmpp" "" _xmpp-client._tcp.example.com.',
     ("8.4.1.0.6.4.9.7.0.2.4.4.e164.arpa", "NAPTR"): r'10 10 "u" "E2U+sip" "!^\\+44(.*)$!sip:0\\1@example.com!" .',
-    # Seconds are part of what the tour shows.
+    # The tour shows the TTL.
     ("twistedmatrix.com", "MX"): lambda question: [rrsetOf(question.name, question.rrType, "10 mail.twistedmatrix.com.", 1)],
     (reverseName("192.0.2.80"), "PTR"): "www.example.com.",
     (reverseName("192.0.2.25"), "PTR"): ["mail.example.com.", "smtp.example.com."],
     (reverseName("2001:db8::80"), "PTR"): "www.example.com.",
-    # 192.0.2.128 to 255 are somebody else's, by aliases (RFC 2317).
+    # 192.0.2.128 to 255 are delegated by aliases (RFC 2317).
     (reverseName("192.0.2.200"), "CNAME"): "200.128-25.2.0.192.in-addr.arpa.",
     ("200.128-25.2.0.192.in-addr.arpa", "PTR"): "printer.example.org.",
 }
 
-#: What the second server knows.
+#: The records of the second server.
 SECOND: Final[dict[tuple[str, str], Reply]] = {("example.com", "A"): "192.0.2.119", ("www.example.com", "A"): "192.0.2.80"}
 
 
 def _asResolver(octets: bytes, transport: str) -> list[bytes]:
     """
-    Reply as a resolver that looks things up for others: without AA, and with a reason where it has failed.
+    Reply as a recursive resolver: without AA, and with the reason of a failure.
     """
     message = Message.fromWire(octets)
     if message.questions[0].name == _SILENT:
@@ -97,7 +97,7 @@ def _asResolver(octets: bytes, transport: str) -> list[bytes]:
 
 def server(records: dict[tuple[str, str], Reply]) -> CannedServer:
     """
-    @return: a server that has these records, and denies everything else.
+    Return a server that has these records, and denies everything else.
     """
     canned = CannedServer(records)
     canned.tamper = _asResolver
@@ -106,21 +106,21 @@ def server(records: dict[tuple[str, str], Reply]) -> CannedServer:
 
 class _Page(Page):
     """
-    Says where it was found.
+    A page that names its host and path.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> bytes:
         """
-        @return: one line, the same for both families.
+        Return one line, the same for both families.
         """
         return f"{request.getRequestHostname().decode()}, {request.path.decode()}".encode()
 
 
 class _EndWithInput(Connection):
     """
-    Ends the process when whoever started it is gone.
+    Stop the reactor when the parent process closes standard input.
     """
 
     def __init__(self, reactor: IReactorCore) -> None:
@@ -132,7 +132,7 @@ class _EndWithInput(Connection):
 
 def listenOn(reactor: IReactorTime) -> dict[str, int]:
     """
-    @return: the ports, by the numbers that stand for them in listings.
+    Return the ports, by the ports in the listings.
     """
     site = siteOf(_Page())
     web = IReactorTCP(reactor).listenTCP(0, site, interface="127.0.0.1")
@@ -157,15 +157,15 @@ def listenOn(reactor: IReactorTime) -> dict[str, int]:
 
 def serveUntilInputEnds(start: Callable[[IReactorTime], str]) -> None:
     """
-    Run the reactor until whoever started this process is gone.
+    Run the reactor until the parent process closes standard input.
 
-    @param start: begins to serve, and gives the line that says so.
+    @param start: starts the server, and returns the line to print.
     """
     from twisted.internet import reactor, stdio
 
     core = cast(IReactorCore, reactor)
     standardIO = cast("Callable[[Connection], object]", stdio.StandardIO)
-    # Its name stays, or nobody would hold it.
+    # Keep a reference, since the reactor holds none.
     ending = standardIO(_EndWithInput(core))
     sys.stdout.write(start(cast(IReactorTime, reactor)) + "\n")
     sys.stdout.flush()

@@ -1,5 +1,5 @@
 """
-Tests of the page on serving zones: its files are read, its server is started, asked and reloaded, and says what the page shows.
+Tests of the page on serving zones: its files are read, its server is started, queried and reloaded, and the output is that of the page.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.live.twistds import PATIENCE, exchange, twistd, wait
 from tests.peers import freePort
 from tests.test_architecture import ROOT
@@ -29,7 +29,7 @@ _PORT: Final = "5300"
 @pytest.fixture
 def folder(request: pytest.FixtureRequest) -> Path:
     """
-    The page's files, with a real port. Its path is short, for a Unix socket has to have room in a name.
+    Return the files of the page with a real port. The path is short, since the name of a Unix socket must fit.
     """
     made = Path(tempfile.mkdtemp(prefix="txdns-"))
     request.addfinalizer(lambda: shutil.rmtree(made))
@@ -44,23 +44,23 @@ def folder(request: pytest.FixtureRequest) -> Path:
 
 def check(name: str, folder: Path, servers: Servers) -> None:
     """
-    Type what a terminal of the page shows.
+    Type the commands of a terminal of the page, and compare their output.
     """
     port = (folder / "port").read_text()
     for step in stepsOf((_FOLDER / name).read_text("utf-8"), "$ "):
         words = [re.sub(rf"\b{_PORT}\b", port, word) for word in shlex.split(step.typed)]
         if words[0] == "cp":
-            # As an editor does: there is never half a file.
+            # Replace the file atomically, like an editor.
             shutil.copy(folder / words[1], folder / ".new")
             (folder / ".new").rename(folder / words[2])
             continue
         printed = servers.run(words, folder).replace(f"{folder}/", "").replace(port, _PORT)
-        assert alike(printed) == alike(step.shown), step.typed
+        assert normalized(printed) == normalized(step.shown), step.typed
 
 
-def test_page(folder: Path, servers: Servers) -> None:
+def test_serverAnswersAsThePageShows(folder: Path, servers: Servers) -> None:
     """
-    The page's server answers what the page shows, and goes over to other files as the page shows.
+    The server of the page answers as the page shows, and loads changed files as the page shows.
     """
     port = int((folder / "port").read_text())
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,5 +1,5 @@
 """
-Tests of what is written into pages directly and not included from a listing: code is run, options, settings and descriptions are read.
+Tests of text in the pages that is not included from a listing: code is run, options, settings and descriptions are parsed.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from twisted_ext.testing.network import MemoryNetwork
 
 __all__ = ["BLOCKS", "Block", "blocksOf"]
 
-#: What begins a block: a directive, or two colons at the end of a paragraph.
+#: The beginning of a block: a directive, or two colons at the end of a paragraph.
 _BEGINNING: Final = re.compile(r"^(?P<indent> *)(?:\.\. code-block:: (?P<language>\w+)|(?!\.\. ).*::)$")
 
-#: Programs that code in pages is for, and that are not everywhere.
+#: Optional programs that code in the pages uses.
 _PROGRAMS: Final = ("aioxmpp", "scrapy")
 
 
 class Block:
     """
-    Something that stands apart in a page.
+    A block of a page.
 
-    @ivar page: which, from the project's folder.
-    @ivar line: where it begins.
-    @ivar language: as the page says; empty where it does not.
+    @ivar page: its path from the project's folder.
+    @ivar line: the line where it begins.
+    @ivar language: the language in the page, or an empty string.
     """
 
     def __init__(self, page: str, line: int, language: str, text: str) -> None:
@@ -53,7 +53,7 @@ class Block:
     @property
     def kind(self) -> str:
         """
-        What it is written for.
+        The kind of its content.
         """
         if self.language and self.language != "console":
             return self.language
@@ -70,7 +70,7 @@ class Block:
 
 def blocksOf(page: str, text: str) -> list[Block]:
     """
-    @return: all blocks of a page, in order.
+    Return all blocks of a page, in order.
     """
     lines = text.split("\n")
     found: list[Block] = []
@@ -91,61 +91,61 @@ def blocksOf(page: str, text: str) -> list[Block]:
 
 BLOCKS: Final = [block for path, text in PAGES.items() for block in blocksOf(str(path.relative_to(ROOT)), text)]
 
-#: Pages with code of Python in them.
+#: Pages with Python code.
 _CODED: Final = sorted({block.page for block in BLOCKS if block.kind == "python"})
 
 
-def of(kind: str) -> list[Block]:
+def blocksOfKind(kind: str) -> list[Block]:
     """
-    @return: the blocks that are written for one thing.
+    Return the blocks of one kind.
     """
     return [block for block in BLOCKS if block.kind == kind]
 
 
-def test_kinds() -> None:
+def test_everyBlockHasKnownKind() -> None:
     """
-    Each block is of a kind that is known here: code, commands, settings and descriptions are tested below, files of other programs only for
-    what they name of ours.
+    Each block is of a known kind: code, commands, settings and descriptions are tested below, files of other programs only for our names in
+    them.
     """
     assert {block.kind for block in BLOCKS} == {"python", "console", "toml", "yaml", "description", "text"}
     assert {"README.rst", "docs/howto/install.rst", "docs/tour/index.rst"} <= set(_CODED)
 
 
 @pytest.mark.parametrize("page", _CODED)
-def test_code(page: str, servers: Servers, tmp_path: Path) -> None:
+def test_codeOfPageRuns(page: str, servers: Servers, tmp_path: Path) -> None:
     """
-    The code of a page runs as it stands there, from a clean interpreter: all that it uses is imported before it is used.
+    The code of a page runs unchanged from a clean interpreter: everything is imported before it is used.
     """
     absent = [name for name in _PROGRAMS if find_spec(name) is None]
-    blocks = [block.text for block in of("python") if block.page == page and not any(name in block.text for name in absent)]
+    blocks = [block.text for block in blocksOfKind("python") if block.page == page and not any(name in block.text for name in absent)]
     (tmp_path / "resolv.conf").write_text(f"nameserver 127.0.0.1:{servers.ports['5301']}\nsearch .\n")
     (tmp_path / "hosts").write_text("127.0.0.1 localhost\n192.0.2.81 www.example.com\n")
-    assert played(blocks, tmp_path) == ""
+    assert errorsOf(blocks, tmp_path) == ""
 
 
-def played(blocks: list[str], folder: Path) -> str:
+def errorsOf(blocks: list[str], folder: Path) -> str:
     """
-    @return: what went wrong with code in a clean interpreter.
+    Return the errors of code in a clean interpreter.
     """
     command = [sys.executable, "-m", "tests.docs.inline", str(folder / "resolv.conf"), str(folder / "hosts")]
     done = subprocess.run(command, input=json.dumps(blocks), capture_output=True, text=True, cwd=ROOT, timeout=120)
     return done.stdout + done.stderr
 
 
-def test_noticed(tmp_path: Path) -> None:
+def test_missingImportIsDetected(tmp_path: Path) -> None:
     """
-    Code that uses what is not imported is noticed, also where only its package is.
+    Code that uses a name without its import is detected, also where only its package is imported.
     """
     for name in ("resolv.conf", "hosts"):
         (tmp_path / name).write_text("")
-    assert "NameError" in played(["from twisted_ext import client", "looping.install(None)"], tmp_path)
-    assert "AttributeError" in played(["import twisted_ext.compat", "twisted_ext.asyncio.install(None)"], tmp_path)
-    assert played(["import asyncio", "await asyncio.get_running_loop().create_future() if False else None"], tmp_path) == ""
+    assert "NameError" in errorsOf(["from twisted_ext import client", "looping.install(None)"], tmp_path)
+    assert "AttributeError" in errorsOf(["import twisted_ext.compat", "twisted_ext.asyncio.install(None)"], tmp_path)
+    assert errorsOf(["import asyncio", "await asyncio.get_running_loop().create_future() if False else None"], tmp_path) == ""
 
 
-def test_paths() -> None:
+def test_namedClassesExist() -> None:
     """
-    Classes that settings of other programs name are there.
+    Classes that settings of other programs name exist.
     """
     paths = [found for block in BLOCKS for found in re.findall(r"\btwisted_ext(?:\.\w+)+", block.text)]
     assert "twisted_ext.integrations.scrapy.CrawlerResolver" in paths
@@ -155,9 +155,9 @@ def test_paths() -> None:
         assert hasattr(found, last) or __import__(path), path
 
 
-def laid(text: str, folder: Path) -> str:
+def withFilesIn(text: str, folder: Path) -> str:
     """
-    @return: a text with files of a folder, which are there, in the place of those in C{/etc}.
+    Return a text in which files of C{/etc} are replaced with existing files of a folder.
     """
 
     def lay(found: re.Match[str]) -> str:
@@ -170,22 +170,22 @@ def laid(text: str, folder: Path) -> str:
 
 def wordsOf(block: Block) -> list[list[str]]:
     """
-    @return: the words of each command in a terminal.
+    Return the words of each command in a terminal.
     """
     lines = block.text.split("\n")
     typed = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")] or lines
     return [shlex.split(line, comments=True) for line in typed]
 
 
-@pytest.mark.parametrize("block", of("console"), ids=repr)
-def test_commands(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", blocksOfKind("console"), ids=repr)
+def test_commandsAndOptionsExist(block: Block, tmp_path: Path) -> None:
     """
-    Each command in a terminal is there, and takes the options that it is given.
+    Each command in a terminal exists, and accepts its options.
     """
     for words in wordsOf(block):
         match words:
             case ["twistd", "-n", "txdns", *rest]:
-                Options().parseOptions([laid(word, tmp_path) for word in rest])
+                Options().parseOptions([withFilesIn(word, tmp_path) for word in rest])
             case ["txdns", command, *_]:
                 assert command in {each.word for each in COMMANDS}
             case ["make", target]:
@@ -196,19 +196,19 @@ def test_commands(block: Block, tmp_path: Path) -> None:
                 assert command in {"python3", "/opt/txdns/bin/pip", "ssh", "sqlite3"}, words
 
 
-@pytest.mark.parametrize("block", of("toml"), ids=repr)
-def test_settings(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", blocksOfKind("toml"), ids=repr)
+def test_settingsAreValid(block: Block, tmp_path: Path) -> None:
     """
-    Settings are known, and of the kind that they should be.
+    Settings are known, and have valid values.
     """
     assert set(tomllib.loads(block.text)) >= {"zone"}
-    assert valuesFromTOML(laid(block.text, tmp_path), "txdns.toml")
+    assert valuesFromTOML(withFilesIn(block.text, tmp_path), "txdns.toml")
 
 
-@pytest.mark.parametrize("block", of("description"), ids=repr)
-def test_descriptions(block: Block) -> None:
+@pytest.mark.parametrize("block", blocksOfKind("description"), ids=repr)
+def test_descriptionsBuildSources(block: Block) -> None:
     """
-    Descriptions build something.
+    Descriptions build a source.
     """
     for line in block.text.split("\n"):
         sourceFromString(MemoryNetwork().reactor("192.0.2.7"), line).close()

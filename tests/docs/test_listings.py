@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.test_architecture import ROOT
 
 __all__ = ["PAGES", "TERMINALS"]
@@ -31,14 +31,14 @@ PAGES: Final = {
 #: Listings that need a loopback address of IPv6.
 _IPV6: Final = ("crawling", "install")
 
-#: Listings that need other people's programs, which are not to be had for every Python.
+#: Listings that need other programs, which are not available for every Python.
 _PROGRAMS: Final = {"asyncio_pages": "aiohttp", "xmpp_aioxmpp": "aioxmpp", "xmpp_threadless": "aioxmpp"}
 
 
 @pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
-def test_printsWhatIsShown(path: Path, servers: Servers, tmp_path: Path) -> None:
+def test_outputIsThatOfThePage(path: Path, servers: Servers, tmp_path: Path) -> None:
     """
-    Whoever types what a page shows gets what it shows.
+    The commands of a page print what the page shows.
     """
     if path.stem in _IPV6 and not servers.hasIPv6:
         pytest.skip("this machine has no loopback address of IPv6")
@@ -54,13 +54,13 @@ def test_printsWhatIsShown(path: Path, servers: Servers, tmp_path: Path) -> None
         if "<" in words:
             given = (tmp_path / words[-1]).read_text("utf-8")
             words = words[: words.index("<")]
-        assert alike(servers.run(words, tmp_path, given)) == alike(step.shown), step.typed
+        assert normalized(servers.run(words, tmp_path, given)) == normalized(step.shown), step.typed
 
 
 @pytest.mark.parametrize("name", ["test_mailing", "test_without_network"])
-def test_testsPass(name: str, servers: Servers, tmp_path: Path) -> None:
+def test_testsOfHowToPass(name: str, servers: Servers, tmp_path: Path) -> None:
     """
-    The tests that the how-to shows pass, under trial as well.
+    The tests in the how-to pass, under trial as well.
     """
     servers.copy(LISTINGS / "howto", tmp_path)
     done = subprocess.run([sys.executable, "-m", "twisted.trial", name], cwd=tmp_path, capture_output=True, text=True)
@@ -68,9 +68,9 @@ def test_testsPass(name: str, servers: Servers, tmp_path: Path) -> None:
     assert "successes=3" in done.stdout
 
 
-def test_everyListingIsShown() -> None:
+def test_everyListingIsIncluded() -> None:
     """
-    No listing is left over that no page includes.
+    Every listing is included by a page.
     """
     shown = {
         (path.parent / name).resolve()
@@ -96,7 +96,7 @@ def test_everyProgramIsRun() -> None:
     assert idle == []
 
 
-def test_readme(servers: Servers, tmp_path: Path) -> None:
+def test_readmeSessionIsReal(servers: Servers, tmp_path: Path) -> None:
     """
     The session in the README, which cannot include a file, is a real one.
     """
@@ -106,21 +106,21 @@ def test_readme(servers: Servers, tmp_path: Path) -> None:
     assert len(steps) == 3
     for step in steps:
         printed = servers.run(shlex.split(servers.real(step.typed)), tmp_path)
-        # Columns stand apart by tabulators there, by spaces in the page.
-        assert alike(printed.expandtabs()).split("\n") == alike(step.shown).split("\n"), step.typed
+        # The output separates columns by tabs, the page by spaces.
+        assert normalized(printed.expandtabs()).split("\n") == normalized(step.shown).split("\n"), step.typed
 
 
-def test_noticed(servers: Servers, tmp_path: Path) -> None:
+def test_otherOutputIsDetected(servers: Servers, tmp_path: Path) -> None:
     """
-    A program that prints something else than the page says is noticed.
+    A program that prints something other than the page is detected.
     """
     (tmp_path / "other.py").write_text("print('something else')\n")
     (tmp_path / "resolv.conf").write_text("")
     (tmp_path / "hosts").write_text("")
-    assert alike(servers.run(["python", "other.py"], tmp_path)) == "something else"
-    assert alike("<Deferred at 0x7f2b1c8e5a90>") == alike("<Deferred at 0x7ffffffffff0> ")
+    assert normalized(servers.run(["python", "other.py"], tmp_path)) == "something else"
+    assert normalized("<Deferred at 0x7f2b1c8e5a90>") == normalized("<Deferred at 0x7ffffffffff0> ")
     once = "\n".join(f"   1.0 ms  forward  {words}" for words in ("sent server=a transport=udp attempt=1 wait=0.6", "reply server=a"))
     again = "\n   2.0 ms  forward  timed out server=a transport=udp\n   9.1 ms  forward  sent server=a transport=udp attempt=2 wait=1.2\n"
-    assert alike(once + "\nudp a, 1 query sent") == alike(once.replace("\n", again) + "\nudp a, 2 queries sent")
-    assert alike(once) != alike(once.replace("sent", "not sent"))
-    assert alike("a") != alike("b")
+    assert normalized(once + "\nudp a, 1 query sent") == normalized(once.replace("\n", again) + "\nudp a, 2 queries sent")
+    assert normalized(once) != normalized(once.replace("sent", "not sent"))
+    assert normalized("a") != normalized("b")

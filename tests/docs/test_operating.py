@@ -1,5 +1,5 @@
 """
-Tests of the page for operators: its files are read, its server is started and asked, and says what the page shows.
+Tests of the page for operators: its files are read, its server is started and queried, and the output is that of the page.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.live.twistds import PATIENCE, exchange, twistd, wait
 from tests.peers import freePort
 from tests.test_architecture import ROOT
@@ -32,7 +32,7 @@ _PORT: Final = "5300"
 @pytest.fixture
 def folder(servers: Servers, request: pytest.FixtureRequest) -> Path:
     """
-    The page's files, with real ports. Its path is short, for a Unix socket has to have room in a name.
+    Return the files of the page with real ports. The path is short, since the name of a Unix socket must fit.
     """
     made = Path(tempfile.mkdtemp(prefix="txdns-"))
     request.addfinalizer(lambda: shutil.rmtree(made))
@@ -48,7 +48,7 @@ def folder(servers: Servers, request: pytest.FixtureRequest) -> Path:
 
 def run(words: list[str], folder: Path, servers: Servers) -> str:
     """
-    @return: what a command of the page prints, with the page's ports.
+    Return the output of a command of the page, with the ports of the page.
     """
     port = (folder / "port").read_text()
     words = [re.sub(rf"\b{_PORT}\b", port, word) for word in words]
@@ -65,23 +65,23 @@ def run(words: list[str], folder: Path, servers: Servers) -> str:
 
 def check(name: str, folder: Path, servers: Servers) -> None:
     """
-    Type what a terminal of the page shows.
+    Type the commands of a terminal of the page, and compare their output.
     """
     for step in stepsOf((FOLDER / name).read_text("utf-8"), "$ "):
-        assert alike(run(shlex.split(step.typed), folder, servers)) == alike(step.shown), step.typed
+        assert normalized(run(shlex.split(step.typed), folder, servers)) == normalized(step.shown), step.typed
 
 
 @pytest.mark.parametrize("name", ["checking.terminal", "wrong.terminal"])
-def test_beforeStart(name: str, folder: Path, servers: Servers) -> None:
+def test_checksBeforeStart(name: str, folder: Path, servers: Servers) -> None:
     """
-    What is checked before anything starts says what the page shows.
+    The checks before a start print what the page shows.
     """
     check(name, folder, servers)
 
 
-def test_running(folder: Path, servers: Servers) -> None:
+def test_serverAnswersAsThePageShows(folder: Path, servers: Servers) -> None:
     """
-    The page's server answers what the page shows, and is controlled as the page shows.
+    The server of the page answers and is controlled as the page shows.
     """
     port = int((folder / "port").read_text())
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -104,7 +104,7 @@ def test_running(folder: Path, servers: Servers) -> None:
                 process.wait(PATIENCE)
 
 
-def test_defaults() -> None:
+def test_everyDefaultIsShown() -> None:
     """
     The page shows every setting with its default.
     """

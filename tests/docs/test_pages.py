@@ -1,5 +1,5 @@
 """
-Tests of lists in the documentation: nothing is missing from them, and nothing in them is gone.
+Tests of lists in the documentation: nothing is missing, and nothing is obsolete.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = ["DOCS"]
 
 DOCS: Final = ROOT / "docs"
 
-#: Rows of the list tables: the cells of each, one after the other.
+#: Rows of list tables, with their cells.
 _ROW: Final = re.compile(r"^   \* - (.*?)(?=^   \* - |^\S|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def rowsOf(page: str) -> list[list[str]]:
     """
-    @return: every row of every table on a page, its cells as one line each.
+    Return every row of every table on a page, its cells as one line each.
     """
     text = (DOCS / page).read_text("utf-8")
     return [[" ".join(cell.split()) for cell in re.split(r"^     - ?", row, flags=re.MULTILINE)] for row in _ROW.findall(text)]
@@ -46,22 +46,22 @@ def rowsOf(page: str) -> list[list[str]]:
 
 def words(text: str) -> set[str]:
     """
-    @return: everything that stands between double backquotes.
+    Return all texts between double backquotes.
     """
     return set(re.findall(r"``([^`]+)``", text))
 
 
-def test_prefixes() -> None:
+def test_everyPrefixIsListed() -> None:
     """
-    Each prefix of descriptions stands in the how-to with all that it takes, and nothing else does.
+    The how-to lists each prefix of descriptions with its parameters, and no other.
     """
     told = {next(iter(words(row[0]))) for row in rowsOf("howto/upstreams.rst")[1:]}
     assert told == {Schema(parser.load()).usage(parser.prefix) for parser in BUILT_IN}
 
 
-def test_implementations() -> None:
+def test_everyImplementationIsListed() -> None:
     """
-    The page of implementations knows each prefix, and the class that really stands behind it.
+    The page of implementations lists each prefix with its class.
     """
     rows = [row for row in rowsOf("implementations.rst") if len(row) == 3 and "." in row[1]]
     told = {next(iter(words(row[0]))): next(iter(words(row[1]))) for row in rows}
@@ -71,9 +71,9 @@ def test_implementations() -> None:
         assert name in __import__(f"twisted_ext.{module}", fromlist=[name]).__all__
 
 
-def test_limits() -> None:
+def test_everyLimitIsListed() -> None:
     """
-    The table of limits has a row for each, with a reason, whichever room it belongs to.
+    The table of limits has a row for each limit, with a reason, in every module.
     """
     limiting = runpy.run_path(str(DOCS / "limiting.py"))
     rows = cast("Callable[[str], Iterator[tuple[str, str, str]]]", limiting["rows"])
@@ -88,9 +88,9 @@ def test_limits() -> None:
     assert "``LOOKUP_SECONDS``\n     - 5\n     - 0.05\n     - 600\n" in table
 
 
-def test_resolvConf() -> None:
+def test_resolvConfOptionsAreListed() -> None:
     """
-    Every line and option of C{resolv.conf} that is read is on its page, and no other.
+    The page lists every line and option of C{resolv.conf} that is read, and no other.
     """
     told = {word.removesuffix(":N") for row in rowsOf("resolvconf.rst") if len(row) == 2 for word in words(row[0])}
     keywords = set(resolvconf._Reading(resolvconf.SystemConfiguration(), "")._keywords)
@@ -98,7 +98,7 @@ def test_resolvConf() -> None:
 
 
 @pytest.mark.parametrize("option", ["ndots", "timeout", "attempts"])
-def test_resolvConfRanges(option: str) -> None:
+def test_resolvConfRangesAreCurrent(option: str) -> None:
     """
     The ranges on that page are those of the code.
     """
@@ -107,9 +107,9 @@ def test_resolvConfRanges(option: str) -> None:
     assert f"{limit.least:.0f} to {limit.most:.0f}" in row[1]
 
 
-def test_errors() -> None:
+def test_everyErrorIsListed() -> None:
     """
-    The table of failures has each exception that look-ups fail with, beside the fault that really leads to it.
+    The table of errors has each exception of look-ups, beside the faults that lead to it.
     """
     table = {next(iter(words(row[0]))): row[1] for row in rowsOf("howto/answers.rst") if len(row) == 3 and words(row[0])}
     classes = {name for name in codes.__all__ if isinstance(getattr(codes, name), type)} - {"LookupFailed"}
@@ -124,18 +124,18 @@ def test_errors() -> None:
 
 
 @pytest.mark.parametrize(("rcode", "word"), [(2, "SERVFAIL"), (5, "REFUSED"), (4, "NOTIMP"), (1, "FORMERR"), (9, "another rcode")])
-def test_errorsOfServers(rcode: int, word: str) -> None:
+def test_rcodesAreListedWithErrors(rcode: int, word: str) -> None:
     """
-    What a server's failure becomes stands in that table.
+    That table has the rcodes of server failures.
     """
     table = {next(iter(words(row[0]))): row[1] for row in rowsOf("howto/answers.rst") if len(row) == 3 and words(row[0])}
     fault: DNSFault = ServerFailed("text", rcode=rcode)
     assert word in table[type(errorFromFault(fault)).__name__]
 
 
-def test_namesAreThere() -> None:
+def test_clientNamesExist() -> None:
     """
-    Everything that pages call C{client.something} is there.
+    Every C{client.something} in the pages exists.
     """
     missing = {
         f"{path.relative_to(ROOT)}: client.{name}"
@@ -147,9 +147,9 @@ def test_namesAreThere() -> None:
     assert missing == set()
 
 
-def test_modulesAreThere() -> None:
+def test_modulesExist() -> None:
     """
-    Everything that pages call C{twisted_ext.something} can be imported.
+    Every C{twisted_ext.something} in the pages can be imported.
     """
     missing = []
     for path in [ROOT / "README.rst", *DOCS.rglob("*.rst")]:
@@ -166,9 +166,9 @@ def test_modulesAreThere() -> None:
     assert missing == []
 
 
-def test_movingZones() -> None:
+def test_movingZonesNamesAreCurrent() -> None:
     """
-    Who comes from another server of zones is told of settings and commands that are there, and of every setting of a zone that others have.
+    The page on moving zones names existing settings and commands, and every zone setting that other servers have.
     """
     known = {setting.name for setting in (*SETTINGS, *ZONE_SETTINGS)}
     page = (DOCS / "howto/movingzones.rst").read_text("utf-8")
@@ -185,9 +185,9 @@ def test_movingZones() -> None:
     assert "``file``" in settings
 
 
-def test_exitCodes() -> None:
+def test_everyExitCodeIsListed() -> None:
     """
-    Each exit code of the commands is told, and no other.
+    Each exit code of the commands is listed, and no other.
     """
     told = [row[0] for row in rowsOf("commands.rst")[1:]]
     assert sorted(map(int, told)) == sorted(getattr(exits, name) for name in exits.__all__ if name.isupper())

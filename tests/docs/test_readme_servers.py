@@ -1,5 +1,5 @@
 """
-The servers of the README, started as it says.
+The servers of the README, started with its commands.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ ZONE = "@ 300 SOA ns hostmaster 1 3600 600 86400 60\n@ 300 NS ns\nns 300 A 192.0
 
 def lines() -> list[str]:
     """
-    @return: the lines of the README that start a server, without the command.
+    Return the commands of the README that start a server, without the program.
     """
     found = [line.strip() for line in README.read_text("utf-8").splitlines() if line.startswith("    twistd -n txdns ")]
     return [line.removeprefix("twistd ") for line in found]
 
 
-def test_lines() -> None:
+def test_readmeHasTwoServers() -> None:
     """
-    There is one for each kind of server, so that the test below cannot pass by finding none.
+    There is a command for each kind of server, so that the test below cannot pass without any.
     """
     assert len(lines()) == 2
 
@@ -41,9 +41,9 @@ def test_lines() -> None:
     ("line", "name", "wanted"),
     list(zip(lines(), ("router.lan", "www.example.org"), ("192.168.1.1", "192.0.2.80"), strict=True)),
 )
-def test_answers(tmp_path: Path, line: str, name: str, wanted: str) -> None:
+def test_readmeServersAnswer(tmp_path: Path, line: str, name: str, wanted: str) -> None:
     """
-    Each of them answers what its line says, at another port.
+    Each of them answers according to its command, at another port.
     """
     (tmp_path / "example.org.zone").write_text(ZONE)
     port = freePort("127.0.0.1")

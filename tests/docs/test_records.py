@@ -1,5 +1,5 @@
 """
-Tests of the page on records: it has each type, with the attributes that its payload really has, and a text that it really is.
+Tests of the page on records: it has each type, with the attributes of its payload, and a valid text.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta
 
 __all__ = ["rows"]
 
-#: Characters of a text that the page shows.
+#: The longest text on the page.
 _WIDTH: Final = 60
 
 
 def headerOf(number: int, text: str) -> dns.RRHeader:
     """
-    @return: a record as a look-up gives it.
+    Return a record as in the result of a look-up.
     """
     (header,) = headersFrom((RRSet(b"\1a\0", number, IN, 60, (rdataFromText(number, text),)),), False)
     return header
@@ -33,7 +33,7 @@ def headerOf(number: int, text: str) -> dns.RRHeader:
 
 def rows() -> list[tuple[str, list[str], list[str], str]]:
     """
-    @return: type, attributes, computed attributes and text of each type that has a form.
+    Return type, attributes, computed attributes and text of each type with a declaration.
     """
     found: list[tuple[str, list[str], list[str], str]] = []
     for number, name in TYPE_NAMES.items():
@@ -49,7 +49,7 @@ def rows() -> list[tuple[str, list[str], list[str], str]]:
     return found
 
 
-def test_records() -> None:
+def test_tableIsThatOfTheRegistry() -> None:
     """
     The table is that of the registry.
     """
@@ -60,9 +60,9 @@ def test_records() -> None:
     assert told == expected
 
 
-def test_texts() -> None:
+def test_textOfEachRecordRoundTrips() -> None:
     """
-    The text of each record, of Twisted's classes and of ours, is the one that it was made of.
+    The text of each record, of Twisted's classes and of ours, is its source text.
     """
     for number, name in TYPE_NAMES.items():
         for text in SAMPLES.get(name, ()):
@@ -75,9 +75,9 @@ def test_texts() -> None:
                 assert payload.text == dns.textOf(payload) == text
 
 
-def test_attributes() -> None:
+def test_listedAttributesExist() -> None:
     """
-    Each attribute of the page can be read, those that are computed too.
+    Each attribute on the page can be read, computed ones too.
     """
     for name, attributes, computed, _ in rows():
         payload: object = headerOf(dns.REV_TYPES[name], SAMPLES[name][0]).payload

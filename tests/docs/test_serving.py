@@ -1,5 +1,5 @@
 """
-Tests of the listings that serve: each is started, asked what the page asks, and says what the page shows.
+Tests of the listings with servers: each is started and queried, and its answers are those of the page.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 
@@ -23,13 +23,13 @@ __all__ = ["FOLDER", "SERVERS"]
 
 FOLDER: Final = LISTINGS / "serving"
 
-#: The programs that serve.
+#: The programs with servers.
 SERVERS: Final = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 #: The port that they listen at.
 _PORT: Final = "10053"
 
-#: Seconds that one has until it listens.
+#: Seconds to wait until a server listens.
 _PATIENCE: Final = 60.0
 
 
@@ -44,9 +44,9 @@ def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_servesWhatIsShown(name: str, servers: Servers, tmp_path: Path) -> None:
+def test_answersAreThoseOfThePage(name: str, servers: Servers, tmp_path: Path) -> None:
     """
-    Whoever starts a server of the page and asks it gets what the page shows.
+    A server of the page gives the answers that the page shows.
     """
     servers.copy(FOLDER, tmp_path)
     port = str(freePort("127.0.0.1"))
@@ -62,15 +62,15 @@ def test_servesWhatIsShown(name: str, servers: Servers, tmp_path: Path) -> None:
             assert steps
             for step in steps:
                 printed = servers.run(shlex.split(step.typed.replace(_PORT, port)), tmp_path)
-                assert alike(printed.replace(port, _PORT).expandtabs()) == alike(step.shown.expandtabs()), step.typed
+                assert normalized(printed.replace(port, _PORT).expandtabs()) == normalized(step.shown.expandtabs()), step.typed
             assert process.poll() is None, log.read_text("utf-8")
         finally:
             process.terminate()
             process.wait(_PATIENCE)
 
 
-def test_everyServerIsShown() -> None:
+def test_everyServerHasATerminal() -> None:
     """
-    Each of them has a terminal, and none of the terminals has lost its server.
+    Each server has a terminal, and each terminal has its server.
     """
     assert SERVERS == sorted(path.stem for path in FOLDER.glob("*.terminal"))

@@ -1,5 +1,5 @@
 """
-Tests of the picture of the package's structure.
+Tests of the diagram of the package's structure.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ __all__: list[str] = []
 
 _SCRIPT: Final = runpy.run_path(str(ROOT / "docs" / "structure.py"))
 
-#: Modules of one folder: more want sub-folders.
+#: The most modules of one folder. More need sub-folders.
 _MOST: Final = 20
 
 
-def test_pictureIsCurrent() -> None:
+def test_diagramIsCurrent() -> None:
     """
-    The picture in the documentation shows the imports as they are: C{python docs/structure.py} draws it.
+    The diagram in the documentation shows the current imports: C{python docs/structure.py} draws it.
     """
     drawn = _SCRIPT["svg"](_SCRIPT["floors"](_SCRIPT["places"]()))
     assert (ROOT / "docs" / "structure.svg").read_text("utf-8") == drawn
 
 
-def test_packagesHaveNoCircles() -> None:
+def test_packagesHaveNoImportCycles() -> None:
     """
-    No two packages import each other, not even by way of others.
+    No two packages import each other, directly or through others.
     """
     assert _SCRIPT["circles"](_SCRIPT["places"]()) == []
 
 
 def test_importsPointDown() -> None:
     """
-    Each package stands above all that it uses.
+    Each package is above everything that it uses.
     """
     floorOf = {place.name: number for number, floor in enumerate(_SCRIPT["floors"](_SCRIPT["places"]())) for place in floor}
     assert len(floorOf) > 40
     assert all(floorOf[used] < floorOf[place.name] for place in _SCRIPT["places"]().values() for used in place.uses)
 
 
-def test_circleIsAnError(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_importCycleIsAnError(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Two packages that import each other are named, and nothing is drawn.
+    Packages in an import cycle are named, and no diagram is drawn.
     """
     place = _SCRIPT["Place"]
     found = {"a": place("a", 1, {"b"}), "b": place("b", 1, {"c"}), "c": place("c", 1, {"a"}), "d": place("d", 1, {"a"})}
@@ -61,7 +61,7 @@ def test_circleIsAnError(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 def test_foldersAreSmall() -> None:
     """
-    No folder of the package has more modules than one takes in at a glance.
+    No folder of the package has too many modules for an overview.
     """
     folders: dict[Path, int] = {}
     for path in MODULES.values():

@@ -1,5 +1,5 @@
 """
-Tests of the page on zones that are changed: its settings and statements are such.
+Tests of the page on updates of zones: its settings and statements are valid.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ KEYS: Final = [nameFromText(f"{name}.example.org") for name in ("dhcp", "acme", 
 
 def blocks(language: str) -> list[str]:
     """
-    @return: what stands in the blocks of a language.
+    Return the content of the blocks of a language.
     """
     return [textwrap.dedent(block) for block in re.findall(rf"\.\. code-block:: {language}\n\n((?:   .*\n|\n)+)", PAGE)]
 
 
-def test_settings() -> None:
+def test_settingsActAsDescribed() -> None:
     """
-    The page's settings are taken, and its rules do what the page says of them.
+    The settings of the page are valid, and its rules act as the page says.
     """
     rules, store = [tomllib.loads(block)["zone"][0] for block in blocks("toml")]
     policy = policyOf(ZoneSettings.fromTable(rules), KEYS)
@@ -43,9 +43,9 @@ def test_settings() -> None:
     assert ZoneSettings.fromTable(store).value("store") == "/var/lib/txdns/zones.sqlite"
 
 
-def test_statements() -> None:
+def test_statementsAreValid() -> None:
     """
-    The page's statements are such.
+    The statements of the page are valid.
     """
     (block,) = blocks("text")
     batch = Batch()

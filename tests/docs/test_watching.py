@@ -1,5 +1,5 @@
 """
-Tests of the listings about watching a server: one is started, and says what the page shows.
+Tests of the listings about monitoring a server: one is started, and its output is that of the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
 
-from tests.docs.listings import LISTINGS, Servers, alike, stepsOf
+from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 
@@ -24,35 +24,35 @@ __all__ = ["FOLDER", "TERMINALS", "Watched"]
 
 FOLDER: Final = LISTINGS / "watching"
 
-#: What is typed, in the order of the page: later ones see what earlier ones did.
+#: The terminals in the order of the page: later ones depend on earlier ones.
 TERMINALS: Final = ("status", "stats", "cache", "explain", "trace", "top", "metrics")
 
-#: Seconds that a server has until it can be controlled.
+#: Seconds to wait until a server can be controlled.
 _PATIENCE: Final = 60.0
 
-#: How often the whole page may be typed.
+#: How often the whole page may be tried.
 _TRIES: Final = 3
 
-#: What differs from run to run, and what is put in its place.
+#: Parts that differ from run to run, and their replacements.
 _VARYING: Final = (
     (re.compile(r"process +\d+"), "process 4711"),
     (re.compile(r"up (\d+ (d|h|min|s) ?)+"), "up 2 s "),
     (re.compile(r"txdns \d[^ ,]*"), "txdns 0.0"),
     (re.compile(r"-?\d+ s left"), "60 s left"),
     (re.compile(r" +\d+(\.\d+)? (ms|KB|MB|s)\b"), " 1 ms"),
-    (re.compile(r"\d+(\.\d+)? queries a second|queries: [\d.]+ a second"), "0 queries a second"),
-    (re.compile(r" +up to 1 ms.*\n|took longest, of late:?(\n +\d+ ms .*)*"), ""),
+    (re.compile(r"\d+(\.\d+)? queries per second|queries: [\d.]+ per second"), "0 queries per second"),
+    (re.compile(r" +up to 1 ms.*\n|slowest recently:?(\n +\d+ ms .*)*"), ""),
     (re.compile(r"(path|left|age)=\S+"), r"\1=0"),
     (re.compile(r"( up to [\d.]+ m?s) .*"), r"\1"),
     (re.compile(r"(waited|memory) \d.*"), r"\1"),
 )
 
 
-def steady(text: str) -> str:
+def normalizedOutput(text: str) -> str:
     """
-    @return: the text without what differs from run to run.
+    Return the text without parts that differ from run to run.
     """
-    text = alike(text)
+    text = normalized(text)
     for pattern, replacement in _VARYING:
         text = pattern.sub(replacement, text)
     return "\n".join([" ".join(line.split()) for line in text.splitlines() if line.strip() and " up to " not in line])
@@ -60,7 +60,7 @@ def steady(text: str) -> str:
 
 class Watched:
     """
-    A server that runs.
+    A running server.
     """
 
     def __init__(self, servers: Servers, port: int, page: int, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Watched:
 
     def run(self, typed: str) -> str:
         """
-        @return: what a command prints.
+        Return the output of a command.
         """
         for shown, real in self._ports.items():
             typed = re.sub(rf"\b{shown}\b", real, typed)
@@ -89,7 +89,7 @@ class Watched:
 @contextmanager
 def watching(servers: Servers, folder: Path) -> Iterator[Watched]:
     """
-    A server started as the page says, with a control socket of its own.
+    Start a server as on the page, with a control socket of its own.
     """
     port, page = freePort("127.0.0.1"), freePort("127.0.0.1")
     socket = folder / "control.sock"
@@ -119,25 +119,25 @@ def watching(servers: Servers, folder: Path) -> Iterator[Watched]:
 
 def differences(watched: Watched) -> list[tuple[str, str, str]]:
     """
-    @return: what was typed, what is told, and what the page shows, where these are not the same.
+    Return each command with its output and the output on the page, where these differ.
     """
     found = []
     for name in TERMINALS:
         steps = stepsOf((FOLDER / f"{name}.terminal").read_text("utf-8"), "$ ")
         assert steps, name
         for step in steps:
-            told, shown = steady(watched.run(step.typed)), steady(step.shown)
+            told, shown = normalizedOutput(watched.run(step.typed)), normalizedOutput(step.shown)
             if told != shown:
                 found.append((f"{name}: {step.typed}", told, shown))
     return found
 
 
-def test_showsWhatIsShown(servers: Servers, tmp_path: Path) -> None:
+def test_outputIsThatOfThePage(servers: Servers, tmp_path: Path) -> None:
     """
-    Whoever types what the page shows is told what the page shows.
+    The commands of the page print what the page shows.
     """
     found: list[tuple[str, str, str]] = []
-    # The page counts questions, and on a busy machine one may be asked twice: then all of it is typed again.
+    # The page counts queries, and on a busy machine one may be repeated: then the whole page is tried again.
     for number in range(_TRIES):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -155,13 +155,13 @@ def test_everyTerminalIsRun() -> None:
     assert sorted(TERMINALS) == sorted(path.stem for path in FOLDER.glob("*.terminal"))
 
 
-def test_noticed() -> None:
+def test_otherOutputIsDetected() -> None:
     """
-    Times, sizes and processes may differ from what is shown, and nothing else.
+    Times, sizes and processes may differ from the page, and nothing else.
     """
-    then = "txdns 1.2, process 12, up 3 h 2 min\n  queries: 7.5 a second"
-    assert steady(then) == steady("txdns 0.1.dev0, process 9, up 2 s\n  queries: 0.0 a second")
-    then = "memory in all  3.5 MB\nwww.example.com. A: data, 9 s left"
-    assert steady(then) == steady("memory in all 12.0 KB\nwww.example.com. A: data, 299 s left")
+    then = "txdns 1.2, process 12, up 3 h 2 min\n  queries: 7.5 per second"
+    assert normalizedOutput(then) == normalizedOutput("txdns 0.1.dev0, process 9, up 2 s\n  queries: 0.0 per second")
+    then = "total memory  3.5 MB\nwww.example.com. A: data, 9 s left"
+    assert normalizedOutput(then) == normalizedOutput("total memory 12.0 KB\nwww.example.com. A: data, 299 s left")
     for shown in ("cache hits  3", "www.example.com. 300 IN A 192.0.2.80", "3 answers forgotten", "127.0.0.1:5301 udp 1 ms up"):
-        assert steady(shown) != steady(shown.replace("3", "4").replace("up", "down"))
+        assert normalizedOutput(shown) != normalizedOutput(shown.replace("3", "4").replace("up", "down"))

@@ -1,5 +1,5 @@
 """
-What tests of endpoints connect with and to: hosts on a memory network.
+The test case for connections to hosts on a memory network.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from twisted_ext.discovery.targets import Target
 from twisted_ext.endpoints.endpoints import TargetsEndpoint
 from twisted_ext.testing.sources import CannedSource, Entry
 
-__all__ = ["Client", "ReachingTestCase", "Told"]
+__all__ = ["Client", "ReachingTestCase", "RecordingProtocol"]
 
 
-class Told(Protocol):
+class RecordingProtocol(Protocol):
     """
     One end of a connection, which is closed with the test.
     """
@@ -35,46 +35,46 @@ class Told(Protocol):
     @property
     def peer(self) -> str:
         """
-        Where the other end is.
+        Return the address and port of the other end.
         """
         assert self.transport is not None
         where = self.transport.getPeer()
         return f"{getattr(where, 'host', '')} {getattr(where, 'port', '')}"
 
 
-class Client(Factory[Told]):
+class Client(Factory[RecordingProtocol]):
     """
-    Builds and remembers.
+    Builds and remembers protocols.
 
-    @ivar built: all that it has built.
+    @ivar built: all protocols so far.
     """
 
     noisy = False
-    protocol = Told
+    protocol = RecordingProtocol
 
     def __init__(self) -> None:
-        self.built: list[Told] = []
+        self.built: list[RecordingProtocol] = []
 
-    def buildProtocol(self, addr: IAddress | None) -> Told:
-        made = Told()
+    def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
+        made = RecordingProtocol()
         self.built.append(made)
         return made
 
 
 class ReachingTestCase(NetworkTestCase):
     """
-    Connections from one host to others, whose addresses are known at once. What is on its way takes ten milliseconds each way.
+    Connections between hosts with known addresses, with ten milliseconds of delay each way.
 
-    @ivar dials: when attempts began, and where to.
+    @ivar dials: the time and address of each attempt.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        self.watch()
+        self.startRecording()
 
-    def watch(self) -> None:
+    def startRecording(self) -> None:
         """
-        Connect from the client's host, as it is now.
+        Record the connection attempts of the client's host.
         """
 
         def source(address: str) -> str:
@@ -93,14 +93,14 @@ class ReachingTestCase(NetworkTestCase):
 
     def zone(self, records: Mapping[tuple[str, str], Entry]) -> NamesResolver:
         """
-        @return: a resolver that knows these, and that other names have no records.
+        Return a resolver with these records and no others.
         """
         self.source = CannedSource(records, [])
         return NamesResolver(self.source, self.here)
 
     def listen(self, *addresses: str, port: int = 80) -> None:
         """
-        Accept connections there, each on a host of its own.
+        Accept connections, at a host for each address.
         """
         for address in addresses:
             there = self.network.reactor(address)
@@ -111,37 +111,37 @@ class ReachingTestCase(NetworkTestCase):
 
     def refuse(self, *addresses: str) -> None:
         """
-        Have hosts there that accept no connection.
+        Create hosts that refuse connections.
         """
         for address in addresses:
             self.network.reactor(address)
 
     def connect(self, endpoint: IStreamClientEndpoint) -> Deferred[IProtocol]:
         """
-        Begin to connect.
+        Start to connect.
         """
         return endpoint.connect(self.client)
 
     def reached(self, connecting: Deferred[IProtocol]) -> str:
         """
-        @return: where a connection leads, which is closed then.
+        Close the connection and return the address that it led to.
         """
-        told = cast(Told, self.successResultOf(connecting))
-        peer = told.peer
-        assert told.transport is not None
-        told.transport.loseConnection()
+        protocol = cast(RecordingProtocol, self.successResultOf(connecting))
+        peer = protocol.peer
+        assert protocol.transport is not None
+        protocol.transport.loseConnection()
         self.network.advance(1.0)
         return peer
 
-    def targets(self, *places: str, priorities: tuple[int, ...] = ()) -> list[Target]:
+    def targets(self, *hosts: str, priorities: tuple[int, ...] = ()) -> list[Target]:
         """
-        @param places: hosts, at port 80.
+        Return targets for these hosts, at port 80.
         """
-        ranks = priorities or (0,) * len(places)
-        return [Target(place, 80, rank) for place, rank in zip(places, ranks, strict=True)]
+        ranks = priorities or (0,) * len(hosts)
+        return [Target(host, 80, rank) for host, rank in zip(hosts, ranks, strict=True)]
 
-    def endpoint(self, *places: str, resolver: NamesResolver | None = None, priorities: tuple[int, ...] = ()) -> TargetsEndpoint:
+    def endpoint(self, *hosts: str, resolver: NamesResolver | None = None, priorities: tuple[int, ...] = ()) -> TargetsEndpoint:
         """
-        @return: an endpoint for these.
+        Return an endpoint for these hosts.
         """
-        return TargetsEndpoint(self.here, self.targets(*places, priorities=priorities), resolver=resolver or self.zone({}))
+        return TargetsEndpoint(self.here, self.targets(*hosts, priorities=priorities), resolver=resolver or self.zone({}))

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.endpoints.happyeyeballs}: which addresses are looked up and tried, and how many.
+Tests of L{twisted_ext.endpoints.happyeyeballs}: the addresses that are looked up and tried, and their number.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 
 __all__: list[str] = []
 
-#: Nobody is there, and nobody says so.
+#: Addresses without a host, which give no reply.
 DEAD, DEAD_TOO = "192.0.2.90", "192.0.2.91"
 
 
 class LookupTests(ReachingTestCase):
     """
-    What is looked up, and when.
+    Tests of the look-ups and their order.
     """
 
     def setUp(self) -> None:
@@ -35,22 +35,22 @@ class LookupTests(ReachingTestCase):
 
     def asked(self) -> list[str]:
         """
-        @return: what has been asked for, without those that ask for IPv6.
+        Return the names that were queried, once for both families.
         """
         return [question.name.split(b"\x07")[0][1:].decode() for question in self.held.questions if question.rrType == 1]
 
     def answer(self, name: str, address: str | None) -> None:
         """
-        Answer what is asked of a host: with one address of IPv4, or with nothing.
+        Answer the queries for a host with one IPv4 address, or with no address.
         """
         for rrType in ("AAAA", "A"):
             question = questionOf(name, rrType)
             texts = address if rrType == "A" and address is not None else ()
             self.held.release(answerOf(question, texts), question)
 
-    def test_whenNeeded(self) -> None:
+    def test_targetIsLookedUpWhenDue(self) -> None:
         """
-        The addresses of a target are asked for when its turn has come.
+        A target is looked up only when it is due.
         """
         self.listen("192.0.2.80")
         found = self.connect(self.endpoint("a.example", "b.example", resolver=self.slow))
@@ -61,9 +61,9 @@ class LookupTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.asked(), ["a"])
 
-    def test_slowLookup(self) -> None:
+    def test_slowLookupDelaysLikeAnAttempt(self) -> None:
         """
-        A look-up that takes its time holds up the next target no longer than an attempt would; when it is done, its target is the next.
+        A slow look-up delays the next target no longer than an attempt does, and its target comes next when it is done.
         """
         found = self.connect(self.endpoint("a.example", "b.example", "c.example", resolver=self.slow))
         self.network.advance(0.3)
@@ -80,9 +80,9 @@ class LookupTests(ReachingTestCase):
         self.failureResultOf(found, ConnectingCancelledError)
         self.assertEqual(self.held.held, [])
 
-    def test_anyMoment(self) -> None:
+    def test_lateAddressKeepsThePace(self) -> None:
         """
-        Whenever another address arrives, the next attempt begins when it is due, and time goes on.
+        An address that arrives later is tried at its due time, whenever it arrives.
         """
         dice = Random(1)
         asked = questionOf("a.example", "A")
@@ -101,9 +101,9 @@ class LookupTests(ReachingTestCase):
             found.cancel()
             self.failureResultOf(found)
 
-    def test_noAddress(self) -> None:
+    def test_nameWithoutAddressIsSkipped(self) -> None:
         """
-        Where a name has no address, the next target's turn is at once.
+        A name without an address is skipped at once.
         """
         self.listen("192.0.2.80")
         found = self.connect(self.endpoint("a.example", "192.0.2.80", resolver=self.slow))
@@ -111,9 +111,9 @@ class LookupTests(ReachingTestCase):
         self.network.advance(0.1)
         self.assertEqual(self.reached(found), "192.0.2.80 80")
 
-    def test_hints(self) -> None:
+    def test_hintsAreTriedUntilLookupEnds(self) -> None:
         """
-        Addresses that a record hints at are tried until those of the host are there, and not again after that (RFC 9460, section 7.3).
+        Address hints are tried until the look-up of the host has ended, and not again after it (RFC 9460, section 7.3).
         """
         hinting = Target("a.example", 80, addresses=("192.0.2.90", "192.0.2.91", "192.0.2.92"))
         found = self.connect(TargetsEndpoint(self.here, [hinting], resolver=self.slow))
@@ -126,9 +126,9 @@ class LookupTests(ReachingTestCase):
         found.cancel()
         self.failureResultOf(found)
 
-    def test_hintsAreEnough(self) -> None:
+    def test_hintsSufficeWithoutAddresses(self) -> None:
         """
-        Where the look-up fails, the hints are all there is, be it that this is known already.
+        Address hints are used alone if the look-up gives no address.
         """
         self.listen("192.0.2.80")
         hinting = Target("a.example", 80, addresses=("192.0.2.80",))
@@ -140,9 +140,9 @@ class LookupTests(ReachingTestCase):
         self.network.advance(1)
         self.assertEqual(self.reached(found), "192.0.2.80 80")
 
-    def test_hintsAtHand(self) -> None:
+    def test_hintsAreIgnoredWithKnownAddresses(self) -> None:
         """
-        Where the addresses of the host are known already, hints do not count.
+        Address hints are ignored if the addresses of the host are known already.
         """
         self.listen("192.0.2.81")
         self.refuse("192.0.2.80")
@@ -153,9 +153,9 @@ class LookupTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.81 80")
         self.assertEqual(len(self.dials), 1)
 
-    def test_searchless(self) -> None:
+    def test_noSearchListForTargets(self) -> None:
         """
-        Hosts of targets are whole as they are.
+        The search list does not apply to targets.
         """
         found = self.connect(self.endpoint("a", resolver=self.slow))
         self.assertFalse(any(context.relative for context in self.held.contexts))
@@ -163,48 +163,48 @@ class LookupTests(ReachingTestCase):
         self.failureResultOf(found)
 
 
-class BoundTests(ReachingTestCase):
+class LimitTests(ReachingTestCase):
     """
-    What strangers' records can cause.
+    Tests of the limits on records of other zones.
     """
 
-    def everything(self, count: int) -> list[str]:
+    def deadAddresses(self, count: int) -> list[str]:
         """
-        @return: as many addresses where nobody is.
+        Return this many addresses without a host.
         """
         return [f"192.0.2.{90 + number}" for number in range(count)]
 
-    def test_addresses(self) -> None:
+    def test_addressesPerTargetAreBounded(self) -> None:
         """
-        Of a host's addresses a few are tried.
+        The number of addresses tried for a target is bounded.
         """
-        for most, count in ((16, 16), (1000, 20)):
-            self.patch(happyeyeballs, "TARGET_ADDRESSES", Limit(most, 1, 1000))
-            self.refuse(*(self.everything(20) if most == 16 else ()))
+        for limit, count in ((16, 16), (1000, 20)):
+            self.patch(happyeyeballs, "TARGET_ADDRESSES", Limit(limit, 1, 1000))
+            self.refuse(*(self.deadAddresses(20) if limit == 16 else ()))
             del self.dials[:]
-            found = self.connect(self.endpoint("h.example", resolver=self.zone({("h.example", "A"): self.everything(20)})))
+            found = self.connect(self.endpoint("h.example", resolver=self.zone({("h.example", "A"): self.deadAddresses(20)})))
             self.network.advance(5)
             self.failureResultOf(found, TargetsFailed)
             self.assertEqual(len(self.dials), count)
 
-    def test_attempts(self) -> None:
+    def test_attemptsPerCallAreBounded(self) -> None:
         """
-        One call makes so many attempts and no more.
+        The number of attempts of one call is bounded.
         """
         self.patch(happyeyeballs, "ATTEMPTS", Limit(5, 1, 1000))
-        self.refuse(*self.everything(20))
-        found = self.connect(self.endpoint(*self.everything(20)))
+        self.refuse(*self.deadAddresses(20))
+        found = self.connect(self.endpoint(*self.deadAddresses(20)))
         self.network.advance(5)
         self.failureResultOf(found, TargetsFailed)
         self.assertEqual(len(self.dials), 5)
 
-    def test_atOnce(self) -> None:
+    def test_concurrentAttemptsAreBounded(self) -> None:
         """
-        Of these, so many are under way at once; the next begins when one of them has ended.
+        The number of concurrent attempts is bounded; the next one starts when another has ended.
         """
         self.patch(happyeyeballs, "ATTEMPTS_AT_ONCE", Limit(3, 1, 100))
         found = self.connect(
-            TargetsEndpoint(self.here, self.targets(*self.everything(5)), resolver=self.zone({}), timeout=10)
+            TargetsEndpoint(self.here, self.targets(*self.deadAddresses(5)), resolver=self.zone({}), timeout=10)
         )
         self.network.advance(9.9)
         self.assertEqual(len(self.dials), 3)
@@ -213,9 +213,9 @@ class BoundTests(ReachingTestCase):
         self.network.advance(20)
         self.failureResultOf(found, TargetsFailed)
 
-    def test_twice(self) -> None:
+    def test_sharedAddressIsTriedOnce(self) -> None:
         """
-        An address that several targets have is tried once at each port.
+        An address that several targets share is tried once for each port.
         """
         self.refuse("192.0.2.70")
         resolver = self.zone({(f"{letter}.example", "A"): "192.0.2.70" for letter in "abc"})

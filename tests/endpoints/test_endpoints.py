@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.endpoints.endpoints}: where each kind of endpoint connects to.
+Tests of L{twisted_ext.endpoints.endpoints}: the addresses that each kind of endpoint connects to.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SRVTests(ReachingTestCase):
 
     def service(self, entry: Entry, defaultPort: int | None = None) -> SRVEndpoint:
         """
-        @return: an endpoint for a service with these records.
+        Return an endpoint for a service with these records.
         """
         known: dict[tuple[str, str], Entry] = {
             SRV: entry,
@@ -59,9 +59,9 @@ class SRVTests(ReachingTestCase):
         }
         return SRVEndpoint(self.here, SRV[0], defaultPort, resolver=self.zone(known), rng=Random(1))
 
-    def test_order(self) -> None:
+    def test_lowestPriorityFirst(self) -> None:
         """
-        The target of the lowest priority is connected to, at its port; if it refuses, the next.
+        The target of the lowest priority is tried first, at its port, and the next one if it refuses.
         """
         self.refuse("192.0.2.80")
         self.listen("2001:db8::81", port=5222)
@@ -70,17 +70,17 @@ class SRVTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "2001:db8::81 5222")
         self.assertEqual([address for _, address in self.dials], ["192.0.2.80", "2001:db8::81"])
 
-    def test_notOffered(self) -> None:
+    def test_rootTargetIsNotConnectedTo(self) -> None:
         """
-        A domain that says that it has no such service is not connected to, default port or not.
+        A domain without the service is not connected to, with or without a default port.
         """
         self.failureResultOf(self.connect(self.service("0 0 0 .", 5222)), ServiceNotAvailable)
         self.failureResultOf(self.connect(self.service("0 0 0 a.example.", 5222)), UnusableService)
         self.assertEqual(self.dials, [])
 
-    def test_noRecords(self) -> None:
+    def test_noRecordsUseTheDefaultPort(self) -> None:
         """
-        Without records the domain itself is connected to at the default port, if there is one.
+        The domain itself is connected to at the default port without records. It is an error without a default port.
         """
         self.listen("192.0.2.80", port=5222)
         entries: tuple[Entry, ...] = (DENIED, [])
@@ -94,16 +94,16 @@ class SRVTests(ReachingTestCase):
             self.network.advance(1)
             self.assertEqual(self.reached(found), "192.0.2.80 5222")
 
-    def test_unknown(self) -> None:
+    def test_failedLookupHasNoFallback(self) -> None:
         """
-        That the look-up fails is not taken for that there are no records.
+        A failed look-up is not taken for missing records.
         """
         self.failureResultOf(self.connect(self.service(ServerFailed("no"), 5222)), DNSServerError)
         self.assertEqual(self.dials, [])
 
-    def test_cancelLookup(self) -> None:
+    def test_cancelEndsTheLookup(self) -> None:
         """
-        Cancelling while the records are being looked up ends that.
+        Canceling during the look-up of the records ends it.
         """
         held = HeldSource()
         found = self.connect(SRVEndpoint(self.here, SRV[0], resolver=NamesResolver(held, self.here), lookupTimeout=3))
@@ -113,9 +113,9 @@ class SRVTests(ReachingTestCase):
         self.assertEqual(error.address.hostname, b"_x._tcp.example.org")
         self.assertEqual((held.held, self.here.pending()), ([], []))
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        What cannot be connected to is told when the endpoint is made.
+        Invalid arguments are refused when the endpoint is created.
         """
         self.assertRaises(BadName, SRVEndpoint, self.here, "a..b")
         self.assertRaises(CallerFault, SRVEndpoint, self.here, "_x._tcp", 80)
@@ -141,9 +141,9 @@ class HostTests(ReachingTestCase):
     Tests of L{HostEndpoint}.
     """
 
-    def test_families(self) -> None:
+    def test_ipv4AfterSilentIPv6(self) -> None:
         """
-        A host that has both families is reached by IPv4 where IPv6 does not answer, after a quarter of a second.
+        A host with both families is reached over IPv4 after a quarter of a second if IPv6 is silent.
         """
         self.listen("192.0.2.80")
         resolver = self.zone({("h.example", "A"): "192.0.2.80", ("h.example", "AAAA"): "2001:db8::90"})
@@ -152,9 +152,9 @@ class HostTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.dials, [(0, "2001:db8::90"), (0.25, "192.0.2.80")])
 
-    def test_relative(self) -> None:
+    def test_searchListAppliesToHosts(self) -> None:
         """
-        The search list applies to a host, unless a dot ends it.
+        The search list applies to a host name without a final dot.
         """
         for name, relative in (("h", True), ("h.", False)):
             held = HeldSource()
@@ -163,9 +163,9 @@ class HostTests(ReachingTestCase):
             found.cancel()
             self.failureResultOf(found)
 
-    def test_literal(self) -> None:
+    def test_literalIsNotLookedUp(self) -> None:
         """
-        An address is connected to without asking anybody.
+        An address literal is connected to without a query.
         """
         self.listen("2001:db8::80", port=80)
         for host in ("2001:db8::80", "[2001:db8::80]"):
@@ -176,9 +176,9 @@ class HostTests(ReachingTestCase):
             self.assertEqual(self.reached(found), "2001:db8::80 80")
             self.assertEqual(self.source.questions, [])
 
-    def test_noAddress(self) -> None:
+    def test_lookupAndConnectErrorsDiffer(self) -> None:
         """
-        A name that leads nowhere fails as a look-up does, one whose addresses cannot be connected to as connections do.
+        A name without an address is a look-up error; addresses that refuse are a connection error.
         """
         missing = HostEndpoint(self.here, "h.example", 80, resolver=self.zone({}))
         self.assertIsInstance(self.failureResultOf(self.connect(missing), NoAddressError).value, DNSLookupError)
@@ -192,9 +192,9 @@ class HostTests(ReachingTestCase):
             str(error), "h.example:80: h.example:80 at 192.0.2.80: Connection was refused by other side"
         )
 
-    def test_memoryReactor(self) -> None:
+    def test_worksOnMemoryReactor(self) -> None:
         """
-        Tests of programs that let Twisted's memory reactor connect find there what they find of Twisted's own endpoints.
+        The endpoint leaves on Twisted's memory reactor what Twisted's own endpoints leave.
         """
         reactor = newMemoryReactor()
         resolver = NamesResolver(CannedSource(), reactor)
@@ -205,8 +205,8 @@ class HostTests(ReachingTestCase):
         line = factory.buildProtocol(None)
         assert line is not None
         line.makeConnection(unchecked(StringTransport)())
-        told = self.successResultOf(found)
-        self.assertIs(told, self.client.built[0])
+        connected = self.successResultOf(found)
+        self.assertIs(connected, self.client.built[0])
         line.dataReceived(b"hello")
         line.connectionLost(failureOf(ConnectionDone()))
         self.assertIsNotNone(self.client.built[0].lost)
@@ -215,9 +215,9 @@ class HostTests(ReachingTestCase):
         self.failureResultOf(found, ConnectingCancelledError)
         self.assertTrue(reactor.connectors[1].stoppedConnecting)
 
-    def test_installed(self) -> None:
+    def test_installedResolverIsUsed(self) -> None:
         """
-        Without a resolver of its own an endpoint asks the one that is installed when it connects.
+        The endpoint uses the installed resolver at the time of the connection unless it has its own.
         """
         self.listen("192.0.2.80")
         endpoint = HostEndpoint(self.here, "h.example", 80)
@@ -227,9 +227,9 @@ class HostTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         undo()
 
-    def test_notInstalled(self) -> None:
+    def test_ownResolverIsCreatedOnce(self) -> None:
         """
-        On a reactor that is not the process' own, where none is installed, it has one of its own, made once.
+        An endpoint on another reactor without an installed resolver creates its own once.
         """
         asked: list[object] = []
         known = self.zone({("h.example", "A"): "192.0.2.80"})
@@ -247,33 +247,33 @@ class HostTests(ReachingTestCase):
             self.reached(found)
         self.assertEqual(asked, [self.here])
 
-    def test_wrong(self) -> None:
+    def test_invalidHostOrPortIsRefused(self) -> None:
         """
-        What is no host and what is no port are told when the endpoint is made.
+        An invalid host or port is refused when the endpoint is created.
         """
         for host in ("a..b", "", ".", "a b", "192.0.2.1:80", "https://a", "[a]", r"a\.b", None, b"a", 5):
             self.assertRaises(BadName, HostEndpoint, self.here, host, 80)
         for port in (0, 65536, -1, None, "80", 80.0, True):
             self.assertRaises(CallerFault, HostEndpoint, self.here, "a", port)
 
-    def test_wrongOptions(self) -> None:
+    def test_invalidOptionNamesItself(self) -> None:
         """
-        Of an option with a value that it cannot have, one line tells its name and the value when the endpoint is made, and what is right.
+        An invalid option value is refused when the endpoint is created, with the option, the value and a valid one.
         """
         for name in ("timeout", "attemptDelay", "priorityDelay", "lookupTimeout"):
             for wrong in (-1, -0.5, float("nan"), "3", b"3", object()):
-                said = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, **{name: wrong}))
-                self.assertTrue(said.startswith(f"{name}: ") and repr(wrong) in said, said)
+                message = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, **{name: wrong}))
+                self.assertTrue(message.startswith(f"{name}: ") and repr(wrong) in message, message)
         for binding in ("eth0", "", b"192.0.2.7", 3, ("192.0.2.7",), ("192.0.2.7", "x"), ("192.0.2.7", 65536), ("localhost", 0), (None, 1)):
-            said = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, bindAddress=binding))
-            self.assertTrue(said.startswith(f"bindAddress: {binding!r} is not an address"), said)
+            message = str(self.assertRaises(CallerFault, HostEndpoint, self.here, "a", 80, bindAddress=binding))
+            self.assertTrue(message.startswith(f"bindAddress: {binding!r} is not an address"), message)
         for reactor in (None, "a", 80):
-            said = str(self.assertRaises(CallerFault, HostEndpoint, reactor, "a", 80))
-            self.assertEqual(said, f"{reactor!r} is not a reactor; give one such as twisted.internet.reactor, or a Clock in tests")
+            message = str(self.assertRaises(CallerFault, HostEndpoint, reactor, "a", 80))
+            self.assertEqual(message, f"{reactor!r} is not a reactor; give one such as twisted.internet.reactor, or a Clock in tests")
 
-    def test_outOfRange(self) -> None:
+    def test_outOfRangeNumbersAreClamped(self) -> None:
         """
-        Numbers that are merely too large or too small are moved to where they make sense.
+        Numbers that are only too large or too small are clamped.
         """
         self.listen("192.0.2.80")
         resolver = self.zone({("h.example", "A"): "192.0.2.80", ("h.example", "AAAA"): "2001:db8::90"})
@@ -291,9 +291,9 @@ class TargetsTests(ReachingTestCase):
     Tests of L{TargetsEndpoint}.
     """
 
-    def test_found(self) -> None:
+    def test_targetsAreFoundEachTime(self) -> None:
         """
-        A function is asked for the targets each time.
+        A function for the targets is called for each connection.
         """
         self.listen("192.0.2.80")
         asked: list[int] = []
@@ -310,19 +310,19 @@ class TargetsTests(ReachingTestCase):
             self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(len(asked), 2)
 
-    def test_wrong(self) -> None:
+    def test_invalidTargetsAreRefused(self) -> None:
         """
-        What are no targets is told when the endpoint is made, or where they are found.
+        Invalid targets are refused when the endpoint is created, or when they are found.
         """
         for wrong in (None, 5, "a", [("a", 80)], [5], [unchecked(Target)("a", "80")]):
             self.assertRaises(CallerFault, TargetsEndpoint, self.here, wrong)
-            endpoint = unchecked(TargetsEndpoint)(self.here, partial(_same, wrong), resolver=self.zone({}))
+            endpoint = unchecked(TargetsEndpoint)(self.here, partial(_return, wrong), resolver=self.zone({}))
             self.failureResultOf(self.connect(endpoint), CallerFault)
         self.assertRaises(CallerFault, TargetsEndpoint, self.here, [], 5)
 
-    def test_interface(self) -> None:
+    def test_endpointsProvideTwistedInterface(self) -> None:
         """
-        All are endpoints to Twisted, and are to be had from one public module.
+        All endpoints provide Twisted's interface and come from one public module.
         """
         for endpoint in (
             TargetsEndpoint(self.here, []),
@@ -334,5 +334,5 @@ class TargetsTests(ReachingTestCase):
             self.assertIs(getattr(endpoints, type(endpoint).__name__), type(endpoint))
 
 
-def _same(targets: object) -> object:
+def _return(targets: object) -> object:
     return targets

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.endpoints.happyeyeballs}: when which attempt begins, and what is left.
+Tests of L{twisted_ext.endpoints.happyeyeballs}: when each attempt starts, and what is left behind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectingCancelledError, ConnectionRefusedError, TimeoutError
 from twisted.internet.interfaces import IAddress
 
-from tests.endpoints.reaching import Client, ReachingTestCase, Told
+from tests.endpoints.reaching import Client, ReachingTestCase, RecordingProtocol
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
 from twisted_ext.endpoints import happyeyeballs
@@ -22,16 +22,16 @@ from twisted_ext.testing.sources import HeldSource
 
 __all__: list[str] = []
 
-#: Nobody is there, and nobody says so.
+#: Addresses without a host, which give no reply.
 DEAD, DEAD_TOO, DEAD_6 = "192.0.2.90", "192.0.2.91", "2001:db8::90"
 
 
 class AttemptTests(ReachingTestCase):
     """
-    Attempts one after the other.
+    Tests of the order and timing of attempts.
     """
 
-    def test_first(self) -> None:
+    def test_firstSuccessEndsTheSearch(self) -> None:
         """
         The first target is connected to, and no other is tried.
         """
@@ -41,10 +41,9 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.dials, [(0, "192.0.2.80")])
 
-    def test_stagger(self) -> None:
+    def test_attemptsAreStaggered(self) -> None:
         """
-        As long as none has failed, a quarter of a second passes from one attempt to the next (RFC 8305, section 5); the first to succeed
-        ends the others.
+        A quarter of a second passes between attempts as long as none has failed (RFC 8305, section 5); the first success ends the others.
         """
         self.listen("192.0.2.80")
         found = self.connect(self.endpoint(DEAD, DEAD_TOO, "192.0.2.80"))
@@ -55,9 +54,9 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.here.connectors, [])
         self.assertEqual(self.reached(found), "192.0.2.80 80")
 
-    def test_late(self) -> None:
+    def test_earlierAttemptCanStillWin(self) -> None:
         """
-        An attempt that began earlier may still win.
+        An attempt that started earlier can still win.
         """
         self.listen("192.0.2.80")
         self.network.shape("192.0.2.80", delay=0.3)
@@ -66,9 +65,9 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.dials, [(0, "192.0.2.80"), (0.25, DEAD)])
 
-    def test_failure(self) -> None:
+    def test_failureStartsTheNextAttempt(self) -> None:
         """
-        Where an attempt fails, the next begins at once.
+        A failed attempt starts the next one at once.
         """
         self.refuse("192.0.2.70", "192.0.2.71")
         self.listen("192.0.2.80")
@@ -77,9 +76,9 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual(self.dials, [(0, "192.0.2.70"), (0.02, "192.0.2.71"), (0.04, "192.0.2.80")])
 
-    def test_failureBesideOthers(self) -> None:
+    def test_failureAmongPendingAttempts(self) -> None:
         """
-        So it does while others of its priority are still under way, be it that a name has no address.
+        A failed attempt, or a name without an address, starts the next attempt at once even if others of its priority are pending.
         """
         self.refuse("192.0.2.70")
         self.listen("192.0.2.80")
@@ -94,22 +93,22 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         self.assertEqual([round(at - began, 3) for at, _ in self.dials], [0, 0.25])
 
-    def test_families(self) -> None:
+    def test_familiesAlternate(self) -> None:
         """
-        The addresses of a host are tried with the families by turns (RFC 8305, section 4), IPv6 first where it goes first.
+        The addresses of a host are tried with alternating families (RFC 8305, section 4).
         """
-        dead = {("h.example", "AAAA"): ["2001:db8::90", "2001:db8::91"], ("h.example", "A"): ["192.0.2.90", "192.0.2.91"]}
-        found = self.connect(self.endpoint("h.example", resolver=self.zone(dead)))
+        records = {("h.example", "AAAA"): ["2001:db8::90", "2001:db8::91"], ("h.example", "A"): ["192.0.2.90", "192.0.2.91"]}
+        found = self.connect(self.endpoint("h.example", resolver=self.zone(records)))
         self.network.advance(1)
         order = [address for _, address in self.dials]
         self.assertEqual(order, ["2001:db8::90", "192.0.2.90", "2001:db8::91", "192.0.2.91"])
         found.cancel()
         self.failureResultOf(found, ConnectingCancelledError)
 
-    def test_priorities(self) -> None:
+    def test_laterPriorityWaitsASecond(self) -> None:
         """
-        A target of a later priority is not tried beside an earlier one until that has had a second: who is far away does not lose to his
-        stand-in. Once all the earlier ones have failed it is tried at once.
+        A target of a later priority waits for a second, or until all earlier ones have failed, so that a slow primary does not lose to its
+        backup.
         """
         self.listen("192.0.2.80", "192.0.2.81")
         self.network.shape("192.0.2.80", delay=0.4)
@@ -128,9 +127,9 @@ class AttemptTests(ReachingTestCase):
         self.network.advance(0.1)
         self.assertEqual(self.reached(found), "192.0.2.81 80")
 
-    def test_priorityWaitsForAll(self) -> None:
+    def test_laterPriorityWaitsForAllOthers(self) -> None:
         """
-        That one of an earlier priority has failed is no reason to begin with the next as long as another may succeed.
+        A single failure does not start the next priority as long as another attempt may succeed.
         """
         self.refuse("192.0.2.70")
         self.listen("192.0.2.81")
@@ -141,21 +140,21 @@ class AttemptTests(ReachingTestCase):
         self.assertEqual([at for at, _ in self.dials], [0, 0.25, 1.25])
         self.assertEqual(self.reached(found), "192.0.2.81 80")
 
-    def test_priorityAfterPriority(self) -> None:
+    def test_failedPriorityStartsTheNext(self) -> None:
         """
-        Where all of a priority have failed the next begins at once, although one that was given its second before may still succeed.
+        The next priority starts at once when all of a priority have failed, even if one of an earlier priority is still pending.
         """
         self.refuse("192.0.2.70", "192.0.2.71")
         self.listen("192.0.2.80")
-        places = (DEAD, "192.0.2.70", "192.0.2.71", "192.0.2.80")
-        found = self.connect(self.endpoint(*places, priorities=(1, 2, 3, 4)))
+        addresses = (DEAD, "192.0.2.70", "192.0.2.71", "192.0.2.80")
+        found = self.connect(self.endpoint(*addresses, priorities=(1, 2, 3, 4)))
         self.network.advance(2)
         self.assertEqual([at for at, _ in self.dials], [0, 1, 1.02, 1.04])
         self.assertEqual(self.reached(found), "192.0.2.80 80")
 
-    def test_priorityUndefended(self) -> None:
+    def test_nearBackupWinsWithoutPriorityDelay(self) -> None:
         """
-        With the same delay for all, the stand-in that is near wins.
+        A near backup wins if the priority delay equals the attempt delay.
         """
         self.patch(happyeyeballs, "PRIORITY_DELAY", Limit(0.25, 0.01, 1))
         self.listen("192.0.2.80", "192.0.2.81")
@@ -164,9 +163,9 @@ class AttemptTests(ReachingTestCase):
         self.network.advance(2)
         self.assertEqual(self.reached(found), "192.0.2.81 80")
 
-    def test_delays(self) -> None:
+    def test_delaysAndTimeoutCanBeSet(self) -> None:
         """
-        Both delays, and the time of an attempt, can be chosen.
+        Both delays and the time-out of an attempt can be set.
         """
         targets = self.targets(DEAD, DEAD_TOO, "192.0.2.92", priorities=(1, 1, 2))
         endpoint = TargetsEndpoint(
@@ -180,9 +179,9 @@ class AttemptTests(ReachingTestCase):
         failed = self.failureResultOf(found, TargetsFailed).value
         self.assertEqual([type(attempt.error) for attempt in failed.attempts], [TimeoutError] * 3)
 
-    def test_families6Alone(self) -> None:
+    def test_bindAddressLimitsTheFamily(self) -> None:
         """
-        From an address of IPv6, only such are looked up and tried.
+        Only addresses of the family of the bind address are looked up and tried.
         """
         self.listen("2001:db8::80")
         resolver = self.zone({("h.example", "AAAA"): "2001:db8::80", ("h.example", "A"): "192.0.2.80"})
@@ -200,12 +199,12 @@ class AttemptTests(ReachingTestCase):
 
 class FailureTests(ReachingTestCase):
     """
-    What is said when nothing can be reached.
+    Tests of the errors when no target can be reached.
     """
 
-    def test_told(self) -> None:
+    def test_errorNamesEveryTarget(self) -> None:
         """
-        The error names each target and each address, and says why it failed.
+        The error names each target and address with its reason.
         """
         self.refuse("192.0.2.70")
         resolver = self.zone({("a.example", "A"): "192.0.2.70"})
@@ -223,32 +222,32 @@ class FailureTests(ReachingTestCase):
         )
         self.assertEqual(repr(error.attempts[2]), "<Attempt 192.0.2.90:80: User timeout caused connection failure>")
 
-    def test_nothing(self) -> None:
+    def test_noTargetsIsAnError(self) -> None:
         """
-        Without targets there is an error, too.
+        A connection without targets fails.
         """
         error = self.failureResultOf(self.connect(self.endpoint()), TargetsFailed).value
         self.assertEqual(str(error), "the targets: there is nothing to connect to")
 
-    def test_many(self) -> None:
+    def test_errorTextIsBounded(self) -> None:
         """
-        The text tells of the first attempts only.
+        The error text covers the first attempts only.
         """
-        places = [f"192.0.2.{number}" for number in range(100, 110)]
-        self.refuse(*places)
-        found = self.connect(self.endpoint(*places))
+        addresses = [f"192.0.2.{number}" for number in range(100, 110)]
+        self.refuse(*addresses)
+        found = self.connect(self.endpoint(*addresses))
         self.network.advance(1)
         error = self.failureResultOf(found, TargetsFailed).value
         self.assertEqual(len(error.attempts), 10)
         self.assertTrue(str(error).endswith("; and 2 more"), error)
 
-    def test_factory(self) -> None:
+    def test_factoryErrorReachesTheCaller(self) -> None:
         """
-        What the caller's own factory raises is not taken for a target's failure, and no other target is tried.
+        An exception from the caller's factory reaches the caller, and no other target is tried.
         """
 
         class Broken(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
                 raise KeyError("mine")
 
         self.listen("192.0.2.80", "192.0.2.81")
@@ -257,17 +256,17 @@ class FailureTests(ReachingTestCase):
         self.failureResultOf(found, KeyError)
         self.assertEqual(len(self.dials), 1)
 
-    def test_protocol(self) -> None:
+    def test_protocolErrorClosesTheConnection(self) -> None:
         """
-        So it is with a protocol that cannot begin: what it raises comes out at once, and its connection is closed.
+        An exception from C{connectionMade} reaches the caller at once and closes the connection.
         """
 
         class Broken(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
-                self.built.append(Unable())
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
+                self.built.append(FailingProtocol())
                 return self.built[-1]
 
-        class Unable(Told):
+        class FailingProtocol(RecordingProtocol):
             def connectionMade(self) -> None:
                 raise KeyError("mine")
 
@@ -280,27 +279,27 @@ class FailureTests(ReachingTestCase):
         self.assertEqual((len(self.dials), self.here.connections, self.here.pending()), (1, [], []))
         self.assertIsNotNone(client.built[0].lost)
 
-    def test_factoryDeclines(self) -> None:
+    def test_decliningFactoryGetsTheNextTarget(self) -> None:
         """
-        A factory that wants no connection to one address may want the next.
+        A factory that declines one address gets the next one.
         """
 
-        nothing = cast(Told, None)
+        nothing = cast(RecordingProtocol, None)
 
-        class Choosing(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
+        class SecondAddressOnly(Client):
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
                 if getattr(addr, "host", "") == "192.0.2.80":
                     return nothing
                 return super().buildProtocol(addr)
 
         self.listen("192.0.2.80", "192.0.2.81")
-        found = self.endpoint("192.0.2.80", "192.0.2.81").connect(Choosing())
+        found = self.endpoint("192.0.2.80", "192.0.2.81").connect(SecondAddressOnly())
         self.network.advance(1)
         self.assertEqual(self.reached(found), "192.0.2.81 80")
 
-    def test_finding(self) -> None:
+    def test_findingErrorReachesTheCaller(self) -> None:
         """
-        Whatever finding the targets fails with comes out.
+        An exception while the targets are looked up reaches the caller.
         """
 
         def find() -> Deferred[list[Target]]:
@@ -312,12 +311,12 @@ class FailureTests(ReachingTestCase):
 
 class CancelTests(ReachingTestCase):
     """
-    Callers who do not want the connection any more.
+    Tests of canceled connections.
     """
 
-    def test_everyStage(self) -> None:
+    def test_cancelLeavesNothingAtAnyStage(self) -> None:
         """
-        At every moment cancelling ends it, with nothing left: no socket, no timer, no look-up.
+        Canceling at any time leaves no socket, timer or look-up.
         """
         self.refuse("192.0.2.70")
         held = HeldSource()
@@ -335,9 +334,9 @@ class CancelTests(ReachingTestCase):
         self.network.advance(100)
         self.assertEqual(self.client.built, [])
 
-    def test_undefended(self) -> None:
+    def test_socketsStayWithoutStop(self) -> None:
         """
-        Without ending what is under way there would be sockets left.
+        Sockets would stay open without the cleanup of pending attempts.
         """
         self.patch(happyeyeballs.Connecting, "_stop", lambda self: setattr(self, "_over", True))
         found = self.connect(self.endpoint(DEAD))
@@ -348,9 +347,9 @@ class CancelTests(ReachingTestCase):
         for call in self.here.getDelayedCalls():
             call.cancel()
 
-    def test_afterwards(self) -> None:
+    def test_cancelAfterSuccessDoesNothing(self) -> None:
         """
-        Cancelling what is connected does nothing.
+        Canceling after the connection does nothing.
         """
         self.listen("192.0.2.80")
         found = self.connect(self.endpoint("192.0.2.80"))
@@ -358,9 +357,9 @@ class CancelTests(ReachingTestCase):
         found.cancel()
         self.assertEqual(self.reached(found), "192.0.2.80 80")
 
-    def test_once(self) -> None:
+    def test_simultaneousConnectionsBuildOneProtocol(self) -> None:
         """
-        Of several that connect in the same moment one is built and kept.
+        One protocol is built if several connections succeed at the same time.
         """
         self.listen("192.0.2.80", "192.0.2.81")
         self.network.shape("192.0.2.80", delay=0.26)
@@ -369,28 +368,28 @@ class CancelTests(ReachingTestCase):
         self.assertEqual(len(self.client.built), 1)
         self.reached(found)
 
-    def test_within(self) -> None:
+    def test_cancelFromFactoryOrProtocolCloses(self) -> None:
         """
-        Cancelling from within the factory, or from within the protocol, closes the connection.
+        Canceling from within the factory or the protocol closes the connection.
         """
         cancels: list[Callable[[], None]] = []
 
-        class Leaving(Told):
+        class CancelingProtocol(RecordingProtocol):
             def connectionMade(self) -> None:
                 cancels.pop()()
 
-        class Canceling(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
+        class CancelingFactory(Client):
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
                 super().buildProtocol(addr)
                 cancels.pop()()
                 return self.built[-1]
 
-        class Building(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
-                return Leaving()
+        class ProtocolFactory(Client):
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
+                return CancelingProtocol()
 
         self.listen("192.0.2.80")
-        for client in (Canceling(), Building()):
+        for client in (CancelingFactory(), ProtocolFactory()):
             found = self.endpoint("192.0.2.80").connect(client)
             cancels.append(found.cancel)
             self.network.advance(1)
@@ -398,9 +397,9 @@ class CancelTests(ReachingTestCase):
             self.failureResultOf(found, ConnectingCancelledError)
             self.assertEqual((self.here.connections, self.here.pending()), ([], []))
 
-    def test_uses(self) -> None:
+    def test_factoryStartsAndStopsPerAttempt(self) -> None:
         """
-        A factory is told of the beginning and the end of every attempt.
+        C{doStart} and C{doStop} of the factory are called for every attempt.
         """
         uses: list[int] = []
 

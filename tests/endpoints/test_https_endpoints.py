@@ -1,5 +1,5 @@
 """
-Tests of L{HTTPSEndpoint}: TLS, with the certificate of whom was asked for, wherever the records lead.
+Tests of L{HTTPSEndpoint}: TLS with the certificate of the requested host, wherever the records lead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from tests.certificates import authority, certificateFor
-from tests.endpoints.reaching import Client, ReachingTestCase, Told
+from tests.endpoints.reaching import Client, ReachingTestCase, RecordingProtocol
 from tests.typed import suppressed, trusting
 from twisted_ext.client import resolverFromString
 from twisted_ext.compat.conversion.errors import DNSServerError
@@ -45,9 +45,9 @@ _DEPRECATED: Final = [suppressed(message="Passing pyOpenSSL .* objects is deprec
 
 
 @implementer(IHandshakeListener)
-class Listening(Told):
+class EventProtocol(RecordingProtocol):
     """
-    Notes what it is told.
+    Records its events.
     """
 
     def __init__(self) -> None:
@@ -65,32 +65,32 @@ class Listening(Told):
         self.events.append(data.decode())
 
 
-class ListeningClient(Client):
+class EventClient(Client):
     """
-    Builds them.
+    Builds protocols that record their events.
     """
 
-    def buildProtocol(self, addr: IAddress | None) -> Told:
-        self.built.append(Listening())
+    def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
+        self.built.append(EventProtocol())
         return self.built[-1]
 
 
 @implementer(IProtocolNegotiationFactory)
-class NegotiatingClient(ListeningClient):
+class NegotiatingClient(EventClient):
     """
-    Says what its protocols speak.
+    A factory with application protocols.
     """
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        What is to be negotiated.
+        Return the protocols to negotiate.
         """
         return [b"h2", b"http/1.1"]
 
 
 class Echo(Protocol):
     """
-    Says the same back.
+    Sends back what it receives.
     """
 
     def dataReceived(self, data: bytes) -> None:
@@ -98,9 +98,9 @@ class Echo(Protocol):
         self.transport.write(data)
 
 
-class Mute(Protocol):
+class NoTLS(Protocol):
     """
-    Says something that is no TLS, or nothing.
+    Sends something other than TLS, or nothing.
     """
 
     def __init__(self, words: bytes) -> None:
@@ -114,15 +114,15 @@ class Mute(Protocol):
 
 class HTTPSTests(ReachingTestCase):
     """
-    Servers with and without TLS, and with this and that certificate.
+    Tests with servers with and without TLS, and with different certificates.
     """
 
-    # Twisted gives these to OpenSSL, not we.
+    # Twisted passes these to OpenSSL.
     suppress = _DEPRECATED
 
     def offer(self, address: str, name: str, alpn: Sequence[str] = (), port: int = 443) -> None:
         """
-        Serve there, with a certificate for this name.
+        Serve TLS with a certificate for this name.
         """
         there = self.network.reactor(address)
         factory = ServerFactory()
@@ -133,26 +133,26 @@ class HTTPSTests(ReachingTestCase):
         wrapped = cast(ServerFactory, TLSMemoryBIOFactory(options, False, factory, there))
         there.listenTCP(port, wrapped, interface="0.0.0.0")
 
-    def mumble(self, address: str, words: bytes = b"") -> None:
+    def serveWithoutTLS(self, address: str, words: bytes = b"") -> None:
         """
-        Accept connections there, without TLS.
+        Accept connections without TLS.
         """
 
-        class Mumbling(ServerFactory):
+        class PlainFactory(ServerFactory):
             noisy = False
 
             def buildProtocol(self, addr: object) -> Protocol:
-                return Mute(words)
+                return NoTLS(words)
 
-        self.network.reactor(address).listenTCP(443, Mumbling(), interface="0.0.0.0")
+        self.network.reactor(address).listenTCP(443, PlainFactory(), interface="0.0.0.0")
 
     def https(
         self, *texts: str, entry: Entry | None = None, alpn: Sequence[str] | None = None, timeout: float = 30, port: int = 443
     ) -> HTTPSEndpoint:
         """
-        @param texts: HTTPS records.
+        Return an endpoint for the host with these records.
 
-        @return: an endpoint for the host that has them.
+        @param texts: HTTPS records.
         """
         known: dict[tuple[str, str], Entry] = {
             ("www.example.org", "HTTPS"): list(texts) if entry is None else entry,
@@ -173,7 +173,7 @@ class HTTPSTests(ReachingTestCase):
 
     def connected(self, endpoint: HTTPSEndpoint, client: Client | None = None) -> Deferred[IProtocol]:
         """
-        Connect, with five seconds for it.
+        Start to connect and wait for five seconds.
         """
         found = endpoint.connect(client or self.client)
         self.network.advance(5)
@@ -181,7 +181,7 @@ class HTTPSTests(ReachingTestCase):
 
     def unreached(self, found: Deferred[IProtocol]) -> TargetsFailed:
         """
-        @return: why no target can be reached.
+        Return the error of a connection without a reachable target.
         """
         error = self.failureResultOf(found, TargetsFailed).value
         assert isinstance(error, TargetsFailed)
@@ -190,26 +190,26 @@ class HTTPSTests(ReachingTestCase):
 
     def negotiated(self, found: Deferred[IProtocol]) -> str:
         """
-        @return: the protocol that was agreed upon.
+        Return the negotiated protocol.
         """
-        told = cast(Told, self.successResultOf(found))
-        tls = cast(TLSMemoryBIOProtocol, told.transport)
+        protocol = cast(RecordingProtocol, self.successResultOf(found))
+        tls = cast(TLSMemoryBIOProtocol, protocol.transport)
         spoken = tls.negotiatedProtocol
         tls.loseConnection()
         self.network.advance(1)
         return "" if spoken is None else spoken.decode()
 
-    def test_elsewhere(self) -> None:
+    def test_certificateIsOfTheRequestedHost(self) -> None:
         """
-        A record leads to another host and port, and the certificate is that of whom was asked for.
+        A record can lead to another host and port, and the certificate is that of the requested host.
         """
         self.offer("192.0.2.81", "www.example.org", port=8443)
         found = self.connected(self.https("1 cdn.example.net. port=8443"))
         self.assertEqual(self.reached(found), "192.0.2.81 8443")
 
-    def test_wrongCertificate(self) -> None:
+    def test_otherCertificateIsSkipped(self) -> None:
         """
-        A server whose certificate is for its own name, or anybody else's, is passed over, and the caller's factory never hears of it.
+        A server with a certificate for another name is skipped without a call of the caller's factory.
         """
         self.offer("192.0.2.81", "cdn.example.net")
         self.offer("192.0.2.80", "www.example.org")
@@ -220,9 +220,9 @@ class HTTPSTests(ReachingTestCase):
         found = self.connected(self.https("1 other.example.net."))
         self.reached(found)
 
-    def test_wrongCertificateOnly(self) -> None:
+    def test_onlyOtherCertificatesFail(self) -> None:
         """
-        Where there is no other, connecting fails, and the words say why.
+        The connection fails with the reason if no server has the right certificate.
         """
         self.offer("192.0.2.80", "cdn.example.net")
         error = self.unreached(self.connected(self.https()))
@@ -230,9 +230,9 @@ class HTTPSTests(ReachingTestCase):
         self.assertIn("certificate", str(error))
         self.assertEqual(self.client.built, [])
 
-    def test_notTrusted(self) -> None:
+    def test_untrustedAuthorityIsRefused(self) -> None:
         """
-        Neither does a certificate count whose authority is not trusted: without other words, this machine's count.
+        A certificate of an untrusted authority is refused; the default is the machine's authorities.
         """
         self.offer("192.0.2.80", "www.example.org")
         endpoint = HTTPSEndpoint(self.here, "www.example.org", resolver=self.zone({("www.example.org", "A"): "192.0.2.80"}))
@@ -240,33 +240,33 @@ class HTTPSTests(ReachingTestCase):
         self.assertIsInstance(error.attempts[0].error, TLSError)
         self.assertIn("certificate verify failed", str(error))
 
-    def test_noTLS(self) -> None:
+    def test_serverWithoutTLSIsSkipped(self) -> None:
         """
-        A server that speaks something else is passed over at once.
+        A server that speaks something else is skipped at once.
         """
-        self.mumble("192.0.2.81", b"220 welcome\r\n" * 10)
+        self.serveWithoutTLS("192.0.2.81", b"220 welcome\r\n" * 10)
         self.offer("192.0.2.80", "www.example.org")
         found = self.https("1 cdn.example.net.").connect(self.client)
         self.network.advance(0.2)
         self.assertEqual(self.reached(found), "192.0.2.80 443")
         self.assertEqual(len(self.client.built), 1)
 
-    def test_slowTLS(self) -> None:
+    def test_silentServerDelaysNoOther(self) -> None:
         """
-        A server that accepts connections and does not answer holds up nobody, and is let go.
+        A server that accepts connections without a TLS reply does not delay the next target, and is closed.
         """
-        self.mumble("192.0.2.81")
+        self.serveWithoutTLS("192.0.2.81")
         self.offer("192.0.2.82", "www.example.org")
         found = self.https("1 cdn.example.net.", "1 other.example.net.").connect(self.client)
         self.network.advance(0.5)
         self.assertEqual(self.reached(found), "192.0.2.82 443")
         self.assertEqual(len(self.client.built), 1)
 
-    def test_timeout(self) -> None:
+    def test_timeoutIncludesTLS(self) -> None:
         """
-        The time of an attempt is for TLS as well.
+        The time-out of an attempt includes the TLS handshake.
         """
-        self.mumble("192.0.2.80")
+        self.serveWithoutTLS("192.0.2.80")
         found = self.https(timeout=3).connect(self.client)
         self.network.advance(2.9)
         self.assertNoResult(found)
@@ -275,9 +275,9 @@ class HTTPSTests(ReachingTestCase):
         self.assertIsInstance(error, TimeoutError)
         self.assertIn("TLS", str(error))
 
-    def test_timeoutBefore(self) -> None:
+    def test_tcpTimeoutDoesNotBlameTLS(self) -> None:
         """
-        Where not even a connection comes about, TLS is not blamed for it.
+        A time-out before the connection does not mention TLS.
         """
         self.network.shape("192.0.2.80", silent=True)
         found = self.https(timeout=3).connect(self.client)
@@ -286,11 +286,11 @@ class HTTPSTests(ReachingTestCase):
         self.assertIsInstance(error, TimeoutError)
         self.assertNotIn("TLS", str(error))
 
-    def test_cancel(self) -> None:
+    def test_cancelClosesPendingConnections(self) -> None:
         """
-        Cancelling closes a connection that waits for TLS, and one that waits for TCP.
+        Canceling closes connections that wait for TCP or for TLS.
         """
-        self.mumble("192.0.2.80")
+        self.serveWithoutTLS("192.0.2.80")
         for seconds in (0, 0.015, 1):
             found = self.https().connect(self.client)
             self.network.advance(seconds)
@@ -299,12 +299,12 @@ class HTTPSTests(ReachingTestCase):
             self.network.advance(0)
             self.assertEqual(self.here.pending(), [])
 
-    def test_protocols(self) -> None:
+    def test_negotiationUsesTheCallersProtocols(self) -> None:
         """
-        What is offered is all that the caller or his factory has, whatever the record says (RFC 9460, section 7.1.2); nothing, if
-        neither says anything. A record for others alone is left out.
+        The caller's protocols, or those of the factory, are offered whatever the record has (RFC 9460, section 7.1.2); none without either.
+        A record for other protocols only is left out.
         """
-        # The server prefers the first.
+        # The server prefers the first one.
         self.offer("192.0.2.81", "www.example.org", ["http/1.1", "h2"])
         record = "1 cdn.example.net. alpn=h2"
         self.assertEqual(self.negotiated(self.connected(self.https(record))), "")
@@ -319,7 +319,7 @@ class HTTPSTests(ReachingTestCase):
         self.unreached(self.connected(self.https("1 cdn.example.net. alpn=h3 no-default-alpn")))
         self.assertEqual([address for _, address in self.dials], ["192.0.2.80"])
 
-    def test_port(self) -> None:
+    def test_otherPortHasOwnRecords(self) -> None:
         """
         Another port has records of its own.
         """
@@ -327,18 +327,18 @@ class HTTPSTests(ReachingTestCase):
         found = self.connected(self.https("1 cdn.example.net.", port=8443))
         self.assertEqual(self.reached(found), "192.0.2.81 8443")
 
-    def test_failing(self) -> None:
+    def test_fallbackAfterFailureButNotForgery(self) -> None:
         """
-        Where records cannot be looked up, the host itself is connected to; where they are forged, nobody is.
+        The host itself is connected to if the records cannot be looked up, but not if they fail validation.
         """
         self.offer("192.0.2.80", "www.example.org")
         found = self.connected(self.https(entry=ServerFailed("no")))
         self.assertEqual(self.reached(found), "192.0.2.80 443")
         self.failureResultOf(self.connected(self.https(entry=TrustFault("forged"))), DNSServerError)
 
-    def test_literal(self) -> None:
+    def test_literalNeedsAddressCertificate(self) -> None:
         """
-        The certificate of an address is that of the address.
+        An address literal needs a certificate for the address.
         """
         self.offer("192.0.2.80", "192.0.2.80")
         endpoint = HTTPSEndpoint(
@@ -347,75 +347,75 @@ class HTTPSTests(ReachingTestCase):
         self.assertEqual(repr(endpoint), "<HTTPSEndpoint 192.0.2.80:443>")
         self.assertEqual(self.reached(self.connected(endpoint)), "192.0.2.80 443")
 
-    def test_protocol(self) -> None:
+    def test_protocolStartsAfterHandshake(self) -> None:
         """
-        The caller's protocol begins when there is TLS; it is told of the handshake if it wants to be, and then of its data.
+        The caller's protocol starts after the handshake, is notified of it if it wants to be, and then gets its data.
         """
         self.offer("192.0.2.80", "www.example.org")
-        client = ListeningClient()
+        client = EventClient()
         found = self.connected(self.https(), client)
-        told = cast(Listening, client.built[0])
-        self.assertEqual(told.events, ["connection", "handshake", "hello"])
+        protocol = cast(EventProtocol, client.built[0])
+        self.assertEqual(protocol.events, ["connection", "handshake", "hello"])
         self.reached(found)
-        self.assertIsNotNone(told.lost)
+        self.assertIsNotNone(protocol.lost)
 
-    def test_factory(self) -> None:
+    def test_callerErrorsReachTheCaller(self) -> None:
         """
-        What the caller's factory and protocol raise, and that it builds nothing, is told as without TLS.
+        Exceptions of the caller's factory and protocol, and a factory that declines, have the same effect as without TLS.
         """
 
         class Broken(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
                 raise KeyError("mine")
 
-        class Unwilling(Client):
-            def buildProtocol(self, addr: IAddress | None) -> Told:
-                return cast(Told, None)
+        class DecliningFactory(Client):
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
+                return cast(RecordingProtocol, None)
 
-        class Unable(Listening):
+        class FailingProtocol(EventProtocol):
             def connectionMade(self) -> None:
                 raise KeyError("mine")
 
-        class Deaf(Listening):
+        class FailingHandshake(EventProtocol):
             def handshakeCompleted(self) -> None:
                 raise KeyError("mine")
 
-        class Building(Client):
-            def __init__(self, kind: type[Listening]) -> None:
+        class ProtocolFactory(Client):
+            def __init__(self, kind: type[EventProtocol]) -> None:
                 super().__init__()
                 self.kind = kind
 
-            def buildProtocol(self, addr: IAddress | None) -> Told:
+            def buildProtocol(self, addr: IAddress | None) -> RecordingProtocol:
                 return self.kind()
 
         self.offer("192.0.2.80", "www.example.org")
         self.offer("192.0.2.81", "www.example.org")
         self.failureResultOf(self.connected(self.https(), Broken()), KeyError)
-        self.unreached(self.connected(self.https(), Unwilling()))
-        for kind in (Unable, Deaf):
+        self.unreached(self.connected(self.https(), DecliningFactory()))
+        for kind in (FailingProtocol, FailingHandshake):
             del self.dials[:]
-            self.failureResultOf(self.connected(self.https("1 cdn.example.net."), Building(kind)), KeyError)
+            self.failureResultOf(self.connected(self.https("1 cdn.example.net."), ProtocolFactory(kind)), KeyError)
             self.assertEqual([address for _, address in self.dials], ["192.0.2.81"])
             self.assertEqual(self.here.connections, [])
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        What is no host, no port, no protocol and nothing to trust are told when the endpoint is made.
+        An invalid host, port, protocol or trust root is refused when the endpoint is created.
         """
         for host in ("a..b", "", ".", "a b", "1.2.3", "a:443", None, b"a", "a-.example", f"{'a' * 60}." * 4 + "a" * 8):
             self.assertRaises(BadName, HTTPSEndpoint, self.here, host, 8443)
         for port in (0, 65536, "443", None):
             self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", port)
         for alpn in (["h\xb2"], ["h" * 256], [""], [b"h2"], "h2", 5):
-            said = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=alpn))
-            self.assertTrue(said.startswith("alpn: "), said)
+            message = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", alpn=alpn))
+            self.assertTrue(message.startswith("alpn: "), message)
         for name in ("trustRoot", "clientCertificate", "recordDelay"):
-            said = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", **{name: "a.pem"}))
-            self.assertTrue(said.startswith(f"{name}: 'a.pem' is "), said)
+            message = str(self.assertRaises(CallerFault, HTTPSEndpoint, self.here, "a", **{name: "a.pem"}))
+            self.assertTrue(message.startswith(f"{name}: 'a.pem' is "), message)
 
-    def test_wrongFactory(self) -> None:
+    def test_invalidFactoryProtocolsFail(self) -> None:
         """
-        A factory that cannot say what it speaks makes connecting fail.
+        The connection fails if the factory's protocols are invalid.
         """
 
         @implementer(IProtocolNegotiationFactory)
@@ -435,9 +435,9 @@ class HTTPSTests(ReachingTestCase):
         self.failureResultOf(self.https().connect(Broken([])), KeyError)
         self.failureResultOf(self.https().connect(Broken([b"\xff"])), CallerFault)
 
-    def test_otherScripts(self) -> None:
+    def test_internationalizedNames(self) -> None:
         """
-        A name in another script is the same to TLS as it is to the DNS, however it is written.
+        An internationalized name is the same for TLS and DNS in every spelling.
         """
         self.offer("192.0.2.80", "xn--bcher-kva.example.org")
         resolver = self.zone({("xn--bcher-kva.example.org", "A"): "192.0.2.80"})
@@ -446,9 +446,9 @@ class HTTPSTests(ReachingTestCase):
             found = self.connected(HTTPSEndpoint(self.here, host, trustRoot=trusted, resolver=resolver))
             self.assertEqual(self.reached(found), "192.0.2.80 443")
 
-    def test_scope(self) -> None:
+    def test_certificateIgnoresTheScope(self) -> None:
         """
-        The certificate of an address is for it with any scope, which is known on this machine alone.
+        The certificate of an address applies with any scope, which is local to the machine.
         """
         made: list[str] = []
         real = optionsForClientTLS
@@ -461,10 +461,9 @@ class HTTPSTests(ReachingTestCase):
         endpoint = HTTPSEndpoint(self.here, "[fe80::1%lo]")
         self.assertEqual((repr(endpoint), made), ("<HTTPSEndpoint [fe80::1%lo]:443>", ["fe80::1"]))
 
-    def test_dropped(self) -> None:
+    def test_droppedHTTPSQueriesDoNotDelay(self) -> None:
         """
-        On a network where questions for HTTPS records are dropped, and such for addresses are not, the host itself is connected to well
-        before the look-up has taken its time, each time; unless the records are to be waited for.
+        The host itself is connected to soon if queries for HTTPS records are dropped, unless C{recordDelay} says otherwise.
         """
         known: dict[tuple[str, str], Reply] = {("www.example.org", "A"): "192.0.2.80"}
         server = CannedServer(known)
@@ -485,7 +484,7 @@ class HTTPSTests(ReachingTestCase):
         self.assertNoResult(found)
         self.network.advance(2)
         self.assertEqual(self.reached(found), "192.0.2.80 443")
-        # Both families once, since they are kept; the records anew each time.
+        # Both families are cached; the records are queried each time.
         asked = {rrType: {each.message.id for each in server.asked if each.question.rrType == rrType} for rrType in (1, 28, 65)}
         self.assertEqual((len(asked[1]), len(asked[28])), (1, 1))
         self.assertGreaterEqual(len(asked[65]), 3)

@@ -14,7 +14,7 @@ from twisted.names import srvconnect
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.endpoints.reaching import ReachingTestCase, Told
+from tests.endpoints.reaching import ReachingTestCase, RecordingProtocol
 from tests.typed import retry, stopTrying
 from twisted_ext import endpoints
 from twisted_ext.endpoints.attempts import TargetsFailed
@@ -28,9 +28,9 @@ SRV = ("_chat._tcp.example.org", "SRV")
 
 
 @implementer(IHalfCloseableProtocol, IHandshakeListener)
-class Halved(Told):
+class HalfCloseProtocol(RecordingProtocol):
     """
-    Notes what it is told.
+    Records its events.
     """
 
     def __init__(self) -> None:
@@ -41,28 +41,28 @@ class Halved(Told):
 
     def readConnectionLost(self) -> None:
         """
-        No more is to be read.
+        Record the end of reading.
         """
         self.events.append("read")
 
     def writeConnectionLost(self) -> None:
         """
-        No more can be written.
+        Record the end of writing.
         """
         self.events.append("write")
 
     def handshakeCompleted(self) -> None:
         """
-        There is TLS.
+        Record the handshake.
         """
         self.events.append("handshake")
 
 
-class Remembering(ReconnectingClientFactory):
+class RecordingFactory(ReconnectingClientFactory):
     """
-    Connects again and again, a second later each time.
+    Reconnects after a second each time.
 
-    @ivar events: what it is told.
+    @ivar events: the calls so far.
     """
 
     noisy = False
@@ -73,7 +73,7 @@ class Remembering(ReconnectingClientFactory):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.reasons: list[Failure] = []
-        self.built: list[Halved] = []
+        self.built: list[HalfCloseProtocol] = []
         self.impatient = False
         self.again = 0
 
@@ -88,9 +88,9 @@ class Remembering(ReconnectingClientFactory):
         if self.impatient:
             connector.stopConnecting()
 
-    def buildProtocol(self, addr: IAddress | None) -> Halved:
+    def buildProtocol(self, addr: IAddress | None) -> HalfCloseProtocol:
         self.events.append("built")
-        self.built.append(Halved())
+        self.built.append(HalfCloseProtocol())
         return self.built[-1]
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
@@ -115,7 +115,7 @@ class SRVConnectorTests(ReachingTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.factory = Remembering()
+        self.factory = RecordingFactory()
         self.patch(self.factory, "clock", self.here)
 
     def tearDown(self) -> None:
@@ -124,7 +124,7 @@ class SRVConnectorTests(ReachingTestCase):
 
     def connector(self, entry: Entry = "0 0 80 a.example.", defaultPort: int | None = None) -> SRVConnector:
         """
-        @return: one for a service with these records.
+        Return a connector for a service with these records.
         """
         known: dict[tuple[str, str], Entry] = {
             SRV: entry,
@@ -136,9 +136,9 @@ class SRVConnectorTests(ReachingTestCase):
             self.here, "chat", b"example.org", self.factory, defaultPort=defaultPort, resolver=self.zone(known)
         )
 
-    def test_life(self) -> None:
+    def test_factoryFollowsTheConnection(self) -> None:
         """
-        The factory is told of everything in turn, and what it asks for in return is done: it reconnects.
+        The factory is notified of each event in order and can reconnect.
         """
         self.listen("192.0.2.81")
         self.refuse("192.0.2.80")
@@ -163,9 +163,9 @@ class SRVConnectorTests(ReachingTestCase):
         self.assertEqual(self.factory.events[8:], ["lost", "stop"])
         connector.disconnect()
 
-    def test_protocol(self) -> None:
+    def test_protocolGetsItsEvents(self) -> None:
         """
-        The protocol is told what its connection brings, and gets no other.
+        The protocol gets the events of its connection, for every interface that it provides.
         """
         self.listen("192.0.2.80")
         self.connector().connect()
@@ -179,27 +179,27 @@ class SRVConnectorTests(ReachingTestCase):
         self.assertTrue(IHalfCloseableProtocol.providedBy(wrapped))
         self.assertTrue(IHandshakeListener.providedBy(wrapped))
         line.dataReceived(b"hello")
-        halved = cast(Halved, wrapped)
-        halved.readConnectionLost()
-        halved.writeConnectionLost()
-        halved.handshakeCompleted()
+        wrappedProtocol = cast(HalfCloseProtocol, wrapped)
+        wrappedProtocol.readConnectionLost()
+        wrappedProtocol.writeConnectionLost()
+        wrappedProtocol.handshakeCompleted()
         self.assertEqual(protocol.events, ["hello", "read", "write", "handshake"])
-        self.assertEqual(cast("Callable[[], str]", halved.logPrefix)(), "Halved")
+        self.assertEqual(cast("Callable[[], str]", wrappedProtocol.logPrefix)(), "HalfCloseProtocol")
         stopTrying(self.factory)
         protocol.transport.loseConnection()
         self.network.advance(0.5)
         self.assertIsNotNone(protocol.lost)
 
-    def test_broken(self) -> None:
+    def test_failingProtocolLosesConnection(self) -> None:
         """
-        A protocol that cannot begin is told that its connection is lost, as its factory is, once; what was wrong is in the log.
+        A protocol that fails in C{connectionMade} loses its connection once, as does its factory, and the error is logged.
         """
         self.listen("192.0.2.80")
 
-        def explode(protocol: Halved) -> None:
+        def explode(protocol: HalfCloseProtocol) -> None:
             raise KeyError("mine")
 
-        self.patch(Halved, "connectionMade", explode)
+        self.patch(HalfCloseProtocol, "connectionMade", explode)
         self.connector().connect()
         self.network.advance(0.5)
         self.assertEqual(self.factory.events, ["start", "connecting", "built", "lost", "stop"])
@@ -207,9 +207,9 @@ class SRVConnectorTests(ReachingTestCase):
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         stopTrying(self.factory)
 
-    def test_failing(self) -> None:
+    def test_failureIsReportedOnce(self) -> None:
         """
-        That nothing can be reached is told once, when all have failed; that there is no such service as well.
+        A failed connection, or a missing service, is reported to the factory once.
         """
         self.refuse("192.0.2.80", "192.0.2.81")
         self.connector(["0 0 80 a.example.", "1 0 80 b.example."]).connect()
@@ -221,9 +221,9 @@ class SRVConnectorTests(ReachingTestCase):
         self.assertIsInstance(self.factory.reasons[-1].value, DNSLookupError)
         stopTrying(self.factory)
 
-    def test_again(self) -> None:
+    def test_reconnectWhileFailing(self) -> None:
         """
-        A factory that connects again while it is told of the failure is still in use.
+        A factory can connect again from within C{clientConnectionFailed}.
         """
         self.refuse("192.0.2.80")
         self.factory.again = 1
@@ -231,9 +231,9 @@ class SRVConnectorTests(ReachingTestCase):
         self.network.advance(0.5)
         self.assertEqual(self.factory.events, ["start", "connecting", "failed", "start", "connecting", "failed", "stop"])
 
-    def test_defaultPort(self) -> None:
+    def test_noRecordsUseTheDefaultPort(self) -> None:
         """
-        Without records the domain itself is connected to.
+        The domain itself is connected to at the default port without records.
         """
         self.listen("192.0.2.80", port=5222)
         connector = self.connector([], 5222)
@@ -244,9 +244,9 @@ class SRVConnectorTests(ReachingTestCase):
         connector.disconnect()
         self.network.advance(0.5)
 
-    def test_stop(self) -> None:
+    def test_stoppedByTheUser(self) -> None:
         """
-        Stopped while it connects, or before it has begun to, it has been stopped by the user.
+        A connector that is stopped while or before it connects fails with UserError.
         """
         connector = self.connector()
         connector.connect()
@@ -261,9 +261,9 @@ class SRVConnectorTests(ReachingTestCase):
         self.assertEqual(self.factory.events[4:], ["start", "connecting", "failed", "stop"])
         self.assertEqual(str(connector.getDestination()).count("_chat._tcp.example.org"), 1)
 
-    def test_arguments(self) -> None:
+    def test_argumentsMatchTwisted(self) -> None:
         """
-        The arguments are those of Twisted's, by place and by name; what C{connectTCP} takes is passed on, anything else is told.
+        The arguments are those of Twisted, by position and by name. Arguments of C{connectTCP} are passed on, others are refused.
         """
         connector = SRVConnector(self.here, "chat", "example.org", self.factory, "tcp", "connectTCP", (3, ("192.0.2.7", 0)), {}, 80)
         self.assertIs(connector.factory, self.factory)

@@ -33,37 +33,37 @@ _quoted: Final[Callable[[str], str]] = quoteStringArgument
 
 class DescribedTests(ReachingTestCase):
     """
-    Descriptions that people write.
+    Tests of endpoint descriptions.
     """
 
-    # Twisted gives these to OpenSSL, not we.
+    # Twisted passes these to OpenSSL.
     suppress = [suppressed(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
 
-    def made(self, description: str | bytes) -> IStreamClientEndpoint:
+    def describedEndpoint(self, description: str | bytes) -> IStreamClientEndpoint:
         """
-        @return: what Twisted makes of it.
+        Return the endpoint that Twisted creates.
         """
         return clientEndpoint(self.here, description)
 
-    def wrong(self, description: str | bytes) -> str:
+    def errorOf(self, description: str | bytes) -> str:
         """
-        @return: the one line that says what is wrong.
+        Return the one-line error.
         """
-        text = str(self.assertRaises(BadDescription, self.made, description))
+        text = str(self.assertRaises(BadDescription, self.describedEndpoint, description))
         self.assertNotIn("\n", text)
         return text
 
     def folder(self) -> Path:
         """
-        @return: a folder that is gone with the test.
+        Return a folder that is removed after the test.
         """
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         return Path(folder.name)
 
-    def test_made(self) -> None:
+    def test_prefixesAreFound(self) -> None:
         """
-        Twisted finds the prefixes, in any case, and texts may be octets.
+        Twisted finds the prefixes in any letter case, and descriptions can be octets.
         """
         for description, shown in (
             ("srv:_x._tcp.example.org", "<SRVEndpoint _x._tcp.example.org>"),
@@ -75,18 +75,18 @@ class DescribedTests(ReachingTestCase):
             ("https-rr:www.example.org", "<HTTPSEndpoint www.example.org:443>"),
             ("https-rr:www.example.org:8443:alpn=h2, http/1.1", "<HTTPSEndpoint www.example.org:8443>"),
         ):
-            self.assertEqual(repr(self.made(description)), shown)
+            self.assertEqual(repr(self.describedEndpoint(description)), shown)
 
-    def test_wrapped(self) -> None:
+    def test_tlsWrapsEndpoints(self) -> None:
         """
-        Twisted's own TLS goes around them.
+        Twisted's C{tls:} wraps these endpoints.
         """
-        held = self.made(r"tls:example.org:443:endpoint=srv\:_x._tcp.example.org")
+        held = self.describedEndpoint(r"tls:example.org:443:endpoint=srv\:_x._tcp.example.org")
         self.assertIn("<SRVEndpoint _x._tcp.example.org>", [repr(each) for each in vars(held).values()])
 
-    def test_connects(self) -> None:
+    def test_describedEndpointConnects(self) -> None:
         """
-        What is described connects: with its own resolver, whose description has its colons escaped, and a default port.
+        A described endpoint connects with its own resolver, in an escaped description, and a default port.
         """
         records = {("_x._tcp.example.org", "SRV"): "0 0 5222 a.example.", ("a.example", "A"): "192.0.2.80"}
         server = CannedServer({**records, ("b.example", "A"): "192.0.2.80"}, otherwise=[])
@@ -98,36 +98,36 @@ class DescribedTests(ReachingTestCase):
             f"srv:_x._tcp.b.example:defaultPort=5222:resolver={resolver}:bindAddress=192.0.2.7",
             f"dns:b.example:5222:resolver={resolver}",
         ):
-            found = self.connect(self.made(description))
+            found = self.connect(self.describedEndpoint(description))
             self.network.advance(1)
             self.assertEqual(self.reached(found), "192.0.2.80 5222")
 
-    def test_noTime(self) -> None:
+    def test_zeroTimeoutIsTheMinimum(self) -> None:
         """
-        A time of 0 is the shortest there is: an attempt that nobody answers is over after a tenth of a second, neither at once nor never.
+        A timeout of 0 is the minimum of a tenth of a second.
         """
         server = CannedServer({("b.example", "A"): "192.0.2.80"}, otherwise=[])
         where = server.listen(self.network.reactor("192.0.2.53"))
-        found = self.connect(self.made(f"dns:b.example:80:timeout=0:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
+        found = self.connect(self.describedEndpoint(f"dns:b.example:80:timeout=0:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
         self.network.advance(0.09)
         self.assertNoResult(found)
         self.network.advance(0.05)
         self.assertIsInstance(self.failureResultOf(found, TargetsFailed).value.attempts[0].error, TimeoutError)
 
-    def test_wrongFamily(self) -> None:
+    def test_missingFamilyIsReported(self) -> None:
         """
-        A host without addresses of the family that is connected from is told so.
+        A host without addresses of the bind address' family is reported.
         """
         server = CannedServer({("b.example", "A"): "192.0.2.80", ("c.example", "AAAA"): "2001:db8::80"}, otherwise=[])
         where = server.listen(self.network.reactor("192.0.2.53"))
-        told: list[str] = []
+        errors: list[str] = []
         for words in ("b.example:80:bindAddress=\\:\\:1", "192.0.2.80:80:bindAddress=\\:\\:1", "c.example:80:bindAddress=192.0.2.7"):
-            found = self.connect(self.made(f"dns:{words}:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
+            found = self.connect(self.describedEndpoint(f"dns:{words}:resolver={_quoted(f'udp:192.0.2.53:{where.port}')}"))
             self.network.advance(1)
-            told.append(str(self.failureResultOf(found, DNSLookupError).value))
+            errors.append(str(self.failureResultOf(found, DNSLookupError).value))
         six = "and no other can be connected to from ::1"
         self.assertEqual(
-            told,
+            errors,
             [
                 f"b.example: the name has no IPv6 address, {six}",
                 f"192.0.2.80: this is not an IPv6 address, {six}",
@@ -135,9 +135,9 @@ class DescribedTests(ReachingTestCase):
             ],
         )
 
-    def test_options(self) -> None:
+    def test_everyOptionIsPassedOn(self) -> None:
         """
-        Every option arrives.
+        Every option is passed to the endpoint.
         """
         folder = self.folder()
         own = folder / "own.pem"
@@ -158,21 +158,21 @@ class DescribedTests(ReachingTestCase):
         }
         text = "".join([f":{key}={value}" for key, value in common.items()])
         self.patch(strings, "SRVEndpoint", endpoint)
-        self.made(f"srv:a{text}")
+        self.describedEndpoint(f"srv:a{text}")
         self.assertEqual(given[0], common)
         self.patch(strings, "HTTPSEndpoint", endpoint)
         for root in (written(folder), folder):
-            self.made(f"https-rr:a{text}:alpn=h2,x:trustRoots={root}:certificate={own}:privateKey={own}")
-            self.made(f"https-rr:a{text}:alpn=h2,x:trustRoots={root}:certificate={own}")
+            self.describedEndpoint(f"https-rr:a{text}:alpn=h2,x:trustRoots={root}:certificate={own}:privateKey={own}")
+            self.describedEndpoint(f"https-rr:a{text}:alpn=h2,x:trustRoots={root}:certificate={own}")
         for each in given[1:]:
             self.assertEqual({key: each[key] for key in common}, common)
             self.assertEqual(each["alpn"], ["h2", "x"])
             self.assertIsNotNone(each["trustRoot"])
             self.assertIsNotNone(each["clientCertificate"])
 
-    def test_wrong(self) -> None:
+    def test_invalidDescriptionIsExplained(self) -> None:
         """
-        Whatever is wrong is told in a line that says what would be right.
+        An invalid description is refused with one line that says what is valid.
         """
         folder = self.folder()
         (folder / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
@@ -204,33 +204,33 @@ class DescribedTests(ReachingTestCase):
             (f"https-rr:a:trustRoots={folder}/no", f"https-rr: {folder}/no cannot be read: No such file or directory"),
             (f"https-rr:a:trustRoots={folder}/pipe", f"https-rr: {folder}/pipe cannot be read: a file was expected"),
             (f"https-rr:a:trustRoots={folder}/empty", f"https-rr: there is no certificate in {folder}/empty"),
-            (f"https-rr:a:trustRoots={folder}", f"https-rr: {folder}/bad.pem has a certificate that is none, or is not in PEM"),
+            (f"https-rr:a:trustRoots={folder}", f"https-rr: {folder}/bad.pem has an invalid certificate, or one that is not in PEM"),
             (f"https-rr:a:certificate={folder}/none", f"https-rr: {folder}/none cannot be read: No such file or directory"),
             (f"https-rr:a:certificate={folder}/bad.pem:privateKey={folder}/none", f"https-rr: {folder}/none cannot be read: "),
             (f"https-rr:a:certificate={folder}/bad.pem", f"https-rr: {folder}/bad.pem with {folder}/bad.pem: this is not a certificate"),
         ):
-            said = self.wrong(description)
-            self.assertTrue(said.startswith(words), said)
-        self.assertTrue(self.wrong("srv:a:b").endswith("and a colon inside an argument is written \\:"))
+            message = self.errorOf(description)
+            self.assertTrue(message.startswith(words), message)
+        self.assertTrue(self.errorOf("srv:a:b").endswith("and a colon inside an argument is written \\:"))
 
     def test_resolverIsKept(self) -> None:
         """
-        A described resolver is made once for an endpoint, so that its cache serves one connection after the other.
+        A described resolver is created once for an endpoint, so that connections share its cache.
         """
         server = CannedServer({("a.example", "A"): "192.0.2.80"}, otherwise=[])
         where = server.listen(self.network.reactor("192.0.2.53"))
         self.listen("192.0.2.80")
         resolver = _quoted(f"cache:udp:192.0.2.53:{where.port}")
-        endpoint = self.made(f"dns:a.example:80:resolver={resolver}")
+        endpoint = self.describedEndpoint(f"dns:a.example:80:resolver={resolver}")
         for _ in range(3):
             found = self.connect(endpoint)
             self.network.advance(1)
             self.reached(found)
         self.assertEqual(len(server.asked), 2)
 
-    def test_lazy(self) -> None:
+    def test_pluginsImportNothing(self) -> None:
         """
-        The plugins are names only: loading them loads no resolver and nothing of TLS.
+        The plugins import neither a resolver nor TLS when they are loaded.
         """
         self.assertEqual(repr(ENDPOINTS[0]), "<LazyEndpointParser srv>")
         program = (

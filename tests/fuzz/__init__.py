@@ -1,3 +1,3 @@
 """
-Tests with octets that chance has chosen.
+Tests with random octets.
 """

@@ -1,5 +1,5 @@
 """
-Messages that chance has changed.
+Randomly changed messages.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from twisted_ext.wire.options import optionsOf
 from twisted_ext.wire.tsig import splitSigned
 
 
-def look(wire: bytes) -> None:
+def readEverything(wire: bytes) -> None:
     """
-    Look at all that a message says: values or L{BadMessage}, and nothing else.
+    Read everything in a message, which gives values or L{BadMessage} only.
     """
     found = examine(wire)
     try:
@@ -33,19 +33,19 @@ def look(wire: bytes) -> None:
 
 class FuzzTests(SynchronousTestCase):
     """
-    Tests with octets that nobody has thought of.
+    Tests with random messages.
     """
 
     @given(st.binary(max_size=200))
-    def test_anyOctets(self, wire: bytes) -> None:
+    def test_anyOctetsAreReadOrRefused(self, wire: bytes) -> None:
         """
         Any octets are a message or are refused.
         """
-        look(wire)
+        readEverything(wire)
 
     @settings(max_examples=300)
     @given(st.lists(st.integers(0, 3), min_size=4, max_size=4), st.data())
-    def test_records(self, counts: list[int], data: st.DataObject) -> None:
+    def test_anyRecordsAreReadOrRefused(self, counts: list[int], data: st.DataObject) -> None:
         """
         Records of any type with any rdata are read or refused.
         """
@@ -59,16 +59,16 @@ class FuzzTests(SynchronousTestCase):
             parts.append(data.draw(owners) + data.draw(types).to_bytes(2, "big"))
             parts.append(data.draw(st.sampled_from([b"\x00\x01", b"\x00\xfe", b"\x00\xff"])) + b"\x00\x00\x00\x05")
             parts.append(len(rdata).to_bytes(2, "big") + rdata)
-        look(b"".join(parts))
+        readEverything(b"".join(parts))
 
     @settings(max_examples=200)
     @given(messages, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8), st.integers(0))
-    def test_changed(self, message: Message, changes: list[tuple[int, int]], cut: int) -> None:
+    def test_changedMessageIsReadOrRefused(self, message: Message, changes: list[tuple[int, int]], cut: int) -> None:
         """
-        A message with octets changed, or cut off, is read or refused.
+        A message with changed octets, or a truncated one, is read or refused.
         """
         wire = bytearray(buildMessage(message))
         for position, octet in changes:
             wire[position % len(wire)] = octet
-        look(bytes(wire))
-        look(bytes(wire[: cut % len(wire)]))
+        readEverything(bytes(wire))
+        readEverything(bytes(wire[: cut % len(wire)]))

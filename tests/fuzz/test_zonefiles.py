@@ -1,5 +1,5 @@
 """
-Master files of others, cut off and damaged.
+Truncated and damaged master files of other projects.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from twisted_ext.zone.zonefile.reader import readMaster
 #: How often each file is damaged in each way.
 _TIMES: Final = 50
 
-#: Octets of a file; of larger ones the first so many are taken, to keep the test short.
+#: The most octets of a file, to keep the test short.
 _MOST: Final = 60_000
 
-#: What a byte is replaced by that was hit: what means something in master files, and anything.
+#: Replacements of a damaged byte: special characters of master files, or any.
 _MEANINGS: Final = b'"();\\$@\n\r\t .*0\x00\xff'
 
 
-def look(data: bytes) -> Reading:
+def readEverything(data: bytes) -> Reading:
     """
-    Look at all that a damaged file says: complaints with places, or a sound zone.
+    Read everything in a damaged file, which gives complaints with positions, or a sound zone.
     """
     reading = readMaster(data, ROOT, path="", ttl=60)
     kept = 2 * MASTER_COMPLAINTS.default + 1
@@ -54,7 +54,7 @@ def look(data: bytes) -> Reading:
 
 def files() -> list[Path]:
     """
-    @return: all master files of the corpora.
+    Return all master files of the corpora.
     """
     patterns = {
         "bind10": ("**/*.zone", "**/*.signed", "**/*-signed", "**/data/ex*", "**/*.txt"),
@@ -73,9 +73,9 @@ class DamageTests(SynchronousTestCase):
     Tests with damaged files.
     """
 
-    def test_damaged(self) -> None:
+    def test_damagedFilesGiveComplaintsOrZone(self) -> None:
         """
-        Whatever is cut off a file's end, or hit in it, gives complaints or a sound zone.
+        A truncated or damaged file gives complaints or a sound zone.
         """
         paths = files()
         self.assertGreater(len(paths), 150)
@@ -84,19 +84,19 @@ class DamageTests(SynchronousTestCase):
             random = Random(path.name)
             data = path.read_bytes()[:_MOST]
             for _ in range(_TIMES):
-                unsound += not look(data[: random.randrange(len(data) + 1)]).sound
+                unsound += not readEverything(data[: random.randrange(len(data) + 1)]).sound
                 damaged = bytearray(data)
                 for _ in range(random.randrange(1, 4)):
                     if damaged:
                         damaged[random.randrange(len(damaged))] = random.choice((random.choice(_MEANINGS), random.randrange(256)))
-                unsound += not look(bytes(damaged)).sound
+                unsound += not readEverything(bytes(damaged)).sound
         self.assertGreater(unsound, 1000)
 
     @settings(max_examples=300, deadline=None)
     @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
-    def test_anyOctets(self, data: bytes) -> None:
+    def test_bothParsersAgreeOnAnyOctets(self, data: bytes) -> None:
         """
-        Any octets are a master file, or it is said why not; the fast path says the same.
+        Any octets are a master file or give complaints, and the fast path gives the same ones.
         """
         reading = readMaster(data, ROOT, ttl=60)
         other = readText(data, ".", ttl=60, quick=False)

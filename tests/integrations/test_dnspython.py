@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.integrations.dnspython} and of L{twisted_ext.integrations.aioxmpp.blocking}, which puts it to use.
+Tests of L{twisted_ext.integrations.dnspython} and of its user L{twisted_ext.integrations.aioxmpp.blocking}.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 
 def look(resolver: Scripted, name: str, rrType: object, flags: int = 0, stream: bool = False) -> RecordSet:
     """
-    Look up, at once.
+    Look up a name with an immediate answer.
     """
     results: list[RecordSet | Failure] = []
     Deferred.fromCoroutine(lookUp(resolver, name, rrType, flags, stream)).addBoth(results.append)
@@ -55,7 +55,7 @@ def look(resolver: Scripted, name: str, rrType: object, flags: int = 0, stream: 
 
 def recordOf(rrType: int, text: str) -> Record:
     """
-    @return: the record with this data.
+    Return the record with this data.
     """
     return Record(declarationOf(rrType).fromWire(rdataFromText(rrType, text)))
 
@@ -77,9 +77,9 @@ def recordOf(rrType: int, text: str) -> Record:
         ("TXT", '"one" "two"', ["strings"]),
     ],
 )
-def test_likeTheirs(rrType: str, text: str, attributes: list[str]) -> None:
+def test_attributesMatchDnspython(rrType: str, text: str, attributes: list[str]) -> None:
     """
-    Records have the attributes that dnspython's have, with the same values.
+    Records have the attributes of dnspython's, with the same values.
     """
     number = int(dns.rdatatype.from_text(rrType))
     ours = recordOf(number, text)
@@ -91,9 +91,9 @@ def test_likeTheirs(rrType: str, text: str, attributes: list[str]) -> None:
     assert ours.rdtype == number
 
 
-def test_record() -> None:
+def test_recordsAreValues() -> None:
     """
-    They are values, which can be copied, and say what they do not have.
+    Records are values that can be compared and copied. A missing attribute is an error that names the type.
     """
     record = recordOf(33, "1 2 3 a.example.")
     assert copy.copy(record) == record == recordOf(33, "1 2 3 a.example.")
@@ -104,9 +104,9 @@ def test_record() -> None:
         _ = record.exchange
 
 
-def test_name() -> None:
+def test_nameKeepsFinalDot() -> None:
     """
-    Names have their final dot, and can be had without it.
+    Names have their final dot, which C{to_text} can leave out.
     """
     name = DomainName("a.example.")
     assert (str(name), name.to_text(), name.to_text(omit_final_dot=True)) == ("a.example.", "a.example.", "a.example")
@@ -116,9 +116,9 @@ def test_name() -> None:
 # -- sets of records
 
 
-def test_set() -> None:
+def test_setIsASequence() -> None:
     """
-    A set can be gone through, counted and indexed, and says what was asked and answered.
+    A set can be iterated, counted and indexed, and has the question and the answer.
     """
     found = look(Scripted(["1 2 3 a.example.", "4 5 6 b.example."]), "x.example", "SRV")
     assert [record.port for record in found] == [3, 6]
@@ -131,18 +131,18 @@ def test_set() -> None:
     assert repr(found).startswith("<RecordSet x.example. [")
 
 
-def test_empty() -> None:
+def test_emptySet() -> None:
     """
-    One without records is empty.
+    A set without records is empty.
     """
     found = look(Scripted(()), "x.example", "SRV")
     assert (list(found), len(found), found.rrset) == ([], 0, None)
 
 
 @pytest.mark.parametrize("rrType", [33, "SRV", "srv", dns.rdatatype.SRV, "TYPE33"])
-def test_types(rrType: object) -> None:
+def test_typeForms(rrType: object) -> None:
     """
-    Types are numbers, dnspython's among them, or mnemonics.
+    Types are numbers, also those of dnspython, or mnemonics.
     """
     resolver = Scripted("1 2 3 a.example.")
     look(resolver, "x.example", rrType)
@@ -150,9 +150,9 @@ def test_types(rrType: object) -> None:
 
 
 @pytest.mark.parametrize("rrType", [0, 65536, 255, "ANY", "AXFR", "OPT", "NOSUCH", None])
-def test_noTypes(rrType: object) -> None:
+def test_invalidTypeIsNotLookedUp(rrType: object) -> None:
     """
-    What no name has records of is not asked for: that there are none would be wrong.
+    A type without records, such as ANY, is refused and not taken for missing data.
     """
     resolver = Scripted()
     with pytest.raises(DNSFormatError, match="type"):
@@ -160,9 +160,9 @@ def test_noTypes(rrType: object) -> None:
     assert resolver.canned.questions == []
 
 
-def test_aliases() -> None:
+def test_aliasesAreFollowedAndValidated() -> None:
     """
-    Aliases are followed, even if the server leaves that to us. All of it has to be validated for the answer to count as that.
+    Aliases are followed, by the server or here. The answer counts as validated only if all of it was.
     """
     left = aliased("x.example", "y.example", left=True)
     assert left.flags & AD == 0
@@ -175,18 +175,18 @@ def test_aliases() -> None:
     assert (found.canonical_name, len(found)) == ("z.example.", 0)
 
 
-def test_validatedHere() -> None:
+def test_localValidationSetsAD() -> None:
     """
-    What was validated here counts as if a server said so.
+    AD is set for an answer that was validated locally.
     """
     answer = answerOf(questionOf("x.example", "SRV"), "1 2 3 a.example.")
     answer.security = Security.SECURE
     assert look(Scripted(answer), "x.example", "SRV").response.flags & AD
 
 
-def test_unreadable() -> None:
+def test_malformedRecordsAreAServerFailure() -> None:
     """
-    Where no record can be read, the servers have failed.
+    Records that are all malformed are a server failure.
     """
     answer = proved("1 2 3 a.example.")
     answer.answer[0].rdatas = (b"\x00",)
@@ -207,21 +207,21 @@ def test_unreadable() -> None:
         (FAILED, dnspython.NoNameservers, dns.resolver.NoNameservers),
     ],
 )
-def test_exceptions(entry: Entry, ours: type[Exception], theirs: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptionsMatchDnspython(entry: Entry, ours: type[Exception], theirs: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Exceptions are of our class, and of theirs where that is installed; all say the same in one line. None is a L{ValueError}, which is
-    what a domain without such a service makes of a look-up.
+    Exceptions are of this package's class, and also of dnspython's where it is installed, with the same text. None is a L{ValueError},
+    which would mean a domain without such a service.
     """
     with pytest.raises(LookupFailed) as raised:
         look(Scripted(entry), "x.example", "SRV")
     plain = raised.value
-    both = asTheirs(plain)
+    combined = asTheirs(plain)
     monkeypatch.setitem(sys.modules, "dns.resolver", None)
     alone = asTheirs(plain)
     assert type(alone) is ours
-    assert isinstance(both, ours)
-    assert isinstance(both, theirs)
-    for error in (alone, both):
+    assert isinstance(combined, ours)
+    assert isinstance(combined, theirs)
+    for error in (alone, combined):
         assert not isinstance(error, ValueError)
         assert str(error) == str(plain)
         assert (error.rcode, error.server, error.__cause__) == (plain.rcode, plain.server, plain.__cause__)
@@ -230,9 +230,9 @@ def test_exceptions(entry: Entry, ours: type[Exception], theirs: type[Exception]
     assert meaningOf(KeyError()) is Meaning.OTHER
 
 
-def test_unreachable() -> None:
+def test_unreachableServerByTransport() -> None:
     """
-    A server that cannot be reached is one that does not answer, as long as it is asked by UDP; by TCP it has failed.
+    An unreachable server is a time-out over UDP and a failure over TCP.
     """
     for stream, meaning in ((False, Meaning.TIMEOUT), (True, Meaning.FAILED)):
         with pytest.raises(LookupFailed) as raised:
@@ -242,9 +242,9 @@ def test_unreachable() -> None:
         assert str(raised.value) == "x.example: refused"
 
 
-def test_others() -> None:
+def test_callerErrorsStayUnchanged() -> None:
     """
-    What is about the caller is left alone.
+    Errors of the caller are not converted.
     """
     with pytest.raises(DNSFormatError) as raised:
         look(Scripted(), "a..b", "SRV")
@@ -252,12 +252,12 @@ def test_others() -> None:
     assert meaningOf(ValidationError()) is Meaning.OTHER
 
 
-# -- for those who wait
+# -- blocking resolvers
 
 
-def waiting(resolve: Callable[[BlockingResolver], _T], *script: Entry) -> _T:
+def resolveInThread(resolve: Callable[[BlockingResolver], _T], *script: Entry) -> _T:
     """
-    Have one of ours wait in a thread, while the loop runs.
+    Run a blocking look-up in a thread while the loop runs.
     """
 
     async def main() -> _T:
@@ -268,20 +268,20 @@ def waiting(resolve: Callable[[BlockingResolver], _T], *script: Entry) -> _T:
     return asyncio.run(main())
 
 
-def test_blocking() -> None:
+def test_blockingQueryReturnsAnswer() -> None:
     """
-    A query waits for its answer.
+    A blocking query returns its answer.
     """
-    found = waiting(lambda resolver: resolver.query("x.example", "SRV"), proved("1 2 3 a.example."))
+    found = resolveInThread(lambda resolver: resolver.query("x.example", "SRV"), proved("1 2 3 a.example."))
     assert [str(record.target) for record in found] == ["a.example."]
     assert found.response.flags & dns.flags.AD
-    found = waiting(lambda resolver: resolver.resolve(dns.name.from_text("x.example"), dns.rdatatype.A), "192.0.2.1")
+    found = resolveInThread(lambda resolver: resolver.resolve(dns.name.from_text("x.example"), dns.rdatatype.A), "192.0.2.1")
     assert found[0].address == "192.0.2.1"
 
 
-def test_blockingFlags() -> None:
+def test_flagsAndTCPOfBlockingQueries() -> None:
     """
-    Flags that are set hold for all queries after that, and TCP for the one that asks for it.
+    Flags apply to all later queries, and TCP to the query that requests it.
     """
     ours = Scripted((), (), ())
 
@@ -310,29 +310,29 @@ def test_blockingFlags() -> None:
         (FAILED, dns.resolver.NoNameservers),
     ],
 )
-def test_blockingFailures(entry: Entry, theirs: type[Exception]) -> None:
+def test_blockingQueryRaisesDnspythonErrors(entry: Entry, theirs: type[Exception]) -> None:
     """
-    It raises what dnspython raises.
+    A blocking query raises dnspython's exceptions.
     """
     with pytest.raises(theirs):
-        waiting(lambda resolver: resolver.query("x.example", "SRV"), entry)
+        resolveInThread(lambda resolver: resolver.query("x.example", "SRV"), entry)
 
 
-def test_blockingMistakes() -> None:
+def test_invalidBlockingQueryIsRefused() -> None:
     """
-    What cannot be asked is said; so is that only one class can.
+    An invalid name, another class than IN and a resolver without threads are refused.
     """
     with pytest.raises(DNSFormatError):
-        waiting(lambda resolver: resolver.query("a..b"))
+        resolveInThread(lambda resolver: resolver.query("a..b"))
     with pytest.raises(DNSFormatError, match="class IN"):
-        waiting(lambda resolver: resolver.query("a.example", "A", "CH"))
+        resolveInThread(lambda resolver: resolver.query("a.example", "A", "CH"))
     with pytest.raises(CallerFault, match="cannot be called from other threads"):
         BlockingResolver(Scripted())
 
 
-def test_inTheLoopsThread() -> None:
+def test_blockingInLoopThreadIsRefused() -> None:
     """
-    In the loop's own thread it would wait for itself, and says so instead.
+    A blocking query in the loop's own thread is refused, as it would wait for itself.
     """
 
     async def main() -> None:
@@ -343,9 +343,9 @@ def test_inTheLoopsThread() -> None:
     asyncio.run(main())
 
 
-def test_deadLoop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stoppedLoopTimesOut(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    It does not wait without end for a loop that does not run.
+    A blocking query times out if the loop does not run.
     """
     monkeypatch.setattr(blocking, "_PATIENCE", 0.0)
     loop = asyncio.new_event_loop()
@@ -361,9 +361,9 @@ def test_deadLoop(monkeypatch: pytest.MonkeyPatch) -> None:
         loop.close()
 
 
-def test_nameservers() -> None:
+def test_nameserversListsServers() -> None:
     """
-    It says whom it asks.
+    C{nameservers} lists the servers.
     """
 
     async def main() -> list[str]:

@@ -1,5 +1,5 @@
 """
-Tests of what Twisted's mail delivery asks.
+Tests of the resolver for Twisted's mail delivery.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from twisted_ext.testing.servers import CannedServer
 EQUAL = [f"host{number}.example" for number in range(4)]
 
 
-class _Calculating(Protocol):
+class _MXCalculator(Protocol):
     """
-    What delivers mail.
+    The part of Twisted's mail delivery that is used here.
     """
 
     fallbackToDomain: bool
 
     def getMX(self, domain: str) -> Deferred[dns.Record_MX]:
         """
-        @return: fires with where to deliver it.
+        Fire with the mail exchange of a domain.
         """
 
     def markBad(self, mx: str) -> None:
         """
-        Deliver nothing there for a while.
+        Skip this exchange for a while.
         """
 
 
-_calculator: Callable[..., _Calculating] = MXCalculator
+_calculator: Callable[..., _MXCalculator] = MXCalculator
 
 
 class MailResolverTests(SynchronousTestCase):
     """
-    A server that knows where mail goes, and Twisted's delivery.
+    Tests with a server and Twisted's mail delivery.
     """
 
     def setUp(self) -> None:
@@ -79,15 +79,15 @@ class MailResolverTests(SynchronousTestCase):
 
     def host(self, domain: str) -> str:
         """
-        @return: where its mail goes.
+        Return the mail exchange of a domain.
         """
         exchange = self.calculator.getMX(domain)
         self.network.advance(6)
         return str(self.successResultOf(exchange).name)
 
-    def fails(self, domain: str, *kinds: type[Exception]) -> None:
+    def assertFails(self, domain: str, *kinds: type[Exception]) -> None:
         """
-        See that there is nowhere to deliver.
+        Check that there is no mail exchange.
         """
         exchange = self.calculator.getMX(domain)
         self.network.advance(6)
@@ -95,61 +95,58 @@ class MailResolverTests(SynchronousTestCase):
 
     def lookUp(self, domain: str | bytes) -> Result:
         """
-        @return: what the calculator is told.
+        Return the result that the calculator gets.
         """
         looking = self.resolver.lookupMailExchange(domain)
         self.network.advance(1)
         return self.successResultOf(looking)
 
-    def test_best(self) -> None:
+    def test_bestExchangeIsUsed(self) -> None:
         """
-        The best exchange is found, the next one when that is down, and the host itself, of either family, where there is none.
+        The best exchange is used, the next one if that is down, and the host itself, of either family, without MX records.
         """
         self.assertEqual(self.host("example.com"), "first.example")
         self.calculator.markBad("first.example")
         self.assertEqual(self.host("example.com"), "second.example")
         self.assertEqual(self.host("bare.example"), "192.0.2.2")
         self.assertEqual(self.host("six.example"), "2001:db8::2")
-        self.fails("nothing.example", DNSLookupError)
+        self.assertFails("nothing.example", DNSLookupError)
 
-    def test_equal(self) -> None:
+    def test_equalExchangesShareTheLoad(self) -> None:
         """
-        Exchanges of the same preference all get their share, by way of an alias as well. With records of Twisted's own there is none to
-        be had.
+        Exchanges of the same preference share the load, also behind an alias. Twisted's own records cannot be sorted then.
         """
         found = {self.host(domain) for domain in ("equal.example", "alias.example") for _ in range(100)}
         self.assertEqual(found, set(EQUAL))
         self.calculator = _calculator(self.plain, self.here)
-        self.fails("equal.example", TypeError)
+        self.assertFails("equal.example", TypeError)
 
-    def test_noMail(self) -> None:
+    def test_nullMXIsHonored(self) -> None:
         """
-        A domain that takes no mail gets none, though it has an address. Asked without our help, Twisted would deliver to a host
-        without name.
+        A domain with a null MX gets no mail even if it has an address. Twisted alone would deliver to a host with an empty name.
         """
-        self.fails("void.example", ServiceNotAvailable)
+        self.assertFails("void.example", ServiceNotAvailable)
         self.calculator = _calculator(self.plain, self.here)
         self.assertEqual(self.host("void.example"), "")
 
-    def test_case(self) -> None:
+    def test_caseDoesNotMatter(self) -> None:
         """
-        Domains are found as they are written, whatever is in the cache. Otherwise Twisted would take what has another case for
-        somebody else's.
+        Domains are found in any letter case, whatever the cache holds. Twisted alone would take another case for another domain.
         """
         for domain in ("example.com", "Example.COM", "EXAMPLE.com."):
             self.assertEqual(self.host(domain), "first.example")
         self.calculator = _calculator(self.plain, self.here)
-        self.fails("Example.COM", DNSLookupError)
+        self.assertFails("Example.COM", DNSLookupError)
 
-    def test_failing(self) -> None:
+    def test_failureHasNoHostFallback(self) -> None:
         """
-        Where nothing is known, nothing is delivered anywhere: mail is not sent to the host because its domain's server is ill.
+        A failed look-up does not fall back to the host.
         """
-        self.fails("failing.example", error.DNSServerError)
+        self.assertFails("failing.example", error.DNSServerError)
 
-    def test_records(self) -> None:
+    def test_recordsBehaveLikeTwisteds(self) -> None:
         """
-        Its records are Twisted's in all but their order.
+        The records behave like Twisted's except for their order.
         """
         self.resolver = MailResolver(self.plain, Random(1))
         for header in self.lookUp("example.com")[0]:

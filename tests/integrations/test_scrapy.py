@@ -1,5 +1,5 @@
 """
-Tests of what Scrapy takes as its resolver.
+Tests of the resolver for Scrapy.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.resolver.system.configured import System
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
-#: What Scrapy has where nobody sets anything.
+#: Scrapy's defaults.
 DEFAULTS = {"DNSCACHE_ENABLED": True, "DNSCACHE_SIZE": 10000, "DNS_TIMEOUT": 60}
 
 
 class Settings:
     """
-    Settings as Scrapy's are: values with priorities, which come as they were written.
+    Settings as in Scrapy: raw values with priorities.
     """
 
     def __init__(self, values: Mapping[str, object]) -> None:
@@ -50,7 +50,7 @@ class Settings:
 
 class Crawler:
     """
-    What has settings.
+    An object with settings.
     """
 
     def __init__(self, **values: object) -> None:
@@ -59,7 +59,7 @@ class Crawler:
 
 class CrawlerResolverTests(SynchronousTestCase):
     """
-    A machine with a name server, and a crawler.
+    Tests with a name server and a crawler.
     """
 
     def setUp(self) -> None:
@@ -76,7 +76,7 @@ class CrawlerResolverTests(SynchronousTestCase):
 
     def resolver(self, **values: object) -> CrawlerResolver:
         """
-        @return: what Scrapy makes with these settings.
+        Return the resolver that Scrapy creates with these settings.
         """
         made = CrawlerResolver.from_crawler(Crawler(**values), self.here)
         self.addCleanup(made.close)
@@ -84,15 +84,15 @@ class CrawlerResolverTests(SynchronousTestCase):
 
     def find(self, resolver: NamesResolver, name: str = "www.example") -> str:
         """
-        @return: its address.
+        Return the address of a name.
         """
         looking = resolver.getHostByName(name)
         self.network.advance(1)
         return self.successResultOf(looking)
 
-    def fails(self, resolver: NamesResolver, seconds: float) -> None:
+    def assertTimesOut(self, resolver: NamesResolver, seconds: float) -> None:
         """
-        See that a look-up nobody answers fails after so many seconds and not before.
+        Check that a look-up without a reply fails after this time and not before.
         """
         looking = resolver.getHostByName("www.example")
         self.network.advance(seconds - 0.05)
@@ -100,9 +100,9 @@ class CrawlerResolverTests(SynchronousTestCase):
         self.network.advance(0.1)
         self.failureResultOf(looking, DNSQueryTimeoutError)
 
-    def test_machine(self) -> None:
+    def test_defaultIsTheSystemWithCache(self) -> None:
         """
-        With nothing set, it asks what the machine is configured to ask, and remembers what it was told, denials as well.
+        The default is the system's configuration with a cache, also for denials.
         """
         resolver = self.resolver()
         self.assertIsInstance(resolver.source, System)
@@ -113,9 +113,9 @@ class CrawlerResolverTests(SynchronousTestCase):
             self.failureResultOf(looking, DNSNameError)
         self.assertEqual(len(self.server.asked), 2)
 
-    def test_description(self) -> None:
+    def test_descriptionSelectsTheResolver(self) -> None:
         """
-        C{TXDNS_RESOLVER} says whom else to ask.
+        C{TXDNS_RESOLVER} selects another resolver.
         """
         resolver = self.resolver(TXDNS_RESOLVER="udp:192.0.2.53")
         for _ in range(2):
@@ -123,9 +123,9 @@ class CrawlerResolverTests(SynchronousTestCase):
         self.assertEqual(len(self.server.asked), 2)
         self.assertIsInstance(self.resolver(TXDNS_RESOLVER="").source, System)
 
-    def test_cache(self) -> None:
+    def test_cacheSettings(self) -> None:
         """
-        C{DNSCACHE_ENABLED} and C{DNSCACHE_SIZE} decide what is kept.
+        C{DNSCACHE_ENABLED} and C{DNSCACHE_SIZE} control the cache.
         """
         for values in ({"DNSCACHE_ENABLED": False}, {"DNSCACHE_ENABLED": "0"}, {"DNSCACHE_SIZE": 0}):
             before = len(self.server.asked)
@@ -140,23 +140,23 @@ class CrawlerResolverTests(SynchronousTestCase):
             sizes.append(source.caching.store.mostBytes)
         self.assertEqual(sizes, [64 * 2**20, 1000 * 1024, 100_000 * 1024])
 
-    def test_timeout(self) -> None:
+    def test_timeoutSetting(self) -> None:
         """
-        C{DNS_TIMEOUT} is how long a look-up may take, all in all. Scrapy's minute, which nobody has chosen, is not waited for.
+        C{DNS_TIMEOUT} limits the whole look-up. Scrapy's default of a minute is not used.
         """
         self.server.silent = True
-        self.fails(self.resolver(), 5.0)
-        self.fails(self.resolver(DNS_TIMEOUT=0.5), 0.5)
-        self.fails(self.resolver(DNS_TIMEOUT="12"), 12.0)
+        self.assertTimesOut(self.resolver(), 5.0)
+        self.assertTimesOut(self.resolver(DNS_TIMEOUT=0.5), 0.5)
+        self.assertTimesOut(self.resolver(DNS_TIMEOUT="12"), 12.0)
 
-    def test_wrong(self) -> None:
+    def test_invalidSettingIsRefused(self) -> None:
         """
-        What cannot be used is said in one line, with the setting's name.
+        An invalid setting is refused with a one-line error that names it.
         """
         cases: dict[str, dict[str, object]] = {
             "DNS_TIMEOUT: 'soon' is not a number of seconds": {"DNS_TIMEOUT": "soon"},
-            "DNS_TIMEOUT: 0 seconds are too few to look anything up; write a number above 0": {"DNS_TIMEOUT": 0},
-            "DNS_TIMEOUT: nan seconds are too few to look anything up; write a number above 0": {"DNS_TIMEOUT": "nan"},
+            "DNS_TIMEOUT: 0 is not a valid timeout; write a number of seconds above 0": {"DNS_TIMEOUT": 0},
+            "DNS_TIMEOUT: nan is not a valid timeout; write a number of seconds above 0": {"DNS_TIMEOUT": "nan"},
             "DNSCACHE_ENABLED: 'maybe' is not true or false": {"DNSCACHE_ENABLED": "maybe"},
             "DNSCACHE_SIZE: 'big' is not a number of names": {"DNSCACHE_SIZE": "big"},
             "TXDNS_RESOLVER: ['192.0.2.53'] is not a description such as 'system' or 'cache:udp:192.0.2.1'": {
@@ -170,9 +170,9 @@ class CrawlerResolverTests(SynchronousTestCase):
         self.assertTrue(str(raised).startswith("TXDNS_RESOLVER: "), raised)
         self.assertNotIn("\n", str(raised))
 
-    def test_install(self) -> None:
+    def test_installedUntilShutdown(self) -> None:
         """
-        The reactor looks up everything here, and when it stops, nothing is left open.
+        The resolver is installed into the reactor and closed at its shutdown.
         """
         stopping: list[tuple[str, str, Callable[[], Deferred[None]]]] = []
         vars(self.here)["addSystemEventTrigger"] = lambda *trigger: stopping.append(trigger)

@@ -1,5 +1,5 @@
 """
-What live tests have in common: resolvers of running servers, which are closed again, and what their answers say.
+Resolvers of running servers for live tests, which are closed again, and helpers that read their answers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import typeNumber
 
-__all__ = ["HEAD", "addressesOf", "ask", "described", "moment", "questionOf", "resolving", "textsOf", "zoneOf"]
+__all__ = ["HEAD", "addressesOf", "ask", "resolverFrom", "moment", "questionOf", "resolving", "textsOf", "zoneOf"]
 
-#: What every zone begins with.
+#: The first records of every zone.
 HEAD: Final = """\
 $TTL 300
 @    SOA ns.invalid. mail.invalid. 1 3600 600 86400 60
@@ -34,9 +34,9 @@ $TTL 300
 
 def zoneOf(records: Mapping[str, str]) -> str:
     """
-    @param records: type and rdata by owner, which is relative to the zone.
+    Return a master file.
 
-    @return: a master file.
+    @param records: type and rdata by owner, which is relative to the zone.
     """
     return HEAD + "".join([f"{owner} {record}\n" for owner, record in records.items()])
 
@@ -44,7 +44,7 @@ def zoneOf(records: Mapping[str, str]) -> str:
 @asynccontextmanager
 async def resolving(*servers: LivePeer | tuple[str, int], timeout: float | Sequence[float] | None = None) -> AsyncIterator[Resolver]:
     """
-    @return: a resolver of these servers, without a cache.
+    Return a resolver of these servers, without a cache. It is closed afterwards.
     """
     pairs = [each.server if isinstance(each, LivePeer) else each for each in servers]
     resolver = Resolver(servers=pairs, timeout=timeout)
@@ -55,9 +55,9 @@ async def resolving(*servers: LivePeer | tuple[str, int], timeout: float | Seque
 
 
 @asynccontextmanager
-async def described(description: str) -> AsyncIterator[NamesResolver]:
+async def resolverFrom(description: str) -> AsyncIterator[NamesResolver]:
     """
-    @return: the resolver that a description means.
+    Return the resolver of a description. It is closed afterwards.
     """
     resolver = resolverFromString(globalReactor(), description)
     try:
@@ -68,7 +68,9 @@ async def described(description: str) -> AsyncIterator[NamesResolver]:
 
 def questionOf(name: str, rrType: str = "A") -> Question:
     """
-    @param rrType: its mnemonic.
+    Return the question for a name.
+
+    @param rrType: the mnemonic of the type.
     """
     number = typeNumber(rrType)
     assert number is not None
@@ -77,27 +79,27 @@ def questionOf(name: str, rrType: str = "A") -> Question:
 
 def ask(resolver: NamesResolver, name: str, rrType: str = "A", *, seconds: float | None = None, stream: bool = False) -> Deferred[Answer]:
     """
-    Ask as sources of this package ask each other.
+    Ask with the question and context that sources of this package pass to each other.
     """
     return resolver.ask(questionOf(name, rrType), resolver.contextFor(seconds, stream=stream))
 
 
 def textsOf(answer: Answer) -> list[str]:
     """
-    @return: the texts of all records in the answer section.
+    Return the texts of all records in the answer section.
     """
     return [rdataToText(rrset.rrType, rdata) for rrset in answer.answer for rdata in rrset.rdatas]
 
 
 def addressesOf(result: Result) -> list[str]:
     """
-    @return: the addresses of IPv4 among the answers.
+    Return the IPv4 addresses among the answers, in order.
     """
     return sorted([inet_ntoa(cast(dns.Record_A, header.payload).address or b"") for header in result[0] if header.type == dns.A])
 
 
 def moment(seconds: float) -> Deferred[None]:
     """
-    @return: fires after so many seconds.
+    Return a Deferred that fires after so many seconds.
     """
     return deferLater(globalReactor(), seconds)

@@ -1,5 +1,5 @@
 """
-Tests of L{tests.peers}: what other live tests stand on stands, and goes away again.
+Tests of L{tests.peers}: the servers of other live tests start, work and leave nothing behind.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ www  AAAA 2001:db8::80
 
 def ask(server: LivePeer, name: str, *words: str, seconds: int = 10) -> str:
     """
-    @param seconds: how long it may take to answer.
+    Return what C{dig +short} prints.
 
-    @return: what C{dig +short} prints.
+    @param seconds: how long the answer may take.
     """
     command = [str(peer("dig")), f"@{server.address}", "-p", str(server.port), "+short", "+tries=1", f"+time={seconds}"]
     return subprocess.run([*command, name, *words], capture_output=True, text=True).stdout.strip()
 
 
-def stillThere(server: LivePeer, group: int) -> list[str]:
+def remainsOf(server: LivePeer, group: int) -> list[str]:
     """
-    @return: what is left of a server: its folder, its socket, its processes.
+    Return what is left of a server: its folder, its socket, its processes.
     """
     left = [str(server.folder)] if server.folder.exists() else []
     family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
@@ -55,7 +55,7 @@ def stillThere(server: LivePeer, group: int) -> list[str]:
 
 def make(program: str, address: str) -> LivePeer:
     """
-    @return: an authoritative server for L{ZONE}, not yet started.
+    Return an authoritative server for L{ZONE}, not yet started.
     """
     makers: dict[str, Callable[..., LivePeer]] = {"nsd": nsd, "named": bind, "knotd": knot}
     return makers[program]({"example.org": ZONE}, address=address)
@@ -65,23 +65,22 @@ def make(program: str, address: str) -> LivePeer:
     ("program", "address"),
     [("nsd", "127.0.0.1"), ("nsd", "127.0.0.53"), ("nsd", "::1"), ("named", "127.0.0.1"), ("named", "::1"), ("knotd", "127.0.0.1")],
 )
-def test_authoritative(program: str, address: str) -> None:
+def test_authoritativeServersAnswer(program: str, address: str) -> None:
     """
-    NSD, BIND and Knot answer for a zone at loopback addresses of both families, over
-    UDP and TCP, transfer it, and leave nothing behind.
+    NSD, BIND and Knot answer for a zone at loopback addresses of both families, over UDP and TCP, transfer it, and leave nothing behind.
     """
     with make(program, address) as server:
         group = server.pid
         assert ask(server, "www.example.org", "A") == "192.0.2.80"
         assert ask(server, "www.example.org", "AAAA", "+tcp") == "2001:db8::80"
         assert "192.0.2.80" in ask(server, "example.org", "AXFR")
-    assert stillThere(server, group) == []
+    assert remainsOf(server, group) == []
 
 
 @pytest.mark.parametrize("resolver", ["named", "unbound"])
-def test_forwarding(resolver: str) -> None:
+def test_forwardersAskTheirUpstream(resolver: str) -> None:
     """
-    BIND and Unbound ask the server that they are told to ask.
+    BIND and Unbound ask the upstream that they were given.
     """
     with ExitStack() as stack:
         source = stack.enter_context(nsd({"example.org": ZONE}, address="127.0.0.54"))
@@ -90,18 +89,18 @@ def test_forwarding(resolver: str) -> None:
         assert ask(server, "www.example.org", "A") == "192.0.2.80"
 
 
-def test_localData() -> None:
+def test_unboundAnswersLocalData() -> None:
     """
-    Unbound answers what it was given by itself, at an IPv6 address too.
+    Unbound answers its local data by itself, at an IPv6 address too.
     """
     with unbound(localData=["host.example.net. 60 IN A 192.0.2.1"], address="::1") as server:
         assert ask(server, "host.example.net", "A") == "192.0.2.1"
 
 
 @pytest.mark.parametrize("program", ["nsd", "named"])
-def test_again(program: str) -> None:
+def test_serverRestartsHangsAndReloads(program: str) -> None:
     """
-    A server can die, come back at its port, hang, and load a changed zone.
+    A server can die, restart at its port, hang, and load a changed zone.
     """
     with make(program, "127.0.0.1") as server:
         port = server.port
@@ -121,12 +120,12 @@ def test_again(program: str) -> None:
         assert ask(server, "www.example.org", "A") == "192.0.2.81"
         server.pause()
         group = server.pid
-    assert stillThere(server, group) == []
+    assert remainsOf(server, group) == []
 
 
-def test_portTaken() -> None:
+def test_takenPortIsReplaced() -> None:
     """
-    If somebody takes the port first, another one is tried.
+    Another port is tried when the first one is taken.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
         other.bind(("127.0.0.1", 0))
@@ -136,9 +135,9 @@ def test_portTaken() -> None:
             assert ask(server, "www.example.org", "A") == "192.0.2.80"
 
 
-def test_brokenZone() -> None:
+def test_startErrorShowsTheLog() -> None:
     """
-    A server that cannot start is an error that shows its log, and nothing stays.
+    A server that cannot start is an error with its log, and nothing is left behind.
     """
     server = nsd({"example.org": "this is not a valid zone"})
     with mock.patch.object(peers, "_START_WAIT", 0.5), pytest.raises(OSError, match="syntax error"), server:
@@ -148,10 +147,9 @@ def test_brokenZone() -> None:
         assert server.pid
 
 
-def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missingProgramSkipsOrFails(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A program that is not there skips the test with a sentence that says what to
-    install; where peers are required, it fails.
+    A missing program skips the test with the package to install. It fails the test where peers are required.
     """
     monkeypatch.setenv("TXDNS_REQUIRE", "corpora")
     with pytest.raises(pytest.skip.Exception, match="apt install no-such-server"):

@@ -1,5 +1,5 @@
 """
-C{twistd txdns} as a process, and clients that ask it.
+C{twistd txdns} as a process, and clients for it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from twisted_ext.wire.message import Message
 
 __all__ = ["PATIENCE", "REPLY", "Load", "Twistd", "addresses", "exchange", "twistd", "wait", "workersOf"]
 
-#: Seconds for anything to happen.
+#: Seconds to wait for anything.
 PATIENCE: Final = 60.0
 
-#: Seconds for a reply, which comes at once where the machine has nothing else to do.
+#: Seconds for a reply, which comes at once on an idle machine.
 REPLY: Final = 5.0
 
 
 def twistd(*words: str) -> list[str]:
     """
-    @return: the command line of C{twistd} with these words.
+    Return the command line of C{twistd} with these arguments.
     """
-    # As the script does, it does not look for modules in the working directory.
+    # Like the script, do not import modules from the working directory.
     return [sys.executable, "-P", "-c", "from twisted.scripts.twistd import run; run()", *words]
 
 
@@ -46,7 +46,7 @@ class Twistd:
     """
     One C{twistd txdns} in the foreground, in a folder of its own.
 
-    @ivar port: where it listens.
+    @ivar port: the port that it listens on.
     """
 
     def __init__(self, folder: Path, *words: str, port: int | None = None, environment: dict[str, str] | None = None) -> None:
@@ -76,16 +76,16 @@ class Twistd:
     @property
     def pid(self) -> int:
         """
-        The process.
+        The process ID.
         """
         assert self.process is not None
         return self.process.pid
 
     def stop(self) -> int:
         """
-        End it, and all that it started.
+        Stop it and all processes that it started.
 
-        @return: how it ended.
+        @return: its exit code.
         """
         assert self.process is not None
         self.process.terminate()
@@ -97,19 +97,19 @@ class Twistd:
 
     def gives(self, name: str, wanted: list[str]) -> bool:
         """
-        @return: whether it gives these addresses.
+        Return whether it answers with exactly these addresses.
         """
         return self.ask(name) == wanted
 
     def text(self) -> str:
         """
-        @return: its log until now.
+        Return its log so far.
         """
         return self.log.read_text("utf-8", "replace")
 
     def ask(self, name: str = "www.example.org", *, stream: bool = False, tries: int = 1, wait: float = REPLY) -> list[str] | None:
         """
-        @return: the addresses that it gives, or L{None} where it says nothing.
+        Return the addresses of its answer, or L{None} without a reply.
         """
         for _ in range(tries):
             with suppress(OSError, BadMessage):
@@ -119,9 +119,9 @@ class Twistd:
 
 def exchange(port: int, name: str, stream: bool = False, wait: float = REPLY) -> Message:
     """
-    @return: the reply to a question for an address.
+    Return the reply to a query for an A record.
 
-    @raise OSError: there is none.
+    @raise OSError: no reply came.
     """
     query = os.urandom(2) + buildQuery(RD, questionOf(name).toWire(), b"")
     kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
@@ -143,14 +143,14 @@ def exchange(port: int, name: str, stream: bool = False, wait: float = REPLY) ->
 
 def addresses(message: Message) -> list[str]:
     """
-    @return: the addresses in a reply.
+    Return the addresses in a reply.
     """
     return [socket.inet_ntoa(rdata) for rrset in message.answer for rdata in rrset.rdatas]
 
 
 def wait(condition: Callable[[], object], server: Twistd | None = None) -> None:
     """
-    Wait until something is so.
+    Wait until a condition holds.
     """
     giveUp = time.monotonic() + PATIENCE
     while not condition():
@@ -161,9 +161,9 @@ def wait(condition: Callable[[], object], server: Twistd | None = None) -> None:
 
 class Load:
     """
-    Asks without end, each question until it is answered or given up.
+    Query without end. Each query waits for its reply or its timeout.
 
-    @ivar asked: how many questions there were.
+    @ivar asked: the number of queries.
     @ivar lost: those without a reply.
     @ivar wrong: replies with another address than the zone has.
     """
@@ -188,7 +188,7 @@ class Load:
                     asking.send(query)
                     reply = asking.recv(4096)
                     while reply[:2] != query[:2]:
-                        # It is late, and was counted as lost.
+                        # A late reply, which was counted as lost.
                         reply = asking.recv(4096)
                     if addresses(Message.fromWire(reply)) != [f"192.0.2.{number % 250}"]:
                         self.wrong += 1
@@ -208,6 +208,6 @@ class Load:
 
 def workersOf(server: Twistd) -> list[int]:
     """
-    @return: the processes of its workers.
+    Return the processes of its workers.
     """
     return [process for process in living(server.pid) if process != server.pid]

@@ -1,6 +1,6 @@
 """
-An upstream for live tests of forwarders, in threads of the test's own process: what it answers can be changed at any time, and what it was
-asked is counted.
+An upstream for live tests of forwarders, in threads of the test's own process. Its answers can be changed at any time, and it counts the
+queries.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ __all__ = ["Upstream"]
 
 class Upstream:
     """
-    Answers by UDP and TCP on one port of a loopback address.
+    An upstream that answers over UDP and TCP on one port of a loopback address.
 
-    @ivar address: where.
+    @ivar address: its address.
     @ivar port: its port.
     @ivar canned: the answers.
-    @ivar silentBelow: names in wire form, such that names below them get no reply; the root silences it.
+    @ivar silentBelow: names in wire form. Names below them get no reply, and the root silences everything.
     @ivar asked: queries by transport, name and type.
     """
 
@@ -48,7 +48,7 @@ class Upstream:
     @property
     def label(self) -> str:
         """
-        As a setting has it.
+        Its address in the form of a setting.
         """
         return f"{self.address}:{self.port}"
 

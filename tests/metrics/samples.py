@@ -1,5 +1,5 @@
 """
-Counters that have counted something.
+Counters with sample values.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted_ext.wire.names import nameFromText
 
 __all__ = ["HOSTILE", "busy"]
 
-#: Names that somebody asked for because of what shows them: a script, a terminal's escape, a quote, a line's end, and no text at all.
+#: Queried names that attack their display: a script, a terminal escape, a quote, a line end, and octets that are not text.
 HOSTILE: Final = (
     b"\x1a<img/src/onerror=id='own'>\0",
     b"\x1c<script>alert(document)</scr\0",
@@ -24,7 +24,7 @@ HOSTILE: Final = (
 
 def busy() -> Counters:
     """
-    @return: what a server has counted that was asked a thousand times.
+    Return the counters of a server that received a thousand queries.
     """
     counters = Counters()
     counters.udp, counters.udpBeyond = 900, 100

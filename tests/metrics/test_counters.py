@@ -1,5 +1,5 @@
 """
-Tests of what a server counts.
+Tests of the server's counters.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class CountersTests(SynchronousTestCase):
     Tests for L{Counters}.
     """
 
-    def test_hits(self) -> None:
+    def test_hitsAreQueriesMinusMisses(self) -> None:
         """
-        What the fast lane answered is what came in and went no further, so that a hit costs no addition of its own.
+        The hits of the packet cache are the queries that went no further, so that a hit needs no counter of its own.
         """
         counters = Counters()
         counters.udp += 10
@@ -27,36 +27,36 @@ class CountersTests(SynchronousTestCase):
         counters.tcpBeyond += 4
         self.assertEqual(counters.hits, 7)
 
-    def test_largeRcode(self) -> None:
+    def test_unknownRcodeIsCounted(self) -> None:
         """
-        A reply code that nobody has heard of is counted, too.
+        A reply with an unassigned RCODE is counted.
         """
         counters = Counters()
         counters.replied(4095)
         counters.replied(0)
         self.assertEqual((counters.replies[0], counters.replies[RCODES - 1]), (1, 1))
 
-    def test_sampled(self) -> None:
+    def test_sampledNameCountsForBatch(self) -> None:
         """
-        A datagram that stands for its batch counts for all of it, whatever the case of its letters.
+        A sampled datagram counts for its whole batch, in any letter case.
         """
         counters = Counters()
         name = nameFromText("wWw.example.com")
         counters.sampled(b"id\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1", 64)
         self.assertEqual(counters.names.most(2), [(nameFromText("www.example.com"), 64)])
 
-    def test_sampledJunk(self) -> None:
+    def test_sampledJunkIsIgnored(self) -> None:
         """
-        A datagram without a whole name counts nothing and does no harm.
+        A datagram without a complete name counts nothing and raises nothing.
         """
         counters = Counters()
         for junk in (b"", b"\xff" * 11, b"\0" * 12, b"\0" * 12 + b"\xc0\x0c", b"\0" * 12 + b"\x3fa", b"\0" * 12 + b"\1a" * 300):
             counters.sampled(junk)
         self.assertEqual(counters.names.most(2), [])
 
-    def test_refused(self) -> None:
+    def test_refusalsAreCountedByRule(self) -> None:
         """
-        Requests that were declined are counted by the rule that did.
+        Refused requests are counted by the rule that refused them.
         """
         counters = Counters()
         for gate in ("access", "rate", "access"):
@@ -69,9 +69,9 @@ class HistogramTests(SynchronousTestCase):
     Tests for L{Histogram}.
     """
 
-    def test_bounds(self) -> None:
+    def test_durationFallsIntoItsBucket(self) -> None:
         """
-        A duration belongs to the class whose bound it does not exceed, and what exceeds all of them to the last.
+        A duration belongs to the first bucket whose bound it does not exceed, or to the last one.
         """
         histogram = Histogram()
         for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1], BOUNDS[-1] + 1):
@@ -80,9 +80,9 @@ class HistogramTests(SynchronousTestCase):
         self.assertEqual(histogram.counts[-2:], [1, 1])
         self.assertEqual(histogram.count, 5)
 
-    def test_clockGoesBack(self) -> None:
+    def test_clockSetBackNeverLowersSum(self) -> None:
         """
-        Where the clock was set back the sum does not shrink, which a counter must not.
+        A clock that is set back does not lower the sum, because a counter must never go down.
         """
         histogram = Histogram()
         histogram.add(2.0)

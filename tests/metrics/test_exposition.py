@@ -1,5 +1,5 @@
 """
-Tests of figures as Prometheus reads them, by its own reader.
+Tests of the metrics page, read by Prometheus' own parser.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-clie
 
 def read(figures: Figures) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """
-    @return: all samples of the page, by name and labels.
+    Return all samples of the page by name and labels.
     """
     samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     for family in parser.text_string_to_metric_families(exposition(figures, version="1.2.3", started=1.5e9)):
@@ -34,9 +34,9 @@ class ExpositionTests(SynchronousTestCase):
     Tests for L{exposition}.
     """
 
-    def test_read(self) -> None:
+    def test_prometheusReadsTheValues(self) -> None:
         """
-        Prometheus reads the values that were counted, under their labels.
+        Prometheus reads the counted values under their labels.
         """
         samples = read(figuresOf(busy()))
         self.assertEqual(samples["txdns_queries_total", (("transport", "udp"),)], 900)
@@ -47,9 +47,9 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(samples["txdns_build_info", (("version", "1.2.3"),)], 1)
         self.assertEqual(samples["process_start_time_seconds", ()], 1.5e9)
 
-    def test_histogram(self) -> None:
+    def test_histogramIsCumulative(self) -> None:
         """
-        The classes of the histogram are cumulative, the last one is the count, and replies at hand are in the first.
+        The buckets of the histogram are cumulative, the last one is the count, and replies without a wait are in the first.
         """
         figures = figuresOf(busy())
         samples = read(figures)
@@ -62,9 +62,9 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(values[-1], figures.atHand + figures.waited)
         self.assertAlmostEqual(samples["txdns_reply_seconds_sum", ()], figures.latencyTotal)
 
-    def test_upstreams(self) -> None:
+    def test_upstreamsWithTheirMeasurements(self) -> None:
         """
-        Each server that is asked is up or not, and its time is left out where nobody has measured it.
+        Each upstream is up or down, and its round trip time is omitted until it is measured.
         """
         figures = Figures()
         figures.upstreams = [
@@ -85,9 +85,9 @@ class ExpositionTests(SynchronousTestCase):
         for kind, count in (("timeout", 2), ("SERVFAIL", 1)):
             self.assertEqual(samples["txdns_upstream_failures_total", (("kind", kind), *up)], count)
 
-    def test_types(self) -> None:
+    def test_unassignedTypesShareOneLabel(self) -> None:
         """
-        Questions are counted by type; types that are not assigned, which clients make up as they like, are one.
+        Queries are counted by type. Unassigned types, which a client may choose freely, share one label.
         """
         counters = Counters()
         for rrType in range(0, 65536, 5):
@@ -100,17 +100,17 @@ class ExpositionTests(SynchronousTestCase):
         self.assertEqual(sum(samples.values()), 13108 + 10)
         self.assertGreater(samples["other"], 13000)
 
-    def test_labels(self) -> None:
+    def test_labelsAreEscaped(self) -> None:
         """
-        Whatever stands in a label is read as it was, quotes and line ends included.
+        A label is read back unchanged, including quotes and line ends.
         """
         figures = Figures()
         figures.refusals = {'a"b\\c\nd': 3}
         self.assertEqual(read(figures)["txdns_refusals_total", (("gate", 'a"b\\c\nd'),)], 3)
 
-    def test_noNames(self) -> None:
+    def test_queryNamesAreNoLabels(self) -> None:
         """
-        The page has as many samples after a flood of names as before: what is asked for is no label.
+        A flood of names adds no samples to the page, because query names are not labels.
         """
         counters = busy()
         before = len(read(figuresOf(counters)))
@@ -121,8 +121,8 @@ class ExpositionTests(SynchronousTestCase):
         self.assertNotIn("script", page)
         self.assertEqual([name for name in HOSTILE if repr(name[1:5]) in page], [])
 
-    def test_nothingYet(self) -> None:
+    def test_emptyCountersAreReadable(self) -> None:
         """
-        A server that has counted nothing has a page that can be read.
+        The page of a server that has counted nothing is readable.
         """
         self.assertEqual(read(Figures())["txdns_reply_seconds_count", ()], 0)

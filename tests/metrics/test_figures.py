@@ -1,5 +1,5 @@
 """
-Tests of figures as one value, and of how they move.
+Tests of the figures of a server and of their history.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ class FiguresTests(SynchronousTestCase):
     Tests for L{Figures}.
     """
 
-    def test_derived(self) -> None:
+    def test_derivedFigures(self) -> None:
         """
-        What was at hand is what the fast lane gave and what the sources had; the rest was waited for.
+        Replies without a wait come from the packet cache or at once from a source. All others were waited for.
         """
         figures = figuresOf(busy())
         self.assertEqual((figures.queries, figures.laneHits, figures.atHand, figures.waited), (1000, 850, 960, 13))
         self.assertEqual(figures.replies, {"NOERROR": 940, "NXDOMAIN": 40, "SERVFAIL": 10})
 
-    def test_toAndFro(self) -> None:
+    def test_jsonRoundTrip(self) -> None:
         """
-        Figures arrive in another process as they were sent.
+        The figures read from JSON equal the figures that were written.
         """
         figures = figuresOf(busy())
         figures.upstreams = [{"server": "192.0.2.1:53", "up": True, "rtt": None}]
         again = Figures.fromJSON(json.loads(json.dumps(figures.toJSON())))
         self.assertEqual(again.toJSON(), figures.toJSON())
 
-    def test_otherThings(self) -> None:
+    def test_invalidJSONRaisesValueError(self) -> None:
         """
-        What is no figures is refused with one kind of error.
+        JSON that does not hold figures raises C{ValueError}.
         """
         whole = figuresOf(busy()).toJSON()
         parts: tuple[dict[str, object], ...] = (
@@ -46,14 +46,14 @@ class FiguresTests(SynchronousTestCase):
             {"asked": [1]},
             {"numbers": {"udp": "x"}},
         )
-        wrongs: list[object] = [None, [], {}, *[{**whole, **part} for part in parts]]
-        for wrong in wrongs:
+        invalid: list[object] = [None, [], {}, *[{**whole, **part} for part in parts]]
+        for wrong in invalid:
             with self.assertRaises(ValueError):
                 Figures.fromJSON(json.loads(json.dumps(wrong)))
 
-    def test_sum(self) -> None:
+    def test_sumOfSeveralProcesses(self) -> None:
         """
-        Several processes are seen as one server: counts add up, and a server is up that is for one of them.
+        The figures of several processes add up, and an upstream is up if it is up for one of them.
         """
         one, other = figuresOf(busy()), figuresOf(busy())
         counted: dict[str, JSON] = {"queries": 2, "replies": 1, "replySeconds": 0.5, "troubles": {"timeout": 1}}
@@ -70,9 +70,9 @@ class FiguresTests(SynchronousTestCase):
         self.assertEqual(first["troubles"], {"timeout": 3, "SERVFAIL": 1})
         self.assertEqual(total.types, {name: 2 * count for name, count in one.types.items()})
 
-    def test_printable(self) -> None:
+    def test_namesArePrintable(self) -> None:
         """
-        Names are text in which nothing steers a terminal and no line ends.
+        Names contain neither terminal control characters nor line ends.
         """
         figures = figuresOf(busy())
         names = [name for name, _ in [*figures.asked, *figures.slowest]]
@@ -86,15 +86,15 @@ class HistoryTests(SynchronousTestCase):
 
     def figures(self, queries: int) -> Figures:
         """
-        @return: figures with so many queries, all of them hits.
+        Return figures with this number of queries, all of them hits.
         """
         figures = Figures()
         figures.numbers["udp"] = queries
         return figures
 
-    def test_steps(self) -> None:
+    def test_stepsHoldLengthAndDifference(self) -> None:
         """
-        Each step says how long it was and what came in meanwhile.
+        Each step holds its length in seconds and the queries of that time.
         """
         history = History()
         for at, queries in ((10.0, 100), (11.0, 150), (13.0, 350)):
@@ -103,9 +103,9 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(history.perSecond(), 250 / 3)
         self.assertEqual(history.perSecond(1.0), 100.0)
 
-    def test_beginning(self) -> None:
+    def test_newServerHasNoRate(self) -> None:
         """
-        A server that has only begun has no rate yet.
+        A server that has just started has no rate.
         """
         history = History()
         self.assertEqual((history.perSecond(), history.toJSON()), (0.0, []))
@@ -113,18 +113,18 @@ class HistoryTests(SynchronousTestCase):
         history.note(self.figures(5), 1.0)
         self.assertEqual(history.perSecond(), 0.0)
 
-    def test_bounded(self) -> None:
+    def test_historyIsBounded(self) -> None:
         """
-        However long a server runs, it remembers the last minutes only.
+        The history keeps the last minutes only.
         """
         history = History()
         for second in range(1000):
             history.note(self.figures(second), float(second))
         self.assertEqual(len(history.toJSON()), 300)
 
-    def test_processGone(self) -> None:
+    def test_rateIsNeverNegative(self) -> None:
         """
-        When a process dies with its counts, the rate begins anew and is never below zero.
+        The rate starts anew when a process exits and takes its counts with it. It is never negative.
         """
         history = History()
         history.note(self.figures(1000), 1.0)

@@ -1,5 +1,5 @@
 """
-Tests of which names are asked for most and which take longest.
+Tests of the lists of the most frequent and the slowest names.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class AskedTests(SynchronousTestCase):
     Tests for L{Asked}.
     """
 
-    def test_few(self) -> None:
+    def test_countsOfFewNamesAreExact(self) -> None:
         """
-        As long as there are few names the counts are exact.
+        The counts are exact while there are few names.
         """
         asked = Asked(16)
         for name in (b"a", b"b", b"a"):
@@ -29,9 +29,9 @@ class AskedTests(SynchronousTestCase):
         self.assertEqual(asked.most(5), [(b"a", 2), (b"b", 1)])
         self.assertEqual(asked.taken, 0)
 
-    def test_flood(self) -> None:
+    def test_floodDoesNotHideFrequentName(self) -> None:
         """
-        A flood of names that come once takes no more room than allowed, and what is asked for often stays on top.
+        A flood of random names takes a bounded number of slots, and the most frequent name stays on top.
         """
         asked, flood = Asked(64), Random(7)
         for turn in range(20_000):
@@ -42,9 +42,10 @@ class AskedTests(SynchronousTestCase):
         self.assertEqual(asked.most(1)[0][0], b"often")
 
     @given(st.lists(st.integers(0, 60), max_size=600), st.integers(16, 40))
-    def test_bounded(self, names: list[int], most: int) -> None:
+    def test_countErrorIsBounded(self, names: list[int], most: int) -> None:
         """
-        A count is never too large, and too small by no more than is said; whatever is asked for more than that is there.
+        A count is never too large, and too small by at most the announced error. A name with more queries than that is always
+        listed.
         """
         asked, exact = Asked(most), Counter(names)
         for name in names:
@@ -55,9 +56,9 @@ class AskedTests(SynchronousTestCase):
             self.assertLessEqual(found.get(bytes([name]), 0), count)
             self.assertGreaterEqual(found.get(bytes([name]), 0), count - asked.taken)
 
-    def test_halve(self) -> None:
+    def test_oldCountsDecay(self) -> None:
         """
-        What was asked for long ago makes room for what is asked for now.
+        Old counts decay and make room for recent ones.
         """
         asked = Asked()
         asked.add(b"then", 100)
@@ -73,18 +74,18 @@ class SlowestTests(SynchronousTestCase):
     Tests for L{Slowest}.
     """
 
-    def test_worst(self) -> None:
+    def test_longestTimeCounts(self) -> None:
         """
-        A name is known by the longest time that it took, however often it was quick.
+        A name is listed with its longest time, however often it was quick.
         """
         slowest = Slowest()
         for name, seconds in ((b"a", 0.1), (b"A", 2.0), (b"a", 0.3), (b"b", 1.0)):
             slowest.add(name, seconds)
         self.assertEqual(slowest.most(9), [(b"a", 2.0), (b"b", 1.0)])
 
-    def test_flood(self) -> None:
+    def test_floodDoesNotHideSlowest(self) -> None:
         """
-        A flood of names takes no more room than allowed, and the slowest stay.
+        A flood of names takes a bounded number of slots, and the slowest name stays.
         """
         slowest, flood = Slowest(16), Random(7)
         slowest.add(b"slow", 9.0)
@@ -94,9 +95,9 @@ class SlowestTests(SynchronousTestCase):
         self.assertLessEqual(len(found), 16)
         self.assertEqual(found[0], (b"slow", 9.0))
 
-    def test_turn(self) -> None:
+    def test_slowNameIsForgottenAfterTwoPeriods(self) -> None:
         """
-        What took long is forgotten after two periods, not earlier.
+        A slow name is forgotten after two periods, not earlier.
         """
         slowest = Slowest()
         slowest.add(b"then", 3.0)

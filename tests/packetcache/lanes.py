@@ -1,5 +1,5 @@
 """
-A server without sockets: what comes to its fast lane, and what goes past it.
+A server without sockets that counts the packets that pass its packet cache.
 """
 
 from __future__ import annotations
@@ -25,37 +25,46 @@ from twisted_ext.wire.names import nameFromText
 
 __all__ = ["Forgetful", "NEAR", "RECORDS", "SECRET", "Server", "denial"]
 
-#: Somebody who may ask.
+#: The address of a client that may query.
 NEAR = "127.0.0.1"
 
 SECRET = bytes(range(16))
 
-#: The zone of which denials speak.
+#: The zone of the SOA record in denials.
 _ZONE = nameFromText("Example.Test")
 
 
 def denial(question: Question, outcome: Outcome = Outcome.NXDOMAIN, ttl: int = 30) -> Answer:
     """
-    @return: that there is nothing, with the SOA record that says so.
+    Return a denial with an SOA record.
     """
     soa = rrsetOf(_ZONE, 6, "ns.Example.test. mail.example.TEST. 1 3600 600 86400 60", ttl)
     return Answer(outcome, authority=(soa,), rcode=3 if outcome is Outcome.NXDOMAIN else 0)
 
 
 def _aliased(question: Question) -> Answer:
+    """
+    Return an alias with the address of its target.
+    """
     target = nameFromText("Target.Example.test")
     return Answer(Outcome.DATA, (rrsetOf(question.name, 5, "Target.Example.test.", 20), rrsetOf(target, 1, "192.0.2.7", 45)))
 
 
 def _mail(question: Question) -> Answer:
+    """
+    Return two mail exchangers.
+    """
     return answerOf(question, ("10 mail.example.test.", "20 MAIL.other.test."), 33)
 
 
 def _explained(question: Question) -> Answer:
+    """
+    Return an address with an extended error.
+    """
     return Answer(Outcome.DATA, (rrsetOf(question.name, 1, "192.0.2.9", 60),), ede=((0, ""),))
 
 
-#: What the canned source of these tests knows.
+#: The records of the canned source.
 RECORDS: Mapping[tuple[str, str], Entry] = {
     ("www.example.test", "A"): lambda question: answerOf(question, "192.0.2.80", 60),
     ("www.example.test", "AAAA"): lambda question: denial(question, Outcome.NODATA),
@@ -73,7 +82,7 @@ RECORDS: Mapping[tuple[str, str], Entry] = {
 
 class Forgetful(Table):
     """
-    A table that takes nothing.
+    A table that stores nothing.
     """
 
     __slots__ = ()
@@ -84,7 +93,7 @@ class Forgetful(Table):
 
 class Server:
     """
-    A responder over a cache, and what it sends.
+    A responder with a cache, and the replies that it sends.
 
     @ivar sent: replies in order, each with the address that it goes to.
     """
@@ -107,8 +116,10 @@ class Server:
         late: float | None = None,
     ) -> None:
         """
-        @param remembers: whether the fast lane gets anything.
-        @param eager: whether it takes it at the first sight.
+        Set up the responder.
+
+        @param remembers: Whether the packet cache stores anything.
+        @param eager: Whether the packet cache stores a reply when it is first sent.
         """
         self.clock = clock
         self.inner = CannedSource(RECORDS, denial)
@@ -137,18 +148,14 @@ class Server:
 
     def ask(self, query: bytes, client: str = NEAR) -> bytes | None:
         """
-        Have a datagram arrive.
-
-        @return: the reply, if it came at once.
+        Receive a datagram and return the reply that is sent at once, if any.
         """
         replies = self.askAll([query], client)
         return replies[0] if replies else None
 
     def askAll(self, queries: Sequence[bytes], client: str = NEAR) -> list[bytes]:
         """
-        Have datagrams arrive all at once.
-
-        @return: the replies.
+        Receive several datagrams at once and return the replies.
         """
         arriving = list(reversed(queries))
         before = len(self.sent)
@@ -171,9 +178,7 @@ class Server:
 
     def stream(self, query: bytes, client: str = NEAR) -> bytes | None:
         """
-        Have a message arrive by a stream.
-
-        @return: the reply, if it came at once.
+        Receive a message over a stream and return the reply that is sent at once, if any.
         """
         reply = self.lane.find(query, client, self.clock.seconds())
         if reply is not None:

@@ -1,5 +1,5 @@
 """
-Two servers of the same settings, one with and one without a fast lane, and packets that could tell them apart.
+Two servers with the same settings, one with and one without a packet cache, and packets that could yield different replies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from twisted_ext.zone.zone import Zone
 
 __all__ = ["CLIENTS", "Pair", "Side", "packets"]
 
-#: Seconds since 1970 when all begins.
+#: The start of the clock in seconds since 1970.
 _TODAY = 1_795_000_000
 
 _SECRET = bytes(range(16))
@@ -56,7 +56,7 @@ ns.sub  A       192.0.2.53
 {"".join([f"big     TXT     {number}{190 * 'x'}{chr(10)}" for number in range(5)])}
 """
 
-#: What the upstream knows.
+#: The records of the upstream.
 _RECORDS = {
     ("www.example.test", "A"): "192.0.2.80",
     ("www.example.test", "AAAA"): "2001:db8::1",
@@ -73,7 +73,7 @@ _NAMES = [
 ]  # fmt: skip
 _TYPES: list[str | int] = ["A", "A", "A", "A", "AAAA", "TXT", "TXT", "MX", "NS", "SOA", "ANY", "AXFR", "IXFR", 0x4141, 0x6161, 0, 41, 250]
 
-#: May ask for everything, in three guises; has to show a cookie; may ask for zones only; is refused; gets no reply.
+#: Three addresses that may query everything, one that needs a cookie, one that may query zones only, one refused, one dropped.
 CLIENTS = ("127.0.0.1", "::ffff:127.0.0.1", "fd00::1", "10.9.0.1", "203.0.113.9", "192.168.7.7", "198.51.100.7")
 
 _SETTINGS: dict[str, object] = {
@@ -85,16 +85,16 @@ _SETTINGS: dict[str, object] = {
     "requireCookie": ["10.9.0.0/16"],
     "versionBind": "us",
     "nsid": "us",
-    # Whether something is asked for often depends on whether the lane answers it.
+    # The packet cache changes how often the cache is asked, on which prefetching depends.
     "prefetch": False,
 }
 
 
 class Side:
     """
-    One of the two.
+    One of the two servers.
 
-    @ivar beyond: packets that the lane had no reply to.
+    @ivar beyond: The number of packets that the packet cache could not answer.
     """
 
     def __init__(self, network: MemoryNetwork, address: str, *, remembers: bool) -> None:
@@ -112,7 +112,7 @@ class Side:
             self.serving.see({}, Keys([_KEY]))
         for group in self.serving.lane.groups:
             if remembers:
-                # Takes in everything at its first sight.
+                # Stores every reply when it is first sent.
                 group.datagrams, group.messages = Table(1 << 20, sights=0, shown=group.shown), Table(1 << 20, sights=0, stream=True)
             else:
                 group.datagrams, group.messages = _Forgetful(), _Forgetful(stream=True)
@@ -121,7 +121,7 @@ class Side:
 
     def datagram(self, packet: bytes, client: str) -> None:
         """
-        Have a datagram arrive.
+        Receive a datagram.
         """
         arriving = [packet]
         responder = self.serving.responder
@@ -142,7 +142,7 @@ class Side:
 
     def message(self, packet: bytes, client: str) -> None:
         """
-        Have a message arrive by a stream, as the listener takes it.
+        Receive a message over a stream, as the listener does.
         """
         reply = self.serving.lane.find(packet, client, self.clock.seconds())
         if reply is not None:
@@ -155,14 +155,14 @@ class Side:
 
     def take(self) -> list[bytes]:
         """
-        @return: what was sent since the last time.
+        Return what was sent since the last call.
         """
         sent, self._sent = self._sent, []
         return sent
 
     def close(self) -> None:
         """
-        End it.
+        Close the server.
         """
         self.serving.responder.close()
         self.stack.close()
@@ -170,7 +170,7 @@ class Side:
 
 class _Forgetful(Table):
     """
-    A table without entries.
+    A table that stores nothing.
     """
 
     __slots__ = ()
@@ -181,7 +181,7 @@ class _Forgetful(Table):
 
 class Pair:
     """
-    Both, and the upstream that they ask.
+    Both servers and their upstream.
     """
 
     def __init__(self) -> None:
@@ -195,9 +195,9 @@ class Pair:
 
     def replies(self, packet: bytes, client: str, *, stream: bool, passes: float = 0.0) -> tuple[list[bytes], list[bytes]]:
         """
-        @param passes: seconds before the packet arrives.
+        Return what each of them sends.
 
-        @return: what each of them sends.
+        @param passes: The seconds before the packet arrives.
         """
         if passes:
             self.network.advance(passes)
@@ -212,7 +212,7 @@ class Pair:
 
     def close(self) -> None:
         """
-        End both.
+        Close both servers.
         """
         self.quick.close()
         self.slow.close()
@@ -220,6 +220,9 @@ class Pair:
 
 
 def _options(dice: random.Random) -> list[tuple[int, bytes]]:
+    """
+    Return random EDNS options.
+    """
     made: list[tuple[int, bytes]] = []
     while dice.random() < 0.4:
         code = dice.choice((COOKIE, COOKIE, COOKIE, 3, 8, 9, 11, 12, 65001))
@@ -229,11 +232,14 @@ def _options(dice: random.Random) -> list[tuple[int, bytes]]:
 
 
 def _query(dice: random.Random, cookies: Cookies, today: int, names: list[str]) -> bytes:
+    """
+    Return a random query.
+    """
     opt = b""
     if dice.random() < 0.6:
         options = _options(dice)
         if dice.random() < 0.2:
-            # The same for ten minutes, as clients have it.
+            # The same cookie for ten minutes, as clients use it.
             client, octets = dice.choice(CLIENTS), b"clientC3"
             good, _ = cookies.check(client.removeprefix("::ffff:"), octets, today - today % 600)
             options.append((COOKIE, good[4:]))
@@ -260,13 +266,13 @@ def _query(dice: random.Random, cookies: Cookies, today: int, names: list[str]) 
 
 def _changed(dice: random.Random, packet: bytes, other: bytes) -> bytes:
     """
-    @return: a packet that is related to these.
+    Return a packet that is a variation of these.
     """
     shape = shapeOf(packet)
     at = dice.randrange(len(packet)) if packet else 0
     way = dice.randrange(9)
     if way < 3 and shape is not None:
-        # What a table could take for its own key, whole or in parts.
+        # What a table could mistake for one of its keys, whole or in parts.
         octets = shape.key
         keys = (octets, octets[1:], octets[:3] + packet[4:12] + octets[3:], octets + other[-11:])
         return pack(">H", dice.randrange(4)) + dice.choice(keys)
@@ -285,7 +291,8 @@ def _changed(dice: random.Random, packet: bytes, other: bytes) -> bytes:
 
 def packets(count: int, seed: int) -> Iterator[tuple[bytes, str, bool, float]]:
     """
-    @return: packets, many of them repeated or made of others; for each the client, whether it comes by a stream, and the seconds before it.
+    Yield packets, many of them repeated or derived from others, each with its client, whether it comes over a stream, and the
+    seconds before it.
     """
     dice = random.Random(seed)
     cookies = Cookies(_SECRET)
@@ -295,7 +302,7 @@ def packets(count: int, seed: int) -> Iterator[tuple[bytes, str, bool, float]]:
     names = _NAMES
     for number in range(count):
         if number % 200 == 0:
-            # Few at a time, so that what is asked is asked again.
+            # Few at a time, so that queries are repeated.
             names = dice.sample(_NAMES, 3)
         passes = dice.choice((0.0,) * 200 + (0.3, 0.7, 1.0, 7.25))
         today += passes

@@ -1,5 +1,5 @@
 """
-The fast lane gives what would be given without it, octet for octet.
+The packet cache gives the same octets as a server without it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 
-#: Those who may ask, one of them in the form in which IPv6 sockets tell of IPv4; one who may not; one who gets no reply.
+#: Three clients that may query, one of them as an IPv4-mapped address; one that is refused; one that is dropped.
 CLIENTS = (NEAR, "::ffff:127.0.0.1", "fd00::1", "203.0.113.9", "198.51.100.7")
 RULES = {"allow": ["127.0.0.0/8", "fc00::/7"], "drop": ["198.51.100.0/24"]}
 
@@ -30,6 +30,9 @@ NAMES = [
 
 @st.composite
 def _options(draw: st.DrawFn) -> list[tuple[int, bytes]]:
+    """
+    Draw EDNS options.
+    """
     return draw(
         st.lists(
             st.one_of(
@@ -43,20 +46,23 @@ def _options(draw: st.DrawFn) -> list[tuple[int, bytes]]:
 
 @st.composite
 def _opts(draw: st.DrawFn) -> bytes:
+    """
+    Draw OPT records.
+    """
     size = draw(st.sampled_from([0, 511, 512, 700, 1231, 1232, 1400, 4096, 65535]))
     flags = draw(st.sampled_from([0, 0x8000, 0x8001, 0x4000]))
     version = draw(st.sampled_from([0] * 9 + [1, 100]))
     return optOf(size, flags=flags, options=draw(_options()), version=version, extendedRcode=draw(st.sampled_from([0] * 9 + [1])))
 
 
-#: Flags that queries have, RD alone most of the time.
+#: Flags of queries; mostly RD alone.
 FLAGS = [0x0100] * 8 + [0x0000, 0x0110, 0x0120, 0x0140, 0x0300, 0x0900, 0x8100, 0x0580]
 
 
 @st.composite
 def _steps(draw: st.DrawFn) -> list[tuple[bytes, str, float]]:
     """
-    Queries for one or two names in many guises: the same ones again and again, or nothing would ever be remembered.
+    Draw queries for one or two names in many forms, with repetitions, so that the packet cache stores replies.
     """
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=2))
     opts = [b"", *draw(st.lists(_opts(), max_size=3))]
@@ -76,14 +82,14 @@ def _steps(draw: st.DrawFn) -> list[tuple[bytes, str, float]]:
         if draw(st.booleans()):
             query = mixedCase(query, draw(st.integers(0, 1 << 40)))
         if not draw(st.integers(0, 15)):
-            # Something that chance has changed.
+            # A query with a random change.
             position = draw(st.integers(0, len(query) - 1))
             query = query[:position] + draw(st.binary(max_size=2)) + query[position + draw(st.integers(0, 2)) :]
         steps.append((query, draw(st.sampled_from(clients)), draw(st.sampled_from(PASSING))))
     return steps
 
 
-#: What may follow the question, each of which changes the reply or does not.
+#: What may follow the question. Some of it changes the reply.
 GUISES = [
     b"",
     *[optOf(size) for size in (0, 600, 1232, 4096)],
@@ -105,7 +111,7 @@ PASSING = [0.0] * 8 + [0.3, 0.7, 1.0, 1.9, 7.25, 26.0]
 
 class EqualityTests(SynchronousTestCase):
     """
-    Tests with the same queries to a server with and to one without a memory of replies.
+    Tests with the same queries to a server with and to one without a packet cache.
     """
 
     def setUp(self) -> None:
@@ -116,9 +122,9 @@ class EqualityTests(SynchronousTestCase):
         self.quick = Server(self.clock, access=access, cookies=self.cookies, eager=True)
         self.slow = Server(self.clock, self.quick.source, access=access, cookies=self.cookies, remembers=False)
 
-    def test_guises(self) -> None:
+    def test_queryFormsAreNotConfused(self) -> None:
         """
-        Whatever guise a query comes in, after any other one that might be taken for it.
+        A query in any form gets the right reply after any other form that could be mistaken for it.
         """
         for name, rrType in NAMES:
             for first in GUISES:
@@ -128,7 +134,7 @@ class EqualityTests(SynchronousTestCase):
                     self.assertEqual(self.quick.ask(query), self.slow.ask(query))
                 for type in dict.fromkeys((rrType, "TYPE24929", "TYPE16705")):
                     for second in GUISES:
-                        # Again, when what this one led to is there as well.
+                        # Again, when the reply to this query is stored as well.
                         for passes in (0.0, 1.5, 0.0):
                             self.clock.advance(passes)
                             query = mixedCase(queryOf(name, type, id=7, opt=second), 0x555555555)
@@ -136,9 +142,9 @@ class EqualityTests(SynchronousTestCase):
 
     @settings(max_examples=120)
     @given(_steps())
-    def test_datagrams(self, steps: list[tuple[bytes, str, float]]) -> None:
+    def test_datagramsGetTheSameReplies(self, steps: list[tuple[bytes, str, float]]) -> None:
         """
-        Whoever asks whatever however often, and however time passes.
+        Datagrams of any client get the same replies, however often they are repeated and however much time passes.
         """
         self.setUp()
         for query, client, passes in steps:
@@ -148,18 +154,18 @@ class EqualityTests(SynchronousTestCase):
 
     @settings(max_examples=60)
     @given(_steps())
-    def test_streams(self, steps: list[tuple[bytes, str, float]]) -> None:
+    def test_streamsGetTheSameReplies(self, steps: list[tuple[bytes, str, float]]) -> None:
         """
-        The same by streams.
+        Messages over streams get the same replies.
         """
         self.setUp()
         for query, client, passes in steps:
             self.clock.advance(passes)
             self.assertEqual(self.quick.stream(query, client), self.slow.stream(query, client), query.hex(" "))
 
-    def test_laneTaken(self) -> None:
+    def test_repeatsAreAnsweredFromPacketCache(self) -> None:
         """
-        The comparison is one: nearly all of what is asked again comes from the lane.
+        Nearly all repeated queries are answered from the packet cache, so that the comparison is meaningful.
         """
         for bits in range(50):
             query = mixedCase(queryOf(id=bits, opt=optOf(options=[(COOKIE, b"clientA1")] if bits & 1 else [])), bits * 77777)

@@ -1,5 +1,5 @@
 """
-Tests of the replies of zones on the fast lane, which are given with as few steps as may be, and of what makes them void.
+Tests of the shortest path of the packet cache, for the replies of zones, and of what invalidates them.
 """
 
 from __future__ import annotations
@@ -32,20 +32,18 @@ class QuickTests(SynchronousTestCase):
         self.now = 1000.0
         self.beyond: list[bytes] = []
 
-    def offer(self, name: str, said: bytes = b"first", *, rcode: int = 0, epoch: Epoch | None = None) -> bytes:
+    def offer(self, name: str, body: bytes = b"first", *, rcode: int = 0, epoch: Epoch | None = None) -> bytes:
         """
-        Have a reply kept, as long as a zone stays as it is.
-
-        @return: the query.
+        Store a reply that is valid until its zone changes, and return the query.
         """
         query = queryOf(name)
-        octets = query[:2] + bytes([0x85, rcode]) + query[4:] + said
+        octets = query[:2] + bytes([0x85, rcode]) + query[4:] + body
         self.group.datagrams.offer(query, Reply(octets, (), 0.0, 0, FOREVER, epoch or self.zone, len(query), whole=True, known=True))
         return query
 
     def ask(self, *queries: bytes) -> list[bytes]:
         """
-        @return: what is replied to queries that come together, behind the question.
+        Receive queries together and return what follows the question in each reply.
         """
         arrived = iter(queries)
         sent: list[bytes] = []
@@ -61,9 +59,9 @@ class QuickTests(SynchronousTestCase):
         self.lane.drain(receive, send, 4096, self.now, lambda query, *others: self.beyond.append(query), self.counters)
         return [octets[len(queries[0]) :] for octets in sent]
 
-    def test_given(self) -> None:
+    def test_repeatedQueriesAreAnsweredAndCounted(self) -> None:
         """
-        A reply is given again and again under the id of each query, and counted.
+        Each repeated query gets the reply with its own ID and is counted.
         """
         query = self.offer("www.example.test")
         for _ in range(3):
@@ -72,9 +70,9 @@ class QuickTests(SynchronousTestCase):
         self.assertEqual(list(self.group.datagrams.quick), [query[2:]])
         self.assertEqual((self.counters.udp, self.counters.replies[0], self.counters.udpBeyond), (6, 6, 0))
 
-    def test_voided(self) -> None:
+    def test_zoneChangeInvalidatesReply(self) -> None:
         """
-        It is void with the next query after its zone has changed; a change of another zone costs one look more.
+        A changed zone invalidates its replies with the next query. A change of another zone does not.
         """
         query = self.offer("www.example.test")
         self.ask(query)
@@ -86,9 +84,9 @@ class QuickTests(SynchronousTestCase):
         self.offer("www.example.test", b"later")
         self.assertEqual([self.ask(query), self.ask(query)], [[b"later"], [b"later"]])
 
-    def test_voidedNotWithoutDefense(self) -> None:
+    def test_withoutFreshenStaleReplyIsGiven(self) -> None:
         """
-        Were changes not looked at, what a zone has not any more would be given forever.
+        An outdated reply would be given if changes were not checked.
         """
         query = self.offer("www.example.test")
         self.ask(query)
@@ -96,9 +94,9 @@ class QuickTests(SynchronousTestCase):
         with mock.patch.object(Table, "freshen", lambda table: None):
             self.assertEqual(self.ask(query), [b"first"])
 
-    def test_others(self) -> None:
+    def test_denialsAreCountedAndTTLsExpire(self) -> None:
         """
-        Denials are counted as what they are, and what ends by itself ends.
+        Denials are counted by their RCODE, and replies with a TTL expire.
         """
         query = self.offer("no.example.test", rcode=3)
         self.ask(query, query)
@@ -110,9 +108,9 @@ class QuickTests(SynchronousTestCase):
         self.now += 2
         self.assertEqual(self.ask(query), [])
 
-    def test_bounded(self) -> None:
+    def test_memoryIsBoundedAndHotRepliesStay(self) -> None:
         """
-        However many replies there are, no more are kept than there is room for, and what is asked for within a generation stays.
+        The stored replies stay within the memory limit, and a reply that is often used stays.
         """
         hot = self.offer("www.example.test")
         for number in range(1000):

@@ -1,5 +1,5 @@
 """
-Tests of the memory of replies.
+Tests of the packet cache and its table of replies.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.wire.message import Message
 
 
-def replyOf(query: bytes, epoch: Epoch, ttl: int = 60, learned: float = 0.0, said: int = 0, *, padding: int = 0) -> Reply:
+def replyOf(query: bytes, epoch: Epoch, ttl: int = 60, learned: float = 0.0, age: int = 0, *, padding: int = 0) -> Reply:
     """
-    @return: a reply with one address.
+    Return a reply with one address.
     """
     record = b"\xc0\x0c" + pack(">HHIH", 1, 1, ttl, 4 + padding) + b"\xc0\x00\x02\x01" + bytes(padding)
     octets = query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + query[12:] + record
-    return Reply(octets, ((len(query) + 6, ttl),), learned, said, learned + said + ttl, epoch, len(query), whole=True)
+    return Reply(octets, ((len(query) + 6, ttl),), learned, age, learned + age + ttl, epoch, len(query), whole=True)
 
 
 def ttlOf(reply: bytes | None) -> int | None:
     """
-    @return: the TTL of the one record of a reply without its id.
+    Return the TTL of the one record of a reply without its ID.
     """
     return None if reply is None else Message.fromWire(b"\x00\x00" + reply).check().answer[0].ttl
 
@@ -46,9 +46,9 @@ class TableTests(SynchronousTestCase):
         self.epoch = Epoch()
         self.table = Table(sights=0)
 
-    def test_secondSight(self) -> None:
+    def test_replyIsStoredWhenSeenTwice(self) -> None:
         """
-        What is seen once is not kept, what is seen twice is.
+        A reply is stored when its query is seen for the second time.
         """
         table = Table()
         query = queryOf()
@@ -57,27 +57,27 @@ class TableTests(SynchronousTestCase):
             table.offer(query, replyOf(query, self.epoch))
             self.assertEqual(table.again(query, 1.0) is not None, kept)
 
-    def test_ttls(self) -> None:
+    def test_ttlsCountDown(self) -> None:
         """
-        TTLs go down with each full second since the records were learned, to the second, and at the end there is nothing.
+        TTLs go down with each full second since the records were learned, and the reply expires with them.
         """
         query = queryOf()
         self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.75))
         for now, ttl in ((100.75, 10), (101.7, 10), (101.75, 9), (103.0, 8), (105.74, 6), (110.7, 1), (110.75, None), (111.0, None)):
             self.assertEqual(ttlOf(self.table.again(query, now)), ttl)
 
-    def test_ttlsOfOldOnes(self) -> None:
+    def test_ttlsOfCachedRecordsCountDown(self) -> None:
         """
-        The same for what had been learned long before.
+        TTLs go down in the same way if the records had been in the cache for long.
         """
         query = queryOf()
-        self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0, said=50))
+        self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0, age=50))
         for now, ttl in ((150.5, 10), (151.0, 9), (159.9, 1), (160.0, None)):
             self.assertEqual(ttlOf(self.table.again(query, now)), ttl)
 
-    def test_clockGoesBack(self) -> None:
+    def test_clockSetBackProlongsNothing(self) -> None:
         """
-        A clock that goes back lets nothing live longer than TTLs have said.
+        A clock that is set back makes no record live longer than its TTL.
         """
         query = queryOf()
         self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0))
@@ -85,9 +85,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(ttlOf(self.table.again(query, 50.0)), 5)
         self.assertEqual(ttlOf(self.table.again(query, 106.0)), 4)
 
-    def test_epoch(self) -> None:
+    def test_newEpochInvalidatesItsReplies(self) -> None:
         """
-        A change of what it came from voids a reply at once, whichever way it is found; and of nothing else.
+        A new epoch invalidates the replies of its source at once, by octets and by shape, and no others.
         """
         query, other = queryOf(), queryOf("other.example.test")
         elsewhere = Epoch()
@@ -103,9 +103,9 @@ class TableTests(SynchronousTestCase):
         self.assertIsNone(self.table.again(mixed, 1.0))
         self.assertIsNotNone(self.table.again(other, 1.0))
 
-    def test_bounded(self) -> None:
+    def test_tableStaysWithinItsLimit(self) -> None:
         """
-        The table takes no more octets than it may, whatever is put in, and what is too large by itself is not.
+        The table stays within its limit whatever is stored, and does not store a reply that is too large.
         """
         table = Table(1 << 18, sights=0, echo=False)
         for number in range(3000):
@@ -121,9 +121,9 @@ class TableTests(SynchronousTestCase):
         table.clear()
         self.assertEqual((len(table), table.octets), (0, 0))
 
-    def test_shapesApart(self) -> None:
+    def test_shapesAndOctetsAreKeptApart(self) -> None:
         """
-        What is kept by shape is never found by octets, whatever they are, nor the other way around; and it counts as much.
+        A reply stored by shape is never found by octets nor the other way around, and both count toward the limit.
         """
         query = queryOf(opt=optOf(options=[(65001, b"")]))
         shape = shapeOf(query)
@@ -141,9 +141,9 @@ class TableTests(SynchronousTestCase):
         self.table.clear()
         self.assertEqual((len(self.table), self.table.octets, self.table.again(query, 1.0)), (0, 0, None))
 
-    def test_shapesBounded(self) -> None:
+    def test_shapesShareTheLimit(self) -> None:
         """
-        Replies by shape and by octets share the room that there is, and those by shape that are asked for stay too.
+        Replies by shape and by octets share the limit, and replies by shape stay while they are used.
         """
         table = Table(1 << 17, sights=0)
         hot = queryOf(opt=optOf(options=[(65001, b"")]))
@@ -156,19 +156,19 @@ class TableTests(SynchronousTestCase):
                 self.assertIsNotNone(table.again(hot, 1.0), number)
         self.assertGreater(len(table), 50)
 
-    def test_dropped(self) -> None:
+    def test_oneReplyCanBeDropped(self) -> None:
         """
-        One reply can be forgotten by itself.
+        A single reply can be dropped.
         """
         query = queryOf()
         self.table.offer(query, replyOf(query, self.epoch))
         self.table.drop(query[2:])
         self.assertIsNone(self.table.find(query[2:]))
 
-    def test_letGo(self) -> None:
+    def test_clearFreesEntriesGradually(self) -> None:
         """
-        Very many replies are not let go of at once, which would take a quarter of a second, but with those that are kept from then on: when
-        everything is forgotten, and when the older half is. If they were at once, nothing would be left of them.
+        Clearing a table of very many replies, or dropping its older half, does not free them at once, which would take a quarter of
+        a second. They are freed while new replies are stored.
         """
         count = 3000
         queries = [queryOf(b"\x05n%04d\x00" % number) for number in range(count)]
@@ -204,12 +204,15 @@ class ShapeTests(SynchronousTestCase):
     Tests for L{shapeOf}.
     """
 
-    def test_folded(self) -> None:
+    def test_shapeIgnoresCaseOfNameOnly(self) -> None:
         """
-        The case of the name is nothing, that of the type everything: 65 is an A, and 97 an a.
+        The shape ignores the letter case of the name, but not that of the type: 65 is C{A} and 97 is C{a}.
         """
 
         def key(query: bytes) -> bytes:
+            """
+            Return the key of a query's shape.
+            """
             shape = shapeOf(query)
             assert shape is not None
             return shape.key
@@ -222,9 +225,9 @@ class ShapeTests(SynchronousTestCase):
         self.assertNotEqual(key(queryOf(opt=optOf(flags=0x8000))), key(queryOf(opt=optOf())))
         self.assertEqual(key(queryOf(opt=optOf(options=[(12, b"\x00\x00")]))), key(queryOf(opt=optOf(4096))))
 
-    def test_notPlain(self) -> None:
+    def test_unusualQueriesHaveNoShape(self) -> None:
         """
-        What is not plain is left to those who read it in full.
+        Queries that are not plain have no shape and are parsed in full.
         """
         for query in (
             b"",
@@ -249,15 +252,15 @@ class ClientsTests(SynchronousTestCase):
     Tests for L{Clients}.
     """
 
-    def test_bounded(self) -> None:
+    def test_clientsAreBounded(self) -> None:
         """
-        Made-up addresses take no more room than there is, and somebody who keeps asking stays known.
+        Spoofed addresses take no more than the given room, and a client that keeps asking stays known.
         """
         group = Group("all")
-        looked: list[str] = []
+        classified: list[str] = []
 
         def classify(address: str, now: float) -> Client:
-            looked.append(address)
+            classified.append(address)
             return Client(address, group)
 
         clients = Clients(classify, 100)
@@ -265,13 +268,13 @@ class ClientsTests(SynchronousTestCase):
             clients.find(f"192.0.2.{number}", 0.0)
             clients.find(NEAR, 0.0)
             self.assertLessEqual(len(clients), 101)
-        self.assertEqual(looked.count(NEAR), 1)
+        self.assertEqual(classified.count(NEAR), 1)
         self.assertEqual(clients.known(NEAR), clients.find(NEAR, 0.0))
         clients.clear()
         self.assertIsNone(clients.known(NEAR))
 
 
-class LaneTests(SynchronousTestCase):
+class PacketCacheTests(SynchronousTestCase):
     """
     Tests for L{PacketCache<twisted_ext.packetcache.packetcache.PacketCache>}.
     """
@@ -281,9 +284,9 @@ class LaneTests(SynchronousTestCase):
         self.clock.advance(1_000_000)
         self.server = Server(self.clock, cookies=Cookies(SECRET))
 
-    def test_counted(self) -> None:
+    def test_repliesAreCountedByRcode(self) -> None:
         """
-        What is answered is counted by its rcode, what goes further apart, and names are sampled.
+        Replies are counted by RCODE, packets that pass the cache are counted apart, and names are sampled.
         """
         queries = [queryOf(id=number) for number in range(100)] + [queryOf("no.example.test", id=number) for number in range(50)]
         for query in queries:
@@ -295,9 +298,9 @@ class LaneTests(SynchronousTestCase):
         self.assertLess(self.server.beyond, 10)
         self.assertEqual(len(counters.names.most(5)), 2)
 
-    def test_unsent(self) -> None:
+    def test_unsentReplyDoesNotStopTheRest(self) -> None:
         """
-        A reply that the system does not take is lost, and those behind it are not.
+        A reply that the kernel does not take is lost, but the replies behind it are sent.
         """
         for _ in range(4):
             self.server.ask(queryOf())
@@ -319,9 +322,9 @@ class LaneTests(SynchronousTestCase):
         lane.drain(receive, send, 512, self.clock.seconds(), lambda *everything: self.fail(), counters)
         self.assertEqual((sent, counters.unsent), ([2, 0], 1))
 
-    def test_flushed(self) -> None:
+    def test_flushDropsRepliesAndClients(self) -> None:
         """
-        After a change nobody gets what was known before, and nothing is kept of clients either.
+        After a change no client gets an earlier reply, and clearing drops all replies and clients.
         """
         for _ in range(4):
             self.server.ask(queryOf())
@@ -338,10 +341,9 @@ class LaneTests(SynchronousTestCase):
         self.server.lane.clear()
         self.assertEqual((self.server.lane.octets, len(self.server.lane.clients)), (0, 0))
 
-    def test_prefetch(self) -> None:
+    def test_popularNameIsPrefetched(self) -> None:
         """
-        Before an answer's end the cache is asked again, so that it can fetch it anew: a name that is asked for all the time never has to
-        be waited for.
+        The cache is asked again before an answer expires, so that it can prefetch. A client never has to wait for a popular name.
         """
         self.server = Server(self.clock, prefetch=True)
         for _ in range(600):

@@ -1,3 +1,3 @@
 """
-What users of Twisted's DNS have suffered from, each gone.
+Known problems of users of Twisted's DNS, each of them solved.
 """

@@ -1,5 +1,5 @@
 """
-Twisted's own resolver, to show what a pain was.
+Twisted's own resolver, to show the problems.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Stock(Protocol):
 
     def lookupAddress(self, name: str, timeout: Sequence[int] | None = None) -> Deferred[object]:
         """
-        Ask for addresses of IPv4.
+        Look up IPv4 addresses.
         """
 
 
 def stockResolver(reactor: IReactorTime, *servers: tuple[str, int]) -> Stock:
     """
-    @return: one that asks these.
+    Return a Twisted resolver with these servers.
     """
     return cast(Stock, newStock(servers=list(servers), reactor=reactor))

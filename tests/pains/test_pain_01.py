@@ -29,10 +29,10 @@ from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
 
-#: Seconds in which a free thread has long done its work.
+#: Seconds that are enough for a free thread.
 _SOON = 30.0
 
-#: Seconds after which nobody comes who was not there at once.
+#: Seconds to wait for something that must not happen.
 _PATIENCE = 0.3
 
 
@@ -44,31 +44,31 @@ _RECORDS: Final = {("www.example", "A"): "192.0.2.1", ("www.example", "AAAA"): "
 
 class _SharedThreads(Protocol):
     """
-    What a reactor's own pool of threads offers.
+    The thread pool of a reactor.
     """
 
     max: int
 
     def callInThread(self, func: Callable[[], object]) -> object:
         """
-        Call this in one of them.
+        Call the function in a thread of the pool.
         """
 
 
 class _Reactor(Protocol):
     """
-    The part of a reactor that is looked at here.
+    The part of a reactor that is used here.
     """
 
     def getThreadPool(self) -> _SharedThreads:
         """
-        @return: the pool that everybody uses.
+        Return the shared pool.
         """
 
 
 class _Shared:
     """
-    The reactor's own pool, as it was used for look-ups: what L{Threaded} never does.
+    The reactor's own pool, used for look-ups, which L{Threaded} never does.
     """
 
     def __init__(self, shared: _SharedThreads) -> None:
@@ -76,19 +76,19 @@ class _Shared:
 
     def start(self) -> None:
         """
-        It runs.
+        Do nothing, since it already runs.
         """
 
     def stop(self) -> None:
         """
-        Others need it.
+        Do nothing, since others use it.
         """
 
 
 @pytest.fixture
-def stuck() -> Iterator[threading.Event]:
+def released() -> Iterator[threading.Event]:
     """
-    What threads hang at until the test is over.
+    Return an event that threads wait for until the test ends.
     """
     event = threading.Event()
     yield event
@@ -97,16 +97,16 @@ def stuck() -> Iterator[threading.Event]:
 
 def theReactor() -> tuple[IReactorTime, _SharedThreads]:
     """
-    @return: the reactor that tests run on, and its pool.
+    Return the reactor of the tests, and its pool.
     """
     from twisted.internet import reactor
 
     return cast(IReactorTime, reactor), cast(_Reactor, reactor).getThreadPool()
 
 
-async def lookedUp(source: Threaded, reactor: IReactorTime, seconds: float) -> bool:
+async def isFound(source: Threaded, reactor: IReactorTime, seconds: float) -> bool:
     """
-    @return: whether a look-up ends within so many seconds.
+    Return whether a look-up ends within so many seconds.
     """
     try:
         answer = await source.answer(question("www.example"), QueryContext(reactor.seconds() + seconds))
@@ -115,9 +115,9 @@ async def lookedUp(source: Threaded, reactor: IReactorTime, seconds: float) -> b
     return addresses(answer) == ["192.0.2.1"]
 
 
-async def worksOn(reactor: IReactorTime, seconds: float) -> bool:
+async def poolWorks(reactor: IReactorTime, seconds: float) -> bool:
     """
-    @return: whether other work in the shared pool is done within so many seconds.
+    Return whether other work in the shared pool is done within so many seconds.
     """
     work: Deferred[object] = deferToThread(lambda: True)
     try:
@@ -128,87 +128,87 @@ async def worksOn(reactor: IReactorTime, seconds: float) -> bool:
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("own", [True, False])
-async def test_starvedByOthers(stuck: threading.Event, own: bool) -> None:
+async def test_busyPoolDoesNotStarveLookups(released: threading.Event, own: bool) -> None:
     """
-    Look-ups go on while the shared pool is full of somebody's slow work; with the shared pool they would not.
+    Look-ups continue while the shared pool is full of slow work. In the shared pool they would not.
     """
     reactor, shared = theReactor()
-    hanging = [deferToThread(stuck.wait) for _ in range(shared.max)]
+    hanging = [deferToThread(released.wait) for _ in range(shared.max)]
     pool: Pool | None = None if own else _Shared(shared)
     source = Threaded(reactor, pool=pool, getAddresses=lambda _: [b"\xc0\x00\x02\x01"])
     try:
-        assert await lookedUp(source, reactor, _SOON if own else _PATIENCE) is own
+        assert await isFound(source, reactor, _SOON if own else _PATIENCE) is own
     finally:
-        stuck.set()
+        released.set()
         await DeferredList(hanging)
         await source.close()
 
 
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("own", [True, False])
-async def test_starvesOthers(stuck: threading.Event, own: bool) -> None:
+async def test_hangingLookupsDoNotStarvePool(released: threading.Event, own: bool) -> None:
     """
-    Work in the shared pool goes on while the system's resolver hangs on every name; with look-ups in the shared pool it would not.
+    Work in the shared pool continues while the system's resolver hangs on every name. With look-ups in the shared pool it would not.
     """
     reactor, shared = theReactor()
     pool: Pool | None = None if own else _Shared(shared)
 
     def hang(_: str) -> list[bytes]:
-        stuck.wait()
+        released.wait()
         return []
 
     source = Threaded(reactor, pool=pool, getAddresses=hang)
     wishes = QueryContext(reactor.seconds() + 60)
     asking = [source.answer(question(f"name{number}.example"), wishes) for number in range(3 * shared.max)]
     try:
-        assert await worksOn(reactor, _SOON if own else _PATIENCE) is own
+        assert await poolWorks(reactor, _SOON if own else _PATIENCE) is own
         assert not any(each.called for each in asking)
     finally:
-        stuck.set()
+        released.set()
         await DeferredList(asking)
         await source.close()
 
 
 @pytest_twisted.ensureDeferred
-async def test_hangsAlone(stuck: threading.Event) -> None:
+async def test_hangingResolverIsLeftAtDeadline(released: threading.Event) -> None:
     """
-    A resolver that hangs is left behind at the deadline, and closing does not wait for it.
+    A look-up in a hanging resolver ends at its deadline. Closing completes when the resolver returns.
     """
     reactor, _ = theReactor()
 
     def hang(_: str) -> list[bytes]:
-        stuck.wait()
+        released.wait()
         return []
 
     source = Threaded(reactor, getAddresses=hang)
-    assert not await lookedUp(source, reactor, _PATIENCE)
+    assert not await isFound(source, reactor, _PATIENCE)
     closing = source.close()
     assert not closing.called
-    stuck.set()
+    released.set()
     await closing
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("PoolThread-twisted_ext.resolver")]
 
 
 def deadServer() -> socket.socket:
     """
-    @return: what takes queries and answers none.
+    Return a socket that takes queries and answers none.
     """
     dead = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     dead.bind(("127.0.0.1", 0))
     return dead
 
 
-def found(rows: list[AddressInfo]) -> set[str]:
+def addressesIn(rows: list[AddressInfo]) -> set[str]:
     """
-    @return: the addresses in what C{getaddrinfo} gave.
+    Return the addresses in the result of C{getaddrinfo}.
     """
     return {row[4][0] for row in rows}
 
 
 @pytest_twisted.ensureDeferred
-async def test_thousandHang() -> None:
+async def test_thousandHangingCallsBlockNothing() -> None:
     """
-    While a thousand C{getaddrinfo} wait for a dead server, work in threads and other look-ups go on.
+    Work in threads and other look-ups continue while a thousand C{getaddrinfo} calls wait for a dead server.
     """
     reactor, _ = theReactor()
     server = CannedServer(_RECORDS)
@@ -218,8 +218,8 @@ async def test_thousandHang() -> None:
         resolver = client.resolverFromString(reactor, f"udp:127.0.0.1:{dead.getsockname()[1]}", timeout=60)
         hanging = [client.getaddrinfo(f"name{number}.example", 443, resolver=resolver) for number in range(_MANY)]
         try:
-            assert await worksOn(reactor, _SOON)
-            assert found(await client.getaddrinfo("www.example", 443, resolver=other)) == {"192.0.2.1", "2001:db8::1"}
+            assert await poolWorks(reactor, _SOON)
+            assert addressesIn(await client.getaddrinfo("www.example", 443, resolver=other)) == {"192.0.2.1", "2001:db8::1"}
             assert not any(each.called for each in hanging)
         finally:
             for each in hanging:
@@ -230,9 +230,9 @@ async def test_thousandHang() -> None:
             await server.close()
 
 
-def test_thousandHangOnLoop() -> None:
+def test_thousandHangingCallsBlockNoLoop() -> None:
     """
-    So it is on a loop of asyncio: its threads are nobody's, and other look-ups go on.
+    The same holds on an asyncio loop: its threads stay free, and other look-ups continue.
     """
 
     async def main() -> None:
@@ -247,7 +247,7 @@ def test_thousandHangOnLoop() -> None:
             assert not set(threading.enumerate()) - before
             assert await loop.run_in_executor(None, lambda: True)
             rows = await looping.getaddrinfo("www.example", 443, resolver=f"udp:127.0.0.1:{listening.port}")
-            assert found(rows) == {"192.0.2.1", "2001:db8::1"}
+            assert addressesIn(rows) == {"192.0.2.1", "2001:db8::1"}
             assert not any(each.done() for each in hanging)
             for each in hanging:
                 each.cancel()

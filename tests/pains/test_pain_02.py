@@ -1,5 +1,5 @@
 """
-Pain 2: answers differ from the operating system's: hosts file, search list, ndots, order.
+Pain 2: answers differ from those of the operating system: hosts file, search list, ndots, order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted_ext.wire.names import nameToText
 
 HOSTS = "127.0.0.1 localhost\n192.0.2.99 db db.alias\n2001:db8::99 db\n192.0.2.98 www.example\n"
 
-#: What the servers have: the same names in several places, so that the order shows.
+#: The records of the servers: the same names in several places, so that the order matters.
 RECORDS = {
     ("db.corp.example", "A"): "198.51.100.1",
     ("web.corp.example", "A"): "198.51.100.2",
@@ -42,7 +42,7 @@ RECORDS = {
 
 class LikeTheSystemTests(SynchronousTestCase):
     """
-    Look-ups as an application makes them, over a network in memory.
+    Look-ups of an application, over a network in memory.
     """
 
     def setUp(self) -> None:
@@ -57,9 +57,9 @@ class LikeTheSystemTests(SynchronousTestCase):
 
     def look(self, name: str, rrType: str = "A", options: str = "") -> tuple[list[str], list[str]]:
         """
-        Look a name up as it was written: with its final dot, or without.
+        Look up a name as written, with or without a final dot.
 
-        @return: the addresses, and what the server was asked for them.
+        @return: the addresses, and the queries to the server.
         """
         path = self.folder / "resolv.conf"
         path.write_text(f"nameserver 192.0.2.53\nsearch corp.example lab.example\n{options}")
@@ -73,9 +73,9 @@ class LikeTheSystemTests(SynchronousTestCase):
         self.assertEqual(self.here.pending(), [])
         return found, [asked(each.question) for each in self.server.asked[before:]]
 
-    def bare(self, name: str) -> list[str]:
+    def withoutSystem(self, name: str) -> list[str]:
         """
-        @return: what one gets who only asks the server, as twisted.names does with a relative name.
+        Return the result of the server alone, as twisted.names gets it for a relative name.
         """
         from twisted_ext.transport.servers import Server
 
@@ -85,9 +85,9 @@ class LikeTheSystemTests(SynchronousTestCase):
         self.successResultOf(source.close())
         return addresses(self.successResultOf(asking))
 
-    def test_hostsFirst(self) -> None:
+    def test_hostsFileComesFirst(self) -> None:
         """
-        The hosts file goes first, for the name as it was written, all its names and both families; the server is not asked.
+        The hosts file comes first, for the name as written, all its aliases and both families. The server is not asked.
         """
         for name, rrType, expected in (
             ("db", "A", "192.0.2.99"),
@@ -98,28 +98,28 @@ class LikeTheSystemTests(SynchronousTestCase):
         ):
             self.assertEqual(self.look(name, rrType), ([expected], []))
         # Without it:
-        self.assertEqual(self.bare("www.example"), ["198.51.100.7"])
+        self.assertEqual(self.withoutSystem("www.example"), ["198.51.100.7"])
 
-    def test_searchList(self) -> None:
+    def test_shortNamesAreSearched(self) -> None:
         """
         A short name is searched in the configured domains, in their order.
         """
         self.assertEqual(self.look("web"), (["198.51.100.2"], ["web.corp.example A"]))
         self.assertEqual(self.look("only"), (["198.51.100.9"], ["only.corp.example A", "only.lab.example A"]))
         # Without it:
-        self.assertEqual(self.bare("only"), [])
-        self.assertEqual(self.bare("web"), ["198.51.100.4"])
+        self.assertEqual(self.withoutSystem("only"), [])
+        self.assertEqual(self.withoutSystem("web"), ["198.51.100.4"])
 
-    def test_finalDot(self) -> None:
+    def test_finalDotPreventsSearch(self) -> None:
         """
-        A name with its final dot is that name and no other.
+        A name with a final dot is not searched.
         """
         self.assertEqual(self.look("web."), (["198.51.100.4"], ["web A"]))
         self.assertEqual(self.look("only."), ([], ["only A"]))
 
-    def test_ndots(self) -> None:
+    def test_ndotsDecidesTheOrder(self) -> None:
         """
-        How many dots make a name be tried as it stands first is configured, and asks nothing twice.
+        The C{ndots} option decides whether a name is tried as written first. No name is queried twice.
         """
         self.assertEqual(self.look("web.lab"), (["198.51.100.5"], ["web.lab A"]))
         self.assertEqual(
@@ -128,9 +128,9 @@ class LikeTheSystemTests(SynchronousTestCase):
         _, queries = self.look("no.such", options="options ndots:2\n")
         self.assertEqual(queries, ["no.such.corp.example A", "no.such.lab.example A", "no.such A"])
 
-    def test_getaddrinfo(self) -> None:
+    def test_getaddrinfoSearchesToo(self) -> None:
         """
-        C{getaddrinfo} goes the same way: hosts file, then the search list, for both families together.
+        C{getaddrinfo} uses the hosts file and then the search list, for both families together.
         """
         path = self.folder / "resolv.conf"
         path.write_text("nameserver 192.0.2.53\nsearch corp.example lab.example\n")
@@ -151,15 +151,15 @@ class LikeTheSystemTests(SynchronousTestCase):
             self.assertEqual([text for text in texts if text.endswith(" A")], queries)
         self.successResultOf(resolver.close())
 
-    def test_oneHost(self) -> None:
+    def test_familiesBelongToOneHost(self) -> None:
         """
-        Addresses of both families are those of one host, although they are looked up one by one.
+        Addresses of both families belong to one host, although they are looked up separately.
         """
         self.assertEqual(self.look("web", "AAAA"), ([], ["web.corp.example AAAA", "web.corp.example A"]))
 
-    def test_systemHostsFile(self) -> None:
+    def test_hostsFileAgreesWithSystem(self) -> None:
         """
-        For every name in this machine's own hosts file the operating system and we say the same, addresses in any order.
+        Every name in this machine's hosts file has the addresses that the operating system gives, in any order.
         """
         hosts = Hosts(Clock())
         hosts.refresh()

@@ -1,5 +1,5 @@
 """
-Pain 3: C{getHostByName} asks for ANY, which servers refuse (RFC 8482).
+Pain 3: C{getHostByName} queries ANY, which servers refuse (RFC 8482).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.rrtypes import ANY, A
 
 
-class _AsBefore(ResolverBase):
+class _StockHostByName(ResolverBase):
     """
     Twisted's own C{getHostByName}, over our look-ups.
     """
@@ -34,7 +34,7 @@ class _AsBefore(ResolverBase):
 
 class AnyTests(SynchronousTestCase):
     """
-    A server that answers ANY as RFC 8482 wants it, and one that refuses.
+    A server that answers ANY as RFC 8482 suggests, and one that refuses it.
     """
 
     def setUp(self) -> None:
@@ -46,16 +46,16 @@ class AnyTests(SynchronousTestCase):
 
     def found(self, looking: Deferred[str]) -> str | None:
         """
-        @return: the address, if it was found.
+        Return the address, if it was found.
         """
         outcome: list[str | None] = []
         looking.addCallbacks(outcome.append, lambda failure: outcome.append(failure.trap(DNSLookupError) and None))
         self.network.advance(6)
         return outcome[0]
 
-    def test_neverAny(self) -> None:
+    def test_addressIsFoundWithoutANY(self) -> None:
         """
-        The address is found although ANY leads nowhere, because nobody asks for ANY. Twisted's own way does not find it.
+        The address is found although ANY fails, because ANY is never queried. Twisted's own method does not find it.
         """
         for reply in ('"RFC8482" ""', 5):
             self.server.set("www.example", "ANY", reply if isinstance(reply, int) else [])
@@ -63,10 +63,10 @@ class AnyTests(SynchronousTestCase):
             self.assertEqual(self.found(self.resolver.getHostByName("www.example")), "192.0.2.80")
             self.assertEqual({asked.question.rrType for asked in self.server.asked}, {A})
 
-    def test_before(self) -> None:
+    def test_ANYQueryWouldNotFindAddress(self) -> None:
         """
-        With a question for ANY, the address is not found.
+        A query for ANY does not find the address.
         """
         self.server.set("www.example", "ANY", [])
-        self.assertIsNone(self.found(hostByName(_AsBefore(self.resolver), "www.example")))
+        self.assertIsNone(self.found(hostByName(_StockHostByName(self.resolver), "www.example")))
         self.assertIn(ANY, {asked.question.rrType for asked in self.server.asked})

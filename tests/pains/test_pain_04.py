@@ -1,6 +1,5 @@
 """
-Pain 4: no total deadline. A look-up took a minute, and what the caller had said of time was lost on aliases and on TCP
-(Twisted #2336 and #8033).
+Pain 4: no total deadline. A look-up took a minute, and the caller's timeout did not apply to aliases and TCP (Twisted #2336 and #8033).
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from twisted_ext.wire.records import RRSet
 
 _Result = TypeVar("_Result")
 
-#: What the caller gives it.
+#: The caller's timeout.
 SECONDS = 2
 
 
 def alias(question: Question) -> list[RRSet]:
     """
-    @return: from each name to the next, and no step further: following it is left to us.
+    Return an alias from each name to the next only, so that we have to follow it.
     """
     number = int(nameToText(question.name).partition(".")[0][1:])
     return [rrsetOf(question.name, 5, f"a{number + 1}.example.", 60)]
@@ -47,7 +46,7 @@ def alias(question: Question) -> list[RRSet]:
 
 def bare(reply: bytes, transport: str) -> list[bytes]:
     """
-    @return: the reply without its authority section, as from a server that knows nothing of where its aliases lead.
+    Return the reply without its authority section, as from a server that does not know the targets of its aliases.
     """
     message = Message.fromWire(reply)
     return [buildMessage(Message(message.id, message.flags, message.questions, message.answer))]
@@ -55,7 +54,7 @@ def bare(reply: bytes, transport: str) -> list[bytes]:
 
 class DeadlineTests(SynchronousTestCase):
     """
-    Servers with which everything takes its time.
+    Slow servers.
     """
 
     def setUp(self) -> None:
@@ -68,7 +67,7 @@ class DeadlineTests(SynchronousTestCase):
 
     def lasts(self, begin: Callable[[], Deferred[_Result]], most: float = 120) -> float:
         """
-        @return: seconds until a look-up ends, which it does without an answer.
+        Return the seconds until a look-up fails.
         """
         began = self.here.seconds()
         over: list[float] = []
@@ -84,15 +83,15 @@ class DeadlineTests(SynchronousTestCase):
         self.failureResultOf(looking, TimeoutError, DNSServerError)
         return round(over[0] - began, 1)
 
-    def test_aliases(self) -> None:
+    def test_deadlineCoversAliases(self) -> None:
         """
-        Each alias takes half a second; together they take no longer than the caller said.
+        Each alias takes half a second, and all together take no longer than the caller's timeout.
         """
         self.server.delay = 0.5
         self.server.tamper = bare
         self.assertEqual(self.lasts(lambda: self.resolver.getHostByName("a0.example", SECONDS)), SECONDS)
 
-        # With a deadline of its own for each step it would be another story.
+        # With a deadline for each step, the look-up would take longer.
         asTold = QueryContext.but
 
         def anew(context: QueryContext, *, deadline: float | None = None, relative: bool | None = None) -> QueryContext:
@@ -105,9 +104,9 @@ class DeadlineTests(SynchronousTestCase):
         looking.addErrback(lambda _: None)
         looking.cancel()
 
-    def test_stream(self) -> None:
+    def test_deadlineCoversTCP(self) -> None:
         """
-        After a truncated reply TCP gets the time that is left. With ten seconds of its own, as from Twisted, it would take them.
+        TCP gets the remaining time after a truncated reply. With ten seconds of its own, as in Twisted, it would take them.
         """
         self.server.truncating = True
         self.server.silentTo = "tcp"
@@ -121,14 +120,15 @@ class DeadlineTests(SynchronousTestCase):
             asTold(flight, index, now, because)
 
         self.patch(ForwardedLookup, "_byStream", asBefore)
-        # Nor must anybody else look at the time.
+        # No other part may check the time either.
         self.patch(CoalescingSource, "answer", lambda coalescing, question, context: coalescing._inner.answer(question, context))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.assertGreater(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), 10)
 
-    def test_silence(self) -> None:
+    def test_silenceEndsAfterFiveSeconds(self) -> None:
         """
-        Five seconds where nobody says anything, for a server as for several, and for a sequence its sum. Twisted takes a minute.
+        A look-up without any reply takes five seconds, with one server and with several. A sequence of timeouts takes their sum. Twisted
+        takes a minute.
         """
         self.server.silent = True
         self.assertEqual(self.lasts(lambda: self.resolver.lookupAddress("a0.example")), 5)
@@ -137,9 +137,9 @@ class DeadlineTests(SynchronousTestCase):
         self.assertEqual(self.lasts(lambda: many.lookupAddress("a0.example")), 5)
         self.assertEqual(self.lasts(lambda: self.stock.lookupAddress("a0.example")), 60)
 
-    def test_undefended(self) -> None:
+    def test_withoutDeadlineLookupNeverEnds(self) -> None:
         """
-        Were the deadline not looked at when a server is silent, nothing would end the look-up.
+        If the deadline were not checked while a server is silent, the look-up would never end.
         """
         self.server.silent = True
 
@@ -153,9 +153,9 @@ class DeadlineTests(SynchronousTestCase):
         looking.addErrback(lambda _: None)
         looking.cancel()
 
-    def test_sources(self) -> None:
+    def test_oneDeadlineForAllSources(self) -> None:
         """
-        It is one deadline for all that stands behind a resolver: hosts, search list, cache, several servers.
+        One deadline applies to everything behind a resolver: hosts, search list, cache, several servers.
         """
         folder = Path(self.mktemp())
         folder.mkdir()

@@ -1,5 +1,5 @@
 """
-Pain 5: the cache. Never bounded, no negative answers, entries that never expire (Twisted #6895; Scrapy #905 and #5125; Synapse #11703).
+Pain 5: the cache. No size limit, no negative answers, entries that never expire (Twisted #6895; Scrapy #905 and #5125; Synapse #11703).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SOA = "test. 3600 IN SOA ns.test. admin.test. 1 7200 3600 1209600 600"
 
 class CachePainTests(SynchronousTestCase):
     """
-    What a crawler needs of a cache that it never restarts.
+    The needs of a crawler that never restarts its cache.
     """
 
     def setUp(self) -> None:
@@ -30,9 +30,9 @@ class CachePainTests(SynchronousTestCase):
     def ask(self, question: Question) -> Answer:
         return self.successResultOf(self.cache.answer(question, QueryContext(1e9)))
 
-    def test_bounded(self) -> None:
+    def test_cacheNeverExceedsItsBudget(self) -> None:
         """
-        It takes the memory that it was given, however many names there are, and no timer for any of them.
+        The cache stays within its memory budget, however many names there are, and needs no timer for any of them.
         """
         for number in range(20_000):
             self.ask(questionOf(f"host{number}.test"))
@@ -41,23 +41,23 @@ class CachePainTests(SynchronousTestCase):
         self.assertGreater(stats.entries, 2000)
         self.assertEqual(stats.entries + stats.evictions, 20_000)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        # Without that bound they would all be there.
+        # Without that limit all entries would stay.
         self.cache = CachedSource(self.inner, self.clock, store=Store(2**30))
         for number in range(20_000):
             self.ask(questionOf(f"host{number}.test"))
         self.assertEqual(self.cache.stats.entries, 20_000)
         self.assertGreater(self.cache.stats.octets, 2**21)
 
-    def test_negative(self) -> None:
+    def test_denialsAreCached(self) -> None:
         """
-        A name that does not exist is asked for once, not once for each page that links there, and A and AAAA count as one.
+        A name that does not exist is queried once, not once for each link, and A and AAAA share the denial.
         """
         self.inner.set("gone.test", "A", denied(Outcome.NXDOMAIN, SOA))
         for _ in range(10):
             for rrType in ("A", "AAAA"):
                 self.assertIs(self.ask(questionOf("gone.test", rrType)).outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.inner.asked, 1)
-        # As a cache has it that keeps answers with data only:
+        # The same with a cache of answers with data only:
         learn = CachedSource.learn
 
         def dataOnly(cache: CachedSource, question: Question, context: QueryContext, answer: Answer) -> None:
@@ -70,9 +70,9 @@ class CachePainTests(SynchronousTestCase):
             self.ask(questionOf("gone.test"))
         self.assertEqual(self.inner.asked, 11)
 
-    def test_expires(self) -> None:
+    def test_entriesExpireWithTheirTTL(self) -> None:
         """
-        A server that moves is found again when its TTL is over, and not when the program is restarted.
+        A server that moves is found again when its TTL ends, without a restart of the program.
         """
         moving = questionOf("moving.test")
         self.inner.set("moving.test", "A", answerOf(moving, "192.0.2.1", 60))
@@ -83,7 +83,7 @@ class CachePainTests(SynchronousTestCase):
             self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x01",))
         self.clock.advance(1)
         self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x02",))
-        # For one that does not look at the time it would be there for ever.
+        # If the time were ignored, the entry would stay for ever.
         self.inner.set("moving.test", "A", answerOf(moving, "192.0.2.3", 60))
         self.patch(self.cache, "_seconds", lambda: 60.0)
         self.clock.advance(10**6)

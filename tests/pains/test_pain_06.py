@@ -1,5 +1,5 @@
 """
-Pain 6: paths for IPv4 only; C{installResolver} alone takes IPv6 from endpoints.
+Pain 6: code for IPv4 only; C{installResolver} alone removes IPv6 from endpoints.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class BothFamiliesTests(SynchronousTestCase):
         self.resolver = Resolver(servers=[("2001:0DB8:0:0::53", where.port)], reactor=self.here)
         reachFrom(self, lambda address: self.here.sourceFor(address, "0.0.0.0"))
 
-    def connected(self, name: str) -> str:
+    def addressConnected(self, name: str) -> str:
         """
-        @return: the address that an endpoint connects to.
+        Return the address that an endpoint connects to.
         """
         connecting = HostnameEndpoint(self.here, name, 80).connect(Factory.forProtocol(Protocol))
         self.network.advance(10)
@@ -50,38 +50,38 @@ class BothFamiliesTests(SynchronousTestCase):
         assert isinstance(protocol, Protocol) and protocol.transport is not None
         return str(getattr(protocol.transport.getPeer(), "host", ""))
 
-    def test_install(self) -> None:
+    def test_installGivesBothFamilies(self) -> None:
         """
-        C{install} gives endpoints both families: a host that has both is reached by IPv6, one that has IPv6 only is reached at all.
+        C{install} gives endpoints both families: a host with both is reached over IPv6, and an IPv6-only host is reached.
         """
         undo = self.resolver.install(self.here)
-        self.assertEqual(self.connected("both.example"), SIX)
-        self.assertEqual(self.connected("six.example"), SIX)
+        self.assertEqual(self.addressConnected("both.example"), SIX)
+        self.assertEqual(self.addressConnected("six.example"), SIX)
         undo()
 
-    def test_crawler(self) -> None:
+    def test_scrapySettingGivesBothFamilies(self) -> None:
         """
-        What Scrapy installs by one line of its settings does the same, which its own default does not.
+        The resolver that Scrapy installs by one line of its settings gives both families, unlike its default.
         """
         vars(self.here)["addSystemEventTrigger"] = lambda *trigger: None
         crawling = CrawlerResolver(self.resolver.source, self.here)
         crawling.install_on_reactor()
-        self.assertEqual(self.connected("both.example"), SIX)
-        self.assertEqual(self.connected("six.example"), SIX)
+        self.assertEqual(self.addressConnected("both.example"), SIX)
+        self.assertEqual(self.addressConnected("six.example"), SIX)
 
-    def test_getaddrinfo(self) -> None:
+    def test_getaddrinfoGivesBothFamilies(self) -> None:
         """
-        C{getaddrinfo} gives both families, and those of a host that has IPv6 only.
+        C{getaddrinfo} gives both families, and the addresses of an IPv6-only host.
         """
         for name, expected in (("both.example", {FOUR, SIX}), ("six.example", {SIX})):
             asking = self.resolver.getaddrinfo(name, 80, type=SOCK_STREAM)
             self.network.advance(1)
             self.assertEqual({str(each[4][0]) for each in self.successResultOf(asking)}, expected)
 
-    def test_installResolverAlone(self) -> None:
+    def test_installResolverAloneLosesIPv6(self) -> None:
         """
-        C{installResolver} alone takes IPv6 from the host that has both: that is what C{install} is for.
+        C{installResolver} alone removes IPv6 from a host with both families, which is why C{install} exists.
         """
         self.here.installResolver(self.resolver)
-        self.assertEqual(self.connected("both.example"), FOUR)
-        self.assertEqual(self.connected("six.example"), SIX)
+        self.assertEqual(self.addressConnected("both.example"), FOUR)
+        self.assertEqual(self.addressConnected("six.example"), SIX)

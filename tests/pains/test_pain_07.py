@@ -1,5 +1,5 @@
 """
-Pain 7: a server that says SERVFAIL or REFUSED ends the look-up, though the next one would answer.
+Pain 7: SERVFAIL or REFUSED from one server ends the look-up, although the next one would answer.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from twisted_ext.testing.servers import CannedServer
 
 SERVERS = [("192.0.2.53", 53), ("192.0.2.54", 53)]
 
-#: What the first one says: SERVFAIL, NOTIMP, REFUSED.
+#: The rcodes of the first server: SERVFAIL, NOTIMP, REFUSED.
 WITHOUT_USE = (2, 4, 5)
 
 
 class NextServerTests(SynchronousTestCase):
     """
-    Two servers, of which the first is of no use.
+    Two servers, of which the first is unusable.
     """
 
     def setUp(self) -> None:
@@ -35,7 +35,7 @@ class NextServerTests(SynchronousTestCase):
 
     def address(self) -> str | None:
         """
-        @return: what a new resolver finds, if it does.
+        Return the address that a new resolver finds, if any.
         """
         resolver = Resolver(servers=SERVERS, reactor=self.here)
         looking = resolver.getHostByName("www.example")
@@ -46,9 +46,9 @@ class NextServerTests(SynchronousTestCase):
         self.assertEqual(self.here.pending(), [])
         return found[0]
 
-    def test_movesOn(self) -> None:
+    def test_failureAsksTheNextServer(self) -> None:
         """
-        The other one is asked at once. With Twisted's own, and with the first failure taken as final, nothing is found.
+        The next server is asked at once. Twisted's own resolver finds nothing, and neither would ours if the first failure were final.
         """
         for rcode in WITHOUT_USE:
             self.first.rcode = rcode
@@ -66,18 +66,18 @@ class NextServerTests(SynchronousTestCase):
             self.first.rcode = rcode
             self.assertIsNone(self.address())
 
-    def test_dead(self) -> None:
+    def test_deadServerAsksTheNext(self) -> None:
         """
-        The same for a server that is silent, one whose port is closed, and one that is not there.
+        The next server is asked when the first one is silent, and when its port is closed.
         """
         self.first.silent = True
         self.assertEqual(self.address(), "192.0.2.80")
         self.first.close()
         self.assertEqual(self.address(), "192.0.2.80")
 
-    def test_denialIsFinal(self) -> None:
+    def test_denialAsksNoOtherServer(self) -> None:
         """
-        That there is no such name is an answer: nobody else is asked.
+        NXDOMAIN is an answer: no other server is asked.
         """
         self.first.rcode = 3
         self.assertIsNone(self.address())

@@ -1,5 +1,5 @@
 """
-Pain 8: with a server's address in another spelling, all of its replies were dropped.
+Pain 8: all replies were dropped when the server's address had another spelling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPELLINGS = ("2001:db8::53", "2001:0DB8:0:0:0:0:0:53", "2001:db8:0::0053", "2001
 
 class SpellingTests(SynchronousTestCase):
     """
-    One server, and many ways to write where it is.
+    One server, and many spellings of its address.
     """
 
     def setUp(self) -> None:
@@ -30,7 +30,7 @@ class SpellingTests(SynchronousTestCase):
 
     def address(self, spelt: str) -> str | None:
         """
-        @return: what is found, if anything.
+        Return the address that is found, if any.
         """
         resolver = Resolver(servers=[(spelt, 53)], reactor=self.here, timeout=1)
         looking = resolver.getHostByName("www.example")
@@ -39,9 +39,10 @@ class SpellingTests(SynchronousTestCase):
         self.network.advance(2)
         return found[0]
 
-    def test_anySpelling(self) -> None:
+    def test_repliesMatchAnySpelling(self) -> None:
         """
-        Replies are taken however the server was spelt. Twisted's own drops them, and so would comparing addresses as texts.
+        Replies are accepted in whatever spelling the server was given. Twisted's own resolver drops them, and so would a comparison as
+        text.
         """
         for spelt in SPELLINGS:
             self.assertEqual(self.address(spelt), "192.0.2.80")
@@ -54,9 +55,9 @@ class SpellingTests(SynchronousTestCase):
             self.patch(Server, "isAt", lambda server, address, port, spelt=spelt: address == spelt)
             self.assertIsNone(self.address(spelt))
 
-    def test_oneServer(self) -> None:
+    def test_spellingsAreOneServer(self) -> None:
         """
-        Two spellings are one server, wherever they come from: it is asked once, and not twice.
+        Several spellings are one server, wherever they come from: it is asked once.
         """
         self.assertEqual(len({Server(spelt) for spelt in SPELLINGS}), 1)
         lines = "".join([f"nameserver {spelt}\n" for spelt in SPELLINGS])

@@ -1,6 +1,6 @@
 """
-Pain 9: hostile packets. Pointer chains (CVE-2026-42304), cut messages taken as whole, labels with dots equal to two labels, replies matched
-by id alone, the retry by TCP asking the question that the reply carried (Twisted #12696, #12680).
+Pain 9: hostile packets. Pointer chains (CVE-2026-42304), truncated messages taken as whole, labels with dots equal to two labels, replies
+matched by ID alone, the retry over TCP with the question of the reply (Twisted #12696, #12680).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ADDRESS = b"\xc0\x00\x02\x42"
 
 def chained(length: int) -> bytes:
     """
-    @return: a message whose records' names are each a pointer to the pointer before, without its id.
+    Return a message in which each record's name is a pointer to the pointer before, without its ID.
     """
     question = questionOf("www.example.test").toWire()
     octets = b"\x81\x80\x00\x01" + pack(">HHH", length, 0, 0) + question
@@ -44,7 +44,7 @@ def chained(length: int) -> bytes:
 
 class HostilePacketTests(NetworkTestCase):
     """
-    A server, or somebody in its place, that sends what it likes.
+    A server, or an attacker in its place, that sends anything.
     """
 
     def setUp(self) -> None:
@@ -54,7 +54,7 @@ class HostilePacketTests(NetworkTestCase):
 
     def inject(self, body: bytes) -> None:
         """
-        Send something with the right id to the right port.
+        Send a message with the right ID to the right port.
         """
         (port,) = self.here.ports()
         key = next(iter(socketOf(port).keys))
@@ -62,17 +62,17 @@ class HostilePacketTests(NetworkTestCase):
 
     def meet(self, body: bytes) -> list[str]:
         """
-        @return: what a look-up gives that meets this before the genuine reply.
+        Return the result of a look-up that gets this message before the genuine reply.
         """
         asked = self.ask(self.source)
         self.inject(body)
         self.network.advance(6)
         return self.told(asked)
 
-    def test_pain09_pointerChains(self) -> None:
+    def test_pain09_pointerChainsAreLimited(self) -> None:
         """
-        A message full of names that each point on and on costs bounded work and is no answer; nor has it any effect on what is asked next.
-        Without the bounds it is read.
+        A message full of pointer chains costs limited work and is no answer. It does not affect later look-ups. Without the limits it is
+        read.
         """
         self.canned.truncating = True
         for defended in (True, False):
@@ -89,16 +89,16 @@ class HostilePacketTests(NetworkTestCase):
             self.canned.tamper = None
             self.assertEqual(self.find(self.source), ["192.0.2.80"])
 
-    def test_pain09_cutMessages(self) -> None:
+    def test_pain09_truncatedMessagesAreRejected(self) -> None:
         """
-        A message that is cut anywhere is no message.
+        A message that is cut off anywhere is rejected.
         """
         question = questionOf("www.example.test")
         records = (RRSet(question.name, 1, 1, 60, (ADDRESS, b"\xc0\x00\x02\x43")),)
         whole = buildMessage(Message(0, 0x8180, (question,), records))
         for end in range(2, len(whole)):
             self.assertEqual(self.meet(whole[2:end]), ["192.0.2.80"])
-        # Twisted's own takes what was cut for a shorter one.
+        # Twisted's own parser accepts a truncated message as a shorter one.
         stock = dns.Message()
         stock.fromStr(whole[:-8])
         self.assertEqual(len(stock.answers), 1)
@@ -109,9 +109,9 @@ class HostilePacketTests(NetworkTestCase):
         self.patch(lookup, "answerFromReply", asFarAsItGoes)
         self.assertEqual(self.meet(whole[2:-16]), ["192.0.2.66"])
 
-    def test_pain09_dottedLabels(self) -> None:
+    def test_pain09_dottedLabelIsOneLabel(self) -> None:
         """
-        A label with a dot is not two labels: a reply about it answers nobody's question, and its records are not under that name.
+        A label with a dot is not two labels: a reply about it answers no question, and its records are not under that name.
         """
         self.assertNotEqual(DOTTED, questionOf("www.example.test"))
         body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
@@ -122,24 +122,24 @@ class HostilePacketTests(NetworkTestCase):
         asked = self.ask(self.source)
         self.inject(body)
         self.assertEqual(self.successResultOf(asked).outcome.value, "nodata")
-        # As names are in Twisted, one would be the other.
+        # Twisted's names confuse the two.
         self.assertEqual(dns.Name(b".".join(labelsOf(DOTTED.name))), dns.Name(b"www.example.test"))
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: b".".join(labelsOf(DOTTED.name)) == b".".join(labelsOf(wire[:-4])))
         body = buildMessage(Message(0, 0x8180, (DOTTED,), (RRSet(DOTTED.name, 1, 1, 60, (ADDRESS,)),)))[2:]
         self.assertNotEqual(self.meet(body), ["192.0.2.80"])
 
-    def test_pain09_idAlone(self) -> None:
+    def test_pain09_IDAloneIsNotEnough(self) -> None:
         """
-        The right id is not enough: flags, opcode and question have to be right too.
+        The right ID is not enough: flags, opcode and question must match too.
         """
         question = questionOf("www.example.test")
         for flags, asked in ((0x0180, question), (0xA980, question), (0x8180, questionOf("mail.example.test"))):
             body = buildMessage(Message(0, flags, (asked,), (RRSet(asked.name, 1, 1, 60, (ADDRESS,)),)))[2:]
             self.assertEqual(self.meet(body), ["192.0.2.80"])
 
-    def test_pain09_questionByTCP(self) -> None:
+    def test_pain09_TCPRetryHasOurQuestion(self) -> None:
         """
-        What goes out by TCP after a truncated reply is our question.
+        The query over TCP after a truncated reply has our question.
         """
         self.meet(buildMessage(Message(0, 0x8380, (questionOf("evil.test"),)))[2:])
         self.canned.truncating = True
@@ -154,7 +154,7 @@ class HostilePacketTests(NetworkTestCase):
                 return True
             return asOurs(flight, octets, now, leg, key)
 
-        # With the reply's question instead, the server would be asked that.
+        # With the question of the reply, the server would be asked that.
         self.patch(ForwardedLookup, "replied", asTheirs)
         self.canned.silentTo = "udp"
         asked = self.ask(self.source)
@@ -163,9 +163,9 @@ class HostilePacketTests(NetworkTestCase):
         asked.addErrback(lambda _: None)
         self.assertIn(questionOf("evil.test"), {asked.question for asked in self.canned.asked})
 
-    def test_pain09_undefended(self) -> None:
+    def test_pain09_IDAloneWouldAcceptForgery(self) -> None:
         """
-        With the id alone compared, the forged address is what the caller gets.
+        If the ID alone were compared, the caller would get the forged address.
         """
         self.patch(lookup, "isReplyTo", lambda octets, wire, sameCase: True)
         question = questionOf("mail.example.test")

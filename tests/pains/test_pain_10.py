@@ -1,5 +1,5 @@
 """
-Pain 10: a socket for each query, and a line in the log for each socket (Twisted #4021).
+Pain 10: a socket for each query, and a log line for each socket (Twisted #4021).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.transport import udpports
 from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.servers import Server
 
-#: Look-ups, so many of them at a time.
+#: The number of look-ups, and of concurrent ones.
 MANY, TOGETHER = 1600, 100
 
 
 class SocketTests(SynchronousTestCase):
     """
-    A program that looks many names up.
+    A program that looks up many names.
     """
 
     def setUp(self) -> None:
@@ -42,7 +42,7 @@ class SocketTests(SynchronousTestCase):
 
     def look(self, many: int = MANY) -> int:
         """
-        Look names up.
+        Look up names.
 
         @return: how many ports that took.
         """
@@ -60,33 +60,33 @@ class SocketTests(SynchronousTestCase):
     async def found(self, name: str) -> object:
         return await self.resolver.lookupAddress(name)
 
-    def test_shared(self) -> None:
+    def test_queriesShareSockets(self) -> None:
         """
-        Sixteen queries share a socket, under load, and none stands in the log; no fewer sockets, since forgers would have it easier.
+        Sixteen queries share a socket under load, and none is logged. Fewer sockets would help forgers.
         """
         used = self.look()
         self.assertLess(used, MANY // 8)
         self.assertGreaterEqual(used, MANY // 16)
         self.assertEqual(self.lines, [])
 
-    def test_unshared(self) -> None:
+    def test_unsharedSocketsAreOnePerQuery(self) -> None:
         """
-        With a query for each socket there would be as many as look-ups.
+        With a socket for each query there would be as many as look-ups.
         """
         source = ForwardingSource(self.here, [Server("192.0.2.53")], datagrams=Datagrams(self.here, queriesEach=1))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.patch(self.resolver, "_answer", source.answer)
         self.assertGreater(self.look(), MANY * 0.95)
 
-    def test_noisy(self) -> None:
+    def test_noisyPortsWouldBeLogged(self) -> None:
         """
-        Were our ports to speak of themselves, there would be lines, as there are from Twisted's.
+        If our ports were noisy, they would be logged, as Twisted's are.
         """
         self.patch(udpports._Receiver, "noisy", True)
         self.look(TOGETHER)
         self.assertNotEqual(self.lines, [])
         self.lines.clear()
-        # Programs switch that off when they are imported, so Synapse.
+        # Some programs, such as Synapse, switch that off at import.
         self.patch(DNSDatagramProtocol, "noisy", True)
         looking = stockResolver(self.here, ("192.0.2.53", 53)).lookupAddress("www.example")
         self.network.advance(0)

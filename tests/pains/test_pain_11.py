@@ -1,5 +1,5 @@
 """
-Pain 11: errors lost or misleading: SERVFAIL turned into NXDOMAIN, time-outs that print as lists.
+Pain 11: lost or misleading errors: SERVFAIL turned into NXDOMAIN, timeouts that print as lists.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ErrorTests(SynchronousTestCase):
 
     def failure(self, resolver: NamesResolver) -> LookupFailed:
         """
-        @return: what a look-up fails with.
+        Return the error of a look-up.
         """
         looking = resolver.lookupAddress("www.example")
         self.network.advance(6)
@@ -49,9 +49,9 @@ class ErrorTests(SynchronousTestCase):
         assert isinstance(raised, LookupFailed)
         return raised
 
-    def test_eachItsOwn(self) -> None:
+    def test_eachRcodeHasItsError(self) -> None:
         """
-        What a server fails with is what the caller catches; only NXDOMAIN says that there is no such name. All are DNSLookupErrors.
+        Each rcode has its own error class, and only NXDOMAIN says that the name does not exist. All are DNSLookupErrors.
         """
         for rcode, kind in (
             (1, error.DNSFormatError),
@@ -68,16 +68,16 @@ class ErrorTests(SynchronousTestCase):
             self.assertEqual(isinstance(raised, error.DNSNameError), rcode == 3)
             self.assertEqual(raised.rcode, rcode)
 
-    def test_eachItsOwnUndefended(self) -> None:
+    def test_wrongErrorWouldBeFound(self) -> None:
         """
-        If all failures said that there is no such name, as those behind a server of twisted.names do, this would be found out.
+        The test above fails if every error says that the name does not exist, as behind a server of twisted.names.
         """
         with patch.object(codes, "errorFor", lambda rcode: codes.DNSNameError):
-            self.assertRaises(self.failureException, self.test_eachItsOwn)
+            self.assertRaises(self.failureException, self.test_eachRcodeHasItsError)
 
-    def test_tells(self) -> None:
+    def test_errorNamesNameAndServer(self) -> None:
         """
-        An error is one line that names the name and the server, and says how often that was asked.
+        An error is one line with the name, the server and the number of attempts.
         """
         self.server.rcode = 2
         raised = self.failure(self.resolver)
@@ -87,9 +87,9 @@ class ErrorTests(SynchronousTestCase):
         self.assertEqual(raised.server, "192.0.2.53:53")
         self.assertGreaterEqual(raised.attempts, 1)
 
-    def test_timeout(self) -> None:
+    def test_timeoutIsASentence(self) -> None:
         """
-        A time-out is a sentence, not a list of questions, and both of the classes that callers catch.
+        A timeout is a sentence, not a list of queries, and has both of the classes that callers catch.
         """
         self.server.silent = True
         raised = self.failure(self.resolver)
@@ -98,9 +98,9 @@ class ErrorTests(SynchronousTestCase):
         self.assertNotIn("[", str(raised))
         self.assertIn("www.example", str(raised))
 
-    def asSource(self) -> Answer | ServerFailed:
+    def resultThroughSource(self) -> Answer | ServerFailed:
         """
-        @return: what comes of a failing server when its resolver is used as a source for others.
+        Return the result of a failing server when its resolver is a source for others.
         """
         self.server.rcode = 2
         asking = NamesSource(self.resolver, self.here).answer(QUESTION, QueryContext(self.here.seconds() + 5))
@@ -109,12 +109,12 @@ class ErrorTests(SynchronousTestCase):
         asking.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.value))
         return outcomes[0]
 
-    def test_throughOthers(self) -> None:
+    def test_servfailPassesThroughResolvers(self) -> None:
         """
-        SERVFAIL stays SERVFAIL through any number of resolvers. To take each DomainError for a denial, as Twisted's server does, makes
-        it NXDOMAIN.
+        SERVFAIL stays SERVFAIL through any number of resolvers. A resolver that takes each DomainError for a denial, as Twisted's server
+        does, makes it NXDOMAIN.
         """
-        outcome = self.asSource()
+        outcome = self.resultThroughSource()
         assert isinstance(outcome, ServerFailed)
         self.assertEqual(outcome.rcode, 2)
 
@@ -122,6 +122,6 @@ class ErrorTests(SynchronousTestCase):
             return Answer(Outcome.NXDOMAIN, rcode=3) if isinstance(raised, error.DomainError) else None
 
         with patch.object(foreign, "denialFrom", asTwisted):
-            denied = self.asSource()
+            denied = self.resultThroughSource()
         assert isinstance(denied, Answer)
         self.assertIs(denied.outcome, Outcome.NXDOMAIN)

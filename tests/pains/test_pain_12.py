@@ -1,5 +1,5 @@
 """
-Pain 12: no cancellation (Twisted #9748, #6644; the stock resolution's cancel raises NotImplementedError).
+Pain 12: no cancellation (Twisted #9748, #6644; cancel of the stock resolution raises NotImplementedError).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 @implementer(IResolutionReceiver)
 class Receiving:
     """
-    Receives a host's addresses.
+    Receive the addresses of a host.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Receiving:
 
 class CancellationTests(NetworkTestCase):
     """
-    A caller who does not want the answer any more.
+    A caller who no longer needs the answer.
     """
 
     def setUp(self) -> None:
@@ -52,9 +52,9 @@ class CancellationTests(NetworkTestCase):
         self.source = self.forward(self.server)
         self.resolver = NamesResolver(self.source, self.here)
 
-    def cancelled(self, asked: Deferred[_T]) -> None:
+    def cancel(self, asked: Deferred[_T]) -> None:
         """
-        Cancel, and see that nothing is left of it.
+        Cancel, and check that nothing is left.
         """
         self.network.advance(0.1)
         self.assertNotEqual(self.here.pending(), [])
@@ -63,21 +63,21 @@ class CancellationTests(NetworkTestCase):
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
 
-    def test_pain12_everything(self) -> None:
+    def test_pain12_lookupsCanBeCanceled(self) -> None:
         """
-        Look-ups of every kind can be cancelled, by UDP and by TCP, and end all that was done for them.
+        Look-ups of every kind can be canceled, over UDP and TCP, and leave nothing behind.
         """
-        self.cancelled(self.ask(self.source))
-        self.cancelled(self.resolver.lookupAddress("www.example.test"))
-        self.cancelled(self.resolver.getHostByName("www.example.test"))
+        self.cancel(self.ask(self.source))
+        self.cancel(self.resolver.lookupAddress("www.example.test"))
+        self.cancel(self.resolver.getHostByName("www.example.test"))
         self.canned.silent = False
         self.canned.truncating = True
         self.canned.silentTo = "tcp"
-        self.cancelled(self.resolver.lookupMailExchange("www.example.test"))
+        self.cancel(self.resolver.lookupMailExchange("www.example.test"))
 
-    def test_pain12_hostResolution(self) -> None:
+    def test_pain12_hostResolutionCanBeCanceled(self) -> None:
         """
-        So can the resolution of a host's addresses, which Twisted's own cannot.
+        The resolution of a host can be canceled, which Twisted's own cannot.
         """
         receiving = Receiving()
         resolution = self.resolver.resolveHostName(receiving, "www.example.test")
@@ -87,26 +87,26 @@ class CancellationTests(NetworkTestCase):
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
 
-    def test_pain12_surfaces(self) -> None:
+    def test_pain12_derivedLookupsCanBeCanceled(self) -> None:
         """
-        So can everything that is built of look-ups: addresses and names for sockets, services, exchanges of mail, endpoints.
+        Everything built on look-ups can be canceled: getaddrinfo, getnameinfo, services, mail exchanges, endpoints.
         """
-        self.cancelled(self.resolver.getaddrinfo("www.example.test", 80))
-        self.cancelled(self.resolver.getnameinfo(("192.0.2.80", 80)))
-        self.cancelled(serverTargets("_imap._tcp.example.test", resolver=self.resolver))
-        self.cancelled(bindingTargets("https", "www.example.test", resolver=self.resolver))
-        self.cancelled(rewrittenTargets("example.test", "chat", resolver=self.resolver))
-        self.cancelled(MailResolver(self.resolver).lookupMailExchange("example.test"))
+        self.cancel(self.resolver.getaddrinfo("www.example.test", 80))
+        self.cancel(self.resolver.getnameinfo(("192.0.2.80", 80)))
+        self.cancel(serverTargets("_imap._tcp.example.test", resolver=self.resolver))
+        self.cancel(bindingTargets("https", "www.example.test", resolver=self.resolver))
+        self.cancel(rewrittenTargets("example.test", "chat", resolver=self.resolver))
+        self.cancel(MailResolver(self.resolver).lookupMailExchange("example.test"))
         for endpoint in (
             HostEndpoint(self.here, "www.example.test", 80, resolver=self.resolver),
             SRVEndpoint(self.here, "_imap._tcp.example.test", resolver=self.resolver),
             HTTPSEndpoint(self.here, "www.example.test", resolver=self.resolver),
         ):
-            self.cancelled(endpoint.connect(Factory.forProtocol(Protocol)))
+            self.cancel(endpoint.connect(Factory.forProtocol(Protocol)))
 
-    def test_pain12_undefended(self) -> None:
+    def test_pain12_withoutCancellerSocketsStay(self) -> None:
         """
-        Without our part in it, cancelling leaves socket and timer behind.
+        Without our canceller, a canceled look-up leaves its socket and timer behind.
         """
         self.patch(ForwardedLookup, "_cancelled", lambda flight, deferred: None)
         asked = self.ask(self.source)

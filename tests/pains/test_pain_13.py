@@ -17,16 +17,16 @@ from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
 class CleanTests(NetworkTestCase):
     """
-    Programs that look names up under test.
+    Programs under test that look up names.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.canned, self.server = self.serve()
 
-    def test_pain13_cleanWithoutClosing(self) -> None:
+    def test_pain13_answersLeaveNothing(self) -> None:
         """
-        When an answer is there, nothing is left of its look-up: no socket, no connection, no timer, though nobody closed anything.
+        A finished look-up leaves no socket, no connection and no timer, without a call of C{close()}.
         """
         seen: list[list[str]] = []
         for truncating in (False, True):
@@ -34,12 +34,12 @@ class CleanTests(NetworkTestCase):
             self.ask(self.forward(self.server)).addCallback(lambda _: seen.append(self.here.pending()))
             self.network.advance(1)
             self.assertEqual(self.here.pending(), [])
-        # By UDP not even at the moment of the answer; a connection needs a moment to be closed.
+        # Over UDP nothing is left even at the moment of the answer. A connection takes a moment to close.
         self.assertEqual(seen[0], [])
 
-    def test_pain13_cleanAfterFailures(self) -> None:
+    def test_pain13_failuresLeaveNothing(self) -> None:
         """
-        Nor is anything left of what failed.
+        Failed look-ups leave nothing either.
         """
         self.canned.silent = True
         self.fault(self.forward(self.server, self.nowhere()))
@@ -47,9 +47,9 @@ class CleanTests(NetworkTestCase):
         self.fault(self.forward(self.nowhere(), stream=True))
         self.assertEqual(self.here.pending(), [])
 
-    def test_pain13_close(self) -> None:
+    def test_pain13_closeEndsPendingLookups(self) -> None:
         """
-        Whatever is under way ends with C{close()}, which can be called again, and says when all is gone.
+        C{close()} ends pending look-ups, can be called again, and fires when everything is gone.
         """
         self.canned.silent = True
         for stream in (False, True):
@@ -64,10 +64,10 @@ class CleanTests(NetworkTestCase):
             self.successResultOf(source.close())
             self.assertEqual(self.here.pending(), [])
 
-    def test_pain13_surfaces(self) -> None:
+    def test_pain13_derivedLookupsLeaveNothing(self) -> None:
         """
-        Addresses and names for sockets, and services, leave nothing either, whether they were found or nobody answered; nor does what
-        Scrapy installs when its reactor stops.
+        getaddrinfo, getnameinfo and services leave nothing either, with or without an answer. Neither does Scrapy's resolver when its
+        reactor stops.
         """
         resolver = CrawlerResolver(self.forward(self.server), self.here)
         stopping: list[Callable[[], Deferred[None]]] = []
@@ -94,9 +94,9 @@ class CleanTests(NetworkTestCase):
         self.successResultOf(closed)
         self.assertEqual(self.here.pending(), [])
 
-    def test_pain13_undefended(self) -> None:
+    def test_pain13_withoutSettlingSocketsStay(self) -> None:
         """
-        Without letting go at the end, sockets and the timer would stay.
+        Without settling at the end, sockets and the timer would stay.
         """
         settle = ForwardingSource.settle
         self.patch(ForwardingSource, "settle", lambda source: None)

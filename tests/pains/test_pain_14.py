@@ -1,5 +1,5 @@
 """
-Pain 14: no EDNS, no DO, no record types of this century.
+Pain 14: no EDNS, no DO, no modern record types.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECORDS = {
 
 class ModernTests(SynchronousTestCase):
     """
-    A server that knows all of that.
+    A server that supports all of that.
     """
 
     def setUp(self) -> None:
@@ -44,14 +44,14 @@ class ModernTests(SynchronousTestCase):
 
     def result(self, looking: Deferred[Result]) -> Result:
         """
-        @return: what is found.
+        Return the result.
         """
         self.network.advance(6)
         return self.successResultOf(looking)
 
-    def test_types(self) -> None:
+    def test_modernTypesHaveMethodsAndRecords(self) -> None:
         """
-        Each type is looked up with a method of its own and given as a record with attributes; others by number, as octets.
+        Each type has a look-up method and records with attributes. Unknown types are looked up by number and returned as octets.
         """
         for (name, mnemonic), text in RECORDS.items():
             if not isinstance(text, str) or mnemonic == "TYPE65280":
@@ -71,9 +71,9 @@ class ModernTests(SynchronousTestCase):
         assert isinstance(unknown, dns.UnknownRecord)
         self.assertEqual(unknown.data, b"\xab\xcd\xef")
 
-    def test_edns(self) -> None:
+    def test_largeRepliesComeOverUDP(self) -> None:
         """
-        Replies of more than 512 octets come by UDP, because our queries say that they may. Without that it takes TCP.
+        Replies of more than 512 octets come over UDP because our queries advertise EDNS. Without it they need TCP.
         """
         self.assertEqual(len(self.result(self.resolver.lookupText("long.example"))[0]), 4)
         (asked,) = self.server.asked
@@ -86,15 +86,15 @@ class ModernTests(SynchronousTestCase):
 
     def ask(self, context: QueryContext) -> Answer:
         """
-        @return: what comes of these wishes.
+        Return the answer for this context.
         """
         asking = self.resolver.ask(Question(nameFromText("long.example"), dns.TXT), context)
         self.network.advance(6)
         return self.successResultOf(asking)
 
-    def test_dnssecOk(self) -> None:
+    def test_DOIsSetOnRequest(self) -> None:
         """
-        DO can be set, and is not set otherwise.
+        DO can be set, and is not set by default.
         """
         self.ask(QueryContext(self.here.seconds() + 5, dnssecOk=True))
         self.ask(QueryContext(self.here.seconds() + 5))

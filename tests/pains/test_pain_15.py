@@ -1,5 +1,5 @@
 """
-Pain 15: an authority that answers wrong: AA, wildcards, empty non-terminals, zone cuts, CNAME chains (Twisted #11990, #12042, #12043,
+Pain 15: an authority with wrong answers: AA, wildcards, empty non-terminals, zone cuts, CNAME chains (Twisted #11990, #12042, #12043,
 #12484, #12610, #6732).
 """
 
@@ -60,7 +60,7 @@ class AuthorityTests(NetworkTestCase):
 
     def reply(self, name: str, rrType: str = "A") -> tuple[int, bool, list[str], list[str], list[str]]:
         """
-        @return: rcode, whether it is said with authority, and what each section has.
+        Return the rcode, whether AA is set, and the records of each section.
         """
         socket = Datagrams()
         port = self.here.listenUDP(0, socket)
@@ -70,42 +70,42 @@ class AuthorityTests(NetworkTestCase):
         reply = Message.fromWire(socket.replies[0]).check()
         return reply.rcode, bool(reply.flags & AA), _texts(reply.answer), _texts(reply.authority), _texts(reply.additional)
 
-    def test_pain15_authority(self) -> None:
+    def test_pain15_answersAreAuthoritative(self) -> None:
         """
-        What the zone has, and what it has not, is said with authority; a denial has the SOA, with the TTL of denials.
+        Answers and denials of the zone have AA set. A denial has the SOA with the negative TTL.
         """
         soa = ["example.org SOA ns1.example.org. hostmaster.example.org. 1 3600 600 86400 60"]
         self.assertEqual(self.reply("www"), (0, True, ["www.example.org A 192.0.2.80"], [], []))
         self.assertEqual(self.reply("www", "AAAA"), (0, True, [], soa, []))
         self.assertEqual(self.reply("missing"), (Rcode.NXDOMAIN, True, [], soa, []))
 
-    def test_pain15_wildcards(self) -> None:
+    def test_pain15_wildcardsCoverMissingNames(self) -> None:
         """
-        A wildcard stands for names that are not there, and for all types of theirs; not for itself's parent, nor for what exists.
+        A wildcard applies to missing names and to all their types, but not to its own parent or to existing names.
         """
         self.assertEqual(self.reply("a.b.wild")[:3], (0, True, ["a.b.wild.example.org A 192.0.2.7"]))
         self.assertEqual(self.reply("a.wild", "AAAA")[:3], (0, True, []))
         self.assertEqual(self.reply("wild")[:3], (0, True, []))
 
-    def test_pain15_emptyNonTerminals(self) -> None:
+    def test_pain15_emptyNonTerminalsExist(self) -> None:
         """
-        A name without records exists where there are names below it (RFC 8020).
+        A name without records exists if there are names below it (RFC 8020).
         """
         for name in ("ent", "under.ent"):
             self.assertEqual(self.reply(name)[:3], (0, True, []))
         self.assertEqual(self.reply("other.ent")[0], Rcode.NXDOMAIN)
 
-    def test_pain15_cuts(self) -> None:
+    def test_pain15_delegationsGiveReferrals(self) -> None:
         """
-        Names below a delegation are another server's: there is a referral, without authority, with the addresses that are needed for it.
+        Names below a delegation get a referral without AA, with the necessary glue.
         """
         servers = ["sub.example.org NS ns.sub.example.org.", "sub.example.org NS ns.elsewhere.example."]
         for name in ("sub", "www.sub", "ns.sub"):
             self.assertEqual(self.reply(name), (0, False, [], servers, ["ns.sub.example.org A 192.0.2.53"]))
 
-    def test_pain15_chains(self) -> None:
+    def test_pain15_aliasesAreFollowedInZone(self) -> None:
         """
-        Aliases are followed inside of the zone to where they lead, and no further.
+        Aliases are followed to their end inside of the zone, and no further.
         """
         chain = ["alias.example.org CNAME second.example.org.", "second.example.org CNAME www.example.org."]
         self.assertEqual(self.reply("alias")[:3], (0, True, [*chain, "www.example.org A 192.0.2.80"]))

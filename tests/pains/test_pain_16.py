@@ -22,7 +22,7 @@ ns1 A 192.0.2.1
 
 class TruncationTests(NetworkTestCase):
     """
-    A server with names that have much.
+    A server with names that have many records.
     """
 
     def setUp(self) -> None:
@@ -37,7 +37,7 @@ class TruncationTests(NetworkTestCase):
 
     def datagram(self, query: bytes) -> Message:
         """
-        @return: the reply by UDP.
+        Return the reply over UDP.
         """
         socket = Datagrams()
         port = self.here.listenUDP(0, socket)
@@ -46,9 +46,9 @@ class TruncationTests(NetworkTestCase):
         port.stopListening()
         return Message.fromWire(socket.replies[0]).check()
 
-    def test_pain16_truncated(self) -> None:
+    def test_pain16_largeRepliesAreTruncated(self) -> None:
         """
-        A reply is never larger than its asker takes or than networks carry; what does not fit is left out as a whole, and that is said.
+        A reply never exceeds the client's size or 1,232 octets. Sets that do not fit are left out whole, with TC.
         """
         for size, opt in ((512, b""), (512, optOf(100)), (800, optOf(800)), (1232, optOf(1232)), (1232, optOf(65535))):
             for name in ("big", "many"):
@@ -59,9 +59,9 @@ class TruncationTests(NetworkTestCase):
         self.assertTrue(self.datagram(queryOf("many.example.org", opt=b"")).flags & TC)
         self.assertFalse(self.datagram(queryOf("many.example.org", opt=optOf(1232))).flags & TC)
 
-    def test_pain16_stream(self) -> None:
+    def test_pain16_TCPGivesTheWholeSet(self) -> None:
         """
-        By TCP there is all of it.
+        The whole set comes over TCP.
         """
         asker = Asker.at(self.network, self.here, PRIMARY)
         asker.ask(queryOf("big.example.org", "TXT"))

@@ -1,7 +1,7 @@
 """
 Pain 17: bulk look-ups are slow and lose names.
 
-How fast they are is measured by C{benchmarks/bulk.py}; here nothing gets lost, over a network that does lose things.
+C{benchmarks/bulk.py} measures the speed. These tests check that no name is lost over a network that loses datagrams.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__: list[str] = []
 
 def namesOf(number: int) -> list[str]:
     """
-    @return: so many different ones.
+    Return so many different names.
     """
     return [f"h{index}.example.org" for index in range(number)]
 
 
 def addressFor(name: str) -> str:
     """
-    @return: an address that belongs to this name and to no other.
+    Return an address that belongs to this name only.
     """
     number = int(name.partition(".")[0][1:])
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
@@ -49,7 +49,7 @@ class BulkTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a network with a server that knows an address for every name.
+        Create a network with a server that has an address for every name.
         """
         self.network = MemoryNetwork()
         self.network.recording = False
@@ -60,10 +60,9 @@ class BulkTests(SynchronousTestCase):
 
     def look(self, names: list[str], window: Window, most: float) -> list[tuple[Asked, Answer | Exception]]:
         """
-        Look names up.
+        Look up names.
 
         @param most: seconds that it may take.
-
         @return: the results.
         """
         results: list[tuple[Asked, Answer | Exception]] = []
@@ -79,9 +78,9 @@ class BulkTests(SynchronousTestCase):
         self.successResultOf(done)
         return results
 
-    def test_nothingLost(self) -> None:
+    def test_noNameIsLost(self) -> None:
         """
-        Where a tenth of all datagrams gets lost, and some come twice or late, each name still has its own answer, once.
+        Each name has its own answer, once, where a tenth of all datagrams are lost, and some are duplicated or late.
         """
         self.network.link = Link(delay=0.005, jitter=0.02, loss=0.1, duplicate=0.05)
         names = namesOf(10_000)
@@ -93,7 +92,7 @@ class BulkTests(SynchronousTestCase):
 
     def overload(self, window: Window) -> tuple[int, int]:
         """
-        Look up names of a server that takes 300 queries at once and forgets whatever is more.
+        Look up names of a server that takes 300 queries at once and drops the rest.
 
         @return: how many got an answer, and how many queries that took.
         """
@@ -113,17 +112,17 @@ class BulkTests(SynchronousTestCase):
         answered = sum([isinstance(result, Answer) for _, result in results])
         return answered, sum(self.network.sent.values()) - answered
 
-    def test_overload(self) -> None:
+    def test_serverIsNotOverloaded(self) -> None:
         """
-        A server that can take only so much is given that, and loses little.
+        A server with limited capacity gets no more queries than that, and loses few.
         """
         answered, queries = self.overload(Window())
         self.assertEqual(answered, 10_000)
         self.assertLess(queries, 12_500)
 
-    def test_overloadUnpaced(self) -> None:
+    def test_unpacedQueriesWouldOverload(self) -> None:
         """
-        With the window held wide open instead, look-ups wait in the queue of what asks; without that as well, the same server drops most.
+        With the window wide open, look-ups wait in the queue of the resolver. Without that queue as well, the server drops most of them.
         """
         answered, queries = self.overload(Window(10_000, least=10_000, most=10_000))
         self.assertEqual(answered, 10_000)
@@ -133,9 +132,9 @@ class BulkTests(SynchronousTestCase):
         _, queries = self.overload(Window(10_000, least=10_000, most=10_000))
         self.assertGreater(queries, 15_000)
 
-    def test_deadServer(self) -> None:
+    def test_deadServerGivesReasons(self) -> None:
         """
-        Where nobody answers, each name still comes out, with the reason.
+        Each name comes out with the reason when the server does not answer.
         """
         self.server.silent = True
         names = [*namesOf(50), "a..b"]
@@ -143,9 +142,9 @@ class BulkTests(SynchronousTestCase):
         self.assertEqual(Counter([name for name, _ in results]), Counter(names))
         self.assertEqual({type(result) for _, result in results}, {TimedOut, BadName})
 
-    def test_together(self) -> None:
+    def test_namesAreLookedUpConcurrently(self) -> None:
         """
-        Names are looked up together: what one by one takes as many round trips as there are names takes a hundredth of them.
+        Names are looked up concurrently, in a hundredth of the time that single look-ups take.
         """
         self.network.link = Link(delay=0.05)
         names = namesOf(2_000)

@@ -1,5 +1,5 @@
 """
-Pain 19: everybody writes SRV anew, each with its own bugs (Synapse's SrvResolver; Twisted #8262; Twisted's own SRVConnector).
+Pain 19: every project implements SRV again, with its own bugs (Synapse's SrvResolver; Twisted #8262; Twisted's own SRVConnector).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Connector(Protocol):
 
     def connect(self) -> None:
         """
-        Begin.
+        Connect.
         """
 
 
 class Connecting(Clock):
     """
-    Writes down where it is to connect to.
+    Record connections.
     """
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Connecting(Clock):
 
     def connectTCP(self, host: object, port: object, factory: object) -> None:
         """
-        Connect to nothing.
+        Record the host and port without connecting.
         """
         self.connected.append((host, port))
 
 
 class Failing(ClientFactory):
     """
-    Writes down why there is no connection.
+    Record failed connections.
     """
 
     noisy = False
@@ -70,7 +70,7 @@ class Failing(ClientFactory):
 
 class ServiceTests(NetworkTestCase):
     """
-    A domain with servers for a service.
+    A domain with servers of a service.
     """
 
     def setUp(self) -> None:
@@ -80,7 +80,7 @@ class ServiceTests(NetworkTestCase):
 
     def publish(self, *texts: str, alias: str | None = None) -> None:
         """
-        Give the service these records, behind an alias perhaps.
+        Give the service these records, optionally behind an alias.
         """
         owner = "_x._tcp.example.test"
         if alias is not None:
@@ -89,9 +89,9 @@ class ServiceTests(NetworkTestCase):
 
     def stock(self, resolver: object = None) -> tuple[list[tuple[object, object]], list[BaseException | None]]:
         """
-        @param resolver: L{None} for ours.
+        Return the first target of Twisted's own connector, and its failures.
 
-        @return: where Twisted's own connector would connect to first, and what it fails with.
+        @param resolver: a resolver, or L{None} for ours.
         """
         reactor, factory = Connecting(), Failing()
         self.patch(names, "theResolver", resolver or self.resolver)
@@ -108,16 +108,16 @@ class ServiceTests(NetworkTestCase):
         self.network.advance(1)
         return looking
 
-    def found(self) -> list[str]:
+    def targets(self) -> list[str]:
         """
-        @return: where to connect to, in order.
+        Return the targets in order.
         """
         return [str(target) for target in self.successResultOf(self.ours())]
 
-    def test_pain19_shares(self) -> None:
+    def test_pain19_equalWeightsShareTheLoad(self) -> None:
         """
-        Two servers of equal weight share the load. Of two with weight 1, the connector gives one of them two thirds; of two without a
-        weight, one everything.
+        Two servers of equal weight share the load. Twisted's connector gives one of two with weight 1 two thirds, and one of two without
+        weight everything.
         """
         for weight, share in ((1, 2 / 3), (0, 1.0)):
             self.publish(f"0 {weight} 1 a.example.test.", f"0 {weight} 1 b.example.test.")
@@ -128,20 +128,18 @@ class ServiceTests(NetworkTestCase):
             stock = Counter(str(self.stock()[0][0][0]) for _ in range(400))
             self.assertLess(abs(max(stock.values()) / 400 - share), 0.1, stock)
 
-    def test_pain19_all(self) -> None:
+    def test_pain19_allServersComeInOrder(self) -> None:
         """
-        All servers come at once and in order, for whoever connects to go from one to the next. The connector tells of one, and leaves it
-        to its factory to come back for another.
+        All servers come at once and in order. Twisted's connector gives one, and leaves the rest to its factory.
         """
         self.publish("20 0 3 c.example.test.", "10 0 2 b.example.test.", "0 0 1 a.example.test.")
-        self.assertEqual(self.found(), ["a.example.test:1", "b.example.test:2", "c.example.test:3"])
+        self.assertEqual(self.targets(), ["a.example.test:1", "b.example.test:2", "c.example.test:3"])
         self.assertEqual(self.stock()[0], [("a.example.test", 1)])
 
-    def test_pain19_notAvailable(self) -> None:
+    def test_pain19_unavailableServiceFails(self) -> None:
         """
-        A service that is not available is told as such, behind an alias too. With Twisted's own resolver the connector compares the root as
-        it comes off the wire with a name that no message has, so that it goes on to connect to a host without a name, at port 0. With ours
-        it knows the root; behind an alias it does not look for it.
+        An unavailable service fails as such, behind an alias too. With its own resolver, Twisted's connector misses the root target and
+        connects to port 0 of an empty host. With ours it knows the root, but not behind an alias.
         """
         theirs = stockResolver(self.here, ("192.0.2.53", 53))
         for alias in ("other.example.test", None):
@@ -151,9 +149,9 @@ class ServiceTests(NetworkTestCase):
             connected, failures = self.stock()
             self.assertEqual((len(connected), len(failures)), (0, 1) if alias is None else (1, 0))
 
-    def test_pain19_unusable(self) -> None:
+    def test_pain19_unusableTargetsAreSkipped(self) -> None:
         """
-        Records cannot make us connect to port 0, to addresses, or to names that are none. The connector does all of that.
+        Records cannot make us connect to port 0, to addresses, or to invalid names. Twisted's connector does all of that.
         """
         for text, where in (
             ("0 0 0 a.example.test.", ("a.example.test", 0)),
@@ -164,19 +162,19 @@ class ServiceTests(NetworkTestCase):
             self.failureResultOf(self.ours(), UnusableService)
             self.assertEqual(self.stock()[0], [where])
         self.publish("0 0 22 127.0.0.1.", "9 0 5222 z.example.test.")
-        self.assertEqual(self.found(), ["z.example.test:5222"])
+        self.assertEqual(self.targets(), ["z.example.test:5222"])
 
-    def test_pain19_none(self) -> None:
+    def test_pain19_missingRecordsAreNoError(self) -> None:
         """
-        That a domain has no such records is nothing to be caught; that nobody knows is.
+        A domain without such records gives an empty list, and a failed look-up is an error.
         """
-        self.assertEqual(self.found(), [])
+        self.assertEqual(self.targets(), [])
         self.canned.rcode = 2
         self.failureResultOf(self.ours(), DNSLookupError)
 
-    def test_pain19_bounded(self) -> None:
+    def test_pain19_targetsAreLimited(self) -> None:
         """
-        A thousand records do not make a thousand connections.
+        A thousand records give a limited number of targets.
         """
         self.publish(*[f"0 0 1 h{number}.example.test." for number in range(1000)])
-        self.assertLessEqual(len(self.found()), 32)
+        self.assertLessEqual(len(self.targets()), 32)

@@ -1,5 +1,5 @@
 """
-Pain 20: stuck after a network change; IP literals sent to DNS; scope ids lost.
+Pain 20: stuck after a network change; IP literals sent to DNS; scope IDs lost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_ext.testing.servers import CannedServer
 
 class NetworkChangeTests(SynchronousTestCase):
     """
-    A program that runs on while the machine under it moves from one network to another.
+    A program that keeps running while its machine moves to another network.
     """
 
     def setUp(self) -> None:
@@ -51,7 +51,7 @@ class NetworkChangeTests(SynchronousTestCase):
 
     def write(self, text: str) -> None:
         """
-        Put another file there, as network managers do.
+        Replace the file, as network managers do.
         """
         other = self.folder / "new"
         other.write_text(text)
@@ -62,7 +62,7 @@ class NetworkChangeTests(SynchronousTestCase):
 
     def look(self, name: str = "www.example", rrType: str = "A", seconds: float = 6.0) -> list[str] | None:
         """
-        @return: what is found within so many seconds; L{None} where it cannot be looked up.
+        Return the addresses that are found within so many seconds, or L{None} where the look-up fails.
         """
         results: list[Answer | None] = []
         self.begin(name, rrType).addCallbacks(
@@ -74,23 +74,23 @@ class NetworkChangeTests(SynchronousTestCase):
 
     def change(self) -> None:
         """
-        Move: the old server cannot be reached any more.
+        Move to the other network, where the old server is unreachable.
         """
         self.network.shape("192.0.2.53", silent=True)
         self.write("nameserver 198.51.100.53\n")
 
-    def test_otherServers(self) -> None:
+    def test_newServersAreUsed(self) -> None:
         """
-        After the change the new servers are asked, within a second, and what the old ones said is forgotten.
+        The new servers are used within a second after the change, and the old answers are forgotten.
         """
         self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
         self.change()
         self.assertEqual(self.look(seconds=1), ["198.51.100.80"])
         self.assertEqual(len(self.home.asked), 1)
 
-    def test_otherwiseStuck(self) -> None:
+    def test_withoutReloadOldServersAreUsed(self) -> None:
         """
-        Without following the file the old answers stay, and when they end nothing is found any more.
+        Without following the file the old answers stay, and nothing is found after they expire.
         """
         self.write("nameserver 192.0.2.53\noptions no-reload\n")
         self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
@@ -99,9 +99,9 @@ class NetworkChangeTests(SynchronousTestCase):
         self.network.advance(300)
         self.assertIsNone(self.look())
 
-    def test_whileAsking(self) -> None:
+    def test_pendingLookupBlocksNoNewOnes(self) -> None:
         """
-        A look-up that was waiting for a dead server does not hold up those that begin after the change.
+        A look-up that waits for a dead server does not delay those that begin after the change.
         """
         self.network.shape("192.0.2.53", silent=True)
         old = self.begin()
@@ -112,18 +112,18 @@ class NetworkChangeTests(SynchronousTestCase):
         self.network.advance(5)
         self.failureResultOf(old, DNSFault)
 
-    def test_noNetwork(self) -> None:
+    def test_startWithoutNetwork(self) -> None:
         """
-        Started without any network, it works as soon as there is one.
+        A program that starts without a network works as soon as there is one.
         """
         self.path.unlink()
         self.assertIsNone(self.look())
         self.write("nameserver 192.0.2.53\n")
         self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
 
-    def test_sameServers(self) -> None:
+    def test_unreachableServersAreRetried(self) -> None:
         """
-        Where the servers stay the same and only were out of reach for a while, they are asked again.
+        The same servers are used again after they were unreachable for a while.
         """
         self.network.shape("192.0.2.53", silent=True)
         self.assertIsNone(self.look())
@@ -134,9 +134,9 @@ class NetworkChangeTests(SynchronousTestCase):
         self.assertEqual(self.look(seconds=1), ["192.0.2.80"])
         self.assertLess(self.here.seconds(), 30)
 
-    def test_literals(self) -> None:
+    def test_literalsAreNotSentToServers(self) -> None:
         """
-        Addresses are not sent to a server, in either family, whatever is asked about them; without our table they would be.
+        Address literals of either family are never sent to a server, for any type. Without our table they would be.
         """
         literals = ("192.0.2.9", "2001:db8::9", "::ffff:192.0.2.9", "fe80::1%eth0")
         for name in literals:
@@ -152,9 +152,9 @@ class NetworkChangeTests(SynchronousTestCase):
         self.successResultOf(bare.close())
         self.assertEqual(len(self.home.asked), len(literals))
 
-    def test_scopes(self) -> None:
+    def test_scopeOfServerIsKept(self) -> None:
         """
-        A server's scope is kept, from the configuration and from a description: without it a link-local address leads nowhere.
+        The scope of a server is kept from the configuration and from a description. A link-local address is useless without it.
         """
         configuration = SystemConfiguration.parse(b"nameserver fe80::1%eth0\n")
         self.assertEqual([server.address for server in configuration.servers], ["fe80::1%eth0"])
@@ -163,9 +163,9 @@ class NetworkChangeTests(SynchronousTestCase):
         assert isinstance(source, ForwardingSource)
         self.assertEqual([upstream.server.label for upstream in source.upstreams], ["[fe80::1%eth0]:5353"])
 
-    def test_getaddrinfo(self) -> None:
+    def test_getaddrinfoKeepsScopesAndFollows(self) -> None:
         """
-        C{getaddrinfo} keeps a scope, as the number that sockets want, sends no address to a server, and follows the network.
+        C{getaddrinfo} keeps a scope as an interface number, sends no literal to a server, and follows the network.
         """
         resolver = NamesResolver(self.system, self.here)
         for text, number in (("fe80::1%1", 1), ("fe80::1%7", 7), ("2001:db8::9", 0)):

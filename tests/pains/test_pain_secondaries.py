@@ -1,6 +1,6 @@
 """
-Close behind the numbered pains: secondaries, notices and TSIG (Twisted #9494). Twisted's secondary fetches whole zones by the clock, signs
-nothing, and is told of nothing.
+Related to the numbered pains: secondaries, NOTIFY and TSIG (Twisted #9494). Twisted's secondary transfers whole zones at intervals, without
+signatures and without NOTIFY.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class SecondaryTests(ReplicaTestCase):
     A primary and a secondary that share a key.
     """
 
-    def test_painSecondary(self) -> None:
+    def test_painSecondary_notifyCausesSignedIXFR(self) -> None:
         """
-        A change is at the secondary a moment later, as changes alone and signed; nobody without the key gets or causes anything.
+        A change reaches the secondary a moment later, as a signed IXFR. Without the key a client gets and causes nothing.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])

@@ -1,5 +1,5 @@
 """
-The cache against a model of it that is too simple to be wrong.
+Tests of the cache against a simple model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = 4
 TYPES = ("A", "AAAA")
 SOA_NUMBERS = bytes(16)
 
-#: Asking for a name and type with wishes, letting time pass, flushing a name or the zone, filling up with names that nobody knows.
+#: Steps: ask for a name and type with or without DO, let time pass, flush a name or the zone, flood the cache with random names.
 asking = st.tuples(st.just("ask"), st.integers(0, NAMES - 1), st.integers(0, 1), st.booleans())
 passing = st.tuples(st.just("pass"), st.sampled_from([0.25, 1.0, 3.0, 20.0]), st.just(0), st.just(False))
 flushing = st.tuples(st.just("flush"), st.integers(0, NAMES), st.just(0), st.just(False))
@@ -33,8 +33,8 @@ stormy = st.one_of(asking, asking, passing, flooding)
 
 def replyFor(asked: Question, serial: int) -> Answer:
     """
-    What the upstream says, differently each time: by the name's number an address, a denial of the type or of the name, or nothing that
-    may be kept. TTLs are from 0 to 10.
+    Return a reply that differs each time: an address, NODATA, NXDOMAIN or an uncacheable answer, depending on the name, with a TTL
+    from 0 to 10.
     """
     number = asked.name[2] if asked.name[1:2] == b"n" else 0
     ttl = serial % 11
@@ -51,9 +51,9 @@ def replyFor(asked: Question, serial: int) -> Answer:
     return Answer(Outcome.DATA, (RRSet(asked.name, asked.rrType, 1, ttl, (serial.to_bytes(size, "big"),)),), origin=origin)
 
 
-def shown(answer: Answer) -> tuple[int, Outcome, list[tuple[bytes, ...]]]:
+def summaryOf(answer: Answer) -> tuple[int, Outcome, list[tuple[bytes, ...]]]:
     """
-    @return: the least TTL, the outcome and all rdata.
+    Return the least TTL, the outcome and all rdata.
     """
     sets = (*answer.answer, *answer.authority)
     return min([rrset.ttl for rrset in sets], default=0), answer.outcome, [rrset.rdatas for rrset in sets]
@@ -61,7 +61,7 @@ def shown(answer: Answer) -> tuple[int, Outcome, list[tuple[bytes, ...]]]:
 
 class Model:
     """
-    Every reply with its time, and nothing else.
+    A cache without limits that keeps each reply with its time.
     """
 
     def __init__(self) -> None:
@@ -69,10 +69,10 @@ class Model:
 
     def find(self, asked: Question, context: QueryContext, now: float) -> list[tuple[int, Answer]]:
         """
-        @return: seconds left and the answer, for all that hold; the first one is what is to be given where nothing had to be forgotten.
+        Return the time left and the answer for all valid replies. The first one is expected if nothing was evicted.
         """
         holding: list[tuple[int, Answer]] = []
-        # A wish for signatures answers a plain one, not the other way round.
+        # The answer to a query with DO also serves one without, not the other way round.
         for dnssecOk in (context.dnssecOk, True):
             for rrType in (asked.rrType, 0):
                 found = self.known.get((asked.name, rrType, dnssecOk))
@@ -94,17 +94,20 @@ class ModelTests(SynchronousTestCase):
     Tests for L{CachedSource} and L{Store} together.
     """
 
-    def play(self, steps: list[tuple[str, float, int, bool]], most: float, exact: bool) -> None:
+    def runSteps(self, steps: list[tuple[str, float, int, bool]], most: float, exact: bool) -> None:
+        """
+        Run the steps against the cache and the model.
+        """
         clock = Clock()
         clock.rightNow = 1e6
         serial = 0
-        said: list[Answer] = []
+        replies: list[Answer] = []
 
         def reply(asked: Question) -> Answer:
             nonlocal serial
             serial += 1
-            said.append(replyFor(asked, serial))
-            return said[-1]
+            replies.append(replyFor(asked, serial))
+            return replies[-1]
 
         inner = CannedSource(otherwise=reply)
         cache = CachedSource(inner, clock, store=Store(most))
@@ -125,30 +128,30 @@ class ModelTests(SynchronousTestCase):
                 context = wishes(dnssecOk=dnssecOk)
                 now = clock.seconds()
                 expected = model.find(asked, context, now)
-                before = len(said)
+                before = len(replies)
                 atHand = cache.answerNow(asked, context)
                 given = self.successResultOf(cache.answer(asked, context))
-                if len(said) == before:
+                if len(replies) == before:
                     assert atHand is not None
-                    self.assertEqual(shown(given), shown(atHand))
-                    self.assertIn(shown(given), [(left, *shown(each)[1:]) for left, each in expected[: 1 if exact else None]])
+                    self.assertEqual(summaryOf(given), summaryOf(atHand))
+                    self.assertIn(summaryOf(given), [(left, *summaryOf(each)[1:]) for left, each in expected[: 1 if exact else None]])
                 else:
                     self.assertIsNone(atHand)
                     self.assertFalse(expected and exact, f"{asked} should have been kept")
-                    model.learn(asked, context, now, said[-1])
+                    model.learn(asked, context, now, replies[-1])
             self.assertLessEqual(cache.store.octets, cache.store.mostBytes)
 
     @given(st.lists(calm, min_size=20, max_size=80))
-    def test_withRoom(self, steps: list[tuple[str, float, int, bool]]) -> None:
+    def test_largeCacheEqualsTheModel(self, steps: list[tuple[str, float, int, bool]]) -> None:
         """
-        With room for everything it knows what it was told, for as long as it was told, and not a moment longer.
+        A cache with enough memory has every answer exactly as long as its TTL.
         """
-        self.play(steps, 2**25, True)
+        self.runSteps(steps, 2**25, True)
 
     @given(st.lists(stormy, min_size=10, max_size=40))
     @settings(max_examples=30)
-    def test_withoutRoom(self, steps: list[tuple[str, float, int, bool]]) -> None:
+    def test_smallCacheIsNeverWrong(self, steps: list[tuple[str, float, int, bool]]) -> None:
         """
-        With hardly any room it may have forgotten something; what it still knows is right.
+        A cache with little memory may have evicted an answer, but never gives a wrong one.
         """
-        self.play(steps, 2**16, False)
+        self.runSteps(steps, 2**16, False)

@@ -1,5 +1,5 @@
 """
-Tests of asking as resolv.conf wants it.
+Tests of L{twisted_ext.resolver.system.configured.Configured}.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class ConfiguredTests(SynchronousTestCase):
         self, text: str, rrType: str = "A", context: QueryContext | None = None
     ) -> tuple[Answer | DNSFault, list[QueryContext]]:
         """
-        @return: what came of it, and the wishes that the servers got.
+        Return the result and the contexts that the servers got.
         """
-        told = Told({"www.example A": "192.0.2.1"}, otherwise=ServerFailed("no"))
-        source = Configured(told, SystemConfiguration.parse(text.encode()))
+        inner = Told({"www.example A": "192.0.2.1"}, otherwise=ServerFailed("no"))
+        source = Configured(inner, SystemConfiguration.parse(text.encode()))
         verifyObject(IAnswerSource, source)
-        self.assertEqual(source.sources(), (told,))
+        self.assertEqual(source.sources(), (inner,))
         results: list[Answer | DNSFault] = []
         asking = source.answer(question("www.example", rrType), context or wishes())
         asking.addCallbacks(results.append, lambda failure: results.append(failure.value))
@@ -39,20 +39,20 @@ class ConfiguredTests(SynchronousTestCase):
             assert isinstance(results[0], Answer)
             self.assertEqual((now.outcome, now.answer), (results[0].outcome, results[0].answer))
         source.close()
-        self.assertEqual(told.closed, 1)
-        return results[0], told.contexts
+        self.assertEqual(inner.closed, 1)
+        return results[0], inner.contexts
 
-    def test_nothing(self) -> None:
+    def test_defaultsLeaveTheContext(self) -> None:
         """
-        Where nothing is configured the wishes go on as they are.
+        The context is passed on unchanged if nothing is configured.
         """
         context = wishes()
         _, contexts = self.ask("nameserver 192.0.2.1\n", context=context)
         self.assertIs(contexts[0], context)
 
-    def test_timeout(self) -> None:
+    def test_timeoutAndAttemptsBecomeWaits(self) -> None:
         """
-        A configured timeout is what each server is waited for, as often as configured; a caller's own waits go first.
+        The configured timeout and attempts become the waits for each server. Waits of the caller take precedence.
         """
         text = "nameserver 192.0.2.1\nnameserver 192.0.2.2\noptions timeout:2 attempts:3\n"
         _, contexts = self.ask(text)
@@ -60,14 +60,14 @@ class ConfiguredTests(SynchronousTestCase):
         _, contexts = self.ask(text, context=QueryContext(9.0, waits=(0.5,)))
         self.assertEqual(contexts[0].waits, (0.5,))
 
-    def test_sortlist(self) -> None:
+    def test_sortlistOrdersAddresses(self) -> None:
         """
-        IPv4 addresses come in the order of the sortlist, the others behind them as they were; what others share is not touched.
+        IPv4 addresses are ordered by the sort list, and the others follow in their order. The shared answer is not modified.
         """
-        told = Told({"www.example A": "192.0.2.1"})
+        inner = Told({"www.example A": "192.0.2.1"})
         found = answered("www.example. 60 IN A 192.0.2.1|198.51.100.2|203.0.113.3|198.51.100.1|192.0.2.2")
         alias = answered("alias.example. 60 IN CNAME www.example.", "www.example. 60 IN A 192.0.2.1|203.0.113.3")
-        self.patch(told, "_say", lambda question: alias if question.name.startswith(b"\x05alias") else found)
+        self.patch(inner, "_say", lambda question: alias if question.name.startswith(b"\x05alias") else found)
         for text, expected in (
             (
                 "sortlist 203.0.113.0/24 198.51.100.0/255.255.255.0\n",
@@ -76,30 +76,30 @@ class ConfiguredTests(SynchronousTestCase):
             ("sortlist 192.0.2.2/32\n", ["192.0.2.2", "192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1"]),
             ("sortlist 10.0.0.0\n", ["192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1", "192.0.2.2"]),
         ):
-            source = Configured(told, SystemConfiguration.parse(text.encode()))
+            source = Configured(inner, SystemConfiguration.parse(text.encode()))
             answer = self.successResultOf(source.answer(question("www.example"), wishes()))
             self.assertEqual(addresses(answer), expected)
             self.assertEqual(addresses(found)[0], "192.0.2.1")
-        source = Configured(told, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
+        source = Configured(inner, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
         answer = self.successResultOf(source.answer(question("alias.example"), wishes()))
         self.assertEqual([len(rrset.rdatas) for rrset in answer.answer], [1, 2])
         self.assertEqual(answer.answer[1].rdatas[0], b"\xcb\x00\x71\x03")
 
-    def test_trustAD(self) -> None:
+    def test_trustADAsksForAD(self) -> None:
         """
-        Servers that are trusted with it are asked whether the answer is proved.
+        The AD bit is requested from trusted servers.
         """
         context = QueryContext(9.0, checkingDisabled=True, single=True)
         context.flight = object()
         _, contexts = self.ask("options trust-ad\n", context=context)
         self.assertTrue(contexts[0].authenticData)
-        # All else is wished for as before, and belongs to the same shared look-up.
+        # The rest of the context is unchanged and belongs to the same shared look-up.
         self.assertEqual((contexts[0].single, contexts[0].flight), (True, context.flight))
         self.assertEqual(contexts[0].variant, QueryContext(9.0, checkingDisabled=True, authenticData=True).variant)
 
-    def test_noAAAA(self) -> None:
+    def test_noAAAAIsObeyed(self) -> None:
         """
-        Where IPv6 addresses are not to be asked of servers, there are none.
+        No IPv6 address is looked up if C{no-aaaa} is set.
         """
         answer, contexts = self.ask("options no-aaaa\n", "AAAA")
         assert isinstance(answer, Answer)

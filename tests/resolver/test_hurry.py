@@ -1,5 +1,5 @@
 """
-Tests of look-ups with less time than others have: L{CoalescingSource} with L{ForwardingSource} fails as L{ForwardingSource} alone does.
+Tests of look-ups with a short timeout: L{CoalescingSource} with L{ForwardingSource} fails as L{ForwardingSource} alone does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["HurryTests"]
 
 class HurryTests(NetworkTestCase):
     """
-    Two servers, and a source that shares look-ups.
+    Tests with two servers and a source that shares look-ups.
     """
 
     def setUp(self) -> None:
@@ -27,18 +27,18 @@ class HurryTests(NetworkTestCase):
         self.forwarding = self.forward(one, two)
         self.source = CoalescingSource(self.forwarding, self.here)
 
-    def test_told(self) -> None:
+    def test_timeoutNamesServersAndAttempts(self) -> None:
         """
-        A caller whose time is up hears whom was asked and how often, although the shared look-up would have had longer.
+        The timeout of a caller names the servers and the attempts, although the shared look-up has more time.
         """
         fault = self.fault(self.source, seconds=1.0)
         self.assertIsInstance(fault, TimedOut)
         self.assertEqual((fault.server, fault.attempts), ("192.0.2.54:53", 3))
         self.assertIn("192.0.2.53:53, 192.0.2.54:53 did not answer within 1.0 seconds", str(fault))
 
-    def test_timeAboveAll(self) -> None:
+    def test_timeoutWinsOverServfail(self) -> None:
         """
-        It was the time that ended it, whatever one of the servers has said by then: that is told, but counts for nobody else.
+        The timeout of a caller is a timeout even if one server has failed, and mentions that failure.
         """
         self.first.silent, self.first.rcode = False, 2
         fault = self.fault(self.source, seconds=0.5)
@@ -46,9 +46,9 @@ class HurryTests(NetworkTestCase):
         self.assertNotIsInstance(fault, ServerFailed)
         self.assertIn("192.0.2.53:53 answered SERVFAIL", str(fault))
 
-    def test_cancelled(self) -> None:
+    def test_cancelledLookupIsCancelled(self) -> None:
         """
-        A look-up that is cancelled says so, and nothing else.
+        A cancelled look-up fails with C{CancelledError} only.
         """
         asked = self.ask(self.source)
         self.network.advance(0.1)

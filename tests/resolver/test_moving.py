@@ -1,5 +1,5 @@
 """
-Tests of going from one server to the next.
+Tests of moving from one server to the next.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
 class SeveralServersTests(NetworkTestCase):
     """
-    Tests for L{ForwardingSource} with more servers than one.
+    Tests for L{ForwardingSource} with several servers.
     """
 
     def setUp(self) -> None:
@@ -21,25 +21,25 @@ class SeveralServersTests(NetworkTestCase):
         self.servers = (one, two)
         self.source = self.forward(one, two)
 
-    def asked(self) -> tuple[int, int]:
+    def takeCounts(self) -> tuple[int, int]:
         """
-        @return: how often each was asked since the last time.
+        Return the queries to each server since the last call.
         """
         counts = len(self.first.asked), len(self.second.asked)
         self.first.asked.clear()
         self.second.asked.clear()
         return counts
 
-    def test_firstListed(self) -> None:
+    def test_firstServerIsAskedAlone(self) -> None:
         """
-        The first one listed is asked, and the other one not at all.
+        Only the first listed server is asked.
         """
         self.find(self.source)
-        self.assertEqual(self.asked(), (1, 0))
+        self.assertEqual(self.takeCounts(), (1, 0))
 
-    def test_movesOn(self) -> None:
+    def test_errorRcodeLeadsToNextServer(self) -> None:
         """
-        SERVFAIL, REFUSED, NOTIMP, FORMERR and odd rcodes lead to the next server at once.
+        SERVFAIL, REFUSED, NOTIMP, FORMERR and odd RCODEs lead to the next server at once.
         """
         for rcode in (1, 2, 4, 5, 9, 11):
             source = self.forward(*self.servers)
@@ -48,28 +48,27 @@ class SeveralServersTests(NetworkTestCase):
             self.network.advance(0.1)
             self.assertEqual(self.told(asked), ["192.0.2.80"])
 
-    def test_rotate(self) -> None:
+    def test_rotateGivesEqualShares(self) -> None:
         """
-        Asked in turn, each server has its share, whichever is the quicker; one that is down has none, and the other one answers for it.
+        Each server has an equal share with rotation, whatever its speed. A server that is down has none, and the other one answers.
         """
         self.network.shape("192.0.2.54", delay=0.2)
         source = ForwardingSource(self.here, self.servers, rotate=True)
         for _ in range(10):
             self.assertEqual(self.find(source), ["192.0.2.80"])
-        self.assertEqual(self.asked(), (5, 5))
+        self.assertEqual(self.takeCounts(), (5, 5))
         for _ in range(10):
             self.find(self.source)
-        self.assertGreater(self.asked()[0], 8)
+        self.assertGreater(self.takeCounts()[0], 8)
         self.first.silent = True
         for _ in range(10):
             self.assertEqual(self.find(source, seconds=2.0), ["192.0.2.80"])
-        # The first look-up after the pause has probed it as well.
-        self.assertEqual(self.asked()[1], 11)
+        # The first look-up after the pause was also a probe.
+        self.assertEqual(self.takeCounts()[1], 11)
 
-    def test_backAgain(self) -> None:
+    def test_downServerReturnsAfterBackoff(self) -> None:
         """
-        Where servers are asked in turn, or by TCP, one that was down has another chance when its back-off is over, although it is slower
-        than the one that was asked meanwhile.
+        A server that was down is used again after its backoff with rotation or over TCP, even if it is the slower one.
         """
         for rotate, stream, share in ((True, False, (4, 5)), (False, True, (8, 0))):
             source = ForwardingSource(self.here, self.servers, rotate=rotate, stream=stream)
@@ -78,23 +77,23 @@ class SeveralServersTests(NetworkTestCase):
             self.find(source)
             self.network.shape("192.0.2.53", delay=0.1)
             self.network.advance(60)
-            self.asked()
+            self.takeCounts()
             for _ in range(8):
                 self.find(source)
-            # One of them is a probe: the other server has not been asked for a minute.
-            self.assertEqual(self.asked(), share)
+            # One of them is a probe, because the other server was not asked for a minute.
+            self.assertEqual(self.takeCounts(), share)
 
     def test_denialIsFinal(self) -> None:
         """
-        A server that says that there is no such name has answered.
+        NXDOMAIN is an answer, and no other server is asked.
         """
         self.second.set("other.example.test", "A", "192.0.2.81")
         self.assertEqual(self.find(self.source, "other.example.test"), [])
-        self.assertEqual(self.asked(), (1, 0))
+        self.assertEqual(self.takeCounts(), (1, 0))
 
-    def test_deadFirst(self) -> None:
+    def test_deadFirstServerCostsOneWait(self) -> None:
         """
-        A dead first server costs one wait, and later look-ups nothing.
+        A dead first server costs one wait, and later look-ups none.
         """
         source = self.forward(self.nowhere(), self.servers[1])
         asked = self.ask(source)
@@ -104,48 +103,48 @@ class SeveralServersTests(NetworkTestCase):
         self.network.advance(0.1)
         self.assertEqual(self.told(asked), ["192.0.2.80"])
 
-    def test_closedFirst(self) -> None:
+    def test_closedPortOfFirstServerCostsNoWait(self) -> None:
         """
-        A first server whose port is closed costs no wait at all.
+        A first server with a closed port costs no wait.
         """
         self.first.close()
         asked = self.ask(self.source)
         self.network.advance(0.1)
         self.assertEqual(self.told(asked), ["192.0.2.80"])
 
-    def test_quickest(self) -> None:
+    def test_quickerServerIsPreferred(self) -> None:
         """
-        Once both have been measured, the quicker one is asked.
+        The quicker server is asked once both are measured.
         """
         self.network.shape("192.0.2.53", delay=0.2)
         self.first.rcode = 2
         self.find(self.source)
         self.first.rcode = None
         self.find(self.source)
-        self.asked()
+        self.takeCounts()
         for _ in range(3):
             self.ask(self.source)
             self.network.advance(1)
-        self.assertEqual(self.asked(), (0, 3))
+        self.assertEqual(self.takeCounts(), (0, 3))
 
-    def test_probe(self) -> None:
+    def test_downServerIsProbedAndUsedAgain(self) -> None:
         """
-        A server that was down gets a copy of a real query when its back-off is over, and is used again when it answers.
+        A server that was down gets a copy of a query after its backoff and is used again when it answers.
         """
         self.network.shape("192.0.2.53", silent=True)
         self.find(self.source)
         self.network.shape("192.0.2.53", delay=0.001)
         self.network.shape("192.0.2.54", delay=0.2)
-        self.asked()
+        self.takeCounts()
         self.find(self.source)
-        self.assertEqual(self.asked(), (1, 1))
+        self.assertEqual(self.takeCounts(), (1, 1))
         self.assertEqual(self.events()[0], "probed")
         self.find(self.source)
-        self.assertEqual(self.asked(), (1, 0))
+        self.assertEqual(self.takeCounts(), (1, 0))
 
-    def test_allFail(self) -> None:
+    def test_mostTellingFailureIsRaised(self) -> None:
         """
-        When all have failed, the most telling fault is raised, with the story of each; SERVFAIL tells more than silence.
+        The most telling failure is raised if all servers fail, with a message about each. SERVFAIL tells more than silence.
         """
         self.first.rcode = 2
         self.second.silent = True
@@ -155,16 +154,16 @@ class SeveralServersTests(NetworkTestCase):
         self.assertIn("192.0.2.53:53 answered SERVFAIL", str(fault))
         self.assertIn("192.0.2.54:53 did not answer", str(fault))
 
-    def test_allRefuse(self) -> None:
+    def test_refusalOfAllFailsAtOnce(self) -> None:
         """
-        When all have refused, there is nothing to wait for.
+        The look-up fails at once if all servers refuse.
         """
         self.first.rcode = self.second.rcode = 5
         asked = self.ask(self.source)
         self.network.advance(0.1)
         self.assertEqual(self.failed(asked).rcode, 5)
 
-    def test_silenceBeforeUnreachable(self) -> None:
+    def test_timeoutTellsMoreThanClosedPort(self) -> None:
         """
         A silent server tells more than a closed port.
         """
@@ -172,40 +171,40 @@ class SeveralServersTests(NetworkTestCase):
         self.second.silent = True
         self.assertIsInstance(self.fault(self.source), TimedOut)
 
-    def test_truncatedAndNoTCP(self) -> None:
+    def test_truncationWithoutTCPLeadsToNextServer(self) -> None:
         """
-        A server that truncates and then has no TCP does not end the look-up while there is another.
+        A server that truncates and does not answer over TCP does not end the look-up while there is another server.
         """
         self.first.truncating = True
         self.first.silentTo = "tcp"
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
 
-    def test_slowFirstStillCounts(self) -> None:
+    def test_lateAnswerOfFirstServerCounts(self) -> None:
         """
-        A slow server's answer counts when the next one does not know.
+        The late answer of a slow server counts if the next server fails.
         """
         self.first.delay = 1.0
         self.second.rcode = 2
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
 
-    def test_equalServers(self) -> None:
+    def test_equalServersAreOne(self) -> None:
         """
-        One server written in two ways is one server.
+        One server in two spellings is one server.
         """
         from twisted_ext.transport.servers import Server
 
         source = self.forward(Server("2001:db8::1"), Server("2001:0db8::0001"))
         self.assertEqual(len(source.upstreams), 1)
 
-    def test_refusesEverything(self) -> None:
+    def test_refusingServerLosesFirstPlace(self) -> None:
         """
-        A first server that refuses everything is not asked first for ever.
+        A first server that refuses everything is not asked first forever.
         """
         self.first.rcode = 5
         for number in range(8):
             self.ask(self.source, f"www.d{number}.test")
             self.network.advance(0.1)
-        self.asked()
+        self.takeCounts()
         self.ask(self.source)
         self.network.advance(0.1)
-        self.assertEqual(self.asked(), (0, 1))
+        self.assertEqual(self.takeCounts(), (0, 1))

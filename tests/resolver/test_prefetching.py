@@ -1,5 +1,5 @@
 """
-Tests of fetching answers ahead of their end.
+Tests of prefetching.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ ANSWER = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x8580)
 
 class PrefetchTests(SynchronousTestCase):
     """
-    Tests for fetching ahead.
+    Tests for prefetching.
     """
 
     def build(self, prefetch: bool) -> None:
+        """
+        Build a cache with one entry.
+        """
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.held = HeldSource()
@@ -30,66 +33,69 @@ class PrefetchTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.successResultOf(first)
 
-    def hit(self, times: int) -> None:
+    def hitOncePerSecond(self, times: int) -> None:
+        """
+        Ask for the entry once per second.
+        """
         for _ in range(times):
             self.assertIsNotNone(self.cache.answerNow(WWW, wishes()))
             self.clock.advance(1)
 
-    def test_ahead(self) -> None:
+    def test_popularNameIsPrefetched(self) -> None:
         """
-        What is asked for often is fetched once shortly before its end, and nobody ever waits for it again.
+        A popular answer is fetched once shortly before it expires, so that no client waits for it again.
         """
         self.build(True)
-        self.hit(285)
+        self.hitOncePerSecond(285)
         self.assertEqual(self.held.asked, 2)
         self.held.release(answered("www.example.com. 300 IN A 192.0.2.2"))
-        self.hit(280)
+        self.hitOncePerSecond(280)
         self.assertEqual(self.cache.stats.prefetches, 2)
 
-    def test_oneAtATime(self) -> None:
+    def test_oneIndependentPrefetchAtATime(self) -> None:
         """
-        However often it is asked for meanwhile, it is fetched once, and by a query that does not depend on who asked.
+        An answer is prefetched once, however often it is asked for, by a query that does not depend on the caller.
         """
         self.build(True)
-        self.hit(299)
+        self.hitOncePerSecond(299)
         self.assertEqual(self.held.asked, 2)
         self.assertEqual(self.held.contexts[1].deadline, 1270 + 5)
 
-    def test_unpopular(self) -> None:
+    def test_unpopularNameIsNotPrefetched(self) -> None:
         """
-        What is hardly ever asked for is not.
+        An unpopular answer is not prefetched.
         """
         self.build(True)
-        self.hit(1)
+        self.hitOncePerSecond(1)
         self.clock.advance(280)
-        self.hit(1)
+        self.hitOncePerSecond(1)
         self.assertEqual(self.held.asked, 1)
 
-    def test_off(self) -> None:
+    def test_offByDefault(self) -> None:
         """
-        By default nothing is sent unless somebody waits for it.
+        Nothing is prefetched by default.
         """
         self.build(False)
-        self.hit(299)
+        self.hitOncePerSecond(299)
         self.assertEqual(self.held.asked, 1)
 
-    def test_fails(self) -> None:
+    def test_failedPrefetchIsHarmless(self) -> None:
         """
-        A failure ahead of time harms nobody.
+        A failed prefetch does no harm.
         """
         self.build(True)
-        self.hit(285)
+        self.hitOncePerSecond(285)
         self.held.release(ServerFailed("no"))
-        self.hit(15)
+        self.hitOncePerSecond(15)
         self.assertEqual(self.held.asked, 2)
         self.assertIsNone(self.cache.answerNow(WWW, wishes()))
 
-    def test_close(self) -> None:
+    def test_closeEndsPrefetch(self) -> None:
         """
-        Closing ends what nobody waits for.
+        Closing ends a prefetch. A second close does nothing.
         """
         self.build(True)
-        self.hit(285)
+        self.hitOncePerSecond(285)
         self.successResultOf(self.cache.close())
         self.successResultOf(self.cache.close())
         self.assertEqual((len(self.held.cancelled), self.held.closed), (1, True))

@@ -1,5 +1,5 @@
 """
-Tests of callers who, on hearing of one look-up, end others: while those are about to hear the same.
+Tests of callbacks that end other look-ups while those are about to end.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
 
 
-class Purse:
+class OneQueryBudget:
     """
-    Work that is used up with the first query.
+    A budget for one query.
     """
 
     def __init__(self) -> None:
@@ -41,19 +41,20 @@ class Purse:
 
 class ReentryTests(NetworkTestCase):
     """
-    Every look-up ends exactly once, in one way or another, and nothing is left.
+    Tests that every look-up ends exactly once, and that nothing is left open.
     """
 
-    def several(self, source: IAnswerSource, count: int = 3) -> list[str]:
+    def beginSeveral(self, source: IAnswerSource, count: int = 3) -> list[str]:
         """
-        Begin look-ups. The first to end cancels all others.
-
-        @return: how they ended; filled later.
+        Begin look-ups of which the first to end cancels the others. Return the list of results, which is filled later.
         """
         asked = [self.ask(source, f"host{number}.example.test") for number in range(count)]
         ended: list[str] = []
 
         def end(result: Answer | Failure) -> None:
+            """
+            Note the result and cancel all look-ups.
+            """
             ended.append(type(result.value if isinstance(result, Failure) else result).__name__)
             for each in asked:
                 each.cancel()
@@ -62,30 +63,30 @@ class ReentryTests(NetworkTestCase):
             each.addBoth(end)
         return ended
 
-    def test_closedPort(self) -> None:
+    def test_closedPortEndsAllLookupsOfSocket(self) -> None:
         """
-        The system says once that a port is closed, and all on the socket learn of it.
+        A closed port, which the kernel reports once, ends all look-ups of the socket.
         """
         self.serve()
         # One socket for all of them.
         datagrams = Datagrams(self.here, width=1)
         source = ForwardingSource(self.here, [Server("192.0.2.53", 54)], datagrams=datagrams)
-        ended = self.several(source)
+        ended = self.beginSeveral(source)
         self.network.advance(6)
         self.assertEqual(ended, ["Unreachable", "Abandoned", "Abandoned"])
 
-    def test_letGo(self) -> None:
+    def test_unsentLookupIsFreedAtOnce(self) -> None:
         """
-        A look-up that could not be sent is let go of when it ends, and does not wait for the collector of garbage.
+        A look-up that could not be sent is freed when it ends, without the garbage collector.
         """
         _, server = self.serve()
         source = self.forward(server)
 
-        def none(port: int, *rest: object, **more: object) -> object:
+        def failToListen(port: int, *rest: object, **more: object) -> object:
             raise newCannotListen("", port, OSError("no more sockets"))
 
-        self.patch(self.here, "listenUDP", none)
-        purse = Purse()
+        self.patch(self.here, "listenUDP", failToListen)
+        purse = OneQueryBudget()
         left = ref(purse)
         gc.disable()
         self.addCleanup(gc.enable)
@@ -95,30 +96,30 @@ class ReentryTests(NetworkTestCase):
         del asked
         self.assertIsNone(left())
 
-    def test_noConnection(self) -> None:
+    def test_failedConnectionEndsAllLookups(self) -> None:
         """
-        A connection that cannot be made ends the look-ups of all who waited for it.
+        A failed connection ends all look-ups that wait for it.
         """
         canned, server = self.serve()
         canned.close()
         self.network.advance()
-        ended = self.several(self.forward(server, stream=True))
+        ended = self.beginSeveral(self.forward(server, stream=True))
         self.network.advance(6)
         self.assertEqual(ended, ["Unreachable", "Abandoned", "Abandoned"])
 
-    def test_lostConnection(self) -> None:
+    def test_lostConnectionsEndAllLookups(self) -> None:
         """
-        So does one that is lost again and again.
+        Connections that are lost again and again end all their look-ups.
         """
         canned, server = self.serve()
         canned.closesAfter = 0
-        ended = self.several(self.forward(server, stream=True))
+        ended = self.beginSeveral(self.forward(server, stream=True))
         self.network.advance(6)
         self.assertEqual(ended, ["Unreachable", "Abandoned", "Abandoned"])
 
-    def test_nearMiss(self) -> None:
+    def test_nearMissWithSpentBudgetEndsAllLookups(self) -> None:
         """
-        A near miss sends all on the socket to TCP. One that may not go there ends, and with it the others.
+        A near miss sends all look-ups of the socket to TCP. One without a budget for that ends, and its callback ends the others.
         """
         canned, server = self.serve()
         canned.silent = True
@@ -132,7 +133,7 @@ class ReentryTests(NetworkTestCase):
                 each.cancel()
 
         for number in range(3):
-            context = QueryContext(5.0, budget=Purse())
+            context = QueryContext(5.0, budget=OneQueryBudget())
             asked.append(source.answer(questionOf(f"host{number}.example.test"), context))
         for each in asked:
             each.addErrback(end)
@@ -141,9 +142,9 @@ class ReentryTests(NetworkTestCase):
         self.network.advance(6)
         self.assertEqual(ended, ["BudgetSpent", "Abandoned", "Abandoned"])
 
-    def test_closing(self) -> None:
+    def test_closeEndsAllLookups(self) -> None:
         """
-        Closing ends all look-ups, whatever comes of the first.
+        Closing ends all look-ups, whatever the callback of the first one does.
         """
         canned, server = self.serve()
         canned.silent = True
@@ -154,16 +155,16 @@ class ReentryTests(NetworkTestCase):
             lambda: CoalescingSource(HeldSource(), self.here),
         ):
             source: IAnswerSource = make()
-            ended = self.several(source)
+            ended = self.beginSeveral(source)
             self.network.advance(0.1)
             source.close()
             self.network.advance(0.1)
             self.assertEqual((len(ended), ended[0]), (3, "Closed"))
             self.assertEqual(self.here.pending(), [])
 
-    def test_closedWhileBeginning(self) -> None:
+    def test_closeDuringFirstSendEndsLookup(self) -> None:
         """
-        A look-up whose first step shows that nobody is there, and brings about the end of everything, ends as well.
+        A look-up whose first send leads to the close of its source ends as well.
         """
         self.serve()
         datagrams = Datagrams(self.here, width=1)
@@ -185,12 +186,12 @@ class ReentryTests(NetworkTestCase):
 
 class SuccessionTests(NetworkTestCase):
     """
-    Tests for those who go over to another look-up when the time of the first is up.
+    Tests for callers that continue in another shared look-up after a timeout.
     """
 
-    def test_flushedMeanwhile(self) -> None:
+    def test_continuedLookupCanBeCancelledAfterFlush(self) -> None:
         """
-        One that goes over can still be cancelled, even where a flush comes between it and the next one that does.
+        A caller that continues in another look-up can be cancelled even if a flush came between two of them.
         """
         clock = Clock()
         source = HeldSource()

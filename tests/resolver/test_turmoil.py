@@ -1,6 +1,6 @@
 """
-Tests of look-ups in turmoil: servers and networks that do all that they can do wrong, and callers who cancel, ask again, close and make
-mistakes in the middle of it.
+Tests of look-ups with random faults of servers and networks, and with callers that cancel, ask again, close and raise exceptions in
+callbacks.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 
-#: Seconds for which a test goes on.
+#: The length of a test in seconds.
 SECONDS = 6.0
 
 
-class MistakeOfACaller(Exception):
+class CallerError(Exception):
     """
-    What a caller's callback raises.
+    The exception of a caller's callback.
     """
 
 
 class TurmoilTests(NetworkTestCase):
     """
-    Every look-up ends exactly once, in time, with an answer or a fault that has a name, and nothing is left.
+    Tests that every look-up ends exactly once, in time, with an answer or a known fault, and that nothing is left open.
     """
 
     dice: Random
@@ -49,7 +49,7 @@ class TurmoilTests(NetworkTestCase):
         self.network.recording = False
         self.underway: dict[int, Deferred[Answer]] = {}
         self.ended: list[int] = []
-        self.wrong: list[str] = []
+        self.problems: list[str] = []
         self.begun = 0
         self.canned: list[CannedServer] = []
         self.servers: list[Server] = []
@@ -58,7 +58,7 @@ class TurmoilTests(NetworkTestCase):
             self.canned.append(canned)
             self.servers.append(server)
 
-    def begin(self) -> None:
+    def beginLookup(self) -> None:
         """
         Begin a look-up.
         """
@@ -75,26 +75,26 @@ class TurmoilTests(NetworkTestCase):
         )
         asked = self.source.answer(questionOf(f"host{dice.randrange(25)}.test"), context)
         self.underway[number] = asked
-        asked.addBoth(self.end, number, deadline).addErrback(self.excuse)
+        asked.addBoth(self.end, number, deadline).addErrback(self.ignoreCallerError)
 
-    def excuse(self, failure: Failure) -> None:
+    def ignoreCallerError(self, failure: Failure) -> None:
         """
-        Let mistakes of callers pass, and nothing else.
+        Ignore the exceptions of callers' callbacks only.
         """
-        if not isinstance(failure.value, MistakeOfACaller):
-            self.wrong.append(failure.getTraceback())
+        if not isinstance(failure.value, CallerError):
+            self.problems.append(failure.getTraceback())
 
     def end(self, result: Answer | Failure, number: int, deadline: float) -> None:
         """
-        A look-up has ended.
+        Note the end of a look-up, and act as a careless caller.
         """
         self.ended.append(number)
         self.underway.pop(number, None)
-        # Deadlines as near to each other as this are one to a shared look-up.
+        # A shared look-up merges deadlines that are this close together.
         if self.here.seconds() > deadline + _SLACK + 0.001:
-            self.wrong.append(f"{self.here.seconds() - deadline} seconds late: {result}")
+            self.problems.append(f"{self.here.seconds() - deadline} seconds late: {result}")
         if isinstance(result, Failure) and not isinstance(result.value, DNSFault | CancelledError):
-            self.wrong.append(result.getTraceback())
+            self.problems.append(result.getTraceback())
         if self.calm:
             return
         whim = self.dice.random()
@@ -105,15 +105,15 @@ class TurmoilTests(NetworkTestCase):
         elif whim < 0.2 and others:
             self.dice.choice(others).cancel()
         elif whim < 0.4:
-            self.begin()
+            self.beginLookup()
         elif whim < 0.402:
             self.source.close()
         elif whim < 0.43:
-            raise MistakeOfACaller
+            raise CallerError
 
     def disturb(self) -> None:
         """
-        Change what servers and network do wrong.
+        Change the faults of servers and network.
         """
         dice = self.dice
         for number, canned in enumerate(self.canned):
@@ -133,11 +133,11 @@ class TurmoilTests(NetworkTestCase):
             canned.truncating = dice.random() < 0.25
             canned.rcode = dice.choice([0] * 6 + [1, 2, 4, 5])
             canned.closesAfter = dice.choice([None, None, 0, 1, 3])
-            canned.tamper = self.tampered if dice.random() < 0.15 else None
+            canned.tamper = self.tamper if dice.random() < 0.15 else None
 
-    def tampered(self, reply: bytes, transport: str) -> list[bytes]:
+    def tamper(self, reply: bytes, transport: str) -> list[bytes]:
         """
-        @return: what comes in place of a reply.
+        Return what is sent in place of a reply.
         """
         dice = self.dice
         octets = bytearray(reply)
@@ -145,9 +145,9 @@ class TurmoilTests(NetworkTestCase):
         wrongId = bytes([reply[0] ^ 1]) + reply[1:]
         return dice.choice([[], [bytes(octets)], [wrongId, reply], [reply] * 3, [reply[: dice.randrange(2, len(reply))]]])
 
-    def forward_(self) -> ForwardingSource:
+    def randomForwarder(self) -> ForwardingSource:
         """
-        @return: a client of some servers, among them perhaps one that nobody is at.
+        Return a forwarder to some of the servers and sometimes to a dead one.
         """
         dice = self.dice
         servers = self.servers[: dice.randrange(1, 4)]
@@ -164,9 +164,9 @@ class TurmoilTests(NetworkTestCase):
             datagrams=Datagrams(self.here, draw=Draw(dice.randbytes), width=dice.choice([1, 2, 8])),
         )
 
-    def suffer(self, make: Callable[[], IAnswerSource]) -> None:
+    def runWithFaults(self, make: Callable[[], IAnswerSource]) -> None:
         """
-        Let all of it happen to a source, some times.
+        Run a source with random faults several times.
         """
         for seed in range(6):
             self.dice = Random(seed)
@@ -179,7 +179,7 @@ class TurmoilTests(NetworkTestCase):
                 self.disturb()
                 for _ in range(10):
                     for _ in range(self.dice.randrange(4)):
-                        self.begin()
+                        self.beginLookup()
                     ports = self.here.ports()
                     if ports and self.dice.random() < 0.3:
                         stray = self.dice.choice([b"??", b"", b"\x00\x00" + b"x" * 30])
@@ -187,35 +187,37 @@ class TurmoilTests(NetworkTestCase):
                     self.network.advance(self.dice.choice([0.0, 0.01, 0.1, 0.5]))
             self.calm = True
             self.network.advance(6)
-            self.assertEqual((self.wrong, sorted(self.ended)), ([], list(range(self.begun))), f"seed {seed}")
+            self.assertEqual((self.problems, sorted(self.ended)), ([], list(range(self.begun))), f"seed {seed}")
             self.source.close()
             self.network.advance(10)
             self.assertEqual(self.here.pending(), [], f"seed {seed}")
 
-    def test_forwarding(self) -> None:
+    def test_forwarderSurvivesFaults(self) -> None:
         """
-        It holds for asking servers.
+        A forwarder keeps the promise.
         """
-        self.suffer(self.forward_)
+        self.runWithFaults(self.randomForwarder)
 
-    def test_coalescing(self) -> None:
+    def test_coalescingSurvivesFaults(self) -> None:
         """
-        It holds for shared look-ups.
+        Shared look-ups keep the promise.
         """
-        self.suffer(lambda: CoalescingSource(self.forward_(), self.here, seconds=self.dice.choice([None, 1.0])))
+        self.runWithFaults(lambda: CoalescingSource(self.randomForwarder(), self.here, seconds=self.dice.choice([None, 1.0])))
 
-    def test_caching(self) -> None:
+    def test_cacheSurvivesFaults(self) -> None:
         """
-        It holds for the cache, with stale answers and with answers fetched ahead.
+        A cache with stale answers and prefetching keeps the promise.
         """
-        self.suffer(
+        self.runWithFaults(
             lambda: CachedSource(
-                CoalescingSource(self.forward_(), self.here), self.here, stale=self.dice.choice([0, 3600]), prefetch=True
+                CoalescingSource(self.randomForwarder(), self.here), self.here, stale=self.dice.choice([0, 3600]), prefetch=True
             )
         )
 
-    def test_racing(self) -> None:
+    def test_raceSurvivesFaults(self) -> None:
         """
-        It holds for races.
+        A race keeps the promise.
         """
-        self.suffer(lambda: RaceSource([self.forward_(), CoalescingSource(self.forward_(), self.here)], self.here, delay=0.2))
+        self.runWithFaults(
+            lambda: RaceSource([self.randomForwarder(), CoalescingSource(self.randomForwarder(), self.here)], self.here, delay=0.2)
+        )

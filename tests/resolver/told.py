@@ -1,5 +1,5 @@
 """
-A source that knows what a test told it.
+A source with given answers.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Said = str | Outcome | DNSFault
 
 def asked(question: Question) -> str:
     """
-    @return: a question as tests write it: C{"www.example A"}.
+    Return a question as tests write it, such as C{"www.example A"}.
     """
     return f"{nameToText(question.name, final=False)} {typeName(question.rrType)}"
 
 
 def said(about: Question, what: str | Outcome) -> Answer:
     """
-    @return: an answer with this address, or this denial.
+    Return an answer with this address, or this denial.
     """
     if isinstance(what, Outcome):
         return Answer(what, rcode=3 if what is Outcome.NXDOMAIN else 0, origin=Origin("told"))
@@ -46,7 +46,7 @@ def said(about: Question, what: str | Outcome) -> Answer:
 
 def addresses(answer: Answer) -> list[str]:
     """
-    @return: the addresses in it, as text.
+    Return the addresses of an answer as text.
     """
     return [
         socket.inet_ntop(socket.AF_INET if len(rdata) == 4 else socket.AF_INET6, rdata)
@@ -58,12 +58,12 @@ def addresses(answer: Answer) -> list[str]:
 @implementer(IAnswerSource)
 class Told:
     """
-    Says what it was told, and that there is no such name of everything else.
+    A source with given answers and NXDOMAIN for everything else.
 
-    @ivar asked: what it was asked, each as C{"www.example A"}; what it had at hand is not in there.
-    @ivar contexts: with which wishes.
-    @ivar ready: have everything at hand.
-    @ivar closed: how many times it was closed.
+    @ivar asked: The questions, each as C{"www.example A"}, without those of C{answerNow}.
+    @ivar contexts: The contexts of the questions.
+    @ivar ready: Whether C{answerNow} answers.
+    @ivar closed: The number of calls of C{close}.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Told:
 
 class Mistaken(Told):
     """
-    Has a mistake in it.
+    A source whose code raises an unexpected exception.
     """
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:

@@ -1,3 +1,3 @@
 """
-Replay scenarios written by others: a reader, a runner, and tests that play them through our sources.
+Replay scenarios of other projects: a reader, a runner, and tests that play them through our sources.
 """

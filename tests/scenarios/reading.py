@@ -1,8 +1,8 @@
 """
-Reading replay scenarios (C{.rpl}): what upstream servers say in which steps, what is asked, and what must come of it.
+A reader of replay scenarios (C{.rpl}): the replies of upstream servers in each step, the queries, and the expected answers.
 
-The format is that of the replay tests of Unbound, Deckard and Stelline: a configuration up to C{CONFIG_END}, then C{SCENARIO_BEGIN},
-ranges of steps with the replies that hold during them, and the steps themselves.
+The format is that of the replay tests of Unbound, Deckard and Stelline: a configuration up to C{CONFIG_END}, then C{SCENARIO_BEGIN}, ranges
+of steps with their replies, and the steps themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BadScenario", "Entry", "Range", "Scenario", "Step", "readScenario", 
 #: TTL of records that are written without one.
 TTL: Final = 3600
 
-#: Words of REPLY that are bits of the header.
+#: Words of REPLY that are flags of the header.
 FLAGS: Final = {
     "QR": codes.QR,
     "AA": codes.AA,
@@ -35,25 +35,25 @@ FLAGS: Final = {
     "CD": codes.CD,
 }
 
-#: Padding behind base 64 that has no need of it; other readers let that pass.
+#: Superfluous padding after base 64, which other readers ignore.
 _SUPERFLUOUS: Final = re.compile(r"(\s(?:[A-Za-z0-9+/]{4})+)==?$")
 
 
 class BadScenario(ValueError):
     """
-    A file that is no scenario; says where.
+    A file is not a valid scenario. The error has the position.
     """
 
 
 class Entry:
     """
-    One message of a scenario: a query, a reply to be given or a reply to be had.
+    One message of a scenario: a query, a reply to send or a reply to expect.
 
-    @ivar match: what is compared: C{qname}, C{all}, C{ttl}...
-    @ivar adjust: what is changed before sending: C{copy_id}...
+    @ivar match: the parts to compare: C{qname}, C{all}, C{ttl}...
+    @ivar adjust: the changes before sending: C{copy_id}...
     @ivar reply: words of the header: flags, an rcode, an opcode, C{DO}.
     @ivar sections: lines of each section, without comments.
-    @ivar line: where it begins.
+    @ivar line: the line where it begins.
     """
 
     def __init__(self, line: int) -> None:
@@ -67,21 +67,21 @@ class Entry:
     @property
     def flags(self) -> int:
         """
-        Bits of the header.
+        The flags of the header.
         """
         return sum([bit for word, bit in FLAGS.items() if word in self.reply])
 
     @property
     def opcode(self) -> codes.Opcode:
         """
-        QUERY unless another one is named.
+        The opcode, QUERY by default.
         """
         return next((opcode for opcode in codes.Opcode if opcode.name in self.reply), codes.Opcode.QUERY)
 
     @property
     def rcode(self) -> int:
         """
-        NOERROR unless another one is named.
+        The rcode, NOERROR by default.
         """
         return next((int(rcode) for rcode in codes.Rcode if rcode.name in self.reply), 0)
 
@@ -113,15 +113,17 @@ class Entry:
 
     def records(self, section: str) -> tuple[RRSet, ...]:
         """
+        Return the record sets of a section.
+
         @param section: C{"ANSWER"}, C{"AUTHORITY"} or C{"ADDITIONAL"}.
         """
         return groupRecords(self.listed(section))
 
     def listed(self, section: str) -> list[RRSet]:
         """
-        @param section: as for L{records}.
+        Return the records of a section one by one, in order, with duplicates.
 
-        @return: its records one by one, in their order: one that is written twice is there twice.
+        @param section: as for L{records}.
         """
         origin = b"\x00"
         records = []
@@ -150,10 +152,10 @@ class Range:
 
 class Step:
     """
-    One thing that happens.
+    One event.
 
     @ivar kind: C{QUERY}, C{CHECK_ANSWER}, C{REPLY}, C{TIME_PASSES}, C{CHECK_OUT_QUERY}...
-    @ivar words: what follows on the same line.
+    @ivar words: the rest of the line.
     """
 
     def __init__(self, number: int, kind: str, words: list[str], line: int) -> None:
@@ -171,7 +173,7 @@ class Scenario:
     """
     A whole file.
 
-    @ivar config: settings before C{CONFIG_END} as they were written, quotes taken off.
+    @ivar config: settings before C{CONFIG_END}, without their quotes.
     """
 
     def __init__(self) -> None:
@@ -182,9 +184,9 @@ class Scenario:
 
     def active(self, step: int, address: str | None = None) -> Iterator[Entry]:
         """
-        @param address: of one server only.
+        Return the replies that apply in a step.
 
-        @return: the replies that hold in a step.
+        @param address: only those of this server.
         """
         for each in self.ranges:
             if each.first <= step <= each.last and (address is None or not each.addresses or address in each.addresses):
@@ -193,7 +195,9 @@ class Scenario:
 
 def readScenario(path: Path) -> Scenario:
     """
-    @raise BadScenario: naming file and line.
+    Read a scenario from a file.
+
+    @raise BadScenario: the file is not valid; with its name and line.
     """
     try:
         return parseScenario(path.read_text("utf-8", "replace"))
@@ -210,7 +214,9 @@ def _uncommented(line: str) -> str:
 
 def parseScenario(text: str) -> Scenario:
     """
-    @raise BadScenario: naming the line.
+    Parse a scenario.
+
+    @raise BadScenario: the text is not valid; with the line.
     """
     scenario = Scenario()
     lines = iter(enumerate(text.splitlines(), 1))

@@ -1,5 +1,5 @@
 """
-Playing scenarios through an answer source.
+A player of scenarios through an answer source.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["Mismatch", "NotForUs", "Player", "Upstream"]
+__all__ = ["Mismatch", "Unsupported", "Player", "Upstream"]
 
-#: Bits that a reply is compared by.
+#: The compared flags of a reply.
 COMPARED: Final = codes.QR | codes.AA | codes.TC | codes.RD | codes.RA | codes.AD | codes.CD
 
 
 class Mismatch(AssertionError):
     """
-    A scenario did not end as it should.
+    A scenario ended with another result than expected.
     """
 
 
-class NotForUs(Exception):
+class Unsupported(Exception):
     """
-    A scenario uses what the player does not know; it says what.
+    A scenario uses a feature that the player does not support.
     """
 
 
 def queryMatches(entry: Entry, question: Question, context: QueryContext) -> bool:
     """
-    @return: whether an upstream's reply is for this query.
+    Return whether a reply of an upstream matches this query.
     """
     asked = entry.question
     for word in entry.match:
@@ -74,16 +74,16 @@ def queryMatches(entry: Entry, question: Question, context: QueryContext) -> boo
             if not wish[word]:
                 return False
         else:
-            raise NotForUs(f"MATCH {word} (line {entry.line})")
+            raise Unsupported(f"MATCH {word} (line {entry.line})")
     return True
 
 
 def replyOf(entry: Entry, question: Question, queryId: int = 0) -> Message:
     """
-    @return: the message that an upstream sends.
+    Return the message that an upstream sends.
     """
     for word in entry.adjust - {"copy_id", "copy_query"}:
-        raise NotForUs(f"ADJUST {word} (line {entry.line})")
+        raise Unsupported(f"ADJUST {word} (line {entry.line})")
     asked = entry.question
     answer = entry.records("ANSWER")
     if "copy_query" in entry.adjust and asked is not None:
@@ -109,11 +109,11 @@ def replyOf(entry: Entry, question: Question, queryId: int = 0) -> Message:
 @implementer(IAnswerSource)
 class Upstream:
     """
-    Says what the scenario's ranges hold for the step that runs.
+    Give the replies of the scenario's ranges for the current step.
 
     @ivar step: its number.
-    @ivar asked: questions that came, with the step in which they did.
-    @ivar last: whether the last matching reply counts, as Stelline has it, or the first one, as the others do.
+    @ivar asked: the questions, with the step in which they came.
+    @ivar last: whether the last matching reply counts, as in Stelline, or the first one, as in the others.
     """
 
     def __init__(self, scenario: Scenario, *, last: bool) -> None:
@@ -149,9 +149,9 @@ class Upstream:
 
 class Player:
     """
-    Runs the steps of a scenario against a source that is built over its upstream.
+    Play the steps of a scenario against a source that is built over its upstream.
 
-    @ivar upstream: counts what gets through.
+    @ivar upstream: counts the queries that pass through.
     """
 
     def __init__(
@@ -175,28 +175,30 @@ class Player:
 
     def play(self) -> None:
         """
-        @raise Mismatch: naming the step, what was expected and what came.
-        @raise NotForUs: the scenario wants something that the player does not know.
+        Play all steps.
+
+        @raise Mismatch: a result differs; with the step, the expected and the actual result.
+        @raise NotForUs: the scenario uses a feature that the player does not support.
         """
         for step in self.scenario.steps:
             self.upstream.step = step.number
             run = getattr(self, f"step_{step.kind}", None)
             if run is None:
-                raise NotForUs(f"{step}")
+                raise Unsupported(f"{step}")
             run(step)
 
     def step_TIME_PASSES(self, step: Step) -> None:
         if step.words[:1] != ["ELAPSE"]:
-            raise NotForUs(f"{step}: {step.words}")
+            raise Unsupported(f"{step}: {step.words}")
         self.clock.advance(float(step.words[1]))
 
     def step_QUERY(self, step: Step) -> None:
         entry = step.entry
         question = entry.question if entry is not None else None
         if entry is None or question is None:
-            raise NotForUs(f"{step} without a question")
+            raise Unsupported(f"{step} without a question")
         if entry.opcode != codes.Opcode.QUERY:
-            raise NotForUs(f"{step}: opcode {entry.opcode.name}; a source of answers takes queries only")
+            raise Unsupported(f"{step}: opcode {entry.opcode.name}; a source of answers takes queries only")
         context = QueryContext(
             self.clock.seconds() + 60,
             recursionDesired="RD" in entry.reply,
@@ -209,7 +211,7 @@ class Player:
 
     def _ask(self, question: Question, context: QueryContext) -> Answer | DNSFault:
         """
-        Ask in both ways; they must agree.
+        Ask in both ways, which must agree.
         """
         now: Answer | DNSFault | None
         try:
@@ -236,16 +238,16 @@ class Player:
     def step_CHECK_ANSWER(self, step: Step) -> None:
         entry, given = step.entry, self._given
         if entry is None or given is None or self._asked is None:
-            raise NotForUs(f"{step} without a query or an entry")
+            raise Unsupported(f"{step} without a query or an entry")
         question, context = self._asked
-        problems = compared(entry, question, context, given)
+        problems = mismatches(entry, question, context, given)
         if problems:
             raise Mismatch(f"{step}: " + "; ".join(problems))
 
 
 def differences(one: Answer, other: Answer) -> list[str]:
     """
-    @return: the names of what is not the same in two answers.
+    Return the names of the fields that differ between two answers.
     """
     different = [label for label in ("outcome", "rcode", "flags", "ede") if getattr(one, label) != getattr(other, label)]
     return different + [
@@ -253,9 +255,9 @@ def differences(one: Answer, other: Answer) -> list[str]:
     ]
 
 
-def compared(entry: Entry, question: Question, context: QueryContext, given: Answer | DNSFault) -> list[str]:
+def mismatches(entry: Entry, question: Question, context: QueryContext, given: Answer | DNSFault) -> list[str]:
     """
-    @return: how what was given differs from what is expected, by the words of the entry's MATCH.
+    Return the differences between the answer and the expected one, in the fields of the entry's MATCH.
     """
     match = set(entry.match)
     if "all" in match:
@@ -271,19 +273,19 @@ def compared(entry: Entry, question: Question, context: QueryContext, given: Ans
             problems.append(f"flags {given.flags & COMPARED:#06x}, expected {entry.flags:#06x}")
         for label in ("answer", "authority", "additional"):
             if label in match:
-                had = {shown(each, "ttl" in match) for each in getattr(given, label)}
-                wanted = {shown(each, "ttl" in match) for each in entry.records(label.upper())}
+                had = {withOptionalTTL(each, "ttl" in match) for each in getattr(given, label)}
+                wanted = {withOptionalTTL(each, "ttl" in match) for each in entry.records(label.upper())}
                 if had != wanted:
                     problems.append(f"{label}: {had - wanted} came, {wanted - had} did not")
     elif any(entry.sections.get(label) for label in ("ANSWER", "AUTHORITY", "ADDITIONAL")):
         problems.append(f"no answer but {given!r}")
     for word in match - {"all", "ttl", "opcode", "qname", "qtype", "rcode", "flags", "question", "answer", "authority", "additional"}:
-        raise NotForUs(f"MATCH {word} (line {entry.line})")
+        raise Unsupported(f"MATCH {word} (line {entry.line})")
     return problems
 
 
-def shown(rrset: RRSet, ttl: bool) -> RRSet:
+def withOptionalTTL(rrset: RRSet, ttl: bool) -> RRSet:
     """
-    @return: a set to be compared: its TTL as it is, or none.
+    Return a set for the comparison, with or without its TTL.
     """
     return rrset if ttl else rrset.withTTL(0)

@@ -1,6 +1,6 @@
 """
-Playing scenarios that were written for servers: a server of ours on a memory network, with listeners, fast lane and gates, and as many
-clients as a scenario has addresses.
+A player of scenarios for servers: our server on a memory network, with listeners, packet cache and gates, and as many clients as a scenario
+has addresses.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsig import replySigned, verify
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["Asked", "Mismatch", "Served", "check"]
+__all__ = ["QueryResult", "Mismatch", "ScenarioServer", "check"]
 
-#: Where the server is, and where clients are of which nothing is said.
+#: The address of the server, and the default address of clients.
 _SERVER: Final = "192.0.2.53"
 _CLIENT: Final = "127.0.0.1"
 
-#: Seconds that an exchange has; all those of a scenario take less than one, so that times that it names are the ones it means.
+#: Seconds for an exchange. All exchanges of a scenario take less than one second, so that its times stay meaningful.
 _EXCHANGE: Final = 0.03
 
 _HEADER: Final = codes.QR | codes.AA | codes.TC | codes.RD | codes.RA | codes.AD | codes.CD
@@ -49,15 +49,15 @@ _COOKIE: Final = 10
 _KEEPALIVE: Final = 11
 _OPT: Final = 41
 
-#: Octets of a MAC of hmac-sha256 and of what follows it in a record.
+#: Octets of an hmac-sha256 MAC.
 _MAC: Final = 32
 
-#: Words of MATCH whose meaning is known here. MOCK_CLIENT says that a query is sent as it stands, as all are here.
+#: Supported words of MATCH. MOCK_CLIENT sends a query unchanged, as all are here.
 _MATCHES: Final = frozenset(
     ("all", "ednsdata", "server_cookie", "EXTRA_PACKETS", "CONNECTION_CLOSED", "TCP", "UDP", "MOCK_CLIENT", "OPCODE", "NOTIFY")
 )
 
-#: Settings that are understood, and those that ask for no more than is checked step by step.
+#: Supported settings, and those that are checked step by step anyway.
 _SETTINGS: Final = frozenset(
     (
         "server", "local-data", "provide-xfr", "answer-cookie", "cookie-secret", "access-control", "edns-tcp-keepalive",
@@ -68,20 +68,20 @@ _SETTINGS: Final = frozenset(
 
 class Mismatch(AssertionError):
     """
-    An answer is not what a scenario wants.
+    An answer is not the one in the scenario.
     """
 
 
-class Asked:
+class QueryResult:
     """
-    What came of a query.
+    The result of a query.
 
     @ivar wire: the query.
-    @ivar client: who asked.
-    @ivar stream: whether by TCP.
-    @ivar replies: the messages that came.
-    @ivar lost: whether the connection is no more.
-    @ivar now: seconds since 1970, as the server has it.
+    @ivar client: the address of the client.
+    @ivar stream: whether it was sent over TCP.
+    @ivar replies: the replies.
+    @ivar lost: whether the connection is closed.
+    @ivar now: the time of the server in seconds since 1970.
     """
 
     def __init__(self, wire: bytes, client: str, stream: bool, replies: list[bytes], lost: bool, now: float) -> None:
@@ -95,7 +95,7 @@ class Asked:
 
 def ednsOf(entry: Entry) -> tuple[tuple[int, bytes], ...]:
     """
-    @return: the EDNS options that an entry has in hexadecimal digits.
+    Return the EDNS options of an entry in hexadecimal digits.
     """
     octets = bytes.fromhex("".join([line for line in entry.raw if line != "HEX_EDNSDATA_END"]))
     options = []
@@ -108,7 +108,7 @@ def ednsOf(entry: Entry) -> tuple[tuple[int, bytes], ...]:
 
 def queryOf(entry: Entry) -> bytes:
     """
-    @return: the message that an entry stands for, under id 0.
+    Return the message of an entry, with ID 0.
     """
     question = entry.question
     assert question is not None
@@ -125,12 +125,12 @@ def _recordOf(rrset: RRSet) -> bytes:
     return rrset.name + numbers + len(rdata).to_bytes(2, "big") + rdata
 
 
-class Served:
+class ScenarioServer:
     """
-    A server with what a scenario sets up, and its clients.
+    A server with the settings of a scenario, and its clients.
 
-    @ivar keys: those that it knows.
-    @ivar cookies: its cookies, where it gives any.
+    @ivar keys: its keys.
+    @ivar cookies: its cookies, if it gives any.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Served:
         self._servings = StreamFactory(Responding(responder), reactor, idle=idle)
         self._listener = StreamListener(reactor, responder, _SERVER, servings=self._servings)
 
-    def __enter__(self) -> Served:
+    def __enter__(self) -> ScenarioServer:
         self._datagrams.start()
         self._listener.start()
         self._replication.start()
@@ -201,7 +201,7 @@ class Served:
             left = [line for host in (self._reactor, *self._hosts.values()) for line in host.pending()]
             assert not left, left
 
-    def ask(self, step: Step) -> Asked:
+    def ask(self, step: Step) -> QueryResult:
         """
         Send the query of a step.
         """
@@ -220,17 +220,17 @@ class Served:
             if not stream.lost:
                 stream.ask(wire)
                 self.network.advance(_EXCHANGE)
-            return Asked(wire, client, True, list(stream.messages), stream.lost, now)
+            return QueryResult(wire, client, True, list(stream.messages), stream.lost, now)
         socket = Datagrams()
         port = self._hosts[client].listenUDP(0, socket)
         port.write(wire, (_SERVER, 53))
         self.network.advance(_EXCHANGE)
         port.stopListening()
-        return Asked(wire, client, False, socket.replies, False, now)
+        return QueryResult(wire, client, False, socket.replies, False, now)
 
     def pass_(self, step: Step) -> None:
         """
-        Let the time pass that a step names.
+        Let the time of a step pass.
         """
         assert step.words[0] == "ELAPSE", step
         self.network.advance(float(step.words[1]))
@@ -247,65 +247,66 @@ def _records(sets: Iterable[RRSet]) -> list[tuple[bytes, int, int, int, str]]:
     )
 
 
-def _wanted(condition: object, said: str) -> None:
+def _expect(condition: object, said: str) -> None:
     if not condition:
         raise Mismatch(said)
 
 
-def check(asked: Asked, entry: Entry, cookies: Cookies | None, keys: Keys) -> None:
+def check(asked: QueryResult, entry: Entry, cookies: Cookies | None, keys: Keys) -> None:
     """
-    @raise Mismatch: what came of a query is not what an entry says.
+    Compare the result of a query with an entry.
+
+    @raise Mismatch: they differ.
     """
     assert entry.match <= _MATCHES, entry
     if "CONNECTION_CLOSED" in entry.match:
-        _wanted(asked.lost and not asked.replies, "the connection is still there")
+        _expect(asked.lost and not asked.replies, "the connection is still there")
         return
-    _wanted(asked.replies and not asked.lost, "no reply")
-    _wanted(len(asked.replies) == 1 or "EXTRA_PACKETS" in entry.match, "several replies")
+    _expect(asked.replies and not asked.lost, "no reply")
+    _expect(len(asked.replies) == 1 or "EXTRA_PACKETS" in entry.match, "several replies")
     messages = [Message.fromWire(each).check() for each in asked.replies]
     opcode = codes.Opcode.NOTIFY if "NOTIFY" in entry.match else codes.Opcode.QUERY
     for message in messages:
-        _wanted((message.id, message.flags >> 11 & 15, message.rcode) == (0, opcode, entry.rcode), f"{message!r}")
-        _wanted("all" not in entry.match or message.flags & _HEADER == entry.flags, f"flags {message.flags:#x}")
+        _expect((message.id, message.flags >> 11 & 15, message.rcode) == (0, opcode, entry.rcode), f"{message!r}")
+        _expect("all" not in entry.match or message.flags & _HEADER == entry.flags, f"flags {message.flags:#x}")
     first = messages[0]
-    _wanted(first.questions == (entry.question,), f"{first.questions}")
-    # DO of these entries says that there is an OPT record: their queries do not set that bit, and it has to be the query's (RFC 3225,
-    # section 3).
-    _wanted(("DO" in entry.reply) <= (first.edns is not None and not first.edns.flags & codes.DO), "no OPT record")
+    _expect(first.questions == (entry.question,), f"{first.questions}")
+    # DO in these entries means that there is an OPT record: their queries do not set that bit, and a reply copies it (RFC 3225, section 3).
+    _expect(("DO" in entry.reply) <= (first.edns is not None and not first.edns.flags & codes.DO), "no OPT record")
     answer = tuple([rrset for message in messages for rrset in message.records()[0]])
     if "ANSWER" in entry.sections or "all" in entry.match:
-        _wanted(_records(answer) == _records(entry.listed("ANSWER")), f"answer {_records(answer)}")
+        _expect(_records(answer) == _records(entry.listed("ANSWER")), f"answer {_records(answer)}")
     if first.questions[0].rrType == 252:
-        _wanted((answer[0].rrType, answer[-1].rrType) == (SOA, SOA), "a transfer that is not whole")
+        _expect((answer[0].rrType, answer[-1].rrType) == (SOA, SOA), "a transfer that is not whole")
     if "all" in entry.match:
         for message in messages:
-            _wanted(_records(message.authority) == _records(entry.records("AUTHORITY")), f"authority {message.authority}")
+            _expect(_records(message.authority) == _records(entry.records("AUTHORITY")), f"authority {message.authority}")
         _checkSigned(asked, entry, keys)
     options = () if first.edns is None else first.edns.options
     if "ednsdata" in entry.match:
-        _wanted(options == ednsOf(entry), f"options {options}")
-    _wanted(asked.stream or _KEEPALIVE not in dict(options), "told by UDP for how long to keep a connection (RFC 7828, section 3.3.1)")
+        _expect(options == ednsOf(entry), f"options {options}")
+    _expect(asked.stream or _KEEPALIVE not in dict(options), "told by UDP for how long to keep a connection (RFC 7828, section 3.3.1)")
     if "server_cookie" in entry.match:
         cookie = dict(options).get(_COOKIE, b"")
         assert cookies is not None
-        _wanted(cookie[:8] in asked.wire and Cookies(*cookies.secrets).check(asked.client, cookie, asked.now)[1], f"cookie {cookie.hex()}")
+        _expect(cookie[:8] in asked.wire and Cookies(*cookies.secrets).check(asked.client, cookie, asked.now)[1], f"cookie {cookie.hex()}")
 
 
-def _checkSigned(asked: Asked, entry: Entry, keys: Keys) -> None:
+def _checkSigned(asked: QueryResult, entry: Entry, keys: Keys) -> None:
     signatures = entry.records("ADDITIONAL")
     if not signatures:
-        _wanted(not any(Message.fromWire(each).check().additional for each in asked.replies), "additional records")
+        _expect(not any(Message.fromWire(each).check().additional for each in asked.replies), "additional records")
         return
     (octets,) = asked.replies
     asking = verify(asked.wire, keys, asked.now)
-    _wanted(asking.good, f"our reading of the query's signature: {asking!r}")
-    _wanted(verify(octets, keys, asked.now, requestMac=asking.mac).good, f"a signature that does not hold: {octets.hex()}")
-    # A MAC covers names as they were sent. The one that the scenario has is of a reply without compression: it is what we would sign that
-    # with. What there is of ours beside the MAC is the same.
+    _expect(asking.good, f"our reading of the query's signature: {asking!r}")
+    _expect(verify(octets, keys, asked.now, requestMac=asking.mac).good, f"a signature that does not hold: {octets.hex()}")
+    # A MAC covers names as sent. The MAC in the scenario is for an uncompressed reply, so sign that one. Everything beside the MAC must be
+    # the same.
     message = Message.fromWire(octets).check()
     question, header = entry.question, octets[:10] + b"\0\0"
     assert question is not None
     plain = header + question.toWire() + b"".join([_recordOf(rrset) for rrset in message.answer])
     expected = b"".join([_recordOf(rrset) for rrset in signatures])
-    _wanted(replySigned(plain, asking, asked.now)[0][len(plain) :].lower() == expected.lower(), f"would be signed otherwise: {plain.hex()}")
-    _wanted(octets[-len(expected) :].lower().startswith(expected.lower()[: -_MAC - 6]), "another key, time or algorithm")
+    _expect(replySigned(plain, asking, asked.now)[0][len(plain) :].lower() == expected.lower(), f"would be signed otherwise: {plain.hex()}")
+    _expect(octets[-len(expected) :].lower().startswith(expected.lower()[: -_MAC - 6]), "another key, time or algorithm")

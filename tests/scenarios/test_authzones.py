@@ -1,5 +1,5 @@
 """
-The scenario that a server with zones has to pass.
+The scenario for a server with zones.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.zone import Zone
 
-#: Where an entry has several packets one of which is to match, and in it records that another program does not write as master files do.
-_OTHERWISE: Final = "EXTRA_PACKET"
+#: The separator of alternative packets of an entry.
+_SEPARATOR: Final = "EXTRA_PACKET"
 
 
 def packetsOf(entry: Entry) -> list[Entry]:
     """
-    @return: an entry for each of the packets that are as good as each other.
+    Return an entry for each of the alternative packets.
     """
     answer = entry.sections.get("ANSWER", [])
     packets = []
     while answer:
-        end = answer.index(_OTHERWISE) if _OTHERWISE in answer else len(answer)
+        end = answer.index(_SEPARATOR) if _SEPARATOR in answer else len(answer)
         packet = Entry(entry.line)
         packet.sections = {**entry.sections, "ANSWER": answer[:end]}
         packets.append(packet)
@@ -35,22 +35,22 @@ def packetsOf(entry: Entry) -> list[Entry]:
 
 def recordsOf(sets: tuple[RRSet, ...]) -> set[tuple[bytes, int, bytes]]:
     """
-    @return: records without TTLs, which the scenario leaves out as it likes.
+    Return records without TTLs, which the scenario may leave out.
     """
     return {(rrset.name.lower(), rrset.rrType, rdata.lower()) for rrset in sets for rdata in rrset.rdatas}
 
 
 def agrees(found: Answer, packet: Entry) -> bool:
     """
-    @return: whether an answer is what the scenario wants.
+    Return whether an answer is the one in the scenario.
     """
     sections = {"ANSWER": found.answer, "AUTHORITY": found.authority, "ADDITIONAL": found.additional}
     return all(recordsOf(sets) == recordsOf(packet.records(section)) for section, sets in sections.items())
 
 
-def test_auth_zones() -> None:
+def test_zonesOfRFC1034() -> None:
     """
-    A server with the zones of RFC 1034, section 6.1, answers as section 6.2 has it.
+    A server with the zones of RFC 1034, section 6.1, gives the answers of section 6.2.
     """
     folder = corpus("nlnet-domain") / "test-data"
     zones = Zones()

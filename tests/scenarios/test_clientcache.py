@@ -1,5 +1,5 @@
 """
-The scenarios that a cache in a client has to pass.
+The scenarios for a cache in a client.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from twisted.internet.task import Clock
 
 from tests.corpora import corpus
 from tests.scenarios.reading import readScenario
-from tests.scenarios.running import Mismatch, NotForUs, Player
+from tests.scenarios.running import Mismatch, Player, Unsupported
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
-#: Every file of the corpus, so that none goes missing unseen, with the reason where it is not played.
+#: Every file of the corpus, so that none is missed, with the reason where it is not played.
 SCENARIOS: Final[dict[str, str]] = {
     "cache_aa": "",
     "cache_ad": "",
@@ -48,29 +48,29 @@ def cached(inner: IAnswerSource, clock: Clock) -> IAnswerSource:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str) -> None:
+def test_cacheMeetsTheScenario(name: str) -> None:
     """
-    What the scenario expects of a cache in a client comes out of ours.
+    Our cache gives the answers that the scenario expects of a cache in a client.
     """
     path = corpus("nlnet-domain") / "test-data" / "client-cache" / f"{name}.rpl"
     player = Player(readScenario(path), cached, last=True)
     try:
         player.play()
-    except NotForUs as reason:
+    except Unsupported as reason:
         assert SCENARIOS[name] and SCENARIOS[name] in str(reason), f"{name}: not expected to be skipped: {reason}"
         pytest.skip(f"{name}: {reason}")
     assert not SCENARIOS[name], f"{name} is played by now; the reason not to is out of date"
 
 
-def test_complete() -> None:
+def test_everyScenarioIsListed() -> None:
     """
-    No scenario of the corpus is forgotten.
+    Every scenario of the corpus is listed.
     """
     folder = corpus("nlnet-domain") / "test-data" / "client-cache"
     assert {path.stem for path in folder.glob("*.rpl")} == set(SCENARIOS)
 
 
-#: Scenarios that say what must come from the cache: with no cache they end otherwise.
+#: Scenarios whose answers must come from the cache: they fail without one.
 NEED_CACHE: Final = (
     "cache_aa",
     "cache_ad",
@@ -88,21 +88,21 @@ NEED_CACHE: Final = (
 
 
 @pytest.mark.parametrize("name", NEED_CACHE)
-def test_withoutCache(name: str) -> None:
+def test_withoutCacheTheScenarioFails(name: str) -> None:
     """
-    The scenarios tell a cache from none at all.
+    The scenarios fail without a cache.
     """
     path = corpus("nlnet-domain") / "test-data" / "client-cache" / f"{name}.rpl"
     with pytest.raises(Mismatch):
         Player(readScenario(path), lambda inner, clock: inner, last=True).play()
 
 
-def test_basic() -> None:
+def test_basicScenarioAsksOnce() -> None:
     """
-    A client with cache and shared look-ups asks and is answered.
+    A client with a cache and shared look-ups asks the upstream once.
     """
     path = corpus("nlnet-domain") / "test-data" / "client" / "basic.rpl"
     player = Player(readScenario(path), lambda inner, clock: CachedSource(CoalescingSource(inner, clock), clock), last=True)
     player.play()
-    # Once for each way of asking would be wrong: the second one finds it kept.
+    # The second way of asking finds the answer in the cache.
     assert len(player.upstream.asked) == 1

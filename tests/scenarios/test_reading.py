@@ -1,5 +1,5 @@
 """
-Tests of reading and playing scenarios.
+Tests of the reader and the player of scenarios.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from tests.corpora import corpus
 from tests.scenarios.reading import BadScenario, parseScenario, readScenario
-from tests.scenarios.running import Mismatch, NotForUs, Player
+from tests.scenarios.running import Mismatch, Player, Unsupported
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.codes import AA, AD, QR, RD
@@ -80,7 +80,7 @@ def unchanged(inner: IAnswerSource, clock: Clock) -> IAnswerSource:
 @implementer(IAnswerSource)
 class Disagreeing:
     """
-    Says one thing at once and another one later.
+    Give different answers at once and later.
     """
 
     def __init__(self, inner: IAnswerSource) -> None:
@@ -104,9 +104,9 @@ class ReadingTests(SynchronousTestCase):
     Tests for L{parseScenario}.
     """
 
-    def test_parts(self) -> None:
+    def test_partsAreFound(self) -> None:
         """
-        Settings, ranges, entries and steps are found, comments are not.
+        Settings, ranges, entries and steps are found, and comments are ignored.
         """
         read = parseScenario(scenario())
         self.assertEqual(read.title, "A title.")
@@ -122,9 +122,9 @@ class ReadingTests(SynchronousTestCase):
         assert asked is not None
         self.assertEqual((asked.flags, asked.dnssecOk, asked.question), (RD, True, entry.question))
 
-    def test_bad(self) -> None:
+    def test_invalidFileHasPosition(self) -> None:
         """
-        A file that is none says where.
+        The error of an invalid file has the position.
         """
         for text, said in ((TEXT[:-14], "no SCENARIO_END"), (TEXT.replace("STEP 1", "STOP 1"), "'STOP'")):
             self.assertIn(said, str(self.assertRaises(BadScenario, parseScenario, text)))
@@ -132,21 +132,21 @@ class ReadingTests(SynchronousTestCase):
 
 class PlayingTests(SynchronousTestCase):
     """
-    Tests for L{Player}: it passes what is right, and nothing else.
+    Tests for L{Player}: it accepts the right answers, and no others.
     """
 
-    def test_right(self) -> None:
+    def test_matchingScenarioPasses(self) -> None:
         """
-        A scenario that comes out as it should passes, and time passes in it.
+        A scenario with matching answers passes, and time passes in it.
         """
         player = Player(parseScenario(scenario()), unchanged)
         player.play()
         self.assertEqual(player.clock.seconds(), 1.7e9 + 5)
         self.assertEqual(len(player.upstream.asked), 1)
 
-    def test_wrong(self) -> None:
+    def test_eachDifferenceFails(self) -> None:
         """
-        Whatever is compared fails when it differs.
+        Each compared part fails when it differs.
         """
         for text in (
             scenario(reply="QR AA NOERROR"),
@@ -159,16 +159,16 @@ class PlayingTests(SynchronousTestCase):
             self.assertRaises(Mismatch, Player(parseScenario(text), unchanged).play)
         Player(parseScenario(scenario(match="all", ttl=59)), unchanged).play()
 
-    def test_disagree(self) -> None:
+    def test_disagreeingSourceFails(self) -> None:
         """
         A source whose two ways of asking differ fails.
         """
         player = Player(parseScenario(scenario()), lambda inner, clock: Disagreeing(inner))
         self.assertRaises(Mismatch, player.play)
 
-    def test_notForUs(self) -> None:
+    def test_unsupportedFeaturesAreReported(self) -> None:
         """
-        What the player does not know is never passed over in silence.
+        Unsupported features are never skipped silently.
         """
         for text in (
             scenario(match="all server_cookie"),
@@ -178,10 +178,10 @@ class PlayingTests(SynchronousTestCase):
             scenario().replace("MATCH opcode", "MATCH ednsdata"),
             scenario().replace("REPLY RD DO", "REPLY NOTIFY"),
         ):
-            self.assertRaises(NotForUs, Player(parseScenario(text), unchanged).play)
+            self.assertRaises(Unsupported, Player(parseScenario(text), unchanged).play)
 
 
-#: Files that are not of the format in every detail, with what is the matter.
+#: Files that violate the format, and how.
 ODD: Final = {
     "iter_ns.rpl": "ends without SCENARIO_END",
     "axfr_large_out.rpl": "$ORIGIN within a section",
@@ -190,9 +190,9 @@ ODD: Final = {
 
 
 @pytest.mark.parametrize("name", ["nlnet-domain", "deckard"])
-def test_everyFile(name: str) -> None:
+def test_everyFileCanBeRead(name: str) -> None:
     """
-    All scenarios that we have can be read, records and all.
+    All scenarios of the corpora can be read, with their records.
     """
     count = 0
     for path in sorted(corpus(name).rglob("*.rpl")):

@@ -1,5 +1,5 @@
 """
-The scenarios that a server has to pass, but for that of L{test_authzones<tests.scenarios.test_authzones>}.
+The scenarios for a server, except that of L{test_authzones<tests.scenarios.test_authzones>}.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 from tests.corpora import corpus
 from tests.queries import COOKIE
 from tests.scenarios.reading import Entry, Scenario, Step, readScenario
-from tests.scenarios.serving import Asked, Mismatch, Served, check
+from tests.scenarios.serving import Mismatch, QueryResult, ScenarioServer, check
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 
-#: How many answers each scenario checks, so that none goes missing unseen.
+#: The number of answers that each scenario checks, so that none is missed.
 CHECKS: Final = {
     "axfr_large_out": 1,
     "axfr_out": 2,
@@ -30,22 +30,22 @@ CHECKS: Final = {
 
 def scenarioOf(name: str) -> Scenario:
     """
-    @return: a scenario for servers.
+    Return a scenario for servers.
     """
     return readScenario(corpus("nlnet-domain") / "test-data" / "server" / f"{name}.rpl")
 
 
-def played(name: str, folder: Path) -> Iterator[tuple[Step, Entry, Asked, Served]]:
+def play(name: str, folder: Path) -> Iterator[tuple[Step, Entry, QueryResult, ScenarioServer]]:
     """
     Play a scenario, one answer after the other.
     """
     scenario = scenarioOf(name)
     said = dict(scenario.config)
     seconds = float(said.get("edns-tcp-keepalive-timeout", "10000")) / 1000
-    # The scenario's program knows this key, and takes notices for this zone. Neither stands in the files.
+    # The original program has this key and accepts NOTIFY for this zone. Neither is in the files.
     keys = ("hmac-sha256:TESTKEY:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",)
-    with Served(scenario, folder, keys=keys, fetched="EXAMPLE.COM" if name == "notify" else "", idle=seconds) as served:
-        asked: Asked | None = None
+    with ScenarioServer(scenario, folder, keys=keys, fetched="EXAMPLE.COM" if name == "notify" else "", idle=seconds) as served:
+        asked: QueryResult | None = None
         for step in scenario.steps:
             if step.kind == "QUERY":
                 asked = served.ask(step)
@@ -57,41 +57,41 @@ def played(name: str, folder: Path) -> Iterator[tuple[Step, Entry, Asked, Served
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_scenario(name: str, tmp_path: Path) -> None:
+def test_serverMeetsTheScenario(name: str, tmp_path: Path) -> None:
     """
-    What the scenario expects of a server comes out of ours, without exception.
+    Our server gives the answers that the scenario expects of a server.
     """
     checked = 0
-    for step, entry, asked, served in played(name, tmp_path):
+    for step, entry, asked, served in play(name, tmp_path):
         try:
             check(asked, entry, served.cookies, served.keys)
         except Mismatch as mismatch:
             raise AssertionError(f"{name}, {step}: {mismatch}") from mismatch
         if (name, step.number) == ("axfr_out", 31):
-            # One record in each.
+            # One record in each message.
             assert len(asked.replies) == len(list(entry.listed("ANSWER"))) > 20
         checked += 1
     assert checked == CHECKS[name]
 
 
-def test_cookies(tmp_path: Path) -> None:
+def test_onlyValidCookiesAreAccepted(tmp_path: Path) -> None:
     """
-    Cookies that the scenario has for good are good to ours and no others.
+    Our server accepts the cookies that are valid in the scenario, and no others.
     """
     found: dict[int, bool] = {}
-    for step, entry, asked, served in played("edns_downstream_cookies", tmp_path):
+    for step, entry, asked, served in play("edns_downstream_cookies", tmp_path):
         edns = Message.fromWire(asked.wire).check().edns
         octets = None if edns is None else edns.option(COOKIE)
         if octets is not None and served.cookies is not None:
             found[step.number] = served.cookies.known(asked.client, octets, asked.now)[1]
-            # From the second address it does not matter what they are.
+            # The second address needs no valid cookie.
             assert asked.client != "127.0.0.1" or entry.rcode == (0 if found[step.number] else Rcode.BADCOOKIE), step
     assert found == {21: False, 31: False, 41: False, 51: True, 61: True, 71: False, 81: True}
 
 
-def test_complete() -> None:
+def test_everyScenarioIsListed() -> None:
     """
-    No scenario of the corpus is forgotten.
+    Every scenario of the corpus is listed.
     """
     folder = corpus("nlnet-domain") / "test-data" / "server"
     assert {path.stem for path in folder.glob("*.rpl")} == {*CHECKS, "auth_zones"}

@@ -1,5 +1,5 @@
 """
-What tests of the factory have in common: resolvers of Twisted's kind, and a network to serve on.
+Helpers for tests of the factory: resolvers of twisted.names, and a server on a memory network.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = ["OnlyQuery", "Result", "Server", "Zone", "record"]
 
 def record(kind: str, *values: object, **named: object) -> names.IEncodableRecord:
     """
-    @return: a record of twisted.names.
+    Return a record of twisted.names.
     """
     return cast("Callable[..., names.IEncodableRecord]", getattr(names, f"Record_{kind}"))(*values, **named)
 
 
-#: What a resolver of twisted.names gives.
+#: The result of a resolver of twisted.names.
 Result = tuple[list[names.RRHeader], list[names.RRHeader], list[names.RRHeader]]
 
 
 class OnlyQuery:
     """
-    A resolver that has C{query} and nothing else, as in Twisted's example.
+    A resolver that has only C{query}, as in Twisted's example.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class OnlyQuery:
 
 class Zone(FileAuthority):
     """
-    An authority of Twisted's.
+    An authority of twisted.names.
     """
 
     def loadFile(self, filename: str) -> None:
@@ -82,7 +82,7 @@ class Server(SynchronousTestCase):
     """
     Tests of a factory that serves on a memory network, by UDP and TCP.
 
-    @ivar datagrams: makes the protocol for UDP; subclasses have another one.
+    @ivar datagrams: makes the protocol for UDP; subclasses set another one.
     """
 
     datagrams: Callable[..., DatagramProtocol] = cast("Callable[..., DatagramProtocol]", dns.DNSDatagramProtocol)
@@ -90,23 +90,23 @@ class Server(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = MemoryNetwork(seed=1)
         self.network.shape(delay=0.001)
-        self.there: MemoryReactor = self.network.reactor("192.0.2.53")
-        self.here: MemoryReactor = self.network.reactor("192.0.2.7")
+        self.serverHost: MemoryReactor = self.network.reactor("192.0.2.53")
+        self.clientHost: MemoryReactor = self.network.reactor("192.0.2.7")
 
     def tearDown(self) -> None:
-        for listener in list(self.there.listeners.values()):
+        for listener in list(self.serverHost.listeners.values()):
             listener.stopListening()
-        for port in self.there.ports():
+        for port in self.serverHost.ports():
             port.stopListening()
         self.network.advance(1)
         self.assertEqual(self.network.pending(), [])
 
     def serve(self, factory: DNSServerFactory) -> DNSServerFactory:
         """
-        Listen.
+        Listen with a factory by UDP and TCP.
         """
-        self.there.listenUDP(53, type(self).datagrams(controller=factory, reactor=self.there))
-        self.there.listenTCP(53, factory)
+        self.serverHost.listenUDP(53, type(self).datagrams(controller=factory, reactor=self.serverHost))
+        self.serverHost.listenTCP(53, factory)
         return factory
 
     def make(
@@ -121,20 +121,20 @@ class Server(SynchronousTestCase):
         """
         Serve from resolvers.
         """
-        return self.serve(kind(authorities, caches, clients, verbose, reactor=self.there))
+        return self.serve(kind(authorities, caches, clients, verbose, reactor=self.serverHost))
 
     def udp(self, octets: bytes, seconds: float = 0.1) -> list[bytes]:
         """
-        @return: the replies to a datagram.
+        Return the replies to a datagram.
         """
         replies: list[bytes] = []
 
-        class Asking(DatagramProtocol):
+        class ReplyCollector(DatagramProtocol):
             def datagramReceived(self, datagram: bytes, addr: object) -> None:
                 replies.append(datagram)
 
-        port = self.here.listenUDP(0, Asking())
-        protocol = cast("Asking", port.protocol)
+        port = self.clientHost.listenUDP(0, ReplyCollector())
+        protocol = cast("ReplyCollector", port.protocol)
         assert protocol.transport is not None
         protocol.transport.write(octets, ("192.0.2.53", 53))
         self.network.advance(seconds)
@@ -143,12 +143,12 @@ class Server(SynchronousTestCase):
 
     def tcp(self, *messages: bytes, seconds: float = 0.1) -> list[bytes]:
         """
-        @return: the replies to messages on one connection.
+        Return the replies to messages on one connection.
         """
         replies: list[bytes] = []
         buffer = StreamBuffer()
 
-        class Asking(Protocol):
+        class MessageSender(Protocol):
             def connectionMade(self) -> None:
                 assert self.transport is not None
                 self.transport.write(b"".join([frame(message) for message in messages]))
@@ -156,7 +156,7 @@ class Server(SynchronousTestCase):
             def dataReceived(self, data: bytes) -> None:
                 replies.extend(buffer.feed(data))
 
-        connector = self.here.connectTCP("192.0.2.53", 53, clientOf(Asking))
+        connector = self.clientHost.connectTCP("192.0.2.53", 53, clientOf(MessageSender))
         self.network.advance(seconds)
         connector.disconnect()
         self.network.advance(0.01)
@@ -164,7 +164,7 @@ class Server(SynchronousTestCase):
 
     def query(self, name: str, rrType: str = "A", *, flags: int = RD, edns: EDNS | None = None) -> bytes:
         """
-        @return: the octets of a query.
+        Return the octets of a query.
         """
         return buildMessage(Message(0x1234, flags, (questionOf(name, rrType),), edns=edns))
 
@@ -172,9 +172,7 @@ class Server(SynchronousTestCase):
         self, name: str, rrType: str = "A", *, flags: int = RD, edns: EDNS | None = None, seconds: float = 0.1
     ) -> Message:
         """
-        Ask by UDP and TCP, which give the same.
-
-        @return: the reply.
+        Send a query by UDP and TCP, check that both replies are the same, and return the reply.
         """
         octets = self.query(name, rrType, flags=flags, edns=edns)
         (byUDP,) = self.udp(octets, seconds)
@@ -186,6 +184,6 @@ class Server(SynchronousTestCase):
 
     def texts(self, reply: Message) -> list[str]:
         """
-        @return: the records of the answer section.
+        Return the records of the answer section as text.
         """
         return [f"{rrset.ttl} {rdataToText(rrset.rrType, rdata)}" for rrset in reply.answer for rdata in rrset.rdatas]

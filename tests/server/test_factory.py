@@ -1,5 +1,5 @@
 """
-Tests of the factory that users of twisted.names.server know, with protocols of ours and of Twisted's, and resolvers of anybody's.
+Tests of the factory that replaces the one of twisted.names.server, with the protocols of both and with resolvers of either kind.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from twisted_ext.wire.message import Message
 from twisted_ext.zone import Zone as Built
 
 
-def _same(error: Exception) -> Exception:
+def _identity(error: Exception) -> Exception:
     return error
 
 
 class FactoryTests(Server):
     """
-    With our protocols.
+    Tests with the protocol of this package.
     """
 
-    def test_onlyQuery(self) -> None:
+    def test_resolverNeedsOnlyQuery(self) -> None:
         """
-        A resolver needs no more than C{query}; where it has nothing, the next one is asked.
+        A resolver needs only C{query}; if it has no answer, the next resolver is asked.
         """
         source = CannedSource({("www.example.com", "A"): "192.0.2.90"})
         self.make(clients=[OnlyQuery({b"one.example.com": "192.0.2.1"}), source])
         self.assertEqual(self.texts(self.ask("one.example.com")), ["77 192.0.2.1"])
         self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.90"])
 
-    def test_zones(self) -> None:
+    def test_changedZoneIsServedAtOnce(self) -> None:
         """
-        Zones are authorities as they are, among others; what is changed in one is answered at once.
+        Zones can be authorities among others, and a change of a zone is served at once.
         """
         text = "@ 60 SOA ns admin 1 3600 900 604800 60\n@ 60 NS ns\nns 60 A 192.0.2.1\n"
         inner, outer = Built.fromText(text, "sub.example.com"), Built.fromText(text + "www 60 A 192.0.2.2\n", "example.com")
@@ -61,14 +61,13 @@ class FactoryTests(Server):
         self.assertEqual(self.texts(self.ask("new.sub.example.com")), ["60 192.0.2.9"])
         self.assertEqual(self.ask("www.example.net").rcode, Rcode.REFUSED)
 
-    def test_mixed(self) -> None:
+    def test_resolversAreAskedInOrder(self) -> None:
         """
-        Authorities, caches and clients are asked in this order, whoever made them: Twisted's zone and cache, a source of ours, and the
-        face of one.
+        Authorities, caches and clients are asked in this order, whether they come from twisted.names or from this package.
         """
-        remembering = cast("Callable[..., object]", cache.CacheResolver)(reactor=self.there)
+        remembering = cast("Callable[..., object]", cache.CacheResolver)(reactor=self.serverHost)
         inner = CannedSource({("www.example.com", "A"): "192.0.2.90", ("www.example.org", "A"): "192.0.2.66"})
-        factory = self.make(authorities=[Zone("")], caches=[remembering], clients=[NamesResolver(inner, self.there)])
+        factory = self.make(authorities=[Zone("")], caches=[remembering], clients=[NamesResolver(inner, self.serverHost)])
         self.assertIs(factory.cache, remembering)
         self.assertTrue(factory.canRecurse)
         reply = self.ask("www.example.org")
@@ -81,23 +80,23 @@ class FactoryTests(Server):
             self.assertEqual(reply.flags & (AA | RA), RA)
             self.network.advance(100)
         self.assertEqual(inner.asked, 1, "the second question was for Twisted's cache")
-        # It has a timer for each entry.
+        # Twisted's cache has a timer for each entry.
         self.network.advance(300)
 
-    def test_servfailStays(self) -> None:
+    def test_servfailIsNotNXDOMAIN(self) -> None:
         """
-        That the servers failed is not that there is no such name, whoever says so.
+        A failure of the servers is not a denial, whichever package raises it.
         """
         for raised in (error.DNSServerError(), ServerFailed("it failed", rcode=2)):
             with self.subTest(raised):
-                factory = self.make(clients=[OnlyQuery(raises=partial(_same, raised))])
+                factory = self.make(clients=[OnlyQuery(raises=partial(_identity, raised))])
                 self.assertEqual(self.ask("www.example.com").rcode, Rcode.SERVFAIL)
                 self.tearDown()
                 self.assertEqual(factory.connections, [])
 
-    def test_denials(self) -> None:
+    def test_denialHasSOAAndAA(self) -> None:
         """
-        What does not exist does not exist, and an authority says so with its SOA record and AA.
+        A denial by an authority has its SOA record and AA.
         """
         self.make(authorities=[Zone("")])
         reply = self.ask("nothing.example.org")
@@ -106,24 +105,24 @@ class FactoryTests(Server):
         reply = self.ask("www.example.org", "MX")
         self.assertEqual((reply.rcode, reply.flags & AA, len(reply.answer)), (Rcode.NOERROR, AA, 0))
 
-    def test_notOurs(self) -> None:
+    def test_otherNamesAreRefused(self) -> None:
         """
-        Names that no authority has anything on are refused: they may well exist.
+        Names outside all authorities are refused, since they may exist.
         """
         self.make(authorities=[Zone("")])
         self.assertEqual(self.ask("www.example.com").rcode, Rcode.REFUSED)
 
-    def test_referral(self) -> None:
+    def test_delegatedNameGetsReferral(self) -> None:
         """
-        What is delegated to others is theirs to say.
+        A query for a delegated name gets a referral without AA.
         """
         self.make(authorities=[Zone("")])
         reply = self.ask("below.example.org")
         self.assertEqual((reply.rcode, reply.flags & AA, [rrset.rrType for rrset in reply.authority]), (0, 0, [2]))
 
-    def test_recursionWanted(self) -> None:
+    def test_clientsAreAskedOnlyForRD(self) -> None:
         """
-        Clients are asked for those alone who want that; authorities answer everybody.
+        Clients are asked only for queries with RD; authorities answer every query.
         """
         source = CannedSource({("www.example.com", "A"): "192.0.2.90"})
         self.make(authorities=[Zone("")], clients=[source])
@@ -131,9 +130,9 @@ class FactoryTests(Server):
         self.assertEqual(self.ask("www.example.com", flags=0).rcode, Rcode.REFUSED)
         self.assertEqual(source.asked, 0)
 
-    def test_aliases(self) -> None:
+    def test_aliasOutOfZoneIsResolved(self) -> None:
         """
-        An alias that leads out of a zone is followed by asking the others, and all that is found is told, in order, each with its TTL.
+        An alias that leads out of a zone is resolved by the clients, and the reply has the whole chain in order, each record with its TTL.
         """
         self.make(
             authorities=[Zone("")], clients=[CannedSource({("www.example.net", "A"): ["192.0.2.91", "192.0.2.92"]})]
@@ -143,12 +142,12 @@ class FactoryTests(Server):
         self.assertEqual(reply.flags & AA, AA)
         self.assertEqual(self.texts(self.ask("far.example.org", flags=0)), ["60 www.example.net."])
 
-    def test_aliasLoop(self) -> None:
+    def test_aliasLoopEnds(self) -> None:
         """
-        Aliases in a circle end.
+        A loop of aliases ends.
         """
 
-        class Circle(Zone):
+        class AliasLoopZone(Zone):
             def loadFile(self, filename: str) -> None:
                 super().loadFile(filename)
                 vars(self)["records"] = {
@@ -156,12 +155,12 @@ class FactoryTests(Server):
                     b"b.example.org": [record("CNAME", b"a.example.org", ttl=60)],
                 }
 
-        self.make(authorities=[Circle("")])
+        self.make(authorities=[AliasLoopZone("")])
         self.assertEqual(self.texts(self.ask("a.example.org", "AAAA")), ["60 b.example.org.", "60 a.example.org."])
 
-    def test_size(self) -> None:
+    def test_longReplyIsTruncatedByUDP(self) -> None:
         """
-        By UDP nobody gets more than it takes, and is told that there is more; by TCP all of it.
+        A reply by UDP is never larger than the client accepts, and has TC set if it is cut; a reply by TCP is complete.
         """
         self.make(authorities=[Zone("")])
         for edns, most in ((None, 512), (EDNS(4096), 1232), (EDNS(700), 700)):
@@ -172,9 +171,9 @@ class FactoryTests(Server):
             (long,) = self.tcp(octets)
             self.assertEqual(len(Message.fromWire(long).check().answer[0].rdatas), 40)
 
-    def test_edns(self) -> None:
+    def test_replyHasEDNSIfQueryHas(self) -> None:
         """
-        Who speaks EDNS is answered so, and others are not.
+        A query with EDNS gets a reply with EDNS, and other queries do not.
         """
         self.make(clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertIsNone(self.ask("www.example.com").edns)
@@ -183,81 +182,81 @@ class FactoryTests(Server):
         self.assertEqual((edns.version, edns.payloadSize), (0, 1232))
         self.assertEqual(self.ask("www.example.com", edns=EDNS(4096, version=1)).rcode, Rcode.BADVERS)
 
-    def test_late(self) -> None:
+    def test_slowAnswerIsSERVFAIL(self) -> None:
         """
-        An answer that takes too long is SERVFAIL, by UDP before clients stop waiting.
+        A query whose answer takes too long gets SERVFAIL, by UDP before clients stop waiting.
         """
 
-        class Silent(OnlyQuery):
+        class SilentResolver(OnlyQuery):
             def query(self, query: names.Query, timeout: Sequence[int] | None = None) -> Deferred[Result]:
                 return Deferred()
 
-        self.make(clients=[Silent()])
+        self.make(clients=[SilentResolver()])
         for ask, seconds in ((self.udp, 4.5), (self.tcp, 20.0)):
             (reply,) = ask(self.query("www.example.com"), seconds=seconds)
             self.assertEqual(Message.fromWire(reply).rcode, Rcode.SERVFAIL)
 
-    def test_closed(self) -> None:
+    def test_lateAnswerIsDropped(self) -> None:
         """
-        An answer that comes when the port is closed goes nowhere, and nobody complains.
+        An answer that arrives after the port is closed is dropped without an error.
         """
         source = HeldSource()
         self.make(clients=[source])
         self.udp(self.query("www.example.com"))
         self.tcp(self.query("www.example.org"))
-        for port in self.there.ports():
+        for port in self.serverHost.ports():
             port.stopListening()
         self.network.advance(0.1)
         self.assertEqual(source.release(answerOf(questionOf("www.example.com"), "192.0.2.1")), 2)
 
-    def test_replies(self) -> None:
+    def test_repliesAreNotAnswered(self) -> None:
         """
-        A reply is never answered, nor is what is too short to be anything.
+        A reply is never answered, nor is a message that is too short.
         """
         self.make(clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertEqual(self.udp(self.query("www.example.com", flags=QR | RD)), [])
         self.assertEqual(self.udp(b"\x12\x34\x01"), [])
         self.assertEqual(self.udp(b""), [])
 
-    def test_nobody(self) -> None:
+    def test_noResolversMeansRefused(self) -> None:
         """
-        A factory without resolvers refuses.
+        A factory without resolvers refuses queries.
         """
         self.make()
         self.assertEqual(self.ask("www.example.com").rcode, Rcode.REFUSED)
 
-    def test_noResolver(self) -> None:
+    def test_invalidResolverIsRefused(self) -> None:
         """
-        Something that cannot be asked is told at once.
+        An object that is not a resolver is an error at once.
         """
-        self.assertRaisesRegex(CallerFault, "not a resolver", DNSServerFactory, clients=[3], reactor=self.there)
+        self.assertRaisesRegex(CallerFault, "not a resolver", DNSServerFactory, clients=[3], reactor=self.serverHost)
 
-    def test_signature(self) -> None:
+    def test_positionalArgumentsAreAccepted(self) -> None:
         """
-        Roles are told by place as well, as with Twisted's.
+        Authorities, caches and clients may be positional arguments, as in twisted.names.
         """
-        factory = DNSServerFactory([Zone("")], None, [OnlyQuery()], 0, reactor=self.there)
+        factory = DNSServerFactory([Zone("")], None, [OnlyQuery()], 0, reactor=self.serverHost)
         self.assertEqual((factory.verbose, factory.canRecurse, factory.cache, factory.connections), (0, True, None, []))
 
-    def test_connections(self) -> None:
+    def test_connectionsEndWithPort(self) -> None:
         """
-        The factory knows its connections, and they end with its port.
+        The factory lists its connections, and they end with its port.
         """
         factory = self.make(clients=[CannedSource()])
-        self.here.connectTCP("192.0.2.53", 53, clientOf(Protocol))
+        self.clientHost.connectTCP("192.0.2.53", 53, clientOf(Protocol))
         self.network.advance(0.1)
         self.assertEqual(len(factory.connections), 1)
         self.assertIs(getattr(factory.connections[0], "factory", None), factory)
-        for listener in list(self.there.listeners.values()):
+        for listener in list(self.serverHost.listeners.values()):
             listener.stopListening()
         self.network.advance(0.1)
         self.assertEqual(factory.connections, [])
-        self.there.listenTCP(53, factory)
+        self.serverHost.listenTCP(53, factory)
         self.assertEqual(len(self.tcp(self.query("www.example.com"))), 1)
 
-    def test_data(self) -> None:
+    def test_oddOctetsInNames(self) -> None:
         """
-        Odd octets in names come through.
+        Odd octets in names are preserved.
         """
         odd = questionOf(r"a\.b\000.example.com")
         answer = Answer(Outcome.DATA, (rrsetOf(odd.name, 1, "192.0.2.1"),), origin=Origin("canned"))
@@ -268,14 +267,14 @@ class FactoryTests(Server):
 
 class TwistedProtocolTests(FactoryTests):
     """
-    The same with Twisted's protocol for datagrams.
+    The same tests with Twisted's protocol for datagrams.
     """
 
     datagrams = cast("Callable[..., DatagramProtocol]", names.DNSDatagramProtocol)
 
-    def test_data(self) -> None:
+    def test_oddOctetsInNames(self) -> None:
         """
-        Odd octets in names do not come through Twisted's messages: what is asked and told has other labels then.
+        Twisted's messages do not preserve odd octets in names: the labels of the reply differ.
         """
         odd = questionOf(r"a\.b\000.example.com")
         answer = Answer(Outcome.DATA, (rrsetOf(odd.name, 1, "192.0.2.1"),), origin=Origin("canned"))

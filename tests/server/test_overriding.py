@@ -1,5 +1,5 @@
 """
-Tests of what subclasses of the factory can change.
+Tests of the methods of the factory that subclasses can override.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from twisted_ext.wire.edns import EDNS
 
 class OverridingTests(Server):
     """
-    Methods that subclasses of Twisted's factory override.
+    Tests of methods that subclasses of Twisted's factory override.
     """
 
-    def test_allowQuery(self) -> None:
+    def test_allowQueryRestrictsAccess(self) -> None:
         """
-        A subclass says who may ask.
+        A subclass decides which queries are allowed.
         """
 
-        class Choosy(DNSServerFactory):
+        class RestrictedFactory(DNSServerFactory):
             def allowQuery(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> bool:
                 return message.queries[0].name.name != b"secret.example.com"
 
-        self.make(kind=Choosy, clients=[CannedSource(otherwise="192.0.2.1")])
+        self.make(kind=RestrictedFactory, clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertEqual(self.texts(self.ask("www.example.com", edns=EDNS())), ["300 192.0.2.1"])
         reply = self.ask("secret.example.com")
         self.assertEqual((reply.rcode, reply.answer), (Rcode.REFUSED, ()))
 
-    def test_handleQuery(self) -> None:
+    def test_handleQueryCanReply(self) -> None:
         """
-        A subclass answers some queries by itself.
+        A subclass can answer some queries itself.
         """
 
-        class Own(DNSServerFactory):
+        class TXTFactory(DNSServerFactory):
             def handleQuery(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> Deferred[None] | None:
                 if message.queries[0].type == names.TXT:
                     reply = self._responseFromMessage(
@@ -58,16 +58,16 @@ class OverridingTests(Server):
                     return None
                 return super().handleQuery(message, protocol, address)
 
-        self.make(kind=Own, clients=[CannedSource(otherwise="192.0.2.1")])
+        self.make(kind=TXTFactory, clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertEqual(self.texts(self.ask("www.example.com", "TXT")), ['0 "mine"'])
         self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.1"])
 
-    def test_gotResolverResponse(self) -> None:
+    def test_gotResolverResponseCanChangeAnswer(self) -> None:
         """
-        A subclass changes what is answered, and the rest goes its way: EDNS, sizes, denials, failures.
+        A subclass can change the answer; EDNS, sizes, denials and failures are handled as usual.
         """
 
-        class Fewer(DNSServerFactory):
+        class FirstRecordFactory(DNSServerFactory):
             def gotResolverResponse(
                 self, response: Sequence[list[names.RRHeader]], protocol: Peer, message: names.Message, address: tuple[str, int] | None
             ) -> None:
@@ -75,24 +75,24 @@ class OverridingTests(Server):
                 super().gotResolverResponse((answers[:1], authority, additional), protocol, message, address)
 
         failing = OnlyQuery(raises=error.DNSServerError)
-        self.make(kind=Fewer, authorities=[Zone("")], clients=[failing])
+        self.make(kind=FirstRecordFactory, authorities=[Zone("")], clients=[failing])
         reply = self.ask("www.example.org", edns=EDNS(700))
         self.assertEqual((self.texts(reply), reply.flags & AA), (["120 192.0.2.80"], AA))
         self.assertIsNotNone(reply.edns)
         self.assertEqual(self.ask("nothing.example.org").rcode, Rcode.NXDOMAIN)
         self.assertEqual(self.ask("www.example.com").rcode, Rcode.SERVFAIL)
 
-    def test_instance(self) -> None:
+    def test_methodCanBeSetOnInstance(self) -> None:
         """
-        A method may be put on the factory itself as well.
+        A method can also be replaced on the factory object.
         """
         factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
         vars(factory).update(allowQuery=lambda message, protocol, address: False)
         self.assertEqual(self.ask("www.example.com").rcode, Rcode.REFUSED)
 
-    def test_resolver(self) -> None:
+    def test_resolverCanBeReplaced(self) -> None:
         """
-        Another resolver may be put in place of all.
+        The resolver of a factory can be replaced.
         """
         factory = self.make(clients=[CannedSource(otherwise="192.0.2.1")])
         factory.resolver = OnlyQuery({b"www.example.com": "192.0.2.2"})
@@ -100,19 +100,19 @@ class OverridingTests(Server):
         result = self.successResultOf(factory.resolver.lookupAddress("www.example.com"))
         self.assertEqual(len(result[0]), 1)
 
-    def test_notify(self) -> None:
+    def test_handleNotifyGetsMessages(self) -> None:
         """
-        A subclass takes messages that are no queries; nobody else does.
+        A subclass can handle NOTIFY messages; without it they get NOTIMP.
         """
         taken: list[int] = []
 
-        class Told(DNSServerFactory):
+        class NotifyFactory(DNSServerFactory):
             def handleNotify(self, message: names.Message, protocol: Peer, address: tuple[str, int] | None) -> None:
                 taken.append(message.opCode)
                 self.sendReply(protocol, self._responseFromMessage(message), address)
 
         octets = self.query("example.org", "SOA", flags=4 << 11)
-        self.make(kind=Told)
+        self.make(kind=NotifyFactory)
         (reply,) = self.udp(octets)
         self.assertEqual((taken, reply[3] & 15), ([4], 0))
         self.tearDown()
@@ -120,21 +120,21 @@ class OverridingTests(Server):
         (reply,) = self.udp(octets)
         self.assertEqual(reply[3] & 15, Rcode.NOTIMP)
 
-    def test_ownProtocol(self) -> None:
+    def test_protocolCanBeReplaced(self) -> None:
         """
-        Connections may be served with another protocol, Twisted's for instance.
+        Connections may use another protocol, such as Twisted's.
         """
 
-        class Theirs(DNSServerFactory):
+        class TwistedProtocolFactory(DNSServerFactory):
             protocol = cast("Callable[[], Protocol]", names.DNSProtocol)
 
-        factory = self.make(kind=Theirs, clients=[CannedSource(otherwise="192.0.2.1")])
+        factory = self.make(kind=TwistedProtocolFactory, clients=[CannedSource(otherwise="192.0.2.1")])
         self.assertEqual(self.texts(self.ask("www.example.com")), ["300 192.0.2.1"])
         self.assertEqual(factory.connections, [])
 
-    def test_standIn(self) -> None:
+    def test_messageReceivedTakesStandIn(self) -> None:
         """
-        A program's tests may call the factory with something that only takes messages.
+        A program's tests may call the factory with an object that has only C{writeMessage}.
         """
         taken: list[tuple[int, object]] = []
 
@@ -149,9 +149,9 @@ class OverridingTests(Server):
             unchecked(factory.messageReceived)(message, StandIn(), address)
         self.assertEqual(taken, [(1, None), (1, ("192.0.2.7", 1))])
 
-    def test_verbose(self) -> None:
+    def test_verboseKeepsReplies(self) -> None:
         """
-        Who wants to see queries sees them; the replies are the same.
+        Logging of queries does not change the replies.
         """
         self.make(clients=[CannedSource(otherwise="192.0.2.1")], verbose=2)
         self.assertEqual(self.texts(self.ask("www.example.com", edns=EDNS())), ["300 192.0.2.1"])

@@ -43,7 +43,7 @@ class _Client(DatagramProtocol):
 
 class ServiceCase(NetworkTestCase):
     """
-    A server on a host, an upstream on another and a client on a third.
+    A server, its upstream and a client, each on its own host.
     """
 
     def setUp(self) -> None:
@@ -61,13 +61,13 @@ class ServiceCase(NetworkTestCase):
 
     def settings(self, **values: object) -> Settings:
         """
-        @return: settings that ask our upstream.
+        Return settings that forward to the upstream.
         """
         return Settings.of(**{"hostsFile": "", "upstream": self.server.label, **values})
 
     def run_(self, **values: object) -> ServerService:
         """
-        Start a server; it is stopped when the test ends.
+        Start a server, which is stopped when the test ends.
         """
         self.wanted = self.settings(**values)
         service = ServerService(self.here, self.wanted, [Bound(US, 53)], SECRET, reread=self.reread)
@@ -77,13 +77,13 @@ class ServiceCase(NetworkTestCase):
 
     def reread(self) -> Settings:
         """
-        @return: what is to hold after a reload.
+        Return the settings for the next reload.
         """
         return self.wanted
 
     def stop(self, service: ServerService) -> None:
         """
-        Stop a server, and see that nothing of it is left.
+        Stop a server, and check that nothing of it is left.
         """
         stopping = service.stopService()
         self.network.advance(0.1)
@@ -92,12 +92,12 @@ class ServiceCase(NetworkTestCase):
 
     def tearDown(self) -> None:
         """
-        What is pending is looked at once servers are stopped.
+        Do nothing: L{stop} checks for pending calls after each server has stopped.
         """
 
     def asked(self, name: str = "www.example.test", rrType: str = "A") -> Message | None:
         """
-        @return: what the client gets for a question.
+        Send a query, and return the reply that the client gets.
         """
         self.count += 1
         query = self.count.to_bytes(2, "big") + buildQuery(RD, questionOf(name, rrType).toWire(), b"")
@@ -112,7 +112,7 @@ class ServiceCase(NetworkTestCase):
 
     def addressOf(self, name: str = "www.example.test") -> str:
         """
-        @return: the address that the client gets.
+        Send a query, and return the address that the client gets.
         """
         message = self.asked(name)
         assert message is not None
@@ -124,9 +124,9 @@ class ForwardServiceTests(ServiceCase):
     Tests for L{ServerService}.
     """
 
-    def test_answers(self) -> None:
+    def test_answersAreForwardedThenCached(self) -> None:
         """
-        A client gets what the upstream says, and from then on what is known, without the upstream being asked.
+        A client gets the upstream's answer, and later queries are answered from the cache.
         """
         service = self.run_()
         self.assertEqual([self.addressOf() for _ in range(5)], ["192.0.2.80"] * 5)
@@ -137,9 +137,9 @@ class ForwardServiceTests(ServiceCase):
         self.assertEqual(figures.upstreams[0]["server"], "192.0.2.53:53")
         self.assertEqual(self.successResultOf(service.sight.status())["listening"], ["udp 192.0.2.7:53", "tcp 192.0.2.7:53"])
 
-    def test_strangers(self) -> None:
+    def test_forbiddenClientIsRefused(self) -> None:
         """
-        Who is not allowed is refused; who is to be dropped gets nothing.
+        A client that is not allowed gets REFUSED.
         """
         self.run_(allow=["192.0.2.0/24"])
         message = self.asked()
@@ -147,16 +147,16 @@ class ForwardServiceTests(ServiceCase):
         self.assertEqual(message.rcode, 5)
         self.wanted = self.settings(drop=["192.168.0.9"])
 
-    def test_dropped(self) -> None:
+    def test_droppedClientGetsNothing(self) -> None:
         """
-        Who is to be dropped gets nothing.
+        A client on the drop list gets no reply.
         """
         self.run_(drop=["192.168.0.9"])
         self.assertIsNone(self.asked())
 
-    def test_queryLog(self) -> None:
+    def test_queryLogHasEveryQuery(self) -> None:
         """
-        With the query log on, every query is written down, those that the fast lane could have answered as well; it is off by default.
+        The query log has a line for every query, including those that the packet cache could answer; it is off by default.
         """
         for log, verbose in ((False, 0), (True, 0), (False, 1)):
             service = self.run_(queryLog=log, verbose=verbose)
@@ -177,44 +177,44 @@ class ForwardServiceTests(ServiceCase):
                 )
             self.stop(service)
 
-    def logged(self) -> list[str]:
+    def takeLoggedResults(self) -> list[str]:
         """
-        @return: what the query log has of results, from now on empty again.
+        Return the results in the query log, and clear it.
         """
         lines = [str(event["result"]) for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]
         self.said.clear()
         return lines
 
-    def test_queryLogResults(self) -> None:
+    def test_queryLogNamesReason(self) -> None:
         """
-        Refusals, failures and requests without a reply are logged with the reason.
+        Refused queries and queries without a reply are logged with the reason.
         """
         service = self.run_(queryLog=True, refuse=["192.168.0.9"])
         self.asked()
         self.stop(service)
-        self.assertEqual(self.logged(), ["REFUSED, 34 octets, 0.0 ms, access, EDE 18"])
+        self.assertEqual(self.takeLoggedResults(), ["REFUSED, 34 octets, 0.0 ms, access, EDE 18"])
         service = self.run_(queryLog=True, drop=["192.168.0.9"])
         self.asked()
-        self.assertEqual(self.logged(), ["no reply, 0.0 ms, access"])
+        self.assertEqual(self.takeLoggedResults(), ["no reply, 0.0 ms, access"])
         self.stop(service)
 
-    def test_queryLogFailures(self) -> None:
+    def test_queryLogHasFailures(self) -> None:
         """
-        A failure has the extended error even if the client cannot take one, and one that comes too late for UDP is logged as well.
+        A failure is logged with its extended error even if the query has no EDNS, and so is an answer that is too late for UDP.
         """
         self.upstream.set("broken.example.test", "A", 2)
         self.run_(queryLog=True)
         self.asked("broken.example.test")
-        (line,) = self.logged()
+        (line,) = self.takeLoggedResults()
         self.assertIn("SERVFAIL, 37 octets, 120.0 ms, failure, EDE ", line)
         self.upstream.delay = 3.0
         self.asked("slow.example.test")
         self.network.advance(6)
-        self.assertEqual(self.logged(), ["no reply, 3020.0 ms, late"])
+        self.assertEqual(self.takeLoggedResults(), ["no reply, 3020.0 ms, late"])
 
-    def test_flush(self) -> None:
+    def test_flushEmptiesPacketCache(self) -> None:
         """
-        What is flushed is not given by the fast lane either.
+        A flush also empties the packet cache.
         """
         service = self.run_()
         for _ in range(3):
@@ -227,12 +227,12 @@ class ForwardServiceTests(ServiceCase):
 
 class TracingTests(ServiceCase):
     """
-    Tests for following look-ups while the server runs.
+    Tests for tracing look-ups while the server runs.
     """
 
-    def test_followed(self) -> None:
+    def test_tracingRecordsLookups(self) -> None:
         """
-        While tracing is on, the steps to each answer that takes any are kept, for failures as well; while it is off, none are.
+        While tracing is on, the steps of each look-up are recorded, including failed ones; while it is off, none are.
         """
         service = self.run_()
         self.asked()
@@ -253,12 +253,12 @@ class TracingTests(ServiceCase):
 
 class ReloadTests(ServiceCase):
     """
-    Tests for reading settings again.
+    Tests for reloading the settings.
     """
 
-    def test_live(self) -> None:
+    def test_reloadTakesEffectAtOnce(self) -> None:
         """
-        New settings hold at once, for clients that were answered by the fast lane as well; cache and counters stay.
+        New settings take effect at once, also for clients that the packet cache has answers for; the cache and the counters are kept.
         """
         service = self.run_()
         for _ in range(3):
@@ -273,10 +273,9 @@ class ReloadTests(ServiceCase):
         self.assertEqual(len(self.upstream.asked), 1)
         self.assertEqual(service.counters.udp, 5)
 
-    def test_manyZones(self) -> None:
+    def test_lastReloadOfManyZonesWins(self) -> None:
         """
-        Lists of very many zones are read in several turns; what was written last is in force in the end, and a server that ends
-        meanwhile leaves nothing.
+        Long lists of zones are read in several turns; the last reload wins, and a server that stops meanwhile leaves nothing behind.
         """
 
         def slow(settings: Settings, found: object) -> Iterator[None]:
@@ -301,9 +300,9 @@ class ReloadTests(ServiceCase):
             self.stop(service)
             self.failureResultOf(third, CancelledError)
 
-    def test_access(self) -> None:
+    def test_accessChangesWithReload(self) -> None:
         """
-        Who may ask changes with them, back and forth.
+        Access control changes with each reload, in both directions.
         """
         service = self.run_()
         self.addressOf()
@@ -317,7 +316,7 @@ class ReloadTests(ServiceCase):
         self.successResultOf(service.reload())
         self.assertEqual(self.addressOf(), "192.0.2.80")
 
-    def test_queryLogLater(self) -> None:
+    def test_queryLogChangesWithReload(self) -> None:
         """
         The query log can be turned on and off while the server runs.
         """
@@ -332,9 +331,9 @@ class ReloadTests(ServiceCase):
                 self.asked()
             self.assertEqual(len([event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]), 3 * log)
 
-    def test_unusable(self) -> None:
+    def test_invalidReloadChangesNothing(self) -> None:
         """
-        Settings that cannot be used leave everything as it was, and it is said why.
+        Invalid settings change nothing, and the error says why.
         """
         service = self.run_(local=["router.lan A 192.0.2.1"])
         for values in (
@@ -347,9 +346,9 @@ class ReloadTests(ServiceCase):
             self.assertEqual(self.addressOf("router.lan"), "192.0.2.1")
             self.assertEqual(self.addressOf(), "192.0.2.80")
 
-    def test_restartNeeded(self) -> None:
+    def test_restartNeededIsReported(self) -> None:
         """
-        What takes a restart is said to, as long as it has not been restarted; what goes with it is done at once.
+        A setting that takes a restart is reported as such until the restart; other settings change at once.
         """
         service = self.run_()
         self.wanted = self.settings(port=5353, cookies=False, minimalAny=False)
@@ -360,10 +359,9 @@ class ReloadTests(ServiceCase):
         self.assertEqual(self.successResultOf(service.reload()), ["minimal-any: no is now yes"])
         self.assertEqual(self.successResultOf(service.reload()), ["nothing has changed"])
 
-    def test_everySettingTold(self) -> None:
+    def test_noReloadClaimsTooMuch(self) -> None:
         """
-        There is no setting of which a reload says that it is in force when it is not: of those that it can change, the server looks at the
-        new value.
+        A reload never claims that a setting is in force when it is not: the server reads the new value of each setting that it can change.
         """
         service = self.run_()
         restarting = {setting.name for setting in SETTINGS if not setting.live}
@@ -377,9 +375,9 @@ class ReloadTests(ServiceCase):
         self.successResultOf(service.reload())
         self.assertEqual((service.settings.port, service.settings.cacheSize, service.settings.nsid), (53, Settings().cacheSize, "new"))
 
-    def test_sameSettings(self) -> None:
+    def test_recordFilesAreReadAgain(self) -> None:
         """
-        Files of records are read again where no setting has changed, and it is said that they were.
+        The files of records are read again even if no setting has changed, and the reload says so.
         """
         path = self.mktemp()
         Path(path).write_text("router.lan A 192.0.2.1\n")
@@ -390,9 +388,9 @@ class ReloadTests(ServiceCase):
         self.assertEqual(lines, ["no setting has changed; the files of records were read again"])
         self.assertEqual(self.addressOf("router.lan"), "192.0.2.2")
 
-    def test_manyAtOnce(self) -> None:
+    def test_concurrentReloadsAreMerged(self) -> None:
         """
-        However many ask for a reload while one is being done, it is done once more, and all of them are told what came of it.
+        All reloads that are requested during a reload share one further reload and its result.
         """
         service = self.run_()
         reading: list[Deferred[Settings]] = []
@@ -414,9 +412,9 @@ class ReloadTests(ServiceCase):
             self.failureResultOf(late, BadDescription)
         self.assertEqual(len(reading), 3)
 
-    def test_bySignal(self) -> None:
+    def test_signalReloadIsLogged(self) -> None:
         """
-        What came of a reload that nobody waits for is in the log.
+        The result of a reload by signal is logged.
         """
         service = self.run_()
         server = Server(self.here, service)
@@ -433,14 +431,14 @@ class ReloadTests(ServiceCase):
         self.assertEqual([event.get("line") for event in self.said if event.get("line")], ["txdns.toml:1: x", "txdns.toml:2: y"])
 
 
-class MakingTests(ServiceCase):
+class CreationTests(ServiceCase):
     """
     Tests for L{makeServer} and L{pathOf}.
     """
 
-    def test_nothingLeft(self) -> None:
+    def test_failedServerFreesItsPort(self) -> None:
         """
-        Where a server cannot be made, its port is free again.
+        The port is free again if the server cannot be created.
         """
         port = freePort("127.0.0.1")
         for workers in (1, 2):
@@ -450,9 +448,9 @@ class MakingTests(ServiceCase):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind(("127.0.0.1", port))
 
-    def test_contradictions(self) -> None:
+    def test_contradictingRulesAreRefused(self) -> None:
         """
-        Rules that contradict each other are found before anything starts.
+        Rules that contradict each other are an error before anything starts.
         """
         settings = self.settings(allow=["192.0.2.0/24"], drop=["192.0.2.0/24"])
         error = self.assertRaises(BadDescription, ServerService, self.here, settings, [Bound(US, 53)], SECRET)
@@ -460,9 +458,9 @@ class MakingTests(ServiceCase):
         self.assertEqual(self.here.pending(), [])
         self.assertRaises(BadDescription, pathOf, self.here, settings)
 
-    def test_path(self) -> None:
+    def test_pathListsStages(self) -> None:
         """
-        What a question goes through is told in its order.
+        The stages that a question passes are listed in order.
         """
         settings = self.settings(
             hostsFile="/etc/hosts",
@@ -485,23 +483,23 @@ class MakingTests(ServiceCase):
                 "gate: class",
                 "gate: type",
                 "gate: any",
-                "loop detection: questions of our own that come back",
+                "loop detection: queries of this server that come back to it",
                 "local: 1 records given",
                 "hosts: /etc/hosts",
-                "special: names that are never asked of anybody, and literal addresses",
-                "private networks: names of their addresses are denied, unless an upstream inside of them is asked",
+                "special: names that are never forwarded, and literal addresses",
+                "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
                 "rebinding: no private addresses from upstreams",
                 "cache: 67108864 octets, prefetching, stale answers for 86400 s",
-                "coalesce: one look-up for all who ask the same",
+                "coalesce: one look-up for equal queries",
                 "route: corp.example. to udp:192.0.2.54:53",
                 "forward: udp:192.0.2.53:53",
             ],
         )
         self.assertEqual(self.here.pending(), [])
 
-    def test_partsStartAndStop(self) -> None:
+    def test_partsStartLastStopFirst(self) -> None:
         """
-        Parts that are added start after the server and stop before it.
+        Added parts start after the server and stop before it.
         """
         service = ServerService(self.here, self.settings(), [Bound(US, 53)], SECRET)
         server = Server(self.here, service)
@@ -523,9 +521,9 @@ class MakingTests(ServiceCase):
         self.assertEqual(steps, ["start 1", "stop 1"])
         self.assertEqual(self.here.pending(), [])
 
-    def test_unreadableSecret(self) -> None:
+    def test_changedSecretFileIsAnError(self) -> None:
         """
-        A secret that has gone since it was checked is told as a fault.
+        A secret file that has become invalid since it was checked is an error.
         """
         path = Path(self.mktemp())
         path.write_text("00" * 16)

@@ -23,7 +23,7 @@ from twisted_ext.wire.message import Question
 
 class StackCase(NetworkTestCase):
     """
-    A client's host with a stack on it.
+    A host with a stack of sources on it.
     """
 
     def setUp(self) -> None:
@@ -39,13 +39,13 @@ class StackCase(NetworkTestCase):
 
     def changed(self) -> None:
         """
-        Answers given before may not hold any more.
+        Count how often earlier answers became void.
         """
         self.changes += 1
 
     def stack(self, listening: Listening | None = None, **values: object) -> ForwardStack:
         """
-        Build a stack. There is no hosts file unless one is given.
+        Build a stack, without a hosts file unless one is given.
         """
         settings = Settings.of(**{"hostsFile": "", **values})
         stack = ForwardStack(self.here, settings, listening=listening, changed=self.changed)
@@ -54,7 +54,7 @@ class StackCase(NetworkTestCase):
 
     def file(self, text: str) -> str:
         """
-        @return: the path of a file with this text.
+        Write a file with this text, and return its path.
         """
         path = Path(self.mktemp())
         path.write_text(text)
@@ -66,9 +66,9 @@ class ForwardStackTests(StackCase):
     Tests for L{ForwardStack}.
     """
 
-    def test_order(self) -> None:
+    def test_sourceOrder(self) -> None:
         """
-        Local records go before the hosts file, that before special names, and all of them before upstreams.
+        Local records come before the hosts file, the hosts file before special names, and all of them before upstreams.
         """
         canned, server = self.serve()
         hosts = self.file("192.0.2.11 www.example.test\n192.0.2.12 router.lan\n")
@@ -78,9 +78,9 @@ class ForwardStackTests(StackCase):
         self.assertEqual(self.find(stack, "localhost"), ["127.0.0.1"])
         self.assertEqual(canned.asked, [])
 
-    def test_cached(self) -> None:
+    def test_cachedAnswerIsReadyAtOnce(self) -> None:
         """
-        What was learned is given again without asking, at hand.
+        A cached answer is available synchronously, without a query to the upstream.
         """
         canned, server = self.serve()
         stack = self.stack(upstream=server.label)
@@ -90,9 +90,9 @@ class ForwardStackTests(StackCase):
         self.assertEqual(textsOf(ready), ["192.0.2.80"])
         self.assertEqual(len(canned.asked), 1)
 
-    def test_withoutCache(self) -> None:
+    def test_concurrentQueriesShareLookup(self) -> None:
         """
-        Without a cache each question is asked anew, but still once for all who ask at a time.
+        Without a cache each question is looked up again, but clients that ask it at the same time share one look-up.
         """
         canned, server = self.serve()
         stack = self.stack(upstream=server.label, cache=False)
@@ -103,9 +103,9 @@ class ForwardStackTests(StackCase):
         self.find(stack)
         self.assertEqual(len(canned.asked), 2)
 
-    def test_cacheTurnedOff(self) -> None:
+    def test_disabledCacheStoresNothing(self) -> None:
         """
-        Without a cache nothing takes memory in it, and so it is when the settings change.
+        A disabled cache stores nothing, also after a reload.
         """
         _, server = self.serve()
         stack = self.stack(upstream=server.label, cache=False)
@@ -116,9 +116,9 @@ class ForwardStackTests(StackCase):
             self.assertEqual(len(store), count)
             stack.caching.flush()
 
-    def test_routes(self) -> None:
+    def test_routedDomainGoesToItsServer(self) -> None:
         """
-        A domain with a route is asked there and nowhere else.
+        Queries for a routed domain go to its server only.
         """
         internet, first = self.serve("192.0.2.53")
         office, second = self.serve("192.0.2.54", {("www.corp.example", "A"): "10.0.0.1"})
@@ -128,9 +128,9 @@ class ForwardStackTests(StackCase):
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(len(office.asked), 1)
 
-    def test_rebinding(self) -> None:
+    def test_rebindingFilterBlocksPrivateAddresses(self) -> None:
         """
-        With the guard on, private addresses of strangers are held back; without it they are given.
+        The rebinding filter blocks private addresses from upstreams, except for allowed domains; without it they are returned.
         """
         _, server = self.serve(records={("evil.example.test", "A"): "192.168.1.1"})
         self.assertEqual(self.find(self.stack(upstream=server.label), "evil.example.test"), ["192.168.1.1"])
@@ -139,9 +139,9 @@ class ForwardStackTests(StackCase):
         allowed = self.stack(upstream=server.label, stopRebinding=True, rebindingAllow=["example.test"])
         self.assertEqual(self.find(allowed, "evil.example.test"), ["192.168.1.1"])
 
-    def test_hedged(self) -> None:
+    def test_silentUpstreamIsHedged(self) -> None:
         """
-        Where the first of several upstreams says nothing, the next is asked after a moment, and the client does not notice much.
+        If the first of several upstreams is silent, the next one is asked after a short time.
         """
         silent, first = self.serve("192.0.2.53")
         silent.silent = True
@@ -151,10 +151,9 @@ class ForwardStackTests(StackCase):
         self.network.advance(0.15)
         self.assertEqual(self.told(asked), ["192.0.2.80"])
 
-    def test_goneForLong(self) -> None:
+    def test_deadUpstreamIsAskedLast(self) -> None:
         """
-        An upstream that is gone does not cost every look-up the time to wait for it: after some of them others are asked first, until it is
-        tried again and answers.
+        A dead upstream does not delay every look-up: after some of them other upstreams are asked first, until it answers a probe.
         """
         names = {(f"h{number}.example.test", "A"): f"192.0.2.{number}" for number in range(100)}
         silent, first = self.serve("192.0.2.53", names)
@@ -179,9 +178,9 @@ class ForwardStackTests(StackCase):
         self.assertEqual(len([each for each in other.asked if each.question == questionOf("h20.example.test")]), 0)
         self.assertLess(elapsed(21), 0.1)
 
-    def test_stale(self) -> None:
+    def test_staleAnswerIfUpstreamsFail(self) -> None:
         """
-        When upstreams are gone, an answer past its end is given after the time to wait, marked as such; with that off, it is not.
+        If upstreams fail, an expired answer is returned after the stale timeout and marked as stale, unless stale answers are off.
         """
         for stale in (3600, 0):
             canned, server = self.serve(f"192.0.2.{60 + bool(stale)}")
@@ -203,9 +202,9 @@ class ForwardStackTests(StackCase):
                 self.failed(asked)
             self.network.advance(10)
 
-    def test_nobodyAsked(self) -> None:
+    def test_nonRecursiveStackRefusesOtherNames(self) -> None:
         """
-        A server that asks nobody refuses what it does not know.
+        A server without recursion refuses names that it has no records for.
         """
         stack = self.stack(recursive=False, local=["router.lan A 192.0.2.1"])
         self.assertEqual(self.find(stack, "router.lan"), ["192.0.2.1"])
@@ -213,9 +212,9 @@ class ForwardStackTests(StackCase):
         self.assertIsInstance(fault, Refused)
         self.assertEqual(fault.rcode, 5)
 
-    def test_cannotBeBuilt(self) -> None:
+    def test_failedBuildLeavesNothingOpen(self) -> None:
         """
-        What cannot be built is told, and nothing is left open.
+        A stack that cannot be built is an error, and nothing is left open.
         """
         for values in ({"upstream": ["udp:192.0.2.1", "chain"]}, {"localFile": [self.file("nonsense\n")]}):
             self.assertRaises(BadDescription, self.stack, **values)
@@ -223,12 +222,12 @@ class ForwardStackTests(StackCase):
 
 class ReloadTests(StackCase):
     """
-    Tests for going over to other settings.
+    Tests for switching to other settings.
     """
 
-    def test_cacheKept(self) -> None:
+    def test_reloadKeepsCache(self) -> None:
         """
-        The cache stays, and what runs is finished by the upstream that it was asked of.
+        A reload keeps the cache, and running look-ups finish with their upstream.
         """
         _, first = self.serve("192.0.2.53")
         other, second = self.serve("192.0.2.54", {("new.example.test", "A"): "192.0.2.2"})
@@ -244,9 +243,9 @@ class ReloadTests(StackCase):
         self.assertEqual(self.find(stack, "router.lan"), ["192.0.2.1"])
         self.assertEqual(self.changes, 1)
 
-    def test_unusable(self) -> None:
+    def test_invalidReloadChangesNothing(self) -> None:
         """
-        Settings that cannot be used leave the old ones in force.
+        Invalid settings leave the old ones in force.
         """
         _, server = self.serve()
         stack = self.stack(upstream=server.label)
@@ -257,9 +256,9 @@ class ReloadTests(StackCase):
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(self.changes, 0)
 
-    def test_upstreamsKept(self) -> None:
+    def test_reloadKeepsServerStatistics(self) -> None:
         """
-        What is known of upstreams is kept where they stay the same.
+        A reload keeps the statistics of upstreams that stay the same.
         """
         _, server = self.serve()
         stack = self.stack(upstream=server.label)
@@ -269,9 +268,9 @@ class ReloadTests(StackCase):
         self.assertIs(stack._asking, asking)
         self.assertNotEqual(stack.sources()[0].sources(), before)
 
-    def test_hostsFileFollowed(self) -> None:
+    def test_changedHostsFileVoidsCopies(self) -> None:
         """
-        A hosts file that changes is noticed although copies of answers are given in the meantime.
+        A changed hosts file is noticed although the packet cache answers meanwhile.
         """
         path = self.file("192.0.2.11 www.lan\n")
         stack = self.stack(recursive=False, hostsFile=path)
@@ -283,9 +282,9 @@ class ReloadTests(StackCase):
         self.assertEqual(self.changes, 1)
         self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
 
-    def test_hostsFileReadMeanwhile(self) -> None:
+    def test_queryReadingHostsFileVoidsCopies(self) -> None:
         """
-        The same where a question that no copy answered has had the file read already.
+        A change of the hosts file voids the packet cache also if a query has read the file first.
         """
         path = self.file("192.0.2.11 www.lan\n")
         stack = self.stack(recursive=False, hostsFile=path)
@@ -297,9 +296,9 @@ class ReloadTests(StackCase):
         stack.look()
         self.assertEqual(self.changes, 1)
 
-    def test_flush(self) -> None:
+    def test_flushVoidsCopies(self) -> None:
         """
-        A flush makes copies of answers void as well.
+        A flush also voids the packet cache.
         """
         _, server = self.serve()
         stack = self.stack(upstream=server.label)
@@ -310,12 +309,12 @@ class ReloadTests(StackCase):
 
 class SystemTests(StackCase):
     """
-    Tests for asking the servers of C{resolv.conf}.
+    Tests for forwarding to the servers of C{resolv.conf}.
     """
 
-    def test_followed(self) -> None:
+    def test_newServersEmptyCache(self) -> None:
         """
-        When the file names other servers, they are asked, and what the former ones said is forgotten.
+        When the file names other servers, they are asked, and the answers of the former ones are forgotten.
         """
         self.serve("192.0.2.53")
         self.serve("192.0.2.54", {("www.example.test", "A"): "192.0.2.2"})
@@ -328,9 +327,9 @@ class SystemTests(StackCase):
         self.assertEqual(self.changes, 1)
         self.assertEqual(self.find(stack), ["192.0.2.2"])
 
-    def test_remarkOnly(self) -> None:
+    def test_commentChangesNothing(self) -> None:
         """
-        A file that says the same in other words changes nothing.
+        A change of the file that names the same servers has no effect.
         """
         self.serve("192.0.2.53")
         path = self.file("nameserver 192.0.2.53\n")
@@ -341,9 +340,9 @@ class SystemTests(StackCase):
         stack.look()
         self.assertEqual(self.changes, 0)
 
-    def lost(self, stack: ForwardStack, path: str, text: str | None) -> None:
+    def rewrite(self, stack: ForwardStack, path: str, text: str | None) -> None:
         """
-        Have the file go away, or have this text, and a second pass.
+        Write the file or remove it, and let a second pass.
         """
         if text is None:
             Path(path).unlink()
@@ -352,10 +351,10 @@ class SystemTests(StackCase):
         self.network.advance(1)
         stack.look()
 
-    def test_goneForAMoment(self) -> None:
+    def test_missingFileKeepsServers(self) -> None:
         """
-        A file that is gone, empty or without servers for a time changes nothing: the servers that it named are asked on, and what is in the
-        cache stays. The log has it once.
+        A file that is missing, empty or without servers for a time changes nothing: its last servers are asked, and the cache is kept. The
+        log has it once.
         """
         said: list[str] = []
         observer = observing(lambda event: said.append(formatEvent(event)))
@@ -368,30 +367,30 @@ class SystemTests(StackCase):
         for text in (None, "", "search example.test\n", "nameserver\n"):
             if not Path(path).exists():
                 Path(path).touch()
-            self.lost(stack, path, text)
+            self.rewrite(stack, path, text)
             self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual((self.changes, len(canned.asked)), (0, 1))
         self.assertEqual(self.find(stack, "new.example.test"), ["192.0.2.81"])
-        self.lost(stack, path, "nameserver 192.0.2.53\n")
+        self.rewrite(stack, path, "nameserver 192.0.2.53\n")
         self.assertEqual((self.changes, self.find(stack), len(canned.asked)), (0, ["192.0.2.80"], 2))
         lines = [line for line in said if path in line]
         self.assertEqual(
             lines,
             [
-                f"{path} is gone or names no server; those it named last are asked for 3600 seconds more",
+                f"{path} is missing or names no server; the servers that it named last are asked for 3600 more seconds",
                 f"{path} names servers again",
             ],
         )
 
-    def test_goneForLong(self) -> None:
+    def test_missingFileExpiresAfterAnHour(self) -> None:
         """
-        After an hour what the file does not say any more is not used any more.
+        The last servers of a missing file are dropped after an hour.
         """
         self.serve("192.0.2.53")
         path = self.file("nameserver 192.0.2.53\n")
         stack = self.stack(resolvConf=path)
         self.find(stack)
-        self.lost(stack, path, None)
+        self.rewrite(stack, path, None)
         self.network.advance(3599)
         stack.look()
         self.assertEqual(self.changes, 0)
@@ -400,9 +399,9 @@ class SystemTests(StackCase):
         self.assertEqual(self.changes, 1)
         self.flushLoggedErrors()
 
-    def test_otherOptions(self) -> None:
+    def test_otherOptionsKeepCache(self) -> None:
         """
-        Other options or another order of the same servers take effect, and what is in the cache stays.
+        Other options or another order of the same servers take effect, and the cache is kept.
         """
         canned, _ = self.serve("192.0.2.53")
         self.serve("192.0.2.54")
@@ -410,12 +409,12 @@ class SystemTests(StackCase):
         stack = self.stack(resolvConf=path)
         self.find(stack)
         asked = len(canned.asked)
-        self.lost(stack, path, "nameserver 192.0.2.54\nnameserver 192.0.2.53\noptions use-vc\n")
+        self.rewrite(stack, path, "nameserver 192.0.2.54\nnameserver 192.0.2.53\noptions use-vc\n")
         self.assertEqual((self.changes, self.find(stack), len(canned.asked)), (0, ["192.0.2.80"], asked))
 
-    def test_unreadable(self) -> None:
+    def test_unreadableFileIsLogged(self) -> None:
         """
-        The log tells what could not be made of the file, and why the server on this machine is asked then.
+        The log says why the file cannot be used and the server on this machine is asked instead.
         """
         said: list[LogEvent] = []
         observer = observing(said.append)
@@ -426,9 +425,9 @@ class SystemTests(StackCase):
             SystemServers(self.here, path, Listening((), 0), self.changed).close()
             self.assertEqual([event["path"] for event in said if str(event.get("complaint")).startswith(complaint)], [path])
 
-    def test_itself(self) -> None:
+    def test_serverSkipsItself(self) -> None:
         """
-        A server that is what its machine is configured to use does not ask itself, and says so where there is nobody else.
+        A server that C{resolv.conf} names does not ask itself, and reports an error if the file names no other server.
         """
         here, alone = Listening(("192.0.2.7",), 53), self.file("nameserver 192.0.2.7\n")
         fault = self.fault(self.stack(here, resolvConf=alone))
@@ -442,12 +441,12 @@ class SystemTests(StackCase):
 
 class LoopTests(StackCase):
     """
-    Tests for upstreams that lead back.
+    Tests for upstreams that lead back to this server.
     """
 
-    def test_listening(self) -> None:
+    def test_ownAddressesAreRecognized(self) -> None:
         """
-        What is this server itself is told from what is not.
+        C{Listening} recognizes the addresses where this server listens.
         """
         somewhere = Listening(("192.0.2.7", "::1"), 5300)
         self.assertTrue(somewhere.has(Server("192.0.2.7", 5300)))
@@ -461,7 +460,7 @@ class LoopTests(StackCase):
             self.assertFalse(everywhere.has(Server("127.0.0.1", 5353)))
             self.assertFalse(everywhere.has(Server("192.0.2.1", 53)))
 
-    def test_named(self) -> None:
+    def test_ownAddressAsUpstreamIsRefused(self) -> None:
         """
         An upstream that is this server itself is an error before anything starts.
         """
@@ -470,9 +469,9 @@ class LoopTests(StackCase):
 
     def askedInLoop(self, watched: bool) -> tuple[int, int]:
         """
-        Start a server with an upstream in the private network that asks it everything that it is asked, and another one.
+        Start a server with two upstreams, of which the first, in a private network, forwards every query back to it.
 
-        @return: how often that upstream was asked by the server's start, and by a look-up after that.
+        @return: how often that upstream was asked during the start, and by a look-up after that.
         """
         canned, server = self.serve("10.0.0.53")
         _, other = self.serve("192.0.2.54")
@@ -491,21 +490,21 @@ class LoopTests(StackCase):
         self.find(stack, "www.example.test", seconds=1.0)
         return started, len(canned.asked) - started
 
-    def test_found(self) -> None:
+    def test_loopingUpstreamIsDetected(self) -> None:
         """
-        An upstream that asks us in its turn is found when the server starts, and is left out.
+        An upstream that forwards back to this server is detected at the start and not asked again.
         """
         self.assertEqual(self.askedInLoop(True), (1, 0))
 
-    def test_notWatched(self) -> None:
+    def test_loopingUpstreamIsAskedUndetected(self) -> None:
         """
-        With the watch off it goes on being asked.
+        Without loop detection that upstream is still asked.
         """
         self.assertEqual(self.askedInLoop(False), (0, 1))
 
-    def test_bounded(self) -> None:
+    def test_undetectedLoopEnds(self) -> None:
         """
-        A loop that nobody found ends by itself: what comes back waits for what it came from.
+        An undetected loop ends by itself: a query that comes back waits for the look-up that caused it.
         """
         canned, server = self.serve("192.0.2.60")
         stack = self.stack(upstream=server.label)
@@ -524,9 +523,9 @@ class LoopTests(StackCase):
         self.assertLess(len(canned.asked), 6)
         self.assertLess(len(coming), 6)
 
-    def test_strangersNotProbed(self) -> None:
+    def test_publicUpstreamIsNotProbed(self) -> None:
         """
-        Servers of the internet are not asked such names.
+        Upstreams with public addresses are not probed for loops.
         """
         canned, server = self.serve("192.0.2.53")
         self.stack(upstream=server.label).started()

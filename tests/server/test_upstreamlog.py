@@ -1,5 +1,5 @@
 """
-Tests of what operators learn about upstreams.
+Tests of the status and the log of upstreams.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ __all__: list[str] = []
 
 class HealthTests(ServiceCase):
     """
-    Tests of how a server that is asked is shown.
+    Tests of the status of upstreams.
     """
 
-    def shown(self, service: ServerService, index: int = 0) -> dict[str, JSON]:
+    def statusOf(self, service: ServerService, index: int = 0) -> dict[str, JSON]:
         """
-        @return: what is shown of an upstream.
+        Return the status of an upstream.
         """
         return self.successResultOf(service.sight.figures()).upstreams[index]
 
-    def test_deadDelegation(self) -> None:
+    def test_brokenDomainKeepsUpstreamHealthy(self) -> None:
         """
-        A broken domain that is asked for all the time does not make an upstream look broken, nor is it asked less for other names. The
-        first few names are asked for several times, since SERVFAIL may pass; the others once.
+        Frequent queries for a broken domain do not make an upstream appear down, nor reduce its share of other queries. The first few names
+        are tried several times, since SERVFAIL may be temporary; later ones once.
         """
         service = self.run_(upstream=(f"udp:{self.server.label}",), stale=0)
         for number in range(60):
             self.upstream.set(f"x{number}.dead.test", "A", 2)
             self.asked(f"x{number}.dead.test")
         self.network.advance(5)
-        shown = self.shown(service)
+        shown = self.statusOf(service)
         self.assertEqual((shown["up"], shown["failures"], shown["retryIn"]), (True, 0, 0.0))
         self.assertEqual((shown["declines"], shown["queries"], shown["troubles"]), (1, 73, {"SERVFAIL": 73}))
 
-    def test_silent(self) -> None:
+    def test_silentUpstreamIsShownDown(self) -> None:
         """
-        An upstream that does not reply is shown as down, with its queries counted by what came of them, and as up after its next reply.
+        An upstream that does not reply is shown as down, with the outcomes of its queries, and as up after its next reply.
         """
         service = self.run_()
         self.addressOf()
@@ -51,24 +51,24 @@ class HealthTests(ServiceCase):
         for number in range(3):
             self.asked(f"y{number}.example.test")
         self.network.advance(5)
-        shown = self.shown(service)
+        shown = self.statusOf(service)
         troubles = shown["troubles"]
         assert isinstance(troubles, dict)
         self.assertEqual((shown["up"], list(troubles), shown["replies"]), (False, ["timeout"], 1))
         self.assertEqual(shown["queries"], len(self.upstream.asked))
         self.upstream.silent = False
         self.asked("z.example.test")
-        self.assertEqual(self.shown(service)["up"], True)
+        self.assertEqual(self.statusOf(service)["up"], True)
 
 
 class LogTests(ServiceCase):
     """
-    Tests of what the log says of upstreams.
+    Tests of the log lines about upstreams.
     """
 
-    def logged(self) -> list[tuple[str, str]]:
+    def takeLines(self) -> list[tuple[str, str]]:
         """
-        @return: level and text of what was logged of upstreams, from now on empty again.
+        Return the level and the text of each logged line about upstreams, and clear them.
         """
         lines = [(event["log_level"].name, event["text"]) for event in self.said if event.get("log_namespace") == "twisted_ext.upstreams"]
         self.said.clear()
@@ -76,63 +76,63 @@ class LogTests(ServiceCase):
 
     def askOften(self, seconds: int) -> None:
         """
-        Ask for another name four times a second.
+        Query a new name four times a second.
         """
         for _ in range(seconds * 4):
             self.count += 1
-            self.flood(f"n{self.count}.example.test")
+            self.sendQuery(f"n{self.count}.example.test")
             self.network.advance(0.25)
 
-    def flood(self, name: str) -> None:
+    def sendQuery(self, name: str) -> None:
         """
-        Ask without waiting for the answer.
+        Send a query without waiting for the reply.
         """
         transport = self.client.transport
         assert transport is not None
         transport.write(queryOf(name, id=self.count), (US, 53))
 
-    def test_outage(self) -> None:
+    def test_outageIsLoggedOnce(self) -> None:
         """
-        An outage of an upstream is logged once with the reason, and its end once with how long it took, however much is asked meanwhile.
+        An outage of an upstream is logged once with the reason, and its end once with the duration, however many queries arrive meanwhile.
         """
         self.run_()
         self.askOften(5)
-        self.assertEqual(self.logged(), [])
+        self.assertEqual(self.takeLines(), [])
         self.upstream.silent = True
         self.askOften(26)
-        ((level, text),) = self.logged()
+        ((level, text),) = self.takeLines()
         self.assertEqual(level, "warn")
         self.assertRegex(text, r"^upstream 192\.0\.2\.53:53 does not reply: \d+ queries without a reply in \d\.\d s$")
         self.upstream.silent = False
         self.askOften(10)
-        ((level, text),) = self.logged()
+        ((level, text),) = self.takeLines()
         self.assertEqual(level, "info")
         found = re.fullmatch(r"upstream 192\.0\.2\.53:53 replies again after (\d+) s", text)
         assert found is not None, text
         self.assertIn(int(found[1]), range(24, 30))
 
-    def test_unreachable(self) -> None:
+    def test_unreachableUpstreamIsLogged(self) -> None:
         """
-        Where the system says why an upstream cannot be reached, the log has it.
+        The error of the operating system for an unreachable upstream is logged.
         """
         self.run_()
         self.successResultOf(self.upstream.close())
         self.askOften(5)
-        ((_, text),) = self.logged()
+        ((_, text),) = self.takeLines()
         self.assertRegex(text, r"^upstream 192\.0\.2\.53:53 does not reply: cannot be reached: ")
 
-    def test_failing(self) -> None:
+    def test_failingUpstreamIsNotLogged(self) -> None:
         """
-        An upstream that fails look-ups is not logged: it replies.
+        An upstream that replies with failures is not logged.
         """
         self.upstream.rcode = 2
         self.run_()
         self.askOften(30)
-        self.assertEqual(self.logged(), [])
+        self.assertEqual(self.takeLines(), [])
 
-    def test_flapping(self) -> None:
+    def test_flappingUpstreamIsLoggedRarely(self) -> None:
         """
-        An upstream that changes all the time gets a few lines; what holds when they are due again is logged then.
+        An upstream that changes all the time gets a few log lines; the state is logged again when the next line is due.
         """
         log = UpstreamLog()
         _, server = self.serve("192.0.2.54")
@@ -149,14 +149,14 @@ class LogTests(ServiceCase):
             standing.silent(540.0)
         for second in range(542, 700):
             log.look([(forwarding, 0)], second)
-        texts = [text for _, text in self.logged()]
+        texts = [text for _, text in self.takeLines()]
         self.assertEqual(len(texts), 7)
         self.assertIn("does not reply", texts[-1])
         self.assertIn("; 12 changes before that were not logged", texts[-1])
 
-    def test_replaced(self) -> None:
+    def test_reloadIsNotRecovery(self) -> None:
         """
-        A server that is asked anew after a reload has not come back; nothing is known of it.
+        An upstream that is replaced by a reload is not logged as replying again.
         """
         log = UpstreamLog()
         _, server = self.serve("192.0.2.54")
@@ -166,11 +166,12 @@ class LogTests(ServiceCase):
         log.look([(old, 0)], 2.0)
         log.look([(new, 0)], 3.0)
         log.look([], 4.0)
-        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(len(self.takeLines()), 1)
 
-    def test_workers(self) -> None:
+    def test_workersShareLogLines(self) -> None:
         """
-        Several workers that lose an upstream and find it again make one line each time; a worker that has ended knows nothing more.
+        Several workers that lose an upstream and reach it again cause one line each time; the state of a worker that has ended is
+        forgotten.
         """
         log = SharedUpstreamLog()
         down: dict[str, JSON] = {"event": "upstream", "server": "192.0.2.1:53", "way": "udp", "state": "down", "reason": "x"}
@@ -178,27 +179,27 @@ class LogTests(ServiceCase):
         up: dict[str, JSON] = {**down, "state": "up", "seconds": 26.0}
         for worker in range(3):
             log.take(worker, down)
-        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(len(self.takeLines()), 1)
         log.ended(2)
         log.take(0, up)
-        self.assertEqual(self.logged(), [])
+        self.assertEqual(self.takeLines(), [])
         log.take(1, up)
-        self.assertEqual(self.logged(), [("info", "upstream 192.0.2.1:53 replies again after 26 s")])
+        self.assertEqual(self.takeLines(), [("info", "upstream 192.0.2.1:53 replies again after 26 s")])
         log.take(1, down)
         log.ended(1)
         log.take(0, up)
-        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(len(self.takeLines()), 1)
         self.assertEqual(log._down, {})
 
 
 class CauseTests(ServiceCase):
     """
-    Tests of what clients are told of an upstream that does not answer.
+    Tests of the extended errors for an upstream that does not answer.
     """
 
-    def replied(self, name: str, seconds: float) -> tuple[float, Message] | None:
+    def replyWithin(self, name: str, seconds: float) -> tuple[float, Message] | None:
         """
-        @return: when a client is replied to, in seconds, and the reply; L{None} if there is none in time.
+        Return the delay of the reply to a query in seconds and the reply, or L{None} if there is none in time.
         """
         self.count += 1
         before = len(self.client.got)
@@ -214,66 +215,66 @@ class CauseTests(ServiceCase):
 
     def errors(self, message: Message) -> list[tuple[int, str]]:
         """
-        @return: the extended errors of a reply.
+        Return the extended errors of a reply.
         """
         assert message.edns is not None
         found = [octets for code, octets in message.edns.options if code == 15]
         return [(int.from_bytes(octets[:2], "big"), octets[2:].decode()) for octets in found]
 
-    def test_silent(self) -> None:
+    def test_timeoutNamesServerInTime(self) -> None:
         """
-        The first client is told before its own five seconds are over which server did not answer and how often it was asked; those who ask
-        again within the next seconds are told the same at once.
+        The first client learns within its timeout of five seconds which server did not answer and after how many attempts; clients that
+        repeat the query in the next seconds get the same reply at once.
         """
         self.run_(stale=0)
         self.upstream.silent = True
-        told = self.replied("slow.example.test", 5.0)
-        assert told is not None
-        took, reply = told
+        replied = self.replyWithin("slow.example.test", 5.0)
+        assert replied is not None
+        took, reply = replied
         self.assertTrue(3.9 < took < 4.2, took)
         attempts = len(self.upstream.asked)
         cause = f"192.0.2.53:53 did not answer within 4.0 seconds, {attempts} attempts"
         self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, cause)]))
-        told = self.replied("slow.example.test", 1.0)
-        assert told is not None
-        took, reply = told
+        replied = self.replyWithin("slow.example.test", 1.0)
+        assert replied is not None
+        took, reply = replied
         self.assertLess(took, 0.1)
         self.assertEqual((reply.rcode, self.errors(reply)), (2, [(22, cause), (13, "")]))
         self.assertEqual(len(self.upstream.asked), attempts)
 
-    def test_several(self) -> None:
+    def test_everySilentServerIsNamed(self) -> None:
         """
-        Of several upstreams all are named.
+        All of several silent upstreams are named.
         """
         other, server = self.serve("192.0.2.54")
         self.run_(upstream=(self.server.label, server.label), stale=0)
         self.upstream.silent = other.silent = True
-        told = self.replied("slow.example.test", 5.0)
-        assert told is not None
-        ((code, text),) = self.errors(told[1])
+        replied = self.replyWithin("slow.example.test", 5.0)
+        assert replied is not None
+        ((code, text),) = self.errors(replied[1])
         self.assertEqual(code, 22)
         self.assertIn("192.0.2.53:53 did not answer within 4.0 seconds; 192.0.2.54:53 did not answer within ", text)
 
-    def test_unreachable(self) -> None:
+    def test_unreachableServerIsNamed(self) -> None:
         """
-        Where nothing can be sent, that is what the client is told.
+        The client learns that nothing could be sent to the upstream.
         """
         self.run_(stale=0)
         self.successResultOf(self.upstream.close())
-        told = self.replied("slow.example.test", 5.0)
-        assert told is not None
-        ((code, text),) = self.errors(told[1])
+        replied = self.replyWithin("slow.example.test", 5.0)
+        assert replied is not None
+        ((code, text),) = self.errors(replied[1])
         self.assertEqual((code, text.partition(" ")[0]), (23, "192.0.2.53:53"))
 
-    def test_failed(self) -> None:
+    def test_lateRefusalIsReported(self) -> None:
         """
-        What the upstream says too late for an answer is told as well, before the client gives up.
+        An upstream's failure that arrives late is still reported before the client gives up.
         """
         self.run_(stale=0)
         self.upstream.rcode = 5
         self.upstream.delay = 2.5
-        told = self.replied("slow.example.test", 5.0)
-        assert told is not None
-        took, reply = told
+        replied = self.replyWithin("slow.example.test", 5.0)
+        assert replied is not None
+        took, reply = replied
         self.assertTrue(3.9 < took < 4.2, took)
         self.assertEqual((reply.rcode, self.errors(reply)), (5, [(0, "192.0.2.53:53 answered REFUSED")]))

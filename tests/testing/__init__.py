@@ -1,3 +1,3 @@
 """
-Tests of what tests of others are made with.
+Tests of our tools for tests.
 """

@@ -1,5 +1,5 @@
 """
-Tests of the network in memory.
+Tests of the memory network.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from twisted_ext.testing.network import MemoryNetwork
 
 class Noting(DatagramProtocol):
     """
-    Notes what it receives.
+    Record received datagrams.
     """
 
     def __init__(self) -> None:
@@ -64,31 +64,31 @@ class DatagramTests(SynchronousTestCase):
 
     def texts(self) -> list[bytes]:
         """
-        @return: what has arrived there.
+        Return the datagrams that have arrived there.
         """
         return [octets for octets, _ in self.far.received]
 
-    def test_interfaces(self) -> None:
+    def test_hostsProvideReactorInterfaces(self) -> None:
         """
-        Hosts are reactors and ports are ports, as far as they go.
+        Hosts provide the interfaces of reactors, and ports those of ports.
         """
         for interface in (IReactorTime, IReactorUDP, IReactorTCP, IReactorPluggableResolver, IReactorPluggableNameResolver):
             verifyObject(interface, self.here)
         verifyObject(IListeningPort, self.port)
         verifyObject(IUDPTransport, self.port)
 
-    def test_arrives(self) -> None:
+    def test_datagramArrivesWithItsSource(self) -> None:
         """
-        A datagram arrives with the address that it came from, and not before time passes.
+        A datagram arrives with its source address, and not before time passes.
         """
         self.send()
         self.assertEqual(self.far.received, [])
         self.network.advance()
         self.assertEqual(self.far.received, [(b"0", ("192.0.2.7", 1000))])
 
-    def test_delay(self) -> None:
+    def test_datagramTakesItsDelay(self) -> None:
         """
-        It takes as long as its way does.
+        A datagram takes the delay of its link.
         """
         self.network.shape("192.0.2.53", delay=0.5)
         self.send()
@@ -97,9 +97,9 @@ class DatagramTests(SynchronousTestCase):
         self.network.advance(0.1)
         self.assertEqual(self.texts(), [b"0"])
 
-    def test_loss(self) -> None:
+    def test_lossIsAsConfigured(self) -> None:
         """
-        As many get lost as was said, the same ones for the same seed.
+        The configured share of datagrams is lost.
         """
         self.network.shape(loss=0.5)
         self.send(1000)
@@ -107,9 +107,9 @@ class DatagramTests(SynchronousTestCase):
         self.assertTrue(400 < len(self.texts()) < 600)
         self.assertEqual(self.network.sent["192.0.2.53", 53], 1000)
 
-    def test_reordering(self) -> None:
+    def test_jitterReorders(self) -> None:
         """
-        With jitter they overtake each other.
+        Datagrams overtake each other with jitter.
         """
         self.network.shape(jitter=1.0)
         self.send(20)
@@ -117,36 +117,36 @@ class DatagramTests(SynchronousTestCase):
         self.assertNotEqual(self.texts(), sorted(self.texts(), key=int))
         self.assertEqual(len(self.texts()), 20)
 
-    def test_duplicates(self) -> None:
+    def test_duplicatesAreAsConfigured(self) -> None:
         """
-        As many arrive twice as was said.
+        The configured share of datagrams arrives twice.
         """
         self.network.shape(duplicate=1.0)
         self.send(3)
         self.network.advance()
         self.assertEqual(len(self.texts()), 6)
 
-    def test_silence(self) -> None:
+    def test_silentLinkDropsEverything(self) -> None:
         """
-        A black hole swallows everything.
+        A silent link drops everything.
         """
         self.network.shape("192.0.2.53", silent=True)
         self.send(3)
         self.network.advance(10)
         self.assertEqual(self.texts(), [])
 
-    def test_admit(self) -> None:
+    def test_testChoosesLostDatagrams(self) -> None:
         """
-        A test can choose which ones get lost.
+        A test can choose the datagrams that are lost.
         """
         self.network.shape(admit=lambda datagram: datagram.octets != b"1")
         self.send(3)
         self.network.advance()
         self.assertEqual(self.texts(), [b"0", b"2"])
 
-    def test_mostSpecific(self) -> None:
+    def test_mostSpecificShapeWins(self) -> None:
         """
-        What was said of both ends goes before what was said of one.
+        A shape for both ends takes precedence over one for one end.
         """
         self.network.shape(silent=True)
         self.network.shape("192.0.2.53", delay=1.0)
@@ -155,9 +155,9 @@ class DatagramTests(SynchronousTestCase):
         self.network.advance(0.2)
         self.assertEqual(self.texts(), [b"0"])
 
-    def test_closedPort(self) -> None:
+    def test_closedPortIsReportedToConnectedSocket(self) -> None:
         """
-        A closed port is reported to a connected socket, and not to another.
+        A closed port is reported to a connected socket only.
         """
         connected = Noting()
         port = self.here.listenUDP(0, connected)
@@ -167,9 +167,9 @@ class DatagramTests(SynchronousTestCase):
         self.network.advance()
         self.assertEqual((connected.refusals, self.near.refusals), (1, 0))
 
-    def test_nobody(self) -> None:
+    def test_missingHostIsSilent(self) -> None:
         """
-        Where there is no host, nothing comes back.
+        No reply comes from an address without a host.
         """
         lonely = Noting()
         port = self.here.listenUDP(0, lonely)
@@ -178,18 +178,18 @@ class DatagramTests(SynchronousTestCase):
         self.network.advance(60)
         self.assertEqual(lonely.refusals, 0)
 
-    def test_connected(self) -> None:
+    def test_connectedSocketHearsItsPeerOnly(self) -> None:
         """
-        A connected socket hears its peer only.
+        A connected socket receives from its peer only.
         """
         self.port.connect("192.0.2.53", 53)
         for source in (("192.0.2.53", 53), ("192.0.2.53", 54), ("192.0.2.54", 53)):
             self.network.inject(b"forged", source, ("192.0.2.7", 1000))
         self.assertEqual(self.near.received, [(b"forged", ("192.0.2.53", 53))])
 
-    def test_refusalForged(self) -> None:
+    def test_forgedRefusalNeedsBothEnds(self) -> None:
         """
-        A forged report concerns only the socket with the very same ends.
+        A forged refusal affects only the socket with exactly these ends.
         """
         self.port.connect("192.0.2.53", 53)
         self.network.injectRefusal(("192.0.2.53", 54), ("192.0.2.7", 1000))
@@ -198,7 +198,7 @@ class DatagramTests(SynchronousTestCase):
         self.network.injectRefusal(("192.0.2.53", 53), ("192.0.2.7", 1000))
         self.assertEqual(self.near.refusals, 1)
 
-    def test_loopback(self) -> None:
+    def test_loopbackIsOfEachHost(self) -> None:
         """
         Each host has its own loopback addresses.
         """
@@ -208,9 +208,9 @@ class DatagramTests(SynchronousTestCase):
         self.network.advance()
         self.assertEqual((own.received, self.texts()), ([(b"self", ("127.0.0.1", 1000))], []))
 
-    def test_families(self) -> None:
+    def test_familiesAreSeparate(self) -> None:
         """
-        IPv6 goes between IPv6 addresses, and a host without one cannot send there.
+        IPv6 works between IPv6 addresses, and a host without one cannot send there.
         """
         six = Noting()
         self.there.listenUDP(53, six, "::")
@@ -221,18 +221,18 @@ class DatagramTests(SynchronousTestCase):
         alone = self.network.reactor("192.0.2.8").listenUDP(0, Noting(), "::")
         self.assertRaises(OSError, alone.write, b"six", ("2001:db8::53", 53))
 
-    def test_taken(self) -> None:
+    def test_takenPortIsRefused(self) -> None:
         """
-        A port that is taken cannot be had, until it is free again.
+        A taken port cannot be listened on until it is free again.
         """
         self.assertRaises(CannotListenError, self.here.listenUDP, 1000, Noting())
         self.port.stopListening()
         self.assertTrue(self.near.stopped)
         self.here.listenUDP(1000, Noting())
 
-    def test_recording(self) -> None:
+    def test_datagramsAreRecorded(self) -> None:
         """
-        All that was sent can be looked at, with when and whence.
+        All sent datagrams are recorded with time and source.
         """
         self.network.advance(5)
         self.send()
@@ -242,9 +242,9 @@ class DatagramTests(SynchronousTestCase):
         self.send()
         self.assertEqual(len(self.network.datagrams), 1)
 
-    def test_pending(self) -> None:
+    def test_pendingDescribesOpenThings(self) -> None:
         """
-        What is open is told in words.
+        Open ports and calls are listed in words.
         """
         call = self.here.callLater(5, lambda: None)
         self.assertEqual(len(self.here.pending()), 2)
@@ -260,9 +260,9 @@ class TimeTests(SynchronousTestCase):
     Tests for L{MemoryNetwork.advance}.
     """
 
-    def test_inOrder(self) -> None:
+    def test_consequencesHappenAtTheirTime(self) -> None:
         """
-        What follows from something happens at its own time, not at the end of the step.
+        Consequences of an event happen at their own time, not at the end of the step.
         """
         network = MemoryNetwork()
         host = network.reactor()
@@ -276,7 +276,7 @@ class TimeTests(SynchronousTestCase):
         network.advance(3.5)
         self.assertEqual((times, host.seconds()), ([0.0, 1.0, 2.0, 3.0], 3.5))
 
-    def test_ownClock(self) -> None:
+    def test_testBringsItsClock(self) -> None:
         """
         A test may bring its own clock.
         """
@@ -285,9 +285,9 @@ class TimeTests(SynchronousTestCase):
         network.advance(2)
         self.assertEqual((clock.seconds(), network.reactor().seconds()), (2.0, 2.0))
 
-    def test_circles(self) -> None:
+    def test_endlessSchedulingIsAnError(self) -> None:
         """
-        Something that schedules itself for now, for ever, is told of.
+        A call that reschedules itself for now, for ever, is an error.
         """
         network = MemoryNetwork()
         self.patch(__import__("twisted_ext.testing.network", fromlist=["_MOST_TURNS"]), "_MOST_TURNS", 100)
@@ -298,9 +298,9 @@ class TimeTests(SynchronousTestCase):
         again()
         self.assertRaises(RuntimeError, network.advance, 1)
 
-    def test_hosts(self) -> None:
+    def test_hostsGetDistinctAddresses(self) -> None:
         """
-        Hosts get addresses of both families, and no address is given twice.
+        Hosts get distinct addresses of both families.
         """
         network = MemoryNetwork()
         self.assertEqual(network.reactor().addresses, ("192.0.2.1", "2001:db8::1"))

@@ -1,5 +1,5 @@
 """
-Tests of servers with set answers.
+Tests of canned servers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted_ext.wire.names import nameFromText
 
 class CannedServerTests(NetworkTestCase):
     """
-    Tests for L{CannedServer}, asked as anybody asks.
+    Tests for L{CannedServer}, queried over the memory network.
     """
 
     def setUp(self) -> None:
@@ -30,9 +30,9 @@ class CannedServerTests(NetworkTestCase):
         )
         self.source = self.forward(self.server)
 
-    def test_records(self) -> None:
+    def test_listedRecordsAreAnswered(self) -> None:
         """
-        Listed records, aliases and functions are answered with what they say.
+        Listed records, aliases and functions give their answers.
         """
         self.assertEqual(self.find(self.source), ["192.0.2.80", "192.0.2.81"])
         self.assertEqual(self.find(self.source, "alias.example.test"), ["www.example.test.", "192.0.2.80", "192.0.2.81"])
@@ -41,9 +41,9 @@ class CannedServerTests(NetworkTestCase):
         self.assertEqual(self.find(self.source, "sets.example.test"), ["192.0.2.5"])
         self.assertEqual(len(self.find(self.source, "loop.example.test")), 1)
 
-    def test_otherwise(self) -> None:
+    def test_otherNamesDoNotExist(self) -> None:
         """
-        Names that are not listed do not exist, unless the test says otherwise; rcodes are rcodes.
+        Other names do not exist, unless the test sets another reply. Rcodes are returned as such.
         """
         asked = self.ask(self.source, "none.example.test")
         self.network.advance(1)
@@ -52,9 +52,9 @@ class CannedServerTests(NetworkTestCase):
         self.assertEqual(self.find(self.source, "any.example.test"), ["192.0.2.1"])
         self.assertEqual(self.fault(self.source, "broken.example.test").rcode, 2)
 
-    def test_asked(self) -> None:
+    def test_queriesAreRecorded(self) -> None:
         """
-        A test sees what was asked, how, from where and when.
+        A test can examine the queries with their transport, source and time.
         """
         self.find(self.source)
         (asked,) = self.canned.asked
@@ -62,9 +62,9 @@ class CannedServerTests(NetworkTestCase):
         self.assertEqual((asked.peer[0], asked.at), ("192.0.2.7", 0.01))
         self.assertIn("by udp from 192.0.2.7", repr(asked))
 
-    def test_slow(self) -> None:
+    def test_slowServerCanBeClosed(self) -> None:
         """
-        A slow server takes its time, and closing it ends what it has begun.
+        A slow server takes its delay, and closing it ends its pending replies.
         """
         self.canned.delay = 1.0
         asked = self.ask(self.source, seconds=0.5)
@@ -75,9 +75,9 @@ class CannedServerTests(NetworkTestCase):
         assert host is not None
         self.assertEqual(host.pending(), [])
 
-    def test_closesConnections(self) -> None:
+    def test_closeEndsConnections(self) -> None:
         """
-        Closing cuts connections, and says when they are gone.
+        Closing ends connections, and fires when they are gone.
         """
         self.canned.silent = True
         asked = self.source.answer(questionOf("none.test"), QueryContext(5.0, stream=True))
@@ -89,9 +89,9 @@ class CannedServerTests(NetworkTestCase):
         self.failed(asked)
         self.assertEqual(self.canned.connections, 0)
 
-    def test_bothFamilies(self) -> None:
+    def test_serverListensOnBothFamilies(self) -> None:
         """
-        A server on a host with addresses of both families is there at both.
+        A server on a host with addresses of both families listens on both.
         """
         host = self.network.reactor("192.0.2.60", "2001:db8::60")
         canned = CannedServer(otherwise="192.0.2.1")
@@ -100,9 +100,9 @@ class CannedServerTests(NetworkTestCase):
         for address in host.addresses:
             self.assertEqual(self.find(self.forward(type(server)(address)), "x.test"), ["192.0.2.1"])
 
-    def test_anyPort(self) -> None:
+    def test_portZeroIsFreeForBothTransports(self) -> None:
         """
-        It finds a port that is free for UDP and for TCP.
+        Port 0 finds a port that is free for UDP and TCP.
         """
         host = self.network.reactor("192.0.2.61")
         servers = [CannedServer(otherwise="192.0.2.1").listen(host, 0) for _ in range(3)]
@@ -110,9 +110,9 @@ class CannedServerTests(NetworkTestCase):
         for server in servers:
             self.assertEqual(self.find(self.forward(server, stream=True), "x.test"), ["192.0.2.1"])
 
-    def test_passesOverNoise(self) -> None:
+    def test_noiseIsNotAnswered(self) -> None:
         """
-        What is no query is not answered.
+        Invalid messages are not answered.
         """
         self.network.inject(b"noise", ("192.0.2.7", 4000), ("192.0.2.53", 53))
         self.network.inject(b"\x00" * 12, ("192.0.2.7", 4000), ("192.0.2.53", 53))

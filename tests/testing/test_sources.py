@@ -1,5 +1,5 @@
 """
-Tests of sources with set answers.
+Tests of canned sources.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class CannedSourceTests(SynchronousTestCase):
     Tests for L{CannedSource}.
     """
 
-    def test_answers(self) -> None:
+    def test_cannedAnswersAreGiven(self) -> None:
         """
-        It gives what was set, fails with faults, calls functions, and knows nothing else.
+        The source gives its answers, fails with its faults, calls its functions, and knows nothing else.
         """
         source = CannedSource(
             {
@@ -44,18 +44,18 @@ class CannedSourceTests(SynchronousTestCase):
         self.failureResultOf(source.answer(questionOf("else.example.test"), CONTEXT), Unknown)
         self.assertEqual((source.asked, source.questions[0], source.contexts[0]), (6, WWW, CONTEXT))
 
-    def test_now(self) -> None:
+    def test_answersAreAtHandOnRequest(self) -> None:
         """
-        It has its answers at hand only where the test wants that.
+        Answers are at hand only if the test asks for that.
         """
         answers = {("www.example.test", "A"): "192.0.2.80"}
         self.assertIsNone(CannedSource(answers).answerNow(WWW, CONTEXT))
         self.assertIsNotNone(CannedSource(answers, now=True).answerNow(WWW, CONTEXT))
         self.assertIsNone(CannedSource(answers, now=True).answerNow(questionOf("else.test"), CONTEXT))
 
-    def test_close(self) -> None:
+    def test_closedSourceFails(self) -> None:
         """
-        A closed one says so.
+        A closed source fails with Closed.
         """
         source = CannedSource(otherwise="192.0.2.1")
         self.successResultOf(source.close())
@@ -63,9 +63,9 @@ class CannedSourceTests(SynchronousTestCase):
         self.failureResultOf(source.answer(WWW, CONTEXT), Closed)
         self.assertEqual(source.sources(), ())
 
-    def test_wrongType(self) -> None:
+    def test_unknownTypeIsAnError(self) -> None:
         """
-        A type that does not exist is told of.
+        An unknown type is an error.
         """
         self.assertRaises(ValueError, questionOf, "www.example.test", "NOSUCH")
 
@@ -75,9 +75,9 @@ class HeldSourceTests(SynchronousTestCase):
     Tests for L{HeldSource}.
     """
 
-    def test_release(self) -> None:
+    def test_releaseGivesAnswers(self) -> None:
         """
-        Answers come when they are released, to all or to those with one question.
+        Answers are given when they are released, to all or to one question.
         """
         source = HeldSource()
         verifyObject(IAnswerSource, source)
@@ -92,9 +92,9 @@ class HeldSourceTests(SynchronousTestCase):
         self.assertEqual(source.release(ServerFailed("no")), 1)
         self.failureResultOf(first, ServerFailed)
 
-    def test_cancelledMeanwhile(self) -> None:
+    def test_waiterCanceledDuringRelease(self) -> None:
         """
-        Who is told may cancel another who would have been told next.
+        A waiter that is canceled by the callback of another one gets no answer.
         """
         source = HeldSource()
         first, second = source.answer(WWW, CONTEXT), source.answer(WWW, CONTEXT)
@@ -103,9 +103,9 @@ class HeldSourceTests(SynchronousTestCase):
         self.successResultOf(first)
         self.failureResultOf(second, CancelledError)
 
-    def test_cancelled(self) -> None:
+    def test_cancellationsAreRecorded(self) -> None:
         """
-        It notes who gave up.
+        The source records cancellations.
         """
         source = HeldSource()
         waiting = source.answer(WWW, CONTEXT)
@@ -113,7 +113,7 @@ class HeldSourceTests(SynchronousTestCase):
         self.failureResultOf(waiting, CancelledError)
         self.assertEqual((source.cancelled, source.held, source.release(answerOf(WWW))), ([WWW], [], 0))
 
-    def test_close(self) -> None:
+    def test_closeEndsWaiters(self) -> None:
         """
         Closing ends everything that waits.
         """

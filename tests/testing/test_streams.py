@@ -1,5 +1,5 @@
 """
-Tests of TCP on the network in memory.
+Tests of TCP on the memory network.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ connectSide: Callable[[object, Side], Deferred[Side]] = connectProtocol
 
 class Side(Protocol):
     """
-    One side, which notes everything.
+    One side of a connection, which records everything.
     """
 
     transport: MemoryConnection
@@ -57,7 +57,7 @@ class Side(Protocol):
 
 class Dialing(ClientFactory):
     """
-    Makes the side that connects.
+    Build the connecting side.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Dialing(ClientFactory):
 
 class Answering(ServerFactory):
     """
-    Makes the side that accepts.
+    Build the accepting side.
     """
 
     def __init__(self) -> None:
@@ -108,9 +108,9 @@ class StreamTests(SynchronousTestCase):
         """
         return self.here.connectTCP(host, port, self.dialing, timeout)
 
-    def test_connects(self) -> None:
+    def test_connectTakesOneRoundTrip(self) -> None:
         """
-        A connection takes one round trip, and both sides know who the other is.
+        A connection takes one round trip, and both sides know the address of the other.
         """
         connector = self.connect()
         self.network.advance(0.19)
@@ -123,9 +123,9 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.dialing.side.transport.getHost(), self.answering.side.transport.getPeer())
         self.assertEqual(self.network.dialed["192.0.2.53", 53], 1)
 
-    def test_octets(self) -> None:
+    def test_octetsArriveInOrder(self) -> None:
         """
-        What is written on one side arrives on the other, in order.
+        Octets that are written on one side arrive on the other, in order.
         """
         self.connect()
         self.network.advance(1)
@@ -137,9 +137,9 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(self.dialing.side.received, [b"answer"])
         self.assertRaises(TypeError, self.dialing.side.transport.write, "text")
 
-    def test_pieces(self) -> None:
+    def test_lossDelaysButKeepsOrder(self) -> None:
         """
-        A test can have the stream cut up, and lose packets, which delays but does not reorder.
+        A test can fragment the stream and lose packets, which delays but does not reorder octets.
         """
         self.network.shape(delay=0.1, fragment=2, loss=0.5)
         self.connect()
@@ -148,9 +148,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(60)
         self.assertEqual(self.answering.side.received, [b"ab", b"cd", b"ef", b"g"])
 
-    def test_ends(self) -> None:
+    def test_loseConnectionEndsBothSides(self) -> None:
         """
-        Closing ends both sides in good order, after what was written.
+        Closing ends both sides in good order, after the written octets.
         """
         self.connect()
         self.network.advance(1)
@@ -163,7 +163,7 @@ class StreamTests(SynchronousTestCase):
         self.assertIsInstance(self.dialing.gone[0], ConnectionDone)
         self.assertEqual(self.here.pending(), [])
 
-    def test_aborts(self) -> None:
+    def test_abortEndsOtherSideWithError(self) -> None:
         """
         Aborting ends this side at once and the other one with an error.
         """
@@ -174,9 +174,9 @@ class StreamTests(SynchronousTestCase):
         self.assertIsInstance(self.dialing.side.lost[0], ConnectionAborted)
         self.assertIsInstance(self.answering.side.lost[0], ConnectionLost)
 
-    def test_refused(self) -> None:
+    def test_closedPortAndMissingRouteFail(self) -> None:
         """
-        A port where nobody listens refuses; so does a host without a route.
+        A closed port refuses the connection, and a missing route fails it.
         """
         self.connect(port=54)
         self.network.advance(1)
@@ -185,9 +185,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertIsInstance(self.dialing.failed[1], ConnectError)
 
-    def test_timesOut(self) -> None:
+    def test_unreachableHostTimesOut(self) -> None:
         """
-        A host that does not exist, or that is behind a black hole, is given up after the time that was said.
+        A host that does not exist or is silent times out.
         """
         for host in ("192.0.2.99", "192.0.2.53"):
             self.network.shape("192.0.2.53", silent=True)
@@ -199,9 +199,9 @@ class StreamTests(SynchronousTestCase):
             self.assertIsInstance(self.dialing.failed[0], TimeoutError)
             self.assertEqual(self.here.pending(), [])
 
-    def test_stopped(self) -> None:
+    def test_disconnectStopsConnecting(self) -> None:
         """
-        Connecting can be given up, and then nothing is left of it.
+        A pending connection can be stopped, and leaves nothing behind.
         """
         connector = self.connect()
         self.network.advance(0.15)
@@ -210,16 +210,16 @@ class StreamTests(SynchronousTestCase):
         self.assertIsInstance(self.dialing.failed[0], UserError)
         self.assertEqual((self.here.pending(), len(self.there.connections)), ([], 0))
 
-    def test_notAccepted(self) -> None:
+    def test_refusingFactoryEndsConnection(self) -> None:
         """
-        A server that wants no connection ends it.
+        A server factory that returns no protocol ends the connection.
         """
         self.answering.refuse = True
         self.connect()
         self.network.advance(1)
         self.assertIsInstance(self.dialing.side.lost[0], ConnectionLost)
 
-    def test_again(self) -> None:
+    def test_connectorConnectsAgain(self) -> None:
         """
         A connector can connect again.
         """
@@ -231,9 +231,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(self.network.dialed["192.0.2.53", 53], 2)
 
-    def test_pauses(self) -> None:
+    def test_pausedSideGetsNoData(self) -> None:
         """
-        A side that does not want more gets no more until it does.
+        A paused side gets no data until it resumes.
         """
         self.connect()
         self.network.advance(1)
@@ -245,9 +245,9 @@ class StreamTests(SynchronousTestCase):
         transport.resumeProducing()
         self.assertEqual(self.answering.side.received, [b"later"])
 
-    def test_pushProducer(self) -> None:
+    def test_pushProducerIsPaused(self) -> None:
         """
-        A producer is paused while much is on its way, and goes on afterwards.
+        A push producer is paused while much data is in flight, and resumed afterwards.
         """
 
         @implementer(IPushProducer)
@@ -279,9 +279,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(len(self.answering.side.lost), 1)
 
-    def test_pullProducer(self) -> None:
+    def test_pullProducerFillsTheRoom(self) -> None:
         """
-        A producer that waits to be asked is asked as long as there is room.
+        A pull producer is asked as long as there is room.
         """
 
         @implementer(IPullProducer)
@@ -304,9 +304,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(2)
         self.assertEqual(self.answering.side.received, [b"piece"] * 3)
 
-    def test_listening(self) -> None:
+    def test_portHasOneListener(self) -> None:
         """
-        A port can be listened on by one, on one address or all.
+        A port has one listener, on one address or all.
         """
         self.assertRaises(CannotListenError, self.there.listenTCP, 53, Answering())
         self.listener.stopListening()
@@ -315,9 +315,9 @@ class StreamTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertTrue(self.dialing.side.made)
 
-    def test_endpoints(self) -> None:
+    def test_endpointsWorkOnIt(self) -> None:
         """
-        Twisted's endpoints run on it, with the resolver that is installed.
+        Twisted's endpoints work on it, with the installed resolver.
         """
         connected = connectSide(TCP4ClientEndpoint(self.here, "192.0.2.53", 53), Side())
         self.network.advance(1)

@@ -1,3 +1,3 @@
 """
-The guided tour, typed.
+The guided tour, typed at a terminal.
 """

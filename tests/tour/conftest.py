@@ -1,5 +1,5 @@
 """
-What tests of the tour share with those of the listings.
+Fixtures that the tests of the tour share with those of the listings.
 """
 
 from __future__ import annotations

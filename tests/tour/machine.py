@@ -1,10 +1,10 @@
 """
-A machine of one's own: a network of its own, with the servers that the original tour asks, and a C{resolv.conf} that names one.
+A machine with its own network, with the servers that the original tour uses, and a C{resolv.conf} that names one.
 
     python -m tests.tour.machine WORD ...
 
-runs C{python WORD ...} in it. It takes namespaces of Linux, for which no rights are needed where the system allows them (unshare(1));
-outside of them nothing changes, and nothing leaves this machine.
+runs C{python WORD ...} in it. It needs Linux namespaces, for which no privileges are needed where the system allows them (unshare(1)).
+Nothing changes outside of them, and nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from twisted_ext.testing.sources import rrsetOf
 
 __all__ = ["ADDRESSES", "RECORDS", "UNSHARE", "usable"]
 
-#: Where the servers are: that of C{resolv.conf}, and those that the tour names.
+#: The addresses of the servers: that of C{resolv.conf}, and those in the tour.
 ADDRESSES: Final = ("127.0.0.53", "8.8.8.8", "8.8.4.4")
 
-#: What these servers said when the tour was written, and of the hosts that a well-known page on asyncio looks up.
+#: The records of these servers when the tour was written, and of the hosts on a well-known page about asyncio.
 RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("www.example.com", "AAAA"): "2606:2800:220:6d:26bf:1447:1097:aa7",
     ("example.com", "A"): "93.184.216.119",
@@ -46,7 +46,7 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
     (reverseName("127.0.0.1"), "PTR"): lambda question: [rrsetOf(question.name, question.rrType, "localhost.", 86400)],
 }
 
-#: Network, mounts and rights of its own; it ends with whoever started it.
+#: A network, mounts and privileges of its own, which end with the parent process.
 UNSHARE: Final = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--fork", "--kill-child")
 
 _SIOCSIFADDR: Final = 0x8916
@@ -56,7 +56,7 @@ _UP_AND_RUNNING: Final = 0x41
 
 def usable() -> bool:
     """
-    @return: whether this system lets us have such a machine.
+    Return whether this system allows such a machine.
     """
     if shutil.which(UNSHARE[0]) is None or shutil.which("mount") is None:
         return False
@@ -77,7 +77,7 @@ def _addAddresses() -> None:
 
 def _listen(reactor: IReactorTime) -> str:
     """
-    Be the servers.
+    Start the servers.
     """
     canned = server(RECORDS)
     for address in ADDRESSES:

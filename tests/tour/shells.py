@@ -1,5 +1,5 @@
 """
-Typing at the two shells, with the resolver that a machine would have.
+Typing at the two shells, with the resolver of a machine.
 """
 
 from __future__ import annotations
@@ -10,27 +10,26 @@ from typing import Final
 from tests.apps.terminals import Terminal
 from tests.docs.listings import Step
 
-__all__ = ["CONCH", "TXDNS", "asShown", "leave", "typeSteps"]
+__all__ = ["CONCH", "TXDNS", "outputPattern", "leave", "typeSteps"]
 
-#: What each shell is started with, behind C{python}.
+#: The arguments of C{python} for each shell.
 CONCH: Final = ("-m", "twisted.conch.stdio")
 TXDNS: Final = ("-c", "import sys; from twisted_ext.apps.cli.main import main; sys.exit(main(['shell']))")
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]+")
 _WAITING: Final = re.compile(r"<Deferred #\d+>\nDeferred #\d+ called back: (.*)")
 
-#: A prompt that is drawn again between two things that are shown.
+#: A prompt that is repeated between two outputs.
 _BETWEEN: Final = r"\s*(?:>>> )?\s*"
 
 
-def asShown(shown: str, shell: tuple[str, ...]) -> str:
+def outputPattern(shown: str, shell: tuple[str, ...]) -> str:
     """
-    C{txdns shell} shows a Deferred as it is, and again when it has fired, where conch's own numbers it and tells what it was called
-    back with.
+    Return a pattern for the output of C{shell}.
 
-    @param shown: what conch's shell shows.
+    C{txdns shell} shows a Deferred as it is, and again when it has fired, while conch's shell numbers it and reports its result.
 
-    @return: a pattern of what C{shell} shows.
+    @param shown: the output of conch's shell.
     """
     if shell is TXDNS:
         shown = _WAITING.sub(r"<Deferred at 0x0>\n<Deferred at 0x0 current result: \1>", shown)
@@ -40,12 +39,12 @@ def asShown(shown: str, shell: tuple[str, ...]) -> str:
 
 def typeSteps(terminal: Terminal, steps: list[Step], shell: tuple[str, ...]) -> None:
     """
-    Type each line, and wait for what it is to show.
+    Type each line, and wait for its output.
     """
     terminal.expect(">>> ")
     for step in steps:
         terminal.type(step.typed + "\r")
-        terminal.expect(asShown(step.shown, shell))
+        terminal.expect(outputPattern(step.shown, shell))
 
 
 def leave(terminal: Terminal) -> int:

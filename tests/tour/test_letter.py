@@ -1,5 +1,5 @@
 """
-The tour to the letter: no line before what is typed, the servers that it names, the system's own files.
+The literal tour: no line before it, the servers that it names, the system's own files.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(LISTINGS / "tour"), str(ROOT)]
 @pytest.fixture(autouse=True)
 def machine() -> None:
     """
-    Skip where the system does not let us have namespaces of our own.
+    Skip where the system does not allow namespaces.
     """
     if not usable():
         pytest.skip("this system lets nobody have a network and mounts of their own (unshare --user --net --mount)")
 
 
 @pytest.mark.parametrize("shell", [CONCH, TXDNS], ids=["conch", "txdns"])
-def test_session(shell: tuple[str, ...], tmp_path: Path) -> None:
+def test_originalSessionIsTheSame(shell: tuple[str, ...], tmp_path: Path) -> None:
     """
-    What the original shows is what is shown, for the same lines, in a shell that was just started.
+    The lines of the original tour give its output, in a freshly started shell.
     """
     steps = stepsOf((Path(__file__).parent / "letter.session").read_text("utf-8"), ">>> ")
     with Terminal((*MACHINE, *shell), ENVIRONMENT, str(tmp_path)) as terminal:
@@ -43,18 +43,18 @@ def test_session(shell: tuple[str, ...], tmp_path: Path) -> None:
         assert leave(terminal) == 0
 
 
-def test_script(tmp_path: Path) -> None:
+def test_scriptPrintsTheSame(tmp_path: Path) -> None:
     """
-    The script prints what it always has.
+    The script of the tour prints its original output.
     """
     words = [sys.executable, *MACHINE, str(LISTINGS / "tour" / "reverse_lookup.py"), "127.0.0.1"]
     done = subprocess.run(words, cwd=tmp_path, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=60)
     assert done.stdout == "1.0.0.127.in-addr.arpa IN <PTR name=localhost ttl=86400>\n"
 
 
-def test_lowLevel(tmp_path: Path) -> None:
+def test_lowLevelQueryPrintsTheSame(tmp_path: Path) -> None:
     """
-    So does a query of one datagram.
+    The low-level query of the tour prints its original output.
     """
     words = [sys.executable, *MACHINE, str(LISTINGS / "tour" / "low_level.py"), "8.8.8.8", "53"]
     done = subprocess.run(words, cwd=tmp_path, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=60)

@@ -1,9 +1,9 @@
 """
-The tour's sessions, typed at a terminal in both shells.
+The sessions of the tour, typed at a terminal in both shells.
 
-A machine's own C{resolv.conf} names servers that a test cannot know. So the first lines that are typed make the resolver of the process
-by hand, C{client.theResolver = client.createResolver(resolvconf=..., hosts=...)}, of files that name a server at a loopback address.
-That is the only difference to what the page shows; L{tests.tour.test_letter} does without it where the system allows it.
+The C{resolv.conf} of a machine names servers that a test cannot know. So the first lines create the resolver of the process explicitly,
+C{client.theResolver = client.createResolver(resolvconf=..., hosts=...)}, from files that name a server at a loopback address. That is the
+only difference from the page. L{tests.tour.test_letter} needs no such lines where the system allows namespaces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from tests.apps.terminals import Terminal
 from tests.docs.listings import LISTINGS, Servers, Step, stepsOf
 from tests.test_architecture import ROOT
-from tests.tour.shells import CONCH, TXDNS, asShown, leave, typeSteps
+from tests.tour.shells import CONCH, TXDNS, leave, outputPattern, typeSteps
 
 __all__ = ["PREPARATION"]
 
@@ -29,9 +29,9 @@ PREPARATION = (
 
 @pytest.mark.parametrize("shell", [CONCH, TXDNS], ids=["conch", "txdns"])
 @pytest.mark.parametrize("name", ["global", "reverse", "printing", "servers"])
-def test_session(name: str, shell: tuple[str, ...], servers: Servers, tmp_path: Path) -> None:
+def test_sessionShowsWhatTheTourShows(name: str, shell: tuple[str, ...], servers: Servers, tmp_path: Path) -> None:
     """
-    Whoever types the tour sees what the tour shows.
+    A session of the tour shows what the tour shows.
     """
     servers.copy(LISTINGS / "tour", tmp_path)
     steps = stepsOf((tmp_path / f"{name}.session").read_text("utf-8"), ">>> ")
@@ -41,9 +41,9 @@ def test_session(name: str, shell: tuple[str, ...], servers: Servers, tmp_path: 
         assert leave(terminal) == 0
 
 
-def test_helpers(servers: Servers, tmp_path: Path) -> None:
+def test_shellHelpersNeedNoImports(servers: Servers, tmp_path: Path) -> None:
     """
-    The short words of C{txdns shell} do what the tour shows, without anything imported before.
+    The helpers of C{txdns shell} do what the tour shows, without imports.
     """
     servers.copy(LISTINGS / "tour", tmp_path)
     steps = stepsOf((tmp_path / "shell.session").read_text("utf-8"), ">>> ")
@@ -53,14 +53,14 @@ def test_helpers(servers: Servers, tmp_path: Path) -> None:
         assert leave(terminal) == 0
 
 
-def test_noticed(servers: Servers, tmp_path: Path) -> None:
+def test_otherOutputIsDetected(servers: Servers, tmp_path: Path) -> None:
     """
-    A shell that shows something else is noticed.
+    Other output of a shell is detected.
     """
     with Terminal(CONCH, {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}, str(tmp_path)) as terminal:
         terminal.expect(">>> ")
         terminal.type("1 + 1\r")
         with pytest.raises(AssertionError):
-            terminal.expect(asShown("3", CONCH), 0.5)
-        terminal.expect(asShown("2", CONCH))
+            terminal.expect(outputPattern("3", CONCH), 0.5)
+        terminal.expect(outputPattern("2", CONCH))
         leave(terminal)

@@ -1,3 +1,3 @@
 """
-Tests of how queries travel.
+Tests of the transports of queries.
 """

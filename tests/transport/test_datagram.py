@@ -1,5 +1,5 @@
 """
-Tests of asking by UDP.
+Tests of queries over UDP.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class DatagramExchangeTests(NetworkTestCase):
 
     def send(self, waiter: Waiter) -> tuple[QuerySocket, bytes]:
         """
-        Ask.
+        Send a query.
         """
         return self.exchange.ask(waiter, self.here.seconds())
 
-    def test_interface(self) -> None:
+    def test_providesIExchange(self) -> None:
         """
-        It is an exchange.
+        It provides IExchange.
         """
         verifyObject(IExchange, self.exchange)
         self.assertEqual((self.exchange.kind, self.exchange.label, self.exchange.reliable), ("udp", "192.0.2.53:53", False))
 
-    def test_reply(self) -> None:
+    def test_replyReachesItsWaiter(self) -> None:
         """
-        The reply comes to the one who asked.
+        A reply reaches the waiter of its query.
         """
         waiter, other = Waiter(), Waiter("other.example.test")
         self.send(waiter)
@@ -54,9 +54,9 @@ class DatagramExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([len(waiter.replies), len(other.replies), self.exchange.live], [1, 1, 0])
 
-    def test_sixteenEach(self) -> None:
+    def test_socketServesSixteenQueries(self) -> None:
         """
-        A socket serves sixteen queries, and then another one takes its place.
+        A socket serves sixteen queries, and then another one replaces it.
         """
         for _ in range(100):
             self.send(Waiter())
@@ -66,9 +66,9 @@ class DatagramExchangeTests(NetworkTestCase):
         self.assertLessEqual(max([ports.count(port) for port in ports]), 16)
         self.assertGreaterEqual(len(set(ports)), 100 // 16)
 
-    def test_noMoreThanSixteenOutstanding(self) -> None:
+    def test_socketHasSixteenOutstandingAtMost(self) -> None:
         """
-        However many queries wait, no socket has more than sixteen, and queries in turn go out from different ports.
+        No socket has more than sixteen outstanding queries, however many wait, and consecutive queries leave from different ports.
         """
         self.canned.silent = True
         sent = [(waiter, *self.send(waiter)) for waiter in [Waiter() for _ in range(1000)]]
@@ -79,9 +79,9 @@ class DatagramExchangeTests(NetworkTestCase):
             leg.release(key)
         self.network.advance(1)
 
-    def test_idsDiffer(self) -> None:
+    def test_IDsOfASocketDiffer(self) -> None:
         """
-        Queries under way on one socket have different ids, even when the draw repeats itself.
+        Outstanding queries of one socket have different IDs, even when the random numbers repeat.
         """
         repeating = Draw(lambda count: (b"\x11\x11" * 300 + bytes([number % 251 for number in range(count)]))[:count])
         exchange = DatagramExchange(Datagrams(self.here, draw=repeating, width=1), self.server)
@@ -90,18 +90,18 @@ class DatagramExchangeTests(NetworkTestCase):
         self.network.advance(1)
         exchange.settle()
 
-    def test_settles(self) -> None:
+    def test_noSocketStaysWithoutWaiters(self) -> None:
         """
-        When nobody waits, no socket is left.
+        No socket is left when there is no waiter.
         """
         self.send(Waiter())
         self.network.advance(1)
         self.exchange.settle()
         self.assertEqual(self.here.pending(), [])
 
-    def test_takenPorts(self) -> None:
+    def test_takenPortIsReplaced(self) -> None:
         """
-        Where a port is somebody else's, another is drawn.
+        Another port is drawn when one is taken by another program.
         """
         from twisted.internet.protocol import DatagramProtocol
 
@@ -116,9 +116,9 @@ class DatagramExchangeTests(NetworkTestCase):
         exchange.settle()
         taken.stopListening()
 
-    def test_noPortLeft(self) -> None:
+    def test_lackOfPortsFails(self) -> None:
         """
-        Where all ports that are tried are taken, asking fails with the reason, in bounded time.
+        The query fails with the reason, in limited time, when all drawn ports are taken.
         """
         from twisted.internet.protocol import DatagramProtocol
 
@@ -128,18 +128,18 @@ class DatagramExchangeTests(NetworkTestCase):
         self.assertIn("192.0.2.53:53", str(fault))
         taken.stopListening()
 
-    def test_noRoute(self) -> None:
+    def test_missingFamilyIsUnreachable(self) -> None:
         """
-        A server of a family that this host does not have is unreachable, and nothing stays open.
+        A server of a family that this host lacks is unreachable, and nothing stays open.
         """
         alone = self.network.reactor("192.0.2.8")
         exchange = DatagramExchange(Datagrams(alone), Server("2001:db8::53"))
         self.assertRaises(Unreachable, exchange.ask, Waiter(), 0.0)
         self.assertEqual(alone.pending(), [])
 
-    def test_refused(self) -> None:
+    def test_closedPortFailsAllWaiters(self) -> None:
         """
-        A closed port is reported to all who wait for it.
+        A closed port fails all queries that wait for it.
         """
         exchange = DatagramExchange(Datagrams(self.here), Server("192.0.2.53", 54))
         waiters = [Waiter(), Waiter()]
@@ -151,9 +151,9 @@ class DatagramExchangeTests(NetworkTestCase):
         self.assertEqual(exchange.live, 0)
         exchange.settle()
 
-    def test_lateCopy(self) -> None:
+    def test_duplicateReplyIsNoForgery(self) -> None:
         """
-        A second copy of a reply is no sign of forgery.
+        A duplicate of a reply does not count as a forgery.
         """
         self.network.shape(source="192.0.2.53", duplicate=1.0, delay=0.01)
         first, second = Waiter(), Waiter("other.example.test")
@@ -162,9 +162,9 @@ class DatagramExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([first.doubts, second.doubts, len(first.replies)], [0, 0, 1])
 
-    def test_nearMiss(self) -> None:
+    def test_wrongIDRaisesDoubtOnce(self) -> None:
         """
-        A reply with a wrong id makes everybody on that socket doubt, once, and the genuine reply still counts.
+        A reply with a wrong ID raises the doubts of all waiters on that socket, once. The genuine reply is still accepted.
         """
         self.network.shape(source="192.0.2.53", delay=0.5)
         waiter = Waiter()
@@ -177,9 +177,9 @@ class DatagramExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual(len(waiter.replies), 1)
 
-    def test_retiredAfterNearMiss(self) -> None:
+    def test_nearMissRetiresTheSocket(self) -> None:
         """
-        A socket that somebody has found gets no more queries.
+        A socket with a near miss gets no more queries.
         """
         self.canned.silent = True
         leg, key = self.send(Waiter())
@@ -193,10 +193,10 @@ class DatagramExchangeTests(NetworkTestCase):
         for each in list(self.here.ports()):
             each.stopListening()
 
-    def test_deafAfterMany(self) -> None:
+    def test_manyNearMissesCloseTheSocket(self) -> None:
         """
-        A forger does not get all ids to try: after some wrong ones the socket is not listened to any more. Without that bound the forged
-        reply would be taken.
+        A socket is not read any more after some wrong IDs, so that a forger cannot try all. Without that limit the forged reply would be
+        accepted.
         """
         for heard, taken in ((64, 0), (1024, 1)):
             exchange = DatagramExchange(Datagrams(self.here, nearMissesHeard=heard), self.nowhere())
@@ -212,9 +212,9 @@ class DatagramExchangeTests(NetworkTestCase):
                 leg.release(key)
             exchange.settle()
 
-    def test_noUDP(self) -> None:
+    def test_reactorWithoutUDPIsExplained(self) -> None:
         """
-        A reactor that cannot do UDP, as a clock in a test, reaches no server, and the error says why.
+        A reactor without UDP, such as a clock in a test, reaches no server, and the error says why.
         """
         datagrams = Datagrams(Clock())
         with self.assertRaises(Unreachable) as raised:

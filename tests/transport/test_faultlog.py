@@ -1,5 +1,5 @@
 """
-Tests of logging unexpected exceptions.
+Tests of the log of unexpected exceptions.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ class FaultLogTests(SynchronousTestCase):
 
     def note(self, error: Exception | str, now: float = 0.0) -> None:
         """
-        Note an exception that was raised here.
+        Log an exception that is raised here.
         """
         try:
             raise error if isinstance(error, Exception) else ValueError(error)
         except Exception as raised:
             self.log.note("testing", raised, now)
 
-    def test_rate(self) -> None:
+    def test_repeatedFaultsAreCounted(self) -> None:
         """
-        The first of a kind is logged with its traceback; a thousand more get a line every ten seconds, which says how many there were.
+        The first exception of a kind is logged with its traceback. A thousand more get a line every ten seconds with their number.
         """
         for number in range(1000):
             self.note(ValueError(f"no. {number}"), number / 16)
@@ -54,9 +54,9 @@ class FaultLogTests(SynchronousTestCase):
         self.assertEqual([event["count"] for event in lines], [1, *[160] * 6])
         self.assertEqual((self.counted, FAULT_SECONDS.default), (1000, 10.0))
 
-    def test_kinds(self) -> None:
+    def test_kindsAreLimited(self) -> None:
         """
-        Another type and another place are other kinds; there are only so many of them.
+        Another type or another place is another kind. The number of kinds is limited.
         """
         self.note(ValueError())
         self.note(TypeError())
@@ -67,9 +67,9 @@ class FaultLogTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors()), 0)
         self.assertGreater(FAULT_KINDS.default, 3)
 
-    def test_raisesNothing(self) -> None:
+    def test_logNeverRaises(self) -> None:
         """
-        Where there is no memory for a line of the log, that is no second exception.
+        A lack of memory for a log line raises no second exception.
         """
         with mock.patch.object(faultlog, "_failureOf", side_effect=MemoryError):
             self.note(ValueError())

@@ -1,5 +1,5 @@
 """
-Tests of how long connections may stay.
+Tests of the lifetime of connections.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from twisted_ext.wire.message import Message
 WIRE = questionOf("www.example.test").toWire()
 
 
-def allowing(octets: bytes) -> bytes:
+def replyWithKeepalive(octets: bytes) -> bytes:
     """
-    @return: a reply with this in its keep-alive option.
+    Return a reply with this value of its keepalive option.
     """
     return buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=EDNS(1232, options=((11, octets),))))
 
 
 class KeepingTests(NetworkTestCase):
     """
-    Tests for L{wishing}, L{secondsAllowed} and what L{StreamExchange} makes of them.
+    Tests for L{wishing}, L{secondsAllowed} and their use in L{StreamExchange}.
     """
 
-    def test_wish(self) -> None:
+    def test_keepaliveOptionIsAdded(self) -> None:
         """
-        The wish stands behind the options that are there, and a query without EDNS stays as it is.
+        The keepalive option follows the existing options, and a query without EDNS is unchanged.
         """
         for options in ((), ((10, b"12345678"),)):
             query = wishing(buildQuery(0x0100, WIRE, optRecord(1232, 0, options)))
@@ -41,22 +41,22 @@ class KeepingTests(NetworkTestCase):
         plain = buildQuery(0x0100, WIRE, b"")
         self.assertEqual(wishing(plain), plain)
 
-    def test_allowed(self) -> None:
+    def test_secondsAreReadFromReply(self) -> None:
         """
-        Servers say it in tenths of seconds; what is of another form says nothing.
+        The allowed time is read in tenths of seconds. Invalid options are ignored.
         """
-        self.assertEqual(secondsAllowed(allowing(b"\x00\x64")), 10.0)
-        self.assertEqual(secondsAllowed(allowing(b"\x00\x00")), 0.0)
-        for octets in (allowing(b""), allowing(b"\x00\x00\x00"), b"", allowing(b"\x00\x64")[:-1]):
+        self.assertEqual(secondsAllowed(replyWithKeepalive(b"\x00\x64")), 10.0)
+        self.assertEqual(secondsAllowed(replyWithKeepalive(b"\x00\x00")), 0.0)
+        for octets in (replyWithKeepalive(b""), replyWithKeepalive(b"\x00\x00\x00"), b"", replyWithKeepalive(b"\x00\x64")[:-1]):
             self.assertIsNone(secondsAllowed(octets))
 
-    def test_serverDecides(self) -> None:
+    def test_serverLimitsTheLifetime(self) -> None:
         """
-        A connection stays no longer than the server allows, and goes at once where it allows nothing.
+        A connection stays no longer than the server allows, and is closed at once where it allows nothing.
         """
         canned, server = self.serve()
         for octets, stays in ((b"\x00\x14", 2.0), (b"\x00\x00", 0.0), (b"\xff\xff", 10.0)):
-            canned.tamper = lambda reply, transport, octets=octets: [reply[:2] + allowing(octets)[2:]]
+            canned.tamper = lambda reply, transport, octets=octets: [reply[:2] + replyWithKeepalive(octets)[2:]]
             exchange = StreamExchange(self.here, server, Draw(), keep=10.0)
             waiter = Waiter()
             waiter.query = buildQuery(0x0100, waiter.wire, optRecord(1232))

@@ -1,5 +1,5 @@
 """
-Tests of telling replies from what is none.
+Tests of the match between queries and replies.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class MatchingTests(SynchronousTestCase):
     Tests for L{isReplyTo} and L{isBareFailure}.
     """
 
-    def test_reply(self) -> None:
+    def test_replyMatchesItsQuestion(self) -> None:
         """
-        Our question in whatever case is ours, unless its case is to be kept.
+        A reply with our question matches in any case, unless the case must be kept.
         """
         self.assertTrue(isReplyTo(HEADER + WIRE, WIRE, True))
         self.assertTrue(isReplyTo(HEADER + WIRE + b"and more", WIRE, True))
@@ -33,9 +33,9 @@ class MatchingTests(SynchronousTestCase):
         self.assertTrue(isReplyTo(HEADER + shouted, WIRE, False))
         self.assertFalse(isReplyTo(HEADER + shouted, WIRE, True))
 
-    def test_noReply(self) -> None:
+    def test_otherMessagesDoNotMatch(self) -> None:
         """
-        Queries, other opcodes, other questions, none or two of them, and pieces are no replies.
+        Queries, other opcodes, other questions, none or two of them, and fragments do not match.
         """
         for octets in (
             b"",
@@ -51,16 +51,16 @@ class MatchingTests(SynchronousTestCase):
         ):
             self.assertFalse(isReplyTo(octets, WIRE, False))
 
-    def test_typesHaveNoCase(self) -> None:
+    def test_typesAreNotCaseFolded(self) -> None:
         """
-        Type 65 is not type 97, though the octets are those of A and a.
+        Type 65 does not match type 97, although their octets are A and a.
         """
         https, other = Question(b"\x00", 65).toWire(), Question(b"\x00", 97).toWire()
         self.assertFalse(isReplyTo(HEADER + other, https, False))
 
-    def test_bareFailure(self) -> None:
+    def test_bareFailureIsAHeaderWithError(self) -> None:
         """
-        A header that says that something went wrong, and nothing else.
+        A bare failure is a header with an error rcode, and nothing else.
         """
         bare = b"\x00\x07\x81\x81" + bytes(8)
         self.assertTrue(isBareFailure(bare))
@@ -77,9 +77,9 @@ class MixingTests(SynchronousTestCase):
     Tests for L{mixed}.
     """
 
-    def test_onlyCase(self) -> None:
+    def test_onlyTheCaseIsRandom(self) -> None:
         """
-        Letters get a case that nobody can guess; all else stays as it is.
+        Letters get a random case, and everything else is unchanged.
         """
         question = Question(b"\x0cWwW-1.eXa\xc4\x00zZ\x04test\x00", 65)
         seen = {mixed(question, Draw()) for _ in range(200)}
@@ -88,9 +88,9 @@ class MixingTests(SynchronousTestCase):
             self.assertEqual(octets[:-4].lower(), question.name.lower())
             self.assertEqual(octets[-4:], question.key[-4:])
 
-    def test_drawn(self) -> None:
+    def test_eachLetterHasItsBit(self) -> None:
         """
-        Each letter has a draw of its own.
+        Each letter has a random bit of its own.
         """
         question = questionOf("aaaaaaaa.aaaaaaa")
         for mask in (0x0000, 0xFFFF, 0x5555):

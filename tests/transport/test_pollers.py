@@ -25,9 +25,9 @@ class OutboxTests(SynchronousTestCase):
     Tests for L{Outbox}.
     """
 
-    def test_oneFails(self) -> None:
+    def test_failedSendSparesOthers(self) -> None:
         """
-        What cannot be sent by a mistake of ours costs nobody else a datagram, and is told.
+        An unexpected exception for one datagram is logged, and the others are sent.
         """
         sent: list[bytes] = []
         outbox = Outbox()

@@ -1,5 +1,5 @@
 """
-Tests of drawing what must not be guessed.
+Tests of unpredictable random numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted_ext.transport.random import Draw
 
 class Counting:
     """
-    Octets that count up, and how many were fetched.
+    Octets that count up, and a record of the calls.
     """
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class DrawTests(SynchronousTestCase):
     Tests for L{Draw}.
     """
 
-    def test_system(self) -> None:
+    def test_randomnessComesFromTheSystem(self) -> None:
         """
-        All of it comes from the operating system's generator.
+        All random numbers come from the operating system's generator.
         """
         self.assertIs(Draw()._urandom, os.urandom)
 
-    def test_blocks(self) -> None:
+    def test_octetsAreFetchedInBlocks(self) -> None:
         """
-        The system is asked once for many draws, and no octet is given twice.
+        The system is asked once for many draws, and no octet is used twice.
         """
         source = Counting()
         draw = Draw(source)
@@ -47,9 +47,9 @@ class DrawTests(SynchronousTestCase):
         draw.take(3)
         self.assertEqual(len(source.fetched), 2)
 
-    def test_ports(self) -> None:
+    def test_portsAreUnprivilegedAndUniform(self) -> None:
         """
-        Ports are those that need no privilege, each as likely as any other.
+        Ports are unprivileged, and all equally likely.
         """
         everything = Draw(lambda count: b"".join([number.to_bytes(2, "big") for number in range(1000, 1000 + count // 2)]))
         self.assertEqual([everything.port() for _ in range(3)], [1024, 1025, 1026])
@@ -58,9 +58,9 @@ class DrawTests(SynchronousTestCase):
         self.assertTrue(all(1024 <= port < 65536 for port in ports))
         self.assertGreater(len(set(ports)), 16_000)
 
-    def test_below(self) -> None:
+    def test_belowHasNoBias(self) -> None:
         """
-        Numbers below a bound have no bias.
+        Numbers below a limit have no bias.
         """
         draw = Draw(lambda count: bytes(range(256)) * (count // 256))
         drawn = [draw.below(100) for _ in range(400)]
@@ -68,9 +68,9 @@ class DrawTests(SynchronousTestCase):
         self.assertEqual(Draw().below(1), 0)
         self.assertLess(Draw().below(1000), 1000)
 
-    def test_lots(self) -> None:
+    def test_lotsAreRefilled(self) -> None:
         """
-        Ids and the numbers that choose sockets come in lots, and another block follows when they are used up.
+        IDs and socket numbers come in batches, and another batch follows when one is used up.
         """
         source = Counting()
         draw = Draw(source)
@@ -81,9 +81,9 @@ class DrawTests(SynchronousTestCase):
         self.assertEqual(first, (b"\x01\x02", 3))
         self.assertRaises(StopIteration, next, draw.lots)
 
-    def test_forked(self) -> None:
+    def test_forkDiscardsTheBlock(self) -> None:
         """
-        Parent and child do not go on with the same octets.
+        Parent and child do not continue with the same octets after a fork.
         """
         source = Counting()
         draw = Draw(source)

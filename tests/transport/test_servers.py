@@ -1,5 +1,5 @@
 """
-Tests of servers as values.
+Tests of server addresses as values.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class ServerTests(SynchronousTestCase):
     Tests for L{Server}.
     """
 
-    def test_spellings(self) -> None:
+    def test_spellingsAreEqual(self) -> None:
         """
-        One address is one server, however it is written.
+        All spellings of an address are one server.
         """
         for first, second in (
             ("2001:db8::1", "2001:0DB8:0000:0:0:0:0:0001"),
@@ -30,7 +30,7 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual(hash(Server(first)), hash(Server(second)))
             self.assertEqual(Server(first).label, Server(second).label)
 
-    def test_different(self) -> None:
+    def test_otherAddressesDiffer(self) -> None:
         """
         Another address, port or scope is another server.
         """
@@ -38,17 +38,17 @@ class ServerTests(SynchronousTestCase):
             self.assertNotEqual(Server("fe80::1%eth0"), other)
         self.assertNotEqual(Server("192.0.2.1"), "192.0.2.1")
 
-    def test_labels(self) -> None:
+    def test_labelRoundTrips(self) -> None:
         """
-        People are shown address and port together, in the form in which they can give them.
+        A label shows address and port in a form that can be parsed again.
         """
         for text in ("192.0.2.1:53", "[2001:db8::1]:5353", "[fe80::1%eth0]:53"):
             self.assertEqual(Server.fromText(text).label, text)
             self.assertIn(text, repr(Server.fromText(text)))
 
-    def test_texts(self) -> None:
+    def test_portIsOptional(self) -> None:
         """
-        The port may be left out, and an IPv6 address needs its brackets only with one.
+        The port may be left out, and an IPv6 address needs brackets only with a port.
         """
         self.assertEqual(Server.fromText("192.0.2.1"), Server("192.0.2.1", 53))
         self.assertEqual(Server.fromText("192.0.2.1", 5353), Server("192.0.2.1", 5353))
@@ -58,9 +58,9 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual(Server.fromText("2001:db8::1#5353"), Server("2001:db8::1", 5353))
         self.assertEqual(Server.fromText("[2001:db8::1]#5353"), Server("2001:db8::1", 5353))
 
-    def test_badTexts(self) -> None:
+    def test_badTextIsExplained(self) -> None:
         """
-        What is no server is told in one line that names it.
+        An invalid server is an error of one line that names it.
         """
         addresses = ["", "localhost", "192.0.2.256", "1.2.3", "a\x00b", "::1:70000:9:9:9:9:9:9:9", "[::1"]
         addresses += ["fe80::1%4294967296", "fe80::1%" + 5000 * "1"]
@@ -70,9 +70,9 @@ class ServerTests(SynchronousTestCase):
             self.assertNotIn("\n", str(fault))
         self.assertIn("65535", str(self.assertRaises(BadDescription, Server, "192.0.2.1", 65536)))
 
-    def test_isAt(self) -> None:
+    def test_sourceAddressIsComparedAsValue(self) -> None:
         """
-        Where a datagram came from is compared as a value too.
+        The source of a datagram is compared as a value too.
         """
         server = Server("2001:db8:0:0::1", 53)
         self.assertTrue(server.isAt("2001:db8::1", 53))
@@ -82,9 +82,9 @@ class ServerTests(SynchronousTestCase):
         self.assertFalse(server.isAt("nonsense", 53))
         self.assertFalse(Server("fe80::1%eth1").isAt("fe80::1%eth0", 53))
 
-    def test_socketAddress(self) -> None:
+    def test_scopeBecomesInterfaceNumber(self) -> None:
         """
-        A scope reaches the socket as the interface's number.
+        A scope reaches the socket as the number of the interface.
         """
         number, name = socket.if_nameindex()[0]
         self.assertEqual(Server(f"fe80::1%{name}").socketAddress(), ("fe80::1", 53, 0, number))

@@ -1,5 +1,5 @@
 """
-Tests of asking by TCP.
+Tests of queries over TCP.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ class StreamExchangeTests(NetworkTestCase):
 
     def ask_(self, *waiters: Waiter) -> list[bytes]:
         """
-        Ask.
+        Send queries.
 
-        @return: the ids.
+        @return: their IDs.
         """
         return [self.exchange.ask(waiter, self.here.seconds())[1] for waiter in waiters]
 
     @property
     def dialed(self) -> int:
         """
-        How many connections were made.
+        The number of connections that were made.
         """
         return self.network.dialed[self.server.address, self.server.port]
 
-    def test_interface(self) -> None:
+    def test_providesIExchange(self) -> None:
         """
-        It is an exchange.
+        It provides IExchange.
         """
         verifyObject(IExchange, self.exchange)
         self.assertEqual((self.exchange.kind, self.exchange.label, self.exchange.reliable), ("tcp", "192.0.2.53:53", True))
 
-    def test_oneConnection(self) -> None:
+    def test_queriesShareOneConnection(self) -> None:
         """
-        Many queries go over one connection, none waiting for another's reply.
+        Many queries share one connection, and none waits for another's reply.
         """
         waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
         self.ask_(*waiters)
         self.network.advance(0.045)
         self.assertEqual((self.dialed, [len(waiter.replies) for waiter in waiters]), (1, [1] * 50))
 
-    def test_anyOrder(self) -> None:
+    def test_repliesMayComeInAnyOrder(self) -> None:
         """
-        Replies come in whatever order the server is done, and each to its own query.
+        Replies may come in any order, and each reaches its own query.
         """
         held: list[bytes] = []
 
@@ -77,9 +77,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([waiter.replies[0][:2] for waiter in waiters], keys)
 
-    def test_pieces(self) -> None:
+    def test_fragmentedStreamIsRead(self) -> None:
         """
-        It does not matter how the stream is cut up.
+        Any fragmentation of the stream is read.
         """
         self.network.shape(source="192.0.2.53", delay=0.01, fragment=1)
         waiters = [Waiter(f"host{number}.example.test") for number in range(3)]
@@ -87,9 +87,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([len(waiter.replies) for waiter in waiters], [1, 1, 1])
 
-    def test_bounded(self) -> None:
+    def test_outstandingQueriesAreLimited(self) -> None:
         """
-        No more queries are unanswered than a server can be asked to bear; the others follow when replies come.
+        The number of outstanding queries is limited. The others follow when replies come.
         """
         exchange = StreamExchange(self.here, self.server, Draw(), inFlight=2)
         self.canned.delay = 1.0
@@ -103,9 +103,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual([len(waiter.replies) for waiter in waiters], [1] * 6)
         exchange.settle()
 
-    def test_settles(self) -> None:
+    def test_connectionClosesWithoutWaiters(self) -> None:
         """
-        When nobody waits, the connection ends in good order, and a later query makes a new one.
+        The connection is closed in good order when there is no waiter, and a later query opens a new one.
         """
         self.ask_(Waiter())
         self.network.advance(1)
@@ -117,9 +117,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual((len(waiter.replies), self.dialed), (1, 2))
 
-    def test_kept(self) -> None:
+    def test_keptConnectionIsReused(self) -> None:
         """
-        Where keep-alive was asked for, the connection stays for that time after the last query, is used again, and then ends.
+        With keepalive, the connection stays for that time after the last query, is reused, and then closes.
         """
         exchange = StreamExchange(self.here, self.server, Draw(), keep=10.0)
         for _ in range(2):
@@ -133,9 +133,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(3)
         self.assertEqual(self.here.pending(), [])
 
-    def test_released(self) -> None:
+    def test_releasedQueryIsNotSent(self) -> None:
         """
-        A query that nobody waits for any more is not sent, and a late reply to it harms nobody.
+        A released query is not sent, and a late reply to it does no harm.
         """
         self.canned.delay = 1.0
         sent, unsent, other = Waiter("sent.test"), Waiter("unsent.test"), Waiter()
@@ -149,9 +149,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual([len(each.replies) for each in (sent, unsent, other)], [0, 0, 1])
         self.assertEqual(len(self.canned.asked), 2)
 
-    def test_lostOnce(self) -> None:
+    def test_lostQueriesAreSentAgain(self) -> None:
         """
-        Queries of a lost connection go out once more.
+        Queries of a lost connection are sent once more.
         """
         self.canned.closesAfter = 0
         first = Waiter()
@@ -161,9 +161,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual((len(first.replies), len(first.faults), self.dialed), (1, 0, 2))
 
-    def test_lostTwice(self) -> None:
+    def test_secondLossIsUnreachable(self) -> None:
         """
-        A server that drops the connection again is given up.
+        A server that drops the connection again is unreachable.
         """
         self.canned.closesAfter = 0
         waiter = Waiter()
@@ -172,9 +172,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual((len(waiter.replies), len(waiter.faults), self.dialed), (0, 1, 2))
         self.assertIsInstance(waiter.faults[0], Unreachable)
 
-    def test_lostWhileIdle(self) -> None:
+    def test_idleLossIsInvisible(self) -> None:
         """
-        A kept connection that the server closes is made anew for the next query, which knows nothing of it.
+        An idle connection that the server closes is replaced for the next query, which does not notice.
         """
         self.canned.closesAfter = 1
         exchange = StreamExchange(self.here, self.server, Draw(), keep=60.0)
@@ -186,9 +186,9 @@ class StreamExchangeTests(NetworkTestCase):
             self.assertEqual((len(waiter.replies), len(waiter.faults)), (1, 0))
         self.assertEqual(self.here.pending(), [])
 
-    def test_refused(self) -> None:
+    def test_closedPortFailsAllWaiters(self) -> None:
         """
-        Where nobody listens, all who wait are told.
+        A closed port fails all waiting queries.
         """
         self.canned.close()
         self.network.advance()
@@ -197,9 +197,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([type(waiter.faults[0]) for waiter in waiters], [Unreachable, Unreachable])
 
-    def test_givesUpConnecting(self) -> None:
+    def test_connectingEndsWithoutWaiters(self) -> None:
         """
-        A connection that does not come about is not waited for when nobody cares any more.
+        A pending connection is abandoned when there is no waiter.
         """
         exchange = StreamExchange(self.here, self.nowhere(), Draw())
         exchange.release(exchange.ask(Waiter(), 0.0)[1])
@@ -207,9 +207,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
 
-    def test_wrongQuestion(self) -> None:
+    def test_replyWithOtherQuestionFails(self) -> None:
         """
-        A reply to another question is none, and by TCP there will be no better one.
+        A reply to another question fails the query, since no better one will come over TCP.
         """
         self.canned.tamper = lambda reply, transport: [reply[:13] + b"x" + reply[14:]]
         waiter = Waiter()
@@ -217,9 +217,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([len(waiter.replies), [type(fault) for fault in waiter.faults]], [0, [BadMessage]])
 
-    def test_noise(self) -> None:
+    def test_invalidStreamIsReconnected(self) -> None:
         """
-        A server whose stream makes no sense is as good as gone.
+        A server whose stream is invalid gets a new connection.
         """
         self.canned.tamper = lambda reply, transport: []
         waiter = Waiter()
@@ -233,9 +233,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual(self.dialed, 2)
         self.exchange.release(next(iter(self.exchange.keys)))
 
-    def test_tooMany(self) -> None:
+    def test_queueOfConnectionIsLimited(self) -> None:
         """
-        Nobody can make us keep any number of queries for a connection that does not come.
+        The number of queries that wait for a pending connection is limited.
         """
         exchange = StreamExchange(self.here, self.nowhere(), Draw())
         keys: list[bytes] = []
@@ -250,10 +250,10 @@ class StreamExchangeTests(NetworkTestCase):
             exchange.release(key)
         exchange.settle()
 
-    def test_deadConnection(self) -> None:
+    def test_deadConnectionIsReplaced(self) -> None:
         """
-        A connection that has died without a word is left when queries on it are given up, however many others wait: they and all later
-        ones go over a new one. As long as something comes, it stays.
+        A silently dead connection is replaced when queries on it time out: all waiting and later queries use a new one. It stays as long as
+        anything arrives.
         """
         self.ask_(Waiter())
         self.network.advance(1)
@@ -280,9 +280,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.assertEqual(self.dialed, 2)
         self.network.advance(5)
 
-    def test_deadDialing(self) -> None:
+    def test_slowConnectIsRetried(self) -> None:
         """
-        A connection that has been tried for a time is tried anew when a query that waits for it is given up.
+        A pending connection is tried again when a query that waits for it times out.
         """
         exchange = StreamExchange(self.here, self.nowhere(), Draw())
         keys = [exchange.ask(Waiter(), 0.0)[1] for _ in range(3)]
@@ -293,9 +293,9 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
 
-    def test_unanswered(self) -> None:
+    def test_droppedQueriesFreeTheirPlaces(self) -> None:
         """
-        Queries that the server drops, while it answers others, do not use up the connection for ever.
+        Queries that the server drops, while it answers others, do not use up the connection.
         """
         exchange = StreamExchange(self.here, self.server, Draw(), inFlight=4)
         self.canned.tamper = lambda reply, transport: [] if b"dropped" in reply else [reply]

@@ -1,5 +1,5 @@
 """
-Tests of the one timer.
+Tests of the shared timer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_ext.transport.timers import Timetable
 
 class Waiter:
     """
-    Waits, and notes when it was called.
+    Wait, and record the calls.
     """
 
     def __init__(self, table: Timetable, due: float, then: Callable[[Waiter, float], None] | None = None) -> None:
@@ -34,7 +34,7 @@ class Waiter:
 
     def leave(self) -> None:
         """
-        Wait no more.
+        Stop waiting.
         """
         self._table.waiting.discard(self)
         if not self._table.waiting:
@@ -50,9 +50,9 @@ class TimetableTests(SynchronousTestCase):
         self.clock = Clock()
         self.table = Timetable(self.clock)
 
-    def test_oneCall(self) -> None:
+    def test_waitersShareOneDelayedCall(self) -> None:
         """
-        However many wait, there is one delayed call, and each is called at its time.
+        All waiters share one delayed call, and each is called at its time.
         """
         waiters = [Waiter(self.table, due) for due in (3.0, 1.0, 2.0, 1.0)]
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -60,9 +60,9 @@ class TimetableTests(SynchronousTestCase):
         self.assertEqual([waiter.called for waiter in waiters], [[3.0], [1.0], [2.0], [1.0]])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_nothingLeft(self) -> None:
+    def test_lastWaiterCancelsTheCall(self) -> None:
         """
-        When the last one leaves, no delayed call is left.
+        No delayed call is left after the last waiter has left.
         """
         first, second = Waiter(self.table, 1.0), Waiter(self.table, 2.0)
         first.leave()
@@ -70,9 +70,9 @@ class TimetableTests(SynchronousTestCase):
         second.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_again(self) -> None:
+    def test_movedWaiterIsCalledAgain(self) -> None:
         """
-        Whoever moves its time when called is called again then.
+        A waiter that moves its time when it is called is called again then.
         """
 
         def move(waiter: Waiter, now: float) -> None:
@@ -85,9 +85,9 @@ class TimetableTests(SynchronousTestCase):
         self.assertEqual(waiter.called, [1.0, 3.0, 5.0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_earlier(self) -> None:
+    def test_earlierTimeIsKept(self) -> None:
         """
-        Whoever moves its time to an earlier one and says so is called then.
+        A waiter that moves to an earlier time and is added again is called then.
         """
         waiter = Waiter(self.table, 5.0)
         waiter.due = 1.0
@@ -95,9 +95,9 @@ class TimetableTests(SynchronousTestCase):
         self.clock.pump([0.5] * 4)
         self.assertEqual(waiter.called, [1.0])
 
-    def test_newOnesMeanwhile(self) -> None:
+    def test_waiterAddedDuringCallIsCalled(self) -> None:
         """
-        One that begins to wait while another is called is not forgotten, not even when that was the last.
+        A waiter that is added while another is called is called, even when that was the last one.
         """
         begun: list[Waiter] = []
 
@@ -110,9 +110,9 @@ class TimetableTests(SynchronousTestCase):
         self.assertEqual(begun[0].called, [2.0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_leavesMeanwhile(self) -> None:
+    def test_waiterRemovedDuringCallIsSkipped(self) -> None:
         """
-        One that another's call makes leave is not called any more.
+        A waiter that leaves because of another's call is not called.
         """
         waiters: list[Waiter] = []
 
@@ -124,9 +124,9 @@ class TimetableTests(SynchronousTestCase):
         self.clock.advance(1.0)
         self.assertEqual(sum([len(waiter.called) for waiter in waiters]), 1)
 
-    def test_many(self) -> None:
+    def test_manyWaitersNeedFewCalls(self) -> None:
         """
-        With very many waiters, the looks at them are not made as often as there are waiters.
+        Very many waiters need far fewer calls of the timer than there are waiters.
         """
         calls: list[float] = []
 
@@ -140,9 +140,9 @@ class TimetableTests(SynchronousTestCase):
         self.assertEqual(len(calls), 5000)
         self.assertLess(len(set(calls)), 20)
 
-    def test_mistake(self) -> None:
+    def test_exceptionSparesOtherWaiters(self) -> None:
         """
-        A mistake in one of those that wait leaves the others their time.
+        An exception in one waiter does not affect the others.
         """
 
         def mistake(waiter: Waiter, now: float) -> None:
@@ -156,9 +156,9 @@ class TimetableTests(SynchronousTestCase):
         self.assertEqual(other.called, [2.0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_forEver(self) -> None:
+    def test_infiniteTimeNeedsNoTimer(self) -> None:
         """
-        What is never due needs no timer.
+        A waiter that is never due needs no timer.
         """
         Waiter(self.table, 1.0, lambda waiter, now: setattr(waiter, "due", inf))
         self.clock.advance(1.0)

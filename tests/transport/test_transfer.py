@@ -1,5 +1,5 @@
 """
-Tests of fetching whole zones.
+Tests of zone transfers.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ QUESTION = Question(ZONE, 252)
 
 def message(*records: RRSet, id: int = 7, flags: int = 0x8400, questions: tuple[Question, ...] = (QUESTION,)) -> bytes:
     """
-    @return: a message of a transfer.
+    Return a message of a transfer.
     """
     return buildMessage(Message(id, flags, questions, records))
 
 
 class Reading:
     """
-    A transfer that is read as L{transferZone} does.
+    A transfer that is read as by L{transferZone}.
     """
 
     def __init__(self, zone: bytes = ZONE, most: int | None = None) -> None:
@@ -51,20 +51,20 @@ class Reading:
     @property
     def done(self) -> bool:
         """
-        Whether it is whole.
+        Whether it is complete.
         """
         return self._receiving.done
 
     @property
     def records(self) -> list[RRSet]:
         """
-        What has come.
+        The records so far.
         """
         return self._came.records
 
     def take(self, octets: bytes) -> None:
         """
-        Take a message.
+        Read a message.
         """
         self._receiving.take(octets, 0)
 
@@ -83,18 +83,18 @@ class ZoneRecordsTests(NetworkTestCase):
             reading.take(each)
         return reading
 
-    def test_oneMessage(self) -> None:
+    def test_zoneInOneMessage(self) -> None:
         """
-        A small zone comes in one message, from its SOA to its SOA.
+        A small zone comes in one message, from SOA to SOA.
         """
         whole = buildMessage(Message(7, 0x8400, (QUESTION,), (SOA, NS, *HOSTS, SOA)))
         reading = self.read(whole)
         self.assertTrue(reading.done)
         self.assertEqual(reading.records, [SOA, NS, *HOSTS])
 
-    def test_cases(self) -> None:
+    def test_namesMayDifferInCase(self) -> None:
         """
-        Servers may write names in the case in which they got them.
+        Names may have the case in which the server has them.
         """
         soa = rrsetOf(nameFromText("EXAMPLE.test"), 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
         host = rrsetOf(nameFromText("www.Example.TEST"), 1, "192.0.2.1")
@@ -104,22 +104,22 @@ class ZoneRecordsTests(NetworkTestCase):
             reading.take(message(record, questions=(question,)))
         self.assertEqual((reading.done, reading.records), (True, [soa, host]))
 
-    def test_oneRecordEach(self) -> None:
+    def test_oneRecordPerMessage(self) -> None:
         """
-        Old servers send a message for each record, and no question with the later ones.
+        Old servers send a message for each record, and the question in the first one only.
         """
         reading = self.read(message(SOA), *[message(host, questions=()) for host in HOSTS], message(SOA, questions=()))
         self.assertEqual((reading.done, reading.records), (True, [SOA, *HOSTS]))
 
-    def test_notDone(self) -> None:
+    def test_missingFinalSOAIsIncomplete(self) -> None:
         """
-        Without the second SOA it is not whole.
+        A transfer without the second SOA is incomplete.
         """
         self.assertFalse(self.read(message(SOA, *HOSTS)).done)
 
-    def test_bad(self) -> None:
+    def test_foreignRecordsAreRejected(self) -> None:
         """
-        What does not belong to the zone, or to the transfer, is not taken.
+        Messages that do not belong to the zone or to the transfer are rejected.
         """
         elsewhere = rrsetOf(nameFromText("www.elsewhere.test"), 1, "192.0.2.1")
         for messages in (
@@ -138,17 +138,17 @@ class ZoneRecordsTests(NetworkTestCase):
         ):
             self.assertRaises(BadMessage, self.read, *messages)
 
-    def test_declined(self) -> None:
+    def test_rcodeOfServerIsReported(self) -> None:
         """
-        What a server says against it is passed on.
+        The rcode of a refusing server is reported.
         """
         fault = self.assertRaises(ServerFailed, self.read, message(flags=0x8405))
         self.assertEqual(fault.rcode, 5)
         self.assertIn("REFUSED", str(fault))
 
-    def test_bounded(self) -> None:
+    def test_endlessZoneIsCutOff(self) -> None:
         """
-        A zone that never ends does.
+        An endless zone is cut off.
         """
         reading = self.read(message(SOA), most=65535)
 
@@ -162,7 +162,7 @@ class ZoneRecordsTests(NetworkTestCase):
 
 class ZoneServer(ServerFactory):
     """
-    Sends set messages, with the id of the query, whatever is asked.
+    Send fixed messages, with the ID of the query, for every query.
     """
 
     noisy = False
@@ -197,7 +197,7 @@ class TransferZoneTests(NetworkTestCase):
 
     def offer(self, address: str, *messages: bytes, close: bool = False) -> Server:
         """
-        Set up a server.
+        Start a server.
         """
         host: MemoryReactor = self.network.reactor(address)
         host.listenTCP(53, ZoneServer(messages, close))
@@ -205,31 +205,31 @@ class TransferZoneTests(NetworkTestCase):
 
     def transfer(self, *servers: Server, seconds: float = 10.0) -> Deferred[list[RRSet]]:
         """
-        Ask for the zone, and let that time pass.
+        Request the zone, and let that time pass.
         """
         asked = transferZone(self.here, servers, ZONE, self.here.seconds() + seconds)
         self.network.advance(seconds + 1)
         return asked
 
-    def refused(self, asked: Deferred[list[RRSet]]) -> DNSFault:
+    def faultOf(self, asked: Deferred[list[RRSet]]) -> DNSFault:
         """
-        @return: what a transfer has failed with.
+        Return the error of a transfer.
         """
         fault = self.failureResultOf(asked).value
         assert isinstance(fault, DNSFault)
         return fault
 
-    def test_whole(self) -> None:
+    def test_zoneArrivesInOrder(self) -> None:
         """
-        The zone is there record by record, in its order, however it was cut up.
+        The zone arrives record by record, in order, with any fragmentation.
         """
         self.network.shape(delay=0.01, fragment=7)
         server = self.offer("192.0.2.53", message(SOA, NS), message(*HOSTS), message(SOA))
         self.assertEqual(self.successResultOf(self.transfer(server)), [SOA, NS, *HOSTS])
 
-    def test_nextServer(self) -> None:
+    def test_badServerLeadsToNext(self) -> None:
         """
-        A server that refuses, breaks off, sends nonsense or is not there leads to the next one.
+        A server that refuses, disconnects, sends nonsense or is down leads to the next one.
         """
         good = self.offer("192.0.2.60", message(SOA, NS), message(SOA))
         for server in (
@@ -240,27 +240,27 @@ class TransferZoneTests(NetworkTestCase):
         ):
             self.assertEqual(self.successResultOf(self.transfer(server, good)), [SOA, NS])
 
-    def test_allFail(self) -> None:
+    def test_mostTellingFaultIsRaised(self) -> None:
         """
-        When nobody gives it, the most telling fault says so.
+        The most telling error is raised when all servers fail.
         """
         refusing = self.offer("192.0.2.54", message(flags=0x8405))
-        fault = self.refused(self.transfer(refusing, Server("192.0.2.54", 54)))
+        fault = self.faultOf(self.transfer(refusing, Server("192.0.2.54", 54)))
         self.assertEqual((type(fault), fault.rcode), (ServerFailed, 5))
-        self.assertIsInstance(self.refused(self.transfer(Server("192.0.2.54", 54))), Unreachable)
+        self.assertIsInstance(self.faultOf(self.transfer(Server("192.0.2.54", 54))), Unreachable)
 
-    def test_deadline(self) -> None:
+    def test_unfinishedTransferEndsAtDeadline(self) -> None:
         """
-        A server that never gets to the end is given up in time.
+        A transfer that never finishes ends at its deadline.
         """
         slow = self.offer("192.0.2.54", message(SOA))
-        fault = self.refused(self.transfer(slow, seconds=3.0))
+        fault = self.faultOf(self.transfer(slow, seconds=3.0))
         self.assertIsInstance(fault, TimedOut)
-        self.assertIsInstance(self.refused(self.transfer(self.nowhere(), seconds=3.0)), TimedOut)
+        self.assertIsInstance(self.faultOf(self.transfer(self.nowhere(), seconds=3.0)), TimedOut)
 
-    def test_cancel(self) -> None:
+    def test_transferCanBeCanceled(self) -> None:
         """
-        A transfer can be given up, while connecting and later.
+        A transfer can be canceled, while connecting and later.
         """
         for server in (self.offer("192.0.2.54", message(SOA)), self.nowhere()):
             asked = transferZone(self.here, [server], ZONE, self.here.seconds() + 10)
@@ -270,9 +270,9 @@ class TransferZoneTests(NetworkTestCase):
             self.network.advance()
             self.assertEqual(self.here.pending(), [])
 
-    def test_dribbled(self) -> None:
+    def test_dribblingServerTimesOut(self) -> None:
         """
-        What comes octet by octet is not waited for longer than what does not come; what comes message by message is.
+        A message that arrives octet by octet times out like no message. One message at a time does not.
         """
         dribble = True
 
@@ -304,8 +304,8 @@ class TransferZoneTests(NetworkTestCase):
                 self.assertEqual(came.records, [SOA, *HOSTS])
         listener.stopListening()
 
-    def test_noServers(self) -> None:
+    def test_noServersIsACallerFault(self) -> None:
         """
-        Without a server there is nothing to do.
+        An empty list of servers is an error of the caller.
         """
         self.assertRaises(CallerFault, transferZone, self.here, [], ZONE, 1.0)

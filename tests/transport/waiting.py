@@ -1,5 +1,5 @@
 """
-Somebody who waits for replies, for tests.
+A waiter for replies, for tests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Waiter"]
 
 class Waiter:
     """
-    Asks for one name, and notes all that comes of it.
+    Query one name, and record the results.
     """
 
     def __init__(self, name: str = "www.example.test") -> None:

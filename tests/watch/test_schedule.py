@@ -22,9 +22,9 @@ __all__: list[str] = []
 QUESTION = questionOf("www.example.org")
 
 
-def never() -> float:
+def noJitter() -> float:
     """
-    No chance.
+    Return the value for no jitter.
     """
     return 0.0
 
@@ -34,17 +34,17 @@ class SecondsOfTests(SynchronousTestCase):
     Tests of L{secondsOf}.
     """
 
-    def test_records(self) -> None:
+    def test_answerHoldsForItsTTL(self) -> None:
         """
-        An answer holds for its TTL, of however many records it consists.
+        An answer holds for its TTL, however many records it has.
         """
         self.assertEqual(secondsOf(QUESTION, answerOf(QUESTION, "192.0.2.1", 77)), 77)
         many = [f"192.0.2.{number}" for number in range(200)]
         self.assertEqual(secondsOf(QUESTION, answerOf(QUESTION, many, 77)), 77)
 
-    def test_denials(self) -> None:
+    def test_denialHoldsForLesserOfTTLAndMinimum(self) -> None:
         """
-        A denial holds for the lesser of its SOA record's TTL and last number (RFC 2308, section 5).
+        A denial holds for the lesser of its SOA record's TTL and MINIMUM field (RFC 2308, section 5).
         """
         for ttl, last, holds in ((900, 60, 60), (40, 60, 40)):
             soa = rrsetOf(nameFromText("example.org"), SOA, f"ns. mail. 1 2 3 4 {last}", ttl)
@@ -58,47 +58,46 @@ class PaceTests(SynchronousTestCase):
     Tests of L{Pace}.
     """
 
-    def test_bounds(self) -> None:
+    def test_intervalFollowsTTLWithinLimits(self) -> None:
         """
-        The TTL says when to look again, with a second for caches that leave out parts of one. But a short one does not make us ask all
-        the time, nor a long one sleep for days.
+        The next look-up follows the TTL by one second, because caches round down. Short and long TTLs are limited.
         """
-        pace = Pace(None, never)
+        pace = Pace(None, noJitter)
         self.assertEqual([pace.afterAnswer(ttl) for ttl in (0, 1, 60, 86400)], [5, 5, 61, 300])
         self.assertEqual((WATCH_SECONDS.default, WATCH_MOST_SECONDS.default), (5, 300))
 
-    def test_interval(self) -> None:
+    def test_configuredIntervalIsUsed(self) -> None:
         """
-        Whoever names an interval has it, within reason.
+        A configured interval is used, within limits.
         """
-        self.assertEqual([Pace(interval, never).afterAnswer(3600) for interval in (1, 0.0001, inf)], [1, 0.1, 86400])
+        self.assertEqual([Pace(interval, noJitter).afterAnswer(3600) for interval in (1, 0.0001, inf)], [1, 0.1, 86400])
 
-    def test_jitter(self) -> None:
+    def test_jitterOnlyDelays(self) -> None:
         """
-        Chance makes it later, never sooner: an answer that still holds is not asked for.
+        Jitter delays a look-up and never hastens it, because an answer that still holds need not be asked for.
         """
         drawn = [0.0, 0.5, 1.0]
         pace = Pace(None, iter(drawn).__next__)
         self.assertEqual([pace.afterAnswer(100) for _ in drawn], [101 * (1 + WATCH_JITTER.default * each) for each in drawn])
 
-    def test_failures(self) -> None:
+    def test_failuresBackOff(self) -> None:
         """
-        While look-ups fail, the time between them doubles up to a bound, and begins anew with the next answer.
+        The interval doubles while look-ups fail, up to a limit, and starts anew after an answer.
         """
-        pace = Pace(None, never)
+        pace = Pace(None, noJitter)
         self.assertEqual([pace.afterFailure() for _ in range(6)], [5, 10, 20, 40, 60, 60])
         self.assertEqual(WATCH_RETRY_SECONDS.default, 60)
         pace.afterAnswer(60)
         self.assertEqual(pace.afterFailure(), 5)
-        quick, slow = Pace(1, never), Pace(600, never)
+        quick, slow = Pace(1, noJitter), Pace(600, noJitter)
         self.assertEqual([quick.afterFailure() for _ in range(3)], [1, 2, 4])
         self.assertEqual([slow.afterFailure() for _ in range(3)], [600, 600, 600])
 
 
 @pytest.mark.parametrize("interval", [0, -1, nan, True, "5", [5]])
-def test_noInterval(interval: float) -> None:
+def test_invalidIntervalIsRefused(interval: float) -> None:
     """
-    What is no number of seconds is refused.
+    An interval that is not a positive number of seconds is refused.
     """
     with pytest.raises(CallerFault, match="interval"):
-        Pace(interval, never)
+        Pace(interval, noJitter)

@@ -22,7 +22,7 @@ DENIED = Answer(Outcome.NXDOMAIN, rcode=3)
 
 def state(*texts: str, name: str = "www.example.org", rrType: str = "A", ttl: int = 300) -> State:
     """
-    @return: the state of a name that has these records.
+    Return the state of a name with these records.
     """
     question = questionOf(name, rrType)
     return stateOf(question, answerOf(question, texts, ttl))
@@ -30,21 +30,21 @@ def state(*texts: str, name: str = "www.example.org", rrType: str = "A", ttl: in
 
 class StateTests(SynchronousTestCase):
     """
-    Tests of what makes one state another.
+    Tests of the comparison of states.
     """
 
-    def test_same(self) -> None:
+    def test_orderTTLAndCaseAreNoChange(self) -> None:
         """
-        Servers give records in turns, with TTLs that run down, and names in the case of the question: none of it is a change.
+        The order of records, their TTLs and the letter case of names in them are not a change.
         """
         self.assertEqual(state("192.0.2.1", "192.0.2.2"), state("192.0.2.2", "192.0.2.1", ttl=3))
         self.assertEqual(state("10 Mail.EXAMPLE.org.", rrType="MX"), state("10 mail.example.org.", rrType="MX"))
         self.assertEqual(hash(state("10 A.", rrType="MX")), hash(state("10 a.", rrType="MX")))
         self.assertEqual(state("192.0.2.10", "192.0.2.9").texts, ("192.0.2.9", "192.0.2.10"))
 
-    def test_other(self) -> None:
+    def test_differentRecordsAreAChange(self) -> None:
         """
-        A record more, less or another one is a change; so is that the name is gone, that only its records are, and that nobody knows.
+        An added, removed or changed record is a change. So are a denied name, a name without records and a failed look-up.
         """
         states = [
             state("192.0.2.1"),
@@ -59,28 +59,28 @@ class StateTests(SynchronousTestCase):
         self.assertNotEqual(state("abc", rrType="TXT"), state("ABC", rrType="TXT"))
         self.assertFalse(states[0] == "192.0.2.1")
 
-    def test_unknown(self) -> None:
+    def test_differentErrorsAreNoChange(self) -> None:
         """
-        Why nobody knows may differ with each look, and is no change.
+        A failed look-up equals another one, whatever their errors are.
         """
         self.assertEqual(State(None, error=ValueError("one")), State(None, error=ValueError("other")))
 
-    def test_words(self) -> None:
+    def test_stateAndChangeAsText(self) -> None:
         """
-        People read a state and a change as one line.
+        A state and a change are shown as one line.
         """
-        first, gone = state("192.0.2.1", "192.0.2.2"), stateOf(QUESTION, DENIED)
+        first, denied = state("192.0.2.1", "192.0.2.2"), stateOf(QUESTION, DENIED)
         self.assertEqual(str(first), "192.0.2.1, 192.0.2.2")
         self.assertEqual(str(Change(None, first)), "192.0.2.1, 192.0.2.2")
-        self.assertEqual(str(Change(first, gone)), "no such name (was 192.0.2.1, 192.0.2.2)")
-        self.assertEqual(str(Change(gone, state())), "no such records (was no such name)")
+        self.assertEqual(str(Change(first, denied)), "no such name (was 192.0.2.1, 192.0.2.2)")
+        self.assertEqual(str(Change(denied, state())), "no such records (was no such name)")
         failing = State(None, error=ValueError("silence"))
         self.assertEqual(str(failing), "not known: silence")
         self.assertIn("silence", repr(Change(first, failing)) + repr(failing))
 
-    def test_unreadable(self) -> None:
+    def test_malformedRdataIsShownAsOctets(self) -> None:
         """
-        Data that is no record of its type is shown as octets, and can change.
+        Malformed rdata is shown as octets and takes part in the comparison.
         """
         sets = [RRSet(QUESTION.name, A, 1, 60, (octets,)) for octets in (b"\1\2\3", b"\1\2\4")]
         one, other = [stateOf(QUESTION, Answer(Outcome.DATA, (each,))) for each in sets]
@@ -93,18 +93,18 @@ class SoughtTests(SynchronousTestCase):
     Tests of L{Sought}.
     """
 
-    def test_spelling(self) -> None:
+    def test_recordIsFoundInAnySpelling(self) -> None:
         """
-        A record is found however it is written.
+        A record is found in any spelling.
         """
         self.assertTrue(Sought(28, "2001:DB8:0::1").isIn(state("2001:db8::1", rrType="AAAA")))
         self.assertTrue(Sought(MX, "10 Mail.Example.org").isIn(state("10 mail.example.org.", "20 b.", rrType="MX")))
         self.assertFalse(Sought(A, "192.0.2.1").isIn(state("192.0.2.10")))
         self.assertFalse(Sought(A, "192.0.2.1").isIn(stateOf(QUESTION, DENIED)))
 
-    def test_strings(self) -> None:
+    def test_txtIsFoundQuotedAndUnquoted(self) -> None:
         """
-        What stands in a TXT record is found with quotation marks or without, wherever it is cut into strings.
+        A TXT record is found with or without quotation marks, however it is split into strings.
         """
         there = state('"v=spf1 " "include:example.net -all"', '"x;y\\""', rrType="TXT")
         for text in (
@@ -117,14 +117,14 @@ class SoughtTests(SynchronousTestCase):
             self.assertTrue(Sought(TXT, text).isIn(there), text)
         for text in ("v=spf1", '"v=spf1" "include:example.net -all"', '"x;y'):
             self.assertFalse(Sought(TXT, text).isIn(there), text)
-        # As a command line in another encoding hands it on.
+        # The form in which a command line in another encoding passes it.
         self.assertTrue(Sought(TXT, "\udcff").isIn(state('"\\255"', rrType="TXT")))
 
 
 @pytest.mark.parametrize(("rrType", "text"), [(A, "192.0.2"), (A, ""), (A, "2001:db8::1"), (MX, "mail.example.org.")])
-def test_noSuchRecord(rrType: int, text: str) -> None:
+def test_invalidRecordIsRefused(rrType: int, text: str) -> None:
     """
-    A record that can never be there is refused before anybody waits for it.
+    A record that can never exist is refused before the wait begins.
     """
     with pytest.raises(BadRecord):
         Sought(rrType, text)

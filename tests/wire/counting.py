@@ -1,5 +1,5 @@
 """
-Where names stand in a message, with all that is asked of it counted.
+A dictionary of name offsets that counts its look-ups.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ _T = TypeVar("_T")
 
 class CountingDict(dict[bytes, int]):
     """
-    Counts what is looked for with C{get}.
+    Count the look-ups by C{get}.
 
-    @cvar asked: how often something was, in all of them; a test begins with none.
+    @cvar asked: how many there were, in all instances. A test sets it to zero first.
     """
 
     asked: ClassVar[int] = 0

@@ -1,5 +1,5 @@
 """
-Names, records and messages that Hypothesis makes up.
+Random names, records and messages for Hypothesis.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ names = st.lists(labels, max_size=127).filter(_fits).map(nameFromLabels) | st.li
     st.binary(min_size=1, max_size=2), min_size=60, max_size=127
 ).filter(_fits).map(nameFromLabels)
 
-#: Names as most are; many share their ends.
+#: Ordinary names; many have common endings.
 plainNames = st.lists(_letters | st.sampled_from([b"www", b"example", b"com"]), max_size=6).map(nameFromLabels)
 
 _anyNames = plainNames | names
@@ -71,7 +71,7 @@ def _distinct(sets: list[RRSet]) -> tuple[RRSet, ...]:
 
 _sections = st.lists(rrsets, max_size=6).map(_distinct)
 
-#: Options as codes and octets, of codes that have no form to keep to.
+#: Options as codes and octets, of codes without a fixed form.
 options = st.lists(st.tuples(st.integers(1000, 0xFFFF), st.binary(max_size=40)), max_size=5).map(tuple)
 
 #: OPT records.
@@ -79,7 +79,7 @@ edns = st.builds(EDNS, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), options, 
 
 _questions = st.lists(st.builds(Question, _anyNames, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)), max_size=2).map(tuple)
 
-#: Messages of any kind but UPDATE, whose records stand each for itself.
+#: Messages of any kind except UPDATE, whose records are not grouped.
 messages = st.builds(
     Message,
     st.integers(0, 0xFFFF),

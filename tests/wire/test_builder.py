@@ -32,14 +32,14 @@ WWW = Question(nameFromText("www.example.com"), A)
 
 def addresses(owner: str, count: int) -> RRSet:
     """
-    @return: a set of so many addresses.
+    Return a set of so many addresses.
     """
     return RRSet(nameFromText(owner), A, 1, 300, tuple([number.to_bytes(4, "big") for number in range(count)]))
 
 
 def folded(sets: tuple[RRSet, ...]) -> set[tuple[bytes, int, bytes]]:
     """
-    @return: what is left of records where case does not matter, those of which there is to be one alone left out.
+    Return the records in lower case, without types that allow only one record.
     """
     alone = (5, 6, 39)
     return {
@@ -53,9 +53,9 @@ class CompressionTests(SynchronousTestCase):
     """
 
     @given(st.lists(names | plainNames, max_size=30), st.integers(0, 10))
-    def test_names(self, several: list[bytes], budget: int) -> None:
+    def test_compressedNamesAreReadBack(self, several: list[bytes], budget: int) -> None:
         """
-        Names that were written one after the other are read again the same, whether there was still budget for them or not.
+        Consecutive names are read back unchanged, with and without remaining budget.
         """
         writer = Writer(bytes(12))
         writer._budget = budget
@@ -70,7 +70,7 @@ class CompressionTests(SynchronousTestCase):
 
     def probes(self, count: int) -> int:
         """
-        @return: how often names are looked up for an answer with so many different ones of many labels.
+        Return how many look-ups an answer with so many different names of many labels costs.
         """
         owners = [nameFromText(f"{number:x}." + ".".join(f"{number:x}{label}" for label in range(40))) for number in range(count)]
         writer = Writer(bytes(12))
@@ -80,10 +80,9 @@ class CompressionTests(SynchronousTestCase):
             writer.name(owner)
         return CountingDict.asked
 
-    def test_cost(self) -> None:
+    def test_unrelatedNamesCostFewLookups(self) -> None:
         """
-        An answer with thousands of names that share nothing costs a few look-ups for each. Without a limit each of their tails would be
-        looked up.
+        Thousands of unrelated names cost a few look-ups each. Without a limit every ending of each would be looked up.
         """
         budget = int(NAMES_COMPRESSED.default)
         self.assertLessEqual(self.probes(4000), 4000 * 2 + budget * 127)
@@ -91,9 +90,9 @@ class CompressionTests(SynchronousTestCase):
         with patch("twisted_ext.wire.builder._MOST_NAMES", 1 << 30):
             self.assertGreater(self.probes(4000), 4000 * 40)
 
-    def test_still(self) -> None:
+    def test_repeatedNamesCompressWithoutBudget(self) -> None:
         """
-        Owners that come again, and children of what was written, are still pointers when the budget is spent.
+        Repeated owners and children of known names are still compressed when the budget is spent.
         """
         writer = Writer(bytes(12))
         writer._budget = 0
@@ -103,9 +102,9 @@ class CompressionTests(SynchronousTestCase):
             writer.name(nameFromText(text))
             self.assertEqual(len(writer.octets) - before, octets)
 
-    def test_notElsewhere(self) -> None:
+    def test_newTypesAreNotCompressed(self) -> None:
         """
-        Names in the rdata of types younger than compression are written out (RFC 3597, section 4).
+        Names in the rdata of newer types are not compressed (RFC 3597, section 4).
         """
         target = nameFromText("www.example.com")
         for rrType, before in ((33, 6), (39, 0), (17, 0), (18, 2), (65, 2), (46, 18), (47, 0)):
@@ -115,9 +114,9 @@ class CompressionTests(SynchronousTestCase):
             built = buildMessage(Message(questions=(WWW,), answer=(RRSet(target, rrType, 1, 0, (bytes(before) + target,)),)))
             self.assertTrue(built.endswith(bytes([0, before + 2]) + bytes(before) + b"\xc0\x0c"))
 
-    def test_reach(self) -> None:
+    def test_pointersStayWithinReach(self) -> None:
         """
-        No pointer points further than fourteen bits reach, in long messages either.
+        No pointer exceeds fourteen bits, even in long messages.
         """
         filler = RRSet(nameFromText("filler"), 65280, 1, 0, (bytes(0x3FF0),))
         later = (addresses("late.example.org", 2), addresses("later.example.org", 2))
@@ -127,93 +126,93 @@ class CompressionTests(SynchronousTestCase):
 
 class SizeTests(SynchronousTestCase):
     """
-    Tests for what becomes of messages that are too long.
+    Tests for messages that are too long.
     """
 
-    def built(self, message: Message, size: int, reserve: int = 0) -> Message:
+    def buildAndRead(self, message: Message, size: int, reserve: int = 0) -> Message:
         """
-        @return: what the other side reads.
+        Return the message that a client reads.
         """
         wire = buildMessage(message, size, reserve)
         self.assertLessEqual(len(wire), size - reserve)
         return Message.fromWire(wire).check()
 
-    def test_wholeSets(self) -> None:
+    def test_setsAreLeftOutWhole(self) -> None:
         """
-        A set that does not fit is left out whole, with all that follows it, and TC says so (RFC 2181, section 9).
+        A set that does not fit is left out whole, with everything after it, and TC is set (RFC 2181, section 9).
         """
         message = Message(7, QR | AA | RD, (WWW,), (addresses("www.example.com", 3), addresses("b.example.com", 40), addresses("c", 1)))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual(found.flags, QR | AA | RD | TC)
         self.assertEqual(found.answer, message.answer[:1])
-        self.assertEqual(self.built(message, 1232).flags, QR | AA | RD)
+        self.assertEqual(self.buildAndRead(message, 1232).flags, QR | AA | RD)
 
-    def test_authority(self) -> None:
+    def test_authorityWithoutRoomSetsTC(self) -> None:
         """
         An authority section that does not fit sets TC, and nothing follows it.
         """
         message = Message(7, QR, (WWW,), (), (addresses("b.example.com", 40),), (addresses("c", 1),))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual((found.flags, found.authority, found.additional), (QR | TC, (), ()))
 
-    def test_additional(self) -> None:
+    def test_additionalWithoutRoomSetsNoTC(self) -> None:
         """
-        Additional sets that do not fit are left out without TC, and others that do are still there.
+        Additional sets that do not fit are left out without TC, and others that fit are kept.
         """
         message = Message(7, QR, (WWW,), (), (), (addresses("a", 2), addresses("b", 40), addresses("c", 2)))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual(found.flags, QR)
         self.assertEqual(found.additional, (message.additional[0], message.additional[2]))
 
-    def test_glue(self) -> None:
+    def test_missingGlueSetsTC(self) -> None:
         """
-        A referral without room for the addresses of name servers inside the zone says so; those of others may be absent (RFC 9471).
+        A referral without room for in-domain glue sets TC. Other addresses may be absent (RFC 9471).
         """
         inside, outside = nameFromText("NS.example.com"), nameFromText("ns.example.org")
         authority = (RRSet(nameFromText("example.COM"), NS, 1, 300, (inside, outside)),)
         for owner, flags, truncated in (("ns.Example.com", QR, True), ("ns.example.org", QR, False), ("ns.example.com", QR | AA, False)):
             message = Message(7, flags, (WWW,), (), authority, (addresses(owner, 40),))
-            self.assertEqual(bool(self.built(message, 512).flags & TC), truncated)
+            self.assertEqual(bool(self.buildAndRead(message, 512).flags & TC), truncated)
 
-    def test_opt(self) -> None:
+    def test_truncatedReplyKeepsOPT(self) -> None:
         """
-        OPT has its place in every reply that is cut short (RFC 6891, section 7).
+        OPT has its place in every truncated reply (RFC 6891, section 7).
         """
         message = Message(7, QR, (WWW,), (addresses("b.example.com", 40),), edns=EDNS(1232, DO, ((10, bytes(24)),)))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual((found.flags, found.answer, found.edns), (QR | TC, (), message.edns))
 
-    def test_longOptions(self) -> None:
+    def test_oversizedOptionsAreLeftOut(self) -> None:
         """
-        Options that are longer than the message may be are left out, OPT is not.
+        Options larger than the message are left out, but OPT is kept.
         """
         message = Message(7, QR, (WWW,), (addresses("b", 1),), edns=EDNS(1232, DO, ((12, bytes(600)),)))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual((found.flags, found.questions, found.edns), (QR | TC, (WWW,), EDNS(1232, DO)))
 
-    def test_manyQuestions(self) -> None:
+    def test_questionsWithoutRoomAreLeftOut(self) -> None:
         """
-        More questions than fit are left out.
+        Questions that do not fit are left out.
         """
         message = Message(7, QR, tuple([Question(nameFromText(f"q{number}"), A) for number in range(100)]), edns=EDNS(1232))
-        found = self.built(message, 512)
+        found = self.buildAndRead(message, 512)
         self.assertEqual((found.flags, found.questions, found.edns), (QR | TC, (), EDNS(1232)))
 
-    def test_noTrace(self) -> None:
+    def test_noPointerIntoOmittedSets(self) -> None:
         """
         No name points into a set that was left out.
         """
         long = RRSet(nameFromText("x.y.example.net"), 65280, 1, 0, (bytes(600),))
         message = Message(7, QR, (WWW,), (), (), (long, addresses("y.example.net", 1), addresses("example.net", 1)))
-        self.assertEqual(self.built(message, 512).additional, message.additional[1:])
+        self.assertEqual(self.buildAndRead(message, 512).additional, message.additional[1:])
 
     @settings(max_examples=50)
     @given(messages, st.integers(512, 1400), st.integers(0, 120))
-    def test_neverLarger(self, message: Message, size: int, reserve: int) -> None:
+    def test_messageNeverExceedsItsSize(self, message: Message, size: int, reserve: int) -> None:
         """
-        Whatever is built is no larger than asked, can be read, and has nothing in it that was not to be.
+        A message never exceeds its size, can be read, and has only the given records.
         """
-        found = self.built(message, size, reserve)
+        found = self.buildAndRead(message, size, reserve)
         self.assertEqual(found.id, message.id)
         self.assertEqual(found.flags | TC, message.flags | TC)
         for ours, all_ in ((found.answer, message.answer), (found.authority, message.authority), (found.additional, message.additional)):
@@ -223,22 +222,22 @@ class SizeTests(SynchronousTestCase):
 
 class AgreementTests(SynchronousTestCase):
     """
-    Tests for what others read of what is built.
+    Tests with other implementations.
     """
 
     @settings(max_examples=50)
     @given(messages)
     def test_roundTrip(self, message: Message) -> None:
         """
-        A message that was built is read again the same, case and order included.
+        A built message is read back unchanged, case and order included.
         """
         self.assertEqual(contentOf(Message.fromWire(buildMessage(message)).check()), contentOf(message))
 
     @settings(max_examples=50)
     @given(messages)
-    def test_readByOthers(self, message: Message) -> None:
+    def test_dnspythonReadsTheSame(self, message: Message) -> None:
         """
-        Another implementation reads the same records.
+        dnspython reads the same records.
         """
         other = dns.message.from_wire(buildMessage(message), one_rr_per_rrset=True)
         self.assertEqual(int(other.id), message.id)
@@ -261,9 +260,9 @@ class AgreementTests(SynchronousTestCase):
 
     @given(messages)
     @settings(max_examples=50)
-    def test_writtenByOthers(self, message: Message) -> None:
+    def test_messagesOfDnspythonAreRead(self, message: Message) -> None:
         """
-        What another implementation builds is read the same.
+        Messages built by dnspython are read with the same records.
         """
         wire = dns.message.from_wire(buildMessage(message)).to_wire(max_size=65535)
         assert isinstance(wire, bytes)
@@ -273,16 +272,16 @@ class AgreementTests(SynchronousTestCase):
         self.assertEqual(folded(found.authority), folded(message.authority))
         self.assertEqual(folded(found.additional), folded(message.additional))
 
-    def test_query(self) -> None:
+    def test_queryFromPartsIsTheSame(self) -> None:
         """
-        A query put together from parts is the one that the long way gives.
+        A query built from parts equals one built as a message.
         """
         edns = EDNS(1232, DO, ((10, bytes(8)),))
         query = buildQuery(RD, WWW.toWire(), optRecord(1232, DO, ((10, bytes(8)),)))
         self.assertEqual(query, buildMessage(Message(0, RD, (WWW,), edns=edns))[2:])
         self.assertEqual(buildQuery(RD, WWW.toWire(), b""), buildMessage(Message(0, RD, (WWW,)))[2:])
 
-    def test_header(self) -> None:
+    def test_headerBitsAndCounts(self) -> None:
         """
         Every bit of the header is as it was set, and the counts are those of records.
         """

@@ -22,7 +22,7 @@ class EDNSTests(SynchronousTestCase):
     @given(strategies.edns)
     def test_roundTrip(self, edns: EDNS) -> None:
         """
-        Whatever an OPT record says is the same after it was written and read.
+        An OPT record is the same after it was written and read.
         """
         wire = edns.toWire()
         found = EDNS.fromRecord(int.from_bytes(wire[3:5], "big"), int.from_bytes(wire[5:9], "big"), wire[11:])
@@ -31,9 +31,9 @@ class EDNSTests(SynchronousTestCase):
         self.assertEqual((found.version, found.extendedRcode, found.options), (edns.version, edns.extendedRcode, edns.options))
 
     @given(st.binary(max_size=60))
-    def test_anyOptions(self, rdata: bytes) -> None:
+    def test_anyOptionsRoundTripOrFail(self, rdata: bytes) -> None:
         """
-        Any octets are options that lead back to the same octets, or they are refused.
+        Any octets are options that round-trip, or are refused.
         """
         try:
             edns = EDNS.fromRecord(1232, 0, rdata)
@@ -41,9 +41,9 @@ class EDNSTests(SynchronousTestCase):
             return
         self.assertEqual(edns.toWire()[11:], rdata)
 
-    def test_option(self) -> None:
+    def test_firstOptionOfACodeCounts(self) -> None:
         """
-        Of several options with one code the first counts.
+        The first of several options with one code counts.
         """
         edns = EDNS(1232, DO, ((3, b"a"), (10, b""), (3, b"b")))
         self.assertEqual((edns.option(3), edns.option(10), edns.option(8)), (b"a", b"", None))
@@ -56,9 +56,9 @@ class CodeTests(SynchronousTestCase):
     Tests for mnemonics.
     """
 
-    def test_classes(self) -> None:
+    def test_classMnemonics(self) -> None:
         """
-        Classes have names or are written as RFC 3597 has them, in any case.
+        Classes have mnemonics or the form of RFC 3597, in any case.
         """
         for number in (1, 3, 4, 254, 255, 2, 0, 65535):
             self.assertEqual(classNumber(className(number)), number)
@@ -66,8 +66,8 @@ class CodeTests(SynchronousTestCase):
         for text in ("CLASS65536", "CLASS", "CLASS-1", "CLASS\u0661", "INN", "", "CLASS100000"):
             self.assertIsNone(classNumber(text))
 
-    def test_rcodes(self) -> None:
+    def test_rcodeMnemonics(self) -> None:
         """
-        Rcodes have names or numbers.
+        Rcodes have mnemonics or numbers.
         """
         self.assertEqual([rcodeName(number) for number in (3, 23, 4095)], ["NXDOMAIN", "BADCOOKIE", "RCODE4095"])

@@ -22,9 +22,9 @@ class FramingTests(SynchronousTestCase):
     """
 
     @given(_messages, st.data())
-    def test_anyPieces(self, messages: list[bytes], data: st.DataObject) -> None:
+    def test_messagesInAnyPieces(self, messages: list[bytes], data: st.DataObject) -> None:
         """
-        Messages come out whole and in order, however the stream is cut up, each as soon as its last octet is there.
+        Messages come out whole and in order, however the stream is split, each as soon as its last octet has arrived.
         """
         octets = b"".join([frame(message) for message in messages])
         cuts = data.draw(st.lists(st.integers(0, len(octets)), max_size=10).map(sorted))
@@ -37,9 +37,9 @@ class FramingTests(SynchronousTestCase):
         self.assertEqual(found, messages)
         self.assertEqual(buffer.partial, 0)
 
-    def test_oneByOne(self) -> None:
+    def test_longestMessageOctetByOctet(self) -> None:
         """
-        The longest message, fed octet by octet, comes out with the last of them, and nothing is kept of it.
+        The longest message, fed octet by octet, comes out with the last of them, and none of it is kept.
         """
         message = bytes(range(256)) * 255 + bytes(255)
         buffer = StreamBuffer()
@@ -49,9 +49,9 @@ class FramingTests(SynchronousTestCase):
         self.assertEqual(buffer.feed(octets[-1:]), [message])
         self.assertEqual(buffer.partial, 0)
 
-    def test_linear(self) -> None:
+    def test_feedingIsLinear(self) -> None:
         """
-        Octets that wait for the rest of their message are not copied or cut again with each octet that comes.
+        Octets of an incomplete message are not copied again with each octet that arrives.
         """
 
         class Watched(bytearray):
@@ -73,9 +73,9 @@ class FramingTests(SynchronousTestCase):
             buffer.feed(bytes([octet]))
         self.assertLess(Watched.looked, 20)
 
-    def test_zero(self) -> None:
+    def test_lengthZeroIsAnError(self) -> None:
         """
-        A length of zero is an error, wherever it stands and however it comes.
+        A length of zero is an error, anywhere in the stream and in any pieces.
         """
         for pieces in ([b"\x00\x00"], [b"\x00", b"\x00"], [b"\x00\x01a\x00\x00"], [b"\x00\x01a\x00", b"\x00"], [b"\x00\x00abc"]):
             buffer = StreamBuffer()
@@ -86,9 +86,9 @@ class FramingTests(SynchronousTestCase):
 
             self.assertRaises(BadMessage, feedAll)
 
-    def test_frame(self) -> None:
+    def test_unframeableSizesAreRefused(self) -> None:
         """
-        What no length can say is not sent.
+        Messages that the length field cannot express are refused.
         """
         self.assertEqual(frame(b"ab"), b"\x00\x02ab")
         self.assertEqual(len(frame(bytes(65535))), 65537)

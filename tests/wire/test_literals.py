@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.wire.literals}, with the standard library's reading of addresses as the measure.
+Tests for L{twisted_ext.wire.literals}, with the standard library as the reference.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _SPARSE = st.lists(st.sampled_from([b"\x00\x00", b"\x12\x00", b"\x00\x01"]), min
 
 class LiteralsTests(SynchronousTestCase):
     """
-    Tests of addresses between octets and text.
+    Tests of addresses as octets and as text.
     """
 
     @given(st.binary(min_size=4, max_size=4))
-    def test_ipv4(self, octets: bytes) -> None:
+    def test_ipv4RoundTrips(self, octets: bytes) -> None:
         """
-        Every IPv4 address has its four numbers.
+        Every IPv4 address has its dotted form.
         """
         text = ipv4ToText(octets)
         self.assertEqual(text, str(IPv4Address(octets)))
@@ -33,9 +33,9 @@ class LiteralsTests(SynchronousTestCase):
     @given(st.binary(min_size=16, max_size=16) | _SPARSE)
     @example(bytes(16))
     @example(bytes(15) + b"\x01")
-    def test_ipv6(self, octets: bytes) -> None:
+    def test_ipv6FollowsRFC5952(self, octets: bytes) -> None:
         """
-        Every IPv6 address is written as RFC 5952 has it, and read in all ways of writing it.
+        Every IPv6 address is written as in RFC 5952, and read in all spellings.
         """
         text = ipv6ToText(octets)
         address = IPv6Address(octets)
@@ -45,9 +45,9 @@ class LiteralsTests(SynchronousTestCase):
             self.assertEqual(ipv6FromText(written), octets, written)
 
     @given(st.text("0123456789abcdefABCDEFg:.:: ", max_size=24))
-    def test_same(self, text: str) -> None:
+    def test_textsAgreeWithStandardLibrary(self, text: str) -> None:
         """
-        What is no address there is none here.
+        Texts are addresses exactly where the standard library accepts them.
         """
         for mine, theirs in ((ipv4FromText, IPv4Address), (ipv6FromText, IPv6Address)):
             try:
@@ -60,15 +60,15 @@ class LiteralsTests(SynchronousTestCase):
                 found = None
             self.assertEqual(found, wanted, text)
 
-    def test_mapped(self) -> None:
+    def test_mappedAddressShowsIPv4(self) -> None:
         """
         Mapped addresses show the IPv4 address in them.
         """
         self.assertEqual(ipv6ToText(ipv6FromText("::ffff:c000:201")), "::ffff:192.0.2.1")
 
-    def test_refused(self) -> None:
+    def test_invalidAddressesAreRefused(self) -> None:
         """
-        Scopes, leading zeros, digits of other scripts and blanks belong to no address.
+        Scopes, leading zeros, digits of other scripts and blanks are refused.
         """
         for text in ("", "1.2.3", "01.2.3.4", "1.2.3.256", "1.2.3.4 ", "\u0661.2.3.4", "1.2.3.-4"):
             self.assertRaises(ValueError, ipv4FromText, text)

@@ -32,21 +32,21 @@ OPT = EDNS().toWire()
 
 def header(questions: int = 0, answers: int = 0, authorities: int = 0, additionals: int = 0, flags: int = QR) -> bytes:
     """
-    @return: a header with these counts.
+    Return a header with these counts.
     """
     return pack(">6H", 7, flags, questions, answers, authorities, additionals)
 
 
 def record(owner: bytes = WWW, rrType: int = A, rrClass: int = 1, ttl: int = 300, rdata: bytes = b"\xc0\x00\x02\x01") -> bytes:
     """
-    @return: a record, uncompressed.
+    Return an uncompressed record.
     """
     return owner + pack(">HHIH", rrType, rrClass, ttl, len(rdata)) + rdata
 
 
-def refused(wire: bytes) -> str:
+def errorOf(wire: bytes) -> str:
     """
-    @return: why this is no message.
+    Return the error of an invalid message.
     """
     found = examine(wire)
     assert isinstance(found, BadMessage)
@@ -55,7 +55,7 @@ def refused(wire: bytes) -> str:
 
 def read(wire: bytes) -> Message:
     """
-    @return: the message.
+    Return the message.
     """
     found = examine(wire)
     assert isinstance(found, Message), str(found)
@@ -64,47 +64,47 @@ def read(wire: bytes) -> Message:
 
 class CountTests(SynchronousTestCase):
     """
-    Tests for headers that say something else than what follows.
+    Tests for headers that do not match what follows.
     """
 
-    def test_lies(self) -> None:
+    def test_wrongCountsAreRefused(self) -> None:
         """
-        Counts of what is not there are refused at once, whichever section they are of.
+        Counts that exceed the message are refused at once in every section.
         """
         for counts in ((65535, 0, 0, 0), (0, 65535, 0, 0), (0, 0, 65535, 0), (0, 0, 0, 65535), (65535,) * 4):
-            self.assertIn("runs out", refused(header(*counts)))
-        self.assertIn("runs out", refused(header(2) + QUESTION))
-        self.assertIn("runs out", refused(header(1, 2) + QUESTION + record()))
+            self.assertIn("runs out", errorOf(header(*counts)))
+        self.assertIn("runs out", errorOf(header(2) + QUESTION))
+        self.assertIn("runs out", errorOf(header(1, 2) + QUESTION + record()))
 
-    def test_trailing(self) -> None:
+    def test_trailingOctetsAreRefused(self) -> None:
         """
-        Octets behind the last record are refused: what is smuggled there is nobody's.
+        Octets after the last record are refused.
         """
-        self.assertIn("1 octets behind", refused(header(1) + QUESTION + b"\x00"))
-        self.assertIn("behind", refused(header(1) + QUESTION + record()))
-        self.assertIn("behind", refused(header() + OPT))
+        self.assertIn("1 octets after", errorOf(header(1) + QUESTION + b"\x00"))
+        self.assertIn("after", errorOf(header(1) + QUESTION + record()))
+        self.assertIn("after", errorOf(header() + OPT))
 
-    def test_size(self) -> None:
+    def test_sizeOfAMessageIsChecked(self) -> None:
         """
-        Fewer octets than a header, or more than a stream can carry, are no message.
+        Fewer octets than a header, or more than a stream can carry, are refused.
         """
         for length in range(12):
-            self.assertIn("12 to 65535", refused(header()[:length]))
+            self.assertIn("12 to 65535", errorOf(header()[:length]))
         self.assertRaises(BadMessage, Message.fromWire, header() + bytes(65536 - 12))
         self.assertEqual(read(header()).questions, ())
 
-    def test_cutOff(self) -> None:
+    def test_truncatedMessageIsRefused(self) -> None:
         """
         A message that is cut off anywhere is refused.
         """
         wire = header(1, 1, 1, 2) + QUESTION + record() + record(rrType=NS, rdata=WWW) + record() + OPT
         read(wire)
         for length in range(len(wire)):
-            refused(wire[:length])
+            errorOf(wire[:length])
 
-    def test_manyQuestions(self) -> None:
+    def test_severalQuestionsAreRead(self) -> None:
         """
-        Several questions are read, though servers refuse them.
+        Several questions are read, although servers refuse them.
         """
         self.assertEqual(len(read(header(2) + QUESTION + b"\xc0\x0c\x00\x1c\x00\x01").questions), 2)
 
@@ -114,28 +114,28 @@ class SpecialRecordTests(SynchronousTestCase):
     Tests for OPT, TSIG and SIG(0).
     """
 
-    def test_oneOpt(self) -> None:
+    def test_onlyOneOPTIsAllowed(self) -> None:
         """
-        One OPT record is read apart from the others, wherever it stands among them; two are refused (RFC 6891, section 6.1.1).
+        One OPT record is kept apart from the others, at any place among them. Two are refused (RFC 6891, section 6.1.1).
         """
         for additional in (OPT + record(), record() + OPT):
             message = read(header(1, 0, 0, 2) + QUESTION + additional)
             self.assertEqual((message.edns, len(message.additional)), (EDNS(), 1))
-        self.assertIn("more than one OPT", refused(header(1, 0, 0, 2) + QUESTION + OPT + OPT))
+        self.assertIn("more than one OPT", errorOf(header(1, 0, 0, 2) + QUESTION + OPT + OPT))
 
-    def test_misplaced(self) -> None:
+    def test_misplacedSpecialRecordsAreRefused(self) -> None:
         """
         OPT in another section or below a name, and TSIG in another section, are refused.
         """
         tsig = record(rrType=250, rrClass=ANY_CLASS, ttl=0, rdata=b"\x00" + bytes(16))
         for special in (OPT, tsig):
-            self.assertIn("answer section", refused(header(1, 1) + QUESTION + special))
-            self.assertIn("authority section", refused(header(1, 0, 1) + QUESTION + special))
-        self.assertIn("not the root", refused(header(1, 0, 0, 1) + QUESTION + WWW + OPT[1:]))
+            self.assertIn("answer section", errorOf(header(1, 1) + QUESTION + special))
+            self.assertIn("authority section", errorOf(header(1, 0, 1) + QUESTION + special))
+        self.assertIn("not the root", errorOf(header(1, 0, 0, 1) + QUESTION + WWW + OPT[1:]))
 
-    def test_trailer(self) -> None:
+    def test_signatureMustBeLast(self) -> None:
         """
-        TSIG and SIG(0) are last and once, and read apart from the others.
+        TSIG and SIG(0) must be last and single, and are kept apart from the others.
         """
         tsig = record(rrType=250, rrClass=ANY_CLASS, ttl=0, rdata=b"\x00" + bytes(16))
         sig = record(ROOT, 24, ANY_CLASS, 0, bytes(18) + b"\x00" + bytes(64))
@@ -144,16 +144,16 @@ class SpecialRecordTests(SynchronousTestCase):
             assert message.trailer is not None
             self.assertEqual((message.trailer.rrType, len(message.additional)), (number, 1))
             for additional in (trailer + OPT, trailer + record(), trailer + trailer):
-                self.assertIn("not the last", refused(header(1, 0, 0, 2) + QUESTION + additional))
-        self.assertIn("class", refused(header(0, 0, 0, 1) + record(rrType=250, ttl=0, rdata=b"\x00" + bytes(16))))
+                self.assertIn("not the last", errorOf(header(1, 0, 0, 2) + QUESTION + additional))
+        self.assertIn("class", errorOf(header(0, 0, 0, 1) + record(rrType=250, ttl=0, rdata=b"\x00" + bytes(16))))
 
-    def test_manyOptions(self) -> None:
+    def test_optionsAreLimited(self) -> None:
         """
         Sixteen thousand options are refused after the first hundred. Without the limit all of them would be read.
         """
         options = b"\x00\x03\x00\x00" * 16000
         wire = header(1, 0, 0, 1) + QUESTION + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + len(options).to_bytes(2, "big") + options
-        self.assertIn("more than 100", refused(wire))
+        self.assertIn("more than 100", errorOf(wire))
         with patch("twisted_ext.wire.edns.EDNS_OPTIONS", Limit(1 << 30, 1, 1 << 30)):
             edns = Message.fromWire(wire).edns
         assert edns is not None
@@ -165,7 +165,7 @@ class SpecialRecordTests(SynchronousTestCase):
         assert edns is not None
         self.assertEqual(len(edns.options), most)
 
-    def test_rcode(self) -> None:
+    def test_OPTExtendsTheRcode(self) -> None:
         """
         The upper bits of an rcode come from OPT.
         """
@@ -176,12 +176,12 @@ class SpecialRecordTests(SynchronousTestCase):
 
 class SetTests(SynchronousTestCase):
     """
-    Tests for how records become sets.
+    Tests for the grouping of records into sets.
     """
 
-    def test_grouped(self) -> None:
+    def test_recordsAreGroupedIntoSets(self) -> None:
         """
-        Records of one owner in any case, type and class are one set with the least TTL, equal ones once (RFC 2181, section 5).
+        Records of one owner in any case, type and class are one set with the lowest TTL, without duplicates (RFC 2181, section 5).
         """
         upper = nameFromText("WWW.example.com")
         other = record(rdata=bytes(4))
@@ -190,7 +190,7 @@ class SetTests(SynchronousTestCase):
         self.assertEqual(first, RRSet(WWW, A, 1, 5, (b"\xc0\x00\x02\x01", bytes(4))))
         self.assertEqual((second.rrType, third.rrClass), (65280, 3))
 
-    def test_signatures(self) -> None:
+    def test_signaturesAreGroupedByCoveredType(self) -> None:
         """
         Signatures are a set for each type that they cover.
         """
@@ -198,31 +198,31 @@ class SetTests(SynchronousTestCase):
         several = [record(rrType=RRSIG, rdata=rrType + bytes(16) + b"\x00" + bytes(8)) for rrType in covered]
         self.assertEqual(len(read(header(0, 3) + b"".join(several)).answer), 2)
 
-    def test_ttl(self) -> None:
+    def test_negativeTTLIsZero(self) -> None:
         """
         A TTL with its sign bit set is zero (RFC 2181, section 8).
         """
         for ttl, expected in ((0x7FFFFFFF, 0x7FFFFFFF), (0x80000000, 0), (0xFFFFFFFF, 0)):
             self.assertEqual(read(header(0, 1) + record(ttl=ttl)).answer[0].ttl, expected)
 
-    def test_eachRecord(self) -> None:
+    def test_setsSplitIntoRecordsAndBack(self) -> None:
         """
-        Sets come apart into records, and these together again.
+        Sets can be split into records and grouped again.
         """
         sets = (RRSet(WWW, A, 1, 5, (b"\xc0\x00\x02\x01", bytes(4))), RRSet(WWW, NS, 1, 5, (ROOT,)))
         several = list(eachRecord(sets))
         self.assertEqual([len(rrset.rdatas) for rrset in several], [1, 1, 1])
         self.assertEqual(groupRecords(several), sets)
 
-    def test_rdata(self) -> None:
+    def test_rdataOfWrongLengthIsRefused(self) -> None:
         """
-        Rdata that is too short or too long for its type, or whose name runs over its end, is refused.
+        Rdata that is too short or too long for its type, or whose name exceeds it, is refused.
         """
         soa = ROOT + ROOT + bytes(20)
         for rrType, rdata in ((A, bytes(3)), (A, bytes(5)), (A, b""), (28, bytes(15)), (NS, b""), (NS, ROOT + b"\x00"), (NS, b"\x03ww")):
-            refused(header(0, 1) + record(rrType=rrType, rdata=rdata))
+            errorOf(header(0, 1) + record(rrType=rrType, rdata=rdata))
         for rrType, rdata in ((SOA, soa[:-1]), (SOA, soa + b"\x00"), (15, b"\x00\x01"), (15, b"\x00"), (33, bytes(6))):
-            refused(header(0, 2) + record(rrType=rrType, rdata=rdata) + record())
+            errorOf(header(0, 2) + record(rrType=rrType, rdata=rdata) + record())
         read(header(0, 1) + record(rrType=SOA, rdata=soa))
 
 
@@ -231,9 +231,9 @@ class UpdateTests(SynchronousTestCase):
     Tests for messages of UPDATE (RFC 2136).
     """
 
-    def test_forms(self) -> None:
+    def test_updateRecordsKeepOrderAndForm(self) -> None:
         """
-        Prerequisites and deletions without rdata are read in their order, each for itself, and built again the same.
+        Prerequisites and deletions without rdata are kept in order, one by one, and built again unchanged.
         """
         zone = nameFromText("example.com") + b"\x00\x06\x00\x01"
         prerequisites = [record(rrType=255, rrClass=ANY_CLASS, ttl=0, rdata=b""), record(rrClass=NONE, ttl=0, rdata=b"")]
@@ -251,22 +251,22 @@ class UpdateTests(SynchronousTestCase):
         self.assertEqual([rrset.rrClass for rrset in message.authority], [NONE, 1, NONE, ANY_CLASS, ANY_CLASS, 1])
         self.assertEqual(message.records()[1], list(message.authority))
 
-    def test_classOfQuery(self) -> None:
+    def test_emptyRdataIsRefusedInClassIN(self) -> None:
         """
-        In other messages, and in class IN, records without rdata that their type needs are refused.
+        Records without required rdata are refused in class IN, in updates too.
         """
         zone = nameFromText("example.com") + b"\x00\x06\x00\x01"
-        self.assertIn("takes 4", refused(header(1, 0, 1, 0, Opcode.UPDATE << 11) + zone + record(rdata=b"")))
+        self.assertIn("takes 4", errorOf(header(1, 0, 1, 0, Opcode.UPDATE << 11) + zone + record(rdata=b"")))
 
 
 class LazinessTests(SynchronousTestCase):
     """
-    Tests for what is read when.
+    Tests for lazy reading.
     """
 
-    def test_later(self) -> None:
+    def test_recordsAreReadOnAccess(self) -> None:
         """
-        Records are read when a section is looked at; each way of looking finds what is wrong.
+        Records are read when a section is accessed, and each access finds the fault.
         """
         wire = header(1, 1) + QUESTION + b"\xc0"
         for look in ("answer", "authority", "additional", "edns", "trailer", "rcode"):
@@ -276,9 +276,9 @@ class LazinessTests(SynchronousTestCase):
             self.assertRaises(BadMessage, getattr, message, look)
         self.assertRaises(BadMessage, Message.fromWire(wire).records)
 
-    def test_flat(self) -> None:
+    def test_recordsKeepMessageOrder(self) -> None:
         """
-        Transfers see the records one by one in the order of the message.
+        Transfers get the records one by one in the order of the message.
         """
         wire = header(0, 3) + record() + record(rrType=65280) + record(rdata=bytes(4))
         message = read(wire)
@@ -288,9 +288,9 @@ class LazinessTests(SynchronousTestCase):
 
     @settings(max_examples=50)
     @given(messages)
-    def test_equality(self, message: Message) -> None:
+    def test_messageEqualsItsParsedForm(self, message: Message) -> None:
         """
-        A message equals what was read of it, whatever the order of its sets, and nothing else.
+        A message equals its parsed form, whatever the order of its sets, and no other message.
         """
         again = Message.fromWire(buildMessage(message))
         self.assertEqual(again, message)

@@ -28,16 +28,16 @@ from twisted_ext.wire.names import (
 
 class TextTests(SynchronousTestCase):
     """
-    Tests for names as people write them.
+    Tests for names as text.
     """
 
-    def refused(self, text: str | bytes) -> str:
+    def errorOf(self, text: str | bytes) -> str:
         """
-        @return: what the user is told.
+        Return the error message.
         """
         return str(self.assertRaises(BadName, nameFromText, text))
 
-    def test_plain(self) -> None:
+    def test_finalDotIsOptional(self) -> None:
         """
         A name reads the same with and without its final dot.
         """
@@ -49,18 +49,18 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(nameToText(b"\x03www\x07Example\x00", final=False), "www.Example")
         self.assertEqual(nameToText(ROOT, final=False), ".")
 
-    def test_origin(self) -> None:
+    def test_relativeNameIsBelowOrigin(self) -> None:
         """
-        A name without a final dot belongs below the origin, where there is one.
+        A name without a final dot is relative to the origin, where there is one.
         """
         origin = nameFromText("example.org")
         self.assertEqual(nameFromText("www", origin), nameFromText("www.example.org"))
         self.assertEqual(nameFromText("www.", origin), nameFromText("www"))
         self.assertEqual(nameFromText("a\\.", origin), nameFromText("a\\..example.org"))
 
-    def test_special(self) -> None:
+    def test_escapedDotsAndZerosStayInLabels(self) -> None:
         """
-        A dot or a zero inside a label does not part or end a name: it is never taken for another one.
+        An escaped dot or zero in a label does not separate or end a name.
         """
         victim = nameFromText("victim.test")
         dotted = nameFromText("victim\\.test")
@@ -75,44 +75,44 @@ class TextTests(SynchronousTestCase):
         self.assertFalse(isBelow(nameFromLabels([b"x" + victim[:-1]]), victim))
         self.assertTrue(nameFromLabels([b"x" + victim[:-1]]).endswith(victim))
 
-    def test_noTrouble(self) -> None:
+    def test_textFormIsHarmless(self) -> None:
         """
-        Nothing in a name is obeyed by a terminal or ends a word in a master file.
+        The text form of a name contains no control character and does not end a word in a master file.
         """
         text = nameToText(nameFromLabels([b'\x1b[31m"; \n()@$\\', b"\xff"]))
         self.assertTrue(text.isascii() and text.isprintable())
         self.assertNotIn(" ", text)
         self.assertNotIn('"', text.replace('\\"', ""))
 
-    def test_limits(self) -> None:
+    def test_labelAndNameLengths(self) -> None:
         """
-        Labels of 63 and names of 255 octets are allowed and no more, and the complaint says so.
+        Labels of 63 and names of 255 octets are allowed, and longer ones are refused with these limits.
         """
         label = "a" * 63
         self.assertEqual(len(nameFromText(".".join([label, label, label, "a" * 61]))), 255)
-        self.assertIn("255 are the most", self.refused(".".join([label, label, label, "a" * 62])))
-        self.assertIn("more than 63 octets", self.refused("a" * 64))
-        self.assertIn("more than 63 octets", self.refused("\\097" * 64))
+        self.assertIn("at most 255 are allowed", self.errorOf(".".join([label, label, label, "a" * 62])))
+        self.assertIn("more than 63 octets", self.errorOf("a" * 64))
+        self.assertIn("more than 63 octets", self.errorOf("\\097" * 64))
         self.assertEqual(len(nameFromText("\\097" * 63)), 65)
         self.assertRaises(BadName, nameFromText, "a", nameFromText(".".join([label, label, label, "a" * 61])))
 
-    def test_malformed(self) -> None:
+    def test_malformedTextIsExplained(self) -> None:
         """
-        Each mistake gets a line that says what would be right.
+        Each mistake gets one line that says what would be right.
         """
-        self.assertIn("the root is '.'", self.refused(""))
+        self.assertIn("the root is '.'", self.errorOf(""))
         for text in ("a..b", ".a", "..", "a.."):
-            self.assertIn("a label is empty", self.refused(text))
-        self.assertIn("a backslash ends the name", self.refused("a\\"))
+            self.assertIn("a label is empty", self.errorOf(text))
+        self.assertIn("a backslash ends the name", self.errorOf("a\\"))
         for text in ("a\\256", "a\\1", "a\\12", "a\\1x2"):
-            self.assertIn("three digits", self.refused(text))
+            self.assertIn("three digits", self.errorOf(text))
         for long in ("a" * 5000, "ä" * 5000, b"\\" * 4999):
-            self.assertLess(len(self.refused(long)), 300)
-            self.assertNotIn("\n", self.refused(long))
+            self.assertLess(len(self.errorOf(long)), 300)
+            self.assertNotIn("\n", self.errorOf(long))
 
-    def test_idna(self) -> None:
+    def test_IDNAIsMapped(self) -> None:
         """
-        Other scripts are taken as IDNA 2008 has them after the mapping of UTS 46, and shown again when asked for.
+        Other scripts are converted by IDNA 2008 after the mapping of UTS 46, and shown again on request.
         """
         self.assertEqual(nameFromText("Bücher.example"), b"\x0dxn--bcher-kva\x07example\x00")
         self.assertEqual(nameFromText("faß.de"), b"\x0axn--fa-hia\x02de\x00")
@@ -120,21 +120,21 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(nameFromText("_dmarc.bücher.de"), nameFromText("_dmarc.xn--bcher-kva.de"))
         self.assertEqual(nameToText(nameFromText("bücher.de"), unicode=True), "bücher.de.")
         self.assertEqual(nameToText(nameFromText("bücher.de")), "xn--bcher-kva.de.")
-        # What leads back to other octets is left as it is.
+        # A label that would convert back to other octets is left unchanged.
         self.assertEqual(nameToText(nameFromText("xn--zz-.de"), unicode=True), "xn--zz-.de.")
 
-    def test_notIdna(self) -> None:
+    def test_invalidIDNAIsRefused(self) -> None:
         """
-        What IDNA forbids is refused with the label that is at fault.
+        Labels that IDNA forbids are refused with the label in the error.
         """
         for text in ("☃.example", "a\u2024b", "\u200dx.de", "bü_cher.de", "\ud800x", "\u00ad.de", "ü" * 64):
             with self.subTest(text):
-                self.assertIn("not allowed", self.refused(text))
+                self.assertIn("not allowed", self.errorOf(text))
 
     @given(names)
     def test_roundTrip(self, name: bytes) -> None:
         """
-        A name written and read again is the same.
+        A name that is written and read again is the same.
         """
         text = nameToText(name)
         self.assertEqual(nameFromText(text), name)
@@ -143,9 +143,9 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(nameFromText(nameToText(name, unicode=True)), name)
 
     @given(names)
-    def test_asOthers(self, name: bytes) -> None:
+    def test_textAgreesWithDnspython(self, name: bytes) -> None:
         """
-        What is written here is read as the same name elsewhere, and the other way round.
+        dnspython reads our text as the same name, and we read its text.
         """
         other = dns.name.from_text(nameToText(name))
         self.assertEqual(other.to_wire(), name)
@@ -153,9 +153,9 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(nameToText(name), other.to_text())
 
     @given(st.text("ab.\\019\x00 ä☃-_xn", max_size=40) | st.text(max_size=80))
-    def test_anyText(self, text: str) -> None:
+    def test_anyTextIsNameOrOneLine(self, text: str) -> None:
         """
-        Any text is a name or one clear line.
+        Any text is a name, or an error of one line.
         """
         try:
             name = nameFromText(text)
@@ -166,9 +166,9 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(nameFromText(nameToText(name)), name)
 
     @given(st.binary(max_size=80) | st.text("ab.\\019", max_size=40).map(str.encode))
-    def test_anyOctets(self, text: bytes) -> None:
+    def test_octetsAgreeWithDnspython(self, text: bytes) -> None:
         """
-        Octets are a name in another implementation exactly where they are one here.
+        Octets are a name exactly where dnspython accepts them.
         """
         try:
             other: bytes | None = dns.name.from_text(text.decode("latin-1") if text.isascii() else text).to_wire()
@@ -178,44 +178,44 @@ class TextTests(SynchronousTestCase):
             ours: bytes | None = nameFromText(text)
         except BadName:
             ours = None
-        # It takes the empty text for the root, and @ for its origin.
+        # dnspython takes the empty text for the root, and @ for its origin.
         if text not in (b"", b"@"):
             self.assertEqual(ours, other)
 
 
 class TreeTests(SynchronousTestCase):
     """
-    Tests for where names stand to each other.
+    Tests for the relations of names.
     """
 
-    def test_parents(self) -> None:
+    def test_parentHasOneLabelLess(self) -> None:
         """
-        The parent is one label less, and the root is its own.
+        The parent has one label less, and the root is its own parent.
         """
         self.assertEqual(parentOf(nameFromText("a.b")), nameFromText("b"))
         self.assertEqual(parentOf(nameFromText("b")), ROOT)
         self.assertEqual(parentOf(ROOT), ROOT)
 
-    def test_joined(self) -> None:
+    def test_joinedNameIsBelow(self) -> None:
         """
-        A name put before another is below it, unless that takes too many octets.
+        A joined name is below its second part, unless it takes too many octets.
         """
         self.assertEqual(joined(nameFromText("a.b"), nameFromText("c")), nameFromText("a.b.c"))
         self.assertEqual(joined(nameFromText("a"), ROOT), nameFromText("a"))
         long = nameFromText(".".join(["a" * 63] * 3))
         self.assertRaises(BadName, joined, long, long)
 
-    def test_labels(self) -> None:
+    def test_invalidLabelsAreRefused(self) -> None:
         """
-        Labels that cannot be are refused.
+        Empty, too long and too many labels are refused.
         """
         for wrong in ([b""], [b"a" * 64], [b"a" * 63] * 4):
             self.assertRaises(BadName, nameFromLabels, wrong)
 
     @given(st.lists(labels, max_size=4), st.lists(labels, max_size=4))
-    def test_below(self, first: list[bytes], second: list[bytes]) -> None:
+    def test_belowComparesWholeLabels(self, first: list[bytes], second: list[bytes]) -> None:
         """
-        A name is below another by whole labels and in no other way.
+        A name is below another by whole labels only.
         """
         above = [label.lower() for label in second]
         below = [label.lower() for label in first]
@@ -229,25 +229,25 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual(isBelow(name, ancestor), len(below) >= len(above) and below[len(below) - len(above) :] == above)
 
     @given(names)
-    def test_counts(self, name: bytes) -> None:
+    def test_labelsSplitAndJoin(self, name: bytes) -> None:
         """
-        Labels come apart and together again.
+        Labels can be split and joined again.
         """
         self.assertEqual(nameFromLabels(labelsOf(name)), name)
         self.assertEqual(labelCount(name), len(labelsOf(name)))
 
     @given(st.lists(plainNames | names, max_size=8))
-    def test_canonicalOrder(self, several: list[bytes]) -> None:
+    def test_canonicalOrderAgreesWithDnspython(self, several: list[bytes]) -> None:
         """
-        Names sort as DNSSEC has them (RFC 4034, section 6.1), as they do elsewhere.
+        Names sort in canonical order (RFC 4034, section 6.1), as in dnspython.
         """
         theirs = sorted([dns.name.from_wire(name, 0)[0].canonicalize() for name in several])
         ours = sorted([name.lower() for name in several], key=canonicalKey)
         self.assertEqual(ours, [name.to_wire() for name in theirs])
 
-    def test_canonicalExample(self) -> None:
+    def test_canonicalOrderOfRFC4034(self) -> None:
         """
-        The example of RFC 4034, section 6.1, comes out in its order.
+        The example of RFC 4034, section 6.1, is sorted in its order.
         """
         order = "example a.example yljkjljk.a.example Z.a.example zABC.a.EXAMPLE z.example \\001.z.example *.z.example \\200.z.example"
         several = [nameFromText(text) for text in order.split()]
@@ -255,9 +255,9 @@ class TreeTests(SynchronousTestCase):
         self.assertEqual(sorted(mixed, key=canonicalKey), several)
 
     @given(names, names)
-    def test_folding(self, first: bytes, second: bytes) -> None:
+    def test_caseFoldsASCIIOnly(self, first: bytes, second: bytes) -> None:
         """
-        Names are equal in every case of their letters, and in those of ASCII alone (RFC 4343).
+        Names are equal in every case of ASCII letters only (RFC 4343).
         """
         theirs = dns.name.from_wire(first, 0)[0] == dns.name.from_wire(second, 0)[0]
         self.assertEqual(first.lower() == second.lower(), theirs)

@@ -30,12 +30,12 @@ from twisted_ext.wire.optiontext import optionFromText
 
 class ReadingTests(SynchronousTestCase):
     """
-    Tests for what options say.
+    Tests for the content of options.
     """
 
-    def test_text(self) -> None:
+    def test_optionsAreShownAsByDig(self) -> None:
         """
-        Options are shown as people know them from C{dig}.
+        Options are shown as by C{dig}.
         """
         for code, octets, text in (
             (3, "", "NSID"),
@@ -65,9 +65,9 @@ class ReadingTests(SynchronousTestCase):
                 self.assertEqual(option.toText(), text)
                 self.assertEqual(option.toWire(), (code, bytes.fromhex(octets)))
 
-    def test_malformed(self) -> None:
+    def test_malformedOptionsAreRefused(self) -> None:
         """
-        What is not of its option's form is refused.
+        Options of an invalid form are refused.
         """
         for code, octets in (
             (8, ""),
@@ -103,9 +103,9 @@ class ReadingTests(SynchronousTestCase):
                 self.assertRaises(BadMessage, optionFromWire, code, bytes.fromhex(octets))
 
     @given(st.integers(0, 25), st.binary(max_size=48))
-    def test_anyOctets(self, code: int, octets: bytes) -> None:
+    def test_anyOctetsAreOptionOrError(self, code: int, octets: bytes) -> None:
         """
-        Any option is a value that can be shown on one harmless line, or it is refused.
+        Any octets are an option that prints on one harmless line, or are refused.
         """
         try:
             option = optionFromWire(code, octets)
@@ -117,9 +117,9 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(hash(option), hash(optionFromWire(code, octets)))
         self.assertNotEqual(option, UnknownOption(65535, octets))
 
-    def test_values(self) -> None:
+    def test_valuesOfOptionsAreParsed(self) -> None:
         """
-        What options carry can be had without parsing them again.
+        The values of options are available in parsed form.
         """
         cookie = optionFromWire(10, bytes(8) + b"\x01\x00\x00\x00\x65\x53\xf1\x00" + bytes(8))
         assert isinstance(cookie, Cookie)
@@ -141,9 +141,9 @@ class ReadingTests(SynchronousTestCase):
         self.assertRaises(BadDescription, ClientSubnet.of, "192.0.2.1", 24, 33)
         self.assertRaises(BadDescription, ClientSubnet.of, "192.0.2.1", 33)
 
-    def test_ofRecord(self) -> None:
+    def test_optionsOfRecordAreInOrder(self) -> None:
         """
-        The options of a record come in their order; one that is malformed is an error only when it is looked at.
+        The options of a record come in order. A malformed one is an error when it is parsed.
         """
         edns = EDNS(1232, 0, ((3, b""), (65001, b"x"), (3, b"")))
         self.assertEqual([option.code for option in optionsOf(edns)], [3, 65001, 3])
@@ -153,12 +153,12 @@ class ReadingTests(SynchronousTestCase):
 
 class WritingTests(SynchronousTestCase):
     """
-    Tests for options as people write them.
+    Tests for options as users write them.
     """
 
-    def test_good(self) -> None:
+    def test_optionsFromText(self) -> None:
         """
-        Options are made from what people write.
+        Options are made from their text.
         """
         for text, shown in (
             ("nsid", "NSID"),
@@ -182,9 +182,9 @@ class WritingTests(SynchronousTestCase):
             with self.subTest(text):
                 self.assertEqual(optionFromText(text).toText(), shown)
 
-    def test_wrong(self) -> None:
+    def test_invalidOptionTextIsExplained(self) -> None:
         """
-        Anything else gets one line that says what is wrong with it.
+        An invalid text gets one line that says what is wrong with it.
         """
         for text in (
             "",

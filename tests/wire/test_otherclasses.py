@@ -1,5 +1,5 @@
 """
-Tests of records in classes other than IN: types whose form is IN's alone are octets there.
+Tests of records in classes other than IN, where types that only IN defines are octets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HS, _NONE, _ANY = 4, 254, 255
 
 def read(rrType: int, rrClass: int, rdata: bytes) -> RRSet:
     """
-    @return: the one record of a reply.
+    Return the only record of a reply.
     """
     record = b"\1a\0" + struct.pack(">HHIH", rrType, rrClass, 60, len(rdata)) + rdata
     octets = struct.pack(">HHHHHH", 1, 0x8400, 0, 1, 0, 0) + record
@@ -35,10 +35,10 @@ def read(rrType: int, rrClass: int, rdata: bytes) -> RRSet:
 
 
 @pytest.mark.parametrize("rdata", [b"\1a\0\0\x10", b"abcd", b""])
-def test_octets(rdata: bytes) -> None:
+def test_ARecordOfCHIsOctets(rdata: bytes) -> None:
     """
-    An A record in class CH holds a name and 16 bits (RFC 1035, section 3.4.1 is about IN): it is read, given and shown as octets, whatever
-    their number.
+    An A record in class CH holds a name and 16 bits (RFC 1035, section 3.4.1 is about IN). It is read, converted and shown as octets of any
+    number.
     """
     record = read(A, CH, rdata)
     assert record.rdatas == (rdata,)
@@ -52,9 +52,9 @@ def test_octets(rdata: bytes) -> None:
     assert recordLines(record)[0].lower().endswith(shown)
 
 
-def test_others() -> None:
+def test_commonTypesKeepTheirForm() -> None:
     """
-    Types that are alike in every class are read in each, and IN's form is for IN and for UPDATE's two classes.
+    Types without a class-specific form are read in every class. The form of IN applies to IN and to the two classes of UPDATE.
     """
     record = read(TXT, CH, b"\4test")
     assert recordToText(record) == ['a.\t60\tCH\tTXT\t"test"']

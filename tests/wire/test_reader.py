@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.conformance.examining import Counted, counting
+from tests.conformance.examining import CountingBytes, counting
 from tests.wire.strategies import names
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import POINTER_HOPS, POINTERS_PER_NAME
@@ -20,7 +20,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText
 from twisted_ext.wire.reader import Reader
 
-#: As good as no limit.
+#: Effectively no limit.
 ENDLESS = 1 << 30
 
 LIMIT_OF_NAME = "twisted_ext.wire.reader._MOST_JUMPS"
@@ -29,16 +29,16 @@ LIMIT_OF_MESSAGE = "twisted_ext.wire.reader._MOST_HOPS"
 
 def pointer(offset: int) -> bytes:
     """
-    @return: a pointer to there.
+    Return a pointer to that offset.
     """
     return (0xC000 | offset).to_bytes(2, "big")
 
 
 def chain(start: int, length: int) -> bytes:
     """
-    @param start: where the root's name stands, and the chain begins behind it.
+    Return the root and C{length} pointers, each to the one before.
 
-    @return: the root and C{length} pointers, each to the one before.
+    @param start: the offset of the root, after which the chain begins.
     """
     octets = b"\x00"
     target = start
@@ -53,20 +53,20 @@ class NameTests(SynchronousTestCase):
     Tests for single names.
     """
 
-    def refused(self, octets: bytes, offset: int = 0) -> str:
+    def errorOf(self, octets: bytes, offset: int = 0) -> str:
         """
-        @return: the reason.
+        Return the error message.
         """
         return str(self.assertRaises(BadMessage, Reader(octets).name, offset))
 
     @given(names, st.binary(max_size=5), st.binary(max_size=5))
-    def test_uncompressed(self, name: bytes, before: bytes, behind: bytes) -> None:
+    def test_nameIsReadAtAnyOffset(self, name: bytes, before: bytes, behind: bytes) -> None:
         """
-        A name is read from wherever it stands, up to its end and no further.
+        A name is read at any offset, up to its end and no further.
         """
         self.assertEqual(Reader(before + name + behind).name(len(before)), (name, len(before) + len(name)))
 
-    def test_pointers(self) -> None:
+    def test_pointersAreFollowed(self) -> None:
         """
         Pointers to a name, into it and to others that end in pointers are followed.
         """
@@ -84,52 +84,52 @@ class NameTests(SynchronousTestCase):
                 },
             )
 
-    def test_notBackward(self) -> None:
+    def test_pointersMustPointBackward(self) -> None:
         """
-        A pointer to itself, forward, or around in a circle is refused.
+        A pointer to itself, forward, or in a loop is refused.
         """
-        self.assertIn("backward", self.refused(pointer(0)))
-        self.assertIn("backward", self.refused(pointer(2) + b"\x00"))
-        self.assertIn("backward", self.refused(b"\x01a" + pointer(0)))
-        self.assertIn("backward", self.refused(pointer(2) + pointer(0), 2))
-        self.assertIn("backward", self.refused(b"\x00" + b"\x01a" + pointer(5) + pointer(1), 5))
+        self.assertIn("backward", self.errorOf(pointer(0)))
+        self.assertIn("backward", self.errorOf(pointer(2) + b"\x00"))
+        self.assertIn("backward", self.errorOf(b"\x01a" + pointer(0)))
+        self.assertIn("backward", self.errorOf(pointer(2) + pointer(0), 2))
+        self.assertIn("backward", self.errorOf(b"\x00" + b"\x01a" + pointer(5) + pointer(1), 5))
 
-    def test_notForward(self) -> None:
+    def test_knownNameAllowsNoForwardPointer(self) -> None:
         """
-        That a name is known already does not make a pointer forward to it good.
+        A forward pointer is refused even when its target is already known.
         """
         reader = Reader(pointer(2) + b"\x01a\x00")
         self.assertEqual(reader.name(2)[0], nameFromText("a"))
         self.assertRaises(BadMessage, reader.name, 0)
 
-    def test_labelTypes(self) -> None:
+    def test_otherLabelTypesAreRefused(self) -> None:
         """
         Labels of the types 01 and 10 are refused (RFC 6891, section 5; RFC 3363).
         """
         for octet in (0x40, 0x41, 0x7F, 0x80, 0xBF):
-            self.assertIn("label type", self.refused(bytes([octet]) + bytes(100)))
-            self.assertIn("label type", self.refused(b"\x01a" + bytes([octet]) + bytes(100)))
-            self.assertIn("label type", self.refused(bytes([octet, 0, 0xC0, 0]) + bytes(100), 2))
+            self.assertIn("label type", self.errorOf(bytes([octet]) + bytes(100)))
+            self.assertIn("label type", self.errorOf(b"\x01a" + bytes([octet]) + bytes(100)))
+            self.assertIn("label type", self.errorOf(bytes([octet, 0, 0xC0, 0]) + bytes(100), 2))
 
-    def test_cutOff(self) -> None:
+    def test_truncatedNameIsRefused(self) -> None:
         """
-        A name that runs out of the message is refused wherever it is cut.
+        A name that exceeds the message is refused wherever it is cut.
         """
         octets = b"\x00" + nameFromText("www.example.com")[:-1] + pointer(0)
         Reader(octets).name(1)
         for length in range(1, len(octets)):
-            self.assertIn("runs out", self.refused(octets[:length], 1))
-        self.assertIn("runs out", self.refused(b"", 0))
+            self.assertIn("runs out", self.errorOf(octets[:length], 1))
+        self.assertIn("runs out", self.errorOf(b"", 0))
 
-    def test_length(self) -> None:
+    def test_nameLengthIsLimited(self) -> None:
         """
-        Names of 255 octets are read and longer ones are not, however they are put together.
+        Names of 255 octets are read and longer ones are refused, however they are composed.
         """
         label = b"\x3f" + b"a" * 63
         most = label * 3 + b"\x3d" + b"a" * 61 + b"\x00"
         self.assertEqual(Reader(most).name(0), (most, 255))
-        self.assertIn("255", self.refused(b"\x01a" + most))
-        self.assertIn("255", self.refused(label * 5 + b"\x00"))
+        self.assertIn("255", self.errorOf(b"\x01a" + most))
+        self.assertIn("255", self.errorOf(label * 5 + b"\x00"))
         for known in (True, False):
             for head in (b"", b"\x01a"):
                 reader = Reader(most + head + pointer(0))
@@ -141,10 +141,10 @@ class NameTests(SynchronousTestCase):
                     self.assertEqual(reader.name(255)[0], most)
 
     @given(st.binary(max_size=60) | st.lists(st.sampled_from([b"\x00", b"\x01a", b"\xc0", b"\x02", b"\x05"]), max_size=30).map(b"".join))
-    def test_asOthers(self, octets: bytes) -> None:
+    def test_namesAgreeWithDnspython(self, octets: bytes) -> None:
         """
-        What is a name in another implementation is the same here, in whichever order names are read. (It wants names that are pointed
-        to to end before the pointer, which no RFC does.)
+        Names of dnspython are the same here, in whatever order they are read. (It requires that the target of a pointer ends before the
+        pointer, which no RFC does.)
         """
         for offsets in (range(len(octets)), range(len(octets) - 1, -1, -1)):
             reader = Reader(octets)
@@ -164,13 +164,13 @@ class NameTests(SynchronousTestCase):
 
 class WorkTests(SynchronousTestCase):
     """
-    Tests for what pointers can make us do.
+    Tests for the work that pointers can cause.
     """
 
-    def test_jumpsOfName(self) -> None:
+    def test_jumpsOfANameAreLimited(self) -> None:
         """
-        A name takes no more jumps than the most labels could need, whichever part of its chain was read before. Without that limit
-        it would take any number.
+        A name takes no more jumps than the most labels could need, whichever part of its chain was read before. Without that limit it would
+        take any number.
         """
         most = int(POINTERS_PER_NAME.default)
         octets = chain(0, most + 50)
@@ -187,9 +187,9 @@ class WorkTests(SynchronousTestCase):
             with patch(LIMIT_OF_NAME, ENDLESS):
                 self.assertEqual(reader.name(last(most + 1))[0], b"\x00")
 
-    def test_jumpsInOrder(self) -> None:
+    def test_growingChainIsLimitedToo(self) -> None:
         """
-        A chain that grows by one pointer with every name is counted just the same.
+        A chain that grows by one pointer with every name is counted in the same way.
         """
         most = int(POINTERS_PER_NAME.default)
         octets = chain(0, most + 1)
@@ -201,7 +201,7 @@ class WorkTests(SynchronousTestCase):
 
     def chained(self, owners: int) -> bytes:
         """
-        @return: a message of 65,535 octets at most: C{owners} records, each with an owner of 120 jumps.
+        Return a message of 65,535 octets at most: C{owners} records, each with an owner of 120 jumps.
         """
         start = 12 + 11
         links = chain(start, 120)
@@ -212,10 +212,10 @@ class WorkTests(SynchronousTestCase):
         assert len(message) <= 65535
         return message
 
-    def test_chainedOwners(self) -> None:
+    def test_jumpsOfAMessageAreLimited(self) -> None:
         """
-        Thousands of owners, each through a long chain of pointers, are refused before their jumps go beyond what a message may take.
-        Without the limit all of them would be followed.
+        Thousands of owners with long chains of pointers are refused before their jumps exceed the limit of a message. Without the limit all
+        of them would be followed.
         """
         wire = self.chained(5000)
         with counting() as work:
@@ -226,9 +226,9 @@ class WorkTests(SynchronousTestCase):
         self.assertEqual(work.hops, 5000 * 121)
         Message.fromWire(self.chained(100)).check()
 
-    def test_octetsTouched(self) -> None:
+    def test_octetsAreReadAFewTimes(self) -> None:
         """
-        Names that point into the middle of long ones make no octet of a message be looked at often.
+        Names that point into the middle of long ones do not cause octets to be read often.
         """
         labels = b"\x01a" * 126 + b"\x00"
         for jumps in range(0, 126, 25):
@@ -247,16 +247,16 @@ class WorkTests(SynchronousTestCase):
                 octets += b"\x00\xff\x00\x00\x01" + bytes(4) + len(links).to_bytes(2, "big") + links
                 count += 1
             octets[6:8] = count.to_bytes(2, "big")
-            data = Counted(bytes(octets))
+            data = CountingBytes(bytes(octets))
             Message.fromWire(data).check()
             self.assertLess(data.touched, 8 * len(data))
 
     @given(st.lists(st.sampled_from([b"\x00", b"\x3f" + b"a" * 63, b"\xc0\x00", b"\xc0\x41", b"\xc0\x02"]), max_size=60).map(b"".join))
-    def test_bounded(self, octets: bytes) -> None:
+    def test_anyNameIsLimited(self, octets: bytes) -> None:
         """
-        Whatever stands there, a name has 255 octets at most, and reading all of them looks at each octet a few times.
+        A name from any octets has 255 octets at most, and reading all of them reads each octet a few times.
         """
-        data = Counted(octets)
+        data = CountingBytes(octets)
         reader = Reader(data)
         for offset in range(len(octets)):
             try:

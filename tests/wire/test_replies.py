@@ -1,5 +1,5 @@
 """
-Tests of reading replies in few steps, held against reading any message.
+Tests of the fast parser of replies against the general parser of messages.
 """
 
 from __future__ import annotations
@@ -59,20 +59,19 @@ replies = st.builds(
 )
 
 
-def told(sets: tuple[RRSet, ...]) -> list[tuple[object, ...]]:
+def contentOf(sets: tuple[RRSet, ...]) -> list[tuple[object, ...]]:
     """
-    @return: everything about these sets, so that not even an order may differ.
+    Return everything about these sets, so that not even an order may differ.
     """
     return [(each.name, each.rrType, each.rrClass, each.ttl, each.rdatas) for each in sets]
 
 
 def compare(data: bytes, name: bytes) -> bool:
     """
-    Read a message both ways and hold one against the other.
+    Compare both parsers on a message.
 
-    @param name: the question's.
-
-    @return: whether it was plain.
+    @param name: the name of the question.
+    @return: whether the fast parser took it.
     """
     offset = 12 + len(name) + 4
     if data[4:6] != b"\x00\x01" or data[12 : offset - 4] != name or data[2] & 0x78:
@@ -82,9 +81,9 @@ def compare(data: bytes, name: bytes) -> bool:
         return False
     message = Message.fromWire(data).check()
     answer, authority, additional, opt = found
-    assert told(answer) == told(message.answer), (answer, message.answer)
-    assert told(authority) == told(message.authority)
-    assert told(additional) == told(message.additional)
+    assert contentOf(answer) == contentOf(message.answer), (answer, message.answer)
+    assert contentOf(authority) == contentOf(message.authority)
+    assert contentOf(additional) == contentOf(message.additional)
     assert message.trailer is None
     edns = message.edns
     assert (opt is None) == (edns is None)
@@ -94,20 +93,20 @@ def compare(data: bytes, name: bytes) -> bool:
 
 
 @given(replies)
-def test_agrees(message: Message) -> None:
+def test_builtRepliesAgree(message: Message) -> None:
     """
-    A reply that was built says the same both ways.
+    Both parsers agree on a built reply.
     """
     data = buildMessage(message)
     compare(data, message.questions[0].name)
-    # Again, now that its ending is known.
+    # Again, now that its ending is cached.
     compare(data, message.questions[0].name)
 
 
 @given(replies, st.data())
-def test_agreesOnDamaged(message: Message, data: st.DataObject) -> None:
+def test_damagedRepliesAgree(message: Message, data: st.DataObject) -> None:
     """
-    A reply with wrong octets in it is either read as any message is, or left to that.
+    The fast parser agrees on a damaged reply, or leaves it to the general parser.
     """
     octets = bytearray(buildMessage(message))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -122,9 +121,9 @@ def test_agreesOnDamaged(message: Message, data: st.DataObject) -> None:
 @given(st.binary(max_size=80), st.integers(0, 3), st.integers(0, 3))
 @example(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x01\x02\x03\x04", 0, 0)
 @example(b"\x03abc\xc0\x1d\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x02\x01x", 0, 0)
-def test_agreesOnNoise(noise: bytes, authorities: int, additionals: int) -> None:
+def test_randomOctetsAgree(noise: bytes, authorities: int, additionals: int) -> None:
     """
-    Any octets behind the question are either read as any message is, or left to that.
+    The fast parser agrees on random octets after the question, or leaves them to the general parser.
     """
     question = Question(NAMES[0], 1)
     counts = bytes([0, 1, 0, authorities, 0, additionals])
@@ -145,16 +144,16 @@ class ReadReplyTests(SynchronousTestCase):
     servers = RRSet(nameFromText("example.test"), 2, 1, 60, (nameFromText("ns1.example.test"), nameFromText("ns2.example.test")))
     glue = RRSet(nameFromText("ns1.example.test"), 1, 1, 60, (b"\x05\x06\x07\x08",))
 
-    def test_plain(self) -> None:
+    def test_ordinaryReplyIsReadFast(self) -> None:
         """
-        What servers send most of the time is read in few steps.
+        The fast parser takes ordinary replies.
         """
         message = Message(7, 0x8400, (self.question,), (self.address,), (self.servers,), (self.glue,), EDNS(1232))
         self.assertTrue(compare(buildMessage(message), self.question.name))
 
-    def test_endingOfAnotherZone(self) -> None:
+    def test_equalEndingsOfZonesAreKeptApart(self) -> None:
         """
-        Equal endings of replies on different zones are not the same: the names in them are those of the zone.
+        Equal endings of replies for different zones are not mixed up: names in them belong to their zone.
         """
         for zone in ("example.test", "twister.test", "example.test"):
             question = Question(nameFromText(f"h1.{zone}"), 1)
@@ -162,15 +161,14 @@ class ReadReplyTests(SynchronousTestCase):
             message = Message(7, 0x8400, (question,), (RRSet(question.name, 1, 1, 60, (b"\x01\x02\x03\x04",)),), (servers,))
             found = readReply(buildMessage(message), question.name, 12 + len(question.name) + 4)
             assert found is not None
-            self.assertEqual(told(found[1]), told((servers,)))
+            self.assertEqual(contentOf(found[1]), contentOf((servers,)))
 
-    def test_endingBehindTheName(self) -> None:
+    def test_pointerBehindTheQuestionIsNotReused(self) -> None:
         """
-        Where a pointer leads right behind the question's name, it means something else in a reply to a shorter question. Nobody can have
-        such an ending remembered for that.
+        An ending with a pointer to just after the question's name has another meaning in a reply to a shorter question, and is not reused.
         """
         ending = b"\x03abc\xc0\x21\x00\x02\x00\x01\x00\x00\x00\x3c\x00\x03\x01x\x00"
-        # Octet 33 is in the question's type here, which reads as the root, and an alias's target there.
+        # Octet 33 is in the type of the longer question, which reads as the root, and in the target of an alias in the shorter reply.
         long = Question(b"\x07example\x0babcdefghijk\x00", 2)
         short = Question(b"\x03org\x00", 5)
         alias = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x02yz\x00"
@@ -178,18 +176,18 @@ class ReadReplyTests(SynchronousTestCase):
             wire = b"\x00\x07\x80\x00\x00\x01" + bytes([0, bool(answers), 0, 1, 0, 0]) + question.toWire() + answers + ending
             self.assertEqual(answerFromReply(question, wire, Origin("udp")).authority[0].name, owner)
 
-    def test_caseAsAsked(self) -> None:
+    def test_nameHasTheCaseOfTheQuestion(self) -> None:
         """
-        A name that was sent in mixed case is given in the case in which it was asked for.
+        A name that was sent in mixed case is returned in the case of the question.
         """
         mixed = b"\x02H1\x07eXAMple\x04tesT\x00"
         wire = buildMessage(Message(7, 0x8400, (Question(mixed, 1),), (RRSet(mixed, 1, 1, 60, (b"\x01\x02\x03\x04",)),)))
         answer = answerFromReply(self.question, wire, Origin("udp"))
         self.assertEqual((answer.outcome, answer.answer[0].name), (Outcome.DATA, self.question.name))
 
-    def test_sameAnswers(self) -> None:
+    def test_answersAgree(self) -> None:
         """
-        Data, no data, aliases and denials mean the same both ways.
+        Data, no data, aliases and denials give the same answer with both parsers.
         """
         alias = RRSet(self.question.name, 5, 1, 60, (nameFromText("ns1.example.test"),))
         soa = RRSet(nameFromText("example.test"), 6, 1, 60, (b"\x00\x00" + bytes(20),))
@@ -210,20 +208,20 @@ class ReadReplyTests(SynchronousTestCase):
             )
             self.assertEqual(quick.message, slow.message)
 
-    def test_extendedErrors(self) -> None:
+    def test_extendedErrorsAndRcodesAreKept(self) -> None:
         """
-        What a server says in its EDNS options is not lost, nor an rcode that takes more than four bits.
+        Extended errors in EDNS options are kept, and so are rcodes of more than four bits.
         """
-        told = EDNS(1232, options=((15, b"\x00\x16no reachable authority"),))
-        answer = answerFromReply(self.question, buildMessage(Message(7, 0x8180, (self.question,), edns=told)), Origin("udp"))
+        contentOf = EDNS(1232, options=((15, b"\x00\x16no reachable authority"),))
+        answer = answerFromReply(self.question, buildMessage(Message(7, 0x8180, (self.question,), edns=contentOf)), Origin("udp"))
         self.assertEqual(answer.ede, ((22, "no reachable authority"),))
         versions = buildMessage(Message(7, 0x8180, (self.question,), edns=EDNS(1232, extendedRcode=1)))
         fault = self.assertRaises(ServerFailed, answerFromReply, self.question, versions, Origin("udp"))
         self.assertEqual(fault.rcode, 16)
 
-    def test_recorded(self) -> None:
+    def test_recordedRepliesAgree(self) -> None:
         """
-        What real servers say is read the same both ways, most of it in few steps.
+        Both parsers agree on recorded replies, and the fast one takes most of them.
         """
         plain = count = 0
         for data in responses():
@@ -231,9 +229,9 @@ class ReadReplyTests(SynchronousTestCase):
             plain += self._tried(data)
         self.assertGreater(plain, count // 2)
 
-    def test_hostile(self) -> None:
+    def test_fuzzedRepliesAgree(self) -> None:
         """
-        What fuzzers have found worth keeping is read the same both ways.
+        Both parsers agree on messages from fuzzing corpora.
         """
         for folder in ("bind9-fuzz", "c-ares-fuzz"):
             for path in sorted(corpus(folder).rglob("*")):

@@ -27,7 +27,7 @@ from twisted_ext.wire.tokens import Tokens
 
 def wordsOf(text: str) -> list[str]:
     """
-    @return: all words of a text, their escapes still in them.
+    Return all words of a text, with their escapes.
     """
     tokens = Tokens(text)
     found: list[str] = []
@@ -41,9 +41,9 @@ class TokensTests(SynchronousTestCase):
     Tests for L{Tokens}.
     """
 
-    def test_words(self) -> None:
+    def test_quotesEscapesAndComments(self) -> None:
         """
-        Blanks stand between words, quotes and escapes keep them in words, comments end the line.
+        Blanks separate words, quotes and escapes keep them in words, and comments end the line.
         """
         for text, words in {
             "": [],
@@ -65,9 +65,9 @@ class TokensTests(SynchronousTestCase):
         }.items():
             self.assertEqual(wordsOf(text), words, text)
 
-    def test_refused(self) -> None:
+    def test_unbalancedTextIsRefused(self) -> None:
         """
-        What is opened and not closed, closed and not opened, or goes on behind the line's end is refused where it is.
+        Unclosed quotes, unbalanced parentheses and text after the end of the line are refused with their column.
         """
         for text, column, part in (
             ('a "b', 3, "a quote is opened and never closed"),
@@ -82,9 +82,9 @@ class TokensTests(SynchronousTestCase):
             self.assertIn(part, str(error))
             self.assertTrue(str(error).startswith(f"column {column}: "))
 
-    def test_columns(self) -> None:
+    def test_wordsHaveColumns(self) -> None:
         """
-        Each word knows where it began, and a missing one is missed at the text's end.
+        Each word has its column, and a missing one is reported at the end of the text.
         """
         tokens = Tokens('a  "b" ccc')
         self.assertEqual((tokens.take("x"), tokens.column, tokens.quoted), ("a", 1, False))
@@ -92,16 +92,16 @@ class TokensTests(SynchronousTestCase):
         self.assertEqual((tokens.take("x"), tokens.column, tokens.quoted), ("ccc", 8, False))
         self.assertEqual(str(self.assertRaises(BadRecord, tokens.take, "a key")), "column 11: the record ends where a key was expected")
 
-    def test_rest(self) -> None:
+    def test_restIsOneWord(self) -> None:
         """
-        What is left may be taken as one word; what is left over is refused.
+        The rest may be taken as one word, and unused text is refused.
         """
         tokens = Tokens("a b c")
         tokens.take("")
         self.assertEqual((tokens.rest(), tokens.column, tokens.rest()), ("bc", 3, ""))
         tokens.end()
         error = self.assertRaises(BadRecord, Tokens("  a").end)
-        self.assertEqual(str(error), "column 3: 'a' behind the end of the record")
+        self.assertEqual(str(error), "column 3: 'a' after the end of the record")
 
 
 class EscapesTests(SynchronousTestCase):
@@ -120,16 +120,16 @@ class EscapesTests(SynchronousTestCase):
             self.assertEqual(tokens.octets("a string"), octets)
             tokens.end()
 
-    def test_unescaped(self) -> None:
+    def test_escapesAreOctets(self) -> None:
         """
-        Three digits are an octet, anything else stands for itself, other scripts for their UTF-8.
+        Three digits are an octet, other escaped characters stand for themselves, and other scripts for their UTF-8.
         """
         self.assertEqual(unescaped("a\\065\\.\\\\\\\u00fc\u00fc"), b"aA.\\\xc3\xbc\xc3\xbc")
         for text in ("a\\", "\\256", "\\1", "\\12x", "\\\\\\", "\ud800"):
             self.assertRaises(ValueError, unescaped, text)
 
     @given(st.binary(max_size=40))
-    def test_alphabets(self, octets: bytes) -> None:
+    def test_base64AndBase32Hex(self, octets: bytes) -> None:
         """
         Base 64 and base 32 are those of RFC 4648, the latter with the extended hex alphabet and without padding.
         """
@@ -139,16 +139,16 @@ class EscapesTests(SynchronousTestCase):
         self.assertEqual(fromBase32Hex(toBase32Hex(octets)), octets)
         self.assertEqual(fromBase32Hex(base64.b32hexencode(octets).decode()), octets)
 
-    def test_printable(self) -> None:
+    def test_controlCharactersAreEscaped(self) -> None:
         """
-        What a terminal would obey is shown as Python writes it; all other text is left as it is.
+        Control characters are shown as in Python, and all other text is unchanged.
         """
         self.assertEqual(printable("b\u00fccher \\ 'x'"), "b\u00fccher \\ 'x'")
         self.assertEqual(printable("\x1b[31m\n\u202e\udcff"), "\\x1b[31m\\n\\u202e\\udcff")
 
-    def test_noAlphabet(self) -> None:
+    def test_invalidEncodingsAreRefused(self) -> None:
         """
-        What is not of the alphabet, or no whole number of octets, is refused.
+        Characters outside of the alphabet and incomplete octets are refused.
         """
         for text in ("A", "AA", "AA=", "A===", "AAAA=", "AA==AA==", "AA-_", "AA\u00fc="):
             self.assertRaises(ValueError, fromBase64, text)

@@ -44,15 +44,15 @@ WWW = Question(nameFromText("www.example.com"), 1)
 
 def message(id: int = 7, flags: int = RD, edns: EDNS | None = None) -> bytes:
     """
-    @return: a message to sign.
+    Return a message to sign.
     """
     answer = (RRSet(WWW.name, 1, 1, 300, (b"\xc0\x00\x02\x01",)),) if flags & QR else ()
     return buildMessage(Message(id, flags, (WWW,), answer, edns=edns))
 
 
-def elsewhere(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
+def dnspythonKey(key: Key) -> dict[dns.name.Name, dns.tsig.Key]:
     """
-    @return: the same key as dnspython has it.
+    Return the same key in dnspython's form.
     """
     name = dns.name.from_text(nameToText(key.name))
     return {name: dns.tsig.Key(name, key.secret, dns.name.from_text(nameToText(key.algorithm)))}
@@ -63,17 +63,17 @@ class KeyTests(SynchronousTestCase):
     Tests for keys.
     """
 
-    def test_text(self) -> None:
+    def test_keysAreReadAsByDig(self) -> None:
         """
-        Keys are written as C{dig} takes them.
+        Keys have the text form of C{dig}.
         """
         for text, algorithm in (("hmac-sha512:k.example:AAEC", "hmac-sha512"), ("k.example:AAEC", "hmac-sha256")):
             key = Key.fromText(text)
             self.assertEqual((key.name, key.secret, key.algorithm), (nameFromText("k.example"), b"\x00\x01\x02", ALGORITHMS[algorithm]))
 
-    def test_wrongText(self) -> None:
+    def test_invalidKeyHidesItsSecret(self) -> None:
         """
-        What is no key is refused with a line that does not show the secret.
+        An invalid key is refused with a line that does not show the secret.
         """
         for text in ("", "k", "k:", ":AAEC", "hmac-foo:k:AAEC", "k:secret!!", "a..b:AAEC", "hmac-md5:k:A"):
             with self.subTest(text):
@@ -82,9 +82,9 @@ class KeyTests(SynchronousTestCase):
                 self.assertNotIn("secret!!", words)
         self.assertNotIn("000102", repr(KEY))
 
-    def test_sizes(self) -> None:
+    def test_MACSizesAreLimited(self) -> None:
         """
-        MACs may be cut to half of the hash, and to no fewer than ten octets (RFC 8945, section 5.2.2.1).
+        MACs may be truncated to half of the hash, and to no fewer than ten octets (RFC 8945, section 5.2.2.1).
         """
         for algorithm, least, most in (("hmac-md5", 10, 16), ("hmac-sha1", 10, 20), ("hmac-sha512", 32, 64), ("hmac-sha256-128", 16, 16)):
             for size in (least, most):
@@ -99,9 +99,9 @@ class OneMessageTests(SynchronousTestCase):
     Tests for queries and their replies.
     """
 
-    def test_allAlgorithms(self) -> None:
+    def test_allAlgorithmsAgreeWithDnspython(self) -> None:
         """
-        With every algorithm, what is signed here verifies here and elsewhere, and what is signed elsewhere verifies here.
+        Signatures of every algorithm are verified here, and we verify those of dnspython.
         """
         for algorithm in ALGORITHMS.values():
             with self.subTest(algorithm):
@@ -114,15 +114,15 @@ class OneMessageTests(SynchronousTestCase):
                     self.assertTrue(verdict.good)
                     self.assertEqual((verdict.mac, verdict.octets, verdict.key), (mac, wire, key))
                     theirs = dns.message.from_wire(wire)
-                    theirs.use_tsig(elsewhere(key))
+                    theirs.use_tsig(dnspythonKey(key))
                     other = theirs.to_wire()
                     assert isinstance(other, bytes)
                     assert theirs.tsig is not None
                     self.assertTrue(verify(other, {key.name: key}, theirs.tsig[0].time_signed).good)
 
-    def test_readElsewhere(self) -> None:
+    def test_dnspythonVerifiesOurSignatures(self) -> None:
         """
-        Queries and replies that are signed here verify in another implementation, by its own clock.
+        dnspython verifies our signed queries and replies, by its own clock.
         """
         import time
 
@@ -130,17 +130,16 @@ class OneMessageTests(SynchronousTestCase):
         for algorithm in ALGORITHMS.values():
             key = Key(KEY.name, SECRET, algorithm)
             query, mac = sign(message(), key, now)
-            theirs = dns.message.from_wire(query, keyring=elsewhere(key))
+            theirs = dns.message.from_wire(query, keyring=dnspythonKey(key))
             self.assertTrue(theirs.had_tsig)
             self.assertEqual(theirs.mac, mac)
             reply, _ = sign(message(flags=QR), key, now, requestMac=mac)
-            self.assertTrue(dns.message.from_wire(reply, keyring=elsewhere(key), request_mac=mac).had_tsig)
-            self.assertRaises(dns.tsig.BadSignature, dns.message.from_wire, reply, keyring=elsewhere(key), request_mac=mac[:-1] + b"?")
+            self.assertTrue(dns.message.from_wire(reply, keyring=dnspythonKey(key), request_mac=mac).had_tsig)
+            self.assertRaises(dns.tsig.BadSignature, dns.message.from_wire, reply, keyring=dnspythonKey(key), request_mac=mac[:-1] + b"?")
 
-    def test_everyBit(self) -> None:
+    def test_everyChangeIsDetected(self) -> None:
         """
-        No octet of a message can be changed without being noticed, save those that are not signed: the id, the case of names and the
-        TTL of the record.
+        Every change of a message is detected, except in the unsigned parts: the ID, the case of names and the TTL of the record.
         """
         signed, mac = sign(message(flags=QR), KEY, NOW, requestMac=b"request")
         self.assertTrue(verify(signed, KEYS, NOW, requestMac=b"request").good)
@@ -158,9 +157,9 @@ class OneMessageTests(SynchronousTestCase):
         self.assertTrue(verify(b"\x12\x34" + signed[2:], KEYS, NOW, requestMac=b"request").good)
         self.assertEqual(verify(b"\x12\x34" + signed[2:], KEYS, NOW, requestMac=b"request").octets, message(flags=QR))
 
-    def test_clock(self) -> None:
+    def test_fudgeLimitsTheTime(self) -> None:
         """
-        A signature is good as long as its fudge says, before and after; then the reply repeats the asker's time and tells ours.
+        A signature is valid within its fudge, before and after. Otherwise the reply repeats the client's time and adds ours.
         """
         signed, mac = sign(message(), KEY, NOW, fudge=60)
         for now, error in ((NOW - 60, 0), (NOW + 60, 0), (NOW - 61, Rcode.BADTIME), (NOW + 61, Rcode.BADTIME)):
@@ -174,9 +173,9 @@ class OneMessageTests(SynchronousTestCase):
         self.assertEqual(found.record.serverTime, NOW + 1000)
         self.assertEqual(len(reply), len(message(flags=QR | 9)) + signatureSize(KEY, 6))
 
-    def test_unknownKey(self) -> None:
+    def test_unknownKeyIsBADKEY(self) -> None:
         """
-        A key that is not known, or known with another algorithm, is BADKEY, and what is said of it is not signed.
+        An unknown key, or a key of another algorithm, is BADKEY, and the reply is not signed.
         """
         signed, mac = sign(message(), KEY, NOW)
         for keys in ({}, {KEY.name: Key(KEY.name, SECRET, ALGORITHMS["hmac-sha1"])}):
@@ -187,9 +186,9 @@ class OneMessageTests(SynchronousTestCase):
             found = verify(reply, KEYS, NOW, requestMac=mac)
             self.assertEqual((found.error, found.good, found.mac), (Rcode.BADKEY, False, b""))
 
-    def test_wrongSecret(self) -> None:
+    def test_wrongSecretIsBADSIG(self) -> None:
         """
-        Another secret is BADSIG, and what is said of it is not signed: nobody is to believe it.
+        Another secret is BADSIG, and the reply is not signed, since it must not be trusted.
         """
         signed, mac = sign(message(), Key(KEY.name, b"other"), NOW)
         verdict = verify(signed, KEYS, NOW)
@@ -198,16 +197,16 @@ class OneMessageTests(SynchronousTestCase):
         self.assertEqual(none, b"")
         self.assertEqual(verify(reply, KEYS, NOW, requestMac=mac).error, BADSIG)
 
-    def test_order(self) -> None:
+    def test_MACIsCheckedBeforeTime(self) -> None:
         """
-        The MAC is looked at before the clock (RFC 8945, section 5.2): a stranger does not learn our time.
+        The MAC is checked before the time (RFC 8945, section 5.2), so a stranger does not learn our time.
         """
         signed, _ = sign(message(), Key(KEY.name, b"other"), NOW)
         self.assertEqual(verify(signed, KEYS, NOW + 10000).error, BADSIG)
 
-    def test_truncation(self) -> None:
+    def test_truncatedMACNeedsItsKey(self) -> None:
         """
-        A MAC that is cut short is good where the key is set up for it, else BADTRUNC; shorter than the RFC allows is malformed.
+        A truncated MAC is valid where the key allows it, and BADTRUNC elsewhere. Shorter than the RFC allows, it is malformed.
         """
         short = Key(KEY.name, SECRET, macSize=16)
         signed, mac = sign(message(), short, NOW)
@@ -226,9 +225,9 @@ class OneMessageTests(SynchronousTestCase):
             malformed = wire[:10] + b"\x00\x01" + wire[12:] + record.toWire()
             self.assertRaises(BadMessage, verify, malformed, KEYS, NOW)
 
-    def test_unsigned(self) -> None:
+    def test_unsignedMessageIsNotVerified(self) -> None:
         """
-        A message without a signature is not taken for a signed one, and its reply needs none.
+        A message without a signature is not taken for a signed one, and its reply is not signed.
         """
         verdict = verify(message(), KEYS, NOW)
         self.assertEqual((verdict.good, verdict.record, verdict.octets), (False, None, message()))
@@ -236,9 +235,9 @@ class OneMessageTests(SynchronousTestCase):
         edns = message(edns=EDNS())
         self.assertEqual(splitSigned(edns), (edns, None))
 
-    def test_malformed(self) -> None:
+    def test_malformedRecordIsRefused(self) -> None:
         """
-        A record that is cut off or longer than its parts is refused, wherever it is cut.
+        A record that is truncated or longer than its parts is refused.
         """
         signed, _ = sign(message(), KEY, NOW)
         for length in range(12, len(signed)):
@@ -260,13 +259,13 @@ class StreamTests(SynchronousTestCase):
 
     def parts(self, count: int) -> list[bytes]:
         """
-        @return: the messages of a reply.
+        Return the messages of a reply.
         """
         return [message(7, QR, EDNS(1000 + number)) for number in range(count)]
 
-    def test_allSigned(self) -> None:
+    def test_signedStreamIsVerified(self) -> None:
         """
-        A reply that is signed message by message verifies, here and elsewhere.
+        A reply in which each message is signed is verified.
         """
         _, mac = sign(message(), KEY, NOW)
         signing, verifying = StreamSigning(KEY, mac), StreamVerifying(KEYS, mac)
@@ -275,9 +274,9 @@ class StreamTests(SynchronousTestCase):
             self.assertTrue(verdict.good and verifying.complete)
             self.assertEqual(verdict.octets, part)
 
-    def test_elsewhere(self) -> None:
+    def test_dnspythonVerifiesStream(self) -> None:
         """
-        Another implementation verifies such a reply as well.
+        dnspython verifies such a reply as well.
         """
         import time
 
@@ -288,14 +287,14 @@ class StreamTests(SynchronousTestCase):
         for part in self.parts(3):
             wire = signing.sign(part, now)
             theirs = dns.message.from_wire(
-                wire, keyring=elsewhere(KEY), request_mac=mac, xfr=True, multi=True, tsig_ctx=context
+                wire, keyring=dnspythonKey(KEY), request_mac=mac, xfr=True, multi=True, tsig_ctx=context
             )
             context = theirs.tsig_ctx
             self.assertTrue(theirs.had_tsig)
 
-    def test_order(self) -> None:
+    def test_reorderedMessagesAreDetected(self) -> None:
         """
-        Messages that are left out, come twice or change places are noticed.
+        Missing, repeated and reordered messages are detected.
         """
         _, mac = sign(message(), KEY, NOW)
         signing = StreamSigning(KEY, mac)
@@ -307,11 +306,11 @@ class StreamTests(SynchronousTestCase):
             self.assertFalse(verifying.complete)
             self.assertRaises(BadMessage, verifying.feed, parts[1], NOW)
 
-    def unsigned(self, between: int) -> tuple[list[int], StreamVerifying]:
+    def verifyWithUnsigned(self, between: int) -> tuple[list[int], StreamVerifying]:
         """
-        @param between: unsigned messages between two signed ones.
+        Return the errors, and the verifier that found them.
 
-        @return: the errors, and who found them.
+        @param between: unsigned messages between two signed ones.
         """
         _, mac = sign(message(), KEY, NOW)
         parts = self.parts(between + 2)
@@ -328,24 +327,24 @@ class StreamTests(SynchronousTestCase):
                 break
         return errors, verifying
 
-    def test_unsignedBetween(self) -> None:
+    def test_unsignedRunIsLimited(self) -> None:
         """
-        Up to 99 messages in a row need not be signed (RFC 8945, section 5.3.1), and a hundredth is refused. Without the limit any
-        number would be kept.
+        Up to 99 messages in a row need not be signed (RFC 8945, section 5.3.1), and a hundredth is refused. Without the limit any number
+        would be kept.
         """
         for between in (1, 99):
-            errors, verifying = self.unsigned(between)
+            errors, verifying = self.verifyWithUnsigned(between)
             self.assertEqual(errors, [0] * (between + 2))
             self.assertTrue(verifying.complete)
-        errors, verifying = self.unsigned(100)
+        errors, verifying = self.verifyWithUnsigned(100)
         self.assertEqual(errors, [0] * 100 + [BADSIG])
         self.assertFalse(verifying.complete)
         with patch("twisted_ext.wire.tsigstream._MOST_UNSIGNED", 1 << 30):
-            self.assertEqual(self.unsigned(1000)[0], [0] * 1002)
+            self.assertEqual(self.verifyWithUnsigned(1000)[0], [0] * 1002)
 
-    def test_unsignedEnds(self) -> None:
+    def test_firstAndLastMustBeSigned(self) -> None:
         """
-        The first message has to be signed; and as long as the last one is not, nothing is complete.
+        The first message must be signed, and the stream is incomplete until the last one is.
         """
         _, mac = sign(message(), KEY, NOW)
         verifying = StreamVerifying(KEYS, mac)
@@ -355,9 +354,9 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(verifying.feed(self.parts(1)[0], NOW).error, 0)
         self.assertFalse(verifying.complete)
 
-    def test_unsignedChanged(self) -> None:
+    def test_changedUnsignedMessageIsDetected(self) -> None:
         """
-        An unsigned message that was changed is noticed with the next signature.
+        A change of an unsigned message is detected with the next signature.
         """
         _, mac = sign(message(), KEY, NOW)
         first, firstMac = sign(self.parts(1)[0], KEY, NOW, requestMac=mac)

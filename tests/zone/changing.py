@@ -34,7 +34,7 @@ a.b 300 TXT "deep"
 
 def record(line: str) -> RRSet:
     """
-    @param line: owner, TTL, type and rdata, names relative to the zone's.
+    Return the record of a line with owner, TTL, type and rdata. Names are relative to the zone.
     """
     owner, ttl, kind, rdata = [*line.split(None, 3), ""][:4]
     name = APEX if owner == "@" else nameFromText(owner, APEX)
@@ -45,28 +45,28 @@ def record(line: str) -> RRSet:
 
 def records(text: str) -> tuple[RRSet, ...]:
     """
-    @return: the sets of all lines.
+    Return the record sets of all lines.
     """
     return groupRecords([record(line) for line in text.strip().splitlines()])
 
 
 def zoneOf(text: str = ZONE) -> Zone:
     """
-    @return: a zone with these records.
+    Return a zone with these records.
     """
     return Zone.fromRecords(APEX, records(text))
 
 
 def versionOf(text: str = ZONE) -> Version:
     """
-    @return: the only version of such a zone.
+    Return the only version of a zone with these records.
     """
     return zoneOf(text).current
 
 
 def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:
     """
-    @return: all records, in a form that can be compared: owner, type, TTL, rdata.
+    Return all records in a form for comparison: owner, type, TTL and rdata.
     """
     return {
         (rrset.name.lower(), rrset.rrType, rrset.ttl, rdata) for node in version.nodes() for rrset in node.sets for rdata in rrset.rdatas

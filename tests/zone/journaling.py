@@ -1,5 +1,6 @@
 """
-A process that writes a journal until it is killed, for L{tests.zone.store.test_journal}: it says each serial number once the disk has it.
+A process that writes a journal until it is killed, for L{tests.zone.store.test_journal}. It prints each serial number once that is
+on disk.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__: list[str] = []
 
 def main(path: str) -> None:
     """
-    Change the zone again and again.
+    Change the zone repeatedly.
     """
     journal = Journal(path, APEX, most=65536)
     version = journal.replayed(versionOf(ZONE))

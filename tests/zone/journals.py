@@ -1,5 +1,5 @@
 """
-What tests of journals share.
+Helpers for tests of journals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["JournalTestCase", "steps"]
 
 def steps(version: Version, count: int) -> list[tuple[Version, Difference]]:
     """
-    @return: versions that follow each other, and their differences.
+    Return successive versions with their differences.
     """
     found = []
     for _ in range(count):
@@ -34,7 +34,7 @@ def steps(version: Version, count: int) -> list[tuple[Version, Difference]]:
 
 class JournalTestCase(SynchronousTestCase):
     """
-    Has a journal of its own.
+    A test case with a journal.
     """
 
     def setUp(self) -> None:
@@ -42,7 +42,7 @@ class JournalTestCase(SynchronousTestCase):
 
     def journal(self, *, most: float | None = None, readOnly: bool = False) -> Journal:
         """
-        Open the journal; it is closed at the end.
+        Open the journal, and close it after the test.
         """
         journal = Journal(self.path, APEX, most=most, readOnly=readOnly)
         self.addCleanup(journal.close)
@@ -50,7 +50,7 @@ class JournalTestCase(SynchronousTestCase):
 
     def filled(self, count: int) -> list[Version]:
         """
-        @return: the versions that a journal with so many differences leads through, after it was closed.
+        Write a journal with this number of differences, close it, and return its versions.
         """
         journal = self.journal()
         versions = [versionOf()]
@@ -62,7 +62,7 @@ class JournalTestCase(SynchronousTestCase):
 
     def hurry(self) -> None:
         """
-        Do not wait for the disk, in tests that open hundreds of files.
+        Do not wait for the disk, for tests that open hundreds of files.
         """
         for name in ("fsync", "fdatasync"):
             self.patch(os, name, lambda file: None)

@@ -1,5 +1,5 @@
 """
-What tests ask of master files.
+Helpers for tests of zone files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def readText(
     text: str | bytes, apex: str = "example.", *, quick: bool = True, ttl: int | None = None, path: str = "", rrClass: int = 1
 ) -> Reading:
     """
-    Read a zone whose text the test has.
+    Read a zone file from a string.
     """
     octets = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
     return readMaster(octets, nameFromText(apex), quick=quick, ttl=ttl, path=path, rrClass=rrClass)
@@ -26,13 +26,13 @@ def readText(
 
 def linesOf(reading: Reading) -> list[str]:
     """
-    @return: each record as owner, TTL, type and rdata, absolute.
+    Return each record as owner, TTL, type and rdata with absolute names.
     """
     return [f"{nameToText(owner)} {ttl} {typeName(rrType)} {rdataToText(rrType, rdata)}" for owner, rrType, ttl, rdata in reading.records()]
 
 
 def setsOf(reading: Reading) -> list[RRSet]:
     """
-    @return: each record as a set of its own.
+    Return each record as a set of its own.
     """
     return [RRSet(owner, rrType, 1, ttl, (rdata,)) for owner, rrType, ttl, rdata in reading.records()]

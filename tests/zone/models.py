@@ -1,5 +1,5 @@
 """
-A zone as plainly as it can be said, which the real thing is compared with; and zones to compare.
+A simple model of a zone that the implementation is compared with, and strategies for zones.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["APEX", "KEYS", "SOA_SET", "Change", "Contents", "Model", "changed", 
 
 APEX: Final = nameFromText("Example.test.")
 
-#: What the nodes of a zone hold, and nothing that follows from it.
+#: The record sets of each node.
 Contents = dict[bytes, tuple[RRSet, ...]]
 
 
 def record(text: str) -> RRSet:
     """
-    @param text: owner, TTL, type and rdata.
+    Return the record of a line with owner, TTL, type and rdata.
     """
     owner, ttl, rrType, rdata = text.split(None, 3)
     number = typeNumber(rrType) or 0
@@ -35,7 +35,7 @@ def record(text: str) -> RRSet:
 
 SOA_SET: Final = record("Example.test. 3600 SOA ns1 admin 7 3600 900 604800 300")
 
-#: The labels of the zones: a wildcard; octets that could be taken for what stands between labels; what sorts closely.
+#: The labels of the zones: a wildcard, octets that could be mistaken for a separator, and labels that sort closely.
 _LABELS: Final = (b"a", b"*", b"b", b"\x00", b"a\x00", b"a\x01")
 
 
@@ -45,20 +45,20 @@ def _keys() -> tuple[bytes, ...]:
     return (*ones, *[two + one for two in ones[:4] for one in few], *[three + two + one for three in few for two in few for one in few])
 
 
-#: Names of which the zones are made.
+#: The names of the zones.
 KEYS: Final = _keys()
 
-#: Types with numbers that choose among their records, and TTLs; and whether the owner is in capitals.
+#: Types with a number that chooses the rdata, and a TTL; and whether the owner is in capitals.
 _Given = tuple[list[tuple[int, int, int]], bool]
 
-#: Serial number; whether there is NSEC, and DNAME; which NSEC3PARAM.
+#: The serial number, whether there are NSEC and DNAME records, and which NSEC3PARAM record.
 _Top = tuple[int, bool, bool, int]
 
 _SALTS: Final = (b"", b"\xab")
 
 
-def _sets(key: bytes, kinds: Iterable[tuple[int, int, int]], shouted: bool) -> tuple[RRSet, ...]:
-    name = (key.upper() if shouted else key) + APEX
+def _sets(key: bytes, kinds: Iterable[tuple[int, int, int]], capitals: bool) -> tuple[RRSet, ...]:
+    name = (key.upper() if capitals else key) + APEX
     sets = []
     for rrType, choice, ttl in kinds:
         if rrType == A:
@@ -101,7 +101,7 @@ def _apex(drawn: _Top) -> tuple[RRSet, ...]:
     return tuple(sets)
 
 
-def _made(drawn: tuple[dict[bytes, _Given], _Top]) -> Contents:
+def _contentsOf(drawn: tuple[dict[bytes, _Given], _Top]) -> Contents:
     names, top = drawn
     return {b"": _apex(top), **{key: sets for key, given in names.items() if (sets := _at(key, given))}}
 
@@ -109,11 +109,11 @@ def _made(drawn: tuple[dict[bytes, _Given], _Top]) -> Contents:
 _tops: Final = st.tuples(st.integers(1, 0xFFFFFFFF), st.booleans(), st.sampled_from((False, False, False, True)), st.integers(0, 2))
 
 #: Zones.
-contents: Final = st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=14), _tops).map(_made)
+contents: Final = st.tuples(st.dictionaries(_keysOfZones, _setsAt, max_size=14), _tops).map(_contentsOf)
 
 
-#: A change: names by number, with what they have from then on; numbers of names among those that there are, which lose everything; and
-#: what the apex has from then on, if that changes.
+#: A change: the new record sets of names by number, the numbers of existing names to remove, and the new
+#: record sets of the apex, if these change.
 Change = tuple[list[tuple[int, _Given]], list[int], _Top | None]
 
 #: Changes to zones.
@@ -129,7 +129,7 @@ edits: Final = st.lists(
 
 def changed(held: Contents, change: Change) -> Contents:
     """
-    @return: what a change means to a zone of these contents.
+    Return the new record sets of each name that a change affects.
     """
     coming, going, top = change
     there = sorted([key for key, sets in held.items() if key and sets])
@@ -140,7 +140,7 @@ def changed(held: Contents, change: Change) -> Contents:
     return changes
 
 
-def _above(key: bytes) -> list[bytes]:
+def _parentKeys(key: bytes) -> list[bytes]:
     found = []
     while key:
         key = key[key[0] + 1 :]
@@ -150,18 +150,18 @@ def _above(key: bytes) -> list[bytes]:
 
 class Model:
     """
-    What a zone of these contents has to say. Everything is found by going through all of it.
+    A zone with these contents. Every query goes through all of them.
     """
 
     def __init__(self, held: Contents) -> None:
         self.held = {key: gathered(sets) for key, sets in held.items() if sets}
         self.keys = set(self.held)
         for key in self.held:
-            self.keys.update(_above(key))
+            self.keys.update(_parentKeys(key))
 
     def find(self, key: bytes) -> Node | None:
         """
-        @return: what L{Version.find<twisted_ext.zone.store.version.Version.find>} gives.
+        Return what L{Version.find<twisted_ext.zone.store.version.Version.find>} should return.
         """
         if key not in self.keys:
             return None
@@ -175,7 +175,7 @@ class Model:
             flags |= nodes.CUT
         if NSEC3 in types and types <= {NSEC3, RRSIG}:
             flags |= nodes.HASHED
-        for above in _above(key):
+        for above in _parentKeys(key):
             others = {rrset.rrType for rrset in self.held.get(above, ())}
             if DNAME in others or above and NS in others:
                 flags |= nodes.OCCLUDED
@@ -186,21 +186,21 @@ class Model:
 
     def nsecBefore(self, key: bytes) -> bytes | None:
         """
-        @return: the key of the last name with NSEC that does not come after this one.
+        Return the key of the last name with an NSEC record up to this one.
         """
         order = canonicalKey(key + APEX)
-        before = [other for other in self._having(NSEC) if canonicalKey(other + APEX) <= order]
+        before = [other for other in self._keysWith(NSEC) if canonicalKey(other + APEX) <= order]
         return max(before, key=lambda other: canonicalKey(other + APEX), default=None)
 
     def nsec3For(self, label: bytes) -> tuple[bytes, bool] | None:
         """
-        @return: the key of the name whose NSEC3 matches or covers a hash, and whether it matches.
+        Return the key of the name whose NSEC3 record matches or covers a hash, and whether it matches.
         """
         parameters = [rrset.rdatas[0] for rrset in self.held[b""] if rrset.rrType == NSEC3PARAM]
         if not parameters:
             return None
         labels = []
-        for key in self._having(NSEC3):
+        for key in self._keysWith(NSEC3):
             rdata = next(rrset.rdatas[0] for rrset in self.held[key] if rrset.rrType == NSEC3)
             isHash = set(key[1:]) <= set(b"0123456789abcdefghijklmnopqrstuv")
             if key[0] + 1 == len(key) and isHash and rdata.startswith(parameters[0]):
@@ -210,13 +210,13 @@ class Model:
         found = max([each for each in labels if each <= label], default=max(labels))
         return bytes([len(found)]) + found, found == label
 
-    def _having(self, rrType: int) -> list[bytes]:
+    def _keysWith(self, rrType: int) -> list[bytes]:
         return [key for key, sets in self.held.items() if any(rrset.rrType == rrType for rrset in sets)]
 
     @property
     def records(self) -> set[tuple[bytes, int, int, bytes]]:
         """
-        Every record but the SOA, each as its folded owner, type, TTL and rdata.
+        All records except the SOA, each as its folded owner, type, TTL and rdata.
         """
         return {
             (rrset.name.lower(), rrset.rrType, rrset.ttl, rdata)

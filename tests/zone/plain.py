@@ -1,5 +1,5 @@
 """
-Zones for tests, from records of one line each.
+Zones for tests, from one line per record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_ext.zone.zone import Zone
 
 __all__ = ["HEAD", "setsOf", "versionOf"]
 
-#: What most zones begin with. Denials hold for a minute.
+#: The start of most zones. Denials hold for a minute.
 HEAD: Final = """\
 @ SOA ns.invalid. mail.invalid. 1 3600 600 86400 60
 @ NS ns.invalid.
@@ -24,7 +24,9 @@ HEAD: Final = """\
 
 def setsOf(text: str, origin: str, ttl: int = 300) -> list[RRSet]:
     """
-    @param text: lines of owner, TTL and class if they are wanted, type and rdata. Empty lines do not count.
+    Return record sets.
+
+    @param text: Lines of owner, optional TTL and class, type and rdata. Empty lines are ignored.
     """
     apex = nameFromText(origin)
     sets = []
@@ -49,6 +51,6 @@ def setsOf(text: str, origin: str, ttl: int = 300) -> list[RRSet]:
 
 def versionOf(text: str, origin: str = "example.", ttl: int = 300) -> Version:
     """
-    @return: a zone of these records.
+    Return a zone with these records.
     """
     return Zone.fromRecords(nameFromText(origin), setsOf(text, origin, ttl)).current

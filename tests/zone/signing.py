@@ -1,5 +1,5 @@
 """
-Zones that look signed: with keys, signatures that sign nothing, and a chain of NSEC or NSEC3 records that is whole.
+Zones that look signed: with keys, placeholder signatures, and a complete chain of NSEC or NSEC3 records.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_ext.zone.zone import Zone
 
 __all__ = ["BEGIN", "END", "signed"]
 
-#: When the signatures begin and end.
+#: The inception and expiration of the signatures.
 BEGIN: Final = 1_700_000_000
 END: Final = BEGIN + 30 * 86400
 
@@ -36,9 +36,9 @@ _NSEC3: Final = 50
 
 def signed(text: str, origin: str = "example.", *, nsec3: bool = False, optOut: bool = False, ttl: int = 300) -> list[RRSet]:
     """
-    @param text: records as L{setsOf} takes them, with the apex's SOA and NS.
+    Return the records of a signed zone.
 
-    @return: the same with all that makes a signed zone.
+    @param text: Records as for L{setsOf}, with the SOA and NS records of the apex.
     """
     apex = nameFromText(origin)
     sets = [*setsOf(text, origin, ttl), RRSet(apex, 48, 1, ttl, (_KEY.wire,))]

@@ -1,5 +1,5 @@
 """
-Tests of what a server with several zones answers.
+Tests of the answers of a server with several zones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AcrossTests(SynchronousTestCase):
 
     def find(self, name: bytes) -> Version | None:
         """
-        @return: the zone that a folded name is in.
+        Return the zone of a folded name.
         """
         while name not in self.zones:
             if not name[0]:
@@ -48,21 +48,21 @@ class AcrossTests(SynchronousTestCase):
 
     def ask(self, name: str, rrType: str = "A") -> Answer:
         """
-        @return: what there is of a name in these zones.
+        Return the answer from these zones.
         """
         found = answerAcross(self.find, question(name, rrType))
         assert found is not None
         return found
 
-    def test_nowhere(self) -> None:
+    def test_nameInNoZoneHasNoAnswer(self) -> None:
         """
-        A name in no zone is nobody's to answer for.
+        A name in no zone has no answer.
         """
         self.assertIsNone(answerAcross(self.find, question("www.invalid")))
 
-    def test_fromZoneToZone(self) -> None:
+    def test_aliasesAreFollowedAcrossZones(self) -> None:
         """
-        Aliases are followed through all zones of a server, into delegated ones without a referral.
+        Aliases are followed through all zones, also into delegated ones without a referral.
         """
         found = self.ask("alias.example")
         self.assertEqual(
@@ -74,9 +74,9 @@ class AcrossTests(SynchronousTestCase):
         self.assertEqual((found.rcode, textsOf(found.authority)), (Rcode.NXDOMAIN, ["other. 60 SOA"]))
         self.assertEqual(aliasTarget(self.ask("gone.other")), nameFromText("www.invalid"))
 
-    def test_circlesThroughZones(self) -> None:
+    def test_aliasLoopAcrossZonesEnds(self) -> None:
         """
-        Aliases that lead in a circle through several zones end.
+        An alias loop through several zones ends.
         """
         found = self.ask("round.other")
         self.assertEqual(
@@ -84,9 +84,9 @@ class AcrossTests(SynchronousTestCase):
         )
         self.assertIsNone(aliasTarget(found))
 
-    def test_signersOfChild(self) -> None:
+    def test_dsComesFromTheParentZone(self) -> None:
         """
-        The DS records of a zone are asked of its parent, which is here as well; of a zone without a parent here there are none.
+        The DS records of a zone come from its parent zone if that is here as well. There are none without a parent.
         """
         self.assertEqual(textsOf(self.ask("sub.example", "DS").answer), ["sub.example. DS 1 13 2 " + "11" * 32])
         found = self.ask("other", "DS")
@@ -95,12 +95,12 @@ class AcrossTests(SynchronousTestCase):
 
 class HelperTests(SynchronousTestCase):
     """
-    Tests of what these tests stand on.
+    Tests of the helpers.
     """
 
-    def test_lines(self) -> None:
+    def test_setsOfParsesOwnerTTLClassAndType(self) -> None:
         """
-        Lines have owner, TTL, class, type and rdata.
+        A line has an owner, a TTL, a class, a type and rdata.
         """
         (rrset,) = setsOf("www 60 IN A 192.0.2.1\n\n", "example.")
         self.assertEqual(rrset, RRSet(nameFromText("www.example"), 1, 1, 60, (bytes([192, 0, 2, 1]),)))

@@ -1,5 +1,5 @@
 """
-Tests of what zones answer after they were changed.
+Tests of the answers of zones after changes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from twisted_ext.zone.query.answers import answer
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 
-#: Labels that new names begin with.
+#: The first labels of new names.
 _LABELS = [b"\x01*", b"\x01a", b"\x03new", b"\x03sub", b"\x04deep", b""]
 
 
-def madeUp(random: Random, name: bytes) -> tuple[RRSet, ...]:
+def randomSets(random: Random, name: bytes) -> tuple[RRSet, ...]:
     """
-    @return: records that change what is above and below a name, or none.
+    Return record sets that affect the names above and below, or none.
     """
     return random.choice(
         [
@@ -35,21 +35,21 @@ def madeUp(random: Random, name: bytes) -> tuple[RRSet, ...]:
     )
 
 
-def said(found: Answer) -> tuple[object, ...]:
+def contentOf(found: Answer) -> tuple[object, ...]:
     """
-    @return: all that matters of an answer.
+    Return everything that matters of an answer.
     """
     return found.rcode, found.flags, found.outcome, set(found.answer), set(found.authority), set(found.additional)
 
 
 class EditedTests(SynchronousTestCase):
     """
-    Tests with one zone that is changed in steps, and one that is made of the same records at once.
+    Tests with a zone that is changed in steps and one with the same records that is built at once.
     """
 
     def change(self, random: Random, version: Version, content: dict[bytes, tuple[RRSet, ...]]) -> Version:
         """
-        Change a few names, in the version and in C{content} alike.
+        Change a few names in the version and in C{content}.
         """
         changes = {}
         for _ in range(random.randint(1, 5)):
@@ -58,7 +58,7 @@ class EditedTests(SynchronousTestCase):
                 key = key[key[0] + 1 :]
             key = random.choice(_LABELS) + key
             if key and len(key) + len(version.apex) < MOST_OCTETS - 10:
-                changes[key] = madeUp(random, key + version.apexName)
+                changes[key] = randomSets(random, key + version.apexName)
         for key, sets in changes.items():
             if sets:
                 content[key] = sets
@@ -66,9 +66,10 @@ class EditedTests(SynchronousTestCase):
                 content.pop(key, None)
         return version.edited(changes)
 
-    def test_asIfMadeAtOnce(self) -> None:
+    def test_editedZoneAnswersLikeFreshZone(self) -> None:
         """
-        Cuts, DNAME records, wildcards and names come and go, and what is said is what a zone says that was never otherwise.
+        A zone answers the same after changes to delegations, DNAME records, wildcards and names as one built from the resulting
+        records.
         """
         base = Zone.fromText(ZONE, ORIGIN).current
         for seed in range(20):
@@ -85,5 +86,5 @@ class EditedTests(SynchronousTestCase):
                 question = Question(asked.name, asked.rrType)
                 found = answer(version, question, dnssecOk=asked.dnssecOk)
                 self.assertEqual(
-                    said(found), said(answer(fresh, question, dnssecOk=asked.dnssecOk)), f"{question} with seed {seed}"
+                    contentOf(found), contentOf(answer(fresh, question, dnssecOk=asked.dnssecOk)), f"{question} with seed {seed}"
                 )

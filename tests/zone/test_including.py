@@ -1,5 +1,5 @@
 """
-Tests of $INCLUDE.
+Tests of C{$INCLUDE}.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class IncludeTests(SynchronousTestCase):
 
     def write(self, **files: str) -> str:
         """
-        @param files: what each holds; two underscores stand for a slash.
+        Write files and return the path of the first one.
 
-        @return: the path of the first.
+        @param files: The text of each file. Two underscores in a name stand for a slash.
         """
         paths = [os.path.join(self.folder, name.replace("__", "/")) for name in files]
         for path, text in zip(paths, files.values(), strict=True):
@@ -41,19 +41,19 @@ class IncludeTests(SynchronousTestCase):
 
     def read(self, **files: str) -> Reading:
         """
-        Read the first of these files.
+        Write these files and read the first one.
         """
         return readMaster(self.write(**files), nameFromText("example."))
 
     def complaints(self, **files: str) -> list[str]:
         """
-        @return: what is wrong with the first of these files.
+        Return the complaints about the first of these files.
         """
         return [str(each).removeprefix(self.folder + "/") for each in self.read(**files).complaints]
 
-    def test_lastTTL(self) -> None:
+    def test_lastStatedTTLHoldsAcrossFiles(self) -> None:
         """
-        The TTL that was stated last is that of records without one, in whatever file it was stated (RFC 1035, section 5.1).
+        A record without a TTL has the last stated one, in whatever file that was (RFC 1035, section 5.1).
         """
         reading = self.read(
             zone="$INCLUDE soa\n$INCLUDE hosts\ny A 192.0.2.2\n",
@@ -65,17 +65,17 @@ class IncludeTests(SynchronousTestCase):
             linesOf(reading)[1:], ["x.example. 5 A 192.0.2.1", "z.example. 7 A 192.0.2.1", "y.example. 7 A 192.0.2.2"]
         )
 
-    def test_onlyTTL(self) -> None:
+    def test_firstTTLDirectiveMayBeIncluded(self) -> None:
         """
-        $TTL in an included file holds for records after it, where there was none before it.
+        A C{$TTL} directive in an included file holds for later records if there was none before.
         """
         reading = self.read(zone="$INCLUDE soa\nx A 192.0.2.1\n$TTL 8\n$INCLUDE soa\ny A 192.0.2.2\n", soa="$TTL 9\n@ TXT x\n")
         self.assertEqual([str(each) for each in reading.complaints if each.fatal], [])
         self.assertEqual(linesOf(reading)[-2:], ["x.example. 9 A 192.0.2.1", "y.example. 8 A 192.0.2.2"])
 
-    def test_included(self) -> None:
+    def test_includedFileHasItsOwnOriginAndOwner(self) -> None:
         """
-        Paths are beside the including file; another origin holds inside only; owner, origin and $TTL are afterwards what they were.
+        Paths are relative to the including file. Owner, origin and C{$TTL} are restored after an included file.
         """
         reading = self.read(
             zone="$TTL 1\n$ORIGIN a.example.\nx A 192.0.2.1\n$INCLUDE sub/one b.example. ; all\n TXT x\ny A 192.0.2.2\n"
@@ -104,9 +104,9 @@ class IncludeTests(SynchronousTestCase):
             status = os.stat(path)
             self.assertEqual((size, changed), (status.st_size, status.st_mtime_ns))
 
-    def test_places(self) -> None:
+    def test_complaintsNameTheIncludedFile(self) -> None:
         """
-        What is wrong in an included file is said with that file's name and lines, and what comes behind with the others.
+        A complaint names the file and the line where the mistake is.
         """
         self.assertEqual(
             self.complaints(zone="$TTL 1\n\n$INCLUDE sub/one\nx A x\n", sub__one="\nx A y\n$ORIGIN\n"),
@@ -117,9 +117,9 @@ class IncludeTests(SynchronousTestCase):
             ],
         )
 
-    def test_missing(self) -> None:
+    def test_unreadableFilesAreReported(self) -> None:
         """
-        A file that cannot be read is said where it is named; only files are read, so that nothing waits for a pipe or a device.
+        A file that cannot be read is reported at the directive. Only regular files are read, so that no pipe or device blocks.
         """
         os.mkfifo(os.path.join(self.folder, "pipe"))
         with socket.socket(socket.AF_UNIX) as listener:
@@ -135,61 +135,61 @@ class IncludeTests(SynchronousTestCase):
         (complaint,) = readMaster(self.folder, b"\x00").complaints
         self.assertEqual(complaint.text, f"{self.folder} is not a file")
 
-    def test_circles(self) -> None:
+    def test_circularIncludeIsReported(self) -> None:
         """
-        A file that includes itself, or one that includes it, is not read again.
+        A file that includes itself, directly or not, is not read again.
         """
         zone = "$TTL 1\n$INCLUDE sub/one\na A 192.0.2.1\n$INCLUDE zone\n"
         found = self.complaints(zone=zone, sub__one="b A 192.0.2.1\n$INCLUDE ../zone\n")
         self.assertEqual([each.split(": ")[0] for each in found], ["sub/one:2:10", "zone:4:10"])
         self.assertTrue(all(each.endswith("zone includes itself") for each in found))
 
-    def test_depth(self) -> None:
+    def test_includeDepthIsLimited(self) -> None:
         """
-        Files include each other to a certain depth, and no deeper.
+        The depth of included files is limited.
         """
         files = {f"f{number}": f"$INCLUDE f{number + 1}\n" for number in range(20)}
         (found,) = self.complaints(**files)
-        self.assertEqual(found, "f10:1:10: files include each other 11 deep; 10 is the most")
+        self.assertEqual(found, "f10:1:10: files include each other 11 deep; at most 10 is allowed")
         with patch.object(module, "INCLUDE_DEPTH", Limit(12, 0, 50)):
             self.assertTrue(self.complaints(**files)[0].startswith("f12:"))
 
-    def test_number(self) -> None:
+    def test_numberOfIncludesIsLimited(self) -> None:
         """
-        A few files that include each other many times are read so often and no more.
+        The number of included files is limited.
         """
         files = {f"f{number}": f"$INCLUDE f{number + 1}\n" * 10 for number in range(8)} | {"f8": ""}
         with patch.object(module, "INCLUDED_FILES", Limit(200, 0, 300)):
             reading = self.read(**files)
         self.assertEqual(len(reading.sources), 201)
         self.assertLessEqual(len(reading.complaints), 101)
-        self.assertIn("200 are the most", reading.complaints[0].text)
+        self.assertIn("at most 200 are allowed", reading.complaints[0].text)
 
-    def test_octets(self) -> None:
+    def test_octetsOfIncludesAreLimited(self) -> None:
         """
-        Files of more octets than a zone may have are not read.
+        The octets of all files together are limited.
         """
         with patch.object(module, "MASTER_OCTETS", Limit(5000, 0, 5000)):
             (found,) = self.complaints(
                 zone="$INCLUDE sub/one\n$INCLUDE sub/two\n", sub__one=";" * 4000, sub__two=";" * 4000
             )
         self.assertTrue(found.startswith("zone:2:10: with "))
-        self.assertTrue(found.endswith("5000 are the most"))
+        self.assertTrue(found.endswith("at most 5000 are allowed"))
 
-    def test_bomb(self) -> None:
+    def test_repeatedIncludesAreLimited(self) -> None:
         """
-        A few files that include each other many times are not read for more octets than there is memory: what is read again counts.
+        The octets of files that are read repeatedly are limited, so that a few files cannot exhaust the memory.
         """
         files = {"zone": "$INCLUDE a\n" * 50, "a": "$INCLUDE b\n" * 50, "b": ";" * 2000 + "\n"}
         with patch.object(module, "REPEATED_OCTETS", Limit(100_000, 0, 100_000)):
             reading = self.read(**files)
         self.assertLess(sum(size for _, size, _ in reading.sources), 110_000)
-        self.assertIn("octets of files to be read again; 100000 are the most", reading.complaints[0].text)
+        self.assertIn("octets of files to be read again; at most 100000 are allowed", reading.complaints[0].text)
         self.assertTrue(self.read(zone="$INCLUDE a\n" * 3, a="; x\n").sound)
 
-    def test_text(self) -> None:
+    def test_textCannotInclude(self) -> None:
         """
-        Text that is in no file includes none.
+        Text that does not come from a file cannot include a file.
         """
         (found,) = readText("$INCLUDE /etc/passwd\n").complaints
-        self.assertEqual(str(found), "zone:1:10: $INCLUDE where there is no file beside which the other one could be")
+        self.assertEqual(str(found), "zone:1:10: $INCLUDE without a file that the path could be relative to")

@@ -1,5 +1,5 @@
 """
-Tests of how journals get smaller.
+Tests of trimming journals.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class TrimmingTests(JournalTestCase):
     Tests for L{Journal.trim} and L{Journal.clear}.
     """
 
-    def test_trimmed(self) -> None:
+    def test_oldestChangesAreTrimmed(self) -> None:
         """
-        What an image has goes once there is too much, the oldest first; what no image has stays, however much it is.
+        The oldest changes that are in the image are trimmed when the journal is too large. Changes that are in no image stay.
         """
         journal = self.journal(most=65536)
         made = steps(versionOf(), 1500)
@@ -48,9 +48,9 @@ class TrimmingTests(JournalTestCase):
         journal.close()
         self.assertEqual(self.journal().newest, 1511)
 
-    def test_trimFails(self) -> None:
+    def test_failedTrimKeepsTheJournal(self) -> None:
         """
-        Where there is no room for the journal's smaller self, it stays what it is.
+        The journal stays as it is if trimming fails.
         """
         self.filled(3)
         journal = self.journal()
@@ -62,10 +62,9 @@ class TrimmingTests(JournalTestCase):
             self.assertRaises(StorageFault, journal.clear)
         self.assertEqual((len(journal), journal.newest), (3, 13))
 
-    def test_trimmedThoughFolderFails(self) -> None:
+    def test_unconfirmedRenameKeepsWritingToNewFile(self) -> None:
         """
-        Where the smaller file has taken the journal's place and the disk does not confirm that, it is told; what is written from then on
-        goes into the file that has the name.
+        A failed sync after the rename is reported, and later changes go to the new file.
         """
         versions = self.filled(3)
         journal = self.journal()
@@ -80,9 +79,9 @@ class TrimmingTests(JournalTestCase):
         journal = self.journal()
         self.assertEqual((journal.oldest, journal.newest, journal.origin), (13, 14, b"m" * ORIGIN_OCTETS))
 
-    def test_order(self) -> None:
+    def test_trimmedFileIsSyncedBeforeRename(self) -> None:
         """
-        The smaller file is on the disk before it takes the journal's place, and nobody else may write there then.
+        The trimmed file is on disk before it replaces the journal, and stays locked against other processes.
         """
         self.filled(3)
         journal = self.journal()
@@ -102,9 +101,9 @@ class TrimmingTests(JournalTestCase):
         self.assertEqual(calls, ["sync", "rename", "sync"])
         self.assertRaises(StorageFault, Journal, self.path, APEX)
 
-    def test_nothingLeft(self) -> None:
+    def test_failedTrimLeavesNoFile(self) -> None:
         """
-        A smaller file that could not be written to its end takes no room.
+        An incomplete trimmed file is removed.
         """
         self.filled(3)
         journal = self.journal()
@@ -116,9 +115,9 @@ class TrimmingTests(JournalTestCase):
             self.assertRaises(StorageFault, journal.clear)
         self.assertFalse(Path(self.path + ".new").exists())
 
-    def test_killedWhileTrimmed(self) -> None:
+    def test_killedTrimLeavesAWholeJournal(self) -> None:
         """
-        Whichever call to the system is the last one before everything ends, there is the journal as it was or the smaller one.
+        The former or the trimmed journal is there, whichever system call is the last one before a crash.
         """
 
         class Killed(BaseException):
@@ -134,6 +133,10 @@ class TrimmingTests(JournalTestCase):
             left = [moment]
 
             def until(call: Callable[..., object], left: list[int] = left) -> Callable[..., object]:
+                """
+                Wrap a system call so that it fails after some calls.
+                """
+
                 def called(*arguments: object, **more: object) -> object:
                     if not left[0]:
                         raise Killed
@@ -158,9 +161,9 @@ class TrimmingTests(JournalTestCase):
             self.assertEqual(textsOf(journal.replayed(start)), textsOf(last))
             journal.close()
 
-    def test_cleared(self) -> None:
+    def test_clearedJournalStartsAnew(self) -> None:
         """
-        A zone that was replaced as a whole begins a new journal.
+        A cleared journal starts anew.
         """
         self.filled(3)
         journal = self.journal()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.update.updates} against RFC 2136, written down as plainly as its pseudocode is.
+Tests of L{twisted_ext.zone.update.updates} against a direct transcription of the pseudocode in RFC 2136.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ alias 300 CNAME b.a
 
 START = versionOf(ZONE)
 
-#: Records of each type, no two the same; the serial numbers are as old, newer, older, and as far away as may be.
+#: Different records of each type. The serial numbers are equal, newer, older and as far away as possible.
 _RDATAS = {
     A: (b"\xc0\x00\x02\x01", b"\xc0\x00\x02\x02"),
     NS: (b"\x03ns1" + APEX, b"\x03ns2" + APEX, b"\x03NS2" + APEX),
@@ -63,7 +63,7 @@ def _records(name: st.SearchStrategy[bytes], ttl: st.SearchStrategy[int]) -> st.
     return whole | exact | about
 
 
-#: What is wrong by its form, or in another zone; rarely drawn.
+#: Malformed records and records of another zone; rarely drawn.
 _WRONG = st.sampled_from(
     (
         RRSet(APEX, TXT, CH, 0, (b"\x01x",)),
@@ -82,16 +82,16 @@ def _section(ttl: st.SearchStrategy[int], size: int) -> st.SearchStrategy[list[R
     return st.one_of(good, good, good, st.builds(lambda some, wrong: [*some, wrong], good, _WRONG))
 
 
-#: TTL and records of each set, by folded name and type.
+#: The TTL and the records of each set by folded name and type.
 _Zone = dict[tuple[bytes, int], tuple[int, dict[bytes, bytes]]]
 
 
 def held(version: Version) -> _Zone:
     """
-    @return: what a version has.
+    Return the contents of a version.
     """
     return {
-        (rrset.name.lower(), rrset.rrType): (rrset.ttl, {_said(rrset.rrType, rdata): rdata for rdata in rrset.rdatas})
+        (rrset.name.lower(), rrset.rrType): (rrset.ttl, {_foldedRdata(rrset.rrType, rdata): rdata for rdata in rrset.rdatas})
         for node in version.nodes()
         for rrset in node.sets
     }
@@ -99,11 +99,11 @@ def held(version: Version) -> _Zone:
 
 class _Refused(Exception):
     """
-    With an rcode.
+    The refusal of an update with an RCODE.
     """
 
 
-def _said(rrType: int, rdata: bytes) -> bytes:
+def _foldedRdata(rrType: int, rdata: bytes) -> bytes:
     return rdata.lower() if rrType in (NS, CNAME) else rdata
 
 
@@ -141,7 +141,7 @@ def _demand(zone: _Zone, demands: list[RRSet]) -> None:
         _formed(each)
         name, rrType = each.name.lower(), each.rrType
         if each.rrClass == IN:
-            sets.setdefault((name, rrType), set()).add(_said(rrType, each.rdatas[0]))
+            sets.setdefault((name, rrType), set()).add(_foldedRdata(rrType, each.rdatas[0]))
         elif rrType == ANY:
             if any(place[0] == name for place in zone) != (each.rrClass == ANY_CLASS):
                 raise _Refused(Rcode.NXDOMAIN if each.rrClass == ANY_CLASS else Rcode.YXDOMAIN)
@@ -162,10 +162,10 @@ def _add(zone: _Zone, record: RRSet) -> None:
             zone[place] = (record.ttl, {rdata: rdata})
     elif rrType == CNAME:
         if types <= {CNAME}:
-            zone[place] = (record.ttl, {_said(rrType, rdata): rdata})
+            zone[place] = (record.ttl, {_foldedRdata(rrType, rdata): rdata})
     elif CNAME not in types:
         there = zone[place][1] if place in zone else {}
-        zone[place] = (record.ttl, {_said(rrType, rdata): rdata, **there})
+        zone[place] = (record.ttl, {_foldedRdata(rrType, rdata): rdata, **there})
 
 
 def _delete(zone: _Zone, record: RRSet) -> None:
@@ -179,17 +179,17 @@ def _delete(zone: _Zone, record: RRSet) -> None:
     there = zone.get((name, rrType))
     if there is None or rrType == SOA:
         return
-    said = _said(rrType, record.rdatas[0])
-    if said not in there[1] or (apex and rrType == NS and len(there[1]) == 1):
+    folded = _foldedRdata(rrType, record.rdatas[0])
+    if folded not in there[1] or (apex and rrType == NS and len(there[1]) == 1):
         return
-    del there[1][said]
+    del there[1][folded]
     if not there[1]:
         del zone[name, rrType]
 
 
 def expected(demands: list[RRSet], changes: list[RRSet]) -> _Zone | int:
     """
-    @return: what the zone has afterwards, or the rcode.
+    Return the contents of the zone afterwards, or the RCODE.
     """
     zone = held(START)
     try:
@@ -213,13 +213,13 @@ def _plain(zone: _Zone) -> dict[tuple[bytes, int], tuple[int, frozenset[bytes]]]
 
 class ModelTests(SynchronousTestCase):
     """
-    Tests with one model.
+    Tests against the model.
     """
 
     @given(_section(st.just(0), 3), _section(st.sampled_from((0, 300, 600)), 6))
-    def test_agrees(self, demands: list[RRSet], changes: list[RRSet]) -> None:
+    def test_updateAgreesWithTheModel(self, demands: list[RRSet], changes: list[RRSet]) -> None:
         """
-        Whatever is demanded and changed, in whatever order, ends in the same rcode or in the same zone.
+        Any prerequisites and changes lead to the same RCODE or the same zone as the model.
         """
         message = Message(1, Opcode.UPDATE << 11, (Question(APEX, SOA),), tuple(demands), tuple(changes))
         update = Update.fromMessage(Message.fromWire(buildMessage(message)).check())

@@ -49,9 +49,9 @@ class ZoneTests(SynchronousTestCase):
     Tests for L{Zone}.
     """
 
-    def test_fromRecords(self) -> None:
+    def test_zoneFromRecords(self) -> None:
         """
-        A zone made of records has each of them at its name, empty names between them, and its serial number.
+        A zone built from records has each at its name, the empty non-terminals, and the serial number.
         """
         zone = Zone.fromRecords("Example.test", RECORDS)
         current = zone.current
@@ -64,9 +64,9 @@ class ZoneTests(SynchronousTestCase):
         self.assertEqual((empty.sets, empty.children), ((), 1))
         self.assertIsNone(current.find(b"\x01c"))
 
-    def test_edited(self) -> None:
+    def test_editLeavesFormerVersion(self) -> None:
         """
-        An edit gives another version, and the one before stays what it was.
+        An edit yields a new version, and the former one does not change.
         """
         zone = Zone.fromRecords("Example.test", RECORDS)
         before = zone.current
@@ -78,16 +78,22 @@ class ZoneTests(SynchronousTestCase):
         self.assertEqual(sum([count for _, count in zone.current.stretches()]), 5)
 
     def text(self) -> Zone:
+        """
+        Return a zone built from text.
+        """
         return Zone.fromText(TEXT, "Example.test")
 
     def at(self, zone: Zone, name: str) -> Node | None:
+        """
+        Return the node of a name.
+        """
         key = zone.current.keyOf(nameFromText(name, zone.apex))
         assert key is not None
         return zone.current.find(key)
 
-    def test_fromText(self) -> None:
+    def test_zoneFromText(self) -> None:
         """
-        A zone is made of the text of a master file, be it characters or octets, its name text or as it is on the wire.
+        A zone is built from a string or from octets, with its name as text or in wire format.
         """
         for zone in (self.text(), Zone.fromText(TEXT.encode(), nameFromText("Example.test"))):
             self.assertEqual((zone.current.serial, zone.current.recordCount), (1, 5))
@@ -98,9 +104,9 @@ class ZoneTests(SynchronousTestCase):
             self.assertEqual(node.sets[0].name, b"\x03Www\x07Example\x04test\x00")
         self.assertEqual(repr(self.text()), "<Zone example.test. at 1>")
 
-    def test_addMuch(self) -> None:
+    def test_largeChangeBuildsNewImage(self) -> None:
         """
-        More may come at once than a version may have beside its image: the zone gets another one.
+        A change that exceeds the overlay builds a new image.
         """
         zone = self.text()
         few = Limit(8, 8, 8)
@@ -110,9 +116,9 @@ class ZoneTests(SynchronousTestCase):
             zone.remove(*[f"h{number} A 192.0.2.1" for number in range(50)])
         self.assertEqual((zone.current.recordCount, zone.current.serial), (5, 3))
 
-    def test_wrongText(self) -> None:
+    def test_invalidTextIsRefused(self) -> None:
         """
-        A text that is no zone is refused with the first thing that is wrong, where it is, and all others beside.
+        An invalid zone text is refused with the first mistake, its place and the number of the others.
         """
         fault = self.assertRaises(BadZone, Zone.fromText, TEXT + "x A 1.2.3\ny MOX 7\n", "example.test")
         self.assertIn("8:", str(fault))
@@ -122,9 +128,9 @@ class ZoneTests(SynchronousTestCase):
         self.assertRaises(BadZone, Zone.fromText, "$INCLUDE /etc/hosts\n" + TEXT, "example.test")
         self.assertRaises(BadZone, Zone.fromRecords, "example.org", RECORDS)
 
-    def test_add(self) -> None:
+    def test_recordsAreAddedAtOnce(self) -> None:
         """
-        Records are added as lines or as sets, all at once; those who look at the zone see none or all, and that it is newer.
+        Records are added as lines or as sets, all at once, and the serial number increases if anything changes.
         """
         zone = self.text()
         before = zone.current
@@ -137,17 +143,17 @@ class ZoneTests(SynchronousTestCase):
         zone.add("mail A 192.0.2.9")
         self.assertEqual((zone.current.serial, zone.epoch.value), (2, 1))
 
-    def test_addSOA(self) -> None:
+    def test_addedSOAReplacesFormer(self) -> None:
         """
-        An SOA takes the place of the one before.
+        An added SOA record replaces the former one.
         """
         zone = self.text()
         zone.add("@ SOA ns1 other 2026112000 3600 900 604800 300")
         self.assertEqual((zone.current.serial, zone.current.recordCount), (2026112000, 5))
 
-    def test_remove(self) -> None:
+    def test_recordsAreRemovedWhateverTheirTTL(self) -> None:
         """
-        Records are taken away whatever TTL they are given, and names go with the last of theirs.
+        Records are removed whatever their TTL, and a name disappears with its last record.
         """
         zone = self.text()
         zone.remove("www 7 A 192.0.2.2", "ns1 A 192.0.2.77")
@@ -157,9 +163,9 @@ class ZoneTests(SynchronousTestCase):
         zone.remove("www A 192.0.2.3")
         self.assertEqual(zone.current.serial, 3)
 
-    def test_refused(self) -> None:
+    def test_invalidChangeLeavesTheZone(self) -> None:
         """
-        What a zone cannot have is refused, and leaves it as it was.
+        An invalid change is refused and leaves the zone as it was.
         """
         zone = self.text()
         self.assertRaises(BadRecord, zone.add, "www A 192.0.2")
@@ -169,9 +175,9 @@ class ZoneTests(SynchronousTestCase):
         self.assertRaises(BadZone, zone.replace, Zone.fromText(TEXT, "other.test").current)
         self.assertEqual((zone.current.serial, zone.epoch.value), (1, 0))
 
-    def test_settles(self) -> None:
+    def test_builtZoneRenewsItsImage(self) -> None:
         """
-        A zone built by code gets its next image by itself when enough has changed; one mapped from a file waits for others to do it.
+        A zone built by code builds its next image itself after enough changes. A zone mapped from a file does not.
         """
         self.patch(version, "OVERLAY_NODES", type(OVERLAY_NODES)(5, 1, 5))
         with TemporaryDirectory() as folder:

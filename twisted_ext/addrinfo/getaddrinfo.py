@@ -1,8 +1,8 @@
 """
-Resolves a host name and a service to socket addresses as getaddrinfo(3) does, without blocking.
+Resolve a host name and a service to socket addresses like getaddrinfo(3), without blocking.
 
-Numeric hosts and invalid arguments are left to the C library, which does not block when told that host and service are numeric. Service
-names are read from the services file, host names are looked up with a resolver.
+Numeric hosts and invalid arguments are passed to the C library, which does not block if host and service are declared numeric. Service
+names are looked up in the services file, host names with a resolver.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Addressing", "Host"]
 
-#: What a host may be written as.
+#: The types of a C{host} argument.
 Host = str | bytes | None
 
 _PAUSE: Final = LOOK_SECONDS.default
@@ -48,28 +48,28 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 _LOOPBACK: Final = bytes(15) + b"\x01"
 _LOOPBACK_IPV4: Final = bytes((127, 0, 0, 1))
 
-#: A flag of the C library of Linux that has no name in Python, and what it says where that fails.
+#: AI_IDN and EAI_IDN_ENCODE of glibc, which Python does not define.
 _IDN: Final = 0x40 if sys.platform == "linux" else 0
 _UNENCODABLE: Final = -105
 
-#: Names that are hosts' without a closer look.
+#: Matches most host names, which need no further check.
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
-#: What a hosts file says of such names.
+#: The answer of a hosts file.
 _FILED: Final = Answer(Outcome.DATA, origin=Origin("hosts"))
 _NODATA: Final[int] = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
 
 
 class _Name:
     """
-    The name of a host.
+    A parsed host name.
 
-    @ivar host: as it was given.
-    @ivar text: as it goes to the C library.
+    @ivar host: the argument as given.
+    @ivar text: the name as passed to the C library.
     @ivar literal: whether it may be an address.
-    @ivar questions: for its addresses, IPv4 first; L{None} for what is no name.
-    @ivar plain: whether hosts are called so.
-    @ivar known: whether it is remembered.
+    @ivar questions: the questions for IPv4 and IPv6 addresses; L{None} if this is not a valid name.
+    @ivar plain: whether this is a valid host name.
+    @ivar known: whether it is cached.
     """
 
     __slots__ = ("host", "text", "literal", "questions", "relative", "plain", "known")
@@ -91,13 +91,10 @@ class _Name:
 
 class Addressing:
     """
-    L{getaddrinfo} of one resolver, and what it remembers: names as they were read, and for a second hints and results.
+    Implements L{getaddrinfo} for one resolver. Parsed names are cached; hints and results are cached for a second.
     """
 
     def __init__(self, resolver: NamesResolver, seconds: Callable[[], float]) -> None:
-        """
-        @param seconds: tells the time.
-        """
         self.resolver = resolver
         self.ports = Ports(seconds)
         self._seconds = seconds
@@ -120,11 +117,11 @@ class Addressing:
         """
         try:
             if timeout is not None:
-                # Whether it can be used does not depend on what is at hand.
+                # An invalid timeout fails even if the addresses are cached.
                 secondsAndWaits(timeout)
             now = self._seconds()
             if not 0.0 < self._until - now <= _PAUSE:
-                # The machine's addresses, files and routes may have changed.
+                # This host's addresses, files and routes may have changed.
                 self._until = now + _PAUSE
                 self._hints.clear()
                 self._lists.clear()
@@ -196,7 +193,7 @@ class Addressing:
             waiting = True
         if not waiting:
             if not name.known and len(name.text) <= CALL_CHARACTERS.default:
-                # What was at hand may well be asked for again; many other names are seen once.
+                # Remember only names whose answers were cached: many others are looked up only once.
                 name.known = True
                 if len(self._names) >= self._most:
                     self._names.clear()
@@ -212,7 +209,7 @@ class Addressing:
 
     def again(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
         """
-        As L{conclude}, for what was at hand, so that it may well be asked for again.
+        Call L{conclude} for cached answers, and cache the result.
         """
         if hints.canonical:
             return self.conclude(hints, name, four, six)
@@ -229,10 +226,10 @@ class Addressing:
 
     def conclude(self, hints: Hints, name: _Name, four: _Half | None, six: _Half | None) -> list[AddressInfo]:
         """
-        @param four: what came of the look-up of IPv4 addresses, if there was one.
-        @param six: of IPv6 addresses.
+        Return the result of a call.
 
-        @return: the result for the caller.
+        @param four: the result of the IPv4 look-up, if any.
+        @param six: the result of the IPv6 look-up, if any.
 
         @raise socket.gaierror: there are no addresses.
         """
@@ -258,9 +255,6 @@ class Addressing:
         return _rows(addresses, hints, self._canonical(name, first, inFile) if hints.canonical and first else "")
 
     def _canonical(self, name: _Name, half: _Half, inFile: bool) -> str:
-        """
-        @return: the canonical name of the host.
-        """
         owner = half[1]
         if inFile:
             folded = owner.lower()
@@ -278,7 +272,7 @@ class Addressing:
 
     def _filed(self, name: bytes) -> tuple[bytes, ...]:
         """
-        @return: addresses that stand in a hosts file as IPv6 but are IPv4 as well, as the C library has it.
+        Return the IPv4 addresses in the hosts files that are written as IPv6 addresses, including C{::1}, as the C library does.
         """
         if self._hosts is None:
             self._hosts = list(_hostsFiles(self.resolver.source))
@@ -292,7 +286,7 @@ class Addressing:
         return tuple(filed)
 
 
-#: What came of one look-up: data, the name that it belongs to, the answer, or what went wrong.
+#: The result of one look-up: rdata, their owner, and the answer or the fault.
 _Half = tuple[tuple[bytes, ...], bytes, "Answer | None", "DNSFault | None"]
 
 
@@ -308,15 +302,12 @@ class _Call:
     def __init__(
         self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
     ) -> None:
-        """
-        @param halves: the results known already.
-        """
         self.result: Deferred[list[AddressInfo]] = Deferred(self._cancelled)
         self._addressing = addressing
         self._hints = hints
         self._name = name
         self._context = context
-        #: What is known, or who is asked for it.
+        #: The results, or the pending look-ups.
         self._halves: list[_Half | Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [*halves]
         self._waiting = 0
 
@@ -395,8 +386,8 @@ class _Call:
 
 def _nameFor(host: str | bytes) -> _Name:
     """
-    @raise TypeError: this is no name.
-    @raise ValueError: it has something in it that no name has.
+    @raise TypeError: this is not text.
+    @raise ValueError: it contains a null character, or cannot be encoded.
     """
     if isinstance(host, str):
         text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
@@ -411,7 +402,8 @@ def _nameFor(host: str | bytes) -> _Name:
 
 def _wrongType(host: object, port: object) -> Exception | None:
     """
-    @return: what the standard library raises for arguments of these types, in the same order and words, if it does.
+    Return the exception that the standard library raises for arguments of these types, or L{None}. The order of checks and the texts are
+    the same.
     """
     if not isinstance(host, str | bytes | None):
         return TypeError("getaddrinfo() argument 1 must be string or None")
@@ -420,7 +412,7 @@ def _wrongType(host: object, port: object) -> Exception | None:
 
 def _isSimple(host: str) -> bool:
     """
-    @return: whether it has nothing that the codec for names would look at.
+    Return whether the C{idna} codec would not change or reject this name.
     """
     return host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
 
@@ -443,7 +435,7 @@ def _rows(addresses: Sequence[bytes], hints: Hints, text: str) -> list[AddressIn
 
 def _codeFor(hints: Hints, name: _Name, *halves: _Half | None) -> int:
     """
-    @return: the C library's C{EAI_*} code for why there are no addresses. A failed look-up is never reported as a nonexistent name.
+    Return the C library's C{EAI_*} code for missing addresses. A failed look-up is never reported as a nonexistent name.
     """
     empty = False
     for half in halves:
@@ -460,9 +452,6 @@ def _codeFor(hints: Hints, name: _Name, *halves: _Half | None) -> int:
 
 
 def _cause(name: _Name, *halves: _Half | None) -> BaseException | None:
-    """
-    @return: what has more to say on it.
-    """
     for half, question in zip(halves, name.questions or (), strict=False):
         if half is not None and half[3] is not None:
             return half[3]
@@ -483,9 +472,6 @@ def _origin(answer: Answer) -> str:
 
 
 def _hostsFiles(source: IAnswerSource) -> Iterator[Hosts]:
-    """
-    @return: those behind a source.
-    """
     from twisted_ext.resolver.system.hosts import Hosts
 
     if isinstance(source, Hosts):

@@ -1,5 +1,5 @@
 """
-Looks up the addresses of a host name.
+Look up the addresses of a host name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
 def literalOf(name: object) -> str | None:
     """
-    @return: the name, if it is an IPv4 address, or an IPv6 address with or without a scope; L{None} if it is something to look up.
+    Return the argument as text if it is an IPv4 address, or an IPv6 address with or without a scope; L{None} otherwise.
     """
     if not isinstance(name, str | bytes):
         return None
@@ -48,10 +48,10 @@ def literalOf(name: object) -> str | None:
 
 def numericHosts(name: object, family: int = socket.AF_UNSPEC) -> list[str] | None:
     """
-    Parse hosts that need no look-up, as the C library and the reactor's own resolver do: addresses, all spellings of inet_aton(3)
-    (C{127.1} is C{127.0.0.1}), and L{None} and C{*} for this machine.
+    Parse hosts that need no look-up, like the C library and the reactor's own resolver: addresses, all spellings of inet_aton(3) (C{127.1}
+    is C{127.0.0.1}), and L{None} and C{*} for the local host.
 
-    @return: addresses of this family, an address of the local link with its scope; L{None} for a name.
+    @return: addresses of this family, link-local addresses with their scope; L{None} for a name.
     """
     if not isinstance(name, str | bytes | None):
         return None
@@ -74,9 +74,9 @@ def numericHosts(name: object, family: int = socket.AF_UNSPEC) -> list[str] | No
 
 def addressIn(question: Question, answer: Answer) -> str | None:
     """
-    @param question: for A or AAAA.
+    Return the first address in an answer, as text.
 
-    @return: the first address in an answer, as text.
+    @param question: for A or AAAA.
     """
     rdatas, _, _ = found(question, answer)
     return socket.inet_ntop(_FAMILIES[question.rrType], rdatas[0]) if rdatas else None
@@ -84,10 +84,10 @@ def addressIn(question: Question, answer: Answer) -> str | None:
 
 async def addressesOf(ask: Ask, question: Question, context: QueryContext, effort: int) -> list[str]:
     """
-    @param question: for A or AAAA.
-    @param effort: aliases to follow where a server leaves that to us.
+    Look up addresses. Return them as text; an empty list if the name has none of this family.
 
-    @return: the addresses as text, empty if the name has none of this family.
+    @param question: for A or AAAA.
+    @param effort: the number of aliases to follow if the server does not.
 
     @raise twisted_ext.compat.conversion.errors.LookupFailed: the name does not exist, or the look-up failed.
     """
@@ -95,9 +95,6 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
 
 
 async def _addresses(ask: Ask, question: Question, context: QueryContext, effort: int) -> tuple[list[str], Answer]:
-    """
-    @return: the addresses, and the answer that they are from.
-    """
     asked = question
     try:
         answer = await ask(asked, context)
@@ -110,15 +107,12 @@ async def _addresses(ask: Ask, question: Question, context: QueryContext, effort
     if answer.rcode or answer.outcome is Outcome.NXDOMAIN:
         raise errorFromAnswer(question, answer)
     if left is not None:
-        raise _noAddress(question, "its aliases lead nowhere", answer)
+        raise _noAddress(question, "its aliases form a loop, or are too many", answer)
     family = _FAMILIES[question.rrType]
     return [socket.inet_ntop(family, rdata) for rdata in rdatas], answer
 
 
 def _noAddress(question: Question, why: str, answer: Answer | None) -> NoAddressError:
-    """
-    @param answer: the server's word, which is named.
-    """
     origin = None if answer is None else answer.origin
     return NoAddressError(
         f"{nameToText(question.name, final=False)}: {why}",
@@ -133,9 +127,9 @@ def hostByName(
     ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int] = (A, AAAA)
 ) -> Deferred[str]:
     """
-    @param families: the types to ask for, each if the one before gives nothing.
+    Return a Deferred that fires with one address, or fails with a L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}.
 
-    @return: fires with one address, or fails with a L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}.
+    @param families: the types to query; each only if the previous one gives no address.
     """
     return Deferred.fromCoroutine(_hostByName(ask, question, context, effort, families))
 
@@ -149,6 +143,6 @@ async def _hostByName(ask: Ask, question: Question, context: QueryContext, effor
     which = (
         "no address"
         if AAAA in families
-        else "no address of IPv4, and connectTCP() with a name takes no other; endpoints do"
+        else "no IPv4 address, and connectTCP() with a name supports no others; use an endpoint"
     )
     raise _noAddress(question, f"the name has {which}", answer)

@@ -1,5 +1,5 @@
 """
-Looks up the names of an address and a port as getnameinfo(3) does, without blocking.
+Look up the names of an address and a port like getnameinfo(3), without blocking.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHORT: Final = int(socket.NI_NOFQDN)
 _NUMERIC_HOST: Final = int(socket.NI_NUMERICHOST)
 _NUMERIC_SERVICE: Final = int(socket.NI_NUMERICSERV)
 
-#: What IPv4 addresses begin with that are written as IPv6 (RFC 4291, section 2.5.5).
+#: Prefixes of IPv6 addresses with embedded IPv4 addresses (RFC 4291, section 2.5.5).
 _IPV4_WITHIN: Final = (bytes(10) + b"\xff\xff", bytes(12))
 
 
@@ -77,7 +77,7 @@ def _packed(address: str) -> bytes:
 
 async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext) -> str | None:
     """
-    @return: the name of an address, L{None} where it has none that a host may have.
+    Return the name of an address, L{None} if it has none or one that is not a valid host name.
 
     @raise socket.gaierror: the look-up failed.
     """
@@ -95,7 +95,7 @@ async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext)
 
 async def _domain(resolver: NamesResolver, context: QueryContext) -> str:
     """
-    @return: the domain that this machine is in, as far as its name or that of its loopback address tells.
+    Return the domain of the local host, from its host name or the name of its loopback address; empty if unknown.
     """
     own = socket.gethostname()
     for name in ("localhost", own):
@@ -117,7 +117,7 @@ async def _domain(resolver: NamesResolver, context: QueryContext) -> str:
 
 def _shortened(name: str, domain: str) -> str:
     """
-    @return: the name without the domain, and whatever is behind that.
+    Return the part of the name before the domain.
     """
     at = name.find(domain) if domain else -1
     return name[: at - 1] if at > 0 and name[at - 1] == "." else name

@@ -1,5 +1,5 @@
 """
-Parses the arguments of getaddrinfo(3) as the C library does.
+Parse the arguments of getaddrinfo(3) like the C library.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["AddressInfo", "Hints", "Kind", "Port", "SocketAddress", "hintsFor"]
 
-#: An address as sockets take it.
+#: A socket address.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
-#: Family, kind, protocol, canonical name, address; the name stands in the first one only.
+#: Family, type, protocol, canonical name, address. Only the first of a list has a canonical name.
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, SocketAddress]
 
-#: What a service may be written as.
+#: The types of a C{port} argument.
 Port = str | bytes | int | None
 
-#: Kind, protocol, port.
+#: Type, protocol, port.
 Kind = tuple[socket.SocketKind, int, int]
 
 _IPV4: Final = socket.AF_INET
@@ -31,14 +31,14 @@ _NUMERIC: Final = int(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
 _CONFIGURED: Final = int(getattr(socket, "AI_ADDRCONFIG", 0))
 _V4MAPPED: Final = int(getattr(socket, "AI_V4MAPPED", 0))
 _ALL: Final = int(getattr(socket, "AI_ALL", 0))
-#: Not everywhere is it told from the other one.
+#: Some systems have only one code for both errors.
 _OTHER_FAMILY: Final[int] = getattr(socket, "EAI_ADDRFAMILY", socket.EAI_NONAME)
 
-#: What strtoul(3) takes for a number.
+#: Matches the numbers of strtoul(3).
 _NUMBER: Final = re.compile(rb"[ \t\n\v\f\r]*([+-]?[0-9]+)\Z")
 _MOST_LONG: Final = (1 << 64) - 1
 
-#: Kind, protocol and the name of the protocol, in the order in which services are looked for. Not all of them have names in Python.
+#: Type, protocol and the name of the protocol, in the order in which services are looked up. Python does not define all of them.
 _PROTOCOLS: Final[tuple[tuple[int, int, bytes], ...]] = (
     (socket.SOCK_STREAM, 6, b"tcp"),
     (socket.SOCK_DGRAM, 17, b"udp"),
@@ -52,18 +52,18 @@ _PROTOCOL_NAMES: Final = {protocol: name for _, protocol, name in _PROTOCOLS}
 
 class Hints:
     """
-    All of a call but the host.
+    All arguments of a call except the host.
 
-    @ivar fault: what is wrong with it: the arguments of a C{socket.gaierror}; L{None} if nothing is.
-    @ivar kinds: what is given for each address.
-    @ivar simple: whether the C library takes the short way for IPv4, which says less of what went wrong.
-    @ivar ipv4: whether addresses of this family are looked up.
-    @ivar ipv6: likewise.
-    @ivar families: the numbers of what is looked up, 0 for IPv4 and 1 for IPv6.
-    @ivar single: whether a host's addresses of the other family are of no interest.
-    @ivar mapped: whether IPv4 addresses are given as IPv6.
-    @ivar all: also where there are IPv6 addresses.
-    @ivar canonical: whether the name is wanted as well.
+    @ivar fault: the arguments of a C{socket.gaierror} if they are not valid, else L{None}.
+    @ivar kinds: the rows to return for each address.
+    @ivar simple: whether the C library takes its shortcut for IPv4, which reports less about errors.
+    @ivar ipv4: whether to look up IPv4 addresses.
+    @ivar ipv6: whether to look up IPv6 addresses.
+    @ivar families: the indexes of the families to look up, 0 for IPv4 and 1 for IPv6.
+    @ivar single: whether the other family of a host's addresses is ignored.
+    @ivar mapped: whether to return IPv4 addresses as IPv4-mapped IPv6 addresses.
+    @ivar all: whether to do so even if there are IPv6 addresses.
+    @ivar canonical: whether to return the canonical name.
     """
 
     __slots__ = (
@@ -94,23 +94,23 @@ class Hints:
         self.ipv6 = family != _IPV4
         self.simple = self.single = False
         self._given = port, family, type, proto, flags
-        #: The name of the service, if it is one.
+        #: The service, if it is given by name.
         self._service = b""
 
     def ask(self, host: bytes | None) -> list[AddressInfo]:
         """
-        @param host: an address as text.
+        Call the C library, which needs no look-up.
 
-        @return: the C library's result for it, which needs no look-up.
+        @param host: an address as text.
         """
         port, family, kind, protocol, flags = self._given
         return cast("list[AddressInfo]", socket.getaddrinfo(host, port, family, kind, protocol, flags | _NUMERIC))
 
     def numeric(self, host: bytes | None) -> list[AddressInfo] | None:
         """
-        @return: all of the answer for an address as text, or for none; L{None} for what is no address.
+        Return the complete result for an address as text, or for no host; L{None} if C{host} is not an address.
 
-        @raise socket.gaierror: it is one, but not for this call.
+        @raise socket.gaierror: it is an address, but not usable with these arguments.
         """
         try:
             rows = self.ask(host)
@@ -131,7 +131,7 @@ class Hints:
 
     def read(self, ports: Ports, hostless: bool) -> None:
         """
-        Find out what the C library makes of it.
+        Find out how the C library interprets the arguments.
         """
         port, family, kind, protocol, flags = self._given
         service = _serviceOf(port)
@@ -160,21 +160,21 @@ class Hints:
             except socket.gaierror as error:
                 if error.errno != _OTHER_FAMILY:
                     raise
-                # This machine has no such addresses.
+                # This host has no addresses of this family.
                 if b":" in literal:
                     self.ipv6 = False
                 else:
                     self.ipv4 = False
             else:
-                # Or they are wanted as the other ones.
+                # The result has another family if IPv4 addresses are to be mapped.
                 self.ipv4 = self.ipv4 and (b":" in literal or rows[0][0] == _IPV4)
         return rows
 
     def _named(self, ports: Ports, service: bytes, narrow: bool) -> list[Kind]:
         """
-        @param narrow: whether the caller said which kind or protocol.
+        Return types, protocols and ports of a service given by name.
 
-        @return: the kinds of which the service is one.
+        @param narrow: whether the caller gave a type or protocol.
         """
         named: list[Kind] = []
         if narrow:
@@ -194,10 +194,12 @@ class Hints:
 
 def hintsFor(ports: Ports, hostless: bool, port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
     """
+    Parse the arguments of a call. A C{socket.gaierror} is stored in C{fault}.
+
     @param hostless: whether there is no host.
 
-    @raise OSError: the port is nothing that could be one.
-    @raise TypeError: one of the others is no number.
+    @raise OSError: C{port} is of the wrong type.
+    @raise TypeError: another argument is of the wrong type.
     """
     hints = Hints(port, family, type, proto, flags)
     try:
@@ -211,13 +213,13 @@ def _kind(number: int) -> socket.SocketKind:
     try:
         return socket.SocketKind(number)
     except ValueError:
-        # A kind that Python has no name for is a plain number in what its own getaddrinfo says too, whose types do not say so.
+        # Python's own getaddrinfo returns plain numbers for types that it does not define, too, although its annotations do not allow it.
         return cast(socket.SocketKind, number)
 
 
 def _serviceOf(port: Port) -> bytes | None:
     """
-    @return: a port that is written as the name of a service, as the C library reads it.
+    Return the port if the C library would treat it as a service name, else L{None}.
     """
     if not isinstance(port, str | bytes):
         return None
@@ -227,7 +229,7 @@ def _serviceOf(port: Port) -> bytes | None:
     number = _NUMBER.match(text)
     if number is None:
         return text
-    # It counts in an unsigned long, and keeps the lower half, with its sign.
+    # The C library parses an unsigned long, and keeps the lower half as a signed number.
     value = int(number[1][:32])
     if abs(value) > _MOST_LONG:
         value = _MOST_LONG

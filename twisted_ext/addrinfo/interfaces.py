@@ -1,5 +1,5 @@
 """
-Reads the addresses of this machine from the kernel (rtnetlink(7)).
+Read the addresses of this host from the kernel (rtnetlink(7)).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Own = dict[bytes, tuple[int, bool]]
 
 def ownAddresses() -> Own:
     """
-    @return: the addresses of all interfaces; empty if the system has no rtnetlink.
+    Return the addresses of all interfaces; empty if the system has no rtnetlink.
     """
     family = getattr(socket, "AF_NETLINK", None)
     if family is None:

@@ -1,6 +1,6 @@
 """
-Sorts the addresses of a host in the order to try them (RFC 6724, section 6), as getaddrinfo(3) does. The kernel's answers are cached for
-a second.
+Sort the addresses of a host for connection attempts (RFC 6724, section 6), like getaddrinfo(3). Data from the kernel is cached for a
+second.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PAUSE: Final = LOOK_SECONDS.default
 _MAPPED: Final = 0xFFFF << 32
 _LOOPBACK: Final = bytes(15) + b"\x01"
 
-#: The network of the IPv6 loopback, and of IPv4 addresses that are written as IPv6.
+#: The /64 of the IPv6 loopback address and of IPv4-mapped addresses.
 _SPECIAL: Final = bytes(8)
 
-#: Stands for any address of IPv4 that may still come.
+#: Represents any IPv4 address.
 _SOME_IPV4: Final = bytes((192, 0, 2, 1))
 
 #: Sort key for rules 1, 2, 3, 5, 6, 8 and 9; smaller is better.
@@ -34,8 +34,8 @@ _Key = tuple[bool, bool, bool, bool, int, int, int]
 
 class Order:
     """
-    Sorts addresses. Source addresses and configuration are cached for a second: one entry for each IPv4 /24 and each IPv6 /64,
-    except within networks that this machine is attached to.
+    Sorts addresses. Source addresses and configuration are cached for a second: one entry for each IPv4 /24 and each IPv6 /64, except
+    within networks that this host is attached to.
 
     Rules 4 and 7 are not applied, as they need data that only the kernel has. Rule 9 applies to IPv4 only within one network.
     """
@@ -49,10 +49,9 @@ class Order:
         own: Callable[[], Own] | None = None,
     ) -> None:
         """
-        @param seconds: tells the time.
-        @param path: of the C{gai.conf}; L{None} for the one of this machine.
+        @param path: the path of C{gai.conf}; L{None} for the system's.
         @param source: returns the source address for a destination; L{None} to ask the kernel.
-        @param own: returns the addresses of this machine; L{None} to ask the kernel.
+        @param own: returns the addresses of this host; L{None} to ask the kernel.
         """
         self._seconds = seconds
         self._file = FollowedFile(path or GAI_CONF)
@@ -63,7 +62,7 @@ class Order:
         self._own: Own = {}
         self._modern = False
         self._near: set[bytes] = set()
-        # Large networks that this machine is attached to.
+        # Large networks that this host is attached to.
         self._wide4: list[tuple[int, int]] = []
         self._wide6: list[tuple[int, int]] = []
         self._keys: dict[bytes, _Key] = {}
@@ -94,10 +93,10 @@ class Order:
 
     def inOrder(self, addresses: Sequence[bytes]) -> list[bytes]:
         """
-        @param addresses: packed, four or sixteen octets each. Behind sixteen there may be a scope id, which their route is asked with.
+        Return the addresses in the order in which to try them. Sorting is stable. Addresses after the first L{ADDRESSES_SORTED} stay at the
+        end.
 
-        @return: the same, those to be tried first at the beginning; what is equally good stays in its order, and so does all
-            behind the first L{ADDRESSES_SORTED}.
+        @param addresses: packed, four or sixteen octets each. Sixteen may be followed by a scope id, which is used to look up the route.
         """
         if len(addresses) < 2:
             return list(addresses)
@@ -110,28 +109,28 @@ class Order:
         if len(one) == 4 and len(other) != 4 and not (key[0] or key[1] or key[2] or key[3]):
             mapped = int.from_bytes(one, "big") | _MAPPED
             if -key[4] > self._policies.precedence(mapped):
-                # No IPv4 address comes before this one, however it may be reached.
+                # No IPv4 address precedes this one, whatever its route.
                 return [other, one]
         return [other, one] if key < self._key(one) else [one, other]
 
     def textsInOrder(self, addresses: Sequence[str]) -> list[str]:
         """
-        @param addresses: as text, of IPv6 with or without a scope id.
+        Return the addresses in order, as L{inOrder} does, without duplicates.
 
-        @return: as L{inOrder}; what comes twice comes once.
+        @param addresses: as text, IPv6 addresses with or without a scope id.
 
-        @raise OSError: one of them is no address.
+        @raise OSError: one of them is not a valid address.
         """
         texts = {_octets(text): text for text in addresses}
         return [texts[each] for each in self.inOrder(list(texts))]
 
     def comeFirst(self, addresses: Sequence[str]) -> bool:
         """
-        @param addresses: of IPv6, as text; one at least.
+        Return whether these addresses precede any possible IPv4 address.
 
-        @return: whether all of them come before whatever addresses of IPv4 there may be.
+        @param addresses: IPv6 addresses, as text; at least one.
 
-        @raise OSError: one of them is no address.
+        @raise OSError: one of them is not a valid address.
         """
         self.refresh()
         last = max([self._key(_octets(text)) for text in addresses[: self._mostSorted]])
@@ -161,7 +160,7 @@ class Order:
 
     def _source(self, address: bytes, scopeId: str, number: int) -> bytes | None:
         """
-        @return: the source address for this destination, L{None} if it is unreachable.
+        Return the source address for this destination, L{None} if it is unreachable.
         """
         if len(address) == 4:
             text = self._sourceFor(socket.inet_ntop(socket.AF_INET, address))
@@ -183,7 +182,7 @@ class Order:
         if source is None:
             return True, True, True, True, -precedence, scope, 0
         ours = int.from_bytes(source, "big") | (_MAPPED if short else 0)
-        # The C library knows of no networks on a machine without addresses of IPv6.
+        # The C library has no prefix lengths on a host without IPv6 addresses.
         bits, deprecated = self._own.get(source, (0, False)) if self._modern else (0, False)
         common = 128 - (number ^ ours).bit_length()
         if short and common < 96 + (bits or 32):
@@ -200,7 +199,7 @@ class Order:
 
     def _scope(self, address: bytes, number: int) -> int:
         if len(address) == 16:
-            # Those that stand for IPv4 addresses are taken for what they look like.
+            # IPv4-mapped addresses do not get the scope of their IPv4 address.
             return GLOBAL if number >> 32 == 0xFFFF else scopeOf(address)
         said = self._policies.scope(number)
         return scopeOf(number.to_bytes(16, "big")) if said is None else said
@@ -208,6 +207,6 @@ class Order:
 
 def _octets(address: str) -> bytes:
     """
-    @return: as L{Order.inOrder} takes it.
+    Parse an address to the form that L{Order.inOrder} takes.
     """
     return packed(address) + os.fsencode(address.partition("%")[2]) if ":" in address else packed(address)[12:]

@@ -39,7 +39,7 @@ _LABELS: Final = (
 )
 
 
-#: Prefix as a number, bits behind it, value: the longest prefix first.
+#: Prefix as a number, number of bits after it, value; longest prefix first.
 _Table = list[tuple[int, int, int]]
 
 
@@ -55,7 +55,7 @@ class Policies:
 
     def __init__(self, text: str = "") -> None:
         """
-        @param text: of a C{gai.conf}.
+        @param text: the contents of C{gai.conf}.
         """
         self.complaints = Complaints()
         said: dict[str, dict[tuple[int, int], int]] = {"label": {}, "precedence": {}, "scopev4": {}}
@@ -68,7 +68,7 @@ class Policies:
                 prefix, value = words[1:]
                 table.setdefault(_prefix(prefix), int(value))
             except (KeyError, ValueError, OSError):
-                self.complaints.add(number, f"{line.strip()[:80]!r} is none of label, precedence or scopev4 with a prefix and a number")
+                self.complaints.add(number, f"{line.strip()[:80]!r} is not label, precedence or scopev4 with a prefix and a number")
         self._precedences = _table(said["precedence"], _PRECEDENCES, 40)
         self._labels = _table(said["label"], _LABELS, 1)
         self._scopes = _table(said["scopev4"], (), 14) if said["scopev4"] else []
@@ -76,7 +76,7 @@ class Policies:
 
     def precedence(self, number: int) -> int:
         """
-        @param number: an address of 128 bits; IPv4 as a mapped one.
+        @param number: an address as a number of 128 bits; IPv4 addresses are IPv4-mapped.
         """
         for prefix, shift, value in self._precedences:
             if number >> shift == prefix:
@@ -85,7 +85,7 @@ class Policies:
 
     def label(self, number: int) -> int:
         """
-        @param number: an address of 128 bits; IPv4 as a mapped one.
+        @param number: an address as a number of 128 bits; IPv4 addresses are IPv4-mapped.
         """
         for prefix, shift, value in self._labels:
             if number >> shift == prefix:
@@ -94,23 +94,21 @@ class Policies:
 
     def scope(self, number: int) -> int | None:
         """
-        @param number: an IPv4 address, as a mapped one.
-
-        @return: its scope, if the file configures one.
+        Return the configured scope of an IPv4-mapped address, or L{None}.
         """
         return next((value for prefix, shift, value in self._scopes if number >> shift == prefix), None)
 
 
 def _isFine(number: int, shift: int) -> bool:
     """
-    @return: whether a prefix is a part of what is one network as a rule: of 256 addresses of IPv4, or of 64 bits.
+    Return whether a prefix is longer than an IPv4 /24 or an IPv6 /64.
     """
     return bool(shift < 64 and number >> (64 - shift)) or (shift < 8 and number >> (32 - shift) == 0xFFFF)
 
 
 def _prefix(text: str) -> tuple[int, int]:
     """
-    @return: the first bits, and how many bits are behind them.
+    Return the prefix as a number, and the number of bits after it.
     """
     address, slash, bits = text.partition("/")
     count = int(bits) if slash else 128

@@ -1,5 +1,5 @@
 """
-Converts addresses to reverse-mapping names.
+Convert addresses to reverse-mapping names.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ __all__ = ["reverseName"]
 
 def reverseName(address: str) -> str:
     """
-    Return the name at which the PTR records of an address are (RFC 1035, section 3.5; RFC 3596, section 2.5).
+    Return the name that holds the PTR records of an address (RFC 1035, section 3.5; RFC 3596, section 2.5), such as
+    C{"1.2.0.192.in-addr.arpa"}.
 
     @param address: an IPv4 or IPv6 address; a scope is ignored.
-
-    @return: such as C{"1.2.0.192.in-addr.arpa"}.
 
     @raise BadName: it is not a valid address.
     """

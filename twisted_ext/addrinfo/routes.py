@@ -1,5 +1,5 @@
 """
-Determines the scope of addresses, and the source address that the kernel selects for a destination.
+The scope of addresses, and the source address that the kernel selects for a destination.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MAPPED: Final = bytes(10) + b"\xff\xff"
 
 def packed(address: str) -> bytes:
     """
-    @return: sixteen octets; IPv4 as mapped addresses (RFC 6724, section 3.2). A scope id is left out.
+    Return an address as sixteen octets, IPv4 as an IPv4-mapped address (RFC 6724, section 3.2). A scope id is ignored.
 
     @raise OSError: this is not a valid address.
     """
@@ -36,7 +36,7 @@ def packed(address: str) -> bytes:
 
 def scopeOf(address: bytes) -> int:
     """
-    @return: the scope of a packed address (RFC 6724, sections 3.1 and 3.2).
+    Return the scope of a packed address (RFC 6724, sections 3.1 and 3.2).
     """
     if address[0] == 0xFF:
         return address[1] & 0xF

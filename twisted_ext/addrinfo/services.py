@@ -1,5 +1,5 @@
 """
-Looks up port names in the services file of this machine (services(5)).
+Look up service names and ports in the services file of this host (services(5)).
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ _MOST_PORT: Final = 0xFFFF
 
 
 def systemServicesPath() -> str:
-    """
-    @return: the path of the operating system's services file.
-    """
     if sys.platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "services")
     return "/etc/services"
@@ -29,15 +26,14 @@ def systemServicesPath() -> str:
 
 class Ports:
     """
-    The contents of a services file. The file is checked on use, at most once a second, and read again if it has changed.
+    The contents of a services file. On use, at most once a second, the file is checked, and read again if it has changed.
 
     @ivar complaints: the lines that could not be parsed, and why.
     """
 
     def __init__(self, seconds: Callable[[], float], path: str | None = None) -> None:
         """
-        @param seconds: tells the time.
-        @param path: L{None} for the one of the operating system.
+        @param path: L{None} for the system's file.
         """
         self._seconds = seconds
         self._file = FollowedFile(path or systemServicesPath())
@@ -74,7 +70,7 @@ class Ports:
 
     def portOf(self, name: bytes, protocol: bytes) -> int | None:
         """
-        @param name: of a service, or another one that it goes by; case counts.
+        @param name: the name or an alias of a service; case-sensitive.
         @param protocol: such as C{b"tcp"}.
         """
         self._look()
@@ -82,7 +78,7 @@ class Ports:
 
     def nameOf(self, port: int, protocol: bytes) -> bytes | None:
         """
-        @return: the first name of a port in the file.
+        Return the first name of a port in the file.
         """
         self._look()
         return self._names.get((port, protocol))

@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 __all__ = ["demonstrate", "main"]
 
-#: Known to every server of the internet, and asked for first to see whether there is one.
+#: A name that any server on the Internet can resolve; looked up first to find out whether there is one.
 _PROBE: Final = "www.python.org"
 
-#: Seconds that the system's servers get.
+#: Seconds to wait for a reply from the system's servers.
 _PATIENCE: Final = 3.0
 
-#: Names, types and what they show.
+#: Names, types and comments to print.
 _ONLINE: Final = (
-    ("www.python.org", "A", "the addresses of a host"),
-    ("www.python.org", "AAAA", "those of IPv6"),
-    ("python.org", "MX", "who takes its mail"),
-    ("www.python.org", "A", "asked again: the cache knows by now"),
-    ("no-such-name.python.org", "A", "a name that does not exist, which is an answer too"),
-    ("localhost", "A", "a name that never leaves this machine"),
+    ("www.python.org", "A", "the IPv4 addresses of a host"),
+    ("www.python.org", "AAAA", "its IPv6 addresses"),
+    ("python.org", "MX", "the mail servers of a domain"),
+    ("www.python.org", "A", "the same query again, answered from the cache"),
+    ("no-such-name.python.org", "A", "a name that does not exist"),
+    ("localhost", "A", "a name that is never sent to a server"),
 )
 
 _OFFLINE: Final = (
-    ("www.example.org", "A", "the addresses of a host"),
-    ("www.example.org", "AAAA", "those of IPv6"),
-    ("example.org", "MX", "who takes its mail"),
-    ("bücher.example.org", "TXT", "a name in its own script"),
+    ("www.example.org", "A", "the IPv4 addresses of a host"),
+    ("www.example.org", "AAAA", "its IPv6 addresses"),
+    ("example.org", "MX", "the mail servers of a domain"),
+    ("bücher.example.org", "TXT", "an internationalized name"),
     ("alias.example.org", "A", "an alias, followed"),
-    ("www.example.org", "A", "asked again: the cache knows by now"),
-    ("no-such-name.example.org", "A", "a name that does not exist, which is an answer too"),
-    ("localhost", "A", "a name that never leaves this machine"),
+    ("www.example.org", "A", "the same query again, answered from the cache"),
+    ("no-such-name.example.org", "A", "a name that does not exist"),
+    ("localhost", "A", "a name that is never sent to a server"),
 )
 
 #: The port of the demo's own server, unless another process has bound it.
@@ -72,9 +72,6 @@ def _server() -> CannedServer:
 
 
 async def _answers(source: IAnswerSource, reactor: IReactorTime) -> bool:
-    """
-    @return: whether this source knows the internet.
-    """
     question = Question(nameFromText(_PROBE), A)
     context = QueryContext(reactor.seconds() + _PATIENCE)
     try:
@@ -86,19 +83,19 @@ async def _answers(source: IAnswerSource, reactor: IReactorTime) -> bool:
 
 async def demonstrate(reactor: IReactorTime, system: IAnswerSource, say: Callable[[str], object]) -> None:
     """
-    Look the names up.
+    Look up the demo's names and print how each answer was found.
 
-    @param system: what this machine is configured to use.
-    @param say: takes the lines.
+    @param system: the resolver that this machine is configured to use.
+    @param say: prints a line.
     """
     from twisted.internet.error import CannotListenError
 
     from twisted_ext.compat.names import NamesResolver
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
-    say("twisted_ext looks names up, and tells how.\n")
+    say("twisted_ext looks up names and shows how each answer was found.\n")
     if await _answers(system, reactor):
-        say("This machine's servers answer, so these are names of the internet. The resolver is: system")
+        say("This machine's servers answer, so these are names on the Internet. The resolver is: system")
         await _show(NamesResolver(system, reactor), _ONLINE, say)
         say(_NEXT.format(query=_PROBE, name=_PROBE))
         return
@@ -109,8 +106,8 @@ async def demonstrate(reactor: IReactorTime, system: IAnswerSource, say: Callabl
     except CannotListenError:
         where = server.listen(reactor, 0, "127.0.0.1")
     description = f"chain:(hosts):(cache:udp:{where.label})"
-    say("No server that this machine is configured to use knows the internet. So these are names of a server of our own, which has")
-    say(f"just been started on {where.label} and ends with this program. The resolver is: {description}")
+    say("None of the servers that this machine is configured to use resolves names on the Internet. So these are names of a small server,")
+    say(f"which has just been started on {where.label} and stops with this program. The resolver is: {description}")
     try:
         await _show(NamesResolver(sourceFromString(reactor, description), reactor), _OFFLINE, say)
     finally:
@@ -130,14 +127,16 @@ async def _show(resolver: NamesResolver, names: tuple[tuple[str, str, str], ...]
 
 _NEXT: Final = """
 To go on:
-    .venv/bin/txdns query {query}    # in the manner of dig
-    .venv/bin/txdns explain {name} +json    # the story above, for programs
-    .venv/bin/txdns shell    # Python, with a resolver at hand
+    .venv/bin/txdns query {query}    # output like dig's
+    .venv/bin/txdns explain {name} +json    # the steps of a look-up, for programs
+    .venv/bin/txdns shell    # Python, with a running reactor and a resolver
     .venv/bin/txdns --help"""
 
 
 def main() -> int:
     """
+    Run the demo.
+
     @return: the exit code.
     """
     from twisted.internet import reactor

@@ -48,11 +48,11 @@ _endpointFrom: Final[Callable[[IReactorTime, str], IStreamServerEndpoint]] = ser
 
 class _Shown(Protocol):
     """
-    What L{ISSHPrivateKey} says that there is.
+    The attributes of L{ISSHPrivateKey} credentials.
 
     @ivar blob: the public key.
-    @ivar signature: made with the private one, or nothing.
-    @ivar sigData: what was signed.
+    @ivar signature: made with the private key, or empty.
+    @ivar sigData: the signed data.
     """
 
     blob: bytes
@@ -62,7 +62,7 @@ class _Shown(Protocol):
 
 class ManholeService(Service):
     """
-    Listens at an endpoint.
+    Listens for SSH connections at an endpoint.
     """
 
     def __init__(self, reactor: IReactorTime, endpoint: str, keys: str, namespace: Mapping[str, object]) -> None:
@@ -106,7 +106,7 @@ class ManholeService(Service):
 
         starting = True
         self._endpoint.listen(self._crowd).addCallbacks(self._cbListening, failed)
-        # As good as all endpoints know at once; what others find out later is for the log.
+        # Almost all endpoints fail at once, if at all. Later failures are logged.
         starting = False
         if faults:
             raise faults[0]
@@ -118,13 +118,13 @@ class ManholeService(Service):
     @property
     def port(self) -> IListeningPort | None:
         """
-        The listening port, once there is one.
+        Return the listening port, or L{None} before it is there.
         """
         return self._port
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when the port is closed and all sessions have ended.
+        Close the port and end all sessions.
         """
         self.running = 0
         self._crowd.end()
@@ -142,26 +142,28 @@ class AuthorizedKeys:
 
     def check(self) -> None:
         """
-        @raise CallerFault: the file cannot be read or trusted, or there is no key in it.
+        Check that the file can be used.
+
+        @raise CallerFault: the file cannot be read or trusted, or contains no key.
         """
         if not self._read():
-            raise CallerFault(f"manhole: {self._path}: no public key in it")
+            raise CallerFault(f"manhole: {self._path}: the file contains no public key")
 
     def _read(self) -> list[Key]:
         try:
             with open(self._path, "rb", opener=openNow) as file:
                 found = os.fstat(file.fileno())
                 if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    raise CallerFault(f"manhole: {self._path}: others can write to it; chmod go-w")
+                    raise CallerFault(f"manhole: {self._path}: other users can write to the file; use chmod go-w")
                 if found.st_uid not in (0, os.geteuid()):
-                    raise CallerFault(f"manhole: {self._path}: it belongs to neither root nor the server's user")
+                    raise CallerFault(f"manhole: {self._path}: the file belongs to neither root nor the server's user")
                 return list(_keysIn(file))
         except OSError as error:
             raise CallerFault(f"manhole: {self._path}: {error.strerror or error}") from error
 
     def has(self, key: Key) -> bool:
         """
-        @return: whether the file contains this key now.
+        Return whether the file contains a key now.
         """
         try:
             return key in self._read()
@@ -177,15 +179,15 @@ def _keysIn(lines: Iterable[bytes]) -> Iterator[Key]:
         try:
             yield Key.fromString(line.strip())
         except BadKeyError:
-            # This includes keys with options in front: the options would not be enforced.
+            # This also rejects keys with options, which would not be enforced.
             _log.error("manhole: line {number} of the keys file is not a public key and is ignored", number=number)
 
 
 @implementer(ICredentialsChecker)
 class _Checker:
     """
-    Lets in who has a private key to one of the public ones, and has it known. (Conch's own is in a module that imports what Python is
-    about to lose.)
+    Accepts users who prove that they hold the private key of an authorized public key. (Conch's checker is in a module that imports one
+    that will be removed from Python.)
     """
 
     credentialInterfaces = (ISSHPrivateKey,)
@@ -202,12 +204,12 @@ class _Checker:
                 # The client asks whether the key is acceptable before it signs.
                 return fail(ValidPublicKey())
             if known and key.verify(shown.signature, shown.sigData):
-                _log.warn("manhole: {key} came in", key=key.fingerprint())
+                _log.warn("manhole: {key} logged in", key=key.fingerprint())
                 return succeed(b"operator")
         except Exception as error:
-            # What strangers send makes Key and cryptography raise half a dozen of them.
-            _log.info("manhole: no key: {error}", error=repr(error))
-        return fail(UnauthorizedLogin("no key that is known here"))
+            # Malformed input makes Key and cryptography raise half a dozen types of exceptions.
+            _log.info("manhole: malformed key or signature: {error}", error=repr(error))
+        return fail(UnauthorizedLogin("the key is not authorized"))
 
 
 class _Transport(SSHServerTransport):
@@ -219,24 +221,18 @@ class _Transport(SSHServerTransport):
     _patience: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        """
-        Start the authentication timeout.
-        """
         SSHServerTransport.connectionMade(self)
         self._patience = self.reactor.callLater(MANHOLE_SECONDS.default, self._giveUp)
 
     def setService(self, service: SSHService) -> None:
         """
-        Switch to another SSH service, and cancel the authentication timeout once that is no longer authentication.
+        Cancel the authentication timeout once the SSH service is no longer authentication.
         """
         SSHServerTransport.setService(self, service)
         if isinstance(service, SSHConnection):
             self._cease()
 
     def connectionLost(self, reason: Failure | None = connectionDone) -> None:
-        """
-        Cancel the authentication timeout.
-        """
         self._cease()
         SSHServerTransport.connectionLost(self, reason)
 
@@ -265,12 +261,12 @@ class _Session(TerminalSession):
 
     def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
         """
-        The terminal has another size now. What is drawn next will know.
+        Ignore the new size: nothing depends on it.
         """
 
     def eofReceived(self) -> None:
         """
-        Nothing more is typed; the client closes next.
+        Ignore the end of input: the client closes next.
         """
 
 
@@ -280,18 +276,15 @@ class _Shell(ColoredManhole):
     """
 
     def lineReceived(self, line: bytes) -> None:
-        """
-        Log and execute a line of input.
-        """
         _log.info("manhole: {line}", line=printable(line.decode("utf-8", "replace")))
         ColoredManhole.lineReceived(self, line)
 
 
 def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, namespace: Mapping[str, object]) -> ConchFactory:
     """
-    @param host: the server's own key.
+    Return a factory for SSH connections.
 
-    @return: a factory for connections by SSH.
+    @param host: the server's own key.
     """
     realm = TerminalRealm()
     realm.sessionFactory = _Session
@@ -307,9 +300,9 @@ def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, names
 
 def hostKey(path: str) -> Key:
     """
-    @return: the server's own key: the one in the file; or else a new one, which is written there if that can be done.
+    Read the server's own key from a file. If there is none, create a key, and write it there if possible.
 
-    @raise CallerFault: what is in the file is no key.
+    @raise CallerFault: the file cannot be read or contains no private key.
     """
     try:
         with open(path, "rb", opener=openNow) as file:
@@ -319,22 +312,22 @@ def hostKey(path: str) -> Key:
     except OSError as error:
         raise CallerFault(f"manhole: {path}: {error.strerror or error}") from error
     except Exception as error:
-        # Key raises half a dozen of them, in part those of cryptography.
-        raise CallerFault(f"manhole: {path}: no private key of SSH is in it ({error})") from error
+        # Key raises half a dozen types of exceptions, some of them from cryptography.
+        raise CallerFault(f"manhole: {path}: the file contains no SSH private key ({error})") from error
     key = Key(Ed25519PrivateKey.generate())
     with suppress(OSError):
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(key.toString("openssh"))
-    _log.info("manhole: the host key is new: {fingerprint}", fingerprint=key.fingerprint())
+    _log.info("manhole: created a host key: {fingerprint}", fingerprint=key.fingerprint())
     return key
 
 
 def namespaceFor(operations: object, **more: object) -> dict[str, object]:
     """
-    @param operations: what controls the server: L{Operations<twisted_ext.server.operations.operations.Operations>}.
-    @param more: other things to have at hand.
+    Return the live objects of a server by short names.
 
-    @return: the live objects of a server, by short names.
+    @param operations: controls the server: L{Operations<twisted_ext.server.operations.operations.Operations>}.
+    @param more: further names.
     """
     names = ("counters", "source", "caching", "lane", "tracing", "history")
     found = {name: getattr(operations, name) for name in names if getattr(operations, name, None) is not None}

@@ -1,5 +1,5 @@
 """
-What C{make serve} runs: a local forwarding server with its status page. It prints commands to try against it.
+Runs a local forwarding server with its status page, and prints commands to try against it (C{make serve}).
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = ["commandFor", "main", "reaches", "serve", "told"]
 
 _PORT: Final = 5300
 
-#: The status page's port is so much above that of the server.
+#: The status page's port minus the server's port.
 _PAGE: Final = 80
 
-#: Known to every server of the internet.
+#: A name that any server on the Internet can resolve.
 _PROBE: Final = "www.python.org"
 
-#: Known to our own server where there is no internet.
+#: A local record of this server, for use without the Internet.
 _LOCAL: Final = "www.example.test"
 
-#: Seconds that the system's servers get to show that they are there.
+#: Seconds to wait for a reply from the system's servers.
 _PATIENCE: Final = 3.0
 
 
 async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
     """
-    @return: whether this source knows the internet.
+    Return whether a source can resolve names on the Internet.
     """
     question = Question(nameFromText(_PROBE), A)
     context = QueryContext(reactor.seconds() + _PATIENCE)
@@ -54,25 +54,25 @@ async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
 
 def commandFor(online: bool, port: int = _PORT) -> list[str]:
     """
-    @return: the words of the command that serves, the first one left out, which is C{twistd}.
+    Return the arguments of the C{twistd} command that runs the server, without C{twistd} itself.
     """
     page = f"127.0.0.1:{port + _PAGE}"
     words = ["-n", "--pidfile=", "txdns", "--interface", "127.0.0.1", "--port", str(port), "--http", page]
     if not online:
-        words += ["--local", f"{_LOCAL} A 192.0.2.80", "--local", f"{_LOCAL} TXT \"there is no internet here\""]
+        words += ["--local", f"{_LOCAL} A 192.0.2.80", "--local", f"{_LOCAL} TXT \"no Internet access\""]
     return words
 
 
 def told(online: bool, port: int = _PORT) -> str:
     """
-    @return: how to try the server.
+    Return text that explains how to try the server.
     """
     name = _PROBE if online else _LOCAL
     lines = [""]
     if not online:
         lines += [
-            "No server that this machine is configured to use (/etc/resolv.conf) knows the internet at the moment: names of it will fail,",
-            f"with the reason in the reply. {_LOCAL} is known to the server itself.",
+            "None of the servers that this machine is configured to use (/etc/resolv.conf) resolves names on the Internet now: queries for",
+            f"such names will fail, with the reason in the reply. {_LOCAL} is a local record of the server.",
             "",
         ]
     lines += [
@@ -88,17 +88,17 @@ def told(online: bool, port: int = _PORT) -> str:
 
 def serve(online: bool, port: int) -> None:
     """
-    Become C{twistd}, and tell how to try the server once it listens.
+    Turn this process into C{twistd}, and print how to try the server once it listens.
     """
     from twisted.internet import reactor
     from twisted.scripts import twistd
 
     def tell() -> None:
-        # twistd has made its log of the standard output.
+        # twistd has redirected sys.stdout to its log.
         if sys.__stdout__ is not None:
             print(told(online, port), file=sys.__stdout__, flush=True)
 
-    # twistd binds all ports before it runs the reactor, and ends where it cannot.
+    # twistd binds all ports before it runs the reactor, and exits if that fails.
     reactor.callWhenRunning(tell)
     sys.argv[1:] = commandFor(online, port)
     run: Callable[[], object] = twistd.run
@@ -107,9 +107,11 @@ def serve(online: bool, port: int) -> None:
 
 def main(words: Sequence[str] = ()) -> int:
     """
-    @param words: the port to listen at, if it is not the usual one.
+    Find out whether the machine's servers can resolve names on the Internet, and start the server.
 
-    @return: an exit code, where it has not become the server.
+    @param words: the port to listen at, if it is not the default.
+
+    @return: an exit code, if the server was not started.
     """
     text = words[0] if words else str(_PORT)
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535 - _PAGE):
@@ -135,10 +137,10 @@ def main(words: Sequence[str] = ()) -> int:
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(probe()).addBoth(end))
     reactor.run()
     if not found:
-        # A signal, mostly that of Ctrl-C, has ended it.
+        # Ended by a signal, usually Ctrl-C.
         return 128 + (getattr(reactor, "_exitSignal", None) or signal.SIGINT)
-    print(f"This starts: twistd {shlex.join(commandFor(found[0], port))}", flush=True)
-    # A reactor runs once in a process.
+    print(f"Starting: twistd {shlex.join(commandFor(found[0], port))}", flush=True)
+    # A reactor cannot be restarted, so the server needs a new process image.
     program = f"from {__spec__.name if __spec__ else __name__} import serve; serve({found[0]}, {port})"
     os.execv(sys.executable, pythonCommand("-c", program))
 

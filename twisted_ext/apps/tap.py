@@ -50,21 +50,21 @@ __all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
 
 _log: Final = Logger()
 
-#: Faults of words as Twisted has them, and what follows.
+#: Twisted's messages about unknown options and sub-commands, to which a similar name is appended.
 _NO_OPTION: Final = re.compile(r"option -?-?([^ ]+) (?:not recognized|not a unique prefix)")
 _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 
 
-#: The module that runs code which makes zones.
+#: The module that loads zones from Python files.
 _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
-#: What the server can be told to do, as the first word.
+#: The sub-commands.
 _ROLES: Final = ("forward", "serve")
 
 
 def _meant(word: str, known: Iterable[str], before: str = "") -> str:
     """
-    @return: a question, if one of those that there are is like this word.
+    Return a suggestion if one of the known words is similar to this one, else an empty text.
     """
     from difflib import get_close_matches
 
@@ -77,19 +77,19 @@ def _untyped(function: Callable[..., object], *arguments: object) -> None:
 
 
 def _writeNoMore() -> None:
-    # Or Python complains when it flushes at its end.
+    # Otherwise Python reports an error when it flushes standard output at exit.
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Words(usage.Options):
     """
-    Options that are settings.
+    Command-line options that are settings.
 
-    @ivar given: those that were given, by the names of settings.
-    @ivar several: the values of those that can be given several times.
-    @ivar config: the file, or L{None}.
-    @ivar role: what the sub-command says that the server does; C{""} where there is none.
+    @ivar given: the values of the options that were given, by the names of their settings.
+    @ivar several: the same for settings that can be given several times.
+    @ivar config: the path of the configuration file, or L{None}.
+    @ivar role: the value that the sub-command gives to the setting C{role}; empty without a sub-command.
     """
 
     role = ""
@@ -104,7 +104,7 @@ class _Words(usage.Options):
 
     def take(self, setting: Setting, text: str) -> None:
         """
-        An option was given.
+        Parse and store the value of an option.
         """
         option = f"--{setting.name}"
         try:
@@ -112,7 +112,7 @@ class _Words(usage.Options):
         except BadDescription as fault:
             raise usage.UsageError(f"{option} {fault}") from None
         if setting.many:
-            # There may be as many zones as a command line has room for.
+            # Appended: the number of zones is limited only by the length of a command line.
             self.several.setdefault(setting.name, []).append(str(value))
             return
         self.given[setting.name] = value
@@ -121,25 +121,25 @@ class _Words(usage.Options):
 
     def more(self, setting: Setting) -> None:
         """
-        An option that counts how often it is given was given.
+        Count an option that may be given several times.
         """
         self.given[setting.name] = cast(int, self.given.get(setting.name, 0)) + 1
 
     def set(self, setting: Setting, value: bool) -> None:
         """
-        An option that is yes or no was given.
+        Store the value of a yes-or-no option.
         """
         self.given[setting.name] = value
 
     def opt_config(self, path: str) -> None:
         """
-        Read settings from this TOML file; options given here go before it. It is read again at SIGHUP.
+        Read settings from this TOML file; options on the command line override it. It is read again at SIGHUP.
         """
         self.config = os.path.abspath(path)
 
     def opt_bindzone(self, path: str) -> None:
         """
-        Serve the zone of this master file, whose name or C{$ORIGIN} says which that is; as C{twistd dns} has it.
+        Serve the zone of this master file; its name comes from the file name or C{$ORIGIN}, as for C{twistd dns}.
         """
         from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn
 
@@ -150,14 +150,14 @@ class _Words(usage.Options):
 
     def opt_secondary(self, text: str) -> None:
         """
-        Fetch a zone from a server, and serve it: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}; as C{twistd dns} has it.
+        Fetch a zone from a server and serve it, as for C{twistd dns}: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}.
         """
         from twisted_ext.server.config.zonesettings import ZoneSettings
 
         server, slash, name = text.partition("/")
         try:
             if not slash or not name:
-                raise BadDescription(f"takes the address of a server, a slash, and the name of a zone, not {text!r}")
+                raise BadDescription(f"takes a server's address, a slash and the name of a zone (192.0.2.1/example.org), not {text!r}")
             self.several.setdefault("zone", []).append(ZoneSettings.fromTable({"name": name, "primaries": [server]}).toText())
         except BadDescription as fault:
             raise usage.UsageError(f"--secondary {fault}") from None
@@ -170,7 +170,7 @@ class _Words(usage.Options):
 
     def opt_show_path(self) -> None:
         """
-        Print what a question goes through, in order, and exit.
+        Print the steps that a query goes through, in order, and exit.
         """
         self.showPath = True
 
@@ -187,7 +187,7 @@ class _Words(usage.Options):
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
-        Read the words. What is wrong with them is said in one line, not behind a page of help.
+        Parse the options. Errors are reported in one line, not after a page of help.
         """
         try:
             try:
@@ -204,21 +204,21 @@ class _Words(usage.Options):
             end(f"{error.filename or 'standard output'}: {error.strerror or error}")
         except usage.UsageError as error:
             said = str(error).rstrip(".")
-            # One of Twisted's own faults says nothing of what there is instead.
+            # Twisted's own messages do not name the options and sub-commands that exist.
             end(said if said.startswith("--") else self._instead(said), MISCONFIGURED)
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
 
     def parseArgs(self, *words: str) -> None:
         """
-        There are none but options.
+        Refuse arguments: there are only options.
         """
         if words:
-            raise usage.UsageError(f"nothing is to be done with {words[0]!r}{_meant(words[0], _ROLES)}")
+            raise usage.UsageError(f"unexpected argument {words[0]!r}{_meant(words[0], _ROLES)}")
 
     def _instead(self, said: str) -> str:
         """
-        @return: one of Twisted's own faults, and what was meant, or where that stands.
+        Return one of Twisted's own error messages with a similar option or sub-command appended, or a hint to C{--help}.
         """
         option, command = _NO_OPTION.search(said), _NO_COMMAND.search(said)
         meant = ""
@@ -230,15 +230,9 @@ class _Words(usage.Options):
         return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
     def getSynopsis(self) -> str:
-        """
-        @return: the same for both of them.
-        """
         return f"Usage: twistd [options] txdns {self.role or '[forward | serve]'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
-        """
-        @return: all options, under the headings of their settings.
-        """
         return usageOf(self.role)
 
 
@@ -303,12 +297,12 @@ class ServeOptions(_Words):
 
 class Options(_Words):
     """
-    C{twistd txdns}; options may stand before the sub-command as well as behind it.
+    C{twistd txdns}; options may be given before or after the sub-command.
     """
 
     subCommands = [
-        ["forward", None, ForwardOptions, "answer from zones and a cache, and ask other servers"],
-        ["serve", None, ServeOptions, "answer from zones alone"],
+        ["forward", None, ForwardOptions, "answer from zones and a cache, and forward other queries"],
+        ["serve", None, ServeOptions, "answer from zones only"],
     ]
 
     def __init__(self) -> None:
@@ -318,7 +312,7 @@ class Options(_Words):
 
     def postOptions(self) -> None:
         """
-        Check all of it, before anything starts.
+        Merge the sub-command's options, and check all settings before anything starts.
         """
         sub = _Words() if self.subOptions is None else self.subOptions
         for name, value in sub.given.items():
@@ -344,7 +338,7 @@ class Options(_Words):
 
     def settings(self) -> Settings:
         """
-        @return: what file and options say, read now.
+        Read the configuration file, and return its settings with the options applied.
 
         @raise BadDescription: see L{readSettings}.
         """
@@ -354,7 +348,7 @@ class Options(_Words):
 
     def first(self) -> Settings:
         """
-        @return: those that were read when the words were checked, once; from then on as L{settings}.
+        Return the settings that were read when the options were checked; from the second call on the same as L{settings}.
         """
         checked, self._checked = self._checked, None
         return self.settings() if checked is None else checked
@@ -376,8 +370,8 @@ def _showPath(settings: Settings) -> None:
 
 def makeService(options: Options) -> IService:
     """
-    Make the server that the options ask for. Everything that can be wrong with options, files and settings is found first; then the sockets
-    are bound, while an error still reaches the terminal and before privileges are dropped.
+    Create the server. Errors in options, files and settings are found first; then the sockets are bound, while errors still reach the
+    terminal and before privileges are dropped.
     """
     complainPlainly(partial(_logsToFile, options.parent))
     from twisted.internet import reactor
@@ -389,7 +383,7 @@ def makeService(options: Options) -> IService:
         settings = options.first()
         wantSomething(settings, options.config)
         if settings.pyzone:
-            # Run later by a user who may not be able to read where this is installed.
+            # Import it now: after privileges are dropped this package may be unreadable.
             import_module(_PYTHON_ZONES)
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
         if settings.role == "serve":
@@ -411,7 +405,8 @@ def makeService(options: Options) -> IService:
 
 def _watchTheEnd(server: Server) -> None:
     """
-    Exit with an error if the reactor ends without having been told to, such as for want of memory: C{twistd} logs that, and exits with 0.
+    Exit with an error if the reactor stops without a request to stop, such as for lack of memory: C{twistd} only logs that and exits with
+    0.
     """
     import atexit
 
@@ -424,7 +419,7 @@ def _watchTheEnd(server: Server) -> None:
 
 def _leave() -> None:
     """
-    Exit with an error now, although C{twistd} thinks that all is well and has no way to be told otherwise.
+    Exit with an error at once. C{twistd} exits with 0 otherwise, and has no interface to change that.
     """
     drainAll()
     with suppress(OSError, ValueError):
@@ -435,17 +430,19 @@ def _leave() -> None:
 
 def _logsToFile(words: usage.Options | None) -> bool:
     """
-    @param words: those of C{twistd}, if that is what has been started.
+    Return whether log lines go to a file.
+
+    @param words: the options of C{twistd}; L{None} if another program runs the service.
     """
     return words is not None and (bool(words.get("logfile", "-") not in (None, "", "-")) or not words.get("nodaemon"))
 
 
 def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObserver | None:
     """
-    @param words: those of C{twistd}, if that is what has been started.
+    Return an observer that writes the log in the configured format to the place where C{twistd} would write it; L{None} for syslog or an
+    observer that the operator chose, which have their own formats.
 
-    @return: what writes its log as the settings say, wherever C{twistd} would write it; L{None} where it goes to syslog or to an observer
-        of the operator's, which have formats of their own.
+    @param words: the options of C{twistd}; L{None} if another program runs the service.
     """
     if words is None or "nodaemon" not in words or words.get("logger") or words.get("syslog"):
         return None
@@ -454,7 +451,7 @@ def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObse
     path = words.get("logfile")
     if path == "-" or (not path and words["nodaemon"]):
         if not words["nodaemon"]:
-            # Daemons cannot write to standard output, as twistd is about to say.
+            # Daemons cannot write to standard output; twistd reports that next.
             return None
         line = formatterFor(settings.logFormat, isOfJournal(sys.stdout, os.environ))
         return queuedObserver(reactor, sinkFor(sys.stdout), line)[0]
@@ -464,7 +461,7 @@ def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObse
     if not signal.getsignal(signal.SIGUSR1):
 
         def rotate(number: int, frame: object) -> None:
-            # Behind the lines that wait, which belong into the old file.
+            # Queued after the waiting lines, which belong in the old file.
             queue.call(file.rotate)
 
         signal.signal(signal.SIGUSR1, rotate)
@@ -478,8 +475,7 @@ def _zoneFromPython(path: str) -> Zone:
 
 def _giveUp(said: str) -> None:
     """
-    End the server because there is nothing that it could do, or because it does not answer, and say so to the shell. The exit code has
-    systemd start it anew.
+    Stop the server because it has nothing to serve or does not respond, and print the reason. With this exit code systemd restarts it.
     """
     try:
         import atexit
@@ -488,44 +484,38 @@ def _giveUp(said: str) -> None:
 
         with suppress(OSError, ValueError):
             print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
-        # By then all is put away.
+        # This runs after the services have stopped.
         atexit.register(_leave)
-        # It may not run yet.
+        # The reactor may not be running yet.
         reactor.callWhenRunning(reactor.stop)
     except MemoryError:
-        # There is none to put anything away with.
+        # There is no memory for an orderly shutdown.
         os._exit(WRONG)
 
 
 class _Willing(Service):
     """
-    A part that the server does without where it cannot be had.
+    An optional part: the server runs without it if it cannot be started.
     """
 
     def __init__(self, inner: Service) -> None:
         self._inner = inner
 
     def startService(self) -> None:
-        """
-        Start it, or say why not.
-        """
         self.running = 1
         try:
             self._inner.startService()
         except CallerFault as fault:
-            _log.warn("doing without: {fault}", fault=fault)
+            _log.warn("continuing without it: {fault}", fault=fault)
 
     def stopService(self) -> Deferred[None] | None:
-        """
-        Stop it, if it was started.
-        """
         self.running = 0
         return self._inner.stopService()
 
 
 def _load(module: str, name: str) -> Callable[..., Service]:
     """
-    @return: what makes a part that most servers do without, and that brings heavy things along.
+    Import an optional part only when it is used, because it imports large modules.
     """
     return cast("Callable[..., Service]", getattr(import_module(module), name))
 
@@ -556,15 +546,12 @@ def _watch(server: Server, settings: Settings) -> None:
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:
-    """
-    Read the settings again when a SIGHUP comes.
-    """
     import signal
 
     from twisted.internet import reactor
 
     def hungUp(number: int, frame: object) -> None:
-        # Signals come at any moment; the reactor does it when it is ready for it.
+        # A signal may interrupt any code: leave the work to the reactor.
         IReactorFromThreads(reactor).callFromThread(reload)
 
     if hasattr(signal, "SIGHUP"):

@@ -1,5 +1,5 @@
 """
-One of several processes that share a port: C{python -m twisted_ext.apps.worker}, started by L{twisted_ext.server.process.workers}.
+A worker process, one of several that share a port: C{python -m twisted_ext.apps.worker}, started by L{twisted_ext.server.process.workers}.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["Obeying", "main"]
 
 _log = Logger()
 
-#: What a worker can be asked, and how that is put to the server.
+#: Requests of the parent that have a result, and the calls that handle them.
 _ASKED: Final[dict[str, Callable[[Sight, dict[str, JSON]], Deferred[object]]]] = {
     "figures": lambda sight, _: cast("Deferred[object]", sight.figures().addCallback(Figures.toJSON)),
     "cached": lambda sight, said: cast("Deferred[object]", sight.cached(_name(said))),
@@ -57,7 +57,7 @@ def _name(said: dict[str, JSON]) -> bytes:
 
 class Obeying(Protocol):
     """
-    Does what the parent says, and ends when there is none.
+    Executes the parent's messages, and ends this process when the connection to the parent closes.
 
     @ivar code: the exit code of this process.
     """
@@ -73,7 +73,7 @@ class Obeying(Protocol):
         self._reactor = reactor
         self._stop = stop
         self._lines = Lines(self._took)
-        # Lines about zones that were not done yet, L{None} for where this process is to begin; what is being done; whether that goes on.
+        # Zone messages not executed yet, with None for the start of service; the one being executed; whether _obey is scheduled.
         self._zones: deque[list[JSON] | None] = deque()
         self._steps: Iterator[None] | None = None
         self._going = False
@@ -111,11 +111,11 @@ class Obeying(Protocol):
         try:
             self._stop()
         except MemoryError:
-            # The parent needs no word of it.
+            # The parent notices the exit without a message.
             os._exit(1)
 
     def _ebLost(self, failure: Failure) -> None:
-        _log.failure("while obeying", failure=failure)
+        _log.failure("while executing a message of the parent", failure=failure)
         self._stop()
 
     def _do(self, said: dict[str, JSON]) -> object:
@@ -148,7 +148,7 @@ class Obeying(Protocol):
 
     def _obey(self) -> None:
         """
-        Do what was said of zones, one line after the other, and let others have their turn meanwhile.
+        Execute the queued zone messages, one step for each turn of the reactor, so that queries are handled in between.
         """
         self._going = True
         service = self.service
@@ -167,7 +167,7 @@ class Obeying(Protocol):
                 self._say(taken=1)
             except Exception:
                 # The worker that replaces this process receives the complete state.
-                _log.failure("while obeying")
+                _log.failure("while executing a message of the parent")
                 self._stop()
                 return
             else:
@@ -201,12 +201,12 @@ class Obeying(Protocol):
 
 def main() -> None:
     """
-    Serve until the parent says otherwise, or is gone.
+    Serve until the parent closes the connection or a signal arrives.
     """
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 
-    # Answer clients also while the parent hangs and reads nothing.
+    # A queue for the log, so that clients get answers even while the parent hangs and reads nothing.
     observer, _ = queuedObserver(reactor, sinkFor(sys.stderr), relayedLine)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 

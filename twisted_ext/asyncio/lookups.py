@@ -1,6 +1,6 @@
 """
-Provides the resolver to asyncio programs: C{getaddrinfo} and C{getnameinfo} as coroutines that use no threads, installation of both on a
-loop, and conversion of this package's Deferreds to futures.
+Look-ups for asyncio programs: C{getaddrinfo} and C{getnameinfo} as coroutines that use no threads, installation of both on a loop, and
+conversion of this package's Deferreds to futures.
 
 It works on any loop that can watch sockets: the loop of an
 L{AsyncioSelectorReactor<twisted.internet.asyncioreactor.AsyncioSelectorReactor>} that is the global reactor, or a plain asyncio loop, which
@@ -221,7 +221,7 @@ async def getaddrinfo(
     timeout: Timeout = None,
 ) -> list[AddressInfo]:
     """
-    Look up the addresses of a host, as C{loop.getaddrinfo} does.
+    Look up the addresses of a host, like C{loop.getaddrinfo}.
 
     @param timeout: seconds for the whole call, L{None} for the resolver's own timeout.
 
@@ -241,7 +241,7 @@ async def getnameinfo(
     sockaddr: SocketAddress, flags: int = 0, *, resolver: object = None, timeout: Timeout = None
 ) -> tuple[str, str]:
     """
-    Look up the names of an address and a port, as C{loop.getnameinfo} does.
+    Look up the names of an address and a port, like C{loop.getnameinfo}.
 
     @param timeout: seconds for the whole call, L{None} for the resolver's own timeout.
 
@@ -269,7 +269,7 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
     """
     on = loop or get_running_loop()
     mine = onLoop(on)
-    # Report errors in the description now.
+    # Raise errors in the description now.
     mine.resolverOf(resolver)
 
     async def addresses(
@@ -357,7 +357,7 @@ class Resolver:
 
 def _textOf(address: SocketAddress) -> str:
     """
-    @return: the address with its scope, which link-local addresses need.
+    Return an address with its scope, which link-local addresses need.
     """
     text: str = address[0]
     return f"{text}%{address[3]}" if len(address) > 3 and address[3] and "%" not in text else text

@@ -1,5 +1,5 @@
 """
-Attaches a reactor and resolvers to an asyncio event loop, until the loop is closed.
+Attach a reactor and resolvers to an asyncio event loop, until the loop is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["LoopReactor", "OnLoop", "onLoop"]
 #: The attribute of a loop that holds its L{OnLoop}.
 _PLACE: Final = "_twisted_ext"
 
-#: Reactor iterations granted to closed connections to finish while the loop is not running.
+#: Reactor iterations for closing connections while the loop is not running.
 _TURNS: Final = 8
 
 
@@ -36,7 +36,7 @@ class LoopReactor(AsyncioSelectorReactor):
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         super().__init__(loop)
-        # run() is never called: whatever starts with the reactor, such as its thread pool, starts at once.
+        # run() is never called. The thread pool and everything else that starts with the reactor starts at once.
         self.running = True
 
     def installWaker(self) -> None:
@@ -47,7 +47,7 @@ class LoopReactor(AsyncioSelectorReactor):
 
     def shut(self) -> None:
         """
-        Close all connections, wait for threads to end and cancel delayed calls, without the loop, which no longer runs.
+        Close all connections, wait for threads to end and cancel delayed calls. The loop no longer runs.
         """
         if self.threadpool is not None:
             self._stopThreadPool()
@@ -64,11 +64,11 @@ class LoopReactor(AsyncioSelectorReactor):
 
 class OnLoop:
     """
-    The reactor of one loop, and the resolvers made for it from descriptions.
+    The reactor of one loop, and the resolvers created for it from descriptions.
 
     @ivar reactor: the global reactor if it runs on this loop, else a L{LoopReactor}.
     @ivar closing: whether the loop is about to be closed, so that results will not be retrieved any more.
-    @ivar own: the resolver that L{perthread<twisted_ext.integrations.aioxmpp.perthread>} has made for the loop, closed with it.
+    @ivar own: the resolver that L{perthread<twisted_ext.integrations.aioxmpp.perthread>} created for the loop, closed with it.
     """
 
     __slots__ = ("reactor", "closing", "loop", "own", "_made", "_default", "_described", "_close", "_slots")
@@ -102,7 +102,7 @@ class OnLoop:
         """
         Return the resolver for an argument of a look-up on this loop.
 
-        @param resolver: as for L{twisted_ext.compat.lookups.ask.resolverOf}. A resolver made from a description is kept.
+        @param resolver: as for L{twisted_ext.compat.lookups.ask.resolverOf}. A resolver created from a description is kept.
 
         @raise CallerFault: C{resolver} is not valid, uses a reactor that does not run on this loop, or too many descriptions were given.
         """
@@ -130,9 +130,7 @@ class OnLoop:
 
     def replace(self, name: str, function: Callable[..., object]) -> Callable[[], None]:
         """
-        Replace a method of the loop by a function.
-
-        @return: a function that undoes it: see L{Slot}.
+        Replace a method of the loop, and return a function that undoes it: see L{Slot}.
         """
         slot = self._slots.get(name)
         if slot is None:

@@ -132,10 +132,10 @@ class Ranked:
 
     def find(self, name: bytes, rrType: int, now: float, least: int = ADDITIONAL) -> RRSet | None:
         """
+        Return the set with its TTL counted down, or L{None}.
+
         @param name: folded.
         @param least: the lowest acceptable rank; L{ANSWER} for what is given as an answer.
-
-        @return: the set with its TTL counted down, or L{None}.
         """
         known = self._known.get((name, rrType))
         if known is None or known.rank < least or not known.learned - 1 <= now < known.expires:

@@ -22,17 +22,17 @@ _NUMBERS: Final = 20
 
 def denialKey(key: bytes, variant: bytes) -> bytes:
     """
+    Return the cache key for the nonexistence of the question's name: it has type 0, which no question has.
+
     @param key: a question's key.
     @param variant: the flags that it was asked with.
-
-    @return: the cache key for the nonexistence of the question's name: it has type 0, which no question has.
     """
     return key[:-4] + b"\x00\x00" + key[-2:] + variant
 
 
 def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
     """
-    @return: the keys of denials of the names above a question's, the nearest first, without the root.
+    Return the keys of denials of the names above a question's, the nearest first, without the root.
     """
     behind = b"\x00\x00" + key[-2:] + variant
     end = len(key) - 4
@@ -45,9 +45,9 @@ def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
 
 def deniesName(answer: Answer) -> bool:
     """
-    @param answer: one with NXDOMAIN.
+    Return whether the question's own name does not exist, rather than the target of its aliases (RFC 6604).
 
-    @return: whether the question's own name does not exist, rather than the target of its aliases (RFC 6604).
+    @param answer: one with NXDOMAIN.
     """
     return not answer.answer
 

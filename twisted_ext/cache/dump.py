@@ -40,10 +40,10 @@ _SECTIONS: Final = ("answer", "authority", "additional")
 
 def dumpLines(store: Store, now: float, today: float) -> Iterator[str]:
     """
+    Return lines with line ends.
+
     @param now: the clock's seconds.
     @param today: seconds since 1970, which mean the same in another process and after a restart.
-
-    @return: lines with line ends.
     """
     yield _line({"format": FORMAT, "version": VERSION, "written": round(today, 3)})
     for key in store.keys():
@@ -186,7 +186,7 @@ def _parsed(line: str) -> dict[str, object]:
 
 def _elapsed(value: dict[str, object], today: float) -> float:
     """
-    @return: seconds since the file was written, as far as that can be determined.
+    Return seconds since the file was written, as far as that can be determined.
     """
     if value.get("format") != FORMAT:
         raise _Wrong(f'no cache file: the first line needs "format": "{FORMAT}"')
@@ -231,7 +231,7 @@ def _octets(text: object, label: str, most: int) -> bytes:
 
 def _read(store: Store, value: dict[str, object], elapsed: float, now: float) -> tuple[bytes, bytes] | None:
     """
-    @return: key and packed answer, or L{None} for one that has expired or would not be cacheable if it came from a server.
+    Return key and packed answer, or L{None} for one that has expired or would not be cacheable if it came from a server.
     """
     name = _name(value.get("name"), "name")
     rrType = _whole(value.get("type"), "type", 0xFFFF)

@@ -81,7 +81,7 @@ _SET: Final = 256
 
 def nameOfKey(key: bytes) -> bytes:
     """
-    @return: the folded name at the start of a key.
+    Return the folded name at the start of a key.
     """
     end = 0
     while length := key[end]:
@@ -96,7 +96,7 @@ class Servers:
 
     __slots__ = ("names", "_numbers")
 
-    #: Names beyond this number share the index of the empty name: server names are not worth unbounded memory.
+    #: Names beyond this number share the index of the empty name, which bounds the memory.
     MOST: Final = 4096
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Servers:
 
     def number(self, name: str) -> int:
         """
-        @return: the index of C{name} in L{names}, added if necessary.
+        Return the index of C{name} in L{names}, added if necessary.
         """
         number = self._numbers.get(name)
         if number is None:
@@ -216,7 +216,7 @@ def pack(
     asked: int = 0,
 ) -> bytes:
     """
-    Pack an answer into octets. AA is dropped, which only answers from local zones have; so is the message, which is not worth its memory.
+    Pack an answer into octets. AA, which only answers from local zones have, is dropped; so is the message, to save memory.
 
     @param key: the cache key; it begins with the question's folded name.
     @param sections: the three sections to keep.
@@ -292,8 +292,8 @@ def pack(
 
 def _saysAll(answer: Answer, sections: Sections) -> bool:
     """
-    @return: whether an answer's octets hold everything to be kept of it, and little else. Not if they had to be parsed as a message: with
-        options they may be mostly padding (RFC 8467), and if message and records were put together by other code, they may differ.
+    Return whether an answer's octets contain all records to keep and little else. Return false for octets that had to be parsed as a
+    message: options may be mostly padding (RFC 8467), and if other code assembled message and records, these may differ.
     """
     answers, authority, additional = sections
     return (
@@ -318,7 +318,7 @@ def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
 
 def askedAgain(data: bytes) -> bytes:
     """
-    @return: the same packed answer with its request count incremented.
+    Return the same packed answer with its request count incremented.
     """
     return data if data[_ASKED] == 255 else b"%b%c%b" % (data[:_ASKED], data[_ASKED] + 1, data[_ASKED + 1 :])
 
@@ -337,7 +337,7 @@ def _packedName(name: bytes, key: bytes) -> bytes:
 
 def learnedAt(data: bytes) -> tuple[float, float]:
     """
-    @return: when a packed answer was learned, and when it expires.
+    Return when a packed answer was learned, and when it expires.
     """
     learned, seconds = _learned(data)
     return learned, learned + seconds
@@ -345,6 +345,8 @@ def learnedAt(data: bytes) -> tuple[float, float]:
 
 def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
     """
+    Unpack an answer.
+
     @param key: the key that it was packed with.
     """
     learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
@@ -420,14 +422,14 @@ def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:
 
 def packedBytes(key: bytes, data: bytes) -> int:
     """
-    @return: memory of a packed answer with its key and its table slot, in octets.
+    Return the memory of a packed answer with its key and its table slot, in octets.
     """
     return _SLOT + (48 + len(key) & -16) + (48 + len(data) & -16)
 
 
 def readyBytes(key: bytes, answer: Answer) -> int:
     """
-    @return: memory of a ready answer, in octets: as learned, and as returned in the current second.
+    Return memory of a ready answer, in octets: as learned, and as returned in the current second.
     """
     octets = _SLOT + _ENTRY + 2 * _ANSWER + _BYTES + len(key)
     for sets in (answer.answer, answer.authority, answer.additional):

@@ -16,7 +16,7 @@ __all__ = ["FAILURE_OCTETS", "Failures", "again", "causesOf"]
 #: The info code for a cached error (RFC 8914, section 4.14).
 _CACHED_ERROR: Final = 13
 
-#: Seconds for which to cache a failure to send: our own network is down, and may be back at any moment.
+#: Seconds for which to cache a failure to send: the local network is down, and may be back at any moment.
 _CUT_OFF: Final = 1.0
 
 # Info codes for failures of servers (RFC 8914, sections 4.23 and 4.24), and for all others.
@@ -38,15 +38,15 @@ FAILURE_OCTETS: Final = 1024
 
 def again(fault: DNSFault) -> DNSFault:
     """
-    @return: a copy of the exception without traceback and context: many callers may get the same failure.
+    Return a copy of the exception without traceback and context: many callers may get the same failure.
     """
     return copy(fault)
 
 
 def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:
     """
-    @return: the extended errors to report for a failure: its own, or one that says which servers failed, and how. The text fits on one line
-        and does not name the question, which the client knows.
+    Return the extended errors to report for a failure: its own, or one with the servers and their failures. The text fits on one line and
+    does not contain the question, which the client knows.
     """
     if fault.ede:
         return fault.ede
@@ -95,15 +95,15 @@ class Failures:
     @property
     def octets(self) -> int:
         """
-        The approximate memory used, in octets.
+        Return the approximate memory used, in octets.
         """
         return len(self._kept) * FAILURE_OCTETS
 
     def note(self, key: bytes, fault: DNSFault, now: float, asked: float) -> float:
         """
-        Cache a failure, if it is one of the servers and not of our caller or of ours.
+        Cache a failure if the servers or the network caused it.
 
-        @param asked: when the look-up began. One that timed out too early says nothing about the servers.
+        @param asked: when the look-up began. A timeout that came too early is not the servers' failure.
 
         @return: for how many seconds it is cached; 0 for not at all.
         """
@@ -115,14 +115,14 @@ class Failures:
             wait = _CUT_OFF
         else:
             before = self._kept.get(key)
-            # Long after its end it is a new failure and not a repeated one.
+            # Long after the former failure expired, this is a new one, not a repetition.
             wait = self.first if before is None or now > before.until + self.most else min(before.wait * 2, self.most)
         remembered = again(fault)
         remembered.ede = (*causesOf(fault)[:8], (_CACHED_ERROR, ""))
         remembered.text = remembered.text[:256]
         remembered.args = (remembered.text,)
         if isinstance(remembered, ServerFailed):
-            # A whole message is not worth its memory.
+            # Drop the message, to save memory.
             remembered.reply = None
         self._kept.pop(key, None)
         self._kept[key] = _Failure(remembered, now + wait, wait)
@@ -137,7 +137,7 @@ class Failures:
 
     def find(self, key: bytes, now: float) -> DNSFault | None:
         """
-        @return: the cached failure, as a new exception.
+        Return the cached failure, as a new exception.
         """
         failure = self._kept.get(key)
         if failure is None or not failure.until - failure.wait <= now < failure.until:
@@ -162,6 +162,6 @@ class Failures:
 
     def keys(self) -> list[bytes]:
         """
-        @return: the keys of all cached failures, the oldest first.
+        Return the keys of all cached failures, the oldest first.
         """
         return list(self._kept)

@@ -93,7 +93,7 @@ class Lifetimes:
 
     def given(self, answer: Answer) -> Answer | None:
         """
-        @return: a copy of the answer with the TTLs that it is cached with; L{None} if it has them already.
+        Return a copy of the answer with the TTLs that it is cached with; L{None} if it has them already.
         """
         if answer.outcome is _DATA:
             most, least = self.most, self.least
@@ -114,7 +114,7 @@ class Lifetimes:
 
     def _denied(self, question: Question, answer: Answer) -> int:
         """
-        @return: seconds for a denial or a referral, not considering its own RRsets.
+        Return seconds for a denial or a referral, not considering its own RRsets.
         """
         referral = False
         for rrset in answer.authority:
@@ -145,10 +145,10 @@ class Lifetimes:
 
     def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """
-        @param sets: one section of an answer.
+        Return the section with the TTLs that it is cached with: within the limits, and the SOA record of a denial with the TTL of the
+        denial (RFC 2308, section 5).
 
-        @return: the section with the TTLs that it is cached with: within the limits, and the SOA record of a denial with the TTL of the
-            denial (RFC 2308, section 5).
+        @param sets: one section of an answer.
         """
         if self.least:
             sets = self._raised(sets)

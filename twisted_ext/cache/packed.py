@@ -40,7 +40,7 @@ class PackedTable:
 
     def get(self, key: bytes) -> bytes | None:
         """
-        @return: the answer under this key.
+        Return the answer under this key.
         """
         return self.parts[hash(key) % PARTS].get(key)
 
@@ -65,14 +65,14 @@ class PackedTable:
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """
-        @return: all items; the table must not change during the iteration.
+        Return all items; the table must not change during the iteration.
         """
         for part in self.parts:
             yield from part.items()
 
     def oldest(self, count: int) -> list[bytes]:
         """
-        @return: some of the oldest keys, from a different part each time.
+        Return some of the oldest keys, from a different part each time.
         """
         self._turn = (self._turn + 1) % PARTS
         return list(islice(self.parts[self._turn], count))

@@ -88,8 +88,8 @@ class Store:
     @ivar failures: the failure cache.
     @ivar lifetimes: the rules for how long answers are cached.
     @ivar keepStale: seconds for which expired answers are kept.
-    @ivar denies: whether a name was ever denied here, so that it is worth looking for a denial.
-    @ivar proves: whether one was ever denied with a DNSSEC proof, so that it is worth looking among the names above.
+    @ivar denies: whether the denial of a name was ever added; if not, denials need not be looked up.
+    @ivar proves: whether one was ever added with a DNSSEC proof; if not, denials of the names above need not be looked up.
     @ivar variants: the flags that answers have been cached for, other than those with EDNS options.
     """
 
@@ -136,13 +136,13 @@ class Store:
     @property
     def octets(self) -> int:
         """
-        The memory used, in octets.
+        Return the memory used, in octets.
         """
         return _EMPTY + self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets
 
     def statistics(self) -> Statistics:
         """
-        @return: the current counters, including those that only the store knows.
+        Return the current counters, including those that only the store knows.
         """
         counted = Statistics()
         for entry in self.ready.values():
@@ -222,8 +222,8 @@ class Store:
 
     def lacks(self, question: Question, variant: bytes) -> bool:
         """
-        @return: whether the cache certainly has nothing for this, not even an expired answer. It is false if finding out would take more
-            work; for first-time questions, which are most in a flood, it is true.
+        Return whether the cache certainly has nothing for this, not even an expired answer. It is false if finding out would take more
+        work; for first-time questions, which are most in a flood, it is true.
         """
         variants = self.variants
         if self.proves or len(variants) > 1 or (variants and variant not in variants):
@@ -322,7 +322,7 @@ class Store:
         self._largeBytes += octets - large.pop(key, 0)
         large[key] = octets
         while self._largeBytes > self._largeMost:
-            # It may have been dropped for another reason.
+            # It may have been dropped already.
             oldest = next(iter(large))
             self._largeBytes -= large.pop(oldest)
             self._evictions += self._drop(oldest)
@@ -395,22 +395,22 @@ class Store:
 
     def drop(self, key: bytes) -> bool:
         """
-        @return: whether there was an entry under this key.
+        Return whether there was an entry under this key.
         """
         return self._drop(key)
 
     def keys(self) -> list[bytes]:
         """
-        @return: a list of all keys.
+        Return a list of all keys.
         """
         return [*self.ready, *[key for key, _ in self._fresh.items()], *[key for key, _ in self._proven.items()]]
 
     def mentioning(self, name: bytes) -> list[bytes]:
         """
-        @param name: folded.
+        Return the keys of all entries in which this name, or one that ends with it, may be the question or an owner; possibly of others
+        too.
 
-        @return: the keys of all entries in which this name, or one that ends with it, may be the question or an owner; possibly of others
-            too.
+        @param name: folded.
         """
         keys = [key for key, entry in self.ready.items() if name in key or len(entry.kept.answer) > 1]
         for table in (self._fresh, self._proven):
@@ -424,7 +424,7 @@ class Store:
 
     def packed(self, key: bytes) -> bytes | None:
         """
-        @return: the packed entry, wherever it is, or L{None}.
+        Return the packed entry, wherever it is, or L{None}.
         """
         entry = self.ready.get(key)
         if entry is not None:

@@ -40,10 +40,10 @@ def _bits(variant: bytes) -> int:
 
 def kinOf(variant: bytes, others: frozenset[bytes]) -> tuple[bytes, ...]:
     """
+    Return the variants whose answers contain the answer for this one, the most similar first.
+
     @param variant: the flags of the question.
     @param others: the flags that answers are cached for.
-
-    @return: those whose answers contain the answer to this one, the most similar first.
     """
     if len(variant) > 1:
         return ()
@@ -68,9 +68,9 @@ def _holds(richer: bytes, plainer: bytes) -> bool:
 
 def madePlainer(question: Question, context: QueryContext, richer: Answer) -> Answer | None:
     """
-    @param richer: a cached answer to this question for flags that L{kinOf} returned.
+    Return the answer for the flags of C{context}, or L{None} if it cannot be derived.
 
-    @return: the answer for the flags of C{context}, or L{None} if it cannot be derived.
+    @param richer: a cached answer to this question for flags that L{kinOf} returned.
     """
     flags = richer.flags & ~(RD | AD | CD) | (RD if context.recursionDesired else 0) | (CD if context.checkingDisabled else 0)
     if context.dnssecOk or context.authenticData:

@@ -37,14 +37,14 @@ def sourceFromResolver(resolver: object) -> NamesSource:
 
 def resolverFromSource(source: IAnswerSource) -> NamesResolver:
     """
-    @return: an answer source with all the faces that Twisted knows. It keeps time by the global reactor.
+    Wrap an answer source as a resolver with all of Twisted's resolver interfaces. It uses the global reactor's clock.
     """
     from twisted_ext.compat.names import NamesResolver
 
     return NamesResolver(source, globalReactor())
 
 
-# In the registry of Twisted's C{registerAdapter}, which would not do it again when this module is imported again.
+# Twisted's C{registerAdapter} raises an error if this module is imported a second time, so its registry is used directly.
 for _interface, _factory, _provided in (
     (IResolverSimple, sourceFromResolver, (IAnswerSource,)),
     (IAnswerSource, resolverFromSource, (IResolver, IResolverSimple, IHostnameResolver)),

@@ -37,7 +37,7 @@ class _Timed:
 
 def withClock(reactor: object) -> IReactorTime:
     """
-    Return the reactor itself if it provides a clock; otherwise a wrapper around it whose clock never advances, so that no timeout occurs.
+    Return the reactor itself if it provides a clock; otherwise a wrapper whose clock never advances, so that no timeout occurs.
 
     @raise WrongType: this is not a reactor.
     """

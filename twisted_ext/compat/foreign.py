@@ -43,16 +43,16 @@ from twisted_ext.wire.rrtypes import AAAA, OPT, A, formOf, typeName
 
 __all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
 
-#: Seconds to the next attempt, for resolvers that have to be told; each time, three times as many.
+#: The time to wait for the first attempt, in seconds, for resolvers that need it as an argument. It triples with each attempt.
 _FIRST_WAIT: Final = 1.0
 
 #: The TTL of addresses whose source gives none, in seconds.
 _TTL: Final = 60
 
-#: Octets of an address of IPv4.
+#: Octets of an IPv4 address.
 _IPV4: Final = 4
 
-#: Classes of twisted.names whose objects answer without waiting. They are not imported for this.
+#: Classes of twisted.names whose instances answer immediately, by name: they are not imported for this.
 _AT_ONCE: Final = frozenset(("twisted.names.authority.FileAuthority", "twisted.names.cache.CacheResolver"))
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
@@ -65,20 +65,16 @@ _Lists = Sequence[Iterable[dns.RRHeader]]
 
 class _Queries(Protocol):
     """
-    The one method that is asked of an L{IResolver<twisted.internet.interfaces.IResolver>}.
+    The one method of L{IResolver<twisted.internet.interfaces.IResolver>} that is called.
     """
 
     def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[_Lists]:
         """
-        Ask.
+        Send a query.
         """
 
 
 class _Payload(Protocol):
-    """
-    A record of twisted.names.
-    """
-
     def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
         """
         Write the rdata.
@@ -87,9 +83,9 @@ class _Payload(Protocol):
 
 def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
     """
-    @return: records of twisted.names as sets, without OPT.
+    Convert records of twisted.names to RRsets, without OPT.
 
-    @raise BadMessage: something that is no record, or one whose octets cannot be.
+    @raise BadMessage: an element is not a record, or its rdata is not valid.
     """
     records: list[RRSet] = []
     for header in headers:
@@ -116,7 +112,7 @@ class _Resolving:
     """
     A look-up by an L{IHostnameResolver}.
 
-    @ivar addresses: fires with all of them, as text.
+    @ivar addresses: fires with all addresses, as text.
     """
 
     def __init__(self, resolver: IHostnameResolver, name: str, kind: type[IAddress]) -> None:
@@ -143,13 +139,13 @@ class _Resolving:
     def _cancelled(self, addresses: Deferred[list[str]]) -> None:
         if self._resolution is not None:
             with suppress(NotImplementedError):
-                # Twisted's own cannot be cancelled.
+                # Twisted's own resolution cannot be cancelled.
                 self._resolution.cancel()
 
 
 def isResolver(found: object) -> bool:
     """
-    @return: whether L{NamesSource} can ask this object.
+    Return whether L{NamesSource} can use this object.
     """
     return not isinstance(found, type) and (
         any(callable(getattr(found, name, None)) for name in ("query", "lookupAddress", "getHostByName", "resolveHostName"))
@@ -158,10 +154,10 @@ def isResolver(found: object) -> bool:
 
 def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
     """
-    The one adapter of this package for other people's resolvers.
+    Adapt a resolver of any kind to an answer source. All adaptation in this package goes through this function.
 
-    @param resolver: a source stays itself; one of this package's resolvers gives the source behind it; of others, what zope's adapters
-        give, or a L{NamesSource}.
+    @param resolver: a source, which is returned as is; a resolver of this package, whose underlying source is returned; or any other, which
+        is adapted by zope.interface or wrapped in a L{NamesSource}.
 
     @raise WrongType: it is none of these.
     """
@@ -177,12 +173,12 @@ def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
 @implementer(IAnswerSource)
 class NamesSource:
     """
-    Ask a resolver of twisted.names, or anything that implements C{query} of L{IResolver<twisted.internet.interfaces.IResolver>}; where
-    there is no C{query}, its C{lookupAddress} and siblings. Others are asked for addresses only: by C{getHostByName} of
-    L{IResolverSimple}, or by C{resolveHostName} of L{IHostnameResolver}.
+    Query a resolver of twisted.names, or anything that implements C{query} of L{IResolver<twisted.internet.interfaces.IResolver>}, or,
+    without C{query}, C{lookupAddress} and its siblings. Other resolvers provide addresses only: with C{getHostByName} of
+    L{IResolverSimple}, or C{resolveHostName} of L{IHostnameResolver}.
 
-    What it raises is read with L{twisted_ext.compat.conversion.errors}. It is asked for class IN only, because those of Twisted take every
-    class for that.
+    Exceptions are converted by L{twisted_ext.compat.conversion.errors}. Only class IN is queried, because Twisted's resolvers treat every
+    class as IN.
     """
 
     def __init__(self, resolver: object, clock: IReactorTime) -> None:
@@ -214,7 +210,7 @@ class NamesSource:
         answer = answered.result if answered.called and not answered.paused else None
         if isinstance(answer, Answer):
             return answer
-        # It has no answer, or needs time after all: a caller that can wait will call answer().
+        # It failed or is still pending. A caller that can wait will call answer().
         answered.addErrback(lambda _: None)
         answered.cancel()
         return None
@@ -225,7 +221,7 @@ class NamesSource:
         labels = labelsOf(question.name)
         name = b".".join(labels)
         if question.rrClass != IN or b"\\" in name or name.count(b".") >= max(1, len(labels)):
-            return fail(Unknown(f"{self._label} cannot be asked for {question}"))
+            return fail(Unknown(f"{self._label} cannot be queried for {question}"))
         left = context.deadline - self._clock.seconds()
         if left <= 0:
             return fail(TimedOut(f"no time was left to ask {self._label}"))
@@ -237,7 +233,7 @@ class NamesSource:
             if came is None:
                 return fail(Unknown(f"{self._label} has no look-up for {typeName(question.rrType)}"))
             if came.called and not came.paused and not isinstance(came.result, Failure):
-                # Zones and caches answer at once: there is nothing to wait for, and nothing to cancel.
+                # Zones and caches answer immediately: no timeout and no cancellation is needed.
                 try:
                     return succeed(self._cbResult(cast(_Lists, came.result), question))
                 except Exception:
@@ -245,7 +241,7 @@ class NamesSource:
             else:
                 asked = came.addCallback(self._cbResult, question)
         elif question.rrType in _FAMILIES:
-            # Neither interface says anything of names as octets.
+            # Neither interface allows names as octets.
             text = nameToText(question.name, final=False)
             if hasattr(self.resolver, "getHostByName"):
                 simple = cast(IResolverSimple, self.resolver)
@@ -255,18 +251,18 @@ class NamesSource:
                 resolving = _Resolving(cast(IHostnameResolver, self.resolver), text, _ADDRESSES[question.rrType])
                 asked = resolving.addresses.addCallback(self._cbAddresses, question)
         else:
-            return fail(Unknown(f"{self._label} knows addresses only"))
+            return fail(Unknown(f"{self._label} provides addresses only"))
         return _Asking(self._waiting, asked, self._clock, left, self._label).outer
 
     def _asked(self, name: bytes, question: Question, waits: Sequence[float]) -> Deferred[_Lists] | None:
         """
-        Ask by C{query}; what has none, or cannot be queried for the type, by its method for the type. Types that the resolvers of
-        twisted.names do not know are asked for by their C{_lookup}, which takes every type.
+        Call C{query}, or, if the resolver has none or does not support the type, its method for the type. For types unknown to resolvers of
+        twisted.names, call their C{_lookup}, which takes any type.
         """
         resolver = self.resolver
         rrType = question.rrType
         method: Callable[..., Deferred[_Lists]] | None = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
-        # What resolvers of twisted.names can be queried for; None where a class of theirs did not call their constructor.
+        # The types that query() of twisted.names supports; None if a subclass did not call the constructor.
         known: object = getattr(resolver, "typeToMethod", self)
         if known is None or (isinstance(known, dict) and rrType not in known):
             lookup: Callable[..., Deferred[_Lists]] | None = getattr(resolver, "_lookup", None)
@@ -297,7 +293,7 @@ class NamesSource:
         family = _FAMILIES[question.rrType]
         fitting = [each.partition("%")[0] for each in addresses if (":" in each) == (family == socket.AF_INET6)]
         if not fitting:
-            raise Unknown(f"{self._label} gave no address of this family")
+            raise Unknown(f"{self._label} returned no address of this family")
         rdatas = tuple([socket.inet_pton(family, each) for each in dict.fromkeys(fitting)])
         rrset = RRSet(question.name, question.rrType, IN, _TTL, rdatas)
         return Answer(Outcome.DATA, (rrset,), origin=Origin("names", self._label, 1))
@@ -317,8 +313,8 @@ class NamesSource:
 
 def _owned(sets: tuple[RRSet, ...], question: Question) -> tuple[RRSet, ...]:
     """
-    @return: sets of an answer; where none of them belongs to the name that was asked for, which callers of twisted.names never look at and
-        fakes in tests often leave out, those of the right type are taken for its.
+    Return the RRsets of an answer. If none of them belongs to the name of the question, those of the right type are given that name:
+    callers of twisted.names never check the owner, and fakes in tests often leave it out.
     """
     name = question.name.lower()
     if any(rrset.name.lower() == name for rrset in sets):
@@ -333,7 +329,7 @@ def _owned(sets: tuple[RRSet, ...], question: Question) -> tuple[RRSet, ...]:
 
 def _waitsWithin(seconds: float) -> tuple[float, ...]:
     """
-    @return: waits, each three times the one before, that fill the time there is.
+    Return the time to wait for each attempt, tripling each time, with the given sum.
     """
     waits: list[float] = []
     wait = _FIRST_WAIT
@@ -347,7 +343,7 @@ def _waitsWithin(seconds: float) -> tuple[float, ...]:
 
 def _denialFrom(raised: BaseException, label: str) -> Answer | None:
     """
-    @return: what L{denialFrom} gives, with the records of the reply where Twisted's exception holds it.
+    Return the result of L{denialFrom}, with the records of the reply if Twisted's exception contains it.
     """
     denial = denialFrom(raised)
     reply = raised.args[0] if raised.args else None
@@ -358,16 +354,16 @@ def _denialFrom(raised: BaseException, label: str) -> Answer | None:
         try:
             denial.answer, denial.authority = setsFrom(reply.answers), setsFrom(reply.authority)
         except BadMessage:
-            # That there is no such name was said all the same.
+            # The denial is valid even if its records are not.
             return denial
     return denial
 
 
 class _Asking:
     """
-    One question put to a resolver that may never answer.
+    A pending query to a resolver that may never answer.
 
-    @ivar outer: what the caller has.
+    @ivar outer: the caller's Deferred.
     """
 
     def __init__(
@@ -414,9 +410,6 @@ class _Asking:
             self._asked.cancel()
 
     def end(self, fault: DNSFault) -> None:
-        """
-        Wait no longer.
-        """
         if self._finish():
             self._asked.cancel()
             self.outer.errback(fault)

@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 
 __all__ = ["HostResolution", "whyNoAddress"]
 
-#: Aliases to follow where a server leaves that to us.
+#: The number of aliases to follow if the server does not.
 _EFFORT: Final = 10
 
-#: What Twisted's addresses can be of.
+#: The transports of Twisted's address classes.
 _TRANSPORTS: Final = ("TCP", "UDP")
 
 _FAMILIES: Final[dict[tuple[int, ...], int]] = {(A,): socket.AF_INET, (AAAA,): socket.AF_INET6}
 
 
-#: What takes the addresses for L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>}.
+#: The receiver of L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>}.
 _ENDPOINT: Final = "HostnameEndpoint.connect.<locals>.EndpointReceiver"
 
 
 def whyNoAddress(host: str, failures: Sequence[BaseException | None]) -> LookupFailed:
     """
-    @param failures: what went wrong, if anything did.
+    Return the reason why a host has no address: the name does not exist, the look-up failed, or the name exists but has no address.
 
-    @return: why a name has no address: it does not exist, the look-up failed, or there is the name but no address.
+    @param failures: the error of each failed look-up, if any.
     """
     found: list[LookupFailed] = []
     for failure in failures:
@@ -67,8 +67,8 @@ def whyNoAddress(host: str, failures: Sequence[BaseException | None]) -> LookupF
 
 class _NoAddress(IPv4Address):
     """
-    Stands for an address where there is none, for the one receiver that reads its host when it makes an endpoint of it. Twisted's
-    interface has no way to tell the reason, so that its endpoints fail with "no results for hostname lookup" for all of them.
+    A placeholder whose C{host} raises the error, for the one receiver that reads it when it creates an endpoint. Twisted's interface cannot
+    report the reason of a failure, so its endpoints fail with "no results for hostname lookup" for all of them.
     """
 
     def __init__(self, error: LookupFailed) -> None:
@@ -83,13 +83,13 @@ class _NoAddress(IPv4Address):
 @implementer(IHostResolution)
 class HostResolution:
     """
-    One name on its way to its addresses.
+    The look-up of one host name.
 
-    The addresses of both families are put in order together, unless one family lets the other wait for more than
-    L{RESOLUTION_DELAY} seconds, or its addresses come first whatever the other has (RFC 8305, section 3). What comes later is given
-    later, in an order of its own; after L{FAMILY_GRACE} seconds it is not waited for any more.
+    The addresses of both families are sorted together, unless the second family takes more than L{RESOLUTION_DELAY} seconds longer, or the
+    addresses of the first precede all of the other family anyway (RFC 8305, section 3). Later addresses are delivered later, sorted
+    separately. L{FAMILY_GRACE} seconds after that delay the resolution completes without them.
 
-    @ivar failures: what went wrong, one for each family that gave no answer.
+    @ivar failures: the errors of the families that failed.
     """
 
     _log = Logger()
@@ -109,7 +109,7 @@ class HostResolution:
         """
         if transportSemantics not in _TRANSPORTS:
             raise CallerFault(f"transportSemantics: {transportSemantics!r} is not a transport; give 'TCP' or 'UDP'")
-        # Twisted's resolvers give octets back as they came, which their interface does not say.
+        # Twisted's resolvers return bytes unchanged, although their interface does not allow them.
         self.name = cast(str, name)
         self.failures: list[BaseException | None] = []
         self._resolver = resolver
@@ -130,7 +130,7 @@ class HostResolution:
 
     def begin(self, context: QueryContext) -> None:
         """
-        Start, and tell the receiver so. It may have everything before this returns.
+        Begin the resolution. The receiver may be called, even to completion, before this returns.
         """
         receiver = self._receiver
         if receiver is None:
@@ -168,7 +168,7 @@ class HostResolution:
 
     def cancel(self) -> None:
         """
-        Stop. The receiver is told nothing more.
+        Cancel the resolution. The receiver is not called again.
         """
         self._receiver = None
         self._stop()
@@ -224,7 +224,7 @@ class HostResolution:
             if ":" not in text:
                 self._receiver.addressResolved(IPv4Address(self._kind, text, self._port))
                 continue
-            # The scope stays in the text as well: connections are made from that alone.
+            # Connections use the text only, so the scope must remain in it.
             scope = text.partition("%")[2]
             self._receiver.addressResolved(IPv6Address(self._kind, text, self._port, 0, _scopeNumber(scope)))
 

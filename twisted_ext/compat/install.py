@@ -36,12 +36,12 @@ class _Pluggable(Protocol):
 
     def installResolver(self, resolver: IResolverSimple) -> IResolverSimple:
         """
-        Replace both.
+        Replace both resolvers.
         """
 
     def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
         """
-        Replace both.
+        Replace both resolvers.
         """
 
 
@@ -58,25 +58,25 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
     """
     Make C{reactor} use C{resolver} for C{connectTCP} and for endpoints.
 
-    C{connectTCP} with a name is limited to IPv4: Twisted decides that before it knows the address. Endpoints use both families.
+    C{connectTCP} with a name is limited to IPv4: Twisted creates the socket before the look-up. Endpoints use both families.
 
     @param reactor: L{None} for the global one.
 
-    @return: a function that restores the previous resolver: at once, or, if another resolver of this package has been installed since,
-        when that one is removed. It does nothing if other code has installed a resolver since, or when called again.
+    @return: a function that restores the previous resolver: at once, or, if another resolver of this package has been installed since, when
+        that one is removed. It does nothing if other code has installed a resolver since, or if it was called before.
 
-    @raise CallerFault: this reactor takes no resolver.
+    @raise CallerFault: this reactor does not support resolvers.
     """
     if reactor is None:
         reactor = cast(IReactorPluggableNameResolver, globalReactor())
     if not IReactorPluggableNameResolver.providedBy(reactor):
         raise CallerFault(f"{reactor!r} takes no resolver: it does not provide IReactorPluggableNameResolver")
     pluggable = cast(_Pluggable, reactor)
-    # Each of the reactor's two methods replaces both resolvers, the other one by a wrapper. This one serves both families.
+    # Each of the reactor's two methods replaces both resolvers, the other one with a wrapper. This one supports both families.
     return _slotOf(pluggable).install(resolver, lambda: pluggable.installNameResolver(resolver))
 
 
-#: Where a reactor keeps what was installed into it.
+#: The attribute of a reactor that holds its slot.
 _PLACE: Final = "_twisted_ext_resolvers"
 
 
@@ -91,7 +91,7 @@ def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple | None, IHostname
             else:
                 reactor.installResolver(simple)
 
-        # Reactors of tests, such as MemoryReactor, have but one.
+        # Test reactors, such as MemoryReactor, have only one.
         found = Slot(lambda: reactor.nameResolver, lambda: (getattr(reactor, "resolver", None), reactor.nameResolver), restore)
         setattr(reactor, _PLACE, found)
     return found

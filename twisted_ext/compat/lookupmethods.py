@@ -1,6 +1,6 @@
 """
-Look-up methods by record type, created from the type registry (L{twisted_ext.wire.rrtypes}): all those of twisted.names, and one named
-after each type: C{lookupMailExchange} and C{lookupMX}, C{lookupTLSA}.
+Look-up methods by record type, created from the type registry (L{twisted_ext.wire.rrtypes}): those of twisted.names, and one named after
+each type: C{lookupMailExchange} and C{lookupMX}, C{lookupTLSA}.
 """
 
 from __future__ import annotations
@@ -18,30 +18,24 @@ __all__ = ["LOOKUP_METHODS", "LOOKUP_NAMES", "Lookup", "Lookups", "askable", "lo
 
 
 class Lookup(Protocol):
-    """
-    A look-up of one type.
-    """
-
     def __call__(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
-        @param name: without a final dot, the system's search list may be tried; with escapes where needed (RFC 1035, section 5.1).
+        Look up the records of one type.
 
-        @return: fires with answer, authority and additional records; empty lists where the name has no record of the type.
+        @param name: without a final dot, the system's search list may be applied; special characters are escaped (RFC 1035, section 5.1).
+
+        @return: fires with answer, authority and additional records; empty lists if the name has no record of this type.
         """
 
 
 class _Looking(Protocol):
-    """
-    What can ask.
-    """
-
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
         """
-        Ask.
+        Look up records.
         """
 
 
-#: What twisted.names calls its look-ups.
+#: The look-up methods of twisted.names.
 _TWISTED: Final = {
     rrtypes.A: "lookupAddress",
     rrtypes.AAAA: "lookupIPV6Address",
@@ -70,34 +64,34 @@ _TWISTED: Final = {
 
 def askable(number: int) -> bool:
     """
-    @return: whether records of this type can be looked up, ANY included.
+    Return whether records of this type can be looked up. ANY counts as such a type.
     """
     return number == rrtypes.ANY or not rrtypes.isMeta(number)
 
 
 def lookupName(mnemonic: str) -> str:
     """
-    @return: the name of the look-up after a type's mnemonic, such as C{lookupMX}.
+    Return the look-up method named after a type's mnemonic, such as C{lookupMX}.
     """
     return "lookup" + mnemonic.replace("-", "")
 
 
 def typeOfLookup(name: str) -> int | None:
     """
-    @param name: such as C{lookupMX}; types that were added to the registry later have one as well.
+    Return the type that a method looks up, or L{None} if there is no such method.
 
-    @return: the type, or L{None} where no look-up has this name.
+    @param name: such as C{lookupMX}; types registered later have one as well.
     """
     if not name.startswith("lookup") or name == "lookup":
         return None
     return next((number for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number) and lookupName(word) == name), None)
 
 
-#: Type to the look-up that subclasses override: of Twisted's name where it has one, else after the mnemonic.
+#: Maps types to the look-up method that subclasses override: the one of twisted.names if there is one, else the one named after the type.
 LOOKUP_NAMES: Final = {**{number: lookupName(word) for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number)}, **_TWISTED}
 
 
-#: All names of look-ups: those after the mnemonics as well.
+#: The names of all look-up methods.
 LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(rrtypes.typeName(number)) for number in _TWISTED]]
 
 
@@ -107,13 +101,14 @@ def _asking(rrType: int, method: str) -> Lookup:
 
     lookup.__name__ = lookup.__qualname__ = method
     lookup.__dict__["rrType"] = rrType
-    # A function in a class takes its instance by itself.
+    # Lookup is the type of the bound method.
     return cast(Lookup, lookup)
 
 
 def _renamed(rrType: int, primary: str) -> Lookup:
     """
-    @return: the look-up after a type's mnemonic, where twisted.names calls it otherwise: a class that overrides that one overrides both.
+    Create the look-up named after a type's mnemonic if twisted.names has another name for it. It calls that one, so a class that overrides
+    that one overrides both.
     """
 
     def lookup(self: object, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
@@ -126,17 +121,17 @@ def _renamed(rrType: int, primary: str) -> Lookup:
 
 class Lookups:
     """
-    The look-ups, for whatever can ask.
+    The look-up methods, for classes that implement C{_look} and C{lookupZone}.
     """
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
-        raise NotImplementedError("Lookups says what to ask for, not whom")
+        raise NotImplementedError("subclasses of Lookups implement _look() and lookupZone()")
 
     def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
         Transfer a whole zone.
         """
-        raise NotImplementedError("Lookups says what to ask for, not whom")
+        raise NotImplementedError("subclasses of Lookups implement _look() and lookupZone()")
 
     def lookup(self, name: str | bytes, rrType: int | str = rrtypes.A, timeout: Timeout = None) -> Deferred[Result]:
         """
@@ -148,7 +143,7 @@ class Lookups:
         @return: fires as the other look-ups do; for C{AXFR} with a whole zone.
 
         @raise TypeError: C{rrType} is neither text nor a number.
-        @raise ValueError: no type has this name or number, or it is not one that can be looked up.
+        @raise ValueError: the type is unknown, or cannot be looked up.
         """
         number = rrtypes.expectType(rrType)
         if number == rrtypes.AXFR:
@@ -276,7 +271,7 @@ class Lookups:
     else:
 
         def __getattr__(self, name):
-            # Types that were added to the registry since.
+            # Types that were registered later.
             rrType = typeOfLookup(name)
             if rrType is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

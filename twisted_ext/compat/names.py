@@ -47,7 +47,7 @@ _AXFR: Final = 252
 _DATA: Final = Outcome.DATA
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
-#: Seconds within which look-ups may have one deadline.
+#: Look-ups that begin within this many seconds may share a deadline.
 _SAME_MOMENT: Final = 0.001
 
 
@@ -55,9 +55,9 @@ _SAME_MOMENT: Final = 0.001
 class NamesResolver(Lookups):
     """
     A resolver on top of an answer source. It provides L{IResolver}, L{IResolverSimple<twisted.internet.interfaces.IResolverSimple>} and
-    L{IHostnameResolver}, and a few methods that Twisted has no interface for.
+    L{IHostnameResolver}, and some methods for which Twisted has no interface.
 
-    Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.compat.conversion.errors}; it can be
+    Every look-up fires with a L{Result}, or fails with one of the exceptions of L{twisted_ext.compat.conversion.errors}. It can be
     cancelled, and has one deadline: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}.
 
     @ivar source: the answer source.
@@ -70,7 +70,7 @@ class NamesResolver(Lookups):
             L{twisted_ext.compat.foreign.sourceOf}.
         @param timeout: for look-ups without a timeout of their own.
 
-        @raise CallerFault: this is not a timeout.
+        @raise CallerFault: C{timeout} is not valid.
         @raise WrongType: C{source} is neither a source nor a resolver.
         """
         if not hasattr(reactor, "seconds"):
@@ -84,11 +84,11 @@ class NamesResolver(Lookups):
         self._reactor = reactor
         self._now: Callable[[], float] = reactor.seconds
         self._seconds, self._waits = secondsAndWaits(timeout)
-        # Whole zones take longer: where no timeout was given, they have one of their own.
+        # Zone transfers take longer, and have another default.
         self._zoneTimeout = timeout
         self._use(cast(IAnswerSource, source))
         self.closed = False
-        # What is at hand is at hand, whenever the deadline would be.
+        # Contexts for answerNow(), which does not wait.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
         # The context of the previous look-up; contexts are not changed once they have been passed on.
@@ -99,7 +99,7 @@ class NamesResolver(Lookups):
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
-        # What is asked for each look-up is looked up once.
+        # Bound once: every look-up calls these.
         self._answerNow = source.answerNow
         self._answer = source.answer
 
@@ -111,10 +111,10 @@ class NamesResolver(Lookups):
 
     def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
         """
-        Parse a name, and remember the result.
+        Parse a name, and cache the result.
 
-        @raise BadName: it is not a valid name.
-        @raise WrongType: it is not text.
+        @raise BadName: C{name} is not a valid domain name.
+        @raise WrongType: C{name} is not text.
         """
         text = name.encode() if isinstance(name, str) and name.isascii() else name
         if not isinstance(text, (str, bytes)):
@@ -152,7 +152,7 @@ class NamesResolver(Lookups):
                 known = self._learn(name, rrType)
             question, context = known
             if timeout is not None:
-                # Whether it can be used does not depend on what a cache has.
+                # An invalid timeout fails even if the answer is cached.
                 secondsAndWaits(timeout)
             ready = self._answerNow(question, context)
         except DNSFault as fault:
@@ -198,7 +198,7 @@ class NamesResolver(Lookups):
 
     def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """
-        Look up records of any type and class. The name is absolute, so no search list is applied; servers use this method, too.
+        Look up records of any type and class. The name is absolute: no search list is applied. Servers call this method, too.
 
         @param query: a query, or a name.
         @param timeout: if C{query} is a name, this may be the mnemonic of the type instead: C{query("example.com", "MX")}.
@@ -236,11 +236,11 @@ class NamesResolver(Lookups):
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
         """
-        Find one address of a host: IPv4 if there is one, else IPv6. An address is returned as it is, a short form (C{127.1}) in dotted
-        quad notation.
+        Find one address of a host: an IPv4 address if there is one, else an IPv6 address. If the name is an address, it is returned
+        unchanged, except that short forms (C{127.1}) are expanded to dotted quads.
 
-        The reactor, which calls this if the resolver was installed with C{installResolver} alone, gets IPv4 addresses only, as from
-        Twisted's own resolvers: its C{connectTCP} has chosen IPv4 before the look-up. C{install} supports both families.
+        If the resolver was installed with C{installResolver} alone, the reactor calls this, and gets IPv4 addresses only, as from Twisted's
+        own resolvers: C{connectTCP} creates an IPv4 socket before the look-up. C{install} supports both families.
 
         @param effort: the number of aliases to follow if the server does not.
         """
@@ -298,7 +298,7 @@ class NamesResolver(Lookups):
     @cached_property
     def order(self) -> Order:
         """
-        Sorts addresses into the order in which to try them.
+        Sorts addresses for connection attempts.
         """
         from twisted_ext.addrinfo.order import Order
 
@@ -327,12 +327,12 @@ class NamesResolver(Lookups):
         timeout: Timeout = None,
     ) -> Deferred[list[AddressInfo]]:
         """
-        Find addresses to connect to, as C{socket.getaddrinfo} does, of a host and of a service, both of them names or numbers.
+        Resolve a host and a service, both names or numbers, like C{socket.getaddrinfo}.
 
-        @param host: L{None} for this machine.
-        @param port: L{None} for none.
+        @param host: L{None} for the local host.
+        @param port: L{None} for no port.
 
-        @return: fires with tuples of family, kind, protocol, canonical name and address, in the order in which to try them; or fails with a
+        @return: fires with tuples of family, type, protocol, canonical name and address, in the order in which to try them; or fails with a
             C{socket.gaierror}.
         """
         addressing = self._addressing or self.addressing
@@ -340,11 +340,11 @@ class NamesResolver(Lookups):
 
     def getnameinfo(self, sockaddr: SocketAddress, flags: int = 0, *, timeout: Timeout = None) -> Deferred[tuple[str, str]]:
         """
-        Find the names of a host and of a service, as C{socket.getnameinfo} does.
+        Look up the names of a host and a service, like C{socket.getnameinfo}.
 
-        @param sockaddr: address and port, and for IPv6 flow label and scope id if they are known.
+        @param sockaddr: address and port; for IPv6 optionally flow label and scope id.
 
-        @return: fires with both of them, numbers where there are no names; or fails with a C{socket.gaierror}.
+        @return: fires with both names, or numbers where there is no name; or fails with a C{socket.gaierror}.
         """
         from twisted_ext.addrinfo.getnameinfo import getnameinfo
 
@@ -364,7 +364,7 @@ class NamesResolver(Lookups):
 
     def explain(self, name: str | bytes, rrType: int | str | None = None) -> Deferred[Explanation]:
         """
-        Look a name up and report each step.
+        Look up a name and report each step.
 
         @param rrType: a number or a mnemonic; L{None} for A.
 
@@ -376,8 +376,7 @@ class NamesResolver(Lookups):
 
     def close(self) -> Deferred[None]:
         """
-        Close all sockets and cancel all timers. Pending look-ups fail, and so do all later ones, even of cached names. Closing again does
-        nothing.
+        Close all sockets and cancel all timers. Pending and later look-ups fail, even those of cached names. Further calls do nothing.
         """
         self.closed = True
         self._answerNow = self._answer = _refuse
@@ -387,7 +386,7 @@ class NamesResolver(Lookups):
         return f"<NamesResolver {self.source!r}>"
 
 
-# Aliased so that the type checker ignores it: this interface's annotations match neither its documentation nor any implementation.
+# Aliased so that the type checker ignores it: the interface's annotations match neither its documentation nor any implementation.
 _classImplements: Callable[[type[object], object], None] = classImplements
 _classImplements(NamesResolver, IResolver)
 
@@ -398,10 +397,10 @@ def _refuse(question: Question, context: QueryContext) -> NoReturn:
 
 def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[dns.Query, Timeout]:
     """
-    @return: a query that was written in plain strings.
+    Create a query from a name and the mnemonic of a type.
     """
     if not isinstance(query, str | bytes):
-        raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; a type belongs into the query")
+        raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; the type is part of the query")
     rrType = dns.A
     if isinstance(timeout, str):
         rrType, timeout = expectType(timeout), None

@@ -1,5 +1,5 @@
 """
-Parse resolver descriptions that name an object of other code: C{names:twisted.names.client.getResolver}.
+Parse resolver descriptions that name a Python object: C{names:twisted.names.client.getResolver}.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["parseNames"]
 
 def parseNames(site: Site, path: str) -> IAnswerSource:
     """
-    Build C{names:path}.
+    Build the source for C{names:path}.
 
-    @param path: dotted, of a resolver, or of something that gives one when it is called without arguments.
+    @param path: the dotted path of a resolver, or of a callable without arguments that returns one.
 
-    @raise BadDescription: there is nothing at this path, or it is no resolver.
+    @raise BadDescription: the object does not exist, or is not a resolver.
     """
     found = _find(path)
     if callable(found) and (isinstance(found, type) or not isResolver(found)):

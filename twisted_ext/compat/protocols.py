@@ -26,11 +26,11 @@ __all__ = ["DNSDatagramProtocol", "DNSMixin", "DNSProtocol"]
 
 _log = Logger()
 
-#: Replies that may leave the question out: FORMERR, NOTIMP and their like come from servers that did not read it.
+#: Rcodes of replies that may lack the question: the server did not parse it.
 _UNREAD: Final = frozenset((dns.EFORMAT, dns.ENOTIMP))
 
 
-#: Made with the message's id.
+#: Called with the message id.
 _timedOut: Final[Callable[[int], Exception]] = dns.DNSQueryTimeoutError
 
 
@@ -40,7 +40,7 @@ def _asSet(queries: list[dns.Query]) -> set[tuple[bytes, int, int]]:
 
 def _sameAddress(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     """
-    Compare addresses as values: C{2001:DB8:0:0::1} is C{2001:db8::1}.
+    Compare addresses as values: C{2001:DB8:0:0::1} equals C{2001:db8::1}.
     """
     try:
         return one[1] == other[1] and packed(str(one[0])) == packed(str(other[0]))
@@ -77,9 +77,9 @@ class _Controller(Protocol):
 
 class DNSMixin(dns.DNSMixin):
     """
-    What both protocols have in common.
+    The common base of both protocols.
 
-    @ivar controller: told of messages that are no replies, or L{None}.
+    @ivar controller: receives messages that are not replies; may be L{None}.
     """
 
     liveMessages: dict[int, tuple[Deferred[dns.Message], IDelayedCall]]
@@ -96,9 +96,6 @@ class DNSMixin(dns.DNSMixin):
         self._reactor = globalReactor() if reactor is None else reactor
 
     def callLater(self, period: float, func: Callable[..., object], *args: object) -> IDelayedCall:
-        """
-        Set a timer: all of them are set here.
-        """
         return cast(IReactorTime, self._reactor).callLater(period, func, *args)
 
     def _query(
@@ -119,7 +116,7 @@ class DNSMixin(dns.DNSMixin):
 
     def _forget(self, id: int) -> Deferred[dns.Message] | None:
         """
-        @return: who waits for the message of this id.
+        Return the Deferred of a pending query, which is no longer pending, or L{None}.
         """
         self._asked.pop(id, None)
         live = self.liveMessages.pop(id, None)
@@ -138,9 +135,6 @@ class DNSMixin(dns.DNSMixin):
         self._forget(id)
 
     def _abandon(self, reason: Failure | Exception) -> None:
-        """
-        Nothing will come any more.
-        """
         for id in list(self.liveMessages or ()):
             result = self._forget(id)
             if result is not None:
@@ -187,25 +181,19 @@ def _isReply(message: dns.Message, asked: list[dns.Query]) -> bool:
 
 class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
     """
-    L{dns.DNSDatagramProtocol} that takes a reply only if it comes from the address that was asked, compared as a value, is a reply,
-    and repeats the question; anything else is passed over, and the wait goes on.
+    L{dns.DNSDatagramProtocol} that accepts a message only if it comes from the queried address, compared as a value, is a reply, and
+    repeats the question. Other messages are ignored, and the query stays pending.
 
-    One C{query} is one datagram: asking again, asking others, and asking by TCP when C{trunc} is set are up to the caller.
+    Each C{query} sends one datagram. The caller retries, queries other servers, and uses TCP if C{trunc} is set.
     """
 
     def startProtocol(self) -> None:
-        """
-        Begin with nothing under way.
-        """
         self._asked = {}
         self.liveMessages = {}
         self.resends = {}
         self._addressValidation = {}
 
     def stopProtocol(self) -> None:
-        """
-        Fail what is under way with L{ConnectionDone}.
-        """
         self._abandon(ConnectionDone())
         self._asked = {}
         super().stopProtocol()
@@ -213,9 +201,6 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
     def query(
         self, address: tuple[str, int], queries: list[dns.Query], timeout: float = 10, id: int | None = None
     ) -> Deferred[dns.Message]:
-        """
-        @see: L{dns.DNSDatagramProtocol.query}
-        """
         if not self.transport and ":" in address[0]:
             cast(IReactorUDP, self._reactor).listenUDP(0, self, interface="::", maxPacketSize=512)
         return super().query(address, queries, timeout, id)
@@ -226,7 +211,7 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
 
     def datagramReceived(self, data: bytes, addr: tuple[str, int]) -> None:
         """
-        Match a datagram to a pending query. Pass queries to the controller undecoded if it has C{octetsReceived}.
+        Match a datagram with a pending query. Pass queries undecoded to the controller if it has C{octetsReceived}.
         """
         received = cast("_Received | None", getattr(self.controller, "octetsReceived", None))
         if received is not None and len(data) > 2 and not data[2] & _QR:
@@ -246,23 +231,17 @@ class DNSDatagramProtocol(DNSMixin, dns.DNSDatagramProtocol):
 
 class DNSProtocol(DNSMixin, dns.DNSProtocol):
     """
-    L{dns.DNSProtocol} that takes a reply only if it is one and repeats the question. What is under way when the connection is lost
-    fails then.
+    L{dns.DNSProtocol} that accepts a message only if it is a reply and repeats the question. Pending queries fail when the connection is
+    lost.
     """
 
     def connectionMade(self) -> None:
-        """
-        Begin with nothing under way.
-        """
         self._asked = {}
         self.liveMessages = {}
         if self.controller is not None:
             cast(_Controller, self.controller).connectionMade(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Fail what is under way.
-        """
         self._abandon(reason)
         if self.controller is not None:
             cast(_Controller, self.controller).connectionLost(self)

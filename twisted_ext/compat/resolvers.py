@@ -1,5 +1,5 @@
 """
-Create resolvers as L{twisted.names.client} does: from servers, from a C{resolv.conf}, or on top of the reactor's threads.
+Create resolvers as L{twisted.names.client} does: from servers, from a C{resolv.conf}, or from the system's own resolver in threads.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ Reply: TypeAlias = tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHead
 
 _failure: Final[Callable[[Exception], Failure]] = Failure
 
-#: What a reply with an error says besides it.
+#: The empty answer of an error reply.
 _NOTHING: Final = Answer(Outcome.NODATA)
 
-#: What a look-up goes through, if a class has one of these of its own.
+#: Methods that every look-up calls if a subclass overrides one of them.
 _STEPS: Final = ("queryUDP", "queryTCP", "filterAnswers")
 
 #: The default port of servers, as in Twisted.
@@ -50,9 +50,11 @@ _PORT: Final = 53
 
 def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
     """
+    Parse a list of servers.
+
     @param servers: addresses and ports.
 
-    @raise BadDescription: something else, or nothing at all.
+    @raise BadDescription: the list is empty, or an element is not an address and a port.
     """
     from twisted_ext.transport.servers import Server
 
@@ -84,9 +86,9 @@ def sourceFor(
     hosts: str | bytes | None = None,
 ) -> IAnswerSource:
     """
-    Build a source: the hosts file, special-use names, then a cache in front of these servers or of those of C{resolv.conf}.
+    Build a source: the hosts file, special-use names, then a cache in front of these servers or of those in C{resolv.conf}.
 
-    @raise BadDescription: a server that is no address.
+    @raise BadDescription: a server is not an address.
     """
     if servers is None:
         from twisted_ext.resolver.system.configured import System
@@ -112,10 +114,10 @@ class Resolver(NamesResolver):
     @ivar resolv: the path of C{resolv.conf}, or L{None}.
     """
 
-    #: The look-ups that a class has of its own, by type.
+    #: Overridden look-up methods, by type.
     _ownLookups: ClassVar[Mapping[int, str]] = {}
 
-    #: Whether it has one of the steps of its own, and whether every look-up has to come by C{_lookup}.
+    #: Whether one of C{_STEPS} is overridden, and whether every look-up has to call C{_lookup}.
     _ownSteps: ClassVar[bool] = False
     _ownWay: ClassVar[bool] = False
 
@@ -139,11 +141,11 @@ class Resolver(NamesResolver):
     ) -> None:
         """
         @param resolv: a path, used if there are no C{servers}. Changes to the file take effect at once.
-        @param servers: addresses and ports of the only servers to query.
+        @param servers: addresses and ports; no other servers are queried.
         @param timeout: for look-ups without a timeout of their own.
         @param reactor: L{None} for the global one.
 
-        @raise BadDescription: neither servers nor C{resolv}, or a server that is no address.
+        @raise BadDescription: neither C{servers} nor C{resolv} is given, or a server is not an address.
         """
         if not servers and not resolv:
             raise BadDescription("no servers: give addresses and ports, or the path of a resolv.conf")
@@ -158,7 +160,7 @@ class Resolver(NamesResolver):
     @property
     def servers(self) -> Sequence[tuple[str, int]]:
         """
-        The addresses and ports, as given. Set it to query other servers.
+        The addresses and ports, as given. Assign to it to query other servers.
         """
         return self._servers
 
@@ -171,7 +173,7 @@ class Resolver(NamesResolver):
     @property
     def timeout(self) -> Timeout:
         """
-        For look-ups without a timeout of their own. It applies to look-ups that begin after it was set.
+        The timeout of look-ups without their own. A new value applies to look-ups that begin after it was set.
         """
         return self._timeout
 
@@ -217,7 +219,7 @@ class Resolver(NamesResolver):
         """
         Send a query, over UDP first.
 
-        @param queries: one of them; servers answer no more (RFC 9619).
+        @param queries: exactly one: servers answer only one (RFC 9619).
 
         @return: fires with the reply, whatever its rcode.
         """
@@ -227,7 +229,7 @@ class Resolver(NamesResolver):
         """
         Send a query over TCP.
 
-        @param queries: one of them; servers answer no more (RFC 9619).
+        @param queries: exactly one: servers answer only one (RFC 9619).
 
         @return: fires with the reply, whatever its rcode.
         """
@@ -304,16 +306,13 @@ class Resolver(NamesResolver):
 
     def filterAnswers(self, message: dns.Message) -> Reply | Failure | Deferred[Reply | Failure]:
         """
-        Return the three lists of a reply; its error as a L{Failure}; or, if it is truncated, the result over TCP.
+        Return the three lists of a reply, a L{Failure} for an error reply, or, if the reply is truncated, the result over TCP.
         """
         if message.trunc:
             return self.queryTCP(message.queries).addCallback(_filtered)
         return _filtered(message)
 
     def exceptionForCode(self, responseCode: int) -> type[LookupFailed]:
-        """
-        Return the exception class for replies with this rcode.
-        """
         return errorFor(responseCode)
 
     def maybeParseConfig(self) -> None:
@@ -329,7 +328,7 @@ class Resolver(NamesResolver):
         """
         Use the servers of this C{resolv.conf} from now on, unless servers were given.
 
-        @param resolvConf: its lines.
+        @param resolvConf: the lines of the file.
         """
         from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 
@@ -340,16 +339,13 @@ class Resolver(NamesResolver):
 
 class _ByLookup:
     """
-    What a class of a program's own has in the place of servers.
+    Calls a subclass's own C{_lookup} instead of sending queries.
     """
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
 
     def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[Result]:
-        """
-        Ask.
-        """
         return self._resolver._lookup(query.name.name, query.cls, query.type, timeout)
 
 
@@ -366,9 +362,6 @@ class ThreadedResolver(NamesResolver):
     """
 
     def __init__(self, reactor: IReactorTime | None = None) -> None:
-        """
-        @param reactor: L{None} for the global one.
-        """
         from twisted_ext.resolver.system.threaded import Threaded
 
         clock = globalReactor() if reactor is None else reactor

@@ -27,7 +27,7 @@ from twisted_ext.wire.rrtypes import CNAME, NS, SOA
 
 __all__ = ["Roles"]
 
-#: The kind of source whose answers are its own word.
+#: The kind of source whose answers are authoritative.
 _ZONE: Final = "zone"
 
 
@@ -46,7 +46,7 @@ class _Zone(Protocol):
     """
     A zone of twisted.names.
 
-    @ivar soa: its name, and the payload of its SOA record.
+    @ivar soa: the zone's name, and the payload of its SOA record.
     """
 
     soa: tuple[bytes, dns.Record_SOA]
@@ -82,7 +82,7 @@ class Authority:
 
     def _start(self) -> tuple[RRSet, ...]:
         """
-        @return: the SOA record of a zone of twisted.names, whose denials come without it.
+        Return the SOA record of a zone of twisted.names, whose denials lack it.
         """
         try:
             name, record = cast(_Zone, self._resolver).soa
@@ -164,7 +164,7 @@ class Roles:
         self, clock: IReactorTime, authorities: Sequence[object], caches: Sequence[object], clients: Sequence[object]
     ) -> None:
         """
-        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        @raise twisted_ext.errors.CallerFault: one of them is not a resolver.
         """
         self.cache = caches[-1] if caches else None
         self.canRecurse = bool(clients)
@@ -188,13 +188,13 @@ class Roles:
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         chosen = self._chosen(context)
         if chosen is None:
-            return fail(Unknown("no local source knows it, and others are not to be asked"))
+            return fail(Unknown("there is no authority or cache to query, and recursion is not desired or not available"))
         asked = chosen.answer(question, context)
         return asked.addCallback(self._followed, question, context) if self._authorities else asked
 
     def _leadsOn(self, answer: Answer, context: QueryContext) -> bytes | None:
         """
-        @return: the name that an authority's alias leads to, where nothing is said of that.
+        Return the target of an alias at the end of an authority's answer, if the answer does not cover the target.
         """
         if not (self._authorities and answer.flags & AA and answer.answer and answer.outcome is Outcome.NODATA):
             return None
@@ -229,7 +229,7 @@ class Roles:
             answer.authority,
             answer.additional,
             rcode=answer.rcode,
-            # AA is about the name that was asked for (RFC 1035, section 4.1.1).
+            # AA refers to the name in the question (RFC 1035, section 4.1.1).
             flags=answer.flags | AA,
             security=first.security,
             ede=answer.ede,

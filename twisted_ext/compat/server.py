@@ -1,5 +1,6 @@
 """
-Serve as L{twisted.names.server} does: resolvers in three roles behind one factory, with methods that see each query as a message.
+Serve as L{twisted.names.server} does: resolvers in three roles behind one factory, with overridable methods that get each query as a
+message.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = ["MessageServing", "Peer", "peerOf"]
 
 _log: Final = Logger()
 
-#: Methods that see queries or replies as messages. Messages are created only if an application overrides one of them.
+#: Methods that get queries or replies as messages. Messages are created only if an application overrides one of them.
 _HOOKS: Final = (
     "allowQuery",
     "gotResolverError",
@@ -51,7 +52,7 @@ _HOOKS: Final = (
 
 _EVERY_HOOK: Final = frozenset(_HOOKS)
 
-#: Those of them that stand between an answer and its reply.
+#: The methods that turn an answer into a reply.
 _REPLYING: Final = ("gotResolverError", "gotResolverResponse", "sendReply", "_responseFromMessage")
 
 _newOctets: Final = cast("Callable[[bytes], dns.IEncodableRecord]", dns.UnknownRecord)
@@ -60,31 +61,27 @@ _Address = tuple[str, int]
 
 _Send = Callable[[bytes], None]
 
-#: The attribute of a message with its octets and what it asked when it was read.
+#: The attribute of a decoded message that holds its octets and its original questions.
 _OCTETS: Final = "_twisted_ext_octets"
 
 
 class Peer(Protocol):
     """
-    A protocol that a message came by.
+    The protocol that received a message.
     """
 
     transport: ITransport
 
     def writeMessage(self, message: dns.Message, address: object = None) -> None:
         """
-        Send a message; for datagrams, to an address.
+        Send a message, over UDP to this address.
         """
 
 
 class _Datagrams(Protocol):
-    """
-    The transport of datagrams.
-    """
-
     def write(self, octets: bytes, address: object) -> None:
         """
-        Send one.
+        Send a datagram.
         """
 
 
@@ -94,9 +91,8 @@ class MessageServing:
     created.
 
     @ivar canRecurse: whether there are C{clients}.
-    @ivar resolver: all resolvers combined. It may be replaced.
     @ivar cache: the last of C{caches}, or L{None}.
-    @ivar verbose: 1 to log queries, 2 to log what is in the replies as well.
+    @ivar verbose: 1 to log queries, 2 to log the records of replies as well.
     @ivar connections: the open connections.
     """
 
@@ -114,13 +110,13 @@ class MessageServing:
         reactor: IReactorTime | None = None,
     ) -> None:
         """
-        @param authorities: resolvers whose answers are authoritative. Each is an L{IResolver<twisted.internet.interfaces.IResolver>},
-            something that has its C{query}, or an L{IAnswerSource}.
-        @param caches: resolvers asked next. Where the last of them has C{cacheResult}, it is told what C{clients} answer.
-        @param clients: resolvers that ask others. They are asked for those who want recursion.
+        @param authorities: resolvers whose answers are authoritative. Each is an L{IResolver<twisted.internet.interfaces.IResolver>}, an
+            object with its C{query} method, or an L{IAnswerSource}.
+        @param caches: resolvers that are queried next. If the last of them has C{cacheResult}, it is called with the answers of C{clients}.
+        @param clients: resolvers that query other servers. They are used for clients that request recursion.
         @param reactor: L{None} for the global one.
 
-        @raise twisted_ext.errors.CallerFault: one of them is no resolver.
+        @raise twisted_ext.errors.CallerFault: one of them is not a resolver.
         """
         self.clock = globalReactor() if reactor is None else reactor
         self.verbose = verbose
@@ -134,12 +130,12 @@ class MessageServing:
         super().__init_subclass__(**kw)
         cls._own = frozenset([name for name in _HOOKS if getattr(cls, name) is not getattr(MessageServing, name)])
 
-    # -- for those who override something
+    # -- overridable
 
     @property
     def resolver(self) -> NamesResolver:
         """
-        All resolvers as one.
+        All resolvers combined. Assign to it to replace them.
         """
         return self._resolver
 
@@ -153,7 +149,7 @@ class MessageServing:
 
     def overrides(self, names: Iterable[str] = _HOOKS) -> bool:
         """
-        @return: whether one of these methods is not ours.
+        Return whether any of these methods is overridden, by a subclass or on this instance.
         """
         own, given = self._own, self.__dict__
         return any(name in own or name in given for name in names)
@@ -164,7 +160,7 @@ class MessageServing:
 
         @param address: L{None} for connections.
 
-        @return: whether it was a query.
+        @return: whether the message is a query.
         """
         raise NotImplementedError
 
@@ -172,11 +168,11 @@ class MessageServing:
         self, octets: bytes, peer: Peer, address: _Address | None = None, send: _Send | None = None
     ) -> bool:
         """
-        Take what this package's protocols have got, before it is made into a message.
+        Handle a message that one of this package's protocols received, before it is decoded.
 
-        @param send: what sends octets to where these came from, where the protocol has something of its own.
+        @param send: sends octets to the client; L{None} to send through the protocol's transport.
 
-        @return: whether it was a query.
+        @return: whether the message is a query.
         """
         send = send or senderTo(peer, address)
         if not (self.verbose or self._own) and _EVERY_HOOK.isdisjoint(vars(self)):
@@ -196,7 +192,7 @@ class MessageServing:
 
     def messageReceived(self, message: dns.Message, proto: Peer, address: _Address | None = None) -> None:
         """
-        Handle a query. Ignore messages with an answer section: replying to another server's replies could start a loop.
+        Handle a query. Ignore replies: replying to another server's replies could start a loop.
         """
         if message.answer:
             return
@@ -223,7 +219,7 @@ class MessageServing:
 
     def allowQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> bool:
         """
-        @return: whether this is to be answered; REFUSED is replied otherwise. By default all that asks something is.
+        Return whether to handle this query; otherwise the reply is REFUSED. By default, every message with a question is allowed.
         """
         return bool(message.queries)
 
@@ -314,7 +310,7 @@ class MessageServing:
         additional: list[dns.RRHeader] | None = None,
     ) -> dns.Message:
         """
-        @return: a reply with these records. AA is set where one of the answers has it.
+        Create a reply with these records. AA is set if one of the answers has it.
         """
         reply = self._messageFactory(message.id, answer=1, recAv=int(self.canRecurse), rCode=rCode & 15)
         reply.recDes = message.recDes
@@ -358,13 +354,13 @@ class MessageServing:
 
     def connectionMade(self, protocol: object) -> None:
         """
-        A connection is there.
+        Called by the protocol of a new connection.
         """
         self.connections.append(protocol)
 
     def connectionLost(self, protocol: object) -> None:
         """
-        And gone.
+        Called by the protocol of a closed connection.
         """
         if protocol in self.connections:
             self.connections.remove(protocol)
@@ -380,7 +376,7 @@ def _asked(query: dns.Query) -> tuple[bytes, int, int]:
 
 def _octetsOf(message: dns.Message) -> bytes:
     """
-    Return the octets that a message was parsed from, or newly encoded ones if its question has been changed since.
+    Return the octets that a message was decoded from, or encode it anew if its question has been changed since.
     """
     octets, asked = vars(message).get(_OCTETS, (b"", None))
     return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()
@@ -397,7 +393,7 @@ def _writeMessage(protocol: Peer, octets: bytes, address: _Address | None) -> No
 
 def peerOf(protocol: Peer) -> tuple[str, int]:
     """
-    @return: address and port of who is at the other end of a connection; nothing where it has none.
+    Return address and port of the peer of a connection; an empty text and 0 if unknown.
     """
     transport = getattr(protocol, "transport", None)
     there = None if transport is None else transport.getPeer()
@@ -406,11 +402,11 @@ def peerOf(protocol: Peer) -> tuple[str, int]:
 
 def senderTo(protocol: Peer, address: _Address | None) -> _Send:
     """
-    @return: what sends octets to where a message came from.
+    Return a function that sends octets to the sender of a message.
     """
     transport = getattr(protocol, "transport", None)
     if transport is None:
-        # Something that stands for a protocol, in a test for instance.
+        # A fake protocol, in a test for example.
         return lambda octets: _writeMessage(protocol, octets, address)
     if address is None:
         return lambda octets: transport.write(frame(octets))

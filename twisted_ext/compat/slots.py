@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 class _Layer(Generic[T]):
     """
-    One install.
+    One replacement.
 
-    @ivar value: what was installed.
-    @ivar before: what was there before it.
-    @ivar undone: whether it was undone, perhaps while something else covered it.
+    @ivar value: the object that was installed.
+    @ivar before: the state to restore, from C{read}.
+    @ivar undone: whether it was undone, possibly while a later replacement was still in effect.
     """
 
     __slots__ = ("value", "before", "undone")
@@ -31,17 +31,17 @@ class _Layer(Generic[T]):
 
 class Slot(Generic[T]):
     """
-    A place of an object that installs replace: the resolver of a reactor, a method of an event loop.
+    An attribute that can be replaced several times, such as the resolver of a reactor or a method of an event loop.
 
-    An install that is undone while another one covers it is taken off when that one is undone, so that the order does not matter. What
-    others have put into the place is left alone.
+    If a replacement is undone while a later one is in effect, it is removed when the later one is undone, so replacements can be undone in
+    any order. Objects that other code has put there are left alone.
     """
 
     def __init__(self, installed: Callable[[], object], read: Callable[[], T], write: Callable[[T], object]) -> None:
         """
-        @param installed: returns the object that is in the place now, to be compared by identity.
-        @param read: returns all that C{write} needs to restore the place.
-        @param write: restores it.
+        @param installed: returns the current object, which is compared by identity.
+        @param read: returns the state that C{write} needs to restore.
+        @param write: restores that state.
         """
         self._installed = installed
         self._read = read
@@ -50,10 +50,10 @@ class Slot(Generic[T]):
 
     def install(self, value: object, put: Callable[[], object]) -> Callable[[], None]:
         """
-        @param value: what C{installed} returns after C{put}.
-        @param put: puts it into the place.
+        Call C{put}, and return a function that undoes it; further calls of that function do nothing.
 
-        @return: undoes that; called again, it does nothing.
+        @param value: the object that C{installed} returns after C{put}.
+        @param put: makes the replacement.
         """
         layer = _Layer(value, self._read())
         put()
@@ -68,7 +68,7 @@ class Slot(Generic[T]):
 
     def _settle(self) -> None:
         """
-        Take off what lies on top and was undone.
+        Remove undone replacements as long as the current one is undone.
         """
         while True:
             now = self._installed()

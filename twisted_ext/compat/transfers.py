@@ -34,7 +34,7 @@ _SECONDS = 10.0
 
 def serversBehind(source: IAnswerSource) -> list[Server]:
     """
-    @return: every server that C{source} may ask, in the order in which its parts stand.
+    Return every server that C{source} may query, in the order of its inner sources.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
@@ -59,12 +59,12 @@ def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes
             raise Closed("the resolver was closed")
         servers = serversBehind(resolver.source)
         if not servers:
-            raise Unknown("no server that zones could be transferred from is behind this resolver")
+            raise Unknown("this resolver has no server to transfer zones from")
     except DNSFault as fault:
         return fail(argumentError(fault))
 
     def cbRecords(records: list[RRSet]) -> Result:
-        # Twisted gives the SOA record at the end as well, as it came.
+        # Twisted's result includes the final SOA record of the transfer.
         sets = (*records, records[0])
         return resultFromAnswer(Answer(Outcome.DATA, sets, flags=AA, origin=Origin("tcp")))
 

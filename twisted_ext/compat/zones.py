@@ -19,7 +19,7 @@ __all__ = ["zoneFromAuthority", "zoneFromPython"]
 
 class _Authority(Protocol):
     """
-    What L{authority.FileAuthority} has once it is loaded.
+    The attributes of a loaded L{authority.FileAuthority}.
     """
 
     soa: tuple[bytes, dns.Record_SOA]
@@ -28,11 +28,11 @@ class _Authority(Protocol):
 
 def zoneFromAuthority(source: object) -> Zone:
     """
-    @param source: a L{FileAuthority<twisted.names.authority.FileAuthority>}, such as a C{BindAuthority} or a C{PySourceAuthority}. Records
-        without a TTL get that which it gives them.
+    Convert a L{FileAuthority<twisted.names.authority.FileAuthority>}, such as a C{BindAuthority} or a C{PySourceAuthority}. Records without
+    a TTL get the one that the authority serves them with.
 
-    @raise twisted_ext.errors.BadMessage: a record is none.
-    @raise twisted_ext.errors.BadZone: they are not those of one zone.
+    @raise twisted_ext.errors.BadMessage: a record is not valid.
+    @raise twisted_ext.errors.BadZone: the records do not form one zone.
     """
     known = cast(_Authority, source)
     apex, start = known.soa
@@ -48,10 +48,11 @@ def zoneFromAuthority(source: object) -> Zone:
 
 def zoneFromPython(path: str) -> Zone:
     """
-    @param path: of Python code that assigns records to C{zone}, as L{PySourceAuthority<twisted.names.authority.PySourceAuthority>} takes
-        it. It is run.
+    Run Python code that assigns records to C{zone}, as for L{PySourceAuthority<twisted.names.authority.PySourceAuthority>}.
 
-    @raise BadDescription: it cannot be, or makes no zone; says why.
+    @param path: the path of the code.
+
+    @raise BadDescription: the code fails, or does not define a zone; gives the reason.
     """
     load = cast("Callable[[str], object]", authority.PySourceAuthority)
     try:

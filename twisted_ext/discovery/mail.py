@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["SMTP", "targetsOf"]
 
-#: The port between servers of mail.
+#: The port of mail servers.
 SMTP: Final = 25
 
 
 def targetsOf(domain: str, records: Iterable[MX], rng: Shuffling, most: float | None = None) -> list[Target]:
     """
-    @param domain: the domain, as a host, which takes its mail itself where there are no records.
+    Return the mail servers in the order in which to try them, those of equal preference in random order.
 
-    @return: where its mail goes, in the order to try it in; hosts of one preference in any order.
+    @param domain: the domain as a host, which is the only target if there are no records.
 
-    @raise NotOffered: the domain says that it takes no mail (RFC 7505).
-    @raise UnusableRecords: no record has the name of a host, which the domain then does not stand in for (RFC 5321, section 5.1).
+    @raise NotOffered: the domain accepts no mail (RFC 7505).
+    @raise UnusableRecords: no record contains a valid host name. The domain itself is not used then (RFC 5321, section 5.1).
     """
     seen = list(records)
     if not seen:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADDRESSES", "FURTHER", "Rule", "SERVERS", "URIS", "nextName", "numberName", "rulesFrom", "substituted"]
 
-#: What a rule leads to, as its flags say it: more rules, SRV records, addresses, a URI.
+#: Flags of rules: leads to more rules, to SRV records, to addresses, to a URI.
 FURTHER: Final = ""
 SERVERS: Final = "s"
 ADDRESSES: Final = "a"
@@ -27,20 +27,20 @@ URIS: Final = "u"
 
 _FLAGS: Final = (FURTHER, SERVERS, ADDRESSES, URIS)
 
-#: What no expression can be set off by (RFC 3402, section 3.2): digits and the flag have meanings of their own, and so has the backslash.
+#: Characters that cannot delimit an expression (RFC 3402, section 3.2): digits, the flag and the backslash have meanings of their own.
 _NO_DELIMITER: Final = frozenset("0123456789iI\\")
 
 
 class Rule:
     """
-    One rule, such that it can be followed. Treated as immutable.
+    A usable rule. Treated as immutable.
 
-    @ivar order: rules with a higher one count only where none of this one is about the service.
-    @ivar preference: the lower, the sooner, among those of one order.
+    @ivar order: rules with a higher order apply only if none with a lower order is for the service.
+    @ivar preference: among rules of the same order, lower ones are tried first.
     @ivar flag: L{FURTHER}, L{SERVERS}, L{ADDRESSES} or L{URIS}.
-    @ivar services: what it is about.
-    @ivar expression: the substitution that gives the next name or the URI; empty where C{replacement} does.
-    @ivar replacement: the next name, in wire form; the root where C{expression} gives it.
+    @ivar services: the services of the rule.
+    @ivar expression: the substitution that gives the next name or the URI; empty if C{replacement} gives it.
+    @ivar replacement: the next name, in wire form; the root if C{expression} gives it.
     """
 
     __slots__ = ("order", "preference", "flag", "services", "expression", "replacement")
@@ -58,12 +58,12 @@ class Rule:
 
     def protocolFor(self, service: str, protocols: Sequence[str]) -> str | None:
         """
-        Read C{services} as S-NAPTR has it: C{service:protocol:protocol} (RFC 3958, section 6.5).
+        Match C{services} in the form of S-NAPTR: C{service:protocol:protocol} (RFC 3958, section 6.5).
 
-        @param protocols: what the caller speaks, the best first; none of them where any will do.
+        @param protocols: the caller's protocols, most preferred first; empty for any.
 
-        @return: the first of C{protocols} that the rule is for, or the first that it names where there are none; L{None} if it is about
-            another service, or for other protocols alone.
+        @return: the first of C{protocols} that the rule supports, or, if C{protocols} is empty, the rule's first protocol; L{None} if the
+            rule is for another service, or for other protocols only.
         """
         about, _, rest = self.services.partition(":")
         if about.lower() != service.lower():
@@ -76,23 +76,23 @@ class Rule:
 
     def isAbout(self, service: str) -> bool:
         """
-        Read C{services} as U-NAPTR and ENUM have it, in which C{E2U+sip} is one of the services of C{E2U+pres+sip:sips}
-        (RFC 6116, section 3.4.3).
+        Match C{services} in the form of U-NAPTR and ENUM, in which C{E2U+sip} is one of the services of C{E2U+pres+sip:sips} (RFC 6116,
+        section 3.4.3).
 
-        A rule that leads to more rules may leave open what it is about.
+        A rule that leads to more rules may have no service, and matches any.
         """
         if self.flag == FURTHER and not self.services:
             return True
         named = self.services.lower().split("+")
-        # An enumeration service may have a subtype, which only those who ask for it care about.
+        # An Enumservice may have a subtype, which is ignored unless the caller names it.
         named += [each.partition(":")[0] for each in named] if len(named) > 1 else []
         return self.services.lower() == service.lower() or all(each in named for each in service.lower().split("+"))
 
 
 def rulesFrom(records: Iterable[NAPTR]) -> list[Rule]:
     """
-    @return: those that can be followed, the first to be followed first. Left out are those with flags that are not known, with none or
-        both of an expression and a replacement (RFC 3403, section 4.1), and a URI without an expression.
+    Return the usable rules in the order in which to follow them. Left out are rules with unknown flags, with both or neither of expression
+    and replacement (RFC 3403, section 4.1), and those that lead to a URI without an expression.
     """
     rules: list[Rule] = []
     for record in records:
@@ -111,11 +111,11 @@ def substituted(expression: str, text: str, work: Work | None = None) -> str | N
     """
     Apply a substitution (RFC 3402, section 3.2): C{!pattern!replacement!}, with C{\\1} to C{\\9} for the pattern's groups.
 
-    @param work: steps that may still be taken; L{None} for as many as there are by default.
+    @param work: the steps that remain; L{None} for the default number.
 
     @return: the replacement with its groups filled in; L{None} if the pattern does not match.
 
-    @raise BadPattern: this is no substitution, takes too much work, or gives too long a text.
+    @raise BadPattern: the expression is not a substitution, takes too many steps, or its result is too long.
     """
     pattern, replacement, folded = _partsOf(expression)
     compiled = Pattern(pattern, folded, work)
@@ -144,16 +144,16 @@ def substituted(expression: str, text: str, work: Work | None = None) -> str | N
 
 def _partsOf(expression: str) -> tuple[str, str, bool]:
     """
-    @return: pattern, replacement, and whether case does not count.
+    Return pattern, replacement, and whether to ignore case.
     """
     delimiter = expression[:1]
     if not delimiter or delimiter in _NO_DELIMITER:
-        raise BadPattern(f"the substitution {expression!r:.80}: it begins with no delimiter")
+        raise BadPattern(f"the substitution {expression!r:.80}: it does not begin with a delimiter")
     parts = [""]
     escaped = False
     for character in expression[1:]:
         if escaped:
-            # A delimiter that is a letter has no other meaning in the pattern; any other one may, and is better kept from it.
+            # An escaped delimiter that is not a letter may be special in the pattern, and stays escaped.
             parts[-1] += character if character == delimiter and character.isalnum() else f"\\{character}"
             escaped = False
         elif character == "\\":
@@ -169,11 +169,11 @@ def _partsOf(expression: str) -> tuple[str, str, bool]:
 
 def nextName(rule: Rule, text: str, work: Work) -> bytes | None:
     """
-    @param text: what the expressions are applied to.
+    Return the name that the rule leads to; L{None} if its expression does not match.
 
-    @return: the name that the rule leads to; L{None} if it does not apply.
+    @param text: the text to which the expression is applied.
 
-    @raise BadPattern: it has an expression that is none, or that gives no name.
+    @raise BadPattern: the expression is not valid, or its result is not a name.
     """
     if not rule.expression:
         return rule.replacement
@@ -188,13 +188,13 @@ def nextName(rule: Rule, text: str, work: Work) -> bytes | None:
 
 def numberName(number: str, suffix: str = "e164.arpa") -> tuple[str, str]:
     """
-    Say under which name the rules for a phone number are (RFC 6116, section 3.2).
+    Convert a phone number to the name of its rules (RFC 6116, section 3.2).
 
-    @param number: with its country code, such as C{"+44 20 7946 0148"}; blanks, hyphens, dots and parentheses do not count.
+    @param number: with its country code, such as C{"+44 20 7946 0148"}; blanks, hyphens, dots and parentheses are ignored.
 
-    @return: the name, and the number that the rules are applied to, with C{+} and digits alone.
+    @return: the name, and the number to which the rules are applied: C{+} and digits.
 
-    @raise CallerFault: this is no such number.
+    @raise CallerFault: this is not a phone number with a country code.
     """
     if not isinstance(number, str):
         raise CallerFault(f"{number!r} is not a valid phone number; write it as text, with a '+' and the country code first")

@@ -14,7 +14,7 @@ from twisted_ext.errors import PeerFault
 
 __all__ = ["BadPattern", "Pattern", "Work"]
 
-#: Steps: one character that is among others, or is not; two ways to go on; remember the place; the text's beginning and end; done.
+#: Steps: match a character in a set, or not in a set; fork; record the position; match the beginning or the end of the text; done.
 _AMONG: Final = 0
 _EXCEPT: Final = 1
 _EITHER: Final = 2
@@ -23,20 +23,20 @@ _BEGINNING: Final = 4
 _END: Final = 5
 _MATCHED: Final = 6
 
-#: Of any length.
+#: No upper limit of a repetition.
 _ENDLESS: Final = -1
 
-#: The most that a repetition may say (RE_DUP_MAX of POSIX).
+#: The highest number in a repetition (RE_DUP_MAX of POSIX).
 _MOST_REPEATED: Final = 255
 
-#: Groups that can be referred to, as digits do it.
+#: The number of groups that backreferences can name.
 _MOST_GROUPS: Final = 9
 
 _SPECIAL: Final = frozenset("*+?{")
 
 _REPEATS: Final = {"*": (0, _ENDLESS), "+": (1, _ENDLESS), "?": (0, 1)}
 
-#: Classes of characters, in the POSIX locale.
+#: Character classes in the POSIX locale.
 _CLASSES: Final = {
     "alpha": "a-zA-Z",
     "digit": "0-9",
@@ -55,37 +55,37 @@ _CLASSES: Final = {
 #: Ranges of characters, both ends included.
 _Ranges = tuple[tuple[str, str], ...]
 
-#: A step, the characters that it is about, and the numbers that it goes with.
+#: The kind of step, its characters, and two numbers: the next steps of a fork, or the index of a position.
 _Step = tuple[int, _Ranges, int, int]
 
-#: A part of a pattern: what kind, characters, numbers, and the parts in it.
+#: A part of a pattern: its kind, characters, two numbers, and inner parts.
 _Node = tuple[str, _Ranges, int, int, "tuple[_Node, ...]"]
 
 
 class BadPattern(PeerFault):
     """
-    A pattern that is none, or takes more work than it may.
+    The pattern is not valid, or takes too many steps.
     """
 
 
 class Work:
     """
-    Steps that may still be taken. Share it among all the patterns of one look-up, so that many are no worse than one.
+    The remaining number of steps. Share it among all patterns of one look-up, so that they share one limit.
 
-    @ivar left: how many.
+    @ivar left: the number of steps.
     """
 
     __slots__ = ("left",)
 
     def __init__(self, most: float | None = None) -> None:
         """
-        @param most: how many; the range of L{PATTERN_WORK}.
+        @param most: the initial number, in the range of L{PATTERN_WORK}.
         """
         self.left = int(PATTERN_WORK.pick(most))
 
     def spend(self, amount: int) -> None:
         """
-        @raise BadPattern: there are not that many left.
+        @raise BadPattern: fewer steps than this are left.
         """
         self.left -= amount
         if self.left < 0:
@@ -94,7 +94,7 @@ class Work:
 
 class _Reading:
     """
-    A pattern being read, into a tree.
+    Parses a pattern to a tree.
     """
 
     def __init__(self, text: str, folded: bool) -> None:
@@ -216,7 +216,7 @@ class _Reading:
 
     def spread(self, ranges: _Ranges) -> _Ranges:
         """
-        @return: with the other case of ASCII letters, where case is not to count.
+        If case is ignored, add the other case of ASCII letters.
         """
         if not self._folded:
             return ranges
@@ -231,7 +231,7 @@ class _Reading:
 
 def _rangesOf(text: str) -> list[tuple[str, str]]:
     """
-    @return: ranges written as in brackets, of which none ends with a hyphen.
+    Parse ranges in bracket notation, without a final hyphen.
     """
     ranges: list[tuple[str, str]] = []
     position = 0
@@ -245,20 +245,19 @@ def _rangesOf(text: str) -> list[tuple[str, str]]:
 
 class Pattern:
     """
-    A pattern, ready to be matched.
+    A compiled pattern.
 
-    @ivar groups: how many groups it has that can be referred to.
+    @ivar groups: the number of groups that backreferences can name.
     """
 
     __slots__ = ("groups", "_steps", "_work")
 
     def __init__(self, text: str, folded: bool = False, work: Work | None = None) -> None:
         """
-        @param text: the expression.
-        @param folded: take ASCII letters in either case.
-        @param work: L{None} for as much as there is by default.
+        @param folded: ignore the case of ASCII letters.
+        @param work: L{None} for the default number of steps.
 
-        @raise BadPattern: it is none, or too large.
+        @raise BadPattern: the pattern is not valid, or too large.
         """
         self._work = Work() if work is None else work
         reading = _Reading(text, folded)
@@ -329,20 +328,19 @@ class Pattern:
 
     def match(self, text: str) -> tuple[str, ...] | None:
         """
-        Find the leftmost match, and of those the longest.
+        Find the leftmost match, and the longest of several.
 
-        @return: what was matched, and what each of the groups that can be referred to was, empty where it had no part in it; L{None} if
-            nothing was.
+        @return: the matched text, and the text of each group, empty if the group did not take part; L{None} if the pattern does not match.
 
-        @raise BadPattern: that would take more steps than it may.
+        @raise BadPattern: matching would take too many steps.
         """
         return _Matching(self._steps, self.groups, text, self._work).run()
 
 
 class _Matching:
     """
-    One text going through one pattern. All the ways to have come so far are gone through together, of those that stand at the same step the
-    first to get there alone: it began further left, or prefers what comes first in the pattern.
+    Matches one text with one pattern. All states are advanced in parallel. Of those that reach the same step, only the first is kept: it
+    began further left, or took an alternative that comes first in the pattern.
     """
 
     def __init__(self, steps: list[_Step], groups: int, text: str, work: Work) -> None:
@@ -384,10 +382,10 @@ class _Matching:
         self, ways: dict[int, tuple[int, ...]], passed: set[int], step: int, places: tuple[int, ...], position: int
     ) -> None:
         """
-        Go on to a step, and through all that take no character.
+        Advance to a step, and through all steps that consume no character.
 
-        @param ways: those that have come to a character.
-        @param passed: all other steps that have been gone through at this position.
+        @param ways: the states that wait for a character.
+        @param passed: other steps already visited at this position.
         """
         stack = [(step, places)]
         while stack:

@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Binding", "DEFAULT_ALPN", "PORTS", "UNDERSTOOD", "questionFor"]
 
-#: Ports of schemes, with which the port is not part of the name that is asked for (RFC 9460, section 9.1; RFC 9461, section 4).
+#: Default ports of schemes. With these, the port is not part of the queried name (RFC 9460, section 9.1; RFC 9461, section 4).
 PORTS: Final = {"https": 443, "wss": 443, "dns": 53}
 
-#: Schemes that HTTPS records are for (RFC 9460, section 9.1).
+#: Schemes that use HTTPS records (RFC 9460, section 9.1).
 _WEB: Final = frozenset(("https", "wss"))
 
-#: Schemes that say the same without TLS, of which no record can be obeyed unless they become the other ones (RFC 9460, section 9.5).
+#: The same schemes without TLS. Their records can be used only after an upgrade to the scheme with TLS (RFC 9460, section 9.5).
 _PLAIN: Final = {"http": "https", "ws": "wss"}
 
-#: What a server speaks as long as a record does not exclude it (RFC 9460, section 9.1.1).
+#: Protocols that a server supports unless a record has no-default-alpn (RFC 9460, section 9.1.1).
 DEFAULT_ALPN: Final[dict[str, tuple[str, ...]]] = {"https": ("http/1.1",), "wss": ("http/1.1",)}
 
-#: Parameters that are acted upon here: mandatory, alpn, no-default-alpn, port, ipv4hint, ipv6hint.
+#: Keys of supported parameters: mandatory, alpn, no-default-alpn, port, ipv4hint, ipv6hint.
 UNDERSTOOD: Final = frozenset((0, 1, 2, 3, 4, 6))
 
 
 def questionFor(scheme: str, host: str, port: int | None = None) -> tuple[bytes, int, int]:
     """
+    Return the name and type to query, and the port if records specify none.
+
     @param scheme: C{"https"}, C{"wss"}, C{"dns"} or any other that has SVCB records, in any case.
-    @param port: L{None} for that of the scheme.
+    @param port: L{None} for the default port of the scheme.
 
-    @return: the name to ask for, the type to ask for, and the port where records name none.
-
-    @raise CallerFault: this is no scheme, port or name; or a scheme whose port is not known here came without one.
+    @raise CallerFault: the scheme, port or name is not valid, or C{port} is L{None} although the default port of the scheme is unknown.
     """
     given: object = scheme
     if not isinstance(given, str):
@@ -75,17 +75,17 @@ def _keysIn(given: object) -> frozenset[int]:
         keys = frozenset(given)
         if all(isinstance(key, int) and 0 <= key < 0x10000 for key in keys):
             return keys
-    raise CallerFault(f"understood: {given!r:.80} holds no keys; write one such as [5], by numbers")
+    raise CallerFault(f"understood: {given!r:.80} is not a list of keys; write their numbers, such as [5]")
 
 
 class Binding:
     """
-    Finds out where a service is, from one set of records to the next.
+    Finds the targets of a service, one look-up after the other.
 
-    @ivar name: what to ask for next, in wire form.
-    @ivar rrType: the type to ask for.
-    @ivar host: where to connect to if there is nothing there: the host that was asked for, or where aliases lead; in wire form.
-    @ivar done: there is nothing more to ask for.
+    @ivar name: the name to query next, in wire form.
+    @ivar rrType: the type to query.
+    @ivar host: the host to connect to if that name has no records: the given host, or the target of its aliases; in wire form.
+    @ivar done: whether no further query is needed.
     """
 
     __slots__ = (
@@ -104,12 +104,11 @@ class Binding:
         understood: Collection[int] = (),
     ) -> None:
         """
-        @param protocols: what the caller speaks, by the names that ALPN has for it; records for other protocols alone are left out. L{None}
-            takes any.
-        @param understood: keys of parameters that the caller acts upon beside those of L{UNDERSTOOD}; records for which others are
-            mandatory are left out (RFC 9460, section 8).
+        @param protocols: ALPN ids of the caller's protocols; records for other protocols only are left out. L{None} accepts any.
+        @param understood: keys of parameters that the caller supports, in addition to L{UNDERSTOOD}; records with other mandatory keys are
+            left out (RFC 9460, section 8).
 
-        @raise CallerFault: see L{questionFor}; or these are no protocols, or no keys.
+        @raise CallerFault: see L{questionFor}; or C{protocols} or C{understood} is not valid.
         """
         self.name, self.rrType, self._port = questionFor(scheme, host, port)
         self.host = nameFromText(host)
@@ -126,11 +125,11 @@ class Binding:
 
     def learned(self, owner: bytes, rdatas: Sequence[bytes], aliases: int = 0) -> None:
         """
-        Take what was found at C{name}.
+        Process the records found at C{name}.
 
-        @param owner: the name that the records belong to: C{name}, or where its aliases lead.
-        @param rdatas: the records' data; none of them if there are none.
-        @param aliases: CNAME records on the way to them.
+        @param owner: the owner of the records: C{name}, or the target of its aliases.
+        @param rdatas: the records' data; empty if there are none.
+        @param aliases: the number of CNAME records followed.
 
         @raise NotOffered: the service does not exist (RFC 9460, section 2.5.1).
         """
@@ -140,15 +139,15 @@ class Binding:
             self.done = True
             self._services = self._targets(owner, records)
             return
-        # All others are to be ignored; of several, one is drawn (RFC 9460, section 2.4.2).
+        # ServiceMode records are ignored; one of several AliasMode records is chosen at random (RFC 9460, section 2.4.2).
         self._rng.shuffle(bends)
         target = bends[0].target
         if target == ROOT:
-            raise NotOffered(f"{nameToText(owner, final=False)} says that there is no such service")
+            raise NotOffered(f"{nameToText(owner, final=False)} declares that there is no such service")
         self._seen.add(owner.lower())
         self._steps += 1 + aliases
         if target.lower() in self._seen or self._steps > SERVICE_ALIASES.default:
-            # As if there had been no record (RFC 9460, section 3.1).
+            # Continue as if there were no records (RFC 9460, section 3.1).
             self.done = True
             self._aliased = False
             return
@@ -158,7 +157,7 @@ class Binding:
 
     def gaveUp(self) -> None:
         """
-        Take that C{name} cannot be looked up.
+        End the search because C{name} cannot be looked up.
         """
         self.done = True
 
@@ -168,7 +167,7 @@ class Binding:
         try:
             return [SVCB.fromWire(rdata) for rdata in rdatas]
         except BadMessage:
-            # One that is malformed voids them all (RFC 9460, section 2.2).
+            # One malformed record invalidates the whole RRset (RFC 9460, section 2.2).
             return []
 
     def _targets(self, owner: bytes, records: list[SVCBRecord]) -> list[Target]:
@@ -182,9 +181,6 @@ class Binding:
         return found
 
     def _target(self, owner: bytes, record: SVCBRecord) -> Target | None:
-        """
-        @return: where this record leads; L{None} if it is not for us, or leads nowhere.
-        """
         host = hostOf(owner if record.target == ROOT else record.target)
         port = self._port if record.port is None else record.port
         if host is None or not port or not self._understood.issuperset(record.mandatory):
@@ -197,7 +193,7 @@ class Binding:
             return None
         hints: list[str] = []
         for family in (record.ipv6hint, record.ipv4hint):
-            # In any order, so that the first of them does not get all connections (RFC 9460, section 7.3).
+            # Shuffle, so that the first address does not get all connections (RFC 9460, section 7.3).
             addresses = list(family)
             self._rng.shuffle(addresses)
             hints += addresses[: int(SERVICE_HINTS.default) - len(hints)]
@@ -205,21 +201,21 @@ class Binding:
 
     def targets(self, fallback: bool = True) -> list[Target]:
         """
-        @param fallback: add where to connect if the records lead nowhere: the end of the aliases, and the host that was asked for
-            (RFC 9460, section 3).
+        Return the targets in the order in which to try them.
 
-        @return: places to connect to, in the order to try them in.
+        @param fallback: append the targets to use if the records do not help: the end of the aliases, and the given host (RFC 9460, section
+            3).
 
-        @raise UnusableRecords: there are none.
+        @raise UnusableRecords: there are no targets.
         """
         found = list(self._services)
         end = hostOf(self.name) if self._aliased else None
         if fallback:
             added = [] if end is None else [Target(end, self._port, BEHIND)]
             for target in (*added, Target(self._host, self._port, BEHIND + 1)):
-                # What a record names already is not tried twice.
+                # Leave out targets that a record names already.
                 if all(str(target).lower() != str(other).lower() for other in found):
                     found.append(target)
         if not found:
-            raise UnusableRecords(f"{nameToText(self.name, final=False)} has no record of use to us")
+            raise UnusableRecords(f"{nameToText(self.name, final=False)} has no usable record")
         return found

@@ -13,30 +13,30 @@ from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
 __all__ = ["BEHIND", "Target", "checkedPort", "hostIn", "hostOf", "protocolsIn"]
 
-#: The priority of targets that no record names, such as the host itself: behind all that 16 bits can say.
+#: The priority of targets that are not from a record, such as the host itself: higher than any 16 bit number.
 BEHIND: Final = 0x10000
 
-#: Letters, digits and hyphens (RFC 1123, section 2.1), and underscores, which hosts of networks at home and of clusters have.
+#: Letters, digits and hyphens (RFC 1123, section 2.1), and underscores, which hosts in home networks and clusters have.
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
 
-#: What others would take for an address of IPv4: its last label is a number, be it hexadecimal.
+#: Names that other code parses as an IPv4 address: the last label is a decimal or hexadecimal number.
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
 class Target:
     """
-    A place to connect to. Treated as immutable.
+    A host and port to connect to. Treated as immutable.
 
-    @ivar host: a name without its final dot, or the address that was asked for; never empty.
+    @ivar host: a name without its final dot, or the address that the caller gave; never empty.
     @ivar port: never 0.
-    @ivar priority: the lower, the sooner; targets of one priority stand in the order to try them in already. From L{BEHIND} on: what no
-        record names.
-    @ivar weight: the share of those of one priority that it asks for; 0 where records have no weight.
-    @ivar addresses: addresses that the record hints at, to begin with until those of the host are known; empty for looking them up.
-    @ivar alpn: protocols, as ALPN calls them, that the records say are spoken there and that the caller speaks; empty where records do not
-        say. In TLS, all that the caller speaks is to be offered nonetheless (RFC 9460, section 7.1.2).
-    @ivar protocol: the protocol that a rule names (RFC 3958), in the caller's own writing; empty elsewhere.
-    @ivar parameters: all parameters of an SVCB record by their keys.
+    @ivar priority: lower ones are tried first; targets of the same priority are already in the order in which to try them. From L{BEHIND}
+        on: the target is not from a record.
+    @ivar weight: the relative weight among targets of the same priority; 0 if the record type has no weight.
+    @ivar addresses: address hints of the record, usable until the host's addresses are known.
+    @ivar alpn: ALPN protocols that the record announces and the caller supports; empty if the record announces none. In TLS, the client
+        must still offer all protocols that it supports (RFC 9460, section 7.1.2).
+    @ivar protocol: the protocol that the rule names (RFC 3958), as the caller spells it; empty for other record types.
+    @ivar parameters: all parameters of an SVCB record by key.
     """
 
     __slots__ = ("host", "port", "priority", "weight", "addresses", "alpn", "protocol", "parameters")
@@ -112,11 +112,11 @@ def hostOf(name: bytes) -> str | None:
 
 def hostIn(text: str) -> str:
     """
-    @param text: what a caller gave as a name of a host, whole as it is.
+    Return a host name in ASCII, without a final dot.
 
-    @return: the host as others have to be told of it: in ASCII, without a final dot.
+    @param text: an absolute host name from the caller.
 
-    @raise BadName: it is none.
+    @raise BadName: it is not a valid host name.
     """
     host = hostOf(nameFromText(text))
     if host is None:
@@ -126,9 +126,9 @@ def hostIn(text: str) -> str:
 
 def checkedPort(port: object) -> int:
     """
-    @return: what a caller gave as a port.
+    Check a C{port} argument.
 
-    @raise CallerFault: it is none.
+    @raise CallerFault: it is not a valid port.
     """
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 0x10000:
         raise CallerFault(f"{port!r:.80} is not a valid port; they are numbered from 1 to 65535")
@@ -137,11 +137,11 @@ def checkedPort(port: object) -> int:
 
 def protocolsIn(what: str, given: object) -> tuple[str, ...]:
     """
-    @param what: which parameter this is, for messages.
+    Check a list of protocol names.
 
-    @return: what a caller gave as names of protocols.
+    @param what: the parameter's name, for error messages.
 
-    @raise CallerFault: it is none.
+    @raise CallerFault: it is not a list of valid protocol names.
     """
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise CallerFault(f"{what}: {given!r:.80} is not a list of protocols; write one such as ['h2', 'http/1.1']")

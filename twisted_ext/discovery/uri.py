@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["isURI", "urisOf"]
 
-#: What a scheme is made of (RFC 3986, section 3.1), to be taken away.
+#: Removes the characters that are valid in a scheme (RFC 3986, section 3.1).
 _SCHEME: Final = str.maketrans("", "", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.")
 
 
 def isURI(text: str) -> bool:
     """
-    Return whether C{text} is safe to return as a URI: a scheme, a colon, and printable text without blanks or control characters. The
-    rules of the particular scheme are left to the caller.
+    Return whether C{text} is safe to return as a URI: a scheme, a colon, and printable text without blanks. The caller checks the rules of
+    the particular scheme.
     """
     scheme, colon, rest = text.partition(":")
     if not (colon and rest and text.isprintable() and " " not in text and len(text) <= REWRITTEN_CHARACTERS.most):
@@ -33,9 +33,9 @@ def isURI(text: str) -> bool:
 
 def urisOf(records: Iterable[URI], rng: Shuffling, most: float | None = None) -> list[str]:
     """
-    @return: the URIs in the order to try them in (RFC 7553, section 4); nothing where there are no records.
+    Return the URIs in the order in which to try them (RFC 7553, section 4); an empty list if there are no records.
 
-    @raise UnusableRecords: none of the records has one.
+    @raise UnusableRecords: there are records, but none has a valid URI.
     """
     seen = list(records)
     texts = [(record.priority, record.weight, record.target.decode("utf-8", "replace")) for record in seen]

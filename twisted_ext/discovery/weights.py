@@ -25,35 +25,35 @@ _T = TypeVar("_T")
 
 class Drawing(Protocol):
     """
-    A source of chance, such as L{random.Random} or the module itself.
+    A random number generator, such as L{random.Random} or the module itself.
     """
 
     def randint(self, a: int, b: int, /) -> int:
         """
-        @return: a number from C{a} to C{b}, both of them included.
+        Return a number from C{a} to C{b}, both included.
         """
 
 
 class Shuffling(Drawing, Protocol):
     """
-    A source of chance that puts things into any order as well.
+    A random number generator that can shuffle.
     """
 
     def shuffle(self, x: MutableSequence[_T], /) -> None:
         """
-        Change the order.
+        Shuffle in place.
         """
 
 
 def drawn(weighed: Iterable[tuple[int, _T]], rng: Drawing) -> Iterator[_T]:
     """
-    Draw one after the other, each by the share that its weight has among those left (RFC 2782, on Weight): a number from 0 to the sum of
-    the weights, both included, takes the first at which the running sum reaches it.
+    Yield items in weighted random order, the probability of each proportional to its weight among those left (RFC 2782, on Weight): a
+    random number from 0 to the sum of the weights, both included, selects the first item whose running sum is not less.
 
-    @param weighed: weights and what they belong to. Those of weight 0 have to come first, else they have no chance at all.
-    @param rng: asked for as long as more than one is left.
+    @param weighed: weights and items. Those of weight 0 must come first, else they are never selected while others are left.
+    @param rng: called while more than one item is left.
 
-    @return: all of them. Each takes as many steps as there are others, so take no more than are needed.
+    @return: all items. Each takes time proportional to the number of items left, so take no more than needed.
     """
     left = list(weighed)
     while len(left) > 1:
@@ -65,9 +65,10 @@ def drawn(weighed: Iterable[tuple[int, _T]], rng: Drawing) -> Iterator[_T]:
 
 def grouped(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing) -> Iterator[_T]:
     """
-    @param allRecords: priorities, weights and what they belong to.
+    Yield items by priority, lowest first, and in weighted random order within a priority; records that are equal in both are drawn in the
+    order given.
 
-    @return: what they belong to, the lowest priority first, drawn by weight; records that are equal in both begin in the order given.
+    @param allRecords: priority, weight and item.
     """
     for _, records in groupby(sorted(allRecords, key=itemgetter(0, 1)), key=itemgetter(0)):
         yield from drawn([(weight, record) for _, weight, record in records], rng)
@@ -75,20 +76,20 @@ def grouped(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing) -> Iterator
 
 def inOrder(records: Iterable[tuple[int, int, _T]], rng: Shuffling, most: float | None = None) -> list[_T]:
     """
-    Put records into the order to try them in.
+    Put records into the order in which to try them.
 
-    RFC 2782 lets those of a priority begin in any order, except that weights of 0 come before others. Where weights are small this order
-    tells, as what is first is drawn for 0 as well: of two with weight 1 it would get two thirds of the draws. So it is left to chance too,
-    and equal weights have equal shares.
+    RFC 2782 allows any initial order within a priority, except that weight 0 comes before others. With small weights this order matters,
+    because the number 0 also selects the first record: of two with weight 1, the first would be selected in two thirds of the draws.
+    Therefore the initial order is random, so that equal weights have equal shares.
 
-    @param records: priorities, weights and what they belong to.
-    @param most: how many to give; the range of L{SERVICE_TARGETS}.
+    @param records: priority, weight and item.
+    @param most: the maximum number of items to return, in the range of L{SERVICE_TARGETS}.
 
-    @return: what they belong to.
+    @return: the items.
     """
     shuffled = list(records)
     rng.shuffle(shuffled)
-    # Not by weight, except for whether it is one: sorting keeps the order of what is equal.
+    # Sort only by whether the weight is 0. Sorting is stable, so the random order is kept otherwise.
     shuffled.sort(key=lambda record: (record[0], record[1] > 0))
     ordered = (
         record
@@ -100,10 +101,10 @@ def inOrder(records: Iterable[tuple[int, int, _T]], rng: Shuffling, most: float 
 
 def targetsOf(records: Iterable[SRV], rng: Shuffling, most: float | None = None) -> list[Target]:
     """
-    @return: where a service is, in the order to try it in; nothing where there are no records.
+    Return the targets in the order in which to try them; an empty list if there are no records.
 
-    @raise NotOffered: the only target is the root: the service is decidedly not available at this domain (RFC 2782, on Target).
-    @raise UnusableRecords: no record has both the name of a host and a port.
+    @raise NotOffered: the only target is the root: the domain does not offer the service (RFC 2782, on Target).
+    @raise UnusableRecords: no record has both a valid host name and a port.
     """
     seen = list(records)
     usable: list[tuple[int, int, Target]] = []
@@ -113,7 +114,7 @@ def targetsOf(records: Iterable[SRV], rng: Shuffling, most: float | None = None)
         if host is not None and record.port:
             usable.append((record.priority, record.weight, Target(host, record.port, record.priority, record.weight)))
         elif record.target != ROOT:
-            wrong = f"{nameToText(record.target)} with port {record.port} is nothing to connect to"
+            wrong = f"{nameToText(record.target)} with port {record.port} is not a valid target"
     if not usable and seen:
         if wrong:
             raise UnusableRecords(wrong)

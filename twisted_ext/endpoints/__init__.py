@@ -1,5 +1,5 @@
 """
-Client endpoints that resolve their targets through DNS: L{SRVEndpoint}, L{HTTPSEndpoint}, L{HostEndpoint} and L{TargetsEndpoint}; and
+Client endpoints that resolve their targets with DNS: L{SRVEndpoint}, L{HTTPSEndpoint}, L{HostEndpoint} and L{TargetsEndpoint}; and
 L{SRVConnector}, for factories that expect a connector.
 
 As strings for L{clientFromString<twisted.internet.endpoints.clientFromString>}, the first three are C{srv:_xmpp-client._tcp.example.org},

@@ -72,8 +72,8 @@ class TargetsFailed(ConnectError):
 
 def failureOf(name: str, attempts: list[Attempt]) -> Exception:
     """
-    @return: the error for failed attempts. If there was only one target and it has no address, this is the error of its address look-up, as
-        with other endpoints.
+    Create the error for failed attempts. If there was only one target and it has no address, this is the error of its address look-up, as
+    with other endpoints.
     """
     if len(attempts) == 1 and isinstance(attempts[0].error, LookupFailed):
         return attempts[0].error
@@ -81,9 +81,6 @@ def failureOf(name: str, attempts: list[Attempt]) -> Exception:
 
 
 def reasonOf(error: BaseException) -> str:
-    """
-    @return: the reason why an attempt failed, as text.
-    """
     kind = type(error)
     if kind.__module__.startswith("service_identity"):
         return "its certificate is for another name"

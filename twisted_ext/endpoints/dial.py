@@ -1,5 +1,5 @@
 """
-Makes one connection attempt: to one address, over TCP, optionally with TLS.
+Make one connection attempt: to one address, over TCP, optionally with TLS.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
 @implementer(IProtocolFactory)
 class Building:
     """
-    Builds protocols with the caller's factory, and records a failure of it: trying other targets would not help then.
+    Builds protocols with the caller's factory, and records an exception that it raises: trying other targets would not help then.
 
     @ivar failure: the exception that the caller's code raised.
     """
@@ -63,7 +63,7 @@ class Building:
 
     def call(self, function: Callable[..., _T], *arguments: object) -> _T:
         """
-        Call a function of the caller, and record its failure.
+        Call a function of the caller, and record an exception that it raises.
         """
         try:
             return function(*arguments)
@@ -92,8 +92,8 @@ def dial(
 
     @param timeout: seconds for the attempt, including the TLS handshake.
 
-    @return: fires with the factory's protocol after its C{makeConnection}, with TLS after the handshake. Cancelling it leaves no connection
-        open.
+    @return: fires with the factory's protocol after its C{makeConnection}, with TLS after the handshake. Cancelling it closes the
+        connection.
     """
     creator = None if secure is None else secure(target)
 
@@ -114,10 +114,6 @@ class _Dialing(ClientFactory):
     noisy = False
 
     def __init__(self, factory: IProtocolFactory, call: Callable[..., object]) -> None:
-        """
-        @param factory: builds the protocol.
-        @param call: calls the protocol's C{makeConnection}.
-        """
         self.call = call
         self._factory = factory
         self._result: Deferred[IProtocol] = Deferred(self._canceled)
@@ -125,11 +121,6 @@ class _Dialing(ClientFactory):
         self._arrived = self._over = False
 
     def begin(self, connector: IConnector) -> Deferred[IProtocol]:
-        """
-        Start connecting.
-
-        @param connector: connects the factory.
-        """
         self._connector = connector
         return self._result
 
@@ -157,17 +148,11 @@ class _Dialing(ClientFactory):
         self.failed(reason)
 
     def made(self, protocol: IProtocol) -> None:
-        """
-        Fire with the protocol, which is connected.
-        """
         if not self._over:
             self._over = True
             self._result.callback(protocol)
 
     def failed(self, failure: Failure) -> None:
-        """
-        Fail the connection attempt.
-        """
         if not self._over:
             self._over = True
             self._result.errback(failure)
@@ -203,7 +188,7 @@ class _Beginning(Passing):
 @implementer(IProtocolFactory)
 class _Handing:
     """
-    A factory that returns a given handshake protocol for its connection.
+    A factory that returns the handshake protocol.
     """
 
     noisy = False
@@ -245,9 +230,6 @@ class _Handshake(Protocol):
     def begin(
         self, connect: Callable[[_Dialing], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
     ) -> Deferred[IProtocol]:
-        """
-        Connect and perform the TLS handshake.
-        """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
         factory = TLSMemoryBIOFactory(creator, True, _Handing(self, self._building), self._reactor)

@@ -121,15 +121,12 @@ class _Reaching:
 
     def connectByName(self) -> None:
         """
-        Let the reactor resolve the targets' host names: for a test's reactor that takes no resolver. Records are looked up with the
-        resolver that was set for the process.
+        Let the reactor resolve the targets' host names: for a test reactor that takes no resolver. Records are looked up with the resolver
+        that was set for the process.
         """
         self._way.byName = True
 
     def resolver(self) -> NamesResolver:
-        """
-        @return: the resolver for the next connection.
-        """
         if self._resolver is None:
             reactor: object = self._reactor
             installed = getattr(reactor, "nameResolver", None)
@@ -392,9 +389,9 @@ def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
 
 def _listed(targets: Iterable[Target]) -> Sequence[Target]:
     """
-    Check the targets that a caller gave.
+    Check a list of targets.
 
-    @raise CallerFault: they are not valid.
+    @raise CallerFault: it is not a list of valid targets.
     """
     given: object = targets
     if isinstance(given, Iterable):
@@ -408,17 +405,14 @@ def _listed(targets: Iterable[Target]) -> Sequence[Target]:
 
 
 def _checkTrust(trustRoot: object, clientCertificate: object) -> None:
-    """
-    @raise CallerFault: one of them has the wrong type.
-    """
     if trustRoot is not None:
         from twisted.internet._sslverify import IOpenSSLTrustRoot
 
         if IOpenSSLTrustRoot(trustRoot, None) is None:
-            what = "give a Certificate, or what trustRootFromCertificates() makes"
-            raise CallerFault(f"trustRoot: {trustRoot!r:.80} is nothing to trust; {what}")
+            what = "give a Certificate, or the result of trustRootFromCertificates()"
+            raise CallerFault(f"trustRoot: {trustRoot!r:.80} is not a trust root; {what}")
     if clientCertificate is not None:
         from twisted.internet.ssl import PrivateCertificate
 
         if not isinstance(clientCertificate, PrivateCertificate):
-            raise CallerFault(f"clientCertificate: {clientCertificate!r:.80} is none; PrivateCertificate.loadPEM() reads one with its key")
+            raise CallerFault(f"clientCertificate: {clientCertificate!r:.80} is not a PrivateCertificate; use its loadPEM()")

@@ -1,5 +1,5 @@
 """
-Connects to the first reachable one of several targets (Happy Eyeballs, RFC 8305).
+Connect to the first reachable one of several targets (Happy Eyeballs, RFC 8305).
 
 Attempts start one after the other, each a short delay after the previous one or as soon as that has failed. The first that succeeds cancels
 the others. Targets are tried in order, and so are the addresses of a target, with the address families interleaved. The addresses of a
@@ -51,7 +51,7 @@ class Way:
     """
     The options for connecting, independent of the targets.
 
-    @ivar byName: pass the names of targets to the reactor's C{connectTCP}, for a test's reactor that records them.
+    @ivar byName: pass the names of targets to the reactor's C{connectTCP}, for a test reactor that records them.
     @ivar bindAddress: the local address and port.
     @ivar families: the address families reachable from C{bindAddress}, L{None} for both.
     """
@@ -95,7 +95,7 @@ class Way:
 
 def _pairOf(given: object) -> tuple[str, int]:
     """
-    @return: the local address and port to bind to.
+    Parse a C{bindAddress} argument to address and port.
 
     @raise CallerFault: the value is not an address. Names are rejected: binding to one would block on the system's resolver.
     """
@@ -110,9 +110,6 @@ def _pairOf(given: object) -> tuple[str, int]:
 
 
 def _whyNone(place: _Place, way: Way) -> BaseException:
-    """
-    @return: the error that explains why a target has no address to try.
-    """
     failures = [] if place.resolution is None else place.resolution.failures
     host = place.target.host
     if failures or way.families is None or way.bindAddress is None:
@@ -130,7 +127,7 @@ class _Place:
     @ivar waiting: addresses that have not been tried.
     @ivar dialed: whether an address has been tried.
     @ivar looking: whether more addresses may arrive.
-    @ivar resolution: the look-up of the addresses.
+    @ivar resolution: the address look-up.
     """
 
     __slots__ = ("target", "waiting", "dialed", "looking", "resolution", "_changed", "_hinted", "_six", "_left")
@@ -148,7 +145,7 @@ class _Place:
 
     def look(self, resolver: NamesResolver, way: Way) -> None:
         """
-        Start the look-up of the addresses. Address hints of the record are used until they arrive, and if there are none (RFC 9460,
+        Start the address look-up. Address hints of the record are used until it returns addresses, and if it returns none (RFC 9460,
         section 7.3).
         """
         target, families = self.target, way.families
@@ -169,7 +166,7 @@ class _Place:
 
     def next(self) -> str:
         """
-        @return: the address to try next, preferably of the family that was not tried last (RFC 8305, section 4).
+        Return the address to try next, preferably of the family that was not tried last (RFC 8305, section 4).
         """
         index = next((index for index, text in enumerate(self.waiting) if (":" in text) is not self._six), 0)
         text = self.waiting.pop(index)
@@ -182,16 +179,13 @@ class _Place:
         return text
 
     def stop(self) -> None:
-        """
-        Cancel the look-up.
-        """
         looking, self.looking = self.looking, False
         if looking and self.resolution is not None:
             self.resolution.cancel()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
         """
-        Do nothing.
+        Ignored.
         """
 
     def addressResolved(self, address: IAddress) -> None:
@@ -245,8 +239,6 @@ class Connecting:
 
     def begin(self, finding: Deferred[Sequence[Target]]) -> None:
         """
-        Start connecting.
-
         @param finding: fires with the targets in order.
         """
         self._finding = finding.addCallbacks(self._cbFound, self._fail)
@@ -261,7 +253,7 @@ class Connecting:
 
     def _go(self) -> None:
         """
-        Start everything that is due, including what that makes due immediately.
+        Start everything that is due, including whatever becomes due as a consequence.
         """
         if self._going:
             return
@@ -274,7 +266,7 @@ class Connecting:
 
     def _step(self) -> bool:
         """
-        @return: whether to call this again.
+        Start the next attempt or address look-up if it is due. Return whether to call this again.
         """
         place = next((place for place in self._places if place.waiting), None)
         if self._left <= 0:
@@ -301,16 +293,16 @@ class Connecting:
 
     def _isUnderWay(self, priority: int | None = None) -> bool:
         """
-        @return: whether any attempt or look-up is in progress, optionally of this priority only.
+        Return whether any attempt or look-up is in progress, optionally of this priority only.
         """
         priorities = {*self._underWay.values(), *[place.target.priority for place in self._places if place.looking]}
         return bool(priorities) if priority is None else priority in priorities
 
     def _isTime(self, priority: int, opened: bool) -> bool:
         """
-        @param opened: the target was already due when its address look-up started, and no attempt has started since.
+        Return whether to start the next attempt now; if not, set a timer.
 
-        @return: whether to start the next attempt now; if not, a timer is set.
+        @param opened: the target was already due when its address look-up started, and no attempt has started since.
         """
         if opened or not self._isUnderWay():
             return True

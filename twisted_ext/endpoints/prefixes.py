@@ -1,5 +1,5 @@
 """
-Registers the endpoint prefixes of this package for C{clientFromString}. The implementations are imported on first use.
+Register the endpoint prefixes of this package for C{clientFromString}. The implementations are imported on first use.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _Build = Callable[[str, str, object, tuple[object, ...], dict[str, object]], ISt
 @implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
 class LazyEndpointParser:
     """
-    An endpoint parser defined by two strings: the module that implements the prefix is imported on first use.
+    An endpoint parser defined by two strings. The module that implements the prefix is imported on first use.
     """
 
     def __init__(self, prefix: str, function: str) -> None:
         """
-        @param function: the name of what builds the endpoint, in L{twisted_ext.endpoints.strings}.
+        @param function: the name of the function in L{twisted_ext.endpoints.strings} that builds the endpoint.
         """
         self.prefix = prefix
         self.function = function
@@ -43,7 +43,7 @@ class LazyEndpointParser:
         return f"<LazyEndpointParser {self.prefix}>"
 
 
-#: What this package brings along.
+#: The prefixes of this package.
 ENDPOINTS: Final = (
     LazyEndpointParser("srv", "srvEndpoint"),
     LazyEndpointParser("https-rr", "httpsEndpoint"),

@@ -51,7 +51,7 @@ _ARGUMENTS: Final = ("timeout", "bindAddress")
 
 class _Told(Shape):
     """
-    A client's factory, such as any L{ClientFactory<twisted.internet.protocol.ClientFactory>}.
+    A client factory, such as any L{ClientFactory<twisted.internet.protocol.ClientFactory>}.
     """
 
     def doStart(self) -> None:
@@ -81,7 +81,7 @@ class _Told(Shape):
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         """
-        It is gone.
+        Called when the connection is lost.
         """
 
 
@@ -133,7 +133,7 @@ class SRVConnector:
         @raise CallerFault: an argument is not valid or not supported.
         """
         if connectFuncName != "connectTCP":
-            raise CallerFault(f"{connectFuncName}: only connectTCP is there; for others use SRVEndpoint, with wrapClientTLS for TLS")
+            raise CallerFault(f"{connectFuncName}: only connectTCP is supported; use SRVEndpoint, with wrapClientTLS for TLS")
         given = {**dict(zip(_ARGUMENTS, connectFuncArgs, strict=False)), **(connectFuncKwArgs or {})}
         if len(connectFuncArgs) > len(_ARGUMENTS) or not set(_ARGUMENTS).issuperset(given):
             raise CallerFault("connectTCP takes timeout and bindAddress, and nothing else")
@@ -208,9 +208,9 @@ class SRVConnector:
 
     def picked(self, targets: Sequence[Target]) -> Sequence[Target]:
         """
-        @param targets: the targets of the SRV records, in the order to try them.
+        Return the targets that an overridden C{pickServer} picks, else C{targets}.
 
-        @return: the targets that an overridden C{pickServer} picks, else C{targets}.
+        @param targets: the targets of the SRV records, in the order to try them.
         """
         self.servers = []
         self.orderedServers = [_newSRV(each.priority, each.weight, each.port, each.host) for each in targets]
@@ -226,7 +226,7 @@ class SRVConnector:
 
     def connected(self, transport: ITransport) -> None:
         """
-        There is a connection.
+        Called when the connection is made.
         """
         self.state = "connected"
         self._connecting = None
@@ -235,7 +235,7 @@ class SRVConnector:
 
     def lost(self, reason: Failure) -> None:
         """
-        It is gone.
+        Called when the connection is lost.
         """
         self.state = "disconnected"
         self._transport = None

@@ -1,7 +1,7 @@
 """
-Builds endpoints from strings, for L{clientFromString<twisted.internet.endpoints.clientFromString>}.
+Build endpoints from strings, for L{clientFromString<twisted.internet.endpoints.clientFromString>}.
 
-A prefix takes the arguments in its function's signature. Escape a colon or a backslash inside an argument with a backslash.
+The arguments of a prefix are the parameters of its function. Escape a colon or a backslash inside an argument with a backslash.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def endpointFromWords(
     @param words: the positional arguments.
     @param named: the keyword arguments.
 
-    @raise BadDescription: it cannot be built; the one-line message says what is wrong, and what would be right.
+    @raise BadDescription: the description is not valid; the one-line message says what is wrong, and what would be right.
     """
     build = cast("Callable[..., IStreamClientEndpoint]", globals()[function])
     schema = Schema(build)
@@ -195,7 +195,7 @@ def _trustRootOf(path: Path) -> IOpenSSLTrustRoot:
             try:
                 found.append(Certificate.loadPEM(_BEGIN + piece.partition(_END)[0] + _END + b"\n"))
             except (Error, ValueError) as error:
-                raise CallerFault(f"{each} has a certificate that is none, or is not in PEM") from error
+                raise CallerFault(f"{each} has an invalid certificate, or one that is not in PEM") from error
     if not found:
         raise CallerFault(f"there is no certificate in {path}")
     trust: Callable[[list[Certificate]], IOpenSSLTrustRoot] = trustRootFromCertificates

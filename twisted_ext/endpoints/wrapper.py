@@ -14,13 +14,13 @@ from zope.interface import directlyProvides
 
 __all__ = ["Passing"]
 
-#: What connections look for.
+#: Optional interfaces of protocols that transports check for.
 _ASKED_FOR = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
 
 
 class Passing(Protocol):
     """
-    Passes all events on to C{inner}, except C{connectionMade}: a subclass connects C{inner} to the transport itself.
+    Passes all events on to C{inner}, except C{connectionMade}: subclasses connect C{inner} to the transport themselves.
 
     @ivar inner: the wrapped protocol.
     """
@@ -37,26 +37,17 @@ class Passing(Protocol):
         self.inner.dataReceived(data)
 
     def fileDescriptorReceived(self, descriptor: int) -> None:
-        """
-        Pass it on.
-        """
         cast(IFileDescriptorReceiver, self.inner).fileDescriptorReceived(descriptor)
 
     def readConnectionLost(self) -> None:
-        """
-        Pass it on.
-        """
         cast(IHalfCloseableProtocol, self.inner).readConnectionLost()
 
     def writeConnectionLost(self) -> None:
-        """
-        Pass it on.
-        """
         cast(IHalfCloseableProtocol, self.inner).writeConnectionLost()
 
     def handshakeCompleted(self) -> None:
         """
-        Pass it on, where the protocol has begun with TLS itself.
+        Pass the event on, if the protocol uses TLS from the start.
         """
         cast(IHandshakeListener, self.inner).handshakeCompleted()
 

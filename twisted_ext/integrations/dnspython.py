@@ -1,5 +1,5 @@
 """
-Converts answers and failures to the form of dnspython, for programs that were written for it.
+Convert answers and failures to the form of dnspython, for programs that were written for it.
 
 dnspython need not be installed. If it is, exceptions raised by this package are also instances of its classes, so that a program's
 C{except} clauses catch them.
@@ -50,52 +50,52 @@ __all__ = [
     "rrTypeOf",
 ]
 
-#: What dnspython calls fields that have other names here.
+#: Fields that have other names in dnspython.
 _THEIR_NAMES: Final = {"mtype": "matchingType", "cert": "certificate"}
 
-#: The resolver's module of dnspython.
+#: dnspython's resolver module.
 _THEIR_RESOLVER: Final = "dns.resolver"
 
 
 class NXDOMAIN(LookupFailed):
     """
-    There is no such name.
+    The name does not exist.
     """
 
 
 class NoAnswer(LookupFailed):
     """
-    The name is there, but has no records of this type.
+    The name exists but has no records of this type.
     """
 
 
 class Timeout(LookupFailed):
     """
-    No server answered in time, or none could be reached.
+    No server answered in time, or none is reachable.
     """
 
 
 class NoNameservers(LookupFailed):
     """
-    All servers that were asked failed.
+    All queried servers failed.
     """
 
 
 class Meaning(Enum):
     """
-    What a failed look-up says.
+    The kind of a failed look-up.
     """
 
-    #: There is no such name, or no such data.
+    #: The name or the data does not exist.
     NOTHING = "nothing"
 
-    #: No server answered in time, or none could be reached.
+    #: No server answered in time, or none is reachable.
     TIMEOUT = "timeout"
 
-    #: All servers failed: SERVFAIL, most of the time.
+    #: All servers failed, usually with SERVFAIL.
     FAILED = "failed"
 
-    #: It is about the caller, or about something else than servers.
+    #: The caller's fault, or not related to servers.
     OTHER = "other"
 
 
@@ -108,7 +108,7 @@ class DomainName(str):
 
     def to_text(self, omit_final_dot: bool = False) -> str:
         """
-        @return: the same as a plain string.
+        Return the name as a plain string.
         """
         text = str(self)
         return text[:-1] if omit_final_dot and text != "." else text
@@ -116,10 +116,10 @@ class DomainName(str):
 
 class Record:
     """
-    One record. It has the attributes that dnspython has for its type: C{priority}, C{weight}, C{port} and C{target} for SRV; C{usage},
-    C{selector}, C{mtype} and C{cert} for TLSA; C{address}, C{strings}, C{exchange}... Names are texts with a final dot.
+    One record, with dnspython's attributes for its type: C{priority}, C{weight}, C{port} and C{target} for SRV; C{usage}, C{selector},
+    C{mtype} and C{cert} for TLSA; C{address}, C{strings}, C{exchange}... Names are text with a final dot.
 
-    @ivar rdata: the record as the rest of this package has it.
+    @ivar rdata: the record in this package's own form.
     """
 
     __slots__ = ("rdata",)
@@ -128,7 +128,7 @@ class Record:
         self.rdata = rdata
 
     def __getattr__(self, name: str) -> object:
-        # Until it is made, a copy has not even its rdata.
+        # While it is being copied, it has no rdata yet.
         rdata = object.__getattribute__(self, "rdata")
         wanted = _THEIR_NAMES.get(name, name)
         for field, value in zip(rdata.fields, rdata.values, strict=True):
@@ -145,7 +145,7 @@ class Record:
 
     def to_text(self) -> str:
         """
-        @return: the record's data as a master file has it.
+        Return the record's data in master file format.
         """
         return self.rdata.toText()
 
@@ -165,8 +165,8 @@ class Response:
     """
     The reply's header.
 
-    @ivar flags: as one number, of which 0x20 is AD: all answers on the way were validated, here or by the server.
-    @ivar answer: what all of it came from.
+    @ivar flags: the flags field. 0x20 is AD: all answers were validated, here or by the server.
+    @ivar answer: the underlying answer.
     """
 
     __slots__ = ("flags", "answer")
@@ -177,19 +177,19 @@ class Response:
 
     def rcode(self) -> int:
         """
-        @return: 0, or 3 for a name that is not there.
+        Return 0, or 3 if the name does not exist.
         """
         return self.answer.rcode
 
 
 class RecordSet:
     """
-    What a look-up gave: its records, in a row.
+    The result of a look-up: a sequence of records.
 
-    @ivar qname: the name that was asked for.
+    @ivar qname: the name that was looked up.
     @ivar rdtype: the type's number.
-    @ivar rdclass: the class, always that of the Internet.
-    @ivar canonical_name: whose records these are: the name asked for, or where its aliases lead.
+    @ivar rdclass: the class, always IN.
+    @ivar canonical_name: the owner of the records: C{qname}, or the target of its aliases.
     @ivar response: the reply's header.
     """
 
@@ -206,7 +206,7 @@ class RecordSet:
     @property
     def rrset(self) -> RecordSet | None:
         """
-        This, or L{None} where there are no records.
+        This object, or L{None} if there are no records.
         """
         return self if self._records else None
 
@@ -231,7 +231,9 @@ class RecordSet:
 
 def rrTypeOf(rdtype: object) -> int:
     """
-    @param rdtype: a number, of dnspython's own enumeration as well, or a mnemonic.
+    Parse a record type.
+
+    @param rdtype: a number, also of dnspython's enumeration, or a mnemonic.
 
     @raise CallerFault: there is no such type, or no name has records of it.
     """
@@ -247,16 +249,16 @@ async def lookUp(
     resolver: NamesResolver, name: object, rdtype: object, flags: int, stream: bool = False, timeout: float | None = None
 ) -> RecordSet:
     """
-    Ask once. Aliases are followed; the name is whole as it is, so that no search list is tried.
+    Look up records, following aliases. The name is absolute: no search list is applied.
 
-    @param flags: of these, AD and CD are set in the query.
-    @param stream: by TCP at once.
+    @param flags: AD and CD are copied to the query.
+    @param stream: use TCP from the start.
 
-    @return: what there is, which may be no records at all.
+    @return: the records, which may be none.
 
-    @raise DNSNameError: there is no such name.
-    @raise NoNameservers: no server can be reached by TCP.
-    @raise LookupFailed: nothing is known.
+    @raise DNSNameError: the name does not exist.
+    @raise NoNameservers: no server is reachable over TCP.
+    @raise LookupFailed: the look-up failed.
     """
     try:
         asking = Asking(resolver, timeout, bool(flags & AD), bool(flags & CD), stream)
@@ -282,7 +284,7 @@ async def lookUp(
 
 def meaningOf(raised: BaseException) -> Meaning:
     """
-    @param raised: by our own look-ups, or by dnspython.
+    Classify an exception of this package or of dnspython.
     """
     if isinstance(raised, LookupFailed):
         cause = raised.__cause__
@@ -295,7 +297,7 @@ def meaningOf(raised: BaseException) -> Meaning:
         return Meaning.OTHER if isinstance(raised, ResolverError) or isinstance(cause, CallerFault) else Meaning.FAILED
     if isinstance(raised, TimeoutError):
         return Meaning.TIMEOUT
-    # Who raises its exceptions has it loaded.
+    # If the exception is dnspython's, its module is loaded.
     theirs = sys.modules.get(_THEIR_RESOLVER)
     if theirs is not None:
         for names, meaning in _THEIR_MEANINGS:
@@ -314,10 +316,11 @@ _THEIR_MEANINGS: Final = (
 
 def asTheirs(raised: LookupFailed) -> LookupFailed:
     """
-    Say a failure by the classes of this module. Unlike those of L{twisted_ext.compat.conversion.errors} they are no L{ValueError}s: to
-    aioxmpp and those who use it that is the domain's own word that it has no such service.
+    Convert an exception to a class of this module, combined with dnspython's class of the same name if that is installed. Unlike those of
+    L{twisted_ext.compat.conversion.errors}, these are not L{ValueError}s: for aioxmpp and its callers a L{ValueError} means that the domain
+    does not offer the service.
 
-    @return: of dnspython's class of the same name as well, if it is installed; the same where it is about the caller.
+    @return: the exception itself if it is the caller's fault.
     """
     meaning = meaningOf(raised)
     if meaning is Meaning.OTHER:
@@ -342,7 +345,7 @@ def asTheirs(raised: LookupFailed) -> LookupFailed:
         security=raised.security,
         answer=raised.answer,
     )
-    # What their own methods look at.
+    # Attributes that dnspython's own methods use.
     vars(error).update(msg=raised.text, kwargs={"qnames": [], "responses": {}, "errors": []})
     error.__cause__ = raised.__cause__
     return error

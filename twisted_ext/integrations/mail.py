@@ -31,39 +31,41 @@ _chance: Final = SystemRandom()
 
 class MailExchange(dns.Record_MX):
     """
-    An MX record that can stand beside others of the same preference where they are sorted. Twisted's own has no order, so that
-    C{MXCalculator} fails with a C{TypeError} for every domain that has two of them.
+    An MX record that can be sorted among others of the same preference. Twisted's own class has no order, so C{MXCalculator} fails with a
+    C{TypeError} for every domain with two equal preferences.
     """
 
     def __lt__(self, other: object) -> bool:
-        # They stay in the order in which they are, which is any.
+        # Sorting is stable, so they stay in their random order.
         return False if isinstance(other, dns.Record_MX) else NotImplemented
 
 
 class MailResolver:
     """
-    What C{MXCalculator} asks.
+    A resolver for C{MXCalculator}.
     """
 
     def __init__(self, resolver: object = None, rng: Random | None = None) -> None:
         """
-        @param resolver: one of ours, a description of one, or L{None} for the resolver of this process.
-        @param rng: draws which of equal exchanges comes first.
+        @param resolver: a resolver of this package, a description, or L{None} for the resolver of this process.
+        @param rng: orders exchanges of equal preference.
         """
         self._resolver = resolverOf(resolver)
         self._rng = _chance if rng is None else rng
 
     def lookupMailExchange(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
-        @return: fires with the records in any order, or fails with
-            L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} where they say that the domain takes no mail
-            (RFC 7505), with which C{MXCalculator} does not go on to try the domain itself.
+        Look up the MX records of a domain.
+
+        @return: fires with the records in random order, or fails with
+            L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} if the domain accepts no mail (RFC 7505). After
+            that error, C{MXCalculator} does not try the domain itself.
         """
         return self._resolver.lookupMailExchange(name, timeout).addCallback(self._cbExchanges, name)
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
         """
-        Find where to deliver where there are no records.
+        Find the address of a domain without MX records.
         """
         return self._resolver.getHostByName(name, timeout, effort)
 
@@ -73,7 +75,7 @@ class MailResolver:
         exchanges: list[MailExchange] = []
         for header in result[0]:
             if header.name.name.lower() == owner:
-                # It is looked for as it was written.
+                # MXCalculator compares case-sensitively.
                 header.name = asked
             payload: object = header.payload
             if isinstance(payload, dns.Record_MX):

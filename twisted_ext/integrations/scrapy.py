@@ -23,59 +23,55 @@ __all__ = ["CrawlerResolver"]
 
 _T = TypeVar("_T")
 
-#: Octets of cache for each name, as Scrapy sizes its cache in names: addresses of both families, or negative answers.
+#: Octets of cache for each name, because Scrapy's cache size is in names: addresses of both families, or negative answers.
 _NAME_OCTETS: Final = 1024
 
-#: Scrapy's priority of a setting that was not set.
+#: Scrapy's priority of default settings.
 _UNSET: Final = 0
 
 
 class _Settings(Protocol):
     """
-    The part of Scrapy's settings that matters here.
+    The methods of Scrapy's settings that are used here.
     """
 
     def get(self, name: str) -> object:
         """
-        @return: L{None} where there is none.
+        Return a setting, L{None} if there is none.
         """
 
     def getbool(self, name: str) -> bool:
         """
-        @raise ValueError: it is none.
+        @raise ValueError: the setting is not a boolean.
         """
 
     def getint(self, name: str) -> int:
         """
-        @raise ValueError: it is none.
+        @raise ValueError: the setting is not a number.
         """
 
     def getfloat(self, name: str) -> float:
         """
-        @raise ValueError: it is none.
+        @raise ValueError: the setting is not a number.
         """
 
     def getpriority(self, name: str) -> int | None:
         """
-        @return: the priority with which the setting was set.
+        Return the priority of a setting.
         """
 
 
 class _Crawler(Protocol):
-    """
-    What has settings.
-    """
-
     @property
     def settings(self) -> _Settings:
         """
-        Those of Scrapy, of the project, of the command line.
+        The combined settings of Scrapy, the project and the command line.
         """
 
 
 class CrawlerResolver(NamesResolver):
     """
-    A resolver as Scrapy makes, installs and forgets it. It is closed when the reactor stops.
+    A resolver that Scrapy creates and installs. It is closed when the reactor stops.
 
     It reads these settings:
 
@@ -89,19 +85,21 @@ class CrawlerResolver(NamesResolver):
     @classmethod
     def from_crawler(cls, crawler: _Crawler, reactor: IReactorTime) -> Self:
         """
-        @param crawler: a crawler, or what starts several.
+        Create a resolver from Scrapy's settings.
 
-        @raise BadDescription: a setting that cannot be used.
+        @param crawler: a crawler or a crawler process.
+
+        @raise BadDescription: a setting is not valid.
         """
         settings = crawler.settings
         seconds = _read(settings, "DNS_TIMEOUT", settings.getfloat, "a number of seconds")
         if seconds is not None and not seconds > 0:
-            raise BadDescription(f"DNS_TIMEOUT: {seconds:g} seconds are too few to look anything up; write a number above 0")
+            raise BadDescription(f"DNS_TIMEOUT: {seconds:g} is not a valid timeout; write a number of seconds above 0")
         return cls(_source(settings, reactor), reactor, timeout=seconds)
 
     def install_on_reactor(self) -> None:
         """
-        Let the reactor look up all names here, of both families, until it stops.
+        Make the reactor use this resolver for both families, until it stops.
         """
         reactor: object = self._reactor
         self.install(cast(IReactorPluggableNameResolver, reactor))

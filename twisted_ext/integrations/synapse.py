@@ -24,13 +24,13 @@ from twisted_ext.errors import BadDescription
 
 __all__ = ["FederationResolver"]
 
-#: What the machine is configured to use.
+#: The system's configuration.
 _DESCRIPTION: Final = "system"
 
 
 class _Asking(Protocol):
     """
-    Twisted's module of functions that look names up.
+    The module L{twisted.names.client}.
     """
 
     theResolver: object
@@ -38,16 +38,16 @@ class _Asking(Protocol):
 
 class FederationResolver:
     """
-    A module of Synapse's that lets all of Synapse look names up here: its reactor, and whatever of it calls functions of
-    L{twisted.names.client}, as its C{SrvResolver} does.
+    A Synapse module that replaces the resolver of Synapse's reactor and that of the functions of L{twisted.names.client}, which
+    C{SrvResolver} calls.
 
-    @ivar resolver: what they ask. It is closed when the reactor stops.
+    @ivar resolver: the resolver in use. It is closed when the reactor stops.
     """
 
     def __init__(self, config: NamesResolver, api: object) -> None:
         """
-        @param config: what L{parse_config} made.
-        @param api: Synapse's, which is of no use here.
+        @param config: the result of L{parse_config}.
+        @param api: Synapse's module API, which is not used.
         """
         self.resolver = config
         config.install()
@@ -57,9 +57,11 @@ class FederationResolver:
     @staticmethod
     def parse_config(config: object) -> NamesResolver:
         """
-        @param config: C{resolver}, a description of whom to ask, and nothing else. Without it, what the machine is configured to use.
+        Create a resolver from the module's configuration.
 
-        @raise BadDescription: something else.
+        @param config: the only option is C{resolver}, a description; by default, the system's configuration.
+
+        @raise BadDescription: the configuration is not valid.
         """
         given = {} if config is None else config
         if not isinstance(given, Mapping):

@@ -19,48 +19,48 @@ _Sample = tuple[Mapping[str, str], float]
 #: Metric, kind, help text, and the figures it is made of, by label value where there is a label.
 _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]] = (
     ("txdns_queries_total", "counter", "Messages received.", "transport", (("udp", "udp"), ("tcp", "tcp"))),
-    ("txdns_ready_total", "counter", "Replies from what was at hand, beyond the fast lane.", "", (("", "ready"),)),
-    ("txdns_truncated_total", "counter", "Replies that were cut short (TC).", "", (("", "truncated"),)),
-    ("txdns_stale_total", "counter", "Replies with data past its end (RFC 8767).", "", (("", "stale"),)),
+    ("txdns_ready_total", "counter", "Replies without a look-up, not from the packet cache.", "", (("", "ready"),)),
+    ("txdns_truncated_total", "counter", "Truncated replies (TC).", "", (("", "truncated"),)),
+    ("txdns_stale_total", "counter", "Replies with stale data (RFC 8767).", "", (("", "stale"),)),
     ("txdns_failed_total", "counter", "SERVFAIL replies after failed look-ups.", "", (("", "failed"),)),
-    ("txdns_dropped_total", "counter", "Requests that were given no reply.", "", (("", "dropped"),)),
-    ("txdns_late_total", "counter", "Answers found too late to be sent.", "", (("", "late"),)),
-    ("txdns_overflowed_total", "counter", "Requests refused because too many were waited for.", "", (("", "overflowed"),)),
-    ("txdns_unsent_total", "counter", "Replies that the system would not take.", "", (("", "unsent"),)),
-    ("txdns_shed_total", "counter", "Datagrams dropped because there was no time for them.", "", (("", "shed"),)),
+    ("txdns_dropped_total", "counter", "Requests dropped without a reply.", "", (("", "dropped"),)),
+    ("txdns_late_total", "counter", "Answers that came too late for the client.", "", (("", "late"),)),
+    ("txdns_overflowed_total", "counter", "Requests refused because too many were pending.", "", (("", "overflowed"),)),
+    ("txdns_unsent_total", "counter", "Replies that the kernel did not accept.", "", (("", "unsent"),)),
+    ("txdns_shed_total", "counter", "Datagrams dropped because of overload.", "", (("", "shed"),)),
     ("txdns_internal_errors_total", "counter", "Unexpected exceptions that were caught.", "", (("", "faults"),)),
-    ("txdns_pending", "gauge", "Requests waited for now.", "", (("", "pending"),)),
+    ("txdns_pending", "gauge", "Requests waiting for an answer now.", "", (("", "pending"),)),
     ("txdns_tcp_connections", "gauge", "TCP connections open now.", "", (("", "tcpOpen"),)),
-    ("txdns_tcp_connections_total", "counter", "TCP connections taken.", "", (("", "tcpOpened"),)),
+    ("txdns_tcp_connections_total", "counter", "TCP connections accepted.", "", (("", "tcpOpened"),)),
     (
         "txdns_tcp_closed_total",
         "counter",
-        "TCP connections ended by the server.",
+        "TCP connections closed by the server.",
         "reason",
         (("too many", "tcpTurnedAway"), ("idle", "tcpIdled")),
     ),
-    ("txdns_zones", "gauge", "Zones that there are to be.", "", (("", "zones"),)),
-    ("txdns_zones_served", "gauge", "Zones that are answered from.", "", (("", "zonesServed"),)),
-    ("txdns_zones_wrong", "gauge", "Zones that something is wrong with, served or not.", "", (("", "zonesWrong"),)),
-    ("txdns_lane_entries", "gauge", "Replies kept by the fast lane.", "", (("", "laneEntries"),)),
-    ("txdns_lane_bytes", "gauge", "Memory they take.", "", (("", "laneOctets"),)),
+    ("txdns_zones", "gauge", "Configured zones.", "", (("", "zones"),)),
+    ("txdns_zones_served", "gauge", "Zones that are served.", "", (("", "zonesServed"),)),
+    ("txdns_zones_wrong", "gauge", "Zones with errors, served or not.", "", (("", "zonesWrong"),)),
+    ("txdns_lane_entries", "gauge", "Replies in the packet cache.", "", (("", "laneEntries"),)),
+    ("txdns_lane_bytes", "gauge", "Memory of the packet cache.", "", (("", "laneOctets"),)),
     ("txdns_cache_entries", "gauge", "Answers in the cache.", "", (("", "cacheEntries"),)),
-    ("txdns_cache_bytes", "gauge", "Memory they take.", "", (("", "cacheOctets"),)),
-    ("txdns_cache_hits_total", "counter", "Answers that the cache gave.", "", (("", "cacheHits"),)),
-    ("txdns_cache_misses_total", "counter", "Questions that the cache passed on.", "", (("", "cacheMisses"),)),
-    ("txdns_cache_failures_total", "counter", "Questions not passed on for a failure remembered.", "", (("", "cacheFailures"),)),
-    ("txdns_cache_prefetches_total", "counter", "Answers fetched ahead.", "", (("", "cachePrefetches"),)),
-    ("txdns_cache_evictions_total", "counter", "Answers dropped for want of room.", "", (("", "cacheEvictions"),)),
-    ("process_cpu_seconds_total", "counter", "User and system time, of all processes.", "", (("", "cpuSeconds"),)),
-    ("process_resident_memory_bytes", "gauge", "Resident memory, of all processes.", "", (("", "residentOctets"),)),
+    ("txdns_cache_bytes", "gauge", "Memory of the cache.", "", (("", "cacheOctets"),)),
+    ("txdns_cache_hits_total", "counter", "Answers from the cache.", "", (("", "cacheHits"),)),
+    ("txdns_cache_misses_total", "counter", "Questions without an answer in the cache.", "", (("", "cacheMisses"),)),
+    ("txdns_cache_failures_total", "counter", "Questions answered by a cached failure.", "", (("", "cacheFailures"),)),
+    ("txdns_cache_prefetches_total", "counter", "Answers prefetched.", "", (("", "cachePrefetches"),)),
+    ("txdns_cache_evictions_total", "counter", "Answers evicted from the full cache.", "", (("", "cacheEvictions"),)),
+    ("process_cpu_seconds_total", "counter", "User and system CPU time of all processes.", "", (("", "cpuSeconds"),)),
+    ("process_resident_memory_bytes", "gauge", "Resident memory of all processes.", "", (("", "residentOctets"),)),
 )
 
 
 def exposition(figures: Figures, *, version: str, started: float) -> str:
     """
-    @param started: when the server was started, in seconds since 1970.
+    Return the metrics page.
 
-    @return: the page.
+    @param started: when the server was started, in seconds since 1970.
     """
     return "".join([f"{line}\n" for line in _lines(figures, version, started)])
 
@@ -71,21 +71,21 @@ def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
         samples: list[_Sample] = [({label: value} if label else {}, numbers[name]) for value, name in parts if name in numbers]
         if samples:
             yield from _metric(metric, kind, meaning, samples)
-    yield from _metric("txdns_lane_hits_total", "counter", "Queries answered by the fast lane.", [({}, figures.laneHits)])
-    meaning = "Questions by type; of those that the fast lane answers, from samples."
+    yield from _metric("txdns_lane_hits_total", "counter", "Queries answered from the packet cache.", [({}, figures.laneHits)])
+    meaning = "Questions by type; packet cache hits are sampled."
     yield from _metric("txdns_questions_total", "counter", meaning, _labeled("type", figures.types))
     yield from _metric("txdns_replies_total", "counter", "Replies sent.", _labeled("rcode", figures.replies))
-    yield from _metric("txdns_refusals_total", "counter", "Requests declined, by rule.", _labeled("gate", figures.refusals))
+    yield from _metric("txdns_refusals_total", "counter", "Requests declined, by gate.", _labeled("gate", figures.refusals))
     yield from _latency(figures)
     upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams]
     up = [(labels, 1.0 if upstream.get("up") else 0.0) for labels, upstream in upstreams]
-    yield from _metric("txdns_upstream_up", "gauge", "Whether a server that we ask replies, whatever it says.", up)
+    yield from _metric("txdns_upstream_up", "gauge", "Whether an upstream server replies, with any rcode.", up)
     yield from _upstreams(upstreams)
     times = [(labels, rtt) for labels, upstream in upstreams if isinstance(rtt := upstream.get("rtt"), int | float)]
-    yield from _metric("txdns_upstream_rtt_seconds", "gauge", "How long it takes to, smoothed.", times)
-    yield from _metric("txdns_processes", "gauge", "Processes that serve.", [({}, figures.processes)])
-    yield from _metric("txdns_build_info", "gauge", "Which version this is.", [({"version": version}, 1)])
-    yield from _metric("process_start_time_seconds", "gauge", "When it was started, in seconds since 1970.", [({}, started)])
+    yield from _metric("txdns_upstream_rtt_seconds", "gauge", "Smoothed round-trip time of an upstream server.", times)
+    yield from _metric("txdns_processes", "gauge", "Serving processes.", [({}, figures.processes)])
+    yield from _metric("txdns_build_info", "gauge", "The version, as a label.", [({"version": version}, 1)])
+    yield from _metric("process_start_time_seconds", "gauge", "Start time in seconds since 1970.", [({}, started)])
 
 
 def _labeled(label: str, counts: Mapping[str, int]) -> list[_Sample]:
@@ -98,7 +98,7 @@ def _server(upstream: Mapping[str, object]) -> dict[str, str]:
 
 def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Iterator[str]:
     sent = [(labels, count) for labels, upstream in upstreams if isinstance(count := upstream.get("queries"), int | float)]
-    yield from _metric("txdns_upstream_queries_total", "counter", "Queries sent to a server.", sent)
+    yield from _metric("txdns_upstream_queries_total", "counter", "Queries sent to an upstream server.", sent)
     failures = [
         ({**labels, "kind": kind}, count)
         for labels, upstream in upstreams
@@ -106,10 +106,10 @@ def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Itera
         for kind, count in sorted(troubles.items())
         if isinstance(count, int | float)
     ]
-    meaning = "Queries that brought no answer: timeout, unreachable, malformed, or the rcode of the reply."
+    meaning = "Failed queries to an upstream server: timeout, unreachable, malformed, or the rcode of the reply."
     yield from _metric("txdns_upstream_failures_total", "counter", meaning, failures)
     metric = "txdns_upstream_reply_seconds"
-    yield f"# HELP {metric} Time from query to reply, where one query was under way in a look-up."
+    yield f"# HELP {metric} Time from query to reply, for look-ups with one query in flight."
     yield f"# TYPE {metric} summary"
     for labels, upstream in upstreams:
         for suffix, key in (("sum", "replySeconds"), ("count", "replies")):
@@ -121,7 +121,7 @@ def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Itera
 
 def _latency(figures: Figures) -> Iterator[str]:
     metric = "txdns_reply_seconds"
-    meaning = "Time from request to reply. What was at hand is in the first class and adds nothing to the sum."
+    meaning = "Time from request to reply. Replies without a look-up are in the first bucket and add nothing to the sum."
     yield f"# HELP {metric} {meaning}"
     yield f"# TYPE {metric} histogram"
     running = figures.atHand

@@ -103,7 +103,7 @@ class Figures:
 
     def toJSON(self) -> dict[str, JSON]:
         """
-        @return: all metrics, for L{fromJSON} and for programs.
+        Return all metrics, for L{fromJSON} and for programs.
         """
         return {
             "queries": self.queries,
@@ -139,7 +139,7 @@ class Figures:
             latency = _objectIn(value, "latency")
             counts = [int(_numberIn(count)) for count in _listIn(latency, "counts")]
             if len(counts) != len(self.latency):
-                raise ValueError("classes of another histogram")
+                raise ValueError("the histogram has other buckets")
             self.latency = counts
             self.latencyTotal = _numberIn(latency["seconds"])
             self.asked = [(name, int(number)) for name, number in _pairs(_listIn(value, "asked"))]
@@ -147,7 +147,7 @@ class Figures:
             self.upstreams = [each for each in _listIn(value, "upstreams") if isinstance(each, dict)]
             self.processes = int(_numberIn(value["processes"]))
         except (AssertionError, KeyError, TypeError) as error:
-            raise ValueError(f"no figures: {error!r}") from error
+            raise ValueError(f"the statistics are not valid: {error!r}") from error
         return self
 
 
@@ -180,9 +180,9 @@ def _pairs(values: list[JSON]) -> list[tuple[str, float]]:
 
 def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     """
-    @param withNames: include the most queried and the slowest names, which takes a little sorting.
+    Return a snapshot of the counters.
 
-    @return: a snapshot of the counters.
+    @param withNames: include the most queried and the slowest names, which takes a little sorting.
     """
     figures = Figures()
     for name in COUNTED:
@@ -208,7 +208,7 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
 
 def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:
     """
-    @return: two processes' figures for one upstream: counts added up, the state from a process that gets replies from it.
+    Return two processes' figures for one upstream: counts added up, the state from a process that gets replies from it.
     """
     total = {**(other if other.get("up") and not one.get("up") else one)}
     for key in ("queries", "replies", "replySeconds"):
@@ -228,7 +228,7 @@ def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, J
 
 def sumOf(several: Iterable[Figures]) -> Figures:
     """
-    @return: the sum of several processes' figures. An upstream is up if it is up for one of them.
+    Return the sum of several processes' figures. An upstream is up if it is up for one of them.
     """
     total = Figures()
     total.processes = 0

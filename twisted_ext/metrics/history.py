@@ -14,7 +14,7 @@ __all__ = ["History", "Moment"]
 
 class Moment:
     """
-    The few metrics that are kept for one moment.
+    The metrics recorded at one moment.
     """
 
     __slots__ = ("at", "queries", "atHand", "waited", "failed")
@@ -48,7 +48,7 @@ class History:
 
     def perSecond(self, seconds: float = 5.0) -> float:
         """
-        @return: queries per second over the last few seconds.
+        Return queries per second over the last few seconds.
         """
         moments = self._moments
         if len(moments) < 2:
@@ -62,7 +62,7 @@ class History:
 
     def toJSON(self) -> list[JSON]:
         """
-        @return: for each step its length in seconds, queries, immediate answers, answers waited for and failures; oldest first.
+        Return for each step its length in seconds, queries, immediate answers, answers waited for and failures; oldest first.
         """
         moments = list(self._moments)
         return [

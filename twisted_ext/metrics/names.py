@@ -13,7 +13,7 @@ __all__ = ["Asked", "Slowest", "questionName"]
 
 def questionName(query: bytes) -> bytes:
     """
-    @return: the first question's name, uncompressed, in lower case; empty if the message holds no complete question.
+    Return the first question's name, uncompressed, in lower case; empty if the message holds no complete question.
     """
     end = 12
     length = len(query)
@@ -41,7 +41,7 @@ class Asked:
 
     def __init__(self, most: int | None = None) -> None:
         """
-        @param most: how many names are kept.
+        @param most: the maximum number of names.
         """
         self.taken = 0
         self._counts: dict[bytes, int] = {}
@@ -77,7 +77,7 @@ class Asked:
 
     def most(self, number: int) -> list[tuple[bytes, int]]:
         """
-        @return: at most this many names with their counts, the highest first.
+        Return at most this many names with their counts, the highest first.
         """
         return nlargest(number, self._counts.items(), key=lambda pair: (pair[1], pair[0]))
 
@@ -91,7 +91,7 @@ class Slowest:
 
     def __init__(self, most: int | None = None) -> None:
         """
-        @param most: how many names are kept.
+        @param most: the maximum number of names.
         """
         self._most = int(NAMES_SLOW.pick(most))
         self._worst: dict[bytes, float] = {}
@@ -123,7 +123,7 @@ class Slowest:
 
     def most(self, number: int) -> list[tuple[bytes, float]]:
         """
-        @return: at most this many names with their longest times in seconds, the slowest first.
+        Return at most this many names with their longest times in seconds, the slowest first.
         """
         both = dict(self._former)
         for name, seconds in self._worst.items():

@@ -142,8 +142,8 @@ class Clients:
 
     def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
         """
-        @param classify: makes the L{Client} for an address.
-        @param most: how many clients are kept.
+        @param classify: returns a new L{Client} for an address.
+        @param most: the maximum number of clients.
         """
         self._classify = classify
         self._most = int(CLIENTS_KNOWN.pick(most)) // 2
@@ -156,9 +156,9 @@ class Clients:
 
     def find(self, address: str, now: float) -> Client:
         """
-        @param address: as the socket reports it.
+        Return the state of a client, creating it for an unknown address.
 
-        @return: its state, made anew for an unknown address.
+        @param address: as the socket reports it.
         """
         client = self._young.get(address)
         if client is None:

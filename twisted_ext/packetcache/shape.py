@@ -51,7 +51,7 @@ class Shape:
 
 def shapeOf(datagram: bytes) -> Shape | None:
     """
-    @return: the shape, or L{None} if the query is not plain or the datagram is not a query.
+    Return the shape, or L{None} if the query is not plain or the datagram is not a query.
     """
     counts = datagram[4:12]
     edns = counts == _EDNS

@@ -89,7 +89,7 @@ class Entry:
     """
     A reply in the table.
 
-    @ivar reply: the message without its id, its TTLs right until C{until}.
+    @ivar reply: the message without its id, with TTLs that are correct until C{until}.
     @ivar until: the clock's seconds until which it may be used.
     @ivar rcode: the lower four bits of the rcode.
     @ivar kind: the index into L{KINDS<twisted_ext.packetcache.replykinds.KINDS>}.
@@ -124,7 +124,7 @@ class Entry:
 
     def truncated(self) -> bytes:
         """
-        @return: the reply with TC and without records; empty if it has EDNS options, which have to be composed anew.
+        Return the reply with TC and without records; empty if it has EDNS options, which have to be composed anew.
         """
         octets = self.reply
         opt = b""
@@ -272,9 +272,9 @@ class Table:
 
     def _fresh(self, key: bytes, now: float, young: dict[bytes, Entry], old: dict[bytes, Entry], shaped: bool) -> Entry | None:
         """
-        @param young: the entries by octets or by shape; C{old} and C{shaped} match it.
+        Return the entry for a key with its TTLs updated, moved to the young generation.
 
-        @return: the entry for a key with its TTLs updated, moved to the young generation.
+        @param young: the entries by octets or by shape; C{old} and C{shaped} match it.
         """
         entry = young.get(key)
         if entry is not None:

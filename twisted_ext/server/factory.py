@@ -154,7 +154,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
-        @return: the protocol for a new connection; L{None} if there are too many connections.
+        Return the protocol for a new connection; L{None} if there are too many connections.
         """
         make = self.protocol
         if make is not _PROTOCOL:
@@ -179,7 +179,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
 def _withZones(authorities: Iterable[object] | None) -> list[object]:
     """
-    @return: the authorities, with all zones among them combined into one source at the position of the first zone.
+    Return the authorities, with all zones among them combined into one source at the position of the first zone.
     """
     found: list[object] = []
     zones = Zones()

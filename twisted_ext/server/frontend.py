@@ -120,7 +120,7 @@ def _gates(
 
 def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     """
-    @return: the gates that requests pass under these settings, in order.
+    Return the gates that requests pass under these settings, in order.
 
     @raise BadDescription: the settings contradict each other.
     """

@@ -78,7 +78,7 @@ class ServerService(Service):
     ) -> None:
         """
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
-        @param secret: for cookies.
+        @param secret: the secret for cookies.
         @param reread: returns the settings for a reload.
         @param fromPython: makes the zone of a file of Python code.
         @param zoned: whether this is a worker, whose zones the parent process manages.
@@ -150,7 +150,7 @@ class ServerService(Service):
         """
         In a worker: forward some requests to the parent.
 
-        @param errands: as of L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        @param errands: the keys of these operations, see L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
         @param keys: the TSIG keys for requests that are parsed in this process.
         """
         assert self.passing is not None
@@ -172,9 +172,6 @@ class ServerService(Service):
         return self._serving
 
     def startService(self) -> None:
-        """
-        Start answering.
-        """
         self.running = 1
         self.sight.startService()
         self.zoned.begin()
@@ -195,12 +192,12 @@ class ServerService(Service):
 
     def _relieve(self) -> None:
         """
-        Out of memory: drop everything that can be looked up again.
+        Free memory: drop everything that can be looked up again.
         """
         self._parts.lane.clear()
         if self.stack.caching is not None:
             self.stack.caching.flush()
-        self.log.error("out of memory; all that was cached is forgotten")
+        self.log.error("out of memory; all caches are cleared")
 
     def _look(self) -> None:
         try:
@@ -263,7 +260,7 @@ class ServerService(Service):
 
     def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
         """
-        @return: the lines for changed settings, and a Deferred that fires with the lines for zones.
+        Return the lines for changed settings, and a Deferred that fires with the lines for zones.
         """
         if self._reread is None:
             return fail(BadDescription("this server has no settings to read again"))
@@ -314,7 +311,7 @@ _NOTHING: Final = "nothing has changed"
 
 def _told(before: Settings, after: Settings) -> list[str]:
     """
-    @return: lines for the settings that have changed, and, on each reload, for those that need a restart to change.
+    Format the changed settings, and on each reload those that need a restart to change.
     """
     lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
     if lines:
@@ -382,7 +379,7 @@ class Server(Service):
 
     def _tellAlive(self) -> None:
         """
-        Report to systemd that this server answers, if it does.
+        Report to systemd that this server still answers.
         """
         watchdog = self._inner.watchdog if isinstance(self._inner, ServerService) else None
         if watchdog is None or watchdog.well:
@@ -439,9 +436,6 @@ class Server(Service):
                 notify("READY=1")
 
     def stopService(self) -> Deferred[None]:
-        """
-        @return: fires when all services have stopped.
-        """
         notify("STOPPING=1")
         if self._alive.running:
             self._alive.stop()
@@ -523,7 +517,7 @@ def makeServer(
 
 def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     """
-    @return: the steps that a query passes through under these settings, in words, one line each.
+    Describe the steps that a query passes through under these settings, one line each.
 
     @raise BadDescription: they cannot be used.
     """
@@ -532,7 +526,7 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
         zones.expect(zone.name, zone.file)
     stack = stackFor(reactor, settings, zones, listening=Listening(settings.interface, settings.port))
     try:
-        lines = ["fast lane: what was answered before, from its octets"] if not (settings.queryLog or settings.verbose) else []
+        lines = ["packet cache: replies to earlier queries with the same octets"] if not (settings.queryLog or settings.verbose) else []
         lines += ["query log: each request and its reply"] if settings.queryLog or settings.verbose else []
         lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
         lines += stack.path()

@@ -197,7 +197,7 @@ class ForwardStack:
 
     def _asksInside(self) -> bool:
         """
-        @return: whether names without a route go to a server in a private network, or to a source that has no server address.
+        Return whether names without a route go to a server in a private network, or to a source that has no server address.
         """
         servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
         return not servers or any(isNear(server) for server in servers)
@@ -281,21 +281,21 @@ class ForwardStack:
 
     def path(self) -> list[str]:
         """
-        @return: the steps that an accepted query passes through, in order, in words, one line each.
+        Describe the steps that an accepted query passes through, in order, one line each.
         """
         settings = self.settings
         lines: list[str] = []
         if self._zones:
             lines.append(f"zones: {_counted(len(self._zones))}")
         if self._watch is not None:
-            lines.append("loop detection: questions of our own that come back")
+            lines.append("loop detection: queries of this server that come back to it")
         if settings.local or settings.localFile:
             files = "".join([f", {path}" for path in settings.localFile])
             lines.append(f"local: {len(settings.local)} records given{files}")
         if self._hosts is not None:
             lines.append(f"hosts: {self._hosts.path}")
-        lines.append("special: names that are never asked of anybody, and literal addresses")
-        lines.append("private networks: names of their addresses are denied, unless an upstream inside of them is asked")
+        lines.append("special: names that are never forwarded, and literal addresses")
+        lines.append("private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
         if settings.stopRebinding:
             but = "".join([f", but for {nameToText(nameFromText(name))}" for name in settings.rebindingAllow])
             lines.append(f"rebinding: no private addresses from upstreams{but}")
@@ -303,7 +303,7 @@ class ForwardStack:
             stale = f", stale answers for {settings.stale} s" if settings.stale else ""
             prefetch = ", prefetching" if settings.prefetch else ""
             lines.append(f"cache: {settings.cacheSize} octets{prefetch}{stale}")
-        lines.append("coalesce: one look-up for all who ask the same")
+        lines.append("coalesce: one look-up for equal queries")
         lines += [f"route: {route.partition('=')[0]} to {route.partition('=')[2]}" for route in settings.route if settings.recursive]
         if not settings.recursive:
             lines.append("no upstream is asked")
@@ -332,7 +332,7 @@ def stackFor(
     changed: Callable[[], object] = lambda: None,
 ) -> ForwardStack | ZoneStack:
     """
-    @return: the answer source for a server with these settings; see L{ForwardStack}.
+    Return the answer source for a server with these settings; see L{ForwardStack}.
 
     @raise BadDescription: they cannot be used.
     """
@@ -368,9 +368,6 @@ class ZoneStack:
         self._now = self._source.answerNow
 
     def reload(self, settings: Settings) -> None:
-        """
-        Apply new settings.
-        """
         self.settings = settings
         self._use(settings)
         self._changed()
@@ -399,7 +396,7 @@ class ZoneStack:
 
     def path(self) -> list[str]:
         """
-        @return: the steps that an accepted query passes through, in order, in words, one line each.
+        Describe the steps that an accepted query passes through, in order, one line each.
         """
         return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
 
@@ -410,9 +407,9 @@ def _rests(upstream: Upstream) -> bool:
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:
     """
-    @param setting: the name of the setting, for errors.
+    Build the source that a description names.
 
-    @return: the source that a description stands for.
+    @param setting: the name of the setting, for errors.
 
     @raise BadDescription: it cannot be built, or is this server itself.
     """

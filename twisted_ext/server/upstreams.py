@@ -60,7 +60,7 @@ class Listening:
     """
     The addresses that a server listens on, so that it does not forward to itself.
 
-    @ivar addresses: of the sockets; a wildcard address also covers all loopback addresses of this machine.
+    @ivar addresses: the addresses of the sockets; a wildcard address also covers all loopback addresses of this machine.
     @ivar port: their port.
     """
 
@@ -69,7 +69,7 @@ class Listening:
 
     def at(self, addresses: tuple[str, ...], port: int) -> None:
         """
-        Replace the addresses and the port, as when the kernel has chosen the port.
+        Replace the addresses and the port, for example when the kernel has chosen the port.
         """
         self.port = port
         named = [address for address in addresses if address]
@@ -78,7 +78,7 @@ class Listening:
 
     def has(self, server: Server) -> bool:
         """
-        @return: whether the address is one that this server listens on.
+        Return whether the address is one that this server listens on.
         """
         if not self.port or server.port != self.port:
             return False
@@ -96,7 +96,7 @@ def _packed(address: str) -> bytes:
 
 def isNear(server: Server) -> bool:
     """
-    @return: whether the server is on this machine or in a private network.
+    Return whether the server is on this machine or in a private network.
     """
     return isPrivate(_packed(server.address))
 
@@ -109,7 +109,7 @@ class SystemServers:
 
     def __init__(self, reactor: IReactorTime, path: str, listening: Listening, changed: Callable[[], object]) -> None:
         """
-        @param path: of the file; L{SYSTEM_RESOLV_CONF} if empty.
+        @param path: the file; L{SYSTEM_RESOLV_CONF} if empty.
         @param listening: where the server itself listens; this address is left out.
         @param changed: called when the file names other servers than before: answers from one network may not hold in the next.
         """
@@ -130,9 +130,6 @@ class SystemServers:
 
     @property
     def path(self) -> str:
-        """
-        The path of the file.
-        """
         return self._file.path
 
     def _make(self) -> IAnswerSource:
@@ -161,7 +158,7 @@ class SystemServers:
         lost = self._file.lostAt is not None
         if lost and not self._lost:
             _log.warn(
-                "{path} is gone or names no server; those it named last are asked for {seconds:.0f} seconds more",
+                "{path} is missing or names no server; the servers that it named last are asked for {seconds:.0f} more seconds",
                 path=self.path,
                 seconds=LOST_CONFIGURATION_SECONDS.default,
             )
@@ -224,7 +221,7 @@ class Upstream:
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self.looped:
-            text = f"the upstream {self.description} asks this server in its turn"
+            text = f"the upstream {self.description} forwards back to this server"
             return fail(Refused(text, rcode=2, ede=((22, "forwarding loop"),)))
         if not self._counted:
             return self.inner.answer(question, context)
@@ -255,7 +252,7 @@ class Upstream:
 
 def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
     """
-    @return: every server queried by this source or by the sources behind it: the forwarding source, and the index of the server in it.
+    Return every server queried by this source or by the sources behind it: the forwarding source, and the index of the server in it.
     """
     if isinstance(source, ForwardingSource):
         for index in range(len(source.upstreams)):
@@ -302,7 +299,7 @@ class LoopWatch:
             if upstream is not None and not upstream.looped:
                 upstream.looped = True
                 _log.warn(
-                    "the upstream {description} asks this server in its turn, and is left out", description=upstream.description
+                    "the upstream {description} forwards back to this server, and is left out", description=upstream.description
                 )
             return Answer(Outcome.NXDOMAIN, rcode=3)
         return self._innerNow(question, context)

@@ -75,7 +75,7 @@ class MemoryPort:
         elif addr is not None:
             destination = (normal(addr[0]), addr[1])
         else:
-            raise ValueError("a port that is not connected has to be told where to send")
+            raise ValueError("a port that is not connected needs a destination")
         source = self._reactor.sourceFor(destination[0], self.interface)
         self._reactor.network.carry(self._reactor, (source, self.port), destination, packet)
 
@@ -120,7 +120,7 @@ class MemoryPort:
 
 def taken(interface: str, port: int) -> CannotListenError:
     """
-    @return: the error that a reactor raises when a port is in use.
+    Return the error that a reactor raises when a port is in use.
     """
     return newCannotListen(interface, port, OSError(98, "Address already in use"))
 

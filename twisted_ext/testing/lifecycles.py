@@ -32,12 +32,12 @@ class Lifecycle(Protocol):
 
     def doStart(self) -> None:
         """
-        It is used once more.
+        Handle the start of a use.
         """
 
     def doStop(self) -> None:
         """
-        It is used once less.
+        Handle the end of a use.
         """
 
 
@@ -48,22 +48,22 @@ class Dialing(Lifecycle, Protocol):
 
     def startedConnecting(self, connector: IConnector) -> None:
         """
-        A connection attempt begins.
+        Handle the start of a connection attempt.
         """
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """
-        The connection was established.
+        Handle an established connection.
         """
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         """
-        The connection attempt failed.
+        Handle a failed connection attempt.
         """
 
     def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
         """
-        The connection was lost.
+        Handle a lost connection.
         """
 
 
@@ -74,18 +74,18 @@ class Receiving(Lifecycle, Protocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
         """
-        A datagram was received.
+        Handle a datagram.
         """
 
     def connectionRefused(self) -> None:
         """
-        The peer of a connected port has no process listening.
+        Handle an ICMP error: no process listens at the peer of a connected port.
         """
 
 
 def whereOf(address: IAddress) -> tuple[str, int]:
     """
-    @return: host and port of an IP address.
+    Return host and port of an IP address.
     """
     assert isinstance(address, IPv4Address | IPv6Address)
     return address.host, address.port

@@ -65,7 +65,7 @@ class Link:
 
     def journeys(self, datagram: Datagram, dice: Random) -> list[float]:
         """
-        @return: the delay in seconds of each copy of a datagram; empty if it is lost.
+        Return the delay in seconds of each copy of a datagram; empty if it is lost.
         """
         if self.silent or (self.loss and dice.random() < self.loss) or (self.admit is not None and not self.admit(datagram)):
             return []
@@ -74,7 +74,7 @@ class Link:
 
     def pieces(self, octets: bytes) -> list[bytes]:
         """
-        @return: the chunks in which part of a stream arrives.
+        Return the chunks in which part of a stream arrives.
         """
         size = self.fragment
         if not size:

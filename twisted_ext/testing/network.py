@@ -6,7 +6,7 @@ An in-memory network: hosts, the links between them, and a clock::
     here = network.reactor("192.0.2.7")
     ...                       # listen there, send queries from here
     network.advance(1.0)      # one second passes, with all its events
-    here.pending()            # what is still open: ideally nothing
+    here.pending()            # what is still open; empty after a proper cleanup
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _MOST_TURNS: Final = 1_000_000
 @lru_cache(1024)
 def normal(address: str) -> str:
     """
-    @return: the address in its canonical short form, without a scope.
+    Return the address in its canonical short form, without a scope.
     """
     return str(ip_address(address.partition("%")[0]))
 
@@ -128,7 +128,7 @@ class MemoryNetwork:
 
     def linkBetween(self, source: str, destination: str) -> Link:
         """
-        @return: the link between two addresses.
+        Return the link between two addresses.
         """
         links = self._links
         if not links:
@@ -137,6 +137,8 @@ class MemoryNetwork:
 
     def hostAt(self, address: str, asking: MemoryReactor | None = None) -> MemoryReactor | None:
         """
+        Return the host with an address, or L{None}.
+
         @param asking: the host that loopback addresses refer to.
         """
         if asking is not None and ip_address(address).is_loopback and address not in self._hosts:
@@ -150,14 +152,14 @@ class MemoryNetwork:
         clock = self.clock
         target = clock.rightNow + seconds
         turns = 0
-        # As the clock itself does, but from event to event.
+        # Like Clock.advance, but with the time of each event.
         clock.calls.sort(key=DelayedCall.getTime)
         while clock.calls and clock.calls[0].getTime() <= target:
             call = clock.calls.pop(0)
             due = call.getTime()
             turns = turns + 1 if due <= clock.rightNow else 0
             if turns > _MOST_TURNS:
-                raise RuntimeError("time stands still: something schedules itself again and again for the same moment")
+                raise RuntimeError("endless loop: a delayed call schedules itself again for the same time")
             clock.rightNow = max(clock.rightNow, due)
             call.called = 1
             call.func(*call.args, **call.kw)
@@ -167,8 +169,7 @@ class MemoryNetwork:
 
     def inject(self, octets: bytes, source: Address, destination: Address) -> None:
         """
-        Send a datagram with a spoofed source address. It arrives like any other from there, but at once, and connected sockets check its
-        source as usual.
+        Send a datagram with a spoofed source address. It is delivered at once; connected sockets check its source as usual.
         """
         forged = Datagram(self.clock.seconds(), (normal(source[0]), source[1]), (normal(destination[0]), destination[1]), octets)
         if self.recording:
@@ -177,8 +178,7 @@ class MemoryNetwork:
 
     def injectRefusal(self, source: Address, destination: Address) -> None:
         """
-        Deliver an ICMP error to the host of C{destination}, genuine or spoofed: its datagrams from there to C{source} have met a closed
-        port.
+        Deliver an ICMP error, genuine or spoofed, to the host of C{destination}, as if its datagrams to C{source} had met a closed port.
         """
         host = self.hostAt(normal(destination[0]))
         if host is not None:
@@ -197,7 +197,7 @@ class MemoryNetwork:
             self.clock.callLater(delay, self._deliver, datagram, self.hostAt(destination[0], host))
 
     def _deliver(self, datagram: Datagram, host: MemoryReactor | None) -> None:
-        # There is no host at that address, and no ICMP error either.
+        # Without a host at that address there is no ICMP error either.
         if host is None or host.receive(datagram):
             return
         # A closed port: an ICMP error goes to the datagram's source address, spoofed or not.
@@ -208,6 +208,6 @@ class MemoryNetwork:
 
     def pending(self) -> list[str]:
         """
-        @return: what is open on all hosts: descriptions of sockets, connections and delayed calls.
+        Return descriptions of all open sockets, connections and delayed calls of all hosts.
         """
         return [thing for reactor in self._reactors for thing in reactor.pending()]

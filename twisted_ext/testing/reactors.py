@@ -121,7 +121,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def bindDatagram(self, port: MemoryPort, number: int) -> int:
         """
-        @return: the port number bound.
+        Return the port number bound.
 
         @raise CannotListenError: the port is in use.
         """
@@ -154,7 +154,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def cares(self, datagram: Datagram) -> bool:
         """
-        Return whether one of this host's sockets would be notified that a datagram of its met a closed port.
+        Return whether a socket of this host would be notified that a datagram it sent has met a closed port.
         """
         return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self._ports.items())
 
@@ -168,7 +168,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def sourceFor(self, destination: str, interface: str) -> str:
         """
-        @return: the source address for packets to C{destination}.
+        Return the source address for packets to C{destination}.
 
         @raise OSError: this host has no address of that family.
         """
@@ -192,7 +192,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def bindStream(self, listener: MemoryListener, number: int) -> int:
         """
-        @return: the port number bound.
+        Return the port number bound.
 
         @raise CannotListenError: the port is in use.
         """
@@ -204,7 +204,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     def listenerFor(self, address: str, number: int) -> MemoryListener | None:
         """
-        @return: the listener for that address and port.
+        Return the listener for that address and port.
         """
         wildcard = "::" if ":" in address else "0.0.0.0"
         return self.listeners.get((address, number)) or self.listeners.get((wildcard, number))
@@ -227,21 +227,21 @@ class MemoryReactor(PluggableResolverMixin):
 
     def pending(self) -> list[str]:
         """
-        @return: what this host has open: descriptions of sockets, connections and delayed calls. Tests of cleanup assert that it is empty.
+        Return descriptions of the host's open sockets, connections and delayed calls. Tests of cleanup assert that it is empty.
         """
         sockets: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors]
         return [str(thing) for thing in [*sockets, *self.getDelayedCalls()]]
 
     def ephemeral(self) -> int:
         """
-        @return: an ephemeral port.
+        Return an ephemeral port.
         """
         self._outgoing = _EPHEMERAL + (self._outgoing - _EPHEMERAL + 1) % (65536 - _EPHEMERAL)
         return self._outgoing
 
     def ports(self) -> list[MemoryPort]:
         """
-        @return: its UDP ports.
+        Return the host's UDP ports.
         """
         return list(self._ports.values())
 

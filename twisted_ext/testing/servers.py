@@ -217,7 +217,7 @@ class CannedServer:
 
     def replyTo(self, query: Message, transport: str) -> bytes:
         """
-        @return: the reply, before C{tamper} is applied.
+        Return the reply, before C{tamper} is applied.
         """
         flags = query.flags & RD | QR | RA
         asked = query.edns
@@ -272,20 +272,20 @@ class CannedServer:
 
     def connected(self, connection: _Stream) -> None:
         """
-        A client has connected.
+        Register a client's connection.
         """
         self._connections.add(connection)
 
     def disconnected(self, connection: _Stream) -> None:
         """
-        A client has disconnected.
+        Unregister a client's connection.
         """
         self._connections.discard(connection)
 
     @property
     def connections(self) -> int:
         """
-        The number of open connections.
+        Return the number of open connections.
         """
         return len(self._connections)
 
@@ -348,9 +348,6 @@ class _Stream(Protocol):
             done.callback(None)
 
     def cut(self) -> Deferred[None]:
-        """
-        Close the connection.
-        """
         done: Deferred[None] = Deferred()
         self._gone.append(done)
         self.transport.abortConnection()

@@ -27,10 +27,10 @@ _TTL = 300
 
 def questionOf(name: str, rrType: str = "A") -> Question:
     """
+    Return the question for it.
+
     @param name: such as C{"www.example.org"}.
     @param rrType: a mnemonic.
-
-    @return: the question for it.
     """
     number = typeNumber(rrType)
     if number is None:
@@ -40,9 +40,9 @@ def questionOf(name: str, rrType: str = "A") -> Question:
 
 def rrsetOf(name: bytes, rrType: int, rdatas: str | Sequence[str], ttl: int = _TTL) -> RRSet:
     """
-    @param rdatas: the text of one or several rdatas.
+    Return an RRset of them.
 
-    @return: an RRset of them.
+    @param rdatas: the text of one or several rdatas.
     """
     from twisted_ext.wire.rdata.registry import rdataFromText
 
@@ -52,7 +52,7 @@ def rrsetOf(name: bytes, rrType: int, rdatas: str | Sequence[str], ttl: int = _T
 
 def answerOf(question: Question, rdatas: str | Sequence[str] = (), ttl: int = _TTL) -> Answer:
     """
-    @return: an answer with records of this data, or NODATA without any.
+    Return an answer with records of this data, or NODATA without any.
     """
     origin = Origin("canned")
     if not rdatas:
@@ -86,7 +86,7 @@ class CannedSource:
     @property
     def asked(self) -> int:
         """
-        The number of calls to C{answer}.
+        Return the number of calls to C{answer}.
         """
         return len(self.questions)
 
@@ -148,14 +148,14 @@ class HeldSource:
     @property
     def asked(self) -> int:
         """
-        The number of questions received.
+        Return the number of questions received.
         """
         return len(self.questions)
 
     @property
     def held(self) -> list[Question]:
         """
-        The questions waiting for an answer.
+        Return the questions waiting for an answer.
         """
         return [question for question, _ in self._held]
 
@@ -185,7 +185,7 @@ class HeldSource:
         told = 0
         for _, waiting in ready:
             if waiting.called:
-                # The callback of an earlier one has cancelled this one.
+                # A callback of an earlier Deferred has cancelled this one.
                 continue
             told += 1
             if isinstance(result, DNSFault):

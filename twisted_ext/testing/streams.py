@@ -246,7 +246,7 @@ class MemoryConnection:
 
     def begin(self, protocol: IProtocol, onLost: Callable[[Failure], None] | None) -> None:
         """
-        The connection is established.
+        Handle the establishment of the connection.
         """
         if self._over:
             return
@@ -343,19 +343,19 @@ class MemoryConnection:
 
     def arrived(self, octets: bytes) -> None:
         """
-        Data has arrived.
+        Handle data from the peer.
         """
         self._hold(lambda: self._take(octets))
 
     def ended(self, error: BaseException) -> None:
         """
-        The peer has closed the connection.
+        Handle the close of the connection by the peer.
         """
         self._hold(lambda: self._close(error))
 
     def acknowledged(self, count: int) -> None:
         """
-        This many octets have reached the peer.
+        Handle the arrival of octets at the peer.
         """
         self._flying -= count
         if self._over:

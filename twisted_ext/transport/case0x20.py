@@ -12,11 +12,11 @@ __all__ = ["mixed"]
 
 def mixed(question: Question, draw: Draw) -> bytes:
     """
-    @return: the question as it is sent, each letter in a case drawn for it.
+    Return the question to send, each letter of its name in a random case.
     """
     name = question.name
     bits = int.from_bytes(draw.take(-(-len(name) // 8)), "big")
-    # Octets of length are below 64 and no letters.
+    # Length octets are below 64, so they are not letters.
     lower, upper = name.lower(), name.upper()
     octets = bytes([upper[index] if bits >> index & 1 else lower[index] for index in range(len(name))])
     return octets + question.key[-4:]

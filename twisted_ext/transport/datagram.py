@@ -22,17 +22,17 @@ from twisted_ext.transport.udpsockets import QuerySocket, unreachable
 
 __all__ = ["DatagramExchange", "Datagrams", "Maker"]
 
-#: Queries under way for which one more socket takes queries.
+#: Queries under way for each socket; with more, another socket is opened.
 _QUERIES_PER_WIDTH: Final = 4
 
 
 @implementer(IExchange)
 class DatagramExchange:
     """
-    One server by UDP.
+    Queries to one server over UDP.
 
-    @ivar server: which one.
-    @ivar live: queries under way.
+    @ivar server: the server.
+    @ivar live: the number of queries under way.
     """
 
     kind = "udp"
@@ -73,7 +73,7 @@ class DatagramExchange:
             try:
                 socket.send(key + asking.query)
             except BlockingIOError:
-                pass  # As good as lost on the way: it will be sent again.
+                pass  # Equivalent to packet loss: the query will be retransmitted.
             except OSError as error:
                 socket.broken(error, now)
                 raise unreachable(self.server, error) from error
@@ -86,10 +86,10 @@ class DatagramExchange:
 
     def askAgain(self, asking: PendingQuery, now: float, legs: Iterable[Channel]) -> tuple[QuerySocket, bytes]:
         """
-        Send another query of the same look-up from another port, so that a forger who has found one port out has the ids of one query to
-        guess and not those of all tries.
+        Send another query of the same look-up from another port, so that an attacker who has found one port has to guess the ID of one
+        query instead of any of several.
 
-        @param legs: where the earlier ones travel; these sockets take no more queries.
+        @param legs: the channels of the earlier queries; these sockets take no more queries.
         """
         for leg in legs:
             if isinstance(leg, QuerySocket) and leg.exchange is self:
@@ -98,7 +98,7 @@ class DatagramExchange:
 
     def retire(self, socket: QuerySocket) -> None:
         """
-        Give this socket no more queries. It goes when the last of those that it has is over.
+        Assign no more queries to this socket. It is closed when its last pending query is done.
         """
         socket.retired = True
         if socket in self._taking:
@@ -110,14 +110,14 @@ class DatagramExchange:
                 socket.close()
 
     def close(self) -> Deferred[None]:
-        # Sockets are gone at once.
+        # Sockets close at once.
         self.settle()
         return succeed(None)
 
 
 class _NoMaker:
     """
-    Makes no sockets: the reactor has none.
+    Makes no sockets: the reactor does not support any.
     """
 
     def __init__(self, reactor: object) -> None:
@@ -125,7 +125,7 @@ class _NoMaker:
 
     def make(self, exchange: DatagramExchange) -> QuerySocket:
         """
-        @raise Unreachable: always, and says why.
+        @raise Unreachable: always.
         """
         label = exchange.server.label
         raise Unreachable(
@@ -136,12 +136,14 @@ class _NoMaker:
 
 class Maker(Protocol):
     """
-    Makes sockets in the way that suits a reactor.
+    Makes sockets for a kind of reactor.
     """
 
     def make(self, exchange: DatagramExchange) -> QuerySocket:
         """
-        @raise Unreachable: there is none to be had.
+        Open a socket.
+
+        @raise Unreachable: there is none available.
         """
 
 
@@ -149,11 +151,11 @@ class Datagrams:
     """
     The UDP sockets of one resolver.
 
-    On reactors with file descriptors the sockets are our own, read in batches; on others C{listenUDP} makes them.
+    On reactors with file descriptors the sockets are read in batches; on others C{listenUDP} makes them.
 
-    @ivar draw: where ids and ports come from.
-    @ivar width: sockets per server that take queries at a time.
-    @ivar queriesEach: queries that a socket serves.
+    @ivar draw: the source of IDs and ports.
+    @ivar width: sockets per server that take queries at the same time.
+    @ivar queriesEach: maximum queries of a socket.
     """
 
     def __init__(
@@ -167,8 +169,8 @@ class Datagrams:
         nearMissesHeard: int | None = None,
     ) -> None:
         """
-        @param reactor: one with neither file descriptors nor C{listenUDP}, such as a L{Clock<twisted.internet.task.Clock>} in a test,
-            reaches no server.
+        @param reactor: without file descriptors and C{listenUDP}, as with a L{Clock<twisted.internet.task.Clock>} in a test, no server can
+            be reached.
         """
         self.draw = draw or Draw()
         self.width = int(POOL_SOCKETS.pick(width))

@@ -23,7 +23,7 @@ class Channel(Protocol):
     @property
     def exchange(self) -> IExchange:
         """
-        Which server, by which way.
+        The exchange, which identifies the server and the transport.
         """
 
     def release(self, key: bytes) -> None:
@@ -37,7 +37,7 @@ class PendingQuery(Protocol):
     The receiver of replies; C{leg} and C{key} identify which of its queries a call is about.
     """
 
-    #: The message without its id.
+    #: The message without its ID.
     query: bytes
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:

@@ -21,7 +21,7 @@ _failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
 
 class FaultLog:
     """
-    Logs each kind of exception once with its traceback. What follows is summed up in one line for every L{FAULT_SECONDS}.
+    Logs each kind of exception once with its traceback. Further ones are summarized in one line every L{FAULT_SECONDS}.
 
     Two exceptions are of one kind if they have the same type and were raised at the same place.
     """
@@ -37,7 +37,7 @@ class FaultLog:
 
     def note(self, doing: str, error: BaseException, now: float) -> None:
         """
-        Log and count an exception. Raises nothing, not even where memory is short: the caller goes on with other work.
+        Log and count an exception. Never raises, even if memory is short: the caller continues with other work.
 
         @param doing: what was being done: C{"reading datagrams"}.
         @param now: the clock's seconds.
@@ -61,14 +61,11 @@ class FaultLog:
                     error=error,
                 )
         except Exception:
-            # There may be no memory for a line of the log. It is more important that the caller goes on.
+            # There may be no memory for a log line. It is more important that the caller continues.
             return
 
 
 def _placeOf(error: BaseException) -> tuple[str, int]:
-    """
-    @return: file and line that raised it.
-    """
     at = error.__traceback__
     if at is None:
         return "", 0

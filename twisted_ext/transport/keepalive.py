@@ -1,5 +1,5 @@
 """
-Negotiate how long a TCP connection stays open: the edns-tcp-keepalive option (RFC 7828).
+Negotiates how long a TCP connection stays open: the edns-tcp-keepalive option (RFC 7828).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _OPT_OCTETS: Final = 11
 
 def wishing(query: bytes) -> bytes:
     """
-    Add the wish to keep the connection to a query, which may only be sent on one (section 3.2.1).
+    Add the keepalive option to a query, which may only be sent over TCP (section 3.2.1).
 
-    @param query: a message without its id. One without an OPT record stays as it is.
+    @param query: a message without its ID. It is returned unchanged if it has no OPT record.
     """
     if query[8:10] != b"\x00\x01":
         return query
@@ -36,8 +36,8 @@ def wishing(query: bytes) -> bytes:
 
 def secondsAllowed(reply: bytes) -> float | None:
     """
-    @return: for how long the server lets the connection be idle; 0 where it wants it closed (section 3.4); L{None} where it says
-        nothing of it.
+    Return how many seconds the server lets the connection be idle; 0 if it requests that the connection be closed (section 3.4); L{None} if
+    the option is absent.
     """
     try:
         edns = Message.fromWire(reply).edns

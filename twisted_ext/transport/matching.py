@@ -11,12 +11,12 @@ _ONE = b"\x00\x01"
 
 def isReplyTo(octets: bytes, wire: bytes, sameCase: bool) -> bool:
     """
-    Look for QR, the opcode QUERY, and exactly one question: ours.
+    Check for QR, the opcode QUERY, and exactly one question, which has to equal the one that was asked.
 
     @param octets: the whole message, of any length.
-    @param wire: our question as it was sent.
-    @param sameCase: whether the name must come back in the very case in which it was sent (mixed case as a further proof that
-        the replying one has seen the query).
+    @param wire: the question as it was sent.
+    @param sameCase: whether the name has to be in exactly the case in which it was sent: with mixed case, this is further evidence that the
+        sender has seen the query.
     """
     end = 12 + len(wire)
     if len(octets) < end or octets[2] & 0xF8 != 0x80 or octets[4:6] != _ONE:
@@ -24,7 +24,7 @@ def isReplyTo(octets: bytes, wire: bytes, sameCase: bool) -> bool:
     asked = octets[12:end]
     if asked == wire:
         return True
-    # Only names have cases: type 65 is "A" and type 97 is "a".
+    # Only fold the name: type 65 is "A" and type 97 is "a".
     return not sameCase and asked[-4:] == wire[-4:] and asked[:-4].lower() == wire[:-4].lower()
 
 

@@ -53,7 +53,7 @@ class Poller(Protocol):
 
     def forget(self, descriptor: int) -> None:
         """
-        Stop watching a socket. Must be called right before the socket is closed.
+        Stop watching a socket. Has to be called right before the socket is closed.
         """
 
 
@@ -62,7 +62,7 @@ _Seconds = Callable[[], float]
 #: Sockets that are drained in one reactor iteration, so that other events are handled too.
 _SOCKETS_PER_TURN: Final = 32
 
-#: The most datagrams to hold back, give or take those of one socket.
+#: Approximate number of datagrams to hold back; those of one socket are kept together.
 KEPT_BACK: Final = 32
 
 
@@ -79,8 +79,8 @@ class Sending(Protocol):
 
 class Outbox:
     """
-    A queue of outgoing datagrams, held back while a batch of incoming ones is handled. A receiving process that gets datagrams one by one
-    is woken for each, and waking a process costs more than sending. Queries and replies are queued alike.
+    A queue of outgoing datagrams, held back while a batch of incoming ones is handled. A process that receives datagrams one by one is
+    woken for each, which costs more than sending. Queries and replies are queued alike.
 
     @ivar open: whether to hold datagrams back.
     @ivar waiting: the datagrams, each with its sender.
@@ -95,9 +95,6 @@ class Outbox:
         self.waiting: list[tuple[Sending, bytes]] = []
 
     def flush(self, now: float) -> None:
-        """
-        Send all of them.
-        """
         waiting, self.waiting = self.waiting, []
         for sending, octets in waiting:
             try:
@@ -139,7 +136,7 @@ def _gather(socket: Drained, arrivals: list[tuple[Drained, bytes]], now: float, 
 @implementer(IReadDescriptor)
 class EpollPoller:
     """
-    An epoll of our own, itself read by the reactor as one descriptor; there only while something is watched.
+    An epoll that the reactor reads as a single descriptor; registered only while a socket is watched.
     """
 
     def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
@@ -177,13 +174,13 @@ class EpollPoller:
         now = self._seconds()
         sockets = self._sockets
         outbox = self._outbox
-        # First everything is read, then everything is understood, then everything is sent: going to the system and back for each
-        # datagram costs half as much again.
+        # Read everything first, then handle it, then send everything: alternating system calls for each datagram would cost half as much
+        # again.
         arrivals: list[tuple[Drained, bytes]] = []
         outbox.open = True
         try:
             for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
-                # The error of an earlier one may have closed this one.
+                # The error of an earlier socket may have closed this one.
                 socket = sockets.get(descriptor)
                 if socket is not None:
                     _gather(socket, arrivals, now, outbox.faults)
@@ -200,7 +197,7 @@ class EpollPoller:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor gives up reading, as when it stops: nothing is read any more, so that no socket is left open.
+        The reactor has stopped reading, as on shutdown: close all sockets.
         """
         for socket in list(self._sockets.values()):
             socket.close()
@@ -236,7 +233,7 @@ class _Single:
 
 class EachPoller:
     """
-    Each socket in the reactor by itself, for systems without epoll.
+    Registers each socket with the reactor, for systems without epoll.
     """
 
     def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
@@ -261,6 +258,6 @@ _HAS_EPOLL: Final = hasattr(select, "epoll")
 
 def pollerFor(reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> Poller:
     """
-    @return: the better one of those that this system has.
+    Return the best poller that this system supports.
     """
     return EpollPoller(reactor, seconds, outbox) if _HAS_EPOLL else EachPoller(reactor, seconds, outbox)

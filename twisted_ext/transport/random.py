@@ -1,5 +1,5 @@
 """
-Draw unpredictable numbers, such as ids and ports, from the operating system's generator (RFC 5452, section 9.2; RFC 4086).
+Draws unpredictable numbers, such as IDs and ports, from the operating system's generator (RFC 5452, section 9.2; RFC 4086).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from weakref import WeakSet
 
 __all__ = ["Draw", "LOWEST_PORT"]
 
-#: Ports below belong to services and need privileges.
+#: Lower ports belong to services and need privileges.
 LOWEST_PORT: Final = 1024
 
-#: Octets that are fetched at a time: a system call for each query would be a tenth of its cost.
+#: Octets fetched at a time: a system call for each query would be a tenth of its cost.
 _BLOCK: Final = 4096
 
-#: Octets of a lot.
+#: Octets of one lot.
 _LOT: Final = 3
 
 _lots: Final[Callable[[bytes], Iterator[tuple[bytes, int]]]] = Struct(">2sB").iter_unpack
@@ -43,7 +43,7 @@ class Draw:
 
     def refill(self) -> tuple[bytes, int]:
         """
-        Fetch new lots.
+        Fetch more lots.
 
         @return: the first of them.
         """
@@ -52,6 +52,8 @@ class Draw:
 
     def take(self, count: int) -> bytes:
         """
+        Return random octets.
+
         @param count: up to 4096.
         """
         position = self._position
@@ -66,7 +68,7 @@ class Draw:
 
     def port(self) -> int:
         """
-        @return: 1024 to 65535, each as likely as any other.
+        Return a port from 1024 to 65535, uniformly distributed.
         """
         while True:
             port = int.from_bytes(self.take(2), "big")
@@ -75,7 +77,7 @@ class Draw:
 
     def below(self, most: int) -> int:
         """
-        @return: 0 to C{most} - 1, each as likely as any other.
+        Return a number from 0 to C{most} - 1, uniformly distributed.
         """
         count = (most.bit_length() + 7) // 8 or 1
         limit = (1 << 8 * count) // most * most
@@ -86,7 +88,7 @@ class Draw:
 
     def forget(self) -> None:
         """
-        Throw away what was fetched and not used.
+        Discard unused octets.
         """
         self._octets = b""
         self._position = 0
@@ -97,7 +99,7 @@ _draws: Final[WeakSet[Draw]] = WeakSet()
 
 
 def _forked() -> None:
-    # Otherwise parent and child would go on with the same octets.
+    # Otherwise parent and child would use the same octets.
     for draw in _draws:
         draw.forget()
 

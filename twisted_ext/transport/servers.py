@@ -1,5 +1,5 @@
 """
-Servers as values: an address in canonical form, and a port.
+Server addresses: an IP address in canonical form, and a port.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ DNS_PORT: Final = 53
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 
-#: What a socket takes as the number of an interface.
+#: Maximum interface number that sockets accept.
 _MOST_SCOPE: Final = 0xFFFFFFFF
 
 
 class Server:
     """
-    Where to ask.
+    The address of a server.
 
-    Equal ones are equal whatever their spelling: C{2001:DB8:0:0::53} and C{2001:db8::53} are one server.
+    Spelling is normalized: C{2001:DB8:0:0::53} and C{2001:db8::53} are equal.
 
-    @ivar address: the address in its short form, with the scope after C{%} where there is one; IPv4 addresses that were written as
-        IPv6 are IPv4.
+    @ivar address: the address in its shortest form, with the scope after C{%} if there is one; mapped IPv4 addresses are converted to IPv4.
     @ivar port: 1 to 65535.
     @ivar family: C{socket.AF_INET} or C{socket.AF_INET6}.
-    @ivar label: both for people: C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"}.
+    @ivar label: address and port for display: C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"}.
     """
 
     __slots__ = ("address", "port", "family", "label", "_key", "_pair")
@@ -52,12 +51,12 @@ class Server:
     @classmethod
     def fromText(cls, text: str, port: int = DNS_PORT) -> Server:
         """
-        Read C{192.0.2.1}, C{192.0.2.1:5353}, C{2001:db8::1}, C{[2001:db8::1]:5353} or C{fe80::1%eth0}; a port may stand behind C{#} as
-        well, where an IPv6 address needs no brackets.
+        Parse C{192.0.2.1}, C{192.0.2.1:5353}, C{2001:db8::1}, C{[2001:db8::1]:5353} or C{fe80::1%eth0}; a port may also follow C{#}, where
+        an IPv6 address needs no brackets.
 
-        @param port: where the text names none.
+        @param port: the port if the text has none.
 
-        @raise BadDescription: it is none of these.
+        @raise BadDescription: the text is none of these.
         """
         address = text.strip()
         digits = ""
@@ -86,9 +85,9 @@ class Server:
 
     def socketAddress(self) -> tuple[str, int] | tuple[str, int, int, int]:
         """
-        @return: what a socket of C{family} connects to.
+        Return the address to connect a socket of C{family} to.
 
-        @raise OSError: there is no interface of the scope's name, now.
+        @raise OSError: the scope names an interface that does not exist at present.
         """
         if self.family == socket.AF_INET:
             return self._pair
@@ -96,7 +95,8 @@ class Server:
 
     def isAt(self, address: str, port: int) -> bool:
         """
-        Whether a datagram from there is this server's, comparing addresses as values. A scope counts only where both have one.
+        Return whether a datagram from this address and port is from this server. Addresses are compared by value; scopes only if both have
+        one.
         """
         if port != self.port:
             return False
@@ -120,11 +120,11 @@ class Server:
 
 def scopeNumber(scope: str) -> int:
     """
-    @param scope: an interface by name or number, or nothing.
+    Return the number of an interface; 0 for the empty text.
 
-    @return: its number; 0 for nothing.
+    @param scope: an interface by name or number, or the empty text.
 
-    @raise OSError: there is no such interface, now.
+    @raise OSError: the interface does not exist at present.
     """
     if not scope:
         return 0

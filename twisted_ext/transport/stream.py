@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     class _Dialing(Shape):
         """
-        A reactor as it is, rather than as L{IReactorTCP} says: it also takes no timeout at all.
+        The actual interface of reactors: unlike L{IReactorTCP}, they also accept no timeout.
         """
 
         def connectTCP(self, host: str, port: int, factory: _Attempt, timeout: float | None) -> IConnector: ...
@@ -43,8 +43,8 @@ class StreamExchange:
     Queries to one server over TCP.
 
     A query whose connection is lost before the reply arrives is sent once more on a new connection (RFC 7766, section 6.2.4). The same
-    applies to the remaining queries when one is given up and the connection has been silent for a while: the kernel may need a quarter of
-    an hour to notice that a connection is dead.
+    applies to the remaining queries if one is given up and the connection has been silent for a while: the kernel may need a quarter of an
+    hour to notice that a connection is dead.
 
     @param keep: seconds to keep an idle connection, if the server allows that many (RFC 7828).
     @ivar keys: maps query ids to pending queries.
@@ -144,7 +144,7 @@ class StreamExchange:
 
     def _replace(self) -> None:
         """
-        Go on with a new connection: this one is dead, or full of queries that the server does not answer.
+        Reconnect: the connection is dead, or full of queries that the server does not answer.
         """
         attempt = self._attempt
         if attempt is None:
@@ -157,11 +157,11 @@ class StreamExchange:
             self._connect()
 
     def _connect(self) -> None:
-        # What the server allowed was about the connection before.
+        # The server's limit applied to the previous connection.
         self._allowed = inf
         self._quietSince = self._clock.seconds()
         attempt = self._attempt = _Attempt(self)
-        # How long to wait is for those who wait to say.
+        # No timeout here: the pending queries have their own.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)
 
     def _flush(self) -> None:
@@ -183,7 +183,7 @@ class StreamExchange:
 
     def connected(self, attempt: _Attempt) -> None:
         """
-        A connection stands.
+        A connection is established.
         """
         if attempt is self._attempt:
             self._flush()
@@ -192,7 +192,7 @@ class StreamExchange:
 
     def received(self, attempt: _Attempt, messages: list[bytes]) -> None:
         """
-        Replies have come, in whatever order.
+        Handle received replies, in any order.
         """
         now = self._clock.seconds()
         for octets in messages:
@@ -212,7 +212,7 @@ class StreamExchange:
             if asking is None:
                 continue
             if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
-                # What came by this way came from the server: there will be no better reply.
+                # The stream comes from the server itself, so no better reply will follow.
                 del self.keys[key]
                 self._again.discard(key)
                 asking.failed(BadMessage(f"{self.label} did not answer the question by TCP", server=self.label), now, self, key)
@@ -221,7 +221,7 @@ class StreamExchange:
 
     def lost(self, attempt: _Attempt, reason: str) -> None:
         """
-        The connection is gone, or did not come about.
+        The connection was lost, or could not be established.
         """
         if attempt is not self._attempt:
             self._leaving.discard(attempt)
@@ -258,7 +258,7 @@ class StreamExchange:
             what = "cannot be reached by TCP" if attempt.transport is None else "closed the connection before it answered"
             fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
             for key, asking in failed:
-                # What one of them does about it may be the end of another.
+                # The callback of one query may end another.
                 if keys.get(key) is asking:
                     del keys[key]
                     self._again.discard(key)
@@ -267,7 +267,7 @@ class StreamExchange:
 
 class _Attempt(ClientFactory):
     """
-    One connection, from the call to its loss.
+    One connection, from the attempt to its loss.
     """
 
     noisy = False

@@ -11,25 +11,24 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["ROUNDING", "Timetable", "Waiting"]
 
-#: Seconds by which a reactor's clock may seem to be early, for the rounding of its sums.
+#: Seconds by which a reactor's clock may seem to be early because of rounding.
 ROUNDING: Final = 1e-5
 
-#: Seconds per waiter before the next look: with very many of them, looking stays below a tenth of the time.
+#: Seconds to add to the delay per waiting item: with very many items, checking them takes less than a tenth of the time.
 _SPARING: Final = 2e-6
 
 
-#: Seconds by which the delayed call may be late. When it is later, this process did something else meanwhile, and replies that came in time
-#: may still lie unread.
+#: Tolerated delay of the delayed call in seconds. If it is later, this process was busy, and replies that arrived in time may be unread.
 _LATE: Final = 0.02
 
-#: Sockets that are read in one turn of the reactor, and turns that are waited at most for all of them to be read.
+#: Sockets that are read in one turn of the reactor, and maximum turns to wait for all of them to be read.
 _READ_PER_TURN: Final = 32
 _MOST_TURNS: Final = 16
 
 
 class Waiting(Protocol):
     """
-    What can stand in a timetable.
+    An item of a timetable.
     """
 
     #: The clock's seconds at which C{overdue} is called. May be moved later at any time; C{hurry} is for earlier.
@@ -81,7 +80,7 @@ class Timetable:
 
     def settle(self) -> None:
         """
-        Take the delayed call back: nothing waits any more.
+        Cancel the delayed call if no items are left.
         """
         self.wakesAt = inf
         self._turns = 0
@@ -94,12 +93,12 @@ class Timetable:
         waiting = self.waiting
         now = self._clock.seconds()
         if now - self.wakesAt > _LATE and self._turns < min(1 + len(waiting) // _READ_PER_TURN, _MOST_TURNS):
-            # Timers come before sockets in a turn of the reactor.
+            # Timers are handled before sockets in a turn of the reactor.
             self._turns += 1
             self._call = self._clock.callLater(0, self._wake)
             return
         self._turns = 0
-        # What is moved meanwhile must not arm another call: one is armed below.
+        # Items rescheduled in the loop must not schedule another call: one is scheduled below.
         self.wakesAt = -inf
         latest = now + ROUNDING
         try:

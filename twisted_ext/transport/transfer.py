@@ -1,6 +1,6 @@
 """
-Transfer a zone, or the changes to it, from one server over a connection of its own, with bounded time and verified signatures (AXFR,
-RFC 5936; IXFR, RFC 1995).
+Transfers a zone, or the changes to it, from one server over a separate connection, with time limits and verified signatures (AXFR, RFC
+5936; IXFR, RFC 1995).
 
 Resolvers, commands and servers all use this. L{twisted_ext.zone.transfer.receiver} reads the messages.
 """
@@ -36,13 +36,13 @@ __all__ = ["fetchZone"]
 
 _draw: Final = Draw()
 
-#: The EDNS option that asks for how long the zone still holds (RFC 7314).
+#: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
 
-#: Seconds for a connection to come about.
+#: Seconds to establish a connection.
 _CONNECT: Final = 10
 
-#: Seconds after each of which is looked at how much has come in them.
+#: Seconds between two checks of the transfer rate.
 _LOOK: Final = 60
 
 
@@ -82,7 +82,7 @@ class _Fetch(ClientFactory):
     def _look(self) -> None:
         came = self.receiving.octets - self._before
         if self.receiving.messages and came < self._rate * _LOOK:
-            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; {self._rate * _LOOK:.0f} are the least"
+            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {self._rate * _LOOK:.0f}"
             self.finish(TimedOut(said, server=self.label))
             return
         self._before = self.receiving.octets
@@ -90,7 +90,7 @@ class _Fetch(ClientFactory):
 
     def heard(self) -> None:
         """
-        Something has come.
+        Restart the idle timeout: a message has arrived.
         """
         if self._idle is not None and self._idle.active():
             self._idle.reset(self._wait)
@@ -102,22 +102,19 @@ class _Fetch(ClientFactory):
         self.finish(Unreachable(f"{self.label} cannot be reached by TCP: {reason.getErrorMessage()}", server=self.label))
 
     def finish(self, fault: BaseException | None = None) -> None:
-        """
-        It is all there, or nothing will come of it.
-        """
         deferred, self.deferred = self.deferred, None
         for timer in (self._idle, self._whole, self._slow):
             if timer is not None and timer.active():
                 timer.cancel()
         self._idle = self._whole = self._slow = None
         if self.transport is not None and fault is None:
-            # A server whose connection is aborted would log an error.
+            # If the connection were aborted, the server would log an error.
             self.transport.loseConnection()
         elif self.transport is not None:
             self.transport.abortConnection()
         elif self.connector is not None and fault is not None:
             self.connector.disconnect()
-        # It knows this one: ten thousand such circles are much to be found.
+        # The connector refers to this object: the garbage collector would have to find ten thousand such cycles.
         self.connector = None
         if deferred is None:
             return
@@ -151,11 +148,11 @@ class _Transfer(Protocol):
             for octets in self._buffer.feed(data):
                 if fetch.deferred is None:
                     return
-                # A message, and not some octets of one: what dribbles in is not waited for.
+                # Only complete messages count: a server that sends single octets times out.
                 fetch.heard()
                 fetch.receiving.take(octets, fetch.today())
         except (DNSFault, OSError) as fault:
-            # The disk may be full as well.
+            # For example, the disk may be full.
             fetch.finish(fault)
             return
         if fetch.receiving.done:
@@ -185,22 +182,22 @@ def fetchZone(
     local: tuple[str, int] | None = None,
 ) -> Deferred[Receiving]:
     """
-    Ask for a zone.
+    Request a zone transfer.
 
     @param reactor: provides L{IReactorTCP} as well.
-    @param keep: is given the messages of a whole zone as they come, without their signatures.
-    @param key: signs the query, and has to have signed what comes.
-    @param soa: what we have, so that changes will do.
-    @param edns: ask for how long the server may serve it itself (RFC 7314).
-    @param today: gives seconds since 1970.
-    @param most: octets that the zone may take.
-    @param begin: seconds for the first message, the connection included.
-    @param wait: seconds for each further one.
-    @param seconds: for all of it, whatever limits there are.
-    @param rate: octets for each second that are the least.
+    @param keep: called with each message of a whole zone, without its signature.
+    @param key: signs the query, and has to sign the reply.
+    @param soa: the SOA of the stored version, to request changes only.
+    @param edns: whether to request the remaining seconds until the zone expires (RFC 7314).
+    @param today: returns seconds since 1970.
+    @param most: maximum octets of the zone.
+    @param begin: seconds until the first message, including the time to connect.
+    @param wait: seconds between messages.
+    @param seconds: seconds for the whole transfer, regardless of other limits.
+    @param rate: minimum octets per second.
     @param local: the address and port to connect from, port 0 for any.
 
-    @return: what has come, whole and with every signature right. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
+    @return: fires with the complete transfer once all signatures are verified. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
     """
     label = server.label
     id = int.from_bytes(_draw.take(2), "big")

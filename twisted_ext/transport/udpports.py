@@ -20,7 +20,7 @@ __all__ = ["PortMaker", "PortSocket"]
 
 class PortSocket(QuerySocket):
     """
-    A listening port of the reactor's, connected to the server.
+    A UDP port of the reactor, connected to the server.
     """
 
     __slots__ = ("_port", "_protocol")
@@ -39,10 +39,6 @@ class PortSocket(QuerySocket):
 
 
 class _Receiver(DatagramProtocol):
-    """
-    Passes on what a port receives.
-    """
-
     noisy = False
     transport: IUDPTransport
 
@@ -52,7 +48,7 @@ class _Receiver(DatagramProtocol):
 
     def write(self, octets: bytes) -> None:
         """
-        Send to whom the port is connected to.
+        Send to the server that the port is connected to.
         """
         try:
             self.transport.write(octets, None)
@@ -72,7 +68,7 @@ class _Receiver(DatagramProtocol):
 
 class PortMaker:
     """
-    Makes connected ports at random numbers.
+    Makes connected UDP ports with random numbers.
     """
 
     def __init__(self, reactor: IReactorUDP, draw: Draw) -> None:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["QuerySocket", "RawMaker", "RawSocket", "SIZE", "unreachable"]
 
-#: Octets that a reply by UDP may have; a longer one is cut, does not parse then, and is asked for by TCP.
+#: Maximum octets of a UDP reply; a longer one is truncated, fails to parse, and is requested over TCP.
 SIZE: Final = int(DATAGRAM_SIZE.default)
 
-#: Linux constants that Python lacks: let routers fragment if they must, and ignore ICMP messages about the path MTU, since an attacker
-#: can forge them to get replies fragmented (RFC 9715).
+#: Linux constants that Python lacks: let routers fragment if necessary, and ignore ICMP messages about the path MTU, since an attacker can
+#: forge them to get replies fragmented (RFC 9715).
 _IP_MTU_DISCOVER: Final = 10
 _IPV6_MTU_DISCOVER: Final = 23
 _PMTUDISC_OMIT: Final = 5
@@ -64,7 +64,7 @@ class QuerySocket:
 
     def shut(self) -> None:
         """
-        Close the system's socket.
+        Close the operating system's socket.
         """
         raise NotImplementedError
 
@@ -100,7 +100,7 @@ class QuerySocket:
         exchange.retire(self)
         if self.misses == exchange.nearMisses:
             for key, asking in list(self.keys.items()):
-                # The reaction of one query may end another.
+                # The callback of one query may end another.
                 if asking is not None and self.keys.get(key) is asking:
                     asking.doubted(now, self, key)
         if not self.live:
@@ -118,7 +118,7 @@ class QuerySocket:
         fault = unreachable(self.exchange.server, error)
         self.close()
         for key, asking in list(self.keys.items()):
-            # The reaction of one query may end another.
+            # The callback of one query may end another.
             if asking is not None and self.keys.get(key) is asking:
                 self.release(key)
                 asking.failed(fault, now, self, key)
@@ -132,7 +132,7 @@ class QuerySocket:
         try:
             self.send(octets)
         except BlockingIOError:
-            pass  # Equivalent to packet loss: the query will be retransmitted.
+            pass
         except OSError as error:
             self.broken(error, now)
 
@@ -148,9 +148,6 @@ class QuerySocket:
             self.close()
 
     def close(self) -> None:
-        """
-        Close the socket.
-        """
         if not self.closed:
             self.closed = True
             self.exchange.retire(self)
@@ -159,14 +156,14 @@ class QuerySocket:
 
 def unreachable(server: Server, error: OSError) -> Unreachable:
     """
-    @return: the fault that says which server and why.
+    Return an error with the server and the reason.
     """
     return Unreachable(f"{server.label} cannot be reached: {error.strerror or error}", server=server.label)
 
 
 class RawSocket(QuerySocket):
     """
-    A socket of our own, drained by a poller.
+    A socket that bypasses the reactor's UDP support and is drained by a poller.
     """
 
     __slots__ = ("_socket", "_recv", "_poller", "_descriptor")
@@ -180,7 +177,7 @@ class RawSocket(QuerySocket):
         poller.watch(self._descriptor, self)
 
     def gather(self, arrivals: list[tuple[Drained, bytes]], now: float) -> None:
-        # As many replies as are waited for; the poller comes again if there is more.
+        # At most as many datagrams as replies are pending; the poller calls again if there are more.
         recv = self._recv
         try:
             for _ in range(self.live or 1):
@@ -191,7 +188,7 @@ class RawSocket(QuerySocket):
             self.broken(error, now)
 
     def shut(self) -> None:
-        # Only once: its number may soon be another one's.
+        # Only once: the kernel may soon reuse its number.
         if self._descriptor >= 0:
             self._poller.forget(self._descriptor)
             self._descriptor = -1
@@ -220,7 +217,7 @@ class RawMaker:
 
     def make(self, exchange: DatagramExchange) -> QuerySocket:
         """
-        @raise Unreachable: the system has no socket, no port or no route for us.
+        @raise Unreachable: the system has no socket, port or route.
         """
         server = exchange.server
         family = server.family

@@ -22,8 +22,8 @@ _ROUNDED: Final = 1
 
 def secondsOf(question: Question, answer: Answer) -> int:
     """
-    @return: for how many seconds an answer is valid: its least TTL, or for a denial what the SOA record gives (RFC 2308, section 5); 0
-        where neither is there.
+    Return for how many seconds an answer is valid: its least TTL, or for a denial what the SOA record gives (RFC 2308, section 5); 0 where
+    neither is there.
     """
     return _LIFETIMES.keeping(question, answer)[0]
 
@@ -67,7 +67,7 @@ class Pace:
 
     def afterFailure(self) -> float:
         """
-        @return: in how many seconds to look the name up again: twice as many as after the failure before.
+        Return in how many seconds to look the name up again: twice as many as after the failure before.
         """
         first = WATCH_SECONDS.default if self.interval is None else self.interval
         self._wait = max(first, min(self._wait * 2, WATCH_RETRY_SECONDS.default))

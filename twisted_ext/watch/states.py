@@ -113,7 +113,7 @@ class Change:
 
 def stateOf(question: Question, answer: Answer) -> State:
     """
-    @return: the state that an answer gives for its question.
+    Return the state that an answer gives for its question.
     """
     rrType = question.rrType
     rdatas, _, _ = found(question, answer)
@@ -150,9 +150,9 @@ class Sought:
 
     def __init__(self, rrType: int, text: str) -> None:
         """
-        @param text: the rdata in presentation format. TXT may do without its quotation marks.
+        @param text: the rdata in presentation format. The quotation marks of TXT may be left out.
 
-        @raise CallerFault: the text is not valid rdata of this type.
+        @raise CallerFault: C{text} is not valid rdata of this type.
         """
         self.text = text
         self._rrType = rrType
@@ -169,7 +169,7 @@ class Sought:
 
     def isIn(self, state: State) -> bool:
         """
-        @return: whether the record is in this state.
+        Return whether the record is in this state.
         """
         if self._rdata is not None and self._rdata in state.rdatas:
             return True
@@ -177,9 +177,6 @@ class Sought:
 
 
 def _joined(rdata: bytes) -> bytes:
-    """
-    @return: the concatenated strings of a record.
-    """
     parts: list[bytes] = []
     position = 0
     while position < len(rdata):

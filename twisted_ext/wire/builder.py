@@ -1,5 +1,5 @@
 """
-Build messages: name compression at a bounded cost, and truncation by whole RRsets.
+Builds messages: name compression at bounded cost, and truncation by whole RRsets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "hostsInside", "optRecord", "Writer"]
 
-#: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before, names)}.
+#: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before the names, number of
+#: names)}.
 COMPRESSED: Final = {
     2: (0, 1),  # NS
     3: (0, 1),  # MD
@@ -35,7 +36,7 @@ _A: Final = 1
 _NS: Final = 2
 _AAAA: Final = 28
 
-#: Offsets that fourteen bits can say.
+#: Offsets that fit into the 14 bits of a compression pointer.
 _REACH: Final = 0x4000
 
 _MOST_NAMES: Final = int(NAMES_COMPRESSED.default)
@@ -46,13 +47,14 @@ _length: Final = Struct(">H").pack_into
 
 def appendName(octets: bytearray, offsets: dict[bytes, int], name: bytes, key: bytes, budget: int) -> int:
     """
-    Append a name to a message, pointing to an earlier one where its end stands there already.
+    Append a name to a message, compressed against earlier names.
 
-    @param offsets: where names stand, by what they are compared by.
-    @param key: what this one is compared by: itself, or itself in lower case.
-    @param budget: names of which every tail may still be looked up; those beyond get two look-ups, for the whole of it and its parent.
+    @param offsets: the offsets of earlier names by their comparison keys.
+    @param key: the comparison key of this name: the name itself, or in lower case.
+    @param budget: names for which every suffix may still be looked up; further ones get two look-ups, for the whole name and for its
+        parent.
 
-    @return: the budget that is left.
+    @return: the remaining budget.
     """
     known = offsets.get(key)
     if known is not None:
@@ -91,7 +93,7 @@ def appendName(octets: bytearray, offsets: dict[bytes, int], name: bytes, key: b
 
 class Writer:
     """
-    Octets of a message in the making, and where names stand in them.
+    A message that is being built, and the offsets of names in it.
     """
 
     __slots__ = ("octets", "_offsets", "_budget")
@@ -103,17 +105,17 @@ class Writer:
 
     def name(self, name: bytes) -> None:
         """
-        Append a name, pointing to an earlier one where its end stands there already in the same case.
+        Append a name, compressed against earlier names in the same case.
         """
         self._budget = appendName(self.octets, self._offsets, name, name, self._budget)
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
-        Append all records of a set, or nothing.
+        Append all records of an RRset, or none.
 
-        @param most: octets that the message may have then.
+        @param most: maximum octets of the message with them.
 
-        @return: whether they fitted.
+        @return: whether they fit.
         """
         octets = self.octets
         before = len(octets)
@@ -149,12 +151,12 @@ def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default), reserv
     """
     Build a message of at most C{size} octets.
 
-    A set of the answer or authority section that does not fit ends the message and sets TC; one of the additional section is left
-    out and the next is tried (RFC 2181, section 9), and TC says so if it is glue that a referral needs (RFC 9471). OPT always has
-    its place, without its options where these do not fit. TSIG is not built: it signs what was built.
+    An RRset of the answer or authority section that does not fit ends the message and sets TC; one of the additional section is left out
+    and the next is tried (RFC 2181, section 9), which sets TC if it is glue that a referral needs (RFC 9471). There is always room for OPT,
+    if necessary without its options. TSIG is not built: it signs the result.
 
-    @param size: 512 at least.
-    @param reserve: octets to leave free for a signature, as L{signatureSize<twisted_ext.wire.tsig.signatureSize>} tells.
+    @param size: at least 512.
+    @param reserve: octets to leave free for a signature, from L{signatureSize<twisted_ext.wire.tsig.signatureSize>}.
     """
     writer = Writer(bytes(HEADER_OCTETS))
     octets = writer.octets
@@ -185,7 +187,7 @@ def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default), reserv
 
 def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[int], most: int, referral: bool) -> int:
     """
-    @return: TC, or nothing.
+    Return TC, or 0.
     """
     flags = 0
     glue: set[bytes] | None = None
@@ -205,7 +207,7 @@ def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[
 
 def hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
     """
-    @return: the name servers that lie inside the zones that they are to be asked about, folded.
+    Return the folded names of name servers below the zones that are delegated to them.
     """
     inside: set[bytes] = set()
     for rrset in authority:
@@ -217,11 +219,11 @@ def hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
 
 def buildQuery(flags: int, question: bytes, opt: bytes) -> bytes:
     """
-    Build a query without its two octets of id.
+    Build a query without its ID.
 
     @param flags: the header's second pair of octets.
-    @param question: as L{twisted_ext.wire.message.Question.toWire} gives it.
-    @param opt: a whole OPT record, or nothing.
+    @param question: the result of L{twisted_ext.wire.message.Question.toWire}.
+    @param opt: a whole OPT record, or empty.
     """
     return _QUERY_HEADERS[bool(opt)] % flags.to_bytes(2, "big") + question + opt
 
@@ -231,6 +233,6 @@ _QUERY_HEADERS: Final = (b"%b\x00\x01\x00\x00\x00\x00\x00\x00", b"%b\x00\x01\x00
 
 def optRecord(payloadSize: int, flags: int = 0, options: tuple[tuple[int, bytes], ...] = ()) -> bytes:
     """
-    @return: a whole OPT record, ready to be appended to a query.
+    Build an OPT record to append to a query.
     """
     return EDNS(payloadSize, flags, options).toWire()

@@ -35,7 +35,7 @@ __all__ = [
 
 class Opcode(IntEnum):
     """
-    What kind of message this is (RFC 1035, section 4.1.1; RFC 1996; RFC 2136; RFC 8490).
+    The kind of a message (RFC 1035, section 4.1.1; RFC 1996; RFC 2136; RFC 8490).
     """
 
     QUERY = 0
@@ -48,7 +48,7 @@ class Opcode(IntEnum):
 
 class Rcode(IntEnum):
     """
-    How it went (RFC 1035, section 4.1.1; RFC 2136, section 2.2; RFC 6891, section 6.1.3; RFC 8945; RFC 7873).
+    The result of a request (RFC 1035, section 4.1.1; RFC 2136, section 2.2; RFC 6891, section 6.1.3; RFC 8945; RFC 7873).
     """
 
     NOERROR = 0
@@ -83,7 +83,7 @@ Z: Final = 0x0040
 AD: Final = 0x0020
 CD: Final = 0x0010
 
-#: The bit of an OPT record's flags that asks for DNSSEC records (RFC 3225).
+#: The DO flag of an OPT record, which requests DNSSEC records (RFC 3225).
 DO: Final = 0x8000
 
 IN: Final = 1
@@ -96,7 +96,7 @@ CLASS_NAMES: Final = {IN: "IN", CH: "CH", HS: "HS", NONE: "NONE", ANY_CLASS: "AN
 
 _CLASS_NUMBERS: Final = {name: number for number, name in CLASS_NAMES.items()}
 
-#: RFC 8914, section 4, and the registry that it opened.
+#: Info codes of extended errors (RFC 8914, section 4, and its registry).
 EDE_NAMES: Final = {
     0: "Other Error",
     1: "Unsupported DNSKEY Algorithm",
@@ -155,14 +155,14 @@ OPTION_NAMES: Final = {
 
 def className(number: int) -> str:
     """
-    @return: the mnemonic, or C{CLASS12345} (RFC 3597, section 5).
+    Return the mnemonic, or C{CLASS12345} (RFC 3597, section 5).
     """
     return CLASS_NAMES.get(number) or f"CLASS{number}"
 
 
 def classNumber(text: str) -> int | None:
     """
-    @return: the number of a class written as mnemonic or as C{CLASS12345}, or L{None} if the text is neither.
+    Return the number of a class given as mnemonic or as C{CLASS12345}, or L{None} if the text is neither.
     """
     upper = text.upper()
     number = _CLASS_NUMBERS.get(upper)
@@ -175,7 +175,7 @@ def classNumber(text: str) -> int | None:
 
 def rcodeName(number: int) -> str:
     """
-    @return: the mnemonic, or C{RCODE4095}.
+    Return the mnemonic, or C{RCODE4095}.
     """
     try:
         return Rcode(number).name

@@ -12,18 +12,18 @@ from twisted_ext.wire.codes import DO
 
 __all__ = ["EDNS", "OPT"]
 
-#: The type of the record that carries EDNS.
+#: The type of the OPT record.
 OPT = 41
 
 
 class EDNS:
     """
-    What an OPT record says.
+    The content of an OPT record.
 
-    @ivar payloadSize: octets that the sender takes by UDP; below 512 means 512 (RFC 6891, section 6.2.3).
+    @ivar payloadSize: the sender's UDP payload size; below 512 means 512 (RFC 6891, section 6.2.3).
     @ivar extendedRcode: the upper eight bits of the rcode.
-    @ivar flags: sixteen bits, C{DO} the first of them.
-    @ivar options: C{(code, octets)} in their order; L{twisted_ext.wire.options} reads and makes them.
+    @ivar flags: sixteen bits, the first of which is C{DO}.
+    @ivar options: C{(code, octets)} in order; L{twisted_ext.wire.options} converts them to typed values.
     """
 
     __slots__ = ("payloadSize", "extendedRcode", "version", "flags", "options")
@@ -45,13 +45,13 @@ class EDNS:
     @property
     def dnssecOk(self) -> bool:
         """
-        Whether DNSSEC records are asked for (RFC 3225).
+        Whether DNSSEC records are requested (RFC 3225).
         """
         return bool(self.flags & DO)
 
     def option(self, code: int) -> bytes | None:
         """
-        @return: the octets of the first option with this code, or L{None}.
+        Return the octets of the first option with this code, or L{None}.
         """
         for each, octets in self.options:
             if each == code:
@@ -64,7 +64,7 @@ class EDNS:
         @param payloadSize: the record's class field.
         @param ttl: the record's TTL field, all 32 bits.
 
-        @raise BadMessage: an option runs out of the rdata, or there are more than L{EDNS_OPTIONS}.
+        @raise BadMessage: an option is truncated, or there are more than L{EDNS_OPTIONS}.
         """
         options: list[tuple[int, bytes]] = []
         if rdata:
@@ -84,9 +84,6 @@ class EDNS:
         return cls(payloadSize, ttl & 0xFFFF, tuple(options), ttl >> 16 & 0xFF, ttl >> 24)
 
     def toWire(self) -> bytes:
-        """
-        @return: the whole record.
-        """
         rdata = b"".join([pack(">HH", code, len(octets)) + octets for code, octets in self.options])
         ttl = self.extendedRcode << 24 | self.version << 16 | self.flags
         return b"\x00\x00\x29" + pack(">HIH", self.payloadSize, ttl, len(rdata)) + rdata

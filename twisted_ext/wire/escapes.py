@@ -41,7 +41,7 @@ _BASE32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BASE32_HEX: Final = b"0123456789abcdefghijklmnopqrstuv"
 _TO_HEX: Final = bytes.maketrans(_BASE32, _BASE32_HEX)
 
-#: What each letter of the extended-hex alphabet stands for, in either case.
+#: The value of each character of the extended-hex alphabet, in either case.
 _VALUES: Final = {letter: value for value, letter in enumerate(_BASE32_HEX.decode())} | {
     letter: value for value, letter in enumerate(_BASE32_HEX.decode().upper())
 }
@@ -49,7 +49,7 @@ _VALUES: Final = {letter: value for value, letter in enumerate(_BASE32_HEX.decod
 
 def quoted(octets: bytes) -> str:
     """
-    @return: a character string in quotes, as master files have it.
+    Format a character string in quotes, as in a master file.
     """
     if octets.translate(None, _PLAIN_IN_QUOTES):
         return '"' + "".join([_IN_QUOTES[octet] for octet in octets]) + '"'
@@ -58,7 +58,7 @@ def quoted(octets: bytes) -> str:
 
 def escaped(octets: bytes) -> str:
     """
-    @return: a character string without quotes, everything escaped that would end it.
+    Format a character string without quotes; special characters are escaped.
     """
     if octets.translate(None, _PLAIN_IN_WORDS):
         return "".join([_IN_WORDS[octet] for octet in octets])
@@ -67,9 +67,9 @@ def escaped(octets: bytes) -> str:
 
 def unescaped(text: str) -> bytes:
     """
-    Take the escapes out of what stood between quotes, or of a word. Characters beyond ASCII become their UTF-8.
+    Resolve the escapes in a quoted string or a word. Characters beyond ASCII become UTF-8.
 
-    @raise ValueError: a backslash is the last character, or digits after one are not three from 000 to 255.
+    @raise ValueError: a backslash is the last character, or is followed by digits other than three from 000 to 255.
     """
     octets = text.encode("utf-8", "surrogateescape")
     if b"\\" not in octets:
@@ -90,14 +90,14 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 def toBase64(octets: bytes) -> str:
     """
-    @return: one word, padded (RFC 4648, section 4).
+    Encode octets as one padded word (RFC 4648, section 4).
     """
     return b64encode(octets).decode("ascii")
 
 
 def fromBase64(text: str) -> bytes:
     """
-    @raise ValueError: a character outside the alphabet, or padding that is missing or misplaced.
+    @raise ValueError: a character is outside the alphabet, or padding is missing or misplaced.
     """
     if len(text) % 4:
         raise ValueError("not a whole number of quadruples")
@@ -109,16 +109,16 @@ def fromBase64(text: str) -> bytes:
 
 def toBase32Hex(octets: bytes) -> str:
     """
-    @return: one word in lower case, without padding (RFC 5155, section 3.3).
+    Encode octets as one word in lower case, without padding (RFC 5155, section 3.3).
     """
     return b32encode(octets).rstrip(b"=").translate(_TO_HEX).decode("ascii")
 
 
 def fromBase32Hex(text: str) -> bytes:
     """
-    @param text: padding at its end is passed over.
+    @param text: padding is ignored.
 
-    @raise ValueError: a character outside the alphabet, or a length that no octets have.
+    @raise ValueError: a character is outside the alphabet, or the length is not possible.
     """
     number = 0
     text = text.rstrip("=")
@@ -136,7 +136,7 @@ def fromBase32Hex(text: str) -> bytes:
 
 def fromHex(text: str) -> bytes:
     """
-    @raise ValueError: an odd number of digits, or something else than digits.
+    @raise ValueError: an odd number of digits, or characters other than hexadecimal digits.
     """
     try:
         return unhexlify(text)
@@ -146,6 +146,6 @@ def fromHex(text: str) -> bytes:
 
 def printable(text: str) -> str:
     """
-    @return: the text, with nothing in it that a terminal would obey: such characters as Python writes them.
+    Return the text with control characters escaped as in Python, so that a terminal does not interpret them.
     """
     return text if text.isprintable() else "".join([each if each.isprintable() else repr(each)[1:-1] for each in text])

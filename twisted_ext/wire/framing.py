@@ -18,32 +18,32 @@ _MOST: Final = int(MESSAGE_SIZE.most)
 
 class StreamBuffer:
     """
-    Octets of a stream that have come so far, cut into messages.
+    Splits a received stream into messages.
 
-    However the stream is cut up, each octet is copied a fixed number of times; no more is kept than one message that is not whole yet.
+    Each octet is copied a fixed number of times, regardless of how the stream is segmented; at most one incomplete message is buffered.
     """
 
     __slots__ = ("_octets", "_needed")
 
     def __init__(self) -> None:
         self._octets = bytearray()
-        # Octets to have before there is anything to do.
+        # Octets to wait for before anything can be parsed.
         self._needed = _PREFIX
 
     @property
     def partial(self) -> int:
         """
-        The number of octets received of an incomplete message. Callers time out a peer soon while this is above zero.
+        The number of octets received of an incomplete message. Callers apply a short timeout while this is above zero.
         """
         return len(self._octets)
 
     def feed(self, data: bytes) -> list[bytes]:
         """
-        Take what came.
+        Add received data.
 
-        @return: the messages that are whole now, without their lengths.
+        @return: the messages that are complete now, without their lengths.
 
-        @raise BadMessage: a length is zero. Nothing more can be understood on this stream: it is to be closed.
+        @raise BadMessage: a length is zero. The stream cannot be parsed any further and has to be closed.
         """
         kept = self._octets
         if kept:
@@ -58,7 +58,7 @@ class StreamBuffer:
         while position + _PREFIX <= end:
             length = data[position] << 8 | data[position + 1]
             if not length:
-                raise BadMessage("a message of no octets on the stream; its length says zero")
+                raise BadMessage("a message of length zero on the stream")
             start = position + _PREFIX
             behind = start + length
             if behind > end:
@@ -68,7 +68,7 @@ class StreamBuffer:
         rest = end - position
         if rest:
             self._needed = _PREFIX if rest < _PREFIX else _PREFIX + (data[position] << 8 | data[position + 1])
-            # One that has just begun is laid aside; one that was so before, and has got longer, is there already.
+            # Keep the start of a new incomplete message; an earlier one that has grown is in the buffer already.
             if position or not kept:
                 kept[:] = data[position:]
         elif kept:
@@ -78,9 +78,9 @@ class StreamBuffer:
 
 def frame(message: bytes) -> bytes:
     """
-    Put its length before a message.
+    Prefix a message with its length.
 
-    @raise CallerFault: it is empty, or longer than two octets can say.
+    @raise CallerFault: it is empty, or too long for a length of two octets.
     """
     length = len(message)
     if not 0 < length <= _MOST:

@@ -14,7 +14,7 @@ _GROUP: Final = re.compile("[0-9A-Fa-f]{1,4}")
 
 def ipv4FromText(text: str) -> bytes:
     """
-    @raise ValueError: it is not four decimal numbers without leading zeros.
+    @raise ValueError: the text is not four decimal numbers without leading zeros.
     """
     parts = text.split(".")
     if len(parts) != 4:
@@ -27,16 +27,16 @@ def ipv4FromText(text: str) -> bytes:
 
 def ipv4ToText(octets: bytes) -> str:
     """
-    @param octets: four of them.
+    @param octets: four octets.
     """
     return ".".join([str(octet) for octet in octets])
 
 
 def ipv6FromText(text: str) -> bytes:
     """
-    Read an address as RFC 4291, section 2.2 has it, its last 32 bits perhaps as an IPv4 address; without a scope.
+    Parse an address in the format of RFC 4291, section 2.2, optionally with the last 32 bits as an IPv4 address; without a scope.
 
-    @raise ValueError: it is no such address.
+    @raise ValueError: the text is not such an address.
     """
     head, double, tail = text.partition("::")
     before = _groups(head, not double)
@@ -68,9 +68,9 @@ def _groups(text: str, last: bool) -> bytes:
 
 def ipv6ToText(octets: bytes) -> str:
     """
-    Write an address as RFC 5952 recommends: lower case, the longest run of zeros left out, mapped IPv4 addresses in their own form.
+    Write an address as RFC 5952 recommends: lower case, the longest run of zeros left out, mapped IPv4 addresses in dotted form.
 
-    @param octets: sixteen of them.
+    @param octets: sixteen octets.
     """
     if octets[:12] == b"\x00" * 10 + b"\xff\xff":
         return "::ffff:" + ipv4ToText(octets[12:])

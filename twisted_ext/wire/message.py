@@ -18,7 +18,7 @@ from twisted_ext.wire.records import RRSet, groupRecords, readRecords
 
 __all__ = ["Question", "Message", "HEADER", "HEADER_OCTETS"]
 
-#: Id, flags, and the counts of the four sections (RFC 1035, section 4.1.1).
+#: ID, flags, and the counts of the four sections (RFC 1035, section 4.1.1).
 HEADER: Final = Struct(">HHHHHH")
 HEADER_OCTETS: Final = 12
 
@@ -33,11 +33,11 @@ _typeAndClass: Final = Struct(">HH")
 
 class Question:
     """
-    What is asked: a name, a type, a class.
+    A question: name, type and class.
 
-    @ivar name: uncompressed, in the case that it is to be asked in.
-    @ivar key: the same for all spellings of one question: the folded name, type and class, as octets. Caches, pending tables
-        and comparisons use it.
+    @ivar name: uncompressed, in the case to be sent.
+    @ivar key: the folded name, type and class as octets, equal for all spellings of the question. Caches, tables of pending queries and
+        comparisons use it.
     """
 
     __slots__ = ("name", "rrType", "rrClass", "key")
@@ -56,7 +56,7 @@ class Question:
 
     def toWire(self) -> bytes:
         """
-        @return: the question as a message has it, its case kept.
+        Return the question in wire format, with the name's case preserved.
         """
         return self.name + self.key[-4:]
 
@@ -80,13 +80,13 @@ class Question:
 
 class Message:
     """
-    A message that was read, or that is to be built by L{twisted_ext.wire.builder}.
+    A parsed message, or one to be built by L{twisted_ext.wire.builder}.
 
-    Read ones parse their records when a section is first looked at; C{check} does it at once.
+    The records of a parsed message are parsed when a section is first accessed; C{check} does this at once.
 
     @ivar id: sixteen bits.
     @ivar flags: the header's second pair of octets: QR, opcode, AA, TC, RD, RA, Z, AD, CD and the lower four bits of the rcode.
-    @ivar wire: the octets that were read; empty for one that was made.
+    @ivar wire: the octets of a parsed message; empty for one that was constructed.
     """
 
     __slots__ = (
@@ -130,10 +130,10 @@ class Message:
     @classmethod
     def fromWire(cls, data: bytes) -> Message:
         """
-        Read header and questions now, and the records when they are first looked at.
+        Parse the header and questions now, and the records on first access.
 
-        @raise BadMessage: fewer than twelve octets or more than 65,535, or a question that is cut off. Looking at the records may
-            raise it later, for anything else that is wrong with them.
+        @raise BadMessage: fewer than twelve octets or more than 65,535, or a truncated question. Accessing the records may raise it later,
+            for any fault in them.
         """
         self = cls.__new__(cls)
         if not HEADER_OCTETS <= len(data) <= _MOST_OCTETS:
@@ -160,12 +160,12 @@ class Message:
 
     def check(self) -> Message:
         """
-        Read everything now.
+        Parse the whole message now.
 
         @return: this message.
 
-        @raise BadMessage: a record that is cut off or not of its type's form, more than one OPT or a misplaced one, a TSIG that is not
-            the last record or has another class than ANY, octets behind the last record.
+        @raise BadMessage: a record is truncated or not valid for its type, there is more than one OPT or a misplaced one, a TSIG that is
+            not the last record or has another class than ANY, or octets follow the last record.
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -201,7 +201,7 @@ class Message:
                 else:
                     additional.append(record)
         if offset != len(reader.data):
-            raise BadMessage(f"{len(reader.data) - offset} octets behind the last record")
+            raise BadMessage(f"{len(reader.data) - offset} octets after the last record")
         for record in answer:
             if record.rrType == OPT or record.rrType == _TSIG:
                 raise BadMessage(f"a record of type {record.rrType} in the answer section")
@@ -209,7 +209,7 @@ class Message:
             if record.rrType == OPT or record.rrType == _TSIG:
                 raise BadMessage(f"a record of type {record.rrType} in the authority section")
         self._flat = (answer, authority, additional)
-        # What an UPDATE says depends on the order of its records (RFC 2136, section 3.4.2.6).
+        # The order of records in an UPDATE is significant (RFC 2136, section 3.4.2.6).
         group = tuple if self.flags >> 11 & 15 == Opcode.UPDATE else groupRecords
         self._answer = group(answer) if answer else ()
         self._authority = group(authority) if authority else ()
@@ -228,25 +228,19 @@ class Message:
     @property
     def rcode(self) -> int:
         """
-        All twelve bits of it (RFC 6891, section 6.1.3).
+        The extended rcode, all twelve bits (RFC 6891, section 6.1.3).
         """
         edns = self.edns
         return self.flags & 15 if edns is None else edns.extendedRcode << 4 | self.flags & 15
 
     @property
     def answer(self) -> tuple[RRSet, ...]:
-        """
-        The answer section's sets.
-        """
         if self._reader is not None:
             self._parse(self._reader)
         return self._answer
 
     @property
     def authority(self) -> tuple[RRSet, ...]:
-        """
-        The authority section's sets.
-        """
         if self._reader is not None:
             self._parse(self._reader)
         return self._authority
@@ -254,7 +248,7 @@ class Message:
     @property
     def additional(self) -> tuple[RRSet, ...]:
         """
-        The additional section's sets, without OPT, TSIG and SIG(0).
+        The RRsets of the additional section, without OPT, TSIG and SIG(0).
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -263,7 +257,7 @@ class Message:
     @property
     def edns(self) -> EDNS | None:
         """
-        What the OPT record says, or L{None} where there is none.
+        The content of the OPT record, or L{None} if there is none.
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -272,7 +266,7 @@ class Message:
     @property
     def trailer(self) -> RRSet | None:
         """
-        The TSIG or SIG(0) record at the message's end.
+        The TSIG or SIG(0) record at the end of the message.
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -280,8 +274,8 @@ class Message:
 
     def records(self) -> tuple[list[RRSet], list[RRSet], list[RRSet]]:
         """
-        @return: answer, authority and additional section record by record in the order of the message, as transfers and updates need
-            them; what was made instead of read gives its sets.
+        Return the records of the answer, authority and additional section one by one in the order of the message, as transfers and updates
+        need them; the RRsets of a message that was not parsed.
         """
         if self._reader is not None:
             self._parse(self._reader)

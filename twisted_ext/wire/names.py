@@ -1,9 +1,8 @@
 """
 Domain names as C{bytes} in uncompressed wire form (RFC 1035, section 3.1).
 
-C{b"\\x03www\\x07example\\x00"} is www.example. Labels are octets: a label that holds a dot is one label. Because no length octet
-lies among the letters A to Z, C{name.lower()} folds case without looking at labels (RFC 4343), and equality of folded names is
-equality of C{bytes}.
+C{b"\\x03www\\x07example\\x00"} is www.example. Labels are octets: a label that holds a dot is one label. Because no length octet is in the
+range of the letters A to Z, C{name.lower()} folds case without looking at labels (RFC 4343), and folded names are compared as C{bytes}.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ __all__ = [
 #: The name of the root.
 ROOT: Final = b"\x00"
 
-#: Octets of a name, length octets included (RFC 1035, section 2.3.4).
+#: Maximum octets of a name, including length octets (RFC 1035, section 2.3.4).
 MOST_OCTETS: Final = 255
 
-#: Octets of a label (RFC 1035, section 2.3.4).
+#: Maximum octets of a label (RFC 1035, section 2.3.4).
 MOST_LABEL_OCTETS: Final = 63
 
-#: Characters of a name as text: every octet of it an escape of four.
+#: Maximum characters of a name as text: each octet as an escape of four characters.
 _MOST_CHARACTERS: Final = 4 * MOST_OCTETS
 
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
@@ -51,13 +50,13 @@ _PLAIN: Final = bytes(octet for octet in range(256) if _ESCAPED[octet] == chr(oc
 
 def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
     """
-    Read a name as people write it: dots between labels, C{\\.} and C{\\DDD} escapes (RFC 1035, section 5.1; RFC 4343, section 2.1),
-    other scripts by IDNA 2008 with the mapping of UTS 46.
+    Parse a name: dots between labels, C{\\.} and C{\\DDD} escapes (RFC 1035, section 5.1; RFC 4343, section 2.1), other scripts by IDNA
+    2008 with the mapping of UTS 46.
 
-    @param text: C{bytes} are taken as octets, never as IDNA. The final dot may be absent.
-    @param origin: where a name without a final dot belongs; L{None} takes every name as absolute.
+    @param text: C{bytes} are taken as octets, without IDNA. The final dot is optional.
+    @param origin: appended to names without a final dot; L{None} treats all names as absolute.
 
-    @raise BadName: an empty or over-long label, a name over 255 octets, a broken escape, text that IDNA forbids.
+    @raise BadName: an empty or over-long label, a name over 255 octets, an invalid escape, text that IDNA forbids.
     """
     if isinstance(text, str):
         try:
@@ -84,18 +83,18 @@ def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
         raise BadName(f"{_quoted(text)}: {wrong}")
     name += ROOT if absolute or origin is None else origin
     if len(name) > MOST_OCTETS:
-        raise BadName(f"{_quoted(text)}: the name takes {len(name)} octets, {MOST_OCTETS} are the most")
+        raise BadName(f"{_quoted(text)}: the name takes {len(name)} octets, at most {MOST_OCTETS} are allowed")
     return name
 
 
 def isAbsolute(name: str | bytes) -> bool:
     """
-    @return: whether the name ends in a dot that is not escaped, so that no search list applies to it.
+    Return whether the name ends in an unescaped dot, so that no search list applies to it.
     """
     if isinstance(name, bytes):
         name = name.decode("latin-1")
     if not name.endswith("."):
-        # The root may be written as nothing; other scripts have dots of their own.
+        # The root may be written as the empty text; other scripts have their own dots.
         return not name or name[-1] in "\u3002\uff0e\uff61"
     rest = name[:-1]
     return not (len(rest) - len(rest.rstrip("\\"))) % 2
@@ -108,7 +107,7 @@ def _quoted(text: str | bytes) -> str:
 
 def _splitEscaped(raw: bytes) -> tuple[list[bytes], bool]:
     """
-    @return: the labels, and whether a final dot ended the text.
+    Return the labels, and whether the text has a final dot.
     """
     labels: list[bytes] = []
     label = bytearray()
@@ -160,10 +159,10 @@ def _encodeIDNA(text: str) -> bytes:
 
 def nameToText(name: bytes, *, final: bool = True, unicode: bool = False) -> str:
     """
-    Write a name as master files have it, escaped where needed.
+    Format a name as in a master file, escaped where needed.
 
-    @param final: end with a dot.
-    @param unicode: show IDNA labels in their own script where that leads back to the same octets.
+    @param final: whether to add the final dot.
+    @param unicode: whether to decode IDNA labels that encode to the same octets again.
     """
     if name == ROOT:
         return "."
@@ -193,7 +192,7 @@ def _decodeIDNA(label: str) -> str:
 
 def labelsOf(name: bytes) -> list[bytes]:
     """
-    @return: the labels from left to right, the root's empty one left out.
+    Return the labels from left to right, without the root's.
     """
     labels: list[bytes] = []
     position = 0
@@ -215,13 +214,13 @@ def nameFromLabels(labels: list[bytes]) -> bytes:
             raise BadName(f"a label of {len(label)} octets: 1 to {MOST_LABEL_OCTETS} are allowed")
     name = b"".join([_LENGTHS[len(label)] + label for label in labels]) + ROOT
     if len(name) > MOST_OCTETS:
-        raise BadName(f"a name of {len(name)} octets: {MOST_OCTETS} are the most")
+        raise BadName(f"a name of {len(name)} octets: at most {MOST_OCTETS} are allowed")
     return name
 
 
 def labelCount(name: bytes) -> int:
     """
-    @return: how many labels the name has, the root's not counted.
+    Return the number of labels, without the root's.
     """
     count = position = 0
     length = name[0]
@@ -234,17 +233,14 @@ def labelCount(name: bytes) -> int:
 
 def parentOf(name: bytes) -> bytes:
     """
-    @return: the name without its first label; the root is its own parent.
+    Return the name without its first label; the root is its own parent.
     """
     return name[name[0] + 1 :] or ROOT
 
 
 def isBelow(name: bytes, ancestor: bytes) -> bool:
     """
-    @param name: a folded name.
-    @param ancestor: a folded name.
-
-    @return: whether C{name} is C{ancestor} or lies below it, by whole labels.
+    Return whether C{name} equals C{ancestor} or is below it. Both are folded.
     """
     if not name.endswith(ancestor):
         return False
@@ -257,19 +253,19 @@ def isBelow(name: bytes, ancestor: bytes) -> bool:
 
 def joined(prefix: bytes, suffix: bytes) -> bytes:
     """
-    Put the labels of C{prefix} before C{suffix}.
+    Concatenate the labels of two names.
 
     @raise BadName: the result has more than 255 octets.
     """
     name = prefix[:-1] + suffix
     if len(name) > MOST_OCTETS:
-        raise BadName(f"{nameToText(prefix)!r} below {nameToText(suffix)!r} takes {len(name)} octets, {MOST_OCTETS} are the most")
+        raise BadName(f"{nameToText(prefix)!r} below {nameToText(suffix)!r} takes {len(name)} octets, at most {MOST_OCTETS} are allowed")
     return name
 
 
 def canonicalKey(name: bytes) -> tuple[bytes, ...]:
     """
-    @return: a key that sorts names canonically (RFC 4034, section 6.1): by folded labels from the right.
+    Return a key for sorting names in canonical order (RFC 4034, section 6.1): by folded labels from the right.
     """
     labels = labelsOf(name.lower())
     labels.reverse()

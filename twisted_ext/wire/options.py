@@ -37,7 +37,7 @@ __all__ = [
     "optionsOf",
 ]
 
-#: ZONEVERSION's only type so far (RFC 9660, section 2).
+#: The only type of ZONEVERSION so far (RFC 9660, section 2).
 _SOA_SERIAL: Final = 0
 
 
@@ -47,19 +47,20 @@ def _dumped(octets: bytes) -> str:
 
 
 def _uncompressed(octets: bytes, what: str) -> bytes:
-    # With nothing before it, no pointer in it can point backward.
+    # The name comes first, so no pointer in it can point backward.
     name, behind = Reader(octets).name(0)
     if behind != len(octets):
-        raise BadMessage(f"octets behind the name of {what}")
+        raise BadMessage(f"octets after the name of {what}")
     return name
 
 
 class Option:
     """
-    Base of all options; equal if code and octets are.
+    Base class of options; options are equal if code and octets are equal.
 
-    @cvar code: IANA's number.
-    @ivar octets: what the option carries.
+    @cvar code: the option code assigned by IANA.
+
+    @ivar octets: the option data.
     """
 
     __slots__ = ("octets",)
@@ -67,28 +68,25 @@ class Option:
     code: int = -1
 
     def __init__(self, octets: bytes) -> None:
-        """
-        @raise BadMessage: the octets are not of this option's form.
-        """
         self.octets = octets
         self.parse(octets)
 
     def parse(self, octets: bytes) -> None:
         """
-        Fill the attributes.
+        Set the attributes from the option data.
 
-        @raise BadMessage: the octets are not of this option's form.
+        @raise BadMessage: the data is not valid for this option.
         """
 
     def toWire(self) -> tuple[int, bytes]:
         """
-        @return: code and octets, as L{EDNS} takes them.
+        Return code and octets, as in L{EDNS<twisted_ext.wire.edns.EDNS>}.
         """
         return self.code, self.octets
 
     def toText(self) -> str:
         """
-        @return: one line for people, much as C{dig} has it.
+        Format the option on one line, similar to C{dig}.
         """
         value = self.valueToText()
         return f"{self.title}: {value}" if value else self.title
@@ -96,13 +94,13 @@ class Option:
     @property
     def title(self) -> str:
         """
-        What people call it.
+        The name of the option for display.
         """
         return OPTION_NAMES.get(self.code) or f"OPT={self.code}"
 
     def valueToText(self) -> str:
         """
-        @return: what it carries, for people; empty if it carries nothing.
+        Format the option data for display; empty if there is none.
         """
         return _dumped(self.octets)
 
@@ -120,7 +118,7 @@ class Option:
 
 class UnknownOption(Option):
     """
-    An option whose form is not known here: kept as it is.
+    An option of unknown format, preserved as it is.
     """
 
     __slots__ = ("code",)
@@ -132,7 +130,7 @@ class UnknownOption(Option):
 
 class NSID(Option):
     """
-    Which server of many answered (RFC 5001); empty in a query.
+    The name server identifier (RFC 5001); empty in a query.
     """
 
     __slots__ = ()
@@ -141,7 +139,7 @@ class NSID(Option):
 
 class AlgorithmsUnderstood(Option):
     """
-    Algorithms that a validator knows (RFC 6975).
+    Algorithms supported by a validator (RFC 6975).
 
     @ivar algorithms: their numbers.
     """
@@ -150,7 +148,7 @@ class AlgorithmsUnderstood(Option):
 
     def __init__(self, code: int, octets: bytes) -> None:
         """
-        @param code: 5 for those of signatures (DAU), 6 of DS digests (DHU), 7 of NSEC3 hashes (N3U).
+        @param code: 5 for signature algorithms (DAU), 6 for DS digests (DHU), 7 for NSEC3 hashes (N3U).
         """
         self.code = code
         super().__init__(octets)
@@ -194,10 +192,10 @@ class ClientSubnet(Option):
     @classmethod
     def of(cls, address: str, source: int | None = None, scope: int = 0) -> ClientSubnet:
         """
-        @param address: in text; bits beyond C{source} are dropped.
-        @param source: L{None} for all its bits.
+        @param address: as text; bits beyond C{source} are dropped.
+        @param source: the prefix length; L{None} for the whole address.
 
-        @raise BadDescription: no address, or no such number of bits.
+        @raise BadDescription: the address or a length is not valid.
         """
         from ipaddress import ip_interface
 
@@ -209,7 +207,7 @@ class ClientSubnet(Option):
         length = network.prefixlen
         octets = network.network_address.packed[: (length + 7) // 8]
         if not 0 <= scope <= network.max_prefixlen:
-            raise BadDescription(f"client subnet: a scope of {scope} bits; {network.max_prefixlen} are the most")
+            raise BadDescription(f"client subnet: a scope of {scope} bits; at most {network.max_prefixlen} are allowed")
         return cls(bytes([0, family, length, scope]) + octets)
 
     def valueToText(self) -> str:
@@ -224,7 +222,7 @@ class ClientSubnet(Option):
 
 class Expire(Option):
     """
-    How long a secondary may go on with a zone (RFC 7314).
+    The seconds until a secondary zone expires (RFC 7314).
 
     @ivar seconds: L{None} in a query.
     """
@@ -243,10 +241,10 @@ class Expire(Option):
 
 class Cookie(Option):
     """
-    What shows that a peer was heard of before (RFC 7873; RFC 9018).
+    A DNS cookie, which shows that a peer's address is not spoofed (RFC 7873; RFC 9018).
 
     @ivar client: eight octets.
-    @ivar server: eight to thirty-two octets, or nothing.
+    @ivar server: eight to thirty-two octets, or empty.
     """
 
     __slots__ = ("client", "server")
@@ -260,8 +258,7 @@ class Cookie(Option):
     @property
     def timestamp(self) -> int | None:
         """
-        When the server made it, in seconds since 1970 modulo 2**32, if it is of the form that servers agree on (RFC 9018,
-        section 4).
+        When the server made it, in seconds since 1970 modulo 2**32, if it has the interoperable format (RFC 9018, section 4).
         """
         server = self.server
         return int.from_bytes(server[4:8], "big") if len(server) == 16 and server[0] == 1 else None
@@ -272,9 +269,9 @@ class Cookie(Option):
 
 class KeepAlive(Option):
     """
-    How long a connection may stay idle (RFC 7828).
+    The time for which a connection may be idle (RFC 7828).
 
-    @ivar seconds: in steps of a tenth; L{None} in a query.
+    @ivar seconds: a multiple of 0.1; L{None} in a query.
     """
 
     __slots__ = ("seconds",)
@@ -288,7 +285,7 @@ class KeepAlive(Option):
     @classmethod
     def of(cls, seconds: float) -> KeepAlive:
         """
-        @param seconds: 0 to 6553.5; what is beyond is moved there.
+        @param seconds: 0 to 6553.5; values outside this range are clamped.
         """
         return cls(min(max(round(seconds * 10), 0), 0xFFFF).to_bytes(2, "big"))
 
@@ -298,7 +295,7 @@ class KeepAlive(Option):
 
 class Padding(Option):
     """
-    Octets that hide how long a message is (RFC 7830).
+    Padding that hides the length of a message (RFC 7830).
     """
 
     __slots__ = ()
@@ -310,9 +307,9 @@ class Padding(Option):
 
 class Chain(Option):
     """
-    Ask for all that is needed to validate from a name on down (RFC 7901).
+    Requests all records for validation from a name downward (RFC 7901).
 
-    @ivar name: the closest one known to be good.
+    @ivar name: the closest trusted name.
     """
 
     __slots__ = ("name",)
@@ -349,7 +346,7 @@ class ExtendedError(Option):
     An Extended DNS Error: the reason for a reply (RFC 8914).
 
     @ivar infoCode: see L{EDE_NAMES}.
-    @ivar extraText: for humans only, never to be parsed; invalid UTF-8 in it is replaced.
+    @ivar extraText: for humans only, not to be parsed; invalid UTF-8 is replaced.
     """
 
     __slots__ = ("infoCode", "extraText")
@@ -359,7 +356,7 @@ class ExtendedError(Option):
         if len(octets) < 2:
             raise BadMessage("an extended error that is cut off")
         self.infoCode = octets[0] << 8 | octets[1]
-        # RFC 8914, section 2: it may end with a zero, and need not.
+        # A final zero octet is allowed (RFC 8914, section 2).
         self.extraText = octets[2:].decode("utf-8", "replace").rstrip("\x00")
 
     @classmethod
@@ -377,9 +374,9 @@ class ExtendedError(Option):
 
 class ReportChannel(Option):
     """
-    Where errors of a zone are to be reported (RFC 9567).
+    The domain to report errors of a zone to (RFC 9567).
 
-    @ivar agent: the domain that takes reports.
+    @ivar agent: the domain of the reporting agent.
     """
 
     __slots__ = ("agent",)
@@ -394,11 +391,11 @@ class ReportChannel(Option):
 
 class ZoneVersion(Option):
     """
-    Which version of a zone an answer is from (RFC 9660).
+    The version of the zone that an answer is from (RFC 9660).
 
-    @ivar labels: labels of the zone's name; L{None} in a query.
-    @ivar kind: 0 for the serial of its SOA.
-    @ivar version: octets whose meaning the kind tells.
+    @ivar labels: the number of labels of the zone's name; L{None} in a query.
+    @ivar kind: the type of version; 0 for the SOA serial number.
+    @ivar version: the version, in the format of its type.
     """
 
     __slots__ = ("labels", "kind", "version")
@@ -419,7 +416,7 @@ class ZoneVersion(Option):
     @classmethod
     def of(cls, zone: bytes, serial: int) -> ZoneVersion:
         """
-        @param zone: its name, of which the number of labels is said.
+        @param zone: the zone's name, whose labels are counted.
         """
         from twisted_ext.wire.names import labelCount
 
@@ -428,7 +425,7 @@ class ZoneVersion(Option):
     @property
     def serial(self) -> int | None:
         """
-        The serial, where that is the kind of version.
+        The serial number, if the version is of this type.
         """
         return int.from_bytes(self.version, "big") if self.kind == _SOA_SERIAL else None
 
@@ -460,9 +457,9 @@ _CLASSES: Final[dict[int, Callable[[bytes], Option]]] = {
 
 def optionFromWire(code: int, octets: bytes) -> Option:
     """
-    @return: the option as a value of its class, L{UnknownOption} where there is none.
+    Convert an option to a typed value, L{UnknownOption} for unknown codes.
 
-    @raise BadMessage: the octets are not of the option's form.
+    @raise BadMessage: the octets are not valid for the option.
     """
     kind = _CLASSES.get(code)
     if kind is not None:
@@ -472,8 +469,8 @@ def optionFromWire(code: int, octets: bytes) -> Option:
 
 def optionsOf(edns: EDNS | None) -> list[Option]:
     """
-    @return: the options of an OPT record in their order; none where there is no such record.
+    Convert the options of an OPT record in order; none if there is no such record.
 
-    @raise BadMessage: one of them is not of its form.
+    @raise BadMessage: an option is not valid.
     """
     return [] if edns is None else [optionFromWire(code, octets) for code, octets in edns.options]

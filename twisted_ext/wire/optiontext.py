@@ -1,5 +1,5 @@
 """
-Parse EDNS options from text, as commands and resolver descriptions contain them.
+Parses EDNS options in the text of commands and resolver descriptions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _number(text: str, most: int) -> int:
     return int(text)
 
 
-#: What may be written, and the code of it and the octets from what stands behind the equals sign.
+#: The code of each option, and a function that encodes the text after the equals sign.
 _WORDS: Final[dict[str, tuple[int, Callable[[str], bytes]]]] = {
     "nsid": (3, _hex),
     "subnet": (8, lambda text: ClientSubnet.of("0.0.0.0/0" if text == "0" else text).octets),
@@ -43,9 +43,11 @@ _WORDS: Final[dict[str, tuple[int, Callable[[str], bytes]]]] = {
 
 def optionCode(word: str) -> int:
     """
+    Return the code of an option.
+
     @param word: the name of an option as L{optionFromText} takes it, without a value.
 
-    @raise BadDescription: there is no option of this name.
+    @raise BadDescription: there is no such option.
     """
     known = _WORDS.get(word.strip().lower())
     if known is None:
@@ -55,11 +57,10 @@ def optionCode(word: str) -> int:
 
 def optionFromText(text: str) -> Option:
     """
-    Read an option as people ask for it: C{nsid}, C{subnet=192.0.2.0/24}, C{cookie=0011223344556677}, C{padding=128}, C{expire},
-    C{keepalive}, C{chain=example.com}, C{key-tag=20326,38696}, C{zoneversion}, and any other as C{65001} or C{65001:c0ffee}, number
-    and hexadecimal.
+    Parse an option: C{nsid}, C{subnet=192.0.2.0/24}, C{cookie=0011223344556677}, C{padding=128}, C{expire}, C{keepalive},
+    C{chain=example.com}, C{key-tag=20326,38696}, C{zoneversion}, and others as C{65001} or C{65001:c0ffee}, number and hexadecimal.
 
-    @raise BadDescription: anything else.
+    @raise BadDescription: the text is none of these.
     """
     number, _, digits = text.partition(":")
     try:

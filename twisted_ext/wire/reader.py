@@ -15,18 +15,18 @@ __all__ = ["Reader"]
 _MOST_JUMPS: Final = int(POINTERS_PER_NAME.default)
 _MOST_HOPS: Final = int(POINTER_HOPS.default)
 
-#: Real messages have names of up to three.
+#: Real messages have names with up to three jumps.
 _FEW_JUMPS: Final = 4
 
 
 class Reader:
     """
-    The octets of one message and the names found in it so far.
+    The octets of a message and the names found in it so far.
 
     @ivar data: the whole message.
-    @ivar names: maps an offset to the uncompressed name that begins there, for names with few jumps. A hit here costs one step and
-        need not be counted: a message has no room for enough of them to matter.
-    @ivar hops: compression pointers followed in this message; a long chain counts in full each time it is used, even if it is known.
+    @ivar names: uncompressed names with few jumps by their offset. A hit costs one step and is not counted: a message has no room for
+        enough of them to matter.
+    @ivar hops: compression pointers followed in this message; a long chain counts in full each time it is used, even if it is cached.
     """
 
     __slots__ = ("data", "names", "hops", "_jumps", "_deep")
@@ -35,24 +35,23 @@ class Reader:
         self.data = data
         self.names: dict[int, bytes] = {}
         self.hops = 0
-        # How many jumps those in C{names} take, where they take any; and the names of many jumps.
+        # The number of jumps of the names in C{names} that have any; and names with many jumps.
         self._jumps: dict[int, int] = {}
         self._deep: dict[int, tuple[bytes, int]] = {}
 
     def name(self, offset: int) -> tuple[bytes, int]:
         """
-        Read the name at C{offset}, following pointers that each point strictly backward (RFC 1035, section 4.1.4).
+        Read the name at C{offset}, following pointers, which have to point strictly backward (RFC 1035, section 4.1.4).
 
-        @return: the name, uncompressed, and the offset behind it.
+        @return: the name, uncompressed, and the offset after it.
 
-        @raise BadMessage: the name runs out of the message, has more than 255 octets, a label type other than 00 and 11, a pointer
-            that does not point backward, or it takes more jumps than L{POINTERS_PER_NAME}, or with those before it more than
-            L{POINTER_HOPS}.
+        @raise BadMessage: the name is truncated, has more than 255 octets, a label type other than 00 and 11, a pointer that does not point
+            backward, or more jumps than L{POINTERS_PER_NAME}, or the message has had more than L{POINTER_HOPS}.
         """
         data = self.data
         position = offset
         try:
-            # Nearly all names: labels, and then their end or a pointer to a name that was read before.
+            # The fast path for nearly all names: labels, then the end or a pointer to a name that was read before.
             while (length := data[position]) and length < 64:
                 position += length + 1
             if not length:
@@ -81,13 +80,13 @@ class Reader:
 
     def _followed(self, offset: int) -> tuple[bytes, int]:
         """
-        Read a name step by step, and remember its parts, so that later pointers to them find them ready.
+        Read a name step by step, and store its parts for later pointers to them.
         """
         data = self.data
         names = self.names
         deep = self._deep
         parts: list[bytes] = []
-        # Where each jump led, and how many parts were read by then.
+        # The target of each jump, and the number of labels read up to it.
         landings: list[tuple[int, int]] = []
         position = lowest = offset
         behind = total = rest = 0
@@ -129,7 +128,7 @@ class Reader:
         self.hops += jumps
         if jumps > _MOST_JUMPS or self.hops > _MOST_HOPS:
             raise BadMessage(f"the name at octet {offset} takes {jumps} jumps, those of the message {self.hops}: too many")
-        # From the right, so that each part is put before its tail once.
+        # From the right, so that each part is joined with its tail once.
         landings.reverse()
         landings.append((offset, 0))
         tail = b""

@@ -1,5 +1,5 @@
 """
-RRsets, and how to read them from a message.
+RRsets, and reading them from a message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Layout = None | int | tuple[int, int, int] | Callable[[Reader, int, int], bytes]
 _FIXED: Final = Struct(">HHIH")
 _fixed: Final = _FIXED.unpack_from
 
-#: Layouts asked for so far. Types are declared in modules that are imported when a record of theirs turns up.
+#: Cache of layouts. Types are declared in modules that are imported when a record of the type is first read.
 _layouts: dict[int, Layout] = {}
 
 
@@ -35,9 +35,9 @@ class RRSet:
     """
     Records of one owner, type and class (RFC 2181, section 5).
 
-    @ivar name: the owner, uncompressed, its case kept.
-    @ivar ttl: seconds, the least of the records' (RFC 2181, section 5.2); 0 where the sign bit was set (section 8).
-    @ivar rdatas: each record's rdata in uncompressed wire form, no two equal.
+    @ivar name: the owner, uncompressed, in its original case.
+    @ivar ttl: seconds, the minimum over the records (RFC 2181, section 5.2); 0 if the sign bit was set (section 8).
+    @ivar rdatas: each record's rdata in uncompressed wire form, without duplicates.
     """
 
     __slots__ = ("name", "rrType", "rrClass", "ttl", "rdatas")
@@ -51,7 +51,7 @@ class RRSet:
 
     def withTTL(self, ttl: int) -> RRSet:
         """
-        @return: the same records, to be kept for C{ttl} seconds.
+        Return the same records with another TTL.
         """
         return RRSet(self.name, self.rrType, self.rrClass, ttl, self.rdatas)
 
@@ -80,18 +80,18 @@ def _layoutOf(rrType: int) -> Layout:
 
     layout = _layouts[rrType] = layoutOf(rrType)
     if len(_layouts) > 512:
-        # Strangers choose types; what was learned of theirs is cheap to learn again.
+        # Remote parties choose the types; relearning layouts is cheap.
         _layouts.clear()
     return layout
 
 
 def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], int]:
     """
-    Read C{count} records, each as a set of its own, in their order.
+    Read C{count} records in order, each as an RRset of its own.
 
-    @return: the sets, and the offset behind the last record.
+    @return: the RRsets, and the offset after the last record.
 
-    @raise BadMessage: a record runs out of the message, or its rdata is not of its type's form.
+    @raise BadMessage: a record is truncated, or its rdata is not valid for its type.
     """
     data = reader.data
     names = reader.names
@@ -99,7 +99,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
     records: list[RRSet] = []
     try:
         for _ in range(count):
-            # Nearly every owner is one pointer to a name that was read before.
+            # Nearly every owner is a single pointer to a name that was read before.
             first = data[offset]
             known = names.get((first & 63) << 8 | data[offset + 1]) if first >= 192 else None
             if known is not None:
@@ -119,7 +119,8 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
             if layout is None:
                 rdata = data[start:offset]
             elif rrClass != IN and (
-                # Prerequisites and deletions of an UPDATE (RFC 2136, section 2.4 and 2.5), and types of another form than IN's.
+                # Prerequisites and deletions of an UPDATE (RFC 2136, section 2.4 and 2.5), and types whose format differs from that of
+                # class IN.
                 not formOf(rrType, rrClass) or (not length and (rrClass == ANY_CLASS or rrClass == NONE))
             ):
                 rdata = data[start:offset]
@@ -137,9 +138,9 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
 
 def expand(reader: Reader, layout: int | tuple[int, int, int] | Callable[[Reader, int, int], bytes], start: int, end: int) -> bytes:
     """
-    @return: the rdata between two offsets with its names uncompressed.
+    Return the rdata between two offsets with uncompressed names.
 
-    @raise BadMessage: it is not of its type's form.
+    @raise BadMessage: the rdata is not valid for its type.
     """
     if not isinstance(layout, tuple):
         if not isinstance(layout, int):
@@ -152,7 +153,7 @@ def expand(reader: Reader, layout: int | tuple[int, int, int] | Callable[[Reader
     position = start + before
     if count == 1 and not behind:
         if position < end:
-            # The most frequent cases (NS, CNAME, PTR, MX) with as few steps as may be.
+            # A fast path for the most frequent types (NS, CNAME, PTR, MX).
             first = data[position]
             if first >= 192 and position + 2 == end:
                 known = reader.names.get((first & 63) << 8 | data[position + 1])
@@ -174,9 +175,8 @@ def expand(reader: Reader, layout: int | tuple[int, int, int] | Callable[[Reader
 
 def groupRecords(records: list[RRSet]) -> tuple[RRSet, ...]:
     """
-    Put records of one owner, type and class together, in the order of their first ones; equal rdata once (RFC 2181, section 5).
-
-    Signatures are a set for each type that they cover (RFC 4034, section 3).
+    Group records of one owner, type and class, in the order of their first ones, without duplicate rdata (RFC 2181, section 5). Signatures
+    are grouped by the type that they cover (RFC 4034, section 3).
     """
     if len(records) == 1:
         return (records[0],)
@@ -203,7 +203,7 @@ def _merged(group: list[RRSet]) -> RRSet:
 
 def eachRecord(sets: tuple[RRSet, ...]) -> Iterator[RRSet]:
     """
-    @return: the records one by one, each as a set of its own.
+    Iterate over the records, each as an RRset of its own.
     """
     for rrset in sets:
         if len(rrset.rdatas) == 1:

@@ -1,5 +1,5 @@
 """
-Parse a reply to a known question. Every look-up takes this path, so it does as little work as possible.
+Parse a reply to a known question. All look-ups use this, so it is optimized for speed.
 
 The result equals that of L{Message<twisted_ext.wire.message.Message>}, which tests verify. Unusual messages are passed on to that class.
 
@@ -23,41 +23,41 @@ __all__ = ["OPTFields", "Sections", "readReply"]
 _counts: Final = Struct(">HHH").unpack_from
 _fixed: Final = Struct(">HHIH").unpack_from
 
-#: With more records in a section than this, comparing each with each would show.
+#: In sections with more records, comparing each with each would be too slow.
 _FEW: Final = 40
 
 _RRSIG: Final = 46
 
-#: Types that mean more than a record, or less: SIG, TKEY, TSIG.
+#: Types with a special meaning in messages: SIG, TKEY, TSIG.
 _SPECIAL: Final = frozenset((24, 249, 250))
 
-#: Layouts asked for so far; for the bound see L{twisted_ext.wire.records}.
+#: Cache of layouts; for its bound see L{twisted_ext.wire.records}.
 _layouts: Final[dict[int, Layout]] = {}
 _MOST_LAYOUTS: Final = 512
 
-#: Class and TTL fields and rdata of an OPT record.
+#: The class and TTL fields and the rdata of an OPT record.
 OPTFields = tuple[int, int, bytes]
 
-#: Answer, authority and additional section in sets, and what the OPT record has.
+#: The RRsets of the answer, authority and additional section, and the fields of the OPT record.
 Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...], OPTFields | None]
 
-#: Endings known, by their octets: where they began, the counts of their sections, what the question's name was from where they point into
-#: it on, and what was read.
+#: Known endings by their octets: their offset, the counts of their sections, the part of the question's name that they point to, and the
+#: parsed records.
 _Ending = tuple[int, int, int, int, bytes, tuple[RRSet, ...], tuple[RRSet, ...], OPTFields | None]
 _endings: Final[dict[bytes, _Ending]] = {}
 _MOST_ENDINGS: Final = 256
 _MOST_OCTETS: Final = 512
 
-#: Lower than any place in a question that something points to.
+#: Higher than any offset in a question.
 _NOWHERE: Final = 1 << 16
 
-#: A pointer to the question's name.
+#: A pointer to the name in the question.
 _ASKED: Final = b"\xc0\x0c"
 
 
 class _Unusual(Exception):
     """
-    This is for L{Message<twisted_ext.wire.message.Message>}.
+    The message has to be parsed by L{Message<twisted_ext.wire.message.Message>}.
     """
 
 
@@ -65,10 +65,10 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     """
     Read the records of a message with the opcode QUERY and one question.
 
-    @param name: the question's name, which stands at octet 12 in whatever case; records that point there have it in this one.
+    @param name: the question's name, which is at octet 12 in any case; records that point there get this spelling.
     @param offset: where the question ends.
 
-    @return: L{None} where the message is not plain, be it wrong or only unusual.
+    @return: L{None} if the message is malformed or unusual.
     """
     answers, authorities, additionals = _counts(data, 6)
     asked = offset
@@ -76,7 +76,7 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
         section: _Section | None = None
         answer: tuple[RRSet, ...] = ()
         if answers == 1 and data.startswith(_ASKED, offset):
-            # What most look-ups are about: one record of the asked name that has no name in it.
+            # The fast path for most look-ups: one record of the queried name, without names in its rdata.
             rrType, rrClass, ttl, length = _fixed(data, offset + 2)
             if _layouts.get(rrType, -1) in (None, length):
                 start = offset + 12
@@ -120,12 +120,12 @@ class _Section:
     """
     Reads section by section.
 
-    @ivar offset: how far it has come.
-    @ivar reader: what names in uncommon places are read with, once there was one.
-    @ivar opt: what the OPT record has.
-    @ivar mayHaveOPT: whether this section may have one.
-    @ivar lowest: the lowest place in the question that something points to.
-    @ivar inside: from where on pointers do not lead out of what is being read.
+    @ivar offset: the current position.
+    @ivar reader: reads names in uncommon places; created on first use.
+    @ivar opt: the fields of the OPT record.
+    @ivar mayHaveOPT: whether this section may have an OPT record.
+    @ivar lowest: the lowest offset in the question that a pointer refers to.
+    @ivar inside: the offset of the ending being parsed; pointers into the records before it make the ending unusable for other messages.
     """
 
     __slots__ = ("data", "name", "offset", "reader", "opt", "mayHaveOPT", "lowest", "inside", "names", "asked")
@@ -141,9 +141,6 @@ class _Section:
         self.names = {12: name}
 
     def read(self, count: int) -> tuple[RRSet, ...]:
-        """
-        @return: the next C{count} records in sets.
-        """
         data = self.data
         names = self.names
         offset = self.offset
@@ -212,13 +209,13 @@ class _Section:
 
     def _pointed(self, target: int) -> bytes:
         """
-        @return: the name that a pointer leads to, in the question or wherever one was read before.
+        Return the name that a pointer refers to, in the question or where one was read before.
         """
         if target < self.asked:
             if target < self.lowest:
                 self.lowest = target
         elif target < self.inside:
-            # From an ending into the answer: it means something else each time.
+            # A pointer from an ending into the answer: its meaning differs from message to message.
             self._careful()
         name = self.names.get(target)
         if name is None:
@@ -229,7 +226,7 @@ class _Section:
 
     def _read(self, offset: int) -> tuple[bytes, int]:
         """
-        Read a name: labels, and then their end or a pointer to a name in the question.
+        Read a name: labels, then the end or a pointer to a name in the question.
         """
         data = self.data
         if self.reader is None:
@@ -264,7 +261,7 @@ def _suffix(name: bytes, target: int) -> bytes:
     while position < wanted:
         position += name[position] + 1
     if position != wanted or position == len(name):
-        # It points into the header, into a label or right behind the name. That can be read, but not here.
+        # It points into the header, into a label or right after the name, which only the slow parser handles.
         raise _Unusual
     return name[position:]
 

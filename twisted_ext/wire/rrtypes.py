@@ -1,8 +1,8 @@
 """
 Record types by number and mnemonic (IANA's registry of resource record types).
 
-Types that share another type's rdata format, and those without a format of their own, are listed here as well. The rdata formats are
-declared in the modules that L{twisted_ext.wire.rdata.registry} finds.
+This includes types that share the rdata format of another type or have none. The rdata formats are declared in the modules listed in
+L{twisted_ext.wire.rdata.registry}.
 """
 
 from __future__ import annotations
@@ -221,24 +221,24 @@ IPN: Final = 264
 TA: Final = 32768
 DLV: Final = 32769
 
-#: Of a draft, draft-ietf-deleg, as DELEGPARAM is.
+#: From draft-ietf-deleg, as is DELEGPARAM.
 DELEG: Final = 61440
 
-#: PowerDNS's, with a number for private use: the addresses of another name, where no CNAME may be.
+#: PowerDNS's type for the addresses of another name where CNAME is not allowed; its number is one for private use.
 ALIAS: Final = 65401
 DELEGPARAM: Final = 65433
 
-#: Number to mnemonic. C{NSAP_PTR} is the one constant that has to be spelt otherwise than its type.
+#: Number to mnemonic. C{NSAP_PTR} is the only constant that is spelled differently from its type.
 TYPE_NAMES: Final[dict[int, str]] = {
     number: name.replace("_", "-") for name, number in globals().items() if name.isupper() and isinstance(number, int)
 }
 
 _NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
 
-#: Mnemonic to number: what can be written, of which C{TYPE_NAMES} is what is shown.
+#: Mnemonic to number, for input; C{TYPE_NAMES} is for output.
 TYPE_NUMBERS: Final = _NUMBERS
 
-# Its number is one for private use, so that a record of it need not be what the mnemonic says.
+# Its number is one for private use, so a record with it may be of another type.
 del TYPE_NAMES[ALIAS]
 
 
@@ -253,16 +253,16 @@ def addMnemonic(number: int, name: str) -> None:
 
 def typeName(number: int) -> str:
     """
-    @return: the mnemonic, or C{TYPE65280} (RFC 3597, section 5).
+    Return the mnemonic, or C{TYPE65280} (RFC 3597, section 5).
     """
     return TYPE_NAMES.get(number) or f"TYPE{number}"
 
 
 def typeNumber(text: str) -> int | None:
     """
-    @param text: in any case; C{*} is not taken for C{ANY}.
+    Return the number of a type given as mnemonic or as C{TYPE65280}, or L{None} if the text is neither.
 
-    @return: the number of a type written as mnemonic or as C{TYPE65280}, or L{None} if the text is neither.
+    @param text: in any case; C{*} does not mean C{ANY}.
     """
     upper = text.upper()
     number = _NUMBERS.get(upper)
@@ -273,8 +273,8 @@ def typeNumber(text: str) -> int | None:
     return number
 
 
-#: Types whose form is that of class IN alone: RFC 1035, section 3.4, and what came later with addresses in it. In other classes, such as
-#: CH, other forms or none belong to them.
+#: Types whose format is defined for class IN only: those of RFC 1035, section 3.4, and later ones with addresses. Other classes, such as
+#: CH, define another format or none.
 INTERNET_ONLY: Final = frozenset(
     (A, WKS, NSAP, NSAP_PTR, PX, AAAA, EID, NIMLOC, SRV, ATMA, KX, A6, APL, DHCID, SVCB, HTTPS)
 )
@@ -282,28 +282,28 @@ INTERNET_ONLY: Final = frozenset(
 
 def formOf(rrType: int, rrClass: int) -> int:
     """
-    @return: the type whose form rdata of this type has in this class; 0, which is not a type, where that is not known. Classes ANY and NONE
-        stand for IN: messages of UPDATE have them (RFC 2136, section 2.4).
+    Return the type whose format applies to rdata of this type and class; 0, which is not a type, if that is unknown. Classes ANY and NONE
+    are treated as IN: UPDATE messages use them (RFC 2136, section 2.4).
     """
     return 0 if rrType in INTERNET_ONLY and rrClass not in (1, 254, 255) else rrType
 
 
 def isMeta(number: int) -> bool:
     """
-    @return: whether no zone has records of this type: it asks for something, goes along with one message only, or is never given
-        (RFC 6895, section 3.1).
+    Return whether zones contain no records of this type: it is used in queries only, belongs to a single message, or is never assigned (RFC
+    6895, section 3.1).
     """
     return not number or number == OPT or 128 <= number <= 255
 
 
 def expectType(rrType: object) -> int:
     """
+    Return the number of a type.
+
     @param rrType: a number, a mnemonic in any case, or C{TYPE65280}.
 
-    @return: the number.
-
     @raise WrongType: this is neither a number nor text.
-    @raise BadRecord: no type has this name or number.
+    @raise BadRecord: there is no such type.
     """
     number: int | None = None
     if isinstance(rrType, str):

@@ -21,12 +21,11 @@ __all__ = ["headFromTokens", "recordFromText", "recordToText"]
 
 def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
     """
-    Take what stands between a record's owner and its rdata: TTL and class in either order, both of which may be absent, then the type
-    (RFC 1035, section 5.1).
+    Take the fields between a record's owner and its rdata: optional TTL and class in either order, then the type (RFC 1035, section 5.1).
 
     @return: the class, the TTL in seconds, and the type.
 
-    @raise BadRecord: with the column, and what was expected there.
+    @raise BadRecord: the text is not valid; has the column, and what was expected there.
     """
     from twisted_ext.wire.rdata.times import secondsFromDuration
 
@@ -35,7 +34,7 @@ def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
     while True:
         word = tokens.take("a TTL, a class or a record type")
         rrType = typeNumber(word)
-        # ANY is a class as well, where a type follows.
+        # ANY is taken as a class if a type follows.
         if rrType is not None and not (rrClass is None and rrType == ANY and typeNumber(tokens.peek()) is not None):
             return rrClass, seconds, rrType
         if rrClass is None and (number := classNumber(word)) is not None:
@@ -53,13 +52,13 @@ def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
 
 def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = None) -> RRSet:
     """
-    Read one record: owner, TTL and class in either order, type, rdata (RFC 1035, section 5.1). It may go over more than one line
-    within parentheses.
+    Parse one record: owner, TTL and class in either order, type, rdata (RFC 1035, section 5.1). It may span several lines within
+    parentheses.
 
-    @param origin: where names without a final dot belong, and what C{@} stands for; L{None} takes all names as absolute.
-    @param ttl: seconds, where the text names none. The class is IN where it names none.
+    @param origin: the origin of names without a final dot and of C{@}; L{None} treats all names as absolute.
+    @param ttl: seconds, if the text has no TTL. The class defaults to IN.
 
-    @raise BadRecord: with the column, and what was expected there.
+    @raise BadRecord: the text is not valid; has the column, and what was expected there.
     """
     from twisted_ext.wire.rdata.fieldtypes import nameFromToken
 
@@ -77,7 +76,7 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
 
 def recordToText(rrset: RRSet) -> list[str]:
     """
-    @return: a line for each record: owner, TTL, class, type and rdata, tabs between them, as dig writes them.
+    Format each record on a line: owner, TTL, class, type and rdata, separated by tabs, as dig does.
     """
     head = f"{nameToText(rrset.name)}\t{rrset.ttl}\t{className(rrset.rrClass)}\t{typeName(rrset.rrType)}\t"
     return [head + rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata) for rdata in rrset.rdatas]

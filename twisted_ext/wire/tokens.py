@@ -12,8 +12,8 @@ from twisted_ext.wire.escapes import unescaped
 
 __all__ = ["TOKEN", "Tokens", "badRecord"]
 
-#: Blanks and comments; a word, with a quoted value right behind it as in C{alpn="h2,h3"}; a quoted string; anything else. A quote
-#: elsewhere in a word is one of its characters (RFC 1035, section 5.1).
+#: Blanks and comments; a word, optionally followed directly by a quoted value as in C{alpn="h2,h3"}; a quoted string; anything else. A
+#: quote elsewhere in a word is an ordinary character (RFC 1035, section 5.1).
 TOKEN: Final = re.compile(
     r"""[ \t\r]+|;[^\n]*"""
     r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])(?:[^ \t\r\n"();\\]|\\[^\n]|(?<!=)")*)"""
@@ -23,13 +23,13 @@ TOKEN: Final = re.compile(
 )
 
 
-#: Remarks on how the words of one record stand beside each other; more of them say nothing new.
+#: Maximum number of remarks about adjacent words of one record; more would add nothing new.
 _REMARKS: Final = 4
 
 
 def badRecord(text: str, column: int = 0) -> BadRecord:
     """
-    @param column: where in the text it went wrong, the first character being 1.
+    @param column: the column of the error; the first character is 1.
     """
     error = BadRecord(f"column {column}: {text}" if column else text)
     error.column = column
@@ -41,9 +41,9 @@ class Tokens:
     The words of a record's text, read from left to right.
 
     @ivar origin: the origin appended to relative names, or L{None}.
-    @ivar column: the column where the word read last begins; the first character is 1.
+    @ivar column: the column where the last word begins; the first character is 1.
     @ivar quoted: whether that word was quoted.
-    @ivar last: the last of the words that were read as one.
+    @ivar last: the last word of those that were joined.
     @ivar remarks: warnings about text that is accepted but looks like a mistake, each as an exception that is not raised.
     """
 
@@ -51,7 +51,7 @@ class Tokens:
 
     def __init__(self, text: str, origin: bytes | None = None) -> None:
         """
-        @raise BadRecord: a quote or a parenthesis is not closed, or a line ends outside of parentheses before the text does.
+        @raise BadRecord: a quote or a parenthesis is not closed, or there is a line break outside of parentheses.
         """
         self.origin = origin
         self.column = 1
@@ -103,23 +103,20 @@ class Tokens:
     @classmethod
     def ofWords(cls, words: list[str], origin: bytes | None) -> Tokens:
         """
-        @param words: such as need no look at what is in them: there are no quotes, escapes, parentheses and comments.
+        @param words: words that need no tokenizing: they contain no quotes, escapes, parentheses or comments.
         """
         self = cls("", origin)
         self._words = [(word, 0, False) for word in words]
         return self
 
     def more(self) -> bool:
-        """
-        @return: whether there is another word.
-        """
         return self._next < len(self._words)
 
     def peek(self, behind: int = 0) -> str:
         """
-        @param behind: how many words to pass over.
+        Return the next word without taking it; empty if there is none or if it is quoted.
 
-        @return: the next word, which stays; empty where there is none, or where it is quoted.
+        @param behind: how many words to skip.
         """
         if self._next + behind < len(self._words):
             text, _, quoted = self._words[self._next + behind]
@@ -128,9 +125,9 @@ class Tokens:
 
     def take(self, expected: str) -> str:
         """
-        Take the next word, its escapes still in it.
+        Take the next word, with its escapes.
 
-        @param expected: what it has to be, for people.
+        @param expected: a description of what is expected, for the error message.
 
         @raise BadRecord: there is none.
         """
@@ -142,7 +139,7 @@ class Tokens:
 
     def octets(self, expected: str) -> bytes:
         """
-        Take the next word, its escapes resolved.
+        Take the next word, unescaped.
         """
         text = self.take(expected)
         try:
@@ -152,7 +149,7 @@ class Tokens:
 
     def rest(self) -> str:
         """
-        Take all words that are left as one, as long keys in hex and base 64 are written. The column is the first one's.
+        Take all remaining words, joined into one, as for long keys in hex and base 64. The column is that of the first.
         """
         words = self._words[self._next :]
         self._next = len(self._words)
@@ -165,17 +162,17 @@ class Tokens:
 
     def bad(self, text: str, expected: str) -> BadRecord:
         """
-        @param text: the word that was taken last.
+        Return an exception about the last word.
 
-        @return: the complaint about it, to be raised.
+        @param text: the word.
         """
         shown = text if len(text) <= 40 else text[:37] + "..."
         return badRecord(f"{shown!r} where {expected} was expected", self.column)
 
     def end(self) -> None:
         """
-        @raise BadRecord: words are left over.
+        @raise BadRecord: there are words left.
         """
         if self._next < len(self._words):
             text = self.take("")
-            raise badRecord(f"{text[:40]!r} behind the end of the record", self.column)
+            raise badRecord(f"{text[:40]!r} after the end of the record", self.column)

@@ -34,13 +34,13 @@ __all__ = [
     "verify",
 ]
 
-#: The type of the record.
+#: The type of the TSIG record.
 TSIG: Final = 250
 
-#: Of a signature that does not match; the number is BADVERS where no TSIG is (RFC 8945, section 3).
+#: Error for a signature that does not match; outside of TSIG this number means BADVERS (RFC 8945, section 3).
 BADSIG: Final = 16
 
-#: Mnemonic, name on the wire, hash, octets of the hash, octets of the MAC (RFC 8945, section 6, and the registry it keeps).
+#: Mnemonic, name on the wire, hash, octets of the hash, octets of the MAC (RFC 8945, section 6, and its registry).
 _TABLE: Final = (
     ("hmac-md5", b"\x08hmac-md5\x07sig-alg\x03reg\x03int\x00", "md5", 16, 16),
     ("hmac-sha1", b"\x09hmac-sha1\x00", "sha1", 20, 20),
@@ -53,13 +53,13 @@ _TABLE: Final = (
     ("hmac-sha512-256", b"\x0fhmac-sha512-256\x00", "sha512", 64, 32),
 )
 
-#: Algorithms by mnemonic: their names as a record has them.
+#: Algorithm names in wire form by mnemonic.
 ALGORITHMS: Final = {mnemonic: wire for mnemonic, wire, _, _, _ in _TABLE}
 
 _HASHES: Final = {wire: (digest, whole, most) for _, wire, digest, whole, most in _TABLE}
 _MNEMONICS: Final = {wire: mnemonic for mnemonic, wire, _, _, _ in _TABLE}
 
-#: The least octets of a MAC that is cut short: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
+#: Minimum octets of a truncated MAC: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
 _LEAST_MAC: Final = 10
 
 _owner: Final = Struct(">HHIH")
@@ -69,11 +69,11 @@ _behind: Final = Struct(">HHH")
 
 class Key:
     """
-    A secret that two parties share.
+    A shared secret.
 
-    @ivar name: what both call it; folded.
-    @ivar algorithm: as in L{ALGORITHMS}.
-    @ivar macSize: octets of the MACs that we make, and the least that we take.
+    @ivar name: the name of the key, folded.
+    @ivar algorithm: one of the values of L{ALGORITHMS}.
+    @ivar macSize: octets of the MACs to send, and minimum octets of those to accept.
     """
 
     __slots__ = ("name", "secret", "algorithm", "macSize", "_digest", "_whole")
@@ -82,9 +82,9 @@ class Key:
         self, name: bytes, secret: bytes, algorithm: bytes = ALGORITHMS["hmac-sha256"], macSize: int | None = None
     ) -> None:
         """
-        @param macSize: L{None} for all that the algorithm gives; fewer where the other side is set up to cut MACs short.
+        @param macSize: L{None} for the full size; less if the peer is configured to truncate MACs.
 
-        @raise BadDescription: no such algorithm, or a size that it does not allow.
+        @raise BadDescription: the algorithm is unknown, or does not allow this size.
         """
         self.name = name.lower()
         self.secret = secret
@@ -101,9 +101,9 @@ class Key:
     @classmethod
     def fromText(cls, text: str) -> Key:
         """
-        Read C{algorithm:name:secret} or C{name:secret}, the secret in base64.
+        Parse C{algorithm:name:secret} or C{name:secret}, the secret in base64.
 
-        @raise BadDescription: anything else.
+        @raise BadDescription: the text is not valid.
         """
         import binascii
 
@@ -112,7 +112,7 @@ class Key:
         if not found:
             algorithm = "hmac-sha256"
         wire = ALGORITHMS.get(algorithm.lower().rstrip("."))
-        # The secret is in no message: what is shown of it may end in a log.
+        # Error messages must not contain the secret: they may end up in a log.
         if not name or not secret:
             raise BadDescription("a TSIG key is written as algorithm:name:secret or name:secret, the secret in base64")
         if wire is None:
@@ -128,13 +128,13 @@ class Key:
 
     def mac(self, octets: bytes) -> bytes:
         """
-        @return: the MAC, all of it.
+        Return the full MAC.
         """
         return hmac.digest(self.secret, octets, self._digest)
 
     def allows(self, size: int) -> bool:
         """
-        @return: whether a MAC may have this many octets at all, whatever our own policy is (RFC 8945, section 5.2.2.1).
+        Return whether the algorithm allows a MAC of this many octets, regardless of local policy (RFC 8945, section 5.2.2.1).
         """
         return max(_LEAST_MAC, self._whole // 2) <= size <= _HASHES[self.algorithm][2]
 
@@ -144,13 +144,13 @@ class Key:
 
 class TSIGRecord:
     """
-    What a TSIG record says (RFC 8945, section 4.2).
+    The content of a TSIG record (RFC 8945, section 4.2).
 
-    @ivar keyName: its owner, folded.
+    @ivar keyName: the owner, folded.
     @ivar timeSigned: seconds since 1970.
-    @ivar fudge: seconds that clocks may differ by.
-    @ivar originalId: the message's id when it was signed; forwarders may have changed it since.
-    @ivar error: what the sender found wrong with our signature, or 0.
+    @ivar fudge: permitted clock difference in seconds.
+    @ivar originalId: the message ID at the time of signing; forwarders may have changed it since.
+    @ivar error: the error that the sender found in our signature, or 0.
     @ivar other: with BADTIME, the sender's time in six octets.
     """
 
@@ -179,14 +179,14 @@ class TSIGRecord:
     @property
     def serverTime(self) -> int | None:
         """
-        What the clock of a server that said BADTIME showed.
+        The server's time in a BADTIME error.
         """
         return int.from_bytes(self.other, "big") if self.error == Rcode.BADTIME and len(self.other) == 6 else None
 
     @classmethod
     def fromRecord(cls, record: RRSet) -> TSIGRecord:
         """
-        @raise BadMessage: its class is not ANY or its TTL is not 0 (RFC 8945, section 4.2), or its rdata is not of the form.
+        @raise BadMessage: its class is not ANY or its TTL is not 0 (RFC 8945, section 4.2), or its rdata is malformed.
         """
         if record.rrType != TSIG or record.rrClass != ANY_CLASS:
             raise BadMessage("a TSIG record whose class is not ANY")
@@ -209,13 +209,13 @@ class TSIGRecord:
 
     def timers(self) -> bytes:
         """
-        @return: what is signed of it in the middle of a stream (RFC 8945, section 5.3.1).
+        Return the parts covered by signatures in the middle of a stream (RFC 8945, section 5.3.1).
         """
         return self.timeSigned.to_bytes(6, "big") + self.fudge.to_bytes(2, "big")
 
     def variables(self) -> bytes:
         """
-        @return: what is signed of it (RFC 8945, section 4.3.3).
+        Return the parts covered by the signature (RFC 8945, section 4.3.3).
         """
         return b"".join(
             (
@@ -230,9 +230,6 @@ class TSIGRecord:
         )
 
     def toWire(self) -> bytes:
-        """
-        @return: the whole record.
-        """
         rdata = b"".join(
             (
                 self.algorithm,
@@ -248,12 +245,12 @@ class TSIGRecord:
 
 class Verdict:
     """
-    What came of looking at a signature.
+    The result of verifying a signature.
 
-    @ivar error: 0 where it is good; else L{BADSIG}, BADKEY, BADTIME, BADTRUNC (RFC 8945, section 5.2).
-    @ivar record: the signature, or L{None} where there was none.
+    @ivar error: 0 if it is valid; else L{BADSIG}, BADKEY, BADTIME, BADTRUNC (RFC 8945, section 5.2).
+    @ivar record: the signature, or L{None} if there is none.
     @ivar key: the key, if it is known.
-    @ivar octets: the message as it was signed: without its TSIG record and with its original id.
+    @ivar octets: the message as it was signed: without its TSIG record and with its original ID.
     """
 
     __slots__ = ("error", "record", "key", "octets")
@@ -267,14 +264,14 @@ class Verdict:
     @property
     def good(self) -> bool:
         """
-        Whether the message is signed, rightly so, and its sender found our own signature good.
+        Whether the message has a valid signature, and its sender accepted ours.
         """
         return not self.error and self.record is not None and not self.record.error
 
     @property
     def mac(self) -> bytes:
         """
-        The MAC as it was sent: a reply is signed together with that of its request.
+        The MAC as it was sent; it is covered by the signature of the reply.
         """
         return b"" if self.record is None else self.record.mac
 
@@ -284,22 +281,22 @@ class Verdict:
 
 def signatureSize(key: Key, other: int = 0) -> int:
     """
-    @param other: octets of other data: six with BADTIME.
+    Return how many octets signing adds to a message.
 
-    @return: octets that signing adds to a message.
+    @param other: octets of other data: six with BADTIME.
     """
     return len(key.name) + _owner.size + len(key.algorithm) + _times.size + key.macSize + _behind.size + other
 
 
 def splitSigned(message: bytes) -> tuple[bytes, TSIGRecord | None]:
     """
-    Take the TSIG record off a message.
+    Remove the TSIG record of a message.
 
-    @param message: one that L{Message.check<twisted_ext.wire.message.Message.check>} has found whole.
+    @param message: a message that has passed L{Message.check<twisted_ext.wire.message.Message.check>}.
 
-    @return: the message as it was signed, and the record, or L{None} where the last record is none.
+    @return: the message as it was signed, and the record, or L{None} if the last record is not TSIG.
 
-    @raise BadMessage: it cannot be read.
+    @raise BadMessage: it is malformed.
     """
     try:
         _, flags, questions, answers, authorities, additionals = HEADER.unpack_from(message)
@@ -318,12 +315,12 @@ def splitSigned(message: bytes) -> tuple[bytes, TSIGRecord | None]:
     except (IndexError, StructError):
         raise BadMessage("the records run out of the message") from None
     if position != len(message):
-        raise BadMessage("octets behind the last record, or not as many as there should be")
+        raise BadMessage("octets after the last record, or too few")
     if rrType != TSIG:
         return message, None
     reader = Reader(message)
     name = reader.name(start)[0]
-    # No name in it is to be compressed, and some are.
+    # Names in it should not be compressed, but some senders do so.
     algorithm, rest = reader.name(behind + _owner.size)
     record = TSIGRecord.fromRecord(RRSet(name, rrType, rrClass, ttl, (algorithm + message[rest:],)))
     header = HEADER.pack(record.originalId, flags, questions, answers, authorities, additionals - 1)
@@ -364,10 +361,10 @@ def sign(
     """
     Sign a message.
 
-    @param message: whole and without a signature, as L{buildMessage<twisted_ext.wire.builder.buildMessage>} gives it.
+    @param message: a complete unsigned message, from L{buildMessage<twisted_ext.wire.builder.buildMessage>}.
     @param now: seconds since 1970.
-    @param requestMac: for a reply, the MAC of its request; inside a stream, that of the signed message before.
-    @param timersOnly: inside a stream, behind the first message (RFC 8945, section 5.3.1).
+    @param requestMac: for a reply, the MAC of its request; within a stream, that of the preceding signed message.
+    @param timersOnly: for messages of a stream after the first (RFC 8945, section 5.3.1).
 
     @return: the signed message, and its MAC.
     """
@@ -379,16 +376,16 @@ def sign(
 
 def verify(message: bytes, keys: Mapping[bytes, Key], now: float, *, requestMac: bytes = b"") -> Verdict:
     """
-    Look at the signature of a message, in the order of RFC 8945, section 5.2: key, MAC, time, truncation.
+    Verify the signature of a message, in the order of RFC 8945, section 5.2: key, MAC, time, truncation.
 
-    @param message: one that L{Message.check<twisted_ext.wire.message.Message.check>} has found whole.
+    @param message: a message that has passed L{Message.check<twisted_ext.wire.message.Message.check>}.
     @param keys: by folded name.
     @param now: seconds since 1970.
     @param requestMac: for a reply, the MAC of its request.
 
-    @return: what came of it; an unsigned message has L{BADSIG} and no record.
+    @return: the result; an unsigned message has L{BADSIG} and no record.
 
-    @raise BadMessage: the record is not of its form, or its MAC has a number of octets that no key of its algorithm allows.
+    @raise BadMessage: the record is malformed, or its MAC has a size that its algorithm does not allow.
     """
     octets, record = splitSigned(message)
     if record is None:
@@ -400,9 +397,10 @@ def judge(
     covered: bytes, octets: bytes, record: TSIGRecord, keys: Mapping[bytes, Key], now: float, signed: bytes
 ) -> Verdict:
     """
-    Compare, then look at the clock.
+    Compare the MAC, then check the time.
 
-    @param covered: all that is signed before C{signed}, which is what is signed of the record itself.
+    @param covered: the signed octets that precede C{signed}.
+    @param signed: the signed octets of the TSIG record itself.
     """
     key = keys.get(record.keyName)
     if key is None or key.algorithm != record.algorithm:
@@ -424,12 +422,12 @@ def judge(
 
 def replySigned(message: bytes, verdict: Verdict, now: float, *, fudge: int = int(TSIG_FUDGE.default)) -> tuple[bytes, bytes]:
     """
-    Sign the reply to a message that was verified, as its verdict wants it (RFC 8945, section 5.3): with BADKEY and BADSIG the record has
-    no MAC, with BADTIME it repeats the asker's time and tells ours.
+    Sign the reply to a verified message, according to the verdict (RFC 8945, section 5.3): with BADKEY and BADSIG the record has no MAC,
+    with BADTIME it has the client's time and the server's.
 
-    @param message: the reply, unsigned; with an error of the signature its rcode is NOTAUTH.
+    @param message: the reply, unsigned; its rcode is NOTAUTH if there was an error with the signature.
 
-    @return: the reply with its TSIG record, and the MAC; the message itself where the request had none.
+    @return: the reply with its TSIG record, and the MAC; the unchanged message if the request was not signed.
     """
     record = verdict.record
     if record is None:

@@ -18,7 +18,7 @@ _MOST_UNSIGNED: Final = int(TSIG_UNSIGNED.default)
 
 class StreamSigning:
     """
-    Sign the messages of a reply one after the other, every one of them.
+    Signs each message of a reply in turn.
     """
 
     __slots__ = ("_key", "_mac", "_first", "_fudge")
@@ -31,7 +31,7 @@ class StreamSigning:
 
     def sign(self, message: bytes, now: float) -> bytes:
         """
-        @return: the next message of the reply, signed.
+        Sign the next message of the reply.
         """
         signed, self._mac = sign(
             message, self._key, now, requestMac=self._mac, fudge=self._fudge, timersOnly=not self._first
@@ -42,9 +42,9 @@ class StreamSigning:
 
 class StreamVerifying:
     """
-    Verify the messages of a reply one after the other. Up to L{TSIG_UNSIGNED} in a row may be unsigned; neither the first nor the last.
+    Verifies the messages of a reply in turn. Up to L{TSIG_UNSIGNED} in a row may be unsigned, but not the first or the last one.
 
-    @ivar complete: whether the last message seen was signed: only then may what was received be used.
+    @ivar complete: whether the latest message was signed: only then may the messages received so far be used.
     """
 
     __slots__ = ("_keys", "_mac", "_unsigned", "_count", "_failed", "complete")
@@ -59,15 +59,16 @@ class StreamVerifying:
 
     def feed(self, message: bytes, now: float) -> Verdict:
         """
-        Take the next message.
+        Verify the next message.
 
-        @return: its verdict. An unsigned message in its right place has error 0 and no record: it is good once one behind it is.
+        @return: its verdict. An unsigned message where one is allowed has error 0 and no record: it is trusted only after a later signed
+            message.
 
-        @raise BadMessage: as L{verify} has it.
+        @raise BadMessage: see L{verify}.
         """
         if self._failed:
-            raise BadMessage("a message behind one of the same stream whose signature is bad")
-        # Until this one is found good.
+            raise BadMessage("a message after one with a bad signature in the same stream")
+        # Until this one is verified.
         self._failed = True
         if not self._count:
             verdict = verify(message, self._keys, now, requestMac=self._mac)

@@ -41,7 +41,7 @@ OVERLAY_OCTETS: Final = Limit(default=16_000_000, least=65536, most=256_000_000)
 
 # -- transfers
 
-#: Octets of records passed on at a time: the room in a message of 65,535 octets beside header, question, SOA and TSIG.
+#: Octets of records passed on at a time: the room in a message of 65,535 octets besides header, question, SOA and TSIG.
 STRETCH_OCTETS: Final = Limit(default=48_000, least=512, most=64_000)
 
 #: Octets of a zone received by transfer: otherwise the primary would decide how much is stored.
@@ -74,7 +74,7 @@ NAME_OCTETS: Final = Limit(default=4 << 20, least=65535, most=1 << 30)
 #: Seconds that the process which builds its image may take. Ten million records take half a minute on a processor of their own.
 GATHERING_SECONDS: Final = Limit(default=1200, least=1, most=86400)
 
-#: Refresh interval in seconds, whatever the SOA says.
+#: Refresh interval in seconds, regardless of the SOA.
 REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
 
 #: Retry interval in seconds. The default is the maximum for a zone that has not been transferred yet.
@@ -99,7 +99,7 @@ NSEC3_HASHES: Final = Limit(default=4096, least=1, most=1_000_000)
 
 # -- changes
 
-#: Records of one set after an update (CVE-2024-1737: every answer has all of them).
+#: Records of one RRset after an update (CVE-2024-1737: every answer has all of them).
 SET_RECORDS: Final = Limit(default=100, least=1, most=65535)
 
 #: Types of records at one name after an update (CVE-2024-1737).
@@ -145,7 +145,7 @@ GENERATED_OCTETS: Final = Limit(default=2**28, least=4096, most=2**32)
 #: Complaints about one zone that are kept, fatal ones and warnings each; the reader stops after more fatal ones.
 MASTER_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
 
-#: Quotes and parentheses that are never closed; after each, the reader resumes behind the line that opens it.
+#: Quotes and parentheses that are never closed; after each, the reader resumes after the line that opens it.
 ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
 
 #: Octets of master files between progress reports of the process that reads them: some 50,000 records, a second at worst.
@@ -166,7 +166,7 @@ LOCATED_OCTETS: Final = Limit(default=16 << 20, least=0, most=2**34)
 #: Aliases that are followed to check where they lead.
 CHECKED_ALIASES: Final = Limit(default=16, least=1, most=64)
 
-#: Seconds before the expiration of a signature from which on it gets a warning.
+#: Seconds before the expiration of a signature below which it gets a warning.
 SIGNATURE_WARNING: Final = Limit(default=3 * 86400, least=0, most=90 * 86400)
 
 # -- catalogs

@@ -22,7 +22,7 @@ __all__ = ["Zone"]
 
 class Zone:
     """
-    A zone whose content can be replaced. Versions are immutable: one taken from C{current} stays as it is.
+    A zone whose content can be replaced. Versions are immutable: one taken from C{current} never changes.
 
     @ivar name: the apex as it is written.
     @ivar apex: the apex, folded.
@@ -84,8 +84,8 @@ class Zone:
         @param origin: the apex, as text or in wire format.
         @param ttl: seconds, for records without a TTL before any C{$TTL}.
 
-        @raise BadZone: a line cannot be read, a record is outside of the zone, or there is not exactly one SOA. C{complaints} has all that
-            is wrong.
+        @raise BadZone: a line cannot be read, a record is outside of the zone, or there is not exactly one SOA. C{complaints} lists all
+            errors.
         """
         from twisted_ext.zone.zonefile.reader import readMaster
 
@@ -103,11 +103,11 @@ class Zone:
         """
         Add records in one transaction. An SOA replaces the current one; without one, the zone gets the next serial number.
 
-        @param records: sets, or lines of a master file such as C{"www 300 A 192.0.2.1"}. Names without a final dot are relative to the
+        @param records: RRsets, or lines of a master file such as C{"www 300 A 192.0.2.1"}. Names without a final dot are relative to the
             zone; records without a TTL get that of its SOA.
 
         @raise BadRecord: a line is not a valid record.
-        @raise BadChange: a name is outside of the zone, or the records conflict with others: a CNAME beside other records, a second SOA.
+        @raise BadChange: a name is outside of the zone, or the records conflict with others: a CNAME next to other records, a second SOA.
         """
         change = Transaction(self._current)
         for record in self._sets(records):
@@ -119,7 +119,7 @@ class Zone:
 
     def remove(self, *records: RRSet | str) -> None:
         """
-        Remove records in one transaction, whatever TTLs they have; the zone gets the next serial number. Records that are not there are
+        Remove records in one transaction, regardless of their TTLs; the zone gets the next serial number. Records that are not there are
         ignored.
 
         @param records: as for L{add}.

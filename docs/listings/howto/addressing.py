@@ -8,7 +8,7 @@ from twisted_ext import client
 
 async def show(reactor, server, host, service):
     rows = await client.getaddrinfo(host, service, type=socket.SOCK_STREAM, resolver=server)
-    # In the order in which to try them, which depends on the machine; sorted, it does not.
+    # The order of preference depends on the machine, so the addresses are sorted here.
     for family, kind, protocol, _, address in sorted(rows):
         print(family.name, kind.name, protocol, address)
     print(await client.getnameinfo(min(rows)[4], resolver=server))

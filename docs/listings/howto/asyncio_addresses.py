@@ -8,11 +8,11 @@ SERVER = "udp:127.0.0.1:5301"
 
 async def main():
     rows = await looping.getaddrinfo("www.example.com", "https", type=socket.SOCK_STREAM, resolver=SERVER)
-    # What to try first depends on the networks that this machine has.
+    # The order of preference depends on the networks of this machine.
     for family, _, _, _, address in sorted(rows):
         print(family.name, *address[:2])
 
-    # All that connects to names uses it from here on.
+    # From here on all connections by name use it.
     looping.install(resolver=SERVER)
     loop = asyncio.get_running_loop()
     print(*await loop.getnameinfo(("192.0.2.80", 443)))

@@ -1,5 +1,5 @@
 """
-Run a program for asyncio on another resolver.
+Run an asyncio program with another resolver.
 
     python asyncio_start.py RESOLVER PROGRAM
 """

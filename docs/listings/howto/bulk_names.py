@@ -1,5 +1,5 @@
 """
-Look up the mail exchangers of all names on the standard input, a thousand at once at most, and print one line for each.
+Look up the mail exchangers of all names on the standard input, at most a thousand at once, and print one line for each.
 
     python bulk_names.py < names.txt
 """

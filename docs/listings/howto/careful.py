@@ -1,5 +1,5 @@
 """
-Ask one server for one thing with the protocols alone, and do what a resolver would do: ask again, and ask by TCP when the reply
+Send one query to one server with the protocols alone, and do the work of a resolver: send the query again, and use TCP when the reply
 does not fit into a datagram.
 
     python careful.py 127.0.0.1 5301 long.example.com
@@ -18,7 +18,7 @@ WAITS = (1, 2, 4)
 
 class Controller:
     """
-    Told of connections, as the protocol wants it.
+    Notified of connections by the protocol.
     """
 
     def connectionMade(self, connection):
@@ -33,7 +33,7 @@ class Controller:
 
 async def askDatagrams(reactor, server, query):
     for wait in WAITS:
-        # A new port each time: whoever guessed the last one has to guess again.
+        # A new port each time, so that a guessed port is useless.
         asking = dns.DNSDatagramProtocol(controller=None)
         port = reactor.listenUDP(0, asking)
         try:

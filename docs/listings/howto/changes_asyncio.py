@@ -1,5 +1,5 @@
 """
-Watch a name from a program on asyncio, until it has an address.
+Watch a name in an asyncio program until it has an address.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """
-Wait until a name has an address, but not for ever.
+Wait until a name has an address, with a time limit.
 
     python changes_wait.py www.example.com 192.0.2.80 [RESOLVER ...]
 """

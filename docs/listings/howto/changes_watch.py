@@ -1,5 +1,5 @@
 """
-Watch a name that moves from one server to another, is taken away, and comes back.
+Watch a name that moves from one server to another, is removed, and added again.
 """
 
 from twisted.internet import defer, task
@@ -12,7 +12,7 @@ moves = iter(["192.0.2.81", NXDOMAIN, ["192.0.2.81", "192.0.2.82"]])
 
 
 async def main(reactor):
-    # A name server of our own, so that there is something to see.
+    # A name server of our own, whose records change.
     server = CannedServer({("www.example.com", "A"): "192.0.2.80"})
     place = server.listen(reactor, 0, "127.0.0.1")
     async with client.watch("www.example.com", "A", resolver=f"udp:127.0.0.1:{place.port}", interval=0.1) as changes:

@@ -1,5 +1,5 @@
 """
-Where Twisted's mail delivery takes the mail of a domain.
+Print where Twisted's mail delivery sends the mail of a domain.
 
     python delivering.py example.com
 """

@@ -1,5 +1,5 @@
 """
-Ask for one name by way of several descriptions.
+Look up one name with several resolver descriptions.
 
     python descriptions.py www.example.com
 """

@@ -1,5 +1,5 @@
 """
-Connect to whatever takes the mail of a domain, or to a list of one's own.
+Connect to the mail servers of a domain, or to a list of targets of your own.
 
     python endpoints_classes.py example.com
 """
@@ -13,9 +13,9 @@ from twisted_ext.endpoints import Target, TargetsEndpoint
 
 
 async def main(reactor, domain):
-    # A function is asked anew for each connection.
+    # The function is called again for each connection.
     mail = TargetsEndpoint(reactor, lambda: client.mailTargets(domain), f"mail of {domain}", timeout=2)
-    # The second is a stand-in: it is tried when the first has failed, or has not been reached for a second.
+    # The second is a backup: it is tried when the first has failed, or has not been reached for a second.
     mine = TargetsEndpoint(reactor, [Target("127.0.0.1", 1, priority=1), Target("web.example.com", 8080, priority=2)])
     for endpoint in (mail, mine):
         try:

@@ -1,5 +1,5 @@
 """
-Keep the factory, change the import.
+Keep the factory and change the import of SRVConnector.
 
     python endpoints_connector.py example.com
 """

@@ -23,7 +23,7 @@ async def main(reactor, domain):
     service.startService()
     connection = await service.whenConnected(failAfterFailures=3)
     print("connected to port", connection.transport.getPeer().port)
-    # A service cannot be stopped in the same moment in which it connects.
+    # A service cannot be stopped at the moment at which it connects.
     await task.deferLater(reactor, 0)
     await service.stopService()
 

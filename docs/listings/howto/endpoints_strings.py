@@ -1,5 +1,5 @@
 """
-Connect to what a description says.
+Connect to an endpoint description.
 
     python endpoints_strings.py srv:_chat._tcp.example.com
 """

@@ -1,5 +1,5 @@
 """
-Tell how an answer came about.
+Print the steps of a look-up.
 """
 
 import json

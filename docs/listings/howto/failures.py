@@ -1,5 +1,5 @@
 """
-Tell a name that does not exist from a look-up that failed.
+Distinguish a name that does not exist from a failed look-up.
 """
 
 from twisted.internet import defer, task

@@ -1,5 +1,5 @@
 """
-Connect to a name with the resolver of this process, then give the reactor its own one back.
+Connect to a name with the resolver of this process, then restore the reactor's own.
 
     python install.py web.example.com 8080
 """

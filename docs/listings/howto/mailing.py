@@ -1,5 +1,5 @@
 """
-Something worth testing: who takes the mail of a domain, best first.
+The code under test: the mail servers of a domain, best first.
 """
 
 

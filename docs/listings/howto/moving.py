@@ -1,5 +1,5 @@
 """
-Written for twisted.names; one line is another one now.
+A program for twisted.names with one line changed.
 
     python moving.py example.com
 """

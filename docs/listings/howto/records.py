@@ -1,5 +1,5 @@
 """
-Show how a web server says that it wants to be reached.
+Print the HTTPS records of a web server.
 
     python records.py cdn.example.net
 """

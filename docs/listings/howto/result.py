@@ -1,5 +1,5 @@
 """
-Print what is known of an answer besides its records.
+Print the properties of an answer besides its records.
 """
 
 from twisted.internet import defer, task

@@ -1,5 +1,5 @@
 """
-Print the servers of a service in the order to try them in.
+Print the servers of a service in the order in which to try them.
 
     python services_order.py _xmpp-client._tcp.example.com
 """
@@ -12,7 +12,7 @@ from twisted.internet import defer, task
 from twisted_ext import client
 from twisted_ext.compat.conversion.errors import DNSServerError, ServiceNotAvailable
 
-# A seed, so that this prints the same each time. Programs leave it out.
+# The seed makes the output reproducible. Programs leave it out.
 rng = random.Random(1)
 
 

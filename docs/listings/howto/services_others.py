@@ -1,5 +1,5 @@
 """
-Print what other records say about services.
+Find services by other records.
 """
 
 from twisted.internet import defer, task

@@ -38,7 +38,7 @@ class MailHostsTests(SynchronousTestCase):
 
     def test_lostDatagram(self):
         """
-        A datagram that gets lost is sent again.
+        A lost datagram is sent again.
         """
         self.network.shape("192.0.2.53", admit=lambda datagram: self.network.sent["192.0.2.53", 53] > 1)
         looking = self.look("example.com")
@@ -48,7 +48,7 @@ class MailHostsTests(SynchronousTestCase):
 
     def test_noServer(self):
         """
-        Where nobody answers, that is said after five seconds and not later.
+        If no server replies, the look-up fails after five seconds and not later.
         """
         self.server.silent = True
         looking = self.look("example.com")

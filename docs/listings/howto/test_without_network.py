@@ -1,5 +1,5 @@
 """
-Tests of something that only needs answers: no network at all.
+Tests of code that only needs answers, without a network.
 """
 
 from mailing import mailHosts
@@ -16,7 +16,7 @@ from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, ques
 class MailHostsTests(SynchronousTestCase):
     def test_failure(self):
         """
-        A server that fails is not taken for a domain without mail.
+        A failing server is not mistaken for a domain without mail.
         """
         source = CannedSource({("example.com", "MX"): ServerFailed("out of order")})
         looking = Deferred.fromCoroutine(mailHosts(NamesResolver(source, Clock()), "example.com"))
@@ -24,7 +24,7 @@ class MailHostsTests(SynchronousTestCase):
 
     def test_cancelled(self):
         """
-        Who gives up takes the look-up along.
+        Cancelling the caller cancels the look-up.
         """
         source = HeldSource()
         looking = Deferred.fromCoroutine(mailHosts(NamesResolver(source, Clock()), "example.com"))
@@ -34,7 +34,7 @@ class MailHostsTests(SynchronousTestCase):
 
     def test_late(self):
         """
-        An answer may take its time.
+        A late answer is accepted.
         """
         source = HeldSource()
         looking = Deferred.fromCoroutine(mailHosts(NamesResolver(source, Clock()), "example.com"))

@@ -1,5 +1,5 @@
 """
-What is said of descriptions that cannot be built.
+Print the errors of invalid descriptions.
 """
 
 from twisted.internet.task import Clock

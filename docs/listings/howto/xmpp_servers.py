@@ -3,12 +3,12 @@ import random
 
 from twisted_ext.integrations.aioxmpp import asyncio as network
 
-# So that this prints the same each time. Programs leave it out.
+# The seed makes the output reproducible. Programs leave it out.
 rng = random.Random(2)
 
 
 async def main():
-    # Without this line, what the machine is configured to use.
+    # Without this line the machine's configuration is used.
     network.set_resolver("udp:127.0.0.1:5301")
     loop = asyncio.get_running_loop()
     for domain in ("example.com", "bücher.example"):

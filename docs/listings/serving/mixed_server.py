@@ -15,7 +15,7 @@ from twisted_ext import client, dns, server
 
 class Careful(server.DNSServerFactory):
     """
-    Answers nobody who asks for what is nobody's business.
+    A factory that refuses queries for private names.
     """
 
     def allowQuery(self, message, protocol, address):

@@ -1,5 +1,5 @@
 """
-Make up the addresses of an office's desks, and ask somebody else for all other names.
+Generate the addresses of an office's desks, and forward queries for all other names.
 
     python override_server.py
 """
@@ -14,7 +14,7 @@ from twisted_ext import client, dns, server
 
 class Desks:
     """
-    Knows desk-1.office.example to desk-250.office.example. It has C{query} and nothing else.
+    Answers for desk-1.office.example to desk-250.office.example. It has no method but C{query}.
     """
 
     pattern = re.compile(rb"desk-(\d{1,3})\.office\.example", re.IGNORECASE)
@@ -22,7 +22,7 @@ class Desks:
     def query(self, query, timeout=None):
         found = self.pattern.fullmatch(query.name.name)
         if query.type != dns.A or found is None or not 1 <= int(found[1]) <= 250:
-            # "I have nothing on that": the next one is asked.
+            # No information: the next resolver is queried.
             return defer.fail(error.DomainError())
         address = dns.Record_A(address=f"192.0.2.{int(found[1])}", ttl=60)
         answer = dns.RRHeader(name=query.name.name, ttl=60, payload=address)

@@ -1,5 +1,5 @@
 """
-Answer everybody by asking somebody else.
+Answer all clients by forwarding their queries.
 
     python simple_server.py
 """

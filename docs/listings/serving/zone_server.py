@@ -1,5 +1,5 @@
 """
-Serve a zone that this program makes and keeps up to date.
+Serve a zone that this program creates and updates.
 
     python zone_server.py
 """

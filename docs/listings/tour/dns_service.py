@@ -1,5 +1,5 @@
 """
-Print where a service of a domain runs, best server first.
+Print the servers of a domain's service, best server first.
 
     python dns_service.py xmpp-client tcp example.com
 """

@@ -1,5 +1,5 @@
 """
-Print one address of a host: of IPv4 where it has one, else of IPv6.
+Print one address of a host: an IPv4 address if it has one, otherwise an IPv6 address.
 
     python gethostbyname.py www.example.com
 """

@@ -1,5 +1,5 @@
 """
-Let the reactor look names up at one server, then connect to a name.
+Install a resolver for one server in the reactor, then connect to a name.
 
     python install_resolver.py 127.0.0.1 5301 web.example.com 8080
 """

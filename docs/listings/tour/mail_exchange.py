@@ -1,5 +1,5 @@
 """
-Print who takes the mail of a domain.
+Print the mail servers of a domain.
 
     python mail_exchange.py example.com
 """

@@ -1,5 +1,5 @@
 """
-Print the name that an address has.
+Print the name of an address.
 
     python reverse_lookup.py 127.0.0.1
     python reverse_lookup.py 2001:db8::80

@@ -22,7 +22,7 @@ def formatted(heading, records):
 
 
 async def main(reactor, domain):
-    # All three are under way at once; a failure of one does not hide the others.
+    # All three run at the same time; a failure of one does not hide the others.
     waiting = [(heading, lookup(domain)) for heading, lookup in LOOKUPS]
     for heading, d in waiting:
         try:

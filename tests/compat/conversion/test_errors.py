@@ -42,19 +42,19 @@ from twisted_ext.errors import (
 
 class OutwardTests(SynchronousTestCase):
     """
-    Tests of what callers of twisted.names get to catch.
+    Tests of the exceptions that callers of twisted.names get.
     """
 
-    def test_noRcode(self) -> None:
+    def test_rcodeOnlyFromReplies(self) -> None:
         """
-        Where no reply came there is no rcode; where one came, there is its own.
+        C{rcode} is that of the reply, and C{None} without one.
         """
         self.assertIsNone(errorFromFault(TimedOut("late")).rcode)
         self.assertEqual(errorFromFault(ServerFailed("x", rcode=2)).rcode, 2)
 
-    def test_faults(self) -> None:
+    def test_faultsBecomeTwistedExceptions(self) -> None:
         """
-        Each fault is the exception that Twisted has for it, and a DNSLookupError; and tells who was asked, how often, and what for.
+        Each fault becomes the matching Twisted exception and a DNSLookupError, with server, attempts, EDE and question.
         """
         for fault, kind in (
             (TimedOut("late"), error.DNSQueryTimeoutError),
@@ -83,9 +83,9 @@ class OutwardTests(SynchronousTestCase):
             self.assertEqual((raised.server, raised.attempts, raised.ede, raised.rcode), (SERVER, 3, ((22, ""),), rcode))
             self.assertEqual(str(raised), f"a.example: {fault}")
 
-    def test_denied(self) -> None:
+    def test_denialBecomesDNSNameError(self) -> None:
         """
-        That there is no such name is DNSNameError, with the SOA record that says for how long.
+        NXDOMAIN becomes DNSNameError, with the SOA record that limits how long it is valid.
         """
         raised = errorFromAnswer(question("a.example."), denied())
         self.assertIsInstance(raised, error.DNSNameError)
@@ -94,9 +94,9 @@ class OutwardTests(SynchronousTestCase):
         assert raised.answer is not None
         self.assertEqual(raised.answer.authority[0].rrType, 6)
 
-    def test_failureIsNoDenial(self) -> None:
+    def test_failureIsNeverADenial(self) -> None:
         """
-        Whatever a server fails with, nobody is told that there is no such name.
+        No failure of a server becomes a DNSNameError.
         """
         for rcode in range(24):
             raised = errorFromFault(ServerFailed("x", rcode=rcode))
@@ -105,17 +105,17 @@ class OutwardTests(SynchronousTestCase):
         answer.rcode = 2
         self.assertIsInstance(errorFromAnswer(question("a."), answer), error.DNSServerError)
 
-    def test_bogus(self) -> None:
+    def test_trustFaultIsBogus(self) -> None:
         """
-        An answer that cannot be trusted says so.
+        An answer that fails validation has the security state BOGUS.
         """
         error = errorFromFault(TrustFault("x"))
         assert isinstance(error, LookupFailed)
         self.assertIs(error.security, Security.BOGUS)
 
-    def test_arguments(self) -> None:
+    def test_argumentErrorsAreNotLookupErrors(self) -> None:
         """
-        Arguments that cannot be used are errors of the program, not of a look-up; a text that is not a name may come from anywhere.
+        Invalid arguments are errors of the program and not of a look-up. Text that is not a name is both, since it may come from outside.
         """
         for fault, kind in ((CallerFault("x"), ValueError), (WrongType("x"), TypeError), (BadRecord("x"), ValueError)):
             error = argumentError(fault)
@@ -125,9 +125,9 @@ class OutwardTests(SynchronousTestCase):
         for also in (ValueError, DNSFormatError):
             self.assertIsInstance(argumentError(BadName("x")), also)
 
-    def test_everyClass(self) -> None:
+    def test_everyClassIsATwistedException(self) -> None:
         """
-        All of them are DNSLookupErrors and one of Twisted's, can be made without arguments, and print as one line.
+        Every class is a LookupFailed and one of Twisted's, needs no arguments, and prints as one line.
         """
         for name in codes.__all__:
             kind = getattr(codes, name)
@@ -141,12 +141,12 @@ class OutwardTests(SynchronousTestCase):
 
 class InwardTests(SynchronousTestCase):
     """
-    Tests of what other people's resolvers raise.
+    Tests of the exceptions that foreign resolvers raise.
     """
 
-    def test_denials(self) -> None:
+    def test_onlyNameErrorsAreDenials(self) -> None:
         """
-        Only what says that there is no such name is a denial.
+        Only exceptions that mean "no such name" are denials.
         """
         for raised in (error.DNSNameError(), error.AuthoritativeDomainError("a"), codes.DNSNameError("x")):
             answer = denialFrom(raised)
@@ -163,9 +163,9 @@ class InwardTests(SynchronousTestCase):
         ):
             self.assertIsNone(denialFrom(other))
 
-    def test_faults(self) -> None:
+    def test_otherExceptionsBecomeFaults(self) -> None:
         """
-        Everything else means that the resolver does not know, and why.
+        Every other exception becomes a fault with the matching kind and rcode.
         """
         for raised, kind, rcode in (
             (error.DNSServerError(), ServerFailed, 2),
@@ -189,9 +189,9 @@ class InwardTests(SynchronousTestCase):
             self.assertEqual((fault.rcode, fault.server), (rcode, "theirs"), raised)
             self.assertIn("theirs", str(fault))
 
-    def test_thereAndBack(self) -> None:
+    def test_faultRoundTrips(self) -> None:
         """
-        A fault that went out and came in again is the same.
+        A fault that was converted to an exception converts back to the same object.
         """
         fault = TimedOut("late")
         self.assertIs(faultFromError(errorFromFault(fault)), fault)

@@ -30,20 +30,20 @@ _WIRE = buildMessage(
 
 class ReadingTests(SynchronousTestCase):
     """
-    Tests of reading.
+    Tests of reading messages.
     """
 
     def read(self, wire: bytes) -> Message:
         """
-        @return: what the octets say.
+        Return the message that the octets contain.
         """
         message = Message()
         message.fromStr(wire)
         return message
 
-    def test_everything(self) -> None:
+    def test_allSectionsAreRead(self) -> None:
         """
-        Header, questions and all records are there as Twisted has them, those of new types in classes of their own.
+        Header, questions and all records are read into Twisted's attributes, new types into their own classes.
         """
         message = self.read(_WIRE)
         flags = (message.answer, message.opCode, message.auth, message.trunc, message.recDes, message.recAv)
@@ -59,9 +59,9 @@ class ReadingTests(SynchronousTestCase):
         assert message.edns is not None
         self.assertEqual(message.edns.payloadSize, 1232)
 
-    def test_asTwisted(self) -> None:
+    def test_readsAsTwistedDoes(self) -> None:
         """
-        What both can read, both read alike.
+        A message that both can read is read as Twisted reads it.
         """
         plain = buildMessage(
             WireMessage(7, QR | RD, (question("a.", "MX"),), (rrset("a.", "MX", "1 b."), rrset("c.", "TXT", "x")))
@@ -72,22 +72,22 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(ours, theirs)
         self.assertEqual(repr(ours), repr(theirs).replace("<Message", "<Message"))
 
-    def test_cutOff(self) -> None:
+    def test_cutMessageIsRefused(self) -> None:
         """
-        A message that was cut off anywhere is no message; Twisted's own gives what stands before the cut.
+        A message that is cut anywhere is refused. Twisted's own class returns what precedes the cut.
         """
         for length in range(len(_WIRE)):
             with self.assertRaises(dns.DNSDecodeError) as raised:
                 self.read(_WIRE[:length])
-            # What Twisted's raises for it, and programs catch.
+            # Twisted raises this one, and programs catch it.
             self.assertIsInstance(raised.exception, EOFError)
         theirs = dns.Message()
         theirs.fromStr(_WIRE[:-20])
         self.assertTrue(theirs.answers)
 
-    def test_labelWithDot(self) -> None:
+    def test_labelWithDotStaysOneLabel(self) -> None:
         """
-        A label that holds a dot is not two labels.
+        A label that contains a dot stays one label.
         """
         wire = buildMessage(WireMessage(1, QR, (question("a\\.b."),), (rrset("a\\.b.", "CNAME", "c\\.d."),)))
         message = self.read(wire)
@@ -98,12 +98,12 @@ class ReadingTests(SynchronousTestCase):
 
 class WritingTests(SynchronousTestCase):
     """
-    Tests of writing.
+    Tests of writing messages.
     """
 
-    def test_asTwisted(self) -> None:
+    def test_writesAsTwistedDoes(self) -> None:
         """
-        What fits is written octet for octet as Twisted writes it.
+        A message within the size limit is written as Twisted writes it, octet for octet.
         """
         for kind in (dns.Message, Message):
             message = kind(id=5, answer=1, recDes=1, auth=True, rCode=3, maxSize=512)
@@ -115,9 +115,9 @@ class WritingTests(SynchronousTestCase):
                 theirs = message.toStr()
         self.assertEqual(message.toStr(), theirs)
 
-    def long(self, section: str, count: int, each: int = 1) -> Message:
+    def messageOfMany(self, section: str, count: int, each: int = 1) -> Message:
         """
-        @return: a message with many records in one section, C{each} of them in a set.
+        Return a message with many records in one section, C{each} of them in a set.
         """
         message = Message(id=5, answer=1, maxSize=512)
         message.addQuery(b"a.example", dns.A)
@@ -128,11 +128,11 @@ class WritingTests(SynchronousTestCase):
         setattr(message, section, records)
         return message
 
-    def test_truncated(self) -> None:
+    def test_truncationDropsWholeSets(self) -> None:
         """
-        What does not fit is left out by whole sets, and TC says so; what is left can be read.
+        RRsets that do not fit are left out whole, TC is set, and the result can be read.
         """
-        message = self.long("answers", 60, 7)
+        message = self.messageOfMany("answers", 60, 7)
         wire = message.toStr()
         self.assertLessEqual(len(wire), 512)
         again = Message()
@@ -140,21 +140,21 @@ class WritingTests(SynchronousTestCase):
         self.assertEqual((again.trunc, len(again.answers) % 7), (1, 0))
         self.assertGreater(len(again.answers), 7)
 
-    def test_additional(self) -> None:
+    def test_additionalRecordsDoNotSetTC(self) -> None:
         """
-        Additional records are left out without a word: nobody asked for them (RFC 2181, section 9).
+        Additional records are left out without TC (RFC 2181, section 9).
         """
-        wire = self.long("additional", 60).toStr()
+        wire = self.messageOfMany("additional", 60).toStr()
         again = Message()
         again.fromStr(wire)
         self.assertEqual(again.trunc, 0)
         self.assertGreater(len(again.additional), 5)
 
-    def test_unlimited(self) -> None:
+    def test_zeroSizeIsUnlimited(self) -> None:
         """
-        A message without a size is written whole.
+        A message without a maximum size is written whole.
         """
-        message = self.long("answers", 60)
+        message = self.messageOfMany("answers", 60)
         message.maxSize = 0
         again = Message()
         again.fromStr(message.toStr())
@@ -166,9 +166,9 @@ class AnswerTests(SynchronousTestCase):
     Tests of L{messageFromAnswer}.
     """
 
-    def test_reply(self) -> None:
+    def test_answerBecomesReply(self) -> None:
         """
-        An answer becomes the reply that says the same.
+        An answer becomes the reply with the same contents.
         """
         message = messageFromAnswer(
             question("a.example.", "MX"), data(rrset("a.example.", "MX", "1 b."), flags=AA | RA | TC)

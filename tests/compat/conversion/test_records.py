@@ -21,8 +21,8 @@ from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
 from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.rrtypes import TYPE_NAMES, typeNumber
 
-#: Records of types that Twisted has no class for, and how ours shows them.
-NEW = [
+#: Records of types without a class in Twisted, and their C{repr} here.
+NEW_TYPES = [
     ("DS", "1 8 9 abcd", "<DS keyTag=1 algorithm=8 digestType=9 digest='\\xab\\xcd' ttl=300>"),
     ("TLSA", "3 1 0 abcd", "<TLSA usage=3 selector=1 matchingType=0 certificate='\\xab\\xcd' ttl=300>"),
     ("CAA", '0 issue "ca.example"', "<CAA flags=0 tag='issue' value='ca.example' ttl=300>"),
@@ -41,7 +41,7 @@ NEW = [
 
 def payloads(mnemonic: str, text: str) -> tuple[Record, bytes]:
     """
-    @return: a record as a look-up gives it, and its octets.
+    Return a record as a look-up returns it, and its octets.
     """
     answer = data(rrset("a.example.", mnemonic, text))
     payload: object = resultFromAnswer(answer)[0][0].payload
@@ -54,11 +54,11 @@ class RecordTests(SynchronousTestCase):
     Tests of L{Record}.
     """
 
-    def test_given(self) -> None:
+    def test_newTypesFollowTwistedStyle(self) -> None:
         """
-        A look-up for a new type gives records in Twisted's style: a class of their own, attributes, and a text that says all.
+        A record of a type unknown to Twisted has its own class, attributes and a full text, in Twisted's style.
         """
-        for mnemonic, text, shown in NEW:
+        for mnemonic, text, shown in NEW_TYPES:
             payload, wire = payloads(mnemonic, text)
             self.assertIs(type(payload), recordOf(payload.TYPE))
             self.assertEqual(type(payload).__name__, f"Record_{mnemonic.replace('-', '_')}")
@@ -68,11 +68,11 @@ class RecordTests(SynchronousTestCase):
             self.assertEqual(payload.rdata.wire, wire)
             self.assertEqual(payload.rdata.toText(), declarationOf(payload.TYPE).fromWire(wire).toText())
 
-    def test_compared(self) -> None:
+    def test_equalityAndHash(self) -> None:
         """
-        Equal records are equal and have one hash; those with another TTL or another value are different.
+        Records are equal, with equal hashes, if value and TTL are equal.
         """
-        for mnemonic, text, _ in NEW:
+        for mnemonic, text, _ in NEW_TYPES:
             one, wire = payloads(mnemonic, text)
             other, _ = payloads(mnemonic, text)
             self.assertEqual(one, other)
@@ -81,11 +81,11 @@ class RecordTests(SynchronousTestCase):
             self.assertNotEqual(one, other)
         self.assertNotEqual(payloads("KX", "1 a.")[0], payloads("KX", "2 a.")[0])
 
-    def test_throughTwistedsMessage(self) -> None:
+    def test_roundTripThroughTwistedMessage(self) -> None:
         """
-        A message of Twisted's with such records can be written, and read again.
+        A Twisted message with such records can be written and read back.
         """
-        for mnemonic, text, _ in NEW:
+        for mnemonic, text, _ in NEW_TYPES:
             payload, _ = payloads(mnemonic, text)
             message = dns.Message(answer=1)
             header = dns.RRHeader(b"a.example", payload.TYPE, ttl=300, payload=payload)
@@ -101,9 +101,9 @@ class RecordTests(SynchronousTestCase):
             plain.ttl = payload.ttl
             self.assertEqual(plain, payload)
 
-    def test_made(self) -> None:
+    def test_constructorFollowsTwisted(self) -> None:
         """
-        Records are made as Twisted's are: values in order or by name, names as text, what is left out is empty.
+        Constructors take values in order or by name and names as text, as Twisted's do. Missing values are empty.
         """
         tlsa, kx = recordOf(52), recordOf(36)
         assert tlsa is not None and kx is not None
@@ -122,9 +122,9 @@ class RecordTests(SynchronousTestCase):
         with self.assertRaises(BadRecord):
             kx(70000, "b.example").encode(BytesIO())
 
-    def test_wrongOctets(self) -> None:
+    def test_malformedRdataRaises(self) -> None:
         """
-        Octets that are not of the type's form raise what Twisted's protocols catch.
+        Malformed rdata raises the exceptions that Twisted's protocols catch.
         """
         tlsa = recordOf(52)
         assert tlsa is not None
@@ -133,9 +133,9 @@ class RecordTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             tlsa().decode(BytesIO(b"a"), 1)
 
-    def test_everyType(self) -> None:
+    def test_everyTypeHasAClass(self) -> None:
         """
-        Every declared type has a class whose attributes hide nothing that records have, and that can be found by its name.
+        Every declared type has a class that can be found by name, and no field shadows a base attribute.
         """
         for number, mnemonic in list(TYPE_NAMES.items()):
             if declarationOf(number) is Unknown or hasattr(dns, f"Record_{mnemonic}"):
@@ -148,16 +148,16 @@ class RecordTests(SynchronousTestCase):
             self.assertEqual(typeNumber(record.fancybasename), number)
             record()
 
-    def test_noSuchRecord(self) -> None:
+    def test_unknownRecordNameIsNoAttribute(self) -> None:
         """
-        What is no type is no attribute.
+        The module has no attribute for a name that is not a record type.
         """
         for name in ("Record_XYZZY", "Record_", "Record_nsap-ptr", "Record_TYPE65280", "TLSA"):
             self.assertFalse(hasattr(records, name), name)
 
-    def test_exactNames(self) -> None:
+    def test_namesInRdataAreExact(self) -> None:
         """
-        Names in records of Twisted's are exact, too.
+        Names within Twisted's records keep labels that contain a dot.
         """
         for mnemonic, text in (
             ("RP", "a\\.b.c. d."),

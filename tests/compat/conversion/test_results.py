@@ -25,8 +25,8 @@ from twisted_ext.errors import BadName
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 
-#: A record of every type that Twisted has a class for, and how that shows it.
-TWISTED = [
+#: A record of every type with a class in Twisted, and its C{repr}.
+TWISTED_TYPES = [
     ("A", "192.0.2.1", "<A address=192.0.2.1 ttl=300>"),
     ("NS", "ns.example.", "<NS name=ns.example ttl=300>"),
     ("MD", "m.example.", "<MD name=m.example ttl=300>"),
@@ -63,9 +63,9 @@ TWISTED = [
 ]
 
 
-def only(result: Result) -> dns.RRHeader:
+def onlyRecord(result: Result) -> dns.RRHeader:
     """
-    @return: the one record of an answer.
+    Return the only record of an answer.
     """
     (header,) = result[0]
     return header
@@ -76,9 +76,9 @@ class ResultTests(SynchronousTestCase):
     Tests of L{Result}.
     """
 
-    def test_looksLikeATuple(self) -> None:
+    def test_resultLooksLikeATuple(self) -> None:
         """
-        A result prints as the tour of Twisted Names shows it, and takes apart as a plain tuple of three lists.
+        A result prints as in the tour of Twisted Names and unpacks as a plain tuple of three lists.
         """
         result = resultFromAnswer(data(rrset("twistedmatrix.com.", "MX", "10 mail.example.", ttl=1)))
         self.assertEqual(repr(result), "([<RR name=twistedmatrix.com type=MX class=IN ttl=1s auth=False>], [], [])")
@@ -86,9 +86,9 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual((len(answers), authority, additional), (1, [], []))
         self.assertEqual(result, (answers, [], []))
 
-    def test_carriesTheRest(self) -> None:
+    def test_extraAttributes(self) -> None:
         """
-        What three lists have no room for is there as attributes.
+        Details beyond the three lists are attributes of the result.
         """
         answer = denied()
         answer.security = Security.INSECURE
@@ -99,31 +99,31 @@ class ResultTests(SynchronousTestCase):
         self.assertEqual(resultFromAnswer(data(flags=AA)).flags, AA)
         self.assertEqual(resultFromAnswer(Answer(Outcome.NODATA)).server, "")
 
-    def test_authority(self) -> None:
+    def test_authoritativeRecordsHaveAuth(self) -> None:
         """
-        Records of an authoritative answer say so.
+        Records of an authoritative answer have C{auth} set.
         """
         result = resultFromAnswer(data(rrset("a.example.", "A", "192.0.2.1"), flags=AA))
-        self.assertTrue(only(result).auth)
+        self.assertTrue(onlyRecord(result).auth)
 
-    def test_nothingShared(self) -> None:
+    def test_resultsShareNoMutableObjects(self) -> None:
         """
-        Two results of one answer have no mutable object in common: what one caller changes, no other sees.
+        Two results of one answer share no mutable object.
         """
-        for mnemonic, text, _ in TWISTED:
+        for mnemonic, text, _ in TWISTED_TYPES:
             answer = data(rrset("a.example.", mnemonic, text))
             one, other = resultFromAnswer(answer), resultFromAnswer(answer)
             self.assertEqual(one, other)
-            shared = mutables(one) & mutables(other)
+            shared = mutableIds(one) & mutableIds(other)
             self.assertEqual(shared, set(), mnemonic)
 
-    def test_twistedsOwnRecords(self) -> None:
+    def test_knownTypesUseTwistedClasses(self) -> None:
         """
-        Types that Twisted knows are given as its own classes, as if it had read them, and lead back to the same octets.
+        Types that Twisted supports come as Twisted's classes and encode to the same octets.
         """
-        for mnemonic, text, shown in TWISTED:
+        for mnemonic, text, shown in TWISTED_TYPES:
             answer = data(rrset("a.example.", mnemonic, text))
-            header = only(resultFromAnswer(answer))
+            header = onlyRecord(resultFromAnswer(answer))
             payload = header.payload
             assert payload is not None
             self.assertIs(type(header), dns.RRHeader)
@@ -132,42 +132,42 @@ class ResultTests(SynchronousTestCase):
             self.assertEqual(encoded(payload), answer.answer[0].rdatas[0], mnemonic)
             self.assertEqual(payload, decoded(type(payload), encoded(payload)), mnemonic)
 
-    def test_unknownType(self) -> None:
+    def test_unknownTypeKeepsItsOctets(self) -> None:
         """
-        Records of a type that nobody knows keep their octets.
+        Records of an unknown type keep their octets.
         """
-        header = only(resultFromAnswer(data(rrset("a.example.", "TYPE65280", "\\# 2 abcd"))))
+        header = onlyRecord(resultFromAnswer(data(rrset("a.example.", "TYPE65280", "\\# 2 abcd"))))
         self.assertEqual(str(header), "<RR name=a.example type=TYPE65280 class=IN ttl=300s auth=False>")
         self.assertEqual(header.payload, newUnknown(b"\xab\xcd", 300))
 
-    def test_malformed(self) -> None:
+    def test_malformedRdataIsUnknownRecord(self) -> None:
         """
-        Octets that are not of their type's form come as they are, instead of making the whole look-up fail.
+        Malformed rdata comes as an unknown record and does not fail the look-up.
         """
         for rrType in (1, 28, 15, 16, 6, 33, 43, 35, 257):
             answer = data(RRSet(b"\x01a\x00", rrType, 1, 5, (b"\x07x",)))
-            self.assertEqual(only(resultFromAnswer(answer)).payload, newUnknown(b"\x07x", 5))
+            self.assertEqual(onlyRecord(resultFromAnswer(answer)).payload, newUnknown(b"\x07x", 5))
 
 
-class _Written(Protocol):
+class _Encodable(Protocol):
     """
     A name or a payload of twisted.names.
     """
 
     def encode(self, strio: BytesIO, compDict: None) -> object:
         """
-        Write it.
+        Write the object.
         """
 
     def decode(self, strio: BytesIO, length: int) -> object:
         """
-        Read it.
+        Read the object.
         """
 
 
-def encoded(thing: _Written | None) -> bytes:
+def encoded(thing: _Encodable | None) -> bytes:
     """
-    @return: what a name or a record writes.
+    Return the octets that a name or a record writes.
     """
     assert thing is not None
     written = BytesIO()
@@ -175,18 +175,18 @@ def encoded(thing: _Written | None) -> bytes:
     return written.getvalue()
 
 
-def decoded(kind: Callable[..., _Written], octets: bytes) -> _Written:
+def decoded(kind: Callable[..., _Encodable], octets: bytes) -> _Encodable:
     """
-    @return: what Twisted's own class reads.
+    Return the record that Twisted's own class reads.
     """
     payload = kind(ttl=300)
     payload.decode(BytesIO(octets), len(octets))
     return payload
 
 
-def mutables(result: Result) -> set[int]:
+def mutableIds(result: Result) -> set[int]:
     """
-    @return: the identities of everything in a result that can be changed.
+    Return the identities of all mutable objects in a result.
     """
     found: set[int] = set()
     waiting: list[object] = [result[0], result[1], result[2]]
@@ -203,21 +203,21 @@ def mutables(result: Result) -> set[int]:
 
 class NameTests(SynchronousTestCase):
     """
-    Tests of names on their way between Twisted and here.
+    Tests of name conversion between Twisted and this package.
     """
 
-    def test_plain(self) -> None:
+    def test_plainNameIsTwistedName(self) -> None:
         """
-        A name without anything odd is Twisted's own.
+        A name without special characters is a Twisted name.
         """
         name = nameOf(b"\x03WWW\x07example\x00")
         self.assertIs(type(name), dns.Name)
         self.assertEqual((name.name, str(nameOf(b"\x00"))), (b"WWW.example", ""))
         self.assertEqual(wireFromName(name), b"\x03WWW\x07example\x00")
 
-    def test_exact(self) -> None:
+    def test_labelWithDotIsEscaped(self) -> None:
         """
-        A label that holds a dot is not two labels, neither shown nor written; control characters do not reach a terminal.
+        A label that contains a dot stays one label in text and on the wire; control characters are escaped.
         """
         for wire, text in (
             (b"\x03a.b\x01c\x00", b"a\\.b.c"),
@@ -232,9 +232,9 @@ class NameTests(SynchronousTestCase):
             self.assertEqual(wireFromName(name), wire)
             self.assertNotEqual(name, dns.Name(text.replace(b"\\", b"")))
 
-    def test_bounded(self) -> None:
+    def test_nameMemoIsBounded(self) -> None:
         """
-        Names that strangers choose do not fill the memory.
+        The memo of name texts does not exceed its limit.
         """
         with patch.object(exactness, "_mostTexts", 10):
             for number in range(100):
@@ -242,9 +242,9 @@ class NameTests(SynchronousTestCase):
                 nameOf(bytes([len(label)]) + label + b"\x00")
             self.assertLessEqual(len(exactness.plainTexts), 10)
 
-    def test_wrongNames(self) -> None:
+    def test_invalidNameIsRefused(self) -> None:
         """
-        A name that cannot be asked for is refused in one line, instead of being sent as something else.
+        An invalid name is refused with a one-line error.
         """
         for text in (b"a..b", b"x" * 64 + b".example", b".".join([b"x" * 60] * 5)):
             with self.assertRaises(BadName) as raised:
@@ -252,17 +252,17 @@ class NameTests(SynchronousTestCase):
             self.assertNotIn("\n", str(raised.exception))
         self.assertEqual(wireFromName(dns.Name(b"example.")), b"\x07example\x00")
 
-    def test_textOfExactName(self) -> None:
+    def test_exactNameTextMakesSameName(self) -> None:
         """
-        The text of an exact name, put into a name of Twisted's as much of its code does, still means the same.
+        The text of an exact name means the same name when it is put into a Twisted name.
         """
         name = nameOf(b"\x03a.b\x01c\x00")
         self.assertEqual(wireFromName(dns.Name(name.name)), b"\x03a.b\x01c\x00")
 
     @given(names | plainNames)
-    def test_anyName(self, wire: bytes) -> None:
+    def test_anyNameRoundTrips(self, wire: bytes) -> None:
         """
-        Whatever octets a name has, it is written as it was read, and its text is read as what it was.
+        Any name is written as it was read, and its text parses to the same name.
         """
         name = nameOf(wire)
         self.assertEqual(encoded(name), wire)
@@ -273,47 +273,47 @@ class NameTests(SynchronousTestCase):
 
 class LateListsTests(SynchronousTestCase):
     """
-    The second and third list of a result are made when somebody looks; nobody can tell.
+    Tests of the second and third list of a result, which are built on first access.
     """
 
     def result(self) -> Result:
         """
-        @return: one that nobody has looked at.
+        Return a result whose lists have not been built.
         """
         record = RRSet(b"\x01a\x00", 1, 1, 5, (b"\x01\x02\x03\x04",))
         return resultFromAnswer(Answer(Outcome.DATA, (record,), (record,), (record, record)))
 
-    def test_everyWayOfLooking(self) -> None:
+    def test_everyAccessShowsThreeLists(self) -> None:
         """
-        Index, slice, unpacking, loops, calls, comparison, sums, copies and text all show three whole lists.
+        Index, slice, unpacking, loops, calls, comparison, sums, copies and text all show three complete lists.
         """
 
-        def together(*lists: list[dns.RRHeader]) -> tuple[list[dns.RRHeader], ...]:
+        def pack(*lists: list[dns.RRHeader]) -> tuple[list[dns.RRHeader], ...]:
             return lists
 
         answer, authority, additional = self.result()
         plain = (answer, authority, additional)
         self.assertEqual([len(each) for each in plain], [1, 1, 2])
-        ways: dict[str, Callable[[Result], object]] = {
+        accesses: dict[str, Callable[[Result], object]] = {
             "index": lambda result: (result[0], result[1], result[-1]),
             "slice": lambda result: result[:],
-            "call": lambda result: together(*result),
+            "call": lambda result: pack(*result),
             "reversed": lambda result: tuple(reversed(tuple(reversed(result)))),
             "sum": lambda result: () + result,
             "left sum": lambda result: result + (),
             "copy": lambda result: copy(result),
             "loop": lambda result: tuple(result),
         }
-        for name, way in ways.items():
-            self.assertEqual(way(self.result()), plain, name)
+        for name, access in accesses.items():
+            self.assertEqual(access(self.result()), plain, name)
         self.assertEqual(repr(self.result()), repr(plain))
         self.assertTrue(plain == self.result() and self.result() == self.result())
         self.assertFalse(self.result() != plain)
         self.assertIn(plain[2], self.result())
 
-    def test_listsStay(self) -> None:
+    def test_changedListStaysChanged(self) -> None:
         """
-        What is done to a list is not undone by looking again.
+        A change to a list is not undone by the next access.
         """
         result = self.result()
         result[2].clear()

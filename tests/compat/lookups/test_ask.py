@@ -1,5 +1,5 @@
 """
-Tests of every way of saying what to ask.
+Tests of the forms in which a resolver can be given.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ class ResolverOfTests(SynchronousTestCase):
     Tests of L{resolverOf}.
     """
 
-    def test_nothing(self) -> None:
+    def test_defaultIsTheProcessResolver(self) -> None:
         """
-        Whoever does not say whom to ask asks the resolver of this process.
+        The default is the resolver of this process.
         """
         mine = NamesResolver(Special(), Clock())
         self.patch(client, "theResolver", mine)
         self.assertIs(resolverOf(None), mine)
 
-    def test_nothingWithReactor(self) -> None:
+    def test_reactorGetsASystemResolver(self) -> None:
         """
-        On a reactor of one's own it is a resolver of that reactor which is configured as the machine is.
+        The default for a given reactor is a resolver of that reactor with the machine's configuration.
         """
         self.assertIsInstance(resolverOf(None, MemoryNetwork().reactor("192.0.2.7")).source, System)
 
-    def test_ours(self) -> None:
+    def test_ownResolverIsUnchanged(self) -> None:
         """
-        A resolver of this package stays what it is.
+        A resolver of this package is returned as it is.
         """
         mine = NamesResolver(Special(), Clock())
         self.assertIs(resolverOf(mine), mine)
 
-    def test_description(self) -> None:
+    def test_descriptionIsParsed(self) -> None:
         """
-        A text says what to make; what is wrong with it is said.
+        A description is parsed, and an invalid one is refused.
         """
         self.assertIn("192.0.2.1", repr(resolverOf("udp:192.0.2.1", MemoryNetwork().reactor("192.0.2.7"))))
         with self.assertRaises(BadDescription):
@@ -54,30 +54,30 @@ class ResolverOfTests(SynchronousTestCase):
         with self.assertRaises(BadDescription):
             resolverOf("", Clock())
 
-    def test_source(self) -> None:
+    def test_sourceIsUsedDirectly(self) -> None:
         """
-        A source needs nothing around it.
+        An answer source is used without another layer.
         """
         source = Special()
         self.assertIs(resolverOf(source, Clock()).source, source)
 
-    def test_twisteds(self) -> None:
+    def test_foreignResolverIsAccepted(self) -> None:
         """
-        Any resolver of Twisted's will do, and so does what has its C{query}.
+        Any resolver of Twisted is accepted, and so is an object with a C{query} method.
         """
 
         class Queries:
             def query(self, query: object, timeout: object) -> None:
                 """
-                Give nothing.
+                Return nothing.
                 """
 
         for resolver in (stockResolver(Clock(), ("192.0.2.1", 53)), Queries()):
             self.assertIsInstance(resolverOf(resolver, Clock()).source, NamesSource)
 
-    def test_other(self) -> None:
+    def test_otherObjectsAreRefused(self) -> None:
         """
-        Anything else is refused with a line that says what would be right.
+        Any other object is refused with a list of the accepted forms.
         """
         fault = self.assertRaises(CallerFault, resolverOf, 5)
         self.assertIsInstance(fault, TypeError)

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.lookups.follow}: from rule to rule, by way of L{twisted_ext.compat.lookups.services}.
+Tests of L{twisted_ext.compat.lookups.follow}: rules that lead to rules, by way of L{twisted_ext.compat.lookups.services}.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class RewrittenTargetsTests(ServiceTestCase):
             "example.org", "EM", protocols, port, resolver=self.zone(records), rng=Random(1)
         )
 
-    def test_servers(self) -> None:
+    def test_rulesLeadToTargets(self) -> None:
         """
-        Rules lead to more rules, to SRV records and to hosts; those for other services and protocols are passed over.
+        Rules lead to more rules, to SRV records and to hosts. Rules for other services and protocols are skipped.
         """
         records: dict[tuple[str, str], Entry] = {
             ("example.org", "NAPTR"): [
@@ -67,17 +67,17 @@ class RewrittenTargetsTests(ServiceTestCase):
         self.assertEqual([target.priority for target in found], [0, 1, 2, 3])
         self.assertNotIn("nowhere.example", self.asked())
 
-    def test_portless(self) -> None:
+    def test_hostRulesNeedAPort(self) -> None:
         """
-        Rules that lead to a host are of use only to those who know the port.
+        Rules that lead to a host are used only if the caller gives the port.
         """
         records: dict[tuple[str, str], Entry] = {("example.org", "NAPTR"): '1 1 "a" "EM:P" "" a.example.'}
         self.assertEqual(self.found(self.look(records)), [])
         self.assertEqual(self.found(self.look(records, port=7)), ["a.example:7"])
 
-    def test_passedOver(self) -> None:
+    def test_failedRuleIsSkipped(self) -> None:
         """
-        A rule that leads nowhere is passed over as long as another one does not; if none does, it is told what went wrong first.
+        A rule that fails is skipped if another one works. If none does, the first failure is raised.
         """
         rules = ['1 1 "s" "EM:P" "" a.example.', '2 1 "s" "EM:P" "" b.example.']
         records: dict[tuple[str, str], Entry] = {
@@ -93,24 +93,24 @@ class RewrittenTargetsTests(ServiceTestCase):
         records["a.example", "SRV"] = records["b.example", "SRV"] = DENIED
         self.assertEqual(self.found(self.look(records)), [])
 
-    def test_nothing(self) -> None:
+    def test_noRulesMeanNoTargets(self) -> None:
         """
-        Where there are no rules for the service there are no targets; that nothing is known is told.
+        There are no targets without rules for the service. A failed look-up raises.
         """
         self.assertEqual(self.found(self.look({})), [])
         self.assertEqual(self.found(self.look({("example.org", "NAPTR"): '1 1 "s" "WP:P" "" a.example.'})), [])
         self.failed(self.look({("example.org", "NAPTR"): ServerFailed("no")}), DNSServerError)
 
-    def test_expressions(self) -> None:
+    def test_expressionRulesAreIgnored(self) -> None:
         """
-        Rules with expressions are not for this (RFC 3958, section 6.4).
+        Rules with regular expressions are ignored (RFC 3958, section 6.4).
         """
         self.assertEqual(self.found(self.look({("example.org", "NAPTR"): '1 1 "s" "EM:P" "!.*!a.example!" .'})), [])
         self.assertEqual(self.asked(), ["example.org"])
 
-    def test_loops(self) -> None:
+    def test_ruleLoopsEnd(self) -> None:
         """
-        Rules that lead round in circles end, and say so.
+        A loop of rules ends with an error.
         """
         records: dict[tuple[str, str], Entry] = {
             ("example.org", "NAPTR"): '1 1 "" "EM:P" "" a.example.',
@@ -119,9 +119,9 @@ class RewrittenTargetsTests(ServiceTestCase):
         self.failed(self.look(records), UnusableService)
         self.assertEqual(len(self.asked()), 2)
 
-    def test_bounded(self) -> None:
+    def test_lookupsAndTargetsAreBounded(self) -> None:
         """
-        Neither rules that lead deeper and deeper nor such as lead to ever more cause more than a few look-ups, or targets.
+        Rules that lead ever deeper, or to ever more names, cause a bounded number of look-ups and targets.
         """
 
         def deeper(question: Question) -> Answer:
@@ -144,14 +144,14 @@ class RewrittenTargetsTests(ServiceTestCase):
             (wider, REWRITE_LOOKUPS.default),
             (servers, REWRITE_LOOKUPS.default),
         )
-        for entry, most in cases:
+        for entry, limit in cases:
             resolver = self.zone({}, entry)
             looking = services.rewrittenTargets("example.org", "EM", resolver=resolver)
             if entry is servers:
                 self.assertEqual(len(self.successResultOf(looking)), SERVICE_TARGETS.default)
             else:
                 self.failed(looking, UnusableService)
-            self.assertLessEqual(len(self.asked()), most)
+            self.assertLessEqual(len(self.asked()), limit)
         with patch.object(follow, "REWRITE_LOOKUPS", Limit(100, 1, 100)):
             self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, wider)), UnusableService)
             self.assertEqual(len(self.asked()), 100)
@@ -159,9 +159,9 @@ class RewrittenTargetsTests(ServiceTestCase):
             self.failed(services.rewrittenTargets("example.org", "EM", resolver=self.zone({}, deeper)), UnusableService)
             self.assertEqual(len(self.asked()), 20)
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        One text where several are meant is told, rather than taken for a protocol a letter; so is what is no text, and no port.
+        An invalid service, list of protocols or port is refused without a look-up. A single text is not a list of protocols.
         """
         resolver = self.zone({})
         for protocols in ("ProtA", 5, [5], [b"ProtA"]):
@@ -191,9 +191,9 @@ class RewrittenURIsTests(ServiceTestCase):
         resolver = self.zone({(self.NUMBER, "NAPTR"): texts, **(more or {})})
         return services.numberURIs("+44 20 7946 0148", service, resolver=resolver)
 
-    def test_number(self) -> None:
+    def test_phoneNumberURIs(self) -> None:
         """
-        The URIs of a phone number are what its rules make of it.
+        The rules of a phone number give its URIs.
         """
         found = self.look(
             r'1 2 "u" "E2U+sip" "!^\\+44(.*)$!sip:0\\1@example.com!" .',
@@ -201,18 +201,18 @@ class RewrittenURIsTests(ServiceTestCase):
         )
         self.assertEqual(self.successResultOf(found), ["sip:info@example.com", "sip:02079460148@example.com"])
 
-    def test_otherServices(self) -> None:
+    def test_otherServicesAreSkipped(self) -> None:
         """
-        Rules for other services are passed over, and so are those that do not match.
+        Rules for other services are skipped, and so are rules that do not match.
         """
         found = self.look(
             '1 1 "u" "E2U+mailto" "!^.*$!mailto:a@b.example!" .', '2 1 "u" "E2U+sip" "!^x$!sip:x@b.example!" .'
         )
         self.assertEqual(self.successResultOf(found), [])
 
-    def test_orders(self) -> None:
+    def test_firstMatchingOrderWins(self) -> None:
         """
-        Where a rule of one order applies, those of later orders do not (RFC 3403, section 4.1).
+        Rules of a later order do not apply if a rule of an earlier one does (RFC 3403, section 4.1).
         """
         rules = (
             '1 1 "u" "E2U+sip" "!^x$!sip:x@b.example!" .',
@@ -221,9 +221,9 @@ class RewrittenURIsTests(ServiceTestCase):
         )
         self.assertEqual(self.successResultOf(self.look(*rules)), ["sip:a@b.example"])
 
-    def test_further(self) -> None:
+    def test_rulesOfAnotherName(self) -> None:
         """
-        A rule may lead to the rules of another name, which are applied to the same number.
+        A rule can lead to the rules of another name, which are applied to the same number.
         """
         more: dict[tuple[str, str], Entry] = {
             ("a.example", "NAPTR"): '1 1 "u" "E2U+sip" "!^.*(....)$!sip:\\\\1@b.example!" .'
@@ -232,9 +232,9 @@ class RewrittenURIsTests(ServiceTestCase):
         found = self.look(r'1 1 "" "E2U+sip" "!^.*$!a.example.!" .', more=more)
         self.assertEqual(self.successResultOf(found), ["sip:0148@b.example"])
 
-    def test_wrong(self) -> None:
+    def test_brokenRulesAreSkipped(self) -> None:
         """
-        Rules that are wrong, too costly, or give no URI are passed over; if there are no others it is told.
+        Rules that are malformed, too costly, or give no URI are skipped. It is an error if there are no others.
         """
         good = '1 9 "u" "E2U+sip" "!^.*$!sip:a@b.example!" .'
         for bad in ("!(!x!", "!^.*$!no uri!", "!" + "(a?){99}" * 9 + "b!sip:x!", "!.*!!"):
@@ -243,18 +243,18 @@ class RewrittenURIsTests(ServiceTestCase):
             self.failed(self.look(rule), DNSServerError)
         self.failed(services.numberURIs("44", resolver=self.zone({})), ValueError)
 
-    def test_costly(self) -> None:
+    def test_matchingCostIsBounded(self) -> None:
         """
-        A thousand costly rules cost no more than one may: what comes behind them is not found, where a cheap one before them is.
+        A thousand costly rules share one budget: a rule before them is found and one after them is not.
         """
         costly = [f'1 {number} "u" "E2U+sip" "!^(.?.?.?.?){{99}}x$!sip:{number}!" .' for number in range(2, 1000)]
         good = '1 %d "u" "E2U+sip" "!^.*$!sip:a@b.example!" .'
         self.assertEqual(self.successResultOf(self.look(good % 1, *costly)), ["sip:a@b.example"])
         self.failed(self.look(*costly, good % 2000), DNSServerError)
 
-    def test_text(self) -> None:
+    def test_ownerIsTheDefaultText(self) -> None:
         """
-        What the rules are applied to is the owner, unless something else is given.
+        The rules are applied to the owner name unless a text is given.
         """
         rule = r'1 1 "u" "LoST:https" "!^(.*)$!https://\\1/lost!" .'
         resolver = self.zone({("example.org", "NAPTR"): rule})

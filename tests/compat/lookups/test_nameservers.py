@@ -32,7 +32,7 @@ class ZoneServersTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a zone with two servers, below another one.
+        Create a zone with two servers, below another zone.
         """
         self.answers: dict[tuple[str, str], Entry] = {
             ("org", "NS"): "ns.registry.example.",
@@ -45,7 +45,9 @@ class ZoneServersTests(SynchronousTestCase):
 
     def find(self, name: str, without: str = "none") -> Deferred[list[str]]:
         """
-        @param without: the beginning of addresses that there is no way to.
+        Look up the servers of a zone.
+
+        @param without: the prefix of addresses that have no route.
         """
         self.source = CannedSource(self.answers, self.otherwise)
         resolver = NamesResolver(self.source, Clock())
@@ -55,40 +57,40 @@ class ZoneServersTests(SynchronousTestCase):
 
         return zoneServers(name, resolver=resolver, source=source)
 
-    def test_found(self) -> None:
+    def test_everyAddressIsListedOnce(self) -> None:
         """
-        Every address of every name server of the nearest zone is one to ask, each once.
+        Every address of every name server of the nearest enclosing zone is listed once.
         """
         expected = ["udp:192.0.2.1", "udp:[2001:db8::1]", "udp:192.0.2.2"]
         for name in ("www.example.org", "example.org", "a.b.c.EXAMPLE.org."):
             self.assertEqual(self.successResultOf(self.find(name)), expected)
 
-    def test_noWay(self) -> None:
+    def test_unreachableAddressesAreLeftOut(self) -> None:
         """
-        On a machine without IPv6 nobody waits for servers that have nothing else.
+        Addresses without a route are left out, for example those of IPv6 on a machine without it.
         """
         self.assertEqual(self.successResultOf(self.find("example.org", "2001:")), ["udp:192.0.2.1", "udp:192.0.2.2"])
         self.failureResultOf(self.find("example.org", ""), DomainError)
 
-    def test_alias(self) -> None:
+    def test_aliasUsesItsOwnZone(self) -> None:
         """
-        An alias is changed where it is written, so the servers are those of its zone and not of where it leads.
+        The servers of an alias are those of its own zone and not of its target.
         """
         alias = rrsetOf(nameFromText("www.example.org"), CNAME, "host.example.net.")
         there = rrsetOf(nameFromText("host.example.net"), NS, "ns.elsewhere.example.")
         self.answers["www.example.org", "NS"] = Answer(Outcome.DATA, (alias, there))
         self.assertEqual(len(self.successResultOf(self.find("www.example.org"))), 3)
 
-    def test_unknown(self) -> None:
+    def test_failedLookupFailsAll(self) -> None:
         """
-        That look-ups fail is not taken for that there are fewer servers.
+        A failed look-up fails the whole and does not shorten the list.
         """
         self.answers["ns2.example.net", "A"] = ServerFailed("no")
         self.failureResultOf(self.find("www.example.org"), DNSServerError)
 
-    def test_none(self) -> None:
+    def test_noServersIsAnError(self) -> None:
         """
-        Without name servers up to the root, or with such that have no address, it fails.
+        It fails without name servers up to the root, or if these have no address.
         """
         error = self.failureResultOf(self.find("www.example.com"), DomainError).value
         self.assertIn("no name servers", str(error))
@@ -96,12 +98,12 @@ class ZoneServersTests(SynchronousTestCase):
         error = self.failureResultOf(self.find("www.example.org"), DomainError).value
         self.assertEqual(
             str(error),
-            "www.example.org: none of the name servers of its zone has an address that there is a way to",
+            "www.example.org: none of the name servers of its zone has an address that is reachable from here",
         )
 
-    def test_bounds(self) -> None:
+    def test_lookupsAreBounded(self) -> None:
         """
-        Neither a long name nor a zone that lists very many servers makes us ask without end.
+        The number of look-ups is bounded for a long name and for a zone with very many servers.
         """
         name = ".".join("a" * 120)
         self.failureResultOf(self.find(name), DomainError)
@@ -118,9 +120,9 @@ class ZoneServersTests(SynchronousTestCase):
         self.assertEqual(len(self.successResultOf(self.find("example.org"))), ZONE_SERVERS.default)
         self.assertLess(self.source.asked, 3 * ZONE_SERVERS.default)
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        What is no name, and nothing to ask, fails as every look-up does.
+        An invalid name or resolver fails as in every look-up.
         """
         self.failureResultOf(zoneServers("a..b", resolver=NamesResolver(CannedSource(), Clock())), ValueError)
         self.failureResultOf(client.zoneServers("example.org", resolver="nosuch:1"), ValueError)

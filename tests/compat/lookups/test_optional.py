@@ -24,7 +24,7 @@ __all__: list[str] = []
 
 class HastenedTests(SynchronousTestCase):
     """
-    Tests of L{hastened}, with records that are waited for half a second once there is an address.
+    Tests of L{hastened} with a delay of half a second for the records once there is an address.
     """
 
     def setUp(self) -> None:
@@ -34,34 +34,34 @@ class HastenedTests(SynchronousTestCase):
         self.families = [self.pendingAddresses("six"), self.pendingAddresses("four")]
         self.result = hastened(self.records, self.addresses, self.clock, 0.5)
 
-    def pending(self, what: str) -> Deferred[str]:
+    def pending(self, label: str) -> Deferred[str]:
         """
-        @return: a look-up that says when it is canceled.
+        Return a look-up that records its cancellation.
         """
-        return Deferred(lambda _: self.canceled.append(what))
+        return Deferred(lambda _: self.canceled.append(label))
 
-    def pendingAddresses(self, what: str) -> Deferred[list[str]]:
+    def pendingAddresses(self, label: str) -> Deferred[list[str]]:
         """
-        @return: one for addresses.
+        Return a look-up of addresses that records its cancellation.
         """
-        return Deferred(lambda _: self.canceled.append(what))
+        return Deferred(lambda _: self.canceled.append(label))
 
     def addresses(self) -> Iterator[Deferred[list[str]]]:
         """
-        Begin to look both families up.
+        Start the look-ups of both families.
         """
         yield from self.families
 
-    def over(self, *canceled: str) -> None:
+    def assertCanceled(self, *canceled: str) -> None:
         """
-        Nothing is left of it.
+        Check that exactly these look-ups were canceled and no timer is left.
         """
         self.assertEqual(self.canceled, list(canceled))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_atHand(self) -> None:
+    def test_immediateRecordsNeedNoAddresses(self) -> None:
         """
-        Where the records are known, or known not to be, nobody asks for addresses.
+        Addresses are not looked up if the records, or their failure, are known at once.
         """
 
         def asked() -> list[Deferred[list[str]]]:
@@ -70,19 +70,19 @@ class HastenedTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(hastened(succeed(1), asked, self.clock, 0.5)), 1)
         self.failureResultOf(hastened(fail(KeyError()), asked, self.clock, 0.5), KeyError)
 
-    def test_inTime(self) -> None:
+    def test_timelyRecordsAreUsed(self) -> None:
         """
-        Records that come soon after the first address are taken.
+        Records that arrive within the delay after the first address are used.
         """
         self.families[1].callback(["192.0.2.1"])
         self.clock.advance(0.4)
         self.records.callback("records")
         self.assertEqual(self.successResultOf(self.result), "records")
-        self.over("six")
+        self.assertCanceled("six")
 
-    def test_dropped(self) -> None:
+    def test_lateRecordsAreGivenUp(self) -> None:
         """
-        Records that do not are given up.
+        Records that do not arrive within the delay are given up.
         """
         self.clock.advance(1)
         self.families[0].callback(["2001:db8::1"])
@@ -91,11 +91,11 @@ class HastenedTests(SynchronousTestCase):
         self.assertNoResult(self.result)
         self.clock.advance(0.2)
         self.assertIsNone(self.successResultOf(self.result))
-        self.over("records")
+        self.assertCanceled("records")
 
-    def test_noAddress(self) -> None:
+    def test_recordsAreAwaitedWithoutAddress(self) -> None:
         """
-        Where the host has no address, or nobody knows one, the records are waited for.
+        The records are waited for as long as there is no address.
         """
         self.families[0].callback([])
         self.families[1].errback(KeyError())
@@ -103,29 +103,29 @@ class HastenedTests(SynchronousTestCase):
         self.assertNoResult(self.result)
         self.records.callback("records")
         self.assertEqual(self.successResultOf(self.result), "records")
-        self.over()
+        self.assertCanceled()
 
-    def test_failed(self) -> None:
+    def test_failureFiresAtOnce(self) -> None:
         """
-        That the records cannot be looked up is told at once.
+        A failed look-up of the records is reported at once.
         """
         self.records.errback(KeyError())
         self.failureResultOf(self.result, KeyError)
-        self.over("six", "four")
+        self.assertCanceled("six", "four")
 
-    def test_handedOver(self) -> None:
+    def test_addressLookupsOutliveTheCallback(self) -> None:
         """
-        The look-ups of addresses go on until it has been told, so that they can be joined.
+        The address look-ups are canceled after the callbacks have run, so that a callback can join them.
         """
         seen: list[int] = []
         self.result.addCallback(lambda _: seen.append(len(self.canceled)))
         self.records.callback("records")
         self.assertEqual(seen, [0])
-        self.over("six", "four")
+        self.assertCanceled("six", "four")
 
-    def test_cancel(self) -> None:
+    def test_cancelEndsAllLookups(self) -> None:
         """
-        Cancelling ends everything, before there is an address and after.
+        Canceling ends all look-ups, before and after the first address.
         """
         for addresses, canceled in ((False, ["records", "six", "four"]), (True, ["records", "four"])):
             self.setUp()
@@ -133,18 +133,17 @@ class HastenedTests(SynchronousTestCase):
                 self.families[0].callback(["2001:db8::1"])
             self.result.cancel()
             self.failureResultOf(self.result, CancelledError)
-            self.over(*canceled)
+            self.assertCanceled(*canceled)
 
 
 class BindingTests(ServiceTestCase):
     """
-    Tests of L{bindingTargets<services.bindingTargets>}, whose records do not come.
+    Tests of L{bindingTargets<services.bindingTargets>} with records that do not arrive.
     """
 
-    def test_dropped(self) -> None:
+    def test_unansweredRecordsDoNotDelay(self) -> None:
         """
-        Where questions for the records are dropped on the way, they are not waited for once the host, or the end of its aliases, has an
-        address; unless there is nothing to go on with, or that is not wanted.
+        Records whose queries are dropped are not waited for once the host, or the end of its aliases, has an address.
         """
         clock = Clock()
         source = HeldSource()
@@ -162,9 +161,9 @@ class BindingTests(ServiceTestCase):
         self.assertEqual(self.found(looking), ["cdn.example:443", "example.org:443"])
         self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
 
-    def test_patience(self) -> None:
+    def test_recordDelayCanBeSet(self) -> None:
         """
-        How long they are waited for can be chosen; and without C{fallback} they are waited for.
+        C{recordDelay} sets the delay. Without C{fallback} the records are waited for.
         """
         for delay, fallback, seconds in ((0.5, True, 0.5), (0, True, 0.0), (600, True, None), (0, False, None)):
             clock = Clock()
@@ -180,9 +179,9 @@ class BindingTests(ServiceTestCase):
             self.assertEqual(self.found(looking)[0], "b.example:443" if seconds is None else "a:443")
             self.assertEqual((source.held, clock.getDelayedCalls()), ([], []))
 
-    def test_cancelledBeside(self) -> None:
+    def test_cancelEndsAddressLookups(self) -> None:
         """
-        Cancelling ends the look-ups of addresses as well.
+        Canceling ends the address look-ups as well.
         """
         source = HeldSource()
         looking = services.bindingTargets("https", "a", resolver=NamesResolver(source, Clock()))
@@ -190,9 +189,9 @@ class BindingTests(ServiceTestCase):
         self.failureResultOf(looking, CancelledError)
         self.assertEqual(len(source.cancelled), 3)
 
-    def test_cancelledEndpoint(self) -> None:
+    def test_canceledConnectionEndsLookups(self) -> None:
         """
-        So does cancelling a connection, before there is an address and while the records are waited for.
+        Canceling a connection ends all look-ups, before and after the first address.
         """
         for known in (False, True):
             clock = Clock()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.lookups.services}: all but what follows rules.
+Tests of L{twisted_ext.compat.lookups.services}, except for NAPTR rules.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class ServerTargetsTests(ServiceTestCase):
         resolver = self.zone({("_x._tcp.example.org", "SRV"): entry})
         return services.serverTargets("_x._tcp.example.org", resolver=resolver, rng=rng)
 
-    def test_order(self) -> None:
+    def test_targetsComeByPriority(self) -> None:
         """
-        Targets come by priority, those of one priority as they are drawn.
+        Targets come by priority; those of one priority come in random order.
         """
         found = self.look(["20 0 3 c.example.", "10 1 2 b.example.", "0 0 1 a.example."])
         self.assertEqual(self.found(found), ["a.example:1", "b.example:2", "c.example:3"])
@@ -57,34 +57,34 @@ class ServerTargetsTests(ServiceTestCase):
         self.assertGreater(len(drawn), 1)
         self.assertEqual(self.found(self.look(texts, Random(3))), self.found(self.look(texts, Random(3))))
 
-    def test_nothing(self) -> None:
+    def test_noRecordsGiveEmptyList(self) -> None:
         """
-        No such records, and no such name, are an empty list: most domains have none.
+        A missing name, or one without SRV records, gives an empty list.
         """
         self.assertEqual(self.found(self.look(DENIED)), [])
         self.assertEqual(self.found(self.look([])), [])
 
-    def test_notAvailable(self) -> None:
+    def test_rootTargetMeansNotAvailable(self) -> None:
         """
-        The root as target is an exception of its own, which those who catch what look-ups fail with catch as well.
+        The root as target raises ServiceNotAvailable, which is a look-up error as well.
         """
-        words = self.failed(self.look("0 0 0 ."), ServiceNotAvailable)
-        self.assertTrue(words.startswith("_x._tcp.example.org: "), words)
+        message = self.failed(self.look("0 0 0 ."), ServiceNotAvailable)
+        self.assertTrue(message.startswith("_x._tcp.example.org: "), message)
         self.assertTrue(
             issubclass(ServiceNotAvailable, DNSLookupError) and issubclass(ServiceNotAvailable, DomainError)
         )
 
-    def test_unusable(self) -> None:
+    def test_unusableRecordsRaise(self) -> None:
         """
-        Records that all lead nowhere are told as such, and the names that they lead to are never looked up.
+        Records without any usable target raise UnusableService, and their targets are not looked up.
         """
-        words = self.failed(self.look(["0 0 443 127.0.0.1.", "0 0 0 a.example."]), UnusableService)
-        self.assertTrue(words.startswith("_x._tcp.example.org: "), words)
+        message = self.failed(self.look(["0 0 443 127.0.0.1.", "0 0 0 a.example."]), UnusableService)
+        self.assertTrue(message.startswith("_x._tcp.example.org: "), message)
         self.assertEqual(self.asked(), ["_x._tcp.example.org"])
 
-    def test_failures(self) -> None:
+    def test_failureIsNotAnEmptyList(self) -> None:
         """
-        That nothing is known is never taken for that there is nothing.
+        A failed look-up or an invalid argument raises and never gives an empty list.
         """
         self.failed(self.look(ServerFailed("no")), DNSServerError)
         self.failed(self.look(Answer(Outcome.NODATA, rcode=5)), LookupFailed)
@@ -97,9 +97,9 @@ class ServerTargetsTests(ServiceTestCase):
             self.assertNotIsInstance(self.failureResultOf(wrong, ValueError).value, DNSLookupError)
         self.failed(unchecked(services.serverTargets)("a", rng=17, resolver=self.zone({})), ValueError)
 
-    def test_aliases(self) -> None:
+    def test_ownerAliasesAreFollowed(self) -> None:
         """
-        The owner may be an alias, followed by the server or left to us.
+        Aliases of the owner are followed, whether or not the server has done so.
         """
         text = ("0 0 1 a.example.",)
         self.assertEqual(
@@ -115,9 +115,9 @@ class ServerTargetsTests(ServiceTestCase):
         self.assertEqual(self.found(services.serverTargets("x.example", resolver=resolver)), ["a.example:1"])
         self.assertEqual(self.asked(), ["x.example", "y.example"])
 
-    def test_aliasLoops(self) -> None:
+    def test_aliasLoopsEnd(self) -> None:
         """
-        Aliases that lead round in circles, or on and on, end.
+        Alias loops and endless alias chains end with an error.
         """
         for names in (("x.example",), ("y.example", "x.example"), ("y.example", "y.example")):
             resolver = self.zone({}, aliased("x.example", *names, left=True))
@@ -132,40 +132,40 @@ class ServerTargetsTests(ServiceTestCase):
         self.failed(services.serverTargets("a", resolver=resolver), UnusableService)
         self.assertLessEqual(len(self.asked()), SERVICE_ALIASES.default + 1)
 
-    def test_strangers(self) -> None:
+    def test_otherOwnersAreIgnored(self) -> None:
         """
-        Records of other names in the answer do not count.
+        Records of other owners in the answer are ignored.
         """
         answer = Answer(Outcome.DATA, (rrsetOf(nameFromText("other.example"), 33, "0 0 1 a.example."),))
         self.assertEqual(self.found(self.look(answer)), [])
 
-    def test_many(self) -> None:
+    def test_targetsAreBounded(self) -> None:
         """
-        Of a thousand records a few are tried.
+        A thousand records give a bounded number of targets.
         """
         self.assertEqual(
             len(self.found(self.look([f"0 0 1 h{number}.example." for number in range(1000)]))), SERVICE_TARGETS.default
         )
 
-    def test_searchless(self) -> None:
+    def test_noSearchListForServices(self) -> None:
         """
-        No search list is tried for the name of a service.
+        The search list does not apply to service names.
         """
         self.look([])
         self.assertFalse(self.source.contexts[0].relative)
 
-    def test_resolvers(self) -> None:
+    def test_resolverOrSource(self) -> None:
         """
-        Without a resolver the one of this process is asked; any source of answers will do.
+        The default is the resolver of this process, and any answer source is accepted.
         """
         resolver = self.zone({("x.example", "SRV"): "0 0 1 a.example."})
         self.patch(client, "theResolver", resolver)
         self.assertEqual(self.found(client.serverTargets("x.example")), ["a.example:1"])
         self.assertEqual(self.found(client.serverTargets("x.example", resolver=self.source)), ["a.example:1"])
 
-    def test_described(self) -> None:
+    def test_describedResolverIsClosed(self) -> None:
         """
-        What is made of a description is closed when the look-up ends, however it does.
+        A resolver that was created from a description is closed after the look-up, with any outcome.
         """
         for entry in ("0 0 1 a.example.", "0 0 0 .", ServerFailed("no")):
             resolver = self.zone({("x.example", "SRV"): entry})
@@ -178,6 +178,9 @@ class ServerTargetsTests(ServiceTestCase):
 
 
 def _srv(name: str) -> Question:
+    """
+    Return the question for SRV records.
+    """
     return Question(nameFromText(name), 33)
 
 
@@ -186,9 +189,9 @@ class BindingTargetsTests(ServiceTestCase):
     Tests of L{bindingTargets<services.bindingTargets>}.
     """
 
-    def test_aliasThenService(self) -> None:
+    def test_aliasTakesTwoLookups(self) -> None:
         """
-        An alias and the record behind it take two look-ups; where it leads and the host itself come last.
+        An alias and the record at its target take two look-ups. The plain target and the host itself come last.
         """
         resolver = self.zone(
             {
@@ -201,9 +204,9 @@ class BindingTargetsTests(ServiceTestCase):
         self.assertEqual((found[0].alpn, found[0].addresses), (("h2", "http/1.1"), ("192.0.2.1",)))
         self.assertEqual(self.asked(), ["example.org", "cdn.example"])
 
-    def test_cname(self) -> None:
+    def test_rootTargetIsTheCanonicalName(self) -> None:
         """
-        The root as target is the name that a CNAME record led to.
+        The root as target means the name at the end of the CNAME chain.
         """
         answer = aliased("www.example.org", "cdn.example", rrType=65, texts=("1 . port=8443",))
         resolver = self.zone({("www.example.org", "HTTPS"): answer})
@@ -211,9 +214,9 @@ class BindingTargetsTests(ServiceTestCase):
             self.found(services.bindingTargets("https", "www.example.org", resolver=resolver))[0], "cdn.example:8443"
         )
 
-    def test_fallback(self) -> None:
+    def test_fallbackIsTheHostItself(self) -> None:
         """
-        Where records are missing or cannot be looked up, the host itself is what there is, unless that is not wanted.
+        The host itself is the target if records are missing or their look-up fails, unless C{fallback} is off.
         """
         cases: tuple[tuple[Entry, type[LookupFailed]], ...] = (
             (DENIED, UnusableService),
@@ -227,9 +230,9 @@ class BindingTargetsTests(ServiceTestCase):
             self.assertEqual(found, [Target("example.org", 443, BEHIND + 1)])
             self.failed(services.bindingTargets("https", "example.org", fallback=False, resolver=resolver), kind)
 
-    def test_brokenAlias(self) -> None:
+    def test_aliasTargetIsUsedAfterFailure(self) -> None:
         """
-        Where an alias leads is tried even if it cannot be asked for more.
+        The target of an alias is used even if its own records cannot be looked up.
         """
         resolver = self.zone({("example.org", "HTTPS"): "0 cdn.example.", ("cdn.example", "HTTPS"): ServerFailed("no")})
         self.assertEqual(
@@ -237,23 +240,23 @@ class BindingTargetsTests(ServiceTestCase):
             ["cdn.example:443", "example.org:443"],
         )
 
-    def test_forged(self) -> None:
+    def test_bogusRecordsHaveNoFallback(self) -> None:
         """
-        Where records are known to be forged nothing takes their place: that may be what the forger wants (RFC 9460, section 3.1).
+        Records that fail validation raise: a fallback may be what an attacker wants (RFC 9460, section 3.1).
         """
         resolver = self.zone({("example.org", "HTTPS"): TrustFault("forged")})
         self.failed(services.bindingTargets("https", "example.org", resolver=resolver), DNSServerError)
 
-    def test_notAvailable(self) -> None:
+    def test_aliasToRootMeansNotAvailable(self) -> None:
         """
-        An alias to the root says that there is no such service.
+        An alias to the root raises ServiceNotAvailable.
         """
         resolver = self.zone({("example.org", "HTTPS"): "0 ."})
         self.failed(services.bindingTargets("https", "example.org", resolver=resolver), ServiceNotAvailable)
 
-    def test_literals(self) -> None:
+    def test_literalsAreNotLookedUp(self) -> None:
         """
-        An address is where to go, and nobody is asked.
+        An address literal is its own target and is not looked up.
         """
         resolver = self.zone({})
         for host, port, shown in (
@@ -264,9 +267,9 @@ class BindingTargetsTests(ServiceTestCase):
             self.assertEqual(self.found(services.bindingTargets("https", host, port, resolver=resolver)), [shown])
         self.assertEqual(self.asked(), [])
 
-    def test_wrong(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        What cannot be asked is told.
+        Invalid arguments raise an error that names the parameter.
         """
         for scheme, host in (("http", "example.org"), ("https", "a..b"), ("https", "a b"), ("foo", "192.0.2.1")):
             self.failed(services.bindingTargets(scheme, host, resolver=self.zone({})), ValueError)
@@ -274,8 +277,8 @@ class BindingTargetsTests(ServiceTestCase):
         self.failed(unchecked(services.bindingTargets)("https", b"a", resolver=self.zone({})), ValueError)
         for odd in (None, 5, b"https", "", "_https", "a b", "a" * 63):
             self.failed(unchecked(services.bindingTargets)(odd, "a", 1, resolver=self.zone({})), ValueError)
-        for words in ("h2", 5, [b"h2"], [""], ["h\xb2"]):
-            looking = unchecked(services.bindingTargets)("https", "a", protocols=words, resolver=self.zone({}))
+        for message in ("h2", 5, [b"h2"], [""], ["h\xb2"]):
+            looking = unchecked(services.bindingTargets)("https", "a", protocols=message, resolver=self.zone({}))
             self.assertIn("protocols: ", self.failed(looking, ValueError))
         for keys in ("x", 5, ["x"], [-1], [65536]):
             looking = unchecked(services.bindingTargets)("https", "a", understood=keys, resolver=self.zone({}))
@@ -284,17 +287,17 @@ class BindingTargetsTests(ServiceTestCase):
             looking = unchecked(services.bindingTargets)("https", "a", recordDelay=wrong, resolver=self.zone({}))
             self.assertIn("recordDelay: ", self.failed(looking, ValueError))
 
-    def test_closed(self) -> None:
+    def test_closedResolverHasNoFallback(self) -> None:
         """
-        What is the caller's own doing is not hidden behind the host itself.
+        A closed resolver raises and does not fall back to the host.
         """
         resolver = self.zone({})
         self.successResultOf(resolver.close())
         self.failed(services.bindingTargets("https", "example.org", resolver=resolver), ResolverError)
 
-    def test_prefix(self) -> None:
+    def test_portAndSchemePrefixes(self) -> None:
         """
-        Other ports and schemes have names of their own.
+        Other ports and schemes are looked up under prefixed names.
         """
         resolver = self.zone({("_8443._https.example.org", "HTTPS"): "1 a.example."})
         self.assertEqual(
@@ -305,9 +308,9 @@ class BindingTargetsTests(ServiceTestCase):
             self.found(services.bindingTargets("dns", "example.org", resolver=resolver))[0], "a.example:853"
         )
 
-    def test_chainsBounded(self) -> None:
+    def test_aliasChainIsBounded(self) -> None:
         """
-        Aliases without end are followed for as long as they have to be.
+        An endless chain of aliases takes a bounded number of look-ups and falls back to the host.
         """
 
         def further(question: Question) -> Answer:
@@ -325,35 +328,35 @@ class MailTargetsTests(ServiceTestCase):
 
     def look(self, entry: Entry) -> Deferred[list[Target]]:
         """
-        Look up where mail goes.
+        Look up the mail targets of a domain.
         """
         return services.mailTargets("example.org", resolver=self.zone({("example.org", "MX"): entry}))
 
-    def test_order(self) -> None:
+    def test_hostsComeByPreference(self) -> None:
         """
-        Hosts come by preference.
+        Mail exchanges come by preference.
         """
         self.assertEqual(self.found(self.look(["20 b.example.", "10 a.example."])), ["a.example:25", "b.example:25"])
 
-    def test_itself(self) -> None:
+    def test_domainWithoutMXReceivesItself(self) -> None:
         """
-        Without records the domain takes its mail itself; one that does not exist takes none.
+        A domain without MX records is its own mail exchange. A domain that does not exist raises.
         """
         self.assertEqual(self.found(self.look([])), ["example.org:25"])
         self.failed(self.look(DENIED), DNSNameError)
 
-    def test_wrong(self) -> None:
+    def test_invalidDomainIsNotLookedUp(self) -> None:
         """
-        What no mail could go to is told, and nobody is asked: least of all with what is before the @.
+        A domain that cannot receive mail is refused without a query, above all one with a local part.
         """
         for wrong in ("bob@example.org", "192.0.2.1", "[192.0.2.1]", ".", "", "a b", None):
             failed = unchecked(services.mailTargets)(wrong, resolver=self.zone({}))
             self.failed(failed, ValueError)
             self.assertEqual(self.asked(), [])
 
-    def test_failures(self) -> None:
+    def test_failuresAreDistinct(self) -> None:
         """
-        A domain that takes no mail, one whose records are wrong and one of which nothing is known are told apart.
+        A null MX, unusable records and a failed look-up raise different exceptions.
         """
         self.failed(self.look("0 ."), ServiceNotAvailable)
         self.failed(self.look("0 192.0.2.1."), UnusableService)
@@ -365,9 +368,9 @@ class URITests(ServiceTestCase):
     Tests of L{urisOf<services.urisOf>}.
     """
 
-    def test_order(self) -> None:
+    def test_urisComeByPriority(self) -> None:
         """
-        URIs come by priority; no records are none, and wrong ones are told.
+        URIs come by priority. No records give an empty list, and invalid ones raise.
         """
         name = "_http._tcp.example.org"
         resolver = self.zone(
@@ -379,9 +382,9 @@ class URITests(ServiceTestCase):
         self.assertEqual(self.successResultOf(services.urisOf("nosuch", resolver=resolver)), [])
         self.failed(services.urisOf("x", resolver=resolver), UnusableService)
 
-    def test_malformed(self) -> None:
+    def test_malformedRecordsAreSkipped(self) -> None:
         """
-        Records that cannot be read are passed over; that none can be is not taken for that there are none.
+        Malformed records are skipped. It is an error if all are malformed.
         """
         name = nameFromText("x")
         good = rrsetOf(name, 256, '1 1 "a:b"').rdatas[0]
@@ -399,22 +402,22 @@ class CertificateTests(ServiceTestCase):
 
     def answer(self, *, flags: int = 0, security: Security = Security.INDETERMINATE) -> Answer:
         """
-        @return: one record, with what says how far it can be trusted.
+        Return an answer with one record and this validation state.
         """
         sets = (rrsetOf(nameFromText("_443._tcp.www.example.org"), 52, "3 1 1 aabb"),)
         return Answer(Outcome.DATA, sets, flags=flags, security=security)
 
     def look(self, answer: Entry, requireAD: bool = True) -> list[str]:
         """
-        @return: the records that a look-up gives.
+        Return the records that a look-up gives.
         """
         resolver = self.zone({("_443._tcp.www.example.org", "TLSA"): answer})
         found = services.tlsaOf("www.example.org", 443, requireAD=requireAD, resolver=resolver)
         return [each.toText() for each in self.successResultOf(found)]
 
-    def test_trusted(self) -> None:
+    def test_onlyValidatedRecordsCount(self) -> None:
         """
-        Records count if they were validated, by us or by the server, which is asked to say so.
+        Records count only if they were validated, locally or by the server, which is asked for AD.
         """
         self.assertEqual(self.look(self.answer(flags=AD)), ["3 1 1 AABB"])
         self.assertEqual(self.look(self.answer(security=Security.SECURE)), ["3 1 1 AABB"])
@@ -423,9 +426,9 @@ class CertificateTests(ServiceTestCase):
         self.assertEqual(self.look(self.answer(), requireAD=False), ["3 1 1 AABB"])
         self.assertEqual(self.look(DENIED), [])
 
-    def test_aliases(self) -> None:
+    def test_unvalidatedAliasInvalidatesRecords(self) -> None:
         """
-        An alias that anybody could have forged takes away what can be said for the records that it leads to.
+        Records behind an alias that was not validated do not count.
         """
         owner = "_443._tcp.www.example.org"
         for flags, found in ((0, 0), (AD, 1)):
@@ -437,9 +440,9 @@ class CertificateTests(ServiceTestCase):
                 len(self.successResultOf(services.tlsaOf("www.example.org", 443, resolver=resolver))), found
             )
 
-    def test_wrong(self) -> None:
+    def test_invalidPortOrTransportIsRefused(self) -> None:
         """
-        What cannot be asked is told.
+        An invalid port or transport is refused.
         """
         for port, transport in ((0, "tcp"), (65536, "tcp"), (443, "t.cp"), (443, "")):
             self.failed(services.tlsaOf("a", port, transport, resolver=self.zone({})), ValueError)

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.lookups.services} with a server at the other end of a network.
+Tests of L{twisted_ext.compat.lookups.services} with a server across a network.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 class NetworkTests(NetworkTestCase):
     """
-    Tests with a server at the other end of a network.
+    Tests with a server across a network.
     """
 
     def setUp(self) -> None:
@@ -37,9 +37,9 @@ class NetworkTests(NetworkTestCase):
         )
         self.resolver = NamesResolver(self.forward(server), self.here)
 
-    def begun(self, looking: Deferred[_T]) -> Callable[[], None]:
+    def cancelerOf(self, looking: Deferred[_T]) -> Callable[[], None]:
         """
-        @return: what cancels this look-up and sees that it is.
+        Return a function that cancels this look-up and checks that it ends.
         """
 
         def cancel() -> None:
@@ -48,9 +48,9 @@ class NetworkTests(NetworkTestCase):
 
         return cancel
 
-    def test_all(self) -> None:
+    def test_lookupsSucceedOverTheNetwork(self) -> None:
         """
-        What is asked over the network is found, and nothing is left of it.
+        Each kind of look-up succeeds over the network.
         """
         looking = [
             services.serverTargets("_x._tcp.example.org", resolver=self.resolver),
@@ -69,28 +69,28 @@ class NetworkTests(NetworkTestCase):
             ],
         )
 
-    def test_oneDeadline(self) -> None:
+    def test_deadlineCoversAllSteps(self) -> None:
         """
-        The time is for all look-ups together, not for each of them anew.
+        The timeout covers all queries of a look-up together.
         """
         self.canned.delay = 0.7
         looking = services.bindingTargets("https", "example.org", timeout=1.0, fallback=False, resolver=self.resolver)
         self.network.advance(1.1)
         self.failureResultOf(looking, DNSQueryTimeoutError)
 
-    def test_cancelled(self) -> None:
+    def test_cancelAtAnyStep(self) -> None:
         """
-        Each of them can be cancelled, at any step, and leaves nothing behind.
+        Each kind of look-up can be canceled, at the first or a later query, and leaves nothing open.
         """
         self.canned.delay = 0.5
         cancels = [
-            self.begun(services.serverTargets("_x._tcp.example.org", resolver=self.resolver)),
-            self.begun(services.bindingTargets("https", "example.org", resolver=self.resolver)),
-            self.begun(services.mailTargets("example.org", resolver=self.resolver)),
-            self.begun(services.rewrittenTargets("example.org", "EM", resolver=self.resolver)),
-            self.begun(services.numberURIs("+1", resolver=self.resolver)),
-            self.begun(services.urisOf("example.org", resolver=self.resolver)),
-            self.begun(services.tlsaOf("example.org", 443, resolver=self.resolver)),
+            self.cancelerOf(services.serverTargets("_x._tcp.example.org", resolver=self.resolver)),
+            self.cancelerOf(services.bindingTargets("https", "example.org", resolver=self.resolver)),
+            self.cancelerOf(services.mailTargets("example.org", resolver=self.resolver)),
+            self.cancelerOf(services.rewrittenTargets("example.org", "EM", resolver=self.resolver)),
+            self.cancelerOf(services.numberURIs("+1", resolver=self.resolver)),
+            self.cancelerOf(services.urisOf("example.org", resolver=self.resolver)),
+            self.cancelerOf(services.tlsaOf("example.org", 443, resolver=self.resolver)),
         ]
         second = services.bindingTargets("https", "example.org", resolver=self.resolver)
         self.network.advance(0.1)

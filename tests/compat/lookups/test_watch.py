@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from tests.compat.lookups.watched import DENIED, NAME, WatchTestCase, lasting
+from tests.compat.lookups.watched import DENIED, NAME, WatchTestCase, recordsWithTTL
 from twisted_ext import client
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.compat.conversion.errors import LookupFailed, ResolverError
@@ -32,144 +32,144 @@ class WatchTests(WatchTestCase):
     Tests of L{Watch}.
     """
 
-    def test_first(self) -> None:
+    def test_currentRecordsComeFirst(self) -> None:
         """
-        What there is now is told at once.
+        The first change holds the current records and comes at once.
         """
-        change = self.successResultOf(self.next(self.watched()))
+        change = self.successResultOf(self.nextChange(self.newWatch()))
         self.assertEqual((change.before, change.texts, change.error), (None, ("192.0.2.1",), None))
         assert change.answer is not None
         self.assertIs(change.answer.outcome, Outcome.DATA)
 
-    def test_changes(self) -> None:
+    def test_changeIsReportedAfterTTL(self) -> None:
         """
-        A change is told when the TTL has ended, and what stays the same is not told again.
+        A change is reported when the TTL has expired; unchanged records are not reported again.
         """
-        self.tell(self.watched())
-        self.pass_(59)
+        self.record(self.newWatch())
+        self.advance(59)
         self.assertEqual(self.source.asked, 1)
-        self.pass_(61)
+        self.advance(61)
         self.assertEqual(self.source.asked, 3)
-        self.set(lasting(59, "192.0.2.2"))
-        self.pass_(60)
-        self.assertEqual(self.told, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
-        self.set(lasting(59))
-        self.pass_(60)
-        self.assertEqual(self.told[2:], ["no such records (was 192.0.2.2)"])
+        self.setRecord(recordsWithTTL(59, "192.0.2.2"))
+        self.advance(60)
+        self.assertEqual(self.recorded, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
+        self.setRecord(recordsWithTTL(59))
+        self.advance(60)
+        self.assertEqual(self.recorded[2:], ["no such records (was 192.0.2.2)"])
 
-    def test_denials(self) -> None:
+    def test_denialIsRepeatedAfterItsTTL(self) -> None:
         """
-        A denial is looked at again when it has ended, which its SOA record says.
+        A denial is looked up again when the TTL from its SOA record has expired.
         """
-        self.set(DENIED)
-        self.tell(self.watched())
-        self.set("192.0.2.1")
-        self.pass_(29)
-        self.assertEqual((self.source.asked, self.told), (1, ["no such name"]))
-        self.pass_(1)
-        self.assertEqual(self.told[1:], ["192.0.2.1 (was no such name)"])
+        self.setRecord(DENIED)
+        self.record(self.newWatch())
+        self.setRecord("192.0.2.1")
+        self.advance(29)
+        self.assertEqual((self.source.asked, self.recorded), (1, ["no such name"]))
+        self.advance(1)
+        self.assertEqual(self.recorded[1:], ["192.0.2.1 (was no such name)"])
 
-    def test_oneTimer(self) -> None:
+    def test_timerOnlyWhileWaiting(self) -> None:
         """
-        There is one timer while somebody waits, and none while nobody does.
+        There is one timer while a caller waits, and none otherwise.
         """
-        watch = self.watched()
-        self.successResultOf(self.next(watch))
+        watch = self.newWatch()
+        self.successResultOf(self.nextChange(watch))
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        waiting = self.next(watch)
+        waiting = self.nextChange(watch)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-        self.set(lasting(59, "192.0.2.2"))
-        self.pass_(60)
+        self.setRecord(recordsWithTTL(59, "192.0.2.2"))
+        self.advance(60)
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_busy(self) -> None:
+    def test_busyCallerGetsLatestState(self) -> None:
         """
-        Whoever is busy meanwhile asks nobody, and is told at once what there is then.
+        No query is sent while the caller does not wait. The next wait gives the current state at once.
         """
-        watch = self.watched()
-        self.successResultOf(self.next(watch))
-        self.set(lasting(59, "192.0.2.2"))
-        self.pass_(100)
-        self.set(lasting(59, "192.0.2.3"))
-        self.pass_(100)
+        watch = self.newWatch()
+        self.successResultOf(self.nextChange(watch))
+        self.setRecord(recordsWithTTL(59, "192.0.2.2"))
+        self.advance(100)
+        self.setRecord(recordsWithTTL(59, "192.0.2.3"))
+        self.advance(100)
         self.assertEqual(self.source.asked, 1)
-        change = self.successResultOf(self.next(watch))
+        change = self.successResultOf(self.nextChange(watch))
         self.assertEqual(str(change), "192.0.2.3 (was 192.0.2.1)")
 
-    def test_failures(self) -> None:
+    def test_failureIsReportedOnce(self) -> None:
         """
-        That look-ups fail is told once, and does not end it; that they do not any more is told as well. Meanwhile they are fewer and fewer.
+        A failing look-up is reported once and does not end the watch; its end is reported, too. Look-ups slow down in the meantime.
         """
-        self.tell(self.watched())
-        self.set(TimedOut("silence"))
-        self.pass_(60)
-        self.assertEqual(self.told[1:], [f"not known: {NAME}: silence (was 192.0.2.1)"])
+        self.record(self.newWatch())
+        self.setRecord(TimedOut("silence"))
+        self.advance(60)
+        self.assertEqual(self.recorded[1:], [f"not known: {NAME}: silence (was 192.0.2.1)"])
         for asked, seconds in ((3, 5), (4, 10), (5, 20), (6, 40), (7, 60), (8, 60)):
-            self.pass_(seconds)
+            self.advance(seconds)
             self.assertEqual(self.source.asked, asked)
-        self.set(lasting(59, "192.0.2.1"))
-        self.pass_(60)
-        self.assertEqual(self.told[2:], [f"192.0.2.1 (was not known: {NAME}: silence)"])
+        self.setRecord(recordsWithTTL(59, "192.0.2.1"))
+        self.advance(60)
+        self.assertEqual(self.recorded[2:], [f"192.0.2.1 (was not known: {NAME}: silence)"])
 
-    def test_raising(self) -> None:
+    def test_raisingEndsWithFirstFailure(self) -> None:
         """
-        Who asks for it gets the exception of the first look-up that fails, and that is the end.
+        A watch with C{raising} fails with the exception of the first failed look-up and is closed.
         """
         for entry in (ServerFailed("no"), Answer(Outcome.NODATA, rcode=5)):
-            self.set(lasting(59, "192.0.2.1"))
-            watch = self.watched(raising=True)
-            ended = self.tell(watch)
-            self.set(entry)
-            self.pass_(60)
+            self.setRecord(recordsWithTTL(59, "192.0.2.1"))
+            watch = self.newWatch(raising=True)
+            ended = self.record(watch)
+            self.setRecord(entry)
+            self.advance(60)
             self.failureResultOf(ended, LookupFailed)
             self.assertTrue(watch.closed)
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_closedResolver(self) -> None:
+    def test_closedResolverEndsTheWatch(self) -> None:
         """
-        A resolver that was closed will not come back: that ends it.
+        A closed resolver ends the watch.
         """
-        ended = self.tell(self.watched())
+        ended = self.record(self.newWatch())
         self.resolver.close()
-        self.pass_(60)
+        self.advance(60)
         self.failureResultOf(ended, ResolverError)
 
-    def test_close(self) -> None:
+    def test_closeEndsTheLoop(self) -> None:
         """
-        Closing it ends the loop that goes through it, and stops its timer or its look-up.
+        Closing ends the loop over the watch, and its timer or look-up.
         """
         held = HeldSource()
         for resolver in (self.resolver, NamesResolver(held, self.clock)):
-            watch = self.watched(resolver)
-            ended = self.tell(watch)
+            watch = self.newWatch(resolver)
+            ended = self.record(watch)
             self.assertNoResult(ended)
             self.successResultOf(Deferred.fromCoroutine(watch.aclose()))
             self.successResultOf(ended)
             self.assertEqual(self.clock.getDelayedCalls(), [])
-            self.failureResultOf(self.next(watch), StopAsyncIteration)
+            self.failureResultOf(self.nextChange(watch), StopAsyncIteration)
         self.assertEqual(len(held.cancelled), 1)
 
-    def test_cancel(self) -> None:
+    def test_cancelLeavesTheWatchOpen(self) -> None:
         """
-        Cancelling whoever waits stops timer and look-up, and leaves the watch to go on later.
+        Canceling a wait stops timer and look-up, and the watch can be continued.
         """
         held = HeldSource()
         for resolver in (self.resolver, NamesResolver(held, self.clock)):
-            watch = self.watched(resolver)
-            ended = self.tell(watch)
+            watch = self.newWatch(resolver)
+            ended = self.record(watch)
             ended.cancel()
             self.failureResultOf(ended, CancelledError)
             self.assertEqual((self.clock.getDelayedCalls(), held.held, watch.closed), ([], [], False))
-        waiting = self.next(watch)
+        waiting = self.nextChange(watch)
         held.release(answerOf(held.questions[0], ("192.0.2.2",), 59))
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
 
-    def test_break(self) -> None:
+    def test_leavingTheContextCloses(self) -> None:
         """
-        Leaving the loop leaves nothing behind, and leaving the context closes it.
+        Leaving the loop leaves nothing open, and leaving the context closes the watch.
         """
-        watch = self.watched()
+        watch = self.newWatch()
 
         async def first() -> str:
             async with watch:
@@ -180,107 +180,107 @@ class WatchTests(WatchTestCase):
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(first())), "192.0.2.1")
         self.assertEqual((watch.closed, self.clock.getDelayedCalls()), (True, []))
 
-    def test_twoWaiting(self) -> None:
+    def test_secondWaitIsRefused(self) -> None:
         """
-        Two cannot wait for the same changes: each is told once.
+        A second wait at the same time is refused, as each change is reported once.
         """
-        watch = self.watched()
-        self.tell(watch)
-        self.failureResultOf(self.next(watch), RuntimeError)
+        watch = self.newWatch()
+        self.record(watch)
+        self.failureResultOf(self.nextChange(watch), RuntimeError)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
-    def test_cache(self) -> None:
+    def test_cacheIsBypassedAfterTTL(self) -> None:
         """
-        A cache is asked past when what it has has ended, and not before.
+        The cache is bypassed once its entry has expired, and not before.
         """
         resolver = NamesResolver(CachedSource(self.source, self.clock), self.clock)
-        self.pass_(5)
+        self.advance(5)
         self.successResultOf(resolver.lookupAddress(NAME))
-        self.pass_(20)
-        self.tell(self.watched(resolver))
-        self.set(lasting(59, "192.0.2.2"))
-        self.pass_(39)
-        self.assertEqual((self.source.asked, self.told), (1, ["192.0.2.1"]))
-        self.pass_(1)
-        self.assertEqual((self.source.asked, len(self.told)), (2, 2))
+        self.advance(20)
+        self.record(self.newWatch(resolver))
+        self.setRecord(recordsWithTTL(59, "192.0.2.2"))
+        self.advance(39)
+        self.assertEqual((self.source.asked, self.recorded), (1, ["192.0.2.1"]))
+        self.advance(1)
+        self.assertEqual((self.source.asked, len(self.recorded)), (2, 2))
 
-    def test_interval(self) -> None:
+    def test_intervalFlushesTheNameOnly(self) -> None:
         """
-        Who wishes for an interval has it: what the cache still holds is forgotten, for this name alone. Without that the change would be
-        seen only when the TTL has ended.
+        A watch with an interval drops the cached records of its own name only. A change would otherwise be noticed only when the TTL has
+        expired.
         """
         source = self.source
         source.set("other.example.org", "A", "192.0.2.9")
         resolver = NamesResolver(CachedSource(source, self.clock), self.clock)
         self.successResultOf(resolver.lookupAddress("other.example.org"))
-        self.tell(self.watched(resolver, interval=2))
-        self.set(lasting(59, "192.0.2.2"))
-        self.pass_(2)
-        self.assertEqual(self.told, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
+        self.record(self.newWatch(resolver, interval=2))
+        self.setRecord(recordsWithTTL(59, "192.0.2.2"))
+        self.advance(2)
+        self.assertEqual(self.recorded, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
         self.successResultOf(resolver.lookupAddress("other.example.org"))
         self.assertEqual([question.name for question in source.questions].count(nameFromText("other.example.org")), 1)
         self.patch(watching, "_forget", lambda source, name: None)
-        self.set(lasting(59, "192.0.2.3"))
-        self.pass_(57)
-        self.assertEqual(len(self.told), 2)
+        self.setRecord(recordsWithTTL(59, "192.0.2.3"))
+        self.advance(57)
+        self.assertEqual(len(self.recorded), 2)
 
-    def test_aliases(self) -> None:
+    def test_aliasesAreFollowed(self) -> None:
         """
-        Where a server leaves it to us to follow its aliases, that is done, and the shortest TTL on the way counts.
+        Aliases that the server does not follow are followed here, and the shortest TTL counts.
         """
         target = nameFromText("host.example.net")
         alias = rrsetOf(nameFromText(NAME), CNAME, "host.example.net.", 19)
-        self.set(Answer(Outcome.NODATA, (alias,)))
-        self.source.set("host.example.net", "A", lasting(59, "192.0.2.1"))
-        watch = self.watched()
-        self.assertEqual(self.successResultOf(self.next(watch)).texts, ("192.0.2.1",))
+        self.setRecord(Answer(Outcome.NODATA, (alias,)))
+        self.source.set("host.example.net", "A", recordsWithTTL(59, "192.0.2.1"))
+        watch = self.newWatch()
+        self.assertEqual(self.successResultOf(self.nextChange(watch)).texts, ("192.0.2.1",))
         assert watch.state is not None and watch.state.answer is not None
         self.assertEqual([each.name for each in watch.state.answer.answer], [alias.name, target])
-        self.source.set("host.example.net", "A", lasting(59, "192.0.2.2"))
-        waiting = self.next(watch)
-        self.pass_(20)
+        self.source.set("host.example.net", "A", recordsWithTTL(59, "192.0.2.2"))
+        waiting = self.nextChange(watch)
+        self.advance(20)
         self.assertEqual(self.successResultOf(waiting).texts, ("192.0.2.2",))
 
-    def test_aliasesWithoutEnd(self) -> None:
+    def test_aliasChainsEnd(self) -> None:
         """
-        Aliases that lead round in circles, or on and on, end: then there are no records.
+        Alias loops and endless alias chains end with no records.
         """
-        self.source = CannedSource(otherwise=lambda question: _leading(question, len(self.source.questions)))
-        watch = self.watched(NamesResolver(self.source, self.clock))
-        self.assertEqual(str(self.successResultOf(self.next(watch))), "no such records")
+        self.source = CannedSource(otherwise=lambda question: _aliasTo(question, len(self.source.questions)))
+        watch = self.newWatch(NamesResolver(self.source, self.clock))
+        self.assertEqual(str(self.successResultOf(self.nextChange(watch))), "no such records")
         self.assertEqual(self.source.asked, 1 + WATCH_ALIASES.default)
-        self.source = CannedSource({(NAME, "A"): lambda question: _leading(question, -1)})
-        watch = self.watched(NamesResolver(self.source, self.clock))
-        self.assertEqual(str(self.successResultOf(self.next(watch))), "no such records")
+        self.source = CannedSource({(NAME, "A"): lambda question: _aliasTo(question, -1)})
+        watch = self.newWatch(NamesResolver(self.source, self.clock))
+        self.assertEqual(str(self.successResultOf(self.nextChange(watch))), "no such records")
         self.assertLess(self.source.asked, 4)
 
-    def test_description(self) -> None:
+    def test_describedResolverIsClosedEachTime(self) -> None:
         """
-        A description is made anew for each look and closed behind it, so that leaving at any time leaves nothing open.
+        A described resolver is created anew for each look-up and closed after it, so that nothing stays open.
         """
         made: list[CannedSource] = []
 
         def resolverOf(given: object) -> NamesResolver:
-            made.append(CannedSource({(NAME, "A"): lasting(59, f"192.0.2.{len(made)}")}))
+            made.append(CannedSource({(NAME, "A"): recordsWithTTL(59, f"192.0.2.{len(made)}")}))
             return NamesResolver(made[-1], self.clock)
 
         self.patch(watching, "resolverOf", resolverOf)
-        self.tell(Watch(NAME, resolver="udp:192.0.2.53", draw=lambda: 0.0))
-        self.pass_(60)
-        self.assertEqual(self.told, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
+        self.record(Watch(NAME, resolver="udp:192.0.2.53", draw=lambda: 0.0))
+        self.advance(60)
+        self.assertEqual(self.recorded, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
         self.assertEqual([each.closed for each in made], [True] * 3)
 
 
-def _leading(question: Question, number: int) -> Answer:
+def _aliasTo(question: Question, number: int) -> Answer:
     """
-    @return: an alias to a name with this number, or to itself for -1.
+    Return an alias to a name with this number, or to itself for -1.
     """
     target = NAME if number < 0 else f"h{number}.example.org"
     return Answer(Outcome.NODATA, (rrsetOf(question.name, CNAME, f"{target}.", 60),))
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (("a..b",), "label"),
         ((5,), "5 is not a name"),
@@ -289,9 +289,9 @@ def _leading(question: Question, number: int) -> Answer:
         ((NAME, "AXFR"), "AXFR is not a type that a name has records of"),
     ],
 )
-def test_wrong(words: Sequence[str], said: str) -> None:
+def test_invalidArgumentsAreRefused(words: Sequence[str], expected: str) -> None:
     """
-    What cannot be watched is told at once.
+    A watch for an invalid name or type is refused at once.
     """
-    with pytest.raises(CallerFault, match=said):
+    with pytest.raises(CallerFault, match=expected):
         client.watch(*words, resolver=NamesResolver(CannedSource(), Clock()))

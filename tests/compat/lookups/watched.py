@@ -1,5 +1,5 @@
 """
-What tests of watched names have in common.
+The test case of the tests of watched names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.watch.states import Change
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import SOA
 
-__all__ = ["DENIED", "NAME", "WatchTestCase", "lasting"]
+__all__ = ["DENIED", "NAME", "WatchTestCase", "recordsWithTTL"]
 
 NAME = "www.example.org"
 DENIED = Answer(
@@ -24,60 +24,60 @@ DENIED = Answer(
 )
 
 
-def lasting(ttl: int, *texts: str) -> Entry:
+def recordsWithTTL(ttl: int, *texts: str) -> Entry:
     """
-    @return: records with this TTL.
+    Return records with this TTL.
     """
     return lambda question: answerOf(question, texts, ttl)
 
 
 class WatchTestCase(SynchronousTestCase):
     """
-    A zone that changes, and what was told of it.
+    A zone that changes, and a list of the recorded changes.
     """
 
     def setUp(self) -> None:
         """
-        Begin with one record.
+        Start with one record.
         """
         self.clock = Clock()
-        self.source = CannedSource({(NAME, "A"): lasting(59, "192.0.2.1")})
+        self.source = CannedSource({(NAME, "A"): recordsWithTTL(59, "192.0.2.1")})
         self.resolver = NamesResolver(self.source, self.clock)
-        self.told: list[str] = []
+        self.recorded: list[str] = []
 
-    def set(self, entry: Entry) -> None:
+    def setRecord(self, entry: Entry) -> None:
         """
         Change the record.
         """
         self.source.set(NAME, "A", entry)
 
-    def pass_(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """
-        Let time pass, a second at a time.
+        Advance the clock, a second at a time.
         """
         for _ in range(int(seconds)):
             self.clock.advance(1)
 
-    def watched(self, resolver: object = None, interval: float | None = None, raising: bool = False) -> Watch:
+    def newWatch(self, resolver: object = None, interval: float | None = None, raising: bool = False) -> Watch:
         """
-        @return: a watch without chance.
+        Return a watch without random delays.
         """
         return Watch(
             NAME, resolver=resolver or self.resolver, interval=interval, raising=raising, draw=lambda: 0.0
         )
 
-    def tell(self, watch: Watch) -> Deferred[None]:
+    def record(self, watch: Watch) -> Deferred[None]:
         """
-        Write down all changes.
+        Record all changes.
         """
 
-        async def all_() -> None:
+        async def recordChanges() -> None:
             async for change in watch:
-                self.told.append(str(change))
+                self.recorded.append(str(change))
 
-        return Deferred.fromCoroutine(all_())
+        return Deferred.fromCoroutine(recordChanges())
 
-    def next(self, watch: Watch) -> Deferred[Change]:
+    def nextChange(self, watch: Watch) -> Deferred[Change]:
         """
         Wait for the next change.
         """

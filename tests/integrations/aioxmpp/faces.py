@@ -1,5 +1,5 @@
 """
-Both faces of the look-ups that aioxmpp makes, called alike, and resolvers that answer by a script.
+The two interfaces of aioxmpp's look-ups with the same methods, and resolvers with scripted answers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
     "AtOnce",
     "Coroutines",
     "Deferreds",
-    "Face",
+    "LookupInterface",
     "Scripted",
     "proved",
 ]
@@ -37,14 +37,14 @@ __all__ = [
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: What a server says, or does not say: SERVFAIL, and nothing at all.
+#: A reply with SERVFAIL, and no reply.
 FAILED: Final = ServerFailed("192.0.2.1 answered SERVFAIL", server="192.0.2.1:53", rcode=2)
 LATE: Final = TimedOut("192.0.2.1 did not answer", server="192.0.2.1:53")
 
 
 def proved(rdatas: str, rrType: str = "SRV") -> Answer:
     """
-    @return: an answer with the AD bit.
+    Return an answer with the AD bit.
     """
     answer = answerOf(questionOf("a.example", rrType), rdatas)
     answer.flags = AD
@@ -53,10 +53,10 @@ def proved(rdatas: str, rrType: str = "SRV") -> Answer:
 
 class Scripted(NamesResolver):
     """
-    A resolver whose answers are given one after the other, whatever it is asked.
+    A resolver that gives its answers in order, to any question.
 
-    @ivar asked: how it was asked: C{"udp"} or C{"tcp"}, and C{"cd"} behind that.
-    @ivar names: for what.
+    @ivar asked: the transport of each query, C{"udp"} or C{"tcp"}, and C{"cd"} after it.
+    @ivar canned: the source with the questions.
     """
 
     def __init__(self, *script: Entry) -> None:
@@ -69,7 +69,7 @@ class Scripted(NamesResolver):
         if isinstance(entry, Exception):
             raise entry
         if isinstance(entry, Answer):
-            # Whatever it was made for.
+            # The answer may have been created for another name.
             for rrset in entry.answer:
                 rrset.name = question.name
             return entry
@@ -78,7 +78,7 @@ class Scripted(NamesResolver):
     @property
     def asked(self) -> list[str]:
         """
-        One word or two for each query.
+        Return one or two words for each query.
         """
         return [
             ("tcp" if context.stream else "udp") + (" cd" if context.checkingDisabled else "")
@@ -90,7 +90,7 @@ class AtOnce(Executor):
     """
     An executor without threads.
 
-    @ivar calls: how often it was used.
+    @ivar calls: the number of calls.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class AtOnce(Executor):
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """
-        Call it here and now.
+        Call the function at once.
         """
         self.calls += 1
         done: Future[_T] = Future()
@@ -109,9 +109,9 @@ class AtOnce(Executor):
         return done
 
 
-class Face(Protocol):
+class LookupInterface(Protocol):
     """
-    The look-ups, done by the time that they return.
+    The look-ups, with their results at once.
     """
 
     def query(
@@ -124,32 +124,32 @@ class Face(Protocol):
         executor: Executor | None = None,
     ) -> RecordSet | None:
         """
-        Look records up.
+        Look up records.
         """
 
     def servers(
         self, domain: bytes, service: str, transport: str = "tcp", **wishes: object
     ) -> list[ServerRecord] | None:
         """
-        Look servers up.
+        Look up servers.
         """
 
     def certificates(
         self, hostname: bytes, port: int, transport: str = "tcp", requireAD: bool = True, **wishes: object
     ) -> list[tuple[int, int, int, bytes]] | None:
         """
-        Look up what certificates to expect.
+        Look up TLSA records.
         """
 
     def addresses(self, domain: str, *attempts: int) -> list[ServerRecord]:
         """
-        Look up an XMPP domain's servers.
+        Look up the servers of an XMPP domain.
         """
 
 
 class Deferreds:
     """
-    That of Deferreds.
+    The interface with Deferreds.
     """
 
     def _resultOf(self, deferred: Deferred[_T]) -> _T:
@@ -169,39 +169,27 @@ class Deferreds:
         requireAD: bool = False,
         executor: Executor | None = None,
     ) -> RecordSet | None:
-        """
-        Look records up.
-        """
         return self._resultOf(aioxmpp.repeatedQuery(qname, rdtype, nattempts, resolver, requireAD, executor))
 
     def servers(
         self, domain: bytes, service: str, transport: str = "tcp", **wishes: object
     ) -> list[ServerRecord] | None:
-        """
-        Look servers up.
-        """
         look = cast("Callable[..., Deferred[list[ServerRecord] | None]]", aioxmpp.lookupSrv)
         return self._resultOf(look(domain, service, transport, **wishes))
 
     def certificates(
         self, hostname: bytes, port: int, transport: str = "tcp", requireAD: bool = True, **wishes: object
     ) -> list[tuple[int, int, int, bytes]] | None:
-        """
-        Look up what certificates to expect.
-        """
         look = cast("Callable[..., Deferred[list[tuple[int, int, int, bytes]] | None]]", aioxmpp.lookupTlsa)
         return self._resultOf(look(hostname, port, transport, requireAD, **wishes))
 
     def addresses(self, domain: str, *attempts: int) -> list[ServerRecord]:
-        """
-        Look up an XMPP domain's servers.
-        """
         return self._resultOf(aioxmpp.findXmppHostAddr(None, domain, *attempts))
 
 
 class Coroutines:
     """
-    That of asyncio.
+    The interface with coroutines.
     """
 
     def _resultOf(self, make: Callable[[], Awaitable[_T]]) -> _T:
@@ -219,9 +207,6 @@ class Coroutines:
         requireAD: bool = False,
         executor: Executor | None = None,
     ) -> RecordSet | None:
-        """
-        Look records up.
-        """
         return self._resultOf(
             lambda: coroutines.repeated_query(qname, rdtype, nattempts, resolver, requireAD, executor)
         )
@@ -229,23 +214,14 @@ class Coroutines:
     def servers(
         self, domain: bytes, service: str, transport: str = "tcp", **wishes: object
     ) -> list[ServerRecord] | None:
-        """
-        Look servers up.
-        """
         look = cast("Callable[..., Awaitable[list[ServerRecord] | None]]", coroutines.lookup_srv)
         return self._resultOf(lambda: look(domain, service, transport, **wishes))
 
     def certificates(
         self, hostname: bytes, port: int, transport: str = "tcp", requireAD: bool = True, **wishes: object
     ) -> list[tuple[int, int, int, bytes]] | None:
-        """
-        Look up what certificates to expect.
-        """
         look = cast("Callable[..., Awaitable[list[tuple[int, int, int, bytes]] | None]]", coroutines.lookup_tlsa)
         return self._resultOf(lambda: look(hostname, port, transport, requireAD, **wishes))
 
     def addresses(self, domain: str, *attempts: int) -> list[ServerRecord]:
-        """
-        Look up an XMPP domain's servers.
-        """
         return self._resultOf(lambda: coroutines.find_xmpp_host_addr(None, domain, *attempts))

@@ -1,6 +1,6 @@
 """
-Tests of L{twisted_ext.integrations.aioxmpp.asyncio} and L{twisted_ext.integrations.aioxmpp}: what they make of records. Attempts are in
-C{test_repeating}.
+Tests of L{twisted_ext.integrations.aioxmpp.asyncio} and L{twisted_ext.integrations.aioxmpp}: the results of look-ups. Retries are tested in
+C{test_retries}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.compat.discoveries import DENIED
-from tests.integrations.aioxmpp.faces import FAILED, LATE, Coroutines, Deferreds, Face, Scripted, proved
+from tests.integrations.aioxmpp.faces import FAILED, LATE, Coroutines, Deferreds, LookupInterface, Scripted, proved
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.asyncio import asFuture
 from twisted_ext.asyncio.loops import onLoop
@@ -45,12 +45,12 @@ _TLSA: Final = "3 1 1 " + "ab" * 32
 
 
 @pytest.fixture(params=[Deferreds, Coroutines], ids=["deferreds", "asyncio"])
-def face(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Face:
+def lookups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LookupInterface:
     """
-    @return: each of the two.
+    Return each of the two interfaces.
     """
     monkeypatch.setattr(perthread, "_thread", perthread._Thread())
-    kind: Callable[[], Face] = request.param
+    kind: Callable[[], LookupInterface] = request.param
     return kind()
 
 
@@ -65,151 +65,151 @@ def _records(*texts: str) -> Answer:
 # -- servers
 
 
-def test_servers(face: Face) -> None:
+def test_serversFollowTheRecords(lookups: LookupInterface) -> None:
     """
-    Servers are given as the records say, in their order, the host as octets without its final dot.
+    Servers come in the order of the records, with the host as octets without its final dot.
     """
     resolver = Scripted(_records("10 5 5222 b.example.", "0 1 5223 A.example."))
-    found = face.servers(b"example.org", "xmpp-client", resolver=resolver)
+    found = lookups.servers(b"example.org", "xmpp-client", resolver=resolver)
     assert found == [(10, 5, (b"b.example", 5222)), (0, 1, (b"A.example", 5223))]
     assert _namesOf(resolver) == [("_xmpp-client._tcp.example.org.", 33)]
 
 
-def test_transport(face: Face) -> None:
+def test_defaultTransportIsTCP(lookups: LookupInterface) -> None:
     """
-    Services are looked for over TCP, unless something else is said.
+    Services are looked up for TCP unless another transport is given.
     """
     resolver = Scripted(DENIED)
-    assert face.servers(b"xn--bcher-kva.example", "sip", "udp", resolver=resolver) is None
+    assert lookups.servers(b"xn--bcher-kva.example", "sip", "udp", resolver=resolver) is None
     assert _namesOf(resolver) == [("_sip._udp.xn--bcher-kva.example.", 33)]
 
 
-def test_noServers(face: Face) -> None:
+def test_noServersGiveNone(lookups: LookupInterface) -> None:
     """
-    L{None} where there are no records.
+    The result without records is L{None}.
     """
-    assert face.servers(b"example.org", "xmpp-client", resolver=Scripted(())) is None
+    assert lookups.servers(b"example.org", "xmpp-client", resolver=Scripted(())) is None
 
 
-def test_notOffered(face: Face) -> None:
+def test_rootTargetMeansNoService(lookups: LookupInterface) -> None:
     """
-    A root as target, be it one of several, says that there is no such service.
+    The root as target, even as one of several, means that there is no such service.
     """
     for texts in (["0 0 0 ."], ["0 0 1 a.example.", "1 0 0 ."]):
         with pytest.raises(ValueError, match="_xmpp-client._tcp.example.org: .* no such service"):
-            face.servers(b"example.org", "xmpp-client", resolver=Scripted(_records(*texts)))
+            lookups.servers(b"example.org", "xmpp-client", resolver=Scripted(_records(*texts)))
 
 
-def test_serversWishes(face: Face) -> None:
+def test_serversTakeQueryParameters(lookups: LookupInterface) -> None:
     """
-    Further parameters are those of a query.
+    C{lookup_srv} takes the additional parameters of a query.
     """
     resolver = Scripted(LATE)
     with pytest.raises(TimeoutError):
-        face.servers(b"example.org", "x", nattempts=1, resolver=resolver)
+        lookups.servers(b"example.org", "x", nattempts=1, resolver=resolver)
     with pytest.raises(ValueError, match="nattempts"):
-        face.servers(b"example.org", "x", nattempts=0, resolver=resolver)
+        lookups.servers(b"example.org", "x", nattempts=0, resolver=resolver)
     with pytest.raises(TypeError):
-        face.servers(b"example.org", "x", attempts=1)
+        lookups.servers(b"example.org", "x", attempts=1)
     with pytest.raises(ValidationError):
-        face.servers(b"example.org", "x", resolver=Scripted(FAILED, DENIED))
+        lookups.servers(b"example.org", "x", resolver=Scripted(FAILED, DENIED))
 
 
-def test_odd(face: Face) -> None:
+def test_unusualTargetsAreEscaped(lookups: LookupInterface) -> None:
     """
-    Targets of odd octets are written as master files have them; records that cannot be read are left out.
+    Unusual octets in targets are escaped as in zone files; malformed records are left out.
     """
     answer = _records("0 0 1 a\\.b\\032c.example.")
     answer.answer[0].rdatas = (*answer.answer[0].rdatas, b"\x00")
-    assert face.servers(b"example.org", "x", resolver=Scripted(answer)) == [(0, 0, (b"a\\.b\\032c.example", 1))]
+    assert lookups.servers(b"example.org", "x", resolver=Scripted(answer)) == [(0, 0, (b"a\\.b\\032c.example", 1))]
 
 
 # -- certificates
 
 
-def test_certificates(face: Face) -> None:
+def test_tlsaNeedsValidation(lookups: LookupInterface) -> None:
     """
-    What certificates to expect is looked up at the host's port, and has to be validated unless the caller says otherwise.
+    TLSA records are looked up for host and port and must be validated by default.
     """
     expected = [(3, 1, 1, b"\xab" * 32)]
     resolver = Scripted(proved(_TLSA, "TLSA"))
-    assert face.certificates(b"xmpp.example", 5222, resolver=resolver) == expected
+    assert lookups.certificates(b"xmpp.example", 5222, resolver=resolver) == expected
     assert _namesOf(resolver) == [("_5222._tcp.xmpp.example.", 52)]
     with pytest.raises(ValueError, match="not validated"):
-        face.certificates(b"xmpp.example", 5222, resolver=Scripted(_TLSA))
-    assert face.certificates(b"xmpp.example", 5222, "tcp", False, resolver=Scripted(_TLSA)) == expected
+        lookups.certificates(b"xmpp.example", 5222, resolver=Scripted(_TLSA))
+    assert lookups.certificates(b"xmpp.example", 5222, "tcp", False, resolver=Scripted(_TLSA)) == expected
     resolver = Scripted(DENIED)
-    assert face.certificates(b"xmpp.example", 53, "udp", resolver=resolver) is None
+    assert lookups.certificates(b"xmpp.example", 53, "udp", resolver=resolver) is None
     assert _namesOf(resolver) == [("_53._udp.xmpp.example.", 52)]
 
 
 # -- addresses of an XMPP domain
 
 
-def test_addresses(face: Face) -> None:
+def test_domainUsesClientService(lookups: LookupInterface) -> None:
     """
-    A domain's servers are those of the service for clients.
+    The servers of a domain are those of the service for clients.
     """
     resolver = Scripted(_records("0 0 5222 xmpp.example."))
     perthread.setResolver(resolver)
-    assert face.addresses("example.org") == [(0, 0, (b"xmpp.example", 5222))]
+    assert lookups.addresses("example.org") == [(0, 0, (b"xmpp.example", 5222))]
     assert _namesOf(resolver) == [("_xmpp-client._tcp.example.org.", 33)]
 
 
 @pytest.mark.parametrize("entry", [DENIED, ()], ids=["no name", "no data"])
-def test_fallback(face: Face, entry: Answer) -> None:
+def test_fallbackIsTheDomain(lookups: LookupInterface, entry: Answer) -> None:
     """
-    Without records it is the domain itself, with the port for clients.
+    The domain itself is the server without records, at the port for clients.
     """
     perthread.setResolver(Scripted(entry))
-    assert face.addresses("example.org") == [(0, 0, (b"example.org", 5222))]
+    assert lookups.addresses("example.org") == [(0, 0, (b"example.org", 5222))]
 
 
-def test_idna(face: Face) -> None:
+def test_internationalizedDomain(lookups: LookupInterface) -> None:
     """
-    Domains may be written as people write them.
+    Domains can be internationalized.
     """
     resolver = Scripted(DENIED)
     perthread.setResolver(resolver)
-    assert face.addresses("Bücher.example") == [(0, 0, (b"xn--bcher-kva.example", 5222))]
+    assert lookups.addresses("Bücher.example") == [(0, 0, (b"xn--bcher-kva.example", 5222))]
     assert _namesOf(resolver) == [("_xmpp-client._tcp.xn--bcher-kva.example.", 33)]
     with pytest.raises(UnicodeError, match="domain: "):
-        face.addresses("a" * 64)
+        lookups.addresses("a" * 64)
 
 
-def test_addressAttempts(face: Face) -> None:
+def test_domainLookupMakesThreeAttempts(lookups: LookupInterface) -> None:
     """
-    There are 3 attempts, even with a resolver that was set, or as many as the caller says.
+    A domain look-up makes 3 attempts by default, also with a resolver that was set.
     """
     for given, number in (((), 3), ((1,), 1)):
         resolver = Scripted(LATE, LATE, LATE)
         perthread.setResolver(resolver)
         with pytest.raises(TimeoutError):
-            face.addresses("example.org", *given)
+            lookups.addresses("example.org", *given)
         assert len(resolver.asked) == number
 
 
-def test_addressFailures(face: Face) -> None:
+def test_failureHasNoFallback(lookups: LookupInterface) -> None:
     """
-    That nothing is known, or that there is no such service, does not lead to the domain itself.
+    A failed look-up, or a missing service, does not fall back to the domain.
     """
     perthread.setResolver(Scripted(FAILED, DENIED))
     with pytest.raises(ValidationError):
-        face.addresses("example.org")
+        lookups.addresses("example.org")
     perthread.setResolver(Scripted(_records("0 0 0 .")))
     with pytest.raises(ValueError, match="no such service"):
-        face.addresses("example.org")
+        lookups.addresses("example.org")
 
 
 @pytest.mark.parametrize(
-    ("function", "words", "said"),
+    ("function", "words", "expected"),
     [
         (retries.serviceName, (b"x", b"sip", "tcp"), "service: b'sip' is not text; write such as 'xmpp-client'"),
         (retries.serviceName, (b"x", "sip", 5060), "transport: 5060 is not text; write such as 'tcp'"),
         (retries.certificateName, (b"x", None, "tcp"), "port: None is not a valid number; write such as 5222"),
         (retries.certificateName, (b"x", True, "tcp"), "port: True is not a valid number; write such as 5222"),
         *[
-            (retries.certificateName, (b"x", port, "tcp"), re.escape(f"port: {port!r} is none from 1 to 65535; write such as 5222"))
+            (retries.certificateName, (b"x", port, "tcp"), re.escape(f"port: {port!r} is not a port from 1 to 65535; write such as 5222"))
             for port in (70000, 0, -1, "http", "", "65536", "+1", "\u0665")
         ],
         (retries.hostOf, (b"example.org",), "domain: b'example.org' is not text; write such as 'example.org'"),
@@ -218,20 +218,20 @@ def test_addressFailures(face: Face) -> None:
         (retries.hostOf, ("a..example",), "domain: 'a..example' is not a valid name: .*empty"),
     ],
 )
-def test_wrong(function: Callable[..., bytes], words: Sequence[object], said: str) -> None:
+def test_invalidNamePartsAreRefused(function: Callable[..., bytes], words: Sequence[object], expected: str) -> None:
     """
-    What no name can be made of is refused in one line: octets for text, text for octets, and names that are none.
+    Octets in place of text, text in place of octets and invalid names are refused with a one-line error.
     """
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError), match=expected):
         function(*words)
 
 
-# -- their order
+# -- order of servers
 
 
-class _Asked(Random):
+class _ScriptedRandom(Random):
     """
-    Chance that remembers what it was asked.
+    A source of random numbers that records its ranges.
     """
 
     def __init__(self, *values: int) -> None:
@@ -241,54 +241,54 @@ class _Asked(Random):
 
     def randint(self, a: int, b: int) -> int:
         """
-        Give the next value.
+        Return the next value.
         """
         self.ranges.append((a, b))
         return next(self._values)
 
 
-def test_order() -> None:
+def test_orderByPriorityAndWeight() -> None:
     """
-    The lowest priority comes first; within one, chance is asked for a number from 0 to all weights left, and not for the last.
+    The lowest priority comes first; weights within it decide by random numbers, except for the last.
     """
     records = [(2, 0, "e"), (1, 5, "c"), (1, 0, "a"), (1, 3, "b"), (0, 9, "z")]
-    rng = _Asked(4, 0)
+    rng = _ScriptedRandom(4, 0)
     assert list(network.group_and_order_srv_records(records, rng)) == ["z", "c", "a", "b", "e"]
     assert rng.ranges == [(0, 8), (0, 3)]
-    assert list(deferreds.groupAndOrderSrvRecords(records, _Asked(0, 0))) == ["z", "a", "b", "c", "e"]
+    assert list(deferreds.groupAndOrderSrvRecords(records, _ScriptedRandom(0, 0))) == ["z", "a", "b", "c", "e"]
 
 
 def test_orderIsLazy() -> None:
     """
-    It is a generator: chance is asked when the next one is wanted.
+    The order is a generator that draws a random number only for the next item.
     """
-    ordered = network.group_and_order_srv_records([(0, 1, "a"), (0, 1, "b")], rng := _Asked(2))
+    ordered = network.group_and_order_srv_records([(0, 1, "a"), (0, 1, "b")], rng := _ScriptedRandom(2))
     assert inspect.isgenerator(ordered)
     assert rng.ranges == []
     assert list(ordered) == ["b", "a"]
     assert list(network.group_and_order_srv_records([])) == []
 
 
-def test_orderByChance() -> None:
+def test_orderIsRandomByDefault() -> None:
     """
-    Without a source of chance of the caller's it is that of the module.
+    The order is random without a given source of random numbers.
     """
-    seen = Counter(next(network.group_and_order_srv_records([(0, 1, "a"), (0, 1, "b")])) for _ in range(200))
-    assert set(seen) == {"a", "b"}
+    firsts = Counter(next(network.group_and_order_srv_records([(0, 1, "a"), (0, 1, "b")])) for _ in range(200))
+    assert set(firsts) == {"a", "b"}
     assert inOrder is deferreds.groupAndOrderSrvRecords
 
 
-# -- the faces
+# -- interfaces
 
 
-def test_coroutines() -> None:
+def test_signaturesMatchAioxmpp() -> None:
     """
-    What are coroutines in aioxmpp, are here; parameters have its names and defaults.
+    The functions are coroutines with the names and defaults of aioxmpp's parameters.
     """
     for function in (network.repeated_query, network.lookup_srv, network.lookup_tlsa, network.find_xmpp_host_addr):
         assert inspect.iscoroutinefunction(function)
-    told = {name: str(inspect.signature(getattr(network, name))) for name in ("repeated_query", "lookup_tlsa")}
-    assert [part.split(":")[0].strip("( ") for part in told["repeated_query"].split(", ")][:6] == [
+    signatures = {name: str(inspect.signature(getattr(network, name))) for name in ("repeated_query", "lookup_tlsa")}
+    assert [part.split(":")[0].strip("( ") for part in signatures["repeated_query"].split(", ")][:6] == [
         "qname",
         "rdtype",
         "nattempts",
@@ -300,9 +300,9 @@ def test_coroutines() -> None:
     assert (parameters["transport"].default, parameters["require_ad"].default) == ("tcp", True)
 
 
-def test_cancelled() -> None:
+def test_cancelReachesTheSource() -> None:
     """
-    To cancel what waits is to cancel the look-up.
+    Canceling the task or Deferred cancels the look-up.
     """
     source = HeldSource()
     resolver = NamesResolver(source, Clock())
@@ -326,13 +326,13 @@ def test_cancelled() -> None:
     assert len(source.cancelled) == 2
 
 
-def test_closedMeanwhile() -> None:
+def test_closedLoopEndsLookups() -> None:
     """
-    A loop that is closed while somebody waits ends what they wait for, and nobody complains of errors that nobody could see.
+    A loop that is closed during a look-up ends it without messages about unretrieved errors.
     """
     loop = asyncio.new_event_loop()
-    told: list[str] = []
-    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    messages: list[str] = []
+    loop.set_exception_handler(lambda _, context: messages.append(context["message"]))
     source = HeldSource()
     onLoop(loop).own = resolver = NamesResolver(source, onLoop(loop).reactor)
     task = loop.create_task(network.repeated_query(b"a.example", "A", None, resolver))
@@ -343,18 +343,18 @@ def test_closedMeanwhile() -> None:
     assert resolver.closed
     del task
     gc.collect()
-    # Of that asyncio complains with reason.
-    assert told == ["Task was destroyed but it is pending!"]
+    # asyncio reports this one rightly.
+    assert messages == ["Task was destroyed but it is pending!"]
 
 
-class _Dropping(Executor):
+class _DroppingExecutor(Executor):
     """
-    An executor that ends before it has come to anything.
+    An executor that drops every call.
     """
 
     def submit(self, fn: Callable[..., _T], /, *args: object, **kwargs: object) -> Future[_T]:
         """
-        Never call it.
+        Cancel the future.
         """
         dropped: Future[_T] = Future()
         dropped.cancel()
@@ -363,22 +363,21 @@ class _Dropping(Executor):
 
 
 @pytest_twisted.ensureDeferred
-async def test_dropped() -> None:
+async def test_droppedCallFails() -> None:
     """
-    What an executor never comes to fails, rather than being waited for for ever.
+    A look-up fails if its executor drops the call.
     """
     class Blocking:
         set_flags = query = print
 
-    looking = deferreds.repeatedQuery(b"a.example", "A", None, Blocking(), False, _Dropping())
+    looking = deferreds.repeatedQuery(b"a.example", "A", None, Blocking(), False, _DroppingExecutor())
     with pytest.raises(NeverCalled):
         await looking.addTimeout(60, globalReactor())
 
 
-def test_loopsExecutor() -> None:
+def test_blockingResolverRunsInExecutor() -> None:
     """
-    In a loop a resolver that blocks is asked in the executor, which is the loop's unless one is given. Deferreds have the threads of the
-    loop's reactor for that.
+    A blocking resolver runs in the executor, by default the loop's, or with Deferreds in the threads of the loop's reactor.
     """
     class Blocking:
         names: list[str] = []
@@ -390,7 +389,7 @@ def test_loopsExecutor() -> None:
 
         def query(self, *args: object, **wishes: object) -> None:
             """
-            Remember the thread.
+            Record the thread.
             """
             self.names.append(threading.current_thread().name)
             raise TimeoutError
@@ -403,11 +402,11 @@ def test_loopsExecutor() -> None:
     with ThreadPoolExecutor(thread_name_prefix="mine") as pool:
         asyncio.run(main(pool))
 
-    async def waiting() -> None:
+    async def awaitDeferred() -> None:
         with pytest.raises(TimeoutError, match="no answer"):
             await asyncio.wait_for(asFuture(deferreds.repeatedQuery(b"a.example", "A", 1, Blocking())), 60)
 
-    asyncio.run(waiting())
+    asyncio.run(awaitDeferred())
     assert len(Blocking.names) == 3
     assert "MainThread" not in Blocking.names
     assert Blocking.names[1].startswith("mine")

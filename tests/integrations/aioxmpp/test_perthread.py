@@ -30,36 +30,36 @@ __all__: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+def freshThreadState(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Begin with a thread that has nothing yet.
+    Start with empty state of the thread.
     """
     monkeypatch.setattr(perthread, "_thread", perthread._Thread())
 
 
-def test_oneForEachThread() -> None:
+def test_eachThreadHasItsResolver() -> None:
     """
-    A thread has one resolver, the same each time, and no other thread has it.
+    Each thread has one resolver of its own.
     """
-    seen: list[object] = []
+    found: list[object] = []
 
     def look() -> None:
-        seen.append(network.get_resolver())
-        seen.append(network.get_resolver())
+        found.append(network.get_resolver())
+        found.append(network.get_resolver())
 
     threads = [threading.Thread(target=look) for _ in range(2)]
     for thread in threads:
         thread.start()
         thread.join()
     look()
-    assert [seen[index] is seen[index + 1] for index in (0, 2, 4)] == [True, True, True]
-    assert len({id(each) for each in seen}) == 3
-    assert all(isinstance(each, NamesResolver) for each in seen)
+    assert [found[index] is found[index + 1] for index in (0, 2, 4)] == [True, True, True]
+    assert len({id(each) for each in found}) == 3
+    assert all(isinstance(each, NamesResolver) for each in found)
 
 
-def test_setInOneThread() -> None:
+def test_resolverIsSetForOneThread() -> None:
     """
-    What is set, is set for this thread.
+    A resolver is set for the current thread only.
     """
     theirs: list[object] = []
     mine = Scripted()
@@ -71,7 +71,7 @@ def test_setInOneThread() -> None:
     assert theirs[0] is not mine
 
 
-def test_bothFaces() -> None:
+def test_interfacesShareTheResolver() -> None:
     """
     Coroutines and Deferreds share the resolver.
     """
@@ -80,9 +80,9 @@ def test_bothFaces() -> None:
     assert network.get_resolver() == "udp:192.0.2.1"
 
 
-def test_reconfigure() -> None:
+def test_reconfigureMakesANewResolver() -> None:
     """
-    To reconfigure is to have a new one, which reads the configuration anew; the one before can still be used.
+    Reconfiguring creates a new resolver with the current configuration; the previous one stays usable.
     """
     before = network.get_resolver()
     network.reconfigure_resolver()
@@ -92,9 +92,9 @@ def test_reconfigure() -> None:
     assert not before.closed
 
 
-def test_reconfigureAfterSet() -> None:
+def test_reconfigureAllowsRenewal() -> None:
     """
-    It also allows again that the resolver is replaced without asking.
+    Reconfiguring allows automatic renewal again after a resolver was set.
     """
     network.set_resolver(Scripted())
     assert perthread.ownResolver() is None
@@ -106,9 +106,9 @@ def test_reconfigureAfterSet() -> None:
     assert network.get_resolver() is not own
 
 
-def test_setIsKept() -> None:
+def test_setResolverIsNotRenewed() -> None:
     """
-    One that was set is not replaced without asking, even while a look-up has the thread's own before it fail.
+    A resolver that was set is not renewed, even if a look-up of the previous one fails afterwards.
     """
     own = perthread.ownResolver()
     assert own is not None
@@ -118,9 +118,9 @@ def test_setIsKept() -> None:
     assert network.get_resolver() is mine
 
 
-def test_setNothing() -> None:
+def test_noneIsRefused() -> None:
     """
-    L{None} is no resolver, and taken for none.
+    L{None} is refused as a resolver.
     """
     with pytest.raises(CallerFault, match="resolver: None"):
         network.set_resolver(None)
@@ -128,7 +128,7 @@ def test_setNothing() -> None:
 
 @pytest.mark.parametrize("face", [network.set_resolver, deferreds.setResolver])
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         (5, "resolver: 5 is neither a description such as 'udp:192.0.2.1' nor a resolver"),
         (b"udp:192.0.2.1", "resolver: b'udp:192.0.2.1' is neither a description"),
@@ -138,23 +138,22 @@ def test_setNothing() -> None:
         ("udp:nowhere", "resolver: 'udp:nowhere', column 5: .*nowhere"),
     ],
 )
-def test_setWrong(given: object, said: str, face: Callable[[object], None]) -> None:
+def test_invalidResolverIsRefused(given: object, expected: str, face: Callable[[object], None]) -> None:
     """
-    What is no resolver, or no description of one, is refused in one line at once, and not when somebody looks something up. Whom the thread
-    asks stays.
+    An invalid resolver or description is refused at once, and the previous one stays.
     """
     mine = Scripted()
     face(mine)
-    with pytest.raises(CallerFault, match=said) as raised:
+    with pytest.raises(CallerFault, match=expected) as raised:
         face(given)
     assert "\n" not in str(raised.value)
     assert network.get_resolver() is mine
 
 
 @pytest.mark.parametrize("face", [network.set_resolver, deferreds.setResolver])
-def test_setReadsNothing(face: Callable[[object], None], tmp_path: Path) -> None:
+def test_settingReadsNoFiles(face: Callable[[object], None], tmp_path: Path) -> None:
     """
-    To set a description reads none of the files that it speaks of: they need not be there yet.
+    Setting a description does not read the files that it names.
     """
     face(f"system:resolvConf={tmp_path}/none:hosts={tmp_path}/none")
     face(f"hosts:{tmp_path}/none")
@@ -172,18 +171,18 @@ def test_setReadsNothing(face: Callable[[object], None], tmp_path: Path) -> None
         lambda: BlockingResolver("special"),
     ],
 )
-def test_setAny(make: Callable[[], object]) -> None:
+def test_anyResolverCanBeSet(make: Callable[[], object]) -> None:
     """
-    Whatever can be asked can be set: sources and resolvers of ours, Twisted's, and those that have their caller wait.
+    Any source, resolver of this package or of Twisted, and blocking resolver can be set.
     """
     given = make()
     network.set_resolver(given)
     assert network.get_resolver() is given
 
 
-def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemConfigurationIsUsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The system's configuration is what is asked by.
+    The resolver uses the system's configuration.
     """
     path = tmp_path / "resolv.conf"
     path.write_text("nameserver 192.0.2.53\n")
@@ -201,9 +200,9 @@ def test_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "search example.org\n"])
-def test_noConfiguration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+def test_noConfiguredServerMeansNoRecords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
     """
-    Where no name server is configured, the resolver answers nothing: there are no records, says each look-up at once.
+    Each look-up gives no records at once if no name server is configured.
     """
     path = tmp_path / "resolv.conf"
     if text is not None:
@@ -224,9 +223,9 @@ def test_noConfiguration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: 
 # -- loops
 
 
-def test_ofTheLoop() -> None:
+def test_resolverBelongsToTheLoop() -> None:
     """
-    In a thread with a running loop the resolver works on that loop, and is closed with it; the next loop gets another one.
+    A thread with a running loop has a resolver on that loop, which is closed with it.
     """
 
     async def look() -> NamesResolver:
@@ -243,9 +242,9 @@ def test_ofTheLoop() -> None:
     assert second.closed
 
 
-def test_loopsInTurn() -> None:
+def test_eachLoopHasItsResolver() -> None:
     """
-    Loops that run in turn in one thread have each their own, for as long as they last.
+    Loops that run in turn in one thread have a resolver each, for as long as they exist.
     """
     loops = [asyncio.new_event_loop() for _ in range(2)]
 
@@ -260,9 +259,9 @@ def test_loopsInTurn() -> None:
     assert all(isinstance(each, NamesResolver) and each.closed for each in found[0])
 
 
-def test_setForLoops() -> None:
+def test_setDescriptionAppliesToEveryLoop() -> None:
     """
-    What is set stays set whichever loop runs; a description stands for a resolver on each.
+    A description that was set stays set for every loop and gives a resolver on each.
     """
     network.set_resolver("udp:192.0.2.1")
 
@@ -278,9 +277,9 @@ def test_setForLoops() -> None:
     assert second.closed
 
 
-def test_setDescription() -> None:
+def test_describedResolverIsClosedWhenReplaced() -> None:
     """
-    Without a loop a description is read once, and what it stands for closed when another resolver is set.
+    A description is parsed once without a loop, and its resolver is closed when another one is set.
     """
     network.set_resolver("udp:192.0.2.1")
     found = perthread.described("udp:192.0.2.1")
@@ -289,9 +288,9 @@ def test_setDescription() -> None:
     assert found.closed
 
 
-def test_closed() -> None:
+def test_closedResolverIsReplaced() -> None:
     """
-    A thread's own resolver that somebody has closed is replaced.
+    A thread's own resolver that was closed is replaced.
     """
     before = perthread.ownResolver()
     assert before is not None
@@ -299,9 +298,9 @@ def test_closed() -> None:
     assert perthread.ownResolver() is not before
 
 
-def test_nothing() -> None:
+def test_nothingIsASource() -> None:
     """
-    The resolver that answers nothing is a source like others.
+    The source without answers can be used like any other.
     """
     resolver = NamesResolver(perthread.Nothing(), Clock())
     found: list[object] = []

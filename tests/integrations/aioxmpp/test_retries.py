@@ -1,8 +1,6 @@
 """
-Tests of look-ups that are tried again, by both of their faces: L{twisted_ext.integrations.aioxmpp} and
-L{twisted_ext.integrations.aioxmpp.asyncio}.
-
-What they promise is what aioxmpp's module of that name promises.
+Tests of retried look-ups in both interfaces, L{twisted_ext.integrations.aioxmpp} and L{twisted_ext.integrations.aioxmpp.asyncio}. They
+promise what aioxmpp's module of this name promises.
 """
 
 from __future__ import annotations
@@ -16,7 +14,16 @@ import dns.resolver
 import pytest
 
 from tests.compat.discoveries import DENIED
-from tests.integrations.aioxmpp.faces import FAILED, LATE, AtOnce, Coroutines, Deferreds, Face, Scripted, proved
+from tests.integrations.aioxmpp.faces import (
+    FAILED,
+    LATE,
+    AtOnce,
+    Coroutines,
+    Deferreds,
+    LookupInterface,
+    Scripted,
+    proved,
+)
 from twisted_ext.compat.conversion.errors import DNSFormatError, LookupFailed
 from twisted_ext.errors import ServerFailed, Unreachable
 from twisted_ext.integrations.aioxmpp import deferreds, perthread, retries
@@ -32,16 +39,16 @@ _SRV: Final = "1 2 3 a.example."
 
 
 @pytest.fixture(params=[Deferreds, Coroutines], ids=["deferreds", "asyncio"])
-def face(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Face:
+def lookups(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LookupInterface:
     """
-    @return: each of the two.
+    Return each of the two interfaces.
     """
     monkeypatch.setattr(perthread, "_thread", perthread._Thread())
-    kind: Callable[[], Face] = request.param
+    kind: Callable[[], LookupInterface] = request.param
     return kind()
 
 
-class Fresh(list[Scripted]):
+class FreshResolvers(list[Scripted]):
     """
     The resolvers that a thread was given, in order.
     """
@@ -52,7 +59,7 @@ class Fresh(list[Scripted]):
 
     def make(self, reactor: object) -> Scripted:
         """
-        Make the next one.
+        Create the next resolver.
         """
         self.append(Scripted(*next(self._scripts)))
         return self[-1]
@@ -60,19 +67,19 @@ class Fresh(list[Scripted]):
     @property
     def asked(self) -> list[list[str]]:
         """
-        How each was asked.
+        Return the queries of each resolver.
         """
         return [each.asked for each in self]
 
 
 @pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fresh]:
+def freshResolvers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FreshResolvers]:
     """
-    @return: call it with the scripts of the resolvers that the thread is to be given.
+    Return a function that takes the scripts of the resolvers that the thread will get.
     """
 
-    def begin(*scripts: list[Entry]) -> Fresh:
-        made = Fresh(list(scripts))
+    def begin(*scripts: list[Entry]) -> FreshResolvers:
+        made = FreshResolvers(list(scripts))
         monkeypatch.setattr(perthread, "freshResolver", made.make)
         monkeypatch.setattr(perthread, "_thread", perthread._Thread())
         return made
@@ -83,136 +90,136 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fresh]:
 # -- attempts
 
 
-def test_first(face: Face) -> None:
+def test_firstAnswerEndsTheLookup(lookups: LookupInterface) -> None:
     """
-    An answer ends it at once; it can be gone through, and has the header's flags.
+    The first answer ends the look-up; it has the records and the header's flags.
     """
     resolver = Scripted(proved(_SRV))
-    found = face.query(_NAME, dns.rdatatype.SRV, None, resolver)
+    found = lookups.query(_NAME, dns.rdatatype.SRV, None, resolver)
     assert found is not None
     assert [(each.priority, each.weight, each.port, str(each.target)) for each in found] == [(1, 2, 3, "a.example.")]
     assert found.response.flags & dns.flags.AD
     assert resolver.asked == ["udp"]
 
 
-def test_ownAttempts(face: Face, fresh: Callable[..., Fresh]) -> None:
+def test_ownResolverGetsThreeAttempts(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers]) -> None:
     """
-    The thread's own resolver is asked 3 times: it is replaced by a new one after the first failure, and by TCP after the second.
+    The thread's own resolver gets 3 attempts: it is renewed after the first failure, and TCP is used after the second.
     """
-    made = fresh([LATE], [LATE, LATE])
+    made = freshResolvers([LATE], [LATE, LATE])
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV")
+        lookups.query(_NAME, "SRV")
     assert made.asked == [["udp"], ["udp", "tcp"]]
 
 
-def test_givenAttempts(face: Face, fresh: Callable[..., Fresh]) -> None:
+def test_givenResolverGetsTwoAttempts(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers]) -> None:
     """
-    A resolver that is given is asked twice, by TCP after the first failure, and nothing is replaced.
+    A given resolver gets 2 attempts, the second over TCP, and is not renewed.
     """
-    made = fresh()
+    made = freshResolvers()
     resolver = Scripted(LATE, LATE)
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
     assert (resolver.asked, made) == (["udp", "tcp"], [])
 
 
-def test_setAttempts(face: Face, fresh: Callable[..., Fresh]) -> None:
+def test_setResolverCountsAsGiven(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers]) -> None:
     """
-    One that the program has set for the thread counts as given: it is not replaced.
+    A resolver that was set for the thread counts as given and is not renewed.
     """
-    made = fresh()
+    made = freshResolvers()
     resolver = Scripted(LATE, LATE)
     perthread.setResolver(resolver)
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV")
+        lookups.query(_NAME, "SRV")
     assert (resolver.asked, made) == (["udp", "tcp"], [])
     assert perthread.getResolver() is resolver
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 5])
-def test_numberOfAttempts(face: Face, fresh: Callable[..., Fresh], attempts: int) -> None:
+def test_attemptsCanBeSet(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers], attempts: int) -> None:
     """
-    There are as many as the caller wants.
+    The caller can set the number of attempts.
     """
     resolver = Scripted(*[LATE] * attempts)
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV", attempts, resolver)
+        lookups.query(_NAME, "SRV", attempts, resolver)
     assert resolver.asked == ["udp", *["tcp"] * (attempts - 1)]
-    made = fresh([LATE], [LATE] * 4)
+    made = freshResolvers([LATE], [LATE] * 4)
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV", attempts)
+        lookups.query(_NAME, "SRV", attempts)
     assert [one for each in made.asked for one in each] == ["udp", "udp", *["tcp"] * 3][:attempts]
 
 
-def test_text(face: Face) -> None:
+def test_textNameIsRefused(lookups: LookupInterface) -> None:
     """
-    A name as text is refused in one line that says what to write, before anybody is asked.
+    A name as text is refused with a one-line error before the first query.
     """
     resolver = Scripted()
     with pytest.raises(TypeError, match=r"qname: 'x\.example' is not in octets; write b'"):
-        face.query(cast(bytes, "x.example"), "SRV", None, resolver)
+        lookups.query(cast(bytes, "x.example"), "SRV", None, resolver)
     with pytest.raises(TypeError, match="domain: 'x' is not in octets"):
         retries.serviceName(cast(bytes, "x"), "a", "tcp")
     assert resolver.asked == []
 
 
 @pytest.mark.parametrize("attempts", [0, -1])
-def test_noAttempts(face: Face, attempts: int) -> None:
+def test_zeroAttemptsAreRefused(lookups: LookupInterface, attempts: int) -> None:
     """
-    None, or fewer, is an error of the caller's, and nobody is asked.
+    Less than one attempt is an error of the caller, and no query is sent.
     """
     resolver = Scripted()
     with pytest.raises(ValueError, match="nattempts: "):
-        face.query(_NAME, "SRV", attempts, resolver)
+        lookups.query(_NAME, "SRV", attempts, resolver)
     assert resolver.asked == []
 
 
-def test_lateAnswer(face: Face, fresh: Callable[..., Fresh]) -> None:
+def test_laterAttemptGivesTheAnswer(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers]) -> None:
     """
-    Whichever attempt gives the answer, it is the answer.
+    Any attempt can give the answer.
     """
-    made = fresh([LATE], [LATE, _SRV])
-    assert face.query(_NAME, "SRV") is not None
+    made = freshResolvers([LATE], [LATE, _SRV])
+    assert lookups.query(_NAME, "SRV") is not None
     assert made.asked == [["udp"], ["udp", "tcp"]]
 
 
-def test_timeout(face: Face) -> None:
+def test_timeoutIsTheBuiltin(lookups: LookupInterface) -> None:
     """
-    What is raised at the end is the builtin, whatever the attempts failed with.
+    The final exception is the builtin TimeoutError, whatever the single attempts failed with.
     """
     with pytest.raises(TimeoutError) as raised:
-        face.query(_NAME, "SRV", None, Scripted(Unreachable("refused"), LATE))
+        lookups.query(_NAME, "SRV", None, Scripted(Unreachable("refused"), LATE))
     assert type(raised.value) is TimeoutError
     assert "2 attempts" in str(raised.value)
 
 
-def test_unreachable(face: Face) -> None:
+def test_unreachableOverTCPIsBroken(lookups: LookupInterface) -> None:
     """
-    Servers that cannot be reached, by TCP neither, are broken.
+    Servers that are unreachable over TCP as well count as broken.
     """
     resolver = Scripted(*[Unreachable("refused")] * 3)
     with pytest.raises(NoNameservers, match="refused"):
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
     assert resolver.asked == ["udp", "tcp", "tcp cd"]
 
 
-def test_whole(face: Face) -> None:
+def test_noSearchList(lookups: LookupInterface) -> None:
     """
-    Names are whole as they are: no search list is tried, with or without a final dot.
+    The search list does not apply, with or without a final dot.
     """
     resolver = Scripted(_SRV, _SRV)
-    face.query(b"host", "SRV", None, resolver)
-    face.query(b"host.", "SRV", None, resolver)
+    lookups.query(b"host", "SRV", None, resolver)
+    lookups.query(b"host.", "SRV", None, resolver)
     assert [context.relative for context in resolver.canned.contexts] == [False, False]
     assert len({question.name for question in resolver.canned.questions}) == 1
 
 
-def test_many(fresh: Callable[..., Fresh], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failedLookupsRenewOnce(freshResolvers: Callable[..., FreshResolvers], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Of look-ups that fail together the first has the thread's resolver replaced, for all of them.
+    Several failed look-ups renew the thread's resolver once.
     """
     monkeypatch.setattr(perthread, "_thread", perthread._Thread())
-    made = fresh([LATE, LATE, LATE], [_SRV, _SRV, _SRV])
+    made = freshResolvers([LATE, LATE, LATE], [_SRV, _SRV, _SRV])
     own = perthread.ownResolver()
     assert own is not None
     for _ in range(3):
@@ -224,67 +231,67 @@ def test_many(fresh: Callable[..., Fresh], monkeypatch: pytest.MonkeyPatch) -> N
 # -- validation
 
 
-def test_asksForValidation(face: Face) -> None:
+def test_everyQuerySetsAD(lookups: LookupInterface) -> None:
     """
     AD is set in every query, required or not.
     """
     resolver = Scripted(LATE, FAILED, LATE, _SRV)
-    face.query(_NAME, "SRV", 3, resolver)
+    lookups.query(_NAME, "SRV", 3, resolver)
     assert resolver.asked == ["udp", "tcp", "tcp cd", "tcp"]
     assert [context.authenticData for context in resolver.canned.contexts] == [True] * 4
 
 
-def test_required(face: Face) -> None:
+def test_unvalidatedAnswerIsRefused(lookups: LookupInterface) -> None:
     """
-    An answer that was not validated is an error where it has to be; no further attempt would make it better.
+    An answer that must be validated and was not is an error without another attempt.
     """
     resolver = Scripted(_SRV)
     with pytest.raises(ValueError, match="was not validated"):
-        face.query(_NAME, "SRV", None, resolver, True)
+        lookups.query(_NAME, "SRV", None, resolver, True)
     assert resolver.asked == ["udp"]
-    assert face.query(_NAME, "SRV", None, Scripted(proved(_SRV)), True) is not None
-    assert face.query(_NAME, "SRV", None, Scripted(_SRV), False) is not None
+    assert lookups.query(_NAME, "SRV", None, Scripted(proved(_SRV)), True) is not None
+    assert lookups.query(_NAME, "SRV", None, Scripted(_SRV), False) is not None
 
 
 @pytest.mark.parametrize("entry", [DENIED, ()], ids=["no name", "no data"])
 @pytest.mark.parametrize("required", [False, True])
-def test_nothing(face: Face, entry: Entry, required: bool) -> None:
+def test_missingDataGivesNone(lookups: LookupInterface, entry: Entry, required: bool) -> None:
     """
-    No such name, and no such data, are L{None}, validated or not.
+    A missing name and missing data give L{None}, validated or not.
     """
     resolver = Scripted(entry)
-    assert face.query(_NAME, "SRV", None, resolver, required) is None
+    assert lookups.query(_NAME, "SRV", None, resolver, required) is None
     assert resolver.asked == ["udp"]
 
 
 @pytest.mark.parametrize("entry", [_SRV, DENIED, ()], ids=["data", "no name", "no data"])
-def test_forged(face: Face, entry: Entry) -> None:
+def test_answerUnderCDMeansBogus(lookups: LookupInterface, entry: Entry) -> None:
     """
-    Where servers fail, they are asked again without validation. If that has an answer, also that there is nothing, validation has failed.
+    A failed query is repeated without validation. An answer to that, even a denial, means that validation has failed.
     """
     resolver = Scripted(FAILED, entry)
     with pytest.raises(ValidationError, match="SERVFAIL"):
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
     assert resolver.asked == ["udp", "udp cd"]
 
 
-def test_lateCheck(face: Face) -> None:
+def test_silenceUnderCDIsATimeout(lookups: LookupInterface) -> None:
     """
-    If nobody answers to that, it was a timeout like any other.
+    No reply to the repeated query counts as a time-out.
     """
     resolver = Scripted(FAILED, LATE, FAILED, LATE)
     with pytest.raises(TimeoutError):
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
     assert resolver.asked == ["udp", "udp cd", "tcp", "tcp cd"]
 
 
-def test_broken(face: Face) -> None:
+def test_failureUnderCDIsBroken(lookups: LookupInterface) -> None:
     """
-    If they fail again, the servers are broken. That is one of our exceptions, and dnspython's where it is installed.
+    A second failure means that the servers are broken. The exception is this package's, and dnspython's where it is installed.
     """
     resolver = Scripted(FAILED, FAILED)
     with pytest.raises(dns.resolver.NoNameservers) as raised:
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
     assert resolver.asked == ["udp", "udp cd"]
     error: object = raised.value
     assert isinstance(error, NoNameservers)
@@ -293,36 +300,36 @@ def test_broken(face: Face) -> None:
     assert "SERVFAIL" in str(error)
 
 
-def test_brokenWithoutDnspython(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_brokenWithoutDnspython(lookups: LookupInterface, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Without dnspython it is ours alone.
+    The exception without dnspython is this package's only.
     """
     monkeypatch.setitem(sys.modules, "dns.resolver", None)
     with pytest.raises(NoNameservers) as raised:
-        face.query(_NAME, "SRV", None, Scripted(FAILED, FAILED))
+        lookups.query(_NAME, "SRV", None, Scripted(FAILED, FAILED))
     assert type(raised.value) is NoNameservers
 
 
-def test_ownFails(face: Face, fresh: Callable[..., Fresh]) -> None:
+def test_ownResolverIsRenewedFirst(lookups: LookupInterface, freshResolvers: Callable[..., FreshResolvers]) -> None:
     """
-    Where it is the thread's own resolver that fails first, it is replaced before anything is made of that.
+    The thread's own resolver is renewed after its first failure before the failure is interpreted.
     """
-    made = fresh([FAILED], [_SRV])
-    assert face.query(_NAME, "SRV") is not None
+    made = freshResolvers([FAILED], [_SRV])
+    assert lookups.query(_NAME, "SRV") is not None
     assert made.asked == [["udp"], ["udp"]]
-    made = fresh([FAILED], [FAILED, _SRV])
+    made = freshResolvers([FAILED], [FAILED, _SRV])
     with pytest.raises(ValidationError):
-        face.query(_NAME, "SRV")
+        lookups.query(_NAME, "SRV")
     assert made.asked == [["udp"], ["udp", "udp cd"]]
 
 
-def test_refused(face: Face) -> None:
+def test_refusalIsAFailure(lookups: LookupInterface) -> None:
     """
-    Servers that refuse fail.
+    REFUSED is a failure.
     """
     refused = ServerFailed("REFUSED", rcode=5)
     with pytest.raises(dns.resolver.NoNameservers):
-        face.query(_NAME, "SRV", None, Scripted(refused, refused))
+        lookups.query(_NAME, "SRV", None, Scripted(refused, refused))
 
 
 # -- mistakes
@@ -331,51 +338,51 @@ def test_refused(face: Face) -> None:
 @pytest.mark.parametrize(
     ("name", "rrType"), [(b"a" * 64 + b".example", "SRV"), (b"a..b", "SRV"), (_NAME, "NONE"), (_NAME, None)]
 )
-def test_impossible(face: Face, name: bytes, rrType: object) -> None:
+def test_invalidQuestionIsRefused(lookups: LookupInterface, name: bytes, rrType: object) -> None:
     """
-    What cannot be asked is said at once, and is no failure of servers.
+    An invalid name or type is refused at once and is not a failure of servers.
     """
     resolver = Scripted()
     with pytest.raises(DNSFormatError):
-        face.query(name, rrType, None, resolver)
+        lookups.query(name, rrType, None, resolver)
     assert resolver.asked == []
 
 
-def test_noResolver(face: Face) -> None:
+def test_invalidResolverIsRefused(lookups: LookupInterface) -> None:
     """
-    Neither is what is no resolver.
+    An invalid resolver, or a name that is not ASCII, is refused.
     """
     with pytest.raises(DNSFormatError, match="resolver: 17"):
-        face.query(_NAME, "SRV", None, 17)
+        lookups.query(_NAME, "SRV", None, 17)
     with pytest.raises(UnicodeDecodeError):
-        face.query("bücher".encode(), "SRV", None, Scripted())
+        lookups.query("bücher".encode(), "SRV", None, Scripted())
 
 
-def test_closed(face: Face) -> None:
+def test_closedResolverIsNotRetried(lookups: LookupInterface) -> None:
     """
-    A resolver that was closed is not asked twice.
+    A closed resolver is not retried.
     """
     resolver = Scripted()
     resolver.close()
     with pytest.raises(LookupFailed, match="closed"):
-        face.query(_NAME, "SRV", None, resolver)
+        lookups.query(_NAME, "SRV", None, resolver)
 
 
 # -- resolvers that block
 
 
-def _theirs(name: str) -> Exception:
+def _dnspythonError(name: str) -> Exception:
     """
-    @return: an exception of dnspython's.
+    Return an exception of dnspython.
     """
     return cast("Callable[[], Exception]", getattr(dns.resolver, name))()
 
 
-class Waiting:
+class BlockingScript:
     """
-    A resolver of dnspython's shape that answers by a script.
+    A resolver with dnspython's interface and scripted answers.
 
-    @ivar calls: flags, name, type and further wishes of each query.
+    @ivar calls: flags, name, type and further arguments of each query.
     """
 
     def __init__(self, *script: object) -> None:
@@ -385,13 +392,13 @@ class Waiting:
 
     def set_flags(self, flags: int) -> None:
         """
-        Remember them.
+        Remember the flags.
         """
         self._flags = flags
 
     def query(self, qname: str, rdtype: object, **wishes: object) -> object:
         """
-        Do what is next.
+        Return or raise the next entry.
         """
         self.calls.append((self._flags, qname, rdtype, wishes))
         entry = next(self._script)
@@ -402,12 +409,12 @@ class Waiting:
 
 class _Threads:
     """
-    A reactor's part in calling threads.
+    The part of a reactor that calls threads.
     """
 
     def callFromThread(self, call: Callable[..., object], *args: object) -> None:
         """
-        Call it here and now.
+        Call the function at once.
         """
         call(*args)
 
@@ -415,19 +422,19 @@ class _Threads:
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> AtOnce:
     """
-    @return: one that both faces can use, and no reactor has to run for.
+    Return an executor for both interfaces that needs no running reactor.
     """
     monkeypatch.setattr(deferreds, "currentReactor", _Threads)
     return AtOnce()
 
 
-def test_blocking(face: Face, executor: AtOnce) -> None:
+def test_blockingResolverRunsInTheExecutor(lookups: LookupInterface, executor: AtOnce) -> None:
     """
-    One that blocks is asked by the executor, with its flags set before each query, and gives its own answers.
+    A blocking resolver runs in the executor, with its flags set before each query, and its answer is returned unchanged.
     """
-    answer = face.query(_NAME, "SRV", None, Scripted(proved(_SRV)))
-    resolver = Waiting(_theirs("NoNameservers"), _theirs("LifetimeTimeout"), TimeoutError(), answer)
-    assert face.query(_NAME, 33, 4, resolver, True, executor) is answer
+    answer = lookups.query(_NAME, "SRV", None, Scripted(proved(_SRV)))
+    resolver = BlockingScript(_dnspythonError("NoNameservers"), _dnspythonError("LifetimeTimeout"), TimeoutError(), answer)
+    assert lookups.query(_NAME, 33, 4, resolver, True, executor) is answer
     name = _NAME.decode()
     assert resolver.calls == [
         (RD | AD, name, 33, {"tcp": False}),
@@ -438,51 +445,51 @@ def test_blocking(face: Face, executor: AtOnce) -> None:
     assert executor.calls == 4
 
 
-def test_blockingAsSet(face: Face, executor: AtOnce) -> None:
+def test_blockingResolverCanBeSet(lookups: LookupInterface, executor: AtOnce) -> None:
     """
-    So is one that was set for the thread.
+    A blocking resolver can be set for the thread.
     """
-    perthread.setResolver(Waiting(_theirs("NoAnswer")))
-    assert face.query(_NAME, "SRV", None, None, False, executor) is None
+    perthread.setResolver(BlockingScript(_dnspythonError("NoAnswer")))
+    assert lookups.query(_NAME, "SRV", None, None, False, executor) is None
     assert executor.calls == 1
 
 
 @pytest.mark.parametrize("kind", [dns.resolver.NXDOMAIN, dns.resolver.NoAnswer])
-def test_blockingNothing(face: Face, executor: AtOnce, kind: type[Exception]) -> None:
+def test_blockingDenialsMeanTheSame(lookups: LookupInterface, executor: AtOnce, kind: type[Exception]) -> None:
     """
-    Its exceptions mean what ours do.
+    A blocking resolver's exceptions have the same meaning.
     """
-    assert face.query(_NAME, "SRV", None, Waiting(kind()), False, executor) is None
+    assert lookups.query(_NAME, "SRV", None, BlockingScript(kind()), False, executor) is None
     with pytest.raises(ValidationError):
-        face.query(_NAME, "SRV", None, Waiting(_theirs("NoNameservers"), kind()), False, executor)
+        lookups.query(_NAME, "SRV", None, BlockingScript(_dnspythonError("NoNameservers"), kind()), False, executor)
 
 
-def test_blockingFails(face: Face, executor: AtOnce) -> None:
+def test_blockingErrorsStayUnchanged(lookups: LookupInterface, executor: AtOnce) -> None:
     """
-    Those that it fails with twice, or that mean nothing here, come out as they are.
+    A second failure and other exceptions of a blocking resolver are raised unchanged.
     """
-    last = _theirs("NoNameservers")
+    last = _dnspythonError("NoNameservers")
     with pytest.raises(dns.resolver.NoNameservers) as raised:
-        face.query(_NAME, "SRV", None, Waiting(_theirs("NoNameservers"), last), False, executor)
+        lookups.query(_NAME, "SRV", None, BlockingScript(_dnspythonError("NoNameservers"), last), False, executor)
     assert raised.value is last
     with pytest.raises(KeyError):
-        face.query(_NAME, "SRV", None, Waiting(KeyError("x")), False, executor)
+        lookups.query(_NAME, "SRV", None, BlockingScript(KeyError("x")), False, executor)
 
 
-def test_noExecutor(face: Face, executor: AtOnce) -> None:
+def test_asyncResolverNeedsNoExecutor(lookups: LookupInterface, executor: AtOnce) -> None:
     """
-    No other resolver has a use for an executor.
+    Other resolvers do not use the executor.
     """
-    assert face.query(_NAME, "SRV", None, Scripted(_SRV), False, _Forbidden()) is not None
+    assert lookups.query(_NAME, "SRV", None, Scripted(_SRV), False, _ForbiddenExecutor()) is not None
 
 
-class _Forbidden(AtOnce):
+class _ForbiddenExecutor(AtOnce):
     """
     An executor that must not be used.
     """
 
     def submit(self, *args: object, **kwargs: object) -> NoReturn:
         """
-        Object.
+        Raise an error.
         """
         raise AssertionError("nothing here blocks")

@@ -1,3 +1,3 @@
 """
-Live tests of looking up, with servers that are other people's.
+Live tests of look-ups against name servers by other authors.
 """

@@ -1,10 +1,10 @@
 """
-A name server that takes its time and counts, in a process of its own: which ports queries come from, and how many of each port's wait
-for their replies at once.
+A slow name server in a process of its own, which counts the ports that queries come from and the queries of each port that wait for their
+replies at the same time.
 
     python -m tests.live.lookups.counting ADDRESS SECONDS
 
-It prints its port, replies to each query after so many seconds, and when its standard input ends prints what it has counted as JSON.
+It prints its port and replies to each query after that many seconds. When its standard input ends it prints the counts as JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Final
 
 __all__ = ["main"]
 
-#: Octets in which queries that have not been read yet may wait.
+#: Size of the receive buffer.
 _ROOM: Final = 1 << 22
 
-#: One A record behind the question: a pointer to its name, type, class, TTL, length, address.
+#: One A record after the question: a pointer to its name, type, class, TTL, length, address.
 _ANSWER: Final = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x01\x2c\x00\x04\xc0\x00\x02\x50"
 
 

@@ -1,5 +1,5 @@
 """
-Servers on loopback addresses that can be reached, and such that cannot, each in its way.
+Servers on loopback addresses that can be reached, and others that fail in different ways.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from twisted_ext.compat.install import globalReactor
 from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.servers import CannedServer, Reply
 
-__all__ = ["FOUR", "SIX", "Caller", "Here", "Line", "needsIPv6"]
+__all__ = ["FOUR", "SIX", "RecordingFactory", "Setup", "ClientProtocol", "needsIPv6"]
 
-#: Where everything is.
+#: The addresses of all servers.
 FOUR, SIX = "127.0.0.1", "::1"
 
-#: Connections that wait for a server that never takes them; one fills the queue.
+#: Connections that wait for a server that never accepts. One fills the queue.
 _FILLING = 6
 
 
@@ -45,7 +45,7 @@ def needsIPv6() -> None:
         pytest.skip("this machine has no loopback address of IPv6")
 
 
-class _Numbered(Shape):
+class _HasPort(Shape):
     """
     An address with a port.
     """
@@ -53,7 +53,7 @@ class _Numbered(Shape):
     port: int
 
 
-class Line(Protocol):
+class ClientProtocol(Protocol):
     """
     One end of a connection.
 
@@ -74,7 +74,7 @@ class Line(Protocol):
 
     def peer(self) -> tuple[str, int]:
         """
-        @return: where the other end is.
+        Return the address of the other end.
         """
         assert self.transport is not None
         where = self.transport.getPeer()
@@ -93,24 +93,24 @@ class Line(Protocol):
         return where
 
 
-class Caller(Factory[Line]):
+class RecordingFactory(Factory[ClientProtocol]):
     """
-    Builds and remembers.
+    Build protocols and remember them.
     """
 
     noisy = False
 
     def __init__(self) -> None:
-        self.built: list[Line] = []
+        self.built: list[ClientProtocol] = []
 
-    def buildProtocol(self, addr: object) -> Line:
-        self.built.append(Line())
+    def buildProtocol(self, addr: object) -> ClientProtocol:
+        self.built.append(ClientProtocol())
         return self.built[-1]
 
 
-class _Taking(ServerFactory):
+class _AcceptingFactory(ServerFactory):
     """
-    Accepts, and knows who is there.
+    Accept connections and remember their protocols.
     """
 
     noisy = False
@@ -120,15 +120,15 @@ class _Taking(ServerFactory):
         self.taken: list[Protocol] = []
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return _Greeting(self)
+        return _GreetingProtocol(self)
 
 
-class _Greeting(Protocol):
+class _GreetingProtocol(Protocol):
     """
-    Says what it is told to say.
+    Send the greeting of its server.
     """
 
-    def __init__(self, taking: _Taking) -> None:
+    def __init__(self, taking: _AcceptingFactory) -> None:
         self._taking = taking
 
     def connectionMade(self) -> None:
@@ -141,9 +141,9 @@ class _Greeting(Protocol):
         self._taking.taken.remove(self)
 
 
-class Here:
+class Setup:
     """
-    Everything that one test has set up; it is gone afterwards.
+    Everything that one test has set up. It is closed after the test.
     """
 
     def __init__(self) -> None:
@@ -151,9 +151,9 @@ class Here:
         self._ports: list[IListeningPort] = []
         self._canned: list[CannedServer] = []
         self._resolvers: list[Resolver] = []
-        self._taking: list[_Taking] = []
+        self._taking: list[_AcceptingFactory] = []
 
-    async def __aenter__(self) -> Here:
+    async def __aenter__(self) -> Setup:
         return self
 
     async def __aexit__(
@@ -177,7 +177,7 @@ class Here:
 
     def dead(self, address: str = FOUR, port: int = 0) -> int:
         """
-        Have a server that takes no connection and refuses none: its queue is full, and what comes after that is dropped.
+        Start a server that neither accepts nor refuses connections: its queue is full, and later ones are dropped.
 
         @return: its port.
         """
@@ -194,12 +194,12 @@ class Here:
 
     def slow(self, address: str = FOUR, seconds: float = 0.4) -> int:
         """
-        Have a server that begins to take connections after a while: what has been dropped until then is sent again by the system.
+        Start a server that accepts connections after a while: the kernel repeats those that were dropped until then.
 
         @return: its port.
         """
         server = self._full(address)
-        taking = _Taking(b"hello")
+        taking = _AcceptingFactory(b"hello")
         self._taking.append(taking)
         reactor = globalReactor()
 
@@ -219,13 +219,13 @@ class Here:
 
     def refusing(self, address: str = FOUR) -> int:
         """
-        Have a port that nobody listens at, and nobody else gets.
+        Reserve a port on which no program listens.
 
         @return: the port.
         """
         return int(self._socket(address).getsockname()[1])
 
-    def taking(self, address: str = FOUR, port: int = 0, certificate: str = "", speaking: bool = True) -> int:
+    def accepting(self, address: str = FOUR, port: int = 0, certificate: str = "", speaking: bool = True) -> int:
         """
         Have a server.
 
@@ -234,7 +234,7 @@ class Here:
 
         @return: its port.
         """
-        taking = _Taking(b"hello" if speaking else b"")
+        taking = _AcceptingFactory(b"hello" if speaking else b"")
         self._taking.append(taking)
         factory: ServerFactory = taking
         if certificate:
@@ -245,17 +245,17 @@ class Here:
         self._ports.append(listening)
         return whereOf(listening.getHost())[1]
 
-    def asks(self, records: Mapping[tuple[str, str], Reply]) -> Resolver:
+    def resolverWith(self, records: Mapping[tuple[str, str], Reply]) -> Resolver:
         """
-        @return: a resolver that asks a server with these records.
+        Return a resolver whose server has these records.
         """
         resolver = Resolver(servers=[(FOUR, self.server(records).port)])
         self._resolvers.append(resolver)
         return resolver
 
-    def server(self, records: Mapping[tuple[str, str], Reply]) -> _Numbered:
+    def server(self, records: Mapping[tuple[str, str], Reply]) -> _HasPort:
         """
-        @return: where a server has these records, and no others.
+        Return the address of a server that has only these records.
         """
         canned = CannedServer(records, otherwise=[])
         self._canned.append(canned)

@@ -1,5 +1,5 @@
 """
-What authoritative servers say, as look-ups give it: data, denials, aliases, refusals, replies too long for a datagram.
+Look-ups against authoritative servers: data, denials, aliases, refusals, replies too long for a datagram.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.error import DNSLookupError
 from twisted.names import dns, error
 
-from tests.live.asking import addressesOf, ask, described, resolving, textsOf, zoneOf
+from tests.live.asking import addressesOf, ask, resolverFrom, resolving, textsOf, zoneOf
 from tests.peers import LivePeer, bind, nsd
 from twisted_ext.answers import Outcome
 from twisted_ext.compat.conversion.errors import DNSNameError, DNSQueryRefusedError
@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import AAAA, CNAME, SOA
 
 __all__: list[str] = []
 
-#: Names of 255 octets, the most that there are, end so.
+#: The first labels of names of 255 octets, the largest size.
 LONG = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 45])
 
 ZONE = zoneOf(
@@ -63,9 +63,9 @@ ODD = "".join(
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator[dict[str, LivePeer]]:
+def servers() -> Iterator[dict[str, LivePeer]]:
     """
-    @return: NSD and BIND with this zone, at addresses of both families.
+    Start NSD and BIND with this zone, at addresses of both families.
     """
     zones = {"answers.example": ZONE, "plain.example": PLAIN}
     with ExitStack() as stack:
@@ -77,17 +77,17 @@ def started() -> Iterator[dict[str, LivePeer]]:
 
 
 @pytest.fixture(params=["nsd", "named", "nsd6"])
-def server(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+def server(servers: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
     """
-    @return: each of them.
+    Return each of these servers.
     """
-    return started[str(request.param)]
+    return servers[str(request.param)]
 
 
 @pytest_twisted.ensureDeferred
-async def test_data(server: LivePeer) -> None:
+async def test_recordsComeWithTTLAndServer(server: LivePeer) -> None:
     """
-    Records come with their TTL, by UDP, and it can be seen who gave them.
+    Records come over UDP with their TTL and with the server that sent them.
     """
     async with resolving(server) as resolver:
         result = await resolver.lookupAddress("www.answers.example")
@@ -103,9 +103,9 @@ async def test_data(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_denials(server: LivePeer) -> None:
+async def test_nxdomainFailsAndNodataIsEmpty(server: LivePeer) -> None:
     """
-    No such name is an error that says so, with the SOA record; a name without records of the type gives empty lists.
+    A name that does not exist is an error with the SOA record. A name without records of the type gives empty lists.
     """
     async with resolving(server) as resolver:
         with pytest.raises(error.DNSNameError) as caught:
@@ -123,9 +123,9 @@ async def test_denials(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_refused(server: LivePeer) -> None:
+async def test_foreignZoneIsRefused(server: LivePeer) -> None:
     """
-    Names that the server has nothing to do with are refused, which is an error of its own.
+    A server refuses names outside its zones. The refusal is an error of its own.
     """
     async with resolving(server) as resolver:
         with pytest.raises(DNSQueryRefusedError) as caught:
@@ -134,9 +134,9 @@ async def test_refused(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_aliases(server: LivePeer) -> None:
+async def test_aliasChainIsFollowed(server: LivePeer) -> None:
     """
-    A chain of aliases comes whole and in order, with what it leads to; one that leads nowhere or in a circle ends.
+    A chain of aliases comes whole, in order, with the records at its end. A dangling or circular chain fails.
     """
     async with resolving(server) as resolver:
         answer = await ask(resolver, "one.answers.example")
@@ -156,9 +156,9 @@ async def test_aliases(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_names(server: LivePeer) -> None:
+async def test_labelsHoldAnyOctets(server: LivePeer) -> None:
     """
-    Labels may hold any octets: a dot in one is no border between two, and case does not matter.
+    Labels may hold any octets. An escaped dot does not separate labels, and case does not matter.
     """
     async with resolving(server) as resolver:
         for name, address in (
@@ -182,11 +182,11 @@ async def test_names(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_zones(started: dict[str, LivePeer]) -> None:
+async def test_zonesWithOddNames(servers: dict[str, LivePeer]) -> None:
     """
-    Zones themselves may be called anything, and can be transferred.
+    Zones may have names that hosts cannot have, and can be transferred.
     """
-    async with resolving(started["nsd"]) as resolver:
+    async with resolving(servers["nsd"]) as resolver:
         for zone in ("a\\.b.odd.example", "0/25.2.0.192.in-addr.arpa", "_under_.example"):
             assert addressesOf(await resolver.lookupAddress(f"www.{zone}")) == ["192.0.2.80"]
             records, _, _ = await resolver.lookupZone(zone)
@@ -198,9 +198,9 @@ async def test_zones(started: dict[str, LivePeer]) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_truncated(server: LivePeer) -> None:
+async def test_truncatedReplyIsFetchedOverTCP(server: LivePeer) -> None:
     """
-    What does not fit into a datagram is fetched by TCP, whole, with no word from the caller.
+    A reply that does not fit into a datagram is fetched whole over TCP without action by the caller.
     """
     async with resolving(server) as resolver:
         answer = await ask(resolver, "big.answers.example", "TXT")
@@ -214,9 +214,9 @@ async def test_truncated(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_byTCP(server: LivePeer) -> None:
+async def test_TCPGivesTheSameAnswers(server: LivePeer) -> None:
     """
-    Asked by TCP from the start, a server gives the same; two hundred questions go out on one connection.
+    A server gives the same answers over TCP. Two hundred queries share one connection.
     """
     async with resolving(server) as resolver:
         message = await resolver.queryTCP([dns.Query("www.answers.example", dns.A)])
@@ -225,7 +225,7 @@ async def test_byTCP(server: LivePeer) -> None:
         message = await resolver.queryTCP([dns.Query("nothing.answers.example", dns.A)])
         assert message.rCode == dns.ENAME
     address = f"[{server.address}]"
-    async with described(f"tcp:{address}:{server.port}") as streaming:
+    async with resolverFrom(f"tcp:{address}:{server.port}") as streaming:
         asked = [ask(streaming, f"n{number}.wild.answers.example") for number in range(200)]
         answers = [await each for each in asked]
         assert [nameToText(answer.answer[0].name) for answer in answers] == [f"n{number}.wild.answers.example." for number in range(200)]
@@ -234,11 +234,11 @@ async def test_byTCP(server: LivePeer) -> None:
 
 @pytest.mark.parametrize("spelt", ["0000:0000:0000:0000:0000:0000:0000:0001", "0:0::0:1", "::0.0.0.1", "::1"])
 @pytest_twisted.ensureDeferred
-async def test_longSpelt(started: dict[str, LivePeer], spelt: str) -> None:
+async def test_spellingOfAddressDoesNotMatter(servers: dict[str, LivePeer], spelt: str) -> None:
     """
-    An address is the same however it is spelt: replies from it are believed, by UDP and by TCP.
+    Replies from an IPv6 address are accepted in every spelling of that address, over UDP and TCP.
     """
-    async with resolving((spelt, started["nsd6"].port)) as resolver:
+    async with resolving((spelt, servers["nsd6"].port)) as resolver:
         assert addressesOf(await resolver.lookupAddress("www.answers.example")) == ["192.0.2.80"]
         answer = await ask(resolver, "both.answers.example", "AAAA", stream=True)
         assert [(rrset.rrType, len(rrset.rdatas)) for rrset in answer.answer] == [(AAAA, 1)]
@@ -246,19 +246,19 @@ async def test_longSpelt(started: dict[str, LivePeer], spelt: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_mapped(started: dict[str, LivePeer]) -> None:
+async def test_IPv4MappedAddress(servers: dict[str, LivePeer]) -> None:
     """
-    An address of IPv4 in the clothes of IPv6 is that address.
+    An IPv4-mapped IPv6 address reaches the IPv4 server.
     """
-    async with resolving((f"::ffff:{started['nsd'].address}", started["nsd"].port)) as resolver:
+    async with resolving((f"::ffff:{servers['nsd'].address}", servers["nsd"].port)) as resolver:
         assert addressesOf(await resolver.lookupAddress("www.answers.example")) == ["192.0.2.80"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_mixedCase(server: LivePeer) -> None:
+async def test_serversKeepMixedCase(server: LivePeer) -> None:
     """
-    Servers keep the case of what they are asked, so that it can be made part of what a forger has to guess.
+    Servers echo the case of a question, so mixed case (0x20) makes forged replies harder.
     """
-    async with described(f"udp:[{server.address}]:{server.port}:mixCase=yes") as resolver:
+    async with resolverFrom(f"udp:[{server.address}]:{server.port}:mixCase=yes") as resolver:
         for number in range(20):
             assert addressesOf(await resolver.lookupAddress(f"mixed{number}.wild.answers.example")) == ["192.0.2.82"]

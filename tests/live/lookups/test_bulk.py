@@ -1,5 +1,5 @@
 """
-Ten thousand names and more at once, through servers that hang, die and come back.
+Look-ups of ten thousand names and more, through servers that hang, die and come back.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ ZONES = {
     "1.10.in-addr.arpa": zoneOf({"*": "PTR host.bulk.example."}),
 }
 
-#: Every other name is one that does not exist.
+#: Every other name does not exist.
 NAMES = [f"{'host' if number % 2 == 0 else 'no'}{number}.bulk.example" for number in range(HOSTS)]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LivePeer]:
     """
-    @return: NSD with all of them.
+    Start NSD with all of these names.
     """
     with nsd(ZONES) as running:
         yield running
 
 
 @pytest.fixture
-def frail() -> Iterator[LivePeer]:
+def killable() -> Iterator[LivePeer]:
     """
-    @return: one for each test, to be killed.
+    Start a server for one test, which may kill it.
     """
     with nsd(ZONES, address="127.0.0.71") as running:
         yield running
@@ -54,7 +54,7 @@ def frail() -> Iterator[LivePeer]:
 
 def expected(name: str) -> list[str]:
     """
-    @return: what the zone has for one of these names.
+    Return the addresses that the zone has for one of these names.
     """
     host, _, _ = name.partition(".")
     if not host.startswith("host"):
@@ -65,7 +65,7 @@ def expected(name: str) -> list[str]:
 
 class Run:
     """
-    What has come of a run so far.
+    The results of a run so far.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Run:
 
     async def through(self, resolver: NamesResolver, names: list[str], *, ordered: bool = False, rate: float | None = None) -> None:
         """
-        Look all of them up.
+        Look up all names.
         """
         async for name, result in bulk(resolver, names, ordered=ordered, rate=rate):
             assert isinstance(name, str)
@@ -84,7 +84,7 @@ class Run:
 
     def check(self, names: list[str]) -> None:
         """
-        Each name came once, and with the right answer.
+        Check that each name came once, with the right answer.
         """
         assert len(self.wrong) == 0, self.wrong[:3]
         assert self.counted == Counter(names)
@@ -92,9 +92,9 @@ class Run:
 
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest_twisted.ensureDeferred
-async def test_tenThousand(server: LivePeer, ordered: bool) -> None:
+async def test_eachNameComesOnce(server: LivePeer, ordered: bool) -> None:
     """
-    Ten thousand names come back, each once, in order where that is wanted.
+    Each of ten thousand names comes back once, in order where that is asked for.
     """
     run = Run()
     async with resolving(server) as resolver:
@@ -106,9 +106,9 @@ async def test_tenThousand(server: LivePeer, ordered: bool) -> None:
 
 @pytest.mark.parametrize("program", ["unbound", "named"])
 @pytest_twisted.ensureDeferred
-async def test_forwarded(server: LivePeer, program: str) -> None:
+async def test_forwarderAnswersAllNames(server: LivePeer, program: str) -> None:
     """
-    The same by way of a resolver, which has to ask for each of them in its turn, and gets no more at once than BIND takes.
+    All names come back through a forwarder. It never gets more queries at once than BIND accepts.
     """
     with unbound(forwardTo=[server.server]) if program == "unbound" else bind(forwardTo=[server.server]) as forwarder:
         run = Run()
@@ -118,60 +118,60 @@ async def test_forwarded(server: LivePeer, program: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_hangingFirst(server: LivePeer, frail: LivePeer) -> None:
+async def test_firstServerHangs(server: LivePeer, killable: LivePeer) -> None:
     """
-    With a first server that hangs from the start, the second one answers all.
+    The second server answers all names when the first one hangs from the start.
     """
-    frail.pause()
+    killable.pause()
     run = Run()
-    async with resolving(frail, server) as resolver:
+    async with resolving(killable, server) as resolver:
         await run.through(resolver, NAMES)
     run.check(NAMES)
 
 
 @pytest.mark.parametrize("how", ["paused", "killed"])
 @pytest_twisted.ensureDeferred
-async def test_lostMidway(server: LivePeer, frail: LivePeer, how: str) -> None:
+async def test_firstServerIsLostMidway(server: LivePeer, killable: LivePeer, how: str) -> None:
     """
-    When the first server is lost in the middle of it, the second one takes over, and no name is lost.
+    The second server takes over when the first one is lost midway. No name is lost.
     """
     run = Run()
-    async with resolving(frail, server) as resolver:
+    async with resolving(killable, server) as resolver:
         running = Deferred.fromCoroutine(run.through(resolver, NAMES, rate=10_000))
         while len(run.counted) < 500:
             await moment(0.01)
         if how == "paused":
-            frail.pause()
+            killable.pause()
         else:
-            kill(frail)
+            kill(killable)
         assert len(run.counted) < HOSTS
         await running
     run.check(NAMES)
 
 
 @pytest_twisted.ensureDeferred
-async def test_restartedMidway(frail: LivePeer) -> None:
+async def test_onlyServerRestartsMidway(killable: LivePeer) -> None:
     """
-    When the only server is killed and comes back, what was lost meanwhile is asked again.
+    Names that were lost with the only server are queried again when it comes back.
     """
     run = Run()
-    async with resolving(frail) as resolver:
+    async with resolving(killable) as resolver:
         running = Deferred.fromCoroutine(run.through(resolver, NAMES, rate=10_000))
         while len(run.counted) < 500:
             await moment(0.01)
-        frail.pause()
+        killable.pause()
         await moment(0.05)
-        kill(frail)
-        frail.start()
+        kill(killable)
+        killable.start()
         assert len(run.counted) < HOSTS
         await running
     run.check(NAMES)
 
 
 @pytest_twisted.ensureDeferred
-async def test_reverse(server: LivePeer) -> None:
+async def test_addressesOfNetwork(server: LivePeer) -> None:
     """
-    The names of a range of addresses, and of addresses one by one.
+    Addresses of a network, and single addresses, lead to their names.
     """
     async with resolving(server) as resolver:
         results = [result async for _, result in bulk(resolver, reverse("10.1.0.0/20"))]
@@ -183,12 +183,12 @@ async def test_reverse(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_hopeless(frail: LivePeer) -> None:
+async def test_unansweredNamesGiveErrors(killable: LivePeer) -> None:
     """
-    Names that nobody answers for come back as well, each with the reason.
+    Names that no server answers come back with the reason.
     """
-    frail.pause()
-    async with resolving(frail) as resolver:
+    killable.pause()
+    async with resolving(killable) as resolver:
         names = [f"host{number}.bulk.example" for number in range(40)]
         results = {name: result async for name, result in bulk(resolver, names, seconds=0.3)}
         assert set(results) == set(names)

@@ -1,5 +1,5 @@
 """
-Names of a real server that change while they are watched.
+Watched names of a real server that change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from tests.apps.terminals import Terminal
 from tests.live.lookups.zonesown import LATE
-from tests.live.zones.test_updates import PATIENCE, Updated, ours, run, said
+from tests.live.zones.test_updates import PATIENCE, UpdatableServer, ours, run, target
 from tests.live.zones.test_updates import txdns as update
 from tests.peers import unbound
 from tests.test_architecture import ROOT
@@ -26,7 +26,7 @@ __all__ = ["ours", "run"]
 NAME = "www.dyn.example.org"
 COMMAND = ["-m", "twisted_ext.apps.cli.main", "watch", NAME, "--interval", "0.2"]
 
-#: Prints all changes until it is told to end, on the reactor.
+#: Prints all changes until the last one, on the reactor.
 _WATCHING = """
 import sys
 from twisted.internet import defer, task
@@ -65,26 +65,26 @@ asyncio.run(main())
 """
 
 
-def change(server: Updated, *lines: str) -> None:
+def change(server: UpdatableServer, *lines: str) -> None:
     """
-    Change the zone, as a deployment does.
+    Change the zone by a dynamic update.
     """
-    done = update(said(server, key=False) + "".join([f"update {line}\n" for line in lines]) + "send\n")
+    done = update(target(server, key=False) + "".join([f"update {line}\n" for line in lines]) + "send\n")
     assert (done.returncode, done.stderr) == (OK, "")
 
 
-def place(server: Updated) -> str:
+def describe(server: UpdatableServer) -> str:
     """
-    @return: how it is described.
+    Return the description of a resolver that uses this server.
     """
     return f"udp:{server.address}:{server.port}"
 
 
-def test_untilUpdated(ours: Updated) -> None:
+def test_eachChangeIsReported(ours: UpdatableServer) -> None:
     """
-    Each change of a zone is told as it is made, until the one that was waited for.
+    Each change of the zone is reported as it is made, up to the value that C{--until} names.
     """
-    with Terminal([*COMMAND, f"@{place(ours)}", "--json", "--until", "192.0.2.2", "--timeout", "120"]) as terminal:
+    with Terminal([*COMMAND, f"@{describe(ours)}", "--json", "--until", "192.0.2.2", "--timeout", "120"]) as terminal:
         terminal.expect(r'"nxdomain".*?\n')
         change(ours, f"add {NAME} 300 A 192.0.2.1")
         terminal.expect(r'"data": \["192\.0\.2\.1"\].*?\n')
@@ -98,9 +98,9 @@ def test_untilUpdated(ours: Updated) -> None:
     assert told[-1]["before"] == {"outcome": "nodata", "data": []}
 
 
-def test_behindCache(ours: Updated) -> None:
+def test_changeBehindCacheIsReportedAtTTL(ours: UpdatableServer) -> None:
     """
-    Behind a cache, Unbound here, a change is told when the TTL has ended there, without anybody naming an interval.
+    Behind a cache (Unbound) a change is reported when the TTL ends there. No interval needs to be given.
     """
     change(ours, f"add {NAME} 3 A 192.0.2.1")
     stub = f"stub-zone:\nname: example.org\nstub-addr: {ours.address}@{ours.port}"
@@ -112,12 +112,12 @@ def test_behindCache(ours: Updated) -> None:
             assert terminal.wait() == OK
 
 
-def test_serverGone(ours: Updated) -> None:
+def test_lossAndReturnOfServerAreReported(ours: UpdatableServer) -> None:
     """
-    A server that goes is told of, and so is that it is back.
+    The loss of a server is reported, and so is its return.
     """
     change(ours, f"add {NAME} 300 A 192.0.2.1")
-    with Terminal([*COMMAND, f"@{place(ours)}"]) as terminal:
+    with Terminal([*COMMAND, f"@{describe(ours)}"]) as terminal:
         terminal.expect(r"A: 192\.0\.2\.1\r?\n")
         ours.stop(signal.SIGKILL)
         terminal.expect(r"A: not known: .* \(was 192\.0\.2\.1\)\r?\n", PATIENCE)
@@ -125,11 +125,11 @@ def test_serverGone(ours: Updated) -> None:
         terminal.expect(r"A: 192\.0\.2\.1 \(was not known: ", 4 * PATIENCE)
 
 
-def test_nobodyReads(ours: Updated) -> None:
+def test_closedPipeEndsQuietly(ours: UpdatableServer) -> None:
     """
-    When whoever reads has enough, it ends quietly with the next change, as programs in pipes do.
+    The command ends quietly with the next change when the reader of its output has closed the pipe.
     """
-    command = [sys.executable, *COMMAND, f"@{place(ours)}"]
+    command = [sys.executable, *COMMAND, f"@{describe(ours)}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as watching:
         assert watching.stdout is not None and watching.stderr is not None
         first = subprocess.run(["head", "-n", "1"], stdin=watching.stdout, capture_output=True, text=True, timeout=PATIENCE)
@@ -144,12 +144,12 @@ def test_nobodyReads(ours: Updated) -> None:
 
 
 @pytest.mark.parametrize("program", [_WATCHING, _LOOPING], ids=["reactor", "asyncio"])
-def test_programs(program: str, ours: Updated, tmp_path: Path) -> None:
+def test_programsWatchAndWait(program: str, ours: UpdatableServer, tmp_path: Path) -> None:
     """
-    A program sees changes as they are made and waits for one, on the reactor and on a bare loop of asyncio; nothing is left behind.
+    A program sees changes as they are made and waits for one, on the reactor and on a bare asyncio loop. Nothing is left behind.
     """
     change(ours, f"add {NAME} 300 A 192.0.2.1")
-    with Terminal(["-c", program, NAME, place(ours)], directory=str(ROOT)) as terminal:
+    with Terminal(["-c", program, NAME, describe(ours)], directory=str(ROOT)) as terminal:
         terminal.expect(r"192\.0\.2\.1\r?\n")
         change(ours, f"delete {NAME} A", f"add {NAME} 300 A 192.0.2.2")
         terminal.expect(r"192\.0\.2\.2 \(was 192\.0\.2\.1\)\r?\n")
@@ -159,10 +159,10 @@ def test_programs(program: str, ours: Updated, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not usable(), reason="this system gives no network of one's own")
-def test_everyServer() -> None:
+def test_everyServerHasTheValue() -> None:
     """
-    A deployment waits until every name server of the zone has the new value, the one that is late included. An address that there is no way
-    to from here does not hold it up.
+    C{--every-server} waits until every name server of the zone has the new value, late ones included. An unreachable address does not hold
+    it up.
     """
     words = ["watch", "www.example.org", "@127.0.0.1", "--every-server", "--interval", "0.1", "--until", "192.0.2.2"]
     command = [sys.executable, "-m", "tests.live.lookups.zonesown", *words, "--timeout", "60"]

@@ -1,5 +1,5 @@
 """
-Sockets of our own are closed, each once, whatever comes to them and whatever the system refuses.
+Our sockets are closed, each once, whatever arrives on them and whatever the system refuses.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__: list[str] = []
 @implementer(IReactorFDSet)
 class Readers(Clock):
     """
-    Reads when it is told to.
+    A reactor that reads when the test calls C{read}.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Readers(Clock):
 
     def read(self) -> None:
         """
-        Let everybody read what there is.
+        Let every reader read what has arrived.
         """
         for _ in range(100):
             for reader in list(self.readers):
@@ -68,7 +68,7 @@ class Readers(Clock):
 
 class Fixture:
     """
-    A server that says what it is told to, and an exchange with it.
+    A server that replies on demand, and an exchange with it.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Fixture:
 
     def ask(self) -> tuple[Waiter, Channel, bytes, tuple[str, int]]:
         """
-        @return: who waits, the leg, the id, and where the query came from.
+        Return the waiter, the channel, the ID, and the source address of the query.
         """
         waiter = Waiter()
         leg, key = self.exchange.ask(waiter, 0.0)
@@ -87,14 +87,14 @@ class Fixture:
 
     def reply(self, waiter: Waiter, key: bytes, to: tuple[str, int]) -> None:
         """
-        Say that there is nothing.
+        Send an empty reply.
         """
         self.socket.sendto(key + b"\x81\x80" + waiter.query[2:], to)
 
 
 def descriptors() -> int:
     """
-    @return: how many sockets this process has open, and what watches them.
+    Return the number of sockets, and of descriptors that watch them, that this process has open.
     """
     links = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if entry.is_symlink() and os.path.lexists(entry.path)]
     return sum([link.startswith(("socket:", "anon_inode:")) for link in links])
@@ -103,7 +103,7 @@ def descriptors() -> int:
 @pytest.fixture(params=["epoll", "each"])
 def fixture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
     """
-    With all sockets behind one reader, and each by itself.
+    Return a fixture with all sockets behind one reader, and one with a reader for each socket.
     """
     if request.param == "each":
         monkeypatch.setattr(pollers, "_HAS_EPOLL", False)
@@ -115,9 +115,9 @@ def fixture(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     made.socket.close()
 
 
-def test_strayDatagram(fixture: Fixture) -> None:
+def test_strayDatagramLeaksNoSocket(fixture: Fixture) -> None:
     """
-    A socket that nobody waits on, and to which something comes that nobody asked for, is closed with all others at the latest.
+    An unused socket that gets an unexpected datagram is closed with all others at the latest.
     """
     asked = [fixture.ask() for _ in range(12)]
     _, leg, _, source = asked[0]
@@ -130,9 +130,9 @@ def test_strayDatagram(fixture: Fixture) -> None:
         itsLeg.release(itsKey)
 
 
-def test_deafSocket(fixture: Fixture) -> None:
+def test_endedQueryKeepsReusedDescriptor(fixture: Fixture) -> None:
     """
-    A socket that is not listened to any more is gone: that its last query ends does nothing to the one that has its number now.
+    The end of the last query of a closed socket does nothing to the socket that has its descriptor now.
     """
     _, leg, key, source = fixture.ask()
     number = int.from_bytes(key, "big")
@@ -147,9 +147,9 @@ def test_deafSocket(fixture: Fixture) -> None:
     assert [len(other.replies) for other, *_ in later] == [1] * 12
 
 
-def test_noDescriptorLeft(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lackOfDescriptorsIsUnreachable(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where the system has no descriptor left for watching a socket, the server is unreachable, for now.
+    The server is unreachable for now when the system has no descriptor left to watch a socket.
     """
 
     def none() -> None:
@@ -166,9 +166,9 @@ def test_noDescriptorLeft(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(waiter.replies) == 1
 
 
-def test_mistake(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptionSparesOtherReplies(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    An exception over one reply takes nothing from the others, and is logged.
+    An exception over one reply is logged and does not keep other replies from arriving.
     """
     events: list[LogEvent] = []
     monkeypatch.setattr(faultlog, "_log", Logger(observer=observing(events.append)))

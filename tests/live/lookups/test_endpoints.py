@@ -20,7 +20,7 @@ from twisted.internet.ssl import Certificate
 from twisted.internet.task import deferLater
 
 from tests.certificates import authority
-from tests.live.lookups.reachable import FOUR, SIX, Caller, Here, Line, needsIPv6
+from tests.live.lookups.reachable import FOUR, SIX, ClientProtocol, RecordingFactory, Setup, needsIPv6
 from tests.typed import clientEndpoint, trusting
 from twisted_ext.compat.conversion.errors import NoAddressError
 from twisted_ext.compat.install import globalReactor
@@ -31,7 +31,7 @@ __all__: list[str] = []
 _quoted: Final[Callable[[str], str]] = quoteStringArgument
 _loadPublic: Final[Callable[[bytes], Certificate]] = Certificate.loadPEM
 
-#: Where the host of the tests is.
+#: The addresses of the test hosts.
 HOSTS: Final = {("four.example", "A"): FOUR, ("six.example", "AAAA"): SIX}
 
 OWNER: Final = "_x._tcp.example.org"
@@ -40,7 +40,7 @@ OWNER: Final = "_x._tcp.example.org"
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """
-    Twisted gives OpenSSL what it would rather not have.
+    Ignore a warning about arguments that Twisted passes to OpenSSL.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Passing pyOpenSSL .* objects is deprecated", DeprecationWarning)
@@ -50,36 +50,36 @@ def _quiet() -> Iterator[None]:
 @pytest.fixture(params=[FOUR, SIX])
 def address(request: pytest.FixtureRequest) -> str:
     """
-    The address that a test is about.
+    Return the address that a test uses.
     """
     if request.param == SIX:
         needsIPv6()
     return str(request.param)
 
 
-def service(here: Here, *ports: int, address: str = FOUR, priorities: tuple[int, ...] = ()) -> SRVEndpoint:
+def service(here: Setup, *ports: int, address: str = FOUR, priorities: tuple[int, ...] = ()) -> SRVEndpoint:
     """
-    @return: an endpoint for a service at these ports, in this order.
+    Return an endpoint for a service at these ports, in this order.
     """
     host = "six.example" if address == SIX else "four.example"
     ranks = priorities or tuple(range(len(ports)))
     records = [f"{rank} 0 {port} {host}." for rank, port in zip(ranks, ports, strict=True)]
-    return SRVEndpoint(globalReactor(), OWNER, resolver=here.asks({**HOSTS, (OWNER, "SRV"): records}))
+    return SRVEndpoint(globalReactor(), OWNER, resolver=here.resolverWith({**HOSTS, (OWNER, "SRV"): records}))
 
 
-async def reached(connecting: Deferred[IProtocol]) -> tuple[str, int]:
+async def addressReached(connecting: Deferred[IProtocol]) -> tuple[str, int]:
     """
-    @return: where a connection has led.
+    Return the address that a connection led to.
     """
     line = await connecting
-    assert isinstance(line, Line)
+    assert isinstance(line, ClientProtocol)
     assert await line.heard == b"hello"
     return await line.close()
 
 
 async def failed(connecting: Deferred[IProtocol]) -> TargetsFailed:
     """
-    @return: why nothing can be reached.
+    Return the error of an attempt in which every target failed.
     """
     with pytest.raises(TargetsFailed) as caught:
         await connecting
@@ -87,116 +87,116 @@ async def failed(connecting: Deferred[IProtocol]) -> TargetsFailed:
 
 
 @pytest_twisted.ensureDeferred
-async def test_refusing(address: str) -> None:
+async def test_refusingServersArePassedOver(address: str) -> None:
     """
-    Servers that refuse are passed over.
+    Servers that refuse connections are passed over.
     """
-    async with Here() as here:
-        good = here.taking(address)
+    async with Setup() as here:
+        good = here.accepting(address)
         endpoint = service(here, here.refusing(address), here.refusing(address), good, address=address)
-        assert await reached(endpoint.connect(Caller())) == (address, good)
+        assert await addressReached(endpoint.connect(RecordingFactory())) == (address, good)
 
 
 @pytest_twisted.ensureDeferred
-async def test_dead(address: str) -> None:
+async def test_deadServersArePassedOver(address: str) -> None:
     """
-    Servers that do not answer are passed over, those of the same priority and of an earlier one.
+    Servers that do not answer are passed over, those of the same priority and those of an earlier one.
     """
-    async with Here() as here:
-        good = here.taking(address)
-        caller = Caller()
+    async with Setup() as here:
+        good = here.accepting(address)
+        caller = RecordingFactory()
         endpoint = service(
             here, here.dead(address), here.dead(address), good, address=address, priorities=(1, 1, 2)
         )
-        assert await reached(endpoint.connect(caller)) == (address, good)
+        assert await addressReached(endpoint.connect(caller)) == (address, good)
         assert len(caller.built) == 1
 
 
 @pytest_twisted.ensureDeferred
-async def test_slow(address: str) -> None:
+async def test_slowServerIsUsedOnlyAlone(address: str) -> None:
     """
-    A server that takes its time is reached where there is no other, and passed over where there is.
+    A slow server is reached where there is no other, and passed over where there is another.
     """
-    async with Here() as here:
+    async with Setup() as here:
         slow = here.slow(address)
-        assert await reached(service(here, slow, address=address).connect(Caller())) == (address, slow)
-    async with Here() as here:
-        good = here.taking(address)
+        assert await addressReached(service(here, slow, address=address).connect(RecordingFactory())) == (address, slow)
+    async with Setup() as here:
+        good = here.accepting(address)
         endpoint = service(here, here.slow(address, 60), good, address=address, priorities=(1, 1))
         for _ in range(3):
-            assert await reached(endpoint.connect(Caller())) == (address, good)
+            assert await addressReached(endpoint.connect(RecordingFactory())) == (address, good)
 
 
 @pytest_twisted.ensureDeferred
-async def test_families() -> None:
+async def test_deadFamilyIsPassedOver() -> None:
     """
-    A host whose IPv6 is dead is reached by IPv4, and the other way round.
+    A host with dead IPv6 is reached over IPv4, and the other way round.
     """
     needsIPv6()
     both = {("both.example", "A"): FOUR, ("both.example", "AAAA"): SIX}
     for dead, alive in ((SIX, FOUR), (FOUR, SIX)):
-        async with Here() as here:
-            port = here.taking(alive)
+        async with Setup() as here:
+            port = here.accepting(alive)
             try:
                 here.dead(dead, port)
             except OSError:
-                # Somebody else has this port there, and takes or refuses connections as he likes.
+                # Another program has this port at that address.
                 continue
-            endpoint = HostEndpoint(globalReactor(), "both.example", port, resolver=here.asks(both))
-            assert await reached(endpoint.connect(Caller())) == (alive, port)
+            endpoint = HostEndpoint(globalReactor(), "both.example", port, resolver=here.resolverWith(both))
+            assert await addressReached(endpoint.connect(RecordingFactory())) == (alive, port)
 
 
 def reasons(error: TargetsFailed) -> dict[int, type[BaseException]]:
     """
-    @return: what was wrong with each target, by their ports.
+    Return the error of each target by its port.
     """
     return {attempt.target.port: type(attempt.error) for attempt in error.attempts}
 
 
 @pytest_twisted.ensureDeferred
-async def test_allFail(address: str) -> None:
+async def test_errorNamesEachTarget(address: str) -> None:
     """
-    Where nothing can be reached, each target is named with what was wrong with it.
+    The error names each target with its reason when none can be reached.
     """
-    async with Here() as here:
+    async with Setup() as here:
         host = "six.example" if address == SIX else "four.example"
         refusing, dead = here.refusing(address), here.dead(address)
-        resolver = here.asks(HOSTS)
+        resolver = here.resolverWith(HOSTS)
         targets = [Target(host, refusing), Target("none.example", 80)]
-        error = await failed(TargetsEndpoint(globalReactor(), targets, "it", resolver=resolver).connect(Caller()))
+        error = await failed(TargetsEndpoint(globalReactor(), targets, "it", resolver=resolver).connect(RecordingFactory()))
         assert reasons(error) == {refusing: ConnectionRefusedError, 80: NoAddressError}
         assert f"{host}:{refusing} at {address}: " in str(error)
         assert "none.example:80: " in str(error)
         targets = [Target(host, dead)]
         endpoint = TargetsEndpoint(globalReactor(), targets, resolver=resolver, timeout=0.3)
-        assert reasons(await failed(endpoint.connect(Caller()))) == {dead: TimeoutError}
+        assert reasons(await failed(endpoint.connect(RecordingFactory()))) == {dead: TimeoutError}
 
 
 @pytest_twisted.ensureDeferred
-async def test_cancel() -> None:
+async def test_cancelLeavesNothingBehind() -> None:
     """
-    Whenever it is cancelled, nothing is left: neither in the reactor, as every test is checked for, nor an open file.
+    Cancellation at any time leaves nothing in the reactor and no open file.
     """
-    async with Here() as here:
+    async with Setup() as here:
         endpoint = service(here, here.dead(), here.dead(), here.dead(), priorities=(1, 1, 2))
         before = await openFiles()
         for seconds in (0, 0.01, 0.1, 0.4, 1.5):
-            caller = Caller()
+            caller = RecordingFactory()
             found = endpoint.connect(caller)
             await deferLater(globalReactor(), seconds)
             found.cancel()
             with pytest.raises(ConnectingCancelledError):
                 await found
             assert caller.built == []
-        # Some of an earlier test may have been closed meanwhile.
+        # Some files of an earlier test may have been closed meanwhile.
         assert await openFiles(before) <= before
 
 
 async def openFiles(expected: int | None = None) -> int:
     """
-    @param expected: what it will be at most when everything is closed that is about to be.
+    Return how many files this process has open, or 0 where the system does not tell.
 
-    @return: how many files this process has open; 0 where the system does not say.
+    @param expected: wait until at most that many are open.
     """
     count = 0
     for _ in range(500):
@@ -209,24 +209,24 @@ async def openFiles(expected: int | None = None) -> int:
 
 
 @pytest_twisted.ensureDeferred
-async def test_many() -> None:
+async def test_manyConnectionsAtOnce() -> None:
     """
-    Many connections at once, each past two dead servers and one that refuses, all come about and leave nothing.
+    Forty connections at once all succeed past two dead servers and one that refuses, and leave nothing behind.
     """
-    async with Here() as here:
-        good = here.taking()
+    async with Setup() as here:
+        good = here.accepting()
         endpoint = service(here, here.dead(), here.refusing(), here.dead(), good, priorities=(1, 1, 1, 2))
-        found = await gatherResults([Deferred.fromCoroutine(reached(endpoint.connect(Caller()))) for _ in range(40)])
+        found = await gatherResults([Deferred.fromCoroutine(addressReached(endpoint.connect(RecordingFactory()))) for _ in range(40)])
         assert found == [(FOUR, good)] * 40
 
 
 @pytest_twisted.ensureDeferred
-async def test_described() -> None:
+async def test_descriptionsWithResolver() -> None:
     """
-    Descriptions connect, with a resolver that is part of them.
+    Endpoint descriptions connect with the resolver that they name.
     """
-    async with Here() as here:
-        good = here.taking()
+    async with Setup() as here:
+        good = here.accepting()
         where = here.server({**HOSTS, (OWNER, "SRV"): [f"1 0 {here.refusing()} four.example.", f"2 0 {good} four.example."]})
         resolver = _quoted(f"cache:udp:{FOUR}:{where.port}")
         for description in (
@@ -234,35 +234,35 @@ async def test_described() -> None:
             f"srv:_y._tcp.four.example:defaultPort={good}:resolver={resolver}",
             f"dns:four.example:{good}:resolver={resolver}",
         ):
-            assert await reached(clientEndpoint(globalReactor(), description).connect(Caller())) == (FOUR, good)
+            assert await addressReached(clientEndpoint(globalReactor(), description).connect(RecordingFactory())) == (FOUR, good)
 
 
-def https(here: Here, *records: str, timeout: float = 30) -> HTTPSEndpoint:
+def https(here: Setup, *records: str, timeout: float = 30) -> HTTPSEndpoint:
     """
-    @return: an endpoint for C{www.example.org} with these HTTPS records, which itself is nowhere.
+    Return an endpoint for C{www.example.org} with these HTTPS records. The host itself has no address.
     """
     known = {**HOSTS, ("_8443._https.www.example.org", "HTTPS"): list(records)}
     root = trusting([_loadPublic(authority()[0])])
     return HTTPSEndpoint(
-        globalReactor(), "www.example.org", 8443, trustRoot=root, resolver=here.asks(known), timeout=timeout
+        globalReactor(), "www.example.org", 8443, trustRoot=root, resolver=here.resolverWith(known), timeout=timeout
     )
 
 
 @pytest_twisted.ensureDeferred
-async def test_https(address: str) -> None:
+async def test_HTTPSRecordsLeadPastBadServers(address: str) -> None:
     """
-    Records lead past servers that have the wrong certificate, no TLS, or say nothing, to the one with the right one.
+    HTTPS records lead past servers with the wrong certificate, without TLS or without a reply to the right one.
     """
     host = "six.example" if address == SIX else "four.example"
-    async with Here() as here:
-        good = here.taking(address, certificate="www.example.org")
-        wrong = here.taking(address, certificate=host)
-        plain = here.taking(address)
-        silent = here.taking(address, speaking=False)
+    async with Setup() as here:
+        good = here.accepting(address, certificate="www.example.org")
+        wrong = here.accepting(address, certificate=host)
+        plain = here.accepting(address)
+        silent = here.accepting(address, speaking=False)
         places = [wrong, plain, silent, here.refusing(address), here.dead(address), good]
         records = [f"{rank} {host}. port={port}" for rank, port in enumerate(places, 1)]
-        caller = Caller()
-        assert await reached(https(here, *records).connect(caller)) == (address, good)
+        caller = RecordingFactory()
+        assert await addressReached(https(here, *records).connect(caller)) == (address, good)
         assert len(caller.built) == 1
         error = await failed(https(here, *records[:2]).connect(caller))
         assert set(reasons(error)) == {wrong, plain, 8443}
@@ -270,16 +270,16 @@ async def test_https(address: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_httpsSilent() -> None:
+async def test_silentTLSServerIsGivenUp() -> None:
     """
-    Connections that wait for TLS are closed when their time is up, and when they are cancelled.
+    Connections that wait for TLS are closed at the timeout and when they are canceled.
     """
-    async with Here() as here:
-        silent = here.taking(speaking=False)
+    async with Setup() as here:
+        silent = here.accepting(speaking=False)
         record = f"1 four.example. port={silent}"
-        error = await failed(https(here, record, timeout=0.3).connect(Caller()))
+        error = await failed(https(here, record, timeout=0.3).connect(RecordingFactory()))
         assert reasons(error)[silent] is TimeoutError
-        found = https(here, record).connect(Caller())
+        found = https(here, record).connect(RecordingFactory())
         await deferLater(globalReactor(), 0.1)
         found.cancel()
         with pytest.raises(ConnectingCancelledError):

@@ -1,5 +1,5 @@
 """
-Unbound and BIND as the resolvers that they are in most networks: they ask others, keep what they hear, and report failures.
+Unbound and BIND as forwarders: they ask other servers, cache the answers and report failures.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.names import dns, error
 
-from tests.live.asking import addressesOf, ask, described, moment, questionOf, resolving, textsOf, zoneOf
+from tests.live.asking import addressesOf, ask, moment, questionOf, resolverFrom, resolving, textsOf, zoneOf
 from tests.peers import LivePeer, bind, nsd, unbound
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.client import Resolver
@@ -37,23 +37,23 @@ ZONE = zoneOf(
 
 SECOND = zoneOf({"www": "A 192.0.2.90"})
 
-#: A zone whose file is missing: whoever asks for it gets SERVFAIL.
+#: A zone whose file is missing, which gives SERVFAIL.
 BROKEN = 'zone:\n  name: "broken.example"\n  zonefile: "missing.zone"\n'
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[LivePeer]:
     """
-    @return: the server that forwarders ask.
+    Start the server that the forwarders ask.
     """
     with nsd({"first.example": ZONE, "second.example": SECOND}, extra=BROKEN) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def started(upstream: LivePeer) -> Iterator[dict[str, LivePeer]]:
+def forwarders(upstream: LivePeer) -> Iterator[dict[str, LivePeer]]:
     """
-    @return: Unbound and BIND, who ask it.
+    Start Unbound and BIND as forwarders to it.
     """
     with ExitStack() as stack:
         yield {
@@ -64,17 +64,17 @@ def started(upstream: LivePeer) -> Iterator[dict[str, LivePeer]]:
 
 
 @pytest.fixture(params=["unbound", "unbound6", "named"])
-def server(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+def server(forwarders: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
     """
-    @return: each of them.
+    Return each of these forwarders.
     """
-    return started[str(request.param)]
+    return forwarders[str(request.param)]
 
 
 @pytest_twisted.ensureDeferred
-async def test_answers(server: LivePeer) -> None:
+async def test_answersAreAsFromTheUpstream(server: LivePeer) -> None:
     """
-    Data, aliases into another zone, denials, odd names and long replies come as from the server itself.
+    Data, aliases into another zone, denials, odd names and long replies arrive as they do from the upstream itself.
     """
     async with resolving(server) as resolver:
         result = await resolver.lookupAddress("www.first.example")
@@ -95,9 +95,9 @@ async def test_answers(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_EDNS(server: LivePeer) -> None:
+async def test_EDNSFollowsTheQuery(server: LivePeer) -> None:
     """
-    Both sides speak EDNS; who asks for signatures is heard; who asks without EDNS gets a reply without it.
+    A query with EDNS gets a reply with EDNS, DO included. A query without EDNS gets a reply without it.
     """
     async with resolving(server) as resolver:
         answer = await ask(resolver, "www.first.example")
@@ -117,9 +117,9 @@ async def test_EDNS(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_failures(server: LivePeer) -> None:
+async def test_servfailOfUpstreamIsServfail(server: LivePeer) -> None:
     """
-    A failure further up stays one, whoever passes it on, and is never taken for a denial.
+    SERVFAIL of the upstream arrives as SERVFAIL and is never taken for a denial.
     """
     async with resolving(server) as resolver:
         for _ in range(2):
@@ -131,9 +131,9 @@ async def test_failures(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_reasons(upstream: LivePeer) -> None:
+async def test_extendedErrorIsKept(upstream: LivePeer) -> None:
     """
-    When a resolver says why it has failed, as one that validates does of a zone that ought to be signed, that is in the error.
+    The error of a look-up holds the extended DNS error of a validating resolver.
     """
     anchor = f'trust-anchor: "first.example. DS 60485 13 2 {"AB" * 32}"'
     with unbound(forwardTo=[upstream.server], extra=f"ede: yes\n{anchor}") as server:
@@ -146,9 +146,9 @@ async def test_reasons(upstream: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_many(server: LivePeer) -> None:
+async def test_thousandNamesAtOnce(server: LivePeer) -> None:
     """
-    A thousand names at once, half of which do not exist, all come back right.
+    A thousand names at once, half of which do not exist, all get the right answer.
     """
     again: list[str] = []
 
@@ -156,8 +156,7 @@ async def test_many(server: LivePeer) -> None:
         try:
             return await ask(resolver, name, seconds=20)
         except ServerFailed as failed:
-            # On a machine busy with other things BIND was once seen to answer one of the thousand with SERVFAIL, which has to arrive
-            # as what it is. Who asks again is served.
+            # On a busy machine BIND once answered one of the thousand with SERVFAIL, which must arrive as such. A second query succeeds.
             if failed.rcode != 2:
                 raise
             again.append(name)
@@ -172,11 +171,11 @@ async def test_many(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_cached(server: LivePeer) -> None:
+async def test_cacheAnswersWithoutServer(server: LivePeer) -> None:
     """
-    With a cache of our own before it, the second look-up does not leave the process; TTLs have counted down, theirs and ours.
+    A local cache answers the second look-up without the server. TTLs have counted down in both caches.
     """
-    async with described(f"cache:udp:[{server.address}]:{server.port}") as resolver:
+    async with resolverFrom(f"cache:udp:[{server.address}]:{server.port}") as resolver:
         first = await resolver.lookupAddress("www.first.example")
         await moment(1.1)
         with pytest.raises(DNSNameError):
@@ -190,32 +189,32 @@ async def test_cached(server: LivePeer) -> None:
             server.resume()
         assert addressesOf(first) == addressesOf(second) == ["192.0.2.80"]
         assert first[0][0].ttl is not None and second[0][0].ttl is not None
-        # Theirs has counted down since an earlier test, too.
+        # Their TTL has counted down since an earlier test, too.
         assert second[0][0].ttl < first[0][0].ttl <= 300
 
 
 @pytest_twisted.ensureDeferred
-async def test_raced(started: dict[str, LivePeer]) -> None:
+async def test_hangingResolverLosesTheRace(forwarders: dict[str, LivePeer]) -> None:
     """
-    Of two resolvers in a race, one may hang without anybody noticing.
+    A hanging resolver does not delay a race of two.
     """
-    both = "".join([f":(udp:[{started[name].address}]:{started[name].port})" for name in ("unbound", "named")])
-    async with described(f"race:delay=0.1{both}") as resolver:
-        started["unbound"].pause()
+    both = "".join([f":(udp:[{forwarders[name].address}]:{forwarders[name].port})" for name in ("unbound", "named")])
+    async with resolverFrom(f"race:delay=0.1{both}") as resolver:
+        forwarders["unbound"].pause()
         try:
             for _ in range(5):
                 assert addressesOf(await resolver.lookupAddress("www.first.example", 1.0)) == ["192.0.2.80"]
         finally:
-            started["unbound"].resume()
+            forwarders["unbound"].resume()
 
 
 @pytest_twisted.ensureDeferred
-async def test_routed(started: dict[str, LivePeer], upstream: LivePeer) -> None:
+async def test_domainIsRoutedToItsServer(forwarders: dict[str, LivePeer], upstream: LivePeer) -> None:
     """
-    Some domains are asked of one server, all others of another.
+    Names of a routed domain go to its server, all other names to the default one.
     """
     inner = f"udp:{upstream.address}:{upstream.port}"
-    outer = f"udp:{started['named'].address}:{started['named'].port}"
-    async with described(f"route:first.example=({inner}):{outer}") as resolver:
+    outer = f"udp:{forwarders['named'].address}:{forwarders['named'].port}"
+    async with resolverFrom(f"route:first.example=({inner}):{outer}") as resolver:
         assert (await resolver.lookupAddress("www.first.example")).server == f"{upstream.address}:{upstream.port}"
-        assert (await resolver.lookupAddress("www.second.example")).server.endswith(f":{started['named'].port}")
+        assert (await resolver.lookupAddress("www.second.example")).server.endswith(f":{forwarders['named'].port}")

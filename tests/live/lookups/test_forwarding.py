@@ -38,7 +38,7 @@ ZONE = (
 @pytest.fixture(scope="module")
 def peer() -> Iterator[LivePeer]:
     """
-    NSD with a zone of a thousand hosts.
+    Start NSD with a zone of a thousand hosts.
     """
     with nsd({"example.test": ZONE}) as server:
         yield server
@@ -51,29 +51,29 @@ def ask(source: ForwardingSource, name: str, rrType: str = "A", seconds: float =
     return source.answer(questionOf(name, rrType), QueryContext(reactor.seconds() + seconds))
 
 
-def left() -> list[object]:
+def ourReaders() -> list[object]:
     """
-    @return: what reads in the reactor that is of this package.
+    Return the readers of this package in the reactor.
     """
     readers = IReactorFDSet(globalReactor).getReaders()
     return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
 
 
 @ensureDeferred
-async def test_many(peer: LivePeer) -> None:
+async def test_thousandNamesLeaveNoSocket(peer: LivePeer) -> None:
     """
-    A thousand names at a time are all found, and when the last one is, nothing is left in the reactor.
+    A thousand names at once are all found, and nothing is left in the reactor after the last one.
     """
     source = ForwardingSource(reactor, [Server(*peer.server)])
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(1000)])
     assert [answer.answer[0].rdatas[0][2:] for answer in answers] == [number.to_bytes(2, "big") for number in range(1000)]
-    assert left() == []
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_truncated(peer: LivePeer) -> None:
+async def test_longAnswerComesOverTCP(peer: LivePeer) -> None:
     """
-    A long answer comes by TCP.
+    A long answer comes over TCP.
     """
     answer = await ask(ForwardingSource(reactor, [Server(*peer.server)]), "long.example.test", "TXT")
     assert answer.origin is not None
@@ -81,30 +81,30 @@ async def test_truncated(peer: LivePeer) -> None:
 
 
 @ensureDeferred
-async def test_stream(peer: LivePeer) -> None:
+async def test_manyNamesOverOneConnection(peer: LivePeer) -> None:
     """
-    By TCP alone hundreds of names are found over one connection.
+    Hundreds of names are found over one TCP connection.
     """
     source = ForwardingSource(reactor, [Server(*peer.server)], stream=True)
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(500)])
     assert len(answers) == 500
     await source.close()
-    assert left() == []
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_transfer(peer: LivePeer) -> None:
+async def test_wholeZoneIsTransferred(peer: LivePeer) -> None:
     """
-    A whole zone is fetched.
+    A whole zone is transferred.
     """
     records = await transferZone(reactor, [Server(*peer.server)], nameFromText("example.test"), reactor.seconds() + 10)
     assert len(records) == 1011
 
 
 @ensureDeferred
-async def test_closedPort() -> None:
+async def test_closedPortFailsBeforeDeadline() -> None:
     """
-    A port where nobody listens is told of long before the deadline.
+    A closed port fails the look-up long before its deadline.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
@@ -113,42 +113,42 @@ async def test_closedPort() -> None:
     with pytest.raises(Unreachable, match="cannot be reached"):
         await ask(ForwardingSource(reactor, [Server("127.0.0.1", port)]), "www.example.test", seconds=60)
     assert reactor.seconds() - before < 50
-    assert left() == []
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_withoutEpoll(peer: LivePeer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_systemWithoutEpoll(peer: LivePeer, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where the system has no epoll, the reactor reads the sockets one by one.
+    The reactor reads each socket by itself where the system has no epoll.
     """
     monkeypatch.setattr(datagram, "pollerFor", EachPoller)
     source = ForwardingSource(reactor, [Server(*peer.server)], datagrams=Datagrams(reactor))
     answers = await gatherResults([ask(source, f"h{number}.example.test") for number in range(100)])
     assert len(answers) == 100
-    assert left() == []
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_cancelled() -> None:
+async def test_canceledLookupLeavesNoSocket() -> None:
     """
-    A cancelled look-up leaves no socket.
+    A canceled look-up leaves no socket.
     """
     canned = CannedServer()
     canned.silent = True
     server = canned.listen(reactor, 0, "127.0.0.1")
     asked = ask(ForwardingSource(reactor, [server]), "www.example.test")
-    assert len(left()) == 1
+    assert len(ourReaders()) == 1
     asked.cancel()
     with pytest.raises(CancelledError):
         await asked
-    assert left() == []
+    assert ourReaders() == []
     await canned.close()
 
 
 @ensureDeferred
-async def test_cannedServer() -> None:
+async def test_cannedServerServesSockets() -> None:
     """
-    The server for tests serves real sockets too, in both families and by both ways.
+    The canned server serves real sockets of both families over UDP and TCP.
     """
     for address in ("127.0.0.1", "::1"):
         canned = CannedServer({("www.example.test", "A"): "192.0.2.80"})

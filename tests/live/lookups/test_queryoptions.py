@@ -73,7 +73,7 @@ up    NS  ns.nowhere.example.
 @pytest.fixture(scope="module")
 def root() -> Iterator[LivePeer]:
     """
-    @return: a root's server; one of C{org} and one of zones below it are at other addresses, at the same port.
+    Start a root server. A server of C{org} and one of zones below it have other addresses and the same port.
     """
     with ExitStack() as stack:
         first = stack.enter_context(nsd({".": ROOT}, address="127.0.0.71"))
@@ -86,12 +86,12 @@ def root() -> Iterator[LivePeer]:
 @pytest.fixture
 def server(root: LivePeer) -> list[str]:
     """
-    @return: the words for the server of C{example.org}.
+    Return the arguments that name the server of C{example.org}.
     """
     return ["@127.0.0.73", "-p", str(root.port)]
 
 
-#: What words need behind them, where they need something.
+#: The arguments of options that need one.
 VALUES = {
     "bufsize": "=1232", "chain": "=example.org", "domain": "=example.org", "ednsflags": "=0", "ednsopt": "=65001", "ndots": "=1",
     "opcode": "=QUERY", "padding": "=16", "qid": "=4711", "retry": "=1", "subnet": "=192.0.2.0/24", "time": "=3", "tries": "=2",
@@ -102,9 +102,9 @@ VALUES = {
     ("encoding", "locale"),
     [("", "C"), ("", "C.UTF-8"), ("ascii:strict", "C.UTF-8"), ("latin-1", "C"), ("koi8-r", "C.UTF-8"), ("utf-8", "POSIX")],
 )
-def test_everyWord(root: LivePeer, server: list[str], encoding: str, locale: str) -> None:
+def test_everyOptionGivesAReply(root: LivePeer, server: list[str], encoding: str, locale: str) -> None:
     """
-    Each word behind a plus, turned on and turned off, gives a reply, whatever characters the locale has.
+    Each C{+option}, turned on and turned off, gives a reply in every locale.
     """
     lines = [f"idn.example.org. +{word}{VALUES.get(word, '')}" for word in PLUS_WORDS if word != "trace"]
     lines += [f"idn.example.org. +no{word}" for word in PLUS_WORDS if word not in ("time", "tries", "retry")]
@@ -112,16 +112,16 @@ def test_everyWord(root: LivePeer, server: list[str], encoding: str, locale: str
     lines += ["example.org. AXFR +idnout", "example.org. +nssearch"]
     environment = {"LC_ALL": locale, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     ended = txdns("query", *server, "-r", "-f", "-", text="\n".join(lines), environment=environment)
-    complaint = "txdns query: idn.example.org. has no servers with an address; +nssearch needs the name of a zone\n"
+    complaint = "txdns query: idn.example.org. has no name servers with an address; +nssearch needs the name of a zone\n"
     assert (ended.returncode, ended.stderr) == (OK, complaint)
-    # A reply to each, of those at least that show their header.
+    # A reply to each query that shows its header.
     assert ended.stdout.count("->>HEADER<<-") >= len(lines) * 3 // 4
     assert ("bücher.example.org." in ended.stdout) == (encoding in ("latin-1", "utf-8") or (locale, encoding) == ("C.UTF-8", ""))
 
 
-def test_trace(root: LivePeer) -> None:
+def test_traceFollowsDelegations(root: LivePeer) -> None:
     """
-    C{+trace} follows the delegations from the root's server that C{@SERVER} tells of, also where a referral has no addresses.
+    C{+trace} follows the delegations from the root server that C{@SERVER} names, also where a referral has no addresses.
     """
     where = [f"@{root.address}", "-p", str(root.port), "-r"]
     ended = txdns("query", *where, "+trace", "www.example.org")
@@ -134,19 +134,19 @@ def test_trace(root: LivePeer) -> None:
     assert txdns("query", *where, "+trace", "+short", "www.example.org").stdout == "192.0.2.80\n"
     missing = txdns("query", *where, "+trace", "no.example.org")
     assert ";; status: NXDOMAIN" in missing.stdout
-    # The root has no address for this one's server; it is asked of the server that the command names, which refers to another one.
+    # The referral has no address for this zone's server. The server of the command is asked for it, and refers to another one.
     glueless = txdns("query", *where, "+trace", "www.test", "+time=1", "+tries=1")
     assert (glueless.returncode, glueless.stderr) == (
-        NO_REPLY, "txdns query: no server of test. has an address that can be found\n"
+        NO_REPLY, "txdns query: no address found for any server of test.\n"
     )  # fmt: skip
 
 
-def test_nssearch(root: LivePeer, server: list[str]) -> None:
+def test_nssearchShowsEachServer(root: LivePeer, server: list[str]) -> None:
     """
     C{+nssearch} shows the SOA record of each server of a zone.
     """
     ended = txdns("query", *server, "-r", "+nssearch", "example.org")
-    # Both names stand for one server.
+    # Both names have the address of one server.
     line = r"SOA ns\.example\.org\. mail\.example\.org\. 7 3600 5400 604861 300 from server 127\.0\.0\.73:\d+ in \d+ ms\.\n"
     assert re.fullmatch(line, ended.stdout)
 
@@ -177,9 +177,9 @@ def test_nssearch(root: LivePeer, server: list[str]) -> None:
         "www.example.org +multiline",
     ],
 )
-def test_asDig(server: list[str], words: str) -> None:
+def test_outputEqualsDig(server: list[str], words: str) -> None:
     """
-    What C{txdns query} prints is what C{dig} prints, line by line, tabs included.
+    C{txdns query} prints what C{dig} prints, line by line, tabs included.
     """
     environment = {**os.environ, "HOME": "/nonexistent"}
     command = [str(peer("dig")), *server, "+nocookie", *words.split()]
@@ -189,9 +189,9 @@ def test_asDig(server: list[str], words: str) -> None:
     assert sorted(filter(None, body(ours.stdout))) == sorted(filter(None, body(dig.stdout)))
 
 
-def test_yaml(server: list[str]) -> None:
+def test_YAMLHasTheKeysOfDig(server: list[str]) -> None:
     """
-    YAML has the keys and values of C{dig +yaml}, but for what differs from one query to the next.
+    YAML output has the keys and values of C{dig +yaml}, except those that differ between two queries.
     """
     words = [*server, "+yaml", "+dnssec", "+norecurse", "txt.example.org", "TXT"]
     dig = subprocess.run([str(peer("dig")), "-r", "+nocookie", "+noadflag", *words], capture_output=True, text=True, timeout=20)
@@ -203,9 +203,9 @@ def test_yaml(server: list[str]) -> None:
     assert plain(ours.stdout) == [line for line in plain(dig.stdout) if "query_port" not in line]
 
 
-def test_several(server: list[str]) -> None:
+def test_severalLookupsInOneCommand(server: list[str]) -> None:
     """
-    Several look-ups in one line give one reply each, as C{dig} does; the words of the command are shown once.
+    Several look-ups in one command give one reply each, as with C{dig}. The command is shown once.
     """
     words = [*server, "+noall", "+answer", "www.example.org", "txt.example.org", "TXT", "+nottlid", "-x", "192.0.2.9", "example.org", "ns"]
     dig = subprocess.run([str(peer("dig")), "-r", *words], capture_output=True, text=True, timeout=20)
@@ -215,37 +215,37 @@ def test_several(server: list[str]) -> None:
     assert (shown.count("<<>> txdns <<>>"), shown.count("Got answer")) == (1, 2)
 
 
-def test_digrc(server: list[str], tmp_path: Path) -> None:
+def test_digrcOptionsComeFirst(server: list[str], tmp_path: Path) -> None:
     """
-    Options of C{~/.digrc} stand before all others; C{-r} leaves it out, and a line that cannot be used is named and left out.
+    Options of C{~/.digrc} come before all others. C{-r} skips the file, and an invalid line is reported and skipped.
     """
     (tmp_path / ".digrc").write_text("# mine\n+short\n\n+mystery\n")
     home = {"HOME": str(tmp_path)}
     ended = txdns("query", *server, "www.example.org", environment=home)
     assert ended.stdout == "192.0.2.80\n"
     assert ended.stderr == (
-        f"txdns query: {tmp_path}/.digrc, line 4: +mystery is not an option (txdns query --help says more); the line is left out, "
-        "as is the file with -r\n"
+        f"txdns query: {tmp_path}/.digrc, line 4: +mystery is not an option (see txdns query --help); this line is "
+        "ignored (-r ignores the file)\n"
     )
     assert "Got answer" in txdns("query", *server, "www.example.org", "+noshort", environment=home).stdout
     assert "Got answer" in txdns("query", *server, "-r", "www.example.org", environment=home).stdout
 
 
-def test_local(server: list[str]) -> None:
+def test_sourceAddressOfQueries(server: list[str]) -> None:
     """
-    C{-b} is the address that queries come from, by UDP, by TCP and for transfers.
+    C{-b} sets the source address of queries over UDP and TCP, and of transfers.
     """
     for more in ([], ["+tcp"], ["AXFR"]):
         ended = txdns("query", *server, "-r", "example.org", *more, "-b", "127.0.0.99")
         assert (ended.returncode, ended.stderr) == (OK, "")
-        # NSD gives zones to 127.0.0.0/8; no address of it is at this one.
+        # NSD allows transfers to 127.0.0.0/8, and this address is not local.
         ended = txdns("query", *server, "-r", "example.org", *more, "-b", "192.0.2.77", "+time=1", "+tries=1")
         assert (ended.returncode, ended.stderr.count("\n")) == (NO_REPLY, 1)
 
 
-def test_search(server: list[str]) -> None:
+def test_searchDomainReplacesSystemList(server: list[str]) -> None:
     """
-    C{+domain} is searched instead of what the system has.
+    C{+domain} replaces the search list of the system.
     """
     assert txdns("query", *server, "-r", "www", "+domain=example.org", "+short").stdout == "192.0.2.80\n"
     assert txdns("query", *server, "-r", "www", "+domain=example.org", "+short", "+qid=7").stdout == "192.0.2.80\n"
@@ -257,16 +257,16 @@ SECRET = "c2VjcmV0LW9mLWV4YW1wbGU="
 @pytest.fixture(scope="module")
 def strict() -> Iterator[LivePeer]:
     """
-    @return: BIND that wants cookies, and transfers to be signed with the key C{k}.
+    Start BIND, which requires cookies, and transfers signed with the key C{k}.
     """
     extra = f'allow-transfer {{ key k.; }}; }}; key "k." {{ algorithm hmac-sha256; secret "{SECRET}";'
     with bind({"example.org": ZONE}, extra="require-server-cookie yes;", zoneExtra=extra) as running:
         yield running
 
 
-def test_badCookie(strict: LivePeer) -> None:
+def test_badcookieIsAskedAgain(strict: LivePeer) -> None:
     """
-    A server that wants its own cookie gets it in a second query; with C{+nobadcookie} its refusal is shown.
+    A server that requires its cookie gets it in a second query. C{+nobadcookie} shows its refusal.
     """
     where = [f"@{strict.address}", "-p", str(strict.port), "-r", "www.example.org"]
     assert "status: BADCOOKIE" in txdns("query", *where, "+cookie", "+nobadcookie").stdout
@@ -275,9 +275,9 @@ def test_badCookie(strict: LivePeer) -> None:
     assert re.search("; COOKIE: [0-9a-f]{48}", ended.stdout)
 
 
-def test_key(strict: LivePeer, tmp_path: Path) -> None:
+def test_keySignsQueriesAndTransfers(strict: LivePeer, tmp_path: Path) -> None:
     """
-    C{-y} and C{-k} sign queries and transfers, and replies must be signed by the same key.
+    C{-y} and C{-k} sign queries and transfers, and replies must be signed with the same key.
     """
     where = [f"@{strict.address}", "-p", str(strict.port), "-r", "+cookie", "www.example.org"]
     ended = txdns("query", *where, "-y", f"hmac-sha256:k:{SECRET}")
@@ -305,9 +305,9 @@ def test_key(strict: LivePeer, tmp_path: Path) -> None:
     assert txdns("query", *where[:-1], "example.org", "AXFR").stdout.endswith("; Transfer failed.\n")
 
 
-def test_ixfr(server: list[str]) -> None:
+def test_IXFRShowsTransferInOrder(server: list[str]) -> None:
     """
-    C{ixfr=N} prints what has come in the order of the transfer: the SOA record alone where there is nothing newer.
+    C{ixfr=N} prints the records in the order of the transfer, and only the SOA record where nothing is newer.
     """
     current = txdns("query", *server, "-r", "example.org", "ixfr=7", "+nostats", "+nocmd")
     assert (current.returncode, current.stderr) == (OK, "")
@@ -316,9 +316,9 @@ def test_ixfr(server: list[str]) -> None:
     assert whole == txdns("query", *server, "-r", "example.org", "axfr", "+nostats", "+nocmd").stdout
 
 
-def test_refused() -> None:
+def test_closedPortFailsAtOnce() -> None:
     """
-    Where nothing listens the look-up ends at once and says so, also when it says itself what is in the query.
+    A closed port fails the look-up at once with a message, also with a fixed query ID.
     """
     port = freePort("127.0.0.1")
     ended = txdns("query", "-r", f"@127.0.0.1:{port}", "www.example.org", "+qid=7", "+time=60", "+tries=2")

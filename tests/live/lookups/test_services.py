@@ -1,5 +1,5 @@
 """
-Finding services over real sockets, in a zone that NSD serves.
+Service discovery over real sockets, in a zone that NSD serves.
 """
 
 from __future__ import annotations
@@ -50,44 +50,44 @@ _443._tcp.www IN TLSA 3 1 1 """
 @pytest.fixture(scope="module")
 def peer() -> Iterator[LivePeer]:
     """
-    NSD with a zone of services.
+    Start NSD with a zone of services.
     """
     with nsd({"example.test": ZONE}) as server:
         yield server
 
 
-def described(peer: LivePeer) -> str:
+def describe(peer: LivePeer) -> str:
     """
-    @return: the description of a resolver that asks it.
+    Return the description of a resolver that uses this server.
     """
     address, port = peer.server
     return f"udp:{address}:{port}"
 
 
-def shown(targets: list[Target]) -> list[str]:
+def hostsAndPorts(targets: list[Target]) -> list[str]:
     """
-    @return: hosts and ports, as far as they belong to the zone, without its name.
+    Return hosts and ports without the name of the zone.
     """
     return [str(target).replace(".example.test", "") for target in targets]
 
 
-def left() -> list[object]:
+def ourReaders() -> list[object]:
     """
-    @return: what reads in the reactor that is of this package.
+    Return the readers of this package in the reactor.
     """
     readers = IReactorFDSet(reactor).getReaders()
     return [reader for reader in readers if type(reader).__module__.startswith("twisted_ext")]
 
 
 @ensureDeferred
-async def test_servers(peer: LivePeer) -> None:
+async def test_SRVRecordsLeadToTargets(peer: LivePeer) -> None:
     """
-    SRV records lead to targets, behind an alias too, and three hundred of them, which take TCP, to the first few.
+    SRV records lead to targets, also behind an alias. Three hundred of them, which need TCP, lead to the first few.
     """
-    resolver = described(peer)
-    found = shown(await client.serverTargets("_x._tcp.example.test", resolver=resolver))
+    resolver = describe(peer)
+    found = hostsAndPorts(await client.serverTargets("_x._tcp.example.test", resolver=resolver))
     assert sorted(found[:2]) == ["a:5222", "b:5222"] and found[2:] == ["c:5222"]
-    assert shown(await client.serverTargets("_alias._tcp.example.test", resolver=resolver))[2:] == ["c:5222"]
+    assert hostsAndPorts(await client.serverTargets("_alias._tcp.example.test", resolver=resolver))[2:] == ["c:5222"]
     many = await client.serverTargets("_many._tcp.example.test", resolver=resolver)
     assert [target.port for target in many] == list(range(1, 33))
     assert await client.serverTargets("_nosuch._tcp.example.test", resolver=resolver) == []
@@ -95,31 +95,31 @@ async def test_servers(peer: LivePeer) -> None:
         await client.serverTargets("_none._tcp.example.test", resolver=resolver)
     with pytest.raises(UnusableService):
         await client.serverTargets("_odd._tcp.example.test", resolver=resolver)
-    assert left() == []
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_binding(peer: LivePeer) -> None:
+async def test_HTTPSAndSVCBLeadToTargets(peer: LivePeer) -> None:
     """
-    HTTPS and SVCB records lead to targets, by way of their own aliases and of others.
+    HTTPS and SVCB records lead to targets through their own aliases and CNAME records.
     """
-    resolver = described(peer)
+    resolver = describe(peer)
     found = await client.bindingTargets("https", "example.test", protocols=("h2", "http/1.1"), resolver=resolver)
-    assert shown(found) == ["web:8443", "www:443", "example.test:443"]
+    assert hostsAndPorts(found) == ["web:8443", "www:443", "example.test:443"]
     assert (found[0].alpn, found[0].addresses) == (("h2", "http/1.1"), ("2001:db8::80", "192.0.2.80"))
     found = await client.bindingTargets("dns", "example.test", protocols=("dot",), resolver=resolver)
-    assert (shown(found[:1]), found[0].alpn) == (["resolver:853"], ("dot",))
-    assert left() == []
+    assert (hostsAndPorts(found[:1]), found[0].alpn) == (["resolver:853"], ("dot",))
+    assert ourReaders() == []
 
 
 @ensureDeferred
-async def test_others(peer: LivePeer) -> None:
+async def test_MXNAPTRURIAndTLSA(peer: LivePeer) -> None:
     """
-    So do MX, NAPTR, URI and TLSA records.
+    MX, NAPTR, URI and TLSA records lead to mail servers, services, URIs and certificates.
     """
-    resolver = described(peer)
-    assert shown(await client.mailTargets("example.test", resolver=resolver)) == ["a:25", "b:25"]
-    assert shown(await client.mailTargets("ns.example.test", resolver=resolver)) == ["ns:25"]
+    resolver = describe(peer)
+    assert hostsAndPorts(await client.mailTargets("example.test", resolver=resolver)) == ["a:25", "b:25"]
+    assert hostsAndPorts(await client.mailTargets("ns.example.test", resolver=resolver)) == ["ns:25"]
     with pytest.raises(ServiceNotAvailable):
         await client.mailTargets("nomail.example.test", resolver=resolver)
     found = await client.rewrittenTargets("example.test", "X", ["TCP"], resolver=resolver)
@@ -129,4 +129,4 @@ async def test_others(peer: LivePeer) -> None:
     assert await client.tlsaOf("www.example.test", 443, resolver=resolver) == []
     (record,) = await client.tlsaOf("www.example.test", 443, requireAD=False, resolver=resolver)
     assert (record.usage, record.certificate) == (3, bytes.fromhex("ab" * 32))
-    assert left() == []
+    assert ourReaders() == []

@@ -1,5 +1,5 @@
 """
-Whatever load there is, queries go out from many ports, and from each only a few at once: counted by the server.
+Queries go out from many ports under any load, with only a few at once from each port, as counted by the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__: list[str] = []
 #: Look-ups.
 MANY: Final = 20_000
 
-#: Of these at once, as a busy program has them.
+#: Concurrent look-ups, as in a busy program.
 ABREAST: Final = 400
 
 
@@ -35,8 +35,8 @@ class Counting:
     """
     The server that counts.
 
-    @ivar address: where it is.
-    @ivar port: where it is.
+    @ivar address: its address.
+    @ivar port: its port.
     """
 
     def __init__(self, address: str, seconds: float) -> None:
@@ -53,14 +53,14 @@ class Counting:
 
     def end(self) -> dict[str, int]:
         """
-        @return: what it has counted.
+        Return the counts.
         """
         counted, _ = self._process.communicate(timeout=20)
         return {str(key): int(value) for key, value in json.loads(counted).items()}
 
     def kill(self) -> None:
         """
-        End it in any case.
+        Kill the process.
         """
         self._process.kill()
         self._process.communicate()
@@ -80,10 +80,9 @@ def counting(address: str, seconds: float = 0.003) -> Iterator[Counting]:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 @pytest_twisted.ensureDeferred
-async def test_lookups(address: str) -> None:
+async def test_lookupsUseManyPorts(address: str) -> None:
     """
-    Twenty thousand look-ups come from a thousand ports or more, chosen from all that there are, and no socket has more than sixteen
-    queries outstanding.
+    Twenty thousand look-ups use a thousand random ports or more, and no socket has more than sixteen queries outstanding.
     """
     with counting(address) as server:
         async with resolving((address, server.port), timeout=20) as resolver:
@@ -103,16 +102,16 @@ async def test_lookups(address: str) -> None:
     assert MANY <= counted["queries"] < MANY * 1.05
     assert counted["ports"] >= 1000
     assert counted["mostOutstanding"] <= 16
-    # A number may come up again for another socket.
+    # A port may be drawn again for another socket.
     assert counted["mostOfOnePort"] <= 5 * 16
     assert counted["highest"] - counted["lowest"] > 50_000
     assert counted["distinct"] > 0.98 * counted["queries"]
 
 
 @pytest_twisted.ensureDeferred
-async def test_bulk() -> None:
+async def test_bulkUsesManyPorts() -> None:
     """
-    The same holds where C{bulk} does the asking, as fast as it can.
+    C{bulk} at full speed uses as many ports.
     """
     with counting("127.0.0.1", 0.002) as server:
         async with resolving(("127.0.0.1", server.port)) as resolver:
@@ -125,9 +124,9 @@ async def test_bulk() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_oneByOne() -> None:
+async def test_consecutiveLookupsChangePorts() -> None:
     """
-    Look-ups one after the other change their port each time, or nearly so.
+    Consecutive look-ups use a new port almost every time.
     """
     with counting("127.0.0.1", 0.0) as server:
         async with resolving(("127.0.0.1", server.port)) as resolver:
@@ -152,9 +151,9 @@ reactor.run()
 
 
 @pytest.mark.parametrize("poller", ["", "Each"])
-def test_reactorStops(poller: str) -> None:
+def test_stoppedReactorWarnsOfNoSockets(poller: str) -> None:
     """
-    A program that stops its reactor with look-ups under way is not warned of sockets that it left open, with or without epoll.
+    A program that stops its reactor during look-ups gets no warnings of unclosed sockets, with or without epoll.
     """
     before = "from twisted_ext.transport import pollers as polling; polling._HAS_EPOLL = False" if poller else ""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:

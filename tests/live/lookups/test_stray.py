@@ -1,5 +1,5 @@
 """
-Look-ups by real sockets whose server sends something else before its reply, and does not know EDNS.
+Look-ups over real sockets where the server sends a stray message before its reply, and does not know EDNS.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
 
-#: What comes before each reply by UDP: a message with an id of its own, as a reply to another query on the same socket would be.
+#: The message before each UDP reply, with another ID, like a reply to another query on the same socket.
 STRAY = b"\x00\x01\x81\x80" + bytes(8)
 
 
 @pytest.mark.parametrize("rcode", [1, 4])
 @pytest_twisted.ensureDeferred
-async def test_strayBeforeRefusal(rcode: int) -> None:
+async def test_strayBeforeRefusalIsAnswered(rcode: int) -> None:
     """
-    A stray datagram leads to TCP, FORMERR or NOTIMP by both ways to a query without EDNS, which is answered; nothing waits for the
+    A stray datagram leads to TCP, and FORMERR or NOTIMP over UDP and TCP lead to a query without EDNS. It is answered long before the
     deadline.
     """
     server = CannedServer({(f"h{number}.example.test", "A"): "192.0.2.80" for number in range(5)})

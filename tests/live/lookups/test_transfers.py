@@ -1,5 +1,5 @@
 """
-Whole zones, from NSD and BIND.
+Zone transfers from NSD and BIND.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import DNSLookupError
 from twisted.names import dns, error
 
-from tests.live.asking import described, resolving, zoneOf
+from tests.live.asking import resolverFrom, resolving, zoneOf
 from tests.peers import LivePeer, bind, nsd, peer
 from twisted_ext.compat.conversion.errors import DNSQueryRefusedError, DNSQueryTimeoutError, DNSServerError
 from twisted_ext.wire.names import nameFromText
@@ -48,7 +48,7 @@ ZONES = {"large.example": LARGE, "small.example": SMALL}
 
 class _Encodable(Protocol):
     """
-    What payloads can do.
+    The part of a payload that writes its rdata.
     """
 
     def encode(self, strio: BytesIO) -> None:
@@ -58,9 +58,9 @@ class _Encodable(Protocol):
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator[dict[str, LivePeer]]:
+def servers() -> Iterator[dict[str, LivePeer]]:
     """
-    @return: servers that give these zones, and one that does not.
+    Start servers that allow transfers of these zones, and one that does not.
     """
     with ExitStack() as stack:
         yield {
@@ -72,17 +72,17 @@ def started() -> Iterator[dict[str, LivePeer]]:
 
 
 @pytest.fixture(params=["nsd", "nsd6", "named"])
-def server(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+def server(servers: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
     """
-    @return: each that gives them.
+    Return each server that allows transfers.
     """
-    return started[str(request.param)]
+    return servers[str(request.param)]
 
 
 @pytest_twisted.ensureDeferred
-async def test_large(server: LivePeer) -> None:
+async def test_largeZoneComesWhole(server: LivePeer) -> None:
     """
-    Five thousand records, in many messages, all arrive, once each, between two copies of the SOA record.
+    Five thousand records in many messages all arrive, each once, between two copies of the SOA record.
     """
     async with resolving(server) as resolver:
         records, authority, additional = await resolver.lookupZone("large.example")
@@ -96,9 +96,9 @@ async def test_large(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_whole(server: LivePeer) -> None:
+async def test_recordsEqualThoseOfDig(server: LivePeer) -> None:
     """
-    Every record is as the zone has it, odd names and unknown types included: the same as C{dig} gets.
+    Every record is as in the zone and as C{dig} gets it, odd names and unknown types included.
     """
     command = [str(peer("dig")), f"@{server.address}", "-p", str(server.port), "small.example", "AXFR"]
     flags = ["+noall", "+answer", "+onesoa", "+unknownformat"]
@@ -121,38 +121,38 @@ async def test_whole(server: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_refused(started: dict[str, LivePeer]) -> None:
+async def test_refusedTransferFails(servers: dict[str, LivePeer]) -> None:
     """
-    A server that does not give its zone refuses, which is said; one that does not have it is no better.
+    A transfer fails with an error when the server refuses it or does not have the zone.
     """
-    async with resolving(started["refusing"]) as resolver:
+    async with resolving(servers["refusing"]) as resolver:
         with pytest.raises(DNSQueryRefusedError) as caught:
             await resolver.lookupZone("small.example")
         assert isinstance(caught.value, DNSLookupError)
-        assert caught.value.server == f"127.0.0.1:{started['refusing'].port}"
+        assert caught.value.server == f"127.0.0.1:{servers['refusing'].port}"
     for name in ("nsd", "named"):
-        async with resolving(started[name]) as resolver:
+        async with resolving(servers[name]) as resolver:
             for zone in ("nothing.example", "www.small.example"):
                 with pytest.raises((DNSQueryRefusedError, error.DNSUnknownError, DNSServerError)):
                     await resolver.lookupZone(zone)
 
 
 @pytest_twisted.ensureDeferred
-async def test_nextServer(started: dict[str, LivePeer]) -> None:
+async def test_nextServerIsTried(servers: dict[str, LivePeer]) -> None:
     """
-    Where one server refuses or is dead, the next one is asked; a cache and other wrappers do not stand in the way.
+    The next server is asked when one refuses or is down. Caches and other wrappers pass transfers through.
     """
-    refusing, giving = started["refusing"], started["nsd"]
+    refusing, giving = servers["refusing"], servers["nsd"]
     async with resolving(refusing, ("127.0.0.68", giving.port), giving) as resolver:
         assert len((await resolver.lookupZone("small.example"))[0]) == 14
-    async with described(f"cache:(udp:{giving.address}:{giving.port})") as resolver:
+    async with resolverFrom(f"cache:(udp:{giving.address}:{giving.port})") as resolver:
         assert len((await resolver.lookupZone("small.example"))[0]) == 14
 
 
 @pytest_twisted.ensureDeferred
-async def test_hanging() -> None:
+async def test_hangingServerCostsItsTimeout() -> None:
     """
-    A server that hangs costs no more than the time that was given, and leaves nothing behind; nor does a transfer that is cancelled.
+    A hanging server costs no more than the timeout. Neither it nor a canceled transfer leaves anything behind.
     """
     with nsd(ZONES, address="127.0.0.69") as hanging:
         async with resolving(hanging) as resolver:
@@ -160,7 +160,7 @@ async def test_hanging() -> None:
             began = time.monotonic()
             with pytest.raises(DNSQueryTimeoutError):
                 await resolver.lookupZone("large.example", 0.5)
-            # Without it there would be ten seconds.
+            # The default timeout is ten seconds.
             assert time.monotonic() - began < 9
             transfer = resolver.lookupZone("large.example")
             transfer.cancel()
@@ -171,13 +171,13 @@ async def test_hanging() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_hangingFirst(started: dict[str, LivePeer]) -> None:
+async def test_hangingFirstServerIsLeft(servers: dict[str, LivePeer]) -> None:
     """
-    A first server that hangs is left for the next one long before the time is up.
+    A hanging first server is left for the next one long before the deadline.
     """
     with nsd(ZONES, address="127.0.0.70") as hanging:
         hanging.pause()
-        async with resolving(hanging, started["named"]) as resolver:
+        async with resolving(hanging, servers["named"]) as resolver:
             began = time.monotonic()
             assert len((await resolver.lookupZone("small.example"))[0]) == 14
             assert time.monotonic() - began > 2

@@ -62,7 +62,7 @@ $TTL 300
 @pytest.fixture(scope="module")
 def server() -> Iterator[LivePeer]:
     """
-    @return: NSD with the zones above.
+    Start NSD with the zones above.
     """
     zones = {"example.org": ZONE, "2.0.192.in-addr.arpa": REVERSE, "0-63.2.0.192.in-addr.arpa": CLASSLESS}
     with nsd(zones) as running:
@@ -71,9 +71,9 @@ def server() -> Iterator[LivePeer]:
 
 def txdns(*words: str, text: str = "", environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """
-    Run C{txdns} on its own, without the user's C{~/.digrc}.
+    Run C{txdns} without the user's C{~/.digrc}.
 
-    @param environment: what differs from our own.
+    @param environment: variables that differ from our own.
     """
     command = [sys.executable, "-m", "twisted_ext.apps.cli.main", *words]
     encoding = (environment or {}).get("PYTHONIOENCODING", "").partition(":")[0] or "utf-8"
@@ -85,13 +85,13 @@ def txdns(*words: str, text: str = "", environment: Mapping[str, str] | None = N
 
 def body(text: str) -> list[str]:
     """
-    @return: the lines that do not differ from one query to the next, nor say which program this is.
+    Return the lines that do not name the program and are the same for each query.
     """
     kept = []
     for line in text.splitlines():
         if line.startswith(("; <<>>", "; (1 server", ";; Query time", ";; WHEN", ";; MSG SIZE")):
             continue
-        # What EDNS size is asked for, and how an extended error's text is quoted, is each program's own affair.
+        # The EDNS size and the quotes of an extended error's text differ between programs.
         kept.append(re.sub(r"id: \d+|udp: \d+|COOKIE: .*", "", line))
     return kept
 
@@ -133,31 +133,31 @@ def body(text: str) -> list[str]:
         "example.org ANY +tcp",
     ],
 )
-def test_asDig(server: LivePeer, words: str) -> None:
+def test_outputEqualsDig(server: LivePeer, words: str) -> None:
     """
-    What C{txdns query} prints is what C{dig} prints, line by line, tabs included.
+    C{txdns query} prints what C{dig} prints, line by line, tabs included.
     """
     where = [f"@{server.address}", "-p", str(server.port)]
     dig = subprocess.run([str(peer("dig")), *where, "+nocookie", *words.split()], capture_output=True, text=True, timeout=20)
     ours = txdns("query", *where, *words.split())
     assert (ours.returncode, ours.stderr) == (dig.returncode, "")
     assert sorted(body(ours.stdout)) == sorted(body(dig.stdout))
-    # Servers may turn the records of a set around, and nothing else.
+    # Servers may rotate the records of a set, and nothing else.
     assert [line[:1] for line in body(ours.stdout)] == [line[:1] for line in body(dig.stdout)]
 
 
-def test_refused(server: LivePeer) -> None:
+def test_refusedReplyIsShown(server: LivePeer) -> None:
     """
-    A reply is shown whatever its rcode, and is a reply for the exit code.
+    A reply is shown whatever its rcode, and the exit code is that of a reply.
     """
     ended = txdns("query", "www.example.net", f"@{server.address}:{server.port}")
     assert ended.returncode == OK
     assert "status: REFUSED" in ended.stdout
 
 
-def test_zone(server: LivePeer) -> None:
+def test_transferIsPrintedAsByDig(server: LivePeer) -> None:
     """
-    A whole zone is printed as C{dig} prints it; where it is refused, that is said.
+    A zone transfer is printed as by C{dig}, and so is a refused one.
     """
     where = [f"@{server.address}", "-p", str(server.port)]
     dig = subprocess.run([str(peer("dig")), *where, "example.org", "AXFR"], capture_output=True, text=True, timeout=20)
@@ -175,9 +175,9 @@ def test_zone(server: LivePeer) -> None:
     assert "txdns query: " in refused.stderr
 
 
-def test_noReply() -> None:
+def test_noReplyIsOneLine() -> None:
     """
-    Where nobody replies, one line says so, soon, and the exit code is C{dig}'s.
+    A look-up without a reply ends soon with one line and the exit code of C{dig}.
     """
     port = freePort("127.0.0.1")
     ended = txdns("query", "www.example.org", f"@127.0.0.1:{port}", "+time=0.2", "+tries=2")
@@ -186,9 +186,9 @@ def test_noReply() -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_silent(server: LivePeer) -> None:
+def test_silentServerCostsItsTimeout(server: LivePeer) -> None:
     """
-    A server that hears and says nothing is waited for as long as was asked, and no longer.
+    A silent server is waited for exactly as long as C{+time} and C{+tries} say.
     """
     with nsd({"example.org": ZONE}, address="127.0.0.77") as hanging:
         hanging.pause()
@@ -199,9 +199,9 @@ def test_silent(server: LivePeer) -> None:
     assert (told["kind"], told["attempts"]) == ("TimedOut", 2)
 
 
-def test_descriptions(server: LivePeer) -> None:
+def test_anyDescriptionBehindAt(server: LivePeer) -> None:
     """
-    Behind C{@} any description may stand, and the port of an address may be written either way.
+    Any resolver description may follow C{@}, and the port of an address may be written either way.
     """
     for target in (
         f"@{server.address}:{server.port}",
@@ -213,9 +213,9 @@ def test_descriptions(server: LivePeer) -> None:
         assert (ended.stdout, ended.stderr) == ("192.0.2.2\n", "")
 
 
-def test_options(server: LivePeer) -> None:
+def test_EDNSOptionsAreDecoded(server: LivePeer) -> None:
     """
-    EDNS options that the server gives are decoded.
+    EDNS options of the reply are decoded.
     """
     with bind({"example.org": ZONE}) as named:
         where = f"@{named.address}:{named.port}"
@@ -223,9 +223,9 @@ def test_options(server: LivePeer) -> None:
         assert "CLIENT-SUBNET: 192.0.2.0/24/0" not in txdns("query", "www.example.org", where).stdout
 
 
-def test_bulkTenThousand(server: LivePeer, tmp_path: Path) -> None:
+def test_bulkPrintsALineForEachName(server: LivePeer, tmp_path: Path) -> None:
     """
-    Ten thousand names, in a file, each with its line.
+    C{txdns bulk} prints a line for each of ten thousand names in a file.
     """
     names = [f"h{number}.wild.example.org" for number in range(9_990)] + ["a..b"] * 10
     path = tmp_path / "names"
@@ -237,9 +237,9 @@ def test_bulkTenThousand(server: LivePeer, tmp_path: Path) -> None:
     assert all(line["data"] == ["192.0.2.4"] for line in lines if line["name"] != "a..b")
 
 
-def test_iterator(server: LivePeer) -> None:
+def test_bulkInProgramLeavesNothing(server: LivePeer) -> None:
     """
-    The same from a program, with C{async for}: ten thousand names, each with its answer, and nothing left open.
+    A program gets ten thousand answers through C{async for}, and nothing is left open.
     """
     script = f"""
 from twisted.internet import task
@@ -261,9 +261,9 @@ task.react(lambda reactor: Deferred.fromCoroutine(main(reactor)))
     assert (ended.stdout, ended.stderr) == ("10000 0 0\n", "")
 
 
-def test_bulkThroughAHang(server: LivePeer, tmp_path: Path) -> None:
+def test_bulkSurvivesAHang(server: LivePeer, tmp_path: Path) -> None:
     """
-    When the server hangs for a while in the middle, nothing is lost either: what was not answered is asked again.
+    No name is lost when the server hangs midway: unanswered names are queried again.
     """
     path = tmp_path / "names"
     path.write_text("".join([f"h{number}.wild.example.org\n" for number in range(5_000)]))
@@ -285,9 +285,9 @@ def test_bulkThroughAHang(server: LivePeer, tmp_path: Path) -> None:
     assert [line for line in lines if "error" in line] == []
 
 
-def test_bulkReverse(server: LivePeer) -> None:
+def test_bulkFindsNamesOfNetwork(server: LivePeer) -> None:
     """
-    The names of all addresses of a network, with those that are delegated by aliases (RFC 2317).
+    C{--reverse} finds the names of all addresses of a network, also those delegated by aliases (RFC 2317).
     """
     ended = txdns("bulk", "--reverse", "192.0.2.0/24", f"@{server.address}:{server.port}", "--ordered")
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -301,9 +301,9 @@ def test_bulkReverse(server: LivePeer) -> None:
     ]
 
 
-def test_shell(server: LivePeer, tmp_path: Path) -> None:
+def test_sessionOfTheTour(server: LivePeer, tmp_path: Path) -> None:
     """
-    The session of the tour, typed: what waits is shown, and shown again with its result.
+    The session of the tour works when typed: a waiting Deferred is shown, and shown again with its result.
     """
     command = ["-m", "twisted_ext.apps.cli.main", "shell", f"udp:{server.address}:{server.port}"]
     with Terminal(command, {"NO_COLOR": "1"}, str(tmp_path)) as terminal:

@@ -1,5 +1,5 @@
 """
-Every record type, looked up in other people's servers.
+Every record type, looked up in name servers by other authors.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from twisted_ext.wire.rrtypes import isMeta, typeNumber
 
 __all__: list[str] = []
 
-#: Not found in zones, or there already.
+#: Types that zones do not hold, or that the zone has already.
 _APART: Final = ("NXNAME", "SOA")
 
-#: Types that no class of records stands for, ours or Twisted's.
+#: Types without a record class, ours or Twisted's.
 _CLASSLESS: Final = ("SINK", "TYPE65280")
 
-#: Types that there is no method for.
+#: Types without a look-up method.
 _METHODLESS: Final = ("TYPE65280", "TYPE65401")
 
-#: What BIND does not take from a zone: obsolete types; keys that are empty; mnemonics newer than it.
+#: Records that BIND refuses in a zone: obsolete types, empty keys, mnemonics newer than it.
 _NOT_BIND: Final = ("md-0", "mf-0", "key-2", "ipseckey-4", "nsec-2", "svcb-2")
 
 
@@ -46,9 +46,9 @@ class Sample:
     One record of a type.
 
     @ivar label: the first label of its owner.
-    @ivar mnemonic: of its type.
-    @ivar number: of its type.
-    @ivar text: its rdata in the form of master files.
+    @ivar mnemonic: the mnemonic of its type.
+    @ivar number: the number of its type.
+    @ivar text: its rdata in master file form.
     @ivar wire: its rdata.
     """
 
@@ -65,7 +65,7 @@ class Sample:
     @property
     def generic(self) -> str:
         """
-        Type and rdata as every server understands them (RFC 3597, section 5).
+        Type and rdata in the form that every server understands (RFC 3597, section 5).
         """
         return f"TYPE{self.number} \\# {len(self.wire)} {self.wire.hex()}"
 
@@ -77,13 +77,13 @@ ALL: Final = [
     for index, text in enumerate(texts)
 ]
 
-#: Those that servers with zones give: NS records below a zone's top are referrals, and NSEC3 records are kept apart.
+#: Samples for servers with zones: NS records below the apex are referrals, and NSEC3 records are kept apart.
 _LOOKED_UP: Final = [sample for sample in ALL if sample.mnemonic not in ("NS", "NSEC3")]
 
-#: Types that replies about everything do not have, or that do not go with others.
+#: Types that replies to ANY lack, or that cannot be together with others.
 _ELSEWHERE: Final = ("MD", "MF", "CNAME", "DNAME", "DS", "DNSKEY", "NSEC", "NSEC3PARAM", "RRSIG", "SIG")
 
-#: One record of each type at one name, for a look at all of them together.
+#: One record of each type at one name, for a query for ANY.
 _TOGETHER: Final = [
     sample
     for sample in _LOOKED_UP
@@ -104,7 +104,7 @@ def _zoneForBind() -> str:
     known = set(told.stdout.split())
     lines = HEAD + "".join([f"all {sample.generic}\n" for sample in _TOGETHER])
     for sample in _samplesForBind():
-        # As it is written, so that BIND's reading of it is compared with ours.
+        # As text, so that BIND's parser is compared with ours.
         lines += f"{sample.label} " + (f"{sample.mnemonic} {sample.text}" if sample.mnemonic in known else sample.generic) + "\n"
     return lines
 
@@ -112,7 +112,7 @@ def _zoneForBind() -> str:
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, tuple[LivePeer, list[Sample]]]]:
     """
-    @return: NSD and Unbound, who have been told the octets; BIND, who has read the texts. And what each of them has.
+    Start NSD and Unbound with the octets and BIND with the texts, and return each with its samples.
     """
     local = [f"{sample.owner}. 300 {sample.generic}" for sample in ALL]
     with ExitStack() as stack:
@@ -125,7 +125,7 @@ def servers() -> Iterator[dict[str, tuple[LivePeer, list[Sample]]]]:
 
 class _Encodable(Protocol):
     """
-    What payloads can do.
+    The part of a payload that writes its rdata.
     """
 
     def encode(self, strio: BytesIO) -> None:
@@ -134,9 +134,9 @@ class _Encodable(Protocol):
         """
 
 
-def _seen(result: Result, sample: Sample) -> object:
+def _rdataFound(result: Result, sample: Sample) -> object:
     """
-    @return: what the one record that was found is, once more as octets.
+    Return the rdata of the one record that was found, encoded again.
     """
     found = [header for header in result[0] if header.type == sample.number]
     if len(found) != 1:
@@ -150,7 +150,7 @@ def _seen(result: Result, sample: Sample) -> object:
 
 @pytest.mark.parametrize("program", ["nsd", "named", "unbound"])
 @pytest_twisted.ensureDeferred
-async def test_sources(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
+async def test_answersHaveTheOctetsOfTheZone(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
     """
     Each record of each type comes with the octets that the zone has.
     """
@@ -167,33 +167,33 @@ async def test_sources(servers: dict[str, tuple[LivePeer, list[Sample]]], progra
 
 @pytest.mark.parametrize("program", ["nsd", "named", "unbound"])
 @pytest_twisted.ensureDeferred
-async def test_results(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
+async def test_payloadsWriteTheSameOctets(servers: dict[str, tuple[LivePeer, list[Sample]]], program: str) -> None:
     """
-    As Twisted has it, each record has a payload of its type's class, which writes the same octets again.
+    Each record has a Twisted payload of its type's class, which writes the same octets again.
     """
     server, samples = servers[program]
     wrong = {}
     async with resolving(server) as resolver:
         for sample in samples:
             result = await resolver.query(dns.Query(sample.owner, sample.number))
-            seen = _seen(result, sample)
+            seen = _rdataFound(result, sample)
             if seen != sample.wire:
                 wrong[sample.label] = seen
     assert wrong == {}
 
 
-#: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or by octets where we have a form.
+#: Types that C{dig} writes with other zeros, another mnemonic or another case of digits, or in hex where we have a text form.
 _WRITTEN_OTHERWISE: Final = frozenset(
     ["CERT", "CLA", "DELEG", "DELEGPARAM", "EID", "IPN", "L64", "LOC", "NID", "NIMLOC", "NULL", "SINK", "TYPE65280", "TYPE65401"]
 )
 
-#: Records that C{dig} writes so that nothing else reads them: types of a form of its own; no fingerprint; a time before 1970.
+#: Records whose C{dig} output no program can read: own text forms, no fingerprint, a time before 1970.
 _READ_OTHERWISE: Final = frozenset(["eid-0", "nimloc-0", "sink-0", "sshfp-1", "rrsig-1"])
 
-#: Records that differ from C{dig}'s besides: it writes two spaces in this one.
+#: Other records that differ: C{dig} writes two spaces in this one.
 _SPACED_OTHERWISE: Final = frozenset(["a6-3"])
 
-#: Look-ups that are not called after their type.
+#: Look-up methods that are not called after their type.
 _CALLED: Final = {
     "A": "Address",
     "AAAA": "IPV6Address",
@@ -220,9 +220,9 @@ _CALLED: Final = {
 
 
 @pytest_twisted.ensureDeferred
-async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+async def test_eachTypeHasLookupMethods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
     """
-    Each type has methods that look it up: one by its mnemonic, and one by the name that Twisted gives it where there is one.
+    Each type has a look-up method called after its mnemonic, and one with Twisted's name where Twisted has one.
     """
     server, samples = servers["unbound"]
     async with resolving(server) as resolver:
@@ -234,7 +234,7 @@ async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> Non
                     assert not hasattr(resolver, method)
                     continue
                 result = await cast("Deferred[Result]", getattr(resolver, method)(sample.owner))
-                assert _seen(result, sample) == sample.wire, method
+                assert _rdataFound(result, sample) == sample.wire, method
                 asked.add(method)
         everything = {name for name in dir(Lookups) if name.startswith("lookup")}
         sampled = {sample.number for sample in samples if sample.mnemonic not in _METHODLESS}
@@ -244,15 +244,15 @@ async def test_methods(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> Non
 
 def _records(text: str) -> dict[str, str]:
     """
-    @return: the rdata in what C{dig} or C{txdns} prints, by the first label of the owner.
+    Return the rdata that C{dig} or C{txdns} prints, by the first label of the owner.
     """
     rows = [line.split(None, 4) for line in text.splitlines() if line and not line.startswith(";")]
     return {row[0].partition(".")[0]: row[4] if len(row) > 4 else "" for row in rows}
 
 
-def test_asDig(servers: dict[str, tuple[LivePeer, list[Sample]]], tmp_path: Path) -> None:
+def test_typesAreWrittenAsByDig(servers: dict[str, tuple[LivePeer, list[Sample]]], tmp_path: Path) -> None:
     """
-    C{txdns query} writes each type as C{dig} does, apart from a few; what C{dig} writes means the same in any case.
+    C{txdns query} writes each type as C{dig} does, with a few exceptions. The output of C{dig} always parses to the same rdata.
     """
     server, samples = servers["named"]
     path = tmp_path / "queries"
@@ -273,9 +273,9 @@ def test_asDig(servers: dict[str, tuple[LivePeer, list[Sample]]], tmp_path: Path
 
 
 @pytest_twisted.ensureDeferred
-async def test_allTogether(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
+async def test_allTypesComeInOneReply(servers: dict[str, tuple[LivePeer, list[Sample]]]) -> None:
     """
-    All types at one name come in one reply, by TCP since they are too many for a datagram.
+    All types at one name come in one reply, over TCP because they do not fit into a datagram.
     """
     server, _ = servers["named"]
     async with resolving(server) as resolver:

@@ -1,9 +1,9 @@
 """
-A network of its own with two name servers of one zone at port 53, the second of which is late, for L{tests.live.lookups.test_changes}.
+A network namespace with two name servers of one zone at port 53, the second of them late, for L{tests.live.lookups.test_changes}.
 
     python -m tests.live.lookups.zonesown WORD ...
 
-runs C{txdns WORD ...} in it. The second server has the new address when the first has been asked for it a few times.
+runs C{txdns WORD ...} in it. The second server has the new address after a few queries for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["LATE", "main"]
 
-#: How often the second server is asked until it has the new address.
+#: How many queries the second server gets before it has the new address.
 LATE = 3
 
 _SIOCSIFFLAGS = 0x8914
@@ -31,7 +31,7 @@ _UP_AND_RUNNING = 0x41
 
 def main(words: Sequence[str]) -> int:
     """
-    @return: the exit code of the command.
+    Return the exit code of the command.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP_AND_RUNNING))
@@ -41,7 +41,7 @@ def main(words: Sequence[str]) -> int:
         ("example.org", "NS"): ["ns1.example.org.", "ns2.example.org."],
         ("ns1.example.org", "A"): "127.0.0.1",
         ("ns2.example.org", "A"): "127.0.0.2",
-        # There is no way to this one.
+        # This address is unreachable.
         ("ns2.example.org", "AAAA"): "2001:db8::53",
         ("www.example.org", "A"): "192.0.2.2",
     }

@@ -1,3 +1,3 @@
 """
-Live tests of programs, other people's among them, that look names up with ours.
+Live tests of programs, also by other authors, that use our resolver.
 """

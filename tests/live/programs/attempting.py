@@ -1,9 +1,9 @@
 """
-aioxmpp's attempts beside ours, in a process of their own: what each does when resolvers answer, fail and are silent by a script.
+aioxmpp's retries beside ours, in a process of their own: how each behaves when resolvers answer, fail and are silent by a script.
 
     python -m tests.live.programs.attempting NUMBER
 
-It prints one object of JSON: how many scripts were played, how many ended in what, and those after which the two differed.
+It prints one object of JSON: the number of scripts, their results, and those for which the two differed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from twisted_ext.wire.codes import AD, CD
 
 __all__: list[str] = []
 
-#: What a resolver may say: to dnspython's callers, and in ours.
+#: The replies of a resolver: for dnspython's callers, and in our form.
 _ENTRIES: Final[dict[str, Entry]] = {
     "proved": proved("0 0 1 a.example."),
     "answer": answerOf(questionOf("a.example", "SRV"), "0 0 1 a.example."),
@@ -40,26 +40,26 @@ _ENTRIES: Final[dict[str, Entry]] = {
 
 class _Network(Protocol):
     """
-    aioxmpp's module.
+    The functions of aioxmpp's module.
     """
 
     def set_resolver(self, resolver: object) -> None:
         """
-        Set it.
+        Set the resolver.
         """
 
     def reconfigure_resolver(self) -> None:
         """
-        Have a new one.
+        Create a new resolver.
         """
 
     def repeated_query(self, *arguments: object) -> Awaitable[object]:
         """
-        Look up.
+        Look up records.
         """
 
 
-#: How a script was played: which resolver was asked, how, and with what flags.
+#: How a script was played: the resolver, the transport, and the flags of each query.
 _Played = list[tuple[int, bool, bool, bool]]
 
 
@@ -76,13 +76,13 @@ class _Blocking:
 
     def set_flags(self, flags: int) -> None:
         """
-        Remember them.
+        Remember the flags.
         """
         self._flags = flags
 
     def query(self, qname: str, rdtype: object, tcp: bool, raise_on_no_answer: bool = True) -> object:
         """
-        Play on.
+        Play the next entry of the script.
         """
         self._played.append((self._number, tcp, bool(self._flags & AD), bool(self._flags & CD)))
         entry = next(self._script)

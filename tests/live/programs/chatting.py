@@ -1,9 +1,9 @@
 """
-aioxmpp, as it comes from its authors, on our resolver, in a process of its own.
+The released aioxmpp on our resolver, in a process of its own.
 
     python -m tests.live.programs.chatting SERVER_PORT VALIDATING_PORT CLOSED_PORT SILENT_PORT CHAT_PORT PROVING_PORT
 
-It prints one object of JSON: what came of each look-up, by each way. aioxmpp is loaded by name, as it has no types.
+It prints one object of JSON: the result of each look-up in each way. aioxmpp is imported by name, as it has no types.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted_ext.integrations.aioxmpp import asyncio as network
 
 __all__ = ["BROKEN", "DOMAIN", "NAMES", "SIGNED", "WAYS"]
 
-#: A zone, one that its server does not have, one with signatures, and what is looked up in the first.
+#: A zone, one that its server lacks, a signed one, and the names that are looked up in the first.
 DOMAIN: Final = "chat.example"
 BROKEN: Final = "broken.example"
 SIGNED: Final = "signed.example"
@@ -34,10 +34,10 @@ NAMES: Final = ("one", "several", "alias", "none", "refusing", "nothing", "empty
 #: By aioxmpp with dnspython; by aioxmpp with our resolver, in threads; by our functions.
 WAYS: Final = ("dnspython", "adapter", "ours")
 
-#: Seconds for a look-up that is to be answered; machines may be very busy.
+#: Seconds for a look-up that must succeed. Machines may be very busy.
 _UNHURRIED: Final = 60.0
 
-#: Drawn alike by each way.
+#: The seed of random numbers, the same for each way.
 _SEED: Final = 5222
 
 _Servers = list[tuple[int, int, tuple[bytes, int]]]
@@ -45,27 +45,27 @@ _Servers = list[tuple[int, int, tuple[bytes, int]]]
 
 class _Network(Protocol):
     """
-    The functions in question.
+    The functions that are compared.
     """
 
     def set_resolver(self, resolver: object) -> None:
         """
-        Set it.
+        Set the resolver.
         """
 
     def find_xmpp_host_addr(self, loop: object, domain: str) -> Awaitable[_Servers]:
         """
-        Find a domain's servers.
+        Find the servers of a domain.
         """
 
     def repeated_query(self, qname: bytes, rdtype: object, *, require_ad: bool) -> Awaitable[Iterable[object] | None]:
         """
-        Look records up.
+        Look up records.
         """
 
     def lookup_srv(self, domain: bytes, service: str, *, require_ad: bool = False) -> Awaitable[_Servers | None]:
         """
-        Find a service's servers.
+        Find the servers of a service.
         """
 
     def lookup_tlsa(self, hostname: bytes, port: int, *, require_ad: bool = True) -> Awaitable[object]:
@@ -81,7 +81,7 @@ class _Network(Protocol):
 
 class _Node(Protocol):
     """
-    What of aioxmpp connects.
+    The part of aioxmpp that connects.
     """
 
     def discover_connectors(self, domain: str) -> Awaitable[list[tuple[str, int, object]]]:
@@ -97,7 +97,7 @@ class _Node(Protocol):
 
 class _Dnspython(Protocol):
     """
-    A resolver of dnspython's.
+    A resolver of dnspython.
     """
 
     nameservers: list[str]
@@ -107,7 +107,7 @@ class _Dnspython(Protocol):
 
 class _Aioxmpp(Protocol):
     """
-    What of aioxmpp says who connects.
+    The part of aioxmpp that describes an account.
     """
 
     class JID(Protocol):
@@ -118,18 +118,18 @@ class _Aioxmpp(Protocol):
         @classmethod
         def fromstr(cls, text: str) -> object:
             """
-            Read it.
+            Parse an address.
             """
 
     def make_security_layer(self, password: str, *, no_verify: bool) -> object:
         """
-        Say how to log in.
+        Describe how to log in.
         """
 
 
 _ours = cast(_Network, network)
 
-# Tests take the names above from here, and need no aioxmpp for that.
+# Tests import the names above without aioxmpp.
 if __name__ == "__main__":
     _aioxmpp = cast(_Aioxmpp, import_module("aioxmpp"))
     _theirs = cast(_Network, import_module("aioxmpp.network"))
@@ -139,18 +139,18 @@ if __name__ == "__main__":
 
 def _plain(value: object) -> object:
     """
-    @return: the same for JSON.
+    Return the value in a form that JSON has.
     """
     if isinstance(value, bytes):
         return value.decode("ascii") if value.isascii() else value.hex()
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-async def _said(asked: Awaitable[object], told: bool = False) -> object:
+async def _resultOf(asked: Awaitable[object], told: bool = False) -> object:
     """
-    @param told: for people.
+    Return the result, or the name of the exception's class.
 
-    @return: what came of it, or the name of the exception's class.
+    @param told: return the whole traceback instead.
     """
     try:
         return _plain(await asked)
@@ -162,7 +162,7 @@ async def _said(asked: Awaitable[object], told: bool = False) -> object:
 
 def _use(way: str, port: int, seconds: float = _UNHURRIED) -> _Network:
     """
-    Have this way ask the server at this port.
+    Set the resolver of this way to the server at this port.
     """
     if way == "dnspython":
         plain = _dnspython(configure=False)
@@ -178,32 +178,32 @@ def _use(way: str, port: int, seconds: float = _UNHURRIED) -> _Network:
     return _ours
 
 
-async def _askedBy(way: str, server: int, validating: int, closed: int, silent: int) -> dict[str, object]:
+async def _lookupResults(way: str, server: int, validating: int, closed: int, silent: int) -> dict[str, object]:
     asked = _use(way, server)
     came: dict[str, object] = {}
     for name in NAMES:
-        came[name] = await _said(asked.find_xmpp_host_addr(None, f"{name}.{DOMAIN}"))
-    came["unknown zone"] = await _said(asked.find_xmpp_host_addr(None, f"other.{BROKEN}"))
-    came["certificates"] = await _said(asked.lookup_tlsa(f"host4.{DOMAIN}".encode(), 5222, require_ad=False))
-    came["unproved"] = await _said(asked.lookup_tlsa(f"host4.{DOMAIN}".encode(), 5222, require_ad=True))
-    came["no certificates"] = await _said(asked.lookup_tlsa(f"host6.{DOMAIN}".encode(), 5222, require_ad=True))
+        came[name] = await _resultOf(asked.find_xmpp_host_addr(None, f"{name}.{DOMAIN}"))
+    came["unknown zone"] = await _resultOf(asked.find_xmpp_host_addr(None, f"other.{BROKEN}"))
+    came["certificates"] = await _resultOf(asked.lookup_tlsa(f"host4.{DOMAIN}".encode(), 5222, require_ad=False))
+    came["unproved"] = await _resultOf(asked.lookup_tlsa(f"host4.{DOMAIN}".encode(), 5222, require_ad=True))
+    came["no certificates"] = await _resultOf(asked.lookup_tlsa(f"host6.{DOMAIN}".encode(), 5222, require_ad=True))
     servers = await asked.find_xmpp_host_addr(None, f"several.{DOMAIN}")
     came["order"] = _plain(list(asked.group_and_order_srv_records(sorted(servers), Random(_SEED))))
     asked = _use(way, validating)
-    came["forged"] = await _said(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
-    came["forged denial"] = await _said(asked.lookup_srv(f"nothing.{DOMAIN}".encode(), "xmpp-client"))
+    came["forged"] = await _resultOf(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
+    came["forged denial"] = await _resultOf(asked.lookup_srv(f"nothing.{DOMAIN}".encode(), "xmpp-client"))
     asked = _use(way, silent, 0.2)
-    came["nobody answers"] = await _said(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
+    came["nobody answers"] = await _resultOf(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
     if way != "dnspython":
-        # That waits here until its time is up, which then is long: it does not hear that a port is closed.
+        # dnspython does not notice a closed port and would wait for the whole timeout.
         asked = _use(way, closed)
-        came["nobody there"] = await _said(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
+        came["nobody there"] = await _resultOf(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
     return came
 
 
-async def _provedBy(way: str, proving: int) -> dict[str, object]:
+async def _validationResults(way: str, proving: int) -> dict[str, object]:
     """
-    @return: what came of look-ups whose answers are to be validated.
+    Return the results of look-ups whose answers must be validated.
     """
     asked = _use(way, proving)
 
@@ -213,18 +213,18 @@ async def _provedBy(way: str, proving: int) -> dict[str, object]:
 
     came: dict[str, object] = {}
     for name in (f"www.{SIGNED}", f"alias.{SIGNED}", f"away.{SIGNED}", f"nothing.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}"):
-        came[f"address of {name}"] = await _said(texts(name, "A"))
+        came[f"address of {name}"] = await _resultOf(texts(name, "A"))
     for name in (f"www.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}"):
-        came[f"certificates of {name}"] = await _said(asked.lookup_tlsa(name.encode(), 5222))
+        came[f"certificates of {name}"] = await _resultOf(asked.lookup_tlsa(name.encode(), 5222))
     for name in (SIGNED, f"one.{DOMAIN}", f"forged.{SIGNED}"):
-        came[f"servers of {name}"] = await _said(asked.lookup_srv(name.encode(), "xmpp-client", require_ad=True))
-    came["servers, proved or not"] = await _said(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
+        came[f"servers of {name}"] = await _resultOf(asked.lookup_srv(name.encode(), "xmpp-client", require_ad=True))
+    came["servers, proved or not"] = await _resultOf(asked.lookup_srv(f"one.{DOMAIN}".encode(), "xmpp-client"))
     return came
 
 
-async def _discovered(way: str, server: int) -> dict[str, object]:
+async def _discoveryResults(way: str, server: int) -> dict[str, object]:
     """
-    @return: what aioxmpp finds to connect to, by its own function for that.
+    Return the servers that aioxmpp finds by its own function.
     """
     _use(way, server)
 
@@ -232,14 +232,14 @@ async def _discovered(way: str, server: int) -> dict[str, object]:
         options = await _node.discover_connectors(f"{name}.{DOMAIN}")
         return sorted([host, port, type(connector).__name__] for host, port, connector in options)
 
-    return {name: await _said(discover(name)) for name in NAMES}
+    return {name: await _resultOf(discover(name)) for name in NAMES}
 
 
-async def _connected(way: str, server: int, chat: int) -> dict[str, object]:
+async def _connectionResult(way: str, server: int, chat: int) -> dict[str, object]:
     """
-    Have aioxmpp connect to a domain whose server is here, with all names looked up by us.
+    Let aioxmpp connect to a domain whose server is here, with all names looked up by us.
 
-    @return: what the server was told first, and how many threads that took.
+    @return: the first data that the server got, and how many threads that took.
     """
     heard: list[str] = []
 
@@ -263,7 +263,7 @@ async def _connected(way: str, server: int, chat: int) -> dict[str, object]:
             jid = _aioxmpp.JID.fromstr(f"somebody@connect.{DOMAIN}")
             metadata = _aioxmpp.make_security_layer("secret", no_verify=True)
             threads = threading.active_count()
-            came = await _said(_node.connect_xmlstream(jid, metadata, negotiation_timeout=_UNHURRIED), True)
+            came = await _resultOf(_node.connect_xmlstream(jid, metadata, negotiation_timeout=_UNHURRIED), True)
             return {"came": came, "threads": threading.active_count() - threads, "heard": heard}
     finally:
         undo()
@@ -271,12 +271,12 @@ async def _connected(way: str, server: int, chat: int) -> dict[str, object]:
 
 
 async def _main(server: int, validating: int, closed: int, silent: int, chat: int, proving: int) -> dict[str, object]:
-    # First, so that no thread is there yet.
-    came: dict[str, object] = {"connected": {way: await _connected(way, server, chat) for way in ("ours", "adapter")}}
+    # First, before any thread exists.
+    came: dict[str, object] = {"connected": {way: await _connectionResult(way, server, chat) for way in ("ours", "adapter")}}
     for way in WAYS:
-        came[way] = await _askedBy(way, server, validating, closed, silent)
-    came["proved"] = {way: await _provedBy(way, proving) for way in WAYS}
-    came["discovered"] = {way: await _discovered(way, server) for way in ("dnspython", "adapter")}
+        came[way] = await _lookupResults(way, server, validating, closed, silent)
+    came["proved"] = {way: await _validationResults(way, proving) for way in WAYS}
+    came["discovered"] = {way: await _discoveryResults(way, server) for way in ("dnspython", "adapter")}
     return came
 
 

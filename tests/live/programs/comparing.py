@@ -1,10 +1,10 @@
 """
-Names and addresses made up at random, and what becomes of them here and in the C library of this machine.
+Random names and addresses, and their results here and in the C library of this machine.
 
     python -m tests.live.programs.comparing SEED CALLS NAMES
 
-prints a line of JSON for each difference, and in the end how many calls there were, and how many differences with a reason. It wants the
-machine of L{tests.live.programs.lonely}.
+prints a line of JSON for each difference, and finally the number of calls and of differences with a reason. It needs the machine of
+L{tests.live.programs.lonely}.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Call", "addressCall", "nameCall"]
 #: A host, a service, and family, kind, protocol and flags.
 Call = tuple["str | bytes | None", Port, int, int, int, int]
 
-#: Seconds; as long as the C library waits with the files of this machine, so that neither gives up before the other on a busy one.
+#: Seconds: as long as the C library waits with the files of this machine, so that neither gives up first on a busy one.
 _PATIENCE: Final = 30.0
 
 _SERVED: Final = sorted({name for name, rrType in RECORDS if not name.endswith(".arpa")})
@@ -81,7 +81,7 @@ _FAMILIES: Final = (0, 0, 0, 0, 2, 2, 10, 10, 1, 16, 99)
 
 def addressCall(rng: random.Random) -> Call:
     """
-    @return: any call of getaddrinfo.
+    Return a random call of getaddrinfo.
     """
     group = rng.choices((_SERVED, _FILED, _SHORT, _LITERALS, _ODD), (40, 15, 15, 20, 10))[0]
     host = rng.choice(cast("tuple[str | bytes | None, ...]", group))
@@ -103,7 +103,7 @@ def addressCall(rng: random.Random) -> Call:
     return host, service, family, kind, protocol, flags
 
 
-#: Addresses, and a few things that are none.
+#: Addresses, and a few invalid ones.
 _ADDRESSES: Final = [
     *"127.0.0.1 127.0.1.1 127.0.0.9 10.20.30.5 10.20.30.6 10.20.30.9 10.20.30.10 10.20.30.11 0.0.0.0 1.2.3.4 127.1 ::1 :: x".split(),
     *"localhost 2001:db8:1::66 2001:db8:2::7 2001:db8::80 2001:db8::81 2001:db8::82 2001:db8::83 2001:db8::80%1".split(),
@@ -115,7 +115,7 @@ _ADDRESSES: Final = [
 
 def nameCall(rng: random.Random) -> tuple[SocketAddress, int]:
     """
-    @return: any call of getnameinfo.
+    Return a random call of getnameinfo.
     """
     host = rng.choice([f"192.0.2.{rng.randrange(78, 96)}"] * 8 + _ADDRESSES)
     port = rng.choice((0, 1, 9, 21, 53, 69, 80, 443, 514, 5060, 5061, 7001, 7002, 7100, 7200, 65535, 65536, 99999, -1))
@@ -134,7 +134,7 @@ def nameCall(rng: random.Random) -> tuple[SocketAddress, int]:
     return cast(SocketAddress, sockaddr), flags
 
 
-def _say(line: dict[str, object]) -> None:
+def _printLine(line: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
 
 
@@ -145,7 +145,7 @@ def _theirs(ask: Callable[[], object]) -> object:
         return error
 
 
-def _told(outcome: object) -> str:
+def _asText(outcome: object) -> str:
     if isinstance(outcome, Exception):
         return f"{type(outcome).__name__}{outcome.args!r}"
     if isinstance(outcome, list):
@@ -159,7 +159,7 @@ def _plain(value: object) -> object:
 
 def _deduplicated(outcome: object) -> object:
     """
-    @return: the C library's rows, none of them twice.
+    Return the rows of the C library without duplicates.
     """
     if not isinstance(outcome, list):
         return outcome
@@ -169,7 +169,7 @@ def _deduplicated(outcome: object) -> object:
 
 async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) -> None:
     """
-    Print what differs.
+    Print the differences.
     """
     rng = random.Random(seed)
     counts: dict[str, int] = {}
@@ -190,7 +190,7 @@ async def compare(resolver: NamesResolver, seed: int, calls: int, names: int) ->
         except Exception as error:
             ours = error
         _compare("getnameinfo", (sockaddr, flags), ours, theirs, counts)
-    _say({"calls": calls, "names": names, "reasons": counts})
+    _printLine({"calls": calls, "names": names, "reasons": counts})
 
 
 #: Codes of the C library of Linux: no such name, not known, failed, no address, no text in this locale.
@@ -203,17 +203,17 @@ _ENCODE: Final = -105
 
 def _reason(call: tuple[object, ...], ours: object, theirs: object) -> str:
     """
-    @return: why there is a difference that has to be; the reasons are given in the documentation. Empty where there is none.
+    Return the reason of a known difference, as the documentation has it, or an empty string.
     """
     host = call[0]
     mine = ours.errno if isinstance(ours, socket.gaierror) else 0
     their = theirs.errno if isinstance(theirs, socket.gaierror) else 0
     if mine in (_AGAIN, _FAIL) and their in (_NONAME, _NODATA) and isinstance(host, str) and _isBroken(host):
-        return "what nobody knows"
+        return "unknown names"
     if their == _NONAME and not mine and isinstance(host, str) and host.endswith(".") and host[:-1].lower() in _FILED_LOWER:
         return "final dots"
     if their == _ENCODE and isinstance(host, bytes) and not host.isascii():
-        return "other scripts in bytes"
+        return "non-ascii names in bytes"
     if isinstance(host, tuple) and str(host[0]).startswith("::ffff:10.20.30."):
         return "mapped addresses in files"
     return ""
@@ -221,21 +221,21 @@ def _reason(call: tuple[object, ...], ours: object, theirs: object) -> str:
 
 def _isBroken(host: str) -> bool:
     """
-    @return: whether the server fails at this name, or at one that the search list makes of it.
+    Return whether the server fails for this name, or for one that the search list makes of it.
     """
     names = [host.rstrip(".").lower() + domain for domain in ("", ".one.test", ".two.test")]
     return any(isinstance(RECORDS.get((name, rrType)), int) for name in names for rrType in ("A", "AAAA"))
 
 
 def _compare(function: str, call: tuple[object, ...], ours: object, theirs: object, counts: dict[str, int]) -> None:
-    one, other = _told(ours), _told(theirs)
+    one, other = _asText(ours), _asText(theirs)
     if one == other:
         return
     reason = _reason(call, ours, theirs)
     if reason:
         counts[reason] = counts.get(reason, 0) + 1
     else:
-        _say({"function": function, "call": repr(call), "ours": one, "theirs": other})
+        _printLine({"function": function, "call": repr(call), "ours": one, "theirs": other})
 
 
 def _main(seed: int, calls: int, names: int) -> None:
@@ -246,7 +246,7 @@ def _main(seed: int, calls: int, names: int) -> None:
 
     def run() -> None:
         Deferred.fromCoroutine(compare(resolver, seed, calls, names)).addErrback(
-            lambda failure: _say({"died": failure.getTraceback()})
+            lambda failure: _printLine({"died": failure.getTraceback()})
         ).addCallback(lambda _: resolver.close()).addCallback(lambda _: core.stop())
 
     core.callWhenRunning(run)

@@ -3,7 +3,7 @@ Run a program as on a machine with another C{resolv.conf}.
 
     python -m tests.live.programs.elsewhere RESOLV_CONF SCRIPT [WORD ...]
 
-Unlike L{tests.docs.running}, it makes no resolver, and no reactor is chosen before the program does so.
+Unlike L{tests.docs.running}, it creates no resolver, and chooses no reactor before the program does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ __all__ = ["run"]
 
 def run(resolvConf: str, script: str, words: list[str]) -> None:
     """
-    @param words: what the script finds behind its own name in C{sys.argv}.
+    Run the script.
+
+    @param words: the arguments of the script in C{sys.argv}.
     """
     vars(configured)["SYSTEM_RESOLV_CONF"] = resolvConf
     sys.argv = [script, *words]

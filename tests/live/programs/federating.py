@@ -3,7 +3,7 @@ Synapse's own classes on our resolver, in a process of its own.
 
     python -m tests.live.programs.federating SERVER_PORT CLOSED_PORT WEB_PORT
 
-It prints one object of JSON: what came of each case. Synapse is loaded by name, as its types would take a checker minutes.
+It prints one object of JSON with the result of each case. Synapse is imported by name, as a type checker would take minutes for its types.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = ["CASES", "DOMAIN", "SERVICE"]
 
 DOMAIN = "federated.example"
 
-#: What homeservers are looked up by.
+#: The service by which homeservers are looked up.
 SERVICE = "_matrix-fed._tcp"
 
-#: Seconds for a look-up that is to be answered; machines may be very busy.
+#: Seconds for a look-up that must succeed. Machines may be very busy.
 _UNHURRIED = 60.0
 
 
 class _Server(Protocol):
     """
-    One homeserver as Synapse has it.
+    One homeserver in Synapse.
     """
 
     host: bytes
@@ -52,7 +52,7 @@ class _Resolving(Protocol):
 
     def resolve_service(self, service_name: bytes) -> Awaitable[list[_Server]]:
         """
-        @return: servers in the order to try.
+        Return servers in the order to try.
         """
 
 
@@ -63,13 +63,13 @@ class _Federating(Protocol):
 
     def request(self, method: bytes, uri: bytes) -> Deferred[object]:
         """
-        Fetch something from a homeserver.
+        Fetch a page from a homeserver.
         """
 
 
 class _Context(Protocol):
     """
-    Synapse's context of logging, without which it warns.
+    Synapse's logging context, without which it warns.
     """
 
     def __enter__(self) -> object: ...
@@ -79,7 +79,7 @@ class _Context(Protocol):
 
 def _of(path: str) -> Callable[..., object]:
     """
-    @return: something of Synapse's.
+    Return an object of Synapse by its path.
     """
     module, _, name = path.rpartition(".")
     return cast("Callable[..., object]", getattr(import_module(f"synapse.{module}"), name))
@@ -87,27 +87,29 @@ def _of(path: str) -> Callable[..., object]:
 
 class _Peers:
     """
-    Where the test has its servers, and what asks them.
+    The ports of the test's servers, and the resolvers that use them.
     """
 
     def __init__(self, reactor: IReactorTime, server: int, closed: int, web: int) -> None:
         self.reactor = reactor
         self.web = web
         self.good = resolverFromString(reactor, f"udp:127.0.0.1:{server}", timeout=_UNHURRIED)
-        #: The domains of which nobody is there to answer.
+        #: A resolver whose server does not answer.
         self.failing = resolverFromString(reactor, f"udp:127.0.0.1:{closed}", timeout=_UNHURRIED)
         self.description = f"cache:udp:127.0.0.1:{server}"
 
     def resolving(self, client: object = None, cache: dict[bytes, list[_Server]] | None = None) -> _Resolving:
         """
-        @param client: L{None} for what Synapse takes by itself.
+        Return Synapse's resolver.
+
+        @param client: our resolver, or L{None} for Synapse's default.
         """
         given: dict[str, object] = {} if client is None else {"dns_client": client}
         return cast(_Resolving, _of("http.federation.srv_resolver.SrvResolver")(cache={} if cache is None else cache, **given))
 
     def server(self, host: bytes, port: int, expires: int) -> _Server:
         """
-        @return: one that Synapse has found before.
+        Return a server that Synapse has found before.
         """
         return cast(_Server, _of("http.federation.srv_resolver.Server")(host, port, expires=expires))
 
@@ -118,7 +120,7 @@ def _owner(host: str) -> bytes:
 
 async def _look(resolving: _Resolving, host: str) -> list[tuple[str, int]] | str:
     """
-    @return: hosts and ports, or the name of the exception.
+    Return hosts and ports, or the name of the exception.
     """
     try:
         return [(server.host.decode(), server.port) for server in await resolving.resolve_service(_owner(host))]
@@ -128,21 +130,21 @@ async def _look(resolving: _Resolving, host: str) -> list[tuple[str, int]] | str
 
 async def several(peers: _Peers) -> object:
     """
-    Records of several priorities, none at all, no name at all, an alias.
+    Records of several priorities, no record, no name, an alias.
     """
     return {host: await _look(peers.resolving(peers.good), host) for host in ("several", "host4", "nothing", "alias")}
 
 
 async def none(peers: _Peers) -> object:
     """
-    A domain that has no homeserver.
+    A domain without a homeserver.
     """
     return await _look(peers.resolving(peers.good), "none")
 
 
 async def kept(peers: _Peers) -> object:
     """
-    For how long Synapse keeps what it was told.
+    How long Synapse caches servers.
     """
     before = int(time.time())
     (server,) = await peers.resolving(peers.good).resolve_service(_owner("one"))
@@ -151,7 +153,7 @@ async def kept(peers: _Peers) -> object:
 
 async def failing(peers: _Peers) -> object:
     """
-    No server answers: with something old in Synapse's cache, and with nothing.
+    No DNS server answers: with an expired server in Synapse's cache, and without one.
     """
     old = {_owner("one"): [peers.server(b"old.example", 8448, int(time.time()) - 10)]}
     return {
@@ -162,7 +164,7 @@ async def failing(peers: _Peers) -> object:
 
 async def fetched(peers: _Peers) -> object:
     """
-    Pages of homeservers by Synapse's agent: by SRV and without, by both families.
+    Pages of homeservers through Synapse's agent: with and without SRV, over both families.
     """
     undo = peers.good.install()
     try:
@@ -173,12 +175,12 @@ async def fetched(peers: _Peers) -> object:
 
 class _NotDelegated:
     """
-    Says of every homeserver that it is where it seems to be.
+    Report that no homeserver is delegated.
     """
 
     async def get_well_known(self, server_name: bytes) -> object:
         """
-        @return: nothing said.
+        Return no delegation.
         """
         return _of("http.federation.well_known_resolver.WellKnownLookupResult")(delegated_server=None)
 
@@ -208,7 +210,7 @@ async def _fetch(peers: _Peers, host: str) -> str:
 
 async def asModule(peers: _Peers) -> object:
     """
-    By the module that Synapse's configuration names, without a word in Synapse's code.
+    Our resolver as the module that Synapse's configuration names, without a change of Synapse's code.
     """
     name = "twisted_ext.integrations.synapse.FederationResolver"
     load = cast("Callable[..., tuple[Callable[..., object], object]]", _of("util.module_loader.load_module"))
@@ -242,7 +244,9 @@ async def _run(peers: _Peers) -> None:
 
 def main(reactor: object, *ports: str) -> Deferred[None]:
     """
-    @param ports: those of the server, of nobody, and of the web server.
+    Run all cases.
+
+    @param ports: those of the DNS server, of a closed port, and of the web server.
     """
     server, closed, web = map(int, ports)
     return ensureDeferred(_run(_Peers(globalReactor(), server, closed, web)))

@@ -1,5 +1,5 @@
 """
-A whole Synapse as its authors publish it, with our resolver by its configuration, and other homeservers for it to find.
+A whole released Synapse with our resolver in its configuration, and other homeservers for it to find.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from tests.certificates import certificateFor, written
 from tests.live.programs.federating import DOMAIN
 from tests.test_architecture import ROOT
 
-__all__ = ["fetched", "homeserver", "others"]
+__all__ = ["fetch", "homeserver", "otherHomeservers"]
 
-#: Seconds after which it has gone wrong; machines may be very busy.
+#: Seconds to wait for Synapse. Machines may be very busy.
 _PATIENCE: Final = 300.0
 
-#: Seconds between two looks at whether it answers yet.
+#: Seconds between two checks whether it answers.
 _LOOK_EVERY: Final = 0.05
 
 
 class _Local(HTTPConnection):
     """
-    A connection by a socket in the file system, which nobody else can have.
+    A connection through a Unix socket, which no other process can take.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,15 +49,15 @@ class _Local(HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def fetched(path: Path, page: str) -> tuple[int, object]:
+def fetch(path: Path, page: str) -> tuple[int, object]:
     """
-    @param path: the socket of a homeserver.
+    Return the status and the body of a page.
 
-    @return: the status of the reply, and what it says.
+    @param path: the socket of a homeserver.
     """
     connection = _Local(path)
     try:
-        # By a socket like this one only proxies come, which say for whom.
+        # Synapse expects a proxy on such a socket, which names the client.
         connection.request("GET", page, headers={"X-Forwarded-For": "127.0.0.1"})
         with connection.getresponse() as response:
             return response.status, json.loads(response.read())
@@ -67,7 +67,7 @@ def fetched(path: Path, page: str) -> tuple[int, object]:
 
 class _Profiles(BaseHTTPRequestHandler):
     """
-    Says of everybody which server was asked for them.
+    Reply to every profile request with the server that was named.
     """
 
     def do_GET(self) -> None:
@@ -83,14 +83,14 @@ class _Profiles(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *values: object) -> None:
         """
-        Tell nobody.
+        Log nothing.
         """
 
 
 @contextmanager
-def others(folder: Path) -> Iterator[int]:
+def otherHomeservers(folder: Path) -> Iterator[int]:
     """
-    Be all homeservers of the domain, at one port of 127.0.0.1.
+    Serve as all homeservers of the domain, at one port of 127.0.0.1.
 
     @return: the port.
     """
@@ -113,10 +113,9 @@ def homeserver(folder: Path, resolver: str) -> Iterator[Path]:
     """
     Run Synapse until the context ends.
 
-    @param folder: an empty one, for all that it keeps.
-    @param resolver: whom it is to ask, as a description.
-
-    @return: the socket at which its clients find it.
+    @param folder: an empty one, for all its files.
+    @param resolver: the description of its resolver.
+    @return: the socket for its clients.
     """
     path, log = folder / "socket", folder / "log"
     configuration = {
@@ -165,6 +164,6 @@ def homeserver(folder: Path, resolver: str) -> Iterator[Path]:
 
 def _answers(path: Path) -> bool:
     try:
-        return fetched(path, "/_matrix/client/versions")[0] == 200
+        return fetch(path, "/_matrix/client/versions")[0] == 200
     except OSError:
         return False

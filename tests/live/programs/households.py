@@ -1,5 +1,5 @@
 """
-What is known on a machine of one's own: files, and what its name server says.
+The files of a test machine, and the records of its name server.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from twisted_ext.testing.servers import Reply
 
 __all__ = ["FILES", "NAME", "RECORDS", "VARIANTS"]
 
-#: What the machine is called.
+#: The host name of the machine.
 NAME: Final = "lonely.one.test"
 
 _SERVFAIL: Final = 2
 _NOTIMP: Final = 4
 _REFUSED: Final = 5
 
-#: The table of RFC 6724, section 2.1, which the C library has not: its own is that of RFC 3484.
+#: The table of RFC 6724, section 2.1. The C library has that of RFC 3484.
 _TABLE: Final = """\
 label ::1/128 0
 label ::/0 1
@@ -94,7 +94,7 @@ FILES: Final[dict[str, str]] = {
 _IPV4: Final = ("10.20.30.40/24", "198.51.100.7/25")
 _IPV6: Final = ("2001:db8:1::7/64", "fd00:1::7/64")
 
-#: Kinds of machines: what addresses they have besides those of the loopback interface, and what files say otherwise.
+#: Kinds of machines: their addresses beside those of the loopback interface, and the files that differ.
 VARIANTS: Final[dict[str, tuple[tuple[str, ...], dict[str, str]]]] = {
     "both": (_IPV4 + _IPV6, {}),
     "alone": ((), {"resolv.conf": "nameserver 127.0.0.1\noptions attempts:3 timeout:10\n"}),
@@ -109,7 +109,7 @@ VARIANTS: Final[dict[str, tuple[tuple[str, ...], dict[str, str]]]] = {
 }
 
 
-#: What the server knows.
+#: The records of the server.
 RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("www.example.test", "A"): "192.0.2.80",
     ("www.example.test", "AAAA"): "2001:db8::80",
@@ -152,7 +152,7 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
     ("notimp.example.test", "AAAA"): _NOTIMP,
     ("formerr.example.test", "A"): 1,
     ("formerr.example.test", "AAAA"): 1,
-    # What fails as it stands, and is there where it is searched.
+    # Names that fail as written, and are found by the search list.
     ("refused.example.test.two.test", "A"): "192.0.2.98",
     ("formerr.example.test.one.test", "AAAA"): "2001:db8::98",
     ("emptyhalf.example.test.one.test", "A"): "192.0.2.99",

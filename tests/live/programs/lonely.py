@@ -1,9 +1,9 @@
 """
-A machine of one's own for what the C library says of names and addresses: its own network, files and name server.
+A machine with its own network, files and name server, to compare with the C library.
 
     python -m tests.live.programs.lonely VARIANT WORD ...
 
-runs C{python WORD ...} in it. It takes namespaces of Linux, as L{tests.tour.machine} does.
+runs C{python WORD ...} in it. It needs Linux namespaces, as L{tests.tour.machine} does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.tour.machine import UNSHARE
 
 __all__ = ["command"]
 
-# Messages to the kernel (rtnetlink(7)) and what is in them.
+# Messages to the kernel (rtnetlink(7)) and their attributes.
 _NEW_LINK: Final = 16
 _NEW_ADDRESS: Final = 20
 _NEW_ROUTE: Final = 24
@@ -40,13 +40,13 @@ _DEVICE: Final = 4
 _UP: Final = 1
 _MAIN_TABLE: Final = 254
 
-#: Of the loopback interface, the first there is.
+#: The index of the loopback interface.
 _INDEX: Final = 1
 
 
 def command(variant: str, *words: str) -> list[str]:
     """
-    @return: the command that runs Python with these words in such a machine.
+    Return the command that runs Python with these arguments in such a machine.
     """
     return [*UNSHARE, "--uts", sys.executable, "-m", "tests.live.programs.lonely", variant, *words]
 
@@ -55,11 +55,11 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value
 
 
-def _tell(control: socket.socket, kind: int, body: bytes) -> None:
+def _request(control: socket.socket, kind: int, body: bytes) -> None:
     """
-    Have the kernel do something.
+    Send a request to the kernel.
 
-    @raise OSError: it does not want to.
+    @raise OSError: the kernel refuses it.
     """
     control.send(struct.pack("=IHHII", 16 + len(body), kind, _REQUEST_AND_SAY | _CREATE, 1, 0) + body)
     (error,) = struct.unpack_from("=i", control.recv(4096), 16)
@@ -69,19 +69,19 @@ def _tell(control: socket.socket, kind: int, body: bytes) -> None:
 
 def _connect(addresses: tuple[str, ...]) -> None:
     """
-    Bring the loopback interface up, with addresses and a route to everywhere for each family that has one.
+    Bring the loopback interface up, with addresses and a default route for each family that has an address.
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as control:
-        _tell(control, _NEW_LINK, struct.pack("=BxHiII", 0, 0, _INDEX, _UP, _UP))
+        _request(control, _NEW_LINK, struct.pack("=BxHiII", 0, 0, _INDEX, _UP, _UP))
         for text in addresses:
             address, _, bits = text.partition("/")
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             packed = socket.inet_pton(family, address)
             head = struct.pack("=BBBBI", family, int(bits), 0, 0, _INDEX)
-            _tell(control, _NEW_ADDRESS, head + _attribute(_LOCAL, packed) + _attribute(_ADDRESS, packed))
+            _request(control, _NEW_ADDRESS, head + _attribute(_LOCAL, packed) + _attribute(_ADDRESS, packed))
         for family in sorted({socket.AF_INET6 if ":" in text else socket.AF_INET for text in addresses}):
             head = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _MAIN_TABLE, 3, 0, 1, 0)
-            _tell(control, _NEW_ROUTE, head + _attribute(_DEVICE, struct.pack("=I", _INDEX)))
+            _request(control, _NEW_ROUTE, head + _attribute(_DEVICE, struct.pack("=I", _INDEX)))
 
 
 def _listen(reactor: IReactorTime) -> str:
@@ -91,21 +91,20 @@ def _listen(reactor: IReactorTime) -> str:
 
 def _isApart() -> bool:
     """
-    @return: whether this is a machine of our own, in which nothing is anybody else's: users are mapped, and there is a loopback interface
-        only.
+    Return whether this is a machine of its own: users are mapped, and there is only a loopback interface.
     """
     mapped = Path("/proc/self/uid_map").read_text("ascii").split()[2:] == ["1"]
     return mapped and [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
-def _lay(folder: Path, files: dict[str, str], place: Path = Path("/etc")) -> None:
+def _mountFiles(folder: Path, files: dict[str, str], place: Path = Path("/etc")) -> None:
     """
-    Have these files instead of the system's.
+    Mount these files over those of the system.
     """
     if all(Path(place, name).exists() for name in files):
         binds = [(Path(folder, name), Path(place, name)) for name in files]
     else:
-        # A file can be laid over another one only. Where there is none, all of the folder is laid over; what we may not read is left out.
+        # A bind mount needs an existing file. Without one, the whole folder is replaced by a copy, without unreadable files.
         folder = Path(folder, "all")
         with suppress(shutil.Error):
             shutil.copytree(place, folder, symlinks=True)
@@ -124,7 +123,7 @@ def _inside(variant: str, words: list[str]) -> int:
     _connect(addresses)
     socket.sethostname(NAME)
     with tempfile.TemporaryDirectory() as folder:
-        _lay(Path(folder), {**FILES, **files})
+        _mountFiles(Path(folder), {**FILES, **files})
         serve = [sys.executable, "-m", "tests.live.programs.lonely", variant, "--serve"]
         with subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as servers:
             assert servers.stdout is not None and servers.stdin is not None

@@ -1,5 +1,5 @@
 """
-A web server at many addresses of this machine, in a process of its own, which says at which of them it was reached, and for which host.
+A web server at many addresses of this machine, in a process of its own. A page names the address and the host that it was reached by.
 
     python -m tests.live.programs.pages
 """
@@ -27,11 +27,11 @@ from tests.test_architecture import ROOT
 
 __all__ = ["FOUR", "SIX", "Page", "pages", "siteOf"]
 
-#: Its addresses of IPv4, and that of IPv6.
+#: Its IPv4 addresses, and its IPv6 address.
 FOUR: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
 SIX: Final = "::1"
 
-#: Ports tried before giving up: somebody else may have one of them at one of the addresses.
+#: Ports to try: another program may have one of them at one of the addresses.
 _PORTS_TRIED: Final = 10
 
 #: Seconds that it may take to end.
@@ -40,21 +40,21 @@ _PATIENCE: Final = 30.0
 
 class Page(Plain):
     """
-    Says where it was found.
+    A page that names its host and address.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> bytes:
         """
-        @return: the host that was asked for, and the address that was connected to.
+        Return the requested host, and the address that was connected to.
         """
         return f"{request.getRequestHostname().decode()} {getattr(request.getHost(), 'host', '')}".encode()
 
 
 def _listen(reactor: IReactorTime) -> str:
     """
-    Be the server.
+    Start the server.
 
     @return: the port at all addresses, and whether IPv6 is among them.
     """
@@ -88,7 +88,7 @@ def _hasIPv6() -> bool:
 @contextmanager
 def pages() -> Iterator[int]:
     """
-    @return: the port of the server, which ends with the context. Where there is no IPv6, the test ends as skipped.
+    Return the port of the server, which stops with the context. The test is skipped without IPv6.
     """
     command = [sys.executable, "-m", "tests.live.programs.pages"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

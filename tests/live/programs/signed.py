@@ -1,5 +1,5 @@
 """
-Zones with signatures, which whoever validates believes or does not.
+Signed zones, for validating resolvers to accept or reject.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ __all__ = ["signed"]
 
 def signed(origin: str, text: str, folder: Path) -> tuple[str, str]:
     """
-    Sign a zone by one key that is made for it.
+    Sign a zone with a new key.
 
     @param text: a master file.
-    @param folder: an empty one, for what comes of it.
-
-    @return: the zone with its signatures, and the key's DS record, by which others know it.
+    @param folder: an empty one, for the files of the tools.
+    @return: the signed zone, and the DS record of the key.
     """
 
     def run(program: str, *words: str) -> None:
@@ -27,6 +26,6 @@ def signed(origin: str, text: str, folder: Path) -> tuple[str, str]:
 
     (folder / "zone").write_text(text)
     run("dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", origin)
-    # All of it by that key: there is no other.
+    # Sign everything with that key, since there is no other.
     run("dnssec-signzone", "-q", "-S", "-z", "-o", origin, "-f", "signed", "zone")
     return (folder / "signed").read_text(), (folder / f"dsset-{origin}.").read_text().strip()

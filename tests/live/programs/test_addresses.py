@@ -1,5 +1,5 @@
 """
-Tests of getaddrinfo and getnameinfo against the C library: on machines of their own, with files and a name server that both of them use.
+Tests of getaddrinfo and getnameinfo against the C library, on machines with files and a name server that both use.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from tests.tour.machine import usable
 #: Calls on each kind of machine: 5,000 of getaddrinfo and 2,000 of getnameinfo on all of them together.
 CALLS: Final = {"both": (2000, 800), "alone": (1000, 400), "old": (1000, 400), "new": (1000, 400)}
 
-#: Differences that have to be. Each has its reason in docs/howto/addresses.rst.
-REASONS: Final = {"what nobody knows", "final dots", "mapped addresses in files", "other scripts in bytes"}
+#: Unavoidable differences. Each has its reason in docs/howto/addresses.rst.
+REASONS: Final = {"unknown names", "final dots", "mapped addresses in files", "non-ascii names in bytes"}
 
-#: Reproducible, and another one than what it was written with.
+#: The seed, other than the one used during development.
 SEED: Final = 20261120
 
-#: Seconds; a machine that takes longer hangs.
+#: Seconds to wait for a machine.
 PATIENCE: Final = 300
 
 
 @pytest.fixture(scope="module", autouse=True)
 def machine() -> None:
     """
-    Skip where there is no machine to be had, or no such C library.
+    Skip the tests where there are no namespaces or no such C library.
     """
     if not sys.platform.startswith("linux") or not usable():
         missing("peers", "this system gives no namespaces (unshare --user --net --mount), or lacks unshare(1) and mount(8) of util-linux")
@@ -44,10 +44,10 @@ def machine() -> None:
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_likeTheCLibrary(variant: str) -> None:
+def test_resultsEqualThoseOfCLibrary(variant: str) -> None:
     """
-    Any call gives what the C library gives: addresses in their order, canonical names, codes and texts of errors. The few differences are
-    those that the documentation names.
+    Every call gives the result of the C library: addresses in order, canonical names, codes and texts of errors. The only differences are
+    those in the documentation.
     """
     calls, names = CALLS[variant]
     words = command(variant, "--inside", "-m", "tests.live.programs.comparing", str(SEED), str(calls), str(names))
@@ -58,9 +58,9 @@ def test_likeTheCLibrary(variant: str) -> None:
     assert set(last["reasons"]) <= REASONS
 
 
-def test_reasons() -> None:
+def test_differencesAreDocumented() -> None:
     """
-    Every difference is explained to whoever reads the documentation.
+    The documentation explains every difference.
     """
     text = (ROOT / "docs" / "howto" / "addresses.rst").read_text("utf-8").lower()
     for reason in REASONS:

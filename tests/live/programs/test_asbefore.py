@@ -1,5 +1,5 @@
 """
-What the reactor's own resolver takes for a host is taken after C{install} as well: the same spellings, with the same result, on the real
+Hosts that the reactor's own resolver accepts are accepted after C{install} as well: the same spellings, with the same result, on the real
 reactor.
 """
 
@@ -38,7 +38,7 @@ from twisted_ext.testing.lifecycles import whereOf
 
 __all__: list[str] = []
 
-#: Hosts, octets as well as text: names of this machine, addresses in all the spellings of inet_aton(3), and what is neither.
+#: Hosts as text and as octets: names of this machine, addresses in all the spellings of inet_aton(3), and invalid ones.
 HOSTS: Final[tuple[str | bytes, ...]] = (
     "localhost",
     b"localhost",
@@ -73,16 +73,16 @@ HOSTS: Final[tuple[str | bytes, ...]] = (
 
 _FAMILIES: Final[tuple[list[type[IAddress]] | None, ...]] = (None, [IPv4Address], [IPv6Address])
 
-#: Seconds until what has not happened will not happen.
+#: Seconds to wait for a result.
 _PATIENCE: Final = 20.0
 
 _reactor = globalReactor
 
 
 @implementer(IResolutionReceiver)
-class _Received:
+class _Receiver:
     """
-    Notes what a resolution says.
+    Record the results of a resolution.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class _Received:
 async def _resolved(
     resolver: IHostnameResolver, host: str | bytes, types: list[type[IAddress]] | None, transport: str
 ) -> tuple[object, ...]:
-    received = _Received()
+    received = _Receiver()
     resolver.resolveHostName(received, cast(str, host), 80, types, transport)
     await received.completed.addTimeout(_PATIENCE, _reactor())
     return received.began, sorted([str(address) for address in received.addresses])
@@ -117,16 +117,16 @@ def _theirs() -> GAIResolver:
 @pytest.fixture
 def ours() -> NamesResolver:
     """
-    @return: a resolver that asks no server.
+    Return a resolver whose server does not exist.
     """
     return createResolver(servers=[("127.0.0.1", 9)])
 
 
 @pytest.mark.parametrize("host", HOSTS, ids=repr)
 @pytest_twisted.ensureDeferred
-async def test_resolveHostName(host: str | bytes, ours: NamesResolver) -> None:
+async def test_resolveHostNameEqualsTwisted(host: str | bytes, ours: NamesResolver) -> None:
     """
-    C{resolveHostName} gives what the reactor's own resolver gives, for each family and transport.
+    C{resolveHostName} gives the result of the reactor's own resolver, for each family and transport.
     """
     try:
         for types in _FAMILIES:
@@ -148,7 +148,7 @@ class _Connected(Protocol):
 
 class _Connecting(ClientFactory):
     """
-    Notes what becomes of a connection.
+    Record the result of a connection.
     """
 
     noisy = False
@@ -165,10 +165,9 @@ class _Connecting(ClientFactory):
 
 
 @pytest.fixture
-def asTwistedHasIt() -> Iterator[None]:
+def twistedResolver() -> Iterator[None]:
     """
-    The reactor has the resolver that it starts with. Programs that were run before may have put it back by C{installResolver}, which wraps
-    it in one that takes no C{bytes}.
+    Give the reactor its initial resolver. Earlier programs may have left one by C{installResolver}, whose wrapper accepts no C{bytes}.
     """
     pluggable = cast(IReactorPluggableNameResolver, _reactor())
     before = pluggable.installNameResolver(_theirs())
@@ -176,12 +175,12 @@ def asTwistedHasIt() -> Iterator[None]:
     pluggable.installNameResolver(before)
 
 
-@pytest.mark.usefixtures("asTwistedHasIt")
+@pytest.mark.usefixtures("twistedResolver")
 @pytest.mark.parametrize("host", HOSTS, ids=repr)
 @pytest_twisted.ensureDeferred
-async def test_connectTCP(host: str | bytes, ours: NamesResolver) -> None:
+async def test_connectTCPActsAsBeforeInstall(host: str | bytes, ours: NamesResolver) -> None:
     """
-    After C{install}, C{reactor.connectTCP} and C{reactor.resolve} do with every host what they did before, and the factory hears of it.
+    After C{install}, C{reactor.connectTCP} and C{reactor.resolve} treat every host as before, and the factory is notified.
     """
     reactor = _reactor()
     accepting = ServerFactory()
@@ -215,9 +214,9 @@ async def test_connectTCP(host: str | bytes, ours: NamesResolver) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", b"localhost", "127.1", b"0x7f.1", "2130706433", "0"], ids=repr)
 @pytest_twisted.ensureDeferred
-async def test_getHostByName(host: str | bytes, ours: NamesResolver) -> None:
+async def test_getHostByNameEqualsCLibrary(host: str | bytes, ours: NamesResolver) -> None:
     """
-    C{getHostByName} of L{IResolverSimple} finds what C{gethostbyname} of the C library finds.
+    C{getHostByName} of L{IResolverSimple} returns what C{gethostbyname} of the C library returns.
     """
     try:
         simple = cast(IResolverSimple, ours)

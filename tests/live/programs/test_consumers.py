@@ -1,5 +1,5 @@
 """
-TLS by name over loopback: the reactor looks the name up with an installed resolver, and certificates are checked against the name.
+TLS by name over loopback: the reactor resolves the name with an installed resolver, and certificates are checked against the name.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ __all__: list[str] = []
 pytest.importorskip("OpenSSL")
 pytest.importorskip("service_identity")
 
-# Twisted uses what pyOpenSSL is about to drop.
+# Twisted uses deprecated functions of pyOpenSSL.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 class _Page(Page):
     """
-    Says what is secret.
+    A page with a fixed text.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> bytes:
         """
-        @return: always the same.
+        Return the text.
         """
         return b"by TLS"
 
 
 class _Authority(Shape):
     """
-    A certificate and its key, for servers or to be trusted.
+    A certificate and its key, for servers or as a trust root.
     """
 
     original: object
@@ -60,7 +60,7 @@ class _Authority(Shape):
 
 class _Greeting(Protocol):
     """
-    Tells when the other side's certificate was found to be right, by what comes then.
+    Record the first data after a successful handshake.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class _Greeting(Protocol):
 
 def _certificate(name: str) -> bytes:
     """
-    @return: a certificate for a host, signed by itself, and its key.
+    Return a self-signed certificate for a host, and its key.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -107,7 +107,7 @@ def _certificate(name: str) -> bytes:
 
 class _Secure:
     """
-    A web server that has a certificate for C{secure.example}, and what trusts it.
+    A web server with a certificate for C{secure.example}, and clients that trust it.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class _Secure:
 
     async def fetch(self, name: str) -> bytes:
         """
-        @return: what Twisted's web client is told.
+        Return the page that Twisted's web client gets.
         """
         policy = cast("Callable[..., object]", BrowserLikePolicyForHTTPS)(trustRoot=self.trusted)
         pool = cast("Callable[..., object]", HTTPConnectionPool)(self.reactor, persistent=False)
@@ -137,7 +137,7 @@ class _Secure:
 
     async def connect(self, name: str) -> bytes:
         """
-        @return: what an endpoint's protocol is told.
+        Return the data that the protocol of an endpoint gets.
         """
         options = cast("Callable[..., object]", self._ssl.optionsForClientTLS)(name, trustRoot=self.trusted)
         wrap = cast("Callable[..., IStreamClientEndpoint]", wrapClientTLS)
@@ -151,7 +151,7 @@ class _Secure:
 @asynccontextmanager
 async def _secure(hosts: Path) -> AsyncIterator[_Secure]:
     """
-    Set up the server and a resolver that knows two names for it, and take both down.
+    Start the server and a resolver that knows two names for it, and stop both.
     """
     hosts.write_text("127.0.0.1 secure.example other.example\n")
     resolver = createResolver(servers=[("127.0.0.1", 9)], hosts=str(hosts))
@@ -166,10 +166,9 @@ async def _secure(hosts: Path) -> AsyncIterator[_Secure]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_agent(tmp_path: Path) -> None:
+async def test_webClientChecksTheName(tmp_path: Path) -> None:
     """
-    Twisted's web client reaches a host by HTTPS; one whose certificate is for another name is not talked to, though it has the same
-    address.
+    Twisted's web client reaches a host over HTTPS. It rejects a certificate for another name at the same address.
     """
     from twisted.web.client import ResponseNeverReceived
 
@@ -182,9 +181,9 @@ async def test_agent(tmp_path: Path) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrapped(tmp_path: Path) -> None:
+async def test_TLSEndpointResolvesTheName(tmp_path: Path) -> None:
     """
-    So does an endpoint by name in a wrapper of TLS.
+    A TLS endpoint reaches a host by name, and fails for an unknown name.
     """
     async with _secure(tmp_path / "hosts") as secure:
         assert (await secure.connect("secure.example")).startswith(b"HTTP/")

@@ -1,5 +1,5 @@
 """
-Programs on the real reactor, which look names up in NSD through an installed resolver and connect over loopback.
+Programs on the real reactor that look up names in NSD through an installed resolver and connect over loopback.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ void  MX   0 .
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator[dict[str, LivePeer]]:
+def servers() -> Iterator[dict[str, LivePeer]]:
     """
-    @return: NSD, to be asked by IPv4 and by IPv6.
+    Start NSD at an IPv4 and at an IPv6 address.
     """
     zones = {"programs.example": ZONE}
     with ExitStack() as stack:
@@ -58,21 +58,21 @@ def started() -> Iterator[dict[str, LivePeer]]:
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
-def peer(started: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
+def peer(servers: dict[str, LivePeer], request: pytest.FixtureRequest) -> LivePeer:
     """
-    @return: each of them.
+    Return each of these servers.
     """
-    return started[str(request.param)]
+    return servers[str(request.param)]
 
 
 class _Exchanges(Shape):
     """
-    What delivers mail.
+    The mail exchange calculator.
     """
 
     def getMX(self, domain: str) -> Deferred[dns.Record_MX]:
         """
-        @return: fires with where to deliver it.
+        Return a Deferred with the mail exchange.
         """
 
 
@@ -81,9 +81,9 @@ _chain = cast("Callable[..., Resolver]", resolve.ResolverChain)
 
 
 @pytest_twisted.ensureDeferred
-async def test_installed(peer: LivePeer) -> None:
+async def test_installServesEndpointsAndWebClient(peer: LivePeer) -> None:
     """
-    With C{install}, endpoints and Twisted's web client reach hosts of either family and of both, and by aliases.
+    After C{install}, endpoints and Twisted's web client reach hosts of either family and of both, also through aliases.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
@@ -107,9 +107,9 @@ async def test_installed(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_treq(peer: LivePeer) -> None:
+async def test_installServesTreq(peer: LivePeer) -> None:
     """
-    So does treq.
+    After C{install}, treq reaches hosts of either family, also through aliases.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
@@ -125,9 +125,9 @@ async def test_treq(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_fallingBack(peer: LivePeer) -> None:
+async def test_fallsBackToIPv4(peer: LivePeer) -> None:
     """
-    A host with both families that only IPv4 leads to is reached.
+    A host of both families is reached when only IPv4 works.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
@@ -142,9 +142,9 @@ async def test_fallingBack(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_connectTCP(peer: LivePeer) -> None:
+async def test_connectTCPNeedsIPv4(peer: LivePeer) -> None:
     """
-    With C{install}, C{connectTCP} reaches hosts of IPv4 and of both, and fails clearly where there is IPv6 only.
+    After C{install}, C{connectTCP} reaches hosts with IPv4, and fails with a clear error for IPv6-only hosts.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
@@ -159,10 +159,10 @@ async def test_connectTCP(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_bare(peer: LivePeer) -> None:
+async def test_installResolverAloneServesIPv4(peer: LivePeer) -> None:
     """
-    The line of Twisted's tour: C{installResolver(createResolver(servers=...))} alone serves C{connectTCP} and endpoints to hosts that
-    have IPv4. To one that has not, C{connectTCP} fails at once, and says why.
+    C{installResolver(createResolver(servers=...))}, the line of Twisted's tour, serves C{connectTCP} and endpoints for hosts with IPv4.
+    C{connectTCP} to an IPv6-only host fails at once with the reason.
     """
     async with rig(client.createResolver(servers=[peer.server])) as made:
         reactor = cast(IReactorPluggableResolver, made.reactor)
@@ -173,7 +173,7 @@ async def test_bare(peer: LivePeer) -> None:
                 assert await made.connectEndpoint(name) == "127.0.0.1"
                 assert await made.fetch(name) == "127.0.0.1"
             assert await made.connectEndpoint("six.programs.example") == "::1"
-            with pytest.raises(DNSLookupError, match="no address of IPv4"):
+            with pytest.raises(DNSLookupError, match="no IPv4 address"):
                 await made.connectTCP("six.programs.example")
             with pytest.raises(DNSLookupError):
                 await made.connectEndpoint("nothing.programs.example")
@@ -182,9 +182,9 @@ async def test_bare(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_sixOnly(peer: LivePeer) -> None:
+async def test_installServesIPv6OnlyHosts(peer: LivePeer) -> None:
     """
-    With C{install} of the resolver that C{createResolver} makes, hosts that have IPv6 only are reached, names of this machine as well.
+    After C{install} of the resolver of C{createResolver}, IPv6-only hosts and names of this machine are reached.
     """
     async with rig(client.createResolver(servers=[peer.server])) as made:
         reactor = cast(IReactorPluggableNameResolver, made.reactor)
@@ -202,9 +202,9 @@ async def test_sixOnly(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_module(peer: LivePeer) -> None:
+async def test_moduleFunctionsUseInstalledResolver(peer: LivePeer) -> None:
     """
-    The functions of the module ask the resolver of the process, which C{install} puts into the reactor.
+    The functions of the module use the resolver of the process, which C{install} puts into the reactor.
     """
     before = client.theResolver
     async with rig(Resolver(servers=[peer.server])) as made:
@@ -228,17 +228,17 @@ async def test_module(peer: LivePeer) -> None:
 
 async def _deliver(made: Rig, domain: str) -> tuple[str, str]:
     """
-    @return: to which host mail for a domain goes, and by which address that host is reached.
+    Return the mail exchange of a domain, and the address at which it is reached.
     """
     exchange = await _calculator(made.resolver).getMX(domain)
     return str(exchange.name), await made.connectEndpoint(str(exchange.name))
 
 
 @pytest_twisted.ensureDeferred
-async def test_mail(peer: LivePeer) -> None:
+async def test_mailFindsItsExchange(peer: LivePeer) -> None:
     """
-    Mail finds its way: to the best exchange, whatever its family, through aliases, to the host itself where there is none, and back
-    where there is nothing.
+    Mail goes to the best exchange of either family, through aliases, or to the host itself without MX records. It is returned where there
+    is no host.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         undo = made.resolver.install()
@@ -256,9 +256,9 @@ async def test_mail(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_namesServer(peer: LivePeer) -> None:
+async def test_twistedServerForwardsToUs(peer: LivePeer) -> None:
     """
-    Twisted's name server passes questions on to one of our resolvers, alone or in a chain of Twisted's.
+    Twisted's name server forwards queries to our resolver, alone or in a chain.
     """
     resolver = Resolver(servers=[peer.server])
     async with rig(resolver) as made:
@@ -276,9 +276,9 @@ async def test_namesServer(peer: LivePeer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_chains(peer: LivePeer) -> None:
+async def test_twistedChainUsesOurAnswers(peer: LivePeer) -> None:
     """
-    In a chain of Twisted's resolvers, ours says what it has found, and that there is no such name.
+    A chain of Twisted resolvers uses our answers and our name errors.
     """
     async with rig(Resolver(servers=[peer.server])) as made:
         chain = _chain([made.resolver])

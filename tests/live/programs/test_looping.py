@@ -1,5 +1,5 @@
 """
-Programs on asyncio, as people have them, on our resolver: nothing in them is changed, and nothing is left of us when they end.
+Unchanged asyncio programs on our resolver, which leaves nothing behind when they end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted_ext import asyncio as looping
 
 __all__ = ["servers"]
 
-#: Asks for addresses of services as programs do that know of nothing but their loop, and closes it.
+#: A program that knows only its loop, looks up addresses of services, and closes the loop.
 _ADDRESSES: Final = """
 import asyncio
 import socket
@@ -42,7 +42,7 @@ finally:
     loop.close()
 """
 
-#: The other direction.
+#: The same for names of addresses.
 _NAMES: Final = """
 import asyncio
 
@@ -59,7 +59,7 @@ finally:
     loop.close()
 """
 
-#: Runs such a program, on ours or on what the loop has itself, and sees to it that no thread is used and no global reactor made.
+#: Runs such a program with our resolver or the loop's own, and makes sure that it starts no thread and creates no global reactor.
 _START: Final = """
 import asyncio, runpy, sys, threading
 
@@ -76,7 +76,7 @@ runpy.run_path(script, run_name="__main__")
 assert whose != "ours" or "twisted.internet.reactor" not in sys.modules
 """
 
-#: Everything at once that a loop may be closed with: look-ups that hang, by UDP and TCP, some of them cancelled.
+#: Look-ups that hang over UDP and TCP when the loop is closed, some of them canceled.
 _CLUTTER: Final = """
 import asyncio, os, socket
 from twisted_ext import asyncio as looping
@@ -109,7 +109,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket() as stre
     print(sorted(descriptors() - before))
 """
 
-#: A program on the reactor of Twisted that works on a loop.
+#: A program on a Twisted reactor that runs on an asyncio loop.
 _REACTOR: Final = """
 import asyncio, sys
 from twisted.internet import asyncioreactor
@@ -131,13 +131,13 @@ task.result()
 """
 
 
-#: Whatever Python warns of is an error.
+#: Every warning of Python is an error.
 _STRICT: Final = ("-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning")
 
 
 def run(*words: str) -> str:
     """
-    @return: what Python printed.
+    Return the output of Python.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -148,16 +148,16 @@ def run(*words: str) -> str:
 
 
 @pytest.mark.parametrize("program", [_ADDRESSES, _NAMES], ids=["addresses", "names"])
-def test_unchanged(program: str, tmp_path: Path) -> None:
+def test_unchangedProgramPrintsTheSame(program: str, tmp_path: Path) -> None:
     """
-    A program that knows of nothing but its loop prints the same on ours as on what the loop has itself.
+    An asyncio program prints the same with our resolver as with the loop's own.
     """
     if not usable():
         pytest.skip("this system gives no namespaces to ordinary users")
     try:
         socket.getservbyname("https", "tcp")
     except OSError:
-        # A machine without a services file: programs there name ports by their numbers.
+        # Machines without a services file need port numbers.
         program = program.replace('"https"', "443")
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "start.py").write_text(_START)
@@ -168,24 +168,24 @@ def test_unchanged(program: str, tmp_path: Path) -> None:
     assert "443" in ours or "https" in ours
 
 
-def test_nothingLeft() -> None:
+def test_closedLoopLeavesNothing() -> None:
     """
-    In development mode, with every warning an error, nothing is said and nothing is open after C{asyncio.run}, whatever still hung.
+    C{asyncio.run} leaves no warning and no open descriptor in development mode, even with hanging look-ups.
     """
     assert run(*_STRICT, "-c", _CLUTTER) == "[]\n"
 
 
-def test_onReactor(servers: Servers) -> None:
+def test_reactorOnTheLoopIsUsed(servers: Servers) -> None:
     """
-    Where the reactor of the process works on the loop, it is used, and its resolver with it.
+    The reactor of the process and its resolver are used where it runs on the loop.
     """
     printed = run("-c", _REACTOR, f"udp:127.0.0.1:{servers.ports['5301']}")
     assert printed == "['192.0.2.80', '2001:db8::80'] True True\n"
 
 
-def test_threads(servers: Servers) -> None:
+def test_loopsInThreadsAreSeparate(servers: Servers) -> None:
     """
-    Loops in several threads have each their own, and do not meet.
+    Loops in several threads have separate resolvers.
     """
     description = f"cache:udp:127.0.0.1:{servers.ports['5301']}"
     found: list[int] = []
@@ -206,9 +206,9 @@ def test_threads(servers: Servers) -> None:
     assert found == [6] * 400
 
 
-def test_aiohttp(servers: Servers) -> None:
+def test_aiohttpUsesOurResolver(servers: Servers) -> None:
     """
-    aiohttp fetches a page from a host whose name our resolver has looked up for it, and says which name has no address.
+    aiohttp fetches a page from a host that our resolver has found, and its error names a host without an address.
     """
     pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     import aiohttp

@@ -1,5 +1,5 @@
 """
-Scrapy, as it comes from its authors, on our resolver: it finds hosts that only a server on this machine knows, and crawls them.
+The released Scrapy on our resolver: it finds hosts that only a server on this machine knows, and crawls them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ pytest.importorskip("scrapy")
 
 _DOMAIN: Final = "crawled.example"
 
-#: Seconds for a look-up, where time is not what is tried.
+#: Seconds for a look-up in tests that are not about time.
 _UNHURRIED: Final = '        "DNS_TIMEOUT": 60,\n'
 
-#: Seconds after which a crawl has gone wrong; machines may be very busy.
+#: Seconds to wait for a crawl. Machines may be very busy.
 _PATIENCE: Final = 300.0
 
 _LINE: Final = re.compile(r"http://([\w.]+):\d+/ at (\S+): ([\w.]+) (\S+)")
@@ -38,7 +38,7 @@ _LINE: Final = re.compile(r"http://([\w.]+):\d+/ at (\S+): ([\w.]+) (\S+)")
 
 def _addresses(number: int) -> tuple[str, ...]:
     """
-    @return: what a host has: IPv4, IPv6, or both.
+    Return the addresses of a host: IPv4, IPv6, or both.
     """
     four = FOUR[number % len(FOUR)]
     return ((four,), (SIX,), (four, SIX))[number % 3]
@@ -55,7 +55,7 @@ _ZONE: Final = zoneOf({"text": 'TXT "no address"', "alias": "CNAME h1"}) + "".jo
 @pytest.fixture(scope="module")
 def server() -> Iterator[LivePeer]:
     """
-    @return: what knows the hosts.
+    Start the server that knows the hosts.
     """
     with nsd({_DOMAIN: _ZONE}) as running:
         yield running
@@ -64,7 +64,7 @@ def server() -> Iterator[LivePeer]:
 @pytest.fixture(scope="module")
 def web() -> Iterator[int]:
     """
-    @return: the port of the web server at all their addresses.
+    Return the port of the web server at all their addresses.
     """
     with pages() as port:
         yield port
@@ -72,10 +72,10 @@ def web() -> Iterator[int]:
 
 class _Crawl:
     """
-    What came of a crawl.
+    The results of a crawl.
 
-    @ivar found: for each host the address that it was reached at, as Scrapy says and as the web server says.
-    @ivar failed: for each other host what kind of failure that was.
+    @ivar found: for each host the address that it was reached at, as reported by Scrapy and by the web server.
+    @ivar failed: the kind of failure for each other host.
     """
 
     def __init__(self, printed: str) -> None:
@@ -94,8 +94,10 @@ class _Crawl:
 
 def _crawl(folder: Path, names: list[str], port: int, program: str, resolvConf: str = "") -> _Crawl:
     """
-    @param program: the text of what crawls.
-    @param resolvConf: that of the machine, to be said where it is asked.
+    Run a crawl.
+
+    @param program: the text of the crawler.
+    @param resolvConf: the resolv.conf of the machine.
     """
     (folder / "crawl.py").write_text(program)
     (folder / "resolv.conf").write_text(resolvConf)
@@ -114,10 +116,10 @@ def _crawl(folder: Path, names: list[str], port: int, program: str, resolvConf: 
 
 def _program(described: str = "", more: str = "") -> str:
     """
-    @param described: the line that says whom to ask; none for whom the machine asks.
-    @param more: settings besides.
+    Return the program of the how-to with these changes.
 
-    @return: the program of the how-to, changed so.
+    @param described: the description of the resolver, or an empty string for that of the machine.
+    @param more: additional settings.
     """
     text = (LISTINGS / "howto" / "crawling.py").read_text("utf-8")
     changed, count = re.subn(r'( +"TXDNS_RESOLVER": ).*\n', rf'\1"{described}",\n{more}' if described else more, text)
@@ -125,25 +127,24 @@ def _program(described: str = "", more: str = "") -> str:
     return changed
 
 
-def test_twoHundredHosts(server: LivePeer, web: int, tmp_path: Path) -> None:
+def test_crawlReachesAllHosts(server: LivePeer, web: int, tmp_path: Path) -> None:
     """
-    A crawl of 200 hosts reaches each of them at an address of its own, by IPv4, by IPv6, or by either where it has both.
+    A crawl of 200 hosts reaches each of them at one of its own addresses, over IPv4 and IPv6.
     """
     crawl = _crawl(tmp_path, [*_HOSTS], web, _program(f"cache:udp:127.0.0.1:{server.port}", _UNHURRIED))
     assert crawl.failed == {}
     assert crawl.found.keys() == _HOSTS.keys()
     wrong = {name: reached for name, reached in crawl.found.items() if reached[0] != reached[1] or reached[0] not in _HOSTS[name]}
     assert wrong == {}
-    # By far not all of one family.
+    # Both families must be used.
     families = [":" in reached for reached, _ in crawl.found.values()]
     assert 60 < sum(families) < 140
 
 
 @pytest.mark.parametrize("process", ["CrawlerProcess", "AsyncCrawlerProcess"])
-def test_oneLine(server: LivePeer, web: int, tmp_path: Path, process: str) -> None:
+def test_oneSettingUsesResolvConf(server: LivePeer, web: int, tmp_path: Path, process: str) -> None:
     """
-    One line of Scrapy's settings is enough: then what the machine's C{resolv.conf} says is asked, search list included. Hosts that
-    are not there are said to be unknown.
+    One line of Scrapy's settings makes it use the machine's C{resolv.conf}, search list included. Unknown hosts are reported as such.
     """
     resolvConf = f"nameserver 127.0.0.1:{server.port}\nsearch {_DOMAIN}\n"
     names = [f"h1.{_DOMAIN}", f"h3.{_DOMAIN}", f"alias.{_DOMAIN}", f"text.{_DOMAIN}", f"nothing.{_DOMAIN}", "h0.h4", "h6"]
@@ -157,10 +158,10 @@ def test_oneLine(server: LivePeer, web: int, tmp_path: Path, process: str) -> No
     assert crawl.failed == dict.fromkeys([names[3], names[4], "h0.h4"], "CannotResolveHostError")
 
 
-def test_timeout(server: LivePeer, web: int, tmp_path: Path) -> None:
+def test_DNSTimeoutSparesOtherLookups(server: LivePeer, web: int, tmp_path: Path) -> None:
     """
-    C{DNS_TIMEOUT} ends look-ups that nobody answers, and none of the others fails for it, though there are more of the former than
-    Scrapy's threads and requests at a time.
+    C{DNS_TIMEOUT} ends look-ups without an answer. No other look-up fails, even when more of them hang than Scrapy has threads and
+    concurrent requests.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

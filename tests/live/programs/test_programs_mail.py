@@ -1,5 +1,5 @@
 """
-Twisted's mail delivery on our resolver, with a domain's records in NSD: where mail goes, and at which address that host is reached.
+Twisted's mail delivery on our resolver, with the records of a domain in NSD: the exchange, and the address that it is reached at.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ void  A    127.0.0.1
 
 class _Calculating(Protocol):
     """
-    What delivers mail.
+    The mail exchange calculator.
     """
 
     def getMX(self, domain: str) -> Deferred[dns.Record_MX]:
         """
-        @return: fires with where to deliver it.
+        Return a Deferred with the mail exchange.
         """
 
 
@@ -56,7 +56,7 @@ _calculator: Callable[..., _Calculating] = MXCalculator
 @pytest.fixture(scope="module")
 def server() -> Iterator[LivePeer]:
     """
-    @return: what knows the domains.
+    Start the server that knows the domains.
     """
     with nsd({"mail.example": _ZONE}) as running:
         yield running
@@ -64,7 +64,7 @@ def server() -> Iterator[LivePeer]:
 
 async def _deliver(made: Rig, domain: str) -> tuple[str, str]:
     """
-    @return: to which host mail for a domain goes, and by which address that host is reached.
+    Return the mail exchange of a domain, and the address at which it is reached.
     """
     exchange = await _calculator(MailResolver(made.resolver)).getMX(f"{domain}.mail.example")
     host = str(exchange.name)
@@ -72,10 +72,10 @@ async def _deliver(made: Rig, domain: str) -> tuple[str, str]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_delivered(server: LivePeer) -> None:
+async def test_mailGoesToTheBestExchange(server: LivePeer) -> None:
     """
-    C{MXCalculator(resolver=MailResolver(...))} delivers to the best exchange, to one of several that are equal, to the host itself,
-    of either family, and to nobody where the domain wants no mail.
+    C{MXCalculator(resolver=MailResolver(...))} delivers to the best exchange, to one of several equal ones, or to the host itself, over
+    either family. It delivers nothing to a domain that accepts no mail.
     """
     async with rig(createResolver(servers=[server.server])) as made:
         undo = made.resolver.install()

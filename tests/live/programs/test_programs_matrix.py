@@ -1,5 +1,5 @@
 """
-Synapse, as it comes from its authors, on our resolver: it finds homeservers that only a server on this machine knows, and talks to them.
+The released Synapse on our resolver: it finds homeservers that only a server on this machine knows, and talks to them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 
 from tests.live.asking import zoneOf
 from tests.live.programs.federating import CASES, DOMAIN, SERVICE
-from tests.live.programs.homeservers import fetched, homeserver, others
+from tests.live.programs.homeservers import fetch, homeserver, otherHomeservers
 from tests.live.programs.pages import pages
 from tests.peers import freePort, nsd
 from tests.test_architecture import ROOT
@@ -25,13 +25,15 @@ __all__: list[str] = []
 
 pytest.importorskip("synapse")
 
-#: Seconds after which it has gone wrong; machines may be very busy.
+#: Seconds to wait for Synapse. Machines may be very busy.
 _PATIENCE: Final = 300.0
 
 
 def _zone(port: int) -> str:
     """
-    @param port: of the web server.
+    Return the zone.
+
+    @param port: the port of the web server.
     """
     return zoneOf(
         {
@@ -47,9 +49,9 @@ def _zone(port: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def came() -> Iterator[Mapping[str, object]]:
+def results() -> Iterator[Mapping[str, object]]:
     """
-    @return: what came of each case.
+    Return the result of each case.
     """
     with pages() as port, nsd({DOMAIN: _zone(port)}) as server:
         ports = [str(server.port), str(freePort("127.0.0.1")), str(port)]
@@ -67,50 +69,49 @@ def came() -> Iterator[Mapping[str, object]]:
         yield result
 
 
-def _case(came: Mapping[str, object], name: str) -> Mapping[str, object]:
+def _case(results: Mapping[str, object], name: str) -> Mapping[str, object]:
     assert name in CASES
-    return cast("Mapping[str, object]", came[name])
+    return cast("Mapping[str, object]", results[name])
 
 
-def test_several(came: Mapping[str, object]) -> None:
+def test_serversComeByPriority(results: Mapping[str, object]) -> None:
     """
-    C{SrvResolver(dns_client=ours)} gives servers by priority, follows aliases, and gives none where there are no records or no such
-    name.
+    C{SrvResolver(dns_client=ours)} gives servers by priority, follows aliases, and gives none without records or without the name.
     """
-    assert came["several"] == {
+    assert results["several"] == {
         "several": [[f"host{priority}.{DOMAIN}", 8000 + priority] for priority in (10, 20, 30)],
         "host4": [],
         "nothing": [],
-        "alias": [[f"host4.{DOMAIN}", came["ports"]]],
+        "alias": [[f"host4.{DOMAIN}", results["ports"]]],
     }
 
 
-def test_none(came: Mapping[str, object]) -> None:
+def test_domainWithoutHomeserverFails(results: Mapping[str, object]) -> None:
     """
-    A domain that says it has no homeserver is not asked further: Synapse understands our C{.} target, which Twisted's own hides from it.
+    A domain that declares no homeserver fails: Synapse gets our C{.} target, which Twisted's own resolver hides from it.
     """
-    assert came["none"] == "ConnectError"
+    assert results["none"] == "ConnectError"
 
 
-def test_kept(came: Mapping[str, object]) -> None:
+def test_serversAreCachedForTheirTTL(results: Mapping[str, object]) -> None:
     """
-    Synapse keeps servers for as long as the records say.
+    Synapse caches servers for the TTL of the records.
     """
-    assert came["kept"] is True
+    assert results["kept"] is True
 
 
-def test_failing(came: Mapping[str, object]) -> None:
+def test_failureFallsBackToOldServers(results: Mapping[str, object]) -> None:
     """
-    Where no name server can be reached, Synapse falls back to what it has found before; where that is nothing, it fails.
+    Synapse falls back to servers that it has found before when no DNS server can be reached. Without any it fails.
     """
-    assert _case(came, "failing") == {"old": [["old.example", 8448]], "nothing": "DNSServerError"}
+    assert _case(results, "failing") == {"old": [["old.example", 8448]], "nothing": "DNSServerError"}
 
 
-def test_fetched(came: Mapping[str, object]) -> None:
+def test_agentReachesHomeservers(results: Mapping[str, object]) -> None:
     """
-    Synapse's agent reaches homeservers by SRV, at both families, and by their names alone.
+    Synapse's agent reaches homeservers by SRV records over both families, and by their names alone.
     """
-    assert _case(came, "fetched") == {
+    assert _case(results, "fetched") == {
         "one": f"one.{DOMAIN} 127.0.0.1",
         "web6": f"web6.{DOMAIN} ::1",
         "byname": f"byname.{DOMAIN} 127.0.0.2",
@@ -118,13 +119,13 @@ def test_fetched(came: Mapping[str, object]) -> None:
     }
 
 
-def test_module(came: Mapping[str, object]) -> None:
+def test_synapseConfigurationNamesOurModule(results: Mapping[str, object]) -> None:
     """
-    Named as a module in Synapse's configuration, it is in the reactor and behind Synapse's own C{SrvResolver()}; a wrong
-    configuration is refused, each with the reason.
+    Our module in Synapse's configuration installs our resolver in the reactor and behind Synapse's C{SrvResolver()}. Each wrong
+    configuration is refused with the reason.
     """
-    case = _case(came, "asModule")
-    assert (case["installed"], case["found"]) == (True, [[f"host4.{DOMAIN}", came["ports"]]])
+    case = _case(results, "asModule")
+    assert (case["installed"], case["found"]) == (True, [[f"host4.{DOMAIN}", results["ports"]]])
     refused = cast("list[str]", case["refused"])
     assert [each.partition(": ")[0] for each in refused] == ["ConfigError"] * 4
     assert "nonsense" in refused[0]
@@ -135,12 +136,12 @@ def test_module(came: Mapping[str, object]) -> None:
     ]
 
 
-def test_homeserver(tmp_path: Path) -> None:
+def test_homeserverFindsOtherHomeservers(tmp_path: Path) -> None:
     """
-    A whole Synapse with our module in its configuration finds the homeservers of other people's users: by the records of either service,
-    or at the port that stands in the name; and says so where there is none.
+    A whole Synapse with our module finds the homeservers of other users: by the records of either service, or at the port in the name. It
+    reports an error where there is none.
     """
-    with others(tmp_path) as port:
+    with otherHomeservers(tmp_path) as port:
         records = {
             "host4": "A 127.0.0.1",
             f"{SERVICE}.newer": f"SRV 10 5 {port} host4",
@@ -150,7 +151,7 @@ def test_homeserver(tmp_path: Path) -> None:
         }
         with nsd({DOMAIN: zoneOf(records)}) as server, homeserver(tmp_path, f"cache:udp:127.0.0.1:{server.port}") as here:
             for name in (f"newer.{DOMAIN}", f"older.{DOMAIN}", f"byname.{DOMAIN}:{port}"):
-                profile = fetched(here, f"/_matrix/client/v3/profile/@somebody:{name}")
+                profile = fetch(here, f"/_matrix/client/v3/profile/@somebody:{name}")
                 assert profile == (200, {"displayname": f"of {name}"})
-            status, said = fetched(here, f"/_matrix/client/v3/profile/@somebody:none.{DOMAIN}")
+            status, said = fetch(here, f"/_matrix/client/v3/profile/@somebody:none.{DOMAIN}")
             assert status == 502, said

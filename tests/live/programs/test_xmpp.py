@@ -1,6 +1,6 @@
 """
-aioxmpp from PyPI finds XMPP servers through us, in a zone that NSD serves: with our resolver set as its own, and by our functions in the
-place of its own. What it finds with dnspython is what we compare with.
+aioxmpp from PyPI finds XMPP servers through us in a zone that NSD serves: with our resolver as its own, and with our functions in place of
+its own. Its results with dnspython are the reference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 
-from tests.live.asking import described, zoneOf
+from tests.live.asking import resolverFrom, zoneOf
 from tests.live.programs.chatting import DOMAIN, NAMES, SIGNED, WAYS
 from tests.live.programs.signed import signed
 from tests.peers import LivePeer, freePort, nsd, unbound
@@ -32,7 +32,7 @@ from twisted_ext.wire.codes import AD
 
 __all__: list[str] = []
 
-#: Seconds after which it has gone wrong; machines may be very busy.
+#: Seconds to wait for a program. Machines may be very busy.
 _PATIENCE: Final = 300.0
 
 _CLIENT: Final = "_xmpp-client._tcp"
@@ -40,6 +40,8 @@ _CLIENT: Final = "_xmpp-client._tcp"
 
 def _zone(chat: int) -> str:
     """
+    Return the zone.
+
     @param chat: the port of an XMPP server.
     """
     several = [f"{_CLIENT}.several SRV {priority} {weight} {5000 + priority} host4" for priority, weight in ((20, 0), (10, 9), (10, 1))]
@@ -69,7 +71,7 @@ def _zone(chat: int) -> str:
 
 def _run(module: str, *numbers: int) -> str:
     """
-    @return: what a program with aioxmpp prints.
+    Return the output of a program with aioxmpp.
     """
     if find_spec("aioxmpp") is None:
         pytest.skip("aioxmpp is not installed")
@@ -88,7 +90,7 @@ def _run(module: str, *numbers: int) -> str:
 @pytest.fixture(scope="module")
 def ports() -> Iterator[tuple[LivePeer, LivePeer, int]]:
     """
-    @return: a server of the zone; a resolver that ought to find it signed, and does not; the port that the zone has of an XMPP server.
+    Return a server of the zone, a resolver that expects it signed although it is not, and the port of the XMPP server in the zone.
     """
     chat = freePort("127.0.0.1")
     anchor = f'trust-anchor: "{DOMAIN}. DS 60485 13 2 {"AB" * 32}"'
@@ -99,8 +101,8 @@ def ports() -> Iterator[tuple[LivePeer, LivePeer, int]]:
 @pytest.fixture(scope="module")
 def proving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePeer]:
     """
-    @return: a resolver that validates. It knows the key of a zone with signatures, of which those of the names beneath C{forged} are
-        broken, and of another zone that it has none.
+    Return a validating resolver. It knows the key of a signed zone, in which the signatures of names below C{forged} are broken, and has no
+    key of another zone.
     """
     records = {
         "www": "A 127.0.0.1",
@@ -121,9 +123,9 @@ def proving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePeer]:
 
 
 @pytest.fixture(scope="module")
-def came(ports: tuple[LivePeer, LivePeer, int], proving: LivePeer) -> Mapping[str, Mapping[str, object]]:
+def results(ports: tuple[LivePeer, LivePeer, int], proving: LivePeer) -> Mapping[str, Mapping[str, object]]:
     """
-    @return: what came of each look-up, by each way.
+    Return the result of each look-up in each way.
     """
     server, validating, chat = ports
     closed = freePort("127.0.0.1")
@@ -137,21 +139,21 @@ def came(ports: tuple[LivePeer, LivePeer, int], proving: LivePeer) -> Mapping[st
 
 
 @pytest.mark.parametrize("way", WAYS[1:])
-def test_same(came: Mapping[str, Mapping[str, object]], way: str) -> None:
+def test_resultsEqualThoseOfDnspython(results: Mapping[str, Mapping[str, object]], way: str) -> None:
     """
-    Whatever aioxmpp finds with dnspython it finds with our resolver, and our functions find it too: servers, their order, certificates,
-    and in what cases there is no answer.
+    aioxmpp finds the same with our resolver and with our functions as with dnspython: servers, their order, certificates, and the cases
+    without an answer.
     """
-    # dnspython is not asked about that one.
-    assert {name: found for name, found in came[way].items() if name != "nobody there"} == came["dnspython"]
+    # dnspython is not tried with a closed port.
+    assert {name: found for name, found in results[way].items() if name != "nobody there"} == results["dnspython"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_found(came: Mapping[str, Mapping[str, object]], way: str) -> None:
+def test_resultsAreThoseOfTheZone(results: Mapping[str, Mapping[str, object]], way: str) -> None:
     """
-    And that is what the zone says.
+    All ways find what the zone has.
     """
-    found = came[way]
+    found = results[way]
     host = f"host4.{DOMAIN}"
     several = [[10, 1, [host, 5010]], [10, 9, [host, 5010]], [20, 0, [host, 5020]]]
     assert found["one"] == [[0, 0, [host, 5222]]]
@@ -175,13 +177,13 @@ def test_found(came: Mapping[str, Mapping[str, object]], way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_proved(came: Mapping[str, Mapping[str, object]], way: str) -> None:
+def test_onlyValidatedAnswersAreProof(results: Mapping[str, Mapping[str, object]], way: str) -> None:
     """
-    A server that validates says so by the AD bit, and where that is wanted nothing else will do: neither a zone without signatures, be it
-    by an alias, nor broken ones. A denial needs none.
+    Only answers with the AD bit are accepted where validation is required. Unsigned zones, also through an alias, and broken signatures are
+    rejected. A denial needs no AD bit.
     """
     unproved, forged = "ValueError is a ValueError", "ValidationError"
-    assert cast("Mapping[str, object]", came["proved"][way]) == {
+    assert cast("Mapping[str, object]", results["proved"][way]) == {
         f"address of www.{SIGNED}": ["127.0.0.1"],
         f"address of alias.{SIGNED}": ["127.0.0.1"],
         f"address of away.{SIGNED}": unproved,
@@ -198,23 +200,23 @@ def test_proved(came: Mapping[str, Mapping[str, object]], way: str) -> None:
     }
 
 
-def test_discovered(came: Mapping[str, Mapping[str, object]]) -> None:
+def test_discoveryEqualsThatOfDnspython(results: Mapping[str, Mapping[str, object]]) -> None:
     """
-    With our resolver as its own, aioxmpp knows the same servers to connect to as with dnspython.
+    aioxmpp discovers the same servers with our resolver as with dnspython.
     """
-    ours = cast("Mapping[str, object]", came["discovered"]["adapter"])
-    assert ours == came["discovered"]["dnspython"]
+    ours = cast("Mapping[str, object]", results["discovered"]["adapter"])
+    assert ours == results["discovered"]["dnspython"]
     host = f"host4.{DOMAIN}"
     assert ours["one"] == [[host, 5222, "STARTTLSConnector"], [f"host6.{DOMAIN}", 5223, "XMPPOverTLSConnector"]]
     assert ours["refusing"] == "ValueError is a ValueError"
 
 
 @pytest.mark.parametrize("way", ["ours", "adapter"])
-def test_connects(came: Mapping[str, Mapping[str, object]], way: str) -> None:
+def test_connectsToTheServerItFound(results: Mapping[str, Mapping[str, object]], way: str) -> None:
     """
-    aioxmpp connects to the server that it has found, and greets it as the domain's; by our functions without a thread.
+    aioxmpp connects to the server that it has found and opens a stream to the domain. Our functions need no thread for it.
     """
-    case = cast("Mapping[str, object]", came["connected"][way])
+    case = cast("Mapping[str, object]", results["connected"][way])
     heard = cast("list[str]", case["heard"])
     assert len(heard) == 1, case["came"]
     assert f"connect.{DOMAIN}" in heard[0]
@@ -222,9 +224,9 @@ def test_connects(came: Mapping[str, Mapping[str, object]], way: str) -> None:
         assert case["threads"] == 0
 
 
-def test_attempts() -> None:
+def test_retriesEqualThoseOfAioxmpp() -> None:
     """
-    Whatever resolvers say, one after the other, we ask as aioxmpp asks, and it ends as it does there.
+    Our retries equal those of aioxmpp for every sequence of answers, and so do the results.
     """
     told = json.loads(_run("tests.live.programs.attempting", 400))
     assert told["different"] == []
@@ -238,41 +240,41 @@ def test_attempts() -> None:
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Begin with a thread that has no resolver yet.
+    Start with a thread that has no resolver yet.
     """
     monkeypatch.setattr(perthread, "_thread", perthread._Thread())
 
 
-def _described(server: LivePeer) -> str:
+def _describe(server: LivePeer) -> str:
     return f"udp:127.0.0.1:{server.port}"
 
 
 @pytest.mark.usefixtures("thread")
 @pytest_twisted.ensureDeferred
-async def test_deferreds(ports: tuple[LivePeer, LivePeer, int]) -> None:
+async def test_deferredAPIGivesTheSame(ports: tuple[LivePeer, LivePeer, int]) -> None:
     """
-    The same as Deferreds, with a description for a resolver.
+    The Deferred API gives the same results, with a description as the resolver.
     """
     server, validating, _ = ports
 
-    aioxmpp.setResolver(_described(server))
+    aioxmpp.setResolver(_describe(server))
     host = f"host4.{DOMAIN}".encode()
     assert await aioxmpp.findXmppHostAddr(None, f"one.{DOMAIN}") == [(0, 0, (host, 5222))]
     assert await aioxmpp.lookupTlsa(host, 5222, requireAd=False) == [(3, 1, 1, b"\xab" * 32)]
     with pytest.raises(ValueError, match="not validated"):
-        await aioxmpp.lookupTlsa(host, 5222, resolver=_described(server))
+        await aioxmpp.lookupTlsa(host, 5222, resolver=_describe(server))
     with pytest.raises(aioxmpp.ValidationError):
-        await aioxmpp.lookupSrv(f"one.{DOMAIN}".encode(), "xmpp-client", resolver=_described(validating))
+        await aioxmpp.lookupSrv(f"one.{DOMAIN}".encode(), "xmpp-client", resolver=_describe(validating))
     aioxmpp.setResolver("udp:192.0.2.1")
 
 
 @pytest.mark.usefixtures("thread")
 @pytest_twisted.ensureDeferred
-async def test_deferredsProved(proving: LivePeer) -> None:
+async def test_deferredAPIChecksValidation(proving: LivePeer) -> None:
     """
-    As Deferreds, too, what a server has validated is told from what has no signatures and from what has broken ones.
+    The Deferred API tells validated answers from unsigned ones and from broken signatures.
     """
-    resolver = _described(proving)
+    resolver = _describe(proving)
     host, plain, forged = [name.encode() for name in (f"www.{SIGNED}", f"host4.{DOMAIN}", f"forged.{SIGNED}")]
     found = await aioxmpp.repeatedQuery(host, "A", None, resolver, True)
     assert found is not None and [str(each) for each in found] == ["127.0.0.1"]
@@ -291,9 +293,9 @@ async def test_deferredsProved(proving: LivePeer) -> None:
 
 class _Blocking:
     """
-    A resolver that has its caller wait.
+    A resolver that blocks its caller.
 
-    @ivar names: of the threads that it was asked in.
+    @ivar names: names of the threads that called it.
     """
 
     def __init__(self) -> None:
@@ -301,7 +303,7 @@ class _Blocking:
 
     def set_flags(self, flags: int) -> None:
         """
-        Nothing to set.
+        Ignore the flags.
         """
 
     def query(self, *arguments: object, **wishes: object) -> None:
@@ -314,12 +316,12 @@ class _Blocking:
 
 @pytest.mark.parametrize("prefix", ["", "cache:"])
 @pytest_twisted.ensureDeferred
-async def test_provedBeside(proving: LivePeer, prefix: str) -> None:
+async def test_sharedCacheKeepsValidation(proving: LivePeer, prefix: str) -> None:
     """
-    Look-ups that do not ask for proof change nothing for those that do, though they share a cache.
+    Look-ups without a demand for validation do not affect those with one, although they share a cache.
     """
     name = f"www.{SIGNED}"
-    async with described(prefix + _described(proving)) as resolver:
+    async with resolverFrom(prefix + _describe(proving)) as resolver:
         for _ in range(2):
             assert len((await resolver.lookupAddress(name))[0]) == 1
             found = await aioxmpp.repeatedQuery(name.encode(), "A", None, resolver, True)
@@ -329,9 +331,9 @@ async def test_provedBeside(proving: LivePeer, prefix: str) -> None:
 @pytest.mark.usefixtures("thread")
 @pytest.mark.parametrize("kind", [None, Executor, ThreadPool])
 @pytest_twisted.ensureDeferred
-async def test_threads(kind: type[object] | None) -> None:
+async def test_blockingResolverRunsInThread(kind: type[object] | None) -> None:
     """
-    A resolver that blocks is asked in a thread: of the reactor's, of an executor, or of a pool of Twisted's.
+    A blocking resolver is called in a thread: of the reactor, of an executor, or of a Twisted thread pool.
     """
     resolver = _Blocking()
 

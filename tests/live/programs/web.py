@@ -1,5 +1,5 @@
 """
-A web server on both families, and what connects to it by name, on the real reactor.
+A web server on both families, and clients that connect to it by name, on the real reactor.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ def _hasIPv6() -> bool:
 
 class _Page(Page):
     """
-    Says by which address it was reached.
+    A page that names the address that it was reached by.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> bytes:
         """
-        @return: the address.
+        Return the address.
         """
         return str(getattr(request.client, "host", "")).encode()
 
 
 class _Connecting(ClientFactory):
     """
-    Tells what becomes of a connection: the address, or why there is none.
+    Record the result of a connection: the address, or the failure.
     """
 
     noisy = False
@@ -80,7 +80,7 @@ class _Connecting(ClientFactory):
 
 class _Body(Protocol):
     """
-    Collects what a web server says.
+    Collect the body of a response.
     """
 
     def __init__(self) -> None:
@@ -96,12 +96,12 @@ class _Body(Protocol):
 
 class _Response(Shape):
     """
-    What the web client gives.
+    A response of the web client.
     """
 
     def deliverBody(self, protocol: Protocol) -> None:
         """
-        Tell a protocol what comes.
+        Deliver the body to a protocol.
         """
 
 
@@ -111,10 +111,10 @@ _pool: Callable[..., object] = HTTPConnectionPool
 
 class Rig:
     """
-    A web server on both families, which says by which address it was reached.
+    A web server on both families whose page names the address that it was reached by.
 
-    @ivar resolver: what programs are to use; it is closed with the rest.
-    @ivar port: where the web server is.
+    @ivar resolver: the resolver of the programs, which is closed with the rest.
+    @ivar port: the port of the web server.
     """
 
     def __init__(self, resolver: NamesResolver) -> None:
@@ -128,13 +128,13 @@ class Rig:
 
     async def withoutIPv6(self) -> None:
         """
-        Be reached by IPv4 alone from now on.
+        Listen on IPv4 alone from now on.
         """
         await cast("Deferred[None]", self.listening.pop().stopListening())
 
     async def connectTCP(self, name: str) -> str:
         """
-        @return: the address that C{connectTCP} connects to.
+        Return the address that C{connectTCP} connects to.
         """
         connecting = _Connecting()
         self.tcp.connectTCP(name, self.port, connecting)
@@ -142,7 +142,7 @@ class Rig:
 
     async def connectEndpoint(self, name: str) -> str:
         """
-        @return: the address that an endpoint connects to.
+        Return the address that an endpoint connects to.
         """
         connecting = _Connecting()
         await HostnameEndpoint(self.reactor, name, self.port).connect(connecting)
@@ -150,7 +150,7 @@ class Rig:
 
     async def fetch(self, name: str) -> str:
         """
-        @return: what the web server says.
+        Return the page.
         """
         response = await _agent(self.reactor, pool=_pool(self.reactor, persistent=False)).request(
             b"GET", f"http://{name}:{self.port}/".encode()
@@ -161,7 +161,7 @@ class Rig:
 
     async def close(self) -> None:
         """
-        Leave nothing behind.
+        Close everything.
         """
         await self.resolver.close()
         for port in self.listening:
@@ -171,7 +171,7 @@ class Rig:
 @asynccontextmanager
 async def rig(resolver: NamesResolver) -> AsyncIterator[Rig]:
     """
-    Set everything up and take it down again.
+    Start everything, and stop it afterwards.
     """
     if not _hasIPv6():
         pytest.skip("this machine has no IPv6 loopback")

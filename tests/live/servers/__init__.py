@@ -1,3 +1,3 @@
 """
-Live tests of serving: processes, sockets, load, and the clients that others have.
+Live tests of servers: processes, sockets, load, and clients by other authors.
 """

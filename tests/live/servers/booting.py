@@ -1,6 +1,6 @@
 """
-A machine on which a real systemd is process 1: namespaces of Linux, and a copy-on-write view of this machine's files. Nothing that happens
-in it changes this machine, and it has no network but its own loopback interface.
+A machine on which a real systemd is process 1: Linux namespaces and a copy-on-write view of the files of this machine. It changes nothing
+on this machine, and has no network except its own loopback interface.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Machine", "booted"]
+__all__ = ["Machine", "boot"]
 
 #: Seconds for the machine to start, and for a command in it.
 _PATIENCE: Final = 60.0
 
 _UNSHARE: Final = ("unshare", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--pid", "--fork", "--kill-child")
 
-#: Runs as process 1 of the namespaces, prepares the files and becomes systemd. All units that the distribution would start are removed
-#: but the journal; C{/dev} holds what a service needs and no device.
+#: Runs as process 1 of the namespaces, prepares the files and becomes systemd. All units of the distribution except the journal are
+#: removed. C{/dev} has what a service needs and no device.
 _BOOT: Final = """
 set -eu
 mount --make-rprivate /
@@ -59,7 +59,7 @@ exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/syst
 
 class Machine:
     """
-    A machine that runs.
+    A running machine.
     """
 
     def __init__(self, process: int) -> None:
@@ -80,26 +80,25 @@ class Machine:
 
     def write(self, path: str, text: str) -> None:
         """
-        Write a file in the machine, and make the folders that it takes.
+        Write a file in the machine, and create its folders.
         """
         done = self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && cat >"$1"', "sh", path, given=text)
         assert done.returncode == 0, done.stderr
 
-    def shows(self, unit: str, name: str) -> str:
+    def propertyOf(self, unit: str, name: str) -> str:
         """
-        @return: a property of a unit, as C{systemctl show} prints it.
+        Return a property of a unit, as C{systemctl show} prints it.
         """
         return self.run("systemctl", "show", "--value", "--property", name, unit).stdout.strip()
 
 
 @contextmanager
-def booted(folder: Path) -> Iterator[Machine | None]:
+def boot(folder: Path) -> Iterator[Machine | None]:
     """
-    Start the machine, and end it afterwards.
+    Start the machine, and stop it afterwards. Yield L{None} where that is impossible: it takes root, systemd, and namespaces with overlay
+    mounts.
 
-    @param folder: an empty one.
-
-    @return: L{None} where this machine does not allow it: it takes root, systemd, and namespaces with overlay mounts.
+    @param folder: an empty folder.
     """
     lacking = [each for each in ("unshare", "nsenter", "/lib/systemd/systemd") if shutil.which(each) is None]
     if os.geteuid() or lacking:

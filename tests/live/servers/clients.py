@@ -1,5 +1,5 @@
 """
-Clients of a server under load: one that knows what is right, and some that take their time.
+Clients of a server under load: one that checks every reply, and some slow ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self
 
-from tests.live.servers.enduring import BRIEF, HOT, LOST, expected, known
+from tests.live.servers.enduring import BRIEF, HOT, LOST, answerOf, expectedAnswer
 from tests.queries import optOf, queryOf
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.framing import frame
@@ -26,7 +26,7 @@ _EDE: Final = 15
 
 class Background:
     """
-    Something that goes on in threads while a test does other things.
+    Steps that run in threads while a test does other things.
     """
 
     def __init__(self, *steps: Callable[[], object]) -> None:
@@ -59,16 +59,16 @@ class Background:
 
 class Checker:
     """
-    A client that knows the zone, and compares each reply with it as a whole.
+    A client that knows the zone and compares each reply with it as a whole.
 
-    @ivar down: whether an upstream is down, so that there may be failures.
-    @ivar outages: goes up whenever one goes down.
-    @ivar right: replies that say what the zone has.
-    @ivar stale: how many of those said that they are past their end.
-    @ivar wrong: those that say something else, in words.
-    @ivar excused: failures while an upstream was down, each with a reason in the reply; and what was not answered then.
-    @ivar failed: all other failures, in words.
-    @ivar lost: queries by UDP that were not answered although no upstream was down. The system may have had no room for them.
+    @ivar down: whether an upstream is down, so that failures are allowed.
+    @ivar outages: the number of outages so far, plus one.
+    @ivar right: replies that match the zone.
+    @ivar stale: how many of those were stale.
+    @ivar wrong: descriptions of replies that do not match.
+    @ivar excused: failures with a reason, and missing replies, while an upstream was down.
+    @ivar failed: descriptions of all other failures.
+    @ivar lost: UDP queries without a reply while no upstream was down. The kernel may have dropped them.
     """
 
     def __init__(self, port: int) -> None:
@@ -84,7 +84,7 @@ class Checker:
 
     def step(self) -> None:
         """
-        Ask once.
+        Send one query.
         """
         draw = self._random.random
         self._count += 1
@@ -103,19 +103,19 @@ class Checker:
 
     def checkFresh(self) -> bool:
         """
-        @return: whether a name that nobody has asked for before is answered.
+        Return whether a name is answered that was never queried before.
         """
         self._count += 1
         return self.check(f"p{self._count}.wild.example.org")
 
     def check(self, name: str, rrType: str = "A", *, stream: bool = False) -> bool:
         """
-        @return: whether the reply is the right one.
+        Return whether the reply is correct.
         """
         before = 0 if self.down else self.outages
         try:
             reply = self._exchange(queryOf(name, rrType, id=self._random.randrange(65536), opt=optOf()), stream)
-            told = known(reply.check())
+            told = answerOf(reply.check())
         except TimeoutError:
             if not stream and not self._excuses(before):
                 self.lost += 1
@@ -128,26 +128,26 @@ class Checker:
             return False
         edns = reply.edns
         explained = edns is not None and edns.option(_EDE) is not None
-        if told == expected(name, rrType):
+        if told == expectedAnswer(name, rrType):
             self.right += 1
             self.stale += explained
             return True
         if reply.rcode == _SERVFAIL and explained and not told[1]:
             return self._fails(before, f"{name} {rrType}: {reply!r}")
-        self.wrong.append(f"{name} {rrType}: {told}, not {expected(name, rrType)}")
+        self.wrong.append(f"{name} {rrType}: {told}, not {expectedAnswer(name, rrType)}")
         return False
 
     def _excuses(self, before: int) -> bool:
         """
-        @param before: how many outages there had been when a query was sent; 0 for during one.
+        Return whether an upstream has been down since a query was sent.
 
-        @return: whether an upstream has been down since.
+        @param before: how many outages there had been when it was sent, or 0 during an outage.
         """
         return self.down or before != self.outages
 
     def _fails(self, before: int, what: str) -> bool:
         question = what.partition(":")[0]
-        # A failure is remembered for a while, which is no second one.
+        # A failure is cached for a while and does not count twice.
         if self._excuses(before) or question in self._forgiven:
             self._forgiven.add(question)
             self.excused += 1
@@ -157,7 +157,9 @@ class Checker:
 
     def _exchange(self, query: bytes, stream: bool) -> Message:
         """
-        @raise OSError: no reply.
+        Return the reply.
+
+        @raise OSError: no reply came.
         """
         with socket.socket(type=socket.SOCK_STREAM if stream else socket.SOCK_DGRAM) as asking:
             asking.settimeout(LOST)
@@ -178,9 +180,10 @@ class Checker:
 
 class SlowClients:
     """
-    Clients by TCP that send an octet now and then, say nothing at all, or ask for much and read nothing. Whoever is let go comes back.
+    TCP clients that send an octet now and then, send nothing at all, or send many queries and read nothing. They reconnect after the server
+    closes their connections.
 
-    @ivar opened: connections that there were.
+    @ivar opened: the number of connections so far.
     """
 
     def __init__(self, port: int, count: int) -> None:
@@ -194,7 +197,7 @@ class SlowClients:
 
     def step(self) -> None:
         """
-        Let each of them do a little.
+        Let each client act once.
         """
         for number, client in enumerate(self._clients):
             if client is None:
@@ -209,7 +212,7 @@ class SlowClients:
                 elif not client.recv(1):
                     raise ConnectionError("closed")
             except BlockingIOError:
-                # It is not read from, or nothing is said to it, which is the point.
+                # The server has stopped reading, or sends nothing, as intended.
                 continue
             except OSError:
                 client.close()
@@ -233,7 +236,7 @@ class SlowClients:
 
     def close(self) -> None:
         """
-        Let all of them go.
+        Close all connections.
         """
         for client in self._clients:
             if client is not None:

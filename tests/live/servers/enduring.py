@@ -1,5 +1,5 @@
 """
-Load with known answers: a zone, dnsperf, and what can be seen of a server under it.
+Load with known answers: a zone, dnsperf, and measurements of a server under it.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ __all__ = [
     "LOST",
     "OUTSTANDING",
     "ZONE",
-    "Known",
+    "KnownAnswer",
     "Perf",
-    "dropped",
-    "expected",
-    "kilobytes",
-    "known",
-    "started",
+    "datagramsDropped",
+    "expectedAnswer",
+    "residentKilobytes",
+    "answerOf",
+    "helperProcess",
     "warmUp",
     "workload",
 ]
 
-#: Queries that dnsperf has under way at most.
+#: The most outstanding queries of dnsperf.
 OUTSTANDING: Final = 100
 
-#: Names that are asked for all the time.
+#: Names that are queried all the time.
 HOT: Final = 200
 
-#: Names whose records hold for a second.
+#: Names with a TTL of one second.
 BRIEF: Final = 20
 
 #: Seconds after which a query counts as lost.
@@ -58,13 +58,13 @@ ZONE: Final = (
     + "".join([f'large TXT "{number:03d} {"." * 200}"\n' for number in range(100)])
 )
 
-#: An rcode, and what the records of the answer section and of the authority section say.
-Known = tuple[int, tuple[str, ...], tuple[str, ...]]
+#: An rcode, and the texts of the answer and authority sections.
+KnownAnswer = tuple[int, tuple[str, ...], tuple[str, ...]]
 
 
-def expected(name: str, rrType: str) -> Known:
+def expectedAnswer(name: str, rrType: str) -> KnownAnswer:
     """
-    @return: what the zone has.
+    Return the answer of the zone.
     """
     label = name.partition(".")[0]
     number = int("0" + re.sub("[^0-9]", "", label))
@@ -79,9 +79,9 @@ def expected(name: str, rrType: str) -> Known:
     return (0, (f"{name}. {rrType} {found}",), ()) if found else (0, (), (f"example.org. SOA {_SOA}",))
 
 
-def known(message: Message) -> Known:
+def answerOf(message: Message) -> KnownAnswer:
     """
-    @return: what a reply says.
+    Return the rcode and records of a reply.
     """
     answer, authority = (
         tuple(
@@ -98,7 +98,7 @@ def known(message: Message) -> Known:
 
 def warmUp() -> Iterator[str]:
     """
-    @return: lines for dnsperf, after which a small cache is full and the fast lane has what is asked for all the time.
+    Return lines for dnsperf that fill a small cache, and the packet cache with the names that are queried all the time.
     """
     for number in range(8000):
         yield f"w{number}.wild.example.org A\n"
@@ -110,7 +110,7 @@ def warmUp() -> Iterator[str]:
 
 def workload(count: int) -> Iterator[str]:
     """
-    @return: lines for dnsperf, a fifth of them for names that nobody has asked for before.
+    Return lines for dnsperf, a fifth of them for names that were never queried before.
     """
     random = Random(count)
     for number in range(count):
@@ -129,7 +129,7 @@ def workload(count: int) -> Iterator[str]:
 
 class Perf:
     """
-    A running dnsperf that tells of each query, and what it has told.
+    A running dnsperf that logs each query, and its log.
     """
 
     def __init__(self, folder: Path, port: int, lines: Iterable[str], *words: str) -> None:
@@ -147,7 +147,7 @@ class Perf:
         Start it.
         """
         where = ["-s", "127.0.0.1", "-p", str(self._port), "-d", str(self._asked), "-T", "1", "-t", str(LOST)]
-        # What it tells is to be there when it is told, not when there is enough of it.
+        # Line buffering makes the log current.
         command = [str(peer("stdbuf")), "-oL", str(peer("dnsperf")), "-v", *where, *self._words]
         with self._told.open("wb") as told:
             return subprocess.Popen(command, stdout=told, stderr=told)
@@ -155,31 +155,31 @@ class Perf:
     @property
     def octets(self) -> int:
         """
-        A mark: how much it has told until now.
+        The length of its log so far, as a mark.
         """
         return self._told.stat().st_size
 
-    def told(self, start: int = 0, end: int | None = None) -> list[tuple[str, str, str]]:
+    def queriesEnded(self, start: int = 0, end: int | None = None) -> list[tuple[str, str, str]]:
         """
-        @param start: a mark.
-        @param end: another one.
+        Return the rcode, name and type of each query that ended between two marks. The rcode is C{"T"} where no reply came.
 
-        @return: for each query that ended between the two marks its rcode, C{"T"} where no reply came; name; type.
+        @param start: a mark.
+        @param end: a later mark.
         """
         octets = self._told.read_bytes()[start:end]
         return [(rcode, name, rrType) for rcode, name, rrType in re.findall(r"^> (\S+) (\S+) (\S+)", octets.decode(), re.MULTILINE)]
 
     def text(self) -> str:
         """
-        @return: what it says at its end.
+        Return its final statistics.
         """
         return self._told.read_text().partition("Statistics:")[2]
 
 
 @contextmanager
-def started(*words: str) -> Iterator[subprocess.Popen[str]]:
+def helperProcess(*words: str) -> Iterator[subprocess.Popen[str]]:
     """
-    Have a program of these tests run, until its standard input ends.
+    Run a program of these tests until its standard input ends.
     """
     with subprocess.Popen(
         [sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -196,9 +196,9 @@ def started(*words: str) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def kilobytes(process: int) -> int:
+def residentKilobytes(process: int) -> int:
     """
-    @return: memory that a process has.
+    Return the resident memory of a process.
     """
     for line in Path(f"/proc/{process}/status").read_text("ascii").splitlines():
         if line.startswith("VmRSS:"):
@@ -206,9 +206,9 @@ def kilobytes(process: int) -> int:
     raise AssertionError("it is gone")
 
 
-def dropped(port: int) -> int:
+def datagramsDropped(port: int) -> int:
     """
-    @return: datagrams to a port of 127.0.0.1 that the system had no room for.
+    Return how many datagrams to a port of 127.0.0.1 the kernel dropped because the buffer was full.
     """
     place = f"0100007F:{port:04X}"
     return sum([int(line.split()[-1]) for line in Path("/proc/net/udp").read_text().splitlines() if line.split()[1] == place])

@@ -1,10 +1,10 @@
 """
-A client that sends nothing of use, in a process of its own.
+A client that sends garbage, in a process of its own.
 
     python -m tests.live.servers.garbage PORT RATE
 
-It sends so many datagrams a second to a server at 127.0.0.1 until its standard input ends. Then it prints as JSON how many there were, of
-which kinds, how many replies came, and how many of those came to messages that are themselves replies: nobody replies to a reply.
+It sends that many datagrams per second to a server at 127.0.0.1 until its standard input ends. Then it prints JSON with the number of
+datagrams, their kinds, the number of replies, and how many of the replies were to forged replies: a server must not reply to a reply.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["KINDS", "SOURCE", "forged", "main"]
 #: The address that it sends from.
 SOURCE: Final = "127.0.0.2"
 
-#: Datagrams that may be sent without a pause, where it has been held up. A server's buffer holds many times as many.
+#: The most datagrams in a burst after a delay. A server's buffer holds many times as many.
 _BURST: Final = 64
 
-#: Seconds between two looks at the clock.
+#: Seconds between two checks of the clock.
 _PAUSE: Final = 0.004
 
-#: Octets that most networks carry.
+#: The size of the largest datagrams.
 _LARGE: Final = 9000
 
 
@@ -60,7 +60,7 @@ def _mutated(random: Random) -> bytes:
     query = bytearray(_query(random))
     for _ in range(random.randint(1, 8)):
         query[random.randrange(2, len(query))] = random.randrange(256)
-    # The bit that makes a reply of it is another kind's.
+    # QR is left out, since forged replies are a kind of their own.
     query[2] &= 0x7F
     return bytes(query)
 
@@ -77,7 +77,7 @@ def _counts(random: Random) -> bytes:
 
 def _pointers(random: Random) -> bytes:
     """
-    Names that lead to themselves, to each other, ahead, or through a chain of pointers.
+    Names that point to themselves, to each other, ahead, or through a chain of pointers.
     """
     head = random.randbytes(2) + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
     chain = b"".join([(0xC000 | 12 + 2 * number).to_bytes(2, "big") for number in range(random.randint(1, 200))])
@@ -87,7 +87,7 @@ def _pointers(random: Random) -> bytes:
 
 def _labels(random: Random) -> bytes:
     """
-    Names that are too long, have labels of kinds that there are not, or never end.
+    Names that are too long, have labels of unknown kinds, or never end.
     """
     head = random.randbytes(2) + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
     names = (b"\x3f" + bytes(63), b"\x01x" * 200, b"\x40abc", b"\x80\x01", b"\x3fshort", (b"\x3f" + b"y" * 63) * 20)
@@ -102,7 +102,7 @@ def _opcodes(random: Random) -> bytes:
 
 def _options(random: Random) -> bytes:
     """
-    OPT records that contradict themselves: lengths that lead elsewhere, two of them, versions, cookies of impossible lengths.
+    OPT records with wrong lengths, two of them, other versions, and cookies of invalid lengths.
     """
     opt = bytearray(optOf(random.randrange(65536), options=[(random.choice((3, 8, 10, 11)), random.randbytes(random.randrange(50)))]))
     opt[random.randrange(3, len(opt))] = random.randrange(256)
@@ -114,7 +114,7 @@ def _extremes(random: Random) -> bytes:
     return random.choice((b"", b"\x00", bytes(11), bytes(12), bytes(_LARGE), b"\xff" * _LARGE, random.randbytes(_LARGE)))
 
 
-#: What there is, by name.
+#: All kinds by name.
 KINDS: Final[dict[str, Callable[[Random], bytes]]] = {
     each.__name__.strip("_"): each
     for each in (
@@ -135,15 +135,15 @@ KINDS: Final[dict[str, Callable[[Random], bytes]]] = {
 
 def forged(random: Random) -> bytes:
     """
-    @return: a reply that nobody asked for, with an address that no zone has.
+    Return an unsolicited reply, with an address that no zone has.
     """
     query = queryOf(f"h{random.randrange(200)}.example.org", id=random.randrange(65536), flags=0x8180)
     return query[:6] + b"\x00\x01" + query[8:] + b"\xc0\x0c\x00\x01\x00\x01\x00\x01\x51\x80\x00\x04\xcb\x00\x71\x42"
 
 
-def _drained(sending: socket.socket) -> int:
+def _repliesRead(sending: socket.socket) -> int:
     """
-    @return: how many replies there were.
+    Return how many replies arrived.
     """
     count = 0
     with suppress(OSError):
@@ -179,8 +179,8 @@ def main(port: int, rate: float) -> None:
                     else:
                         asking.send(KINDS[kind](random))
                     sent[kind] += 1
-            replies += _drained(asking)
-            toReplies += _drained(replying)
+            replies += _repliesRead(asking)
+            toReplies += _repliesRead(replying)
     told = {"sent": sum(sent.values()), "kinds": dict(sent), "replies": replies, "toReplies": toReplies}
     sys.stdout.write(json.dumps(told) + "\n")
 

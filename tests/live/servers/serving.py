@@ -1,10 +1,10 @@
 """
-Servers of ours for live tests, each in a process of its own.
+Our servers for live tests, each in a process of its own.
 
     python -m tests.live.servers.serving KIND ADDRESS ...
 
-KIND is C{listeners} for what C{twistd txdns} listens with, or C{factory} for the factory of any program. It prints one line of JSON with
-the port that it has, and ends when its standard input does. Both answer from the same records.
+KIND is C{listeners} for the listeners of C{twistd txdns}, or C{factory} for the factory of any program. It prints one line of JSON with its
+port, and ends when its standard input ends. Both kinds answer from the same records.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 
-__all__ = ["ADDRESSES", "KINDS", "Served", "served"]
+__all__ = ["ADDRESSES", "KINDS", "RunningServer", "runServer"]
 
 KINDS: Final = ("listeners", "factory")
 ADDRESSES: Final = ("127.0.0.1", "::1")
@@ -76,7 +76,7 @@ def _otherwise(question: Question) -> Answer:
 @implementer(IAnswerSource)
 class _Records(CannedSource):
     """
-    All of them are at hand.
+    A source that has all records at hand.
     """
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -115,11 +115,11 @@ def _start(kind: str, addresses: list[str], reactor: IReactorTime) -> str:
     return json.dumps({"port": port})
 
 
-class Served:
+class RunningServer:
     """
-    A running one.
+    A running server.
 
-    @ivar port: where it listens.
+    @ivar port: the port that it listens on.
     """
 
     def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
@@ -129,14 +129,14 @@ class Served:
     @property
     def descriptors(self) -> int:
         """
-        How many it has open.
+        The number of its open descriptors.
         """
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     @property
     def kilobytes(self) -> int:
         """
-        Memory that it takes.
+        Its resident memory.
         """
         for line in Path(f"/proc/{self.process.pid}/status").read_text("ascii").splitlines():
             if line.startswith("VmRSS:"):
@@ -145,11 +145,11 @@ class Served:
 
 
 @contextmanager
-def served(kind: str, *addresses: str) -> Iterator[Served]:
+def runServer(kind: str, *addresses: str) -> Iterator[RunningServer]:
     """
-    Start one, and end it afterwards. What it writes to its standard error is a failure.
+    Start a server, and stop it afterwards. Output on its standard error is a failure.
 
-    @param addresses: where it listens; C{127.0.0.1} by default.
+    @param addresses: the addresses that it listens on, C{127.0.0.1} by default.
     """
     command = [sys.executable, "-m", "tests.live.servers.serving", kind, *(addresses or ADDRESSES[:1])]
     with subprocess.Popen(
@@ -157,7 +157,7 @@ def served(kind: str, *addresses: str) -> Iterator[Served]:
     ) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         try:
-            yield Served(json.loads(process.stdout.readline())["port"], process)
+            yield RunningServer(json.loads(process.stdout.readline())["port"], process)
         finally:
             process.stdin.close()
             try:

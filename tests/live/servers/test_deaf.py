@@ -1,5 +1,5 @@
 """
-Tests of servers that stop answering although they live: they end with a code that has them started anew, or are replaced.
+Tests of running servers that stop answering: they exit with a code that makes systemd restart them, or are replaced.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tests.live.twistds import PATIENCE, REPLY, Twistd, wait
 from tests.queries import queryOf
 from twisted_ext.wire.message import Message
 
-#: What Python runs at its start in each process of the server. A query for C{deaf.test} takes the socket away from the reactor without a
-#: word, one for C{broken.test} has an exception leave C{doRead}, and one for C{dead.test} has one end the reactor. With
-#: one for C{shut.test} the socket for connections is lost.
+#: Code that Python runs at its start in each process of the server. A query for C{deaf.test} removes the socket from the reactor silently,
+#: one for C{broken.test} makes C{doRead} raise an exception, and one for C{dead.test} ends the reactor. A query for C{shut.test} closes the
+#: listening TCP socket.
 _SABOTAGE = """
 from twisted.internet import base, tcp
 from twisted.python import failure
@@ -65,7 +65,7 @@ datagram._Reader._drain = sabotaged
 @pytest.fixture
 def sabotaged(tmp_path: Path) -> dict[str, str]:
     """
-    @return: an environment in which servers can be broken from outside.
+    Return an environment in which a query can break the server.
     """
     folder = tmp_path / "sabotage"
     folder.mkdir()
@@ -98,9 +98,9 @@ def _server(folder: Path, environment: dict[str, str], *words: str) -> Twistd:
         ("dead.test", "context manager protocol"),
     ],
 )
-def test_alone(tmp_path: Path, sabotaged: dict[str, str], name: str, said: str) -> None:
+def test_deafServerExitsWithReason(tmp_path: Path, sabotaged: dict[str, str], name: str, said: str) -> None:
     """
-    A server alone ends with exit code 1, which systemd starts anew, and the log has the reason.
+    A single server exits with code 1, after which systemd restarts it. The log has the reason.
     """
     with _server(tmp_path, sabotaged) as server:
         assert _answered(server.port)
@@ -116,9 +116,9 @@ def test_alone(tmp_path: Path, sabotaged: dict[str, str], name: str, said: str) 
         assert said in server.log.read_text()
 
 
-def test_worker(tmp_path: Path, sabotaged: dict[str, str]) -> None:
+def test_deafWorkerIsReplaced(tmp_path: Path, sabotaged: dict[str, str]) -> None:
     """
-    A worker is replaced, and all clients are answered again.
+    A worker that stops answering is replaced, and all clients are answered again.
     """
     with _server(tmp_path, sabotaged, "--workers", "2") as server:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:

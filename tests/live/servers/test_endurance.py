@@ -1,9 +1,9 @@
 """
-Tests of endurance: dnsperf asks, and meanwhile somebody sends garbage, clients by TCP take their time, and an upstream is killed and
-started again, twice.
+Tests of endurance: dnsperf sends queries while other clients send garbage or are slow over TCP, and an upstream is killed and restarted
+twice.
 
-It takes about 20 seconds for each of its two arrangements of upstreams. C{TXDNS_ENDURANCE} says for how many seconds dnsperf is to ask:
-15 by default, 60 for the run that the project is held to.
+It takes about 20 seconds for each of two arrangements of upstreams. C{TXDNS_ENDURANCE} is the number of seconds during which dnsperf sends
+queries: 15 by default, 60 for the run that the project must pass.
 """
 
 from __future__ import annotations
@@ -23,45 +23,54 @@ from urllib.request import urlopen
 import pytest
 
 from tests.live.servers.clients import Background, Checker, SlowClients
-from tests.live.servers.enduring import OUTSTANDING, ZONE, Perf, dropped, expected, kilobytes, started, warmUp, workload
+from tests.live.servers.enduring import (
+    OUTSTANDING,
+    ZONE,
+    Perf,
+    datagramsDropped,
+    expectedAnswer,
+    helperProcess,
+    residentKilobytes,
+    warmUp,
+    workload,
+)
 from tests.live.twistds import PATIENCE, Twistd, wait
 from tests.peers import LivePeer, freePort, living, nsd
 from twisted_ext.apps.cli.server.client import Channel
 from twisted_ext.metrics.figures import Figures
 
-#: Seconds for which dnsperf asks.
+#: Seconds for which dnsperf sends queries.
 _SECONDS: Final = int(os.environ.get("TXDNS_ENDURANCE", "15"))
 
-#: Queries a second. It leaves room for all the other programs on two cores: what is lost to a full buffer is not lost by the server.
+#: Queries per second. This leaves room for the other programs on two cores: datagrams lost to a full buffer are not the server's fault.
 _RATE: Final = 2000
 
 #: Clients of dnsperf, and slow ones by TCP: a twentieth of them all.
 _CLIENTS: Final = 95
 _SLOW: Final = 5
 
-#: Garbage a second: a good 30 percent of all packets, with those of dnsperf and of the clients that compare.
+#: Garbage per second: over 30 percent of all packets, with those of dnsperf and of the checking clients.
 _GARBAGE: Final = 1400
 
-#: Kilobytes by which the memory may grow. What has a bound of its own is not full yet when it is first looked at: replies in the fast
-#: lane, cookies and failures that are remembered. They took 1,000 in 15 seconds and up to 4,000 in a minute. A hundred octets kept of each
-#: packet would be 20,000 in a minute.
+#: Kilobytes by which the memory may grow. Bounded tables are not full at first: the packet cache, cookies and remembered failures. They
+#: took 1,000 in 15 seconds and up to 4,000 in a minute. A leak of a hundred octets per packet would be 20,000 in a minute.
 _GROWTH: Final = 6000
 
 
 class Endured:
     """
-    What came of it.
+    The results of a run.
 
     @ivar alone: whether there was only one upstream.
     @ivar kills: how often it, or the first of two, was killed.
-    @ivar ended: rcode, name and type of each query of dnsperf's, in parts: until the first kill, until recovery, until the next kill...
-    @ivar wrong: wrong replies to those who compare.
-    @ivar failed: failures of theirs while all upstreams were there.
+    @ivar ended: rcode, name and type of each query of dnsperf, in parts: until the first kill, until recovery, until the next kill, ...
+    @ivar wrong: wrong replies to the checking clients.
+    @ivar failed: their failures while all upstreams were up.
     @ivar compared: replies to them.
-    @ivar lost: queries of theirs without one.
+    @ivar lost: their queries without a reply.
     @ivar garbage: datagrams of garbage.
     @ivar replied: replies to messages that were replies themselves.
-    @ivar dropped: datagrams for which the system had no room.
+    @ivar dropped: datagrams that the kernel dropped.
     @ivar memory: kilobytes, each second.
     """
 
@@ -74,9 +83,9 @@ class Endured:
         self.compared = self.lost = self.garbage = self.replied = self.dropped = 0
         self.memory: list[int] = []
 
-    def judged(self) -> list[str]:
+    def faults(self) -> list[str]:
         """
-        @return: what is not as it should be, in words.
+        Return a description of each fault.
         """
         said = []
         queries = [query for part in self.ended for query in part]
@@ -95,7 +104,7 @@ class Endured:
             said.append(f"{self.dropped} datagrams not read in time")
         for number, part in enumerate(self.ended):
             failures = [query for query in part if query[0] == "SERVFAIL"]
-            # Those that were under way when the upstream was killed, or came back.
+            # Queries that were outstanding when the upstream was killed or came back.
             allowed = OUTSTANDING if number else 0
             if len(failures) > allowed and not (self.alone and number % 2):
                 said.append(f"part {number}: {len(failures)} failures: {failures[:5]}")
@@ -111,12 +120,12 @@ class Endured:
 
 
 def _rcode(query: tuple[str, str, str]) -> str:
-    return "NXDOMAIN" if expected(query[1], query[2])[0] else "NOERROR"
+    return "NXDOMAIN" if expectedAnswer(query[1], query[2])[0] else "NOERROR"
 
 
 def _kill(server: LivePeer) -> None:
     """
-    End a server as a failing machine does, without a word.
+    Kill a server without warning.
     """
     os.killpg(server.pid, signal.SIGKILL)
     server.stop()
@@ -124,7 +133,7 @@ def _kill(server: LivePeer) -> None:
 
 def _restart(server: LivePeer) -> bool:
     """
-    @return: whether it runs again. Somebody's short-lived socket may have its port for a moment.
+    Return whether it runs again. A short-lived socket of another program may hold its port for a moment.
     """
     try:
         server.start()
@@ -137,9 +146,9 @@ def _restart(server: LivePeer) -> bool:
 
 def _outage(server: Twistd, upstream: LivePeer, perf: Perf, checker: Checker, probe: Checker, alone: bool) -> tuple[int, int]:
     """
-    Kill an upstream, wait until that has been felt, start it again, and wait until that has been felt as well.
+    Kill an upstream, wait until that has an effect, restart it, and wait until that has an effect.
 
-    @return: marks of dnsperf's: how much it had told before and after.
+    @return: the marks of dnsperf before and after.
     """
     right, excused, stale = checker.right, checker.excused, checker.stale
     checker.outages += 1
@@ -159,7 +168,7 @@ def _outage(server: Twistd, upstream: LivePeer, perf: Perf, checker: Checker, pr
 
 def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
     """
-    Run it all.
+    Run everything.
     """
     endured = Endured(alone)
     control = folder / "run" / "control.sock"
@@ -167,7 +176,7 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
     with ExitStack() as stack:
         upstreams = [stack.enter_context(nsd({"example.org": ZONE}, address=f"127.0.0.{71 + number}")) for number in range(2 - alone)]
         words = [word for each in upstreams for word in ("--upstream", f"{each.address}:{each.port}")]
-        # A cache that is soon full, so that what it grows by is not mistaken for what is forgotten to be let go.
+        # A cache that is soon full, so that its growth is not mistaken for a leak.
         words += ["--cache-size", "2M", "--http", f"127.0.0.1:{page}", "--control", str(control)]
         server = stack.enter_context(Twistd(folder, "forward", *words))
         assert Perf(folder, server.port, warmUp(), "-q", str(OUTSTANDING), "-n", "1").run().wait() == 0
@@ -175,13 +184,13 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
         stack.callback(slow.close)
 
         def look() -> None:
-            endured.memory.append(kilobytes(server.pid))
+            endured.memory.append(residentKilobytes(server.pid))
             with urlopen(f"http://127.0.0.1:{page}/metrics", timeout=PATIENCE) as response:
                 assert b"txdns_queries" in response.read()
             time.sleep(1)
 
         perf = Perf(folder, server.port, workload(seconds * _RATE), "-c", str(_CLIENTS), "-q", str(OUTSTANDING), "-Q", str(_RATE))
-        with started("tests.live.servers.garbage", str(server.port), str(_GARBAGE)) as sender:
+        with helperProcess("tests.live.servers.garbage", str(server.port), str(_GARBAGE)) as sender:
             marks = [0]
             with Background(checker.step, checker.step, slow.step):
                 wait(lambda: checker.right > 50 and slow.opened >= _SLOW, server)
@@ -196,15 +205,15 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
                     assert asking.wait(20 * seconds) == 0
             told = json.loads(sender.communicate()[0])
         figures = Figures.fromJSON(Channel(str(control)).ask("GET", "stats"))
-        endured.dropped = dropped(server.port)
-        endured.ended = [perf.told(start, end) for start, end in zip(marks, [*marks[1:], None], strict=True)]
+        endured.dropped = datagramsDropped(server.port)
+        endured.ended = [perf.queriesEnded(start, end) for start, end in zip(marks, [*marks[1:], None], strict=True)]
         endured.wrong = checker.wrong + probe.wrong
         endured.failed = checker.failed
         endured.lost = checker.lost
         endured.compared = checker.right + checker.excused
         endured.garbage, endured.replied = told["sent"], told["toReplies"]
         sys.stdout.write(_figures(checker, slow, told, figures, endured, perf))
-        # twistd ends as the signal would have ended it.
+        # twistd ends by the signal.
         assert server.stop() == -signal.SIGTERM
         assert living(server.pid) == []
         assert not control.exists()
@@ -215,7 +224,7 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
 
 def _figures(checker: Checker, slow: SlowClients, garbage: object, figures: Figures, endured: Endured, perf: Perf) -> str:
     """
-    @return: what there was, for whoever reads what a test prints.
+    Return the figures of a run, for the output of a test.
     """
     parts = [Counter([rcode for rcode, _, _ in part]) for part in endured.ended]
     return "\n".join(
@@ -234,21 +243,21 @@ def _figures(checker: Checker, slow: SlowClients, garbage: object, figures: Figu
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "two"])
-def test_endures(tmp_path: Path, alone: bool) -> None:
+def test_serverEnduresOutages(tmp_path: Path, alone: bool) -> None:
     """
-    Nobody gets a wrong answer. Where there is another upstream, nobody notices that one is gone; where there is none, what is known is
-    still given, stale as it may be, and for the rest a failure that says why. Nothing else is lost, the memory stays as it is, and at the
-    end nothing is left. If garbage counted as queries that are to be answered, the same figures would not do.
+    No client gets a wrong answer. With another upstream, clients do not notice that one is down. Without one, known answers are still
+    given, even stale ones, and other queries fail with a reason. Nothing else is lost, memory does not grow, and nothing is left at the
+    end. Garbage counted as lost queries would change the verdict.
     """
     endured = _endure(tmp_path, _SECONDS, alone)
-    assert endured.judged() == []
+    assert endured.faults() == []
     endured.ended[-1] += [("T", "h1.example.org", "A")] * endured.garbage
-    assert [words for words in endured.judged() if "queries lost" in words]
+    assert [words for words in endured.faults() if "queries lost" in words]
 
 
-def test_wrongNoticed(tmp_path: Path) -> None:
+def test_checkerDetectsWrongAddress(tmp_path: Path) -> None:
     """
-    If a reply had another address than the zone, whoever compares would notice.
+    The checking client detects a reply with another address than the zone has.
     """
     with nsd({"example.org": ZONE.replace("198.51.100.7", "203.0.113.66")}, address="127.0.0.74") as lying:
         with Twistd(tmp_path, "forward", "--upstream", f"{lying.address}:{lying.port}") as server:
@@ -316,11 +325,11 @@ _CHANGES: Final = (
 
 
 @pytest.mark.parametrize("what", _CHANGES)
-def test_judged(what: str) -> None:
+def test_eachFaultIsFound(what: str) -> None:
     """
-    The verdict is one: each thing that might be wrong is found.
+    The verdict of the endurance test finds each single fault.
     """
     endured = _good()
-    assert endured.judged() == []
+    assert endured.faults() == []
     _change(endured, what)
-    assert len(endured.judged()) == (2 if what == "failed with another upstream" else 1)
+    assert len(endured.faults()) == (2 if what == "failed with another upstream" else 1)

@@ -22,9 +22,9 @@ from tests.queries import queryOf
 __all__: list[str] = []
 
 
-def test_neighbors(tmp_path: Path) -> None:
+def test_floodBelowSilentZoneSparesOthers(tmp_path: Path) -> None:
     """
-    Random names below a silent zone, 500 a second, cost a domain below the same public suffix none of its answers.
+    A flood of 500 random names per second below a silent zone costs a domain below the same public suffix no answer.
     """
     with Upstream(otherwise="192.0.2.80") as upstream, Twistd(tmp_path, "--upstream", upstream.label) as server:
         upstream.silence("evil.co.uk")
@@ -56,14 +56,13 @@ def test_neighbors(tmp_path: Path) -> None:
             thread.join()
         assert lost == 0
         asked = [name for _, name, _ in upstream.asked if name.endswith(".evil.co.uk.")]
-        # The zone's ration was used up by then, so that without it the others would have suffered.
+        # The limit of the zone was used up by then. Without it the other names would have suffered.
         assert len(asked) > 1500, len(asked)
 
 
-def test_outage(tmp_path: Path) -> None:
+def test_outageIsLoggedOnceAsJSON(tmp_path: Path) -> None:
     """
-    Two workers that lose their upstream and find it again log each once, as JSON that programs can read; queries are logged with
-    what came of them.
+    Two workers log the loss and the return of their upstream once each, as JSON. Queries are logged with their results.
     """
     words = ["--workers", "2", "--query-log", "--log-format", "json", "--stale", "0"]
     with Upstream(otherwise="192.0.2.80") as upstream, Twistd(tmp_path, "--upstream", upstream.label, *words) as server:
@@ -73,7 +72,7 @@ def test_outage(tmp_path: Path) -> None:
             return [event for event in found if event["event"] == kind]
 
         def asking(number: int) -> bool:
-            # Each from a port of its own, so that both workers have queries.
+            # Each from its own port, so that both workers get queries.
             for each in range(4):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
                     client.sendto(queryOf(f"n{number}x{each}.example.org"), ("127.0.0.1", server.port))
@@ -97,9 +96,9 @@ def test_outage(tmp_path: Path) -> None:
         assert "Traceback" not in server.text()
 
 
-def test_journal(tmp_path: Path) -> None:
+def test_journalLinesHavePriorities(tmp_path: Path) -> None:
     """
-    Where the standard output leads to the journal of systemd, lines have a priority and no time, and no names of classes.
+    Log lines to the systemd journal have a priority and no time, and no class names.
     """
     lines = tmp_path / "journal"
     lines.touch()
@@ -120,9 +119,9 @@ def test_journal(tmp_path: Path) -> None:
     assert [line for line in said if "twisted" in line.removeprefix("<6>twistd") or "202" in line[:8]] == []
 
 
-def test_startErrorOnce(tmp_path: Path) -> None:
+def test_startErrorIsPrintedOnce(tmp_path: Path) -> None:
     """
-    Why the server cannot start is said once.
+    The reason for a failed start is printed once.
     """
     (tmp_path / "taken").mkdir()
     control = str(tmp_path / "taken")
@@ -132,9 +131,9 @@ def test_startErrorOnce(tmp_path: Path) -> None:
     assert (done.stdout + done.stderr).count(control) == 1, done
 
 
-def test_cause(tmp_path: Path) -> None:
+def test_servfailNamesSilentUpstream(tmp_path: Path) -> None:
     """
-    dig, with its own five seconds, is told which upstream did not answer, and the next time the same, as remembered.
+    SERVFAIL names the upstream that did not answer, in time for C{dig}. The next one gives the same reason as a cached error.
     """
     with Upstream(otherwise="192.0.2.80") as upstream, Twistd(tmp_path, "--upstream", upstream.label, "--stale", "0") as server:
         upstream.silence(".")
@@ -147,9 +146,9 @@ def test_cause(tmp_path: Path) -> None:
         assert "EDE: 13" not in first and "EDE: 13 (Cached Error)" in second, second
 
 
-def test_resolvConfGone(tmp_path: Path) -> None:
+def test_resolvConfRewritesLoseNoQuery(tmp_path: Path) -> None:
     """
-    A resolv.conf that is removed, emptied and written again all the time costs no question its answer, and no name is asked for anew.
+    No query is lost while resolv.conf is removed, emptied and rewritten again and again, and no name is queried twice.
     """
     path = tmp_path / "resolv.conf"
     with Upstream(otherwise="192.0.2.80") as upstream:
@@ -164,7 +163,7 @@ def test_resolvConfGone(tmp_path: Path) -> None:
                 else:
                     path.unlink()
                 began = time.monotonic()
-                # Longer than the file is looked at.
+                # Longer than the polling interval of the file.
                 while time.monotonic() - began < 1.2:
                     lost += sum([server.ask(name) != ["192.0.2.80"] for name in names])
                     lost += server.ask(f"new{turn}.{time.monotonic_ns()}.example.org") != ["192.0.2.80"]
@@ -174,9 +173,9 @@ def test_resolvConfGone(tmp_path: Path) -> None:
             assert [upstream.asked["udp", f"{name}.", "A"] for name in names] == [1] * 20
 
 
-def test_manyRecords(tmp_path: Path) -> None:
+def test_largeAnswerIsFetchedOnce(tmp_path: Path) -> None:
     """
-    A name with 4,000 addresses, asked for by TCP 50 times a second, is fetched from the upstream once.
+    A name with 4,000 addresses, queried over TCP 50 times a second, is fetched from the upstream once.
     """
     records = [f"10.0.{number // 250}.{number % 250}" for number in range(4000)]
     with Upstream(otherwise=records) as upstream, Twistd(tmp_path, "--upstream", upstream.label) as server:

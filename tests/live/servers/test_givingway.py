@@ -1,5 +1,5 @@
 """
-Live test of connections that end because there are too many: by sockets, since it is the kernel that resets them.
+Live test of connections that end because there are too many. It uses sockets, since the kernel resets connections.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__: list[str] = []
 
 
 @pytest_twisted.ensureDeferred
-async def test_replyStays() -> None:
+async def test_evictedConnectionGetsItsReply() -> None:
     """
-    A client whose connection has to make room for a new one gets the reply that was just written, and then the end of the connection, no
-    reset: programs may take that for a reply that never came.
+    A client whose connection makes room for a new one gets its last reply and then an orderly end, no reset. Programs may take a reset for
+    a missing reply.
     """
     query = frame(b"\x00\x01" + buildQuery(0, Question(APEX, SOA).toWire(), b""))
     async with hosting() as host:

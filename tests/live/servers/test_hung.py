@@ -1,5 +1,5 @@
 """
-Tests of workers that hang, with real processes: stopped ones, and some that go on in time.
+Tests of workers that hang, with real processes: some are stopped, some continue in time.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import time
 from pathlib import Path
 
 from tests.live.twistds import Twistd, wait, workersOf
-from tests.live.zones.test_updates import Served, exchange
-from tests.live.zones.test_workerzones import answers, update, updated
+from tests.live.zones.test_updates import ServerAddress, exchange
+from tests.live.zones.test_workerzones import answers, updatable, update
 from twisted_ext.wire.codes import Rcode
 
-#: Seconds within which another worker serves: four until it is noticed, and the start on a machine that has other things to do.
+#: Seconds within which another worker serves: four until the hang is noticed, and the start on a busy machine.
 _REPLACED = 12.0
 
-#: Questions from as many ports, each of which goes to one of two workers.
+#: Queries from as many ports, each of which reaches one of two workers.
 _PORTS = 24
 
 
-def stopped(server: Twistd) -> tuple[int, float]:
+def stopWorker(server: Twistd) -> tuple[int, float]:
     """
     Stop one of two workers.
 
-    @return: its process, and when that was.
+    @return: its process, and the time of the stop.
     """
     wait(lambda: server.text().count(" serves as process ") == 2, server)
     process = workersOf(server)[0]
@@ -33,12 +33,12 @@ def stopped(server: Twistd) -> tuple[int, float]:
     return process, time.monotonic()
 
 
-def test_forwarder(tmp_path: Path) -> None:
+def test_hungWorkerIsReplaced(tmp_path: Path) -> None:
     """
-    A stopped worker of a server without zones is replaced within seconds, the log has the reason, and all clients are answered again.
+    A stopped worker of a forwarder is replaced within seconds, the log has the reason, and all clients are answered again.
     """
     with Twistd(tmp_path, "--workers", "2", "--local", "www.example.org A 192.0.2.1") as server:
-        process, began = stopped(server)
+        process, began = stopWorker(server)
         wait(lambda: process not in workersOf(server) and server.text().count(" serves as process ") == 3, server)
         assert time.monotonic() - began < _REPLACED, server.text()
         for _ in range(_PORTS):
@@ -47,16 +47,16 @@ def test_forwarder(tmp_path: Path) -> None:
         assert "s and is stopped; another one replaces it" in server.text()
 
 
-def test_updates(tmp_path: Path) -> None:
+def test_updateDoesNotWaitForHungWorker(tmp_path: Path) -> None:
     """
-    An update does not wait longer for a stopped worker than it takes to notice that, and all workers answer with it from then on.
+    An update waits for a stopped worker no longer than the heartbeat allows. All workers serve it from then on.
     """
-    server = Served(tmp_path)
-    with Twistd(tmp_path, *updated(tmp_path), port=server.port) as twistd:
-        _, began = stopped(twistd)
+    server = ServerAddress(tmp_path)
+    with Twistd(tmp_path, *updatable(tmp_path), port=server.port) as twistd:
+        _, began = stopWorker(twistd)
         reply = None
         while reply is None:
-            # The worker that is stopped may be the one that is asked.
+            # The update may reach the stopped worker.
             try:
                 reply = exchange(server, update("new.example.org", "192.0.2.77"))
             except TimeoutError:
@@ -66,9 +66,9 @@ def test_updates(tmp_path: Path) -> None:
         assert answers(twistd, "new.example.org") == {("192.0.2.77",)}
 
 
-def test_busy(tmp_path: Path) -> None:
+def test_busyWorkerIsKept(tmp_path: Path) -> None:
     """
-    A worker that does nothing for as long as a collection of garbage takes is left alone.
+    A worker that does not answer for the length of a garbage collection is kept.
     """
     with Twistd(tmp_path, "--workers", "2", "--local", "www.example.org A 192.0.2.1") as server:
         wait(lambda: server.text().count(" serves as process ") == 2, server)

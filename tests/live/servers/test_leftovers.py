@@ -1,5 +1,5 @@
 """
-Tests of what C{twistd txdns} and C{txdns} leave behind, and of what others have put where they write.
+Tests of files that C{twistd txdns} and C{txdns} leave behind, and of files that other users put in their way.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ zone = [
 
 
 @pytest.mark.parametrize(("kind", "workers"), [("zone", "1"), ("zone", "2"), ("pyzone", "2")])
-def test_killed(tmp_path: Path, kind: str, workers: str) -> None:
+def test_imagesOfKilledServerAreRemoved(tmp_path: Path, kind: str, workers: str) -> None:
     """
-    A server without a state folder keeps images of zones in a temporary one. What a killed one leaves is removed by the next one, which
-    leaves nothing when it ends.
+    A server without a state folder keeps zone images in a temporary one. The next server removes the images of a killed one, and leaves
+    nothing when it ends.
     """
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -54,9 +54,9 @@ def test_killed(tmp_path: Path, kind: str, workers: str) -> None:
     assert [path.name for path in temporary.iterdir()] == ["txdns-another"]
 
 
-def test_exposedKeys(tmp_path: Path) -> None:
+def test_readableKeyFileIsLogged(tmp_path: Path) -> None:
     """
-    The log says which file of keys every user can read.
+    The log names key files that every user can read.
     """
     (tmp_path / "zone").write_text(ZONE)
     keys = tmp_path / "keys"
@@ -69,9 +69,9 @@ def test_exposedKeys(tmp_path: Path) -> None:
             assert running.text().count(f"key-file: {keys}: every user of this machine can read the secrets in it") == said
 
 
-def test_traps(tmp_path: Path) -> None:
+def test_plantedLinksAreNotFollowed(tmp_path: Path) -> None:
     """
-    In a folder that all may write to, links that others have put under the names that were written to once lead nowhere.
+    Symbolic links that other users put under temporary names in a shared folder are not followed.
     """
     victim = tmp_path / "victim"
     victim.write_text("precious")

@@ -1,5 +1,5 @@
 """
-Tests of processes that the server starts while its working directory has modules that another user put there.
+Tests of child processes of a server whose working directory has modules that another user put there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted_ext.server.jobs.subprocess import pythonCommand
 #: Modules that a child would import first if it looked in the working directory.
 _MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", "gc.py", "zope/__init__.py")
 
-#: Starts a child of each kind that the server has beside its workers, and prints what came of them.
+#: Starts each kind of child process except workers, and prints the results.
 _CHILDREN: Final = """
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -48,9 +48,9 @@ reactor.run()
 
 def poison(folder: Path) -> Path:
     """
-    Put modules into a folder that leave a mark where they are run.
+    Put modules into a folder that write a mark when they are run.
 
-    @return: the mark.
+    @return: the path of the mark.
     """
     mark = folder / "poisoned"
     for name in _MODULES:
@@ -60,9 +60,9 @@ def poison(folder: Path) -> Path:
     return mark
 
 
-def test_workers(tmp_path: Path) -> None:
+def test_workersImportInstalledModules(tmp_path: Path) -> None:
     """
-    Workers, the process that makes zones ready, and those that replace them run what is installed.
+    Workers, their replacements and the process that compiles zones import the installed modules only.
     """
     mark = poison(tmp_path)
     zone = tmp_path / "zone"
@@ -76,9 +76,9 @@ def test_workers(tmp_path: Path) -> None:
     assert not mark.exists(), mark.read_text()
 
 
-def test_others(tmp_path: Path) -> None:
+def test_otherChildrenImportInstalledModules(tmp_path: Path) -> None:
     """
-    So do the processes that read transfers, that bring images up to date, and that compile zones.
+    The processes that read transfers, compact images and compile zones import the installed modules only.
     """
     mark = poison(tmp_path)
     (tmp_path / "zone").write_text("$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\n")
@@ -90,9 +90,9 @@ def test_others(tmp_path: Path) -> None:
     assert "'records': 3" in compiled, done.stderr
 
 
-def test_exec(tmp_path: Path) -> None:
+def test_commandImportsInstalledModules(tmp_path: Path) -> None:
     """
-    The same holds for what C{make serve} becomes, and it would not without the option: then modules of the folder are run.
+    The command of C{make serve} imports the installed modules only. Without its option it would import those of the folder.
     """
     mark = poison(tmp_path)
     words = ["-c", "import json"]
@@ -102,9 +102,9 @@ def test_exec(tmp_path: Path) -> None:
     assert mark.read_text() == "json\n"
 
 
-def test_importable(tmp_path: Path) -> None:
+def test_unpackedProjectIsFoundByChildren(tmp_path: Path) -> None:
     """
-    A server whose own modules come from its working directory, as where the project is only unpacked, has children that find them too.
+    Child processes find the modules of a server that runs from an unpacked project in its working directory.
     """
     code = (
         "import sys; sys.path = ['', *[path for path in sys.path if path not in ('', %r)]]\n"
@@ -118,9 +118,9 @@ def test_importable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["executable", "spawnProcess", "Popen"])
-def test_onePlace(word: str) -> None:
+def test_onlyOneModuleStartsPython(word: str) -> None:
     """
-    There is one place where a Python of ours is started.
+    Only one module starts Python processes.
     """
     found = []
     for path in sorted((ROOT / "twisted_ext").rglob("*.py")):
@@ -129,6 +129,6 @@ def test_onePlace(word: str) -> None:
                 found.append(str(path.relative_to(ROOT / "twisted_ext")))
     allowed = {"server/jobs/subprocess.py"}
     if word == "executable":
-        # Which Python could not be run, in an error; the program that execv takes.
+        # Uses of the path in an error message and for execv.
         allowed |= {"server/process/workers.py", "apps/serve.py"}
     assert set(found) <= allowed

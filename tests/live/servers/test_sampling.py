@@ -1,5 +1,5 @@
 """
-Tests of replies under load: what the fast lane gives is what would be given without it, octet for octet.
+Tests of replies under load: the packet cache gives what would be given without it, octet for octet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from tests.live.servers.enduring import OUTSTANDING, Perf, started
+from tests.live.servers.enduring import OUTSTANDING, Perf, helperProcess
 from tests.live.servers.twofold import LOADING, SAMPLED
 from tests.peers import LivePeer, nsd
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
@@ -32,10 +32,10 @@ _SAMPLES: Final = 1000
 _WAIT: Final = 5.0
 _TRIES: Final = 6
 
-#: Pairs of replies of the slow path around one of the lane's, until two are equal: a second ends, or an answer, between two that are not.
+#: The most pairs of replies without the packet cache, until two are equal: a second or a TTL may end between them.
 _PAIRS: Final = 20
 
-#: Two who may ask, and one who may not.
+#: Two permitted clients, and one that is refused.
 _CLIENTS: Final = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 _ZONE: Final = (
@@ -67,7 +67,7 @@ _QUESTIONS: Final = (
 
 def _shape(random: Random) -> tuple[str, bytes]:
     """
-    @return: what a query has besides its question, in a word and in octets.
+    Return the name and the octets of what a query has besides its question.
     """
     shape = random.choice(("plain", "edns", "small", "large", "dnssec", "cookie", "cookies", "option", "nsid", "version"))
     made = {
@@ -87,7 +87,7 @@ def _shape(random: Random) -> tuple[str, bytes]:
 
 class _Client:
     """
-    Asks from one address, by UDP or TCP.
+    A client at one address that sends queries over UDP or TCP.
     """
 
     def __init__(self, stack: ExitStack, address: str, ports: list[int]) -> None:
@@ -98,7 +98,7 @@ class _Client:
 
     def ask(self, query: bytes, *, slow: bool, stream: bool) -> bytes:
         """
-        @return: the reply.
+        Return the reply.
         """
         for _ in range(_TRIES):
             try:
@@ -130,13 +130,13 @@ class _Client:
 
 class _Sampled:
     """
-    What came of it.
+    The results of a run.
 
     @ivar compared: queries by shape.
-    @ivar differing: what the lane gave, and what it should have given.
-    @ivar asked: queries to the lane that are among the compared.
-    @ivar again: comparisons that were made anew because a second had ended.
-    @ivar ages: TTLs that one set of records was seen with.
+    @ivar differing: each reply of the packet cache that differs, with the reply without it.
+    @ivar asked: queries to the packet cache that were compared.
+    @ivar again: comparisons that were repeated because a second had ended.
+    @ivar ages: the TTLs that one record set was seen with.
     """
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class _Sampled:
 
 def _sample(sampled: _Sampled, clients: list[_Client], random: Random) -> None:
     """
-    Compare one reply. It is asked for between two of the slow path: where those are equal, so must it be.
+    Compare one reply of the packet cache with two replies around it without the packet cache. It must equal them where those two are equal.
     """
     shape, opt = _shape(random)
     name, rrType = random.choice(_QUESTIONS)
@@ -157,7 +157,7 @@ def _sample(sampled: _Sampled, clients: list[_Client], random: Random) -> None:
     query = queryOf(name, rrType, flags=random.choice((0x0100, 0x0100, 0x0100, 0x0110, 0x0120)), opt=opt)
     if random.random() < 0.5:
         query = mixedCase(query, random.getrandbits(256))
-    # The lane takes nothing in that it sees for the first time, nor what had to be waited for.
+    # The packet cache stores nothing on its first sight, and nothing that had to be waited for.
     for _ in range(3):
         client.ask(random.randrange(SAMPLED).to_bytes(2, "big") + query[2:], slow=False, stream=stream)
     for _ in range(_PAIRS):
@@ -179,12 +179,12 @@ def _sample(sampled: _Sampled, clients: list[_Client], random: Random) -> None:
 
 def _run(folder: Path, upstream: LivePeer, how: str, samples: int) -> tuple[_Sampled, dict[str, int], str]:
     """
-    @return: what came of it, what the server counted, what dnsperf says.
+    Return the results, the counters of the server, and the statistics of dnsperf.
     """
     sampled = _Sampled()
     random = Random(how)
     with ExitStack() as stack:
-        server = stack.enter_context(started("tests.live.servers.twofold", f"{upstream.address}:{upstream.port}", how))
+        server = stack.enter_context(helperProcess("tests.live.servers.twofold", f"{upstream.address}:{upstream.port}", how))
         assert server.stdout is not None
         ports = json.loads(server.stdout.readline())
         clients = [_Client(stack, address, ports) for address in _CLIENTS]
@@ -195,10 +195,10 @@ def _run(folder: Path, upstream: LivePeer, how: str, samples: int) -> tuple[_Sam
             for _ in range(samples):
                 assert loading.poll() is None
                 _sample(sampled, clients, random)
-                # Some seconds are to pass, or no TTL would ever have to be moved on.
+                # Let some seconds pass, so that TTLs count down.
                 time.sleep(0.005)
         finally:
-            # That is how dnsperf is told to end and say what came of it.
+            # dnsperf ends on SIGINT and prints its statistics.
             loading.send_signal(signal.SIGINT)
             loading.wait()
         counted = json.loads(server.communicate()[0])
@@ -208,32 +208,32 @@ def _run(folder: Path, upstream: LivePeer, how: str, samples: int) -> tuple[_Sam
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[LivePeer]:
     """
-    Knows the zone.
+    Start an upstream with the zone.
     """
     with nsd({"example.org": _ZONE}, address="127.0.0.73") as server:
         yield server
 
 
-def test_equal(tmp_path: Path, upstream: LivePeer) -> None:
+def test_packetCacheRepliesAreEqual(tmp_path: Path, upstream: LivePeer) -> None:
     """
-    A thousand replies that clients get under load are equal to what they would get without the fast lane in the same second: hits and
-    denials, refusals, by UDP and TCP, in every guise of a query. The statistics say that nearly all of them came from the lane.
+    A thousand replies under load equal those without the packet cache in the same second: hits, denials and refusals, over UDP and TCP, for
+    every shape of a query. Most of them come from the packet cache.
     """
     sampled, counted, said = _run(tmp_path, upstream, "right", _SAMPLES)
     sys.stdout.write(f"{dict(sampled.compared)} asked {sampled.asked} again {sampled.again} {counted} {sampled.ages} {said}\n")
     assert sampled.differing == []
     assert sampled.compared.total() == _SAMPLES
     assert counted["slow"] == counted["slowBeyond"]
-    # Names whose records end meanwhile have to be looked up again, the more often the slower this machine is.
+    # Names that expire meanwhile must be looked up again, more of them on a slow machine.
     assert counted["sampledBeyond"] < sampled.asked / 2
     assert counted["beyond"] < counted["queries"] / 2
     assert len(sampled.ages) > 2
 
 
 @pytest.mark.parametrize("how", ["bit", "second"])
-def test_noticed(tmp_path: Path, upstream: LivePeer, how: str) -> None:
+def test_differenceIsDetected(tmp_path: Path, upstream: LivePeer, how: str) -> None:
     """
-    If the lane gave one bit of a reply wrong, or TTLs of the next second, that would be found.
+    A single wrong bit in a reply of the packet cache is detected, and so are the TTLs of the next second.
     """
     sampled, _, _ = _run(tmp_path, upstream, how, 100)
     assert len(sampled.differing) > 10

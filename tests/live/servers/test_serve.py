@@ -1,5 +1,5 @@
 """
-Tests of C{twistd txdns serve} as people run it: zones from files, changed while it answers.
+Tests of C{twistd txdns serve} as operators run it: zones from files that change while it answers.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.wire.codes import AA, RA, RD
 
 __all__ = ["text"]
 
-#: Names that L{Load} asks for, and more, so that a zone takes a moment to be made ready.
+#: More names than L{Load} queries, so that compiling the zone takes a moment.
 _NAMES = 4000
 
 
 def text(serial: int = 1, more: str = "") -> str:
     """
-    @return: a master file.
+    Return a master file.
     """
     lines = [f"h{number} A 192.0.2.{number % 250}\n" for number in range(_NAMES)]
     return f"$TTL 300\n@ SOA ns mail {serial} 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n{''.join(lines)}{more}"
@@ -33,7 +33,7 @@ def text(serial: int = 1, more: str = "") -> str:
 
 def put(folder: Path, octets: str, name: str = "example.org") -> str:
     """
-    Put a master file in its place as whoever is careful does.
+    Replace a master file atomically.
 
     @return: its path.
     """
@@ -45,7 +45,7 @@ def put(folder: Path, octets: str, name: str = "example.org") -> str:
 
 def serialOf(server: Twistd, name: str = "example.org") -> int | None:
     """
-    @return: the serial number that a server gives.
+    Return the serial number that a server gives.
     """
     import socket
 
@@ -65,16 +65,16 @@ def serialOf(server: Twistd, name: str = "example.org") -> int | None:
 
 def control(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """
-    @return: what C{txdns control} says.
+    Return the result of C{txdns control}.
     """
     command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "control", "--socket", str(folder / "c"), *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE)
 
 
-def test_serves(tmp_path: Path) -> None:
+def test_servesItsZoneOnly(tmp_path: Path) -> None:
     """
-    It answers for its zone by UDP and TCP, refuses all else, asks nobody, and leaves nothing when it ends; the next one has the zone from
-    its image, without a process to make it.
+    The server answers for its zone over UDP and TCP, refuses all other names and leaves nothing when it ends. The next one loads the image
+    of the zone without a compiler process.
     """
     file = put(tmp_path, text())
     words = ["serve", "--zone", f"example.org={file}", "--state", str(tmp_path / "state")]
@@ -89,10 +89,10 @@ def test_serves(tmp_path: Path) -> None:
         assert "Traceback" not in server.text()
 
 
-def test_reloads(tmp_path: Path) -> None:
+def test_reloadUnderLoadLosesNoQuery(tmp_path: Path) -> None:
     """
-    A zone changes under load, by SIGHUP and by control: no query is lost, none is answered wrong, and a file with errors
-    changes nothing.
+    A zone changes under load, by SIGHUP and by C{txdns control}. No query is lost or answered wrong, and a file with errors changes
+    nothing.
     """
     file = put(tmp_path, text())
     words = ["serve", "--zone", f"example.org={file}", "--no-watch", "--control", str(tmp_path / "c")]
@@ -122,9 +122,9 @@ def test_reloads(tmp_path: Path) -> None:
     assert "Traceback" not in server.text()
 
 
-def test_controlZones(tmp_path: Path) -> None:
+def test_zonesListIsLimited(tmp_path: Path) -> None:
     """
-    Of many zones the list says how many more there are, and gives all of them, or those with something wrong, when asked to.
+    The list of many zones says how many more there are. It lists all zones, or the broken ones, on request.
     """
     for number in range(1005):
         put(tmp_path, "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n" + "x A x\n" * (number == 1003), f"z{number}.example")
@@ -132,7 +132,7 @@ def test_controlZones(tmp_path: Path) -> None:
     with Twistd(tmp_path, "serve", "--zones", str(tmp_path / "zones"), "--no-watch", "--control", str(tmp_path / "c")) as server:
         wait(lambda: "1004 of 1005 zones are served" in server.text(), server)
         shown = control(tmp_path, "zones").stdout.splitlines()
-        assert shown[0].startswith("z1003.example. ") and shown[-1] == "and 5 more zones, which --all lists as well", shown[-3:]
+        assert shown[0].startswith("z1003.example. ") and shown[-1] == "and 5 more zones; use --all to list them", shown[-3:]
         broken = json.loads(control(tmp_path, "zones", "--broken", "+json").stdout)
         assert ([zone["zone"] for zone in broken["zones"]], broken["count"], broken["more"]) == (["z1003.example."], 1, 0)
         every = json.loads(control(tmp_path, "zones", "--all", "+json").stdout)
@@ -140,9 +140,9 @@ def test_controlZones(tmp_path: Path) -> None:
         assert control(tmp_path, "zones", "--none").returncode == 1
 
 
-def test_watched(tmp_path: Path) -> None:
+def test_rewrittenFileIsLoaded(tmp_path: Path) -> None:
     """
-    A file that is written anew is loaded without anybody saying so.
+    A rewritten zone file is loaded automatically.
     """
     file = put(tmp_path, text())
     with Twistd(tmp_path, "serve", "--zone", f"example.org={file}") as server:
@@ -151,10 +151,9 @@ def test_watched(tmp_path: Path) -> None:
         wait(lambda: serialOf(server) == 2, server)
 
 
-def test_workers(tmp_path: Path) -> None:
+def test_workersServeAndReloadTogether(tmp_path: Path) -> None:
     """
-    Several processes serve the same images and send them to who may have them, change over under load, and one that takes the place of
-    another knows as much.
+    Workers serve the same images, transfer them to permitted clients and change over under load. A replaced worker serves the current zone.
     """
     file = put(tmp_path, text())
     (tmp_path / "zones.toml").write_text(
@@ -178,9 +177,9 @@ def test_workers(tmp_path: Path) -> None:
     assert "Traceback" not in server.text()
 
 
-def test_wrong(tmp_path: Path) -> None:
+def test_brokenZoneSparesOthers(tmp_path: Path) -> None:
     """
-    A server with one zone that is wrong serves the others; one that has no other gives up, and says to the shell where the error is.
+    A server with one broken zone serves the others. A server without another zone exits, and standard error has the position of the error.
     """
     good, bad = put(tmp_path, text()), put(tmp_path, text(1, "www MX\n"), "example.net")
     with Twistd(tmp_path, "serve", "--zone", f"example.org={good}", "--zone", f"example.net={bad}") as server:
@@ -201,9 +200,9 @@ def test_wrong(tmp_path: Path) -> None:
     assert not (tmp_path / "alone.pid").exists()
 
 
-def test_forwardsToo(tmp_path: Path) -> None:
+def test_forwarderServesItsZonesFirst(tmp_path: Path) -> None:
     """
-    A server that forwards answers for its zones first.
+    A forwarder answers from its own zones first.
     """
     file = put(tmp_path, text())
     with Twistd(tmp_path, "--upstream", "127.0.0.1:9", "--zone", f"example.org={file}") as server:
@@ -211,9 +210,9 @@ def test_forwardsToo(tmp_path: Path) -> None:
         assert exchange(server.port, "www.example.org").flags & (AA | RA) == AA | RA
 
 
-def test_lineOfTwistdDNS(tmp_path: Path) -> None:
+def test_twistdDNSZoneOptionsWork(tmp_path: Path) -> None:
     """
-    The zones of a line for C{twistd dns} are served with the word changed: master files, Python code, and zones of other servers.
+    The zone options of C{twistd dns} work: master files, Python code, and zones of other servers.
     """
     (tmp_path / "zone.py").write_text(
         "zone = [\n"

@@ -1,5 +1,5 @@
 """
-Tests of serving, with the clients that others have: dig, kdig, and captures of broken ones.
+Tests of servers with clients by other authors: dig, kdig, and captures of broken clients.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from tests.conformance.test_messages_captures import packets, streams
 from tests.corpora import corpus
-from tests.live.servers.serving import ADDRESSES, KINDS, Served, served
+from tests.live.servers.serving import ADDRESSES, KINDS, RunningServer, runServer
 from tests.peers import peer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
@@ -25,7 +25,7 @@ from twisted_ext.wire.message import Message
 
 __all__ = ["COMPLIANCE", "PATIENCE"]
 
-#: Seconds until something has not come.
+#: Seconds to wait for anything.
 PATIENCE: Final = 30.0
 
 #: The list of EDNS compliance tests: options of dig, what the output has, and what it does not have.
@@ -62,7 +62,7 @@ COMPLIANCE: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
     "opcode, question": ("+noedns +opcode=15 example.org SOA", ("status: NOTIMP", "ANSWER: 0, AUTHORITY: 0"), ()),
     "z": ("+noedns +zflag example.org SOA", ("status: NOERROR", "SOA\tns"), ("MBZ",)),
     "ad": ("+noedns +adflag example.org SOA", ("status: NOERROR", "flags: qr aa;"), ()),
-    # A server clears CD in what it answers of its own zones (RFC 4035, section 3.1.6).
+    # A server clears CD in answers from its own zones (RFC 4035, section 3.1.6).
     "cd": ("+noedns +cdflag example.org SOA", ("status: NOERROR", "flags: qr aa;"), ()),
     "tc": ("+noedns +tcflag example.org SOA", ("status: NOERROR", "flags: qr aa;"), ()),
     "ra": ("+noedns +raflag example.org SOA", ("status: NOERROR", "SOA\tns"), ()),
@@ -76,17 +76,17 @@ COMPLIANCE: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def server(request: pytest.FixtureRequest) -> Iterator[Served]:
+def server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
     """
-    A server of each kind.
+    Start a server of each kind.
     """
-    with served(request.param, *reachable()) as running:
+    with runServer(request.param, *reachable()) as running:
         yield running
 
 
 def reachable() -> list[str]:
     """
-    @return: the loopback addresses that this machine has.
+    Return the loopback addresses that this machine has.
     """
     found = []
     for address in ADDRESSES:
@@ -99,25 +99,25 @@ def reachable() -> list[str]:
     return found
 
 
-def dig(server: Served, *words: str, address: str = "127.0.0.1", program: str = "dig") -> str:
+def dig(server: RunningServer, *words: str, address: str = "127.0.0.1", program: str = "dig") -> str:
     """
-    @return: what dig, or another program of its kind, prints.
+    Return the output of dig or of a similar program.
     """
     command = [str(peer(program)), f"@{address}", "-p", str(server.port), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=4 * PATIENCE)
     return done.stdout + done.stderr
 
 
-def connected(server: Served) -> socket.socket:
+def connect(server: RunningServer) -> socket.socket:
     """
-    @return: a connection.
+    Return a connection to the server.
     """
     return socket.create_connection(("127.0.0.1", server.port), PATIENCE)
 
 
 def replies(connection: socket.socket, count: int) -> list[bytes]:
     """
-    @return: so many messages, or those that came before the connection ended.
+    Return that many messages, or those that came before the connection ended.
     """
     buffer = StreamBuffer()
     found: list[bytes] = []
@@ -131,7 +131,7 @@ def replies(connection: socket.socket, count: int) -> list[bytes]:
 
 def query(number: int, name: str = "www.example.org", rrType: str = "A") -> bytes:
     """
-    @return: a framed query.
+    Return a framed query.
     """
     return frame(buildMessage(Message(number, RD, (questionOf(name, rrType),))))
 
@@ -139,9 +139,9 @@ def query(number: int, name: str = "www.example.org", rrType: str = "A") -> byte
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("way", ["+notcp", "+tcp"])
 @pytest.mark.parametrize("what", COMPLIANCE)
-def test_compliance(server: Served, what: str, way: str, address: str) -> None:
+def test_EDNSCompliance(server: RunningServer, what: str, way: str, address: str) -> None:
     """
-    Every listener keeps the rules of EDNS that resolvers count on.
+    Every listener keeps the rules of EDNS that resolvers rely on.
     """
     if address not in reachable():
         pytest.skip(f"this machine has no {address}")
@@ -152,9 +152,9 @@ def test_compliance(server: Served, what: str, way: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_small(server: Served, address: str) -> None:
+def test_UDPSizeOfClientIsKept(server: RunningServer, address: str) -> None:
     """
-    Who takes 512 octets by UDP gets no more, and the rest by TCP.
+    A client that accepts 512 octets over UDP gets no more, and the whole answer over TCP.
     """
     if address not in reachable():
         pytest.skip(f"this machine has no {address}")
@@ -167,18 +167,18 @@ def test_small(server: Served, address: str) -> None:
 
 
 @pytest.mark.parametrize("program", ["dig", "kdig"])
-def test_keptOpen(server: Served, program: str) -> None:
+def test_severalQueriesOnOneConnection(server: RunningServer, program: str) -> None:
     """
-    Programs that ask several questions on one connection get all the answers.
+    Programs that send several queries on one connection get all the answers.
     """
     words = ["+tcp", "+keepopen", "www.example.org", "A", "example.org", "SOA", "nothing.example.org", "A"]
     printed = dig(server, *words, program=program)
     assert "192.0.2.80" in printed and "NXDOMAIN" in printed and "ns.example.org." in printed, printed
 
 
-def test_keepalive(server: Served) -> None:
+def test_keepaliveIsSentOnRequest(server: RunningServer) -> None:
     """
-    Who asks for how long it may keep a connection is told, and only then, and only on one.
+    The keepalive timeout is sent only to clients that ask for it, and only over TCP.
     """
     for _ in range(3):
         words = ("+norec", "+nocookie", "www.example.org")
@@ -187,9 +187,9 @@ def test_keepalive(server: Served) -> None:
         assert "TCP KEEPALIVE" not in dig(server, "+keepalive", *words).partition("Got answer")[2]
 
 
-def test_large(server: Served) -> None:
+def test_answerFillsAMessage(server: RunningServer) -> None:
     """
-    An answer may have nearly as many octets as a message can.
+    An answer may have nearly as many octets as a message can have.
     """
     printed = dig(server, "+tcp", "+norec", "big.example.org", "TXT")
     size = re.search(r"MSG SIZE  rcvd: (\d+)", printed)
@@ -197,30 +197,30 @@ def test_large(server: Served) -> None:
     assert size is not None and int(size[1]) > 60_000
 
 
-def test_pipelined(server: Served) -> None:
+def test_pipelinedQueriesAreAnswered(server: RunningServer) -> None:
     """
-    A thousand queries sent at once are all answered; one whose client says that nothing more will come as well.
+    A thousand queries sent at once are all answered, also to a client that has closed its sending side.
     """
-    with connected(server) as connection:
+    with connect(server) as connection:
         connection.sendall(b"".join([query(number) for number in range(1000)]))
         connection.shutdown(socket.SHUT_WR)
         found = replies(connection, 1001)
     assert sorted([int.from_bytes(reply[:2], "big") for reply in found]) == list(range(1000))
 
 
-def test_unread(server: Served) -> None:
+def test_clientThatReadsNothingIsClosed(server: RunningServer) -> None:
     """
-    A client that asks for 600 megabytes and reads nothing costs next to nothing, and is let go; others are answered meanwhile.
+    A client that requests 600 megabytes and reads nothing costs little memory and is disconnected. Other clients are answered meanwhile.
     """
     before = server.kilobytes
-    with connected(server) as connection:
+    with connect(server) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(1)
         try:
             for _ in range(10):
                 connection.sendall(b"".join([query(number, "big.example.org", "TXT") for number in range(1000)]))
         except TimeoutError:
-            # It is not read from either, which is the point.
+            # The server has stopped reading, as intended.
             pass
         assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
         assert server.kilobytes - before < 16_000
@@ -231,11 +231,11 @@ def test_unread(server: Served) -> None:
                 time.sleep(0.2)
 
 
-def test_slowReader(server: Served) -> None:
+def test_slowReaderGetsAllReplies(server: RunningServer) -> None:
     """
-    A client that reads late and slowly, but reads, gets every reply whole and in order.
+    A client that reads late and slowly gets every reply whole and in order.
     """
-    with connected(server) as connection:
+    with connect(server) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         connection.sendall(b"".join([query(number, "big.example.org", "TXT") for number in range(300)]))
         time.sleep(0.5)
@@ -250,11 +250,11 @@ def test_slowReader(server: Served) -> None:
     assert len(Message.fromWire(found[-1]).check().answer[0].rdatas) == 250
 
 
-def test_dribbled(server: Served) -> None:
+def test_dribbledQueryIsAnswered(server: RunningServer) -> None:
     """
-    A request that comes octet by octet is answered, if it does not take too long.
+    A query that arrives octet by octet is answered if it does not take too long.
     """
-    with connected(server) as connection:
+    with connect(server) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for octet in query(7):
             connection.sendall(bytes([octet]))
@@ -265,8 +265,7 @@ def test_dribbled(server: Served) -> None:
 
 def _captured() -> Iterator[tuple[str, bytes]]:
     """
-    @return: what clients, and whoever pretended to be one, have sent: whole directions of streams, and each datagram as if it had been
-        on one.
+    Return the octets that clients and attackers have sent: whole directions of streams, and each datagram as if it had been on a stream.
     """
     for path in sorted(corpus("bad-packets/various-dns-pcaps").glob("*.pcap")):
         for octets in streams(path).values():
@@ -275,17 +274,17 @@ def _captured() -> Iterator[tuple[str, bytes]]:
             yield path.name, packet.payload if packet.tcp else len(packet.payload).to_bytes(2, "big") + packet.payload
 
 
-def test_badPackets(server: Served) -> None:
+def test_badPacketsLeaveNothing(server: RunningServer) -> None:
     """
-    Whatever broken clients have sent is answered or ends its own connection, and nothing is left of it.
+    Captured packets of broken clients are answered or end their own connection, and leave nothing behind.
     """
-    # A reactor opens what it needs when it begins to run.
+    # A reactor opens its own descriptors when it starts.
     assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
     descriptors = server.descriptors
     count = 0
     for name, octets in _captured():
         for size in (len(octets), 3):
-            with connected(server) as connection:
+            with connect(server) as connection:
                 connection.settimeout(PATIENCE)
                 try:
                     for start in range(0, min(len(octets), 4096), size):
@@ -296,7 +295,7 @@ def test_badPackets(server: Served) -> None:
                 except TimeoutError:
                     raise
                 except OSError:
-                    # The other side has had enough.
+                    # The server has closed the connection.
                     pass
             count += 1
         assert server.process.poll() is None, name
@@ -308,11 +307,11 @@ def test_badPackets(server: Served) -> None:
     assert server.descriptors <= descriptors
 
 
-def test_slowCrowd() -> None:
+def test_slowCrowdIsClosed() -> None:
     """
-    Five hundred clients that send an octet a second are gone after a few seconds, and meanwhile whoever asks properly is answered.
+    Five hundred clients that send an octet per second are disconnected after a few seconds. Proper clients are answered meanwhile.
     """
-    with served("listeners") as server:
+    with runServer("listeners") as server:
         assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
         before = server.descriptors
         slow = []
@@ -324,14 +323,14 @@ def test_slowCrowd() -> None:
             slow.append(made)
         began = time.monotonic()
         while time.monotonic() - began < 7:
-            with connected(server) as connection:
+            with connect(server) as connection:
                 connection.sendall(query(1))
                 assert replies(connection, 1)
             for each in slow:
                 try:
                     each.sendall(b"\x00")
                 except OSError:
-                    # This one was let go.
+                    # The server has closed this one.
                     continue
             time.sleep(0.5)
         end = time.monotonic() + PATIENCE

@@ -1,6 +1,6 @@
 """
-Tests of the unit files in C{contrib/systemd}: C{systemd-analyze} accepts them, and the commands in them do what systemd expects, run with
-the environment that systemd gives them.
+Tests of the unit files in C{contrib/systemd}: C{systemd-analyze} accepts them, and their commands behave as systemd expects when they run
+with the environment that systemd sets.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Unit(configparser.RawConfigParser):
 
 def read(name: str) -> _Unit:
     """
-    @return: one of the unit files.
+    Return one of the unit files.
     """
     unit = _Unit(strict=False)
     unit.read_string((UNITS / name).read_text("utf-8"))
@@ -70,9 +70,9 @@ SERVICE: Final = read("txdns.service")["Service"]
 
 class Manager:
     """
-    Does with C{txdns.service} what systemd does: runs its commands with its folders and sockets, and takes the notifications.
+    A stand-in for systemd that runs the commands of C{txdns.service} with its folders and sockets and receives the notifications.
 
-    @ivar folder: holds the settings and the folders that systemd would make.
+    @ivar folder: holds the settings and the folders that systemd would create.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -133,16 +133,16 @@ class Manager:
         assert self._process is not None
         self._process.terminate()
 
-    def ended(self) -> int:
+    def exitCode(self) -> int:
         """
-        @return: the exit code of a server that ends by itself.
+        Return the exit code of a server that ends by itself.
         """
         assert self._process is not None
         return self._process.wait(PATIENCE)
 
     def log(self) -> str:
         """
-        @return: what the server has logged.
+        Return the log of the server.
         """
         return (self.folder / "log").read_text("utf-8")
 
@@ -160,7 +160,7 @@ class Manager:
 @pytest.fixture
 def manager() -> Iterator[Manager]:
     """
-    Its folder has a short path: the name of a Unix socket must fit into 108 octets.
+    Return a manager whose folder has a short path: the name of a Unix socket must fit into 108 octets.
     """
     folder = Path(tempfile.mkdtemp(prefix="txdns-"))
     try:
@@ -170,9 +170,9 @@ def manager() -> Iterator[Manager]:
         shutil.rmtree(folder)
 
 
-def test_accepted(tmp_path: Path) -> None:
+def test_unitsAreValid(tmp_path: Path) -> None:
     """
-    systemd finds nothing wrong with the units.
+    systemd finds no fault in the units.
     """
     if shutil.which("systemd-analyze") is None:
         missing("peers", "systemd-analyze is not installed (Debian: apt install systemd)")
@@ -190,7 +190,7 @@ def test_accepted(tmp_path: Path) -> None:
     assert (ours, done.returncode) == ([], 0), done.stderr
 
 
-def test_starts(manager: Manager) -> None:
+def test_serviceNotifiesSystemd(manager: Manager) -> None:
     """
     The service notifies systemd when it answers, keeps notifying its watchdog, and is controlled through its runtime directory.
     """
@@ -201,9 +201,9 @@ def test_starts(manager: Manager) -> None:
     assert (manager.folder / "run" / "control.sock").is_socket()
 
 
-def test_reloads(manager: Manager) -> None:
+def test_reloadReportsWrongSettings(manager: Manager) -> None:
     """
-    A reload succeeds with good settings. With wrong ones it fails, says why, and the server goes on with the old ones.
+    A reload succeeds with good settings. With wrong ones it fails with the reason, and the server continues with the old ones.
     """
     manager.start()
     manager.waitFor("READY=1")
@@ -219,30 +219,30 @@ def test_reloads(manager: Manager) -> None:
     assert addresses(exchange(manager.port, "router.lan")) == ["192.168.1.1"]
 
 
-def test_wrongSettings(manager: Manager) -> None:
+def test_wrongSettingsPreventRestart(manager: Manager) -> None:
     """
-    Wrong settings end the service with a code for which systemd does not start it again.
+    Wrong settings end the service with a code after which systemd does not restart it.
     """
     manager.settings.write_text("port = 'x'\n")
     manager.start()
-    assert str(manager.ended()) in SERVICE["RestartPreventExitStatus"].split()
+    assert str(manager.exitCode()) in SERVICE["RestartPreventExitStatus"].split()
     assert manager.log() == f"twistd txdns: {manager.settings}:1: port takes a number from 0 to 65535, not 'x'\n"
 
 
-def test_portTaken(manager: Manager) -> None:
+def test_takenPortAllowsRestart(manager: Manager) -> None:
     """
-    A port that is taken ends the service with a code for which systemd tries again.
+    A taken port ends the service with a code after which systemd restarts it.
     """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", manager.port))
         manager.start()
-        code = manager.ended()
+        code = manager.exitCode()
     assert code and str(code) not in SERVICE["RestartPreventExitStatus"].split()
 
 
-def test_socketUnit(manager: Manager) -> None:
+def test_socketUnitOpensAllSockets(manager: Manager) -> None:
     """
-    The server answers on all sockets that the socket unit opens, and leaves the port of its settings alone.
+    The server answers on all sockets of the socket unit and does not open the port of its settings.
     """
     unit = read("txdns.socket")["Socket"]
     assert unit["BindIPv6Only"] == "ipv6-only"
@@ -268,9 +268,9 @@ def test_socketUnit(manager: Manager) -> None:
             free.bind(("127.0.0.1", manager.port))
 
 
-def test_shippedSettings(manager: Manager) -> None:
+def test_shippedSettingsAreAccepted(manager: Manager) -> None:
     """
-    The settings that come with the units are accepted, as they are and with each commented setting enabled.
+    The shipped settings are accepted as they are, and with each commented setting enabled.
     """
     text = (UNITS / "txdns.toml").read_text("utf-8")
     enabled = re.sub(r'^# (\w+ = |\[\[)', r"\1", text, flags=re.MULTILINE)
@@ -286,7 +286,7 @@ def test_shippedSettings(manager: Manager) -> None:
     assert str(zones / "example.org") in done.stdout
 
 
-def test_stops(manager: Manager) -> None:
+def test_stopRemovesControlSocket(manager: Manager) -> None:
     """
     The service ends by the signal with which systemd stops it, which counts as a clean end, and removes its control socket.
     """
@@ -294,5 +294,5 @@ def test_stops(manager: Manager) -> None:
     manager.waitFor("READY=1")
     manager.stop()
     manager.waitFor("STOPPING=1")
-    assert manager.ended() == -signal.SIGTERM
+    assert manager.exitCode() == -signal.SIGTERM
     wait(lambda: not (manager.folder / "run" / "control.sock").exists())

@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
-from tests.live.servers.booting import Machine, booted
+from tests.live.servers.booting import Machine, boot
 from tests.live.servers.test_systemd import UNITS
 from tests.live.twistds import wait
 from tests.test_architecture import ROOT
 
-#: Asks a name over and over for some seconds and prints how often there was no reply.
+#: Queries a name repeatedly for some seconds and prints how many queries got no reply.
 _ASK: Final = """
 import socket, sys, time
 from twisted_ext.testing.sources import questionOf
@@ -42,9 +42,9 @@ print(count > 50, lost)
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     """
-    A machine on which the server is installed as the page says.
+    Return a machine on which the server is installed as the documentation says.
     """
-    with booted(tmp_path) as made:
+    with boot(tmp_path) as made:
         if made is None:
             pytest.skip("this machine cannot run a systemd of its own: that takes root, systemd, and overlay mounts in namespaces")
         for name, module, function in (("twistd", "twisted.scripts.twistd", "run"), ("txdns", "twisted_ext.apps.cli.main", "main")):
@@ -65,62 +65,62 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 def settings(machine: Machine, address: str) -> None:
     """
-    Write the settings: those that come with the units, and a record.
+    Write the shipped settings and a record.
     """
     text = (UNITS / "txdns.toml").read_text("utf-8")
     machine.write("/etc/txdns.toml", f'{text}\nlocal-file = ["txdns.records"]\nrecursive = false\n')
     machine.write("/etc/txdns.records", f"router.lan A {address}\n")
 
 
-def asked(machine: Machine) -> str:
+def answered(machine: Machine) -> str:
     """
-    @return: what the server at port 53 says of the record.
+    Return the answer of the server at port 53 for the record.
     """
     words = ("query", "router.lan", "@127.0.0.1", "+short", "+timeout=5")
     return machine.run("env", f"PYTHONPATH={ROOT}", "/opt/txdns/bin/txdns", *words).stdout.strip()
 
 
-def test_service(machine: Machine) -> None:
+def test_serviceUnderSystemd(machine: Machine) -> None:
     """
-    The service starts at port 53 without root's rights, applies changed settings, keeps the old ones where the new ones are wrong and says
-    so, and is started again when it is killed but not when its settings are wrong.
+    The service starts at port 53 without root privileges and applies changed settings. Wrong settings are reported and change nothing.
+    systemd restarts it after a kill, but not with wrong settings.
     """
     started = machine.run("systemctl", "start", "txdns")
     journal = machine.run("journalctl", "--no-pager", "-u", "txdns").stdout
     assert started.returncode == 0, journal
-    assert asked(machine) == "192.168.1.1"
-    assert machine.run("ps", "-o", "user=", "-p", machine.shows("txdns", "MainPID")).stdout.strip() != "root"
+    assert answered(machine) == "192.168.1.1"
+    assert machine.run("ps", "-o", "user=", "-p", machine.propertyOf("txdns", "MainPID")).stdout.strip() != "root"
     control = machine.run("env", f"PYTHONPATH={ROOT}", "/opt/txdns/bin/txdns", "control", "status")
     assert control.returncode == 0, control.stderr
 
     settings(machine, "192.168.1.2")
     assert machine.run("systemctl", "reload", "txdns").returncode == 0
-    assert asked(machine) == "192.168.1.2"
+    assert answered(machine) == "192.168.1.2"
     machine.write("/etc/txdns.toml", "stale = 'long'\n")
     assert machine.run("systemctl", "reload", "txdns").returncode != 0
     assert "/etc/txdns.toml:1: stale takes a number of seconds" in machine.run("journalctl", "--no-pager", "-u", "txdns").stdout
-    assert (machine.shows("txdns", "ActiveState"), asked(machine)) == ("active", "192.168.1.2")
+    assert (machine.propertyOf("txdns", "ActiveState"), answered(machine)) == ("active", "192.168.1.2")
 
     settings(machine, "192.168.1.3")
-    before = machine.shows("txdns", "MainPID")
+    before = machine.propertyOf("txdns", "MainPID")
     machine.run("kill", "-KILL", before)
-    wait(lambda: machine.shows("txdns", "MainPID") not in (before, "0") and machine.shows("txdns", "ActiveState") == "active")
-    assert asked(machine) == "192.168.1.3"
-    assert machine.shows("txdns", "NRestarts") == "1"
+    wait(lambda: machine.propertyOf("txdns", "MainPID") not in (before, "0") and machine.propertyOf("txdns", "ActiveState") == "active")
+    assert answered(machine) == "192.168.1.3"
+    assert machine.propertyOf("txdns", "NRestarts") == "1"
 
     machine.write("/etc/txdns.toml", "stale = 'long'\n")
     assert machine.run("systemctl", "restart", "txdns").returncode != 0
-    assert machine.shows("txdns", "ActiveState") == "failed"
-    assert (machine.shows("txdns", "ExecMainStatus"), machine.shows("txdns", "NRestarts")) == ("78", "0")
+    assert machine.propertyOf("txdns", "ActiveState") == "failed"
+    assert (machine.propertyOf("txdns", "ExecMainStatus"), machine.propertyOf("txdns", "NRestarts")) == ("78", "0")
 
 
-def test_socketActivation(machine: Machine) -> None:
+def test_firstQueryStartsServer(machine: Machine) -> None:
     """
-    With the socket unit the first query starts the server, and none is lost while it restarts.
+    The first query starts the server with the socket unit, and no query is lost while it restarts.
     """
     assert machine.run("systemctl", "start", "txdns.socket").returncode == 0
-    assert machine.shows("txdns", "ActiveState") == "inactive"
-    assert asked(machine) == "192.168.1.1"
+    assert machine.propertyOf("txdns", "ActiveState") == "inactive"
+    assert answered(machine) == "192.168.1.1"
     found: list[str] = []
 
     def ask() -> None:

@@ -1,5 +1,5 @@
 """
-Tests of C{twistd txdns} as people run it: processes, signals, files, sockets, with NSD as the upstream.
+Tests of C{twistd txdns} as operators run it: processes, signals, files, sockets, with NSD as the upstream.
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ www  A   192.0.2.80
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[LivePeer]:
     """
-    Knows the zone.
+    Start an upstream with the zone.
     """
     with nsd({"example.org": ZONE}) as server:
         yield server
 
 
-def failing(folder: Path, *words: str, code: int = 1) -> str:
+def failure(folder: Path, *words: str, code: int = 1) -> str:
     """
     Run a C{twistd txdns} that ends by itself, with an exit code, one line and nothing left behind.
 
     @param code: the exit code, 78 where options or settings are wrong.
-
     @return: the line.
     """
     command = twistd("-n", "--pidfile", "twistd.pid", "txdns", "--control", "", *words)
@@ -62,13 +61,13 @@ def failing(folder: Path, *words: str, code: int = 1) -> str:
     "broken",
     [
         "sys.executable = '/nowhere/python'",
-        # Neither of the ways to start a process works, as where there are too many of them.
+        # No process can be started, as where there are too many of them.
         "os.fork = os.posix_spawnp = lambda *_, **__: (_ for _ in ()).throw(OSError(11, 'Resource temporarily unavailable'))",
     ],
 )
-def test_noCompiler(tmp_path: Path, broken: str) -> None:
+def test_missingCompilerProcessEndsServer(tmp_path: Path, broken: str) -> None:
     """
-    A server whose zones cannot be made ready, since no process can be started for that, ends with exit code 1 and says why.
+    The server exits with code 1 and a reason when no process can be started to compile its zones.
     """
     (tmp_path / "example.org").write_text("@ 300 SOA ns mail 1 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
     where = ["--interface", "127.0.0.1", "--port", str(freePort("127.0.0.1")), "--control", "", "--hosts-file", ""]
@@ -76,13 +75,13 @@ def test_noCompiler(tmp_path: Path, broken: str) -> None:
     code = f"import os, sys; from twisted.scripts.twistd import run; {broken}; run()"
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1, done
-    assert "no process that makes zones ready can be started" in done.stderr.splitlines()[-1]
+    assert "no process to compile zones can be started" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "twistd.pid").exists()
 
 
-def test_answers(upstream: LivePeer, tmp_path: Path) -> None:
+def test_answersAndStopsCleanly(upstream: LivePeer, tmp_path: Path) -> None:
     """
-    It answers by UDP and TCP, and ends when it is told to, leaving nothing.
+    The server answers over UDP and TCP, and stops on SIGTERM without leaving anything.
     """
     with Twistd(tmp_path, "forward", "--upstream", f"127.0.0.1:{upstream.port}") as server:
         assert server.ask() == ["192.0.2.80"]
@@ -93,9 +92,9 @@ def test_answers(upstream: LivePeer, tmp_path: Path) -> None:
         assert living(server.pid) == []
 
 
-def test_lineOfTwistdDNS(upstream: LivePeer, tmp_path: Path) -> None:
+def test_twistdDNSOptionsWork(upstream: LivePeer, tmp_path: Path) -> None:
     """
-    A line for C{twistd dns} works with the word changed.
+    The options of C{twistd dns} work unchanged.
     """
     (tmp_path / "resolv.conf").write_text(f"nameserver 127.0.0.1:{upstream.port}\n")
     (tmp_path / "hosts").write_text("192.0.2.11 router.lan\n")
@@ -107,9 +106,9 @@ def test_lineOfTwistdDNS(upstream: LivePeer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_reloadUnderLoad(upstream: LivePeer, tmp_path: Path, workers: str) -> None:
+def test_reloadUnderLoadLosesNoQuery(upstream: LivePeer, tmp_path: Path, workers: str) -> None:
     """
-    Reading the settings again loses no query; what is wrong in them is told and leaves the old ones in force.
+    A reload of the settings loses no query. Wrong settings are reported, and the old ones stay in force.
     """
     config = tmp_path / "txdns.toml"
     config.write_text(f'upstream = "127.0.0.1:{upstream.port}"\nlocal = ["router.lan A 192.0.2.1"]\n')
@@ -129,9 +128,9 @@ def test_reloadUnderLoad(upstream: LivePeer, tmp_path: Path, workers: str) -> No
         assert (load.lost, load.wrong) == (0, 0)
 
 
-def test_workerKilled(upstream: LivePeer, tmp_path: Path) -> None:
+def test_killedWorkerIsReplaced(upstream: LivePeer, tmp_path: Path) -> None:
     """
-    A worker that is killed is replaced, and what is sent meanwhile waits: at most what it had in its hands is lost.
+    A killed worker is replaced. Only its queries in progress are lost, later ones wait.
     """
     with Twistd(tmp_path, "--workers", "2", "--upstream", f"127.0.0.1:{upstream.port}") as server:
         wait(lambda: server.text().count("serves as process") == 2, server)
@@ -143,16 +142,16 @@ def test_workerKilled(upstream: LivePeer, tmp_path: Path) -> None:
             wait(lambda: server.text().count("serves as process") == 3, server)
             time.sleep(0.3)
         assert load.wrong == 0
-        # One for each thread that asks: no more can be in flight.
+        # Each thread of the load has one query in flight.
         assert load.lost <= 4
         assert len(workersOf(server)) == 2
         assert server.stop() == -signal.SIGTERM
         assert living(server.pid) == []
 
 
-def test_interrupted(upstream: LivePeer, tmp_path: Path) -> None:
+def test_workersIgnoreInterrupts(upstream: LivePeer, tmp_path: Path) -> None:
     """
-    Ctrl-C is for the parent, whatever its workers are doing at that moment: those that are only just starting say nothing of it either.
+    Workers ignore Ctrl-C, which is for the parent, even while they are starting. They log nothing about it.
     """
     with Twistd(tmp_path, "--workers", "2", "--upstream", f"127.0.0.1:{upstream.port}") as server:
         started = workersOf(server)
@@ -169,7 +168,7 @@ def test_interrupted(upstream: LivePeer, tmp_path: Path) -> None:
         assert "SIGINT" not in server.text()
 
 
-def test_parentKilled(upstream: LivePeer, tmp_path: Path) -> None:
+def test_workersEndWithTheirParent(upstream: LivePeer, tmp_path: Path) -> None:
     """
     Workers do not outlive their parent.
     """
@@ -185,13 +184,13 @@ def test_parentKilled(upstream: LivePeer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("others", ["1", "2"])
-def test_portInUse(tmp_path: Path, workers: str, others: str) -> None:
+def test_portInUseIsOneLine(tmp_path: Path, workers: str, others: str) -> None:
     """
-    A port that another one has is one line and an exit code, also where both would share it with workers of their own.
+    A port in use is one line and an exit code, also where both servers have workers that share their port.
     """
     with Twistd(tmp_path, "--workers", others, "--no-recursive") as server:
         (tmp_path / "second").mkdir()
-        line = failing(tmp_path / "second", "-i", "127.0.0.1", "-p", str(server.port), "--workers", workers)
+        line = failure(tmp_path / "second", "-i", "127.0.0.1", "-p", str(server.port), "--workers", workers)
         assert line.startswith(f"127.0.0.1:{server.port} is in use")
         assert server.ask("localhost") == ["127.0.0.1"]
 
@@ -212,16 +211,15 @@ def test_portInUse(tmp_path: Path, workers: str, others: str) -> None:
         (["--local-file", "records"], "records:2: column"),
         (["--local-file", "records", "--workers", "2"], "records:2: column"),
         (["--upstream", "127.0.0.1:{port}"], "127.0.0.1:{port} is this server itself"),
-        (["--allow", "10.0.0.0/8", "--drop", "10.0.0.0/8"], "10.0.0.0/8 stands under both"),
-        (["--zone", "example.org=records", "--zone", "example.org=latin"], "zone example.org. is there twice"),
-        (["--zone", "example.org=records", "--zone", "example.org=latin", "--workers", "2"], "zone example.org. is there twice"),
+        (["--allow", "10.0.0.0/8", "--drop", "10.0.0.0/8"], "10.0.0.0/8 is listed under both"),
+        (["--zone", "example.org=records", "--zone", "example.org=latin"], "zone example.org. is given twice"),
+        (["--zone", "example.org=records", "--zone", "example.org=latin", "--workers", "2"], "zone example.org. is given twice"),
         (["--manhole", "tcp:0"], "manhole-keys"),
     ],
 )
-def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
+def test_wrongSettingIsOneLine(tmp_path: Path, words: list[str], said: str) -> None:
     """
-    A wrong option, file or setting is one line that says what would be right, and an exit code of its own. A port that is taken does not
-    hide it.
+    A wrong option, file or setting is one line that says what would be right, and an exit code of its own. A taken port does not hide it.
     """
     (tmp_path / "wrong.toml").write_text("# settings\nport = 'x'\n")
     (tmp_path / "latin").write_bytes(b"b\xfccher.lan A 192.0.2.1\n")
@@ -230,7 +228,7 @@ def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
         where = [] if "--port" in words else ["-i", "127.0.0.1", "-p", port]
-        found = failing(tmp_path, *where, *[word.format(port=port) for word in words], code=78)
+        found = failure(tmp_path, *where, *[word.format(port=port) for word in words], code=78)
         assert said.format(port=port) in found
 
 
@@ -242,17 +240,17 @@ def test_wrongSettings(tmp_path: Path, words: list[str], said: str) -> None:
         (["-i", "127.0.0.1", "-p", "0", "--control", "records"], "control: records is there already and is not a socket"),
     ],
 )
-def test_wrongSockets(tmp_path: Path, words: list[str], said: str) -> None:
+def test_socketErrorNamesTheSocket(tmp_path: Path, words: list[str], said: str) -> None:
     """
-    A socket that cannot be had is one line that names it.
+    A socket that cannot be opened is one line that names it.
     """
     (tmp_path / "records").write_text("router.lan A 192.0.2.1\n")
-    assert said in failing(tmp_path, *words)
+    assert said in failure(tmp_path, *words)
 
 
-def test_daemon(tmp_path: Path) -> None:
+def test_daemonReportsErrorsBeforeForking(tmp_path: Path) -> None:
     """
-    In the background it serves as well, and what is wrong is told before it goes there.
+    The server serves in the background, and start-up errors are reported before it goes there.
     """
     port = freePort("127.0.0.1")
     where = ["-i", "127.0.0.1", "-p", str(port), "--control", "", "--no-recursive"]
@@ -277,7 +275,7 @@ def test_daemon(tmp_path: Path) -> None:
         path = ["-i", "127.0.0.1", "-p", str(freePort("127.0.0.1")), "--control", "log"]
         command = twistd("--pidfile", "twistd.pid", "--logfile", "log", "txdns", *path)
         assert subprocess.run(command, cwd=tmp_path / "fourth", stderr=subprocess.DEVNULL, timeout=PATIENCE).returncode == 1
-        # Whoever started it knows before the one in the background has written down why, and has gone.
+        # The command returns before the background process has logged the reason and ended.
         wait(lambda: "control: log is there already and is not a socket" in (tmp_path / "fourth" / "log").read_text())
         wait(lambda: not (tmp_path / "fourth" / "twistd.pid").exists())
     finally:
@@ -287,9 +285,10 @@ def test_daemon(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_privilegesDropped(tmp_path: Path, workers: str) -> None:
+def test_privilegedPortsAreServedUnprivileged(tmp_path: Path, workers: str) -> None:
     """
-    Ports below 1024, that of the status page too, are bound as root and served as nobody, by workers that were started later as well.
+    Ports below 1024, that of the status page included, are bound as root and served as the user C{nobody}, also by workers that start
+    later.
     """
     tmp_path.chmod(0o755)
     if workers == "2" and not _mayRun():
@@ -311,9 +310,9 @@ def test_privilegesDropped(tmp_path: Path, workers: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
-def test_codeUnprivileged(tmp_path: Path) -> None:
+def test_zoneCodeRunsUnprivileged(tmp_path: Path) -> None:
     """
-    Code that makes zones is run as the user that serves, and not as root; code that others could have changed is not run at all.
+    Code that makes zones runs as the serving user, not as root. Code that other users can change is not run at all.
     """
     # Other users cannot enter the folders of pytest.
     with TemporaryDirectory() as folder:
@@ -342,7 +341,7 @@ def test_codeUnprivileged(tmp_path: Path) -> None:
 
 def _mayRun() -> bool:
     """
-    @return: whether this Python can be run by nobody.
+    Return whether the user C{nobody} can run this Python.
     """
     try:
         return subprocess.run([sys.executable, "-c", ""], user=65534, stderr=subprocess.DEVNULL).returncode == 0
@@ -361,9 +360,9 @@ def _free(port: int) -> bool:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_systemd(tmp_path: Path, workers: str) -> None:
+def test_systemdIsNotified(tmp_path: Path, workers: str) -> None:
     """
-    systemd is told when it serves, when it reads its settings again, and when it ends.
+    systemd is notified when the server is ready, when it reloads, and when it stops.
     """
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
@@ -378,9 +377,10 @@ def test_systemd(tmp_path: Path, workers: str) -> None:
             assert waiting.recv(100) == b"STOPPING=1"
 
 
-def test_showing(tmp_path: Path) -> None:
+def test_showConfigCanBeUsed(tmp_path: Path) -> None:
     """
-    Settings and path are printed without anything being started, and the settings printed can be used.
+    C{--show-config} and C{--show-path} print the settings and the path of a query without starting anything. The printed settings can be
+    used.
     """
     words = ["txdns", "forward", "--port", "53", "--upstream", "192.0.2.1", "--local", 'text.lan TXT "a b"']
     shown = subprocess.run(twistd(*words, "--show-config"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
@@ -392,14 +392,14 @@ def test_showing(tmp_path: Path) -> None:
     assert again.stdout == shown.stdout
     path = subprocess.run(twistd(*words, "--show-path"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     lines = path.stdout.splitlines()
-    assert lines[0].startswith("fast lane")
+    assert lines[0].startswith("packet cache")
     assert lines[1] == "gate: access"
     assert lines[-1] == "forward: udp:192.0.2.1:53"
 
 
-def test_help(tmp_path: Path) -> None:
+def test_helpListsAllOptions(tmp_path: Path) -> None:
     """
-    C{twistd --help} lists the server, and its own help all options with what they are for.
+    C{twistd --help} lists the server, and its own help lists all options with their purpose.
     """
     help_ = subprocess.run(twistd("--help"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert "txdns" in help_.stdout
@@ -414,12 +414,12 @@ def test_help(tmp_path: Path) -> None:
     assert "  twistd -n txdns serve --port 5300 --zone example.org=/etc/zones/example.org" in own.stdout
 
 
-def test_socketsFromSystemd(tmp_path: Path) -> None:
+def test_inheritedSocketsAreServed(tmp_path: Path) -> None:
     """
-    Sockets that somebody else bound are served (LISTEN_FDS).
+    Sockets that were bound by another process are served (LISTEN_FDS).
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram, socket.socket(socket.AF_INET) as stream:
-        # Free for one of them is not free for the other.
+        # A port that is free for UDP may be taken for TCP.
         port = freePort("127.0.0.1")
         datagram.bind(("127.0.0.1", port))
         stream.bind(("127.0.0.1", port))

@@ -1,5 +1,5 @@
 """
-Tests of servers whose log is written to a pipe that is not read, or not for a while.
+Tests of servers whose log goes to a pipe that is never read, or read late.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
 
-#: Queries: their lines are more than a pipe takes, and more than may wait.
+#: Queries whose lines exceed the buffer of a pipe, and the limit of waiting lines.
 _MANY: Final = 2_000
 _TOO_MANY: Final = 12_000
 
-#: Queries that are under way at a time.
+#: Outstanding queries.
 _WINDOW: Final = 100
 
-#: Seconds within which a server ends whose last lines are not taken.
+#: Seconds within which a server with unread log lines ends.
 _END: Final = 10.0
 
 
 @contextmanager
-def unread(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def serverWithUnreadLog(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """
     Start a server that logs each query to a pipe.
 
@@ -59,9 +59,9 @@ def unread(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes],
             process.kill()
 
 
-def lost(port: int, count: int) -> int:
+def countLost(port: int, count: int) -> int:
     """
-    Ask for C{q0.test}, C{q1.test} and so on.
+    Query C{q0.test}, C{q1.test} and so on.
 
     @return: how many queries get no reply.
     """
@@ -82,34 +82,34 @@ def lost(port: int, count: int) -> int:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_unread(tmp_path: Path, workers: str) -> None:
+def test_fullPipeDoesNotStopAnswers(tmp_path: Path, workers: str) -> None:
     """
-    All queries are answered while the pipe is full, and the server ends when it is told to.
+    All queries are answered while the pipe is full, and the server stops on SIGTERM.
     """
-    with unread(tmp_path, "--workers", workers) as (process, port):
-        assert lost(port, _MANY) == 0
+    with serverWithUnreadLog(tmp_path, "--workers", workers) as (process, port):
+        assert countLost(port, _MANY) == 0
         began = time.monotonic()
         process.terminate()
         process.wait(PATIENCE)
         assert time.monotonic() - began < _END
 
 
-def test_readLater(tmp_path: Path) -> None:
+def test_droppedLinesAreCounted(tmp_path: Path) -> None:
     """
-    Lines that there is no room for are dropped, and the log says how many where they are missing; all others come in order, the last ones
-    of a server that ends too.
+    Lines without room are dropped, and the log has their number in their place. All others come in order, including the last ones of a
+    server that ends.
     """
-    with unread(tmp_path) as (process, port):
-        assert lost(port, _TOO_MANY) == 0
+    with serverWithUnreadLog(tmp_path) as (process, port):
+        assert countLost(port, _TOO_MANY) == 0
         assert process.stdout is not None
         text = b""
-        while b"are missing here" not in text:
+        while b"were dropped here" not in text:
             assert select.select([process.stdout], [], [], PATIENCE)[0]
             text += os.read(process.stdout.fileno(), 1 << 20)
-        assert lost(port, 1) == 0
+        assert countLost(port, 1) == 0
         process.terminate()
         text += process.stdout.read()
-    before, _, after = text.partition(b"are missing here")
+    before, _, after = text.partition(b"were dropped here")
     missing = re.search(rb"(\d+) lines of the log $", before)
     assert missing is not None
     numbers = [int(number) for number in re.findall(rb"q(\d+)\.test", before)]
@@ -119,16 +119,16 @@ def test_readLater(tmp_path: Path) -> None:
     assert b"Server Shut Down" in after
 
 
-def test_parentStopped(tmp_path: Path) -> None:
+def test_stoppedParentDoesNotStopAnswers(tmp_path: Path) -> None:
     """
-    Workers answer while their parent is stopped, which reads nothing of what they log.
+    Workers answer while their parent is stopped and does not read their logs.
     """
     with Twistd(tmp_path, "--workers", "2", "--query-log", "--local", "*.test A 192.0.2.1") as server:
         wait(lambda: server.text().count(" serves as process ") == 2, server)
         os.kill(server.pid, signal.SIGSTOP)
         try:
             for _ in range(8):
-                assert lost(server.port, _MANY // 2) == 0
+                assert countLost(server.port, _MANY // 2) == 0
         finally:
             os.kill(server.pid, signal.SIGCONT)
         wait(lambda: server.text().count("q999.test") >= 2, server)

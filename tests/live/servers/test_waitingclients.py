@@ -1,5 +1,5 @@
 """
-Tests of a server whose TCP connections are all taken by clients that wait for names which are never answered.
+Tests of a server whose TCP connections are all taken by clients that wait for names without an answer.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def _answered(port: int, number: int) -> bool:
         return False
 
 
-def test_waiting(tmp_path: Path) -> None:
+def test_newClientsAreAccepted(tmp_path: Path) -> None:
     """
-    New clients are let in and answered, all of them.
+    New clients are accepted and answered, all of them.
     """
     with ExitStack() as stack:
-        # Nothing ever comes from there.
+        # An upstream that never replies.
         silent = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         silent.bind(("127.0.0.1", 0))
         words = ("--upstream", f"udp:127.0.0.1:{silent.getsockname()[1]}", "--local", "www.example.test A 192.0.2.80")

@@ -1,5 +1,5 @@
 """
-Tests of watching C{twistd txdns} as people run it: with one process and with several, over the control socket, by HTTP and by SSH.
+Tests of the views of C{twistd txdns}: with one process and with several, over the control socket, HTTP and SSH.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_ext.metrics.figures import Figures
 
 def _typeOver(command: list[str], lines: list[str]) -> str:
     """
-    @return: what a terminal shows when these lines are typed, one after the other as people do.
+    Return what a terminal shows when these lines are typed one after the other.
     """
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
@@ -38,9 +38,9 @@ def _typeOver(command: list[str], lines: list[str]) -> str:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_allOfIt(workers: int, tmp_path: Path) -> None:
+def test_allViewsAgree(workers: int, tmp_path: Path) -> None:
     """
-    What clients asked shows in all places alike, however many processes answer; a flush reaches each of them.
+    All views show the same statistics however many processes answer. A flush reaches each process.
     """
     page = freePort("127.0.0.1")
     control = tmp_path / "run" / "control.sock"
@@ -48,7 +48,7 @@ def test_allOfIt(workers: int, tmp_path: Path) -> None:
     with Twistd(tmp_path, *words, "--control", str(control)) as server:
         channel = Channel(str(control))
         wait(control.exists, server)
-        # What was asked while the workers were starting has waited in their sockets.
+        # Queries from before the workers were ready have waited in their sockets.
         wait(lambda: Figures.fromJSON(channel.ask("GET", "stats")).processes == workers, server)
         time.sleep(0.5)
         before = Figures.fromJSON(channel.ask("GET", "stats"))
@@ -79,9 +79,9 @@ def _list(value: object) -> list[object]:
     return value
 
 
-def test_ssh(tmp_path: Path) -> None:
+def test_manholeAcceptsItsKeyOnly(tmp_path: Path) -> None:
     """
-    OpenSSH gets into the manhole with the key that is in the file, and with no other; what is typed is in the log.
+    OpenSSH gets into the manhole with the key in the file, and with no other. Typed lines are logged.
     """
     keygen, ssh = peer("ssh-keygen"), peer("ssh")
     for name in ("mine", "other"):
@@ -104,4 +104,4 @@ def test_ssh(tmp_path: Path) -> None:
         done = subprocess.run([*command("other"), "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
         assert done.returncode == 255 and "Permission denied" in done.stderr
         assert "manhole: 6 * 7" in server.text()
-        assert "came in" in server.text()
+        assert "logged in" in server.text()

@@ -1,11 +1,11 @@
 """
-One server with two faces, in a process of its own: at one port with its fast lane, at another one without. Both answer from the same cache
-and remember the same of their clients, so that what they say at one moment is the same, or the lane is wrong.
+One server with two ports, in a process of its own: one port with its packet cache, one without. Both answer from the same cache and share
+the state of their clients, so that differing replies at the same moment are a fault of the packet cache.
 
     python -m tests.live.servers.twofold UPSTREAM HOW
 
-UPSTREAM is an address with a port. HOW is C{right}; or what the lane is to get wrong, to see that it is noticed: one C{bit} of what it
-remembers, or one C{second} of its age. It prints the two ports as JSON, and when its standard input ends what it has counted.
+UPSTREAM is an address with a port. HOW is C{right}, or a fault of the packet cache that must be detected: one C{bit} of its replies, or one
+C{second} of their age. It prints the two ports as JSON, and its counters when its standard input ends.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from twisted_ext.server.upstreams import Listening
 
 __all__ = ["LOADING", "SAMPLED", "main"]
 
-#: Where load comes from, which is not counted with the others.
+#: The source address of the load, which is not counted with the others.
 LOADING: Final = "127.0.0.9"
 
-#: Ids from here on are of queries that are compared.
+#: IDs of compared queries start here.
 SAMPLED: Final = 0x8000
 
 _SECRET: Final = bytes(range(16))
@@ -40,7 +40,7 @@ _SECRET: Final = bytes(range(16))
 
 class _Counting:
     """
-    Everybody passes, and those who compare are counted.
+    Let every query pass, and count those that are compared.
     """
 
     name = "counting"
@@ -56,7 +56,7 @@ class _Counting:
 
 class _Wrong(Table):
     """
-    Remembers what was not so.
+    A packet cache that remembers wrong replies.
     """
 
     __slots__ = ("how",)
@@ -70,7 +70,7 @@ class _Wrong(Table):
         @see: L{Table.offer}
         """
         if self.how == "bit":
-            # The one of the header that means nothing.
+            # The reserved bit of the header.
             reply.octets = reply.octets[:3] + bytes([reply.octets[3] ^ 0x40]) + reply.octets[4:]
         else:
             reply.learned -= 1.0
@@ -88,7 +88,7 @@ class _Twofold:
             "refuse": ["127.0.0.3"],
         }
         settings = Settings.of(**words)
-        # A log of queries, which nobody reads here, is what has the lane put aside.
+        # A query log turns the packet cache off.
         without = Settings.of(**words, queryLog=True)
         self.counting = (_Counting(), _Counting())
         self.counters = (Counters(), Counters())
@@ -97,7 +97,7 @@ class _Twofold:
         remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):
             serving = Frontend(reactor, each, stack, counters, _SECRET)
-            # What is remembered of clients' cookies, and since when, is the server's and not a face's.
+            # Both ports share the state of clients' cookies.
             remembering = remembering or [gate for gate in serving.responder.gates if gate.name == "cookie"]
             others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]
             serving.responder.gates = (counting, *others)
@@ -111,8 +111,8 @@ class _Twofold:
 
     def counted(self) -> dict[str, int]:
         """
-        @return: queries at the first port, those that went beyond its lane, and those of them that are compared; those that came to the
-            second port to be compared.
+        Return the number of queries at the first port, of those that went beyond its packet cache, and of the compared ones among them; and
+        of the queries at the second port.
         """
         quick, slow = self.counters
         return {

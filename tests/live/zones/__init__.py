@@ -1,3 +1,3 @@
 """
-Live tests of zones: read, checked, changed, and handed on among servers of ours and of others.
+Live tests of zones: read, checked, changed, and transferred among our servers and others.
 """

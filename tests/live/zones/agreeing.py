@@ -1,38 +1,37 @@
 """
-Whether two servers say the same, and which differences between them are known and why.
+Compare two servers, and explain the known differences between them.
 
 =====================  ============================================================================================================
-what differs           why it is no fault
+difference             reason why it is no fault
 =====================  ============================================================================================================
-name servers of the    Optional beside an answer; we leave them out.
+name servers of the    They are optional beside an answer, and we leave them out.
 zone, other addresses
-addresses of the       Referrals have whatever addresses are known (RFC 1034, section 4.3.2, step 3b): from us, NSD and Knot. BIND gives
-zone's own             glue alone.
-cut off                What stands in a reply with TC is to be fetched again (RFC 2181, section 9): it has to be a part of the
-                       whole. We put in no part of a set; BIND does. How much fits depends on how well names are compressed.
-glue cut off           TC says so where glue for servers inside the delegated zone does not fit (RFC 9471, section 3.1); NSD and BIND
-                       of these years leave it out without a word, and choose other addresses.
-proofs cut off         TC says so where a proof does not fit (RFC 4035, section 3.1); NSD leaves it out, and so does Knot where aliases
+addresses of the       Referrals have all known addresses (RFC 1034, section 4.3.2, step 3b) from us, NSD and Knot. BIND gives only
+zone's own             glue.
+truncated              The client fetches a reply with TC again (RFC 2181, section 9), so its content need only be a part of the
+                       whole. We leave out whole sets, BIND parts of sets. How much fits depends on the compression of names.
+glue truncated         We set TC when glue for servers inside the delegated zone does not fit (RFC 9471, section 3.1). Current NSD and
+                       BIND leave it out silently, and choose other addresses.
+proofs truncated       We set TC when a proof does not fit (RFC 4035, section 3.1). NSD leaves it out, and so does Knot where aliases
                        have taken all the room.
-loops of aliases       We and NSD and Knot give what there is. BIND gives SERVFAIL. No RFC says either.
-KEY at an alias        An alias may have KEY records of its own for BIND (RFC 2181, section 10.1); RFC 4035, section 2.5, has only RRSIG
-                       and NSEC left.
-NSEC3 at an alias      NSD takes it for a type that aliases have, as NSEC; RFC 5155, section 7.2, has no such rule.
-RRSIG, NSEC at an      We and BIND and Knot look no further (RFC 4035, section 2.5); NSD follows the alias if it has none.
+loops of aliases       NSD, Knot and we give the aliases, BIND gives SERVFAIL. No RFC requires either.
+KEY at an alias        BIND allows KEY records at an alias (RFC 2181, section 10.1). RFC 4035, section 2.5, allows only RRSIG and NSEC.
+NSEC3 at an alias      NSD treats it, like NSEC, as a type that aliases have. RFC 5155, section 7.2, has no such rule.
+RRSIG, NSEC at an      BIND, Knot and we do not follow the alias (RFC 4035, section 2.5). NSD follows it when it has no such record.
 alias
-NSEC at a cut          BIND answers, since the record is the parent's as well (RFC 4035, section 2.3); we and NSD and Knot refer.
-RRSIG, in general      Knot gives those of one set only, and none of NSEC that a wildcard would have to stand for; nobody relies on such
-                       questions (RFC 4035, section 3.1.1, has none of it).
-a wildcard without     That it has no data is to be proved as well (RFC 4035, section 3.1.3.4); BIND and Knot leave that proof out where
-records                the wildcard is an empty non-terminal.
-wildcards and hashes   NSD gives one NSEC3 more for a question about a wildcard itself, and takes owners of NSEC3 for names (RFC 5155,
+NSEC at a cut          BIND answers, since the record is the parent's as well (RFC 4035, section 2.3). NSD, Knot and we give a referral.
+RRSIG, in general      Knot gives the signatures of one set only, and no NSEC proofs for wildcards. No client relies on such queries,
+                       which RFC 4035, section 3.1.1, does not cover.
+a wildcard without     The missing data needs a proof as well (RFC 4035, section 3.1.3.4). BIND and Knot leave it out where the wildcard
+records                is an empty non-terminal.
+wildcards and hashes   NSD gives an additional NSEC3 for a query for a wildcard itself, and treats owners of NSEC3 as names (RFC 5155,
                        section 7.2.8).
 behind a DNAME         NSD leaves out the last proof (RFC 4035, section 3.1.3.2).
-opt-out                NSD takes a name that stands above nothing but unsigned delegations, and has no NSEC3, for the closest encloser;
-                       it is to be the closest that can be proved (RFC 5155, section 7.2.1, and its erratum 3441).
-a wildcard's name      Knot leaves out the proof that C{*.x} does not exist, for which another wildcard stands (RFC 4035, section
+opt-out                NSD takes a name above unsigned delegations only, without an NSEC3, for the closest encloser. It must be the
+                       closest one that can be proved (RFC 5155, section 7.2.1, and its erratum 3441).
+a wildcard's name      Knot leaves out the proof that C{*.x} does not exist, when another wildcard matches it (RFC 4035, section
                        3.1.3.3), and for a wildcard's NSEC itself.
-signature of a DNAME   BIND leaves it out without TC where it does not fit (RFC 4035, section 3.1.1).
+signature of a DNAME   BIND leaves it out without TC when it does not fit (RFC 4035, section 3.1.1).
 =====================  ============================================================================================================
 """
 
@@ -40,7 +39,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.live.zones.authorities import UNCHAINED, Asked
+from tests.live.zones.authorities import UNCHAINED, QueryCase
 from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import isBelow, nameToText
@@ -48,7 +47,7 @@ from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["Said", "unexplained"]
+__all__ = ["ReplyContent", "unexplained"]
 
 _NS: Final = 2
 _CNAME: Final = 5
@@ -61,22 +60,22 @@ _NSEC3: Final = 50
 
 _WILDCARD: Final = b"\x01*"
 
-#: Octets of the label that owners of NSEC3 records begin with.
+#: Octets of the first label of NSEC3 owners.
 _HASHED: Final = 33
 
 #: Octets of a record whose owner is a pointer, without its rdata.
 _RECORD: Final = 12
 
-#: What all servers send by UDP at most (RFC 9715).
+#: The largest UDP message of all servers (RFC 9715).
 _MOST: Final = 1232
 
 #: Owner, TTL, type and rdata.
 Record = tuple[bytes, int, int, bytes]
 
 
-class Said:
+class ReplyContent:
     """
-    What a reply says.
+    The content of a reply.
     """
 
     def __init__(self, reply: bytes) -> None:
@@ -115,12 +114,12 @@ def _records(sets: tuple[RRSet, ...]) -> frozenset[Record]:
     )
 
 
-def unexplained(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said, apex: bytes) -> list[str]:
+def unexplained(asked: QueryCase, server: str, ours: ReplyContent, theirs: ReplyContent, whole: ReplyContent, apex: bytes) -> list[str]:
     """
-    @param server: C{"nsd"}, C{"bind"} or C{"knot"}.
-    @param whole: what we say where there is room for all of it.
+    Return descriptions of the differences that have none of the known reasons.
 
-    @return: in what they differ for none of the known reasons, in words.
+    @param server: C{"nsd"}, C{"bind"} or C{"knot"}.
+    @param whole: our reply without a size limit.
     """
     if _isPeculiar(asked, server, ours, theirs, apex):
         return []
@@ -132,13 +131,13 @@ def unexplained(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said
         if getattr(ours, name) != getattr(theirs, name)
     ]
     if not (server == "knot" and asked.rrType == _RRSIG and theirs.answer < ours.answer):
-        wrong += _compared("answer", ours.answer, theirs.answer)
+        wrong += _sectionDifferences("answer", ours.answer, theirs.answer)
     ofTheZone = frozenset([record for record in theirs.authority if record[0] == apex and _isOf(record, _NS)])
     authority = theirs.authority - ofTheZone if ours.answer else theirs.authority
     if not _isProvedOtherwise(asked, server, ours, authority):
-        wrong += _compared("authority", ours.authority, authority)
+        wrong += _sectionDifferences("authority", ours.authority, authority)
     if not ours.authoritative:
-        wrong += _compared("glue", ours.glue, ours.glue | theirs.glue)
+        wrong += _sectionDifferences("glue", ours.glue, ours.glue | theirs.glue)
     added = ours.additional - theirs.additional
     if server == "nsd" and asked.size <= 512:
         added = frozenset()
@@ -147,13 +146,13 @@ def unexplained(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said
     if added and theirs.size + sum([_RECORD + len(rdata) for _, _, _, rdata in added]) <= min(
         max(asked.size, 512), _MOST
     ):
-        wrong.append(f"additional: {_shown(added)} only here")
+        wrong.append(f"additional: {_recordsAsText(added)} only here")
     return wrong
 
 
-def _isPeculiar(asked: Asked, server: str, ours: Said, theirs: Said, apex: bytes) -> bool:
+def _isPeculiar(asked: QueryCase, server: str, ours: ReplyContent, theirs: ReplyContent, apex: bytes) -> bool:
     """
-    @return: whether one server is known to see this question differently.
+    Return whether one server is known to treat this question differently.
     """
     aliases = {(owner, rdata) for owner, _, rrType, rdata in ours.answer if rrType == _CNAME}
     if aliases:
@@ -173,9 +172,9 @@ def _isPeculiar(asked: Asked, server: str, ours: Said, theirs: Said, apex: bytes
     return server == "bind" and asked.rrType == _NSEC and bool(theirs.answer) and not ours.authoritative
 
 
-def _isProvedOtherwise(asked: Asked, server: str, ours: Said, theirs: frozenset[Record]) -> bool:
+def _isProvedOtherwise(asked: QueryCase, server: str, ours: ReplyContent, theirs: frozenset[Record]) -> bool:
     """
-    @return: whether the proofs differ in ways that are known.
+    Return whether the proofs differ in known ways.
     """
     if server == "nsd" and ours.authority < theirs:
         return asked.name.startswith(_WILDCARD) and all(_isOf(record, _NSEC3) for record in theirs - ours.authority)
@@ -190,23 +189,23 @@ def _isProvedOtherwise(asked: Asked, server: str, ours: Said, theirs: frozenset[
     return not ours.answer and not ours.rcode
 
 
-def _hasAlias(said: Said) -> bool:
+def _hasAlias(said: ReplyContent) -> bool:
     return any(record[2] == _CNAME for record in said.answer)
 
 
 def _isOf(record: Record, rrType: int) -> bool:
     """
-    @return: whether this is a record of a type or the signature of one.
+    Return whether this is a record of a type or the signature of one.
     """
     return record[2] == rrType or (record[2] == _RRSIG and int.from_bytes(record[3][:2], "big") == rrType)
 
 
-def _cutOff(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said) -> list[str]:
+def _cutOff(asked: QueryCase, server: str, ours: ReplyContent, theirs: ReplyContent, whole: ReplyContent) -> list[str]:
     wrong = []
     if ours.authoritative != theirs.authoritative:
         wrong.append(f"authoritative: {ours.authoritative} here, {theirs.authoritative} there")
     if not ours.everything <= whole.everything:
-        wrong.append(f"{_shown(ours.everything - whole.everything)} is not a part of the whole")
+        wrong.append(f"{_recordsAsText(ours.everything - whole.everything)} is not a part of the whole")
     if ours.cut and not theirs.cut:
         ofGlue = whole.glue > ours.glue and not ours.answer and server in ("nsd", "bind")
         ofProofs = theirs.authority < whole.authority and (
@@ -223,16 +222,16 @@ def _cutOff(asked: Asked, server: str, ours: Said, theirs: Said, whole: Said) ->
     return wrong
 
 
-def _compared(section: str, ours: frozenset[Record], theirs: frozenset[Record]) -> list[str]:
+def _sectionDifferences(section: str, ours: frozenset[Record], theirs: frozenset[Record]) -> list[str]:
     wrong = []
     if ours - theirs:
-        wrong.append(f"{section}: {_shown(ours - theirs)} only here")
+        wrong.append(f"{section}: {_recordsAsText(ours - theirs)} only here")
     if theirs - ours:
-        wrong.append(f"{section}: {_shown(theirs - ours)} only there")
+        wrong.append(f"{section}: {_recordsAsText(theirs - ours)} only there")
     return wrong
 
 
-def _shown(records: frozenset[Record]) -> str:
+def _recordsAsText(records: frozenset[Record]) -> str:
     return "; ".join(
         sorted(
             [

@@ -1,5 +1,5 @@
 """
-Zones in which everything occurs that RFCs say something of, signed in several ways, and questions about them for servers to be compared by.
+Zones with everything that RFCs define behavior for, signed in several ways, and questions by which servers are compared.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from tests.knots import knot
 from tests.peers import peer
 
-__all__ = ["ORIGIN", "UNCHAINED", "ZONE", "Asked", "questions", "signedByBIND", "signedByKnot"]
+__all__ = ["ORIGIN", "UNCHAINED", "ZONE", "QueryCase", "questions", "signedByBIND", "signedByKnot"]
 
 ORIGIN: Final = "example."
 
@@ -29,7 +29,7 @@ _CROWD: Final = "\n".join(
 )
 _DIGEST: Final = "11" * 32
 
-#: Unsigned. What nobody but a resolver could say anything about leads to names in "invalid".
+#: The unsigned zone. Targets outside of it, which only a resolver could look up, are in "invalid".
 ZONE: Final = f"""\
 $ORIGIN example.
 $TTL 300
@@ -117,14 +117,14 @@ ns.below.cutwild A 192.0.2.22
 {_CROWD}
 """
 
-#: Types that are asked for, the more often the more often they stand here. Those from 128 to 255 are left out: they are questions for more
-#: than data (RFC 6895, section 3.1), such as ANY, of which RFC 8482 leaves open what is said.
+#: Types of the questions, weighted by repetition. Those from 128 to 255 are left out: they are meta types (RFC 6895, section 3.1), such as
+#: ANY, whose answer RFC 8482 leaves open.
 _TYPES: Final = (
     *([1] * 12), *([28] * 4), *([2] * 4), *([6] * 2), *([5] * 4), *([15] * 2), *([16] * 6), *([43] * 4), 12, 33, 35, 39, 39, 46, 47, 48,
     50, 51, 52, 64, 65, 257, 65400, 29, 13, 99, 25, 62,
 )  # fmt: skip
 
-#: A label below the apex under which there is nothing but an unsigned delegation: not in the chain of a zone with opt-out.
+#: A label below the apex with an unsigned delegation only: not in the chain of a zone with opt-out.
 UNCHAINED: Final = b"\x03cut"
 
 #: Seconds for a zone to be signed, however busy the machine.
@@ -133,7 +133,7 @@ _PATIENCE: Final = 60.0
 _SIZES: Final = (0, 512, 1232, 4096)
 
 
-class Asked(NamedTuple):
+class QueryCase(NamedTuple):
     """
     One question.
 
@@ -146,11 +146,11 @@ class Asked(NamedTuple):
     size: int
 
 
-def questions(names: list[bytes], apex: bytes, count: int, seed: int) -> Iterator[Asked]:
+def questions(names: list[bytes], apex: bytes, count: int, seed: int) -> Iterator[QueryCase]:
     """
-    @param names: all that are in the zone.
+    Return that many questions: for names in the zone, under, beside and above them, and outside of it.
 
-    @return: so many questions: for names in the zone, under, beside and above them, and beyond its end.
+    @param names: all names in the zone.
     """
     random = Random(seed)
     words = [b"www", b"a", b"*", b"nothing", b"zzz", b"ns", b"\x00", b"~", b"wild", b"x" * 63]
@@ -185,15 +185,15 @@ def questions(names: list[bytes], apex: bytes, count: int, seed: int) -> Iterato
         )
         size = random.choice(_SIZES)
         made += 1
-        yield Asked(name, rrType, bool(size) and random.random() < 0.6, size)
+        yield QueryCase(name, rrType, bool(size) and random.random() < 0.6, size)
 
 
 def signedByBIND(folder: Path, *options: str) -> str:
     """
+    Return the zone, signed by dnssec-signzone.
+
     @param folder: an empty one, for keys.
     @param options: such as C{-3 AABB} for NSEC3, C{-A} for opt-out.
-
-    @return: the zone, signed by dnssec-signzone.
     """
     for flags in ((), ("-f", "KSK")):
         command = [str(peer("dnssec-keygen")), "-q", "-a", "ECDSAP256SHA256", *flags, "-K", str(folder), ORIGIN]
@@ -217,7 +217,7 @@ def signedByBIND(folder: Path, *options: str) -> str:
 
 def signedByKnot(optOut: bool) -> str:
     """
-    @return: the zone, signed with NSEC3 by Knot.
+    Return the zone, signed with NSEC3 by Knot.
     """
     policy = f"""\
 policy:

@@ -1,6 +1,6 @@
 """
-Servers that follow many small zones of one primary: how long until they have all of them, and all of them again after each has changed.
-The primary is a server of ours or Knot DNS; those that follow are NSD, BIND, Knot DNS and PowerDNS.
+Secondaries of many small zones of one primary: how long they take to get all zones, and to get all of them again after each has changed.
+The primary is our server or Knot DNS. The secondaries are NSD, BIND, Knot DNS and PowerDNS.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.rrtypes import SOA
 
-__all__ = ["FOLLOWERS", "PRIMARIES", "Took", "hasFollower", "measure"]
+__all__ = ["FOLLOWERS", "PRIMARIES", "Durations", "hasFollower", "measure"]
 
 ADDRESS: Final = "127.0.0.1"
 
 PRIMARIES: Final = ("ours", "knotd")
 FOLLOWERS: Final = ("nsd", "named", "knotd", "pdns_server")
 
-#: Questions to a server that are under way.
+#: Outstanding queries to a server.
 _WINDOW: Final = 100
 
-#: Seconds between two rounds of questions.
+#: Seconds between two rounds of queries.
 _PAUSE: Final = 0.25
 
 
 @dataclass
-class Took:
+class Durations:
     """
     Seconds.
 
@@ -54,14 +54,14 @@ class Took:
 
 def hasFollower(program: str) -> bool:
     """
-    @return: whether it is there; PowerDNS needs its module for master files as well.
+    Return whether the program is installed. PowerDNS needs its module for master files as well.
     """
     return hasPowerDNS() if program == "pdns_server" else bool(peer(program))
 
 
 def names(count: int) -> list[str]:
     """
-    @return: the names of the zones.
+    Return the names of the zones.
     """
     return [f"zone{number}.test" for number in range(count)]
 
@@ -78,7 +78,7 @@ def _write(folder: Path, zones: Sequence[str], serial: int) -> None:
 
 def _current(address: str, port: int, zones: Sequence[str], serial: int) -> set[str]:
     """
-    @return: which of these zones a server has with this serial number.
+    Return which of these zones a server has with this serial number.
     """
     found: set[str] = set()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -98,12 +98,12 @@ def _current(address: str, port: int, zones: Sequence[str], serial: int) -> set[
                 except ConnectionError:
                     return found
                 left -= 1
-                # The record is the last one that matters: SERIAL stands in front of four other numbers.
+                # Count replies with one answer and the right serial number.
                 if reply[3] & 15 == 0 and reply[7] == 1 and _serialIn(reply) == serial:
                     good += 1
                     found.add(zones[int.from_bytes(reply[:2], "big")])
             if not good:
-                # Not so far yet.
+                # The server has none of them yet.
                 return found
     return found
 
@@ -179,7 +179,7 @@ def _knot(folder: Path, zones: Sequence[str], port: int, follower: int) -> Itera
         process.wait(60)
 
 
-# -- servers that follow, at a port that the primary is told before they start
+# -- secondaries, at a port that the primary knows before they start
 
 
 def _nsd(primary: int, zones: Sequence[str], port: int) -> LivePeer:
@@ -266,13 +266,12 @@ _PRIMARIES: Final = {"ours": _ours, "knotd": _knot}
 _FOLLOWERS: Final = {"nsd": _nsd, "named": _bind, "knotd": _follower, "pdns_server": _powerDNS}
 
 
-def measure(primary: str, follower: str, count: int, patience: float = 120.0) -> Took:
+def measure(primary: str, follower: str, count: int, patience: float = 120.0) -> Durations:
     """
-    Have one server follow another one.
+    Measure how one server follows another one.
 
-    @param count: zones.
-    @param patience: seconds for each of both.
-
+    @param count: the number of zones.
+    @param patience: seconds for each of the two steps.
     @raise AssertionError: not all zones have come by then.
     """
     zones = names(count)
@@ -292,4 +291,4 @@ def measure(primary: str, follower: str, count: int, patience: float = 120.0) ->
                 began = time.monotonic()
                 reload()
                 _until(followersPort, zones, 2, patience, following.log)
-                return Took(first, time.monotonic() - began)
+                return Durations(first, time.monotonic() - began)

@@ -1,8 +1,7 @@
 """
-A server's zone on a disk that is full, for L{tests.live.zones.test_fulldisk}: C{python -m tests.live.zones.full FOLDER}, where FOLDER is a
-small disk.
+A zone on a full disk, for L{tests.live.zones.test_fulldisk}: C{python -m tests.live.zones.full FOLDER}, where FOLDER is a small disk.
 
-It writes one line for each thing that it finds out.
+It writes one line for each result.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ __all__ = ["main"]
 
 def main(folder: str) -> None:
     """
-    Fill the disk, be refused, make room, go on.
+    Fill the disk, try changes that are refused, free space, and continue.
     """
     path = f"{folder}/journal"
     journal = Journal(path, APEX)
@@ -43,7 +42,7 @@ def main(folder: str) -> None:
             while True:
                 file.write(bytes(512))
         except OSError as error:
-            say(f"full: {error.strerror}")
+            writeLine(f"full: {error.strerror}")
     refused = 0
     for _ in range(40):
         try:
@@ -51,17 +50,17 @@ def main(folder: str) -> None:
         except StorageFault as fault:
             refused += 1
             said = str(fault).rpartition(": ")[2]
-    say(f"refused: {refused > 0} {said}")
+    writeLine(f"refused: {refused > 0} {said}")
     filler.unlink()
     for _ in range(10):
         version = change()
     journal.close()
     again = Journal(path, APEX)
-    say(f"said: {again.said!r}")
-    say(f"same: {textsOf(again.replayed(zoneOf().current)) == textsOf(version)}")
+    writeLine(f"said: {again.said!r}")
+    writeLine(f"same: {textsOf(again.replayed(zoneOf().current)) == textsOf(version)}")
 
 
-def say(line: str) -> None:
+def writeLine(line: str) -> None:
     """
     Write a line.
     """

@@ -1,5 +1,5 @@
 """
-Small zones made up of few names, so that aliases, DNAME records, wildcards and delegations meet in all ways that servers take for valid.
+Small random zones of few names, in which aliases, DNAME records, wildcards and delegations meet in all ways that servers accept.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["MadeUp", "madeUp"]
 
 _LABELS: Final = ("a", "b", "*", "c")
 
-#: Labels that stand in one zone out of five as well.
+#: Additional labels of one zone in five.
 _STRANGE: Final = ("\\255", "\\032", "\\@", "\\*", "_")
 
 _TYPES: Final = ("A", "A", "TXT", "NS", "NS", "CNAME", "CNAME", "DNAME", "DNAME", "AAAA", "MX", "SRV")
 
 _FIXED: Final = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "TXT": '"text"'}
 
-#: What stands before the name in the rdata.
+#: The rdata before the name.
 _BEFORE: Final = {"MX": "1 ", "SRV": "0 1 53 "}
 
 _SIGNER: Final = f"12345 13 2 {'11' * 32}"
@@ -32,7 +32,7 @@ class MadeUp(NamedTuple):
     """
     A zone.
 
-    @ivar names: what to ask for: its names, and some around them.
+    @ivar names: the names to query: its own names, and some around them.
     """
 
     origin: str
@@ -58,7 +58,7 @@ def _under(name: str, origin: str) -> str:
 
 def _records(random: Random, origin: str, labels: tuple[str, ...]) -> dict[str, dict[str, list[str]]]:
     """
-    @return: rdata by owner and type.
+    Return rdata by owner and type.
     """
     records: dict[str, dict[str, list[str]]] = {}
     for _ in range(random.randint(1, 10)):
@@ -88,9 +88,9 @@ def _records(random: Random, origin: str, labels: tuple[str, ...]) -> dict[str, 
 
 def madeUp(seed: int, count: int, folder: Path) -> list[MadeUp]:
     """
-    @param folder: for files to be looked at.
+    Return up to so many zones. Those that NSD or BIND would not load are left out.
 
-    @return: up to so many zones; those that NSD or BIND would not load are left out.
+    @param folder: for the files that are checked.
     """
     random = Random(seed)
     zones = []

@@ -1,5 +1,5 @@
 """
-Zones between a server of ours, which runs in this process, and other people's: settings for both sides, and waiting until they agree.
+Zones between our server, which runs in this process, and other servers: settings for both sides, and waiting until they agree.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tests.typed import outputAndValue
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["ADDRESS", "Beside", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
+__all__ = ["ADDRESS", "HasAddress", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
 
 ADDRESS: Final = "127.0.0.1"
 
-#: Runs a program: gives what it wrote to its standard output and error, and its exit code.
+#: Run a program and return its standard output, its standard error and its exit code.
 output: Final = outputAndValue
 
 #: The key that both sides share.
 KEY: Final = "one.key"
 SECRET: Final = "c2VjcmV0IG9uZQ=="
 
-#: Seconds after which what has not come by then will not; machines may be very busy.
+#: Seconds to wait for a change. Machines may be very busy.
 _PATIENCE: Final = 60.0
 
 assert nameToText(next(iter(KEYS)), final=False) == KEY
@@ -38,9 +38,9 @@ assert nameToText(next(iter(KEYS)), final=False) == KEY
 @asynccontextmanager
 async def hosting(**said: Sequence[str]) -> AsyncIterator[Host]:
     """
-    @param said: of the zone of these tests, if it is to be one that is fetched.
+    Return a server of ours.
 
-    @return: a server of ours.
+    @param said: settings for the zone of these tests, if it is to be a secondary.
     """
     reactor = globalReactor()
     with TemporaryDirectory(prefix="txdns-replica-") as folder:
@@ -55,10 +55,10 @@ async def hosting(**said: Sequence[str]) -> AsyncIterator[Host]:
 
 async def until(happened: Callable[[], object], what: Callable[[], object] = lambda: "") -> None:
     """
-    Wait until something is true.
+    Wait until a condition holds.
 
-    @param happened: gives whether it is, or what is to be awaited to know.
-    @param what: tells what there is instead.
+    @param happened: returns whether it holds, or an awaitable of that.
+    @param what: returns the current state for the error.
     """
     reactor = globalReactor()
     end = time.monotonic() + _PATIENCE
@@ -74,23 +74,23 @@ async def run(program: str, *words: str) -> str:
     """
     Run a program beside our server.
 
-    @return: what it printed.
+    @return: its output.
     """
     out, error, code = await output(str(peer(program)), words, env={"LC_ALL": "C"})
     assert code == 0, (program, words, out, error)
     return out.decode()
 
 
-class Beside(Protocol):
+class HasAddress(Protocol):
     """
-    A server of ours: where it listens.
+    The address of our server.
     """
 
     address: str
     port: int
 
 
-def bindBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+def bindBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     """
     BIND beside a server of ours.
 
@@ -128,7 +128,7 @@ def bindBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
     return LivePeer("named", ["-g", "-n", "1"], configure, ADDRESS, {})
 
 
-def knotBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+def knotBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     """
     Knot DNS beside a server of ours.
 
@@ -181,7 +181,7 @@ def knotBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
     return LivePeer("knotd", [], configure, ADDRESS, {})
 
 
-def nsdBeside(host: Beside, zone: str, *, primary: str = "") -> LivePeer:
+def nsdBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     """
     NSD beside a server of ours.
 

@@ -1,6 +1,5 @@
 """
-A process that is given zones to make ready and never says anything, for as long as somebody might give it more:
-C{python -m tests.live.zones.silent}.
+A compiler process that never reports anything as long as its standard input is open: C{python -m tests.live.zones.silent}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The same zones and the same questions for us, NSD, BIND, Knot DNS and, where it is installed, PowerDNS.
+The same zones and the same questions for our server, NSD, BIND, Knot DNS and, where it is installed, PowerDNS.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pytest
 from tests.conformance.test_ferret import Record, Reply, differences, recordsOf
 from tests.knots import knot
 from tests.live.twistds import PATIENCE, Twistd, wait
-from tests.live.zones.agreeing import Said, unexplained
-from tests.live.zones.authorities import ORIGIN, ZONE, Asked, questions, signedByBIND, signedByKnot
+from tests.live.zones.agreeing import ReplyContent, unexplained
+from tests.live.zones.authorities import ORIGIN, ZONE, QueryCase, questions, signedByBIND, signedByKnot
 from tests.live.zones.madeup import madeUp
 from tests.pdns import hasPowerDNS, powerDNS
 from tests.peers import bind, nsd
@@ -32,21 +32,21 @@ from twisted_ext.zone.limits import CHAIN_LINKS
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.zone import Zone
 
-#: How many questions there are for all zones together: few where every change is tested, many before a release.
+#: The number of questions for all zones together: few for each change, many before a release.
 QUESTIONS: Final = int(os.environ.get("TXDNS_AUTHORITY_QUESTIONS", "2000"))
 
-#: From which number the questions are made: another one gives others.
+#: The seed of the questions.
 SEED: Final = int(os.environ.get("TXDNS_AUTHORITY_SEED", "1"))
 
-#: How many zones are made up.
+#: The number of random zones.
 MADE_UP: Final = max(QUESTIONS // 40, 1)
 
-#: Questions that are under way at a time.
+#: Outstanding queries.
 _WINDOW: Final = 32
 
 _CNAME: Final = 5
 
-#: Seconds to wait for a reply by UDP before the question is sent again.
+#: Seconds to wait for a UDP reply before the query is repeated.
 _WAIT: Final = 2.0
 
 _BIND: Final = "minimal-responses yes; zero-no-soa-ttl no; check-names primary ignore; rrset-order { order none; };"
@@ -60,9 +60,9 @@ _SIGNERS: Final[dict[str, Callable[[Path], str]]] = {
 }
 
 
-def askedOf(asked: Asked, number: int) -> bytes:
+def queryFor(asked: QueryCase, number: int) -> bytes:
     """
-    @return: a question as a query.
+    Return a question as a query.
     """
     opt = optOf(asked.size, flags=DO if asked.dnssecOk else 0) if asked.size else b""
     return queryOf(asked.name, asked.rrType, id=number & 0xFFFF, flags=0, opt=opt)
@@ -70,7 +70,7 @@ def askedOf(asked: Asked, number: int) -> bytes:
 
 def repliesOf(server: tuple[str, int], queries: list[bytes]) -> list[bytes]:
     """
-    Ask by UDP, some questions at a time, again and again until there is a reply to each.
+    Return a reply to each query. Some queries are sent over UDP at a time and repeated until all have replies.
     """
     replies: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -96,7 +96,7 @@ def repliesOf(server: tuple[str, int], queries: list[bytes]) -> list[bytes]:
 
 def wholeOf(server: tuple[str, int], query: bytes) -> bytes:
     """
-    @return: the reply by TCP, where there is room for all of it.
+    Return the reply over TCP, which has no size limit.
     """
     with socket.create_connection(server, timeout=PATIENCE) as stream, stream.makefile("rb") as reading:
         stream.sendall(frame(query))
@@ -106,9 +106,9 @@ def wholeOf(server: tuple[str, int], query: bytes) -> bytes:
 @contextmanager
 def serving(folder: Path, zones: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """
-    @param zones: master files by the names of their zones.
+    Return the address of our server that answers for all these zones.
 
-    @return: where a server of ours answers for all of them.
+    @param zones: master files by the names of their zones.
     """
     files = []
     for number, (origin, text) in enumerate(zones.items()):
@@ -133,7 +133,7 @@ def serving(folder: Path, zones: Mapping[str, str]) -> Iterator[tuple[str, int]]
         waiting = [queryOf(nameFromText(origin), "SOA", flags=0) for origin in zones]
 
         def isReady() -> bool:
-            while waiting and not Said(wholeOf(address, waiting[-1])).rcode:
+            while waiting and not ReplyContent(wholeOf(address, waiting[-1])).rcode:
                 waiting.pop()
             return not waiting
 
@@ -142,9 +142,9 @@ def serving(folder: Path, zones: Mapping[str, str]) -> Iterator[tuple[str, int]]
 
 
 @pytest.mark.parametrize("kind", sorted(_SIGNERS))
-def test_sameAnswers(kind: str, tmp_path: Path) -> None:
+def test_answersEqualThoseOfPeers(kind: str, tmp_path: Path) -> None:
     """
-    Whatever is asked, in whatever size, all say the same, but for what L{tests.live.zones.agreeing} tells the reasons of.
+    All servers give the same answer to every question in every size, except for the differences in L{tests.live.zones.agreeing}.
     """
     keys = tmp_path / "keys"
     keys.mkdir()
@@ -153,7 +153,7 @@ def test_sameAnswers(kind: str, tmp_path: Path) -> None:
     apex = version.apex
     names = sorted([node.key + apex for node in version.nodes()])
     asked = list(questions(names, apex, max(QUESTIONS // len(_SIGNERS), 1), SEED))
-    queries = [askedOf(each, number) for number, each in enumerate(asked)]
+    queries = [queryFor(each, number) for number, each in enumerate(asked)]
     wrong: list[str] = []
     with ExitStack() as stack:
         ourselves = stack.enter_context(serving(tmp_path, {ORIGIN: text}))
@@ -162,15 +162,15 @@ def test_sameAnswers(kind: str, tmp_path: Path) -> None:
             "bind": stack.enter_context(bind({ORIGIN: text}, extra=_BIND.replace("; ", ";\n"))),
             "knot": stack.enter_context(knot({ORIGIN: text})),
         }
-        ours = [Said(reply) for reply in repliesOf(ourselves, queries)]
-        theirs = {name: [Said(reply) for reply in repliesOf(server.server, queries)] for name, server in peers.items()}
+        ours = [ReplyContent(reply) for reply in repliesOf(ourselves, queries)]
+        theirs = {name: [ReplyContent(reply) for reply in repliesOf(server.server, queries)] for name, server in peers.items()}
         for number, each in enumerate(asked):
             here = ours[number]
             inside = keyBelow(each.name, apex) is not None
             if not inside and here.rcode != Rcode.REFUSED:
                 wrong.append(f"{nameToText(each.name)}: {here.rcode} for a name in no zone")
             cut = here.cut or any(said[number].cut for said in theirs.values())
-            whole = Said(wholeOf(ourselves, queries[number])) if cut else here
+            whole = ReplyContent(wholeOf(ourselves, queries[number])) if cut else here
             for name, said in theirs.items():
                 there = said[number]
                 if inside:
@@ -185,9 +185,9 @@ def test_sameAnswers(kind: str, tmp_path: Path) -> None:
     assert not wrong, f"{len(wrong)} differences:\n" + "\n".join(wrong[:20])
 
 
-def told(reply: bytes) -> Reply:
+def ferretReply(reply: bytes) -> Reply:
     """
-    @return: a reply in the form that the rule takes, which says nothing of a record that is there twice.
+    Return a reply in the form that the rule takes. It leaves out duplicate records.
     """
     message = Message.fromWire(reply).check()
     sections: list[frozenset[Record]] = []
@@ -196,10 +196,10 @@ def told(reply: bytes) -> Reply:
     return Reply(Rcode(message.rcode).name, bool(message.flags & AA), *sections)
 
 
-def test_madeUpZones(tmp_path: Path) -> None:
+def test_randomZonesAnswerAsPeersDo(tmp_path: Path) -> None:
     """
-    Where NSD, BIND and Knot agree, we say what they say, and elsewhere what one of them or PowerDNS says, by the rule that cases of Ferret
-    come with.
+    Our answers from random zones are those of NSD, BIND and Knot where these agree, and those of one of them or PowerDNS elsewhere, by the
+    rule of the Ferret cases.
     """
     zones = madeUp(SEED, MADE_UP, tmp_path)
     texts = {zone.origin: zone.text for zone in zones}
@@ -219,7 +219,7 @@ def test_madeUpZones(tmp_path: Path) -> None:
     def saidBy(server: tuple[str, int]) -> list[Reply]:
         replies = repliesOf(server, queries)
         return [
-            told(wholeOf(server, query) if reply[2] & TC >> 8 else reply)
+            ferretReply(wholeOf(server, query) if reply[2] & TC >> 8 else reply)
             for query, reply in zip(queries, replies, strict=True)
         ]
 
@@ -236,7 +236,7 @@ def test_madeUpZones(tmp_path: Path) -> None:
     wrong = []
     for (zone, name, rrType), here, *theirs in zip(asked, ours, *said, strict=True):
         if sum([record[2] == _CNAME for record in here.answer]) >= CHAIN_LINKS.default:
-            # Aliases without end: each gives up somewhere else.
+            # Endless aliases: each server gives up at another place.
             continue
         apex = nameFromText(zone.origin)
         found = [differences(here, reply, theirs, apex) for reply in theirs]

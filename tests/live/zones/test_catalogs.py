@@ -1,5 +1,5 @@
 """
-Catalogs of zones between a server of ours and BIND and Knot, each of them as the one that makes it and as the one that follows it.
+Catalog zones between our server and BIND or Knot, each as the producer and as the consumer.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ NAMES = ("one.example.org", "two.example.net", "three.example.com")
 
 def table(name: str, **said: object) -> ZoneSettings:
     """
-    @return: what is said of a zone, C{_} standing for hyphens.
+    Return the settings of a zone. C{_} stands for hyphens.
     """
     return ZoneSettings.fromTable({"name": name, **{key.replace("_", "-"): value for key, value in said.items()}})
 
 
 def text(name: str) -> str:
     """
-    @return: a zone as a master file.
+    Return a zone as a master file.
     """
     return f"$ORIGIN {name}.\n$TTL 300\n{HEAD}"
 
 
 def catalogText(serial: int, *names: str) -> str:
     """
-    @return: a catalog of these zones as a master file.
+    Return a catalog of these zones as a master file.
     """
     lines = [f"$ORIGIN {CATALOG}.\n$TTL 0\n@ SOA invalid. invalid. {serial} 60 10 86400 60\n@ NS invalid.\nversion TXT 2\n"]
     lines += [f"label{NAMES.index(name)}.zones PTR {name}.\n" for name in names]
@@ -49,9 +49,9 @@ def catalogText(serial: int, *names: str) -> str:
 
 def bindBeside(host: Host, *listed: str) -> LivePeer:
     """
-    @param listed: zones that it lists; none where it is to follow.
+    Return BIND beside our server.
 
-    @return: BIND beside a server of ours.
+    @param listed: zones of its catalog, or none if it is the consumer.
     """
 
     def configure(server: LivePeer) -> str:
@@ -88,9 +88,9 @@ def bindBeside(host: Host, *listed: str) -> LivePeer:
 
 def knotBeside(host: Host, *listed: str) -> LivePeer:
     """
-    @param listed: zones that it lists; none where it is to follow.
+    Return Knot DNS beside our server.
 
-    @return: Knot DNS beside a server of ours.
+    @param listed: zones of its catalog, or none if it is the consumer.
     """
 
     def configure(server: LivePeer) -> str:
@@ -127,14 +127,14 @@ BESIDE = {"named": bindBeside, "knotd": knotBeside}
 @pytest.fixture(params=list(BESIDE))
 def program(request: pytest.FixtureRequest) -> str:
     """
-    @return: each of them.
+    Return each of these programs.
     """
     return str(request.param)
 
 
 def produce(host: Host, server: LivePeer, *names: str) -> None:
     """
-    Have our server list these zones.
+    Let our server produce a catalog of these zones.
     """
     said = {"allow_transfer": [f"key={KEY}"], "notify": [f"{server.address}:{server.port} key={KEY}"]}
     zones = [table(CATALOG, catalog="produce", **said)]
@@ -145,39 +145,39 @@ def produce(host: Host, server: LivePeer, *names: str) -> None:
     host.replication.adopt(zones, KEYS)
 
 
-async def answered(server: LivePeer, name: str) -> bool:
+async def hasZone(server: LivePeer, name: str) -> bool:
     """
-    @return: whether a server has a zone.
+    Return whether a server has a zone.
     """
     said = await run("dig", f"@{server.address}", "-p", str(server.port), "+norecurse", "+tries=1", "+time=2", name, "SOA")
     return "flags: qr aa" in said and "status: NOERROR" in said
 
 
 @pytest_twisted.ensureDeferred
-async def test_followedByOthers(program: str) -> None:
+async def test_otherServersFollowOurCatalog(program: str) -> None:
     """
-    Others serve the zones that our catalog lists, take in one more as soon as it is listed, and give up one that is not any more.
+    Other servers serve the zones of our catalog, add a new one as soon as it is listed, and drop one that is no longer listed.
     """
     async with hosting() as host:
         beside = BESIDE[program](host)
         with beside as server:
             produce(host, server, NAMES[0], NAMES[1])
             for name in NAMES[:2]:
-                await until(partial(answered, server, name), server.log)
+                await until(partial(hasZone, server, name), server.log)
             produce(host, server, NAMES[1], NAMES[2])
-            await until(lambda: answered(server, NAMES[2]), server.log)
+            await until(lambda: hasZone(server, NAMES[2]), server.log)
 
             async def gone() -> bool:
-                return not await answered(server, NAMES[0])
+                return not await hasZone(server, NAMES[0])
 
             await until(gone, server.log)
-            assert await answered(server, NAMES[1])
+            assert await hasZone(server, NAMES[1])
 
 
 @pytest_twisted.ensureDeferred
-async def test_followingOthers(program: str) -> None:
+async def test_followsCatalogsOfOthers(program: str) -> None:
     """
-    We serve the zones that others' catalogs list, and go along when these change.
+    Our server serves the zones of other servers' catalogs and follows their changes.
     """
     async with hosting() as host:
         with BESIDE[program](host, NAMES[0], NAMES[1]) as server:

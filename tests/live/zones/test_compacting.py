@@ -1,5 +1,5 @@
 """
-Live test of the process that builds the next image of a zone while the zone is changed.
+Live test of the process that builds the next image of a zone while the zone changes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from twisted_ext.zone.zone import Zone
 
 
 @pytest_twisted.ensureDeferred
-async def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_compactionLosesNoChange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A process builds the image, the zone goes on from it with everything that came meanwhile, and no change is lost. One that cannot be
-    built is told of.
+    A process builds the image, the zone continues from it with all changes made meanwhile, and no change is lost. A failure is reported.
     """
     clock = cast("IReactorTime", reactor)
     image, path = str(tmp_path / "image"), str(tmp_path / "journal")
@@ -70,9 +69,9 @@ async def test_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_processEndsWithItsServer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The process does not outlive the one that it works for: it would write where another server may be by then.
+    The process does not outlive its server. Otherwise it would write where another server may run.
     """
     clock = cast("IReactorTime", reactor)
     image, path, target = str(tmp_path / "image"), str(tmp_path / "journal"), tmp_path / "next"

@@ -1,5 +1,5 @@
 """
-Live tests of servers that follow a thousand small zones of a server of ours.
+Live tests of secondaries that follow a thousand small zones of our server.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from tests.live.zones.following import FOLLOWERS, hasFollower, measure
 
 __all__: list[str] = []
 
-#: Zones: with as many, requests for transfers come faster than they are answered.
+#: The number of zones. With as many, transfer requests come faster than they are answered.
 _COUNT = 1000
 
 
 @pytest.mark.parametrize("program", FOLLOWERS)
-def test_all(program: str) -> None:
+def test_allZonesAreFollowed(program: str) -> None:
     """
-    All zones come, and come again after all of them have changed. C{python -m benchmarks.following} says how long that takes.
+    All zones arrive, and arrive again after each has changed. C{python -m benchmarks.following} measures the time.
     """
     if not hasFollower(program):
         pytest.skip(f"{program} is not installed, or cannot read master files")

@@ -1,5 +1,5 @@
 """
-Live test of journalling on a disk that is really full: a small one in memory, mounted where only the test sees it.
+Live test of the journal on a disk that is really full: a small one in memory, in a mount namespace of its own.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-def test_fullDisk(tmp_path: Path) -> None:
+def test_fullDiskRefusesChanges(tmp_path: Path) -> None:
     """
-    Changes are refused while the disk is full, nothing half written is there, and they go on when it has room.
+    Changes are refused while the disk is full, leave nothing half written, and continue when it has space.
     """
     unshare = shutil.which("unshare")
     if unshare is None:

@@ -1,5 +1,5 @@
 """
-Live test of what updates mean: the same ones for BIND and for us, thousands of them, made at random.
+Live test of the effect of updates: thousands of random updates, the same for BIND and for us.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.updates import Update, updated
 from twisted_ext.zone.zone import Zone
 
-#: In one case: where only that of an owner differs, BIND takes it for a change.
+#: All in lower case: BIND takes another case of an owner for a change.
 NAMES = ("@", "ns1", "ns2", "mail", "www", "a.b", "new", "sub", "x.sub", "d", "y.d")
-#: Its servers are elsewhere: BIND refuses what would leave one in the zone without an address.
+#: Its servers are outside the zone: BIND refuses updates that leave one in the zone without an address.
 START = ZONE.replace("NS ns1", "NS ns1.example.net.").replace("NS ns2", "NS ns2.example.net.")
 
 EVERYBODY = Policy.fromTexts(["address 127.0.0.0/8 zone ANY"])
 
-#: What BIND looks at beyond the RFC is not what is compared.
+#: Switch off checks of BIND beyond the RFC, which are not compared.
 _EXTRA = "allow-update { any; }; check-names ignore; check-integrity no; check-mx ignore; check-mx-cname ignore;"
 
-#: Some data of each type; few, so that they meet again and again.
+#: Some data of each type, few enough to collide often.
 DATA = {
     A: ("192.0.2.1", "192.0.2.2", "192.0.2.3"),
     AAAA: ("2001:db8::1", "2001:db8::2"),
@@ -68,7 +68,7 @@ def _change(draw: random.Random, serial: int) -> RRSet:
     if kind < 0.95:
         rdata = rdataFromText(SOA, f"ns1 hostmaster {serial + draw.choice((-5, 0, 7))} 3600 600 86400 300", APEX)
         return RRSet(draw.choice((APEX, nameFromText("www", APEX))), SOA, IN, 300, (rdata,))
-    # What is malformed, or elsewhere.
+    # Malformed records, and names outside of the zone.
     return draw.choice(
         (
             RRSet(_name(draw), ANY, IN, 0, (b"",)),
@@ -94,7 +94,7 @@ def _demand(draw: random.Random, version: Version) -> RRSet:
 
 def _demands(draw: random.Random, version: Version) -> tuple[RRSet, ...]:
     """
-    @return: prerequisites, no two of them the same, and what is malformed alone: there BIND looks at one after the other.
+    Return prerequisites without duplicates. Malformed ones come alone, since BIND checks them one after the other.
     """
     found: list[RRSet] = []
     for _ in range(draw.choice((0, 0, 0, 1, 2))):
@@ -118,7 +118,7 @@ def _all(version: Version) -> set[tuple[bytes, str, int, str]]:
 
 def _theirs(server: LivePeer) -> tuple[int, set[tuple[bytes, str, int, str]]]:
     """
-    @return: the serial number and all records.
+    Return the serial number and all records of BIND's zone.
     """
     query = buildMessage(Message(1, 0, (Question(APEX, AXFR),)))
     found: set[tuple[bytes, str, int, str]] = set()
@@ -138,7 +138,7 @@ def _theirs(server: LivePeer) -> tuple[int, set[tuple[bytes, str, int, str]]]:
 
 def _rcode(wire: bytes, version: Version) -> tuple[int, Version]:
     """
-    @return: what we say of an update, and the zone after it.
+    Return our rcode for an update, and the zone after it.
     """
     try:
         made = updated(Update.fromMessage(Message.fromWire(wire).check()), version, EVERYBODY, b"", "127.0.0.1")
@@ -147,10 +147,10 @@ def _rcode(wire: bytes, version: Version) -> tuple[int, Version]:
     return int(Rcode.NOERROR), version if made is None else made[0]
 
 
-def test_likeBIND() -> None:
+def test_updatesActAsInBIND() -> None:
     """
-    Updates have the same rcodes and leave the same zone, serial number included. Where prerequisites do not hold and changes are malformed
-    or outside of the zone, BIND tells of the latter, and we of the former, as RFC 2136 does.
+    Updates get the same rcodes and leave the same zone, serial number included. Where prerequisites fail and changes are malformed or out
+    of zone, BIND reports the latter and we the former, as in RFC 2136.
     """
     draw = random.Random(2136)
     version = Zone.fromText(START, APEX).current

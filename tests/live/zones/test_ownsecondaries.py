@@ -1,5 +1,5 @@
 """
-Servers of ours, each in a process of its own, as primary and secondary of each other, and told of it by settings alone.
+Our servers, each in a process of its own, as primary and secondary of each other by settings alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__: list[str] = []
 
 def settings(folder: Path, *zone: str) -> list[str]:
     """
-    @return: options that have a server read these lines as its only zone.
+    Return the options of a server whose only zone has these settings.
     """
     folder.mkdir(exist_ok=True)
     (folder / "keys").write_text('key "one.key" { algorithm hmac-sha384; secret "c2VjcmV0IG9uZQ=="; };\n')
@@ -29,9 +29,9 @@ def settings(folder: Path, *zone: str) -> list[str]:
     return ["serve", "--config", str(folder / "settings")]
 
 
-def test_followed(tmp_path: Path) -> None:
+def test_secondaryFollowsEditedFile(tmp_path: Path) -> None:
     """
-    A file that is edited at the primary is served by the secondary a moment later, and after the secondary was killed and has come back.
+    The secondary serves an edited file of the primary a moment later, also after the secondary was killed and restarted.
     """
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -56,9 +56,9 @@ def test_followed(tmp_path: Path) -> None:
                 wait(lambda: serialOf(back) == 3, back)
 
 
-def test_refused(tmp_path: Path) -> None:
+def test_transferNeedsTheKey(tmp_path: Path) -> None:
     """
-    Without the key nothing comes, and whoever asks the secondary is told that it has nothing yet; it comes when the settings are right.
+    Nothing is transferred without the key, and the secondary answers SERVFAIL. The zone arrives when the settings are corrected.
     """
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
@@ -84,9 +84,9 @@ def test_refused(tmp_path: Path) -> None:
         (["allow-notify = ['127.0.0.1']"], "neither"),
     ],
 )
-def test_wrong(tmp_path: Path, lines: list[str], said: str) -> None:
+def test_wrongSettingsPreventStart(tmp_path: Path, lines: list[str], said: str) -> None:
     """
-    Settings that cannot be used are told in one line, and no server starts.
+    Wrong settings are reported in one line, and the server does not start.
     """
     with pytest.raises(AssertionError, match=said):
         with Twistd(tmp_path / "it", *settings(tmp_path / "it", *lines)):
@@ -95,23 +95,23 @@ def test_wrong(tmp_path: Path, lines: list[str], said: str) -> None:
 
 def member(serial: int, address: str) -> str:
     """
-    @return: a small zone as a master file.
+    Return a small zone as a master file.
     """
     return f"$TTL 300\n@ SOA ns mail {serial} 5 5 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A {address}\n"
 
 
 def listing(serial: int, *members: str) -> str:
     """
-    @return: a catalog as a master file.
+    Return a catalog as a master file.
     """
     more = "".join([f"{line}\n" for line in members])
     return f"$TTL 0\n@ SOA invalid. invalid. {serial} 5 5 86400 60\n@ NS invalid.\nversion TXT 2\n{more}"
 
 
-def test_ownerOfACatalogsZone(tmp_path: Path) -> None:
+def test_memberZoneKeepsItsCatalog(tmp_path: Path) -> None:
     """
-    A zone of one catalog stays its own when the server is killed and another catalog, which stands first in the settings, lists it as well.
-    It moves when its owner lets it go with coo, and stays there when the server is killed again.
+    A member zone stays with its catalog when another catalog lists it as well, also after a kill. It moves when its owner sets C{coo}, and
+    stays there after another kill.
     """
     catalogs, ports = ("cat-a.test", "cat-b.test"), [freePort("127.0.0.1") for _ in range(3)]
     folders = [tmp_path / name for name in catalogs]

@@ -1,5 +1,5 @@
 """
-Zones that come from BIND, Knot and NSD, and follow them.
+Zones that are transferred from BIND, Knot and NSD, and follow them.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ PEERS = {"named": bindBeside, "knotd": knotBeside, "nsd": nsdBeside}
 @pytest.fixture(params=list(PEERS))
 def program(request: pytest.FixtureRequest) -> str:
     """
-    @return: each of them.
+    Return each of these programs.
     """
     return str(request.param)
 
 
 def zoneOf(host: Host) -> Secondary:
     """
-    @return: the zone of these tests.
+    Return the zone of these tests.
     """
     assert host.replication.secondaries is not None
     zone = host.replication.secondaries.at(APEX)
@@ -60,7 +60,7 @@ def zoneOf(host: Host) -> Secondary:
 
 async def change(server: LivePeer) -> None:
     """
-    Give the zone a record more and one less, in the way of this server.
+    Add one record to the zone and delete another, in the way of this server.
     """
     if server.program == "named":
         script = server.folder / "script"
@@ -80,17 +80,16 @@ async def change(server: LivePeer) -> None:
     else:
         text = ZONE.replace(" 10 3600", " 11 3600").replace("mail AAAA 2001:db8::3\n", "new A 192.0.2.99\n")
         file = server.zoneFile("example.org")
-        # It looks at the second in which a file was written.
+        # NSD compares the second in which a file was written.
         time.sleep(1.1)
         file.write_text(text)
         server.reload()
 
 
 @pytest_twisted.ensureDeferred
-async def test_followed(program: str) -> None:
+async def test_secondaryFollowsPrimary(program: str) -> None:
     """
-    The zone is there with every record as the primary has it, signed all the way; a change is there when the primary has told of it,
-    fetched as changes alone.
+    The zone arrives over signed transfers with every record of the primary. A change arrives after its NOTIFY, as a difference.
     """
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:
@@ -110,9 +109,9 @@ async def test_followed(program: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_wrongKey(program: str) -> None:
+async def test_wrongKeyTransfersNothing(program: str) -> None:
     """
-    Without the key, or with another one, nothing comes, and it is said why.
+    Nothing is transferred without the key or with another one, and the reason is reported.
     """
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:
@@ -124,9 +123,9 @@ async def test_wrongKey(program: str) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_restarted(program: str) -> None:
+async def test_restartServesTheStoredZone(program: str) -> None:
     """
-    After a restart the zone is there while the primary is not, and follows it again when it is back.
+    The zone is served after a restart while the primary is down, and follows the primary again when it is back.
     """
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:

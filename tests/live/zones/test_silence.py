@@ -1,5 +1,5 @@
 """
-Live test of processes that make zones ready and hang.
+Live test of compiler processes that hang.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__: list[str] = []
 
 
 @pytest_twisted.ensureDeferred
-async def test_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hangingCompilersAreKilled(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Two processes that hang are ended one after the other, and one line says that nothing came of the zone. Nothing of them is left.
+    Two hanging processes are killed one after the other, and one line reports that the zone was not built. Nothing of them is left.
     """
     clock = cast("IReactorTime", reactor)
     ended: list[Failure] = []
@@ -40,7 +40,7 @@ async def test_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     several.add(Job("/nowhere", [("example.org.", "/zones/example.org")]))
     (result,) = await came
     assert result["name"] == "example.org."
-    assert "gave no sign for 0.1 s" in str(result["complaints"])
+    assert "wrote nothing for 0.1 s" in str(result["complaints"])
     while len(ended) < 2:
         await deferLater(clock, 0.01)
     several.close()

@@ -1,5 +1,5 @@
 """
-Live test of zones in a database: served, changed with SQL and by updates, given on to others.
+Live test of zones in a database: served, changed by SQL and by updates, and kept over a restart.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.live.twistds import Twistd, wait
-from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, Served, ask, found, run, serialOf
+from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, ServerAddress, ask, found, run, serialOf
 from tests.peers import peer
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import SOA, A
 
 
-def test_store(tmp_path: Path) -> None:
+def test_databaseZoneFollowsSQLAndUpdates(tmp_path: Path) -> None:
     """
-    A zone is put into a database by command and served from there; what SQL changes is served soon, what an update changes is in the
-    database, and both are there after a restart.
+    A zone is put into a database by a command and served from it. Changes by SQL are served soon, changes by updates are in the database,
+    and both survive a restart.
     """
     (tmp_path / "zone").write_text(ZONE)
     words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "zone"), "--yes", "example.org"]
@@ -36,7 +36,7 @@ update = ["address 127.0.0.0/8 subtree dyn A TXT"]
 allow-transfer = ["127.0.0.0/8"]
 """
     )
-    server = Served(tmp_path)
+    server = ServerAddress(tmp_path)
     with (
         closing(sqlite3.connect(tmp_path / "db", isolation_level=None, timeout=PATIENCE)) as sql,
         Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd,

@@ -1,5 +1,5 @@
 """
-Tests of images that another program truncates while a server has them mapped: to read what is missing ends a process (SIGBUS).
+Tests of images that another program truncates while a server has them mapped. Reading a missing page kills a process (SIGBUS).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.live.twistds import PATIENCE, Twistd, wait, workersOf
-from tests.live.zones.test_updates import Served, exchange
+from tests.live.zones.test_updates import ServerAddress, exchange
 from tests.live.zones.test_workerzones import update
 from twisted_ext.wire.codes import Rcode
 
-#: Names of the zone, so that its image is mapped and not read, and updates that are acknowledged before it is truncated.
+#: Names of the zone, enough for its image to be mapped and not read, and updates that are acknowledged before it is truncated.
 _NAMES = 5_000
 _UPDATES = 20
 
 
 def start(folder: Path, workers: int, port: int, name: str = "settings", zone: str = "") -> Twistd:
     """
-    @return: a server with one zone that may be changed from here.
+    Return a server with one zone that accepts updates from here.
     """
     file = folder / "zone"
     if not file.exists():
@@ -38,31 +38,31 @@ def start(folder: Path, workers: int, port: int, name: str = "settings", zone: s
 
 def addressOf(number: int) -> list[str]:
     """
-    @return: the address of one name.
+    Return the address of one name.
     """
     return [f"192.0.2.{number % 250}"]
 
 
 def change(folder: Path, server: Twistd) -> None:
     """
-    Make changes that are acknowledged.
+    Send updates and require that they are acknowledged.
     """
     for number in range(_UPDATES):
         assert exchange(serverAt(folder, server), update(f"new{number}.example.org", "192.0.2.77")).rcode == Rcode.NOERROR
 
 
-def serverAt(folder: Path, server: Twistd) -> Served:
+def serverAt(folder: Path, server: Twistd) -> ServerAddress:
     """
-    @return: where a server is.
+    Return the address of a server.
     """
-    served = Served(folder)
+    served = ServerAddress(folder)
     served.port = server.port
     return served
 
 
 def truncate(state: Path) -> int:
     """
-    Truncate the files with images.
+    Truncate the image files.
 
     @return: how many there are.
     """
@@ -74,7 +74,7 @@ def truncate(state: Path) -> int:
 
 def readAll(server: Twistd, until: Callable[[], bool]) -> None:
     """
-    Ask for names until something is so.
+    Query names until a condition holds.
     """
     giveUp = time.monotonic() + PATIENCE
     number = 0
@@ -84,21 +84,21 @@ def readAll(server: Twistd, until: Callable[[], bool]) -> None:
         server.ask(f"h{number % _NAMES}.example.org", wait=0.3)
 
 
-def wrong(server: Twistd) -> list[str]:
+def wrongNames(server: Twistd) -> list[str]:
     """
-    @return: those of many names that the server does not give as they were, those added by updates first.
+    Return the names for which the server does not give the expected address, those added by updates first.
     """
     added = [f"new{number}" for number in range(_UPDATES)]
     asked = [(name, ["192.0.2.77"]) for name in added] + [(f"h{number}", addressOf(number)) for number in range(0, _NAMES, 97)]
     return [name for name, addresses in asked if server.ask(f"{name}.example.org", tries=20, wait=0.5) != addresses]
 
 
-def test_alone(tmp_path: Path) -> None:
+def test_singleProcessRestartsWithNewImage(tmp_path: Path) -> None:
     """
-    A single process ends by the signal, which systemd takes for a failure (C{Restart=on-failure}); the next one makes the image anew and
-    has all that was acknowledged.
+    A single process dies from the signal, which systemd counts as a failure (C{Restart=on-failure}). The next one rebuilds the image and
+    has all acknowledged updates.
     """
-    port = Served(tmp_path).port
+    port = ServerAddress(tmp_path).port
     server = start(tmp_path, 1, port)
     with server:
         wait(lambda: server.ask("h1.example.org") == addressOf(1), server)
@@ -110,37 +110,36 @@ def test_alone(tmp_path: Path) -> None:
         assert process.returncode == -signal.SIGBUS
     with start(tmp_path, 1, port) as again:
         wait(lambda: again.ask("h1.example.org") == addressOf(1), again)
-        assert wrong(again) == []
-        assert "the image is made anew" in again.text()
+        assert wrongNames(again) == []
+        assert "the image is built anew" in again.text()
 
 
-def test_workers(tmp_path: Path) -> None:
+def test_workersAreReplacedWithNewImage(tmp_path: Path) -> None:
     """
-    Workers are replaced, and have all that was acknowledged from a new image; the parent goes on.
+    Workers are replaced and have all acknowledged updates from a new image. The parent continues.
     """
-    with start(tmp_path, 2, Served(tmp_path).port) as server:
+    with start(tmp_path, 2, ServerAddress(tmp_path).port) as server:
         wait(lambda: server.text().count(" serves as process ") == 2, server)
         before = set(workersOf(server))
         change(tmp_path, server)
         assert truncate(tmp_path / "state-settings")
         readAll(server, lambda: not before & set(workersOf(server)))
         wait(lambda: " as before, " in server.text(), server)
-        wait(lambda: not wrong(server), server)
+        wait(lambda: not wrongNames(server), server)
         assert "(SIGBUS: a file that it had mapped was truncated)" in server.text()
         after = workersOf(server)
-        # Updates go on, and nothing is replaced any more.
+        # Updates still work, and no more workers are replaced.
         assert exchange(serverAt(tmp_path, server), update("last.example.org", "192.0.2.78")).rcode == Rcode.NOERROR
         for _ in range(20):
             assert server.ask("last.example.org", tries=5, wait=0.5) == ["192.0.2.78"]
         assert workersOf(server) == after
 
 
-def test_secondary(tmp_path: Path) -> None:
+def test_secondaryFetchesTheZoneAgain(tmp_path: Path) -> None:
     """
-    Where there is no master file to make another image from, the server ends with a code after which it is started again; it fetches the
-    zone anew.
+    A secondary exits with a code after which it is restarted, since it has no master file. It transfers the zone again.
     """
-    port, own = Served(tmp_path).port, Served(tmp_path).port
+    port, own = ServerAddress(tmp_path).port, ServerAddress(tmp_path).port
     zone = f'file = "{tmp_path}/zone"\nallow-transfer = ["127.0.0.1"]'
     primaries = f'primaries = ["127.0.0.1:{port}"]'
     with start(tmp_path, 1, port, "primary", zone) as primary:

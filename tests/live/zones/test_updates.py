@@ -1,6 +1,6 @@
 """
-Live tests of dynamic updates: C{nsupdate} and C{knsupdate} against a server of ours, C{txdns update} against BIND and Knot DNS, and a
-server that is killed while it is being changed.
+Live tests of dynamic updates: C{nsupdate} and C{knsupdate} against our server, C{txdns update} against BIND and Knot DNS, and a server that
+is killed during updates.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ mail A 192.0.2.3
 www CNAME mail
 """
 
-#: Seconds for anything to happen.
+#: Seconds to wait for anything.
 PATIENCE = 30.0
 
 
-class Updated:
+class UpdatableServer:
     """
-    One server of ours, in a process of its own.
+    Our server with one zone that accepts updates, in a process of its own.
     """
 
     address = "127.0.0.1"
@@ -65,7 +65,7 @@ class Updated:
 
     def start(self) -> None:
         """
-        Begin, and wait until it answers.
+        Start it, and wait until it answers.
         """
         words = [str(self.port), str(self.folder), "example.org", str(self.folder / "zone"), *self.rules]
         with (self.folder / "log").open("ab") as log:
@@ -81,7 +81,7 @@ class Updated:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """
-        End it.
+        Stop it.
         """
         if self.process is not None:
             self.process.send_signal(number)
@@ -89,9 +89,9 @@ class Updated:
             self.process = None
 
 
-class Served:
+class ServerAddress:
     """
-    Where C{twistd txdns} is.
+    The address of a C{twistd txdns}.
     """
 
     address = "127.0.0.1"
@@ -102,19 +102,19 @@ class Served:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Iterator[Updated]:
+def ours(tmp_path: Path) -> Iterator[UpdatableServer]:
     """
-    A server whose zone may be changed with a key, and with a name by this machine.
+    Start a server whose zone accepts updates with a key, and below one name from this machine.
     """
-    server = Updated(tmp_path, "key dhcp.example.org zone ANY", "address 127.0.0.0/8 subtree dyn A TXT")
+    server = UpdatableServer(tmp_path, "key dhcp.example.org zone ANY", "address 127.0.0.0/8 subtree dyn A TXT")
     server.start()
     yield server
     server.stop()
 
 
-def exchange(server: Updated | Served | LivePeer, wire: bytes) -> Message:
+def exchange(server: UpdatableServer | ServerAddress | LivePeer, wire: bytes) -> Message:
     """
-    Ask by TCP.
+    Return the reply to a message over TCP.
     """
     with socket.create_connection((server.address, server.port), PATIENCE) as stream, stream.makefile("rb") as reading:
         stream.sendall(frame(wire))
@@ -125,32 +125,32 @@ def exchange(server: Updated | Served | LivePeer, wire: bytes) -> Message:
     return Message.fromWire(octets).check()
 
 
-def ask(server: Updated | Served | LivePeer, name: str, rrType: int) -> Message:
+def ask(server: UpdatableServer | ServerAddress | LivePeer, name: str, rrType: int) -> Message:
     """
-    Ask by TCP for records.
+    Query records over TCP.
     """
     return exchange(server, buildMessage(Message(1, 0, (Question(nameFromText(name), rrType),))))
 
 
-def found(server: Updated | Served | LivePeer, name: str, rrType: int) -> set[str]:
+def found(server: UpdatableServer | ServerAddress | LivePeer, name: str, rrType: int) -> set[str]:
     """
-    @return: the records of a name as text.
+    Return the records of a name as text.
     """
     return {
         rdataToText(rrType, rdata) for rrset in ask(server, name, rrType).answer if rrset.rrType == rrType for rdata in rrset.rdatas
     }
 
 
-def serialOf(server: Updated | Served | LivePeer) -> int:
+def serialOf(server: UpdatableServer | ServerAddress | LivePeer) -> int:
     """
-    @return: the serial number that it answers with.
+    Return the serial number in its answer.
     """
     return serialIn(ask(server, "example.org", SOA).answer[0].rdatas[0])
 
 
 def run(program: str | Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
     """
-    Run a program that takes statements.
+    Run a program that reads statements.
     """
     command = [str(program), *words]
     return subprocess.run(command, input=script, capture_output=True, text=True, timeout=PATIENCE)
@@ -170,9 +170,9 @@ def txdns(script: str, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def said(server: Updated | Served | LivePeer, *, key: bool = True) -> str:
+def target(server: UpdatableServer | ServerAddress | LivePeer, *, key: bool = True) -> str:
     """
-    @return: where to send to, as statements.
+    Return the statements that name the server, the zone and the key.
     """
     signed = f"key hmac-sha256:dhcp.example.org {SECRET}\n" if key else ""
     return f"server {server.address} {server.port}\nzone example.org\n{signed}"
@@ -191,9 +191,9 @@ send
 """
 
 
-def check(server: Updated | Served | LivePeer) -> None:
+def check(server: UpdatableServer | ServerAddress | LivePeer) -> None:
     """
-    Look whether L{CHANGES} were made.
+    Check that L{CHANGES} were made.
     """
     assert found(server, "new.example.org", A) == {"192.0.2.9"}
     assert found(server, "new.example.org", TXT) == {'"one" "two three"'}
@@ -206,32 +206,32 @@ def check(server: Updated | Served | LivePeer) -> None:
 
 @pytest.mark.parametrize("program", ["nsupdate", "knsupdate"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_theirClients(ours: Updated, program: str, stream: bool) -> None:
+def test_otherClientsUpdateOurZone(ours: UpdatableServer, program: str, stream: bool) -> None:
     """
-    BIND's and Knot's clients change a zone of ours, by UDP and TCP, and are told what is wrong with what they may not have.
+    The clients of BIND and Knot change our zone over UDP and TCP, and get an error for each refused update.
     """
     command = peer(program)
     words = ["-v"] if stream else []
-    done = run(command, said(ours) + CHANGES, *words)
+    done = run(command, target(ours) + CHANGES, *words)
     assert (done.returncode, done.stderr) == (0, ""), done
     check(ours)
-    again = run(command, said(ours) + CHANGES, *words)
+    again = run(command, target(ours) + CHANGES, *words)
     assert again.returncode != 0 and "YXDOMAIN" in again.stdout + again.stderr, again
-    unsigned = run(command, said(ours, key=False) + CHANGES.replace("nxdomain new", "nxdomain no"), *words)
+    unsigned = run(command, target(ours, key=False) + CHANGES.replace("nxdomain new", "nxdomain no"), *words)
     assert unsigned.returncode != 0 and "REFUSED" in unsigned.stdout + unsigned.stderr, unsigned
-    wrong = said(ours).replace(SECRET, "d3Jvbmc=")
+    wrong = target(ours).replace(SECRET, "d3Jvbmc=")
     bad = run(command, wrong + CHANGES, *words)
     assert bad.returncode != 0, bad
-    outside = run(command, said(ours) + "update add www.example.com. 60 A 192.0.2.1\nsend\n", *words)
+    outside = run(command, target(ours) + "update add www.example.com. 60 A 192.0.2.1\nsend\n", *words)
     assert outside.returncode != 0 and "NOTZONE" in outside.stdout + outside.stderr, outside
-    local = run(command, said(ours, key=False) + "update add x.dyn.example.org. 60 A 192.0.2.7\nsend\n", *words)
+    local = run(command, target(ours, key=False) + "update add x.dyn.example.org. 60 A 192.0.2.7\nsend\n", *words)
     assert local.returncode == 0, local
     assert found(ours, "x.dyn.example.org", A) == {"192.0.2.7"}
 
 
-def test_served(tmp_path: Path) -> None:
+def test_serverKeepsUpdatesAfterKill(tmp_path: Path) -> None:
     """
-    C{twistd txdns serve} takes updates as its settings say, gives them on by IXFR, and has them after it was killed.
+    C{twistd txdns serve} accepts updates according to its settings, transfers them by IXFR, and still has them after a kill.
     """
     (tmp_path / "zone").write_text(ZONE)
     key = subprocess.run(
@@ -249,7 +249,7 @@ update = ["key dhcp.example.org subtree dyn A TXT"]
 allow-transfer = ["127.0.0.0/8"]
 """
     (tmp_path / "settings.toml").write_text(settings)
-    server = Served(tmp_path)
+    server = ServerAddress(tmp_path)
     for number in range(3):
         with Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd:
             wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
@@ -270,11 +270,11 @@ allow-transfer = ["127.0.0.0/8"]
         assert len(lines) == 7
 
 
-def test_restart(ours: Updated) -> None:
+def test_restartKeepsUpdates(ours: UpdatableServer) -> None:
     """
-    After a restart the zone is as it was changed.
+    The updated zone survives a restart.
     """
-    assert txdns(said(ours) + CHANGES).returncode == 0
+    assert txdns(target(ours) + CHANGES).returncode == 0
     serial = serialOf(ours)
     ours.stop()
     ours.start()
@@ -308,38 +308,38 @@ acl:
 
 @pytest.mark.parametrize("make", [_bind, _knot])
 @pytest.mark.parametrize("stream", [False, True])
-def test_theirServers(make: Callable[[], LivePeer], stream: bool) -> None:
+def test_txdnsUpdatesOtherServers(make: Callable[[], LivePeer], stream: bool) -> None:
     """
-    C{txdns update} changes zones of BIND and Knot DNS, and says in one line what they decline.
+    C{txdns update} changes zones of BIND and Knot DNS, and reports each refusal in one line.
     """
     words = ["-v"] if stream else []
     with make() as server:
-        done = txdns(said(server) + CHANGES, *words)
+        done = txdns(target(server) + CHANGES, *words)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
         check(server)
-        again = txdns(said(server) + CHANGES, *words)
+        again = txdns(target(server) + CHANGES, *words)
         assert again.returncode == 2 and "YXDOMAIN" in again.stderr, again
         assert len(again.stderr.splitlines()) == 1
-        unsigned = txdns(said(server, key=False) + "update add n.example.org 60 A 192.0.2.1\nsend\n", *words)
+        unsigned = txdns(target(server, key=False) + "update add n.example.org 60 A 192.0.2.1\nsend\n", *words)
         assert unsigned.returncode == 2, unsigned
-        wrong = txdns(said(server).replace(SECRET, "d3Jvbmc=") + CHANGES, *words)
+        wrong = txdns(target(server).replace(SECRET, "d3Jvbmc=") + CHANGES, *words)
         assert wrong.returncode != 0, wrong
-        # Without a zone the server is asked for it.
+        # Without a zone name, the command queries the server for it.
         script = f"server {server.address} {server.port}\nkey dhcp.example.org {SECRET}\nupdate add z.example.org 60 A 192.0.2.1\n\n"
         assert txdns(script, *words).returncode == 0
         assert found(server, "z.example.org", A) == {"192.0.2.1"}
 
 
-def test_killed(ours: Updated) -> None:
+def test_killLosesNoAcknowledgedUpdate(ours: UpdatableServer) -> None:
     """
-    A server that is killed at any moment while it is being changed has every change that it had acknowledged when it begins again.
+    A server that is killed at any moment during updates has every acknowledged update after its restart.
     """
     acknowledged = 0
     for round_ in range(6):
         serial = serialOf(ours)
         with socket.create_connection((ours.address, ours.port), PATIENCE) as stream, stream.makefile("rb") as reading:
             sent = acknowledged
-            # As many at once as it takes of one client, so that it is always writing.
+            # The number of updates that one client may have waiting, so that the server is always writing.
             for _ in range(80):
                 sent += 1
                 name = nameFromText(f"n{sent}.dyn.example.org")
@@ -356,6 +356,6 @@ def test_killed(ours: Updated) -> None:
         assert serialOf(ours) > serial
         for number in range(1, acknowledged + 1):
             assert found(ours, f"n{number}.dyn.example.org", TXT) == {f'"t{number}"'}, number
-        # What was not acknowledged may be there or not, but not in between.
+        # Unacknowledged updates may be there or not, but not out of order.
         while found(ours, f"n{acknowledged + 1}.dyn.example.org", TXT):
             acknowledged += 1

@@ -1,5 +1,6 @@
 """
-Live tests of zones that several workers serve: changed by updates, fetched from other servers, and processes that are killed meanwhile.
+Live tests of zones that several workers serve: changed by updates, transferred from other servers, with processes that are killed
+meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from socket import AF_INET, SOCK_DGRAM, socket
 import pytest
 
 from tests.live.twistds import Twistd, wait, workersOf
-from tests.live.zones.replicating import KEY, SECRET, Beside, bindBeside, knotBeside, nsdBeside
-from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, Served, ask, exchange, found, run, serialOf
+from tests.live.zones.replicating import KEY, SECRET, HasAddress, bindBeside, knotBeside, nsdBeside
+from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, ServerAddress, ask, exchange, found, run, serialOf
 from tests.peers import LivePeer, peer
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import IN, Opcode, Rcode
@@ -33,13 +34,13 @@ __all__: list[str] = []
 
 APEX = nameFromText("example.org")
 
-#: Questions from as many ports, one after the other, of which each goes to one of two workers.
+#: Queries from as many ports, one after the other, each of which reaches one of two workers.
 _PORTS = 24
 
 
 def settings(folder: Path, *zone: str) -> list[str]:
     """
-    @return: options for two workers with one zone.
+    Return the options for two workers with one zone.
     """
     (folder / "keys").write_text(f'key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};\n')
     lines = [f'key-file = "{folder}/keys"', f'state = "{folder}/state"', "workers = 2", "[[zone]]", 'name = "example.org"', *zone]
@@ -48,9 +49,9 @@ def settings(folder: Path, *zone: str) -> list[str]:
     return ["serve", "--config", str(folder / "settings")]
 
 
-def updated(folder: Path, *more: str) -> list[str]:
+def updatable(folder: Path, *more: str) -> list[str]:
     """
-    @return: the same, for a zone that may be changed from here.
+    Return the same options for a zone that accepts updates from here.
     """
     (folder / "zone").write_text(ZONE)
     return settings(folder, f'file = "{folder}/zone"', 'update = ["address 127.0.0.0/8 zone ANY"]', *more)
@@ -58,7 +59,7 @@ def updated(folder: Path, *more: str) -> list[str]:
 
 def update(name: str, address: str) -> bytes:
     """
-    @return: an update that adds an address.
+    Return an update that adds an address.
     """
     added = RRSet(nameFromText(name), A, IN, 60, (rdataFromText(A, address, APEX),))
     return buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (added,)))
@@ -66,8 +67,7 @@ def update(name: str, address: str) -> bytes:
 
 def answers(server: Twistd, name: str, ports: int = _PORTS) -> set[tuple[str, ...]]:
     """
-    @return: what is said of a name from many ports. Where nothing is said for a while, since a worker has just been killed, it is asked
-        again.
+    Return the answers for a name from many ports. The query is repeated where a killed worker does not answer.
     """
     said: set[tuple[str, ...]] = set()
     for _ in range(ports):
@@ -79,7 +79,7 @@ def answers(server: Twistd, name: str, ports: int = _PORTS) -> set[tuple[str, ..
 
 def serials(server: Twistd) -> set[int]:
     """
-    @return: the serial numbers that are said from many ports; 0 where there is none.
+    Return the serial numbers from many ports, 0 where there is none.
     """
     found: set[int] = set()
     query = buildMessage(Message(1, 0, (Question(APEX, SOA),)))
@@ -93,16 +93,16 @@ def serials(server: Twistd) -> set[int]:
     return found
 
 
-def test_updates(tmp_path: Path) -> None:
+def test_allWorkersServeAcknowledgedUpdates(tmp_path: Path) -> None:
     """
-    Who is told that his update is done finds it done, whichever worker he asks; and others get it from any worker as a difference.
+    Every worker serves an update once it is acknowledged, and transfers it as a difference.
     """
-    server = Served(tmp_path)
-    with Twistd(tmp_path, *updated(tmp_path, 'allow-transfer = ["127.0.0.1"]'), port=server.port) as twistd:
+    server = ServerAddress(tmp_path)
+    with Twistd(tmp_path, *updatable(tmp_path, 'allow-transfer = ["127.0.0.1"]'), port=server.port) as twistd:
         wait(lambda: serials(twistd) == {10}, twistd)
         for number in range(20):
             name = f"n{number}.example.org"
-            # It is remembered that there is none.
+            # The denial is cached.
             assert answers(twistd, name, 8) == {()}
             assert exchange(server, update(name, "192.0.2.77")).rcode == Rcode.NOERROR
             assert answers(twistd, name) == {("192.0.2.77",)}
@@ -115,7 +115,7 @@ def test_updates(tmp_path: Path) -> None:
         for _ in range(8):
             reply = exchange(server, buildMessage(Message(5, 0, (Question(APEX, IXFR),), (), (before,))))
             assert reply.rcode == Rcode.NOERROR
-            # Differences, and not the whole zone, which has some more.
+            # The reply has the differences, not the whole zone.
             assert "ns1.example.org" not in {str(rrset.name) for rrset in reply.answer}
             assert nameFromText("mail.example.org") not in [rrset.name for rrset in reply.answer]
         whole = exchange(server, buildMessage(Message(6, 0, (Question(APEX, AXFR),))))
@@ -123,13 +123,13 @@ def test_updates(tmp_path: Path) -> None:
     assert "Traceback" not in twistd.text()
 
 
-def test_refused(tmp_path: Path) -> None:
+def test_workersEnforceAccessRules(tmp_path: Path) -> None:
     """
-    A worker is no way around the rules: without the key nothing changes and nothing is given, with it both are done. The zone is one that
-    the worker sends itself.
+    Workers enforce the access rules: nothing is changed or transferred without the key, and both work with it. The zone is one that the
+    worker sends itself.
     """
     (tmp_path / "zone").write_text(ZONE + "".join([f'h{number} TXT "{"x" * 60}"\n' for number in range(8000)]))
-    server = Served(tmp_path)
+    server = ServerAddress(tmp_path)
     words = settings(
         tmp_path, f'file = "{tmp_path}/zone"', f'update = ["key {KEY} subtree dyn ANY"]', f'allow-transfer = ["key={KEY}"]'
     )
@@ -154,12 +154,12 @@ def test_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["named", "knotd", "nsd"])
-def test_secondary(tmp_path: Path, program: str) -> None:
+def test_workersServeTransferredZone(tmp_path: Path, program: str) -> None:
     """
-    A zone that comes from another server is kept in step with it by notices that come to workers, and all workers serve what came.
+    A NOTIFY to any worker keeps a secondary zone current, and all workers serve it.
     """
     beside = {"named": bindBeside, "knotd": knotBeside, "nsd": nsdBeside}[program]
-    here: Beside = Served(tmp_path)
+    here: HasAddress = ServerAddress(tmp_path)
     with beside(here, "example.org", primary=ZONE) as theirs:
         words = settings(tmp_path, f'primaries = ["127.0.0.1:{theirs.port} key={KEY}"]', 'allow-transfer = ["127.0.0.1"]')
         with Twistd(tmp_path, *words, port=here.port) as twistd:
@@ -176,27 +176,27 @@ def test_secondary(tmp_path: Path, program: str) -> None:
 
 def isAt(server: Twistd, serial: int) -> bool:
     """
-    @return: whether all workers are.
+    Return whether all workers have this serial number.
     """
     return serials(server) == {serial}
 
 
 def has(server: LivePeer, name: str) -> bool:
     """
-    @return: whether it has the address of these tests.
+    Return whether a server has the address of these tests.
     """
     return found(server, name, A) == {"192.0.2.77"}
 
 
 def change(server: LivePeer, number: int) -> None:
     """
-    Give the zone a record more, in the way of this server.
+    Add a record to the zone, in the way of this server.
     """
     if server.program == "nsd":
         lines = "".join([f"new{each} A 192.0.2.99\n" for each in range(number + 1)])
         file = server.zoneFile("example.org")
         file.write_text(ZONE.replace("hostmaster 10", f"hostmaster {11 + number}") + lines)
-        # It looks at the second in which a file was written.
+        # NSD compares the second in which a file was written.
         os.utime(file, (written := file.stat().st_mtime + 10 * (number + 1), written))
         server.reload()
         return
@@ -205,27 +205,27 @@ def change(server: LivePeer, number: int) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done
 
 
-def test_followed(tmp_path: Path) -> None:
+def test_NSDFollowsZoneOfWorkers(tmp_path: Path) -> None:
     """
-    NSD follows a zone of two workers: it is told of changes, and fetches the difference from whichever it reaches.
+    NSD follows a zone of two workers: it is notified of changes, and fetches the difference from either worker.
     """
-    here = Served(tmp_path)
+    here = ServerAddress(tmp_path)
     with nsdBeside(here, "example.org") as theirs:
         more = [f'allow-transfer = ["key={KEY}"]', f'notify = ["127.0.0.1:{theirs.port} key={KEY}"]']
-        with Twistd(tmp_path, *updated(tmp_path, *more), port=here.port) as twistd:
+        with Twistd(tmp_path, *updatable(tmp_path, *more), port=here.port) as twistd:
             wait(lambda: serials(twistd) == {10}, twistd)
             for number in range(3):
                 assert exchange(here, update(f"n{number}.example.org", "192.0.2.77")).rcode == Rcode.NOERROR
                 wait(partial(has, theirs, f"n{number}.example.org"))
 
 
-def test_killed(tmp_path: Path) -> None:
+def test_killedWorkersLoseNoUpdate(tmp_path: Path) -> None:
     """
-    Workers that are killed while updates come in take nothing with them that was acknowledged, and none of them answers as if it had; nor
-    does the parent, with which the workers end.
+    Workers that are killed during updates lose no acknowledged update, and none answers as if it had. Neither does the parent, with which
+    the workers end.
     """
-    server = Served(tmp_path)
-    words = updated(tmp_path)
+    server = ServerAddress(tmp_path)
+    words = updatable(tmp_path)
     done: list[str] = []
     with Twistd(tmp_path, *words, port=server.port) as twistd:
         wait(lambda: serials(twistd) == {10}, twistd)
@@ -233,7 +233,7 @@ def test_killed(tmp_path: Path) -> None:
             if number in (15, 30, 45):
                 os.kill(workersOf(twistd)[0], signal.SIGKILL)
             name = f"n{number}.example.org"
-            # A connection may have been the dead worker's.
+            # A connection may have belonged to the killed worker.
             with suppress(OSError):
                 if exchange(server, update(name, "192.0.2.77")).rcode == Rcode.NOERROR:
                     done.append(name)
@@ -250,13 +250,13 @@ def test_killed(tmp_path: Path) -> None:
         wait(lambda: 0 not in serials(twistd), twistd)
         for name in done:
             assert answers(twistd, name, 4) == {("192.0.2.77",)}
-        # What the one that was killed had for its workers is gone, but for what these have.
+        # The folders of killed workers are removed, except that of the current ones.
         assert len(list((tmp_path / "state").glob("workers-*"))) <= 1
 
 
-def test_others(tmp_path: Path) -> None:
+def test_workersServeDatabaseAndCodeZones(tmp_path: Path) -> None:
     """
-    Zones of databases and of code are served by all workers too.
+    Workers serve zones from databases and from code too.
     """
     (tmp_path / "zone").write_text(ZONE)
     words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "zone"), "--yes", "example.org"]
@@ -265,7 +265,7 @@ def test_others(tmp_path: Path) -> None:
         'zone = [SOA("example.net", mname="ns.example.net", rname="a.example.net", serial=3, refresh=1, retry=1, expire=1, minimum=1),'
         ' NS("example.net", "ns.example.net"), A("www.example.net", "192.0.2.5")]\n'
     )
-    server = Served(tmp_path)
+    server = ServerAddress(tmp_path)
     options = settings(tmp_path, f'store = "{tmp_path}/db"', 'update = ["address 127.0.0.0/8 zone ANY"]')
     with (
         closing(sqlite3.connect(tmp_path / "db", isolation_level=None, timeout=PATIENCE)) as sql,

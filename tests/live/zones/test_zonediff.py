@@ -1,5 +1,5 @@
 """
-C{txdns zone diff} of a file and what a server has.
+C{txdns zone diff} between a file and the zone of a server.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__: list[str] = []
 
 
 @pytest_twisted.ensureDeferred
-async def test_diff(tmp_path: Path) -> None:
+async def test_fileIsComparedWithServer(tmp_path: Path) -> None:
     """
-    What a server has is compared with a file; a server that does not give the zone is told.
+    The zone of a server is compared with a file. A server that refuses the transfer is reported.
     """
     path = tmp_path / "example.org.zone"
     path.write_text("$TTL 300\n" + ZONE)

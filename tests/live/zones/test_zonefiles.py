@@ -1,5 +1,5 @@
 """
-Master files, as BIND's C{named-compilezone} reads them and as we do.
+Master files, as read by BIND's C{named-compilezone} and by us.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _APEX: Final = nameFromText("example.org.")
 
 HEAD: Final = "@ 1h IN SOA ns host 7 1h 15m 1w 5m\n@ 1h NS ns\nns 60 A 192.0.2.1\n"
 
-#: What may be written in more than one way, or in one that is easily read otherwise.
+#: Syntax with more than one form, or that is easily misread.
 ZONES: Final = {
     "lifetimes": "a A 192.0.2.2\nb 5 A 192.0.2.3\nc A 192.0.2.4\n$TTL 1d12h\nd A 192.0.2.5\ne IN 1w2d3h4m5s A 192.0.2.6\nf A 192.0.2.7\n",
     "origins": "$ORIGIN sub\na A 192.0.2.2\n$ORIGIN deep\n@ A 192.0.2.3\n\tAAAA ::1\n$ORIGIN example.org.\nx CNAME a.sub\n"
@@ -54,7 +54,7 @@ ZONES: Final = {
 
 def theirs(path: Path) -> set[tuple[bytes, int, int, bytes]]:
     """
-    @return: the records that BIND reads from a file.
+    Return the records that BIND reads from a file.
     """
     written = path.with_suffix(".bind")
     checks = ["-i", "none", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-M", "ignore", "-S", "ignore"]
@@ -66,25 +66,25 @@ def theirs(path: Path) -> set[tuple[bytes, int, int, bytes]]:
 
 def records(reading: Reading) -> set[tuple[bytes, int, int, bytes]]:
     """
-    @return: what was read. Names are in lower case, as BIND gives all of one owner the case of the first.
+    Return the records that were read. Names are in lower case, as BIND gives all records of one owner the case of the first.
     """
     assert reading.sound, reading.complaints
     return {(owner.lower(), rrType, ttl, rdata) for owner, rrType, ttl, rdata in reading.records()}
 
 
 @pytest.mark.parametrize("name", sorted(ZONES))
-def test_read(name: str, tmp_path: Path) -> None:
+def test_ambiguousFilesAreReadAsByBIND(name: str, tmp_path: Path) -> None:
     """
-    A file that may be read in more than one way is read as BIND does.
+    Files with ambiguous syntax are read as by BIND.
     """
     path = tmp_path / "zone"
     path.write_text(HEAD + ZONES[name])
     assert records(readMaster(str(path), _APEX)) == theirs(path)
 
 
-def test_included(tmp_path: Path) -> None:
+def test_includesAreReadAsByBIND(tmp_path: Path) -> None:
     """
-    Included files change origin and owner for themselves only, as with BIND; paths that BIND finds we find.
+    Included files change origin and owner for themselves only, and their paths are resolved as by BIND.
     """
     included = tmp_path / "included"
     included.write_text("$TTL 9\na A 192.0.2.2\n$ORIGIN b\nc A 192.0.2.3\n")
@@ -93,9 +93,9 @@ def test_included(tmp_path: Path) -> None:
     assert records(readMaster(str(path), _APEX)) == theirs(path)
 
 
-def test_written(tmp_path: Path) -> None:
+def test_writtenFilesAreReadByBIND(tmp_path: Path) -> None:
     """
-    BIND reads from what we write the records that we wrote, from either kind of file.
+    BIND reads the same records from the files that we write, in both styles.
     """
     random = Random(4)
     source = HEAD + "".join(ZONES.values())

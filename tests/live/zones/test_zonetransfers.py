@@ -1,5 +1,5 @@
 """
-Zones that BIND, Knot and NSD fetch from us, and follow; and what dig and kdig make of our transfers.
+Zones that BIND, Knot and NSD transfer from us and follow, and our transfers in dig and kdig.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ _SIGNED = f"hmac-sha256:{KEY}:{SECRET}"
 @pytest.fixture(params=list(PEERS))
 def program(request: pytest.FixtureRequest) -> str:
     """
-    @return: each of them.
+    Return each of these programs.
     """
     return str(request.param)
 
 
 def offer(host: Host, *notify: LivePeer) -> None:
     """
-    Serve the zone to who has the key.
+    Serve the zone and allow transfers with the key.
     """
     host.zones.put(Zone.fromText(ZONE, APEX))
     host.adopt(allow_transfer=[f"key={KEY}"], notify=[f"{ADDRESS}:{server.port} key={KEY}" for server in notify])
 
 
-async def told(host: Host | LivePeer, *words: str) -> list[str]:
+async def digShort(host: Host | LivePeer, *words: str) -> list[str]:
     """
-    @return: what C{dig} gets from a server, in words.
+    Return the answer that C{dig} gets from a server, split into words.
     """
     return (await run("dig", f"@{ADDRESS}", "-p", str(host.port), "+short", "+tries=1", "+time=5", *words)).split()
 
 
 @pytest_twisted.ensureDeferred
-async def test_followed(program: str) -> None:
+async def test_otherServersFollowOurZone(program: str) -> None:
     """
-    The zone is fetched, signed all the way; a change is fetched when we have told of it, as changes alone.
+    Other servers transfer the zone over signed transfers. A change is transferred after our NOTIFY, as a difference.
     """
     async with hosting() as host:
         with PEERS[program](host, "example.org") as server:
@@ -73,17 +73,17 @@ async def test_followed(program: str) -> None:
 
             async def reach(wanted: str) -> None:
                 async def reached() -> bool:
-                    return (await told(server, "example.org", "SOA"))[2:3] == [wanted]
+                    return (await digShort(server, "example.org", "SOA"))[2:3] == [wanted]
 
                 await until(reached, server.log)
 
-            # It may have asked before there was anything.
+            # It may have requested the zone before it was loaded.
             place = host.zones.at(APEX)
             assert place is not None and place.zone is not None
             host.replication.changed(place.zone.current)
             await reach("10")
-            assert await told(server, "host2999.example.org", "A") == ["10.0.11.183"]
-            assert await told(server, "mixed.case.example.org", "A") == ["192.0.2.5"]
+            assert await digShort(server, "host2999.example.org", "A") == ["10.0.11.183"]
+            assert await digShort(server, "mixed.case.example.org", "A") == ["192.0.2.5"]
             whole = host.replication.transferring
             kinds: list[int] = []
 
@@ -94,15 +94,15 @@ async def test_followed(program: str) -> None:
             host.responder.errands.update({AXFR: counted, IXFR: counted})
             host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
             await reach("11")
-            assert await told(server, "new.example.org", "A") == ["192.0.2.99"]
-            assert await told(server, "mail.example.org", "AAAA") == []
+            assert await digShort(server, "new.example.org", "A") == ["192.0.2.99"]
+            assert await digShort(server, "mail.example.org", "AAAA") == []
             assert IXFR in kinds and AXFR not in kinds
 
 
 @pytest_twisted.ensureDeferred
-async def test_dig() -> None:
+async def test_digVerifiesSignedTransfers() -> None:
     """
-    C{dig} and C{kdig} get all of the zone and its changes, with their signatures found right.
+    C{dig} and C{kdig} get the whole zone and its changes, and verify their signatures.
     """
     async with hosting() as host:
         offer(host)
@@ -125,9 +125,9 @@ async def test_dig() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_denied() -> None:
+async def test_transfersNeedTheKey() -> None:
     """
-    Without the key there is nothing, by whatever way; with a wrong one it is said so.
+    Nothing is transferred without the key, and a wrong key gets a TSIG error.
     """
     async with hosting() as host:
         offer(host)
@@ -142,9 +142,9 @@ async def test_denied() -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_signedAnswers() -> None:
+async def test_signedQueryGetsSignedAnswer() -> None:
     """
-    Whoever signs an ordinary question gets an answer with a signature that is right, by UDP and TCP.
+    An ordinary query with TSIG gets an answer with a valid signature, over UDP and TCP.
     """
     async with hosting() as host:
         offer(host)
@@ -153,9 +153,9 @@ async def test_signedAnswers() -> None:
             assert "192.0.2.3" in out and "TSIG" in out and "WARNING" not in out, out
 
 
-async def commanded(*words: str, code: int = 0) -> tuple[str, str]:
+async def txdns(*words: str, code: int = 0) -> tuple[str, str]:
     """
-    @return: what C{txdns} wrote to its standard output and error.
+    Return what C{txdns} wrote to its standard output and error.
     """
     out, error, ended = await output(sys.executable, ["-m", "twisted_ext.apps.cli.main", *words], env=dict(os.environ))
     assert ended == code, (words, out, error)
@@ -163,9 +163,9 @@ async def commanded(*words: str, code: int = 0) -> tuple[str, str]:
 
 
 @pytest_twisted.ensureDeferred
-async def test_commandTransfer(tmp_path: Path) -> None:
+async def test_transferCommandWritesTheZone(tmp_path: Path) -> None:
     """
-    C{txdns transfer} writes a master file that is the zone, and what has changed in it.
+    C{txdns transfer} writes the zone as a master file, and its changes.
     """
     async with hosting() as host:
         offer(host)
@@ -173,32 +173,32 @@ async def test_commandTransfer(tmp_path: Path) -> None:
         assert place is not None and place.zone is not None
         before = textsOf(place.zone.current)
         at = ["example.org", f"@{ADDRESS}", "-p", str(host.port), "-y", _SIGNED]
-        out, error = await commanded("transfer", *at)
+        out, error = await txdns("transfer", *at)
         assert textsOf(Zone.fromText(out, APEX).current) == before
         assert error.startswith("example.org. 10: all of the zone, ")
         file = tmp_path / "zone"
         file.write_text("before")
-        await commanded("transfer", *at[:-2], "-o", str(file), code=2)
+        await txdns("transfer", *at[:-2], "-o", str(file), code=2)
         assert file.read_text() == "before"
-        await commanded("transfer", *at, "-o", str(file))
+        await txdns("transfer", *at, "-o", str(file))
         assert textsOf(Zone.fromText(file.read_text(), APEX).current) == before
         host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
-        out, error = await commanded("transfer", *at, "-i", "10")
+        out, error = await txdns("transfer", *at, "-i", "10")
         assert [line.split()[:5:4] for line in out.splitlines()] == [["-", "SOA"], ["-", "AAAA"], ["+", "SOA"], ["+", "A"]]
-        out, error = await commanded("transfer", *at, "-i", "11")
+        out, error = await txdns("transfer", *at, "-i", "11")
         assert (out, error.partition(",")[0]) == ("", "example.org. 11: nothing newer")
 
 
 @pytest_twisted.ensureDeferred
-async def test_commandNotify() -> None:
+async def test_notifyCommandReportsConfirmation() -> None:
     """
-    C{txdns notify} says who has confirmed it, and who has not.
+    C{txdns notify} reports which servers have confirmed it, and which have not.
     """
     async with hosting(primaries=[f"{ADDRESS}:9 key={KEY}"]) as host:
         at = ["example.org", f"@{ADDRESS}:{host.port}"]
-        out, _ = await commanded("notify", *at, "-y", _SIGNED, "-s", "11")
+        out, _ = await txdns("notify", *at, "-y", _SIGNED, "-s", "11")
         assert out == f"{ADDRESS}:{host.port} has confirmed it\n"
-        _, error = await commanded("notify", *at, "-s", "11", code=2)
+        _, error = await txdns("notify", *at, "-s", "11", code=2)
         assert "REFUSED" in error
-        _, error = await commanded("notify", "example.org", f"@{ADDRESS}:9", "-t", "1", code=9)
+        _, error = await txdns("notify", "example.org", f"@{ADDRESS}:9", "-t", "1", code=9)
         assert "does not answer" in error

@@ -1,8 +1,8 @@
 """
-A server whose zone is changed by updates, for L{tests.live.zones.test_updates}:
-C{python -m tests.live.zones.updated PORT FOLDER ZONE FILE RULE...}.
+A server whose zone is changed by updates, for L{tests.live.zones.test_updates}: C{python -m tests.live.zones.updated PORT FOLDER ZONE FILE
+RULE...}.
 
-It is as small as may be, so that what is tested is updates and nothing else.
+It is minimal, so that only updates are tested.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["main"]
 
 def main(words: list[str]) -> None:
     """
-    Serve until somebody ends it.
+    Serve until it is stopped.
     """
     from twisted.internet import reactor as installed
 
@@ -49,7 +49,7 @@ def main(words: list[str]) -> None:
     updating.adopt([settings], keys)
     image = f"{folder}/{settings.name.hex()}.image"
     if not os.path.exists(image):
-        # As long as there is one, the file is not read again.
+        # The file is not read again while an image exists.
         reading = readMaster(file, settings.apexName, path=file)
         assert reading.sound, reading.complaints
         reading.builder.finishTo(image, b"sources")

@@ -1,5 +1,5 @@
 """
-Tests of answering from what was learned before.
+Tests of L{twisted_ext.resolver.caching.cached}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1
 
 class CachingCase(SynchronousTestCase):
     """
-    A cache before canned answers.
+    A cache in front of canned answers.
     """
 
     def setUp(self) -> None:
@@ -35,7 +35,7 @@ class CachingCase(SynchronousTestCase):
 
     def ask(self, text: str = "www.example.com", rrType: str = "A", context: QueryContext | None = None) -> Answer:
         """
-        Ask in both ways, which must agree.
+        Return the answer, which must be the same from C{answerNow} and C{answer}.
         """
         asked = question(text, rrType)
         context = wishes() if context is None else context
@@ -52,26 +52,26 @@ class PositiveTests(CachingCase):
     Tests for answers with data.
     """
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions.
+        The cache is an answer source and lists its inner source.
         """
         verifyObject(IAnswerSource, self.cache)
         (sharing,) = self.cache.sources()
         self.assertEqual(sharing.sources(), (self.inner,))
 
-    def test_hit(self) -> None:
+    def test_hitAsksNoSource(self) -> None:
         """
-        What was asked once is not asked again while it holds.
+        A cached question is not asked again while its answer holds.
         """
         self.assertIs(self.ask(), ANSWER)
         for _ in range(3):
             self.assertEqual(self.ask().answer, ANSWER.answer)
         self.assertEqual(self.inner.asked, 1)
 
-    def test_countsDown(self) -> None:
+    def test_ttlsCountDown(self) -> None:
         """
-        TTLs shrink by the second, and what was learned is given up when they end.
+        TTLs go down by the second, and the answer expires with them.
         """
         self.ask()
         for passed, left in ((0, 300), (0.5, 300), (0.5, 299), (10, 289), (288.5, 1)):
@@ -82,17 +82,17 @@ class PositiveTests(CachingCase):
         self.assertEqual([rrset.ttl for rrset in self.ask().answer], [300])
         self.assertEqual(self.inner.asked, 2)
 
-    def test_shared(self) -> None:
+    def test_hitsWithinASecondShareTheAnswer(self) -> None:
         """
-        Of what is asked for often, within a second everybody gets the same object: nothing is made for a hit.
+        Frequent hits within a second get the same object, so that a hit allocates nothing.
         """
         self.ask()
         self.ask()
         self.assertIs(self.ask(), self.ask())
 
-    def test_header(self) -> None:
+    def test_cachedAnswerHasOriginAndNoAuthority(self) -> None:
         """
-        A kept answer says where it comes from and how old it is, keeps what was said of it, and claims no authority.
+        A cached answer names its origin and age, keeps the extended errors, and does not claim to be authoritative.
         """
         answer = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x85A0)
         answer.ede = ((4, "forged by policy"),)
@@ -105,35 +105,35 @@ class PositiveTests(CachingCase):
         assert kept.origin is not None
         self.assertEqual((kept.origin.source, kept.origin.server, kept.origin.age), ("cache", "192.0.2.1:53", 7.0))
 
-    def test_zeroTTL(self) -> None:
+    def test_zeroTTLIsNotCached(self) -> None:
         """
-        What holds for no time is not kept.
+        An answer with a TTL of 0 is not cached.
         """
         self.inner.set("www.example.com", "A", answered("www.example.com. 0 IN A 192.0.2.1"))
         self.ask()
         self.ask()
         self.assertEqual(self.inner.asked, 2)
 
-    def test_wishesApart(self) -> None:
+    def test_flagsAreCachedApart(self) -> None:
         """
-        An answer for one who switched checking off is not given to those who did not, nor the plain one to who wants signatures.
+        Answers to queries with CD or DO are not given to queries without, nor the other way around.
         """
         for context in (wishes(), wishes(checkingDisabled=True), wishes(dnssecOk=True)):
             self.ask(context=context)
         self.assertEqual(self.inner.asked, 3)
 
-    def test_options(self) -> None:
+    def test_queriesWithOptionsBypassTheCache(self) -> None:
         """
-        Who sends options wants to know what the server makes of them, and what it made of them is for nobody else.
+        A query with EDNS options goes to the source, and its answer is not given to other queries.
         """
         for _ in range(2):
             self.ask(context=QueryContext(1e9, options=((3, b""),)))
         self.ask()
         self.assertEqual(self.inner.asked, 3)
 
-    def test_classes(self) -> None:
+    def test_otherClassesAreNotCached(self) -> None:
         """
-        Other classes than IN are passed through.
+        Classes other than IN are passed through.
         """
         from twisted_ext.wire.message import Question
 
@@ -144,26 +144,26 @@ class PositiveTests(CachingCase):
             self.successResultOf(cache.answer(chaos, wishes()))
         self.assertEqual(inner.asked, 2)
 
-    def test_backwards(self) -> None:
+    def test_clockSetBackProlongsNothing(self) -> None:
         """
-        A clock that is set back makes nothing live longer.
+        A clock that is set back does not prolong an answer.
         """
         self.ask()
         self.clock.rightNow -= 500
         self.ask()
         self.assertEqual(self.inner.asked, 2)
 
-    def test_innerAtHand(self) -> None:
+    def test_innerAnswerNowIsUsed(self) -> None:
         """
-        What the inner source has at hand is given at once by this one, too.
+        An answer that the inner source has at hand is given at once.
         """
         outer = CachedSource(self.cache, self.clock)
         self.ask()
         self.assertIsNotNone(outer.answerNow(WWW, wishes()))
 
-    def test_trace(self) -> None:
+    def test_traceShowsHitAndMiss(self) -> None:
         """
-        A look-up can tell whether the cache had it, and for how long it will.
+        The trace of a look-up shows a hit or a miss.
         """
         notes = []
         for _ in range(2):
@@ -172,9 +172,9 @@ class PositiveTests(CachingCase):
             notes.append([note.event for note in trace.notes])
         self.assertEqual(notes, [["miss", "kept"], ["hit", "hit"]])
 
-    def test_statistics(self) -> None:
+    def test_statisticsCountHitsAndMisses(self) -> None:
         """
-        It counts what it does.
+        The statistics count hits, misses and entries.
         """
         self.ask()
         for _ in range(3):
@@ -191,11 +191,14 @@ class DenialTests(CachingCase):
     """
 
     def deny(self, outcome: Outcome, *soa: str, name: str = "www.example.com", rrType: str = "A") -> None:
+        """
+        Set the denial that the inner source gives.
+        """
         self.inner.set(name, rrType, denied(outcome, *soa))
 
-    def test_noSuchName(self) -> None:
+    def test_nxdomainHoldsForAllTypes(self) -> None:
         """
-        That a name does not exist is known for all its types.
+        NXDOMAIN is cached for all types of the name.
         """
         self.deny(Outcome.NXDOMAIN, SOA)
         self.ask()
@@ -203,9 +206,9 @@ class DenialTests(CachingCase):
             self.assertEqual(self.ask(rrType=rrType).outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.inner.asked, 1)
 
-    def test_noSuchData(self) -> None:
+    def test_nodataHoldsForOneType(self) -> None:
         """
-        That it has no such data is known for that type.
+        NODATA is cached for one type only.
         """
         self.deny(Outcome.NODATA, SOA)
         self.inner.set("www.example.com", "AAAA", answered("www.example.com. 300 IN AAAA 2001:db8::1"))
@@ -214,9 +217,9 @@ class DenialTests(CachingCase):
         self.assertEqual(self.ask(rrType="AAAA").outcome, Outcome.DATA)
         self.assertEqual(self.inner.asked, 2)
 
-    def test_time(self) -> None:
+    def test_denialHoldsForLesserOfTTLAndMinimum(self) -> None:
         """
-        A denial is kept for the lesser of the SOA record's TTL and its last number, and shows it.
+        A denial is cached for the lesser of the SOA record's TTL and MINIMUM field, and its TTL counts down.
         """
         self.deny(Outcome.NODATA, SOA)
         self.ask()
@@ -226,9 +229,9 @@ class DenialTests(CachingCase):
         self.ask()
         self.assertEqual(self.inner.asked, 2)
 
-    def test_appears(self) -> None:
+    def test_answerReplacesDenial(self) -> None:
         """
-        A name that turns out to be there after all is no longer denied.
+        An answer replaces the cached denial of its name.
         """
         self.deny(Outcome.NXDOMAIN, SOA)
         self.ask()
@@ -236,9 +239,9 @@ class DenialTests(CachingCase):
         self.assertEqual(self.ask().outcome, Outcome.DATA)
         self.assertIsNone(self.cache.answerNow(question("www.example.com", "AAAA"), wishes()))
 
-    def test_nothingBelow(self) -> None:
+    def test_provedNXDOMAINCoversNamesBelow(self) -> None:
         """
-        Below a name that is proved not to exist nothing exists either (RFC 8020); of one that is only said not to, this does not follow.
+        A validated NXDOMAIN covers all names below (RFC 8020). One that is not validated does not.
         """
         for security, expected in ((Security.SECURE, 1), (Security.INDETERMINATE, 3)):
             answer = denied(Outcome.NXDOMAIN, SOA)
@@ -252,9 +255,9 @@ class DenialTests(CachingCase):
             self.assertIsNone(cache.answerNow(question("notgone.example.com"), wishes()))
             self.assertIsNone(cache.answerNow(question("a.gone.example.com"), wishes(dnssecOk=True)))
 
-    def test_aliasToNothing(self) -> None:
+    def test_aliasToMissingNameStaysForOtherTypes(self) -> None:
         """
-        Where an alias leads to a name that is not there, the alias is still there for other types (RFC 6604).
+        An alias whose target does not exist is not denied for other types (RFC 6604).
         """
         alias = "www.example.com. 300 IN CNAME gone.example.com."
         self.inner.set("www.example.com", "A", denied(Outcome.NXDOMAIN, SOA, answer=(alias,)))
@@ -265,21 +268,21 @@ class DenialTests(CachingCase):
 
 class FailureTests(CachingCase):
     """
-    Tests for what could not be answered (RFC 9520; attack 11).
+    Tests for cached failures (RFC 9520; attack 11).
     """
 
     def askOften(self, times: int) -> int:
         """
-        @return: how many of so many look-ups in a row went out.
+        Return how many of several look-ups in a row reached the source.
         """
         before = self.inner.asked
         for _ in range(times):
             self.failureResultOf(self.cache.answer(WWW, wishes()))
         return self.inner.asked - before
 
-    def test_remembered(self) -> None:
+    def test_failureIsCachedWithItsReason(self) -> None:
         """
-        A question that servers failed on is not sent again at once, and whoever asks is told why.
+        A failed question is not sent again at once, and the caller gets the original reason.
         """
         self.inner.set("www.example.com", "A", ServerFailed("192.0.2.1:53 answered REFUSED", server="192.0.2.1:53", rcode=5))
         self.assertEqual(self.askOften(5), 1)
@@ -290,17 +293,17 @@ class FailureTests(CachingCase):
         self.assertEqual(self.askOften(5), 1)
         self.assertGreater(self.cache.stats.failures, 0)
 
-    def test_defenceOff(self) -> None:
+    def test_withoutDefenseEveryLookupGoesOut(self) -> None:
         """
-        Without that every look-up goes out.
+        Every look-up would go out without the cache of failures.
         """
         self.cache.store.failures.first = 0.0
         self.inner.set("www.example.com", "A", ServerFailed("no"))
         self.assertEqual(self.askOften(5), 5)
 
-    def test_backOff(self) -> None:
+    def test_failuresBackOff(self) -> None:
         """
-        The longer it goes on, the less often it is tried, but at least twice a minute.
+        The interval between attempts grows with each failure, up to half a minute.
         """
         self.inner.set("www.example.com", "A", ServerFailed("no"))
         tried = []
@@ -310,9 +313,9 @@ class FailureTests(CachingCase):
             self.clock.advance(1)
         self.assertEqual(tried, [0, 5, 15, 35, 65, 95])
 
-    def test_over(self) -> None:
+    def test_answerResetsBackoff(self) -> None:
         """
-        After an answer everything is forgiven.
+        An answer resets the backoff.
         """
         self.inner.set("www.example.com", "A", ServerFailed("no"))
         self.askOften(1)
@@ -325,16 +328,16 @@ class FailureTests(CachingCase):
         self.clock.advance(5)
         self.assertEqual(self.askOften(1), 1)
 
-    def test_ownImpatience(self) -> None:
+    def test_timeoutWithoutTimeIsNotCached(self) -> None:
         """
-        A look-up that had no time to begin with says nothing of the servers; the next one is sent.
+        A look-up that had no time left says nothing about the servers and is not cached as a failure.
         """
         self.inner.set("www.example.com", "A", TimedOut("no time"))
         self.assertEqual(self.askOften(3), 3)
 
-    def test_silence(self) -> None:
+    def test_realTimeoutIsCached(self) -> None:
         """
-        Servers that were silent for long enough are not asked again at once.
+        A timeout after a long enough wait is cached as a failure.
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
@@ -345,9 +348,9 @@ class FailureTests(CachingCase):
         self.failureResultOf(cache.answer(WWW, wishes()), TimedOut)
         self.assertEqual(held.asked, 1)
 
-    def test_silenceOnce(self) -> None:
+    def test_sharedTimeoutIsCachedOnce(self) -> None:
         """
-        However many have run out of time while others went on waiting, one look-up fails once, when it ends; until then others join it.
+        A shared look-up fails once, when it ends, however many callers have timed out before. Until then new callers join it.
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
@@ -366,25 +369,25 @@ class FailureTests(CachingCase):
         self.assertNoResult(cache.answer(WWW, wishes()))
         self.assertEqual(held.asked, 2)
 
-    def test_cutOff(self) -> None:
+    def test_unreachableIsCachedForASecond(self) -> None:
         """
-        Having been cut off from the network is forgotten after a second.
+        A network that cannot be reached is cached as a failure for one second.
         """
         self.inner.set("www.example.com", "A", Unreachable("no route"))
         self.assertEqual(self.askOften(3), 1)
         self.clock.advance(1)
         self.assertEqual(self.askOften(3), 1)
 
-    def test_callersFault(self) -> None:
+    def test_callersMistakeIsNotCached(self) -> None:
         """
-        What our own caller did wrong is not remembered.
+        A mistake of the caller is not cached as a failure.
         """
         self.inner.set("www.example.com", "A", BadRecord("no"))
         self.assertEqual(self.askOften(3), 3)
 
-    def test_freshException(self) -> None:
+    def test_eachCallerGetsItsOwnException(self) -> None:
         """
-        Everybody gets an exception of their own.
+        Each caller gets its own exception object.
         """
         self.inner.set("www.example.com", "A", ServerFailed("no"))
         faults = [self.failureResultOf(self.cache.answer(WWW, wishes())).value for _ in range(3)]
@@ -393,12 +396,12 @@ class FailureTests(CachingCase):
 
 class UpkeepTests(CachingCase):
     """
-    Tests for emptying, writing down and taking in.
+    Tests for flushing, dumping and loading.
     """
 
-    def test_flush(self) -> None:
+    def test_flushedNamesAreAskedAgain(self) -> None:
         """
-        What is flushed is asked for again.
+        Flushed names are asked for again.
         """
         self.ask()
         self.assertEqual(self.cache.flush(nameFromText("example.com")), 0)
@@ -408,9 +411,9 @@ class UpkeepTests(CachingCase):
         self.ask()
         self.assertEqual(self.inner.asked, 3)
 
-    def test_flushInFlight(self) -> None:
+    def test_answerInFlightIsNotCachedAfterFlush(self) -> None:
         """
-        An answer that was on its way when everything was flushed is given to who waits for it, and not kept.
+        An answer that was in flight during a flush is given to its caller, but not cached.
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
@@ -420,9 +423,9 @@ class UpkeepTests(CachingCase):
         self.assertIs(self.successResultOf(waiter), ANSWER)
         self.assertIsNone(cache.answerNow(WWW, wishes()))
 
-    def test_flushAndShare(self) -> None:
+    def test_lookupAfterFlushJoinsNoEarlierOne(self) -> None:
         """
-        Who asks after a flush gets nothing that was asked for before it, though others still wait for that. By joining them it would.
+        A look-up after a flush does not join one from before it. Without this defense it would.
         """
         held = HeldSource()
         cache = CachedSource(CoalescingSource(held, self.clock), self.clock)
@@ -438,9 +441,9 @@ class UpkeepTests(CachingCase):
             self.successResultOf(after)
             cache.flush()
 
-    def test_flushBeforeFailure(self) -> None:
+    def test_failureInFlightIsNotCachedAfterFlush(self) -> None:
         """
-        Nor is a failure of what was asked before held against what is asked afterwards, of other servers perhaps.
+        A failure that was in flight during a flush is not cached.
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
@@ -451,9 +454,9 @@ class UpkeepTests(CachingCase):
         cache.answer(WWW, wishes())
         self.assertEqual(held.asked, 2)
 
-    def test_saved(self) -> None:
+    def test_dumpAndLoad(self) -> None:
         """
-        A cache that was written down and taken in somewhere else answers from there as if no time had been lost.
+        A cache that was dumped and loaded elsewhere answers as if no time had been lost.
         """
         self.ask()
         lines = list(self.cache.dump())

@@ -1,5 +1,5 @@
 """
-Tests of asking once for many.
+Tests of L{twisted_ext.resolver.caching.coalescing}.
 """
 
 from __future__ import annotations
@@ -35,64 +35,67 @@ class CoalescingTests(SynchronousTestCase):
         self.source = CoalescingSource(self.held, self.clock, seconds=5)
 
     def ask(self, deadline: float = 5.0) -> Deferred[Answer]:
+        """
+        Begin a look-up of L{WWW}.
+        """
         return self.source.answer(WWW, wishes(deadline))
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions.
+        The source is an answer source and lists its inner source.
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), (self.held,))
 
-    def test_oneFlight(self) -> None:
+    def test_sameQuestionsShareOneQuery(self) -> None:
         """
-        Callers with the same question cost one query, and all of them get its answer.
+        Callers with the same question cause one query, and all of them get its answer.
         """
         waiters = [self.ask() for _ in range(3)]
         self.assertEqual(self.held.asked, 1)
         self.held.release(ANSWER)
         self.assertEqual([self.successResultOf(each) for each in waiters], [ANSWER] * 3)
 
-    def test_remembered(self) -> None:
+    def test_resultIsCachedOnceBeforeCallersGetIt(self) -> None:
         """
-        What came is remembered once, however many wait for it, and before they get it; that this cannot be done is no reason to keep it
-        from them, and is logged.
+        The result is handed to the cache once, before the callers get it. An error of the cache is logged and does not withhold the
+        answer.
         """
-        told: list[object] = []
+        learned: list[object] = []
 
         class Memory:
             def learn(self, question: Question, context: QueryContext, answer: Answer) -> None:
-                told.append(answer)
+                learned.append(answer)
                 raise RuntimeError("no room")
 
             def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
-                told.append((str(fault), asked))
+                learned.append((str(fault), asked))
 
         self.source.learning = Memory()
         for waiter in [self.ask() for _ in range(3)]:
-            waiter.addCallback(told.append)
+            waiter.addCallback(learned.append)
         self.held.release(ANSWER)
-        self.assertEqual(told, [ANSWER] * 4)
+        self.assertEqual(learned, [ANSWER] * 4)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        del told[:]
+        del learned[:]
         self.clock.advance(1)
         waiters = [self.ask(9.0) for _ in range(3)]
         self.held.release(ServerFailed("no"))
         for waiter in waiters:
             self.failureResultOf(waiter, ServerFailed)
-        self.assertEqual(told, [("no", 1.0)])
+        self.assertEqual(learned, [("no", 1.0)])
 
-    def test_spellings(self) -> None:
+    def test_caseOfNameIsIgnored(self) -> None:
         """
-        A name in other letters is the same name.
+        Names that differ in letter case only share one query.
         """
         self.ask()
         self.source.answer(question("WWW.Example"), wishes())
         self.assertEqual(self.held.asked, 1)
 
-    def test_startAnew(self) -> None:
+    def test_callersAfterStartAnewJoinNoEarlierLookup(self) -> None:
         """
-        Who comes after a new start joins nobody who was there before. All get their answers, and a close ends them all.
+        Callers after C{startAnew} do not join earlier look-ups. All callers get their answers, and closing ends all look-ups.
         """
         before = self.ask()
         self.source.startAnew()
@@ -112,9 +115,9 @@ class CoalescingTests(SynchronousTestCase):
         self.failureResultOf(after, Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_queriesInAll(self) -> None:
+    def test_timeoutCountsQueriesOfAllLookups(self) -> None:
         """
-        Whoever has so much time that several look-ups were made for it is told of the queries of all of them.
+        The timeout of a caller that took part in several shared look-ups counts the queries of all of them.
         """
         waiter = self.ask(12.0)
         for _ in range(2):
@@ -131,9 +134,9 @@ class CoalescingTests(SynchronousTestCase):
         fault = self.failureResultOf(waiter, TimedOut).value
         self.assertEqual((fault.attempts, fault.server, str(fault)), (7, "192.0.2.53:53", "silence, nor before that; 7 queries in all"))
 
-    def test_waits(self) -> None:
+    def test_ownWaitsProlongTheLookup(self) -> None:
         """
-        Somebody who says for how long to wait each time has as many attempts in one look-up, though they take longer than others do.
+        A caller with its own wait for each attempt has all attempts in one look-up, even if that takes longer than usual.
         """
         waiter = self.source.answer(WWW, QueryContext(7.0, waits=(3.0, 4.0)))
         self.assertEqual(self.held.contexts[0].deadline, 7.0)
@@ -147,35 +150,35 @@ class CoalescingTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.successResultOf(waiter)
 
-    def test_wishesApart(self) -> None:
+    def test_differentFlagsAreNotShared(self) -> None:
         """
-        Callers who want something else do not get what others wanted.
+        Callers with different flags do not share a query.
         """
         for context in (wishes(), wishes(dnssecOk=True), wishes(checkingDisabled=True), wishes(recursionDesired=False)):
             self.source.answer(WWW, context)
         self.assertEqual(self.held.asked, 4)
 
-    def test_afterwards(self) -> None:
+    def test_nothingIsCached(self) -> None:
         """
-        Who comes after the answer starts anew: nothing is kept here.
+        A caller after the answer starts a new query, because this source caches nothing.
         """
         self.ask()
         self.held.release(ANSWER)
         self.ask()
         self.assertEqual(self.held.asked, 2)
 
-    def test_atOnce(self) -> None:
+    def test_immediateAnswerLeavesNothingBehind(self) -> None:
         """
-        An inner source that answers at once does so through this one, too, and nothing is left behind.
+        An answer that the inner source gives at once is passed on at once, and no timer is left.
         """
         source = CoalescingSource(CannedSource({("www.example", "A"): ANSWER}), self.clock)
         for _ in range(2):
             self.assertIs(self.successResultOf(source.answer(WWW, wishes())), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_cancelOne(self) -> None:
+    def test_cancelEndsOneCallerOnly(self) -> None:
         """
-        Who gives up does so for himself alone.
+        Cancelling ends the look-up of one caller, not that of the others.
         """
         first, second = self.ask(), self.ask()
         first.cancel()
@@ -184,9 +187,9 @@ class CoalescingTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.assertIs(self.successResultOf(second), ANSWER)
 
-    def test_cancelLast(self) -> None:
+    def test_cancelOfLastCallerEndsTheQuery(self) -> None:
         """
-        When nobody waits any more the work ends, and a later caller begins again.
+        The query ends when the last caller cancels, and a later caller starts anew.
         """
         waiters = [self.ask(), self.ask(deadline=1)]
         for waiter in waiters:
@@ -197,9 +200,9 @@ class CoalescingTests(SynchronousTestCase):
         self.assertEqual(self.held.asked, 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_ownDeadlines(self) -> None:
+    def test_eachCallerHasItsOwnDeadline(self) -> None:
         """
-        Each waiter keeps to its own deadline; the hurry of one is nobody else's.
+        Each caller times out at its own deadline and does not affect the others.
         """
         hurried, patient = self.ask(deadline=1), self.ask(deadline=4)
         self.clock.advance(1)
@@ -209,25 +212,25 @@ class CoalescingTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(patient), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_flightsDeadline(self) -> None:
+    def test_sharedQueryHasNoClientAndOwnDeadline(self) -> None:
         """
-        What is shared has a deadline of its own, and is on nobody's behalf.
+        The shared query has its own deadline and belongs to no client.
         """
         self.source.answer(WWW, QueryContext(0.5, client="192.0.2.9"))
         context = self.held.contexts[0]
         self.assertEqual((context.deadline, context.client, context.budget), (5.0, None, None))
 
-    def test_noTimer(self) -> None:
+    def test_patientCallersNeedNoTimer(self) -> None:
         """
-        Callers with as much time as the shared look-up cost no timer.
+        Callers with as much time as the shared query need no timer.
         """
         for _ in range(3):
             self.ask()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_oneTimer(self) -> None:
+    def test_manyDeadlinesShareOneTimer(self) -> None:
         """
-        Any number of callers with less time cost one timer.
+        Any number of callers with less time share one timer.
         """
         waiters = [self.ask(deadline=1 + number / 100) for number in range(100)]
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
@@ -237,9 +240,9 @@ class CoalescingTests(SynchronousTestCase):
         self.assertEqual(len(self.held.cancelled), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_lateComer(self) -> None:
+    def test_lateCallerContinuesInNewQuery(self) -> None:
         """
-        Who joined shortly before the shared look-up ran out of time goes on in a new one.
+        A caller that joined shortly before the shared query timed out continues in a new query.
         """
         first = self.ask(deadline=5)
         self.clock.advance(4.5)
@@ -252,9 +255,9 @@ class CoalescingTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.assertIs(self.successResultOf(late), ANSWER)
 
-    def test_lateComerCancelled(self) -> None:
+    def test_lateCallerCanCancelNewQuery(self) -> None:
         """
-        It can give up there as well.
+        A caller that continues in a new query can cancel that one as well.
         """
         first = self.ask(deadline=5)
         self.clock.advance(4.5)
@@ -266,9 +269,9 @@ class CoalescingTests(SynchronousTestCase):
         self.failureResultOf(late)
         self.assertEqual(len(self.held.cancelled), 1)
 
-    def test_failureEach(self) -> None:
+    def test_eachCallerGetsItsOwnException(self) -> None:
         """
-        All learn of a failure, each by an exception of its own that nobody else adds to.
+        All callers get the failure, each as its own exception object.
         """
         waiters = [self.ask() for _ in range(3)]
         self.held.release(ServerFailed("no", server="192.0.2.1:53", rcode=5, ede=((22, "nobody there"),)))
@@ -281,9 +284,9 @@ class CoalescingTests(SynchronousTestCase):
             faults.append(fault)
         self.assertEqual(len({id(fault) for fault in faults}), 3)
 
-    def test_reentrant(self) -> None:
+    def test_callbackMayAskAndCancel(self) -> None:
         """
-        A waiter may ask again, or make another one leave, from within its answer.
+        A callback may start the same look-up again or cancel another caller.
         """
         first, second, third = self.ask(), self.ask(), self.ask()
         again: list[Deferred[Answer]] = []
@@ -300,9 +303,9 @@ class CoalescingTests(SynchronousTestCase):
         self.assertNoResult(again[0])
         self.assertEqual(self.held.asked, 2)
 
-    def test_waitsForItself(self) -> None:
+    def test_circularLookupFailsAtOnce(self) -> None:
         """
-        A look-up whose own questions lead back to it fails at once instead of in five seconds.
+        A look-up that depends on itself fails at once, not at its deadline.
         """
         outer = self.ask()
         inner = self.source.answer(OTHER, self.held.contexts[0].but(deadline=4))
@@ -313,9 +316,9 @@ class CoalescingTests(SynchronousTestCase):
         self.successResultOf(inner)
         self.successResultOf(outer)
 
-    def test_waitsForOther(self) -> None:
+    def test_joiningAnotherLookupIsNoCircle(self) -> None:
         """
-        Joining a look-up that does not lead back is no circle, however often it is done.
+        A look-up may join another one that does not depend on it, more than once.
         """
         self.ask()
         self.source.answer(OTHER, wishes())
@@ -326,9 +329,9 @@ class CoalescingTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.successResultOf(joined[1])
 
-    def test_variants(self) -> None:
+    def test_variantsOfAQuestionAreLimited(self) -> None:
         """
-        One question in very many variants, client subnets for example, does not become very many queries (CVE-2025-5994).
+        Variants of one question, such as client subnets, cause a limited number of queries (CVE-2025-5994).
         """
         most = int(FLIGHT_VARIANTS.default)
         waiters = [
@@ -341,18 +344,18 @@ class CoalescingTests(SynchronousTestCase):
         self.source.answer(WWW, QueryContext(1e9, options=((8, b"more"),)))
         self.assertEqual(self.held.asked, most + 1)
 
-    def test_waiters(self) -> None:
+    def test_callersPerQueryAreLimited(self) -> None:
         """
-        No more wait for one answer than memory is set aside for.
+        The number of callers that wait for one query is limited.
         """
         self.patch(coalescing, "_MOST_WAITERS", 2)
         waiters = [self.ask() for _ in range(3)]
         self.failureResultOf(waiters[2], Refused)
         self.assertNoResult(waiters[1])
 
-    def test_close(self) -> None:
+    def test_closeEndsLookupsAndInnerSource(self) -> None:
         """
-        Closing tells everybody who waits, and closes what is behind; doing it again does nothing more.
+        Closing fails all look-ups and closes the inner source. A second close does nothing.
         """
         waiters = [self.ask(), self.ask(deadline=1)]
         self.successResultOf(self.source.close())
@@ -363,9 +366,9 @@ class CoalescingTests(SynchronousTestCase):
         self.assertEqual((len(self.held.cancelled), self.held.asked), (1, 1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_trace(self) -> None:
+    def test_traceShowsJoining(self) -> None:
         """
-        Who joins is told so.
+        The trace of a caller that joins a query says so.
         """
         self.ask()
         trace = Trace()

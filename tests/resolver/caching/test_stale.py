@@ -1,5 +1,5 @@
 """
-Tests of answers past their end.
+Tests of stale answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SOA = "example.com. 3600 IN SOA ns.example.com. admin.example.com. 1 7200 3600 1
 
 class StaleTests(SynchronousTestCase):
     """
-    Tests for answers past their end (RFC 8767; attack 35).
+    Tests for stale answers (RFC 8767; attack 35).
     """
 
     def setUp(self) -> None:
@@ -34,7 +34,7 @@ class StaleTests(SynchronousTestCase):
 
     def test_offByDefault(self) -> None:
         """
-        Nobody gets old answers without having asked for it.
+        Stale answers are given only if that is configured.
         """
         cache = CachedSource(self.held, self.clock)
         first = cache.answer(WWW, wishes())
@@ -45,10 +45,10 @@ class StaleTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.failureResultOf(again, ServerFailed)
 
-    def test_slowServers(self) -> None:
+    def test_slowServersLeadToStaleAnswer(self) -> None:
         """
-        Where servers do not answer within 1.8 seconds, an old answer is given and says that it is one; the fresh one takes its place
-        when it comes.
+        A stale answer with an extended error is given if servers do not answer within 1.8 seconds. The fresh answer replaces it
+        when it arrives.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -66,9 +66,9 @@ class StaleTests(SynchronousTestCase):
         self.assertEqual(fresh.answer[0].rdatas, (b"\xc0\x00\x02\x02",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_freshUnkept(self) -> None:
+    def test_uncacheableFreshAnswerDropsStaleOne(self) -> None:
         """
-        Where they then give one that may not be kept, they are asked again by the next one, who has the old one only if they fail.
+        The stale answer is used only on failure once servers have given a fresh answer that must not be cached.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -84,9 +84,9 @@ class StaleTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.assertEqual(self.successResultOf(waiter).answer[0].ttl, 30)
 
-    def test_quickServers(self) -> None:
+    def test_quickServersPreventStaleAnswer(self) -> None:
         """
-        Where they do, nobody sees an old one.
+        No stale answer is given if servers answer in time.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -95,9 +95,9 @@ class StaleTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(waiter), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_failingServers(self) -> None:
+    def test_failingServersLeadToStaleAnswerAtOnce(self) -> None:
         """
-        Where they fail, the old one is given at once, and for half a minute without bothering them again.
+        A stale answer is given at once if servers fail, and for half a minute without asking them again.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -114,9 +114,9 @@ class StaleTests(SynchronousTestCase):
         self.successResultOf(again)
         self.assertEqual(self.cache.stats.stale, 31)
 
-    def test_packed(self) -> None:
+    def test_packedStaleAnswerIsGivenAgain(self) -> None:
         """
-        While a failure is remembered the old answer is given again, also where it had to make room for others among those that are ready.
+        The stale answer is given while the failure is cached, even if it was packed in the meantime.
         """
         self.clock.advance(400)
         failed = self.cache.answer(WWW, wishes())
@@ -131,9 +131,9 @@ class StaleTests(SynchronousTestCase):
         self.cache.store.drop(WWW.key)
         self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
 
-    def test_denied(self) -> None:
+    def test_staleDenialHasItsOwnCode(self) -> None:
         """
-        That a name was not there is said in the same way, under a number of its own.
+        A stale NXDOMAIN has its own extended error code.
         """
         gone = question("gone.example.com")
         first = self.cache.answer(gone, wishes())
@@ -144,9 +144,9 @@ class StaleTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.assertEqual([code for code, _ in self.successResultOf(waiter).ede], [19])
 
-    def test_deniedSince(self) -> None:
+    def test_newerDenialWinsOverStaleAddress(self) -> None:
         """
-        Where a name was denied after it had an address, that is what is said of it, though the address is still known.
+        A stale NXDOMAIN wins over an older address that is still cached.
         """
         self.clock.advance(400)
         other = self.cache.answer(question("www.example.com", "AAAA"), wishes())
@@ -161,9 +161,9 @@ class StaleTests(SynchronousTestCase):
         self.assertIs(self.cache.answerNow(WWW, wishes()), stale)
         self.assertEqual(self.held.asked, asked)
 
-    def test_deniedMeanwhile(self) -> None:
+    def test_freshDenialWinsWhileWaiting(self) -> None:
         """
-        Where the name is denied while somebody waits, that is what he is told in the end, and that it is fresh.
+        A caller that waits gets the fresh denial if the name is denied in the meantime.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -173,9 +173,9 @@ class StaleTests(SynchronousTestCase):
         answer = self.successResultOf(waiter)
         self.assertEqual((answer.outcome, answer.ede, answer.authority[0].ttl), (Outcome.NXDOMAIN, (), 598))
 
-    def test_flushed(self) -> None:
+    def test_flushedAnswerIsNeverStale(self) -> None:
         """
-        What was to be forgotten is not given any more, not to those either who had been waiting before.
+        A flushed answer is not given as a stale one, not even to callers that waited before the flush.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
@@ -185,27 +185,27 @@ class StaleTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.failureResultOf(waiter, ServerFailed)
 
-    def test_tooOld(self) -> None:
+    def test_staleAnswerExpiresAfterADay(self) -> None:
         """
-        After a day it is no longer given.
+        A stale answer is not given after a day.
         """
         self.clock.advance(300 + 86400)
         waiter = self.cache.answer(WWW, wishes())
         self.held.release(ServerFailed("no"))
         self.failureResultOf(waiter, ServerFailed)
 
-    def test_untrusted(self) -> None:
+    def test_bogusAnswerIsNotHiddenByStaleOne(self) -> None:
         """
-        When the fresh answer is forged, the old one does not cover that up.
+        A failed validation is not hidden by a stale answer.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())
         self.held.release(TrustFault("bogus"))
         self.failureResultOf(waiter, TrustFault)
 
-    def test_bogus(self) -> None:
+    def test_bogusAnswerIsNeverCached(self) -> None:
         """
-        An answer that was found to be forged is never kept, so it can never be an old one.
+        A bogus answer is never cached, so it can never become stale.
         """
         forged = answered("www.example.com. 300 IN A 192.0.2.66")
         forged.security = Security.BOGUS
@@ -219,9 +219,9 @@ class StaleTests(SynchronousTestCase):
         self.held.release(forged)
         self.assertEqual(len(self.cache.store), 1)
 
-    def test_cancel(self) -> None:
+    def test_cancelLeavesNoTimer(self) -> None:
         """
-        Giving up while waiting ends the work and leaves no timer.
+        Cancelling ends the query and leaves no timer.
         """
         self.clock.advance(400)
         waiter = self.cache.answer(WWW, wishes())

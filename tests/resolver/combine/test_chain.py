@@ -22,11 +22,11 @@ from twisted_ext.testing.sources import HeldSource
 WWW = question("www.example")
 
 
-class Local(Told):
+class EmptyLocalSource(Told):
     """
-    A source that never waits, and has nothing.
+    A source that never waits and has no records.
 
-    @ivar count: how often it was asked for what is at hand.
+    @ivar count: The number of calls of C{answerNow}.
     """
 
     immediate = True
@@ -43,29 +43,29 @@ class Local(Told):
         return None
 
 
-class ChainingTests(SynchronousTestCase):
+class ChainTests(SynchronousTestCase):
     """
     Tests for L{ChainSource}.
     """
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions, and says what is in it.
+        The chain is an answer source and lists its sources.
         """
         first, second = Told(), Told()
         chain = ChainSource([first, second])
         verifyObject(IAnswerSource, chain)
         self.assertEqual(chain.sources(), (first, second))
 
-    def test_empty(self) -> None:
+    def test_emptyChainIsRefused(self) -> None:
         """
-        A chain of nothing is a mistake of whoever makes it.
+        A chain without sources is refused.
         """
         self.assertRaises(CallerFault, ChainSource, [])
 
-    def test_next(self) -> None:
+    def test_failureLeadsToNextSource(self) -> None:
         """
-        Where one source does not know, or fails, the next one is asked.
+        The next source is asked if one has no answer or fails.
         """
         for fault in (Unknown("nothing"), ServerFailed("no"), TimedOut("late")):
             first, second = Told(otherwise=fault), Told({"www.example A": "192.0.2.1"})
@@ -73,9 +73,9 @@ class ChainingTests(SynchronousTestCase):
             self.assertEqual(addresses(answer), ["192.0.2.1"])
             self.assertEqual(first.asked, ["www.example A"])
 
-    def test_denial(self) -> None:
+    def test_denialEndsTheChain(self) -> None:
         """
-        A denial is an answer: nobody else is asked.
+        A denial is an answer, and no further source is asked.
         """
         for outcome in (Outcome.NXDOMAIN, Outcome.NODATA):
             second = Told({"www.example A": "192.0.2.1"})
@@ -83,44 +83,44 @@ class ChainingTests(SynchronousTestCase):
             self.assertIs(answer.outcome, outcome)
             self.assertEqual(second.asked, [])
 
-    def test_lastFailure(self) -> None:
+    def test_lastRealFailureIsRaised(self) -> None:
         """
-        Where all fail, the last failure is raised, unless it only says that its source knows nothing.
+        The last failure is raised if all sources fail, unless it only says that the source has no answer.
         """
         late, failed, nothing = TimedOut("late"), ServerFailed("no"), Unknown("nothing")
         for faults, expected in (([late, failed], failed), ([late, nothing], late), ([nothing, late, nothing], late)):
             chain = ChainSource([Told(otherwise=fault) for fault in faults])
             self.assertIs(self.failureResultOf(chain.answer(WWW, wishes())).value, expected)
 
-    def test_nobody(self) -> None:
+    def test_unknownNamesTheQuestion(self) -> None:
         """
-        Where nobody knows, that is said, and of what.
+        The error names the number of sources and the question if no source has an answer.
         """
         chain = ChainSource([Special(), Told(otherwise=Unknown("nothing"))])
         failure = self.failureResultOf(ChainSource([Special(), Special()]).answer(WWW, wishes()), Unknown)
-        self.assertEqual(str(failure.value), "none of 2 sources has anything on www.example. IN A")
+        self.assertEqual(str(failure.value), "none of 2 sources has information on www.example. IN A")
         self.failureResultOf(chain.answer(WWW, wishes()), Unknown)
 
-    def test_now(self) -> None:
+    def test_answerNowOfLaterSource(self) -> None:
         """
-        What a source that never waits does not know is at hand if the next one has it at hand.
+        An answer at hand in the next source is used after a source that never waits.
         """
         chain = ChainSource([Special(), Told({"www.example A": "192.0.2.1"}, ready=True)])
         answer = chain.answerNow(WWW, wishes())
         assert answer is not None
         self.assertEqual(addresses(answer), ["192.0.2.1"])
 
-    def test_nowInOrder(self) -> None:
+    def test_answerNowKeepsTheOrder(self) -> None:
         """
-        A source that would have to be waited for is not passed over for one that has something at hand.
+        A source that needs a wait is not passed over for an answer at hand in a later source.
         """
         for first in (Told({"www.example A": "192.0.2.1"}), HeldSource()):
             chain = ChainSource([first, Told({"www.example A": "192.0.2.2"}, ready=True)])
             self.assertIsNone(chain.answerNow(WWW, wishes()))
 
-    def test_nowAfterFailure(self) -> None:
+    def test_answerNowPassesKnownFailure(self) -> None:
         """
-        A source that is known to fail is passed over at once.
+        A source with a cached failure is passed over at once.
         """
         failing = Told(otherwise=ServerFailed("again"), ready=True)
         chain = ChainSource([failing, Told({"www.example A": "192.0.2.2"}, ready=True)])
@@ -129,21 +129,20 @@ class ChainingTests(SynchronousTestCase):
         later = self.successResultOf(chain.answer(WWW, wishes()))
         self.assertEqual(answer.answer, later.answer)
 
-    def test_immediate(self) -> None:
+    def test_chainOfImmediateSourcesIsImmediate(self) -> None:
         """
-        A chain of sources that never wait never waits; and one that nobody has to wait for costs no wait in the next chain.
+        A chain is immediate if all its sources are, also as a part of another chain.
         """
         self.assertTrue(ChainSource([Special(), Special()]).immediate)
         self.assertFalse(ChainSource([Special(), Told()]).immediate)
         chain = ChainSource([ChainSource([Special()]), Told({"www.example A": "192.0.2.1"}, ready=True)])
         self.assertIsNotNone(chain.answerNow(WWW, wishes()))
 
-    def test_oncePerLookup(self) -> None:
+    def test_eachSourceIsAskedOncePerLookup(self) -> None:
         """
-        Who was found to have nothing at hand is not asked a second time in the same look-up, nor does the cache look twice; in the next
-        one all of them are.
+        A source that had nothing at hand is not asked a second time in the same look-up. The next look-up asks all sources.
         """
-        local, cache = Local(), CachedSource(Told({"www.example A": "192.0.2.1"}), Clock())
+        local, cache = EmptyLocalSource(), CachedSource(Told({"www.example A": "192.0.2.1"}), Clock())
         chain = ChainSource([local, cache])
         for expected in (1, 2):
             cache.flush()
@@ -153,19 +152,19 @@ class ChainingTests(SynchronousTestCase):
             self.assertEqual(local.count, expected)
             self.assertIsNone(context.missed)
 
-    def test_failedFirst(self) -> None:
+    def test_failureOfFirstPassIsRaised(self) -> None:
         """
-        What went wrong with a source at hand is told where nobody knows, although it was asked before.
+        The failure from the first pass is raised if no other source has an answer.
         """
-        local = Local(ServerFailed("broken"))
+        local = EmptyLocalSource(ServerFailed("broken"))
         chain = ChainSource([local, CachedSource(Told(otherwise=Unknown("nothing")), Clock())])
         context = wishes()
         self.assertIsNone(chain.answerNow(WWW, context))
         self.assertIs(self.failureResultOf(chain.answer(WWW, context)).value, local.fault)
 
-    def test_deadline(self) -> None:
+    def test_silentSourceLeavesTimeForOthers(self) -> None:
         """
-        A source that never answers leaves the others their share of the time; without a clock it would use up all of it.
+        A silent source leaves the others a share of the time. It would use up all of it without a clock.
         """
         clock = Clock()
         first, second, third = Told(otherwise=TimedOut("late")), Told(otherwise=TimedOut("late")), Told()
@@ -175,9 +174,9 @@ class ChainingTests(SynchronousTestCase):
         self.successResultOf(ChainSource([first, second]).answer(WWW, wishes(6.0)))
         self.assertEqual([source.contexts[0].deadline for source in (first, second)], [6.0, 6.0])
 
-    def test_cancel(self) -> None:
+    def test_cancelEndsTheChain(self) -> None:
         """
-        Cancelling ends what is being waited for, and nobody else is asked.
+        Cancelling ends the current look-up, and no further source is asked.
         """
         first, second = HeldSource(), HeldSource()
         for chain, held in (
@@ -189,7 +188,7 @@ class ChainingTests(SynchronousTestCase):
             self.failureResultOf(asking, CancelledError)
             self.assertEqual(len(held.cancelled), 1)
 
-    def test_waits(self) -> None:
+    def test_slowAnswerArrives(self) -> None:
         """
         The answer of a slow source arrives.
         """
@@ -199,14 +198,14 @@ class ChainingTests(SynchronousTestCase):
         held.release(said(WWW, "192.0.2.1"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.1"])
 
-    def test_close(self) -> None:
+    def test_closeClosesAllSources(self) -> None:
         """
-        Closing it closes all of them, and may be done again.
+        Closing the chain closes all its sources, and a second close is harmless.
         """
-        told, held = Told(), HeldSource()
-        chain = ChainSource([told, held])
+        inner, held = Told(), HeldSource()
+        chain = ChainSource([inner, held])
         asking = ChainSource([held, Told(otherwise=Unknown(""))]).answer(WWW, wishes())
         self.successResultOf(chain.close())
         self.successResultOf(chain.close())
-        self.assertEqual((told.closed, held.closed), (2, True))
+        self.assertEqual((inner.closed, held.closed), (2, True))
         self.failureResultOf(asking, Closed)

@@ -21,7 +21,7 @@ from twisted_ext.testing.sources import HeldSource
 WWW = question("www.example")
 
 
-class RacingTests(SynchronousTestCase):
+class RaceTests(SynchronousTestCase):
     """
     Tests for L{RaceSource}.
     """
@@ -31,80 +31,83 @@ class RacingTests(SynchronousTestCase):
         self.runners = [HeldSource(), HeldSource(), HeldSource()]
 
     def race(self, delay: float = 1.0) -> Deferred[Answer]:
+        """
+        Begin a race.
+        """
         return RaceSource(self.runners, self.clock, delay=delay).answer(WWW, wishes())
 
-    def running(self) -> list[int]:
+    def lookupCounts(self) -> list[int]:
         """
-        @return: how many look-ups each runner was given.
+        Return the number of look-ups of each source.
         """
         return [runner.asked for runner in self.runners]
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions, and says what is in it.
+        The race is an answer source and lists its sources. It needs at least one.
         """
         racing = RaceSource(self.runners, self.clock)
         verifyObject(IAnswerSource, racing)
         self.assertEqual(racing.sources(), tuple(self.runners))
         self.assertRaises(CallerFault, RaceSource, [], self.clock)
 
-    def test_first(self) -> None:
+    def test_timelySourceRunsAlone(self) -> None:
         """
-        A source that answers in time is the only one that is asked.
+        A source that answers in time is the only one asked.
         """
         asking = self.race()
         self.clock.advance(0.9)
         self.runners[0].release(said(WWW, "192.0.2.1"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.1"])
         self.clock.advance(10)
-        self.assertEqual(self.running(), [1, 0, 0])
+        self.assertEqual(self.lookupCounts(), [1, 0, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_hedge(self) -> None:
+    def test_slowSourceIsHedged(self) -> None:
         """
-        A slow one gets company after a while, and the first answer wins; whoever still works is cancelled.
+        A slow source is joined by the next ones, the first answer wins, and the others are cancelled.
         """
         asking = self.race()
         self.clock.pump([1.0, 1.0])
-        self.assertEqual(self.running(), [1, 1, 1])
+        self.assertEqual(self.lookupCounts(), [1, 1, 1])
         self.runners[1].release(said(WWW, "192.0.2.2"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.2"])
         self.assertEqual([len(runner.cancelled) for runner in self.runners], [1, 0, 1])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_blind(self) -> None:
+    def test_zeroDelayAsksAllAtOnce(self) -> None:
         """
-        Without a delay all are asked at once.
+        All sources are asked at once if the delay is 0.
         """
         self.race(0)
-        self.assertEqual(self.running(), [1, 1, 1])
+        self.assertEqual(self.lookupCounts(), [1, 1, 1])
 
-    def test_denial(self) -> None:
+    def test_denialWins(self) -> None:
         """
-        A denial is an answer and wins, too.
+        A denial is an answer and wins the race.
         """
         asking = self.race()
         self.runners[0].release(said(WWW, Outcome.NXDOMAIN))
         self.assertIs(self.successResultOf(asking).outcome, Outcome.NXDOMAIN)
-        self.assertEqual(self.running(), [1, 0, 0])
+        self.assertEqual(self.lookupCounts(), [1, 0, 0])
 
-    def test_failure(self) -> None:
+    def test_failureStartsNextAtOnce(self) -> None:
         """
-        Where one fails, the next one is asked without delay.
+        The next source is asked without delay if one fails.
         """
         asking = self.race()
         self.runners[0].release(ServerFailed("no"))
-        self.assertEqual(self.running(), [1, 1, 0])
+        self.assertEqual(self.lookupCounts(), [1, 1, 0])
         self.clock.advance(0.5)
         self.runners[1].release(Unknown("nothing"))
-        self.assertEqual(self.running(), [1, 1, 1])
+        self.assertEqual(self.lookupCounts(), [1, 1, 1])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.runners[2].release(said(WWW, "192.0.2.3"))
         self.assertEqual(addresses(self.successResultOf(asking)), ["192.0.2.3"])
 
-    def test_mostTelling(self) -> None:
+    def test_mostTellingFailureIsRaised(self) -> None:
         """
-        Where all fail, the failure that says most of the question is raised, whoever had it.
+        The failure that says most about the question is raised if all sources fail.
         """
         late, failed, away, nothing, broken = TimedOut(), ServerFailed(), Unreachable(), Unknown(), BadMessage()
         for faults, expected in (
@@ -121,14 +124,14 @@ class RacingTests(SynchronousTestCase):
             failure = self.failureResultOf(asking)
             self.assertIs(failure.value, expected)
 
-    def test_mistake(self) -> None:
+    def test_bugIsNotHiddenByTimeout(self) -> None:
         """
-        A mistake in the code is not hidden behind somebody's timeout.
+        An error in the code of one source is not hidden by the timeout of another.
         """
         racing = RaceSource([Mistaken(), Told(otherwise=TimedOut("late"))], self.clock, delay=0)
         self.failureResultOf(racing.answer(WWW, wishes()), ZeroDivisionError)
 
-    def test_atOnce(self) -> None:
+    def test_immediateSourcesEndTheRaceAtOnce(self) -> None:
         """
         Sources that answer or fail at once do so in a race.
         """
@@ -137,24 +140,24 @@ class RacingTests(SynchronousTestCase):
         self.assertEqual(addresses(answer), ["192.0.2.2"])
         failing = RaceSource([Told(otherwise=TimedOut("late")), Told(otherwise=Unknown(""))], self.clock)
         self.failureResultOf(failing.answer(WWW, wishes()), TimedOut)
-        self.assertEqual(self.running(), [0, 0, 0])
+        self.assertEqual(self.lookupCounts(), [0, 0, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_now(self) -> None:
+    def test_answerNowOfAnySourceWins(self) -> None:
         """
-        What any of them has at hand wins without a race.
+        An answer at hand in any source wins without a race.
         """
-        told = Told({"www.example A": "192.0.2.2"}, ready=True)
-        racing = RaceSource([self.runners[0], Told(otherwise=Unknown(""), ready=True), told], self.clock)
+        cached = Told({"www.example A": "192.0.2.2"}, ready=True)
+        racing = RaceSource([self.runners[0], Told(otherwise=Unknown(""), ready=True), cached], self.clock)
         answer = racing.answerNow(WWW, wishes())
         assert answer is not None
         self.assertEqual(answer.answer, self.successResultOf(racing.answer(WWW, wishes())).answer)
-        self.assertEqual(self.running(), [0, 0, 0])
+        self.assertEqual(self.lookupCounts(), [0, 0, 0])
         self.assertTrue(RaceSource([Special()], self.clock).immediate)
 
-    def test_cancel(self) -> None:
+    def test_cancelEndsAllRunners(self) -> None:
         """
-        Cancelling ends everything that runs.
+        Cancelling ends all running look-ups.
         """
         asking = self.race()
         self.clock.advance(1.0)
@@ -163,18 +166,18 @@ class RacingTests(SynchronousTestCase):
         self.assertEqual([len(runner.cancelled) for runner in self.runners], [1, 1, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_trace(self) -> None:
+    def test_traceShowsHedging(self) -> None:
         """
-        Explaining tells when company was sent for.
+        The trace says when the next source was started.
         """
         trace = Trace()
         RaceSource(self.runners, self.clock, delay=1.0).answer(WWW, QueryContext(9.0, trace=trace))
         self.clock.advance(1.0)
         self.assertEqual([(note.source, note.event, note.at) for note in trace.notes], [("race", "hedged", 1.0)])
 
-    def test_close(self) -> None:
+    def test_closeEndsRunnersAndSources(self) -> None:
         """
-        Closing it closes all of them, ends what runs, and may be done again.
+        Closing ends the running look-ups and closes all sources. A second close does nothing.
         """
         racing = RaceSource(self.runners, self.clock)
         asking = racing.answer(WWW, wishes())
@@ -184,4 +187,4 @@ class RacingTests(SynchronousTestCase):
         self.assertEqual([runner.closed for runner in self.runners], [True] * 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.failureResultOf(asking, Closed)
-        self.assertEqual(self.running(), [1, 0, 0])
+        self.assertEqual(self.lookupCounts(), [1, 0, 0])

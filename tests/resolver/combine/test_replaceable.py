@@ -16,14 +16,14 @@ QUESTION = questionOf("www.example.org")
 CONTEXT = QueryContext(5.0)
 
 
-class SwitchingTests(SynchronousTestCase):
+class ReplaceableTests(SynchronousTestCase):
     """
     Tests for L{ReplaceableSource}.
     """
 
-    def test_replaced(self) -> None:
+    def test_runningLookupFinishesWithFormerSource(self) -> None:
         """
-        What runs is finished by the source that it began with, which is closed after that; what begins later asks the new one.
+        A running look-up finishes with the former source, which is closed afterwards. New look-ups go to the new source.
         """
         before, after = HeldSource(), CannedSource(otherwise="192.0.2.2")
         source = ReplaceableSource(before)
@@ -37,18 +37,18 @@ class SwitchingTests(SynchronousTestCase):
         self.assertTrue(before.closed)
         self.assertFalse(after.closed)
 
-    def test_idle(self) -> None:
+    def test_idleFormerSourceIsClosedAtOnce(self) -> None:
         """
-        A source with nothing to finish is closed at once.
+        A former source without running look-ups is closed at once.
         """
         before = CannedSource()
         source = ReplaceableSource(before)
         source.replace(HeldSource())
         self.assertTrue(before.closed)
 
-    def test_close(self) -> None:
+    def test_closeClosesFormerSources(self) -> None:
         """
-        Closing ends the former sources as well.
+        Closing also closes the former sources and ends their look-ups.
         """
         before, after = HeldSource(), HeldSource()
         source = ReplaceableSource(before)

@@ -1,5 +1,5 @@
 """
-Tests of choosing a source by the end of the name.
+Tests of choosing a source by the suffix of the name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
 
-class RoutingTests(SynchronousTestCase):
+class RouteTests(SynchronousTestCase):
     """
     Tests for L{RouteSource}.
     """
@@ -30,16 +30,16 @@ class RoutingTests(SynchronousTestCase):
             {nameFromText("Corp.example"): self.corp, nameFromText("lab.corp.example"): self.lab}, self.others
         )
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions, and says what is in it.
+        The route is an answer source and lists its sources.
         """
         verifyObject(IAnswerSource, self.routing)
         self.assertEqual(self.routing.sources(), (self.corp, self.lab, self.others))
 
-    def test_longest(self) -> None:
+    def test_longestSuffixDecides(self) -> None:
         """
-        The longest suffix decides, by whole labels, in any case.
+        The longest suffix decides, in whole labels and in any letter case.
         """
         for name, expected in (
             ("corp.example", self.corp),
@@ -55,48 +55,48 @@ class RoutingTests(SynchronousTestCase):
         label = Question(b"\x10www.corp.example\x00", 1)
         self.assertIs(self.routing.sourceFor(label), self.others)
 
-    def test_private(self) -> None:
+    def test_failureIsNotSentElsewhere(self) -> None:
         """
-        What is meant for one network is not asked in another when it fails.
+        A question for a private network is not sent to the default source if its own source fails.
         """
         self.corp.otherwise = ServerFailed("down")
         self.failureResultOf(self.routing.answer(question("www.corp.example"), wishes()), ServerFailed)
         self.assertEqual(self.others.asked, [])
 
-    def test_noRoute(self) -> None:
+    def test_unroutedNameIsUnknown(self) -> None:
         """
-        Without a source for everything else nothing is known of it.
+        A name without a route is unknown if there is no default source.
         """
         routing = RouteSource({nameFromText("corp.example"): self.corp})
         self.assertIsNone(routing.answerNow(question("www.example"), wishes()))
         self.failureResultOf(routing.answer(question("www.example"), wishes()), Unknown)
 
-    def test_root(self) -> None:
+    def test_rootRouteTakesEverything(self) -> None:
         """
-        The root among the routes stands for everything.
+        A route for the root takes all names.
         """
         routing = RouteSource({b"\x00": self.corp})
         self.successResultOf(routing.answer(question("www.example"), wishes()))
         self.assertEqual(self.corp.asked, ["www.example A"])
 
-    def test_now(self) -> None:
+    def test_answerNowOfChosenSource(self) -> None:
         """
-        What the chosen source has at hand is at hand.
+        An answer at hand in the chosen source is given at once.
         """
         self.corp.ready = True
         self.assertIsNotNone(self.routing.answerNow(question("www.corp.example"), wishes()))
         self.assertIsNone(self.routing.answerNow(question("www.example"), wishes()))
 
-    def test_immediate(self) -> None:
+    def test_immediateIfAllSourcesAre(self) -> None:
         """
-        It never waits if none of its sources does.
+        The route is immediate if all its sources are.
         """
         self.assertFalse(self.routing.immediate)
         self.assertTrue(RouteSource({b"\x00": Special()}).immediate)
 
-    def test_cancel(self) -> None:
+    def test_cancelReachesTheSource(self) -> None:
         """
-        Cancelling reaches the source.
+        Cancelling reaches the chosen source.
         """
         held = HeldSource()
         asking = RouteSource({b"\x00": held}).answer(question("www.example"), wishes())
@@ -104,9 +104,9 @@ class RoutingTests(SynchronousTestCase):
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(held.cancelled), 1)
 
-    def test_close(self) -> None:
+    def test_closeClosesEachSourceOnce(self) -> None:
         """
-        Every source is closed once, however many suffixes it serves.
+        Each source is closed once, however many suffixes it serves.
         """
         routing = RouteSource({nameFromText("a"): self.corp, nameFromText("b"): self.corp}, self.others)
         self.successResultOf(routing.close())

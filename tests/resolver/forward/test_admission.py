@@ -1,5 +1,5 @@
 """
-Tests of look-ups that wait until the servers can take them.
+Tests of the queue of look-ups that wait until the servers can take them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BURST = int(LOOKUPS_BURST.default)
 
 class Buffer:
     """
-    What a server's receive buffer takes in: so many datagrams, of which so many are read in a second. Those wait for those before them.
+    The receive buffer of a server, with a limited size and a limited number of datagrams read per second.
     """
 
     def __init__(self, server: CannedServer, room: float, perSecond: float) -> None:
@@ -40,7 +40,7 @@ class Buffer:
 
     def admit(self, datagram: Datagram) -> bool:
         """
-        @return: whether there is room for it.
+        Return whether there is room for the datagram.
         """
         self.full = max(0.0, self.full - (datagram.at - self._at) * self.perSecond)
         self._at = datagram.at
@@ -54,7 +54,7 @@ class Buffer:
 
 class AdmissionTests(NetworkTestCase):
     """
-    Tests for L{Admission<twisted_ext.resolver.forward.admission.Admission>}, as look-ups meet it.
+    Tests for L{Admission<twisted_ext.resolver.forward.admission.Admission>} through look-ups.
     """
 
     def setUp(self) -> None:
@@ -76,21 +76,21 @@ class AdmissionTests(NetworkTestCase):
 
     def count(self, begun: list[Deferred[Answer]]) -> None:
         """
-        Count what comes of them.
+        Count the results of look-ups.
         """
         for each in begun:
             each.addBoth(self.counted)
 
     def counted(self, result: Answer | Failure) -> None:
         """
-        One of them is over.
+        Count one result.
         """
         self.results[type(result.value).__name__ if isinstance(result, Failure) else "answered"] += 1
 
-    def test_noneLost(self) -> None:
+    def test_burstIsAnsweredCompletely(self) -> None:
         """
-        Three thousand look-ups begun in one turn are all answered by a server that reads three hundred queries in a second, although that
-        takes twice as long as a look-up has.
+        Three thousand look-ups begun in one turn are all answered by a server that reads three hundred queries per second, although
+        that takes longer than the timeout of a look-up.
         """
         buffer = Buffer(self.canned, 277, 300)
         self.network.shape("192.0.2.53", delay=0.01, admit=buffer.admit)
@@ -100,10 +100,9 @@ class AdmissionTests(NetworkTestCase):
         self.network.advance(25)
         self.assertEqual(self.results, {"answered": 3000})
 
-    def test_shortTimeout(self) -> None:
+    def test_timeoutStartsWhenSent(self) -> None:
         """
-        A caller's own timeout, shorter than that of shared look-ups, does not run either while the question waits to be sent, but it does
-        once that is sent.
+        A caller's own timeout does not run while the query waits in the queue. It starts when the query is sent.
         """
         buffer = Buffer(self.canned, 277, 1000)
         self.network.shape("192.0.2.53", delay=0.01, admit=buffer.admit)
@@ -118,9 +117,9 @@ class AdmissionTests(NetworkTestCase):
         self.network.advance(2.1)
         self.assertEqual(self.results, {"TimedOut": BURST})
 
-    def test_fewDoNotWait(self) -> None:
+    def test_queueStartsAboveTheLimit(self) -> None:
         """
-        Up to the limit all are sent at once; beyond it they wait, and go out as replies come.
+        Look-ups up to the limit are sent at once. The rest wait and are sent as replies arrive.
         """
         source = self.forward(self.server)
         self.begin(source, BURST)
@@ -134,9 +133,9 @@ class AdmissionTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual((self.results, self.network.sent["192.0.2.53", 53] - before), ({"answered": 1000}, 1000))
 
-    def test_steady(self) -> None:
+    def test_steadyLookupsAreNotQueued(self) -> None:
         """
-        Many look-ups under way do not hold up others that begin one by one.
+        Many look-ups in flight do not delay others that begin one by one.
         """
         source = self.forward(self.server)
         self.canned.delay = 0.3
@@ -147,9 +146,9 @@ class AdmissionTests(NetworkTestCase):
         self.network.advance(2)
         self.assertEqual(self.results, {"answered": 2000})
 
-    def test_silentServer(self) -> None:
+    def test_silentServerDoesNotBlockTheQueue(self) -> None:
         """
-        Where no reply comes, none is waited for: all begin, have their time and fail.
+        The queue does not wait for the replies of a silent server. All look-ups begin and time out.
         """
         self.network.shape("192.0.2.53", silent=True)
         began = self.here.seconds()
@@ -160,18 +159,19 @@ class AdmissionTests(NetworkTestCase):
         self.assertEqual(self.results, {"TimedOut": 2000})
         self.assertLess(self.here.seconds() - began, 9)
 
-    def test_closedPort(self) -> None:
+    def test_closedPortFailsAllAtOnce(self) -> None:
         """
-        Where the port is closed, all fail at once.
+        All look-ups fail at once if the port is closed.
         """
         self.canned.close()
         self.count(self.begin(self.forward(self.server), 2000))
         self.network.advance(0.5)
         self.assertEqual(self.results, {"Unreachable": 2000})
 
-    def test_full(self) -> None:
+    def test_fullQueueRefusesAtOnce(self) -> None:
         """
-        More than a bound do not wait: they fail at once with an error of their own, which callers of Twisted get as one of theirs.
+        Look-ups above the limit of the queue fail at once with their own error, which Twisted's callers get as an exception of
+        C{twisted.names}.
         """
         source = ForwardingSource(self.here, [self.server], mostWaiting=10)
         begun = self.begin(source, 1000)
@@ -181,9 +181,9 @@ class AdmissionTests(NetworkTestCase):
         self.assertEqual(self.results.total(), 1000)
         self.assertIsInstance(errorFromFault(QueueFull("full")), LookupQueueFullError)
 
-    def test_cancel(self) -> None:
+    def test_cancelledLookupIsNotSent(self) -> None:
         """
-        What waits can be cancelled like anything else: it is not sent, and others go on.
+        A cancelled look-up in the queue is not sent, and the others go on.
         """
         for source in (self.forward(self.server), CoalescingSource(self.forward(self.server), self.here)):
             self.canned.asked.clear()
@@ -202,9 +202,9 @@ class AdmissionTests(NetworkTestCase):
             self.assertEqual(self.here.pending(), [])
             self.network.advance(1)
 
-    def test_close(self) -> None:
+    def test_closeEndsQueuedLookups(self) -> None:
         """
-        Closing ends what waits as well.
+        Closing ends queued look-ups.
         """
         source = self.forward(self.server)
         begun = self.begin(source, 1000)
@@ -213,9 +213,9 @@ class AdmissionTests(NetworkTestCase):
             self.failureResultOf(each, Closed)
         self.assertEqual(self.here.pending(), [])
 
-    def test_memory(self) -> None:
+    def test_queuedLookupTakesTwoKilobytes(self) -> None:
         """
-        One that waits takes less than two kilobytes.
+        A queued look-up takes less than two kilobytes.
         """
         source = self.forward(self.server)
         self.begin(source, 300)
@@ -230,9 +230,9 @@ class AdmissionTests(NetworkTestCase):
         self.network.advance(5)
         self.assertEqual(self.results, {"answered": 2000})
 
-    def test_deadline(self) -> None:
+    def test_sentLookupKeepsItsTimeout(self) -> None:
         """
-        Once sent, a look-up has the time that its caller gave it, and no more.
+        A look-up has the timeout of its caller after it is sent, and no more.
         """
         source = self.forward(self.server)
         begun = self.begin(source, 3 * BURST, 3.0)

@@ -16,9 +16,9 @@ from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.wire.names import nameFromText
 
 
-def left(name: str, target: str) -> Answer:
+def unresolvedAlias(name: str, target: str) -> Answer:
     """
-    @return: an alias that the server leaves to whoever asks.
+    Return an alias whose target the server has not resolved.
     """
     return nodata(rrset(name, "CNAME", target), soa=False)
 
@@ -30,7 +30,7 @@ class AskedOnTests(SynchronousTestCase):
 
     def ask(self, known: Mapping[str, Answer], effort: int = 10) -> list[Question]:
         """
-        @return: what was asked from a.example on, the first question included.
+        Return the questions from C{a.example} on, including the first one.
         """
         self.answers = {question(name): answer for name, answer in known.items()}
         self.contexts: list[QueryContext] = []
@@ -45,65 +45,65 @@ class AskedOnTests(SynchronousTestCase):
 
     def answer(self, asked: Question, context: QueryContext) -> Deferred[Answer]:
         """
-        Answer as C{answers} has it.
+        Answer from C{answers}.
         """
         self.contexts.append(context)
         answer = self.answers.get(asked)
         return fail(ServerFailed("no", rcode=2)) if answer is None else succeed(answer)
 
-    def test_on(self) -> None:
+    def test_unresolvedAliasesAreFollowed(self) -> None:
         """
-        Each alias that is left to us is asked for, as it stands there and within the same time; nothing is put behind its name.
+        Each unresolved alias is asked for within the same deadline, and its target is not searched.
         """
         known = {
-            "a.example.": left("a.example.", "b.example."),
-            "b.example.": left("b.example.", "c.example."),
+            "a.example.": unresolvedAlias("a.example.", "b.example."),
+            "b.example.": unresolvedAlias("b.example.", "c.example."),
             "c.example.": data(rrset("c.example.", "A", "192.0.2.1")),
         }
         self.assertEqual(self.ask(known), [question(name) for name in known])
         self.assertEqual([(context.relative, context.deadline) for context in self.contexts], [(False, 5.0)] * 2)
 
-    def test_notOn(self) -> None:
+    def test_completeAnswerIsNotFollowed(self) -> None:
         """
-        Nobody is asked where the first answer says it all.
+        No further question is asked if the first answer is complete.
         """
         for answer in (data(rrset("a.example.", "A", "192.0.2.1")), nodata(), nodata(rrset("a.example.", "CNAME", "b."))):
             self.assertEqual(self.ask({"a.example.": answer}), [question("a.example.")])
 
-    def test_circles(self) -> None:
+    def test_aliasLoopEnds(self) -> None:
         """
         No name is asked for twice.
         """
-        self.assertEqual(self.ask({"a.example.": left("a.example.", "A.example.")}), [question("a.example.")])
-        known = {"a.example.": left("a.example.", "b.example."), "b.example.": left("b.example.", "a.example.")}
+        self.assertEqual(self.ask({"a.example.": unresolvedAlias("a.example.", "A.example.")}), [question("a.example.")])
+        known = {"a.example.": unresolvedAlias("a.example.", "b.example."), "b.example.": unresolvedAlias("b.example.", "a.example.")}
         self.assertEqual(self.ask(known), [question(name) for name in known])
 
-    def test_effort(self) -> None:
+    def test_longChainStopsAtTheLimit(self) -> None:
         """
-        Aliases that lead on and on are asked for as often as is wished.
+        A long chain of aliases is followed up to the limit.
         """
         known = {
-            f"{'abcdef'[at]}.example.": left(f"{'abcdef'[at]}.example.", f"{'abcdefg'[at + 1]}.example.") for at in range(6)
+            f"{'abcdef'[at]}.example.": unresolvedAlias(f"{'abcdef'[at]}.example.", f"{'abcdefg'[at + 1]}.example.") for at in range(6)
         }
         for effort in range(5):
             self.assertEqual(len(self.ask(known, effort)), 1 + effort)
 
-    def test_class(self) -> None:
+    def test_classOfQuestionIsKept(self) -> None:
         """
-        What an alias leads to is asked for in the class of the question.
+        The target of an alias is asked for in the class of the question.
         """
         first = Question(nameFromText("a.example."), 16, 3)
         self.answers = {Question(nameFromText("b.example."), 16, 3): nodata()}
         self.contexts = []
-        asking = askedOn(self.answer, first, left("a.example.", "b.example."), QueryContext(5.0), 10)
+        asking = askedOn(self.answer, first, unresolvedAlias("a.example.", "b.example."), QueryContext(5.0), 10)
         self.assertEqual([asked.rrClass for asked, _ in self.successResultOf(Deferred.fromCoroutine(asking))], [3, 3])
 
-    def test_failure(self) -> None:
+    def test_failureOnTheWayIsRaised(self) -> None:
         """
-        A look-up on the way that fails is told as it fails.
+        The failure of a look-up on the way is raised.
         """
         first = question("a.example.")
         self.answers = {}
         self.contexts = []
-        asking = askedOn(self.answer, first, left("a.example.", "b.example."), QueryContext(5.0), 10)
+        asking = askedOn(self.answer, first, unresolvedAlias("a.example.", "b.example."), QueryContext(5.0), 10)
         self.failureResultOf(Deferred.fromCoroutine(asking), ServerFailed)

@@ -19,9 +19,9 @@ class MostTellingTests(SynchronousTestCase):
     Tests for L{mostTelling}.
     """
 
-    def test_manyServers(self) -> None:
+    def test_messageNamesAFewServers(self) -> None:
         """
-        Of many servers a few are named, and the others counted, so that the line stays one.
+        The error message names a few of many servers and counts the others.
         """
         servers = [f"192.0.2.{number}:53" for number in range(200)]
         silence = mostTelling(QUESTION, [], servers, 200, 5.0)

@@ -1,5 +1,5 @@
 """
-Tests of asking other servers.
+Tests of forwarding to upstream servers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_ext.wire.message import Message
 
 def withEDNS(asked: list[Asked]) -> list[bool]:
     """
-    @return: of each query whether it had an OPT record.
+    Return for each query whether it had an OPT record.
     """
     return [each.message.edns is not None for each in asked]
 
@@ -37,18 +37,18 @@ class ForwardingTests(NetworkTestCase):
         self.canned, self.server = self.serve()
         self.source = self.forward(self.server)
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It is an answer source, and says in words what it is.
+        The forwarder is an answer source, and its C{repr} names its servers.
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), ())
         self.assertIsNone(self.source.answerNow(questionOf("www.example.test"), QueryContext(5.0)))
         self.assertIn("192.0.2.53:53", repr(self.source))
 
-    def test_answer(self) -> None:
+    def test_answerHasItsOrigin(self) -> None:
         """
-        The answer says what was found, where, by which way and how long it took.
+        The answer says which server gave it, over which transport and in what time.
         """
         asked = self.ask(self.source)
         self.network.advance(1)
@@ -60,18 +60,18 @@ class ForwardingTests(NetworkTestCase):
         self.assertAlmostEqual(origin.elapsed, 0.02)
         self.assertEqual(self.events(), ["sent", "reply"])
 
-    def test_denials(self) -> None:
+    def test_denialIsAnAnswer(self) -> None:
         """
-        That there is nothing is an answer.
+        A denial is an answer.
         """
         for name, rrType, outcome in (("www.example.test", "AAAA", Outcome.NODATA), ("no.example.test", "A", Outcome.NXDOMAIN)):
             asked = self.ask(self.source, name, rrType)
             self.network.advance(1)
             self.assertIs(self.successResultOf(asked).outcome, outcome)
 
-    def test_query(self) -> None:
+    def test_queryHasRDAndEDNS(self) -> None:
         """
-        Recursion is asked for, with EDNS and the size that no path has to fragment.
+        The query has RD set and EDNS with a payload size that no path has to fragment.
         """
         self.find(self.source)
         message = self.canned.asked[0].message
@@ -79,9 +79,9 @@ class ForwardingTests(NetworkTestCase):
         assert edns is not None
         self.assertEqual((message.flags, edns.payloadSize, edns.flags, edns.options), (0x0100, 1232, 0, ()))
 
-    def test_wishes(self) -> None:
+    def test_contextReachesTheQuery(self) -> None:
         """
-        Each wish of the context reaches the query.
+        Each setting of the context reaches the query.
         """
         context = QueryContext(
             5.0, recursionDesired=False, dnssecOk=True, checkingDisabled=True, authenticData=True, options=((65001, b"abc"),)
@@ -97,16 +97,16 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(0.5)
         self.assertIsNone(self.canned.asked[-1].message.edns)
 
-    def test_nothingLeft(self) -> None:
+    def test_nothingIsOpenAfterTheAnswer(self) -> None:
         """
-        When the answer is there, nothing is open any more: not later, but then.
+        No socket or timer is open when the answer is delivered.
         """
         left: list[list[str]] = []
         self.ask(self.source).addCallback(lambda _: left.append(self.here.pending()))
         self.network.advance(1)
         self.assertEqual(left, [[]])
 
-    def test_oneTimer(self) -> None:
+    def test_manyLookupsShareOneTimer(self) -> None:
         """
         Many look-ups need one delayed call.
         """
@@ -115,9 +115,9 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual(len(self.here.getDelayedCalls()), 1)
         self.network.advance(1)
 
-    def test_resends(self) -> None:
+    def test_lostQueryIsSentAgain(self) -> None:
         """
-        A lost query is sent again, under another id, and nothing that is lost after that can make the look-up longer than its deadline.
+        A lost query is sent again under another ID, within the deadline.
         """
         self.network.shape("192.0.2.53", delay=0.01, admit=lambda datagram: self.network.sent["192.0.2.53", 53] > 1)
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
@@ -126,17 +126,17 @@ class ForwardingTests(NetworkTestCase):
         self.assertNotEqual(sent[0][:2], sent[1][:2])
         self.assertEqual(sent[0][2:], sent[1][2:])
 
-    def test_lateReply(self) -> None:
+    def test_lateReplyToFirstQueryCounts(self) -> None:
         """
-        The reply to the first query counts even after a second one was sent.
+        The reply to the first query counts even after the second one was sent.
         """
         self.canned.delay = 0.9
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
         self.assertEqual(self.events(), ["sent", "timed out", "sent", "reply"])
 
-    def test_waits(self) -> None:
+    def test_waitsOfCallerAreUsed(self) -> None:
         """
-        Whoever says how long to wait for each try has it so.
+        The waits that a caller gives for each attempt are used.
         """
         self.canned.silent = True
         asked = self.ask(self.source, seconds=6.0, waits=(1.0, 2.0, 3.0))
@@ -146,9 +146,9 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(0.1)
         self.assertIsInstance(self.failed(asked), TimedOut)
 
-    def test_waitsOver(self) -> None:
+    def test_lookupEndsAfterTheLastWait(self) -> None:
         """
-        When that time is over it is over, however much there would be until the deadline, unless somebody still answers by TCP.
+        The look-up ends after the last wait even if the deadline is later, unless an answer over TCP is under way.
         """
         self.canned.silent = True
         asked = self.ask(self.source, seconds=60.0, waits=(1.0, 2.0))
@@ -166,9 +166,9 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(1.5)
         self.assertEqual(textsOf(self.successResultOf(asked)), ["192.0.2.80"])
 
-    def test_timedOut(self) -> None:
+    def test_timeoutNamesTheSilentServer(self) -> None:
         """
-        Silence ends at the deadline, to the second, and says who was silent for how long.
+        A silent server leads to a timeout exactly at the deadline, and the error names the server and the time.
         """
         self.canned.silent = True
         asked = self.ask(self.source, seconds=3.0)
@@ -180,17 +180,17 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 did not answer within 3.0 seconds")
         self.assertEqual((fault.server, fault.attempts), ("192.0.2.53:53", 4))
 
-    def test_deadlinePassed(self) -> None:
+    def test_nothingIsSentAfterTheDeadline(self) -> None:
         """
-        When there is no time left, nothing is sent.
+        Nothing is sent if there is no time left.
         """
         fault = self.failed(self.ask(self.source, seconds=0.0))
         self.assertIsInstance(fault, TimedOut)
         self.assertEqual(self.network.datagrams, [])
 
-    def test_truncated(self) -> None:
+    def test_truncatedReplyLeadsToTCP(self) -> None:
         """
-        A truncated reply leads to TCP, with our question.
+        A truncated reply leads to a query over TCP.
         """
         self.canned.truncating = True
         asked = self.ask(self.source)
@@ -200,46 +200,49 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual((answer.origin.source, textsOf(answer)), ("tcp", ["192.0.2.80"]))
         self.assertEqual(self.events(), ["sent", "truncated", "sent", "reply"])
 
-    def test_truncatedManyTimes(self) -> None:
+    def test_repeatedTruncationAsksTCPOnce(self) -> None:
         """
-        However often a server says that it cut its reply, it is asked by TCP once, and the error says so once.
+        A server that truncates many replies is asked over TCP once, and the error says so once.
         """
         self.canned.tamper = lambda reply, transport: [reply[:2] + b"\x83" + reply[3:]] * 50 if transport == "udp" else []
         fault = self.fault(self.source)
-        self.assertEqual(str(fault).count("cut its reply"), 1)
+        self.assertEqual(str(fault).count("truncated its reply"), 1)
         self.assertEqual(self.network.dialed["192.0.2.53", 53], 1)
 
-    def test_truncatedAndNoTCP(self) -> None:
+    def test_truncationWithoutTCPIsAFailure(self) -> None:
         """
-        A server that truncates and has no TCP is a failure like another, within the deadline; the error says so.
+        A server that truncates and does not answer over TCP leads to a failure within the deadline, and the error says so.
         """
         self.canned.truncating = True
         self.canned.silentTo = "tcp"
         fault = self.fault(self.source)
         self.assertIsInstance(fault, ServerFailed)
-        self.assertIn("192.0.2.53:53 cut its reply by UDP short", str(fault))
+        self.assertIn("192.0.2.53:53 truncated its reply over UDP", str(fault))
 
-    def test_tooLong(self) -> None:
+    def test_oversizedReplyLeadsToTCP(self) -> None:
         """
-        A reply longer than we take by UDP is asked for by TCP.
+        A UDP reply larger than the payload size leads to a query over TCP.
         """
         self.canned.set("long.example.test", "TXT", [f'"{"x" * 200}{number}"' for number in range(8)])
 
-        def swell(reply: bytes, transport: str) -> list[bytes]:
+        def sendFullReply(reply: bytes, transport: str) -> list[bytes]:
+            """
+            Replace the first UDP reply by the full one.
+            """
             if transport == "tcp" or len(self.canned.asked) > 1:
                 return [reply]
             return [self.canned.replyTo(self.canned.asked[-1].message, "tcp")]
 
-        self.canned.tamper = swell
+        self.canned.tamper = sendFullReply
         asked = self.ask(self.source, "long.example.test", "TXT")
         self.network.advance(1)
         answer = self.successResultOf(asked)
         assert answer.origin is not None
         self.assertEqual((len(textsOf(answer)), answer.origin.source), (8, "tcp"))
 
-    def test_streamOnly(self) -> None:
+    def test_streamOptionUsesTCPOnly(self) -> None:
         """
-        Where TCP only was asked for, nothing goes by UDP.
+        Nothing is sent over UDP if TCP is requested.
         """
         self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
         self.source.answer(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, stream=True))
@@ -247,9 +250,9 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual([asked.transport for asked in self.canned.asked], ["tcp", "tcp"])
         self.assertEqual(self.network.datagrams, [])
 
-    def test_kept(self) -> None:
+    def test_connectionIsKept(self) -> None:
         """
-        Connections stay where that was asked for, until the source is closed.
+        A kept connection is used again and is closed with the source.
         """
         source = self.forward(self.server, stream=True, keep=60.0)
         for _ in range(2):
@@ -259,9 +262,9 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(1)
         self.successResultOf(closed)
 
-    def test_refusedPort(self) -> None:
+    def test_closedPortFailsAtOnce(self) -> None:
         """
-        A port where nobody listens is told of at once.
+        A closed port leads to an error at once.
         """
         self.canned.close()
         asked = self.ask(self.source)
@@ -270,9 +273,9 @@ class ForwardingTests(NetworkTestCase):
         self.assertIsInstance(fault, Unreachable)
         self.assertIn("192.0.2.53:53 cannot be reached", str(fault))
 
-    def test_failure(self) -> None:
+    def test_servfailIsReportedAfterRetries(self) -> None:
         """
-        What a server says that it cannot do is told with its words, once, although it is asked again some times.
+        SERVFAIL is reported once, with the server's words, after a few retries.
         """
         self.canned.rcode = 2
         fault = self.fault(self.source)
@@ -280,9 +283,9 @@ class ForwardingTests(NetworkTestCase):
         self.assertEqual((fault.rcode, fault.server, fault.attempts), (2, "192.0.2.53:53", FAILURE_TRIES.default))
         self.assertEqual(str(fault), "www.example.test. A: 192.0.2.53:53 answered SERVFAIL")
 
-    def test_cancel(self) -> None:
+    def test_cancelLeavesNothingOpen(self) -> None:
         """
-        A cancelled look-up leaves nothing open, whichever way it was on.
+        A cancelled look-up leaves nothing open, over UDP or TCP.
         """
         for prepare in ("silent", "truncating"):
             setattr(self.canned, prepare, True)
@@ -296,9 +299,9 @@ class ForwardingTests(NetworkTestCase):
             self.assertEqual(self.here.pending(), [])
             self.canned.silent = False
 
-    def test_close(self) -> None:
+    def test_closeEndsAndRefusesLookups(self) -> None:
         """
-        Closing ends look-ups under way, refuses later ones, leaves nothing, and can be done again.
+        Closing ends look-ups, refuses later ones and leaves nothing open. A second close does nothing.
         """
         self.canned.silent = True
         asked = self.ask(self.source)
@@ -309,9 +312,9 @@ class ForwardingTests(NetworkTestCase):
         self.successResultOf(self.source.close())
         self.assertIsInstance(self.failed(self.ask(self.source)), Closed)
 
-    def test_closeDuringTCP(self) -> None:
+    def test_closeWaitsForConnections(self) -> None:
         """
-        Closing says when connections are gone as well.
+        The close is complete when the connections are gone.
         """
         self.canned.silent = True
         asked = self.ask(self.forward(self.server))
@@ -326,15 +329,15 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance()
         self.successResultOf(closed)
 
-    def test_noServers(self) -> None:
+    def test_noServersIsRefused(self) -> None:
         """
-        Without a server there is nothing to do, which is told at once.
+        A forwarder without servers is refused.
         """
         self.assertRaises(CallerFault, ForwardingSource, self.here, [])
 
-    def test_budget(self) -> None:
+    def test_spentBudgetEndsTheLookup(self) -> None:
         """
-        Each query takes something off the budget, and a spent one ends the look-up.
+        Each query spends some of the budget, and a spent budget ends the look-up.
         """
 
         class Budget:
@@ -354,18 +357,18 @@ class ForwardingTests(NetworkTestCase):
 
 class WaitsTests(NetworkTestCase):
     """
-    Tests for the time of attempts, as C{options timeout:1 attempts:1} and Twisted's sequences give it.
+    Tests for the time of attempts, as C{options timeout:1 attempts:1} and Twisted's sequences of timeouts set it.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.canned, self.server = self.serve()
 
-    def lasts(self, source: ForwardingSource, waits: tuple[float, ...], stray: str = "") -> float:
+    def secondsUntilFailure(self, source: ForwardingSource, waits: tuple[float, ...], stray: str = "") -> float:
         """
-        @param stray: an address from which a datagram comes that is not a reply.
+        Return the seconds until a look-up has failed.
 
-        @return: the seconds until a look-up has failed.
+        @param stray: The source address of a datagram that is not a reply.
         """
         began = self.here.seconds()
         asked = self.ask(source, seconds=60.0, waits=waits)
@@ -378,44 +381,44 @@ class WaitsTests(NetworkTestCase):
 
     def stray(self, address: str) -> None:
         """
-        Have a datagram arrive that is not a reply.
+        Receive a datagram that is not a reply.
         """
         self.network.advance(0.005)
         for port in self.here.ports():
             self.network.inject(b"\x00\x01" + bytes(20), (address, 53), ("192.0.2.7", port.port))
 
-    def test_nearMiss(self) -> None:
+    def test_strayDatagramDoesNotProlong(self) -> None:
         """
-        A stray datagram is not a reply: the attempt has no more time than before, whether TCP is silent or refused.
+        A stray datagram does not prolong an attempt, whether TCP is silent or refused.
         """
         self.canned.silent = True
-        self.assertEqual(self.lasts(self.forward(self.server), (1.0,), "192.0.2.53"), 1.0)
+        self.assertEqual(self.secondsUntilFailure(self.forward(self.server), (1.0,), "192.0.2.53"), 1.0)
         self.assertIn("near miss", self.events())
         deaf = CannedServer({})
         deaf.silent = True
         server = deaf.listen(self.network.reactor("192.0.2.55"), streams=False)
-        self.assertEqual(self.lasts(self.forward(server), (1.0,), "192.0.2.55"), 1.0)
+        self.assertEqual(self.secondsUntilFailure(self.forward(server), (1.0,), "192.0.2.55"), 1.0)
         self.assertIn("moving on", self.events())
 
-    def test_stream(self) -> None:
+    def test_tcpAttemptsHaveTheSameTime(self) -> None:
         """
-        Attempts by TCP have the time that attempts by UDP would have.
+        Attempts over TCP have the same time as attempts over UDP.
         """
         self.canned.silent = True
-        self.assertEqual(self.lasts(self.forward(self.server, stream=True), (1.0,)), 1.0)
-        self.assertEqual(self.lasts(self.forward(self.server, stream=True), (1.0, 0.5)), 1.5)
+        self.assertEqual(self.secondsUntilFailure(self.forward(self.server, stream=True), (1.0,)), 1.0)
+        self.assertEqual(self.secondsUntilFailure(self.forward(self.server, stream=True), (1.0, 0.5)), 1.5)
 
-    def test_truncated(self) -> None:
+    def test_truncationRestartsTheAttempt(self) -> None:
         """
-        A truncated reply is one: TCP has the attempt's time anew, and no more.
+        A truncated reply gives the attempt its time anew over TCP, and no more.
         """
         self.canned.truncating = True
         self.canned.silentTo = "tcp"
-        self.assertEqual(self.lasts(self.forward(self.server), (1.0,)), 1.02)
+        self.assertEqual(self.secondsUntilFailure(self.forward(self.server), (1.0,)), 1.02)
 
-    def test_turns(self) -> None:
+    def test_retriesLeaveNextServerItsAttempt(self) -> None:
         """
-        What is asked by TCP, or without EDNS, takes no attempt away from the next server.
+        A query over TCP or without EDNS does not use up the attempt of the next server.
         """
         _, good = self.serve("192.0.2.54")
         self.canned.silent = True
@@ -427,16 +430,16 @@ class WaitsTests(NetworkTestCase):
 
 class FailureTests(NetworkTestCase):
     """
-    Tests for servers that answer SERVFAIL now and then.
+    Tests for servers that answer SERVFAIL sometimes.
     """
 
     def setUp(self) -> None:
         super().setUp()
         self.canned, self.server = self.serve()
 
-    def failing(self, times: int, rcode: int = 2) -> None:
+    def failNextReplies(self, times: int, rcode: int = 2) -> None:
         """
-        Let the next replies be failures.
+        Make the next replies failures.
         """
         left = [rcode] * times
 
@@ -445,29 +448,29 @@ class FailureTests(NetworkTestCase):
 
         self.canned.tamper = tamper
 
-    def test_again(self) -> None:
+    def test_servfailIsRetriedUpToTheLimit(self) -> None:
         """
-        SERVFAIL may be gone with the next query: one server is asked again at once, up to the limit.
+        SERVFAIL of a single server is retried at once, up to the limit.
         """
         for times in range(1, int(FAILURE_TRIES.default)):
-            self.failing(times)
+            self.failNextReplies(times)
             self.assertEqual(self.find(self.forward(self.server)), ["192.0.2.80"])
             self.assertEqual(self.events().count("sent"), times + 1)
-        self.failing(int(FAILURE_TRIES.default))
+        self.failNextReplies(int(FAILURE_TRIES.default))
         self.assertEqual(self.fault(self.forward(self.server)).rcode, 2)
 
-    def test_stream(self) -> None:
+    def test_servfailIsRetriedOverTCP(self) -> None:
         """
-        The same holds by TCP.
+        SERVFAIL is retried over TCP as well.
         """
-        self.failing(2)
+        self.failNextReplies(2)
         self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
 
-    def test_lasting(self) -> None:
+    def test_lastingFailuresAreNotRetried(self) -> None:
         """
-        Other rcodes would come again; so would SERVFAIL whose extended error says that the name is at fault.
+        Other RCODEs are not retried, nor is SERVFAIL with an extended error that blames the name.
         """
-        self.failing(1, 5)
+        self.failNextReplies(1, 5)
         self.assertEqual(self.fault(self.forward(self.server)).attempts, 1)
         question = questionOf("www.example.test")
         edns = EDNS(options=((15, b"\x00\x06bogus"),))
@@ -476,10 +479,9 @@ class FailureTests(NetworkTestCase):
         fault = self.fault(self.forward(self.server))
         self.assertEqual((fault.attempts, fault.ede), (1, ((6, "bogus"),)))
 
-    def test_everything(self) -> None:
+    def test_failingServerLosesItsRetries(self) -> None:
         """
-        A server that fails name after name is asked once for each name, not five times; when it has answered one, it has its chances
-        back.
+        A server that fails for one name after the other is not retried until it answers again.
         """
         source = self.forward(self.server)
         self.canned.rcode = 2
@@ -491,9 +493,9 @@ class FailureTests(NetworkTestCase):
         self.canned.rcode = 2
         self.assertEqual(self.fault(source).attempts, FAILURE_TRIES.default)
 
-    def test_several(self) -> None:
+    def test_otherServersComeBeforeRetries(self) -> None:
         """
-        Servers that have not been asked come first, all of them, however many fail.
+        Servers that have not been asked come before retries, however many fail.
         """
         bad = [self.serve(f"192.0.2.{60 + number}") for number in range(7)]
         for canned, _ in bad:
@@ -504,7 +506,7 @@ class FailureTests(NetworkTestCase):
 
 class EDNSTests(NetworkTestCase):
     """
-    Tests for servers that cannot do EDNS.
+    Tests for servers that do not support EDNS.
     """
 
     def setUp(self) -> None:
@@ -512,9 +514,9 @@ class EDNSTests(NetworkTestCase):
         self.canned, self.server = self.serve()
         self.source = self.forward(self.server)
 
-    def test_without(self) -> None:
+    def test_serverWithoutEDNSIsRemembered(self) -> None:
         """
-        A server that stumbles over EDNS is asked again without, and after several times at once without.
+        A server that rejects EDNS is asked again without it, and after several rejections without it at once.
         """
         for rcode in (1, 4, 16):
             source = self.forward(self.server)
@@ -527,9 +529,9 @@ class EDNSTests(NetworkTestCase):
             self.find(source)
             self.assertEqual(withEDNS(self.canned.asked), [False])
 
-    def test_forgets(self) -> None:
+    def test_ednsIsTriedAgainLater(self) -> None:
         """
-        A server that has learned EDNS meanwhile gets it again after some time.
+        EDNS is tried again after some time.
         """
         self.canned.stumbles = 1
         for _ in range(int(NO_EDNS_SIGNS.default)):
@@ -540,9 +542,9 @@ class EDNSTests(NetworkTestCase):
         self.find(self.source)
         self.assertEqual(withEDNS(self.canned.asked), [True])
 
-    def test_oneForged(self) -> None:
+    def test_oneForgedRejectionKeepsEDNS(self) -> None:
         """
-        One forged refusal does not make us give up EDNS with a server that knows it.
+        One forged rejection does not end the use of EDNS with a server.
         """
         self.canned.stumbles = 1
         self.find(self.source)
@@ -552,18 +554,18 @@ class EDNSTests(NetworkTestCase):
             self.find(self.source)
         self.assertEqual(withEDNS(self.canned.asked), [True] * 5)
 
-    def test_bareHeader(self) -> None:
+    def test_bareHeaderIsConfirmedOverTCP(self) -> None:
         """
-        A server so old that it sends a header and nothing else is asked by TCP, where nobody can have forged that, and then without EDNS.
+        A rejection that is a header only is confirmed over TCP, where it cannot be forged, before EDNS is omitted.
         """
         self.canned.stumbles = 1
         self.canned.bare = True
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
         self.assertEqual([asked.transport for asked in self.canned.asked], ["udp", "tcp", "tcp"])
 
-    def test_alwaysFormatError(self) -> None:
+    def test_permanentFormerrEndsTheLookup(self) -> None:
         """
-        A server that stumbles with and without EDNS is not asked for ever.
+        A server that answers FORMERR with and without EDNS is not asked forever.
         """
         self.canned.rcode = 1
         fault = self.fault(self.source)
@@ -572,7 +574,7 @@ class EDNSTests(NetworkTestCase):
 
 class MixedCaseTests(NetworkTestCase):
     """
-    Tests for names in mixed case.
+    Tests for 0x20 mixed case.
     """
 
     def setUp(self) -> None:
@@ -580,9 +582,9 @@ class MixedCaseTests(NetworkTestCase):
         self.canned, self.server = self.serve()
         self.source = self.forward(self.server, mixCase=True)
 
-    def test_mixed(self) -> None:
+    def test_namesAreSentInMixedCase(self) -> None:
         """
-        Names go out in mixed case, each time another, and records come back in the case that the caller gave.
+        Names are sent in mixed case, different each time, and records return in the case of the caller.
         """
         for _ in range(5):
             asked = self.ask(self.source)
@@ -590,10 +592,9 @@ class MixedCaseTests(NetworkTestCase):
             self.assertEqual(self.successResultOf(asked).answer[0].name, questionOf("www.example.test").name)
         self.assertGreater(len({asked.question.name for asked in self.canned.asked}), 1)
 
-    def test_notKept(self) -> None:
+    def test_serverThatChangesCaseIsRemembered(self) -> None:
         """
-        A reply in another case is taken for forged; where the server says the same by TCP, it is the server that does not keep cases, and
-        that is remembered.
+        A reply in another case counts as forged. The server is remembered as one that changes case if its TCP reply does so, too.
         """
         self.canned.tamper = lambda reply, transport: [reply[:12] + reply[12:28].lower() + reply[28:]]
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
@@ -605,12 +606,12 @@ class MixedCaseTests(NetworkTestCase):
 
 class FamilyTests(NetworkTestCase):
     """
-    Tests for what is asked over IPv6.
+    Tests for upstreams over IPv6.
     """
 
-    def test_overIPv6(self) -> None:
+    def test_ipv6ServersAreAsked(self) -> None:
         """
-        Servers at IPv6 addresses are asked as any others, by both ways.
+        Servers with IPv6 addresses are asked over UDP and TCP.
         """
         canned, server = self.serve("2001:db8::53", WWW)
         source = self.forward(server)

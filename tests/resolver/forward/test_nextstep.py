@@ -1,5 +1,5 @@
 """
-Tests of what comes next in a look-up: each cell of the table, and whole look-ups through all of them.
+Tests of the next step of a look-up: each cell of the table, and whole look-ups through all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.resolver.forward.nextstep import TABLE, Came, Cell, Plain, Step
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport.servers import Server
 
-#: The step for each state of TCP and EDNS: TCP not asked, under way, ended; in each with EDNS only, without it by UDP, without it by TCP.
+#: The step for each state of TCP (not asked, open, ended) and, in each, of EDNS (with it, without it over UDP, without it over TCP).
 EXPECTED = {
     ("udp", Came.NEAR_MISS): "SSS WWW WWW",
     ("udp", Came.NO_EDNS): "PWW PWW PWP",
@@ -36,7 +36,7 @@ EXPECTED = {
     ("tcp", Came.SILENT): "NNN NNN NNN",
 }
 
-#: After a near miss TCP was a precaution: where it brings nothing, UDP is asked again.
+#: TCP after a near miss was a precaution. UDP is asked again if it yields nothing.
 AFTER_NEAR_MISS = {("tcp", came): "AAA AAA AAA" for came in (Came.MALFORMED, Came.BROKEN, Came.SILENT)}
 
 STEPS = {step.name[0]: step for step in Step}
@@ -47,9 +47,9 @@ class TableTests(SynchronousTestCase):
     Tests for L{nextStep}.
     """
 
-    def test_everyCell(self) -> None:
+    def test_everyCellHasItsStep(self) -> None:
         """
-        Each cell has the step that is written down here, and there are no others.
+        Each cell has the expected step, and there are no other cells.
         """
         count = 0
         for transport, nearMiss, came in product(("udp", "tcp"), (False, True), Came):
@@ -61,10 +61,9 @@ class TableTests(SynchronousTestCase):
                     count += 1
         self.assertEqual(count, len(TABLE))
 
-    def test_nothingStalls(self) -> None:
+    def test_noCellStalls(self) -> None:
         """
-        A query that ends for another one ends only where another one can be under way, and a query by TCP, which nothing follows, is never
-        left open once it has brought something.
+        A query is dropped only if another one can be open, and a TCP query never stays open after a result.
         """
         for (stream, _, came, tried, plain), step in TABLE.items():
             if step is Step.DROP:
@@ -72,9 +71,9 @@ class TableTests(SynchronousTestCase):
             if stream and came is not Came.NEAR_MISS:
                 self.assertIsNot(step, Step.WAIT)
 
-    def test_ends(self) -> None:
+    def test_everyLookupEnds(self) -> None:
         """
-        No server is asked for ever: TCP is added once, and EDNS left out once for each transport.
+        No server is asked forever: TCP is used once, and EDNS is omitted once for each transport.
         """
         for (stream, _, _, tried, plain), step in TABLE.items():
             if step is Step.STREAM:
@@ -86,16 +85,16 @@ class TableTests(SynchronousTestCase):
 
 class EveryWayTests(NetworkTestCase):
     """
-    Whole look-ups: each way in which a server can behave, with and without a stray datagram before its reply.
+    Tests with whole look-ups for each behavior of a server, with and without a stray datagram before its reply.
     """
 
-    #: What a server does with queries: answer, refuse EDNS with an rcode, do so with a bare header, truncate, be silent.
+    #: What a server does with queries: answer, reject EDNS with an RCODE, reject it with a bare header, truncate, be silent.
     UDP = ("answers", "formerr", "notimp", "badvers", "bare", "truncates", "silent")
     TCP = ("answers", "closed", "silent", "closes")
 
-    def behave(self, address: str, udp: str, tcp: str) -> tuple[CannedServer, Server]:
+    def serverWith(self, address: str, udp: str, tcp: str) -> tuple[CannedServer, Server]:
         """
-        @return: a server that behaves so.
+        Return a server with this behavior.
         """
         canned = CannedServer({("www.example.test", "A"): "192.0.2.80"})
         server = canned.listen(self.network.reactor(address), streams=tcp != "closed")
@@ -110,22 +109,25 @@ class EveryWayTests(NetworkTestCase):
 
     def stray(self, address: str) -> None:
         """
-        Have a datagram arrive that is the server's by its address and a reply to nothing.
+        Receive a datagram from the server's address that is not a reply.
         """
         for port in self.here.ports():
             self.network.inject(b"\x00\x01" + b"\xff" * 20, (address, 53), ("192.0.2.7", port.port))
 
-    def lasts(self, source: ForwardingSource, stray: str) -> float:
+    def secondsUntilAnswer(self, source: ForwardingSource, stray: str) -> float:
         """
-        @param stray: the address that a datagram comes from before the replies, or nothing.
+        Return the seconds that a look-up takes, which must succeed.
 
-        @return: how many seconds a look-up takes, which has to give an answer.
+        @param stray: The source address of a stray datagram before the replies, or an empty string.
         """
         began = self.here.seconds()
         ended: list[float] = []
         asked = self.ask(source)
 
         def end(answer: Answer) -> Answer:
+            """
+            Note the time.
+            """
             ended.append(self.here.seconds())
             return answer
 
@@ -137,47 +139,46 @@ class EveryWayTests(NetworkTestCase):
         self.assertEqual(self.told(asked), ["192.0.2.80"], self.events())
         return ended[0] - began
 
-    def test_oneServer(self) -> None:
+    def test_oneServerAnswersWithoutDelay(self) -> None:
         """
-        A server that can be had an answer from by any way gives it, within a few round trips and the waits for what is silent, and not at
-        the deadline.
+        A server that answers in any way does so within a few round trips and waits, not at the deadline.
         """
         number = 0
         for udp, tcp, stray in product(self.UDP, self.TCP, (False, True)):
             if udp == tcp == "silent" or (udp in ("silent", "bare", "truncates") and tcp != "answers"):
-                # There is no way.
+                # No answer is possible.
                 continue
             if udp == "silent" and not stray:
-                # Nothing says that TCP would help.
+                # Nothing leads to TCP.
                 continue
             number += 1
             address = f"198.51.100.{number}"
-            _, server = self.behave(address, udp, tcp)
+            _, server = self.serverWith(address, udp, tcp)
             source = self.forward(server)
-            self.assertLess(self.lasts(source, address if stray else ""), 0.2, (udp, tcp, stray, self.events()))
+            self.assertLess(self.secondsUntilAnswer(source, address if stray else ""), 0.2, (udp, tcp, stray, self.events()))
         self.assertGreater(number, 30)
 
-    def test_secondServer(self) -> None:
+    def test_secondServerIsAskedInTime(self) -> None:
         """
-        However the first server behaves, a second one that answers is asked within the time that the first one has.
+        A second server is asked in time, however the first one behaves.
         """
         _, good = self.serve("192.0.2.54")
         number = 0
         for udp, tcp, stray in product(self.UDP, self.TCP, (False, True)):
             number += 1
             address = f"198.51.100.{number}"
-            _, server = self.behave(address, udp, tcp)
+            _, server = self.serverWith(address, udp, tcp)
             if udp == tcp == "silent":
                 self.network.shape(address, silent=True)
             source = self.forward(server, good)
             most = 2.6 if udp == "truncates" and tcp == "silent" else 4 * FIRST_WAIT.default
-            self.assertLess(self.lasts(source, address if stray else ""), most, (udp, tcp, stray, self.events()))
+            self.assertLess(self.secondsUntilAnswer(source, address if stray else ""), most, (udp, tcp, stray, self.events()))
 
-    def test_strayBeforeRefusal(self) -> None:
+    def test_strayDatagramThenFormerr(self) -> None:
         """
-        A stray datagram and then FORMERR, by UDP and by TCP: the question is asked without EDNS at once.
+        The query is sent without EDNS at once after a stray datagram and FORMERR over UDP and TCP.
         """
-        canned, server = self.behave("192.0.2.54", "formerr", "answers")
+        canned, server = self.serverWith("192.0.2.54", "formerr", "answers")
         asked = self.ask(self.forward(server))
         self.network.advance(0.005)
         self.stray("192.0.2.54")

@@ -1,5 +1,5 @@
 """
-Tests of choosing servers.
+Tests of the statistics of servers and of the choice between them.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import nameFromText
 
 
-def measured(seconds: float) -> ServerStats:
+def statsOf(seconds: float) -> ServerStats:
     """
-    @return: the standing of a server that takes so long.
+    Return the statistics of a server with this round trip time.
     """
     standing = ServerStats()
     standing.replied(seconds)
     return standing
 
 
-class StandingTests(SynchronousTestCase):
+class ServerStatsTests(SynchronousTestCase):
     """
     Tests for L{ServerStats}.
     """
 
-    def test_firstWait(self) -> None:
+    def test_unknownServerHasTheDefaultWait(self) -> None:
         """
-        A server that is not known yet is waited for as long as the limits say, and twice as long each time.
+        A server without measurements has the configured wait, doubled with each attempt.
         """
         self.assertEqual([ServerStats().wait(tries) for tries in range(4)], [*[FIRST_WAIT.default * factor for factor in (1, 2, 4)], 2.0])
 
-    def test_silence(self) -> None:
+    def test_silenceDoublesTheTimeout(self) -> None:
         """
-        A server that does not reply at all is waited for longer by all look-ups, twice as long for all queries that were sent together; the
-        next reply ends that, whatever it is.
+        The silence of a server doubles its timeout for all look-ups, once for all queries that were sent together. Any reply ends
+        that.
         """
-        standing = measured(0.1)
+        standing = statsOf(0.1)
         before = standing.timeout
         for _ in range(50):
             standing.silent(0.0, waited=before)
@@ -51,52 +51,52 @@ class StandingTests(SynchronousTestCase):
         standing.replied(None)
         self.assertEqual(standing.timeout, before)
 
-    def test_ownPatience(self) -> None:
+    def test_waitGrowsWithAttempts(self) -> None:
         """
-        A look-up that has asked often waits longer each time, although the server replies to others.
+        The wait of a look-up grows with its own attempts even if the server replies to others.
         """
-        standing = measured(0.001)
+        standing = statsOf(0.001)
         least = SERVER_WAIT.least
         self.assertEqual([standing.wait(tries) for tries in range(8)], [least] * 7 + [least * 2])
 
-    def test_smoothed(self) -> None:
+    def test_rttIsSmoothed(self) -> None:
         """
-        The round trip time follows what is measured (RFC 6298, section 2).
+        The round trip time is smoothed (RFC 6298, section 2).
         """
-        standing = measured(1.0)
+        standing = statsOf(1.0)
         self.assertEqual((standing.rtt, standing.deviation), (1.0, 0.5))
         standing.replied(2.0)
         self.assertEqual((standing.rtt, standing.deviation), (1.125, 0.625))
         self.assertEqual(standing.wait(0), 1.125 + 4 * 0.625)
 
-    def test_bounds(self) -> None:
+    def test_waitStaysWithinLimits(self) -> None:
         """
-        However quick or slow a server is, the wait stays within the limits.
+        The wait stays within its limits for quick and slow servers.
         """
-        self.assertEqual(measured(0.001).wait(0), SERVER_WAIT.least)
-        self.assertEqual(measured(60.0).wait(0), SERVER_WAIT.most)
-        self.assertLess(measured(60.0).wait(1000), 1e6)
+        self.assertEqual(statsOf(0.001).wait(0), SERVER_WAIT.least)
+        self.assertEqual(statsOf(60.0).wait(0), SERVER_WAIT.most)
+        self.assertLess(statsOf(60.0).wait(1000), 1e6)
 
-    def test_notMeasured(self) -> None:
+    def test_ambiguousReplyIsNotMeasured(self) -> None:
         """
-        A reply that may be to an earlier try says nothing about time (Karn's algorithm).
+        A reply that may belong to an earlier attempt is not measured (Karn's algorithm).
         """
-        standing = measured(0.1)
+        standing = statsOf(0.1)
         standing.replied(None)
         self.assertEqual(standing.rtt, 0.1)
 
-    def test_clockSet(self) -> None:
+    def test_changedClockIsNotMeasured(self) -> None:
         """
-        That somebody has set the clock is not taken for a server's speed.
+        A change of the clock is not taken for the speed of a server.
         """
-        standing = measured(0.1)
+        standing = statsOf(0.1)
         for seconds in (-3600.0, 3600.0):
             standing.replied(seconds)
         self.assertEqual(standing.rtt, 0.1)
 
-    def test_backOff(self) -> None:
+    def test_backoffGrowsUntilAReply(self) -> None:
         """
-        A silent server is left alone for longer each time, up to the limit, and not at all once it has replied.
+        The backoff of a silent server grows up to a limit and ends with a reply.
         """
         standing = ServerStats()
         pauses: list[float] = []
@@ -109,24 +109,25 @@ class StandingTests(SynchronousTestCase):
         standing.replied(None)
         self.assertFalse(standing.down)
 
-    def test_oneLost(self) -> None:
+    def test_oneLostDatagramIsNotDown(self) -> None:
         """
-        A short wait in vain is not the end of a server: a datagram may have been lost. Some in a row are, and so is a closed port.
+        A server is not down after one short timeout, because a datagram may be lost. Several timeouts in a row or a closed port
+        make it down.
         """
-        standing = measured(0.001)
+        standing = statsOf(0.001)
         standing.silent(0.0, waited=standing.timeout)
         self.assertFalse(standing.down)
         standing.silent(0.0, waited=standing.timeout)
         standing.silent(0.0, waited=standing.timeout)
         self.assertTrue(standing.down)
-        standing = measured(0.001)
+        standing = statsOf(0.001)
         standing.silent(0.0)
         self.assertTrue(standing.down)
 
-    def test_declines(self) -> None:
+    def test_onlyGeneralRefusalIsDown(self) -> None:
         """
-        A server that refuses everything is left alone; one that refuses some domains is not, and neither is one that is asked for a
-        single dead domain all the time.
+        A server that refuses everything is down. A server that refuses some domains is not, nor is one that is asked for a single
+        broken domain.
         """
         standing = ServerStats()
         domains = [b"\4%04d\4test\0" % number for number in range(int(DECLINES.default))]
@@ -144,16 +145,16 @@ class StandingTests(SynchronousTestCase):
         standing.answered()
         self.assertFalse(standing.down)
 
-    def test_domains(self) -> None:
+    def test_domainIsTheLastTwoLabels(self) -> None:
         """
-        Domains are told apart by their last two labels.
+        Domains are distinguished by their last two labels.
         """
         for name, domain in (("a.b.dead.test", "dead.test"), ("dead.test", "dead.test"), ("test", "test"), (".", ".")):
             self.assertEqual(domainAsked(questionOf(name).key), nameFromText(domain))
 
-    def test_unheard(self) -> None:
+    def test_operatorsSeeLongSilenceOnly(self) -> None:
         """
-        Operators are shown a server as down once several tries in a row had no reply over some time, and never for what it replies.
+        Operators see a server as down after several timeouts over some time, and never for the content of its replies.
         """
         standing = ServerStats()
         for number in range(1000):
@@ -168,10 +169,9 @@ class StandingTests(SynchronousTestCase):
         standing.replied(None)
         self.assertFalse(standing.unheard(200.0))
 
-    def test_plain(self) -> None:
+    def test_ednsIsOmittedAfterSeveralSigns(self) -> None:
         """
-        A server is spared EDNS only after several look-ups in a row have shown that it needs that, for some time; one reply with EDNS
-        proves the contrary.
+        EDNS is omitted for some time after several look-ups in a row that needed it. One reply with EDNS ends that.
         """
         standing = ServerStats()
         for _ in range(int(NO_EDNS_SIGNS.default) - 1):
@@ -184,9 +184,9 @@ class StandingTests(SynchronousTestCase):
         standing.tookEDNS()
         self.assertTrue(standing.withEDNS(1.0))
 
-    def test_case(self) -> None:
+    def test_changedCaseIsRemembered(self) -> None:
         """
-        A server that does not keep cases is remembered for some time.
+        A server that changes the letter case is remembered for some time.
         """
         standing = ServerStats()
         self.assertTrue(standing.keepsCase(0.0))
@@ -194,12 +194,12 @@ class StandingTests(SynchronousTestCase):
         self.assertFalse(standing.keepsCase(1.0))
         self.assertTrue(standing.keepsCase(1e6))
 
-    def test_shown(self) -> None:
+    def test_reprShowsTheRtt(self) -> None:
         """
-        People see what is known.
+        The C{repr} shows the round trip time.
         """
         self.assertIn("not measured", repr(ServerStats()))
-        self.assertIn("20.0 ms", repr(measured(0.02)))
+        self.assertIn("20.0 ms", repr(statsOf(0.02)))
 
 
 class ChoiceTests(SynchronousTestCase):
@@ -207,9 +207,9 @@ class ChoiceTests(SynchronousTestCase):
     Tests for L{bestOf} and L{dueForProbe}.
     """
 
-    def test_order(self) -> None:
+    def test_unknownServersInListedOrder(self) -> None:
         """
-        Servers that are not known yet are asked in the order in which they are listed.
+        Servers without measurements are asked in the listed order.
         """
         standings = [ServerStats(), ServerStats(), ServerStats()]
         tries = [0, 0, 0]
@@ -221,25 +221,25 @@ class ChoiceTests(SynchronousTestCase):
                 tries[best] += 1
         self.assertEqual(order, [0, 1, 2, None])
 
-    def test_quickest(self) -> None:
+    def test_quickestServerComesFirst(self) -> None:
         """
-        Among those that are known the quickest goes first.
+        The quickest server with measurements comes first.
         """
-        self.assertEqual(bestOf([measured(0.3), measured(0.1), ServerStats()], [0, 0, 0], 0.0, 3), 1)
+        self.assertEqual(bestOf([statsOf(0.3), statsOf(0.1), ServerStats()], [0, 0, 0], 0.0, 3), 1)
 
-    def test_down(self) -> None:
+    def test_downServerComesLast(self) -> None:
         """
-        One that is down comes last, but before asking the others again, and is asked when there is nobody else.
+        A server that is down comes last, but before a second attempt at the others.
         """
-        down = measured(0.001)
+        down = statsOf(0.001)
         down.silent(0.0)
-        self.assertEqual(bestOf([down, measured(0.5)], [0, 0], 0.5, 3), 1)
-        self.assertEqual(bestOf([down, measured(0.5)], [0, 1], 0.5, 3), 0)
+        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 0], 0.5, 3), 1)
+        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 1], 0.5, 3), 0)
         self.assertEqual(bestOf([down], [0], 0.5, 3), 0)
 
-    def test_probes(self) -> None:
+    def test_downServerIsProbed(self) -> None:
         """
-        One that is down gets a copy when its back-off is over, once in a while; the one that is asked anyway gets none.
+        A server that is down gets a copy of a query after its backoff, unless it is asked anyway.
         """
         down = ServerStats()
         down.silent(0.0)
@@ -250,21 +250,22 @@ class ChoiceTests(SynchronousTestCase):
         down.lookedAt = 1.0
         self.assertIsNone(dueForProbe(standings, 0, 1.5))
 
-    def test_turns(self) -> None:
+    def test_roundRobinSkipsDownServers(self) -> None:
         """
-        In turn, those that are down are passed over as long as another one is there.
+        Round robin skips servers that are down while there are others.
         """
         down = ServerStats()
         down.silent(0.0)
-        standings = [ServerStats(), down, measured(0.2)]
+        standings = [ServerStats(), down, statsOf(0.2)]
         self.assertEqual([nextOf(standings, last) for last in (-1, 0, 1, 2)], [0, 2, 2, 0])
         self.assertEqual([nextOf([down, down], last) for last in (-1, 0, 1)], [0, 1, 0])
 
-    def test_looksAround(self) -> None:
+    def test_idleServerIsProbed(self) -> None:
         """
-        One that nobody has asked for long gets a copy, so that a better server is found out; one that was never asked gets none.
+        A server that was not asked for long gets a copy of a query, so that a better server is found. A server that was never asked
+        gets none.
         """
-        standings = [ServerStats(), measured(0.2)]
+        standings = [ServerStats(), statsOf(0.2)]
         standings[1].lookedAt = 0.0
         self.assertIsNone(dueForProbe(standings, 0, PROBE_AFTER.default - 1))
         self.assertEqual(dueForProbe(standings, 0, PROBE_AFTER.default), 1)

@@ -23,13 +23,16 @@ class DeadlinesTests(SynchronousTestCase):
         self.late: list[Deferred[Answer]] = []
 
     def wait(self, deadline: float) -> Deferred[Answer]:
+        """
+        Add a deadline and return its Deferred.
+        """
         waiter: Deferred[Answer] = Deferred()
         self.deadlines.add(deadline, waiter, self.late.append)
         return waiter
 
-    def test_order(self) -> None:
+    def test_deadlinesExpireInOrderOnOneTimer(self) -> None:
         """
-        Each is told at its own time, in whatever order they came, by never more than one timer.
+        Each deadline expires at its time, in any order of addition, with at most one timer.
         """
         third, first, second = self.wait(3), self.wait(1), self.wait(2)
         for expected in ([first], [first, second], [first, second, third]):
@@ -38,21 +41,21 @@ class DeadlinesTests(SynchronousTestCase):
             self.assertEqual(self.late, expected)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_discarded(self) -> None:
+    def test_discardedDeadlineDoesNotExpire(self) -> None:
         """
-        Who left is not told, and the timer goes with the last one.
+        A discarded deadline does not expire, and the timer ends with the last one.
         """
-        gone, stays = self.wait(1), self.wait(2)
-        self.deadlines.discard(gone)
-        self.deadlines.discard(gone)
+        leaving, stays = self.wait(1), self.wait(2)
+        self.deadlines.discard(leaving)
+        self.deadlines.discard(leaving)
         self.clock.advance(1.5)
         self.assertEqual(self.late, [])
         self.deadlines.discard(stays)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_memory(self) -> None:
+    def test_discardedDeadlinesAreFreed(self) -> None:
         """
-        Those who left leave nothing behind, though one of them stays for long.
+        Discarded deadlines are freed even if an earlier one remains.
         """
         self.wait(1000)
         for _ in range(5000):
@@ -61,27 +64,27 @@ class DeadlinesTests(SynchronousTestCase):
         self.clock.advance(1000)
         self.assertEqual(len(self.late), 1)
 
-    def test_past(self) -> None:
+    def test_pastDeadlineExpiresAtOnce(self) -> None:
         """
-        A deadline that is over already is told as soon as may be.
+        A deadline in the past expires as soon as possible.
         """
         self.clock.advance(10)
         self.wait(5)
         self.clock.advance(0)
         self.assertEqual(len(self.late), 1)
 
-    def test_again(self) -> None:
+    def test_callbackMayAddADeadline(self) -> None:
         """
-        Who is told may add others.
+        A callback may add a deadline.
         """
         self.deadlines.add(1, Deferred(), lambda waiter: self.wait(2))
         self.clock.advance(1)
         self.clock.advance(1)
         self.assertEqual(len(self.late), 1)
 
-    def test_againForLater(self) -> None:
+    def test_callbackMayAddALaterDeadline(self) -> None:
         """
-        Who is told may add others that have more time than those who wait already; nobody is told late because of that.
+        A later deadline that a callback adds does not delay the existing ones.
         """
         self.deadlines.add(1, Deferred(), lambda waiter: self.wait(10))
         self.wait(2)

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.policy.domainlimit}. What it is good for is among the attacks.
+Tests of L{twisted_ext.resolver.policy.domainlimit}. The attack that it stops is tested in C{tests/attacks}.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from twisted_ext.wire.names import nameFromText, nameToText
 ANSWER: Answer = answerOf(questionOf("x.example.test"), "192.0.2.1")
 
 
-class RationingTests(SynchronousTestCase):
+class DomainLimitTests(SynchronousTestCase):
     """
     Tests for L{DomainLimit}.
     """
 
-    def test_domains(self) -> None:
+    def test_domainOfName(self) -> None:
         """
-        A name is counted under its registrable domain by the public suffix list, an address under its network; a registrable domain
-        and a public suffix are counted under none.
+        A name is counted under its registrable domain, an address under its network. A registrable domain itself and a public
+        suffix are not counted.
         """
         for name, domain in (
             ("x1.dead.test", "dead.test"),
@@ -47,9 +47,9 @@ class RationingTests(SynchronousTestCase):
         ):
             self.assertEqual(domainOf(nameFromText(name)), None if domain is None else nameFromText(domain), name)
 
-    def test_counted(self) -> None:
+    def test_finishedLookupsMakeRoom(self) -> None:
         """
-        What is over makes room, whether it was answered, failed or was given up; what is at hand needs none, nor does another domain.
+        A look-up that ends makes room, whether it was answered, failed or was cancelled. Other domains are not affected.
         """
         held = HeldSource()
         source = DomainLimit(held, 2)
@@ -71,9 +71,9 @@ class RationingTests(SynchronousTestCase):
             self.failureResultOf(each, ServerFailed)
         self.assertEqual(source._live, {})
 
-    def answered(self, source: DomainLimit, held: HeldSource, name: str, apex: str, rrType: str = "SOA") -> None:
+    def showZone(self, source: DomainLimit, held: HeldSource, name: str, apex: str, rrType: str = "SOA") -> None:
         """
-        Have a look-up end with a denial that names a zone.
+        End a look-up with a denial that names a zone.
         """
         question = questionOf(name)
         rdata = "ns.invalid. mail.invalid. 1 3600 600 86400 60" if rrType == "SOA" else "ns.invalid."
@@ -82,92 +82,91 @@ class RationingTests(SynchronousTestCase):
         held.release(Answer(Outcome.NXDOMAIN, (), authority, rcode=3), question)
         self.successResultOf(asked)
 
-    def begun(self, source: DomainLimit, name: str) -> bool:
+    def isBegun(self, source: DomainLimit, name: str) -> bool:
         """
-        @return: whether a look-up is begun; it stays under way.
+        Return whether a look-up begins. It stays open.
         """
         asked = source.answer(questionOf(name), QueryContext(5))
         refused: list[object] = []
         asked.addErrback(refused.append)
         return not refused
 
-    def test_publicSuffix(self) -> None:
+    def test_domainsBelowSuffixAreIndependent(self) -> None:
         """
-        A dead zone below a public suffix has a ration of its own.
+        A broken domain below a public suffix does not use up the limit of another one.
         """
         source = DomainLimit(HeldSource(), 2)
-        self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
-        self.assertTrue(self.begun(source, "www.a.co.uk"))
+        self.assertEqual([self.isBegun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
+        self.assertTrue(self.isBegun(source, "www.a.co.uk"))
 
-    def test_cuts(self) -> None:
+    def test_knownZoneHasItsOwnLimit(self) -> None:
         """
-        A zone that replies have shown, by SOA or NS, has a ration of its own below its registrable domain, in any case of letters.
+        A zone that replies have shown by an SOA or NS record has its own limit, in any letter case.
         """
         for rrType in ("SOA", "NS"):
             held = HeldSource()
             source = DomainLimit(held, 2)
-            self.answered(source, held, "x.dead.example.test", "DEAD.example.test", rrType)
-            self.assertEqual([self.begun(source, f"x{number}.y.dead.example.test") for number in range(3)], [True, True, False])
-            self.assertTrue(self.begun(source, "www.example.test"))
+            self.showZone(source, held, "x.dead.example.test", "DEAD.example.test", rrType)
+            self.assertEqual([self.isBegun(source, f"x{number}.y.dead.example.test") for number in range(3)], [True, True, False])
+            self.assertTrue(self.isBegun(source, "www.example.test"))
 
-    def test_unbelievedCuts(self) -> None:
+    def test_foreignZoneCutsAreIgnored(self) -> None:
         """
-        A zone says nothing about others: neither a public suffix, nor a domain that the name is not in, becomes a zone by its replies.
+        A reply cannot make a zone of a public suffix or of a domain that does not contain the name.
         """
         held = HeldSource()
         source = DomainLimit(held, 2)
         for apex in ("co.uk", "uk", ".", "a.co.uk", "www.a.co.uk", "evil.co.uk"):
-            self.answered(source, held, "x.evil.co.uk", apex)
+            self.showZone(source, held, "x.evil.co.uk", apex)
         self.assertEqual(list(source._cuts), [])
-        self.assertEqual([self.begun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
-        self.assertTrue(self.begun(source, "www.a.co.uk"))
+        self.assertEqual([self.isBegun(source, f"x{number}.evil.co.uk") for number in range(3)], [True, True, False])
+        self.assertTrue(self.isBegun(source, "www.a.co.uk"))
 
-    def test_remembered(self) -> None:
+    def test_domainsAreCachedInBoundedSpace(self) -> None:
         """
-        Domains that were found are remembered by what is above a name, in a bounded space, and are the same again.
+        The domains of names are cached in bounded space and stay the same.
         """
         source = DomainLimit(HeldSource(), 1)
         for name in ("x.evil.co.uk", "x.a.b.city.kobe.jp", "9.2.0.192.in-addr.arpa"):
-            begun = [self.begun(source, text) for text in (name, f"y{name[1:]}", f"z{name[1:]}")]
+            begun = [self.isBegun(source, text) for text in (name, f"y{name[1:]}", f"z{name[1:]}")]
             self.assertEqual(begun, [True, False, False], name)
         for number in range(5000):
-            self.begun(source, f"www.n{number}.test")
+            self.isBegun(source, f"www.n{number}.test")
         self.assertLessEqual(len(source._domains), 4096)
 
-    def test_unknownCuts(self) -> None:
+    def test_unknownZoneCutsShareALimit(self) -> None:
         """
-        A zone that never replies, so that its cut is not known, leaves the rest of its domain a ration, and others that do the same share
-        that one.
+        Zones without a known cut share one limit below their domain and leave the rest of the domain another one.
         """
         held = HeldSource()
         source = DomainLimit(held, 4)
-        self.assertEqual([self.begun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
+        self.assertEqual([self.isBegun(source, f"x{number}.dead.example.test") for number in range(5)], [True] * 4 + [False])
         others = ["www.example.test", "mail.example.test", "a.b.example.test", "x.gone.example.test", "y.gone.example.test"]
-        self.assertEqual([self.begun(source, name) for name in others], [True] * 4 + [False])
+        self.assertEqual([self.isBegun(source, name) for name in others], [True] * 4 + [False])
         held.release(ServerFailed("no", rcode=2))
         self.assertEqual((source._live, source._children, source._largest), ({}, {}, {}))
-        self.assertEqual([self.begun(source, f"x{number}.example.test") for number in range(5)], [True] * 4 + [False])
+        self.assertEqual([self.isBegun(source, f"x{number}.example.test") for number in range(5)], [True] * 4 + [False])
 
-    def test_manyCuts(self) -> None:
+    def test_manyZonesShareTheDomainsLimit(self) -> None:
         """
-        An attacker who divides a domain into many zones gets the room of a few; what is remembered of cuts has a bound, and the one
-        seen longest ago is forgotten first.
+        An attacker who divides a domain into many zones gets a few limits. The cache of zone cuts is bounded, and the oldest cut is
+        dropped first.
         """
         held = HeldSource()
         source = DomainLimit(held, 2, 5, 16)
         for number in range(20):
-            self.answered(source, held, f"x.z{number}.example.test", f"z{number}.example.test")
+            self.showZone(source, held, f"x.z{number}.example.test", f"z{number}.example.test")
         self.assertEqual(len(source._cuts), 16)
         self.assertEqual(nameToText(next(iter(source._cuts))), "z4.example.test.")
-        begun = [self.begun(source, f"y{each}.z{10 + number}.example.test") for number in range(4) for each in range(2)]
+        begun = [self.isBegun(source, f"y{each}.z{10 + number}.example.test") for number in range(4) for each in range(2)]
         self.assertEqual(begun.count(True), 5)
-        self.assertTrue(self.begun(source, "www.other.test"))
+        self.assertTrue(self.isBegun(source, "www.other.test"))
         held.release(ServerFailed("no", rcode=2))
         self.assertEqual((source._live, source._below, source._children, source._largest), ({}, {}, {}, {}))
 
-    def test_transparent(self) -> None:
+    def test_restIsPassedToInnerSource(self) -> None:
         """
-        All else is the inner source's.
+        Everything else is passed to the inner source.
         """
         inner = CannedSource({("x.example.test", "A"): ANSWER}, now=True)
         source = DomainLimit(inner)

@@ -28,7 +28,7 @@ LOCAL = [
 ]
 
 
-class OverridingTests(SynchronousTestCase):
+class LocalRecordsTests(SynchronousTestCase):
     """
     Tests for L{LocalRecordsSource}.
     """
@@ -43,7 +43,7 @@ class OverridingTests(SynchronousTestCase):
 
     def ask(self, name: str, rrType: str = "A") -> Answer:
         """
-        @return: the answer, which is the same at hand and waited for, where it is at hand.
+        Return the answer, which must be the same from C{answerNow} and C{answer}.
         """
         question, context = questionOf(name, rrType), QueryContext(5.0)
         ready = self.source.answerNow(question, context)
@@ -52,9 +52,9 @@ class OverridingTests(SynchronousTestCase):
             self.assertEqual((ready.outcome, textsOf(ready)), (answer.outcome, textsOf(answer)))
         return answer
 
-    def test_local(self) -> None:
+    def test_localRecordsAreTheAnswer(self) -> None:
         """
-        Records given for a name are the answer, in any case of the name, and nobody else is asked.
+        Local records of a name are the answer, in any letter case, and the inner source is not asked.
         """
         self.assertEqual(textsOf(self.ask("router.lan")), ["192.168.1.1", "192.168.1.2"])
         self.assertEqual(textsOf(self.ask("PRINTER.LAN", "AAAA")), ["fd00::9"])
@@ -62,16 +62,16 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(len(self.ask("router.lan", "ANY").answer), 1)
         self.assertEqual(self.inner.asked, 0)
 
-    def test_others(self) -> None:
+    def test_otherNamesGoToInnerSource(self) -> None:
         """
         All other names are asked of the inner source.
         """
         self.assertEqual(textsOf(self.ask("other.lan")), ["192.0.2.1"])
         self.assertEqual(textsOf(self.ask("sub.router.lan")), ["192.0.2.1"])
 
-    def test_aliases(self) -> None:
+    def test_localAliasesAreFollowed(self) -> None:
         """
-        Local aliases are followed to local names and to others; a round of them ends.
+        Local aliases are followed to local and to other names, and an alias loop ends.
         """
         self.assertEqual(textsOf(self.ask("www.lan")), ["web.lan.", "router.lan.", "192.168.1.1", "192.168.1.2"])
         answer = self.ask("out.lan")
@@ -79,9 +79,9 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(answer.answer[0].name, questionOf("out.lan").name)
         self.assertEqual(self.ask("round.lan").outcome, Outcome.NODATA)
 
-    def test_aliasProvesNothing(self) -> None:
+    def test_localAliasIsNeitherSecureNorAuthoritative(self) -> None:
         """
-        That the end of a local alias is proved, or had from the zone itself, says nothing of the alias.
+        An answer behind a local alias is neither secure nor authoritative, even if its target is.
         """
         proved = Answer(Outcome.DATA, flags=AA | RA | AD, security=Security.SECURE)
         source = LocalRecordsSource(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
@@ -89,9 +89,9 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual((answer.flags, answer.security), (RA, Security.INDETERMINATE))
         self.assertEqual(textsOf(answer), ["www.example.org."])
 
-    def test_aliasNobodyKnows(self) -> None:
+    def test_aliasToUnknownOrFailingName(self) -> None:
         """
-        Where the end of an alias is known to nobody, the alias alone is the answer; where it cannot be had, that is said.
+        An alias to an unknown name is the whole answer. The failure of its target is raised.
         """
         source = LocalRecordsSource(CannedSource(), localRecords([localRecord("out.lan CNAME gone.example.org")]))
         context = QueryContext(5.0)
@@ -99,9 +99,9 @@ class OverridingTests(SynchronousTestCase):
         source = LocalRecordsSource(self.inner, localRecords([localRecord("out.lan CNAME gone.example.org")]))
         self.failureResultOf(source.answer(questionOf("out.lan"), context), TimedOut)
 
-    def test_stars(self) -> None:
+    def test_wildcardCoversNamesBelow(self) -> None:
         """
-        A star stands for all names below that have no records of their own, at any depth.
+        A wildcard covers all names below at any depth that have no records of their own.
         """
         self.assertEqual(textsOf(self.ask("any.dev.lan")), ["192.168.1.80"])
         answer = self.ask("a.b.DEV.lan")
@@ -111,9 +111,9 @@ class OverridingTests(SynchronousTestCase):
         self.assertEqual(textsOf(self.ask("below.fixed.dev.lan")), ["192.0.2.1"])
         self.assertEqual(textsOf(self.ask("dev.lan")), ["192.0.2.1"])
 
-    def test_file(self) -> None:
+    def test_fileOfRecords(self) -> None:
         """
-        A file has one record on each line, with remarks; what is wrong in it is told with its line.
+        A file has one record on each line, with comments. An error names the file and the line.
         """
         path = Path(self.mktemp())
         path.write_text("; mine\n# too\n\nrouter.lan A 192.168.1.1\n")

@@ -1,5 +1,5 @@
 """
-Tests of zones in a client's own chain.
+Tests of local zones in a client's chain of sources.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ OTHER = "@ 300 SOA ns.example.net. h 1 2 3 4 5\n@ 300 NS ns.example.net.\nhost 3
 
 def lines(answer: Answer) -> list[str]:
     """
-    @return: what an answer has, as name, type and data.
+    Return the records of an answer as name, type and data.
     """
     return [" ".join(line.split("\t")[:1] + line.split("\t")[3:]) for rrset in answer.answer for line in recordToText(rrset)]
 
@@ -62,11 +62,14 @@ class ZonesTests(SynchronousTestCase):
         self.zones = Zones([Zone.fromText(FILE, "example.com"), Zone.fromText(OTHER, "example.org")])
 
     def ask(self, name: str, rrType: str = "A") -> Answer | None:
+        """
+        Return the answer at hand.
+        """
         return self.zones.answerNow(question(name, rrType), wishes())
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        They can stand wherever something answers questions.
+        Zones are an answer source without inner sources.
         """
         verifyObject(IAnswerSource, self.zones)
         self.assertEqual(self.zones.sources(), ())
@@ -74,9 +77,9 @@ class ZonesTests(SynchronousTestCase):
         self.successResultOf(self.zones.close())
         self.failureResultOf(self.zones.answer(question("example.net"), wishes()), Unknown)
 
-    def test_answers(self) -> None:
+    def test_zonesAnswerWithAuthority(self) -> None:
         """
-        Names, wildcards and aliases are answered with authority, from one zone to another, and what is not there is denied.
+        Names, wildcards and aliases are answered with authority, across zones, and missing names are denied.
         """
         for name, rrType, expected in (
             ("www.example.com", "A", ["www.example.com. A 192.0.2.80"]),
@@ -95,9 +98,9 @@ class ZonesTests(SynchronousTestCase):
         assert answer is not None
         self.assertEqual((answer.outcome, answer.rcode, len(answer.authority)), (Outcome.NXDOMAIN, 3, 1))
 
-    def test_any(self) -> None:
+    def test_anyReturnsAllRecords(self) -> None:
         """
-        ANY finds all that a name has, wildcards included.
+        ANY returns all records of a name, including those of a wildcard.
         """
         answer = self.ask("www.example.com", "ANY")
         assert answer is not None
@@ -109,17 +112,17 @@ class ZonesTests(SynchronousTestCase):
         assert answer is not None
         self.assertIs(answer.outcome, Outcome.NXDOMAIN)
 
-    def test_nothing(self) -> None:
+    def test_otherNamesAreNotAnswered(self) -> None:
         """
-        Of other names, of names below a delegation and of other classes nothing is said.
+        Names outside the zones, names below a delegation and other classes are not answered.
         """
         for name in ("example.net", "com", ".", "a.cut.example.com", "cut.example.com"):
             self.assertIsNone(self.ask(name))
         self.assertIsNone(self.zones.answerNow(Question(nameFromText("www.example.com"), 1, 3), wishes()))
 
-    def test_traced(self) -> None:
+    def test_traceNamesTheZone(self) -> None:
         """
-        An explanation tells which zone it was.
+        The trace names the zone.
         """
         context = wishes()
         context.trace = Trace()
@@ -130,7 +133,7 @@ class ZonesTests(SynchronousTestCase):
 
 class ChainedTests(SynchronousTestCase):
     """
-    Tests of chains with zones in them, made of descriptions.
+    Tests of chains with zones that are built from descriptions.
     """
 
     def setUp(self) -> None:
@@ -142,29 +145,29 @@ class ChainedTests(SynchronousTestCase):
         self.path.write_text(FILE)
         self.resolver = resolverFromString(self.here, f"chain:(zone:example.com={self.path}):cache:udp:192.0.2.53")
 
-    def found(self, name: str) -> list[str]:
+    def lookUpAddress(self, name: str) -> list[str]:
         """
-        @return: the types and data that a look-up of addresses gives.
+        Return the types and data of an address look-up.
         """
         looking = self.resolver.lookupAddress(name)
         self.network.advance(1)
         return lines(self.successResultOf(looking).answer)
 
-    def test_followed(self) -> None:
+    def test_aliasLeavesTheZone(self) -> None:
         """
-        An alias that leads out of the zone is followed into the next source; so are names below a delegation asked there.
+        An alias out of the zone is followed by the next source, and so are names below a delegation.
         """
         expected = ["far.example.com. CNAME www.example.net.", "www.example.net. A 192.0.2.33"]
         for _ in range(2):
-            self.assertEqual(self.found("far.example.com"), expected)
+            self.assertEqual(self.lookUpAddress("far.example.com"), expected)
         self.assertEqual(len(self.server.asked), 1)
-        self.assertEqual(self.found("a.cut.example.com"), ["a.cut.example.com. A 192.0.2.44"])
-        self.assertEqual(self.found("near.example.com")[-1], "www.example.com. A 192.0.2.80")
+        self.assertEqual(self.lookUpAddress("a.cut.example.com"), ["a.cut.example.com. A 192.0.2.44"])
+        self.assertEqual(self.lookUpAddress("near.example.com")[-1], "www.example.com. A 192.0.2.80")
         self.assertEqual(len(self.server.asked), 2)
 
-    def test_hosts(self) -> None:
+    def test_addressLookupsUseTheZone(self) -> None:
         """
-        C{getHostByName}, C{getaddrinfo} and a wildcard work the same way.
+        C{getHostByName}, C{getaddrinfo} and wildcards use the zone.
         """
         for name, address in (("far.example.com", "192.0.2.33"), ("x.wild.example.com", "192.0.2.90")):
             looking = self.resolver.getHostByName(name)
@@ -173,9 +176,9 @@ class ChainedTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(looking), address)
             self.assertEqual([row[4] for row in self.successResultOf(rows)], [(address, 80)])
 
-    def test_atTheEnd(self) -> None:
+    def test_failingTargetsOfAliases(self) -> None:
         """
-        A target that does not exist, that nobody answers for, or that no source knows is said as such.
+        A target that does not exist, times out or is unknown leads to the corresponding result.
         """
         looking = self.resolver.ask(question("gone.example.com"), wishes(self.here.seconds() + 5))
         self.network.advance(1)
@@ -189,18 +192,18 @@ class ChainedTests(SynchronousTestCase):
         partial: Deferred[Answer] = alone.ask(question("far.example.com"), wishes(self.here.seconds() + 5))
         self.assertEqual(lines(self.successResultOf(partial)), ["far.example.com. CNAME www.example.net."])
 
-    def test_chained(self) -> None:
+    def test_chainWithoutZonesIsPlain(self) -> None:
         """
-        A chain without zones is nothing but a chain.
+        A chain without zones is an ordinary chain.
         """
         zones = Zones([zoneFromFile(nameFromText("example.com"), str(self.path))])
         self.assertNotIsInstance(chained([zones]), ChainSource)
         self.assertIsInstance(chained([sourceFromString(self.here, "special")]), ChainSource)
         self.assertEqual(NamesResolver(chained([zones]), Clock()).source.sources()[0].sources(), (zones,))
 
-    def test_wrong(self) -> None:
+    def test_invalidZoneFileIsRefused(self) -> None:
         """
-        A file that is not there, or that is not a zone of the name, is refused, and the error says which file and what is wrong.
+        A missing file or one that does not hold the zone is refused with an error that names the file.
         """
         broken = Path(self.mktemp())
         broken.write_text("www 300 A 192.0.2.x\n")

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.policy.rebinding}: names of strangers with addresses of one's own network.
+Tests of L{twisted_ext.resolver.policy.rebinding}: foreign names with private addresses.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ PUBLIC = "192.0.2.1 9.255.255.255 11.0.0.1 172.32.0.1 100.128.0.1 2001:db8::1 ::
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private(address: str) -> None:
+def test_privateAddressIsRecognized(address: str) -> None:
     """
-    Addresses of networks and of this machine are known in all their guises.
+    A private or local address is recognized in each of its forms.
     """
     assert isPrivate(socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public(address: str) -> None:
+def test_publicAddressIsNotPrivate(address: str) -> None:
     """
-    Addresses of the internet are none of these.
+    A public address is not private.
     """
     assert not isPrivate(socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address))
 
@@ -48,13 +48,13 @@ class StopRebindingTests(SynchronousTestCase):
 
     def ask(self, source: StopRebinding, name: str = "evil.example.org", rrType: str = "A") -> Deferred[Answer]:
         """
-        Begin to ask.
+        Begin a look-up.
         """
         return source.answer(questionOf(name, rrType), QueryContext(5.0))
 
-    def refused(self, source: StopRebinding, name: str = "evil.example.org", rrType: str = "A") -> bool:
+    def isRefused(self, source: StopRebinding, name: str = "evil.example.org", rrType: str = "A") -> bool:
         """
-        @return: whether an answer is held back, at hand and waited for.
+        Return whether an answer is refused, by C{answerNow} as by C{answer}.
         """
         question, context = questionOf(name, rrType), QueryContext(5.0)
         try:
@@ -66,21 +66,21 @@ class StopRebindingTests(SynchronousTestCase):
         self.assertEqual(atHand, waited)
         return waited
 
-    def test_held(self) -> None:
+    def test_privateAddressIsRefused(self) -> None:
         """
-        An answer with a private address among others is refused, with a reason; without the defence it is given.
+        An answer with a private address among others is refused with a reason. It would be given without the filter.
         """
         inner = CannedSource({("evil.example.org", "A"): ["192.0.2.1", "192.168.1.1"]}, now=True)
         fault = self.failureResultOf(self.ask(StopRebinding(inner)), Refused).value
         self.assertEqual(fault.ede, ((17, "private address (rebinding protection)"),))
         self.assertIn("rebinding-allow", str(fault))
-        self.assertTrue(self.refused(StopRebinding(inner)))
+        self.assertTrue(self.isRefused(StopRebinding(inner)))
         answer = self.successResultOf(inner.answer(questionOf("evil.example.org"), QueryContext(5.0)))
         self.assertEqual(textsOf(answer), ["192.0.2.1", "192.168.1.1"])
 
-    def test_aliasAndHints(self) -> None:
+    def test_hiddenPrivateAddressIsRefused(self) -> None:
         """
-        It does not help to hide the address behind an alias, in an IPv6 address or in a hint of an HTTPS record.
+        A private address is found behind an alias, within an IPv6 address and in a hint of an HTTPS record.
         """
         question = questionOf("evil.example.org")
         alias = answerOf(question, "192.168.1.1")
@@ -97,12 +97,12 @@ class StopRebindingTests(SynchronousTestCase):
         )
         source = StopRebinding(inner)
         for name, rrType in (("evil", "A"), ("evil", "AAAA"), ("evil", "HTTPS"), ("also", "HTTPS")):
-            self.assertTrue(self.refused(source, f"{name}.example.org", rrType), rrType)
-        self.assertFalse(self.refused(source, "good.example.org", "HTTPS"))
+            self.assertTrue(self.isRefused(source, f"{name}.example.org", rrType), rrType)
+        self.assertFalse(self.isRefused(source, "good.example.org", "HTTPS"))
 
-    def test_allowed(self) -> None:
+    def test_allowedDomainMayHavePrivateAddresses(self) -> None:
         """
-        A domain that is one's own may have such addresses, whatever the case, and its neighbors by spelling may not.
+        An allowed domain may have private addresses, in any letter case. A domain that merely ends in the same letters may not.
         """
         inner = CannedSource(otherwise="10.0.0.1")
         source = StopRebinding(inner, [nameFromText("Corp.example")])
@@ -111,8 +111,8 @@ class StopRebindingTests(SynchronousTestCase):
         self.failureResultOf(self.ask(source, "notcorp.example"), Refused)
         self.successResultOf(self.ask(StopRebinding(inner, [b"\x00"]), "any.example"))
 
-    def test_denials(self) -> None:
+    def test_denialPasses(self) -> None:
         """
-        Denials pass.
+        A denial passes.
         """
         self.assertEqual(textsOf(self.successResultOf(self.ask(StopRebinding(CannedSource(otherwise=()))))), [])

@@ -1,5 +1,5 @@
 """
-Tests of names that never leave this machine.
+Tests of names that are never sent to a server.
 """
 
 from __future__ import annotations
@@ -31,24 +31,30 @@ class SpecialTests(SynchronousTestCase):
         self.special = Special()
 
     def ask(self, name: str, rrType: str = "A") -> Answer | None:
+        """
+        Return the answer at hand.
+        """
         return self.special.answerNow(question(name, rrType), wishes())
 
     def outcome(self, name: str, rrType: str = "A") -> Outcome | None:
+        """
+        Return the outcome of the answer at hand.
+        """
         answer = self.ask(name, rrType)
         return None if answer is None else answer.outcome
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions.
+        The source is an answer source without inner sources, and may be closed twice.
         """
         verifyObject(IAnswerSource, self.special)
         self.assertEqual(self.special.sources(), ())
         self.successResultOf(self.special.close())
         self.successResultOf(self.special.close())
 
-    def test_localhost(self) -> None:
+    def test_localhostIsThisMachine(self) -> None:
         """
-        localhost and everything below it is this machine, whatever a server would say (RFC 6761, section 6.3).
+        C{localhost} and all names below it are this machine (RFC 6761, section 6.3).
         """
         for name in ("localhost", "LocalHost.", "www.app.localhost"):
             for rrType, address in (("A", "127.0.0.1"), ("AAAA", "::1")):
@@ -58,9 +64,9 @@ class SpecialTests(SynchronousTestCase):
                 self.assertEqual(answer.answer[0].name, nameFromText(name))
             self.assertIs(self.outcome(name, "MX"), Outcome.NODATA)
 
-    def test_any(self) -> None:
+    def test_anyPrefersIPv4(self) -> None:
         """
-        ANY finds an address of IPv4 where there is one, which C{getHostByName} of twisted.names and C{connectTCP} need, and names too.
+        ANY returns an IPv4 address if there is one, as C{getHostByName} of C{twisted.names} and C{connectTCP} need it, or a name.
         """
         for name, rrType, text in (
             ("localhost", "A", "127.0.0.1"),
@@ -75,9 +81,9 @@ class SpecialTests(SynchronousTestCase):
             self.assertEqual((typeName(rrset.rrType), rdataToText(rrset.rrType, rrset.rdatas[0])), (rrType, text))
         self.assertIs(self.outcome("invalid", "ANY"), Outcome.NXDOMAIN)
 
-    def test_denied(self) -> None:
+    def test_reservedNamesAreDenied(self) -> None:
         """
-        Names under invalid, onion and alt do not exist in the DNS (RFC 6761, section 6.4; RFC 7686; RFC 9476).
+        Names under C{invalid}, C{onion} and C{alt} do not exist in the DNS (RFC 6761, section 6.4; RFC 7686; RFC 9476).
         """
         for name in ("invalid", "x.invalid", "FaceBook.ONION", "onion", "a.b.alt"):
             answer = self.ask(name)
@@ -85,9 +91,9 @@ class SpecialTests(SynchronousTestCase):
             self.assertEqual((answer.outcome, answer.rcode), (Outcome.NXDOMAIN, 3))
             self.assertIs(self.outcome(name, "TXT"), Outcome.NXDOMAIN)
 
-    def test_remembered(self) -> None:
+    def test_denialsCanBeCached(self) -> None:
         """
-        A denial says for how long it may be remembered, so that not everybody asks again and again (RFC 2308, section 3).
+        A denial has an SOA record, so that it can be cached (RFC 2308, section 3).
         """
         for name, rrType, zone in (
             ("www.localhost", "MX", "localhost"),
@@ -106,9 +112,9 @@ class SpecialTests(SynchronousTestCase):
             assert answer is not None
             self.assertNotIn(nameFromText(name), [rrset.name for rrset in answer.authority])
 
-    def test_ordinary(self) -> None:
+    def test_similarNamesAreOrdinary(self) -> None:
         """
-        Names that only look alike are ordinary ones, and so are those that stub resolvers have to send.
+        Names that only look similar are ordinary, and so are those that stub resolvers have to send.
         """
         for name in (
             ".",
@@ -135,15 +141,15 @@ class SpecialTests(SynchronousTestCase):
             self.assertIsNone(self.ask(name), name)
             self.failureResultOf(self.special.answer(question(name), wishes()), Unknown)
 
-    def test_otherClass(self) -> None:
+    def test_otherClassesAreNotAnswered(self) -> None:
         """
-        Other classes have names of their own.
+        Other classes are not answered.
         """
         self.assertIsNone(self.special.answerNow(Question(nameFromText("localhost"), 1, 3), wishes()))
 
-    def test_literals(self) -> None:
+    def test_addressLiteralAnswersForItself(self) -> None:
         """
-        An address asked for as if it were a name answers for itself, and has nothing of the other family.
+        An address in place of a name is its own answer and has no address of the other family.
         """
         for name, mine, other, address in (
             ("192.0.2.1", "A", "AAAA", "192.0.2.1"),
@@ -159,31 +165,32 @@ class SpecialTests(SynchronousTestCase):
             for rrType in (other, "MX", "PTR"):
                 self.assertIs(self.outcome(name, rrType), Outcome.NODATA)
 
-    def test_scopedLiteral(self) -> None:
+    def test_scopeIsLeftOut(self) -> None:
         """
-        Of an address with a scope the record holds what a record can hold.
+        The record for an address with a scope holds the address without it.
         """
         for name in ("fe80::1%eth0", "fe80::1%eth0.100"):
             answer = self.ask(name, "AAAA")
             assert answer is not None
             self.assertEqual(addresses(answer), ["fe80::1"])
 
-    def test_nearlyLiteral(self) -> None:
+    def test_invalidAddressesAreDenied(self) -> None:
         """
-        Four numbers that are no address are not sent to a server either: no name ends in a number.
+        Four numbers that are not a valid address are denied, because no name ends in a number.
         """
         for name in ("192.0.2.256", "192.0.2.01", "1.2.3.4444"):
             self.assertIs(self.outcome(name), Outcome.NXDOMAIN)
 
-    def test_labelsWithDots(self) -> None:
+    def test_dotsInsideALabelAreNoAddress(self) -> None:
         """
-        One label with dots in it is not an address.
+        A single label that contains dots is not an address.
         """
         self.assertIsNone(self.special.answerNow(Question(b"\x09192.0.2.1\x00", 1), wishes()))
 
-    def test_reverse(self) -> None:
+    def test_loopbackReverseNames(self) -> None:
         """
-        The loopback addresses lead to localhost, other addresses of that network to nothing (RFC 6303, section 4.2 and 4.3).
+        The loopback addresses resolve to C{localhost}, and other addresses of that network do not exist (RFC 6303, sections 4.2 and
+        4.3).
         """
         for name in ("1.0.0.127.in-addr.arpa", LOOPBACK6.upper()):
             answer = self.ask(name, "PTR")
@@ -197,18 +204,18 @@ class SpecialTests(SynchronousTestCase):
             self.assertIs(self.outcome(name, "PTR"), Outcome.NODATA)
         self.assertIsNone(self.ask("2" + LOOPBACK6[1:], "PTR"))
 
-    def test_local(self) -> None:
+    def test_multicastNamesAreDenied(self) -> None:
         """
-        Hosts of multicast DNS are not asked of servers; deeper names are, as clusters and old networks have them there.
+        Names of multicast DNS are denied. Deeper names below C{local} are not, because clusters and old networks use them.
         """
         for name in ("printer.local", "local"):
             self.assertIs(self.outcome(name), Outcome.NXDOMAIN)
         self.assertIsNone(self.ask("web.default.svc.cluster.local"))
         self.assertIsNone(Special(local=True).answerNow(question("printer.local"), wishes()))
 
-    def test_neverLeave(self) -> None:
+    def test_specialNamesNeverReachTheServer(self) -> None:
         """
-        In front of a server, nothing special reaches it; without this source, all of it would.
+        No special name reaches a server behind this source. All of them would without it.
         """
         leaky = ["localhost", "192.0.2.1", "2001:db8::1", "x.onion", "y.invalid", "printer.local", "192.0.2.256"]
         for sources, expected in (([Special()], 0), ([], len(leaky))):
@@ -218,25 +225,25 @@ class SpecialTests(SynchronousTestCase):
                 self.successResultOf(chain.answer(question(name), wishes()))
             self.assertEqual(len(server.asked), expected)
 
-    def test_reason(self) -> None:
+    def test_traceCitesTheDocument(self) -> None:
         """
-        Explaining tells which document says so.
+        The trace cites the document of the special name.
         """
         trace = Trace()
         self.special.answerNow(question("x.onion"), QueryContext(1.0, trace=trace))
         self.assertEqual(trace.notes[0].details, {"reason": "RFC 7686, section 2"})
 
-    def test_table(self) -> None:
+    def test_everySpecialNameIsAnswered(self) -> None:
         """
-        Every line of the table is in force, and cites its document.
+        Every special name of the table is answered and cites its document.
         """
         for name, _, reason in SPECIAL_NAMES:
             self.assertIsNotNone(self.ask(name), name)
             self.assertRegex(reason, r"^RFC \d+, section [\d.]+$")
 
-    def test_isSpecial(self) -> None:
+    def test_isSpecialDomain(self) -> None:
         """
-        Domains in which no search can succeed are known, and local is not one of them.
+        A search domain in which nothing can exist is special. C{local} is not one.
         """
         for name, expected in (
             ("onion", True),
@@ -247,9 +254,9 @@ class SpecialTests(SynchronousTestCase):
         ):
             self.assertEqual(isSpecial(nameFromText(name)), expected)
 
-    def test_agrees(self) -> None:
+    def test_answerNowEqualsAnswer(self) -> None:
         """
-        What is at hand is what one gets.
+        C{answerNow} and C{answer} agree.
         """
         for name, rrType in (("localhost", "A"), ("x.onion", "A"), ("192.0.2.1", "AAAA")):
             now = self.ask(name, rrType)

@@ -1,5 +1,5 @@
 """
-Tests of building answer sources from text.
+Tests of building answer sources from descriptions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from twisted_ext.wire.message import Question
 @implementer(IAnswerSource)
 class Built:
     """
-    Tells how it was built.
+    A source that records its arguments.
     """
 
     all: list[Built] = []
@@ -60,49 +60,49 @@ def leaf(
     site: Site, host: str, port: int = 53, *, wait: float = 1.0, strict: bool = False, name: str | None = None
 ) -> Built:
     """
-    A source of the kind that asks somebody.
+    Build a source without inner sources.
     """
     return Built(host, port, wait=wait, strict=strict, name=name)
 
 
 def wrap(site: Site, source: IAnswerSource, *, size: int | None = None) -> Built:
     """
-    A source of the kind that wraps another.
+    Build a source around another one.
     """
     return Built(source, size=size)
 
 
 def many(site: Site, *sources: IAnswerSource) -> Built:
     """
-    A source of the kind that combines others.
+    Build a source of several others.
     """
     return Built(*sources)
 
 
 def ways(site: Site, other: IAnswerSource | None = None, /, **ways: IAnswerSource) -> Built:
     """
-    A source of the kind that others are named in.
+    Build a source of named others.
     """
     return Built(other, **ways)
 
 
 def url(site: Site, address: str, *, wait: float = 1.0) -> Built:
     """
-    A source of the kind that has a URL.
+    Build a source with a URL.
     """
     return Built(address, wait=wait)
 
 
 def broken(site: Site) -> Built:
     """
-    A source that cannot be made.
+    Fail to build a source.
     """
     raise ZeroDivisionError("no")
 
 
 def nothing(site: Site) -> object:
     """
-    What is no source at all.
+    Return an object that is not an answer source.
     """
     return "nothing"
 
@@ -112,7 +112,7 @@ FUNCTIONS = {"leaf": leaf, "wrap": wrap, "many": many, "ways": ways, "https": ur
 
 class DescriptionCase(SynchronousTestCase):
     """
-    Descriptions with prefixes made for the purpose.
+    Descriptions with prefixes for tests.
     """
 
     def setUp(self) -> None:
@@ -120,7 +120,7 @@ class DescriptionCase(SynchronousTestCase):
         vars(module).update(FUNCTIONS)
         sys.modules["tests_described"] = module
         self.addCleanup(sys.modules.pop, "tests_described")
-        # It tells our prefixes when it is imported, those made here not among them.
+        # Import it before the prefixes of the tests exist, because it registers all built-in ones.
         importlib.import_module("twisted.plugins.twisted_ext_dropin")
         parsers = [LazyParser(prefix, "tests_described", prefix, "") for prefix in FUNCTIONS if prefix != "https"]
         parsers.append(LazyParser("https", __name__, "url", ""))
@@ -129,19 +129,22 @@ class DescriptionCase(SynchronousTestCase):
         self.clock = Clock()
 
     def build(self, description: str) -> Built:
+        """
+        Return the source of a description.
+        """
         source = sourceFromString(self.clock, description)
         assert isinstance(source, Built)
         return source
 
     def leaf(self, description: str) -> tuple[object, ...]:
         """
-        @return: the host and the port that a description says.
+        Return the host and the port of a description.
         """
         return self.build(description).positional
 
-    def refused(self, description: str) -> str:
+    def errorOf(self, description: str) -> str:
         """
-        @return: why it cannot be built, behind the description itself.
+        Return the error of a description without the description itself.
         """
         text = str(self.assertRaises(BadDescription, sourceFromString, self.clock, description))
         self.assertNotIn("\n", text)
@@ -151,12 +154,12 @@ class DescriptionCase(SynchronousTestCase):
 
 class GrammarTests(DescriptionCase):
     """
-    Tests for what a description may look like.
+    Tests for the grammar of descriptions.
     """
 
-    def test_arguments(self) -> None:
+    def test_argumentsByPositionOrName(self) -> None:
         """
-        Arguments stand by position or by name, and are what the function wants them to be.
+        Arguments are given by position or by name and are converted to the type of the parameter.
         """
         built = self.build("leaf:ns.example:5353:wait=0.5:strict=yes:name=x")
         self.assertEqual(built.positional, ("ns.example", 5353))
@@ -164,9 +167,9 @@ class GrammarTests(DescriptionCase):
         self.assertEqual(self.leaf("leaf:port=54:host=a"), ("a", 54))
         self.assertEqual(self.leaf("leaf:a"), ("a", 53))
 
-    def test_escapes(self) -> None:
+    def test_backslashEscapesAnyCharacter(self) -> None:
         """
-        A backslash takes the meaning from any character.
+        A backslash removes the special meaning of any character.
         """
         self.assertEqual(self.leaf(r"leaf:a\:b\=c\\d\(\[:1"), ("a:b=c\\d([", 1))
         self.assertEqual(self.build(r"leaf:a:name=x=y\:z").named["name"], "x=y:z")
@@ -174,9 +177,9 @@ class GrammarTests(DescriptionCase):
         assert isinstance(inner, Built)
         self.assertEqual(inner.positional[0], "a)b")
 
-    def test_brackets(self) -> None:
+    def test_colonsInBracketsAreOrdinary(self) -> None:
         """
-        In square brackets colons are ordinary; around all of an argument the brackets are left out.
+        Colons in square brackets are ordinary. Brackets around a whole argument are removed.
         """
         self.assertEqual(self.leaf("leaf:[2001:db8::1]:5353"), ("2001:db8::1", 5353))
         self.assertEqual(self.leaf("leaf:[::1]"), ("::1", 53))
@@ -185,9 +188,9 @@ class GrammarTests(DescriptionCase):
         self.assertEqual(self.leaf("leaf:a[:=)]b:1"), ("a[:=)]b", 1))
         self.assertEqual(self.leaf(r"leaf:[a\]:b]"), ("a]:b", 53))
 
-    def test_urls(self) -> None:
+    def test_urlsNeedNoEscapes(self) -> None:
         """
-        A URL needs no backslashes, ports, addresses and queries included.
+        A URL needs no backslashes, whether it has a port, an address or a query string.
         """
         for text, address, wait in (
             ("https://dns.example/dns-query", "https://dns.example/dns-query", 1.0),
@@ -204,20 +207,20 @@ class GrammarTests(DescriptionCase):
             )
             inner = self.build(f"many:({text}):wrap:{text}")
             self.assertEqual(len(inner.positional), 2)
-        self.assertEqual(self.refused("https://[::1/q"), "column 9: this bracket is not closed")
+        self.assertEqual(self.errorOf("https://[::1/q"), "column 9: this bracket is not closed")
 
-    def test_wrapping(self) -> None:
+    def test_wrapperTakesTheRest(self) -> None:
         """
-        A wrapper is told what it wraps by the rest of the text; what it is told itself stands before that.
+        The rest of a description belongs to the inner source, and the wrapper's own arguments precede it.
         """
         built = self.build("wrap:size=7:leaf:a:1:name=x")
         inner = built.positional[0]
         assert isinstance(inner, Built)
         self.assertEqual((built.named, inner.positional, inner.named["name"]), ({"size": 7}, ("a", 1), "x"))
 
-    def test_parentheses(self) -> None:
+    def test_parenthesesEndADescription(self) -> None:
         """
-        A description in parentheses ends with them, so that more can follow.
+        A description in parentheses ends with them, so that more arguments can follow.
         """
         built = self.build("wrap:(leaf:a:1:name=x):size=7")
         inner = built.positional[0]
@@ -227,17 +230,17 @@ class GrammarTests(DescriptionCase):
         self.assertEqual(len(built.positional), 3)
         self.assertEqual(self.build("many").positional, ())
 
-    def test_names(self) -> None:
+    def test_descriptionsMayHaveNames(self) -> None:
         """
-        Descriptions may have names, of any characters.
+        Descriptions may have names of any characters.
         """
         built = self.build(r"ways:corp.example=(leaf:a):other=(leaf:b):x\:y=(leaf:c):(leaf:d)")
         self.assertEqual(list(built.named), ["corp.example", "other", "x:y"])
         self.assertIsNotNone(built.positional[0])
 
-    def test_faults(self) -> None:
+    def test_mistakesAreReportedWithColumn(self) -> None:
         """
-        A mistake gives one line: what, where, and what would be right.
+        A mistake leads to one line: what is wrong, in which column, and what would be right.
         """
         for description, expected in (
             ("", "column 1: here a prefix has to stand, such as udp or system"),
@@ -273,20 +276,20 @@ class GrammarTests(DescriptionCase):
             ("nothing", "column 1: nothing built 'nothing', which is not an answer source"),
             ("wrap://x", "column 6: there is no prefix '//x'; there are "),
         ):
-            self.assertTrue(self.refused(description).startswith(expected), self.refused(description))
+            self.assertTrue(self.errorOf(description).startswith(expected), self.errorOf(description))
 
-    def test_nothingHalfDone(self) -> None:
+    def test_failedDescriptionLeavesNothingOpen(self) -> None:
         """
-        Nothing is built before all has been read, and nothing stays open where something cannot be built.
+        Nothing is built before the whole description is read, and a failure closes what was built.
         """
-        self.refused("many:(leaf:a):(leaf:b:x)")
+        self.errorOf("many:(leaf:a):(leaf:b:x)")
         self.assertEqual(Built.all, [])
-        self.refused("many:(leaf:a):(wrap:leaf:b):broken")
+        self.errorOf("many:(leaf:a):(wrap:leaf:b):broken")
         self.assertEqual([built.closed for built in Built.all], [1, 1, 1])
 
-    def test_depth(self) -> None:
+    def test_depthAndLengthAreLimited(self) -> None:
         """
-        Descriptions within descriptions have a bound, and so has the text.
+        The nesting and the length of a description are limited.
         """
         text = str(self.assertRaises(BadDescription, sourceFromString, self.clock, "wrap:" * 10_000 + "leaf:a"))
         self.assertIn("more than 32 descriptions within each other", text)
@@ -296,9 +299,9 @@ class GrammarTests(DescriptionCase):
         self.assertEqual(text, f"a description of {most + 5} characters; {most} are the most")
         self.build("leaf:" + "x" * (most - 5))
 
-    def test_noText(self) -> None:
+    def test_bytesAreRefused(self) -> None:
         """
-        What is no text is told so.
+        A description that is not a string is refused.
         """
         text = str(self.assertRaises(BadDescription, reader.read, b"system"))
         self.assertEqual(text, "a description is a text, not bytes")
@@ -308,9 +311,9 @@ class GrammarTests(DescriptionCase):
             st.sampled_from(["leaf", "wrap", "many", "ways", "https", "a", "1", "wait", *":::===()[]\\/,"]), max_size=20
         ).map("".join)
     )
-    def test_anything(self, description: str) -> None:
+    def test_arbitraryTextIsSourceOrError(self, description: str) -> None:
         """
-        Any text is a source or one line of explanation.
+        An arbitrary text is a source or a one-line error.
         """
         try:
             sourceFromString(self.clock, description)
@@ -320,31 +323,31 @@ class GrammarTests(DescriptionCase):
 
 class SchemaTests(SynchronousTestCase):
     """
-    Tests for telling from a signature what is taken.
+    Tests for reading the parameters from a signature.
     """
 
-    def test_evaluated(self) -> None:
+    def test_evaluatedAnnotationsAreUnderstood(self) -> None:
         """
-        Annotations that are no texts are understood as well.
+        Annotations that are not strings are understood.
         """
 
         def function(site: object, a: object, b: object) -> None:
             """
-            Takes what it is about to be told.
+            Do nothing. The test sets the annotations.
             """
 
         function.__annotations__.update(a=int, b=float | None)
         schema = Schema(function)
         self.assertEqual([parameter.convert("1") for parameter in schema.parameters], [1, 1.0])
 
-    def test_unresolved(self) -> None:
+    def test_unresolvedAnnotationsAreStrings(self) -> None:
         """
-        A source is a source also where its interface was imported for the type checker only; anything else unknown is a text.
+        The interface is recognized even if it is imported for type checkers only. Any other unknown annotation means a string.
         """
 
         def function(site: object, a: object, b: object, c: object) -> None:
             """
-            Takes what it is about to be told.
+            Do nothing. The test sets the annotations.
             """
 
         function.__annotations__.update(a="interfaces.IAnswerSource | None", b="Nowhere", c="int | str")
@@ -352,8 +355,8 @@ class SchemaTests(SynchronousTestCase):
         self.assertEqual([parameter.wantsSource for parameter in schema.parameters], [True, False, False])
         self.assertEqual([parameter.convert("1") for parameter in schema.parameters[1:]], ["1", "1"])
 
-    def test_noSignature(self) -> None:
+    def test_objectWithoutSignatureIsRefused(self) -> None:
         """
-        What has no signature is told so.
+        An object without a signature is refused.
         """
         self.assertRaises(DNSFault, Schema, 7)

@@ -1,5 +1,5 @@
 """
-Tests of the prefixes that come with the package.
+Tests of the built-in prefixes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_ext.wire.names import nameFromText
 
 class BuiltInTests(SynchronousTestCase):
     """
-    Tests for the prefixes of this package.
+    Tests for the built-in prefixes.
     """
 
     def setUp(self) -> None:
@@ -35,6 +35,9 @@ class BuiltInTests(SynchronousTestCase):
         self.reactor = cast(IReactorTime, reactor)
 
     def build(self, description: str) -> IAnswerSource:
+        """
+        Return the source of a description and close it after the test.
+        """
         source = sourceFromString(self.reactor, description)
         self.addCleanup(source.close)
         verifyObject(IAnswerSource, source)
@@ -42,21 +45,21 @@ class BuiltInTests(SynchronousTestCase):
 
     def labels(self, description: str) -> list[str]:
         """
-        @return: the servers that a description says.
+        Return the servers of a description.
         """
         source = self.build(description)
         assert isinstance(source, ForwardingSource)
         return [upstream.server.label for upstream in source.upstreams]
 
-    def refused(self, description: str) -> str:
+    def errorOf(self, description: str) -> str:
         """
-        @return: why it cannot be built.
+        Return the error of a description.
         """
         return str(self.assertRaises(BadDescription, sourceFromString, self.reactor, description))
 
-    def test_servers(self) -> None:
+    def test_serversAndPorts(self) -> None:
         """
-        One server or several, with a port for all or one for each, in both families.
+        A description has one or several servers of both families, with a port for all or for each.
         """
         for prefix in ("udp", "tcp"):
             for arguments, expected in (
@@ -70,9 +73,9 @@ class BuiltInTests(SynchronousTestCase):
             ):
                 self.assertEqual(self.labels(f"{prefix}:{arguments}"), expected)
 
-    def test_badServers(self) -> None:
+    def test_badServerIsReportedWithColumn(self) -> None:
         """
-        What is no server is told, with its column.
+        An invalid server is reported with its column.
         """
         for description, column, what in (
             ("udp:ns.example", 5, "'ns.example' is not an IP address, such as 192.0.2.1 or 2001:db8::1"),
@@ -82,13 +85,13 @@ class BuiltInTests(SynchronousTestCase):
             ("tcp:192.0.2.1@dns", 5, "not 'dns'"),
             ("udp:192.0.2.1,", 5, "'' is not an IP address"),
         ):
-            text = self.refused(description)
+            text = self.errorOf(description)
             self.assertIn(f"column {column}: ", text)
             self.assertIn(what, text)
 
-    def test_all(self) -> None:
+    def test_everyPrefixBuildsASource(self) -> None:
         """
-        Every prefix builds what it promises.
+        Every prefix builds an answer source.
         """
         for description in (
             "system",
@@ -107,9 +110,9 @@ class BuiltInTests(SynchronousTestCase):
         ):
             self.build(description)
 
-    def test_combining(self) -> None:
+    def test_combinedSourcesAreKept(self) -> None:
         """
-        What combines sources has all of them.
+        A combining prefix keeps all its sources.
         """
         chain = self.build("chain:(hosts):(special):cache:udp:192.0.2.1")
         assert isinstance(chain, ChainSource)
@@ -123,31 +126,34 @@ class BuiltInTests(SynchronousTestCase):
             (search.domains, search.ndots), ((nameFromText("corp.example"), nameFromText("lab.example")), 2)
         )
 
-    def test_badCombining(self) -> None:
+    def test_badCombinationIsReported(self) -> None:
         """
-        What combines nothing, or under no name, is told so.
+        A combination without sources or with an invalid name is reported.
         """
-        self.assertIn("a race needs one source at least", self.refused("race"))
-        self.assertIn("a chain needs one source at least", self.refused("chain"))
-        self.assertIn("a route needs a domain=(source) at least", self.refused("route"))
-        self.assertIn("column 8: 'a..b': a label is empty", self.refused("search:a..b:system"))
-        self.assertIn("column 1: route: 'a..b'", self.refused("route:a..b=(system)"))
+        self.assertIn("a race needs at least one source", self.errorOf("race"))
+        self.assertIn("a chain needs at least one source", self.errorOf("chain"))
+        self.assertIn("a route needs at least one domain=(source)", self.errorOf("route"))
+        self.assertIn("column 8: 'a..b': a label is empty", self.errorOf("search:a..b:system"))
+        self.assertIn("column 1: route: 'a..b'", self.errorOf("route:a..b=(system)"))
 
-    def test_unscanned(self) -> None:
+    def test_builtInPrefixNeedsNoPluginScan(self) -> None:
         """
-        Our own prefixes are found without looking for plugins, which costs milliseconds.
+        Built-in prefixes are found without a search for plugins, which would take milliseconds.
         """
 
         def scanned(*_: object) -> None:
+            """
+            Fail.
+            """
             raise AssertionError("looked for plugins")
 
         self.patch(descriptions, "_plugged", scanned)
         self.build("chain:(hosts):special")
         self.assertRaises(AssertionError, descriptions.parserFor, "other")
 
-    def test_parsers(self) -> None:
+    def test_everyParserIsALoadablePlugin(self) -> None:
         """
-        Every parser is a plugin, has something to say for itself, and can be loaded.
+        Every parser is a plugin with a summary and can be loaded.
         """
         for parser in BUILT_IN:
             verifyObject(IResolverParser, parser)
@@ -155,17 +161,17 @@ class BuiltInTests(SynchronousTestCase):
             self.assertTrue(parser.summary)
             Schema(parser.load())
 
-    def test_site(self) -> None:
+    def test_siteBuildsNestedDescriptions(self) -> None:
         """
-        A function may take descriptions apart itself.
+        A parser function may build a nested description itself.
         """
         site = Site(self.reactor)
         source = site.source("udp:127.0.0.1")
         self.addCleanup(source.close)
         self.assertIsInstance(source, ForwardingSource)
 
-    def test_told(self) -> None:
+    def test_sourceForTestsProvidesIAnswerSource(self) -> None:
         """
-        The source that tests use is one.
+        The source that the tests use is an answer source.
         """
         verifyObject(IAnswerSource, Told())

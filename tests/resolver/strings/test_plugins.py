@@ -1,5 +1,5 @@
 """
-Tests of prefixes that others bring along.
+Tests of prefixes from other packages' plugins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def parseToy(site, path: str):
 
 class PluggedTests(SynchronousTestCase):
     """
-    Tests for plugins in a folder of their own.
+    Tests for plugins in a separate folder.
     """
 
     def setUp(self) -> None:
@@ -51,9 +51,9 @@ class PluggedTests(SynchronousTestCase):
         for name in [name for name in sys.modules if name.startswith(("txdns_test_", "twisted.plugins.txdns_test_"))]:
             del sys.modules[name]
 
-    def test_found(self) -> None:
+    def test_pluginPrefixIsFound(self) -> None:
         """
-        A dropin makes a prefix of one's own usable and known, with nothing registered anywhere.
+        A dropin adds a prefix without any registration. It cannot replace a built-in prefix.
         """
         (self.plugins / "txdns_test_good.py").write_text(GOOD)
         source = sourceFromString(Clock(), "toy:/dev/null")
@@ -67,9 +67,9 @@ class PluggedTests(SynchronousTestCase):
         self.assertIn("the prefix 'udp' is taken", complaints[0])
         self.assertIs(parserFor("udp"), next(parser for parser in BUILT_IN if parser.prefix == "udp"))
 
-    def test_broken(self) -> None:
+    def test_brokenPluginModuleIsReported(self) -> None:
         """
-        A plugin module that cannot be imported is told of, and the others work.
+        A plugin module that cannot be imported is reported, and the others work.
         """
         (self.plugins / "txdns_test_good.py").write_text(GOOD)
         (self.plugins / "txdns_test_bad.py").write_text("import txdns_test_absent\n")
@@ -82,9 +82,9 @@ class PluggedTests(SynchronousTestCase):
         self.assertIn("No module named 'txdns_test_absent'", text)
         self.assertNotEqual(self.flushLoggedErrors(ModuleNotFoundError), [])
 
-    def test_warning(self) -> None:
+    def test_warningsOfPluginsAreHidden(self) -> None:
         """
-        What other people's plugins warn of when they are imported is not our user's business, and no reason to leave them out.
+        Warnings from the import of other plugins are not shown, and these plugins work.
         """
         (self.plugins / "txdns_test_warns.py").write_text(
             "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n" + GOOD
@@ -93,9 +93,9 @@ class PluggedTests(SynchronousTestCase):
         self.assertIsInstance(sourceFromString(Clock(), "toy:/dev/null"), Hosts)
         self.assertEqual(self.flushWarnings(), [])
 
-    def test_unusable(self) -> None:
+    def test_unusablePrefixIsReportedOnUse(self) -> None:
         """
-        A prefix whose module or function is missing is told so when it is used.
+        A prefix whose module or function is missing is reported when it is used.
         """
         (self.plugins / "txdns_test_good.py").write_text(GOOD)
         for prefix, what in (
@@ -106,9 +106,9 @@ class PluggedTests(SynchronousTestCase):
             self.assertIn(f"column 1: the prefix {prefix!r} cannot be used", text)
             self.assertIn(what, text)
 
-    def test_nameless(self) -> None:
+    def test_namelessAndRepeatedPrefixesAreReported(self) -> None:
         """
-        A plugin without a usable prefix, and the second one of a prefix, are told of.
+        A plugin without a prefix and the second plugin with the same prefix are reported.
         """
         (self.plugins / "txdns_test_good.py").write_text(
             GOOD
@@ -118,9 +118,9 @@ class PluggedTests(SynchronousTestCase):
         self.assertEqual(len(complaints), 3)
         self.assertIn("has no prefix", "".join(complaints))
 
-    def test_dropin(self) -> None:
+    def test_ownDropinOffersEveryPrefix(self) -> None:
         """
-        Our own dropin offers every prefix of ours.
+        Our own dropin offers every built-in prefix.
         """
         dropin = importlib.import_module("twisted.plugins.twisted_ext_dropin")
         offered = [value for value in vars(dropin).values() if isinstance(value, LazyParser)]

@@ -1,5 +1,5 @@
 """
-Tests of following the configuration of this machine.
+Tests of the resolver that follows the configuration of this machine.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SystemTests(SynchronousTestCase):
 
     def write(self, text: str) -> None:
         """
-        Put another file there, as network managers do.
+        Replace the file as network managers do.
         """
         other = self.folder / "new"
         other.write_text(text)
@@ -55,7 +55,7 @@ class SystemTests(SynchronousTestCase):
 
     def upstream(self, configuration: SystemConfiguration) -> Told:
         """
-        @return: what stands for the configured servers.
+        Return a source in place of the configured servers.
         """
         self.configurations.append(configuration)
         self.upstreams.append(Told(self.known))
@@ -63,35 +63,35 @@ class SystemTests(SynchronousTestCase):
 
     def system(self) -> System:
         """
-        @return: the resolver of this machine.
+        Return the resolver of this machine.
         """
         return System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=self.upstream)
 
     def ask(self, system: System, name: str, rrType: str = "A", trace: Trace | None = None) -> Answer:
         """
-        @return: what is said of a name written without final dot.
+        Return the answer for a name without a final dot.
         """
         context = QueryContext(self.clock.seconds() + 5, relative=True, trace=trace)
         return self.successResultOf(system.answer(question(name, rrType), context))
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions, and says what is in it.
+        The resolver is an answer source and lists its inner sources.
         """
         system = self.system()
         verifyObject(IAnswerSource, system)
         self.assertEqual(len(system.sources()[0].sources()), 3)
 
-    def test_quiet(self) -> None:
+    def test_constructionReadsNothing(self) -> None:
         """
-        Making one reads no file and opens nothing.
+        Creating a resolver reads no file and opens nothing.
         """
         self.system()
         self.assertEqual(self.configurations, [])
 
-    def test_order(self) -> None:
+    def test_localSourcesComeBeforeSearch(self) -> None:
         """
-        Literals, hosts and special names are answered here, for the name as it was written, before any domain is searched.
+        Address literals, the hosts file and special names are answered for the name as it is, before any domain is searched.
         """
         system = self.system()
         for name, expected in (("db", "192.0.2.99"), ("localhost", "127.0.0.1"), ("192.0.2.7", "192.0.2.7")):
@@ -99,35 +99,35 @@ class SystemTests(SynchronousTestCase):
         self.assertIs(self.ask(system, "x.onion").outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.upstreams[0].asked, [])
 
-    def test_search(self) -> None:
+    def test_shortNamesAreSearched(self) -> None:
         """
-        Short names are searched, full ones are found as they are.
+        Short names are searched, and full names are found as they are.
         """
         system = self.system()
         self.assertEqual(addresses(self.ask(system, "web")), ["192.0.2.2"])
         self.assertEqual(addresses(self.ask(system, "www.example")), ["192.0.2.1"])
         self.assertEqual(self.upstreams[0].asked, ["web.corp.example A", "www.example A"])
 
-    def test_specialDomains(self) -> None:
+    def test_specialSearchDomainsAreIgnored(self) -> None:
         """
-        A search domain in which nothing can be is left out, so that no search leaks into it.
+        A search domain in which nothing can exist is ignored, so that no search leaks into it.
         """
         self.write("nameserver 192.0.2.53\nsearch onion x.invalid corp.example\n")
         self.ask(self.system(), "web")
         self.assertEqual(self.upstreams[0].asked, ["web.corp.example A"])
 
-    def test_local(self) -> None:
+    def test_localSearchDomainAllowsLocalNames(self) -> None:
         """
-        Where the network's own domain is under local, its hosts are asked of its servers; elsewhere they are not.
+        Names below C{local} are sent to the servers only if a search domain is below C{local}.
         """
         self.ask(self.system(), "printer.local")
         self.write("nameserver 192.0.2.53\nsearch corp.local\n")
         self.ask(self.system(), "printer.local")
         self.assertEqual([each.asked[:1] for each in self.upstreams], [[], ["printer.local A"]])
 
-    def test_cached(self) -> None:
+    def test_cachedAnswersAreAtHand(self) -> None:
         """
-        What was asked once is at hand, by its short name as well.
+        A cached answer is at hand, also under the short name.
         """
         system = self.system()
         for name in ("www.example", "web"):
@@ -137,23 +137,23 @@ class SystemTests(SynchronousTestCase):
             self.assertEqual(now.answer, first.answer)
         self.assertEqual(len(self.upstreams[0].asked), 2)
 
-    def test_uncached(self) -> None:
+    def test_cacheCanBeSwitchedOff(self) -> None:
         """
-        Where nothing is to be kept, nothing is: neither answers, to be given again or to take memory, nor failures.
+        Neither answers nor failures are cached if the cache is switched off.
         """
-        told = Told({"www.example A": "192.0.2.1", "broken.example A": ServerFailed("no")})
+        inner = Told({"www.example A": "192.0.2.1", "broken.example A": ServerFailed("no")})
         hosts = str(self.folder / "hosts")
-        system = System(self.clock, str(self.path), hosts, environment={}, upstream=lambda _: told, cached=False)
+        system = System(self.clock, str(self.path), hosts, environment={}, upstream=lambda _: inner, cached=False)
         for _ in range(2):
             self.ask(system, "www.example")
             self.failureResultOf(system.answer(question("broken.example"), wishes(5.0)), ServerFailed)
-        self.assertEqual((told.asked.count("www.example A"), told.asked.count("broken.example A")), (2, 2))
+        self.assertEqual((inner.asked.count("www.example A"), inner.asked.count("broken.example A")), (2, 2))
         self.assertEqual((len(system.caching.store), len(system.caching.store.failures)), (0, 0))
         system.flush()
 
-    def test_change(self) -> None:
+    def test_changedFileIsUsedWithinASecond(self) -> None:
         """
-        Another file is used within a second: other servers, another search list, nothing remembered. No restart, no timer.
+        A changed file takes effect within a second without a timer: its servers and its search list, with an empty cache.
         """
         system = self.system()
         self.ask(system, "www.example")
@@ -166,9 +166,9 @@ class SystemTests(SynchronousTestCase):
         self.assertEqual([server.label for server in system.configuration.servers], ["198.51.100.53:53"])
         self.assertEqual(self.upstreams[1].asked, ["www.example.lab.example A", "www.example A"])
 
-    def test_goneForAMoment(self) -> None:
+    def test_missingFileKeepsServersForAnHour(self) -> None:
         """
-        While the file is gone or empty the servers that it named are asked on, and what is remembered stays; for an hour at most.
+        The former servers and the cache are kept for an hour at most while the file is missing or empty.
         """
         system = self.system()
         self.ask(system, "www.example")
@@ -185,9 +185,9 @@ class SystemTests(SynchronousTestCase):
         self.clock.advance(3600)
         self.assertTrue(system.configuration.defaulted)
 
-    def test_sameServers(self) -> None:
+    def test_changedOptionsKeepTheCache(self) -> None:
         """
-        Other options with the same servers take effect, and what is remembered stays.
+        Changed options take effect, and the cache is kept if the servers are the same.
         """
         self.write("nameserver 192.0.2.53\n")
         system = self.system()
@@ -197,9 +197,9 @@ class SystemTests(SynchronousTestCase):
         self.ask(system, "www.example")
         self.assertEqual((system.configuration.ndots, sum([len(each.asked) for each in self.upstreams])), (3, 1))
 
-    def test_changeAtHand(self) -> None:
+    def test_changedServersEmptyTheCache(self) -> None:
         """
-        What is remembered is not at hand any more after a change.
+        The cached answers are not at hand after the servers have changed.
         """
         system = self.system()
         self.ask(system, "www.example")
@@ -207,9 +207,9 @@ class SystemTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertIsNone(system.answerNow(WWW, wishes()))
 
-    def test_unchanged(self) -> None:
+    def test_unchangedFileKeepsEverything(self) -> None:
         """
-        As long as the file stays as it is, everything stays.
+        Everything is kept while the file is unchanged.
         """
         system = self.system()
         self.ask(system, "www.example")
@@ -218,9 +218,10 @@ class SystemTests(SynchronousTestCase):
         self.assertEqual(len(self.upstreams), 1)
         self.assertEqual(len(self.upstreams[0].asked), 1)
 
-    def test_oldLookups(self) -> None:
+    def test_runningLookupKeepsFormerServers(self) -> None:
         """
-        A look-up that runs while the file changes ends as it began; new ones do not wait for it, and what it used is closed after it.
+        A look-up that runs during a change ends with the former servers, which are closed afterwards. New look-ups do not wait for
+        it.
         """
         held: list[HeldSource] = []
 
@@ -242,10 +243,10 @@ class SystemTests(SynchronousTestCase):
         self.assertEqual(addresses(self.successResultOf(new)), ["192.0.2.2"])
         self.assertEqual([each.closed for each in held], [True, False])
 
-    def test_oldSearch(self) -> None:
+    def test_runningSearchKeepsFormerDomains(self) -> None:
         """
-        A search that runs while the file changes goes on in the old domains with the old servers. What it used is closed after it, and
-        where nobody wants to know any more.
+        A search that runs during a change continues in the former domains with the former servers. These are closed when it ends or
+        is cancelled.
         """
         held: list[HeldSource] = []
 
@@ -274,9 +275,9 @@ class SystemTests(SynchronousTestCase):
             held[number + 1].release(said(WWW, "192.0.2.2"))
             self.successResultOf(new)
 
-    def test_noFile(self) -> None:
+    def test_missingFileAsksThisMachine(self) -> None:
         """
-        Without the file this machine is asked, and explaining says so; when it comes, it is used.
+        This machine is asked if the file is missing, the trace says so, and the file is used when it appears.
         """
         self.path.unlink()
         system = self.system()
@@ -291,9 +292,9 @@ class SystemTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertFalse(system.configuration.defaulted)
 
-    def test_noServer(self) -> None:
+    def test_failureSaysWhyDefaultServerWasAsked(self) -> None:
         """
-        Where nobody chose the server that does not answer, the fault says why it was asked.
+        The error of a server that was not configured says why it was asked.
         """
         self.write("search corp.example\n")
         for path, why in ((str(self.path), "names no server"), ("/nonexistent/resolv.conf", "cannot be read: No such file")):
@@ -306,9 +307,9 @@ class SystemTests(SynchronousTestCase):
                 failure = self.failureResultOf(system.answer(WWW, QueryContext(self.clock.seconds() + 5)), type(fault))
                 self.assertIn(f"; it was asked since {path} {why}", str(failure.value))
 
-    def test_noReload(self) -> None:
+    def test_noReloadReadsTheFileOnce(self) -> None:
         """
-        With no-reload the file is read once.
+        The file is read once if C{no-reload} is set.
         """
         self.write("nameserver 192.0.2.53\noptions no-reload\n")
         system = self.system()
@@ -318,17 +319,17 @@ class SystemTests(SynchronousTestCase):
         self.ask(system, "www.example")
         self.assertEqual(len(self.configurations), 1)
 
-    def test_noTopLevel(self) -> None:
+    def test_noTldQueryIsObeyed(self) -> None:
         """
-        With no-tld-query a short name is not asked for as it stands.
+        A short name is not tried as it is if C{no-tld-query} is set.
         """
         self.write("search corp.example\noptions no-tld-query\n")
         self.ask(self.system(), "nobody")
         self.assertEqual(self.upstreams[0].asked, ["nobody.corp.example A"])
 
-    def test_flush(self) -> None:
+    def test_flushEmptiesTheCache(self) -> None:
         """
-        Flushing forgets what was remembered.
+        Flushing empties the cache.
         """
         system = self.system()
         self.ask(system, "www.example")
@@ -336,9 +337,9 @@ class SystemTests(SynchronousTestCase):
         self.ask(system, "www.example")
         self.assertEqual(sum([len(each.asked) for each in self.upstreams]), 2)
 
-    def test_hostsChange(self) -> None:
+    def test_changedHostsFileIsUsed(self) -> None:
         """
-        The hosts file is followed, too.
+        A changed hosts file is used.
         """
         system = self.system()
         self.ask(system, "db")
@@ -346,9 +347,9 @@ class SystemTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(addresses(self.ask(system, "db")), ["192.0.2.100"])
 
-    def test_cancel(self) -> None:
+    def test_cancelReachesTheServers(self) -> None:
         """
-        Cancelling reaches the servers, and what belongs to an old file is closed then, too.
+        Cancelling reaches the servers.
         """
         held = HeldSource()
         system = System(self.clock, str(self.path), environment={}, upstream=lambda _: held)
@@ -357,9 +358,10 @@ class SystemTests(SynchronousTestCase):
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(held.cancelled), 1)
 
-    def test_close(self) -> None:
+    def test_closeClosesAllConfigurations(self) -> None:
         """
-        Closing it ends what runs, closes what was made, of all files, and may be done again; then it answers no more.
+        Closing ends look-ups and closes what was built for all versions of the file. A second close does nothing, and later
+        look-ups fail.
         """
         held: list[HeldSource] = []
 
@@ -380,17 +382,17 @@ class SystemTests(SynchronousTestCase):
         self.assertRaises(Closed, system.answerNow, WWW, wishes())
         self.assertEqual(system.sources(), ())
 
-    def test_closeUnused(self) -> None:
+    def test_closeOfUnusedResolverBuildsNothing(self) -> None:
         """
-        One that was never used closes without making anything.
+        Closing an unused resolver builds nothing.
         """
         system = self.system()
         self.successResultOf(system.close())
         self.assertEqual(self.configurations, [])
 
-    def test_systemPath(self) -> None:
+    def test_defaultPath(self) -> None:
         """
-        Where nobody says otherwise, the file is the system's.
+        The default file is that of the system.
         """
         trace = Trace()
         system = System(self.clock, environment={}, upstream=self.upstream)
@@ -400,12 +402,12 @@ class SystemTests(SynchronousTestCase):
 
 class ServersTests(SynchronousTestCase):
     """
-    Tests of how the configured servers are asked.
+    Tests for the order of the configured servers.
     """
 
-    def test_rotate(self) -> None:
+    def test_rotateTakesTurns(self) -> None:
         """
-        With C{rotate} each look-up goes to the next server; without it the first one that does well is kept to.
+        Look-ups take turns among the servers if C{rotate} is set, and otherwise stay with a good one.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -427,10 +429,9 @@ class ServersTests(SynchronousTestCase):
             self.successResultOf(system.close())
 
 
-    def test_searchedAfterSilence(self) -> None:
+    def test_timeoutOfFullNameLeavesTimeToSearch(self) -> None:
         """
-        A full name that nobody answers is given up when its attempts have had the time that is configured, and what is left of the
-        look-up's goes to the search list.
+        A full name without a reply is given up after the configured attempts, and the rest of the time goes to the search list.
         """
         network = MemoryNetwork(seed=1)
         canned = CannedServer({("www.example.lan.test", "A"): "192.0.2.80"})

@@ -48,90 +48,96 @@ class HostsTests(SynchronousTestCase):
         self.hosts = Hosts(self.clock, str(self.path))
 
     def ask(self, name: str, rrType: str = "A") -> Answer | None:
+        """
+        Return the answer at hand.
+        """
         return self.hosts.answerNow(question(name, rrType), wishes())
 
-    def found(self, name: str, rrType: str = "A") -> list[str]:
+    def addressesOf(self, name: str, rrType: str = "A") -> list[str]:
+        """
+        Return the addresses of a name.
+        """
         answer = self.ask(name, rrType)
         assert answer is not None
         return addresses(answer)
 
     def write(self, data: bytes) -> None:
         """
-        Put another file there, as an editor does, and let its time come.
+        Replace the file as an editor does, and let a second pass.
         """
         other = Path(self.mktemp())
         other.write_bytes(data)
         os.replace(other, self.path)
         self.clock.advance(1)
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions.
+        The hosts file is an answer source without inner sources.
         """
         verifyObject(IAnswerSource, self.hosts)
         self.assertEqual(self.hosts.sources(), ())
 
-    def test_families(self) -> None:
+    def test_addressesOfBothFamilies(self) -> None:
         """
-        All addresses of both families are given, in the order of the file, however the name is spelt.
+        All addresses of both families are returned in the order of the file, in any letter case of the name.
         """
-        self.assertEqual(self.found("WWW.example"), ["192.0.2.1", "192.0.2.2"])
-        self.assertEqual(self.found("www.example", "AAAA"), ["2001:db8::1"])
+        self.assertEqual(self.addressesOf("WWW.example"), ["192.0.2.1", "192.0.2.2"])
+        self.assertEqual(self.addressesOf("www.example", "AAAA"), ["2001:db8::1"])
 
-    def test_any(self) -> None:
+    def test_anyPrefersIPv4(self) -> None:
         """
-        ANY finds the addresses of IPv4 where there are some, as with Twisted's own reader of hosts files, else those of IPv6; of an
-        address it finds the name.
+        ANY returns the IPv4 addresses if there are any, as Twisted's own hosts file reader does, and otherwise those of IPv6. It
+        returns the name for an address.
         """
-        self.assertEqual(self.found("www.example", "ANY"), ["192.0.2.1", "192.0.2.2"])
-        self.assertEqual(self.found("only6", "ANY"), ["2001:db8::3"])
+        self.assertEqual(self.addressesOf("www.example", "ANY"), ["192.0.2.1", "192.0.2.2"])
+        self.assertEqual(self.addressesOf("only6", "ANY"), ["2001:db8::3"])
         answer = self.ask("3.2.0.192.in-addr.arpa", "ANY")
         assert answer is not None
         self.assertEqual((answer.answer[0].rrType, answer.answer[0].rdatas[0]), (PTR, b"\x05only4\x00"))
         self.assertIsNone(self.ask("nosuch.example", "ANY"))
 
-    def test_aliases(self) -> None:
+    def test_everyNameOfALineHasItsAddress(self) -> None:
         """
-        Every name on a line has the line's address.
+        Every name of a line has its address.
         """
-        self.assertEqual(self.found("www"), ["192.0.2.1"])
-        self.assertEqual(self.found("ip6-localhost", "AAAA"), ["::1"])
+        self.assertEqual(self.addressesOf("www"), ["192.0.2.1"])
+        self.assertEqual(self.addressesOf("ip6-localhost", "AAAA"), ["::1"])
 
-    def test_owner(self) -> None:
+    def test_recordKeepsQueriedSpelling(self) -> None:
         """
-        The records belong to the name as it was asked for.
+        The records have the queried name in its spelling.
         """
         answer = self.ask("wWw.example")
         assert answer is not None and answer.origin is not None
         self.assertEqual(nameToText(answer.answer[0].name), "wWw.example.")
         self.assertEqual((answer.origin.source, answer.origin.server), ("hosts", str(self.path)))
 
-    def test_otherFamily(self) -> None:
+    def test_nameWithOneFamilyHasNoOther(self) -> None:
         """
-        A name that the file has with one family only has no addresses of the other: servers are not asked for them.
+        A name with addresses of one family has none of the other, and servers are not asked for them.
         """
         for name, rrType in (("only4", "AAAA"), ("only6", "A")):
             answer = self.ask(name, rrType)
             assert answer is not None
             self.assertIs(answer.outcome, Outcome.NODATA)
 
-    def test_unknown(self) -> None:
+    def test_otherNamesAndTypesAreUnknown(self) -> None:
         """
-        Of other names and other types the file says nothing.
+        Other names and other types are unknown.
         """
         for name, rrType in (("other.example", "A"), ("www.example", "MX"), ("example", "A"), (".", "A")):
             self.assertIsNone(self.ask(name, rrType))
             self.failureResultOf(self.hosts.answer(question(name, rrType), wishes()), Unknown)
 
-    def test_otherClass(self) -> None:
+    def test_otherClassesAreNotAnswered(self) -> None:
         """
-        The file is about the Internet.
+        Other classes are not answered.
         """
         self.assertIsNone(self.hosts.answerNow(Question(question("www").name, 1, 3), wishes()))
 
-    def test_reverse(self) -> None:
+    def test_reverseNameLeadsToFirstName(self) -> None:
         """
-        An address leads to the first name of its first line, in both families.
+        An address of either family resolves to the first name of its first line.
         """
         for packed, name in (
             (b"\xc0\x00\x02\x01", "www.Example."),
@@ -143,9 +149,9 @@ class HostsTests(SynchronousTestCase):
             assert answer is not None
             self.assertEqual(nameToText(answer.answer[0].rdatas[0]), name)
 
-    def test_noReverse(self) -> None:
+    def test_otherReverseNamesAreUnknown(self) -> None:
         """
-        Of other addresses, and of what only looks like one, the file says nothing.
+        Other addresses and invalid reverse names are unknown.
         """
         for name in (
             "9.2.0.192.in-addr.arpa",
@@ -160,9 +166,9 @@ class HostsTests(SynchronousTestCase):
         ):
             self.assertIsNone(self.ask(name, "PTR"), name)
 
-    def test_agrees(self) -> None:
+    def test_answerNowEqualsAnswer(self) -> None:
         """
-        What is at hand is what one gets.
+        C{answerNow} and C{answer} agree.
         """
         for name, rrType in (("www", "A"), ("only4", "AAAA")):
             now = self.ask(name, rrType)
@@ -170,22 +176,22 @@ class HostsTests(SynchronousTestCase):
             assert now is not None
             self.assertEqual((now.outcome, now.answer), (later.outcome, later.answer))
 
-    def test_change(self) -> None:
+    def test_changedFileIsUsedWithinASecond(self) -> None:
         """
-        A changed file is used within a second, with no timer for it; until then it is not even looked at.
+        A changed file is used within a second without a timer, and is not checked earlier.
         """
-        self.assertEqual(self.found("only4"), ["192.0.2.3"])
+        self.assertEqual(self.addressesOf("only4"), ["192.0.2.3"])
         self.path.write_bytes(b"192.0.2.77 only4 and more\n")
         self.clock.advance(0.9)
-        self.assertEqual(self.found("only4"), ["192.0.2.3"])
+        self.assertEqual(self.addressesOf("only4"), ["192.0.2.3"])
         self.clock.advance(0.1)
-        self.assertEqual(self.found("only4"), ["192.0.2.77"])
+        self.assertEqual(self.addressesOf("only4"), ["192.0.2.77"])
         self.assertIsNone(self.ask("www"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_unchanged(self) -> None:
+    def test_unchangedFileIsNotReadAgain(self) -> None:
         """
-        A file that stays as it is is not read again.
+        An unchanged file is not read again.
         """
         self.ask("www")
         table = self.hosts.table
@@ -193,9 +199,9 @@ class HostsTests(SynchronousTestCase):
         self.ask("www")
         self.assertIs(self.hosts.table, table)
 
-    def test_gone(self) -> None:
+    def test_missingFileIsEmpty(self) -> None:
         """
-        Without the file nothing is known, until it is there.
+        A missing file has no names until it exists.
         """
         self.ask("www")
         self.path.unlink()
@@ -203,21 +209,21 @@ class HostsTests(SynchronousTestCase):
         self.assertIsNone(self.ask("www"))
         self.assertIn("cannot be read", str(self.hosts.table.complaints))
         self.write(b"192.0.2.9 www")
-        self.assertEqual(self.found("www"), ["192.0.2.9"])
+        self.assertEqual(self.addressesOf("www"), ["192.0.2.9"])
 
-    def test_clockSetBack(self) -> None:
+    def test_clockSetBackDoesNotHideChange(self) -> None:
         """
-        A clock that is set back does not keep us from seeing a change.
+        A clock that is set back does not keep a change from being noticed.
         """
         self.clock.advance(1000)
         self.ask("www")
         self.path.write_bytes(b"192.0.2.77 www\n")
         self.clock.rightNow = 5.0
-        self.assertEqual(self.found("www"), ["192.0.2.77"])
+        self.assertEqual(self.addressesOf("www"), ["192.0.2.77"])
 
-    def test_badLines(self) -> None:
+    def test_badLineIsSkippedAndReported(self) -> None:
         """
-        A line that makes no sense is left out, the others are used, and explaining tells of it.
+        An invalid line is skipped, the others are used, and the trace reports it.
         """
         self.write(
             b"\xef\xbb\xbf192.0.2.1 first\r\n"
@@ -229,9 +235,9 @@ class HostsTests(SynchronousTestCase):
             b"\xff\xfe\x00\n"
             b"192.0.2.7 \xff\xfe last\n"
         )
-        self.assertEqual(self.found("first"), ["192.0.2.1"])
-        self.assertEqual(self.found("fine"), ["192.0.2.6"])
-        self.assertEqual(self.found("last"), ["192.0.2.7"])
+        self.assertEqual(self.addressesOf("first"), ["192.0.2.1"])
+        self.assertEqual(self.addressesOf("fine"), ["192.0.2.6"])
+        self.assertEqual(self.addressesOf("last"), ["192.0.2.7"])
         self.assertIsNone(self.ask("scoped", "AAAA"))
         complaints = self.hosts.table.complaints
         self.assertEqual(complaints.count, 8)
@@ -240,27 +246,27 @@ class HostsTests(SynchronousTestCase):
         self.hosts.answerNow(question("bad"), QueryContext(1.0, trace=trace))
         self.assertIn("line 2:", str(trace.notes[0].details["complaints"]))
 
-    def test_internationalized(self) -> None:
+    def test_internationalizedNameIsFound(self) -> None:
         """
-        A name in its own script is found by its ASCII form.
+        An internationalized name is found by its ASCII form.
         """
         self.write("192.0.2.1 b\u00fccher.example\n".encode())
-        self.assertEqual(self.found("xn--bcher-kva.example"), ["192.0.2.1"])
+        self.assertEqual(self.addressesOf("xn--bcher-kva.example"), ["192.0.2.1"])
 
-    def test_long(self) -> None:
+    def test_tooLongFileIsReadInPart(self) -> None:
         """
-        Of a file that is too long the whole lines of its beginning are used.
+        The complete lines at the beginning of a file that is too long are used.
         """
         hosts = Hosts(self.clock, str(self.path), mostOctets=1024)
         self.write(b"".join([b"192.0.2.1 name%06d\n" % number for number in range(100)]))
-        # 21 octets a line.
+        # Each line has 21 octets.
         self.assertIsNotNone(hosts.answerNow(question("name000047"), wishes()))
         self.assertIsNone(hosts.answerNow(question("name000048"), wishes()))
         self.assertIn("more than 1024 octets", str(hosts.table.complaints))
 
-    def test_manyAddresses(self) -> None:
+    def test_addressesPerNameAreLimited(self) -> None:
         """
-        A name cannot have so many addresses that collecting them takes forever.
+        The number of addresses of a name is limited.
         """
         most = int(HOSTS_ADDRESSES.default)
         table = HostsTable()
@@ -270,23 +276,23 @@ class HostsTests(SynchronousTestCase):
         self.assertEqual(len(table.complaints.texts), FILE_COMPLAINTS.default)
         self.assertIn("and 80 more", str(table.complaints))
 
-    def test_twice(self) -> None:
+    def test_repeatedAddressIsGivenOnce(self) -> None:
         """
-        An address that a name has twice is given once.
+        A repeated address of a name is returned once.
         """
         self.write(b"192.0.2.1 twice\n192.0.2.1 twice\n")
-        self.assertEqual(self.found("twice"), ["192.0.2.1"])
+        self.assertEqual(self.addressesOf("twice"), ["192.0.2.1"])
 
-    def test_directory(self) -> None:
+    def test_directoryIsEmpty(self) -> None:
         """
-        A path that is no file knows nothing and breaks nothing.
+        A path that is not a file has no names and raises nothing.
         """
         for path in (str(self.path.parent), "with\x00null"):
             self.assertIsNone(Hosts(self.clock, path).answerNow(question("www"), wishes()))
 
-    def test_pipe(self) -> None:
+    def test_pipeDoesNotBlock(self) -> None:
         """
-        A pipe in its place does not hold up the reactor.
+        A pipe in place of the file does not block the reactor.
         """
         pipe = f"{self.path}.pipe"
         os.mkfifo(pipe)
@@ -294,9 +300,9 @@ class HostsTests(SynchronousTestCase):
         self.assertIsNone(hosts.answerNow(question("www"), wishes()))
         self.assertIn("a file was expected", str(hosts.table.complaints))
 
-    def test_unread(self) -> None:
+    def test_unreadableFileIsReported(self) -> None:
         """
-        Whoever mistypes its path is told so by what the look-up fails with.
+        The error of a look-up says that the file cannot be read.
         """
         hosts = Hosts(self.clock, "/nonexistent/hosts")
         fault = self.failureResultOf(hosts.answer(question("www"), wishes()), Unknown).value
@@ -304,17 +310,17 @@ class HostsTests(SynchronousTestCase):
         known = self.failureResultOf(self.hosts.answer(question("no"), wishes()), Unknown).value
         self.assertNotIn("read", str(known))
 
-    def test_ttl(self) -> None:
+    def test_ttlIsConfigurable(self) -> None:
         """
-        How long others may keep it can be chosen, within reason.
+        The TTL is configurable within a limit.
         """
         answer = Hosts(self.clock, str(self.path), ttl=1e9).answerNow(question("www"), wishes())
         assert answer is not None
         self.assertEqual(answer.answer[0].ttl, 604800)
 
-    def test_systemPath(self) -> None:
+    def test_defaultPathOfEachPlatform(self) -> None:
         """
-        Every operating system keeps its file where it keeps it.
+        Each operating system has its own default path.
         """
         self.assertEqual(Hosts(self.clock).path, systemHostsPath())
         self.patch(sys, "platform", "linux")
@@ -323,9 +329,9 @@ class HostsTests(SynchronousTestCase):
         self.patch(os, "environ", {"SystemRoot": "D:\\Windows"})
         self.assertEqual(systemHostsPath().replace("/", "\\"), "D:\\Windows\\System32\\drivers\\etc\\hosts")
 
-    def test_close(self) -> None:
+    def test_secondCloseDoesNothing(self) -> None:
         """
-        Closing it, once or twice, does no harm.
+        A second close does nothing.
         """
         self.successResultOf(self.hosts.close())
         self.successResultOf(self.hosts.close())

@@ -15,21 +15,21 @@ from twisted_ext.wire.names import nameToText
 
 def parse(text: str, environment: dict[str, str] | None = None, hostName: str = "") -> SystemConfiguration:
     """
-    @return: what this file says.
+    Return the configuration of a file with this text.
     """
     return SystemConfiguration.parse(text.encode(), environment, hostName)
 
 
 def servers(configuration: SystemConfiguration) -> list[str]:
     """
-    @return: them, as text.
+    Return the servers as text.
     """
     return [server.label for server in configuration.servers]
 
 
 def search(configuration: SystemConfiguration) -> list[str]:
     """
-    @return: the search list, as text.
+    Return the search list as text.
     """
     return [nameToText(domain) for domain in configuration.search]
 
@@ -39,9 +39,9 @@ class SystemConfigurationTests(SynchronousTestCase):
     Tests for L{SystemConfiguration}.
     """
 
-    def test_servers(self) -> None:
+    def test_serversInOrderOfTheFile(self) -> None:
         """
-        Servers are asked in the order of the file; both families, scopes included, in any spelling, each once.
+        Servers of both families keep the order of the file, in any spelling, with scopes, each once.
         """
         configuration = parse(
             "nameserver 192.0.2.1\n"
@@ -58,9 +58,9 @@ class SystemConfigurationTests(SynchronousTestCase):
         self.assertFalse(configuration.defaulted)
         self.assertEqual(str(configuration.complaints), "")
 
-    def test_noServers(self) -> None:
+    def test_noServersMeansThisMachine(self) -> None:
         """
-        Where none is named, this machine is asked, as Twisted always did, and one can tell.
+        This machine is asked if no server is named, as in Twisted, and the configuration says so.
         """
         for text in ("", "# nothing\n", "nameserver\n", "nameserver ns.example\n"):
             configuration = parse(text)
@@ -68,41 +68,41 @@ class SystemConfigurationTests(SynchronousTestCase):
             self.assertTrue(configuration.defaulted)
             self.assertTrue(configuration.describe()["defaulted"])
 
-    def test_mostServers(self) -> None:
+    def test_serversAreLimited(self) -> None:
         """
-        More servers than can be asked in good time are left out, not silently.
+        The number of servers is limited, and the excess is reported.
         """
         configuration = parse("".join([f"nameserver 192.0.2.{number}\n" for number in range(1, 100)]))
         self.assertEqual(len(configuration.servers), CONFIGURED_SERVERS.default)
         self.assertEqual(configuration.complaints.count, 99 - CONFIGURED_SERVERS.default)
 
-    def test_search(self) -> None:
+    def test_lastOfSearchAndDomainCounts(self) -> None:
         """
-        The last of search and domain counts.
+        The last C{search} or C{domain} line counts.
         """
         self.assertEqual(search(parse("domain a.example\nsearch b.example C.example.\n")), ["b.example.", "c.example."])
         self.assertEqual(search(parse("search b.example c.example\ndomain a.example x\n")), ["a.example."])
         self.assertEqual(search(parse("search .\n")), ["."])
 
-    def test_hostDomain(self) -> None:
+    def test_domainOfHostNameIsTheDefault(self) -> None:
         """
-        Where the file says nothing of it, names are searched where this machine is.
+        The domain of the host name is searched if the file names none.
         """
         self.assertEqual(search(parse("", hostName="here.lab.example")), ["lab.example."])
         self.assertEqual(search(parse("", hostName="here")), [])
         self.assertEqual(search(parse("search b.example", hostName="here.lab.example")), ["b.example."])
 
-    def test_mostDomains(self) -> None:
+    def test_searchListIsLimited(self) -> None:
         """
-        The search list has a bound, and doubles do not count.
+        The search list is limited, not counting duplicates.
         """
         configuration = parse("search " + " ".join([f"d{number}.example d0.example" for number in range(100)]))
         self.assertEqual(len(configuration.search), SEARCH_DOMAINS.default)
         self.assertEqual(configuration.complaints.count, 100 - SEARCH_DOMAINS.default)
 
-    def test_numbers(self) -> None:
+    def test_numericOptionsAreClamped(self) -> None:
         """
-        Options with a number are kept inside the C library's ranges.
+        Numeric options are clamped to the ranges of the C library.
         """
         configuration = parse("options ndots:3 timeout:7\noptions attempts:4\n")
         self.assertEqual((configuration.ndots, configuration.timeout, configuration.attempts), (3, 7, 4))
@@ -111,9 +111,9 @@ class SystemConfigurationTests(SynchronousTestCase):
         configuration = parse("")
         self.assertEqual((configuration.ndots, configuration.timeout, configuration.attempts), (1, None, None))
 
-    def test_flags(self) -> None:
+    def test_everyFlagIsUnderstood(self) -> None:
         """
-        Every option of the C library is understood.
+        Every flag of the C library is understood.
         """
         configuration = parse(f"options {' '.join(FLAGS)}\n")
         self.assertEqual(configuration.flags, set(FLAGS))
@@ -123,9 +123,9 @@ class SystemConfigurationTests(SynchronousTestCase):
         ).split():
             self.assertIn(flag, FLAGS)
 
-    def test_environment(self) -> None:
+    def test_environmentOverridesTheFile(self) -> None:
         """
-        The environment has the last word: LOCALDOMAIN on the search list, RES_OPTIONS on the options.
+        C{LOCALDOMAIN} overrides the search list, and C{RES_OPTIONS} overrides the options.
         """
         text = "search b.example\noptions ndots:2 rotate\n"
         configuration = parse(text, {"LOCALDOMAIN": "x.example y.example", "RES_OPTIONS": "ndots:4 use-vc -rotate"})
@@ -133,9 +133,9 @@ class SystemConfigurationTests(SynchronousTestCase):
         self.assertEqual((configuration.ndots, configuration.flags), (4, {"use-vc"}))
         self.assertEqual(search(parse(text, {"LOCALDOMAIN": ""})), [])
 
-    def test_sortlist(self) -> None:
+    def test_sortlistWithMasks(self) -> None:
         """
-        A sortlist is understood, with masks in every form, and at most ten of them.
+        A sort list is understood with masks of every form, up to ten entries.
         """
         configuration = parse(
             "sortlist 130.155.160.0/255.255.240.0 130.155.0.0 10.0.0.1 192.0.2.0/28 300.1.2.3 1.2.3.4/x 1.2.3.4/33\n"
@@ -152,9 +152,9 @@ class SystemConfigurationTests(SynchronousTestCase):
         self.assertEqual(configuration.complaints.count, 3)
         self.assertEqual(len(parse("sortlist " + "10.0.0.0 " * 20).sortlist), 10)
 
-    def test_complaints(self) -> None:
+    def test_badLinesAreReported(self) -> None:
         """
-        What cannot be understood is left out, and explaining tells of each line.
+        Lines that are not understood are skipped and reported.
         """
         configuration = parse(
             "; comment\n"
@@ -184,9 +184,9 @@ class SystemConfigurationTests(SynchronousTestCase):
             ).map(lambda words: " ".join(words).encode("latin-1")),
         )
     )
-    def test_anything(self, data: bytes) -> None:
+    def test_arbitraryFileHasServers(self, data: bytes) -> None:
         """
-        Whatever is in the file, there is somebody to ask.
+        An arbitrary file leads to a configuration with servers.
         """
         configuration = SystemConfiguration.parse(data, {"RES_OPTIONS": data.decode("latin-1")}, "here.example")
         self.assertTrue(configuration.servers)

@@ -1,5 +1,5 @@
 """
-Tests of asking the operating system.
+Tests of look-ups by the operating system in threads.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ V6 = b"\x20\x01\x0d\xb8" + bytes(11) + b"\x01"
 @implementer(IReactorFromThreads)
 class ThreadClock(Clock):
     """
-    A clock that takes calls from threads.
+    A clock that accepts calls from threads.
     """
 
     def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
@@ -41,9 +41,9 @@ class ThreadClock(Clock):
 
 class HeldPool:
     """
-    A pool whose threads work when they are told to.
+    A thread pool that works on request.
 
-    @ivar jobs: what they will do.
+    @ivar jobs: The waiting jobs.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class HeldPool:
 
     def work(self) -> None:
         """
-        Do everything there is.
+        Do all waiting jobs.
         """
         while self.jobs:
             self.jobs.pop(0)()
@@ -82,12 +82,12 @@ class ThreadedTests(SynchronousTestCase):
         }
         self.asked: list[str] = []
         self.source = Threaded(
-            self.clock, pool=self.pool, mostWaiting=5, getAddresses=self.system, getNames=self.system
+            self.clock, pool=self.pool, mostWaiting=5, getAddresses=self.getFromSystem, getNames=self.getFromSystem
         )
 
-    def system(self, text: str) -> list[bytes]:
+    def getFromSystem(self, text: str) -> list[bytes]:
         """
-        Stand for the operating system.
+        Answer in place of the operating system.
         """
         self.asked.append(text)
         found = self.known.get(text, socket.gaierror(socket.EAI_NONAME, "nobody"))
@@ -98,26 +98,29 @@ class ThreadedTests(SynchronousTestCase):
     def ask(
         self, name: str = "www.example", rrType: str = "A", deadline: float = 5.0, *, relative: bool = False
     ) -> Deferred[Answer]:
+        """
+        Begin a look-up.
+        """
         return self.source.answer(question(name, rrType), QueryContext(deadline, relative=relative))
 
-    def test_interface(self) -> None:
+    def test_providesIAnswerSource(self) -> None:
         """
-        It can stand wherever something answers questions, and has nothing at hand.
+        The source is an answer source and has nothing at hand.
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), ())
         self.assertIsNone(self.source.answerNow(question("www.example"), wishes()))
 
-    def test_lazy(self) -> None:
+    def test_threadsStartOnFirstUse(self) -> None:
         """
-        There are no threads until somebody asks.
+        No threads are started before the first look-up.
         """
         self.assertEqual(self.pool.started, 0)
         self.ask()
         self.ask("other.example")
         self.assertEqual(self.pool.started, 1)
 
-    def test_families(self) -> None:
+    def test_oneCallServesBothFamilies(self) -> None:
         """
         Both families of a name come from one call, each address once.
         """
@@ -130,9 +133,9 @@ class ThreadedTests(SynchronousTestCase):
         self.assertEqual(self.asked, ["www.example."])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_othersLeave(self) -> None:
+    def test_callbackMayCancelOthers(self) -> None:
         """
-        Whoever has an answer, or learns that there will be none, may end other look-ups that wait for the same call.
+        The callback of one look-up may cancel the others that share its call.
         """
 
         def end(result: object) -> None:
@@ -149,26 +152,26 @@ class ThreadedTests(SynchronousTestCase):
             self.assertEqual(len(ended), 3)
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noData(self) -> None:
+    def test_hostWithOneFamilyHasNoDataOfOther(self) -> None:
         """
-        A host with one family has no addresses of the other, which is not the same as not to exist.
+        A host with one family leads to NODATA for the other.
         """
         self.known["www.example."] = [V4]
         asking = self.ask(rrType="AAAA")
         self.pool.work()
         self.assertIs(self.successResultOf(asking).outcome, Outcome.NODATA)
 
-    def test_reverse(self) -> None:
+    def test_addressResolvesToName(self) -> None:
         """
-        Addresses lead to names.
+        An address resolves to its name.
         """
         asking = self.ask("1.2.0.192.in-addr.arpa", "PTR")
         self.pool.work()
         self.assertEqual(nameToText(self.successResultOf(asking).answer[0].rdatas[0]), "www.example.")
 
-    def test_denials(self) -> None:
+    def test_systemErrorsBecomeDenialsOrFailures(self) -> None:
         """
-        What the system says of names that are not there is a denial; whatever else it says is a failure.
+        The system's errors for missing names are denials, and all other errors are failures.
         """
         for error, rrType, expected in (
             (socket.gaierror(socket.EAI_NONAME, "x"), "A", Outcome.NXDOMAIN),
@@ -189,18 +192,18 @@ class ThreadedTests(SynchronousTestCase):
             else:
                 self.assertIs(self.successResultOf(asking).outcome, expected)
 
-    def test_mistake(self) -> None:
+    def test_unexpectedErrorsPassUnchanged(self) -> None:
         """
-        A mistake in the code is seen as such.
+        An exception that is not an error of the system passes unchanged.
         """
         self.known["www.example."] = ZeroDivisionError()
         asking = self.ask()
         self.pool.work()
         self.failureResultOf(asking, ZeroDivisionError)
 
-    def test_unknown(self) -> None:
+    def test_unsupportedQuestionsAreUnknown(self) -> None:
         """
-        What cannot be asked of the system is somebody else's: other types and classes, names that its text cannot hold.
+        Other types, other classes and names that cannot be written as text are unknown.
         """
         for name, rrType in (
             ("www.example", "MX"),
@@ -213,18 +216,18 @@ class ThreadedTests(SynchronousTestCase):
         self.failureResultOf(self.source.answer(Question(nameFromText("www"), 1, 3), wishes()), Unknown)
         self.assertEqual(self.pool.jobs, [])
 
-    def test_searching(self) -> None:
+    def test_systemSearchesShortNames(self) -> None:
         """
-        The system searches short names as it is configured to, unless they were written with their final dot.
+        The system searches short names unless they have a final dot.
         """
         self.ask("www", relative=True)
         self.ask("www")
         self.pool.work()
         self.assertEqual(self.asked, ["www", "www."])
 
-    def test_deadline(self) -> None:
+    def test_deadlineEndsTheWait(self) -> None:
         """
-        Nobody waits longer than until the deadline, however long the system takes; what nobody waits for any more is not begun.
+        A look-up ends at its deadline, however long the system takes. A job without callers is not begun.
         """
         asking = self.ask(deadline=2.0)
         self.clock.advance(2.0)
@@ -233,9 +236,9 @@ class ThreadedTests(SynchronousTestCase):
         self.assertEqual(self.asked, [])
         self.failureResultOf(self.ask(deadline=2.0), TimedOut)
 
-    def test_ownDeadlines(self) -> None:
+    def test_sharedCallHasSeparateDeadlines(self) -> None:
         """
-        Those who share a call have deadlines of their own.
+        Callers that share a call have separate deadlines.
         """
         short, long = self.ask(deadline=1.0), self.ask(deadline=9.0)
         self.clock.advance(1.0)
@@ -243,9 +246,9 @@ class ThreadedTests(SynchronousTestCase):
         self.pool.work()
         self.assertEqual(addresses(self.successResultOf(long)), ["192.0.2.1"])
 
-    def test_cancel(self) -> None:
+    def test_cancelLeavesOtherCallers(self) -> None:
         """
-        Cancelling one of those who wait leaves the others waiting.
+        Cancelling one caller leaves the others.
         """
         first, second = self.ask(), self.ask()
         first.cancel()
@@ -254,9 +257,9 @@ class ThreadedTests(SynchronousTestCase):
         self.assertEqual(addresses(self.successResultOf(second)), ["192.0.2.1"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_comesBack(self) -> None:
+    def test_callerDuringCleanupIsAnswered(self) -> None:
         """
-        Somebody who comes when a thread has just given up on the call is answered all the same.
+        A caller that arrives while a thread abandons the call is answered.
         """
         self.ask().addErrback(lambda _: None).cancel()
         late: list[Deferred[Answer]] = []
@@ -270,26 +273,26 @@ class ThreadedTests(SynchronousTestCase):
         self.pool.work()
         self.assertEqual(addresses(self.successResultOf(late[0])), ["192.0.2.1"])
 
-    def test_bounded(self) -> None:
+    def test_waitingLookupsAreLimited(self) -> None:
         """
-        A system that hangs does not collect look-ups without end; those who left make room.
+        The number of waiting look-ups is limited, and cancelled ones make room.
         """
         asking = [self.ask(f"{number}.example") for number in range(6)]
         self.failureResultOf(asking.pop(), BudgetSpent)
         asking[0].addErrback(lambda _: None).cancel()
         self.assertNoResult(self.ask())
 
-    def test_trace(self) -> None:
+    def test_traceShowsTheCall(self) -> None:
         """
-        Explaining tells what the system was asked.
+        The trace shows what the system was asked.
         """
         trace = Trace()
         self.source.answer(question("www.example"), QueryContext(5.0, trace=trace))
         self.assertEqual(trace.notes[0].details["of"], "www.example.")
 
-    def test_close(self) -> None:
+    def test_closeWaitsForThreads(self) -> None:
         """
-        Closing it ends what waits at once, and fires when the threads have ended; it may be done again.
+        Closing fails the waiting look-ups at once and is complete when the threads have ended. A second close does nothing.
         """
         asking = self.ask()
         closing = [self.source.close(), self.source.close()]
@@ -304,13 +307,13 @@ class ThreadedTests(SynchronousTestCase):
         self.failureResultOf(self.ask(), Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_closeIdle(self) -> None:
+    def test_closeOfIdleSourceIsImmediate(self) -> None:
         """
-        Where nothing runs it is closed at once, used or not.
+        An idle source is closed at once, whether it was used or not.
         """
         self.successResultOf(self.source.close())
         self.assertEqual(self.pool.stopped, 0)
-        source = Threaded(self.clock, pool=self.pool, getAddresses=self.system)
+        source = Threaded(self.clock, pool=self.pool, getAddresses=self.getFromSystem)
         asking = source.answer(question("www.example"), wishes())
         self.pool.work()
         self.successResultOf(asking)
@@ -318,9 +321,9 @@ class ThreadedTests(SynchronousTestCase):
             self.successResultOf(source.close())
         self.assertEqual(self.pool.stopped, 1)
 
-    def test_scopes(self) -> None:
+    def test_scopedAddressesAreLeftOut(self) -> None:
         """
-        Addresses that need a scope are left out: a record cannot hold it.
+        Addresses that need a scope are left out, because a record cannot hold it.
         """
         found = [
             (socket.AF_INET6, 1, 6, "", ("fe80::1%eth0", 0, 0, 2)),
@@ -330,9 +333,9 @@ class ThreadedTests(SynchronousTestCase):
         self.patch(socket, "getaddrinfo", lambda *_, **__: found)
         self.assertEqual(threaded.addressesOf("www.example"), [V4])
 
-    def test_names(self) -> None:
+    def test_firstNameOfAddress(self) -> None:
         """
-        The name of an address is what the system calls it first.
+        The name of an address is the first one that the system returns.
         """
         self.patch(socket, "gethostbyaddr", lambda _: ("www.example", ["alias.example"], []))
         self.assertEqual(threaded.namesOf("192.0.2.1"), [nameFromText("www.example")])

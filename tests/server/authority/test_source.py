@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.authority.source}: zones found by names, and what a server with zones says.
+Tests of L{twisted_ext.server.authority.source}: finding the zone for a name, and the answers of a server with zones.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ ns.sub  A       192.0.2.53
 
 def zoneOf(name: str, more: str = "", *, serial: int = 1) -> Zone:
     """
-    @return: a zone with these records besides what each has.
+    Return a zone with an SOA record, an NS record, the name server's address and these records.
     """
     return Zone.fromText(f"$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}", name)
 
 
-class _Always(CannedSource):
+class _FixedSource(CannedSource):
     """
-    Has one answer, or nothing.
+    Gives one answer to every question, or fails.
     """
 
     def __init__(self, answer: Answer | None) -> None:
@@ -80,31 +80,31 @@ class ZonesTests(SynchronousTestCase):
         self.changes: list[None] = []
         self.zones = Zones(lambda: self.changes.append(None))
 
-    def found(self, name: str) -> str | None:
+    def zoneNameFor(self, name: str) -> str | None:
         """
-        @return: the zone that a name is in.
+        Return the name of the zone that a name is in.
         """
         place = self.zones.find(nameFromText(name))
         return None if place is None else place.text
 
-    def test_longest(self) -> None:
+    def test_longestMatchingZoneIsFound(self) -> None:
         """
-        A name is in the zone with the longest name that it ends with, by whole labels; what is in none is nobody's.
+        A name belongs to the zone with the longest name that it ends with, by whole labels, or to no zone.
         """
         for name in ("example.org", "sub.example.org", "org"):
             self.zones.put(zoneOf(name))
-        self.assertEqual(self.found("www.example.org"), "example.org.")
-        self.assertEqual(self.found("example.org"), "example.org.")
-        self.assertEqual(self.found("a.b.sub.example.org"), "sub.example.org.")
-        self.assertEqual(self.found("myexample.org"), "org.")
-        self.assertIsNone(self.found("example.net"))
+        self.assertEqual(self.zoneNameFor("www.example.org"), "example.org.")
+        self.assertEqual(self.zoneNameFor("example.org"), "example.org.")
+        self.assertEqual(self.zoneNameFor("a.b.sub.example.org"), "sub.example.org.")
+        self.assertEqual(self.zoneNameFor("myexample.org"), "org.")
+        self.assertIsNone(self.zoneNameFor("example.net"))
         self.zones.put(zoneOf("."))
-        self.assertEqual(self.found("example.net"), ".")
-        self.assertEqual(self.found("."), ".")
+        self.assertEqual(self.zoneNameFor("example.net"), ".")
+        self.assertEqual(self.zoneNameFor("."), ".")
 
-    def test_voided(self) -> None:
+    def test_epochChangesWithZone(self) -> None:
         """
-        What was answered from a zone is void when it changes or goes, and when a zone below it comes or goes.
+        Cached answers from a zone are void when it changes or is removed, and when a zone below it is added or removed.
         """
         above = zoneOf("example.org")
         self.zones.put(above)
@@ -122,10 +122,10 @@ class ZonesTests(SynchronousTestCase):
         self.zones.put(zoneOf("example.org", serial=2))
         self.assertGreater(above.epoch.value, before)
 
-    def test_later(self) -> None:
+    def test_zoneIsOpenedOnFirstQuery(self) -> None:
         """
-        A zone that nobody asks for is not opened; a newer version of one that is served is in force at once, and what cannot be opened
-        leaves it as it was.
+        A zone is not opened before its first query. A newer version of a zone that is served takes effect at once; if it cannot be opened,
+        the old version stays in force.
         """
         apex = nameFromText("example.org")
         opened: list[int] = []
@@ -159,9 +159,9 @@ class ZonesTests(SynchronousTestCase):
             self.zones.version(other)
         self.assertEqual(countsOf(self.zones), {"all": 2, "serving": 1, "failed": 1, "wrong": 1})
 
-    def test_wrong(self) -> None:
+    def test_failedReloadKeepsOldVersion(self) -> None:
         """
-        A zone that cannot be loaded anew is served as it was, and both can be seen; one that has expired is served no more.
+        A zone that cannot be reloaded is served as before, and its status shows the version and the error. An expired zone is not served.
         """
         self.zones.put(zoneOf("example.org"), "/zones/example.org", 1000.0)
         apex = nameFromText("example.org")
@@ -190,11 +190,11 @@ class SourceTests(SynchronousTestCase):
         self.zones = Zones()
         self.zones.put(Zone.fromText(EXAMPLE, "example.org"))
         self.context = QueryContext(1e9)
-        self.plainly = QueryContext(1e9, recursionDesired=False)
+        self.withoutRecursion = QueryContext(1e9, recursionDesired=False)
 
-    def test_foreign(self) -> None:
+    def test_namesOutsideZonesAreUnknown(self) -> None:
         """
-        Names of no zone are not this source's affair, and refused where there is no other.
+        L{AuthoritySource} gives no answer for names outside its zones, and L{Alone} raises L{Unknown}.
         """
         authority = AuthoritySource(self.zones)
         self.assertIsNone(authority.answerNow(questionOf("www.example.net"), self.context))
@@ -202,9 +202,9 @@ class SourceTests(SynchronousTestCase):
         with self.assertRaises(Unknown):
             Alone(self.zones).answerNow(questionOf("www.example.net"), self.context)
 
-    def test_states(self) -> None:
+    def test_unservedZoneFailsWithReason(self) -> None:
         """
-        For a zone that is not there yet nothing is said but that, and why; a zone above it does not answer in its place.
+        A zone that is loading, failed or expired gets SERVFAIL with the matching extended error; the zone above it does not answer instead.
         """
         authority = AuthoritySource(self.zones)
         self.zones.expect(nameFromText("new.example.org"))
@@ -215,18 +215,18 @@ class SourceTests(SynchronousTestCase):
                 authority.answerNow(questionOf("www.new.example.org"), self.context)
             self.assertEqual([each for each, _ in caught.exception.ede], [code])
 
-    def test_delegationSigner(self) -> None:
+    def test_parentAnswersForDS(self) -> None:
         """
-        The DS records of a zone are its parent's to give, where both are here.
+        The parent zone answers for the DS records of a zone if the server has both.
         """
         self.zones.put(zoneOf("sub.example.org"))
         answer = AuthoritySource(self.zones).answerNow(questionOf("sub.example.org", "DS"), self.context)
         assert answer is not None
         self.assertEqual(answer.authority[0].name, nameFromText("example.org"))
 
-    def test_everything(self) -> None:
+    def test_anyGetsOneRRset(self) -> None:
         """
-        A question for everything gets one set, unless somebody wants it otherwise; names that are not there are denied all the same.
+        An ANY query gets one RRset unless minimal answers are off; a name that does not exist is still denied.
         """
         question = questionOf("example.org", "ANY")
         answer = AuthoritySource(self.zones).answerNow(question, self.context)
@@ -239,9 +239,10 @@ class SourceTests(SynchronousTestCase):
         assert answer is not None
         self.assertEqual(answer.outcome, Outcome.NXDOMAIN)
 
-    def test_across(self) -> None:
+    def test_aliasLeadsToOtherZone(self) -> None:
         """
-        Aliases are followed from one zone to another. Until when such an answer holds no single zone says; for aliases within one, it does.
+        A CNAME record is followed from one zone to another. Such an answer has no epoch; an answer within one zone has the epoch of that
+        zone.
         """
         self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
         authority = AuthoritySource(self.zones)
@@ -255,10 +256,10 @@ class SourceTests(SynchronousTestCase):
         assert place is not None and place.zone is not None
         self.assertIs(answer.origin.epoch, place.zone.epoch)
 
-    def test_alias(self) -> None:
+    def test_aliasRecordGivesTargetAddresses(self) -> None:
         """
-        An ALIAS record stands for the addresses of its target: those in zones of ours at once, others for who wants recursion. Without
-        either it is said that they are not known, rather than that there are none.
+        An ALIAS record is expanded to the addresses of its target: at once if the target is in a local zone, otherwise by recursion if the
+        client wants it. Without either the query fails, rather than being answered with NODATA.
         """
         self.zones.put(zoneOf("example.com", "@ ALIAS www.example.org.\nout 60 ALIAS www.example.net.\nmail ALIAS ns1\n"))
         authority = AuthoritySource(self.zones)
@@ -280,7 +281,7 @@ class SourceTests(SynchronousTestCase):
             (rrset,) = known.answer
             self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (out.name, 60, (bytes([198, 51, 100, 1]),)))
         with self.assertRaises(ServerFailed):
-            leading.answerNow(out, self.plainly)
+            leading.answerNow(out, self.withoutRecursion)
         held = HeldSource()
         leading = Leading(authority, held)
         self.assertIsNone(leading.answerNow(out, self.context))
@@ -288,10 +289,9 @@ class SourceTests(SynchronousTestCase):
         held.release(Answer(Outcome.NODATA))
         self.assertEqual(self.successResultOf(waiting).outcome, Outcome.NODATA)
 
-    def test_privateType(self) -> None:
+    def test_privateAliasTypeMustBeEnabled(self) -> None:
         """
-        Records of type 65401, which is one for private use, are ALIAS records only where the master file or a setting says so, and where
-        they hold a name.
+        Records of the private-use type 65401 are ALIAS records only if the zone file or a setting says so and the RDATA is a name.
         """
         other = r"\# 17 03777777076578616d706c65036f726700"
         self.zones.put(zoneOf("example.com", rf"@ TYPE65401 {other}" "\n" r"odd TYPE65401 \# 4 0a000001" "\n"))
@@ -309,29 +309,31 @@ class SourceTests(SynchronousTestCase):
 
     def leading(self, answer: Answer | None = None) -> Leading:
         """
-        @return: zones before somebody who has this answer to everything.
+        Return the zones in front of a source that gives this answer to every question.
         """
-        return Leading(AuthoritySource(self.zones), _Always(answer))
+        return Leading(AuthoritySource(self.zones), _FixedSource(answer))
 
-    def test_leading(self) -> None:
+    def test_otherNamesGoToNextSource(self) -> None:
         """
-        Others are asked for names of no zone, and below delegations by who wants recursion; who does not is sent there.
+        The next source gets queries for names outside the zones, and below delegations if the client wants recursion. Other clients get the
+        referral.
         """
         other = answerOf(questionOf("www.example.net"), "198.51.100.1")
         leading = self.leading(other)
         for name in ("www.example.net", "www.sub.example.org"):
             self.assertIs(leading.answerNow(questionOf(name), self.context), other)
             self.assertIs(self.successResultOf(leading.answer(questionOf(name), self.context)), other)
-        referral = leading.answerNow(questionOf("www.sub.example.org"), self.plainly)
+        referral = leading.answerNow(questionOf("www.sub.example.org"), self.withoutRecursion)
         assert referral is not None
         self.assertEqual((referral.flags & AA, referral.authority[0].rrType, len(referral.additional)), (0, 2, 1))
         own = leading.answerNow(questionOf("www.example.org"), self.context)
         assert own is not None
         self.assertEqual(own.answer[0].rdatas, (bytes([192, 0, 2, 80]),))
 
-    def test_aliasesLeadOn(self) -> None:
+    def test_aliasOutOfZonesIsResolved(self) -> None:
         """
-        An alias that leads out of the zones is followed by asking others, for who wants recursion. Where they fail, what is known is given.
+        A CNAME record that leads out of the zones is resolved by the next source if the client wants recursion. If that fails, the reply
+        has the part that is known.
         """
         question = questionOf("far.example.org")
         other = answerOf(questionOf("www.example.net"), "198.51.100.1")
@@ -339,7 +341,7 @@ class SourceTests(SynchronousTestCase):
         assert answer is not None and answer.origin is not None
         self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
         self.assertEqual((answer.outcome, answer.flags & AA, answer.origin.source, answer.origin.epoch), (Outcome.DATA, AA, "zone", None))
-        plain = self.leading(other).answerNow(question, self.plainly)
+        plain = self.leading(other).answerNow(question, self.withoutRecursion)
         assert plain is not None
         self.assertEqual([rrset.rrType for rrset in plain.answer], [5])
         held = HeldSource()
@@ -353,12 +355,12 @@ class SourceTests(SynchronousTestCase):
 
 class ServingTests(SynchronousTestCase):
     """
-    Tests of zones behind gates and fast lane.
+    Tests of zones behind the gates and the packet cache.
     """
 
     def serve(self, **values: object) -> None:
         """
-        Put a server together.
+        Build a server.
         """
         self.network = MemoryNetwork(seed=1)
         self.clock = self.network.reactor("192.0.2.7")
@@ -373,27 +375,27 @@ class ServingTests(SynchronousTestCase):
 
     def ask(self, name: str, rrType: str = "A", *, client: str = "127.0.0.1", flags: int = RD, opt: bytes = b"") -> Message | None:
         """
-        @return: the reply, by the fast lane if that has it.
+        Return the reply, from the packet cache if it has one.
         """
         query = queryOf(name, rrType, flags=flags, opt=opt)
-        self.byLane = False
+        self.fromCache = False
         lane = self.serving.lane
         known = lane.clients.find(client, self.clock.seconds())
         entry = known.table.find(query[2:])
         if entry is not None and self.clock.seconds() < entry.until and entry.epoch.value == entry.value:
-            self.byLane = True
+            self.fromCache = True
             return Message.fromWire(query[:2] + entry.reply).check()
         again = known.table.again(query, self.clock.seconds())
         if again is not None:
-            self.byLane = True
+            self.fromCache = True
             return Message.fromWire(query[:2] + again).check()
         sent: list[bytes] = []
         self.serving.responder.take(query, (client, 4000), "udp", sent.append)
         return Message.fromWire(sent[0]).check() if sent else None
 
-    def test_alone(self) -> None:
+    def test_authoritativeServerRefusesOtherNames(self) -> None:
         """
-        A server of zones alone answers for them with AA and without RA, whoever asks, and refuses the rest.
+        A server that has only zones answers every client with AA and without RA, and refuses names outside its zones.
         """
         self.serve(role="serve")
         reply = self.ask("www.example.org", client="203.0.113.9")
@@ -411,19 +413,19 @@ class ServingTests(SynchronousTestCase):
         assert reply is not None
         self.assertEqual((reply.flags & 15, reply.flags & AA, reply.authority[0].rrType), (Rcode.NXDOMAIN, AA, 6))
 
-    def test_glue(self) -> None:
+    def test_referralHasGlue(self) -> None:
         """
-        A referral comes with the addresses without which nobody could follow it.
+        A referral comes with the glue addresses that clients need to follow it.
         """
         self.serve(role="serve")
         reply = self.ask("www.sub.example.org")
         assert reply is not None
         self.assertEqual((reply.flags & AA, len(reply.authority), len(reply.additional)), (0, 1, 1))
 
-    def test_again(self) -> None:
+    def test_packetCacheFollowsZoneChanges(self) -> None:
         """
-        What a zone has is given again from the fast lane at once and for as long as the zone stays as it is, with the same TTL, and is
-        void in the moment in which it changes.
+        A repeated query is answered from the packet cache with an unchanged TTL for as long as the zone does not change; a change voids the
+        entry at once.
         """
         self.serve(role="serve")
         for name in ("www.example.org", "alias.example.org"):
@@ -431,17 +433,17 @@ class ServingTests(SynchronousTestCase):
             self.network.advance(100_000)
             reply = self.ask(name)
             assert reply is not None
-            self.assertTrue(self.byLane)
+            self.assertTrue(self.fromCache)
             self.assertEqual(reply.answer[0].ttl, 300)
         self.zone.replace(Zone.fromText(EXAMPLE.replace("192.0.2.80", "192.0.2.81"), "example.org").current)
         reply = self.ask("www.example.org")
         assert reply is not None
-        self.assertFalse(self.byLane)
+        self.assertFalse(self.fromCache)
         self.assertEqual(reply.answer[0].rdatas, (bytes([192, 0, 2, 81]),))
 
-    def test_generations(self) -> None:
+    def test_promotedEntryKeepsItsLifetime(self) -> None:
         """
-        What has become old in the fast lane and is asked for again stays for as long as before.
+        An entry of the old generation that is used again keeps its expiry time.
         """
         self.serve(role="serve")
         self.ask("www.example.org")
@@ -449,27 +451,27 @@ class ServingTests(SynchronousTestCase):
         table._old, table._young = table._young, {}
         table.find = table._young.get
         self.ask("www.example.org")
-        self.assertTrue(self.byLane)
+        self.assertTrue(self.fromCache)
         self.network.advance(10)
         self.assertEqual([entry.until for entry in table._young.values()], [float("inf")])
 
-    def test_denials(self) -> None:
+    def test_unboundedNamesNeedTwoQueries(self) -> None:
         """
-        Denials, referrals and what wildcards make are given again too, but must be asked for twice first: there is no end of such names.
+        Denials, referrals and wildcard answers enter the packet cache only at the second query, since there is no limit to such names.
         """
         self.serve(role="serve")
         for name in ("no.example.org", "a.wild.example.org", "www.sub.example.org"):
             for expected in (False, False, True):
                 self.ask(name)
-                self.assertEqual(self.byLane, expected, name)
+                self.assertEqual(self.fromCache, expected, name)
         kept = len(self.serving.lane.clients.find("127.0.0.1", 0).table)
         for number in range(100):
             self.ask(f"n{number}.wild.example.org")
         self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), kept)
 
-    def test_floodsWithoutDefense(self) -> None:
+    def test_wildcardFloodFillsUndefendedCache(self) -> None:
         """
-        Without that, names that nobody asks for again would fill the fast lane.
+        Without that rule, names that are queried once would fill the packet cache.
         """
         self.serve(role="serve")
         with mock.patch.object(respond, "_isKnown", lambda answer, name: True):
@@ -477,9 +479,9 @@ class ServingTests(SynchronousTestCase):
                 self.ask(f"n{number}.wild.example.org")
         self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), 100)
 
-    def test_before(self) -> None:
+    def test_forwarderServesZonesToStrangers(self) -> None:
         """
-        A server that forwards as well answers strangers for its zones and for nothing else, and keeps out who is to be kept out.
+        A forwarder that also has zones answers clients outside its access list for its zones only, and refuses clients on its refuse list.
         """
         self.serve(refuse=["203.0.113.66"])
         reply = self.ask("www.example.org", client="203.0.113.9")
@@ -497,9 +499,9 @@ class ServingTests(SynchronousTestCase):
         self.assertEqual(reply.flags & 15, Rcode.REFUSED)
         self.assertIsNone(self.ask("www.example.net"))
 
-    def test_loading(self) -> None:
+    def test_loadingZoneIsServedOnceLoaded(self) -> None:
         """
-        Who asks for a zone that is being loaded is told to come back, and is answered as soon as it is there.
+        A query for a zone that is being loaded gets SERVFAIL with "not ready", and an answer as soon as the zone is loaded.
         """
         self.serve(role="serve")
         self.zones.expect(nameFromText("example.com"))

@@ -1,5 +1,5 @@
 """
-Tests of keys, grants and servers as they are written.
+Tests of the syntax of keys, grants and remote servers.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class KeysTests(SynchronousTestCase):
 
     def write(self, text: str) -> str:
         """
-        @return: the path of a file with this in it.
+        Return the path of a file with this text.
         """
         path = Path(self.mktemp())
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return str(path)
 
-    def test_file(self) -> None:
+    def test_keyFileFormats(self) -> None:
         """
-        Keys may be written one on a line, or as the tools of BIND and Knot write them.
+        A key file may have one key on each line, or blocks as written by the tools of BIND and Knot.
         """
         keys = Keys.fromFile(
             self.write(
@@ -49,9 +49,9 @@ class KeysTests(SynchronousTestCase):
         })  # fmt: skip
         self.assertEqual(keys.named("ONE").secret, b"secret")
 
-    def test_wrong(self) -> None:
+    def test_invalidKeyIsRefusedWithoutSecret(self) -> None:
         """
-        What is no key is told with its place, and no secret is ever repeated.
+        An error in a key file names the file and what is wrong, and never quotes a secret.
         """
         for text, said in (
             ("one:c2VjcmV0\n} nonsense", "line 2"),
@@ -71,9 +71,9 @@ class KeysTests(SynchronousTestCase):
         self.assertEqual(len(Keys.fromFile(self.write("hmac-md5:one:c2VjcmV0"), weak=True)), 1)
         self.assertRaises(BadDescription, Keys.fromFile, "/nonexistent/keys")
 
-    def test_modes(self) -> None:
+    def test_worldReadableKeyFileIsReported(self) -> None:
         """
-        A file of secrets that every user can read is pointed out with what mends it; one that every user can write to is refused.
+        A key file that every user can read is reported with the command that fixes it; one that every user can write to is refused.
         """
         path = self.write("one:c2VjcmV0")
         for mode in (0o600, 0o640, 0o660):
@@ -90,9 +90,9 @@ class KeysTests(SynchronousTestCase):
             fault = self.assertRaises(BadDescription, Keys.fromFile, path)
             self.assertIn(f"every user of this machine can write to it, and so choose the keys: chmod 640 {path}", str(fault))
 
-    def test_servers(self) -> None:
+    def test_remoteServerSyntax(self) -> None:
         """
-        Servers are written with address, port and key.
+        A remote server is written with an address, a port and a key.
         """
         keys = Keys.fromTexts(["one:c2VjcmV0"])
         remote = RemoteServer.fromText("[2001:db8::1]:5353 key=one", keys)
@@ -107,9 +107,9 @@ class GrantsTests(SynchronousTestCase):
     Tests for L{Grants}.
     """
 
-    def test_allows(self) -> None:
+    def test_grantsMatchAddressAndKey(self) -> None:
         """
-        Networks, keys and both at once; nobody else.
+        A grant matches a network, a key or both, and no other client.
         """
         key = nameFromText("one.key")
         for texts, allowed in (
@@ -129,16 +129,16 @@ class GrantsTests(SynchronousTestCase):
         self.assertTrue(Grants.fromTexts(["192.0.2.0/24"]).allows("::ffff:192.0.2.1"))
         self.assertTrue(Grants.fromTexts(["fe80::/10"]).allows("fe80::1%eth0"))
 
-    def test_wrong(self) -> None:
+    def test_invalidGrantIsRefused(self) -> None:
         """
-        What is none is told.
+        An invalid grant is an error.
         """
         for text in ("", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33"):
             self.assertRaises(BadDescription, Grants.fromTexts, [text])
 
-    def test_missingKeys(self) -> None:
+    def test_unknownKeyInGrantIsRefused(self) -> None:
         """
-        A grant for a key that the server does not have would grant nothing to anybody, ever: that is told, wherever it stands.
+        A grant for a key that the server does not have is an error in every setting, since it would never match.
         """
         keys = Keys.fromTexts(["there:c2VjcmV0"])
         self.assertTrue(Grants.fromTexts(["key=THERE"], keys).allows("192.0.2.1", b"\x05there\x00"))

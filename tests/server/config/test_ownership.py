@@ -20,7 +20,7 @@ from twisted_ext.zone.zone import Zone
 
 class OwnershipTestCase(SynchronousTestCase):
     """
-    A file of code in a folder of its own.
+    A file of Python code in its own folder.
     """
 
     def setUp(self) -> None:
@@ -31,9 +31,9 @@ class OwnershipTestCase(SynchronousTestCase):
         self.file.write_text("zone = []\n")
         self.file.chmod(0o644)
 
-    def said(self, *, owners: bool = True, path: Path | None = None) -> str:
+    def refusalText(self, *, owners: bool = True, path: Path | None = None) -> str:
         """
-        @return: why the file is refused.
+        Return the error with which the file is refused.
         """
         with self.assertRaises(BadDescription) as raised:
             refuseForeign("pyzone", str(path or self.file), owners=owners)
@@ -47,71 +47,71 @@ class RefuseTests(OwnershipTestCase):
     Tests for L{refuseForeign}.
     """
 
-    def test_fine(self) -> None:
+    def test_ownFileIsAccepted(self) -> None:
         """
-        A file of the server's user, in folders of that user or of root, or in one with the sticky bit.
+        A file of the server's user is accepted in folders of that user or root, and in a folder with the sticky bit.
         """
         refuseForeign("pyzone", str(self.file))
         self.folder.chmod(0o1777)
         refuseForeign("pyzone", str(self.file))
 
-    def test_writable(self) -> None:
+    def test_fileWritableByOthersIsRefused(self) -> None:
         """
-        A file that its group or others can write to is refused, and so is one in such a folder, with what to do.
+        A file that its group or others can write to is refused, and so is a file in such a folder; the error has the command that fixes it.
         """
         for place, mode in ((self.file, 0o664), (self.file, 0o646), (self.folder, 0o775), (self.folder, 0o757)):
             before = place.stat().st_mode
             place.chmod(mode)
             for owners in (True, False):
                 text = f"pyzone: {self.file} is not run: other users can write to {place}; chmod go-w {place}"
-                self.assertEqual(self.said(owners=owners), text)
+                self.assertEqual(self.refusalText(owners=owners), text)
             place.chmod(before)
 
-    def test_above(self) -> None:
+    def test_writableAncestorIsRefused(self) -> None:
         """
-        So is one below such a folder, however deep.
+        A file is refused if others can write to any folder above it.
         """
         deep = self.folder / "a" / "b"
         deep.mkdir(parents=True)
         moved = self.file.rename(deep / "zone.py")
         self.folder.chmod(0o777)
-        self.assertIn(f"write to {self.folder};", self.said(path=moved))
+        self.assertIn(f"write to {self.folder};", self.refusalText(path=moved))
 
-    def test_link(self) -> None:
+    def test_linkAndItsTargetAreChecked(self) -> None:
         """
-        Of a link both its own place and that which it leads to count.
+        Both the folder of a symbolic link and the folder of its target are checked.
         """
         other = self.folder / "open"
         other.mkdir()
         other.chmod(0o777)
         link = other / "zone.py"
         link.symlink_to(self.file)
-        self.assertIn(f"write to {other};", self.said(path=link))
+        self.assertIn(f"write to {other};", self.refusalText(path=link))
         moved = self.file.rename(other / "real.py")
         back = self.folder / "back.py"
         back.symlink_to(moved)
-        self.assertIn(f"write to {other};", self.said(path=back))
+        self.assertIn(f"write to {other};", self.refusalText(path=back))
 
-    def test_owner(self) -> None:
+    def test_fileOfAnotherUserIsRefused(self) -> None:
         """
-        Of two users neither root nor the server's can change it; before privileges are shed that is left open.
+        A file of a user other than root and the server's user is refused; the owner is not checked before the server drops privileges.
         """
         self.patch(os, "geteuid", lambda: 54321)
         if self.folder.stat().st_uid == 0:
             os.chown(self.file, 12345, -1)
-        self.assertIn("belongs to neither root nor the user of the server", self.said())
+        self.assertIn("belongs to neither root nor the user of the server", self.refusalText())
         refuseForeign("pyzone", str(self.file), owners=False)
 
-    def test_absent(self) -> None:
+    def test_missingFileIsOneLineError(self) -> None:
         """
-        A file that is not there is an error in one line.
+        A missing file is an error in one line.
         """
-        self.assertIn("No such file", self.said(path=self.folder / "none.py"))
+        self.assertIn("No such file", self.refusalText(path=self.folder / "none.py"))
 
 
 class RunTests(OwnershipTestCase):
     """
-    When the code of C{pyzone} is run.
+    Tests of when the code of C{pyzone} is run.
     """
 
     def setUp(self) -> None:
@@ -120,36 +120,36 @@ class RunTests(OwnershipTestCase):
 
     def make(self, path: str) -> Zone:
         """
-        @return: a zone.
+        Return a zone.
         """
         self.ran.append(path)
         return zoneOf()
 
-    def zoned(self) -> ZoneSet:
+    def makeZoneSet(self) -> ZoneSet:
         """
-        @return: the zones of a server with such code.
+        Return the zones of a server with such code.
         """
         return ZoneSet(Clock(), Settings.of(role="serve", pyzone=(str(self.file),)), fromPython=self.make)
 
-    def test_later(self) -> None:
+    def test_codeRunsWhenServiceStarts(self) -> None:
         """
-        It is run when the service begins, which is after privileges are shed, and not when it is made.
+        The code runs when the service starts, after privileges are dropped, and not when the service is created.
         """
-        zoned = self.zoned()
+        zoned = self.makeZoneSet()
         self.assertEqual((self.ran, zoned.any), ([], True))
         zoned.begin()
         self.assertEqual(self.ran, [str(self.file)])
         self.assertEqual(len(list(zoned.zones)), 1)
 
-    def test_refused(self) -> None:
+    def test_writableCodeIsNotRun(self) -> None:
         """
-        Code that others can change is not run: neither at the beginning, nor where that is so later only.
+        Code that others can change is not run, neither at creation nor if its mode changes before the start.
         """
         self.file.chmod(0o666)
         with self.assertRaisesRegex(BadDescription, "is not run"):
-            self.zoned()
+            self.makeZoneSet()
         self.file.chmod(0o644)
-        zoned = self.zoned()
+        zoned = self.makeZoneSet()
         self.file.chmod(0o666)
         with self.assertRaisesRegex(BadDescription, "is not run"):
             zoned.begin()

@@ -19,18 +19,18 @@ from twisted_ext.server.config.settings import SETTINGS, Settings, settingNamed
 from twisted_ext.server.config.tomlfile import readSettings, valuesFromTOML
 
 
-def wrong(text: str) -> list[str]:
+def errorsIn(text: str) -> list[str]:
     """
-    @return: the lines that are said of a file with this text.
+    Return the error lines for a file with this text.
     """
     with pytest.raises(BadDescription) as caught:
         valuesFromTOML(text, "txdns.toml")
     return str(caught.value).splitlines()
 
 
-def test_table() -> None:
+def test_everySettingIsComplete() -> None:
     """
-    Every setting has a default that is allowed, a sentence of help, and an attribute of its own type.
+    Every setting has a valid default, a sentence of help, and an attribute of its type.
     """
     hints = typing.get_type_hints(Settings)
     hints.pop("given", None)
@@ -48,7 +48,7 @@ def test_table() -> None:
 
 def test_shortOptions() -> None:
     """
-    The letters that people know from C{twistd dns} mean the same, and none means two things.
+    The one-letter options of C{twistd dns} keep their meaning, and no letter has two meanings.
     """
     letters = {setting.short: setting.name for setting in SETTINGS if setting.short}
     assert letters == {"i": "interface", "p": "port", "c": "cache", "r": "recursive", "v": "verbose"}
@@ -56,7 +56,7 @@ def test_shortOptions() -> None:
 
 def test_showConfigReadsBack() -> None:
     """
-    What is printed is a file that says the same.
+    The printed settings form a file that reads back as the same settings.
     """
     settings = Settings.of(
         port=5300,
@@ -75,19 +75,19 @@ def test_showConfigReadsBack() -> None:
     assert again.cacheSize == 64 << 20
 
 
-def test_json() -> None:
+def test_jsonKeepsEverySetting() -> None:
     """
-    Workers get the settings that their parent has.
+    Workers receive the same settings as their parent.
     """
     settings = Settings.of(port=5300, upstream=["192.0.2.1"], cache=False)
     assert Settings.fromJSON(settings.toJSON()).differing(settings) == []
 
 
-def test_allWrongTold() -> None:
+def test_everyErrorIsReported() -> None:
     """
-    A file is checked as a whole: each thing that is wrong has a line with file, line, key and what is allowed.
+    A file is checked as a whole: each error has a line with the file, the line number, the key and the valid values.
     """
-    lines = wrong(
+    lines = errorsIn(
         '# a remark\nport = 70000\nupstraem = ["192.0.2.1"]\n\nlocal = ["nonsense"]\ncache = 1\nlocal-file = "/nonexistent/local"\n'
         '[route]\n"corp.example" = "udq:192.0.2.53"\n'
     )
@@ -101,11 +101,11 @@ def test_allWrongTold() -> None:
     assert len(lines) == 6
 
 
-def test_allWrongZonesTold() -> None:
+def test_everyZoneErrorIsReported() -> None:
     """
-    The same holds for tables of zones: each fault in each of them is told, with the line where its table begins, and what was meant.
+    Each error in each zone table is reported with the line where the table starts and the key that was probably meant.
     """
-    lines = wrong(
+    lines = errorsIn(
         'role = "serve"\n[[zone]]\nname = "a.example"\nfille = "a"\nallow-transfer = ["anybody"]\n\n'
         '[[zone]]\nname = "b.example"\nfile = "b"\n[[ zone ]]\nfile = "c"\n'
     )
@@ -113,47 +113,47 @@ def test_allWrongZonesTold() -> None:
     assert lines[1].startswith("txdns.toml:2: zone a.example: allow-transfer takes who may: 192.0.2.0/24")
     assert lines[2] == 'txdns.toml:10: a zone has no name; write name = "example.org"'
     assert len(lines) == 3
-    (line,) = wrong('[[zones]]\nname = "a.example"\n')
+    (line,) = errorsIn('[[zones]]\nname = "a.example"\n')
     assert line.startswith("txdns.toml:1: zones takes ") and line.endswith("; tables of zones are headed [[zone]]")
-    (line,) = wrong('[zone]\n"example.org" = "file"\n')
+    (line,) = errorsIn('[zone]\n"example.org" = "file"\n')
     assert line == 'txdns.toml:1: a zone has no name; write name = "example.org"'
-    (line,) = wrong('zone = ["a.example=a", "nonsense", 3]\n')[:1]
+    (line,) = errorsIn('zone = ["a.example=a", "nonsense", 3]\n')[:1]
     assert line.startswith("txdns.toml:1: zone 'nonsense' is not a valid zone")
 
 
-def test_manyWrongZones() -> None:
+def test_manyZoneErrorsAreCutOff() -> None:
     """
-    Of ten thousand zones that are all wrong in the same way not all are told of.
+    The list of errors is cut off when ten thousand zones have the same error.
     """
-    lines = wrong("[[zone]]\nname = 'a.example'\nfille = 'a'\n" * 10_000)
+    lines = errorsIn("[[zone]]\nname = 'a.example'\nfille = 'a'\n" * 10_000)
     assert len(lines) < 1_000
     assert lines[1].startswith("txdns.toml:4: ") and lines[-1].endswith(" more of zones")
 
 
-def test_linesWithinTexts() -> None:
+def test_keyInsideStringIsIgnored() -> None:
     """
-    What looks like a key inside of a text is not taken for the key.
+    A line of a multi-line string that looks like a key does not get the error of that key.
     """
     text = 'nsid = """\nport = 1\n"""\nport = "x"\n'
-    assert wrong(text) == [
+    assert errorsIn(text) == [
         "txdns.toml:1: nsid takes a text; 'port = 1\\n' holds characters that cannot be printed",
         "txdns.toml:4: port takes a number from 0 to 65535, not 'x'",
     ]
 
 
-def test_brokenTOML() -> None:
+def test_invalidTOMLIsLocated() -> None:
     """
-    A file that is no TOML is told with line and column.
+    An error in the TOML syntax is reported with its line and column.
     """
-    (line,) = wrong("port = 53\ncache = yes\n")
+    (line,) = errorsIn("port = 53\ncache = yes\n")
     assert line.startswith("txdns.toml:2:9: this is not valid TOML: ")
-    (line,) = wrong('port = 53\nupstream = ["a"')
+    (line,) = errorsIn('port = 53\nupstream = ["a"')
     assert line.startswith("txdns.toml:2: this is not valid TOML: ")
 
 
-def test_unreadableFile(tmp_path: Path) -> None:
+def test_unreadableFileIsAnError(tmp_path: Path) -> None:
     """
-    A file that cannot be read is an error with its path, a pipe in its place too.
+    A file that cannot be read is an error with its path, also if the path is a directory or a pipe.
     """
     with pytest.raises(BadDescription, match="absent.toml: cannot be read: No such file"):
         readSettings(str(tmp_path / "absent.toml"))
@@ -181,9 +181,9 @@ def test_unreadableFile(tmp_path: Path) -> None:
         ("hosts-file", 3, "as a text, not 3"),
     ],
 )
-def test_notAllowed(name: str, value: object, said: str) -> None:
+def test_invalidValueIsRefused(name: str, value: object, said: str) -> None:
     """
-    What is not allowed is refused with what is.
+    The error for an invalid value says what would be valid.
     """
     setting = settingNamed(name)
     assert setting is not None
@@ -192,9 +192,9 @@ def test_notAllowed(name: str, value: object, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_of() -> None:
+def test_ofNamesInvalidSetting() -> None:
     """
-    A program that writes a setting wrongly is told which.
+    C{Settings.of} names the setting that is invalid or unknown.
     """
     with pytest.raises(BadDescription, match="cacheSize takes a number of octets"):
         Settings.of(cacheSize=1)
@@ -202,17 +202,17 @@ def test_of() -> None:
         Settings.of(prot=1)
 
 
-def test_bareAddresses() -> None:
+def test_upstreamMayBeBareAddress() -> None:
     """
-    An upstream may be written as an address.
+    An upstream may be written as an address without a transport.
     """
     assert Settings.of(upstream="2001:db8::1").upstream == ("udp:[2001:db8::1]:53",)
     assert Settings.of(upstream=["threaded", "192.0.2.1:5353"]).upstream == ("threaded", "udp:192.0.2.1:5353")
 
 
-def test_secret(tmp_path: Path) -> None:
+def test_invalidSecretIsNotQuoted(tmp_path: Path) -> None:
     """
-    A secret is 32 hexadecimal digits; what was given instead is not repeated.
+    A secret is 32 hexadecimal digits; the error for anything else does not quote it.
     """
     path = tmp_path / "secret"
     path.write_text("445536bcd2513298075a5d379663c962\n")
@@ -224,9 +224,9 @@ def test_secret(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=200))
-def test_anyFile(text: str) -> None:
+def test_anyTextParsesOrIsReported(text: str) -> None:
     """
-    Whatever is in a file, there are settings or lines about it, each with the file's name.
+    Any text gives settings or error lines that start with the file's name.
     """
     try:
         valuesFromTOML(text, "f.toml")

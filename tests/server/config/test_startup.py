@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.config.startup}: whether C{twistd txdns} begins, and what is said where it does not.
+Tests of L{twisted_ext.server.config.startup}: whether C{twistd txdns} starts, and what it reports if it does not.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from twisted_ext.server.config.startup import complainPlainly, end, wantSomethin
 from twisted_ext.server.config.types import Value
 
 
-class Closed:
+class BrokenPipe:
     """
-    What somebody has closed who does not want to read any further.
+    A stream whose reader has closed it.
     """
 
     def write(self, text: str) -> int:
         """
-        Fail as a pipe does.
+        Fail as a write to a broken pipe does.
         """
         raise BrokenPipeError(32, "Broken pipe")
 
     def flush(self) -> None:
         """
-        Likewise.
+        Fail as C{write} does.
         """
         raise BrokenPipeError(32, "Broken pipe")
 
 
 def warningOf(settings: Settings, config: str | None) -> str:
     """
-    @return: what the log says of a server without zones.
+    Return the warning that is logged for a server without zones.
     """
     said: list[str] = []
 
@@ -54,9 +54,9 @@ def warningOf(settings: Settings, config: str | None) -> str:
     return "".join(said)
 
 
-def test_nothingToServe(tmp_path: Path) -> None:
+def test_serverWithoutZonesDoesNotStart(tmp_path: Path) -> None:
     """
-    A server that has no zone, and can get none, does not begin: it would refuse all there is. One that may get some says so in its log.
+    A server that has no zone and cannot get any does not start. A server that may get zones later logs a warning.
     """
     nothing = Settings({"role": "serve"})
     with pytest.raises(BadDescription, match="there is no zone to serve; write --zone NAME=FILE"):
@@ -65,9 +65,9 @@ def test_nothingToServe(tmp_path: Path) -> None:
     assert warningOf(Settings({"role": "serve", "zones": (str(tmp_path),)}), None).startswith(f"there is no zone in {tmp_path}")
 
 
-def test_somethingToServe(tmp_path: Path) -> None:
+def test_serverWithSomethingStartsQuietly(tmp_path: Path) -> None:
     """
-    Whoever has a zone, a folder with one, records, or others to ask, begins without a word.
+    A server with a zone, a folder with a zone, local records or recursion starts without a warning.
     """
     (tmp_path / "example.org").write_text("")
     for values in (
@@ -80,9 +80,9 @@ def test_somethingToServe(tmp_path: Path) -> None:
     assert warningOf(Settings(), None) == ""
 
 
-def test_asksNobody() -> None:
+def test_upstreamsWithoutForwardingAreReported() -> None:
     """
-    Who names upstreams for a server that asks nobody is told so, and what to write instead.
+    Upstreams of a server that forwards nothing cause a warning that says what to write instead.
     """
     zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
     said = warningOf(Settings({**zone, "upstream": ("192.0.2.53",)}), None)
@@ -90,19 +90,19 @@ def test_asksNobody() -> None:
     assert warningOf(Settings({**zone, "upstream": ("192.0.2.53",), "recursive": True}), None) == ""
 
 
-def test_nobodyReads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exitCodeSurvivesBrokenPipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The exit code tells it even where the line can no longer be written.
+    The exit code reports the failure even if standard error is closed.
     """
-    monkeypatch.setattr(sys, "__stderr__", Closed())
+    monkeypatch.setattr(sys, "__stderr__", BrokenPipe())
     with pytest.raises(SystemExit) as ended:
         end("such a thing")
     assert ended.value.code == 1
 
 
-def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interruptPrintsNoTraceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Whoever presses Ctrl-C while the server begins sees no traceback.
+    Ctrl-C during the start prints no traceback; an unexpected exception prints one, and a L{DNSFault} prints one line.
     """
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setattr(sys, "__stderr__", None)
@@ -116,9 +116,9 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("toFile", [False, True])
-def test_saidOnce(toFile: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_startErrorIsReportedOnce(toFile: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The reason why the server cannot begin is not logged where the log goes to the terminal or the journal, which have the line anyway.
+    The reason for a failed start is not logged if the log goes to the terminal or the journal, which get the line anyway.
     """
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setattr(sys, "__stderr__", None)

@@ -18,12 +18,12 @@ class CollectingTests(SynchronousTestCase):
     Tests for L{collectLess}.
     """
 
-    def test_less(self) -> None:
+    def test_collectorRunsLessOften(self) -> None:
         """
-        Afterwards what was there is not gone through any more, and the search begins less often; what is in circles is still found.
+        The garbage collector skips the objects that exist already and runs less often, and still collects reference cycles.
         """
         before = gc.get_threshold()
-        # What Python begins with; a test before this one may have run a server.
+        # Python's defaults, since an earlier test may have run a server.
         gc.set_threshold(700, 10, 10)
         try:
             collectLess()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.jobs.rlimit}, in processes of their own.
+Tests of L{twisted_ext.server.jobs.rlimit}, in separate processes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from twisted_ext.server.limits import DESCRIPTORS
 
-#: Prints what can be had where so many are set and allowed.
+#: Prints the limits that C{raiseDescriptors} reaches from a soft and a hard limit.
 PROGRAM = """
 import resource
 import sys
@@ -26,24 +26,24 @@ print(said, *resource.getrlimit(resource.RLIMIT_NOFILE))
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        # All that is allowed, but no more than are of use; and what somebody has set higher stays.
+        # Raise the soft limit to the hard limit or the useful maximum, and keep a higher soft limit.
         ((128, 512), (512, 512, 512)),
         ((128, 512, 256), (256, 256, 512)),
         ((300, 512, 256), (300, 300, 512)),
     ],
 )
-def test_raised(words: tuple[int, ...], said: tuple[int, ...]) -> None:
+def test_softLimitIsRaised(words: tuple[int, ...], said: tuple[int, ...]) -> None:
     """
-    A server can have as many sockets open as it may without anybody's leave.
+    A server raises its limit of open descriptors as far as it may without privileges.
     """
     pytest.importorskip("resource")
     done = subprocess.run([sys.executable, "-c", PROGRAM, *map(str, words)], capture_output=True, text=True, check=True)
     assert tuple(map(int, done.stdout.split())) == said
 
 
-def test_enough() -> None:
+def test_defaultLimitCoversWaitingRequests() -> None:
     """
-    That is enough for all requests that may wait, each of which has been sent four times.
+    The default limit is enough for all requests that may wait, each of which has been sent four times.
     """
     from twisted_ext.limits import REQUESTS_WAITING, SOCKET_QUERIES
 

@@ -1,5 +1,5 @@
 """
-Tests of processes that help.
+Tests of helper processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted_ext.server.jobs.subprocess import runModule
 
 class _Processes(Clock):
     """
-    A reactor that begins nothing, and remembers what was to be begun.
+    A reactor that starts no process and records what was requested.
     """
 
     def __init__(self) -> None:
@@ -31,14 +31,14 @@ class _Processes(Clock):
 
     def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
         """
-        Begin nothing.
+        Record the protocol.
         """
         self.protocol = protocol
         protocol.transport = cast(IProcessTransport, self)
 
     def signalProcess(self, signal: str) -> None:
         """
-        Remember a signal.
+        Record a signal.
         """
         if self.ended:
             raise ProcessExitedAlready
@@ -46,7 +46,7 @@ class _Processes(Clock):
 
     def end(self) -> None:
         """
-        Have the process end.
+        Let the process end.
         """
         self.ended = True
         self.protocol.processEnded(failureOf(newProcessDone(0)))
@@ -54,15 +54,15 @@ class _Processes(Clock):
 
 class RunModuleTests(SynchronousTestCase):
     """
-    L{runModule}.
+    Tests for L{runModule}.
     """
 
     def setUp(self) -> None:
         self.reactor = _Processes()
 
-    def test_said(self) -> None:
+    def test_outputIsTheResult(self) -> None:
         """
-        What a process says is what comes of it, and no timer is left.
+        The output of the process is the result, and no timer is left.
         """
         done = runModule(self.reactor, "x", [], seconds=10)
         self.reactor.protocol.outReceived(b"{}")
@@ -71,9 +71,9 @@ class RunModuleTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(done), b"{}")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_late(self) -> None:
+    def test_slowProcessIsKilled(self) -> None:
         """
-        A process that does not end is ended, and whoever waits is told so.
+        A process that exceeds its time is killed, and the caller gets an error.
         """
         done = runModule(self.reactor, "x", [], seconds=10)
         self.reactor.advance(9)
@@ -84,9 +84,9 @@ class RunModuleTests(SynchronousTestCase):
         self.reactor.end()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_cancelled(self) -> None:
+    def test_cancelKillsProcess(self) -> None:
         """
-        Nobody's process is killed, and no timer goes on.
+        Cancellation kills the process and leaves no timer.
         """
         done = runModule(self.reactor, "x", [], seconds=10)
         done.cancel()

@@ -25,7 +25,9 @@ class PacedTests(SynchronousTestCase):
 
     def steps(self, count: int, seconds: float) -> Iterator[None]:
         """
-        @param seconds: what each of them takes.
+        Yield after each step.
+
+        @param seconds: the duration of each step.
         """
         try:
             for number in range(count):
@@ -35,16 +37,16 @@ class PacedTests(SynchronousTestCase):
         finally:
             self.ended = True
 
-    def test_short(self) -> None:
+    def test_shortWorkFinishesAtOnce(self) -> None:
         """
-        What is done within one turn is done at once.
+        Work that fits into one turn is finished at once.
         """
         self.successResultOf(paced(self.clock, self.steps(9, 0.001)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_long(self) -> None:
+    def test_longWorkLetsOthersRun(self) -> None:
         """
-        What takes longer lets others have their turns, and is done in the end.
+        Longer work lets other calls run between its turns, and finishes.
         """
         turns: list[int] = []
 
@@ -61,9 +63,9 @@ class PacedTests(SynchronousTestCase):
         self.assertEqual(self.taken, list(range(9)))
         self.assertGreater(len(set(turns)), 3)
 
-    def test_fails(self) -> None:
+    def test_exceptionReachesCaller(self) -> None:
         """
-        What a step raises whoever waits is told, in whatever turn.
+        The caller gets an exception that a step raises, in a later turn as well.
         """
 
         def steps() -> Iterator[None]:
@@ -76,9 +78,9 @@ class PacedTests(SynchronousTestCase):
         self.failureResultOf(done, ValueError)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_canceled(self) -> None:
+    def test_cancelClosesIterator(self) -> None:
         """
-        Nothing goes on once nobody wants it any more, and what was open is closed.
+        Cancellation stops the work and closes the iterator.
         """
         done = paced(self.clock, self.steps(9, 0.02))
         done.cancel()

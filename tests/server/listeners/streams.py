@@ -1,5 +1,5 @@
 """
-What tests of connections have in common: something that answers, and clients that do what a test tells them.
+Helpers for tests of connections: a responder that echoes requests, and clients on a memory network.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = ["Client", "Parrot", "StreamTestCase", "request"]
 
 def request(number: int, text: bytes = b"", octets: int = 0) -> bytes:
     """
-    @return: what looks like a request: an id, C{text}, and zeros up to so many octets.
+    Return octets that look like a request: an ID, C{text}, and zeros up to a length.
     """
     return (pack(">H", number) + text).ljust(max(octets, 12), b"\x00")
 
 
 class Parrot:
     """
-    Repeats what it is told: at once as the fast lane does where it begins with C{"lane"} behind its id, at once as the slow path does
-    where that is C{"now"}, and when it is told to where it is anything else; what begins with C{"junk"} it does not take.
+    Echoes requests. The text after the ID selects how: C{"lane"} replies at once as the packet cache does, C{"now"} replies at once as the
+    responder does, C{"junk"} is not accepted, and any other text is answered by L{release}.
 
-    @ivar held: what waits: the messages, and where to send the reply.
-    @ivar size: octets of a reply.
-    @ivar seen: how many messages it has been told.
+    @ivar held: the messages that wait, and where to send the replies.
+    @ivar size: the length of a reply.
+    @ivar seen: the number of messages that have arrived.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Parrot:
 
     def release(self) -> None:
         """
-        Reply to everything, the last first.
+        Reply to all waiting messages, the last one first.
         """
         held, self.held = self.held, []
         for octets, send in reversed(held):
@@ -70,11 +70,11 @@ class Parrot:
 
 class Client(Protocol):
     """
-    A client of the memory network.
+    A client on the memory network.
 
-    @ivar replies: the numbers of all replies that have come, in their order.
-    @ivar pieces: how many of them were in each piece that arrived.
-    @ivar octets: how much has come.
+    @ivar replies: the IDs of all replies, in the order of their arrival.
+    @ivar pieces: the number of replies in each piece that arrived.
+    @ivar octets: the number of octets that have arrived.
     @ivar lost: whether the connection has ended.
     """
 
@@ -105,7 +105,7 @@ class Client(Protocol):
 
 class StreamTestCase(SynchronousTestCase):
     """
-    Tests with a server for streams on a memory network. Each leaves nothing open on the server's host.
+    Tests with a stream server on a memory network. Each test must leave nothing open on the server's host.
     """
 
     def setUp(self) -> None:
@@ -122,7 +122,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def end(self) -> Deferred[None]:
         """
-        Stop serving.
+        Stop the server.
         """
         done = self.servings.close()
         for listener in list(self.there.listeners.values()):
@@ -132,7 +132,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def serve(self, **bounds: int) -> StreamFactory:
         """
-        Serve with other bounds than the usual ones.
+        Start the server with other limits.
         """
         if self.there.listeners:
             self.end()
@@ -143,9 +143,9 @@ class StreamTestCase(SynchronousTestCase):
 
     def connect(self, address: str = "192.0.2.7", seconds: float = 0.01) -> Client:
         """
-        @param seconds: for how long to wait for the connection.
+        Return a client with this address.
 
-        @return: a client at this address.
+        @param seconds: the time to wait for the connection.
         """
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()

@@ -1,5 +1,5 @@
 """
-Tests of listening for datagrams.
+Tests of UDP listeners.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class MemoryTests(NetworkTestCase):
     Tests for L{DatagramListener} on a reactor without file descriptors.
     """
 
-    def test_forwarded(self) -> None:
+    def test_forwardedAnswerIsCached(self) -> None:
         """
-        A client asks, the server asks another one, and the client has its answer; from then on at once.
+        A client's query is forwarded once; repeated queries are answered from the cache.
         """
         canned, upstream = self.serve()
         host = self.network.reactor("192.0.2.1")
@@ -57,9 +57,9 @@ class MemoryTests(NetworkTestCase):
         self.successResultOf(source.close())
         self.assertEqual(host.pending(), [])
 
-    def test_cannot(self) -> None:
+    def test_reactorWithoutUDPIsReported(self) -> None:
         """
-        A reactor that has no UDP at all is told apart in words.
+        A reactor without UDP is an error that says so.
         """
         clock = Clock()
         listener = DatagramListener(clock, Responder(CannedSource(), clock), "192.0.2.1")
@@ -69,7 +69,7 @@ class MemoryTests(NetworkTestCase):
 @implementer(IReactorFDSet)
 class Readers(Clock):
     """
-    A clock that keeps readers.
+    A clock that records readers.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Readers(Clock):
 
 class SocketTests(SynchronousTestCase):
     """
-    Tests for L{DatagramListener} with sockets of its own, on loopback addresses.
+    Tests for L{DatagramListener} with its own sockets, on loopback addresses.
     """
 
     @contextmanager
@@ -120,7 +120,7 @@ class SocketTests(SynchronousTestCase):
 
     def exchange(self, clock: Readers, where: tuple[str, int], count: int = 8) -> None:
         """
-        Ask from a socket that takes replies from nobody but whom it asked.
+        Send queries from a connected socket, which receives replies only from the address that it asked.
         """
         family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as client:
@@ -132,9 +132,9 @@ class SocketTests(SynchronousTestCase):
                 reply = Message.fromWire(client.recv(4096)).check()
                 self.assertEqual((reply.id, reply.answer[0].rdatas), (number, (b"\xc0\x00\x02\x50",)))
 
-    def test_addresses(self) -> None:
+    def test_bothFamiliesAreAnswered(self) -> None:
         """
-        By IPv4 and IPv6, beyond the fast lane and from it.
+        Queries over IPv4 and IPv6 are answered, by the responder and from the packet cache.
         """
         for address in ("127.0.0.1", "::1"):
             with self.listening(address) as (listener, clock):
@@ -142,14 +142,14 @@ class SocketTests(SynchronousTestCase):
                 self.exchange(clock, (address, listener.port))
                 self.assertGreater(listener.responder.counters.hits, 3)
 
-    def test_everywhere(self) -> None:
+    def test_replyLeavesFromQueriedAddress(self) -> None:
         """
-        Where a server listens at all addresses, its replies leave from the one that was asked: clients would not know them otherwise.
+        A server that listens at all addresses replies from the address that the client asked; clients would ignore the reply otherwise.
         """
         with self.listening("0.0.0.0") as (listener, clock):
             for address in ("127.0.0.1", "127.0.0.2", "127.5.5.5"):
                 self.exchange(clock, (address, listener.port))
-            # Without being told where from, the system sends from another address than the one asked.
+            # Without a source address the kernel sends from another address than the one that was asked.
             reader = listener._reader
             assert reader is not None
             made = reader.socket
@@ -158,9 +158,9 @@ class SocketTests(SynchronousTestCase):
         with self.listening("::") as (listener, clock):
             self.exchange(clock, ("::1", listener.port))
 
-    def test_batches(self) -> None:
+    def test_batchIsBounded(self) -> None:
         """
-        What has gathered is answered in one go, up to a bound, so that other things get their turn.
+        Waiting datagrams are answered in one turn up to a limit, so that other events get their turn.
         """
         self.patch(datagram, "_BATCHES", 4)
         with self.listening("127.0.0.1") as (listener, clock), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -173,9 +173,9 @@ class SocketTests(SynchronousTestCase):
             clock.readers[0].doRead()
             self.assertEqual(counters.udp, 400)
 
-    def test_handedDown(self) -> None:
+    def test_givenSocketIsUsed(self) -> None:
         """
-        A socket that somebody else has bound is used, and with it its address and port.
+        A socket that the caller has bound is used with its address and port.
         """
         made = datagramSocket("127.0.0.1", 0)
         port = made.getsockname()[1]
@@ -183,9 +183,9 @@ class SocketTests(SynchronousTestCase):
             self.assertEqual((listener.address, listener.port), ("127.0.0.1", port))
             self.exchange(clock, ("127.0.0.1", port))
 
-    def test_taken(self) -> None:
+    def test_bindErrorIsOneLine(self) -> None:
         """
-        A port that is somebody else's, and an address that is none, are said in one line.
+        A port that is in use and an invalid address are errors in one line.
         """
         with datagramSocket("127.0.0.1", 0) as first:
             port = first.getsockname()[1]
@@ -194,9 +194,9 @@ class SocketTests(SynchronousTestCase):
         self.assertIn("192.0.2.1", str(self.assertRaises(Unreachable, datagramSocket, "192.0.2.1", 0)))
         self.assertIn("is not an address", str(self.assertRaises(CallerFault, datagramSocket, "nowhere", 0)))
 
-    def test_shared(self) -> None:
+    def test_portIsSharedOnRequest(self) -> None:
         """
-        Several processes may have a socket each for one port, if all of them say so.
+        Several processes may bind the same port if all of them ask for it.
         """
         with datagramSocket("127.0.0.1", 0, shared=True) as first:
             port = first.getsockname()[1]

@@ -1,5 +1,5 @@
 """
-Tests of listeners whose work fails in ways that nobody thought of: a lack of memory, or a bug.
+Tests of listeners whose work fails unexpectedly: a lack of memory, or a bug.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BAD = b"\x03bad"
 
 class BrokenGate:
     """
-    Has no memory for requests for names that begin with C{bad}.
+    Raises L{MemoryError} for names that start with C{bad}.
     """
 
     name = "broken"
@@ -47,13 +47,13 @@ class BrokenGate:
 
 class DatagramTests(SynchronousTestCase):
     """
-    Tests of L{DatagramListener} with sockets of its own.
+    Tests of L{DatagramListener} with its own sockets.
     """
 
     @contextmanager
     def listening(self, address: str = "127.0.0.1") -> Iterator[tuple[DatagramListener, Readers]]:
         """
-        Listen, and have one kind of request fail.
+        Listen, and let requests for some names fail.
         """
         clock = Readers()
         responder = Responder(CachedSource(CannedSource(RECORDS, denial), clock), clock)
@@ -67,9 +67,7 @@ class DatagramTests(SynchronousTestCase):
 
     def exchange(self, listener: DatagramListener, clock: Readers, *queries: bytes) -> dict[int, int]:
         """
-        Have queries arrive together.
-
-        @return: the rcodes of the replies, by their ids.
+        Send queries so that they arrive together, and return the RCODEs of the replies by ID.
         """
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect(("127.0.0.1", listener.port))
@@ -88,13 +86,14 @@ class DatagramTests(SynchronousTestCase):
 
     def queries(self) -> list[bytes]:
         """
-        @return: four queries, every other one of which fails.
+        Return four queries, of which every second one fails.
         """
         return [queryOf("bad.example.test" if number & 1 else "www.example.test", id=number) for number in range(4)]
 
-    def test_request(self) -> None:
+    def test_failingRequestGetsSERVFAIL(self) -> None:
         """
-        A request that fails gets SERVFAIL, those beside it their answers. It is counted, and logged with a traceback once.
+        A request that fails gets SERVFAIL, and the others of its batch get their answers. Each failure is counted; the traceback is logged
+        once.
         """
         for address in ("127.0.0.1", "0.0.0.0"):
             with self.listening(address) as (listener, clock):
@@ -104,9 +103,9 @@ class DatagramTests(SynchronousTestCase):
                 self.assertEqual(listener.responder.counters.faults, 6)
                 self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
 
-    def test_noReply(self) -> None:
+    def test_failingRefusalIsNotSent(self) -> None:
         """
-        Where not even SERVFAIL can be made, the request gets no reply, and those beside it do.
+        A request gets no reply if SERVFAIL cannot be built either; the others of its batch are answered.
         """
 
         def fail(request: Request, refusal: Refusal) -> NoReturn:
@@ -117,9 +116,9 @@ class DatagramTests(SynchronousTestCase):
             self.assertEqual(self.exchange(listener, clock, *self.queries()), {0: Rcode.NOERROR, 2: Rcode.NOERROR})
             self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 2)
 
-    def test_afterTheReply(self) -> None:
+    def test_failureAfterReplySendsNoSecond(self) -> None:
         """
-        What fails once the reply is sent does not get a second one.
+        A failure after the reply was sent does not send a second reply.
         """
         with self.listening() as (listener, clock):
             self.patch(listener.responder, "_offer", lambda *everything: 1 // 0)
@@ -128,9 +127,9 @@ class DatagramTests(SynchronousTestCase):
             self.assertEqual(found, dict.fromkeys(range(4), Rcode.NOERROR))
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_lane(self) -> None:
+    def test_failingCacheLookupSparesBatch(self) -> None:
         """
-        The same for what fails before there is a request: others of the batch are answered.
+        A failure before the request is parsed spares the others of its batch.
         """
         with self.listening() as (listener, clock):
             lane = listener.responder.lane
@@ -149,9 +148,9 @@ class DatagramTests(SynchronousTestCase):
             self.assertEqual(listener.responder.counters.faults, 2)
             self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
 
-    def test_receiving(self) -> None:
+    def test_failingReceiveSparesBatch(self) -> None:
         """
-        Where a datagram cannot be received, those before it are answered, and later ones too.
+        A datagram that cannot be received spares those before it and those after it.
         """
         with self.listening() as (listener, clock):
             reader = listener._reader
@@ -176,9 +175,9 @@ class DatagramTests(SynchronousTestCase):
             self.assertEqual(listener.responder.counters.udp, before + 2)
             self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
 
-    def test_undefended(self) -> None:
+    def test_exceptionReachesReactorUndefended(self) -> None:
         """
-        Without this the exception would reach the reactor, which would never read from the socket again.
+        Without this defense the exception would reach the reactor, which would stop reading from the socket.
         """
 
         def escape(reader: object, error: Exception, *others: object) -> NoReturn:
@@ -192,12 +191,12 @@ class DatagramTests(SynchronousTestCase):
 
 class LaterTests(SynchronousTestCase):
     """
-    Tests of L{Responder} with answers that have to be waited for.
+    Tests of L{Responder} with answers that arrive later.
     """
 
-    def test_later(self) -> None:
+    def test_failingLateAnswerGetsSERVFAIL(self) -> None:
         """
-        A request that cannot be answered in the end, for whatever reason, gets SERVFAIL as well, and waits no more.
+        A request gets SERVFAIL if its answer arrives and cannot be sent, and does not count as waiting any more.
         """
         clock = Clock()
         source = HeldSource()
@@ -217,14 +216,14 @@ class MemoryTests(NetworkTestCase):
     Tests of L{DatagramListener} on a reactor without file descriptors.
     """
 
-    def test_request(self) -> None:
+    def test_failingRequestGetsSERVFAIL(self) -> None:
         """
-        A request that fails gets SERVFAIL, and the port goes on.
+        A request that fails gets SERVFAIL, and the port continues to answer.
         """
         host = self.network.reactor("192.0.2.1")
         source = CannedSource(RECORDS, denial)
         responder = Responder(source, host)
-        # These addresses may ask.
+        # Skip the access gate, since these addresses are not allowed.
         responder.gates = (BrokenGate(), *responder.gates[1:])
         listener = DatagramListener(host, responder, "192.0.2.1", 53)
         listener.start()
@@ -242,9 +241,9 @@ class StreamTests(StreamTestCase):
     Tests of connections.
     """
 
-    def breakIt(self) -> None:
+    def breakFind(self) -> None:
         """
-        Have no memory for messages that begin with C{bad}.
+        Raise L{MemoryError} for messages that start with C{bad}.
         """
         find = self.parrot.find
 
@@ -255,11 +254,11 @@ class StreamTests(StreamTestCase):
 
         self.patch(self.parrot, "find", sometimes)
 
-    def test_message(self) -> None:
+    def test_failingMessageEndsItsConnection(self) -> None:
         """
-        A message that fails ends its connection; others go on, and new ones are taken. Memory is given back.
+        A message that fails ends its connection. Other connections continue, new ones are accepted, and the memory is released.
         """
-        self.breakIt()
+        self.breakFind()
         other = self.connect("192.0.2.8")
         for _ in range(3):
             client = self.connect()
@@ -272,9 +271,9 @@ class StreamTests(StreamTestCase):
         self.assertEqual((self.parrot.counters.faults, self.parrot.counters.tcpOpen), (3, 1))
         self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
 
-    def test_connection(self) -> None:
+    def test_failedConnectionIsRefused(self) -> None:
         """
-        A connection that there is no memory for is not taken, and the next one is.
+        A connection that fails to open for lack of memory is closed, and the next one is accepted.
         """
         with_ = StreamFactory.opened
 

@@ -22,16 +22,16 @@ from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 @pytest.fixture
 def opened() -> Iterator[list[Bound]]:
     """
-    Closes what a test adds to it.
+    Yield a list, and close the sockets in it after the test.
     """
     made: list[Bound] = []
     yield made
     closeSockets(made)
 
 
-def test_pair(opened: list[Bound]) -> None:
+def test_udpAndTcpShareThePort(opened: list[Bound]) -> None:
     """
-    UDP and TCP get the same port, also where any will do.
+    UDP and TCP get the same port, also if any port will do.
     """
     ((bound,),) = boundSockets(["127.0.0.1"], 0)
     opened.append(bound)
@@ -40,9 +40,9 @@ def test_pair(opened: list[Bound]) -> None:
     assert bound.labels == [f"udp 127.0.0.1:{bound.port}", f"tcp 127.0.0.1:{bound.port}"]
 
 
-def test_everywhere(opened: list[Bound]) -> None:
+def test_noAddressMeansAllAddresses(opened: list[Bound]) -> None:
     """
-    Without an address all of them are listened at, of both families where there are both.
+    Without an address the server listens at all addresses, of both families if the machine has both.
     """
     (several,) = boundSockets([], freePort("127.0.0.1"))
     opened.extend(several)
@@ -53,9 +53,9 @@ def test_everywhere(opened: list[Bound]) -> None:
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("copies", [1, 2])
-def test_inUse(kind: socket.SocketKind, shared: bool, copies: int) -> None:
+def test_portInUseIsAnError(kind: socket.SocketKind, shared: bool, copies: int) -> None:
     """
-    A port that somebody has is an error, for UDP or TCP, also where that one would share it with us; nothing is left open.
+    A port that another socket has bound, by UDP or TCP, is an error even if that socket shares its port; nothing is left open.
     """
     with socket.socket(socket.AF_INET, kind) as other:
         if shared:
@@ -70,9 +70,9 @@ def test_inUse(kind: socket.SocketKind, shared: bool, copies: int) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_probeMatters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unprobedPortWouldBeShared(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Without the look at whether the port is free, two servers with workers would share a port, each with half of the clients.
+    Without the probe two servers with workers would share a port, each with half of the clients.
     """
     first = boundSockets(["127.0.0.1"], 0, 2)
     port = first[0][0].port
@@ -91,9 +91,9 @@ def test_probeMatters(monkeypatch: pytest.MonkeyPatch) -> None:
         closeSockets(each)
 
 
-def test_shared() -> None:
+def test_eachWorkerGetsItsSockets() -> None:
     """
-    Each worker gets sockets of its own at the same address.
+    Each worker gets its own sockets at the same address.
     """
     sets = boundSockets(["127.0.0.1"], 0, 3)
     assert len({bound.port for several in sets for bound in several}) == 1
@@ -102,9 +102,9 @@ def test_shared() -> None:
         closeSockets(several)
 
 
-def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bindErrorSaysWhatToDo(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    What is wrong is said with what to do about it.
+    An error says what is wrong and what to do about it.
     """
     with pytest.raises(BadDescription, match="192.0.2.1 is not an address of this machine"):
         boundSockets(["192.0.2.1"], 5300)
@@ -117,9 +117,9 @@ def test_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
         boundSockets(["127.0.0.1"], 53)
 
 
-def test_received(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemdSocketsAreTaken(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Sockets that systemd opened are taken, those for another process are not, and the environment says nothing of them afterwards.
+    Sockets that systemd passes are used, those for another process are not, and the environment variables are removed.
     """
     ((bound,),) = boundSockets(["127.0.0.1"], 0)
     assert bound.datagram is not None and bound.stream is not None
@@ -137,9 +137,9 @@ def test_received(monkeypatch: pytest.MonkeyPatch) -> None:
     assert receivedSockets({}, 7) == []
 
 
-def test_receivedNoSocket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passedDescriptorMustBeSocket(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A descriptor that is no such socket is an error.
+    A passed descriptor that is not a socket is an error.
     """
     reading, writing = os.pipe()
     monkeypatch.setattr(sockets, "_FIRST", reading)
@@ -150,9 +150,9 @@ def test_receivedNoSocket(monkeypatch: pytest.MonkeyPatch) -> None:
             os.close(each)
 
 
-def test_notify(tmp_path: Path) -> None:
+def test_notifyReachesSystemd(tmp_path: Path) -> None:
     """
-    Whoever waits for us is told; where nobody does, nothing happens.
+    C{notify} sends the state to the socket in NOTIFY_SOCKET, and does nothing if there is none.
     """
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
@@ -170,9 +170,9 @@ def test_notify(tmp_path: Path) -> None:
         assert waiting.recv(100) == b"READY=1"
 
 
-def test_watchdog() -> None:
+def test_watchdogIntervalIsHalved() -> None:
     """
-    A sign of life is given twice as often as it is asked for, and only by the process that is asked.
+    The keepalive is sent twice as often as WATCHDOG_USEC asks, and only by the process in WATCHDOG_PID.
     """
     assert watchdogSeconds({"WATCHDOG_USEC": "3000000"}, 7) == 1.5
     assert watchdogSeconds({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "7"}, 7) == 1.5

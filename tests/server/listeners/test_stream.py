@@ -9,12 +9,12 @@ from tests.server.listeners.streams import StreamTestCase, request
 
 class ReplyTests(StreamTestCase):
     """
-    What clients get.
+    Tests of the replies that clients get.
     """
 
-    def test_pipelined(self) -> None:
+    def test_pipelinedRequestsShareOneWrite(self) -> None:
         """
-        Many requests in one piece are all answered, and what is at hand comes back in one piece.
+        Many requests in one piece are all answered, and the replies that are ready are sent in one piece.
         """
         client = self.connect()
         client.ask(*[request(number, b"now" if number % 2 else b"lane") for number in range(200)])
@@ -22,9 +22,9 @@ class ReplyTests(StreamTestCase):
         self.assertEqual(client.replies, list(range(200)))
         self.assertEqual(client.pieces, [200])
 
-    def test_outOfOrder(self) -> None:
+    def test_slowRequestDelaysNoOther(self) -> None:
         """
-        A request that has to be waited for holds up none behind it.
+        A request whose answer takes time does not delay the requests behind it.
         """
         client = self.connect()
         client.ask(request(1), request(2), request(3, b"lane"))
@@ -34,9 +34,9 @@ class ReplyTests(StreamTestCase):
         self.network.advance(0.01)
         self.assertEqual(client.replies, [3, 2, 1])
 
-    def test_byOctets(self) -> None:
+    def test_fragmentedRequestsAreAnswered(self) -> None:
         """
-        However the stream is cut up, the requests are the same.
+        The requests are the same in whatever pieces the stream arrives.
         """
         self.network.shape("192.0.2.53", fragment=1)
         client = self.connect()
@@ -44,9 +44,9 @@ class ReplyTests(StreamTestCase):
         self.network.advance(1)
         self.assertEqual(client.replies, list(range(20)))
 
-    def test_large(self) -> None:
+    def test_messagesMayHave65535Octets(self) -> None:
         """
-        Messages may have as many octets as their length can say, in both directions.
+        Messages may have up to 65535 octets in both directions.
         """
         self.parrot.size = 65535
         client = self.connect()
@@ -55,9 +55,9 @@ class ReplyTests(StreamTestCase):
         self.assertEqual(client.replies, [1, 2])
         self.assertEqual(client.octets, 2 * 65537)
 
-    def test_counted(self) -> None:
+    def test_statisticsCountMessages(self) -> None:
         """
-        Statistics tell connections, messages, and which of them the lane had no reply to.
+        The statistics count connections, messages, and messages that the packet cache did not answer.
         """
         client = self.connect()
         client.ask(request(1, b"lane"), request(2, b"now"), request(3))
@@ -69,9 +69,9 @@ class ReplyTests(StreamTestCase):
         self.network.advance(0.01)
         self.assertEqual((counters.tcpOpened, counters.tcpOpen), (1, 0))
 
-    def test_late(self) -> None:
+    def test_replyToLostClientIsDropped(self) -> None:
         """
-        A reply to a client that is gone goes nowhere.
+        A reply to a client that has disconnected is dropped.
         """
         client = self.connect()
         client.ask(request(1))
@@ -85,21 +85,21 @@ class ReplyTests(StreamTestCase):
 
 class EndTests(StreamTestCase):
     """
-    What ends a connection.
+    Tests of what ends a connection.
     """
 
-    def test_noOctets(self) -> None:
+    def test_zeroLengthEndsConnection(self) -> None:
         """
-        A length of zero cannot be the beginning of anything.
+        A message length of zero ends the connection.
         """
         client = self.connect()
         client.transport.write(b"\x00\x00")
         self.network.advance(0.01)
         self.assertTrue(client.lost)
 
-    def test_junk(self) -> None:
+    def test_junkEndsConnection(self) -> None:
         """
-        Whoever sends something else than requests is told what was asked before, and no more.
+        A client that sends something other than requests gets the replies to its earlier requests, and is disconnected.
         """
         client = self.connect()
         client.ask(request(1, b"lane"), request(2, b"junk"), request(3, b"lane"))
@@ -107,9 +107,9 @@ class EndTests(StreamTestCase):
         self.assertEqual(client.replies, [1])
         self.assertTrue(client.lost)
 
-    def test_silent(self) -> None:
+    def test_idleClientIsDisconnected(self) -> None:
         """
-        Who says nothing is let go after a few seconds, who has said something later.
+        A client that sends nothing is disconnected after a few seconds, and a client that has sent a request after a longer time.
         """
         one, other = self.connect(), self.connect()
         other.ask(request(1, b"lane"))
@@ -119,9 +119,9 @@ class EndTests(StreamTestCase):
         self.assertTrue(other.lost)
         self.assertEqual(self.parrot.counters.tcpIdled, 2)
 
-    def test_busy(self) -> None:
+    def test_busyClientStaysConnected(self) -> None:
         """
-        Who keeps asking stays, and so does who waits for a reply.
+        A client that keeps sending requests or waits for a reply stays connected.
         """
         asking, waiting = self.connect(), self.connect()
         waiting.ask(request(1))
@@ -133,9 +133,9 @@ class EndTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual(waiting.replies, [1])
 
-    def test_close(self) -> None:
+    def test_closeEndsAllConnections(self) -> None:
         """
-        When the server stops, all connections end, and nobody gets a new one.
+        All connections end when the server stops, and new ones are not accepted.
         """
         client = self.connect()
         done = self.servings.close()
@@ -147,14 +147,14 @@ class EndTests(StreamTestCase):
         self.successResultOf(self.servings.close())
 
 
-class ManyTests(StreamTestCase):
+class LimitTests(StreamTestCase):
     """
-    Bounds on how much there may be.
+    Tests of the limits on connections and requests.
     """
 
-    def test_inFlight(self) -> None:
+    def test_waitingRequestsAreBounded(self) -> None:
         """
-        A client with very many requests waiting is not read from until some are answered; then all are.
+        The server stops reading from a client with too many waiting requests until some of them are answered; then it answers all.
         """
         self.serve(inFlight=10)
         client = self.connect()
@@ -169,9 +169,9 @@ class ManyTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual(sorted(client.replies), list(range(16)))
 
-    def test_turns(self) -> None:
+    def test_turnsAreSharedFairly(self) -> None:
         """
-        A client that sends very much at once is answered in several turns, with others between them.
+        A client that sends very many requests at once is answered in several turns, with other clients between them.
         """
         self.serve(perTurn=10)
         client, other = self.connect(), self.connect()
@@ -184,9 +184,9 @@ class ManyTests(StreamTestCase):
         self.assertEqual(client.replies, list(range(25)))
         self.assertEqual(other.replies, [99])
 
-    def test_turnsEnd(self) -> None:
+    def test_disconnectEndsTurns(self) -> None:
         """
-        Nothing is left of a turn when its client goes.
+        Nothing of a turn is left when its client disconnects.
         """
         self.serve(perTurn=10)
         client = self.connect()
@@ -197,9 +197,9 @@ class ManyTests(StreamTestCase):
         self.assertLess(len(client.replies), 25)
         self.assertEqual(self.parrot.counters.tcpOpen, 0)
 
-    def test_perPeer(self) -> None:
+    def test_connectionsPerPeerAreBounded(self) -> None:
         """
-        One peer has so many connections: its idle ones make room for its new ones, and none of somebody else's does.
+        A peer has a limited number of connections: its idle connections make room for its new ones, and those of other peers do not.
         """
         self.serve(perPeer=3)
         other = self.connect("192.0.2.8")
@@ -214,7 +214,7 @@ class ManyTests(StreamTestCase):
         self.assertTrue(self.connect().lost)
         self.assertEqual(self.parrot.counters.tcpTurnedAway, 2)
 
-    def test_prefixes(self) -> None:
+    def test_slash64IsOnePeer(self) -> None:
         """
         All addresses in a /64 are one peer.
         """
@@ -223,9 +223,10 @@ class ManyTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual([client.lost for client in clients], [True, False, False, False])
 
-    def test_all(self) -> None:
+    def test_silentConnectionsMakeRoomFirst(self) -> None:
         """
-        When there are too many, those that have not said anything for a second go first, then those that were silent longest.
+        If there are too many connections, those that have sent nothing for a second are closed first, then those that have been silent
+        longest.
         """
         self.serve(most=3)
         spoke = self.connect("192.0.2.10")
@@ -242,17 +243,17 @@ class ManyTests(StreamTestCase):
         fifth.ask(request(1))
         self.network.advance(0.1)
         self.assertEqual([each.lost for each in (spoke, asks, fourth, fifth)], [True, False, False, False])
-        # By now one has waited for its reply for so long that it makes room; the others have not.
+        # One client has now waited for its reply long enough to make room; the others have not.
         sixth = self.connect("192.0.2.15")
         sixth.ask(request(1))
         self.network.advance(0.1)
         self.assertEqual([each.lost for each in (asks, fourth, fifth, sixth)], [True, False, False, False])
         self.assertTrue(self.connect("192.0.2.16").lost)
 
-    def test_new(self) -> None:
+    def test_newConnectionIsClosedLast(self) -> None:
         """
-        A connection that is new goes after those that were silent longest: its first request may not have been read yet. A server that
-        fetches many zones, each over a connection of its own, has them all.
+        A new connection is closed after those that have been silent longest, since its first request may not have been read yet. A server
+        that fetches many zones, each over its own connection, gets them all.
         """
         self.serve(perPeer=3)
         spoke = [self.connect() for _ in range(2)]

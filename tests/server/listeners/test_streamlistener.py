@@ -1,5 +1,5 @@
 """
-Tests of listening for connections: where, and with which sockets.
+Tests of TCP and endpoint listeners, and of the sockets that they use.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ QUERY = buildMessage(Message(7, RD, (questionOf("www.example.org"),)))
 
 def responder(reactor: IReactorTime, **access: list[str]) -> Responder:
     """
-    @param access: prefixes by what is done with them.
+    Return a responder.
+
+    @param access: prefixes by action.
     """
     source = CannedSource({("www.example.org", "A"): "192.0.2.80"}, now=True)
     return Responder(source, reactor, lane=laneFor(Access({"allow": ["any"], **access})))
@@ -40,36 +42,36 @@ def responder(reactor: IReactorTime, **access: list[str]) -> Responder:
 
 class MemoryTests(SynchronousTestCase):
     """
-    On a memory network.
+    Tests on a memory network.
     """
 
     def setUp(self) -> None:
         self.network = MemoryNetwork(seed=1)
-        self.there: MemoryReactor = self.network.reactor("192.0.2.53")
-        self.here: MemoryReactor = self.network.reactor("192.0.2.7")
+        self.serverHost: MemoryReactor = self.network.reactor("192.0.2.53")
+        self.clientHost: MemoryReactor = self.network.reactor("192.0.2.7")
 
     def tearDown(self) -> None:
         self.network.advance(0.1)
-        self.assertEqual(self.there.pending(), [])
+        self.assertEqual(self.serverHost.pending(), [])
 
     def listen(self, answering: Responder) -> StreamListener:
         """
-        Listen at the usual port.
+        Listen on port 53.
         """
-        listener = StreamListener(self.there, answering, "192.0.2.53")
+        listener = StreamListener(self.serverHost, answering, "192.0.2.53")
         self.successResultOf(listener.start())
         self.assertEqual(listener.port, 53)
         return listener
 
     def ask(self, *queries: bytes) -> tuple[list[bytes], list[bool]]:
         """
-        @return: the replies, and whether the connection has ended.
+        Return the replies, and C{[True]} if the connection has ended.
         """
         replies: list[bytes] = []
         lost: list[bool] = []
         buffer = StreamBuffer()
 
-        class Asking(Protocol):
+        class MessageSender(Protocol):
             def connectionMade(self) -> None:
                 assert self.transport is not None
                 self.transport.write(b"".join([frame(query) for query in queries]))
@@ -80,15 +82,15 @@ class MemoryTests(SynchronousTestCase):
             def connectionLost(self, reason: object = None) -> None:
                 lost.append(True)
 
-        self.here.connectTCP("192.0.2.53", 53, clientOf(Asking))
+        self.clientHost.connectTCP("192.0.2.53", 53, clientOf(MessageSender))
         self.network.advance(0.1)
         return replies, lost
 
-    def test_answers(self) -> None:
+    def test_stopEndsConnections(self) -> None:
         """
-        Who connects is answered, and the end of listening is the end of all connections.
+        A client that connects is answered, and its connection ends when the listener stops.
         """
-        answering = responder(self.there)
+        answering = responder(self.serverHost)
         listener = self.listen(answering)
         replies, lost = self.ask(QUERY)
         self.assertEqual([Message.fromWire(reply).id for reply in replies], [7])
@@ -99,11 +101,11 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(lost, [True])
         self.successResultOf(listener.stop())
 
-    def test_lane(self) -> None:
+    def test_repeatedQueryGetsSameOctets(self) -> None:
         """
-        What was asked before is answered without looking any further, to the very same octets but the id.
+        A repeated query is answered from the packet cache with the same octets except for the ID.
         """
-        answering = responder(self.there)
+        answering = responder(self.serverHost)
         listener = self.listen(answering)
         answering.source = CannedSource({("www.example.org", "A"): "192.0.2.80"}, now=True)
         replies, _ = self.ask(*[bytes([0, number]) + QUERY[2:] for number in range(10)])
@@ -111,29 +113,29 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual([reply[1] for reply in replies], list(range(10)))
         listener.stop()
 
-    def test_refused(self) -> None:
+    def test_forbiddenClientGetsREFUSED(self) -> None:
         """
-        Who may not ask is told so.
+        A client on the refuse list gets REFUSED.
         """
-        listener = self.listen(responder(self.there, refuse=["192.0.2.7"]))
+        listener = self.listen(responder(self.serverHost, refuse=["192.0.2.7"]))
         (reply,), _ = self.ask(QUERY)
         self.assertEqual(Message.fromWire(reply).rcode, Rcode.REFUSED)
         listener.stop()
 
-    def test_dropped(self) -> None:
+    def test_droppedClientIsDisconnected(self) -> None:
         """
-        Who is to get no reply at all is not kept waiting for one.
+        A client on the drop list is disconnected without a reply.
         """
-        listener = self.listen(responder(self.there, drop=["192.0.2.7"]))
+        listener = self.listen(responder(self.serverHost, drop=["192.0.2.7"]))
         self.assertEqual(self.ask(QUERY), ([], [True]))
         listener.stop()
 
-    def test_gone(self) -> None:
+    def test_lateAnswerIsDropped(self) -> None:
         """
-        An answer that comes when the server has stopped goes nowhere.
+        An answer that arrives after the server has stopped is dropped.
         """
         source = HeldSource()
-        listener = self.listen(Responder(source, self.there, lane=laneFor(Access({"allow": ["any"]}))))
+        listener = self.listen(Responder(source, self.serverHost, lane=laneFor(Access({"allow": ["any"]}))))
         replies, lost = self.ask(QUERY)
         listener.stop()
         self.network.advance(0.1)
@@ -142,11 +144,11 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual((replies, lost), ([], [True]))
 
 
-def asked(address: str | tuple[str, int]) -> bytes:
+def replyFrom(address: str | tuple[str, int]) -> bytes:
     """
-    @param address: a socket file, or an address and a port.
+    Return the reply of the server at an address.
 
-    @return: the reply of who listens there.
+    @param address: the path of a UNIX socket, or an address and a port.
     """
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as asking:
         asking.settimeout(10)
@@ -156,9 +158,9 @@ def asked(address: str | tuple[str, int]) -> bytes:
 
 
 @pytest_twisted.ensureDeferred
-async def test_socket() -> None:
+async def test_givenSocketStaysOpen() -> None:
     """
-    A socket that somebody else has made, who may have had the right to, is used and stays its owner's.
+    A socket that the caller has bound, perhaps with privileges, is used and not closed.
     """
     reactor = globalReactor()
     with socket.socket() as made:
@@ -168,29 +170,29 @@ async def test_socket() -> None:
         listener = StreamListener(reactor, responder(reactor), socket=made)
         await listener.start()
         assert listener.port == made.getsockname()[1]
-        assert (await deferToThread(asked, made.getsockname()))[:2] == QUERY[:2]
+        assert (await deferToThread(replyFrom, made.getsockname()))[:2] == QUERY[:2]
         await listener.stop()
         assert made.fileno() >= 0
 
 
 @pytest_twisted.ensureDeferred
-async def test_endpoints(tmp_path: Path) -> None:
+async def test_endpointDescriptions(tmp_path: Path) -> None:
     """
-    Anything that Twisted has a description for can be listened at: an address, a socket file.
+    A listener accepts endpoint descriptions of Twisted: an address or a UNIX socket.
     """
     reactor = globalReactor()
     for description in ("tcp:0:interface=127.0.0.1", f"unix:{tmp_path}/dns"):
         listener = StreamListener(reactor, responder(reactor), endpoint=description)
         await listener.start()
         address = ("127.0.0.1", listener.port) if description.startswith("tcp") else f"{tmp_path}/dns"
-        assert (await deferToThread(asked, address))[:2] == QUERY[:2]
+        assert (await deferToThread(replyFrom, address))[:2] == QUERY[:2]
         await listener.stop()
 
 
 @pytest_twisted.ensureDeferred
-async def test_taken() -> None:
+async def test_portInUseIsAnError() -> None:
     """
-    Where somebody listens already, that is said, and nothing is left.
+    A port that is in use is an error, and nothing is left open.
     """
     reactor = globalReactor()
     with socket.socket() as made:

@@ -1,5 +1,5 @@
 """
-A server to be looked at, and a client of HTTP that speaks to it without a socket.
+A server to inspect, and an HTTP client that talks to it without a socket.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from twisted_ext.testing.sources import CannedSource
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "objectIn", "sightOf", "talk"]
 
-#: Seconds since 1970 that it is when the server starts.
+#: The time when the server starts, in seconds since 1970.
 TODAY: Final = 1.7e9
 
 
 class Answering:
     """
-    Somebody who asks a source.
+    A stand-in for a responder, which only has a source.
     """
 
     def __init__(self, source: IAnswerSource) -> None:
@@ -40,9 +40,9 @@ class Answering:
 
 def sightOf(clock: Clock, *names: str) -> Sight:
     """
-    @param names: what has been asked for already.
+    Return a server with a cache and non-zero statistics.
 
-    @return: a server with a cache, which has counted something.
+    @param names: names that are in the cache already.
     """
     inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
     sight = Sight(clock, busy(), today=lambda: TODAY + clock.seconds())
@@ -57,11 +57,11 @@ def sightOf(clock: Clock, *names: str) -> Sight:
 
 class Response:
     """
-    What came back.
+    An HTTP response.
 
     @ivar code: the status.
-    @ivar headers: in lower case.
-    @ivar body: without chunks.
+    @ivar headers: the headers; their names are in lower case.
+    @ivar body: the body, with chunked encoding removed.
     """
 
     def __init__(self, octets: bytes) -> None:
@@ -74,7 +74,7 @@ class Response:
     @property
     def json(self) -> JSON:
         """
-        The body, read.
+        The body, parsed as JSON.
         """
         value: JSON = json.loads(self.body)
         return value
@@ -96,9 +96,9 @@ _written: Final[Callable[[StringTransportWithDisconnection], bytes]] = StringTra
 _lose: Final[Callable[[StringTransportWithDisconnection], None]] = StringTransportWithDisconnection.loseConnection
 
 
-class _Narrow(StringTransportWithDisconnection):
+class _LimitedTransport(StringTransportWithDisconnection):
     """
-    Takes so much, and no more until it is read.
+    A transport that pauses its producer after a number of octets, until the test reads them.
     """
 
     protocol: IProtocol
@@ -127,25 +127,24 @@ class _Narrow(StringTransportWithDisconnection):
         """
         @see: L{ITransport.loseConnection<twisted.internet.interfaces.ITransport.loseConnection>}
         """
-        # As with a real one, what was sent after that is not looked at.
+        # As with a real transport, data that arrives after this is ignored.
         self.disconnecting = True
         _lose(self)
 
 
 class Peer:
     """
-    The other end of a connection.
+    The client's end of a connection.
     """
 
     def __init__(self, site: Factory[Any], clock: Clock, room: int = 1 << 30, address: str = "127.0.0.1") -> None:
         """
         @param site: the server's factory.
-        @param room: octets that are taken before they are read.
-        @param address: of the client.
-
-        @raise ConnectionRefusedError: the connection is not taken.
+        @param room: the number of octets that the transport accepts before the client reads them.
+        @param address: the client's address.
+        @raise ConnectionRefusedError: the factory refuses the connection.
         """
-        self._transport = _Narrow(room, address)
+        self._transport = _LimitedTransport(room, address)
         self._clock = clock
         self._room = room
         protocol = site.buildProtocol(IPv4Address("TCP", address, 9))
@@ -156,7 +155,7 @@ class Peer:
 
     def say(self, octets: bytes) -> None:
         """
-        Send something, and let the server work.
+        Send octets, and let the server process them.
         """
         self._transport.protocol.dataReceived(octets)
         self._clock.advance(0)
@@ -164,27 +163,27 @@ class Peer:
     @property
     def heard(self) -> bytes:
         """
-        All that the server has sent.
+        Everything that the server has sent.
         """
         return _written(self._transport)
 
     @property
     def reading(self) -> bool:
         """
-        Whether the server reads what is sent to it.
+        Whether the server reads from the connection.
         """
         return self._transport.producerState == "producing"
 
     @property
     def connected(self) -> bool:
         """
-        Whether the connection is still there.
+        Whether the connection is still open.
         """
         return bool(self._transport.connected)
 
     def read(self) -> None:
         """
-        Read what has come, so that there is room for more.
+        Read everything that has arrived, which makes room for more.
         """
         self._transport.room = self._room
         assert self._transport.producer is not None
@@ -202,7 +201,7 @@ def talk(
     site: Site, clock: Clock, target: str, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Response:
     """
-    Send one request.
+    Send one request and return the response.
     """
     said = {"Host": "localhost", "Connection": "close", **({"Content-Length": str(len(body))} if body else {}), **(headers or {})}
     head = f"{method} {target} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in said.items()]) + "\r\n"
@@ -213,7 +212,7 @@ def talk(
 
 def objectIn(value: JSON) -> dict[str, JSON]:
     """
-    @return: the same, which has to be an object.
+    Return the value, which must be a JSON object.
     """
     assert isinstance(value, dict), value
     return value

@@ -1,5 +1,5 @@
 """
-Tests of controlling a running server.
+Tests of the HTTP interface that controls a running server.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from twisted_ext.server.operations.http import ConnectionLimit
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
 
-#: More than is ever needed to let something slow come to its end.
+#: Seconds after which every slow client has been disconnected.
 LONG: Final = CONTROL_SECONDS.default + 20
 
 
 class CommandTests(SynchronousTestCase):
     """
-    Tests for the commands, as requests.
+    Tests for the commands, sent as requests.
     """
 
     def setUp(self) -> None:
@@ -45,33 +45,33 @@ class CommandTests(SynchronousTestCase):
 
     def ask(self, target: str, method: str = "GET", body: bytes = b"", code: int = 200) -> dict[str, JSON]:
         """
-        @return: what the server says.
+        Send a request and return the JSON object of the response.
         """
         response = talk(self.site, self.clock, target, method, body)
         self.assertEqual(response.code, code, response.body)
         return objectIn(response.json)
 
-    def test_status(self) -> None:
+    def test_statusNamesProcess(self) -> None:
         """
-        A server says which one it is, how long it has been up and where it listens.
+        The status has the process ID, the start time, the uptime and the addresses where the server listens.
         """
         self.clock.advance(90.0)
         said = self.ask("/status")
         self.assertEqual((said["process"], said["started"], said["uptime"]), (os.getpid(), TODAY, 90.0))
         self.assertEqual(said["listening"], ["udp 127.0.0.1:5300", "tcp 127.0.0.1:5300"])
 
-    def test_stats(self) -> None:
+    def test_statsHasEveryFigure(self) -> None:
         """
-        All figures can be had, those of the cache and of the process among them.
+        The statistics include those of the cache and of the process.
         """
         figures = Figures.fromJSON(self.ask("/stats"))
         self.assertEqual((figures.queries, figures.numbers["cacheEntries"]), (1000, 2))
         self.assertGreater(figures.numbers["residentOctets"], 1e6)
         self.assertGreater(figures.numbers["cpuSeconds"], 0)
 
-    def test_show(self) -> None:
+    def test_showListsCacheEntries(self) -> None:
         """
-        What the cache has for a name is shown, in any case of its letters, and that it has nothing is no error.
+        The cache entries of a name are listed in any case of its letters; a name without entries gets an empty list.
         """
         self.clock.advance(10.0)
         (entry,) = cast("list[JSON]", self.ask("/cache/?name=WWW.example.com")["entries"])
@@ -80,26 +80,26 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(shown["records"], ["www.example.com. 300 IN A 192.0.2.1"])
         self.assertEqual(self.ask("/cache/?name=example.com")["entries"], [])
 
-    def test_flush(self) -> None:
+    def test_flushRemovesNameOrSubtree(self) -> None:
         """
-        A name, a name with all below it, or everything is forgotten, and copies of it with it.
+        A flush removes a name, a subtree or everything, and the copies in the packet cache.
         """
         self.assertEqual(self.ask("/cache/flush?name=example.com", "POST"), {"flushed": 0})
         self.assertEqual(self.ask("/cache/flush?name=sub.example.com&subtree=1", "POST"), {"flushed": 1})
         self.assertEqual(self.ask("/cache/flush", "POST"), {"flushed": 1})
         self.assertEqual(self.flushed, [True] * 3)
 
-    def test_changesTakePOST(self) -> None:
+    def test_changesRequirePOST(self) -> None:
         """
-        Nothing is changed by a request that only looks.
+        A GET request changes nothing.
         """
         for target in ("/cache/flush", "/cache/load", "/reload", "/trace?on=1"):
             self.assertIn("takes POST", str(self.ask(target, code=405)["error"]))
         self.assertEqual((self.flushed, self.sight.tracing.on), ([], False))
 
-    def test_dumpAndLoad(self) -> None:
+    def test_dumpCanBeLoaded(self) -> None:
         """
-        What was dumped is taken in again, by this server or by another.
+        A dump of the cache can be loaded by this server or another one.
         """
         dump = talk(self.site, self.clock, "/cache/dump").body
         self.assertEqual(len(dump.splitlines()), 3)
@@ -109,9 +109,9 @@ class CommandTests(SynchronousTestCase):
         assert other.caching is not None
         self.assertIsNotNone(other.caching.answerNow(question("a.sub.example.com"), wishes()))
 
-    def test_loadDamaged(self) -> None:
+    def test_damagedLineIsSkipped(self) -> None:
         """
-        Of a file that is damaged somewhere the rest is taken in, and the line that is wrong is named.
+        A damaged line of a dump is reported with its number, and the other lines are loaded.
         """
         dump = talk(self.site, self.clock, "/cache/dump").body
         other = sightOf(self.clock)
@@ -122,9 +122,9 @@ class CommandTests(SynchronousTestCase):
         assert other.caching is not None
         self.assertEqual(other.caching.stats.entries, 2)
 
-    def test_loadInSteps(self) -> None:
+    def test_largeDumpIsLoadedInSteps(self) -> None:
         """
-        While a large file is taken in, the server does other things between its lines.
+        The server does other work between the lines of a large dump.
         """
         names = [f"n{number}.example" for number in range(1000)]
         dump = talk(controlSite(sightOf(self.clock, *names), self.clock), self.clock, "/cache/dump").body
@@ -134,7 +134,7 @@ class CommandTests(SynchronousTestCase):
         self.assertGreater(len(list(other.caching.loading(lines))), len(lines) // 64)
         self.assertEqual(other.caching.stats.entries, 1000)
 
-    def test_noCache(self) -> None:
+    def test_missingCacheIsReported(self) -> None:
         """
         A server without a cache says so.
         """
@@ -142,9 +142,9 @@ class CommandTests(SynchronousTestCase):
         for target, method in (("/cache/?name=a", "GET"), ("/cache/dump", "GET"), ("/cache/flush", "POST"), ("/cache/load", "POST")):
             self.assertEqual(self.ask(target, method, code=400), {"error": "this server keeps no cache"})
 
-    def test_explain(self) -> None:
+    def test_explainListsSteps(self) -> None:
         """
-        The server looks a name up and tells the steps, for failures as well.
+        The server looks up a name and lists the steps, also if the look-up fails.
         """
         said = self.ask("/explain?name=www.example.com&type=a")
         (step,) = cast("list[JSON]", said["steps"])
@@ -153,16 +153,16 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("is not a record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
         self.assertIn("which name", str(self.ask("/explain", code=400)["error"]))
 
-    def test_wrongNames(self) -> None:
+    def test_invalidNameIsRefused(self) -> None:
         """
-        What is no name is refused in a line that says so.
+        An invalid domain name gets an error.
         """
         for name in ("a..b", "x" * 64, "%5c999"):
             self.assertIn("error", self.ask(f"/cache/?name={name}", code=400))
 
-    def test_reload(self) -> None:
+    def test_reloadReportsItsResult(self) -> None:
         """
-        Settings are read again, and it is told what came of it; where they cannot be used that is told as well.
+        A reload reads the settings again and returns the result, or the error if the settings are invalid.
         """
         self.assertIn("no settings", str(self.ask("/reload", "POST", code=400)["error"]))
         self.sight.reloading = lambda: succeed(["nothing has changed"])
@@ -170,9 +170,9 @@ class CommandTests(SynchronousTestCase):
         self.sight.reloading = lambda: fail(BadDescription("txdns.toml, line 3: port takes a number"))
         self.assertEqual(self.ask("/reload", "POST", code=400), {"error": "txdns.toml, line 3: port takes a number"})
 
-    def test_reloadZone(self) -> None:
+    def test_reloadZoneReportsFailure(self) -> None:
         """
-        A zone is loaded again, and whether that could be done is told in a way that programs understand.
+        A reload of a zone returns its log lines and whether it failed.
         """
         cases: tuple[tuple[dict[str, JSON], bool], ...] = (({}, False), ({"said": "example.org:5: nonsense"}, True))
         for said, failed in cases:
@@ -183,9 +183,9 @@ class CommandTests(SynchronousTestCase):
             ):
                 self.assertEqual(self.ask("/zones/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
 
-    def test_zones(self) -> None:
+    def test_zonesArePaged(self) -> None:
         """
-        Zones come in parts, with how many there are in all: those with something wrong first, or only these, or all in their order.
+        Zones are listed in pages with the total count: failed zones first, failed zones only, or all in order.
         """
         zones = self.sight.zones = Zones()
         for number in range(7):
@@ -209,25 +209,25 @@ class CommandTests(SynchronousTestCase):
                 self.assertEqual((said["count"], said["more"]), (count, more), query)
         self.assertIn("not a number", str(self.ask("/zones/?begin=-1", code=400)["error"]))
 
-    def test_mistake(self) -> None:
+    def test_bugIsLoggedNotShown(self) -> None:
         """
-        A mistake in the code is told to the log, and to the client only that there was one.
+        An unexpected exception is logged; the client learns only that there was one.
         """
         self.sight.reloading = lambda: fail(ZeroDivisionError("secret"))
         said = self.ask("/reload", "POST", code=500)
         self.assertNotIn("secret", str(said))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_absent(self) -> None:
+    def test_unknownPathIs404(self) -> None:
         """
-        What there is not is said not to be there.
+        An unknown path gets status 404.
         """
         for target in ("/", "/nope", "/cache/nope", "/status/x", "/../etc/passwd"):
             self.assertEqual(talk(self.site, self.clock, target).code, 404, target)
 
-    def test_trace(self) -> None:
+    def test_tracingFollowsName(self) -> None:
         """
-        Live queries are followed, of one name or of all, from when somebody says so until somebody says otherwise.
+        Tracing records live queries for one name or all names until it is turned off.
         """
         self.assertEqual(self.ask("/trace?on=1&name=example.com", "POST"), {"tracing": True})
         responder = self.sight.responder
@@ -244,18 +244,18 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.ask("/trace?on=0", "POST"), {"tracing": False})
         self.assertIs(responder.source, self.sight.caching)
 
-    def test_traceTwice(self) -> None:
+    def test_secondTraceNeedsOneStop(self) -> None:
         """
-        Who says twice that look-ups are to be followed has to say only once that they are not.
+        One request turns tracing off, also if it was turned on twice.
         """
         for target in ("/trace?on=1", "/trace?on=1&name=example.com", "/trace?on=0"):
             self.ask(target, "POST")
         assert self.sight.responder is not None
         self.assertIs(self.sight.responder.source, self.sight.caching)
 
-    def test_upstreams(self) -> None:
+    def test_upstreamsShowHealth(self) -> None:
         """
-        Servers that are asked are told with their health, wherever in the stack they are asked from.
+        Every upstream is listed with its health, from anywhere in the stack.
         """
         reactor = MemoryNetwork(self.clock).reactor("192.0.2.100")
         forwarding = ForwardingSource(reactor, [Server("192.0.2.1"), Server("2001:db8::1", 5353)])
@@ -279,17 +279,17 @@ class BoundTests(SynchronousTestCase):
         self.sight = sightOf(self.clock, *[f"n{number}.example" for number in range(2000)])
         self.site = controlSite(self.sight, self.clock)
 
-    def begun(self) -> Peer:
+    def slowReader(self) -> Peer:
         """
-        @return: somebody who has asked for the cache and read a little of it.
+        Return a client that has requested a dump of the cache and read a part of it.
         """
         peer = Peer(self.site, self.clock, 20_000)
         peer.say(b"GET /cache/dump HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         return peer
 
-    def test_tooLarge(self) -> None:
+    def test_oversizedBodyIsRefused(self) -> None:
         """
-        A body larger than allowed is refused before it is read, and while it is where nobody said how large it would be.
+        A body over the limit is refused before it is read, or while it is read if its length is unknown.
         """
         self.patch(control._ControlRequest, "mostOctets", 1000)
         self.assertEqual(talk(self.site, self.clock, "/cache/load", "POST", b"x" * 1001).code, 413)
@@ -298,17 +298,17 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(Response(peer.heard).code, 413)
         self.assertFalse(peer.connected)
 
-    def test_allowed(self) -> None:
+    def test_defaultLimitAllowsSameBody(self) -> None:
         """
-        With the bound wide enough, the same body is read to its end.
+        The same body is read to its end under the default limit.
         """
         self.assertEqual(talk(self.site, self.clock, "/cache/load", "POST", b"x" * 1001).code, 400)
 
-    def test_dumpWaits(self) -> None:
+    def test_dumpWaitsForReader(self) -> None:
         """
-        A large cache is sent as fast as it is read, and no faster: memory does not fill up with it.
+        A large cache is sent only as fast as the client reads it, so it does not fill the memory.
         """
-        peer = self.begun()
+        peer = self.slowReader()
         sent = len(peer.heard)
         self.clock.advance(1.0)
         self.assertEqual(len(peer.heard), sent)
@@ -316,45 +316,45 @@ class BoundTests(SynchronousTestCase):
         peer.read()
         self.assertGreater(len(peer.heard), sent)
 
-    def test_readsNothing(self) -> None:
+    def test_stalledReaderIsDisconnected(self) -> None:
         """
-        Who asks for the cache and reads nothing of it is given up, and nothing stays behind.
+        A client that requests a dump and does not read it is disconnected, and nothing is left.
         """
-        peer = self.begun()
+        peer = self.slowReader()
         self.clock.pump([1.0] * int(LONG))
         self.assertFalse(peer.connected)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_readsOn(self) -> None:
+    def test_slowReaderGetsAll(self) -> None:
         """
-        Who reads slowly, but reads, gets all of it.
+        A client that reads slowly gets the whole dump.
         """
-        peer = self.begun()
+        peer = self.slowReader()
         while peer.connected:
             self.clock.advance(CONTROL_SECONDS.default - 1)
             peer.read()
         self.assertEqual(len(Response(peer.heard).body.splitlines()), 2001)
 
-    def test_leavesEarly(self) -> None:
+    def test_disconnectDuringDumpLeavesNothing(self) -> None:
         """
-        Who leaves in the middle of it leaves nothing behind.
+        A client that disconnects during a dump leaves no timer behind.
         """
-        peer = self.begun()
+        peer = self.slowReader()
         peer.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_saysNothing(self) -> None:
+    def test_silentClientIsDisconnected(self) -> None:
         """
-        Who connects and says nothing is given up.
+        A client that connects and sends nothing is disconnected.
         """
         peer = Peer(self.site, self.clock)
         self.clock.pump([1.0] * int(LONG))
         self.assertFalse(peer.connected)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_crowd(self) -> None:
+    def test_connectionsAreBounded(self) -> None:
         """
-        So many may be connected and no more, until one of them goes.
+        Connections over the limit are refused until one of the others ends.
         """
         crowd = ConnectionLimit(self.site, 2)
         first, _ = Peer(crowd, self.clock), Peer(crowd, self.clock)
@@ -364,9 +364,9 @@ class BoundTests(SynchronousTestCase):
         Peer(crowd, self.clock)
         Peer(ConnectionLimit(self.site, int(CONTROL_CLIENTS.default)), self.clock)
 
-    def test_goesAway(self) -> None:
+    def test_disconnectCancelsWork(self) -> None:
         """
-        Work for a client who has gone is cancelled.
+        The work for a client that disconnects is cancelled.
         """
         cancelled: list[object] = []
         self.sight.reloading = lambda: Deferred(cancelled.append)
@@ -381,9 +381,9 @@ class TickingTests(SynchronousTestCase):
     Tests for L{Sight<twisted_ext.server.operations.operations.Sight>} as a service.
     """
 
-    def test_remembers(self) -> None:
+    def test_historyIsRecorded(self) -> None:
         """
-        A server that runs remembers how its figures move, and leaves no timer behind when it ends.
+        A running server records the history of its figures, and leaves no timer behind when it stops.
         """
         clock = Clock()
         sight = sightOf(clock)
@@ -395,9 +395,9 @@ class TickingTests(SynchronousTestCase):
         sight.stopService()
         self.assertEqual(clock.getDelayedCalls(), [])
 
-    def test_ages(self) -> None:
+    def test_oldNamesAreForgotten(self) -> None:
         """
-        What was asked for before is forgotten in time.
+        The names of old queries are forgotten after a time.
         """
         clock = Clock()
         sight = sightOf(clock)

@@ -1,5 +1,5 @@
 """
-Tests of the control socket: where it is, and who can open it.
+Tests of the control socket: its path and its permissions.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class SocketTests(SynchronousTestCase):
 
     def service(self, path: Path) -> ControlService:
         """
-        @return: a service at a path.
+        Return a service for a path.
         """
         return ControlService(cast(IReactorUNIX, self.reactor), str(path), sightOf(Clock()))
 
-    def test_mode(self) -> None:
+    def test_onlyOwnerCanOpenSocket(self) -> None:
         """
-        Nobody but the owner can open the socket or look into the folder made for it.
+        Only the owner can open the socket or the folder that is made for it.
         """
         path = self.folder / "run" / "control.sock"
         service = self.service(path)
@@ -58,7 +58,7 @@ class SocketTests(SynchronousTestCase):
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         self.assertEqual(self.reactor.mode, 0o600)
 
-    def test_leftBehind(self) -> None:
+    def test_staleSocketIsReplaced(self) -> None:
         """
         A socket that a killed server left behind is replaced.
         """
@@ -70,9 +70,9 @@ class SocketTests(SynchronousTestCase):
         self.addCleanup(self.reactor.close)
         self.assertTrue(path.is_socket())
 
-    def test_inUse(self) -> None:
+    def test_socketInUseIsKept(self) -> None:
         """
-        A socket at which another server listens is left alone, and that is said in one line.
+        A socket of another running server is kept, and the error is one line.
         """
         path = self.folder / "control.sock"
         with socket.socket(socket.AF_UNIX) as other:
@@ -82,9 +82,9 @@ class SocketTests(SynchronousTestCase):
                 self.service(path).startService()
             self.assertTrue(path.is_socket())
 
-    def test_noSocket(self) -> None:
+    def test_regularFileIsKept(self) -> None:
         """
-        A file that is there is not removed.
+        A regular file at the path is not removed.
         """
         path = self.folder / "important"
         path.write_text("words")
@@ -92,10 +92,9 @@ class SocketTests(SynchronousTestCase):
             self.service(path).startService()
         self.assertEqual(path.read_text(), "words")
 
-    def test_foreignFolder(self) -> None:
+    def test_writableFolderIsRefused(self) -> None:
         """
-        A folder that others can write to is refused, for they could put their own socket in the place of ours; one with the sticky bit
-        is not.
+        A folder that others can write to is refused, since they could replace the socket; a folder with the sticky bit is accepted.
         """
         shared = self.folder / "shared"
         shared.mkdir()
@@ -106,28 +105,29 @@ class SocketTests(SynchronousTestCase):
         self.service(shared / "control.sock").startService()
         self.addCleanup(self.reactor.close)
 
-    def test_somebodyElsesFolder(self) -> None:
+    def test_folderOfAnotherUserIsRefused(self) -> None:
         """
         A folder of another user is refused.
         """
         with patch("os.geteuid", lambda: os.stat(self.folder).st_uid + 1):
             if os.stat(self.folder).st_uid == 0:
-                # Root's folders are trusted by everybody.
+                # Folders of root are always trusted.
                 os.chown(self.folder, 12345, -1)
             with self.assertRaisesRegex(CallerFault, "others can write to"):
                 self.service(self.folder / "control.sock").startService()
 
-    def test_cannotBeMade(self) -> None:
+    def test_folderErrorIsOneLine(self) -> None:
         """
-        A folder that cannot be made is an error in one line.
+        A folder that cannot be created is an error in one line.
         """
         (self.folder / "file").write_text("")
         with self.assertRaisesRegex(CallerFault, "^control: .*file"):
             self.service(self.folder / "file" / "x" / "control.sock").startService()
 
-    def test_places(self) -> None:
+    def test_serverAndClientSharePaths(self) -> None:
         """
-        Server and clients look for the socket in the same places, unless one is named; none of them is in a folder that all may write to.
+        The server and its clients look for the socket at the same paths unless one is named; none of them is in a folder that every user
+        can write to.
         """
         self.assertEqual(controlPaths({"TXDNS_CONTROL": "/a/b"}, 0), ("/a/b",))
         self.assertEqual(controlPaths({"RUNTIME_DIRECTORY": "/run/x:/run/y"}, 0), ("/run/x/control.sock", "/run/txdns/control.sock"))
@@ -143,9 +143,9 @@ class SocketTests(SynchronousTestCase):
         self.assertEqual(controlPaths({}, 4711), ("/run/user/4711/txdns/control.sock", "/run/txdns/control.sock"))
         self.assertEqual(controlPaths({"XDG_RUNTIME_DIR": "relative"}, 4711), controlPaths({}, 4711))
 
-    def test_firstOwn(self) -> None:
+    def test_firstPrivateFolderIsUsed(self) -> None:
         """
-        Of several places the first is taken that is in a folder in which no other user can put anything; it is made where it is missing.
+        The first path in a folder that no other user can write to is used; the folder is created if it is missing.
         """
         shared, made = self.folder / "shared", self.folder / "a" / "b"
         shared.mkdir()
@@ -160,9 +160,9 @@ class SocketTests(SynchronousTestCase):
         with self.assertRaisesRegex(CallerFault, f"{shared} is not a folder that only we can write to; .*name a path with --control"):
             ControlService(cast(IReactorUNIX, self.reactor), paths[:3], sightOf(Clock())).startService()
 
-    def test_foundEverywhere(self) -> None:
+    def test_clientTriesEveryPath(self) -> None:
         """
-        A client finds a server in each of the places; where there is none it names all that it has tried, and why each is not one.
+        A client finds a server at each of the paths. If there is none, the error lists all paths with the reasons.
         """
         session, home = self.folder / "session", self.folder / "home"
         environment = {"XDG_RUNTIME_DIR": str(session), "HOME": str(home), "TXDNS_CONTROL": "", "RUNTIME_DIRECTORY": ""}
@@ -179,16 +179,16 @@ class SocketTests(SynchronousTestCase):
             with self.assertRaises(ExitError) as caught:
                 client.Channel()
             line = caught.exception.line
-            self.assertIn(f"{paths[0]} (others can write to this folder), {paths[1]}; name its socket with --socket", line)
+            self.assertIn(f"{paths[0]} (other users can write to its directory), {paths[1]}; name its socket with --socket", line)
             Path(paths[0]).parent.chmod(0o700)
             with self.assertRaises(ExitError) as caught:
                 client.Channel()
-            self.assertIn(f"{paths[0]} (that server runs no more)", caught.exception.line)
+            self.assertIn(f"{paths[0]} (the server no longer runs)", caught.exception.line)
 
 
 class _Reactor(Clock):
     """
-    Binds real sockets, and never serves them.
+    Binds real sockets and never serves them.
     """
 
     def __init__(self) -> None:

@@ -14,16 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.server.limits import LOG_OCTETS
 from twisted_ext.server.operations.logqueue import Descriptor, LogQueue
 
-#: Seconds for what takes milliseconds.
-PATIENCE = 30.0
+#: Seconds to wait for an event that takes milliseconds.
+TIMEOUT = 30.0
 
 
-class Pipe:
+class BlockingSink:
     """
-    A sink that takes nothing while it is shut.
+    A sink whose writes block until it is opened.
 
-    @ivar taken: what it took.
-    @ivar began: set once a write has begun.
+    @ivar taken: the text that was written.
+    @ivar began: is set when a write has started.
     @ivar fault: raised by each write.
     """
 
@@ -35,17 +35,17 @@ class Pipe:
 
     def write(self, text: str) -> None:
         """
-        Wait until it is open, and take this.
+        Wait until the sink is open, and take the text.
         """
         self.began.set()
-        assert self.open.wait(PATIENCE)
+        assert self.open.wait(TIMEOUT)
         if self.fault is not None:
             raise self.fault
         self.taken += text
 
     def flush(self) -> None:
         """
-        Nothing is kept.
+        Do nothing, since nothing is buffered.
         """
 
 
@@ -55,27 +55,27 @@ class QueueTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.pipe = Pipe()
+        self.pipe = BlockingSink()
         self.addCleanup(self.pipe.open.set)
 
     def queue(self, most: float = LOG_OCTETS.least) -> LogQueue:
         """
-        @return: a queue that has been started.
+        Return a queue that has been started.
         """
         queue = LogQueue(self.pipe, lambda count: f"{count} dropped\n", most)
         queue.start()
         return queue
 
-    def shut(self, queue: LogQueue) -> None:
+    def blockThread(self, queue: LogQueue) -> None:
         """
-        Have the thread of a queue wait in a write.
+        Let the thread of a queue block in a write.
         """
         queue.write("first\n")
-        self.assertTrue(self.pipe.began.wait(PATIENCE))
+        self.assertTrue(self.pipe.began.wait(TIMEOUT))
 
-    def test_unstarted(self) -> None:
+    def test_unstartedQueueWritesDirectly(self) -> None:
         """
-        Before it is started lines are written by the caller.
+        The caller writes lines itself before the queue is started.
         """
         self.pipe.open.set()
         queue = LogQueue(self.pipe, str)
@@ -83,101 +83,101 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(self.pipe.taken, "a\n")
         self.assertTrue(queue.drain(0.0))
 
-    def test_order(self) -> None:
+    def test_linesKeepTheirOrder(self) -> None:
         """
-        Lines arrive in their order, and none is lost, while the sink takes them.
+        Lines are written in order, and none is lost, while the sink accepts them.
         """
         self.pipe.open.set()
         queue = self.queue(LOG_OCTETS.default)
         lines = [f"{number}\n" for number in range(10_000)]
         for line in lines:
             queue.write(line)
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(self.pipe.taken, "".join(lines))
 
-    def test_blocked(self) -> None:
+    def test_blockedSinkNeverBlocksCaller(self) -> None:
         """
-        While the sink takes nothing a caller is never held up. What is beyond the bound is dropped, and reported where it would have been.
+        A caller never blocks while the sink does. Lines over the limit are dropped, and reported in their place.
         """
         queue = self.queue()
-        self.shut(queue)
+        self.blockThread(queue)
         line = "x" * 99 + "\n"
         kept = (int(LOG_OCTETS.least) - len("first\n")) // len(line)
         for _ in range(kept + 7):
             queue.write(line)
         self.assertEqual(queue.dropped, 7)
         self.pipe.open.set()
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(self.pipe.taken, "first\n" + line * kept + "7 dropped\n")
         queue.write("last\n")
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertTrue(self.pipe.taken.endswith("7 dropped\nlast\n"))
 
-    def test_reportedBefore(self) -> None:
+    def test_dropReportComesFirst(self) -> None:
         """
-        A line that there is room for again comes after the report of those before it.
+        The report of dropped lines comes before the next line that fits.
         """
         queue = self.queue()
-        self.shut(queue)
+        self.blockThread(queue)
         queue.write("y" * 4000 + "\n")
         queue.write("z" * 4000 + "\n")
         queue.write("short\n")
         self.pipe.open.set()
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(self.pipe.taken, "first\n" + "y" * 4000 + "\n1 dropped\nshort\n")
 
-    def test_drain(self) -> None:
+    def test_drainWaitsForLimitedTime(self) -> None:
         """
-        A process that ends waits for its last lines only so long.
+        A process that ends waits only for a limited time for its last lines.
         """
         queue = self.queue()
-        self.shut(queue)
+        self.blockThread(queue)
         queue.write("last\n")
         self.assertFalse(queue.drain(0.01))
         self.pipe.open.set()
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(self.pipe.taken, "first\nlast\n")
 
-    def test_finish(self) -> None:
+    def test_lastLineIsWrittenAtExit(self) -> None:
         """
-        In a process that exits each line is waited for, so that the last one is written, but not for long in all.
+        A process that exits waits for each line, so that the last one is written, with a limit on the total time.
         """
         queue = self.queue()
-        self.shut(queue)
+        self.blockThread(queue)
         finishing = threading.Thread(target=queue.finish)
         finishing.start()
         self.pipe.open.set()
-        finishing.join(PATIENCE)
+        finishing.join(TIMEOUT)
         self.assertEqual(self.pipe.taken, "first\n")
         queue.write("last\n")
         self.assertEqual(self.pipe.taken, "first\nlast\n")
 
-    def test_call(self) -> None:
+    def test_callRunsBetweenLines(self) -> None:
         """
-        A file is rotated between the lines before and those after.
+        A log file is rotated between the lines before the call and those after it.
         """
         queue = self.queue()
-        self.shut(queue)
+        self.blockThread(queue)
         seen: list[str] = []
         queue.call(lambda: seen.append(self.pipe.taken))
         queue.write("second\n")
         self.pipe.open.set()
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual((seen, self.pipe.taken), (["first\n"], "first\nsecond\n"))
 
-    def test_failing(self) -> None:
+    def test_failingSinkLosesOnlyLines(self) -> None:
         """
-        A sink that fails, as a full disk, loses lines and nothing else, and they are reported when it takes lines again.
+        A failing sink, such as a full disk, loses only lines; they are reported when the sink works again.
         """
         self.pipe.open.set()
         self.pipe.fault = OSError(28, "No space left on device")
         queue = self.queue()
         queue.write("a\nb\n")
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual((queue.dropped, self.pipe.taken), (2, ""))
         self.pipe.fault = None
         queue.write("c\n")
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(self.pipe.taken, "2 dropped\nc\n")
 
 
@@ -188,7 +188,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def pipe(self) -> tuple[int, int]:
         """
-        @return: both ends of a pipe.
+        Return both ends of a pipe.
         """
         reading, writing = os.pipe()
 
@@ -203,9 +203,9 @@ class DescriptorTests(SynchronousTestCase):
         self.addCleanup(close(writing))
         return reading, writing
 
-    def test_all(self) -> None:
+    def test_partialWritesAreContinued(self) -> None:
         """
-        All of a text is written, whatever is taken of it at a time, in a pipe that does not block too.
+        The whole text is written although each write takes only a part of it, to a non-blocking pipe as well.
         """
         for blocking in (True, False):
             reading, writing = self.pipe()
@@ -219,17 +219,17 @@ class DescriptorTests(SynchronousTestCase):
             thread = threading.Thread(target=read)
             thread.start()
             Descriptor(writing).write("é" * 150_000)
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
             self.assertEqual(b"".join(got), "é".encode() * 150_000)
 
-    def test_closed(self) -> None:
+    def test_closedPipeDropsLines(self) -> None:
         """
-        A pipe that was closed is an error for the queue, which drops the lines.
+        A closed pipe is an error for the queue, which drops the lines.
         """
         reading, writing = self.pipe()
         os.close(reading)
         queue = LogQueue(Descriptor(writing), str)
         queue.start()
         queue.write("a\n")
-        self.assertTrue(queue.drain(PATIENCE))
+        self.assertTrue(queue.drain(TIMEOUT))
         self.assertEqual(queue.dropped, 1)

@@ -18,7 +18,7 @@ from twisted_ext.server.operations.logs import formatterFor, isOfJournal, relaye
 
 class LogsTests(SynchronousTestCase):
     """
-    Tests of what lines the log has.
+    Tests of the format of log lines.
     """
 
     def setUp(self) -> None:
@@ -28,20 +28,20 @@ class LogsTests(SynchronousTestCase):
 
     def write(self, style: str, journal: bool = False) -> None:
         """
-        Have events written to C{self.file} from now on.
+        Write events to C{self.file} from now on.
         """
         self.publisher.addObserver(FileLogObserver(self.file, formatterFor(style, journal)))
 
     @property
     def lines(self) -> list[str]:
         """
-        What has been written.
+        The lines that have been written.
         """
         return self.file.getvalue().splitlines()
 
-    def test_text(self) -> None:
+    def test_textLineHasTimeAndLevel(self) -> None:
         """
-        A line has a time and a level, and no name of a class; further lines are indented.
+        A line has a time and a level and no class name; further lines of an event are indented.
         """
         self.write("text")
         self.log.info("answering at {where}", where="udp 127.0.0.1:53")
@@ -51,18 +51,18 @@ class LogsTests(SynchronousTestCase):
         self.assertRegex(second, r" \[warn\] one$")
         self.assertEqual(third, "  two")
 
-    def test_journal(self) -> None:
+    def test_journalLineHasPriority(self) -> None:
         """
-        For the journal there is a priority instead of a time, on each line.
+        Each line for the journal has a priority instead of a time.
         """
         self.write("text", journal=True)
         self.log.info("fine")
         self.log.error("bad\nworse")
         self.assertEqual(self.lines, ["<6>fine", "<3>bad", "<3>  worse"])
 
-    def test_failures(self) -> None:
+    def test_failureHasTraceback(self) -> None:
         """
-        A failure comes with its traceback.
+        A failure is logged with its traceback.
         """
         self.write("text")
         try:
@@ -73,9 +73,9 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(self.lines[-1].strip(), "builtins.ValueError: that")
         self.assertEqual([line for line in self.lines[1:] if line and not line.startswith("  ")], [])
 
-    def test_json(self) -> None:
+    def test_jsonEventIsOneLine(self) -> None:
         """
-        As JSON each event is one object on one line: its fields, where it has any, or its text.
+        Each event is one JSON object on one line, with its fields, or with its text if it has no fields.
         """
         self.write("json")
         self.log.info("two\nlines \x1b {odd}", odd="\u2028")
@@ -87,9 +87,9 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(second, {"level": "warn", "event": "upstream", "state": "down"})
         self.assertTrue(self.file.getvalue().isascii())
 
-    def test_noise(self) -> None:
+    def test_noiseOfTwistedIsOmitted(self) -> None:
         """
-        What Twisted says about its own parts is left out, and nothing else of it.
+        Messages of Twisted about its own parts are omitted, and other messages of Twisted are kept.
         """
         self.write("text")
         for namespace, text, kept in (
@@ -105,9 +105,9 @@ class LogsTests(SynchronousTestCase):
             Logger(namespace=namespace, observer=self.publisher).info(text, path="p", errno=13, reactor="r", version="1")
             self.assertEqual(len(self.lines) - before, int(kept), text)
 
-    def test_journalStream(self) -> None:
+    def test_journalIsDetected(self) -> None:
         """
-        The journal is recognized by JOURNAL_STREAM, and only where it is the same file.
+        The journal is detected by JOURNAL_STREAM, which must name the same file.
         """
         with tempfile.TemporaryFile("w") as file:
             found = os.fstat(file.fileno())
@@ -117,9 +117,9 @@ class LogsTests(SynchronousTestCase):
                 self.assertFalse(isOfJournal(file, environment))
         self.assertFalse(isOfJournal(StringIO(), {"JOURNAL_STREAM": stream}))
 
-    def test_relayed(self) -> None:
+    def test_workerEventsKeepLevelAndFields(self) -> None:
         """
-        What a worker logs arrives at the parent with its level and fields; whatever else it writes to standard error is logged as it is.
+        An event of a worker arrives at the parent with its level and fields; any other line of its standard error is logged as it is.
         """
         told: list[str] = []
         worker = Logger(namespace="worker", observer=observing(lambda event: told.append(relayedLine(event) or "")))
@@ -140,9 +140,9 @@ class LogsTests(SynchronousTestCase):
         first, second = [json.loads(line) for line in self.lines]
         self.assertEqual((first["worker"], first["rcode"], second["text"]), (3, "SERVFAIL", "two\nlines"))
 
-    def test_relayedUpstreams(self) -> None:
+    def test_upstreamEventsGoToCaller(self) -> None:
         """
-        What a worker knows of upstreams is handed to the caller, who compares it with what others know.
+        An upstream event of a worker is returned to the caller, which compares it with those of other workers.
         """
         line = json.dumps({"level": "warn", "text": "x", "fields": {"event": "upstream", "server": "192.0.2.1:53"}}).encode()
         seen: list[LogEvent] = []

@@ -27,15 +27,15 @@ from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
 
 #: One request, and one after which the connection ends.
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LAST = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+CLOSING_GET = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
-class Costly(Resource):
+class SlowPage(Resource):
     """
-    A page that takes some time to be made.
+    A page that takes some time to render.
 
-    @ivar asked: how often it was.
-    @ivar waiting: requests that were not replied to yet, where replies come later.
+    @ivar asked: how often it was requested.
+    @ivar waiting: requests without a reply, if replies come later.
     """
 
     isLeaf = True
@@ -62,9 +62,9 @@ class SiteTestCase(SynchronousTestCase):
     """
     A site with one page.
 
-    @ivar cost: seconds that it takes to make the page.
-    @ivar size: octets of the page.
-    @ivar spent: seconds that have been spent in turns.
+    @ivar cost: the seconds that the page takes to render.
+    @ivar size: the octets of the page.
+    @ivar spent: the seconds that have been spent on rendering.
     @ivar later: whether replies come later.
     """
 
@@ -73,32 +73,32 @@ class SiteTestCase(SynchronousTestCase):
         self.cost = self.spent = 0.0
         self.size = 10
         self.later = False
-        self.page = Costly(self)
+        self.page = SlowPage(self)
         self.site = PublicSite(self.page, self.clock, share=0.1, timer=lambda: self.spent)
         self.addCleanup(self.end)
 
     def end(self) -> None:
         """
-        End the site; no timer is left.
+        Stop the site, and check that no timer is left.
         """
         self.site.end()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def connect(self, address: str = "192.0.2.1", room: int = 1 << 30) -> Peer:
         """
-        @return: a client.
+        Return a client.
         """
         return Peer(self.site, self.clock, room, address)
 
 
 class TurnTests(SiteTestCase):
     """
-    Requests of all connections, in turn.
+    Tests of how requests of all connections take turns.
     """
 
-    def test_share(self) -> None:
+    def test_requestsUseTheirShareOfTime(self) -> None:
         """
-        After a request that took 10 ms the next one of any connection waits 90 ms, so that 10 % of the time go into them.
+        After a request that took 10 ms the next one of any connection waits 90 ms, so that requests use 10 % of the time.
         """
         self.cost = 0.01
         peers = [self.connect() for _ in range(3)]
@@ -112,9 +112,9 @@ class TurnTests(SiteTestCase):
         self.clock.advance(0.09)
         self.assertEqual([bool(peer.heard) for peer in peers], [True] * 3)
 
-    def test_pipelined(self) -> None:
+    def test_pipelinedRequestsTakeTurns(self) -> None:
         """
-        Of requests in a row one is taken in each turn, and those of others come in between.
+        One of several pipelined requests is handled in each turn, with requests of other clients between them.
         """
         self.cost = 0.01
         greedy, modest = self.connect("192.0.2.1"), self.connect("192.0.2.2")
@@ -126,9 +126,9 @@ class TurnTests(SiteTestCase):
         self.clock.pump([0.1] * 200)
         self.assertEqual(greedy.heard.count(b"HTTP/1.1 200"), 200)
 
-    def test_interrupted(self) -> None:
+    def test_suspendedTurnKeepsSiteOpen(self) -> None:
         """
-        A turn during which the process was not scheduled for minutes does not shut the page.
+        A turn during which the process was suspended for minutes does not make later requests wait as long.
         """
         self.cost = 600.0
         peer = self.connect()
@@ -136,9 +136,9 @@ class TurnTests(SiteTestCase):
         self.clock.pump([0.5, 0.5])
         self.assertEqual(self.page.asked, 2)
 
-    def test_paused(self) -> None:
+    def test_readingPausesDuringRequest(self) -> None:
         """
-        Nothing is read from a connection while a request of it waits, or is replied to.
+        Nothing is read from a connection while one of its requests waits or is being answered.
         """
         self.later = True
         peer = self.connect()
@@ -151,9 +151,9 @@ class TurnTests(SiteTestCase):
         self.page.waiting[0].finish()
         self.assertTrue(peer.reading)
 
-    def test_unread(self) -> None:
+    def test_unreadReplyEndsConnection(self) -> None:
         """
-        A client that does not read its reply gets no other one, and is given up after a time.
+        A client that does not read its reply gets no further one, and is disconnected after a time.
         """
         self.size = 1000
         peer = self.connect(room=500)
@@ -166,9 +166,9 @@ class TurnTests(SiteTestCase):
         self.clock.advance(WEB_REPLY_SECONDS.default + 1)
         self.assertFalse(peer.connected)
 
-    def test_unmade(self) -> None:
+    def test_missingReplyEndsConnection(self) -> None:
         """
-        A reply that is never made ends with the connection, after a time.
+        A connection whose reply is never made is closed after a time.
         """
         self.later = True
         peer = self.connect()
@@ -178,9 +178,9 @@ class TurnTests(SiteTestCase):
         self.clock.advance(2)
         self.assertFalse(peer.connected)
 
-    def test_gone(self) -> None:
+    def test_lostClientIsSkipped(self) -> None:
         """
-        A client that leaves while it waits for its turn is passed over.
+        A client that disconnects while it waits for its turn is skipped.
         """
         self.cost = 0.01
         first, second, third = [self.connect() for _ in range(3)]
@@ -193,12 +193,12 @@ class TurnTests(SiteTestCase):
 
 class RequestTests(SiteTestCase):
     """
-    What one request may be.
+    Tests of the limits of one request.
     """
 
-    def test_dripped(self) -> None:
+    def test_slowRequestEndsConnection(self) -> None:
         """
-        A request has some seconds from its first octet on, however regularly its octets come.
+        A request must be complete some seconds after its first octet, however regularly its octets arrive.
         """
         peer = self.connect()
         self.clock.advance(10)
@@ -209,9 +209,9 @@ class RequestTests(SiteTestCase):
         self.clock.pump([0.5] * 4)
         self.assertFalse(peer.connected)
 
-    def test_idle(self) -> None:
+    def test_idleConnectionEndsLater(self) -> None:
         """
-        A connection may be idle for longer between requests.
+        A connection may be idle for a longer time between requests.
         """
         peer = self.connect()
         peer.say(GET)
@@ -220,9 +220,9 @@ class RequestTests(SiteTestCase):
         self.clock.advance(2)
         self.assertFalse(peer.connected)
 
-    def test_tooLarge(self) -> None:
+    def test_oversizedRequestGets431(self) -> None:
         """
-        A request that is too large is refused, with an end or without.
+        A request that is too large is refused, whether it ends or not.
         """
         for last in (b"", b"\r\n\r\n"):
             peer = self.connect()
@@ -231,17 +231,17 @@ class RequestTests(SiteTestCase):
             self.assertFalse(peer.connected)
         self.assertEqual(self.page.asked, 0)
 
-    def test_junk(self) -> None:
+    def test_junkEndsConnection(self) -> None:
         """
-        What is not HTTP ends the connection.
+        Octets that are not HTTP end the connection.
         """
         peer = self.connect()
         peer.say(b"\x16\x03\x01 hello\r\n\r\n")
         self.assertFalse(peer.connected)
 
-    def test_last(self) -> None:
+    def test_requestsPerConnectionAreBounded(self) -> None:
         """
-        After so many requests a connection ends, and the last reply says so.
+        A connection ends after a number of requests, and the last reply says so.
         """
         peer = self.connect()
         most = int(WEB_REQUESTS.default)
@@ -249,23 +249,23 @@ class RequestTests(SiteTestCase):
         self.assertEqual((self.page.asked, peer.connected), (most, False))
         self.assertEqual(peer.heard.count(b"Connection: close"), 1)
 
-    def test_close(self) -> None:
+    def test_octetsAfterLastRequestAreIgnored(self) -> None:
         """
-        What a client sends after a request that is to be the last is not looked at.
+        Octets after a request with C{Connection: close} are ignored.
         """
         peer = self.connect()
-        peer.say(LAST + GET)
+        peer.say(CLOSING_GET + GET)
         self.assertEqual((self.page.asked, peer.connected), (1, False))
 
 
 class ConnectionTests(SiteTestCase):
     """
-    How many connections there may be.
+    Tests of the limits on connections.
     """
 
-    def test_perPeer(self) -> None:
+    def test_longestIdleOfPeerMakesRoom(self) -> None:
         """
-        One client more than its share closes the connection that has waited longest for its client; others keep theirs.
+        A new connection of a peer over its limit closes the peer's connection that has been idle longest; other peers keep theirs.
         """
         other = self.connect("192.0.2.2")
         mine = []
@@ -277,9 +277,9 @@ class ConnectionTests(SiteTestCase):
         self.assertEqual((mine[0].connected, newest.connected, other.connected), (False, True, True))
         self.assertEqual(self.site.turnedAway, 1)
 
-    def test_total(self) -> None:
+    def test_connectionsAreBounded(self) -> None:
         """
-        All clients together have a bound as well.
+        The total number of connections is limited as well.
         """
         peers = []
         for number in range(int(WEB_CLIENTS.default) + 10):
@@ -287,27 +287,27 @@ class ConnectionTests(SiteTestCase):
             self.clock.advance(0.01)
         self.assertEqual([peer.connected for peer in peers], [False] * 10 + [True] * int(WEB_CLIENTS.default))
 
-    def test_served(self) -> None:
+    def test_mostServedConnectionMakesRoom(self) -> None:
         """
-        Where all have requests that wait, the client that had most answered makes room for one that had none.
+        If all connections have waiting requests, the one with the most answered requests makes room for a new one.
         """
         self.later = True
         peers = [self.connect() for _ in range(int(WEB_CLIENTS_PER_PEER.default))]
         for peer in peers:
             peer.say(GET * 3)
-        # All are being replied to: none of them gives way.
+        # All requests are being answered: no connection makes room.
         with self.assertRaises(ConnectionRefusedError):
             self.connect()
         self.cost = 0.01
         for request in self.page.waiting[:2]:
             request.finish()
-        # One is being replied to again, the other one waits for its turn.
+        # One request is being answered again, the other one waits for its turn.
         newest = self.connect()
         self.assertEqual(([peer.connected for peer in peers].count(False), newest.connected), (1, True))
 
-    def test_accepting(self) -> None:
+    def test_acceptingPausesUnderFlood(self) -> None:
         """
-        Where too many come in a moment the port rests, and goes on a moment later.
+        The port stops accepting for a moment if too many connections arrive at once.
         """
 
         @implementer(IPushProducer)
@@ -352,14 +352,14 @@ class SharedTests(SynchronousTestCase):
 
     def make(self) -> Deferred[bytes]:
         """
-        @return: what fires when a test says so.
+        Return a L{Deferred} that the test fires.
         """
         self.making.append(Deferred())
         return self.making[-1]
 
-    def test_shared(self) -> None:
+    def test_resultIsSharedForASecond(self) -> None:
         """
-        It is made once for all requests while it is being made and for a second after that.
+        The bytes are made once for all requests that arrive while they are being made and within a second after that.
         """
         asked = [self.shared.get() for _ in range(3)]
         self.making[0].callback(b"one")
@@ -372,9 +372,9 @@ class SharedTests(SynchronousTestCase):
         self.making[1].callback(b"two")
         self.assertEqual(self.successResultOf(later), b"two")
 
-    def test_cancelled(self) -> None:
+    def test_cancelSparesOtherWaiters(self) -> None:
         """
-        One that waits no longer does not take it from others.
+        A cancelled request does not affect the other waiters.
         """
         first, second = self.shared.get(), self.shared.get()
         first.cancel()
@@ -382,9 +382,9 @@ class SharedTests(SynchronousTestCase):
         self.making[0].callback(b"one")
         self.assertEqual(self.successResultOf(second), b"one")
 
-    def test_failed(self) -> None:
+    def test_failureIsNotShared(self) -> None:
         """
-        A failure is given to those that wait, and the next request begins anew.
+        A failure goes to all waiters, and the next request starts again.
         """
         first, second = self.shared.get(), self.shared.get()
         self.making[0].errback(ZeroDivisionError())

@@ -1,5 +1,5 @@
 """
-Tests of following live look-ups.
+Tests of tracing live look-ups.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class TracingTests(SynchronousTestCase):
     Tests for L{Tracing}.
     """
 
-    def test_ends(self) -> None:
+    def test_tracingEndsByItself(self) -> None:
         """
-        Tracing that somebody forgot ends by itself, and what it keeps is bounded.
+        Tracing ends by itself after a number of traces, and keeps a limited number of them.
         """
         tracing = Tracing()
         tracing.turnOn()
@@ -39,9 +39,9 @@ class TracingTests(SynchronousTestCase):
         self.assertEqual((taken, tracing.on), (TRACES_TAKEN.default, False))
         self.assertEqual(len(tracing.kept()), TRACES_KEPT.default)
 
-    def test_follows(self) -> None:
+    def test_tracedSourceAnswersUnchanged(self) -> None:
         """
-        What is followed answers as it would otherwise, both ways, failures included.
+        A traced source answers as it does otherwise, synchronously and asynchronously, failures included.
         """
         clock, tracing = Clock(), Tracing()
         inner = CannedSource({("a.example", "A"): "192.0.2.1", ("b.example", "A"): ServerFailed("no", rcode=5)})
@@ -55,15 +55,15 @@ class TracingTests(SynchronousTestCase):
         (kept,) = tracing.kept()
         self.assertEqual(objectIn(kept)["rcode"], "REFUSED")
 
-    def test_off(self) -> None:
+    def test_nothingIsTracedByDefault(self) -> None:
         """
-        Nothing is followed that nobody wants followed.
+        Nothing is traced unless tracing is on.
         """
         self.assertIsNone(Tracing().begin(question("a.example"), 0.0))
 
-    def test_hostile(self) -> None:
+    def test_hostileNameIsEscaped(self) -> None:
         """
-        A hostile name is kept as text that JSON can carry and nothing obeys.
+        A trace of a name with control characters is printable JSON.
         """
         tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
         tracing.finish(asked, Trace(0.0), "192.0.2.9", 0, 1.0)

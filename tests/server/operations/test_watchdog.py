@@ -1,5 +1,5 @@
 """
-Tests of a server that asks itself whether it still answers.
+Tests of the watchdog, with which a server checks that it answers.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class WatchdogTests(ServiceCase):
 
     def rounds(self, count: float) -> None:
         """
-        Let so many questions be asked.
+        Let the time for this many checks pass.
         """
         self.network.advance(WATCHDOG_SECONDS.default * count)
 
-    def test_answers(self) -> None:
+    def test_answeringServerIsHealthy(self) -> None:
         """
-        A server that answers is well, by UDP and TCP, whoever may ask: access, rates and cookies do not matter.
+        A server that answers by UDP and TCP is healthy, whatever its access control, rate limits and cookies are.
         """
         several: list[dict[str, object]] = [
             {},
@@ -64,15 +64,15 @@ class WatchdogTests(ServiceCase):
                 self.assertEqual((watchdog.well, self.lost), (True, []))
                 self.assertEqual([(place.answered, place.failures) for place in watchdog._places], [(True, 0)] * 2)
                 counters = self.service.counters
-                # Operators count what clients ask.
-                # Messages of clients that are dropped are not read.
+                # The statistics count queries of clients only.
+                # Messages of clients on the drop list are not parsed.
                 tcp = 19 if "drop" in values else 0
                 self.assertEqual((counters.udp, counters.tcp, counters.hits, sum(counters.replies)), (0, tcp, 0, 0))
                 self.stop(self.service)
 
-    def test_deafToDatagrams(self) -> None:
+    def test_deafDatagramSocketIsLost(self) -> None:
         """
-        If nothing reads its socket for datagrams, it is not well with the first question, and given up with the third.
+        A server whose UDP socket is not read is unhealthy after the first check and lost after the third.
         """
         watchdog = self.start()
         self.rounds(2)
@@ -83,9 +83,9 @@ class WatchdogTests(ServiceCase):
         self.assertEqual(self.lost, [f"udp {US} port 53 has not answered for 15 seconds"])
         self.assertEqual((WATCHDOG_FAILURES.default, WATCHDOG_SECONDS.default), (3, 5.0))
 
-    def test_deafToConnections(self) -> None:
+    def test_deafStreamListenerIsLost(self) -> None:
         """
-        The same if nothing takes its connections.
+        A server that accepts no connections is unhealthy after the first check and lost after the third.
         """
 
         def nothing(port: _Port, addr: IAddress | None) -> Protocol:
@@ -99,9 +99,9 @@ class WatchdogTests(ServiceCase):
             self.rounds(10)
         self.assertEqual(self.lost, [f"tcp {US} port 53 has not answered for 15 seconds"])
 
-    def test_again(self) -> None:
+    def test_recoveredServerIsHealthy(self) -> None:
         """
-        One that answers again in between is well, and not given up.
+        A server that answers again between failed checks is healthy and not lost.
         """
         watchdog = self.start()
         self.rounds(2)
@@ -113,10 +113,9 @@ class WatchdogTests(ServiceCase):
             self.assertTrue(watchdog.well)
         self.assertEqual(self.lost, [])
 
-    def test_busy(self) -> None:
+    def test_floodedServerIsNotLost(self) -> None:
         """
-        One that reads other things while the question is lost among them is not given up: it would help nobody to start it anew under a
-        flood.
+        A server that reads other datagrams while the check is lost among them is not lost: a restart would not help under a flood.
         """
 
         def drowned(protocol: _Protocol, datagram: bytes, addr: tuple[str, int]) -> None:
@@ -128,9 +127,9 @@ class WatchdogTests(ServiceCase):
             self.rounds(20)
         self.assertEqual((watchdog.well, self.lost), (True, []))
 
-    def test_failing(self) -> None:
+    def test_failingServerIsLost(self) -> None:
         """
-        One that reads and fails each time is given up, and so is one that has no memory to ask itself with.
+        A server that fails at each datagram that it reads is lost, and so is one that lacks the memory for its checks.
         """
 
         def failing(protocol: _Protocol, datagram: bytes, addr: tuple[str, int]) -> None:
@@ -149,9 +148,9 @@ class WatchdogTests(ServiceCase):
             self.rounds(10)
         self.assertEqual(self.lost, ["out of memory"])
 
-    def test_memory(self) -> None:
+    def test_memoryErrorFlushesCaches(self) -> None:
         """
-        Without memory all that was cached is forgotten, once in ten seconds at most; then answers are found anew.
+        A L{MemoryError} flushes all caches, at most once in ten seconds; then answers are looked up again.
         """
         self.start()
         for _ in range(4):
@@ -171,9 +170,9 @@ class WatchdogTests(ServiceCase):
         self.assertEqual(len(self.upstream.asked), before + 2)
         self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
 
-    def test_unreachable(self) -> None:
+    def test_unreachableSelfIsLoggedOnce(self) -> None:
         """
-        Where it has never been able to reach itself, as behind a firewall, that is said once, and no reason to end.
+        A server that has never reached itself, as behind a firewall, logs that once and continues.
         """
         with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):
             watchdog = self.start()
@@ -182,9 +181,9 @@ class WatchdogTests(ServiceCase):
         said = [event for event in self.said if "cannot reach itself" in str(event.get("log_format"))]
         self.assertEqual(len(said), 1)
 
-    def test_cannotAsk(self) -> None:
+    def test_missingDescriptorsLoseNoListener(self) -> None:
         """
-        A lack of descriptors for asking says nothing about listeners.
+        A lack of descriptors for the check does not count against the listeners.
         """
         watchdog = self.start()
         self.rounds(2)
@@ -192,9 +191,9 @@ class WatchdogTests(ServiceCase):
             self.rounds(20)
         self.assertEqual((watchdog.well, self.lost), (True, []))
 
-    def test_systemd(self) -> None:
+    def test_keepaliveStopsWithAnswers(self) -> None:
         """
-        Systemd is told that the server is alive only while it answers.
+        Systemd gets a keepalive only while the server answers.
         """
         told: list[str] = []
         with (
@@ -214,9 +213,9 @@ class WatchdogTests(ServiceCase):
             self.assertEqual((told, len(self.lost)), ([], 1))
             server._alive.stop()
 
-    def test_lost(self) -> None:
+    def test_lostSocketIsReportedAtOnce(self) -> None:
         """
-        If the reactor gives a socket up, the server is told at once; not if the server itself closes it.
+        A socket that the reactor drops is reported at once; a socket that the server closes is not.
         """
         self.start()
         parts = self.service._parts
@@ -231,9 +230,9 @@ class WatchdogTests(ServiceCase):
         self.network.advance(0.1)
         self.assertEqual(self.lost[1:], [f"nothing listens at {US} port 53 by TCP any more"])
 
-    def test_cannotListen(self) -> None:
+    def test_failedListenerIsLost(self) -> None:
         """
-        Neither is a server any use that cannot listen for connections.
+        A server that cannot listen by TCP is lost.
         """
         taken = self.here.listenTCP(53, ServerFactory(), interface=US)
         service = ServerService(self.here, self.settings(), [Bound(US, 53)], SECRET)
@@ -253,7 +252,7 @@ class SelfTestTests(ServiceCase):
 
     def exchange(self, query: bytes) -> Message | None:
         """
-        @return: the reply that a client gets.
+        Return the reply that a client gets.
         """
         before = len(self.client.got)
         transport = self.client.transport
@@ -262,10 +261,9 @@ class SelfTestTests(ServiceCase):
         self.network.advance(1.0)
         return Message.fromWire(self.client.got[before]).check() if self.client.got[before:] else None
 
-    def test_outside(self) -> None:
+    def test_selfTestNameIsSecret(self) -> None:
         """
-        Whoever does not know the secret is refused as for any other name of class CH; the answer says nothing but a number made up for
-        this process.
+        A client that does not know the secret is refused as for any other name of class CH; the answer is a random token of this process.
         """
         service = self.run_(allow=["192.168.0.0/16"])
         own = service._parts.responder.selfTest
@@ -276,15 +274,15 @@ class SelfTestTests(ServiceCase):
             reply = self.exchange(b"ab" + buildQuery(0, Question(suffix, 16, CH).toWire(), b""))
             assert reply is not None
             self.assertEqual((reply.rcode, reply.answer), (Rcode.REFUSED, ()))
-        # Nothing is to be had for it as a type or class of another kind either.
+        # Other types and classes get no answer for that name either.
         for rrType, rrClass in ((1, CH), (16, 1)):
             reply = self.exchange(queryOf(b"\x011" + own.suffix, rrType, rrClass=rrClass))
             assert reply is not None
             self.assertEqual(reply.answer, ())
 
-    def test_shared(self) -> None:
+    def test_processesShareNameNotToken(self) -> None:
         """
-        Processes with one secret have one name, and each its own answer; questions are never the same.
+        Processes with the same secret have the same name and different tokens; their queries are never the same.
         """
         first, second = SelfTest(bytes(16)), SelfTest(bytes(16))
         self.assertEqual(first.suffix, second.suffix)

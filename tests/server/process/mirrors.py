@@ -1,5 +1,5 @@
 """
-A parent and its workers, for tests: tables of zones that are told of each other by lines of JSON.
+A parent and its workers, for tests: the parent synchronizes their zones by lines of JSON.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twisted_ext.zone.store.version import Version
 
 __all__ = ["Parent", "Follower", "namesOf"]
 
-#: What a name has: records, flags, how many names are below it.
+#: The content of a name: its records, its flags, and the number of names below it.
 _Name = tuple[frozenset[tuple[int, int, bytes]], int, int]
 
 
 def namesOf(version: Version) -> dict[bytes, _Name]:
     """
-    @return: all that a version says, in a form that can be compared.
+    Return the content of a version, in a form that can be compared.
     """
     return {
         node.key: (
@@ -41,7 +41,7 @@ class Follower:
     """
     A worker.
 
-    @ivar lacked: images that it could not use.
+    @ivar lacked: the images that it could not use.
     """
 
     def __init__(self, words: Iterable[list[JSON]] = ()) -> None:
@@ -53,15 +53,15 @@ class Follower:
 
     def take(self, words: list[JSON]) -> int:
         """
-        Do what is said.
+        Process the words of one line.
 
-        @return: in how many turns.
+        @return: the number of turns that this took.
         """
         return 1 + len(list(self.mirrored.obeying(json.loads(json.dumps(words)))))
 
     def names(self, apex: bytes) -> dict[bytes, _Name] | str:
         """
-        @return: all that it says of a zone, or why that is nothing.
+        Return the content of a zone, or its state if it is not served.
         """
         place = self.zones.at(apex)
         if place is None:
@@ -72,9 +72,9 @@ class Follower:
 
 class Parent:
     """
-    The process that sees to zones, with one worker that is there from the beginning.
+    The parent process, with one worker that runs from the start.
 
-    @ivar told: the octets of each line.
+    @ivar lineLengths: the number of octets of each line that was sent.
     """
 
     def __init__(
@@ -86,23 +86,23 @@ class Parent:
         until: Callable[[bytes], float | None] = lambda apex: None,
     ) -> None:
         self.folder = tempfile.mkdtemp()
-        self.told: list[int] = []
+        self.lineLengths: list[int] = []
         self.worker = Follower()
         self.mirroring = Mirroring(clock, zones, self._send, lambda: self.folder, revised=revised, until=until)
 
     def _send(self, words: list[JSON]) -> None:
-        self.told.append(len(json.dumps(words)))
+        self.lineLengths.append(len(json.dumps(words)))
         self.worker.take(words)
 
-    def late(self) -> Follower:
+    def newWorker(self) -> Follower:
         """
-        @return: a worker that begins now.
+        Return a worker that starts now.
         """
         return Follower(self.mirroring.everything())
 
     def close(self) -> None:
         """
-        Leave nothing behind.
+        Release everything.
         """
         self.mirroring.close()
         rmtree(self.folder, ignore_errors=True)

@@ -1,5 +1,5 @@
 """
-Tests of heartbeats: how the parent notices a worker that hangs, and leaves one alone that is busy.
+Tests of heartbeats: the parent ends a worker that hangs, and spares a worker that is busy.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from twisted_ext.server.limits import WORKER_BEAT, WORKER_BUSY, WORKER_SETTLED, 
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.process.workers import Workforce
 
-#: Seconds between two looks of the parent.
+#: Seconds between two checks by the parent.
 _STEP = 0.5
 
 
 class HeartbeatTests(SynchronousTestCase):
     """
-    Two workers; the first of them is tested.
+    Tests with two workers, of which the first is tested.
     """
 
     def setUp(self) -> None:
@@ -48,12 +48,12 @@ class HeartbeatTests(SynchronousTestCase):
         self.force.startService()
         self.addCleanup(self.end)
         for process in self.reactor.started:
-            process.say(ready=True)
+            process.writeLine(ready=True)
         self.run_(WORKER_SETTLED.default)
 
     def end(self) -> None:
         """
-        Stop; no timer is left.
+        Stop, and check that no timer is left.
         """
         done = self.force.stopService()
         for process in self.reactor.started:
@@ -64,27 +64,27 @@ class HeartbeatTests(SynchronousTestCase):
 
     def run_(self, seconds: float, *deaf: Process) -> None:
         """
-        Let time pass, in which workers answer what they are asked, except those that are deaf.
+        Let time pass, in which workers answer heartbeats unless they are deaf.
         """
         for _ in range(round(seconds / _STEP)):
             for process in self.reactor.started:
                 if not (process.over or process.signals or process in deaf):
-                    process.say(beat=True)
+                    process.writeLine(beat=True)
             self.reactor.advance(_STEP)
 
-    def test_beats(self) -> None:
+    def test_answeringWorkerIsSpared(self) -> None:
         """
-        Each worker is asked for a heartbeat every other second, and one that answers is left alone.
+        Each worker gets a heartbeat every other second, and a worker that answers is not ended.
         """
         first, second = self.reactor.started
-        before = [each["do"] for each in first.told].count("beat")
+        before = [each["do"] for each in first.received].count("beat")
         self.run_(60)
-        self.assertEqual([each["do"] for each in first.told].count("beat") - before, 60 / WORKER_BEAT.default)
+        self.assertEqual([each["do"] for each in first.received].count("beat") - before, 60 / WORKER_BEAT.default)
         self.assertEqual((first.signals, second.signals), ([], []))
 
-    def test_hangs(self) -> None:
+    def test_hangingWorkerIsReplaced(self) -> None:
         """
-        A worker that gives no sign and does nothing is ended within four seconds, and the log has the reason; the other one goes on.
+        A worker that is silent and does not run is ended within four seconds, and the log has the reason; the other worker is not affected.
         """
         first, second = self.reactor.started
         self.states[first.pid] = "T"
@@ -98,46 +98,46 @@ class HeartbeatTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual(len(self.reactor.started), 3)
 
-    def test_once(self) -> None:
+    def test_hangingWorkerIsKilledOnce(self) -> None:
         """
-        A worker that takes a while to end is not ended again at each look.
+        A worker that takes some time to end is killed only once.
         """
         first, _ = self.reactor.started
         self.run_(WORKER_SILENT.default + 4 * _STEP, first)
         self.assertEqual(first.signals, ["KILL"])
 
-    def test_busy(self) -> None:
+    def test_busyWorkerGetsMoreTime(self) -> None:
         """
-        A worker that runs, waits for a disk or is in an unknown state gets longer, but not for ever.
+        A worker that runs, waits for a disk or is in an unknown state gets more time, but not forever.
         """
         first, second = self.reactor.started
         for state in ("R", "D", ""):
             self.states[first.pid] = state
             self.run_(WORKER_BUSY.default - 2 * _STEP, first)
             self.assertEqual(first.signals, [])
-            first.say(beat=True)
+            first.writeLine(beat=True)
         self.run_(WORKER_BUSY.default + _STEP, first)
         self.assertEqual((first.signals, second.signals), (["KILL"], []))
 
-    def test_anySign(self) -> None:
+    def test_anyLineCountsAsHeartbeat(self) -> None:
         """
-        Whatever a worker writes is a sign of it.
+        Any line from a worker counts as a sign of life.
         """
         first, _ = self.reactor.started
         for _ in range(20):
             self.run_(1, first)
-            first.say(id=999, value=None)
+            first.writeLine(id=999, value=None)
         self.assertEqual(first.signals, [])
 
-    def test_parentBusy(self) -> None:
+    def test_suspendedParentKillsNoWorker(self) -> None:
         """
-        Where the parent itself was suspended for a time, no worker is ended for what the parent has not read.
+        A parent that was suspended for a time ends no worker for lines that it has not read.
         """
         self.reactor.advance(600)
         self.run_(10)
         self.assertEqual([process.signals for process in self.reactor.started], [[], []])
 
-    def test_starting(self) -> None:
+    def test_startingWorkerGetsAMinute(self) -> None:
         """
         A worker that is starting gets a minute.
         """
@@ -156,9 +156,9 @@ class StateTests(SynchronousTestCase):
     Tests for L{stateOf}.
     """
 
-    def test_states(self) -> None:
+    def test_stateOfProcess(self) -> None:
         """
-        A process is told to run, to sleep, to be stopped; of none nothing is known.
+        C{stateOf} returns the state letter of a process, and an empty string for a process that does not exist.
         """
         self.assertEqual(stateOf(os.getpid()), "R")
         with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as child:

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.process.relay}: requests that come to a worker and are its parent's to judge.
+Tests of L{twisted_ext.server.process.relay}: requests that arrive at a worker and are handled by its parent.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
 from twisted_ext.wire.tsig import Key, sign, verify
 
-#: A key that nobody here knows.
-STRANGE = Key.fromText("hmac-sha256:strange:c2VjcmV0IG9mIHRoZSBzdHJhbmdl")
+#: A key that the server does not have.
+UNKNOWN_KEY = Key.fromText("hmac-sha256:strange:c2VjcmV0IG9mIHRoZSBzdHJhbmdl")
 
-#: A zone whose transfer is too large to be passed back.
+#: A zone whose transfer is too large to be relayed.
 LARGE = ZONE + "\n".join([f'host{number} 300 TXT "{"x" * 240}"' for number in range(2000)])
 
 
-class PassingTests(SynchronousTestCase):
+class RelayTests(SynchronousTestCase):
     """
     Tests for L{Relay} and L{RelayedRequests}.
     """
@@ -63,15 +63,15 @@ class PassingTests(SynchronousTestCase):
             lambda apex: Offer(self.zone.current, self.grants, self.changes) if apex == APEX else None, today=lambda: TODAY
         )
         self.sending = sending
-        self.passed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
+        self.relayed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
         errands: dict[int, Operation] = {**self.server.updating.errands, errandKey(0, AXFR): sending, errandKey(0, IXFR): sending}
         with patch("time.time", lambda: TODAY):
-            self.passed.see(Settings(), errands, Keys([KEY, *KEYS.values()]))
-        self.own: list[bool] = []
+            self.relayed.see(Settings(), errands, Keys([KEY, *KEYS.values()]))
+        self.ownTransfers: list[bool] = []
         # Fires when the worker has room for one more transfer of its own.
         self.turn: Deferred[Refusal | MessageStream] | None = None
-        self.passing = Relay(self.clock, self.say, self.sendOwn)
-        theirs: dict[int, Operation] = dict.fromkeys(errands, self.passing)
+        self.relay = Relay(self.clock, self.sendLine, self.sendOwn)
+        theirs: dict[int, Operation] = dict.fromkeys(errands, self.relay)
         self.responder = Responder(
             Alone(self.zones),
             self.clock,
@@ -83,31 +83,31 @@ class PassingTests(SynchronousTestCase):
 
     def settle(self) -> Deferred[None]:
         """
-        @return: fires when all workers have what there is.
+        Return a L{Deferred} that fires when all workers are up to date.
         """
         done: Deferred[None] = Deferred()
         self.settled.append(done)
         return done if self.waits else succeed(None)
 
-    def say(self, said: dict[str, object]) -> None:
+    def sendLine(self, said: dict[str, object]) -> None:
         """
-        A line to the parent.
+        Send a line to the parent.
         """
         line: dict[str, JSON] = json.loads(json.dumps(said))
         self.lines.append(line)
         if self.connected:
-            self.passed.take(line, lambda reply: self.passing.take(json.loads(json.dumps(reply))))
+            self.relayed.take(line, lambda reply: self.relay.take(json.loads(json.dumps(reply))))
 
     def sendOwn(self, request: Request, single: bool) -> MessageStream | Deferred[Refusal | MessageStream]:
         """
         Send the worker's own zone.
         """
-        self.own.append(single)
+        self.ownTransfers.append(single)
         return iter([b"one", b"two"]) if self.turn is None else self.turn
 
     def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
         """
-        @return: where the replies will be.
+        Send a message, and return the list that will hold the replies.
         """
         replies: list[bytes] = []
         flow = replies.extend if transport == "tcp" else None
@@ -119,7 +119,7 @@ class PassingTests(SynchronousTestCase):
         self, *changes: RRSet, client: str = "127.0.0.1", transport: str = "tcp", key: Key | None = None
     ) -> Message | None:
         """
-        @return: the reply to an update, if there is one already.
+        Send an update, and return the reply if there is one already.
         """
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), changes))
         mac = b""
@@ -137,57 +137,57 @@ class PassingTests(SynchronousTestCase):
         self, client: str = "127.0.0.1", transport: str = "tcp", key: Key | None = None, address: str = "192.0.2.7"
     ) -> int | None:
         """
-        @return: what comes of an update.
+        Send an update, and return the RCODE of the reply if there is one already.
         """
         reply = self.update(record(f"new 300 A {address}"), client=client, transport=transport, key=key)
         return None if reply is None else reply.rcode
 
-    def test_done(self) -> None:
+    def test_updateReachesParent(self) -> None:
         """
-        An update that comes to a worker changes the zone of its parent, signed or not, by UDP or TCP.
+        An update that arrives at a worker changes the zone of its parent, signed or not, by UDP or TCP.
         """
         self.assertEqual(self.rcode(), Rcode.NOERROR)
         self.assertEqual(self.rcode(transport="udp", address="192.0.2.8"), Rcode.NOERROR)
         self.assertEqual(self.rcode("198.51.100.1", key=KEY, address="192.0.2.9"), Rcode.NOERROR)
         self.assertEqual(self.server.zone.current.serial, 13)
-        self.assertEqual(len(self.passing), 0)
+        self.assertEqual(len(self.relay), 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_judged(self) -> None:
+    def test_parentChecksAccess(self) -> None:
         """
-        Who may change nothing may not by way of a worker either: what counts is the address that the worker's socket told, and keys are
-        the parent's affair.
+        A client without permission cannot update a zone by way of a worker: the parent checks the address that the worker's socket
+        reported, and the keys.
         """
         self.assertEqual(self.rcode("198.51.100.1"), Rcode.REFUSED)
-        self.assertEqual(self.rcode("198.51.100.1", key=STRANGE), Rcode.NOTAUTH)
+        self.assertEqual(self.rcode("198.51.100.1", key=UNKNOWN_KEY), Rcode.NOTAUTH)
         self.assertEqual(self.server.zone.current.serial, 10)
-        # What else stands in a message is not what is looked at.
+        # The address does not come from the message.
         self.assertEqual([line["address"] for line in self.lines], [["198.51.100.1", 5300]] * 2)
         self.assertEqual([sorted(line) for line in self.lines], [["address", "pass", "transport", "wire"]] * 2)
 
-    def test_keys(self) -> None:
+    def test_workersGetKeysFromParent(self) -> None:
         """
-        The keys with which transfers are signed that a worker sends are the parent's, and no file that it might not be able to read.
+        Workers sign transfers with keys that they get from the parent, and read no key file.
         """
-        told = json.loads(json.dumps(self.passed.told()))
-        self.assertEqual(told["errands"], [*self.passed.errands])
+        told = json.loads(json.dumps(self.relayed.told()))
+        self.assertEqual(told["errands"], [*self.relayed.errands])
         keys = keysFrom(told["keys"])
         self.assertEqual({*keys}, {KEY.name, *KEYS})
         for name, key in keys.items():
             known = KEYS.get(name) or KEY
             self.assertEqual((key.secret, key.algorithm, key.macSize), (known.secret, known.algorithm, known.macSize))
 
-    def test_unread(self) -> None:
+    def test_workerDoesNotParseRecords(self) -> None:
         """
-        A worker reads no records of what it passes on.
+        A worker does not parse the records of a request that it relays.
         """
-        with patch.object(Request, "readWhole", side_effect=AssertionError), patch.object(self.passed, "take"):
+        with patch.object(Request, "readWhole", side_effect=AssertionError), patch.object(self.relayed, "take"):
             self.update(record("new 300 A 192.0.2.7"), key=KEY)
         self.assertEqual(len(self.lines), 1)
 
-    def test_malformed(self) -> None:
+    def test_malformedRequestGetsSameReply(self) -> None:
         """
-        Nothing that anybody sends brings either side into trouble, and it gets what it would get from one process.
+        A malformed request fails in neither process, and gets the same reply as from a single process.
         """
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (record("new 300 A 192.0.2.7"),)))
         for end in range(12, len(wire)):
@@ -196,9 +196,9 @@ class PassingTests(SynchronousTestCase):
             self.assertEqual([reply[2:4] for reply in here], [reply[2:4] for reply in there], end)
         self.assertEqual(self.server.zone.current.serial, 10)
 
-    def test_settled(self) -> None:
+    def test_replyWaitsForAllWorkers(self) -> None:
         """
-        Who is told that something has changed finds it changed, whichever worker he asks: the reply comes when all have it.
+        The reply to an update is sent when all workers have the change, so that every worker answers with it.
         """
         self.waits = True
         self.assertIsNone(self.rcode())
@@ -210,9 +210,9 @@ class PassingTests(SynchronousTestCase):
         assert reply is not None
         self.assertEqual(reply.rcode, Rcode.NOERROR)
 
-    def test_silent(self) -> None:
+    def test_silentParentCausesSERVFAIL(self) -> None:
         """
-        Where the parent says nothing, whoever asked gets SERVFAIL after a while; and at once when it is gone.
+        A request gets SERVFAIL after a while if the parent is silent, and at once if the parent is gone.
         """
         self.connected = False
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
@@ -221,16 +221,17 @@ class PassingTests(SynchronousTestCase):
         self.assertEqual([reply[3] & 15 for reply in first], [Rcode.SERVFAIL])
         second = self.send(wire)
         self.assertEqual(second, [])
-        self.passing.close()
+        self.relay.close()
         self.assertEqual([reply[3] & 15 for reply in second], [Rcode.SERVFAIL])
         self.assertEqual([reply[3] & 15 for reply in self.send(wire)], [Rcode.SERVFAIL])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.passing.take({"passed": 1, "messages": []})
+        self.relay.take({"passed": 1, "messages": []})
 
-    def test_bounded(self) -> None:
+    def test_waitingRequestsAreBounded(self) -> None:
         """
-        Only so many requests, and octets of them, wait for the parent; without that bound all would. One network has a quarter of the
-        room, and all that come by UDP, whose senders may be made up, half of it: by TCP there is room still.
+        The number and the octets of requests that wait for the parent are limited; without the limits all requests would wait. One network
+        may use a quarter of the room, and all UDP clients together half of it, since their addresses may be spoofed: TCP clients still find
+        room.
         """
         self.connected = False
         added = tuple([record(f"some.name.{number} 300 A 192.0.2.1") for number in range(5)])
@@ -243,65 +244,65 @@ class PassingTests(SynchronousTestCase):
             (10_000, 1 << 16, 100, half),
             (10_000, 1 << 20, 100, 1000),
         ):
-            self.passing = Relay(self.clock, self.say, self.sendOwn, most=most, octets=octets)
-            self.responder.errands = {errandKey(Opcode.UPDATE): self.passing}
+            self.relay = Relay(self.clock, self.sendLine, self.sendOwn, most=most, octets=octets)
+            self.responder.errands = {errandKey(Opcode.UPDATE): self.relay}
             replies = [self.send(wire, f"10.1.{number % networks}.1", transport="udp") for number in range(1000)]
-            self.assertEqual(len(self.passing), waiting)
+            self.assertEqual(len(self.relay), waiting)
             self.assertEqual([len(reply) for reply in replies], [0] * waiting + [1] * (1000 - waiting))
             if waiting < 1000:
                 self.assertEqual(replies[-1][0][3] & 15, Rcode.SERVFAIL)
             self.assertEqual(self.send(wire, "10.2.0.1"), [])
-            self.assertEqual(len(self.passing), waiting + 1)
-            self.passing.close()
-            self.assertEqual(len(self.passing), 0)
+            self.assertEqual(len(self.relay), waiting + 1)
+            self.relay.close()
+            self.assertEqual(len(self.relay), 0)
 
-    def test_queued(self) -> None:
+    def test_tcpRequestsQueueFairly(self) -> None:
         """
-        Requests by TCP beyond the bound wait for their turn, and networks take turns; all are answered, at once where the parent is gone.
+        TCP requests over the limit wait for their turn, and networks take turns. All are answered, at once if the parent is gone.
         """
         self.connected = False
-        self.passing = Relay(self.clock, self.say, self.sendOwn, most=8)
-        self.responder.errands = {errandKey(Opcode.UPDATE): self.passing}
+        self.relay = Relay(self.clock, self.sendLine, self.sendOwn, most=8)
+        self.responder.errands = {errandKey(Opcode.UPDATE): self.relay}
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
         many = [self.send(wire, "10.1.0.1") for _ in range(10)]
         one = self.send(wire, "10.2.0.1")
-        self.assertEqual((len(self.passing), many, one), (3, [[]] * 10, []))
+        self.assertEqual((len(self.relay), many, one), (3, [[]] * 10, []))
         for line in self.lines:
-            self.passing.take({"passed": line["pass"], "messages": [b64encode(wire[:2] + b"\xa8\0" + bytes(8)).decode()]})
+            self.relay.take({"passed": line["pass"], "messages": [b64encode(wire[:2] + b"\xa8\0" + bytes(8)).decode()]})
         self.assertEqual([len(reply) for reply in [*many, one]], [1] * 11)
         self.assertEqual(len(self.lines), 11)
         self.assertEqual([line["address"] for line in self.lines[2:4]], [["10.2.0.1", 5300], ["10.1.0.1", 5300]])
         again = [self.send(wire, "10.1.0.1") for _ in range(5)]
-        self.passing.close()
+        self.relay.close()
         self.assertEqual([reply[0][3] & 15 for reply in again], [Rcode.SERVFAIL] * 5)
-        self.assertEqual(self.passing._octets, 0)
+        self.assertEqual(self.relay._octets, 0)
 
     def transfer(self, rrType: int, client: str = "127.0.0.1", transport: str = "tcp", *authority: RRSet) -> list[bytes]:
         """
-        @return: the messages that somebody gets who asks for the zone.
+        Request a transfer of the zone, and return the messages.
         """
         return self.send(buildMessage(Message(78, 0, (Question(APEX, rrType),), (), authority)), client, transport)
 
-    def test_transfers(self) -> None:
+    def test_largeTransferIsSentByWorker(self) -> None:
         """
-        A small transfer is passed back whole; a large one the worker sends itself. Whether somebody may have it the parent says.
+        The parent checks the permission for every transfer. A small transfer is relayed whole, and the worker sends a large one itself.
         """
         (message,) = self.transfer(AXFR)
         self.assertEqual(Message.fromWire(message).answer[0].rrType, SOA)
-        self.assertEqual(self.own, [])
+        self.assertEqual(self.ownTransfers, [])
         self.zone = zoneOf(LARGE)
         self.assertEqual(self.transfer(AXFR), [b"one", b"two"])
-        self.assertEqual(self.own, [False])
+        self.assertEqual(self.ownTransfers, [False])
         self.assertEqual(self.sending.running, 0)
         (refused,) = self.transfer(AXFR, "192.0.2.1")
         self.assertEqual(refused[3] & 15, Rcode.REFUSED)
         (datagram,) = self.transfer(AXFR, transport="udp")
         self.assertEqual(datagram[3] & 15, Rcode.FORMERR)
-        self.assertEqual(self.own, [False])
+        self.assertEqual(self.ownTransfers, [False])
 
-    def test_ownTurn(self) -> None:
+    def test_queuedTransferIsSentLater(self) -> None:
         """
-        A large transfer that waits for its turn in the worker comes later, or is given up with everything else.
+        A large transfer that waits in the worker's queue is sent later, or fails when the parent is gone.
         """
         self.zone = zoneOf(LARGE)
         turn: Deferred[Refusal | MessageStream] = Deferred()
@@ -318,41 +319,41 @@ class PassingTests(SynchronousTestCase):
 
     def whenClosed(self) -> list[bytes]:
         """
-        @return: what comes of a transfer when the parent is gone.
+        Request a transfer, let the parent go, and return the messages.
         """
         messages = self.transfer(AXFR)
         self.assertEqual(messages, [])
-        self.passing.close()
+        self.relay.close()
         return messages
 
-    def test_differences(self) -> None:
+    def test_incrementalTransferComesFromParent(self) -> None:
         """
-        What has changed is for the parent to tell, which has the journal.
+        The parent, which has the journal, answers incremental transfers.
         """
         before = self.zone.current
         self.zone.add("new 300 A 192.0.2.7")
         self.changes.differences.append(before.difference(self.zone.current))
         for transport in ("tcp", "udp"):
             (message,) = self.transfer(IXFR, "127.0.0.1", transport, before.soa)
-            # SOA, from there, to there, and the new record, SOA.
+            # The SOA, the old SOA, the new SOA with the new record, and the final SOA.
             self.assertEqual((message[7], [rrset.rrType for rrset in Message.fromWire(message).answer]), (5, [SOA, A]))
 
-    def test_nothingElse(self) -> None:
+    def test_bugInParentCausesSERVFAIL(self) -> None:
         """
-        The parent answers nothing but what there is somebody for, and a bug there is a SERVFAIL here.
+        The parent refuses requests that it has no operation for, and an exception in the parent causes SERVFAIL in the worker.
         """
         wire = buildMessage(Message(79, 0, (Question(APEX, SOA),)))
         said: list[dict[str, object]] = []
         request = Request.fromWire(wire, ("127.0.0.1", 1), "udp")
         assert request is not None
         request.record = self.responder.lane.clients.find("127.0.0.1", 0.0)
-        outcome = self.passing(request)
+        outcome = self.relay(request)
         assert isinstance(outcome, Deferred)
         came: list[object] = []
         cast("Deferred[object]", outcome).addCallback(came.append)
         (message,) = cast("MessageStream", came[0])
         self.assertEqual(message[3] & 15, Rcode.REFUSED)
         with patch.object(Responder, "take", side_effect=RuntimeError("a bug")):
-            self.passed.take(self.lines[-1], said.append)
+            self.relayed.take(self.lines[-1], said.append)
         self.assertEqual(said, [{"passed": 1, "messages": []}])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

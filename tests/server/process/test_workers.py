@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.process.workers}: the parent, with processes that tests play.
+Tests of L{twisted_ext.server.process.workers}: the parent, with simulated worker processes.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from twisted_ext.testing.sources import questionOf
 
 class Process:
     """
-    A worker, played by a test.
+    A simulated worker.
 
-    @ivar told: what its parent wrote.
-    @ivar signals: what it was sent.
-    @ivar deaf: its pipe is closed already, as while it dies.
-    @ivar taken: lines about zones of which it has said that they are done.
+    @ivar received: the lines that its parent wrote.
+    @ivar signals: the signals that it was sent.
+    @ivar deaf: its pipe is closed already, as happens while a process dies.
+    @ivar taken: the number of zone lines that it has acknowledged.
     """
 
     def __init__(self, protocol: IProcessProtocol, descriptors: Mapping[int, int | str], pid: int) -> None:
         self.protocol = protocol
         self.descriptors = descriptors
         self.pid = pid
-        self.told: list[dict[str, JSON]] = []
+        self.received: list[dict[str, JSON]] = []
         self.signals: list[str] = []
         self.over = False
         self.deaf = False
@@ -53,7 +53,7 @@ class Process:
         """
         if self.deaf:
             raise KeyError(childFD)
-        self.told += [json.loads(line) for line in data.splitlines()]
+        self.received += [json.loads(line) for line in data.splitlines()]
 
     def closeChildFD(self, descriptor: int) -> None:
         """
@@ -69,7 +69,7 @@ class Process:
             raise ProcessExitedAlready
         self.signals.append(signalID)
 
-    def say(self, **said: object) -> None:
+    def writeLine(self, **said: object) -> None:
         """
         Write a line to the parent.
         """
@@ -77,13 +77,13 @@ class Process:
 
     def reply(self, value: object) -> None:
         """
-        Reply to what was asked last.
+        Reply to the last request.
         """
-        self.say(id=self.told[-1]["id"], value=value)
+        self.writeLine(id=self.received[-1]["id"], value=value)
 
     def end(self, number: int = signal.SIGKILL) -> None:
         """
-        Be no more.
+        End the process.
         """
         self.over = True
         reason: Callable[[object, int], Exception] = ProcessTerminated
@@ -94,11 +94,11 @@ class Process:
 @implementer(IReactorTime, IReactorProcess)
 class Processes(Clock):
     """
-    A reactor whose processes are played by tests.
+    A reactor that starts simulated processes.
 
-    @ivar started: all of them, in order.
-    @ivar forbidden: starting one fails.
-    @ivar blocked: whether the last one was started so that neither SIGINT nor SIGHUP reaches it.
+    @ivar started: all processes, in order.
+    @ivar forbidden: whether starting a process fails.
+    @ivar blocked: whether SIGINT and SIGHUP were blocked for the last process that was started.
     """
 
     def __init__(self) -> None:
@@ -125,7 +125,7 @@ class Processes(Clock):
         if self.forbidden:
             raise PermissionError(13, "Permission denied")
         assert env is not None and "NOTIFY_SOCKET" not in [str(name) for name in env]
-        # What is blocked here stays so in a process that is started here.
+        # A child process inherits the signal mask.
         self.blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ()) >= {signal.SIGINT, signal.SIGHUP}
         process = Process(processProtocol, childFDs or {}, 100 + len(self.started))
         self.started.append(process)
@@ -151,58 +151,58 @@ class WorkforceTests(SynchronousTestCase):
 
     def ready(self) -> None:
         """
-        All workers serve.
+        Count how often all workers are ready.
         """
         self.readyTimes += 1
 
     def begin(self) -> list[Process]:
         """
-        Start it, until all workers serve.
+        Start the workers and report them as ready.
         """
         self.force.startService()
         for process in self.reactor.started:
-            process.say(ready=True)
+            process.writeLine(ready=True)
         return self.reactor.started
 
     def stop(self) -> Deferred[None]:
         """
-        Stop it.
+        Stop the workers.
         """
         return self.force.stopService()
 
-    def test_start(self) -> None:
+    def test_readyWhenAllWorkersServe(self) -> None:
         """
-        Each worker is told all that it needs, and the server is ready when all of them are.
+        Each worker gets all that it needs, and the server is ready when all workers are.
         """
         self.force.startService()
         first, second = self.reactor.started
-        (told,) = first.told
-        self.assertEqual((told["do"], told["settings"], told["secret"]), ("serve", {"stale": 60}, "00" * 16))
-        first.say(ready=True)
+        (received,) = first.received
+        self.assertEqual((received["do"], received["settings"], received["secret"]), ("serve", {"stale": 60}, "00" * 16))
+        first.writeLine(ready=True)
         self.assertEqual(self.readyTimes, 0)
-        second.say(ready=True)
+        second.writeLine(ready=True)
         self.assertEqual(self.readyTimes, 1)
         workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
         self.assertEqual([(each["number"], each["process"], each["serves"]) for each in workers], [(0, 100, True), (1, 101, True)])
 
-    def test_interrupts(self) -> None:
+    def test_signalsReachOnlyParent(self) -> None:
         """
-        Ctrl-C and the end of the terminal reach the parent alone, from a worker's first moment on, and the parent at all times.
+        SIGINT and SIGHUP are blocked in a worker from its start, and never in the parent.
         """
         self.force.startService()
         self.assertTrue(self.reactor.blocked)
         self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGHUP}, set())
 
-    def test_sockets(self) -> None:
+    def test_eachWorkerGetsItsSockets(self) -> None:
         """
-        Each worker gets its own sockets, by the numbers that they have there.
+        Each worker gets its own sockets, by their descriptor numbers in the worker.
         """
         sets = boundSockets(["127.0.0.1"], 0, 2)
         force = Workforce(self.reactor, self.settings, sets, bytes(16))
         force.startService()
         for process, (bound,) in zip(self.reactor.started, sets, strict=True):
             assert bound.datagram is not None and bound.stream is not None
-            (pair,) = cast("list[dict[str, int]]", process.told[0]["bound"])
+            (pair,) = cast("list[dict[str, int]]", process.received[0]["bound"])
             self.assertEqual(process.descriptors[pair["datagram"]], bound.datagram.fileno())
             self.assertEqual(process.descriptors[pair["stream"]], bound.stream.fileno())
             self.assertEqual([process.descriptors[number] for number in (0, 1, 2)], ["w", "r", "r"])
@@ -212,9 +212,10 @@ class WorkforceTests(SynchronousTestCase):
         self.successResultOf(done)
         self.assertEqual([each.fileno() for several in sets for bound in several for each in bound.sockets], [-1] * 4)
 
-    def test_replaced(self) -> None:
+    def test_deadWorkerIsReplaced(self) -> None:
         """
-        A worker that dies is replaced: at once when it had done well, after a growing pause when it had not, with the same number.
+        A worker that dies is replaced by one with the same number: at once if it had been running for a while, otherwise after a growing
+        pause.
         """
         first, _ = self.begin()
         self.reactor.advance(WORKER_SETTLED.default)
@@ -229,13 +230,13 @@ class WorkforceTests(SynchronousTestCase):
             self.reactor.advance(pause * 0.2)
             self.assertEqual(len(self.reactor.started), count)
             pause *= 2
-        self.reactor.started[-1].say(ready=True)
+        self.reactor.started[-1].writeLine(ready=True)
         workers = cast("list[dict[str, JSON]]", self.successResultOf(self.force.status())["workers"])
         self.assertEqual({each["number"]: each["process"] for each in workers}, {0: 106, 1: 101})
 
-    def test_stop(self) -> None:
+    def test_stopEndsAllWorkers(self) -> None:
         """
-        All workers are told to end; those that do not are made to, and none is started again.
+        All workers are asked to end, those that do not are killed, and none is started again.
         """
         first, second = self.begin()
         done = self.stop()
@@ -249,9 +250,9 @@ class WorkforceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.reactor.started), 2)
 
-    def test_stopWhilePausing(self) -> None:
+    def test_pausedWorkerIsNotStarted(self) -> None:
         """
-        A worker that waits to be started again is not, once the server stops.
+        A worker that waits for its restart is not started once the server stops.
         """
         first, second = self.begin()
         first.end()
@@ -261,9 +262,9 @@ class WorkforceTests(SynchronousTestCase):
         self.reactor.advance(60)
         self.assertEqual(len(self.reactor.started), 2)
 
-    def test_cannotStart(self) -> None:
+    def test_failedStartIsReported(self) -> None:
         """
-        Where no process can be started, the server is not either, and it is said why; where one cannot be replaced, it is tried again.
+        The server does not start if no process can be started, and reports why. A failed replacement is tried again.
         """
         self.reactor.forbidden = True
         error = self.assertRaises(CallerFault, self.force.startService)
@@ -279,16 +280,16 @@ class WorkforceTests(SynchronousTestCase):
 
     def figuresWith(self, udp: int, pending: int = 0) -> dict[str, JSON]:
         """
-        @return: what a worker says of itself that got so many queries.
+        Return the figures of a worker with this many queries.
         """
         counters = Counters()
         counters.udp, counters.pending = udp, pending
         counters.names.add(b"\x03www\x00", udp)
         return figuresOf(counters).toJSON()
 
-    def test_figures(self) -> None:
+    def test_figuresAreSummed(self) -> None:
         """
-        The figures of all are added up, and what a worker counted goes on counting when it is gone.
+        The figures of all workers are added up, and the queries of a worker that has ended still count.
         """
         first, second = self.begin()
         asked = self.force.figures()
@@ -303,9 +304,9 @@ class WorkforceTests(SynchronousTestCase):
         figures = self.successResultOf(asked)
         self.assertEqual((figures.queries, figures.numbers["pending"], figures.processes), (17, 1, 1))
 
-    def test_silent(self) -> None:
+    def test_silentWorkerIsLeftOut(self) -> None:
         """
-        A worker that does not say anything is left out after a while.
+        A worker that does not reply is left out after a while.
         """
         first, second = self.begin()
         asked = self.force.flush(None, False)
@@ -314,9 +315,9 @@ class WorkforceTests(SynchronousTestCase):
         self.reactor.advance(WORKER_REPLY.default)
         self.assertEqual(self.successResultOf(asked), 3)
 
-    def test_dying(self) -> None:
+    def test_dyingWorkerDelaysNoRequest(self) -> None:
         """
-        A worker that is dying at the moment at which something is asked of all is in nobody's way, and figures go on being noted.
+        A worker that dies during a request to all workers does not delay the result, and figures are still collected.
         """
         first, second = self.begin()
         second.deaf = True
@@ -326,11 +327,11 @@ class WorkforceTests(SynchronousTestCase):
         second.end()
         self.assertEqual(self.successResultOf(asked), 3)
         self.reactor.pump([WORKER_REPLY.default, 1.0])
-        self.assertEqual([each["do"] for each in first.told].count("figures"), 2)
+        self.assertEqual([each["do"] for each in first.received].count("figures"), 2)
 
-    def test_reload(self) -> None:
+    def test_reloadReachesEveryWorker(self) -> None:
         """
-        New settings are checked here, then told to all workers, those too that are only just starting; later ones begin with them.
+        The parent checks new settings and sends them to all workers, including those that are just starting; later workers start with them.
         """
         first, second = self.begin()
         second.end()
@@ -340,35 +341,35 @@ class WorkforceTests(SynchronousTestCase):
         asked = self.force.reload()
         self.assertEqual(self.checked, [self.settings])
         for process in (first, third):
-            self.assertEqual((process.told[-1]["do"], process.told[-1]["settings"]), ("reload", {"stale": 61}))
+            self.assertEqual((process.received[-1]["do"], process.received[-1]["settings"]), ("reload", {"stale": 61}))
             process.reply(["stale: 60 is now 61"])
         self.assertEqual(self.successResultOf(asked), ["stale: 60 is now 61"])
         first.end()
         self.reactor.advance(1)
-        self.assertEqual(self.reactor.started[-1].told[0]["settings"], {"stale": 61})
+        self.assertEqual(self.reactor.started[-1].received[0]["settings"], {"stale": 61})
 
-    def test_unusable(self) -> None:
+    def test_invalidSettingsReachNoWorker(self) -> None:
         """
-        Settings that nobody can use are not told to anybody.
+        Invalid settings are not sent to any worker.
         """
         first, _ = self.begin()
-        before = len(first.told)
+        before = len(first.received)
 
         def refuse(settings: Settings) -> None:
             raise BadDescription("no")
 
         self.force._check = refuse
         self.failureResultOf(self.force.reload(), BadDescription)
-        self.assertEqual(len(first.told), before)
+        self.assertEqual(len(first.received), before)
         self.assertIs(self.force.settings, self.settings)
 
-    def test_together(self) -> None:
+    def test_requestsReachAllWorkers(self) -> None:
         """
-        What is asked of the server is asked of all workers, or of one where that is enough.
+        A request to the server goes to all workers, or to one worker if that is enough.
         """
         first, second = self.begin()
         shown = self.force.cached(b"\x03www\x00")
-        self.assertEqual(first.told[-1]["name"], "www.")
+        self.assertEqual(first.received[-1]["name"], "www.")
         first.reply([{"name": "www."}])
         second.reply([])
         self.assertEqual(self.successResultOf(shown), [{"name": "www."}])
@@ -384,27 +385,27 @@ class WorkforceTests(SynchronousTestCase):
         self.assertEqual([worker["process"] for worker in workers], [100, 101])
         self.assertEqual(status["listening"], ["udp 127.0.0.1:53", "tcp 127.0.0.1:53"])
 
-    def test_fault(self) -> None:
+    def test_workerErrorReachesCaller(self) -> None:
         """
-        What a worker cannot do is told to whoever asked.
+        The caller gets the error of a worker.
         """
         first, second = self.begin()
         asked = self.force.cached(b"\x00")
-        first.say(id=first.told[-1]["id"], error="this server keeps no cache")
+        first.writeLine(id=first.received[-1]["id"], error="this server keeps no cache")
         second.reply([])
         self.assertIn("keeps no cache", str(self.failureResultOf(asked, CallerFault).value))
 
-    def test_notTogether(self) -> None:
+    def test_requestsForOneCacheAreRefused(self) -> None:
         """
-        What cannot be done for several caches is said.
+        A request that is impossible with several caches is an error.
         """
         self.assertRaises(CallerFault, self.force.dump)
         self.failureResultOf(self.force.load([]), CallerFault)
         self.failureResultOf(self.force.explain(questionOf("www.example.org")), TimedOut)
 
-    def test_nonsense(self) -> None:
+    def test_garblingWorkerIsKilled(self) -> None:
         """
-        A worker that says what nobody understands is ended, and replaced.
+        A worker that writes an invalid line is killed.
         """
         first, _ = self.begin()
         first.protocol.childDataReceived(1, b"what?\n")
@@ -416,9 +417,9 @@ class LinesTests(SynchronousTestCase):
     Tests for L{Lines}.
     """
 
-    def test_pieces(self) -> None:
+    def test_linesAreReassembled(self) -> None:
         """
-        Lines are put together from whatever pieces they come in.
+        Lines are reassembled from the pieces in which they arrive.
         """
         took: list[dict[str, JSON]] = []
         lines = Lines(took.append)
@@ -426,9 +427,9 @@ class LinesTests(SynchronousTestCase):
             lines.feed(piece)
         self.assertEqual(took, [{"a": 1}, {"b": 2}, {"c": 3}])
 
-    def test_nonsense(self) -> None:
+    def test_invalidLineIsAnError(self) -> None:
         """
-        What is no object is an error, and so is a line without an end.
+        A line that is not a JSON object is an error, and so is a line without an end.
         """
         for piece in (b"[]\n", b"x\n", b"x" * ((1 << 22) + 1)):
             self.assertRaises(ValueError, Lines(lambda said: None).feed, piece)

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.process.workers} with zones: what workers are told of them, and what is waited for.
+Tests of L{twisted_ext.server.process.workers} with zones: the lines that workers get, and when changes are settled.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ZonedTests(SynchronousTestCase):
 
     def end(self) -> None:
         """
-        Stop; nothing is left.
+        Stop, and check that nothing is left.
         """
         done = self.force.stopService()
         for process in self.reactor.started:
@@ -53,95 +53,94 @@ class ZonedTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(list(self.folder.iterdir()), [])
 
-    def words(self, process: Process) -> list[str]:
+    def commandsTo(self, process: Process) -> list[str]:
         """
-        @return: what a worker was told, figures aside.
+        Return the commands that a worker received, without requests for figures.
         """
         said: list[str] = []
-        for each in process.told:
+        for each in process.received:
             if each["do"] == "zones":
                 said += [str(word[0]) for word in cast("list[list[JSON]]", each["said"])]
             elif each["do"] != "figures":
                 said.append(str(each["do"]))
         return said
 
-    def took(self, process: Process) -> None:
+    def acknowledge(self, process: Process) -> None:
         """
-        Say that all lines about zones are done.
+        Acknowledge all zone lines.
         """
-        process.say(taken=[each["do"] for each in process.told].count("zones") - process.taken)
-        process.taken = [each["do"] for each in process.told].count("zones")
+        process.writeLine(taken=[each["do"] for each in process.received].count("zones") - process.taken)
+        process.taken = [each["do"] for each in process.received].count("zones")
 
-    def change(self) -> None:
+    def changeZone(self) -> None:
         """
-        Put another version in force.
+        Replace the zone with a newer version.
         """
         self.zone.add(f"n{self.zone.current.serial} 300 A 192.0.2.1")
 
-    def test_begin(self) -> None:
+    def test_workerBeginsWithAllZones(self) -> None:
         """
-        A worker begins when it has been told of all zones, and so does the one that takes its place.
+        A worker begins to serve when it has received all zones, and so does its replacement.
         """
         first, second = self.reactor.started
         for process in (first, second):
-            self.assertEqual(self.words(process), ["serve", "errands", "image", "begin"])
-        self.change()
+            self.assertEqual(self.commandsTo(process), ["serve", "errands", "image", "begin"])
+        self.changeZone()
         self.reactor.advance(0)
-        self.assertEqual(self.words(second)[4:], ["edit"])
+        self.assertEqual(self.commandsTo(second)[4:], ["edit"])
         second.end()
         self.reactor.advance(1)
-        self.assertEqual(self.words(self.reactor.started[-1]), ["serve", "errands", "image", "edit", "begin"])
+        self.assertEqual(self.commandsTo(self.reactor.started[-1]), ["serve", "errands", "image", "edit", "begin"])
 
-    def test_settled(self) -> None:
+    def test_changeSettlesInAllWorkers(self) -> None:
         """
-        What is in force is settled when all workers have it; one that has ended is waited for no more.
+        A change is settled when all workers have acknowledged it; a worker that has ended is not waited for.
         """
         first, second = self.reactor.started
         for process in (first, second):
-            self.took(process)
+            self.acknowledge(process)
         self.successResultOf(self.force.settled())
-        self.change()
+        self.changeZone()
         settled = self.force.settled()
         self.assertNoResult(settled)
-        self.took(first)
+        self.acknowledge(first)
         self.assertNoResult(settled)
-        self.change()
+        self.changeZone()
         later = self.force.settled()
-        second.say(taken=1)
+        second.writeLine(taken=1)
         second.taken += 1
         self.successResultOf(settled)
         self.assertNoResult(later)
-        self.took(first)
+        self.acknowledge(first)
         second.end()
         self.successResultOf(later)
 
-    def test_stuck(self) -> None:
+    def test_stuckWorkerIsKilled(self) -> None:
         """
-        A worker that does nothing of what it is told is ended, so that nobody goes on getting answers from what was; one that is slow is
-        not.
+        A worker that acknowledges nothing is killed, so that clients do not get old answers from it; a slow worker is not.
         """
         first, second = self.reactor.started
-        self.took(first)
-        self.took(second)
-        self.change()
+        self.acknowledge(first)
+        self.acknowledge(second)
+        self.changeZone()
         self.reactor.advance(0)
-        self.took(first)
+        self.acknowledge(first)
         for _ in range(3):
-            self.change()
+            self.changeZone()
             self.reactor.advance(WORKER_TAKING.default * 0.9)
-            second.say(taken=1)
+            second.writeLine(taken=1)
             second.taken += 1
         settled = self.force.settled()
         self.reactor.advance(WORKER_TAKING.default)
         self.assertIn("KILL", second.signals)
-        self.took(first)
+        self.acknowledge(first)
         self.assertNoResult(settled)
         second.end()
         self.successResultOf(settled)
 
-    def test_stop(self) -> None:
+    def test_stopWaitsForStorage(self) -> None:
         """
-        The server has ended when what was changed is kept, and not before.
+        The server has stopped only when all changes are stored.
         """
         keeping: Deferred[None] = Deferred()
         close = self.zoned.close
@@ -153,43 +152,42 @@ class ZonedTests(SynchronousTestCase):
         keeping.callback(None)
         self.successResultOf(done)
 
-    def test_lacking(self) -> None:
+    def test_workerWithoutImageIsReplaced(self) -> None:
         """
-        A worker that cannot use the image of a zone is replaced, unless it was told of another one meanwhile.
+        A worker that cannot use the image of a zone is replaced, unless it has received another image meanwhile.
         """
         first, second = self.reactor.started
-        (told,) = [each for each in first.told if each["do"] == "zones"]
-        path = str(cast("list[list[JSON]]", told["said"])[0][3])
+        (received,) = [each for each in first.received if each["do"] == "zones"]
+        path = str(cast("list[list[JSON]]", received["said"])[0][3])
         self.zone.replace(self.zone.current.settled())
-        first.say(lacks=APEX.hex(), path=path)
+        first.writeLine(lacks=APEX.hex(), path=path)
         self.assertEqual(first.signals, ["KILL"])
         self.reactor.advance(0)
-        second.say(lacks=APEX.hex(), path=path)
+        second.writeLine(lacks=APEX.hex(), path=path)
         self.assertEqual(second.signals, [])
 
-    def test_truncated(self) -> None:
+    def test_truncatedImageReplacesNoWorker(self) -> None:
         """
-        Where the file is shorter than the image in it, which this process has mapped as well, no worker is replaced for it: there is to be
-        another image, or, where none can be made, another server.
+        A file that is shorter than its image replaces no worker, since the parent has mapped the file as well: the zone needs a new image.
         """
         first, second = self.reactor.started
-        (told,) = [each for each in first.told if each["do"] == "zones"]
-        path = str(cast("list[list[JSON]]", told["said"])[0][3])
+        (received,) = [each for each in first.received if each["do"] == "zones"]
+        path = str(cast("list[list[JSON]]", received["said"])[0][3])
         damaged: list[tuple[bytes, bool]] = []
         with patch.object(self.zoned, "damaged", lambda apex, truncated: damaged.append((apex, truncated))):
             Path(path).write_bytes(Path(path).read_bytes()[:100])
-            first.say(lacks=APEX.hex(), path=path)
-            second.say(lacks=APEX.hex(), path=path)
+            first.writeLine(lacks=APEX.hex(), path=path)
+            second.writeLine(lacks=APEX.hex(), path=path)
         self.assertEqual((damaged, first.signals, second.signals), ([(APEX, True)] * 2, [], []))
 
-    def test_passed(self) -> None:
+    def test_unhandledRequestIsAnswered(self) -> None:
         """
-        What nobody is there for is answered all the same, to the worker that asked.
+        The worker that relays a request without an operation gets a reply.
         """
         first, second = self.reactor.started
         wire = b64encode(bytes.fromhex("004d2800000100000000000003636f6d0000060001")).decode()
-        first.say(**{"pass": 7, "wire": wire, "address": ["192.0.2.1", 5300], "transport": "udp"})
-        self.assertEqual((first.told[-1]["do"], first.told[-1]["passed"]), ("passed", 7))
-        (message,) = cast("list[str]", first.told[-1]["messages"])
+        first.writeLine(**{"pass": 7, "wire": wire, "address": ["192.0.2.1", 5300], "transport": "udp"})
+        self.assertEqual((first.received[-1]["do"], first.received[-1]["passed"]), ("passed", 7))
+        (message,) = cast("list[str]", first.received[-1]["messages"])
         self.assertEqual(b64decode(message)[:4].hex(), "004da804")
-        self.assertNotEqual(second.told[-1]["do"], "passed")
+        self.assertNotEqual(second.received[-1]["do"], "passed")

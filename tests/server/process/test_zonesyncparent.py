@@ -1,7 +1,5 @@
-"""
-Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
-parent.
-"""
+"""Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
+parent."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
-#: What changes may be about: wildcards, names below names, cuts, DNAME, a CNAME, NSEC.
+#: Records for changes: wildcards, names below names, cuts, DNAME, a CNAME, NSEC.
 _LINES = [
     "www 300 CNAME mail",
     "*.w 300 A 192.0.2.8",
@@ -63,31 +61,31 @@ class MirroringTests(SynchronousTestCase):
         self.addCleanup(self.parent.close)
         self.zone = zoneOf()
 
-    def same(self, zone: Zone | None = None) -> None:
+    def assertWorkersAgree(self, zone: Zone | None = None) -> None:
         """
-        Check that the worker, and one that begins now, say what the parent says.
+        Check that the worker, and one that starts now, have the same zone as the parent.
         """
         self.clock.advance(0)
         zone = zone or self.zone
         names = namesOf(zone.current)
-        for worker in (self.parent.worker, self.parent.late()):
+        for worker in (self.parent.worker, self.parent.newWorker()):
             self.assertEqual(worker.names(zone.apex), names)
             self.assertEqual(worker.lacked, [])
 
-    def settle(self) -> None:
+    def compactZone(self) -> None:
         """
-        Give the zone its next image, in a file.
+        Compact the zone into a new image file.
         """
         path = self.mktemp()
         self.zone.current.compacted(path)
         self.zone.replace(Version(Image.open(path)))
 
-    def change(self, *lines: str, gone: tuple[str, ...] = ()) -> None:
+    def change(self, *lines: str, removed: tuple[str, ...] = ()) -> None:
         """
         Change the zone as an update would.
         """
         change = Transaction(self.zone.current)
-        for line in gone:
+        for line in removed:
             change.remove(record(line))
         for line in lines:
             change.add(record(line))
@@ -95,12 +93,12 @@ class MirroringTests(SynchronousTestCase):
         if done is not None:
             self.zone.replace(done[0])
 
-    def test_changes(self) -> None:
+    def test_workersFollowEveryChange(self) -> None:
         """
-        Whatever changes, all workers say the same as the parent afterwards, and so does one that begins then.
+        After each change all workers, and one that starts then, have the same zone as the parent.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         random = Random(7)
         present: set[str] = set()
         for number in range(60):
@@ -108,40 +106,40 @@ class MirroringTests(SynchronousTestCase):
             coming = [line for line in some if line not in present and (not line.startswith("www") or number > 30)]
             going = [line for line in some if line in present]
             try:
-                self.change(*coming, gone=tuple(going))
+                self.change(*coming, removed=tuple(going))
             except Exception as error:
                 self.assertEqual(type(error).__name__, "BadChange")
                 continue
             present = (present | set(coming)) - set(going)
             if number % 20 == 19:
-                self.settle()
-            self.same()
+                self.compactZone()
+            self.assertWorkersAgree()
 
-    def test_price(self) -> None:
+    def test_changesOfOneTurnShareALine(self) -> None:
         """
-        A change of a large zone is told in a few hundred octets, and several of them in one turn together.
+        A change of a large zone takes a few hundred octets, and the changes of one turn share a line.
         """
         self.zone = zoneOf(ZONE + "\n".join([f'h{number} 300 TXT "{"x" * 100}"' for number in range(5000)]))
         self.zones.put(self.zone)
-        self.same()
-        self.parent.told.clear()
+        self.assertWorkersAgree()
+        self.parent.lineLengths.clear()
         self.change("new 300 A 192.0.2.1")
         self.change("newer 300 A 192.0.2.1")
-        self.same()
-        self.assertEqual(len(self.parent.told), 1)
-        self.assertLess(self.parent.told[0], 600)
+        self.assertWorkersAgree()
+        self.assertEqual(len(self.parent.lineLengths), 1)
+        self.assertLess(self.parent.lineLengths[0], 600)
 
-    def test_large(self) -> None:
+    def test_largeChangeIsSplit(self) -> None:
         """
-        Changes too large for a line are told in several, and put in force at once, while others have their turn.
+        A change too large for one line is sent in several, and takes effect all at once, with turns for other work between them.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         with patch.object(zonesyncparent, "WORKER_PIECE", Limit(default=2000, least=1, most=2000)):
             self.change(*[f"n{number} 300 A 192.0.2.1" for number in range(1200)])
             before = namesOf(self.zone.current)
-            self.same()
-            self.assertGreater(len(self.parent.told), 5)
+            self.assertWorkersAgree()
+            self.assertGreater(len(self.parent.lineLengths), 5)
             turns: list[int] = []
             late = Follower()
             lines = [len(json.dumps(words)) for words in self.parent.mirroring.everything()]
@@ -150,37 +148,37 @@ class MirroringTests(SynchronousTestCase):
                 turns.append(late.take(words))
             self.assertEqual(late.names(APEX), before)
             self.assertGreater(max(turns), 2)
-            self.change(gone=tuple([f"n{number} 300 A 192.0.2.1" for number in range(1200)]))
-            self.parent.told.clear()
-            self.same()
-            self.assertGreater(len(self.parent.told), 2)
-            self.assertLess(max(self.parent.told), 30_000)
+            self.change(removed=tuple([f"n{number} 300 A 192.0.2.1" for number in range(1200)]))
+            self.parent.lineLengths.clear()
+            self.assertWorkersAgree()
+            self.assertGreater(len(self.parent.lineLengths), 2)
+            self.assertLess(max(self.parent.lineLengths), 30_000)
 
-    def test_files(self) -> None:
+    def test_unusedFilesAreRemoved(self) -> None:
         """
-        Files that are there for workers alone go when all of them have the next one, and not before.
+        A file that exists only for workers is removed when all of them have the next one, and not before.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         self.assertEqual(len(os.listdir(self.parent.folder)), 1)
         for _ in range(3):
             self.change(f"n{self.zone.current.serial} 300 A 192.0.2.1")
-            self.settle()
-            self.same()
+            self.compactZone()
+            self.assertWorkersAgree()
         self.assertEqual(len(os.listdir(self.parent.folder)), 4)
         self.assertTrue(self.parent.mirroring.leftovers)
         self.parent.mirroring.taken()
         self.assertEqual(len(os.listdir(self.parent.folder)), 1)
-        self.same()
+        self.assertWorkersAgree()
         self.zones.remove(APEX)
         self.clock.advance(0)
         self.parent.mirroring.taken()
         self.assertEqual(os.listdir(self.parent.folder), [])
         self.assertEqual(self.parent.worker.names(APEX), "none")
 
-    def test_overwritten(self) -> None:
+    def test_workerOpensIntendedImage(self) -> None:
         """
-        An image whose name is another image's by the time at which a worker opens it is the one that was meant.
+        A worker opens the intended image even if the path has been overwritten with another one.
         """
         path = self.mktemp()
         self.zone.current.compacted(path)
@@ -188,13 +186,13 @@ class MirroringTests(SynchronousTestCase):
         self.zones.put(self.zone)
         self.clock.advance(0)
         zoneOf(ZONE.replace("hostmaster 10", "hostmaster 11")).current.compacted(path)
-        self.same()
+        self.assertWorkersAgree()
 
-    def test_looking(self) -> None:
+    def test_servingWorkerSkipsChecksum(self) -> None:
         """
-        A worker that serves does not look at every octet of an image at which its parent has just done so: with a million records that
-        takes longer than a change may. One that only begins does, before it answers anybody; and where the parent has not, whoever opens
-        it first.
+        A worker that serves does not read every octet of an image that its parent has just checked, since that would take too long with a
+        million records. A worker that starts does so before it answers any query; an image that the parent has not checked is checked by
+        the first process that opens it.
         """
         looked: list[str] = []
 
@@ -208,74 +206,74 @@ class MirroringTests(SynchronousTestCase):
             self.change("new 300 A 192.0.2.1")
             self.clock.advance(0)
             self.assertEqual((looked, self.parent.worker.names(APEX)), ([], namesOf(self.zone.current)))
-            self.parent.late()
+            self.parent.newWorker()
             self.assertEqual(len(looked), 1)
         (name,) = os.listdir(self.parent.folder)
         octets = bytearray(Path(self.parent.folder, name).read_bytes())
         octets[-20] ^= 1
         Path(self.parent.folder, name).write_bytes(octets)
         path = f"{self.parent.folder}/{name}"
-        self.assertEqual(self.parent.late().lacked, [(APEX, path)])
+        self.assertEqual(self.parent.newWorker().lacked, [(APEX, path)])
         for how, lacked in (("", []), ("sound", []), ("now", [(APEX, path)])):
             worker = Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, how]]])
             self.assertEqual(worker.lacked, lacked)
         self.assertEqual(Follower([[["image", APEX.hex(), "", path, 0, 10, 7, None, ""]]]).names(APEX), "failed")
 
-    def test_states(self) -> None:
+    def test_workersFollowZoneStates(self) -> None:
         """
-        A zone that is not there yet, has failed, expired, come back, gone and come anew is so in all workers.
+        All workers follow the state of a zone: loading, failed, expired, served, removed, and added again.
         """
 
         def states(expected: str) -> None:
             self.clock.advance(0)
-            self.assertEqual([worker.names(APEX) for worker in (self.parent.worker, self.parent.late())], [expected, expected])
+            self.assertEqual([worker.names(APEX) for worker in (self.parent.worker, self.parent.newWorker())], [expected, expected])
 
         self.zones.expect(APEX)
         states("loading")
         self.zones.fail(APEX, "no such file")
         states("failed")
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         self.zones.fail(APEX, "nobody has confirmed it", EXPIRED)
         states("expired")
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         self.zones.remove(APEX)
         states("none")
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         self.zones.remove(APEX)
         self.zones.expect(APEX)
         states("loading")
         self.zones.put(zoneOf())
-        self.same()
+        self.assertWorkersAgree()
 
-    def test_holds(self) -> None:
+    def test_expiryComesFromParent(self) -> None:
         """
-        For how long a zone of others still holds is what the parent knows of it, of one's own what its SOA says.
+        The remaining time of a secondary zone comes from the parent, and that of a primary zone from its SOA record.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         self.assertEqual(self.parent.worker.mirrored.expires(APEX), 86400)
         self.expiring[APEX] = 1500.0
         self.zones.told(APEX)
         self.clock.advance(0)
-        for worker in (self.parent.worker, self.parent.late()):
+        for worker in (self.parent.worker, self.parent.newWorker()):
             self.assertEqual(worker.mirrored.expires(APEX), 500.0)
             offer = worker.mirrored.offerSingly(APEX)
             assert offer is not None and offer.singly is not None
             self.assertEqual(offer.expires, 500.0)
         self.assertIsNone(self.parent.worker.mirrored.expires(nameFromText("example.net")))
 
-    def test_missed(self) -> None:
+    def test_unusableImageKeepsOldZone(self) -> None:
         """
-        A worker that cannot use an image says so and keeps what it has until the next one; what does not follow on what it was told is an
-        error.
+        A worker that cannot use an image reports that and keeps its zone until the next image; a line that does not follow on the previous
+        one is an error.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         before = namesOf(self.zone.current)
-        worker = self.parent.late()
+        worker = self.parent.newWorker()
         self.assertEqual(worker.take([["image", APEX.hex(), "", "/nowhere/at/all", 0, 11, 1, None]]), 1)
         self.assertEqual(worker.lacked, [(APEX, "/nowhere/at/all")])
         worker.take([["edit", APEX.hex(), 1, [b"\x03www".hex()], "", None]])
@@ -294,23 +292,23 @@ class MirroringTests(SynchronousTestCase):
             with self.assertRaises(ValueError):
                 worker.take([word])
 
-    def test_fullDisk(self) -> None:
+    def test_fullDiskKeepsOldZone(self) -> None:
         """
-        Where the file for workers cannot be written they keep what they have, and have the zone when it changes next.
+        Workers keep their zone if the file for them cannot be written, and get the zone with its next change.
         """
         self.zones.put(self.zone)
-        self.same()
+        self.assertWorkersAgree()
         before = namesOf(self.zone.current)
         with patch.object(Image, "copyTo", side_effect=OSError(28, "No space left on device")):
             self.zone.replace(self.zone.current.settled())
             self.clock.advance(0)
         self.assertEqual(self.parent.worker.names(APEX), before)
         self.change("new 300 A 192.0.2.1")
-        self.same()
+        self.assertWorkersAgree()
 
-    def test_settled(self) -> None:
+    def test_settledWaitsForFile(self) -> None:
         """
-        All is settled when what is written for workers has been told as well.
+        A zone is settled only when the file for workers has been written and announced.
         """
         waiting: list[Callable[[], None]] = []
         def later(reactor: object, work: Callable[[], None]) -> Deferred[None]:
@@ -330,17 +328,17 @@ class MirroringTests(SynchronousTestCase):
             self.assertEqual(self.parent.worker.names(APEX), "loading")
             waiting.pop()()
             self.successResultOf(settled)
-        self.same()
+        self.assertWorkersAgree()
 
 
 class LoadedTests(LoadingCase):
     """
-    Zones from master files, as workers have them.
+    Tests of zones from master files in workers.
     """
 
-    def test_loaded(self) -> None:
+    def test_workersMapFilesOfParent(self) -> None:
         """
-        Workers map the very files that the parent has, and no zone is opened for it; zones that cannot be read have failed there too.
+        Workers map the same files as the parent without opening the zones, and zones that cannot be read have failed there too.
         """
         parent = Parent(self.clock, self.zones)
         self.addCleanup(parent.close)
@@ -349,7 +347,7 @@ class LoadedTests(LoadingCase):
         self.clock.advance(0)
         self.assertEqual(os.listdir(parent.folder), [])
         self.assertGreater(len([place for place in self.zones if place.unopened]), 100)
-        for worker in (parent.worker, parent.late()):
+        for worker in (parent.worker, parent.newWorker()):
             self.assertEqual(len(worker.zones), 120)
             self.assertEqual(worker.names(nameFromText("z3.example")), "failed")
             self.assertEqual(len(worker.names(nameFromText("z119.example"))), 2)

@@ -1,5 +1,5 @@
 """
-Tests of who may ask, and how much.
+Tests of access control and client rate limits.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class AccessTests(SynchronousTestCase):
     Tests for L{Access}.
     """
 
-    def test_nearby(self) -> None:
+    def test_onlyPrivateNetworksByDefault(self) -> None:
         """
-        Who has just installed a server answers the own machine and private networks, and nobody on the Internet.
+        By default a server answers its own machine and private networks, and refuses the Internet.
         """
         access = Access()
         for client in ("127.0.0.1", "127.9.9.9", "10.1.2.3", "172.31.0.1", "192.168.7.7", "169.254.1.1", "100.64.0.1"):
@@ -30,9 +30,9 @@ class AccessTests(SynchronousTestCase):
         for client in ("8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1", "::", "::ffff:8.8.8.8", "no address"):
             self.assertEqual(access.actionFor(client), "refuse")
 
-    def test_longest(self) -> None:
+    def test_longestPrefixWins(self) -> None:
         """
-        The longest prefix decides, in whatever order they are written.
+        The longest prefix decides, in whatever order the prefixes are written.
         """
         for rules in (
             {"drop": ["192.0.2.66"], "allow": ["192.0.2.0/24", "any"], "refuse": ["192.0.2.64/26", "2001:db8::/32"]},
@@ -43,9 +43,9 @@ class AccessTests(SynchronousTestCase):
             said = [access.actionFor(client) for client in clients]
             self.assertEqual(said, ["drop", "refuse", "allow", "allow", "refuse", "allow"])
 
-    def test_mistakes(self) -> None:
+    def test_invalidRuleIsExplained(self) -> None:
         """
-        A mistake in the rules is said in words that tell what would be right.
+        The error for an invalid rule says what would be right.
         """
         for rules, words in (
             ({"allow": ["192.0.2.1/24"]}, "192.0.2.0/24"),
@@ -61,29 +61,29 @@ class RatesTests(SynchronousTestCase):
     Tests for L{ClientRateLimit}.
     """
 
-    def test_unlimited(self) -> None:
+    def test_noLimitByDefault(self) -> None:
         """
-        Nobody counts unless told to.
+        Clients are not limited by default.
         """
         rates = ClientRateLimit()
         self.assertIs(rates.bucketFor("192.0.2.1", 0.0), UNMETERED)
         self.assertTrue(all(rates.take(UNMETERED, 0.0) for _ in range(10_000)))
 
-    def test_bucket(self) -> None:
+    def test_burstThenSteadyRate(self) -> None:
         """
-        A client may use up what has gathered, and then gets so many a second.
+        A client may use up its burst, and then gets a number of replies each second.
         """
         rates = ClientRateLimit(10, burst=2)
         bucket = rates.bucketFor("192.0.2.1", 100.0)
         self.assertEqual(sum([rates.take(bucket, 100.0) for _ in range(50)]), 20)
         self.assertEqual(sum([rates.take(bucket, 101.0) for _ in range(50)]), 10)
         self.assertEqual(sum([rates.take(bucket, 1000.0) for _ in range(50)]), 20)
-        # A clock that goes back gives nothing away and breaks nothing.
+        # A clock that goes back adds no tokens.
         self.assertFalse(rates.take(bucket, 0.0))
 
-    def test_networks(self) -> None:
+    def test_slash64SharesBucket(self) -> None:
         """
-        Whoever has an address of IPv6 has all of its /64; addresses of IPv4 stand each for itself.
+        All addresses of an IPv6 /64 share a bucket; each IPv4 address has its own.
         """
         rates = ClientRateLimit(10)
         self.assertIs(rates.bucketFor("2001:db8::1", 0.0), rates.bucketFor("2001:db8::ffff:2%eth0", 0.0))
@@ -91,9 +91,9 @@ class RatesTests(SynchronousTestCase):
         self.assertIsNot(rates.bucketFor("192.0.2.1", 0.0), rates.bucketFor("192.0.2.2", 0.0))
         self.assertIs(rates.bucketFor("192.0.2.1", 0.0), rates.bucketFor("::ffff:192.0.2.1", 0.0))
 
-    def test_bounded(self) -> None:
+    def test_bucketsAreBounded(self) -> None:
         """
-        Made-up addresses take no more than so much memory, and a client that keeps asking is not forgotten for them.
+        The number of buckets is limited under spoofed addresses, and an active client keeps its bucket.
         """
         rates = ClientRateLimit(1, burst=1)
         bucket = rates.bucketFor("192.0.2.1", 0.0)
@@ -104,9 +104,9 @@ class RatesTests(SynchronousTestCase):
                 self.assertIs(rates.bucketFor("192.0.2.1", 0.0), bucket)
         self.assertLessEqual(len(rates._buckets) + len(rates._former), most)
 
-    def test_slip(self) -> None:
+    def test_slipTruncatesEveryNth(self) -> None:
         """
-        One in so many queries over the rate is worth a reply.
+        Every n-th query over the rate gets a truncated reply.
         """
         rates = ClientRateLimit(1, slip=3)
         bucket = rates.bucketFor("192.0.2.1", 0.0)

@@ -1,5 +1,5 @@
 """
-Tests of cookies.
+Tests of DNS cookies.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class SipHashTests(SynchronousTestCase):
     Tests for L{sipHash}.
     """
 
-    def test_vectors(self) -> None:
+    def test_sipHashVectors(self) -> None:
         """
-        It is the function that its authors describe: the first and two further values of their list.
+        The results match three of the authors' test vectors.
         """
         key = bytes(range(16))
         for length, hashed in ((0, "310e0edd47db6f72"), (1, "fd67dc93c539f874"), (15, "e545be4961ca29a1")):
@@ -35,9 +35,9 @@ class CookiesTests(SynchronousTestCase):
     Tests for L{Cookies}.
     """
 
-    def test_vectors(self) -> None:
+    def test_cookieVectors(self) -> None:
         """
-        Other servers with the same secret make the same cookies (RFC 9018, appendix A).
+        Cookies match those of other servers with the same secret (RFC 9018, appendix A).
         """
         for secret, client, made, now, renewed in (
             ("e5e973e5a6b2a43f48e7dc849e37bfcf", "198.51.100.100", "2464c4abcf10c957", 1559731985, "010000005cf79f111f8130c3eee29480"),
@@ -71,7 +71,7 @@ class CookiesTests(SynchronousTestCase):
 
     def test_roundTrip(self) -> None:
         """
-        Whoever comes back with what it was given has shown that its address is its own; with anything else, or from elsewhere, not.
+        A client that returns its cookie from the same address is verified; with another cookie or another address it is not.
         """
         known = Cookies(SECRET)
         option, verified = known.check("192.0.2.1", b"client01", NOW)
@@ -85,18 +85,18 @@ class CookiesTests(SynchronousTestCase):
         self.assertFalse(Cookies(bytes(16)).check("192.0.2.1", mine, NOW + 10)[1])
         self.assertTrue(Cookies(bytes(16), SECRET).check("192.0.2.1", mine, NOW + 10)[1])
 
-    def test_ages(self) -> None:
+    def test_cookieExpiresAfterAnHour(self) -> None:
         """
-        A cookie is good for an hour, renewed after half of one, and not good when it is from the future.
+        A cookie is valid for an hour, is renewed after half an hour, and is not valid if it is from the future.
         """
         mine = Cookies(SECRET).check("192.0.2.1", b"client01", NOW)[0][4:]
         for passed, good, same in ((-400, False, False), (-200, True, True), (1700, True, True), (1900, True, False), (3700, False, False)):
             option, verified = Cookies(SECRET).check("192.0.2.1", mine, NOW + passed)
             self.assertEqual((verified, option[4:] == mine), (good, same))
 
-    def test_remembered(self) -> None:
+    def test_cookieIsHashedOnce(self) -> None:
         """
-        A client costs one hash and not one for each query; and its cookie is renewed all the same, and ends all the same.
+        The cookie of a client is hashed once instead of for each query; it is still renewed and still expires.
         """
         known = Cookies(SECRET)
         mine = known.check("192.0.2.1", b"client01", NOW)[0][4:]
@@ -109,9 +109,9 @@ class CookiesTests(SynchronousTestCase):
         self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801)[0][4:], mine)
         self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000)[1])
 
-    def test_bounded(self) -> None:
+    def test_knownCookiesAreBounded(self) -> None:
         """
-        Made-up cookies take no more than so much memory.
+        The number of remembered cookies is limited under made-up cookies.
         """
         known = Cookies(SECRET)
         with mock.patch.object(cookies, "sipHash", return_value=bytes(8)):

@@ -1,5 +1,5 @@
 """
-Tests of what requests have to pass.
+Tests of the gates that each request passes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VERSION = b"\x07version\x04bind\x00"
 
 class GatesTests(SynchronousTestCase):
     """
-    Tests for L{standardGates}, and for each of them by what clients see.
+    Tests for L{standardGates}, and for each gate by the replies that clients get.
     """
 
     def setUp(self) -> None:
@@ -40,7 +40,7 @@ class GatesTests(SynchronousTestCase):
 
     def ask(self, query: bytes, client: str = NEAR) -> Message:
         """
-        @return: the reply.
+        Return the reply.
         """
         octets = self.server.ask(query, client)
         assert octets is not None
@@ -49,36 +49,36 @@ class GatesTests(SynchronousTestCase):
         self.assertTrue(reply.flags & QR)
         return reply
 
-    def explained(self, reply: Message) -> list[int]:
+    def extendedErrors(self, reply: Message) -> list[int]:
         """
-        @return: the info codes of its extended errors.
+        Return the info codes of the extended errors in a reply.
         """
         return [option.infoCode for option in optionsOf(reply.edns) if isinstance(option, ExtendedError)]
 
-    def test_order(self) -> None:
+    def test_gateOrder(self) -> None:
         """
-        The order is what is written here, and nothing else decides it.
+        The order of the gates is fixed.
         """
         names = [gate.name for gate in standardGates(cookies=self.cookies)]
         self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "signature", "class", "type", "any"])
         names = [gate.name for gate in standardGates(minimalAny=False)]
         self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "signature", "class", "type"])
 
-    def test_access(self) -> None:
+    def test_forbiddenClientLearnsNothing(self) -> None:
         """
-        Strangers learn that they may not ask, and nothing about the server; others get no reply at all.
+        A client that is not allowed gets REFUSED and learns nothing about the server; a client on the drop list gets no reply.
         """
         self.server = Server(self.clock, access=Access({"allow": ["127.0.0.1"], "drop": ["198.51.100.0/24"]}))
         for query in (queryOf(opt=optOf()), queryOf(VERSION, "TXT", rrClass=3, opt=optOf()), queryOf(rrType="ANY", opt=optOf())):
             for _ in range(4):
                 reply = self.ask(query, "203.0.113.1")
-                self.assertEqual((reply.rcode, reply.answer, self.explained(reply)), (Rcode.REFUSED, (), [18]))
+                self.assertEqual((reply.rcode, reply.answer, self.extendedErrors(reply)), (Rcode.REFUSED, (), [18]))
                 self.assertIsNone(self.server.ask(query, "198.51.100.1"))
         self.assertEqual(self.server.inner.asked, 0)
 
-    def test_opcodes(self) -> None:
+    def test_otherOpcodesAreNotImplemented(self) -> None:
         """
-        What is no query is not implemented, and the reply has nothing in it but an OPT record where the request has one.
+        Other opcodes than QUERY get NOTIMP, and the reply is empty except for an OPT record if the request has one.
         """
         for opcode in range(1, 16):
             reply = self.ask(queryOf(flags=opcode << 11))
@@ -88,18 +88,18 @@ class GatesTests(SynchronousTestCase):
             self.assertIsNotNone(reply.edns)
         self.assertEqual(Opcode.QUERY, 0)
 
-    def test_form(self) -> None:
+    def test_malformedQueryGetsFORMERR(self) -> None:
         """
-        A malformed query is answered with FORMERR.
+        A malformed query gets FORMERR.
         """
         self.assertEqual(self.ask(queryOf() + b"more").rcode, Rcode.FORMERR)
         self.assertEqual(self.ask(queryOf()[:-1]).rcode, Rcode.FORMERR)
         self.assertEqual(self.ask(bytes(12)).rcode, Rcode.FORMERR)
 
-    def test_unread(self) -> None:
+    def test_hopelessRequestIsNotParsed(self) -> None:
         """
-        What will be refused whatever it says is not read, but for an OPT record at its end: the reply has one then, too. One that only
-        looks like it is none.
+        A request that will be refused in any case is not parsed, except for a possible OPT record at its end, since the reply then has one
+        too.
         """
         gate = FormGate(lambda request: True)
         question = (Question(b"\x03www\x00", 6),)
@@ -113,9 +113,9 @@ class GatesTests(SynchronousTestCase):
             self.assertEqual(None if request.edns is None else request.edns.payloadSize, payload)
             self.assertFalse(request.seemsSigned())
 
-    def test_version(self) -> None:
+    def test_laterEDNSVersionGetsBADVERS(self) -> None:
         """
-        EDNS of a later version is answered with the version that there is, without options, and without an answer (RFC 6891).
+        A later version of EDNS gets BADVERS with version 0, without options and without an answer (RFC 6891).
         """
         for options in ((), ((100, b""),), ((COOKIE, b"short"),)):
             reply = self.ask(queryOf(opt=optOf(version=100, options=options, flags=0x80)))
@@ -123,27 +123,27 @@ class GatesTests(SynchronousTestCase):
             self.assertEqual((reply.rcode, reply.edns.version, reply.answer), (Rcode.BADVERS, 0, ()))
             self.assertEqual((reply.edns.options, reply.edns.flags), ((), 0))
 
-    def test_unknownOptions(self) -> None:
+    def test_unknownOptionsAreIgnored(self) -> None:
         """
-        Options and flags that are not known are ignored, and not echoed.
+        Unknown options and flags are ignored and not echoed.
         """
         reply = self.ask(queryOf(opt=optOf(options=[(100, b"abc"), (8, b"\x00\x01\x18\x00\xc0\x00\x02")], flags=0x80)))
         assert reply.edns is not None
         self.assertEqual((reply.rcode, reply.edns.options, reply.edns.flags), (0, (), 0))
         self.assertTrue(reply.answer)
 
-    def test_noEDNS(self) -> None:
+    def test_replyHasEDNSIfQueryHas(self) -> None:
         """
-        Who does not speak EDNS is not spoken to in it; who asks for DNSSEC records is told that this was understood.
+        A query without EDNS gets a reply without EDNS, and the DO bit of a query is copied to the reply.
         """
         self.assertIsNone(self.ask(queryOf()).edns)
         edns = self.ask(queryOf(opt=optOf(flags=0x8000))).edns
         assert edns is not None
         self.assertTrue(edns.dnssecOk)
 
-    def test_cookies(self) -> None:
+    def test_everyReplyHasCookie(self) -> None:
         """
-        Who has a cookie gets one, as the last option, whatever the reply is; a malformed one is malformed.
+        Every reply to a query with a cookie has a cookie as its last option; a malformed cookie gets FORMERR.
         """
         for _ in range(4):
             for name in ("www.example.test", "no.example.test"):
@@ -156,9 +156,9 @@ class GatesTests(SynchronousTestCase):
         for octets in (b"", b"1234567", b"123456789", 15 * b"x", 41 * b"x"):
             self.assertEqual(self.ask(queryOf(opt=optOf(options=[(COOKIE, octets)]))).rcode, Rcode.FORMERR)
 
-    def test_cookieAlone(self) -> None:
+    def test_cookieWithoutQuestion(self) -> None:
         """
-        A client may ask for a cookie and nothing else (RFC 7873, section 5.4).
+        A client may ask for a cookie alone (RFC 7873, section 5.4).
         """
         query = bytes.fromhex("123400000000000000000001") + optOf(options=[(COOKIE, b"clientA1")])
         reply = self.ask(query)
@@ -166,10 +166,10 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual((reply.rcode, reply.questions, len(reply.edns.options)), (Rcode.NOERROR, (), 1))
         self.assertEqual(self.ask(query[:12] + optOf()).rcode, Rcode.FORMERR)
 
-    def test_cookieRequired(self) -> None:
+    def test_requiredCookieIsEnforced(self) -> None:
         """
-        Of whom a cookie is required, nobody gets an answer by UDP without a good one, whoever was answered before: he gets a good one, or
-        comes by TCP. Others need none.
+        A client that must show a cookie gets no answer by UDP without a valid one, even if other clients got that answer before: it gets a
+        cookie, or must use TCP. Other clients need no cookie.
         """
         far = "10.1.2.3"
         for required in ((NEAR,), ()):
@@ -194,16 +194,16 @@ class GatesTests(SynchronousTestCase):
                     octets = self.server.stream(query)
                     assert octets is not None
                     self.assertEqual(octets[3] & 15, 0)
-            # The one that is good is given from what is kept.
+            # The reply to the query with the valid cookie comes from the packet cache.
             kept = self.server.lane.clients.find(NEAR, self.clock.seconds()).group
             self.assertEqual((kept.shown, len(kept.datagrams) > 0), (bool(required), True))
             asked = self.server.responder.counters.ready
             self.ask(good)
             self.assertEqual(self.server.responder.counters.ready, asked)
 
-    def test_keepalive(self) -> None:
+    def test_keepaliveWithTimeoutIsMalformed(self) -> None:
         """
-        A keepalive option that says a time is malformed in a query by TCP, and not looked at by UDP (RFC 7828, sections 3.2.1 and 3.3.1).
+        A keepalive option with a timeout in a query is malformed by TCP and ignored by UDP (RFC 7828, sections 3.2.1 and 3.3.1).
         """
         for octets, rcode in ((b"", 0), (b"\x00\xff", Rcode.FORMERR)):
             query = queryOf(opt=optOf(options=[(11, octets)]))
@@ -213,9 +213,9 @@ class GatesTests(SynchronousTestCase):
                 assert reply is not None
                 self.assertEqual(Message.fromWire(reply).check().rcode, rcode)
 
-    def test_noCookies(self) -> None:
+    def test_cookiesCanBeOff(self) -> None:
         """
-        Without a secret cookies are options like any others.
+        Without a secret the cookie option is ignored as any unknown option is.
         """
         self.server = Server(self.clock)
         for _ in range(4):
@@ -223,10 +223,10 @@ class GatesTests(SynchronousTestCase):
             assert edns is not None
             self.assertEqual(edns.options, ())
 
-    def test_signed(self) -> None:
+    def test_unknownKeyGetsBADKEY(self) -> None:
         """
-        Who signs a query is told that the key is not known here, in the form that a signer takes (RFC 8945, section 5.2.1), whatever else
-        the query carries; and is not sent an answer that he would have to throw away.
+        A query signed with an unknown key gets BADKEY in the form that a signer accepts (RFC 8945, section 5.2.1), with or without EDNS,
+        and no answer, which the client would have to discard.
         """
         key = Key(nameFromText("key.example"), b"secret")
         cookie = optOf(options=[(COOKIE, b"clientA1")])
@@ -243,9 +243,9 @@ class GatesTests(SynchronousTestCase):
                 self.assertEqual(reply.edns is not None and bool(reply.edns.options), opt == cookie)
         self.assertEqual(self.server.inner.asked, 0)
 
-    def test_badlySigned(self) -> None:
+    def test_malformedSignatureGetsFORMERR(self) -> None:
         """
-        A signature that is not the last record, or one of two, or none at all by its form, is a fault of the query's.
+        A TSIG record that is not last, appears twice or is malformed is a format error.
         """
         key = Key(nameFromText("key.example"), b"secret")
         query = queryOf()
@@ -258,17 +258,17 @@ class GatesTests(SynchronousTestCase):
             count = b"\x00\x01" if len(trailer) == len(tsig) else b"\x00\x02"
             self.assertEqual(self.ask(query[:10] + count + query[12:] + trailer).rcode, Rcode.FORMERR)
 
-    def test_classes(self) -> None:
+    def test_otherClassesAreRefused(self) -> None:
         """
-        Of other classes than the Internet's nothing is answered, of ourselves nothing by default.
+        Classes other than IN are refused, and so are CHAOS queries about the server by default.
         """
         for rrClass in (0, 2, 3, 4, 254, 255, 65535):
             self.assertEqual(self.ask(queryOf(rrClass=rrClass)).rcode, Rcode.REFUSED)
         self.assertEqual(self.ask(queryOf(VERSION, "TXT", rrClass=3)).rcode, Rcode.REFUSED)
 
-    def test_identity(self) -> None:
+    def test_configuredIdentityIsShown(self) -> None:
         """
-        What we are told to tell of ourselves is told: to CH questions, and to those who ask for the server's id.
+        The configured identity is returned for CHAOS queries and for the NSID option.
         """
         identity = ChaosIdentity(version="txdns", host="here", nsid="ns1")
         responder = self.server.responder
@@ -279,7 +279,7 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual(self.ask(queryOf(b"\x02id\x06server\x00", "TXT", rrClass=3)).answer[0].rdatas, (b"\x04here",))
         self.assertEqual(self.ask(queryOf(VERSION, "A", rrClass=3)).rcode, Rcode.REFUSED)
         for _ in range(4):
-            # Asked for twice, it is told once.
+            # Two NSID options get one reply option.
             edns = self.ask(queryOf(opt=optOf(options=[(3, b""), (3, b"")]))).edns
             assert edns is not None
             self.assertEqual(edns.options, ((3, b"ns1"),))
@@ -287,7 +287,7 @@ class GatesTests(SynchronousTestCase):
             assert edns is not None
             self.assertEqual(edns.options, ())
 
-    def test_types(self) -> None:
+    def test_metaTypesAreNotLookedUp(self) -> None:
         """
         Types that no record can have are not looked up.
         """
@@ -306,9 +306,9 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual(self.server.inner.asked, 0)
         self.assertEqual(self.ask(queryOf(rrType=666)).rcode, Rcode.NXDOMAIN)
 
-    def test_minimalAny(self) -> None:
+    def test_anyGetsOneSmallRecord(self) -> None:
         """
-        A question for everything gets one small record, and asks nobody (RFC 8482).
+        An ANY query gets one small record without a look-up (RFC 8482).
         """
         reply = self.ask(queryOf(rrType="ANY"))
         self.assertEqual([(each.rrType, each.rdatas) for each in reply.answer], [(13, (b"\x07RFC8482\x00",))])
@@ -317,10 +317,10 @@ class GatesTests(SynchronousTestCase):
         self.ask(queryOf("www.example.test", "ANY", id=2))
         self.assertEqual(self.server.inner.asked, 1)
 
-    def test_rate(self) -> None:
+    def test_rateLimitSparesVerifiedClients(self) -> None:
         """
-        Who asks more than the rate gets no reply to half of that, and to the other half one that says to come by TCP, without any records;
-        whoever has shown its address, and others, go on being answered. The same whether the fast lane answers or not.
+        Half of a client's queries over its rate get no reply, and the other half an empty truncated one. Clients with a valid cookie and
+        other clients are still answered. This holds with and without the packet cache.
         """
         self.server = Server(self.clock, rates=ClientRateLimit(10, burst=1), cookies=self.cookies)
         edns = self.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), "127.0.0.2").edns

@@ -1,5 +1,5 @@
 """
-Tests of requests whose asking ends others, as where a socket tells only at the next query that nobody is there.
+Tests of requests whose look-up ends other look-ups, as when a socket reports only at the next query that the upstream is unreachable.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from twisted_ext.wire.message import Question
 
 
 @implementer(IAnswerSource)
-class _Telling(HeldSource):
+class _FailingOnNextQuery(HeldSource):
     """
-    Fails whatever waits when it is asked once more.
+    Fails all waiting look-ups at the next query.
     """
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -35,13 +35,13 @@ class ReentranceTests(SynchronousTestCase):
     Tests with one client.
     """
 
-    def test_counted(self) -> None:
+    def test_failedRequestsFreeTheirSlots(self) -> None:
         """
-        Each request gets its reply, and none is counted as waiting any longer: the client would be kept from asking in the end.
+        Each request gets its reply and stops counting as waiting; otherwise the client would reach its limit.
         """
         clock = Clock()
         clock.advance(1_000_000)
-        source = _Telling()
+        source = _FailingOnNextQuery()
         server = Server(clock, source, perClient=3)
         for number in range(20):
             server.ask(queryOf(f"n{number}.example.test"))

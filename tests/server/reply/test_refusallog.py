@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.reply.refusallog}: what is logged of transfers, notices and updates that are declined.
+Tests of L{twisted_ext.server.reply.refusallog}: the log of refused transfers, notifies and updates.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DecliningTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Read along in the log.
+        Record the lines of the refusal log.
         """
         lines = self.lines = list[str]()
 
@@ -45,7 +45,7 @@ class DecliningTests(SynchronousTestCase):
 
     def server(self) -> UpdatedServer:
         """
-        @return: a server whose zone one key may change.
+        Return a server with a zone that one key may update.
         """
         path = self.mktemp()
         server = UpdatedServer(("key dhcp.example.org zone ANY",), path)
@@ -58,16 +58,16 @@ class DecliningTests(SynchronousTestCase):
         self.addCleanup(close)
         return server
 
-    def test_updates(self) -> None:
+    def test_refusedUpdateIsLoggedWithReason(self) -> None:
         """
-        Whoever runs a server sees who was not let change what, and for which reason; what is done is told of elsewhere.
+        Each refused update is logged with the client and the reason; successful updates are not logged here.
         """
         server = self.server()
         server.update(NEW, client="198.51.100.1")
         server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
         server.update(NEW, client="198.51.100.1", key=Key.fromText("dhcp.example.org:d3Jvbmc="))
         server.update(NEW, client="198.51.100.1", key=KEY)
-        start = "update of example.org. is declined to 198.51.100.1, "
+        start = "update of example.org. is refused to 198.51.100.1, "
         self.assertEqual(
             self.lines,
             [
@@ -79,47 +79,47 @@ class DecliningTests(SynchronousTestCase):
 
     def request(self, now: float) -> Request:
         """
-        @return: somebody who wants a zone.
+        Return a request for a transfer.
         """
         octets = buildMessage(Message(7, 0, (Question(nameFromText("example.org."), AXFR),)))
         request = Request.fromWire(octets, ("192.0.2.7", 4000), "tcp", None, now)
         assert request is not None
         return request
 
-    def test_flood(self) -> None:
+    def test_repeatedRefusalsAreSummed(self) -> None:
         """
-        Nobody fills the log: of many in a row only some are told of, and how many there were.
+        Only some of many refusals in a row are logged, and then their number.
         """
         declining = RefusalLog(most=2, seconds=60)
         for _ in range(100):
             declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
-        line = "transfer of example.org. is declined to 192.0.2.7, without a key: REFUSED"
+        line = "transfer of example.org. is refused to 192.0.2.7, without a key: REFUSED"
         self.assertEqual(self.lines, [line, line])
         declining.tell(self.request(1060.0), Refusal(Rcode.NOTAUTH))
-        self.assertEqual(self.lines[2:], ["98 more requests were declined", line.replace("REFUSED", "NOTAUTH")])
+        self.assertEqual(self.lines[2:], ["98 more requests were refused", line.replace("REFUSED", "NOTAUTH")])
         self.assertEqual(declining.unsaid, 0)
 
-    def test_floodUnbounded(self) -> None:
+    def test_everyRefusalIsLoggedUnbounded(self) -> None:
         """
-        Without the bound each of them would be a line.
+        Without the limit each refusal would be logged.
         """
         declining = RefusalLog(most=10_000)
         for _ in range(100):
             declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED))
         self.assertEqual(len(self.lines), 100)
 
-    def test_nothingDeclined(self) -> None:
+    def test_otherRepliesAreNotLogged(self) -> None:
         """
-        Replies that decline nothing, and no reply at all, are not told of.
+        A reply that refuses nothing is not logged, nor is a request without a reply.
         """
         declining = RefusalLog()
         declining.tell(self.request(1000.0), Refusal(Rcode.NOERROR, truncated=True))
         declining.tell(self.request(1000.0), Refusal(Rcode.REFUSED, silent=True))
         self.assertEqual(self.lines, [])
 
-    def test_onTheWay(self) -> None:
+    def test_resolverLogsNoRefusals(self) -> None:
         """
-        Nothing is told of where nobody sees to anything but look-ups.
+        A server without operations other than QUERY logs no refusals.
         """
         server = self.server()
         with patch.object(server.responder, "errands", {}):

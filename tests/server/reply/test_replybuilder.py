@@ -1,5 +1,5 @@
 """
-Tests of how replies look.
+Tests of the flags and sections of replies.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ class ZoneTests(SynchronousTestCase):
 
     def reply(self, name: str, rrType: str = "A", *, opt: bytes = b"", transport: str = "udp") -> Message:
         """
-        @return: what is sent.
+        Return the reply to a query.
         """
         request = Request.fromWire(queryOf(name, rrType, opt=opt), ("127.0.0.1", 53535), transport)
         assert request is not None
         return Message.fromWire(self.finishing.answer(request, answer(self.version, request.question)).octets).check()
 
-    def test_authoritative(self) -> None:
+    def test_referralHasNoAA(self) -> None:
         """
-        AA is set for what is the zone's own, and not for referrals, whose glue is kept.
+        AA is set in answers of the zone and clear in referrals, which keep their glue.
         """
         self.assertTrue(self.reply("www.example").flags & AA)
         referral = self.reply("www.sub.example")
         self.assertFalse(referral.flags & AA)
         self.assertEqual([rrset.rdatas for rrset in referral.additional], [(bytes([192, 0, 2, 2]),)])
 
-    def test_elsewhere(self) -> None:
+    def test_upstreamSectionsAreRemoved(self) -> None:
         """
-        Of what others have said, name servers and addresses are left out, and AA is not ours to set.
+        The reply for an upstream's answer has no AA flag and no name servers or their addresses.
         """
         request = Request.fromWire(queryOf("www.example"), ("127.0.0.1", 53535), "udp")
         assert request is not None
@@ -61,9 +61,9 @@ class ZoneTests(SynchronousTestCase):
         self.assertEqual((read.authority, read.additional, read.flags & AA), ((), (), 0))
         self.assertEqual(len(read.answer), 1)
 
-    def test_glue(self) -> None:
+    def test_missingGlueSetsTC(self) -> None:
         """
-        A referral whose glue does not fit says so (RFC 9471, section 3.1); with room for it, it does not.
+        TC is set in a referral whose glue does not fit, and clear if it fits (RFC 9471, section 3.1).
         """
         self.assertTrue(self.reply("www.crowd.example").flags & TC)
         for whole in (

@@ -1,5 +1,5 @@
 """
-Tests of putting replies together.
+Tests of writing replies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SOA = rrsetOf(nameFromText("example.test"), 6, "ns.example.test. hostmaster.exam
 
 def setOf(count: int, name: bytes = NAME) -> RRSet:
     """
-    @return: so many addresses.
+    Return an RRset with this many addresses.
     """
     return RRSet(name, 1, 1, 300, tuple([number.to_bytes(4, "big") for number in range(count)]))
 
@@ -33,9 +33,9 @@ class ComposeTests(SynchronousTestCase):
     Tests for L{compose}.
     """
 
-    def test_sameAsRead(self) -> None:
+    def test_writtenReplyReadsBack(self) -> None:
         """
-        What is put in is read again by others; names are compressed, whatever their case.
+        A written reply reads back as the same records; names are compressed regardless of case.
         """
         target = nameFromText("Mail.EXAMPLE.test")
         mail = rrsetOf(nameFromText("WWW.example.test"), 15, "10 Mail.EXAMPLE.test.", 300)
@@ -47,9 +47,9 @@ class ComposeTests(SynchronousTestCase):
         self.assertEqual(composed.octets[composed.optAt :], optOf())
         self.assertTrue(composed.whole)
 
-    def test_caseOfQuestion(self) -> None:
+    def test_questionCaseChangesNothingElse(self) -> None:
         """
-        In whatever case is asked, all that stands behind the question is the same.
+        The case of the question does not change the octets behind it.
         """
         sections = ((setOf(3),), (SOA,), (setOf(1, nameFromText("ns.example.test")),))
         plain = compose(START, NAME, QR, sections, b"", 1232)
@@ -59,9 +59,9 @@ class ComposeTests(SynchronousTestCase):
             self.assertEqual(mixed.octets[12 : len(start)], start[12:])
             self.assertEqual(mixed.octets[len(start) :], plain.octets[len(start) :])
 
-    def test_ttls(self) -> None:
+    def test_ttlOffsets(self) -> None:
         """
-        Where TTLs stand is told for each record, and for nothing else.
+        The offset of the TTL is recorded for each record, and not for the OPT record.
         """
         composed = compose(START, NAME, QR, ((setOf(3),), (SOA,), ()), optOf(), 1232)
         self.assertEqual([ttl for _, ttl in composed.ttls], [300, 300, 300, 60])
@@ -73,9 +73,9 @@ class ComposeTests(SynchronousTestCase):
         self.assertEqual([each.ttl for each in (*read.answer, *read.authority)], [7, 7])
 
     @given(st.integers(512, 1400), st.lists(st.integers(1, 40), max_size=4), st.booleans())
-    def test_size(self, size: int, counts: list[int], edns: bool) -> None:
+    def test_replyFitsSize(self, size: int, counts: list[int], edns: bool) -> None:
         """
-        No reply is larger than it may be; sets are in it whole or not at all, and TC says so where they are not.
+        A reply never exceeds its size; RRsets are in it whole or not at all, and TC is set if one is missing.
         """
         sets = tuple([setOf(count, nameFromText(f"n{index}.example.test")) for index, count in enumerate(counts)])
         for sections in ((sets, (), ()), ((), sets, ()), ((), (), sets)):
@@ -89,9 +89,9 @@ class ComposeTests(SynchronousTestCase):
             self.assertEqual(len(composed.ttls), sum([len(each.rdatas) for each in given]))
             self.assertEqual(read.edns is not None, edns)
 
-    def test_afterTruncation(self) -> None:
+    def test_omittedSetLeavesNoPointers(self) -> None:
         """
-        What did not fit leaves no pointers behind that lead nowhere.
+        An RRset that did not fit leaves no dangling compression pointers.
         """
         target = nameFromText("a.very.long.name.of.a.host.example.test")
         large = RRSet(target, 1, 1, 300, setOf(60).rdatas)
@@ -99,10 +99,10 @@ class ComposeTests(SynchronousTestCase):
         composed = compose(START, NAME, QR, ((), (), (large, small)), b"", 512)
         self.assertEqual(Message.fromWire(composed.octets).check().additional, (small,))
 
-    def test_glueThatIsNeeded(self) -> None:
+    def test_missingNeededGlueSetsTC(self) -> None:
         """
-        A referral without all addresses of servers inside the zone that it refers to says that it is cut off (RFC 9471, section 3.1); what
-        is left out of other replies, or is of servers elsewhere, is nothing to come back for.
+        TC is set in a referral that lacks addresses of name servers inside the delegated zone (RFC 9471, section 3.1). Addresses of other
+        name servers, and additional records of other replies, may be omitted without TC.
         """
         cut = nameFromText("sub.example.test")
         inside = nameFromText("ns.sub.example.test")

@@ -1,5 +1,5 @@
 """
-Tests of reading requests.
+Tests of parsing requests.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText
 
-WHO = ("192.0.2.7", 4000)
-FROM_V4 = ("::ffff:192.0.2.7", 4000, 0, 0)
+CLIENT = ("192.0.2.7", 4000)
+MAPPED_CLIENT = ("::ffff:192.0.2.7", 4000, 0, 0)
 
 
 def read(wire: bytes, transport: str = "udp") -> Request:
     """
-    @return: what the octets ask.
+    Parse a request from a fixed client.
     """
-    request = Request.fromWire(wire, WHO, transport)
+    request = Request.fromWire(wire, CLIENT, transport)
     assert request is not None
     return request
 
@@ -33,9 +33,9 @@ class RequestTests(SynchronousTestCase):
     Tests for L{Request}.
     """
 
-    def test_plain(self) -> None:
+    def test_requestHasQueryFields(self) -> None:
         """
-        A query says who asks what, in which case, and how much the reply may have.
+        A request has the fields of the query, the client's address and the size limit of the reply.
         """
         request = read(queryOf("wWw.Example.test", "AAAA"))
         self.assertIsNone(request.fault)
@@ -46,32 +46,32 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(read(queryOf(), "tcp").size, 65535)
         self.assertIn("www.example.test", repr(read(queryOf())))
 
-    def test_sizes(self) -> None:
+    def test_replySizeIsClamped(self) -> None:
         """
-        Never more than is asked for, never more than all paths carry, and 512 octets in any case.
+        The size limit is the one in the OPT record, but at least 512 octets and at most what every path carries.
         """
         for said, size in ((0, 512), (511, 512), (600, 600), (1232, 1232), (4096, 1232), (65535, 1232)):
             self.assertEqual(read(queryOf(opt=optOf(said))).size, size)
 
-    def test_mappedClient(self) -> None:
+    def test_mappedAddressIsIPv4Client(self) -> None:
         """
-        A client of IPv4 that comes by a socket of IPv6 is the same client.
+        An IPv4 client on an IPv6 socket has its IPv4 address.
         """
-        request = Request.fromWire(queryOf(), FROM_V4, "udp")
+        request = Request.fromWire(queryOf(), MAPPED_CLIENT, "udp")
         assert request is not None
         self.assertEqual(request.client, "192.0.2.7")
 
-    def test_silence(self) -> None:
+    def test_repliesAreNotAnswered(self) -> None:
         """
-        What is no request must not be replied to, or two servers could be made to talk to each other for ever: replies, whatever is
-        wrong with them, and what has no header.
+        Replies and messages without a header get no reply whatever else is wrong with them, since two servers could otherwise answer each
+        other forever.
         """
         for wire in (b"", queryOf()[:11], queryOf(flags=0x8100), b"\x00\x00\x80" + bytes(9), b"\x00\x00\xf8" + bytes(30)):
-            self.assertIsNone(Request.fromWire(wire, WHO, "udp"))
+            self.assertIsNone(Request.fromWire(wire, CLIENT, "udp"))
 
-    def test_malformed(self) -> None:
+    def test_malformedRequestIsFORMERR(self) -> None:
         """
-        What cannot be read says so, and nothing else happens.
+        A malformed request has the fault FORMERR.
         """
         query = queryOf()
         opt = optOf()
@@ -96,9 +96,9 @@ class RequestTests(SynchronousTestCase):
             assert fault is not None, wire
             self.assertEqual(fault.rcode, Rcode.FORMERR)
 
-    def test_trailer(self) -> None:
+    def test_signatureBehindOPTIsAccepted(self) -> None:
         """
-        A signature behind the OPT record is no fault of the query's form.
+        A TSIG record behind the OPT record is not a format error.
         """
         tsig = b"\x01k\x00" + pack(">HHIH", 250, 255, 0, 17) + bytes(17)
         wire = queryOf(opt=optOf(700) + tsig)
@@ -107,9 +107,9 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(request.size, 700)
 
     @given(st.binary(max_size=60))
-    def test_anyOctets(self, wire: bytes) -> None:
+    def test_anyOctetsParse(self, wire: bytes) -> None:
         """
-        Any octets are a request or none, with a fault or without; nothing escapes.
+        Any octets parse as a request or as none, without an exception.
         """
-        Request.fromWire(wire, WHO, "udp")
-        Request.fromWire(b"\x00\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01" + wire, WHO, "udp")
+        Request.fromWire(wire, CLIENT, "udp")
+        Request.fromWire(b"\x00\x00\x01\x00\x00\x01\x00\x00\x00\x00\x00\x01" + wire, CLIENT, "udp")

@@ -1,5 +1,5 @@
 """
-Tests of what becomes of requests.
+Tests of handling requests.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class RespondTests(SynchronousTestCase):
 
     def replies(self) -> list[Message]:
         """
-        @return: what has been sent.
+        Return the replies that have been sent.
         """
         return [Message.fromWire(octets).check() for octets, _ in self.server.sent]
 
-    def told(self, answer: Answer | DNSFault, query: bytes = queryOf(opt=optOf())) -> Message:
+    def replyFor(self, answer: Answer | DNSFault, query: bytes = queryOf(opt=optOf())) -> Message:
         """
-        @return: the reply to a query when this is what is found.
+        Return the reply to a query for which the source finds this.
         """
         self.server.sent.clear()
         self.server.ask(query)
@@ -48,9 +48,9 @@ class RespondTests(SynchronousTestCase):
         (reply,) = self.replies()
         return reply
 
-    def test_waited(self) -> None:
+    def test_lateAnswerReachesEachClient(self) -> None:
         """
-        An answer that takes time is sent when it is there, to whoever asked, under the id and in the case in which it was asked.
+        An answer that takes time is sent to each client that asked, with the ID and the case of its query.
         """
         self.server.ask(queryOf("wWw.example.test", id=7), "127.0.0.5")
         self.server.ask(queryOf(id=8), "127.0.0.6")
@@ -64,53 +64,53 @@ class RespondTests(SynchronousTestCase):
         counters = self.server.responder.counters
         self.assertEqual((counters.pending, counters.latency.count, counters.replies[0]), (0, 2, 2))
 
-    def test_flags(self) -> None:
+    def test_replyFlags(self) -> None:
         """
-        A reply says that it is one, that others were asked, and of the query what is its own; never AA for what others said, and AD only
-        where it was proved here and somebody wants to know.
+        A reply has QR, RA and the flags of its query. AA is never copied from an upstream, and AD is set only if this server has validated
+        the answer and the client asks for it.
         """
         plain = answerOf(WWW, "192.0.2.80")
         plain.flags = AA | AD | 0x40
-        self.assertEqual(self.told(plain).flags, QR | RD | RA)
-        self.assertEqual(self.told(plain, queryOf(flags=RD | CD | AD | TC | 0x40)).flags, QR | RD | RA | CD)
+        self.assertEqual(self.replyFor(plain).flags, QR | RD | RA)
+        self.assertEqual(self.replyFor(plain, queryOf(flags=RD | CD | AD | TC | 0x40)).flags, QR | RD | RA | CD)
         own = answerOf(WWW, "192.0.2.80")
         own.origin, own.flags = Origin("zone", "test."), AA
-        # That nothing is to be checked is for those who check (RFC 4035, section 3.1.6).
-        self.assertEqual(self.told(own, queryOf(flags=RD | CD)).flags, QR | RD | RA | AA)
+        # CD concerns validators only (RFC 4035, section 3.1.6).
+        self.assertEqual(self.replyFor(own, queryOf(flags=RD | CD)).flags, QR | RD | RA | AA)
         proved = answerOf(WWW, "192.0.2.80")
         proved.security = Security.SECURE
-        self.assertEqual(self.told(proved, queryOf()).flags, QR | RD | RA)
-        self.assertEqual(self.told(proved, queryOf(flags=RD | AD)).flags, QR | RD | RA | AD)
-        self.assertEqual(self.told(proved, queryOf(opt=optOf(flags=0x8000))).flags, QR | RD | RA | AD)
+        self.assertEqual(self.replyFor(proved, queryOf()).flags, QR | RD | RA)
+        self.assertEqual(self.replyFor(proved, queryOf(flags=RD | AD)).flags, QR | RD | RA | AD)
+        self.assertEqual(self.replyFor(proved, queryOf(opt=optOf(flags=0x8000))).flags, QR | RD | RA | AD)
 
-    def test_wishes(self) -> None:
+    def test_sourceGetsQueryContext(self) -> None:
         """
-        The source learns what is wanted, on whose behalf, and until when.
+        The source gets the flags of the query, the client and the deadline.
         """
         self.server.ask(queryOf(flags=RD | CD, opt=optOf(flags=0x8000)), "127.0.0.9")
         (context,) = self.held.contexts
         self.assertEqual((context.dnssecOk, context.checkingDisabled, context.recursionDesired), (True, True, True))
         self.assertEqual((context.client, context.deadline), ("127.0.0.9", 1_000_004.0))
 
-    def test_minimal(self) -> None:
+    def test_repliesAreMinimal(self) -> None:
         """
-        Name servers and their addresses, which nobody asked for, are left out; not so the proofs of a denial, and not where it is set so.
+        Name servers and their addresses are omitted unless a setting turns that off; the proofs of a denial are kept for DNSSEC clients.
         """
         servers = rrsetOf(b"\x07example\x04test\x00", 2, "ns.example.test.")
         address = rrsetOf(b"\x02ns\x07example\x04test\x00", 1, "192.0.2.53")
         proof = rrsetOf(b"\x07example\x04test\x00", 47, "a.example.test. A")
         answer = Answer(Outcome.DATA, answerOf(WWW, "192.0.2.80").answer, (servers, proof), (address,))
-        reply = self.told(answer)
+        reply = self.replyFor(answer)
         self.assertEqual((len(reply.answer), reply.authority, reply.additional), (1, (), ()))
-        reply = self.told(answer, queryOf(opt=optOf(flags=0x8000)))
+        reply = self.replyFor(answer, queryOf(opt=optOf(flags=0x8000)))
         self.assertEqual((reply.authority, reply.additional), ((proof,), ()))
         self.server.responder.finishing = ReplyBuilder(minimal=False)
-        reply = self.told(answer)
+        reply = self.replyFor(answer)
         self.assertEqual((reply.authority, reply.additional), ((servers, proof), (address,)))
 
-    def test_errors(self) -> None:
+    def test_failureKeepsRcodeAndReason(self) -> None:
         """
-        A failure keeps its rcode, and its extended error says which servers failed, and how.
+        A failure keeps its RCODE, and its extended error names the servers that failed and the reason.
         """
         for fault, rcode, code in (
             (ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2), Rcode.SERVFAIL, 0),
@@ -121,19 +121,19 @@ class RespondTests(SynchronousTestCase):
             (TimedOut("192.0.2.53:53 did not answer"), Rcode.SERVFAIL, 22),
             (Unreachable("192.0.2.53:53"), Rcode.SERVFAIL, 23),
             (Refused("more than 100 look-ups"), Rcode.REFUSED, 18),
-            (BadMessage("octets behind the last record"), Rcode.SERVFAIL, 23),
+            (BadMessage("octets after the last record"), Rcode.SERVFAIL, 23),
             (Unknown("nothing"), Rcode.REFUSED, 20),
         ):
-            reply = self.told(fault)
+            reply = self.replyFor(fault)
             errors = [option for option in optionsOf(reply.edns) if isinstance(option, ExtendedError)]
             self.assertEqual((reply.rcode, [error.infoCode for error in errors]), (rcode, [code]), str(fault))
             if rcode != Rcode.REFUSED and not fault.ede:
                 self.assertEqual(errors[0].extraText, str(fault))
-            self.assertIsNone(self.told(fault, queryOf()).edns)
+            self.assertIsNone(self.replyFor(fault, queryOf()).edns)
 
-    def test_broken(self) -> None:
+    def test_faultySourceCausesSERVFAIL(self) -> None:
         """
-        A source that breaks its word ends as SERVFAIL, is logged, and takes nothing else with it.
+        An exception in a source causes SERVFAIL and is logged; later requests are not affected.
         """
 
         class Broken(CannedSource):
@@ -152,13 +152,13 @@ class RespondTests(SynchronousTestCase):
             self.assertEqual(reply[3] & 15, Rcode.SERVFAIL)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
 
-    def test_tooLong(self) -> None:
+    def test_longReplyIsTruncatedByUDP(self) -> None:
         """
-        A reply that does not fit says so by UDP, and is whole by TCP.
+        A reply that does not fit is truncated by UDP and complete by TCP.
         """
         answer = answerOf(WWW, [f"192.0.2.{number}" for number in range(100)])
         for query, truncated in ((queryOf(), True), (queryOf(opt=optOf(4096)), True)):
-            reply = self.told(answer, query)
+            reply = self.replyFor(answer, query)
             self.assertEqual((bool(reply.flags & TC), reply.answer), (truncated, ()))
             self.assertLessEqual(len(reply.wire), 1232)
         self.assertIsNone(self.server.stream(queryOf()))
@@ -168,26 +168,26 @@ class RespondTests(SynchronousTestCase):
         self.assertEqual(len(Message.fromWire(sent[0]).answer[0].rdatas), 100)
         self.assertEqual(self.server.responder.counters.truncated, 2)
 
-    def test_views(self) -> None:
+    def test_clientGroupHasItsSource(self) -> None:
         """
-        A group of clients may have a source of its own.
+        A group of clients may have its own source.
         """
         theirs = CannedSource({}, "192.0.2.99", now=True)
         self.server.responder._views["allowed"] = theirs
         self.server.ask(queryOf())
         self.assertEqual((theirs.asked, self.held.asked), (1, 0))
 
-    def test_noReplies(self) -> None:
+    def test_repliesAreDropped(self) -> None:
         """
-        Replies are not replied to, nor is what has no header.
+        Replies and messages without a header are dropped.
         """
         for wire in (queryOf(flags=0x8180), queryOf()[:11], b""):
             self.assertIsNone(self.server.ask(wire))
         self.assertEqual((self.server.sent, self.server.responder.counters.dropped), ([], 3))
 
-    def test_close(self) -> None:
+    def test_closeCancelsLookups(self) -> None:
         """
-        Closing gives up what is under way, and nothing is sent afterwards.
+        Closing cancels all look-ups, and nothing is sent afterwards.
         """
         self.server.ask(queryOf())
         self.server.responder.close()

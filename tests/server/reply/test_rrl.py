@@ -1,5 +1,5 @@
 """
-Tests of how many replies a network gets.
+Tests of response rate limiting.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.wire.codes import QR, RA, RD, TC
 from twisted_ext.wire.message import Message
 
-#: One of whoever is flooded, a neighbor in its /24, one in the next /24, and one elsewhere.
+#: An address in the flooded network, another one in its /24, one in the next /24, and one elsewhere.
 VICTIM: Final = "192.0.2.7"
 NEIGHBOR: Final = "192.0.2.200"
 NEXT: Final = "192.0.3.1"
 OTHER: Final = "198.51.100.1"
 
-EVERYBODY: Final = Access({"allow": ["any"]})
+ANY_CLIENT: Final = Access({"allow": ["any"]})
 
 
-def whole(replies: list[bytes]) -> int:
+def countWhole(replies: list[bytes]) -> int:
     """
-    @return: how many of these are not truncated.
+    Return the number of replies that are not truncated.
     """
     return len([reply for reply in replies if not reply[2] & 2])
 
 
 class LimitingTests(SynchronousTestCase):
     """
-    Tests of a server that gives a network ten replies of each kind in a second.
+    Tests of a server that sends ten replies of each kind in a second to one network.
     """
 
     def setUp(self) -> None:
@@ -50,47 +50,47 @@ class LimitingTests(SynchronousTestCase):
 
     def serverWith(self, limiting: ResponseRateLimit | None, eager: bool = True) -> Server:
         return Server(
-            self.clock, limiting=limiting, access=EVERYBODY, cookies=Cookies(SECRET), eager=eager, remembers=eager
+            self.clock, limiting=limiting, access=ANY_CLIENT, cookies=Cookies(SECRET), eager=eager, remembers=eager
         )
 
-    def test_flood(self) -> None:
+    def test_floodedNetworkGetsTenReplies(self) -> None:
         """
-        Whoever is flooded gets ten replies, and of the others each second truncated; all addresses of its /24 together. Others get theirs.
-        The same with a fast lane and without one.
+        A flooded /24 gets ten replies, and a truncated one for every second further query; other networks are not affected. This holds with
+        and without the packet cache.
         """
         for eager in (True, False):
             server = self.serverWith(ResponseRateLimit(10), eager)
             sent = [server.ask(queryOf(id=number), (VICTIM, NEIGHBOR)[number % 2]) for number in range(110)]
             replies = [reply for reply in sent if reply is not None]
-            self.assertEqual((whole(replies), len(replies)), (10, 60))
+            self.assertEqual((countWhole(replies), len(replies)), (10, 60))
             short = Message.fromWire(replies[-1]).check()
             self.assertEqual((short.flags & ~RA, short.questions), (QR | RD | TC, Message.fromWire(queryOf()).questions))
             self.assertEqual(len(replies[-1]), len(queryOf()))
-            self.assertEqual(whole(server.askAll([queryOf()] * 10, NEXT)), 10)
+            self.assertEqual(countWhole(server.askAll([queryOf()] * 10, NEXT)), 10)
             self.assertEqual(server.responder.counters.refusals, {"limit": 100})
             self.assertEqual(server.responder.counters.dropped, 50)
 
-    def test_off(self) -> None:
+    def test_noLimitByDefault(self) -> None:
         """
-        Without limits a flood is answered.
+        A server without limits answers a flood.
         """
         for limiting in (None, ResponseRateLimit(), ResponseRateLimit(0)):
             server = self.serverWith(limiting)
-            self.assertEqual(whole(server.askAll([queryOf()] * 500, VICTIM)), 500)
+            self.assertEqual(countWhole(server.askAll([queryOf()] * 500, VICTIM)), 500)
 
-    def test_kinds(self) -> None:
+    def test_eachKindHasItsLimit(self) -> None:
         """
-        Each kind of reply is counted by itself: denials for a network leave its answers alone.
+        Each kind of reply is limited separately: denials for a network do not use up its answers.
         """
-        self.assertEqual(whole(self.server.askAll([queryOf(f"no{number}.example.test") for number in range(50)], VICTIM)), 10)
-        self.assertEqual(whole(self.server.askAll([queryOf("no.example.test")] * 50, VICTIM)), 0)
-        self.assertEqual(whole(self.server.askAll([queryOf(rrType="AAAA")] * 50, VICTIM)), 10)
-        self.assertEqual(whole(self.server.askAll([queryOf(rrType="AXFR")] * 50, VICTIM)), 10)
-        self.assertEqual(whole(self.server.askAll([queryOf()] * 50, VICTIM)), 10)
+        self.assertEqual(countWhole(self.server.askAll([queryOf(f"no{number}.example.test") for number in range(50)], VICTIM)), 10)
+        self.assertEqual(countWhole(self.server.askAll([queryOf("no.example.test")] * 50, VICTIM)), 0)
+        self.assertEqual(countWhole(self.server.askAll([queryOf(rrType="AAAA")] * 50, VICTIM)), 10)
+        self.assertEqual(countWhole(self.server.askAll([queryOf(rrType="AXFR")] * 50, VICTIM)), 10)
+        self.assertEqual(countWhole(self.server.askAll([queryOf()] * 50, VICTIM)), 10)
 
-    def test_kindOf(self) -> None:
+    def test_kindFromHeader(self) -> None:
         """
-        What a reply is, is seen from its first octets.
+        The kind of a reply is derived from its header.
         """
         for flags, answers, kind in (
             (0x8400, 1, "positive"),
@@ -103,10 +103,9 @@ class LimitingTests(SynchronousTestCase):
         ):
             self.assertEqual(KINDS[kindOf(pack(">HHHHH", flags, 1, answers, 0, 0))], kind)
 
-    def test_cookie(self) -> None:
+    def test_validCookieIsExempt(self) -> None:
         """
-        Whoever has shown by a cookie that its address is its own gets everything, even in a network that is flooded. A cookie that
-        anybody could have made up shows nothing.
+        A client with a valid cookie is always answered, even in a flooded network; a made-up cookie is not exempt.
         """
         first = self.server.ask(queryOf(opt=optOf(options=[(COOKIE, b"clientA1")])), VICTIM)
         assert first is not None
@@ -114,72 +113,72 @@ class LimitingTests(SynchronousTestCase):
         assert edns is not None
         mine = queryOf(opt=optOf(options=[(COOKIE, edns.options[0][1])]))
         made = queryOf(opt=optOf(options=[(COOKIE, b"clientA1" + b"\x01" + bytes(15))]))
-        self.assertLess(whole(self.server.askAll([queryOf()] * 100, NEIGHBOR)), 10)
-        self.assertEqual(whole(self.server.askAll([mine] * 100, VICTIM)), 100)
-        self.assertEqual(whole(self.server.askAll([made] * 100, VICTIM)), 0)
+        self.assertLess(countWhole(self.server.askAll([queryOf()] * 100, NEIGHBOR)), 10)
+        self.assertEqual(countWhole(self.server.askAll([mine] * 100, VICTIM)), 100)
+        self.assertEqual(countWhole(self.server.askAll([made] * 100, VICTIM)), 0)
 
-    def test_streams(self) -> None:
+    def test_streamsAreExempt(self) -> None:
         """
-        By a stream everything is answered: no address can be made up there.
+        Queries by TCP are always answered, since their addresses cannot be spoofed.
         """
         self.server.askAll([queryOf()] * 100, VICTIM)
-        self.assertEqual(whole([self.server.stream(queryOf(), VICTIM) or b"\xff\xff\xff" for _ in range(100)]), 100)
+        self.assertEqual(countWhole([self.server.stream(queryOf(), VICTIM) or b"\xff\xff\xff" for _ in range(100)]), 100)
 
-    def test_exempt(self) -> None:
+    def test_configuredNetworkIsExempt(self) -> None:
         """
-        Some can be left alone.
+        Networks can be exempt.
         """
         server = self.serverWith(ResponseRateLimit(10, exempt=["192.0.2.0/24"]))
-        self.assertEqual(whole(server.askAll([queryOf()] * 100, VICTIM)), 100)
-        self.assertEqual(whole(server.askAll([queryOf()] * 100, OTHER)), 10)
+        self.assertEqual(countWhole(server.askAll([queryOf()] * 100, VICTIM)), 100)
+        self.assertEqual(countWhole(server.askAll([queryOf()] * 100, OTHER)), 10)
         self.assertRaises(BadDescription, ResponseRateLimit, exempt=["192.0.2.1/24"])
 
-    def test_goesOn(self) -> None:
+    def test_limitLastsAsLongAsFlood(self) -> None:
         """
-        While a flood goes on nothing gets through, however long it lasts; two seconds after its end everything does again.
+        No query of a flooded network is answered while the flood lasts; all are again two seconds after its end.
         """
         self.server.askAll([queryOf()] * 50, VICTIM)
         for _ in range(50):
             self.clock.advance(0.2)
-            self.assertEqual(whole(self.server.askAll([queryOf()] * 40, VICTIM)), 0)
+            self.assertEqual(countWhole(self.server.askAll([queryOf()] * 40, VICTIM)), 0)
         for seconds, got in ((1.9, 0), (0.5, 1), (1.2, 10)):
             self.clock.advance(seconds)
-            self.assertEqual(whole(self.server.askAll([queryOf()] * got or [queryOf()], VICTIM)), got)
+            self.assertEqual(countWhole(self.server.askAll([queryOf()] * got or [queryOf()], VICTIM)), got)
 
-    def test_belowTheRate(self) -> None:
+    def test_clientBelowRateIsNeverLimited(self) -> None:
         """
-        Whoever stays below the rate is never held back.
+        A client below the rate is never limited.
         """
         for _ in range(1000):
             self.clock.advance(0.101)
-            self.assertEqual(whole(self.server.askAll([queryOf()], VICTIM)), 1)
+            self.assertEqual(countWhole(self.server.askAll([queryOf()], VICTIM)), 1)
 
-    def test_lattice(self) -> None:
+    def test_largeNetworksAreLimited(self) -> None:
         """
-        A network of many /24 gets no more than a few of them would, whichever they are; the same in IPv6 with /56.
+        A network of many /24 has a limit of a few of them; the same holds in IPv6 for many /56.
         """
         for form, most in (("10.0.{}.1", 80), ("fd00:0:0:{:x}00::1", 80)):
             replies = [self.server.ask(queryOf(), form.format(number % 16)) for number in range(800)]
-            self.assertEqual(whole([reply for reply in replies if reply is not None]), most)
+            self.assertEqual(countWhole([reply for reply in replies if reply is not None]), most)
         for form, most in (("10.1.{}.1", 320), ("fd01:0:{:x}::1", 640)):
             replies = [self.server.ask(queryOf(), form.format(number % 256)) for number in range(2560)]
-            self.assertEqual(whole([reply for reply in replies if reply is not None]), most)
+            self.assertEqual(countWhole([reply for reply in replies if reply is not None]), most)
 
-    def test_slip(self) -> None:
+    def test_slipSetsTruncatedShare(self) -> None:
         """
-        How many truncated replies there are can be chosen.
+        The share of truncated replies can be set.
         """
         for slip, count in ((0, 10), (1, 110), (3, 43)):
             server = self.serverWith(ResponseRateLimit(10, slip=slip))
             self.assertEqual(len(server.askAll([queryOf()] * 110, VICTIM)), count)
 
-    def test_otherSpellings(self) -> None:
+    def test_spellingsShareAnAccount(self) -> None:
         """
-        A name in mixed case, with EDNS or without, comes out of the same account, and truncated replies have what the others have.
+        Queries in mixed case, with or without EDNS, share an account, and truncated replies have the OPT record of other replies.
         """
         self.server.askAll([queryOf()] * 10, VICTIM)
         for bits in range(4):
-            self.assertEqual(whole(self.server.askAll([mixedCase(queryOf(), bits << 12)] * 8, VICTIM)), 0)
+            self.assertEqual(countWhole(self.server.askAll([mixedCase(queryOf(), bits << 12)] * 8, VICTIM)), 0)
         for opt in (optOf(), optOf(flags=0x8000)):
             replies = self.server.askAll([queryOf(opt=opt)] * 8, VICTIM)
             self.assertTrue(replies)
@@ -188,9 +187,9 @@ class LimitingTests(SynchronousTestCase):
                 assert message.edns is not None
                 self.assertEqual((message.flags & TC, message.edns.flags & 0x8000), (TC, opt[7] << 8))
 
-    def test_clockGoesBack(self) -> None:
+    def test_clockGoingBackAddsNothing(self) -> None:
         """
-        A clock that goes back gives nobody anything, and locks nobody out for longer than it went back.
+        A clock that goes back adds no tokens, and locks no network out for longer than it went back.
         """
         self.server.askAll([queryOf()] * 100, VICTIM)
         accounts = self.limiting.accountsFor(VICTIM, 0.0)
@@ -199,18 +198,18 @@ class LimitingTests(SynchronousTestCase):
         self.assertFalse(self.limiting.takes(accounts[0], 5.0))
         self.assertEqual(accounts[0].tokens, tokens)
 
-    def test_bounded(self) -> None:
+    def test_knownNetworksAreBounded(self) -> None:
         """
-        However many networks are made up, so many are known.
+        The number of known networks is limited under spoofed addresses.
         """
         most = int(RESPONSE_NETWORKS.default)
         for number in range(2 * most):
             self.limiting.accountsFor(f"{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}.1", 1.0)
         self.assertLessEqual(len(self.limiting), 2 * most)
 
-    def test_notAnAddress(self) -> None:
+    def test_unixClientIsNotCounted(self) -> None:
         """
-        Whoever came by a socket file is not counted, and an address with a scope is one.
+        A client of a UNIX socket is not limited, and an address with a scope counts without it.
         """
         self.assertIsNone(self.limiting.accountsFor("", 0.0))
         self.assertIsNone(self.limiting.accountsFor("nobody", 0.0))

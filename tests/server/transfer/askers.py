@@ -1,5 +1,5 @@
 """
-Whoever asks a server of ours for transfers, as tests need them: reading or not.
+Clients that request transfers, for tests; they may stop reading.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def transferOf(
     zone: bytes = APEX, *, id: int = 7, soa: RRSet | None = None, key: Key | None = None, now: float = 0.0
 ) -> tuple[bytes, bytes]:
     """
-    @param soa: what the asker has, for IXFR.
+    Return a request for a transfer, and its MAC.
 
-    @return: a request for a transfer, and its MAC.
+    @param soa: the SOA record that the client has, for IXFR.
     """
     question = Question(zone, AXFR if soa is None else IXFR)
     octets = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,)))
@@ -36,10 +36,10 @@ def transferOf(
 
 class Asker(Protocol):
     """
-    A connection.
+    A connection to a server.
 
-    @ivar messages: what has come.
-    @ivar lost: whether it has ended.
+    @ivar messages: the messages that have arrived.
+    @ivar lost: whether the connection has ended.
     """
 
     transport: ITCPTransport
@@ -52,7 +52,7 @@ class Asker(Protocol):
     @classmethod
     def at(cls, network: MemoryNetwork, here: MemoryReactor, address: str) -> Asker:
         """
-        Connect.
+        Connect to a server.
         """
         made: list[Asker] = []
 
@@ -82,23 +82,23 @@ class Asker(Protocol):
     @property
     def records(self) -> list[RRSet]:
         """
-        All records that have come.
+        All records that have arrived.
         """
         return [record for each in self.messages for record in Message.fromWire(each).check().records()[0]]
 
     @property
     def rcode(self) -> int:
         """
-        That of the last message.
+        The RCODE of the last message.
         """
         return self.messages[-1][3] & 15
 
 
 class Datagrams(DatagramProtocol):
     """
-    A socket for datagrams.
+    A UDP socket.
 
-    @ivar replies: what has come.
+    @ivar replies: the datagrams that have arrived.
     """
 
     noisy = False

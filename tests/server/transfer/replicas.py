@@ -1,5 +1,5 @@
 """
-Servers with zones on a memory network, primaries and secondaries of each other.
+Servers with zones on a memory network: a primary and a secondary.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ __all__ = ["KEYS", "PRIMARY", "QUICK", "SECONDARY", "Changes", "Host", "ReplicaT
 
 PRIMARY, SECONDARY = "192.0.2.53", "192.0.2.54"
 
-#: The zone with short times.
+#: The zone with short SOA timers.
 QUICK = ZONE.replace("10 3600 600 86400", "10 300 60 1000")
 
-#: Keys by the names of L{Keys}.
+#: The keys, by name.
 KEYS = Keys.fromTexts(("hmac-sha256:one.key:c2VjcmV0IG9uZQ==", "hmac-sha512:two.key:c2VjcmV0IHR3bw=="))
 
 
 def soaOf(serial: int, *, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> RRSet:
     """
-    @return: an SOA for the zone of these tests.
+    Return an SOA record for the zone of these tests.
     """
     return record(f"@ 3600 SOA ns1 hostmaster {serial} {refresh} {retry} {expire} 300")
 
@@ -58,7 +58,7 @@ class Changes:
     """
     A journal in memory.
 
-    @ivar differences: all of them, in order.
+    @ivar differences: all differences, in order.
     """
 
     def __init__(self) -> None:
@@ -81,16 +81,16 @@ class Host:
     """
     A server with zones.
 
-    @ivar zones: what it serves.
-    @ivar replication: its transfers and notices.
-    @ivar changes: what has changed in the zone of these tests.
+    @ivar zones: the zones that it serves.
+    @ivar replication: its transfers and notifies.
+    @ivar changes: the changes of the zone of these tests.
     """
 
     def __init__(
         self, reactor: IReactorTime, address: str, folder: str = "", *, port: int = 53, today: Callable[[], float] | None = None
     ) -> None:
         """
-        @param today: gives seconds since 1970; those of the reactor by default.
+        @param today: returns seconds since 1970; the reactor's time by default.
         """
         self.address = address
         self.port = port
@@ -102,7 +102,7 @@ class Host:
 
     def begin(self) -> None:
         """
-        Start, again after L{end}.
+        Start the server, again after L{end}.
         """
         reactor = self.reactor
         self.zones = Zones()
@@ -126,7 +126,7 @@ class Host:
 
     def adopt(self, **said: Iterable[str]) -> None:
         """
-        Say of the zone of these tests what its table would, with C{_} for each hyphen.
+        Configure the zone of these tests with these settings; an underscore stands for a hyphen.
         """
         values: dict[str, object] = {"name": "example.org"}
         values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
@@ -140,7 +140,7 @@ class Host:
 
     def change(self, *lines: str, remove: Iterable[str] = ()) -> None:
         """
-        Add records to it and take some away.
+        Add records to the zone and remove some.
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
@@ -156,9 +156,9 @@ class Host:
         place.zone.replace(version)
         self.replication.changed(version)
 
-    def serialTo(self, serial: int) -> None:
+    def setSerial(self, serial: int) -> None:
         """
-        Give the zone another serial number.
+        Set the serial number of the zone.
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
@@ -172,7 +172,7 @@ class Host:
 
     def serial(self) -> int | str:
         """
-        @return: the serial number that clients are told, or what is wrong.
+        Return the serial number that clients get, or the error.
         """
         try:
             answer = Alone(self.zones).answerNow(Question(APEX, SOA), QueryContext(self.reactor.seconds() + 5))
@@ -183,7 +183,7 @@ class Host:
 
     def end(self) -> Deferred[list[None]]:
         """
-        Stop.
+        Stop the server.
 
         @return: fires when nothing is left.
         """
@@ -194,7 +194,7 @@ class Host:
 
 class ReplicaTestCase(NetworkTestCase):
     """
-    A primary and a secondary.
+    Tests with a primary and a secondary.
     """
 
     def setUp(self) -> None:
@@ -218,12 +218,12 @@ class ReplicaTestCase(NetworkTestCase):
 
 class StepTestCase(ReplicaTestCase):
     """
-    Tests with a secondary that is to be kept in step with a primary.
+    Tests with a secondary that follows a primary.
     """
 
-    def same(self) -> None:
+    def assertInStep(self) -> None:
         """
-        Assert that both have the same records.
+        Assert that both servers have the same records.
         """
         held = [host.zones.at(APEX) for host in (self.primary, self.secondary)]
         texts = [textsOf(place.zone.current) for place in held if place is not None and place.zone is not None]
@@ -232,7 +232,7 @@ class StepTestCase(ReplicaTestCase):
 
     def begin(self, text: str = ZONE, **said: list[str]) -> None:
         """
-        Have the zone fetched.
+        Configure both servers, and check that the secondary has fetched the zone.
         """
         self.primary.serve(text)
         self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
@@ -240,9 +240,9 @@ class StepTestCase(ReplicaTestCase):
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
 
-    def kinds(self) -> list[int]:
+    def recordTransferTypes(self) -> list[int]:
         """
-        @return: what is recorded from here on: the types of transfers that the primary is asked for.
+        Return a list that will hold the types of the transfers that the primary is asked for.
         """
         asked: list[int] = []
         transferring = self.primary.replication.transferring
@@ -258,7 +258,7 @@ class StepTestCase(ReplicaTestCase):
     @property
     def state(self) -> State:
         """
-        What the secondary is about.
+        The state of the secondary zone.
         """
         assert self.secondary.replication.secondaries is not None
         zone = self.secondary.replication.secondaries.at(APEX)

@@ -1,5 +1,5 @@
 """
-Tests of servers that have their zones from catalogs.
+Tests of servers that get their zones from catalogs.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ NAMES = ("one.example.", "two.example.", "three.example.")
 
 def table(name: str, **said: object) -> ZoneSettings:
     """
-    @return: what is said of a zone, C{_} standing for hyphens.
+    Return the settings of a zone; an underscore stands for a hyphen.
     """
     return ZoneSettings.fromTable({"name": name, **{key.replace("_", "-"): value for key, value in said.items()}})
 
 
 def producedBy(cataloging: Cataloging) -> list[tuple[bytes, list[Member]]]:
     """
-    @return: the catalogs that are made here.
+    Return the catalogs that a server produces.
     """
     steps = cataloging.producing()
     while True:
@@ -47,12 +47,12 @@ def producedBy(cataloging: Cataloging) -> list[tuple[bytes, list[Member]]]:
 
 class CatalogTests(ReplicaTestCase):
     """
-    Tests with a primary that makes a catalog, and a secondary that follows it.
+    Tests with a primary that produces a catalog, and a secondary that follows it.
     """
 
     def produce(self, *names: str, **said: object) -> None:
         """
-        Have the primary list these zones.
+        Let the primary list these zones.
         """
         zones = [table(CATALOG, catalog="produce", allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])]
         for name in names:
@@ -63,7 +63,7 @@ class CatalogTests(ReplicaTestCase):
 
     def follow(self, *more: ZoneSettings, **said: object) -> None:
         """
-        Have the secondary follow the catalog.
+        Let the secondary follow the catalog.
         """
         said = {"primaries": [PRIMARY], **said}
         self.secondary.replication.adopt([table(CATALOG, catalog="follow", **said), *more], KEYS)
@@ -71,35 +71,35 @@ class CatalogTests(ReplicaTestCase):
 
     def served(self, host: Host | None = None) -> list[str]:
         """
-        @return: the zones that the secondary answers from, besides the catalog.
+        Return the zones that the secondary serves, without the catalog.
         """
         places = {place.text for place in (host or self.secondary).zones if place.state == SERVING}
         return [name for name in NAMES if name in places]
 
     def changeTo(self, *names: str, **said: object) -> None:
         """
-        Have the primary list other zones, and wait until that has gone round.
+        Let the primary list other zones, and wait until the secondary knows.
         """
         self.network.advance(3)
         self.produce(*names, **said)
         self.network.advance(5)
 
-    def test_followed(self) -> None:
+    def test_secondaryFollowsCatalog(self) -> None:
         """
-        Zones come when they are listed and go when they are not, and what is kept of those that went goes too.
+        Zones are added when the catalog lists them and removed when it does not, together with their files.
         """
         self.produce(NAMES[0], NAMES[1])
         self.follow()
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
         self.changeTo(NAMES[1], NAMES[2])
         self.assertEqual(self.served(), [NAMES[1], NAMES[2]])
-        self.assertEqual(self.kept(), ["catalog.invalid", "three.example", "two.example"])
+        self.assertEqual(self.storedZones(), ["catalog.invalid", "three.example", "two.example"])
         self.changeTo()
         self.assertEqual(self.served(), [])
 
-    def test_many(self) -> None:
+    def test_manyZonesAreAddedInTurns(self) -> None:
         """
-        However many zones come and go at once, each turn sees to some; what a newer version of the catalog says counts for the rest.
+        Each turn adds or removes a limited number of zones; a newer version of the catalog replaces what is left of the older one.
         """
         self.follow()
         secondaries = self.secondary.replication.secondaries
@@ -111,7 +111,7 @@ class CatalogTests(ReplicaTestCase):
 
         def list_(serial: int, *numbers: int) -> None:
             members = [Member(nameFromText(f"zone{number}.example"), b"m%d" % number) for number in numbers]
-            # After each turn of its own the server lets others have theirs.
+            # The server lets other work run after each of its turns.
             for _ in range(8):
                 self.there[1].callLater(0, turn)
             self.secondary.replication._install(nameFromText(CATALOG), catalogVersion(nameFromText(CATALOG), serial, members))
@@ -131,17 +131,17 @@ class CatalogTests(ReplicaTestCase):
         self.assertEqual(len(secondaries), 1)
         self.assertLessEqual(max([abs(after - before) for before, after in pairwise(counts)]), 10)
 
-    def test_unknownKey(self) -> None:
+    def test_unknownMemberKeyIsRefused(self) -> None:
         """
-        A key for the zones of a catalog that nobody knows is found before there are any.
+        An unknown key for the zones of a catalog is an error before the catalog has any zone.
         """
         for said in ({"member_primaries": ["192.0.2.1 key=other"]}, {"group_primaries": ["fast 192.0.2.1 key=other"]}):
             fault = self.assertRaises(BadDescription, self.follow, **said)
             self.assertIn("other", str(fault))
 
-    def test_sameAgain(self) -> None:
+    def test_unchangedCatalogKeepsSerial(self) -> None:
         """
-        A catalog that says the same keeps its serial number, and nobody is told.
+        A catalog with the same content keeps its serial number, so no secondary is notified.
         """
         self.produce(NAMES[0])
         place = self.primary.zones.at(nameFromText(CATALOG))
@@ -154,9 +154,9 @@ class CatalogTests(ReplicaTestCase):
         (member,) = Catalog.fromVersion(place.zone.current).members.values()
         self.assertEqual(member.groups, ("fast",))
 
-    def test_groups(self) -> None:
+    def test_groupSelectsPrimaries(self) -> None:
         """
-        Zones of a group come from servers of their own.
+        The zones of a group come from the primaries of the group.
         """
         self.produce(NAMES[0], group=["fast"])
         self.follow(member_primaries=["192.0.2.99"], group_primaries=[f"fast {PRIMARY}", "slow 192.0.2.98"])
@@ -168,9 +168,9 @@ class CatalogTests(ReplicaTestCase):
         assert zone is not None
         self.assertEqual([remote.server.address for remote in zone.primaries], ["192.0.2.98"])
 
-    def test_reset(self) -> None:
+    def test_relabeledZoneIsFetchedAgain(self) -> None:
         """
-        A zone with another label is fetched anew, whatever was kept of it.
+        A zone whose label changes is fetched again, and its stored copy is discarded.
         """
         self.produce(NAMES[0])
         self.follow()
@@ -188,9 +188,9 @@ class CatalogTests(ReplicaTestCase):
         self.assertIsNot(after, before)
         self.assertEqual(self.served(), [NAMES[0]])
 
-    def test_broken(self) -> None:
+    def test_brokenCatalogChangesNothing(self) -> None:
         """
-        A broken catalog changes nothing, and what is wrong with it is known.
+        A broken catalog changes nothing, and its error is recorded.
         """
         self.produce(NAMES[0])
         self.follow()
@@ -205,9 +205,9 @@ class CatalogTests(ReplicaTestCase):
         self.assertIn("'3' where 2", self.secondary.replication.cataloging.broken[nameFromText(CATALOG)])
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
-    def test_ours(self) -> None:
+    def test_configuredZoneIsNotMember(self) -> None:
         """
-        A zone that the server was told of by its settings is none of a catalog's; when it is not any more, the catalog gets it.
+        A zone in the settings is not taken from a catalog; once it leaves the settings, the catalog gets it.
         """
         self.produce(NAMES[0])
         self.follow(table(NAMES[0], primaries=["192.0.2.99"]))
@@ -219,9 +219,9 @@ class CatalogTests(ReplicaTestCase):
         self.follow(table(NAMES[0], primaries=["192.0.2.99"]))
         self.assertEqual(self.secondary.replication.cataloging.catalogs.members(nameFromText(CATALOG)), [])
 
-    def test_leftAlone(self) -> None:
+    def test_unfollowedCatalogLosesZones(self) -> None:
         """
-        A catalog that is followed no more takes its zones with it.
+        The zones of a catalog that is not followed any more are removed.
         """
         self.produce(NAMES[0])
         self.follow()
@@ -229,9 +229,9 @@ class CatalogTests(ReplicaTestCase):
         self.network.advance(1)
         self.assertEqual(self.served(), [])
 
-    def test_restarted(self) -> None:
+    def test_zonesSurviveRestart(self) -> None:
         """
-        After a restart the zones of a catalog are there at once, although the primary is not.
+        The zones of a catalog are served right after a restart, even if the primary is down.
         """
         self.produce(NAMES[0], NAMES[1])
         self.follow()
@@ -244,8 +244,7 @@ class CatalogTests(ReplicaTestCase):
 
     def relabel(self) -> None:
         """
-        Have the primary list one zone only, under another label; and that zone go back to an earlier serial number, as one that begins anew
-        may.
+        Let the primary list only one zone, under another label and with an earlier serial number, as a zone that starts again may have.
         """
         self.network.advance(3)
         place = self.primary.zones.at(nameFromText(CATALOG))
@@ -258,24 +257,24 @@ class CatalogTests(ReplicaTestCase):
 
     def assertRelabeled(self) -> None:
         """
-        Assert that the secondary has gone along.
+        Assert that the secondary has the new zone.
         """
         self.assertEqual(self.served(), [NAMES[0]])
         mine = self.secondary.zones.at(nameFromText(NAMES[0]))
         assert mine is not None and mine.zone is not None
         self.assertEqual(mine.zone.current.serial, 0)
-        self.assertEqual(self.kept(), ["catalog.invalid", "one.example"])
+        self.assertEqual(self.storedZones(), ["catalog.invalid", "one.example"])
 
-    def kept(self) -> list[str]:
+    def storedZones(self) -> list[str]:
         """
-        @return: the zones that the secondary keeps files of.
+        Return the zones that the secondary has files of.
         """
         return sorted({name.rpartition(".")[0] for name in os.listdir(self.secondary.folder)} - {""})
 
-    def test_changedMeanwhile(self) -> None:
+    def test_changesDuringRestartCount(self) -> None:
         """
-        What a catalog says while nobody listens holds as well: after a restart a zone that is not listed any more is forgotten, and one
-        with another label begins anew; what was written down half when the process ended does no harm.
+        Changes of a catalog while the secondary is down take effect after its restart: a zone that is not listed any more is removed, and a
+        zone with another label is fetched again. A half-written line of the old process does no harm.
         """
         self.produce(NAMES[0], NAMES[1])
         self.follow()
@@ -294,9 +293,9 @@ class CatalogTests(ReplicaTestCase):
         self.network.advance(5)
         self.assertRelabeled()
 
-    def test_withoutCatalog(self) -> None:
+    def test_changesCountWithoutStoredCatalog(self) -> None:
         """
-        The same where the catalog itself was lost meanwhile, so that what it says is the first that this process hears.
+        The same holds if the stored catalog is lost, so that this process starts from the new version.
         """
         self.produce(NAMES[0], NAMES[1])
         self.follow()
@@ -311,7 +310,7 @@ class CatalogTests(ReplicaTestCase):
 
     def rival(self, *members: Member, serial: int = 1) -> None:
         """
-        Have the primary serve another catalog, which lists these zones.
+        Let the primary serve another catalog, which lists these zones.
         """
         apex = nameFromText(RIVAL)
         version = catalogVersion(apex, serial, members)
@@ -323,15 +322,15 @@ class CatalogTests(ReplicaTestCase):
 
     def followBoth(self) -> None:
         """
-        Have the secondary follow both catalogs, the other one first, and look at both.
+        Let the secondary follow both catalogs, the other one first, and refresh both.
         """
         said = {"catalog": "follow", "primaries": [PRIMARY]}
         self.secondary.replication.adopt([table(RIVAL, **said), table(CATALOG, **said)], KEYS)
-        self.look()
+        self.refreshBoth()
 
-    def look(self) -> None:
+    def refreshBoth(self) -> None:
         """
-        Have the secondary look at both catalogs now.
+        Let the secondary refresh both catalogs now.
         """
         secondaries = self.secondary.replication.secondaries
         assert secondaries is not None
@@ -344,14 +343,14 @@ class CatalogTests(ReplicaTestCase):
     @property
     def owner(self) -> str:
         """
-        The catalog that the first zone is from.
+        The catalog that owns the first zone.
         """
         owned = self.secondary.replication.cataloging.catalogs.ownerOf(nameFromText(NAMES[0]))
         return "" if owned is None else nameToText(owned[0])
 
     def restart(self) -> None:
         """
-        Have the secondary end and begin again.
+        Restart the secondary.
         """
         self.secondary.end()
         self.network.advance(1)
@@ -360,7 +359,7 @@ class CatalogTests(ReplicaTestCase):
 
     def contend(self, **said: object) -> None:
         """
-        Have one catalog own a zone, and the other list it as well, which is declined.
+        Let one catalog own a zone, and let the other one list it in vain.
         """
         self.produce(NAMES[0])
         self.primary.replication.adopt(
@@ -375,22 +374,22 @@ class CatalogTests(ReplicaTestCase):
         self.followBoth()
         self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
         self.rival(Member(nameFromText(NAMES[0]), b"rival"), serial=2)
-        self.look()
+        self.refreshBoth()
         self.assertEqual(self.owner, CATALOG)
 
-    def test_ownerStays(self) -> None:
+    def test_ownerStaysAfterRestart(self) -> None:
         """
-        After a restart a zone is still of the catalog that owned it, although another one that lists it stands first in the settings
-        (RFC 9432, sections 5.2 and 5.5).
+        After a restart a zone still belongs to its catalog, although another catalog that lists it comes first in the settings (RFC 9432,
+        sections 5.2 and 5.5).
         """
         self.contend()
         for _ in range(2):
             self.restart()
             self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
 
-    def test_ownerStaysUnread(self) -> None:
+    def test_ownerStaysWithoutStoredCatalog(self) -> None:
         """
-        The same where nothing is held of the owner, and it comes after the other catalog.
+        The same holds if the owner is not stored and arrives after the other catalog.
         """
         self.contend()
         self.secondary.end()
@@ -408,9 +407,9 @@ class CatalogTests(ReplicaTestCase):
         self.network.advance(30)
         self.assertEqual((self.owner, self.served()), (CATALOG, [NAMES[0]]))
 
-    def test_ownerMoved(self) -> None:
+    def test_movedZoneStaysAfterRestart(self) -> None:
         """
-        A zone that has moved with coo stays where it is after a restart, although the catalog that owned it before still lists it.
+        A zone that has moved by its coo property stays with its new catalog after a restart, although the old one still lists it.
         """
         self.contend()
         place = self.primary.zones.at(nameFromText(CATALOG))
@@ -419,14 +418,14 @@ class CatalogTests(ReplicaTestCase):
         for number, coo in enumerate((nameFromText(RIVAL), b""), 1):
             mine = Member(nameFromText(NAMES[0]), b"mine", coo=coo)
             place.zone.replace(catalogVersion(place.zone.name, serial + number, [mine]))
-            self.look()
+            self.refreshBoth()
             self.assertEqual(self.owner, RIVAL)
         self.restart()
         self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
 
-    def test_ownerGone(self) -> None:
+    def test_unlistedZoneChangesOwner(self) -> None:
         """
-        A catalog that stopped listing its zone while the server was down lets it go: the zone begins anew in the other one.
+        A zone that its catalog has dropped while the server was down is fetched again for the other catalog.
         """
         self.contend()
         self.secondary.end()
@@ -438,9 +437,9 @@ class CatalogTests(ReplicaTestCase):
         self.network.advance(30)
         self.assertEqual((self.owner, self.served()), (RIVAL, [NAMES[0]]))
 
-    def test_shown(self) -> None:
+    def test_documentedSettingsAreValid(self) -> None:
         """
-        The settings that the documentation shows are settings.
+        The settings in the documentation are valid.
         """
         for name, followed in (("producing", 0), ("following", 1)):
             with open(ROOT / "docs" / "listings" / "zonefiles" / f"{name}.toml", "rb") as file:
@@ -450,9 +449,9 @@ class CatalogTests(ReplicaTestCase):
             cataloging.adopt(zones)
             self.assertEqual((len(cataloging.followed), len(producedBy(cataloging))), (followed, 1 - followed))
 
-    def test_contradictions(self) -> None:
+    def test_contradictingSettingsAreRefused(self) -> None:
         """
-        Settings that contradict each other are told before anything changes.
+        Settings that contradict each other are an error before anything changes.
         """
         for zones in (
             [table(CATALOG, catalog="produce", primaries=[PRIMARY])],

@@ -1,5 +1,5 @@
 """
-Tests of the file that says which catalog owns each zone.
+Tests of the file that records which catalog owns each zone.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class RememberedTests(SynchronousTestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def lines(self) -> list[str]:
+    def loggedLines(self) -> list[str]:
         """
-        @return: what was logged of the file.
+        Return the log lines about the file.
         """
         return [formatEvent(event) for event in self.events if "path" in event]
 
     def written(self, *owners: tuple[bytes, tuple[bytes, bytes] | None]) -> Remembered:
         """
-        @return: what was noted in this order, each time in a line of its own.
+        Record these owners, each in its own line.
         """
         remembered = Remembered(self.path)
         for apex, owner in owners:
@@ -48,38 +48,38 @@ class RememberedTests(SynchronousTestCase):
             remembered.write()
         return remembered
 
-    def test_again(self) -> None:
+    def test_lastOwnerIsRead(self) -> None:
         """
-        The last owner of a zone counts, and a zone that is gone has none.
+        The last recorded owner of a zone counts, and a removed zone has none.
         """
         self.written((A, (ONE, b"l")), (B, (ONE, b"m")), (A, (TWO, b"l")), (B, None))
         again = Remembered(self.path)
         self.assertEqual((again.get(A), again.get(B), list(again.of(TWO)), list(again.of(ONE))), ((TWO, b"l"), None, [A], []))
-        self.assertEqual(self.lines(), [])
+        self.assertEqual(self.loggedLines(), [])
 
-    def test_order(self) -> None:
+    def test_notesAreWrittenInOrder(self) -> None:
         """
-        What was noted first is written first, whichever of two threads writes it.
+        Notes are written in their order, whichever of two threads writes them.
         """
         remembered = self.written((B, (ONE, b"m")))
         remembered.note({A: (ONE, b"l")})
         remembered.note({A: None})
-        # The thread that was to write the first of them comes second and finds nothing to do.
+        # The thread of the first note comes second and finds nothing to write.
         remembered.write()
         remembered.write()
         self.assertIsNone(Remembered(self.path).get(A))
 
-    def test_unwritten(self) -> None:
+    def test_unwrittenNoteIsLost(self) -> None:
         """
-        A process that is killed before it writes leaves the owner as it was.
+        The owner is unchanged if the process is killed before it writes.
         """
         remembered = self.written((A, (ONE, b"l")))
         remembered.note({A: (TWO, b"l")})
         self.assertEqual(Remembered(self.path).get(A), (ONE, b"l"))
 
-    def test_cutOff(self) -> None:
+    def test_truncatedFileInventsNoOwner(self) -> None:
         """
-        Wherever a crash cuts the file off, a zone has the owner that it had before or the one that it has after, and never a third one.
+        A file that a crash truncates at any point gives a zone its old owner, its new owner or none.
         """
         self.written((A, (ONE, b"label")), (A, (TWO, b"label")))
         with open(self.path, "rb") as file:
@@ -89,9 +89,9 @@ class RememberedTests(SynchronousTestCase):
                 file.write(whole[:end])
             self.assertIn(Remembered(self.path).get(A), (None, (ONE, b"label"), (TWO, b"label")))
 
-    def test_damaged(self) -> None:
+    def test_damagedLineIsLoggedOnce(self) -> None:
         """
-        A damaged line is logged once, with the file and the number of the line; the other lines count, and the file is put in order.
+        A damaged line is logged once with the file and the line number. The other lines count, and the file is repaired.
         """
         self.written((A, (ONE, b"l")), (B, (TWO, b"m")))
         with open(self.path, "rb") as file:
@@ -103,7 +103,7 @@ class RememberedTests(SynchronousTestCase):
                 file.write(damaged)
             self.events.clear()
             again = Remembered(self.path)
-            said = self.lines()
+            said = self.loggedLines()
             self.assertEqual(len(said), 1)
             self.assertIn(self.path, said[0])
             self.assertIn("line 1", said[0])
@@ -111,11 +111,11 @@ class RememberedTests(SynchronousTestCase):
             with open(f"{self.path}.damaged", "rb") as file:
                 self.assertEqual(file.read(), bytes(damaged))
             self.events.clear()
-            self.assertEqual((Remembered(self.path).get(B), self.lines()), (again.get(B), []))
+            self.assertEqual((Remembered(self.path).get(B), self.loggedLines()), (again.get(B), []))
 
-    def test_old(self) -> None:
+    def test_fileWithoutChecksumsIsUpgraded(self) -> None:
         """
-        A file whose lines have no checksums is read, and has them from then on.
+        A file without checksums is read, and rewritten with them.
         """
         with open(self.path, "w", encoding="ascii") as file:
             file.write(f"\n{A.hex()} {ONE.hex()} {b'l'.hex()}\n\n{B.hex()} {ONE.hex()} {b'm'.hex()}\n\n{B.hex()}\n")
@@ -124,9 +124,9 @@ class RememberedTests(SynchronousTestCase):
         with open(self.path, encoding="ascii") as file:
             self.assertEqual([line[0] for line in file], ["#"])
 
-    def test_bounded(self) -> None:
+    def test_fileSizeIsBounded(self) -> None:
         """
-        The file stays as long as what there is to say, however often owners change.
+        The size of the file is limited, however often owners change.
         """
         remembered = Remembered(self.path)
         for number in range(3000):
@@ -135,15 +135,15 @@ class RememberedTests(SynchronousTestCase):
         self.assertLess(os.path.getsize(self.path), 2000 * 50)
         self.assertEqual(Remembered(self.path).get(A), (ONE, b"2999"))
 
-    def test_full(self) -> None:
+    def test_fullDiskDelaysNote(self) -> None:
         """
-        What a full disk did not take is written with the next change.
+        A note that a full disk did not take is written with the next one.
         """
         remembered = self.written((A, (ONE, b"l")))
         with patch("twisted_ext.server.transfer.catalogstate.os.fsync", side_effect=OSError(28, "No space left on device")):
             remembered.note({A: (TWO, b"l")})
             remembered.write()
-        self.assertIn("No space left", self.lines()[0])
+        self.assertIn("No space left", self.loggedLines()[0])
         remembered.note({B: (TWO, b"m")})
         remembered.write()
         again = Remembered(self.path)

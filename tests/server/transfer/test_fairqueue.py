@@ -1,5 +1,5 @@
 """
-Tests of sharing places among servers.
+Tests of sharing slots among servers.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ class SlotsTests(SynchronousTestCase):
         self.slots = Slots(4)
         self.got: list[str] = []
 
-    def want(self, server: str, times: int = 1) -> None:
+    def acquire(self, server: str, times: int = 1) -> None:
         """
-        Ask for places.
+        Request slots for a server.
         """
         for _ in range(times):
             self.slots.acquire(server).addCallback(lambda _: self.got.append(server))
 
-    def test_shared(self) -> None:
+    def test_busyServerLeavesRoom(self) -> None:
         """
-        A server for which there is much to do leaves room for others, and they take turns.
+        A server with many requests leaves slots for others, and the servers take turns.
         """
-        self.want("hanging", 100)
+        self.acquire("hanging", 100)
         self.assertEqual((self.got, self.slots.running), (["hanging"] * 3, 3))
-        self.want("one", 2)
-        self.want("two", 2)
+        self.acquire("one", 2)
+        self.acquire("two", 2)
         self.assertEqual(self.got[3:], ["one"])
         for server in ("one", "one", "two"):
             self.slots.release(server)
@@ -43,21 +43,21 @@ class SlotsTests(SynchronousTestCase):
         self.slots.release("hanging")
         self.assertEqual(self.got[7:], ["hanging"])
 
-    def test_givenUp(self) -> None:
+    def test_cancelledRequestTakesNoSlot(self) -> None:
         """
-        Whoever does not wait any more takes no place.
+        A cancelled request takes no slot.
         """
-        self.want("one", 3)
+        self.acquire("one", 3)
         waiting = self.slots.acquire("one")
-        self.want("one")
+        self.acquire("one")
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.slots.release("one")
         self.assertEqual((self.got, self.slots.running), (["one"] * 4, 3))
 
-    def test_single(self) -> None:
+    def test_singleSlotIsForAllServers(self) -> None:
         """
-        One place is for everybody.
+        A single slot is available to every server.
         """
         slots = Slots(1)
         self.successResultOf(slots.acquire("one"))

@@ -1,5 +1,5 @@
 """
-Tests of telling others of changes, and of being told.
+Tests of sending and receiving NOTIFY messages.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEY = next(iter(KEYS.values()))
 
 class _Listener(DatagramProtocol):
     """
-    A secondary that confirms notices, as far as it is told to.
+    A secondary that confirms notifies as configured.
     """
 
     noisy = False
@@ -60,7 +60,7 @@ class _Listener(DatagramProtocol):
     @property
     def serials(self) -> list[int]:
         """
-        Those that it was told of.
+        The serial numbers that it was notified of.
         """
         return [serialIn(message.answer[0].rdatas[0]) for message in self.messages]
 
@@ -81,7 +81,7 @@ class NotifyingTests(NetworkTestCase):
 
     def listen(self, address: str, *, confirming: bool = True) -> _Listener:
         """
-        @return: a secondary.
+        Return a secondary.
         """
         listener = _Listener(confirming)
         self.network.reactor(address).listenUDP(53, listener, interface=address)
@@ -89,13 +89,13 @@ class NotifyingTests(NetworkTestCase):
 
     def remote(self, address: str, *, signed: bool = False) -> RemoteServer:
         """
-        @return: how it is reached.
+        Return the address and the key of a secondary.
         """
         return RemoteServer(Server(address), KEY if signed else None)
 
-    def test_told(self) -> None:
+    def test_everyTargetIsNotifiedOnce(self) -> None:
         """
-        Everybody who is to know is told, with the new SOA; of changes in a row once.
+        Every target is notified with the new SOA record, and once for several changes in a row.
         """
         first, second = self.listen("192.0.2.53"), self.listen("192.0.2.54")
         self.notifying.targets(APEX, [self.remote("192.0.2.53"), self.remote("192.0.2.54", signed=True)])
@@ -110,9 +110,9 @@ class NotifyingTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual(first.serials, [13, 14])
 
-    def test_again(self) -> None:
+    def test_unconfirmedNotifyIsRetried(self) -> None:
         """
-        Who does not confirm it is told again, less and less often, and given up in the end; of a change meanwhile he is told at once.
+        An unconfirmed notify is sent again at growing intervals and given up in the end; a new change is sent at once.
         """
         listener = self.listen("192.0.2.53", confirming=False)
         self.notifying.targets(APEX, [self.remote("192.0.2.53")])
@@ -126,9 +126,9 @@ class NotifyingTests(NetworkTestCase):
         self.network.advance(400)
         self.assertEqual((self.notifying.givenUp, listener.serials), (1, [11] * 4 + [12] * 6))
 
-    def test_unsigned(self) -> None:
+    def test_unsignedReplyDoesNotConfirm(self) -> None:
         """
-        A confirmation whose signature is missing is none; a refusal with one ends it.
+        A reply without the due signature does not confirm a notify; a signed refusal ends it.
         """
         listener = self.listen("192.0.2.53")
         listener.signing = False
@@ -141,9 +141,9 @@ class NotifyingTests(NetworkTestCase):
         self.network.advance(60)
         self.assertEqual((self.notifying.confirmed, self.notifying.givenUp), (0, 1))
 
-    def test_bounded(self) -> None:
+    def test_runningNotifiesAreBounded(self) -> None:
         """
-        With very many to tell, some wait until others have confirmed it.
+        The number of notifies that run at a time is limited; the others wait.
         """
         self.notifying = NotifySender(self.here, today=lambda: 0.0, most=3)
         listeners = [self.listen(f"192.0.2.{number}") for number in range(60, 70)]
@@ -154,12 +154,12 @@ class NotifyingTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([listener.serials for listener in listeners], [[11]] * 10)
 
-    def test_oneSilent(self) -> None:
+    def test_deadSecondaryDelaysNoOther(self) -> None:
         """
-        A secondary that is gone does not keep the others from being told, however many zones it is to be told of.
+        A dead secondary does not delay notifies to others, however many zones it has.
         """
         zones = [nameFromText(f"zone{number}.example.org") for number in range(40)]
-        told = {}
+        counts = {}
         for most in (8, 1):
             self.notifying = NotifySender(self.here, today=lambda: 0.0, most=most)
             there = self.listen(f"192.0.2.{50 + most}")
@@ -167,13 +167,13 @@ class NotifyingTests(NetworkTestCase):
                 self.notifying.targets(zone, [self.remote("192.0.2.70"), self.remote(f"192.0.2.{50 + most}")])
                 self.notifying.changed(zone, soaOf(11))
             self.network.advance(5)
-            told[most] = len(there.messages)
+            counts[most] = len(there.messages)
             self.successResultOf(self.notifying.stop())
-        self.assertEqual(told, {8: 40, 1: 0})
+        self.assertEqual(counts, {8: 40, 1: 0})
 
-    def test_manyUnreachable(self) -> None:
+    def test_failingNotifiesAreSentInTurns(self) -> None:
         """
-        Notices that cannot even be sent take no long turn.
+        Notifies that cannot be sent do not take a long turn.
         """
         clock = Clock()
         notifying = NotifySender(clock, today=lambda: 0.0)
@@ -186,9 +186,9 @@ class NotifyingTests(NetworkTestCase):
             clock.advance(0.5)
         self.assertEqual((seen, notifying.givenUp, clock.calls), ([50], 120, []))
 
-    def test_stopped(self) -> None:
+    def test_stopLeavesNothing(self) -> None:
         """
-        Whoever stops leaves nothing behind, and tells nobody.
+        Stopping leaves nothing behind, and a later change is not sent.
         """
         self.listen("192.0.2.53", confirming=False)
         self.notifying.targets(APEX, [self.remote("192.0.2.53")])
@@ -203,13 +203,13 @@ class NotifyingTests(NetworkTestCase):
 
 class _Zone:
     def __init__(self) -> None:
-        self.told: list[tuple[str, int | None]] = []
+        self.notices: list[tuple[str, int | None]] = []
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
         return client == "192.0.2.7"
 
     def notified(self, client: str, serial: int | None) -> None:
-        self.told.append((client, serial))
+        self.notices.append((client, serial))
 
 
 class NoticingTests(NetworkTestCase):
@@ -222,11 +222,11 @@ class NoticingTests(NetworkTestCase):
         self.zone = _Zone()
         self.noticing = NotifyReceiver(lambda apex: self.zone if apex == APEX else None)
 
-    def tell(self, client: str = "192.0.2.7", zone: bytes = APEX, rrType: int = SOA, *, told: int | None = 11) -> int:
+    def notify(self, client: str = "192.0.2.7", zone: bytes = APEX, rrType: int = SOA, *, serial: int | None = 11) -> int:
         """
-        @return: the rcode that a notice is answered with.
+        Return the RCODE of the reply to a notify.
         """
-        answer = () if told is None else (soaOf(told),)
+        answer = () if serial is None else (soaOf(serial),)
         octets = buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(zone, rrType),), answer))
         request = Request.fromWire(octets, (client, 53), "udp")
         assert request is not None
@@ -235,9 +235,9 @@ class NoticingTests(NetworkTestCase):
         self.assertEqual(refusal.flags, 0 if refusal.rcode else AA)
         return refusal.rcode
 
-    def test_foreseen(self) -> None:
+    def test_hopelessNotifyIsNotParsed(self) -> None:
         """
-        Of whom a notice may not come from is known before its records are read; with a signature he may be somebody.
+        A notify from an address that may not send it is recognized before its records are parsed, unless it is signed.
         """
         for client, zone, signed, hopeless in (
             ("192.0.2.7", APEX, False, False),
@@ -249,27 +249,27 @@ class NoticingTests(NetworkTestCase):
             octets = sign(octets, Key.fromText("some:c2VjcmV0"), 0.0)[0] if signed else octets
             request = Request.fromWire(octets, (client, 53), "tcp")
             assert request is not None
-            # Small enough to be read for the sake of a signed reply.
+            # It is small enough to be parsed, since the reply may have to be signed.
             FormGate(hopelessOf({errandKey(Opcode.NOTIFY): self.noticing}))(request, 0.0)
             self.assertEqual(request.seemsSigned(), signed)
             self.assertEqual(self.noticing.isHopeless(request, signed), hopeless)
             self.assertEqual(request.message is None, hopeless and not signed)
             if hopeless:
                 self.assertIn(self.noticing(request).rcode, (Rcode.REFUSED, Rcode.NOTAUTH))
-        self.assertEqual(self.zone.told, [])
+        self.assertEqual(self.zone.notices, [])
 
-    def test_confirmed(self) -> None:
+    def test_allowedNotifyIsPassedOn(self) -> None:
         """
-        A notice from whom it may come is confirmed and passed on, with or without a hint.
+        An allowed notify is confirmed and passed on, with or without a serial number.
         """
-        self.assertEqual((self.tell(), self.tell(told=None)), (0, 0))
-        self.assertEqual(self.zone.told, [("192.0.2.7", 11), ("192.0.2.7", None)])
+        self.assertEqual((self.notify(), self.notify(serial=None)), (0, 0))
+        self.assertEqual(self.zone.notices, [("192.0.2.7", 11), ("192.0.2.7", None)])
 
-    def test_refused(self) -> None:
+    def test_otherNotifiesAreRefused(self) -> None:
         """
-        Strangers, other zones and other types cause nothing.
+        A notify from another client, for another zone or of another type has no effect.
         """
-        self.assertEqual(self.tell("198.51.100.1"), Rcode.REFUSED)
-        self.assertEqual(self.tell(zone=b"\x03www" + APEX), Rcode.NOTAUTH)
-        self.assertEqual(self.tell(rrType=A), Rcode.NOTIMP)
-        self.assertEqual(self.zone.told, [])
+        self.assertEqual(self.notify("198.51.100.1"), Rcode.REFUSED)
+        self.assertEqual(self.notify(zone=b"\x03www" + APEX), Rcode.NOTAUTH)
+        self.assertEqual(self.notify(rrType=A), Rcode.NOTIMP)
+        self.assertEqual(self.zone.notices, [])

@@ -1,5 +1,5 @@
 """
-Tests of primaries that are gone, that lie, and that cannot do all.
+Tests of primaries that are down, send wrong data or lack features.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from twisted_ext.zone.transfer.sender import messages, recordsOfChanges
 
 class PrimariesTests(StepTestCase):
     """
-    Tests for L{Secondary}, of whom it asks.
+    Tests for L{Secondary}, with different primaries.
     """
 
-    def test_nextPrimary(self) -> None:
+    def test_nextPrimaryIsAsked(self) -> None:
         """
-        Where one primary is gone, or refuses, the next one is asked.
+        If a primary is down or refuses, the next one is asked.
         """
         third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55")
         third.serve()
@@ -43,9 +43,9 @@ class PrimariesTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 10)
         third.end()
 
-    def test_cut(self) -> None:
+    def test_truncatedTransferKeepsOldZone(self) -> None:
         """
-        A transfer that is cut anywhere leaves the old zone in service, and the next one brings the new one.
+        A transfer that ends early at any message keeps the old zone in service, and the next transfer brings the new one.
         """
         self.begin(QUICK)
         transferring = self.primary.replication.transferring
@@ -60,16 +60,16 @@ class PrimariesTests(StepTestCase):
             self.primary.change(f"new{kept} 300 A 192.0.2.9")
             self.network.advance(8)
             self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
-            # For changes and for the whole zone.
+            # One error for IXFR and one for AXFR.
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
         self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = transferring
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 10 + len(whole))
-        self.same()
+        self.assertInStep()
 
     def pieces(self, id: int) -> Iterator[bytes]:
         """
-        @return: a transfer of the zone in small messages.
+        Return a transfer of the zone in small messages.
         """
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
@@ -77,22 +77,22 @@ class PrimariesTests(StepTestCase):
         records = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
         return messages(id, 0, APEX + b"\x00\xfc\x00\x01", records, most=200)
 
-    def test_nonsense(self) -> None:
+    def test_invalidChangesCauseFullTransfer(self) -> None:
         """
-        Changes that do not fit make the secondary fetch the whole zone, once, from the same primary.
+        Changes that do not apply cause one full transfer from the same primary.
         """
         self.begin()
-        asked = self.kinds()
+        asked = self.recordTransferTypes()
         self.primary.change("new 300 A 192.0.2.9")
         difference = self.primary.changes.differences[0]
         difference.removed = difference.added
         self.network.advance(2)
         self.assertEqual((self.secondary.serial(), asked), (11, [IXFR, AXFR]))
-        self.same()
+        self.assertInStep()
 
-    def test_backward(self) -> None:
+    def test_olderSerialIsIgnoredUntilExpiry(self) -> None:
         """
-        A primary whose serial number has gone back changes nothing, by whatever way it says so (RFC 1982).
+        A primary whose serial number has gone back changes nothing, by notify or by refresh (RFC 1982), until the zone expires.
         """
         self.begin()
         self.primary.serve(ZONE.replace(" 10 3600", " 4294967290 3600"))
@@ -106,14 +106,14 @@ class PrimariesTests(StepTestCase):
         place = self.secondary.zones.at(APEX)
         assert place is not None
         self.assertIn("older", place.said)
-        # In the end theirs is better than none.
+        # After the expiry the older zone is better than none.
         self.network.advance(86400)
         self.assertEqual((self.secondary.serial(), self.state), (4294967290, State.CURRENT))
         self.assertEqual(place.said, "")
 
-    def test_noticedMeanwhile(self) -> None:
+    def test_notifyDuringTransferCounts(self) -> None:
         """
-        A notice that comes while the version before is being fetched is not forgotten, even if it comes right behind another one.
+        A notify that arrives during a transfer of the previous version is not lost, even right behind another notify.
         """
         self.begin()
         self.primary.replication.notifying._delay = 0
@@ -121,7 +121,7 @@ class PrimariesTests(StepTestCase):
             before = int(self.secondary.serial())
             self.network.shape(delay=0.1)
             self.primary.change(f"one{called} 300 A 192.0.2.9")
-            # Notice, question, connection, request: the version before is on its way.
+            # Notify, SOA query, connection, request: the previous version is on its way.
             self.network.advance(0.65)
             self.network.shape(delay=0.001)
             with nullcontext() if called else patch.object(RefreshState, "waiting", True):
@@ -132,17 +132,17 @@ class PrimariesTests(StepTestCase):
             self.assertEqual(self.secondary.serial(), before + 1 + called)
             self.secondary.replication.refresh(APEX)
             self.network.advance(30)
-        self.same()
+        self.assertInStep()
 
-    def answering(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
+    def answerDatagrams(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
         """
-        Have the primary answer datagrams in this way.
+        Let the primary answer datagrams with this function.
 
-        @return: what it is asked from now on.
+        @return: a list that will hold the datagrams that arrive.
         """
         asked: list[bytes] = []
 
-        class Answering(DatagramProtocol):
+        class DatagramResponder(DatagramProtocol):
             def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
                 asked.append(datagram)
                 assert self.transport is not None
@@ -150,26 +150,26 @@ class PrimariesTests(StepTestCase):
 
         self.primary.datagrams.stop()
         self.network.advance(0)
-        port = self.there[0].listenUDP(53, Answering(), interface=PRIMARY)
+        port = self.there[0].listenUDP(53, DatagramResponder(), interface=PRIMARY)
         self.addCleanup(port.stopListening)
         return asked
 
-    def test_truncated(self) -> None:
+    def test_truncatedReplyIsRetriedByTCP(self) -> None:
         """
-        A primary that limits its replies by UDP is asked by TCP.
+        A primary that truncates its UDP replies is asked by TCP.
         """
         self.begin()
-        self.primary.serialTo(11)
-        asked = self.answering(lambda query: query[:2] + b"\x82\x00" + query[4:6] + bytes(6) + query[12:29])
+        self.primary.setSerial(11)
+        asked = self.answerDatagrams(lambda query: query[:2] + b"\x82\x00" + query[4:6] + bytes(6) + query[12:29])
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), len(asked)), (11, 1))
 
-    def test_plain(self) -> None:
+    def test_primaryWithoutEDNSIsAsked(self) -> None:
         """
-        A primary that takes EDNS for nonsense is asked without it.
+        A primary that answers EDNS with FORMERR is asked without EDNS.
         """
         self.begin()
-        self.primary.serialTo(11)
+        self.primary.setSerial(11)
 
         def answer(query: bytes) -> bytes:
             if query[11]:
@@ -184,13 +184,13 @@ class PrimariesTests(StepTestCase):
 
         for rrType in (AXFR, IXFR):
             self.primary.responder.errands[rrType] = old
-        asked = self.answering(answer)
+        asked = self.answerDatagrams(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))
 
-    def test_unproved(self) -> None:
+    def test_unverifiedZoneIsNotStored(self) -> None:
         """
-        A zone that is not proved to be right is not to be found after a restart: the one before is.
+        A zone that fails verification is not found after a restart, and the previous version is.
         """
         self.begin()
         table = ZoneSettings.fromTable({"name": "example.org", "primaries": [PRIMARY], "zonemd": "check"})
@@ -207,9 +207,9 @@ class PrimariesTests(StepTestCase):
         self.network.advance(0.1)
         self.assertEqual(self.secondary.serial(), 10)
 
-    def test_signed(self) -> None:
+    def test_transferRequiresItsKey(self) -> None:
         """
-        With a key everything is signed, both ways; without it nothing comes.
+        With the right key all messages are signed in both directions; without it the zone is not transferred.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=two.key"])
@@ -227,9 +227,9 @@ class PrimariesTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 11)
         self.assertEqual(self.primary.replication.notifying.confirmed, 1)
 
-    def test_unexpected(self) -> None:
+    def test_unexpectedErrorIsLoggedAndRetried(self) -> None:
         """
-        Should something of ours go wrong, it is told, and tried again.
+        An unexpected exception is logged, and the transfer is tried again.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])

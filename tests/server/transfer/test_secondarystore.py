@@ -1,5 +1,5 @@
 """
-Tests of what secondaries keep on disk.
+Tests of the files of secondary zones.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class SpoolTests(SynchronousTestCase):
     Tests for L{Spool} and L{SpoolRoom}.
     """
 
-    def test_room(self) -> None:
+    def test_spoolRoomIsShared(self) -> None:
         """
-        All transfers under way have room for so many octets, one primary's for three quarters of these; what is dropped makes room again.
+        The octets of all running transfers are limited, and those of one primary to three quarters of the limit; a dropped transfer makes
+        room again.
         """
         room = SpoolRoom(1 << 20)
         spools = [Spool(self.mktemp(), room=room, label=label) for label in ("one", "one", "two", "three")]
@@ -48,9 +49,10 @@ class SpoolTests(SynchronousTestCase):
             spool.drop()
         self.assertEqual(room.octets, 0)
 
-    def test_unfinished(self) -> None:
+    def test_unfinishedFilesAreRemoved(self) -> None:
         """
-        What a killed process left of transfers goes at the next start, whether the zone is still there or not; nothing else does.
+        The files of unfinished transfers of a killed process are removed at the next start, whether their zone still exists or not; other
+        files are kept.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -65,10 +67,10 @@ class HoldingTests(SynchronousTestCase):
     Tests for L{SecondaryStore}.
     """
 
-    def test_noDescriptors(self) -> None:
+    def test_unreadableJournalIsKept(self) -> None:
         """
-        What has changed is not thrown away because it cannot be opened or read just now, nor because another server has it; what is no
-        journal at all is in nobody's way.
+        A journal that cannot be opened or read, or that another server has locked, is an error and is not discarded; a file that is not a
+        journal is ignored.
         """
         folder = self.mktemp()
         os.mkdir(folder)
@@ -105,10 +107,9 @@ class HoldingTests(SynchronousTestCase):
         assert held is not None
         self.assertEqual(held.version.serial, 10)
 
-    def test_noRoomToTrim(self) -> None:
+    def test_fullDiskKeepsUntrimmedJournal(self) -> None:
         """
-        Where the disk takes changes but not a smaller copy of what has changed, the changes are there: now, for those that follow, and
-        after a restart.
+        If the disk takes changes but not a trimmed copy of the journal, the changes are kept: now, for later changes, and after a restart.
         """
         folder = self.mktemp()
         os.mkdir(folder)

@@ -1,5 +1,5 @@
 """
-Tests of keeping a zone in step with its primaries.
+Tests of following the primaries of a zone.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class SecondaryTests(StepTestCase):
     Tests for L{Secondary} and L{Secondaries}.
     """
 
-    def test_fetched(self) -> None:
+    def test_configuredZoneIsFetched(self) -> None:
         """
-        A zone is there soon after it is configured, with all of its records; until then those who ask are told to come back.
+        A zone is served with all of its records soon after it is configured; until then queries get an error.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])
@@ -43,25 +43,24 @@ class SecondaryTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), "the zone is being loaded")
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
-        self.same()
+        self.assertInStep()
 
-    def test_notified(self) -> None:
+    def test_notifiedChangeIsFetched(self) -> None:
         """
-        A change is there as soon as the primary has told of it, as changes alone; several in a row are fetched together.
+        A change is fetched by IXFR as soon as the primary notifies it, and several changes in a row are fetched together.
         """
         self.begin()
-        asked = self.kinds()
+        asked = self.recordTransferTypes()
         self.primary.change("new 300 A 192.0.2.9", remove=["mail 300 A 192.0.2.3"])
         self.primary.change("new 300 A 192.0.2.10")
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 12)
-        self.same()
+        self.assertInStep()
         self.assertEqual(asked, [IXFR])
 
-    def test_refusedByUDP(self) -> None:
+    def test_refusedQueryIsRetriedByTCP(self) -> None:
         """
-        A primary that refuses to say by UDP what serial number it has, and does not sign that, as Knot DNS for catalogs, is asked by TCP at
-        once.
+        If a primary refuses the SOA query by UDP without a signature, as Knot DNS does for catalogs, it is asked by TCP at once.
         """
 
         def refuse(request: Request) -> Refusal:
@@ -78,9 +77,9 @@ class SecondaryTests(StepTestCase):
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 11)
 
-    def test_refreshed(self) -> None:
+    def test_changeIsFetchedAfterRefresh(self) -> None:
         """
-        Without a notice it is there when the SOA's refresh has passed, and not long before.
+        Without a notify a change is fetched after the refresh time of the SOA record, and not long before.
         """
         self.begin(QUICK)
         self.primary.replication.notifying.targets(APEX, ())
@@ -90,14 +89,14 @@ class SecondaryTests(StepTestCase):
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 11)
 
-    def test_expired(self) -> None:
+    def test_zoneExpiresWithoutPrimary(self) -> None:
         """
-        While no primary can be reached, the zone is served until it expires and not longer; when one is back, so is the zone.
+        While no primary is reachable, the zone is served until it expires; it is served again when a primary is back.
         """
         self.begin(QUICK)
         self.primary.end()
         self.network.advance(800)
-        # When it looks again is drawn by lot.
+        # The time of the next refresh is random.
         self.assertEqual(self.secondary.serial(), 10)
         self.assertIn(self.state, (State.STALE, State.PROBING))
         self.network.advance(500)
@@ -108,10 +107,10 @@ class SecondaryTests(StepTestCase):
         self.network.advance(1000)
         self.assertEqual(self.secondary.serial(), 10)
 
-    def test_restarted(self) -> None:
+    def test_zoneSurvivesRestart(self) -> None:
         """
-        After a restart the zone is served at once, with the changes that had come, also where no primary can be reached; and it expires
-        when it would have without the restart.
+        After a restart the zone is served at once with all changes, even if no primary is reachable, and it expires when it would have
+        without the restart.
         """
         self.begin(QUICK)
         self.primary.change("new 300 A 192.0.2.9")
@@ -124,13 +123,13 @@ class SecondaryTests(StepTestCase):
         self.secondary.begin()
         self.secondary.adopt(primaries=[PRIMARY])
         self.assertEqual(self.secondary.serial(), 11)
-        self.same()
+        self.assertInStep()
         self.network.advance(300)
         self.assertEqual(self.secondary.serial(), "the zone has expired")
 
-    def test_restartedTooLate(self) -> None:
+    def test_expiredZoneIsNotRestored(self) -> None:
         """
-        What has expired meanwhile is not served.
+        A zone that has expired while the server was down is not served.
         """
         self.begin(QUICK)
         self.primary.end()
@@ -140,9 +139,9 @@ class SecondaryTests(StepTestCase):
         self.secondary.adopt(primaries=[PRIMARY])
         self.assertEqual(self.secondary.serial(), "the zone has expired")
 
-    def test_damagedFiles(self) -> None:
+    def test_damagedFilesAreFetchedAgain(self) -> None:
         """
-        Whatever has happened to the files that were kept, the zone is fetched again, and nothing damaged is served.
+        A zone with damaged files is fetched again, and no damaged data is served.
         """
         self.begin()
         state = os.path.join(self.folder, "state")
@@ -157,11 +156,11 @@ class SecondaryTests(StepTestCase):
             self.secondary.adopt(primaries=[PRIMARY])
             self.network.advance(1)
             self.assertEqual(self.secondary.serial(), 10, name)
-            self.same()
+            self.assertInStep()
 
-    def test_damagedChanges(self) -> None:
+    def test_damagedJournalIsLogged(self) -> None:
         """
-        Where what is kept of a zone's changes is damaged, the log says so, and what is missing is fetched.
+        A damaged journal is logged, and the missing changes are fetched.
         """
         self.begin()
         for number in range(3):
@@ -183,13 +182,13 @@ class SecondaryTests(StepTestCase):
                 self.secondary.begin()
                 self.secondary.adopt(primaries=[PRIMARY])
                 self.network.advance(15)
-            self.assertEqual(len([event for event in events if "what is missing is fetched" in event["log_format"]]), 1)
+            self.assertEqual(len([event for event in events if "the missing changes are transferred" in event["log_format"]]), 1)
             self.assertEqual(self.secondary.serial(), 13)
-            self.same()
+            self.assertInStep()
 
-    def test_fewOpen(self) -> None:
+    def test_openJournalsAreBounded(self) -> None:
         """
-        So many journals are open and no more, whatever has changed; what is in the others is found when it is wanted.
+        The number of open journals is limited; the others are opened when they are needed.
         """
         self.begin()
         self.primary.change("one 300 A 192.0.2.9")
@@ -213,12 +212,12 @@ class SecondaryTests(StepTestCase):
             journal = zone.journal
             assert journal is not None
             self.assertEqual([each.newSerial for each in journal.since(10) or ()], [11, 12])
-        self.same()
+        self.assertInStep()
 
-    def test_leftAtOnce(self) -> None:
+    def test_removedZoneLeavesNoCycle(self) -> None:
         """
-        Of a zone that is taken away while it is being asked about nothing is left to be searched for: of ten thousand that would take
-        longer than a turn may.
+        A zone that is removed during its refresh leaves no reference cycle: with ten thousand zones the garbage collector would take longer
+        than a turn may.
         """
         secondaries = self.secondary.replication.secondaries
         assert secondaries is not None
@@ -236,9 +235,9 @@ class SecondaryTests(StepTestCase):
             self.network.advance(1)
             self.assertIsNone(known())
 
-    def test_leftInTheMiddle(self) -> None:
+    def test_removalWaitsForImage(self) -> None:
         """
-        A zone that is taken away while a thread builds its image is gone when that has ended, and nothing of it is left.
+        A zone that is removed while a thread builds its image is gone when the thread has finished, and none of its files are left.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])
@@ -262,9 +261,9 @@ class SecondaryTests(StepTestCase):
             self.successResultOf(gone)
         self.assertEqual([name for name in os.listdir(secondaries.folder) if name.startswith("example")], [])
 
-    def test_large(self) -> None:
+    def test_largeZoneIsBuiltFromFile(self) -> None:
         """
-        What is large goes through a file, and comes out the same.
+        A large zone is spooled to a file, and its content is the same.
         """
         hosts = "\n".join([f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(3000)])
         built: list[list[str]] = []
@@ -278,13 +277,13 @@ class SecondaryTests(StepTestCase):
             "twisted_ext.zone.transfer.ingest.gather", gathering
         ):
             self.begin(ZONE + hosts)
-        self.same()
+        self.assertInStep()
         self.assertEqual(len(built), 1)
         self.assertFalse(os.path.exists(built[0][1]))
 
-    def test_byHand(self) -> None:
+    def test_refreshOnDemand(self) -> None:
         """
-        Whoever does not want to wait for the next look has it happen now; what is wrong with a zone can be seen where zones are listed.
+        An operator can refresh a zone at once; an error of the refresh appears in the zone's status.
         """
         self.begin(QUICK)
         self.primary.replication.notifying.targets(APEX, ())
@@ -304,9 +303,9 @@ class SecondaryTests(StepTestCase):
         self.network.advance(5)
         self.assertIn("REFUSED", place.said)
 
-    def test_chained(self) -> None:
+    def test_chainedSecondaryExpiresWithItsPrimary(self) -> None:
         """
-        A secondary of a secondary gives the zone up when that one does, and not an expiry time later (RFC 7314).
+        A secondary of a secondary expires together with it, and not an expiry time later (RFC 7314).
         """
         third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55", os.path.join(self.folder, "third"))
         self.begin(QUICK, allow_transfer=["any"])
@@ -317,7 +316,7 @@ class SecondaryTests(StepTestCase):
         self.assertEqual((self.secondary.serial(), third.serial()), (10, 10))
         expiring = [host.replication.expires(APEX) or 0.0 for host in (self.secondary, third)]
         self.assertAlmostEqual(expiring[0], expiring[1], delta=1)
-        # A later look changes nothing about it.
+        # A later refresh does not change that.
         self.assertTrue(third.replication.refresh(APEX))
         self.network.advance(100)
         self.network.advance(400)
@@ -325,9 +324,9 @@ class SecondaryTests(StepTestCase):
         third.end()
         self.network.advance(1)
 
-    def test_told(self) -> None:
+    def test_expireOptionCountsDown(self) -> None:
         """
-        Whoever asks is told for how long the zone still holds, each time anew.
+        The EXPIRE option in a reply has the remaining time of the zone.
         """
         self.begin(QUICK)
         self.primary.end()
@@ -341,9 +340,9 @@ class SecondaryTests(StepTestCase):
         seconds = [int.from_bytes(octets or b"", "big") for octets in found]
         self.assertEqual([later - earlier for earlier, later in zip(seconds, seconds[1:], strict=False)], [-50] * 9)
 
-    def test_stopped(self) -> None:
+    def test_stopDuringTransferLeavesNothing(self) -> None:
         """
-        A server that stops in the middle of a transfer leaves nothing behind.
+        A server that stops during a transfer leaves nothing behind.
         """
         self.primary.serve()
         self.primary.adopt(allow_transfer=["192.0.2.0/24"])

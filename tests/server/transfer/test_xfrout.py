@@ -1,5 +1,5 @@
 """
-Tests of giving zones to those who may have them.
+Tests of outgoing zone transfers.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ class TransferringTests(ReplicaTestCase):
     @property
     def transferring(self) -> OutgoingTransfers:
         """
-        What is tested.
+        The outgoing transfers of the primary.
         """
         return self.primary.replication.transferring
 
     def connect(self) -> Asker:
         """
-        @return: a new connection.
+        Return a new connection.
         """
         asker = Asker.at(self.network, self.here, PRIMARY)
         self.askers.append(asker)
         return asker
 
-    def asked(self, octets: bytes, seconds: float = 5.0) -> Asker:
+    def request(self, octets: bytes, seconds: float = 5.0) -> Asker:
         """
-        @return: a connection on which this was asked, when the time has passed.
+        Send a request on a new connection, wait, and return the connection.
         """
         asker = self.connect()
         asker.ask(octets)
@@ -73,7 +73,7 @@ class TransferringTests(ReplicaTestCase):
 
     def datagram(self, octets: bytes) -> Message:
         """
-        @return: the reply to this by UDP.
+        Return the reply to a datagram.
         """
         socket = Datagrams()
         port = self.here.listenUDP(0, socket)
@@ -84,17 +84,17 @@ class TransferringTests(ReplicaTestCase):
 
     def offer(self, text: str = ZONE, grants: tuple[str, ...] = ("any",)) -> None:
         """
-        Serve the zone to these.
+        Serve the zone and allow transfers to these clients.
         """
         self.primary.serve(text)
         self.primary.adopt(allow_transfer=grants)
 
-    def test_given(self) -> None:
+    def test_allowedClientGetsWholeZone(self) -> None:
         """
-        Who may have the zone gets all of it, and may ask other things on the same connection.
+        An allowed client gets the whole zone, and can send further requests on the same connection.
         """
         self.offer(LARGE)
-        asker = self.asked(transferOf()[0])
+        asker = self.request(transferOf()[0])
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
         sent = {(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in asker.records}
@@ -104,10 +104,10 @@ class TransferringTests(ReplicaTestCase):
         self.network.advance(5)
         self.assertEqual({each[:2] for each in asker.messages}, {b"\x00\x07", b"\x00\x09", b"\x00\x0a"})
 
-    def test_tooLong(self) -> None:
+    def test_oversizedRecordRefusesTransfer(self) -> None:
         """
-        A zone with a record that fits into no message beside the zone's name is refused before any of it is sent, whether the record stands
-        in its image or has changed since; who looks into the log is told which it is, once.
+        A zone with a record that fits into no message is refused before any of it is sent, whether the record is in the zone's image or was
+        added later; the log names the record once.
         """
         long = f"long 300 TYPE65400 \\# 65500 {'00' * 65500}"
         large = "\n".join([f"host{number} 300 TXT {'x' * 200}" for number in range(600)])
@@ -136,56 +136,56 @@ class TransferringTests(ReplicaTestCase):
         for version in (zone.current, again[0]):
             zone.replace(version)
             logged.clear()
-            asker = self.asked(transferOf()[0])
+            asker = self.request(transferOf()[0])
             self.assertEqual([(each[3] & 15, each[6:8]) for each in asker.messages], [(Rcode.SERVFAIL, bytes(2))])
             self.assertFalse(asker.lost)
             told = [line for line in logged if "transfer" in line]
             self.assertEqual(len(told), 1, told)
             self.assertIn(said, told[0])
         zone.replace(without[0])
-        self.assertGreater(len(self.asked(transferOf()[0]).records), 600)
+        self.assertGreater(len(self.request(transferOf()[0]).records), 600)
         zone.replace(again[0])
         with patch("twisted_ext.server.transfer.xfrout.unsendable", lambda *_: ""):
-            asker = self.asked(transferOf()[0])
+            asker = self.request(transferOf()[0])
             self.assertTrue(asker.lost)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_tooLongOnce(self) -> None:
+    def test_oversizedChangeCausesFullTransfer(self) -> None:
         """
-        Changes with a record that fits into no message are not begun with, for what breaks off in the middle is asked for again and again:
-        who asks gets all of the zone, which does not have it any more, or is told that it cannot be had.
+        Changes with a record that fits into no message are not started, since the client would retry forever: it gets the whole zone if
+        that record is gone, and SERVFAIL otherwise.
         """
         self.offer()
         before = soaOf(int(self.primary.serial()))
         long = f"long 300 TYPE65400 \\# 65500 {'00' * 65500}"
         self.primary.change(long)
-        asker = self.asked(transferOf(soa=before)[0])
+        asker = self.request(transferOf(soa=before)[0])
         self.assertEqual([each[3] & 15 for each in asker.messages], [Rcode.SERVFAIL])
         having = soaOf(int(self.primary.serial()))
         self.primary.change("new 300 A 192.0.2.9", remove=(long,))
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
-        asker = self.asked(transferOf(soa=having)[0])
+        asker = self.request(transferOf(soa=having)[0])
         sent = {(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in asker.records}
         self.assertEqual(sent, textsOf(place.zone.current))
-        # Whoever never had it need not be told of it.
-        asker = self.asked(transferOf(soa=before)[0])
+        # A client that never had the record does not need its removal.
+        asker = self.request(transferOf(soa=before)[0])
         self.assertEqual([each.rrType for each in asker.records], [SOA, SOA, SOA, A, SOA])
         with patch("twisted_ext.zone.transfer.sender._longest", lambda difference: 0):
-            asker = self.asked(transferOf(soa=having)[0])
+            asker = self.request(transferOf(soa=having)[0])
             self.assertTrue(asker.lost)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_oneAnswer(self) -> None:
+    def test_oneAnswerPerMessageIfConfigured(self) -> None:
         """
-        Whoever can read no more gets each record in a message of its own, whole zones and changes; the others do not.
+        Configured clients get each record in its own message, in full and incremental transfers; other clients do not.
         """
         self.primary.serve()
         there = self.there[0]
         for grants, single in (((PRIMARY,), False), (("any",), True), (("key=one.key",), True), (("key=two.key",), False)):
             self.primary.adopt(allow_transfer=("any",), one_answer=grants)
             octets, mac = transferOf(key=KEY, now=there.seconds())
-            asker = self.asked(octets, 1)
+            asker = self.request(octets, 1)
             counts = [len(Message.fromWire(each).records()[0]) for each in asker.messages]
             place = self.primary.zones.at(APEX)
             assert place is not None and place.zone is not None
@@ -197,13 +197,13 @@ class TransferringTests(ReplicaTestCase):
         self.primary.adopt(allow_transfer=("any",), one_answer=("any",))
         before = soaOf(int(self.primary.serial()))
         self.primary.change("new 300 A 192.0.2.9", "new 300 A 192.0.2.10")
-        counts = [len(Message.fromWire(each).records()[0]) for each in self.asked(transferOf(soa=before)[0], 1).messages]
+        counts = [len(Message.fromWire(each).records()[0]) for each in self.request(transferOf(soa=before)[0], 1).messages]
         self.assertEqual(counts, [1] * 6)
 
-    def test_edited(self) -> None:
+    def test_reloadedZoneGivesChanges(self) -> None:
         """
-        Of a zone that was edited and read again whole, secondaries get what has changed; after a change without another serial number,
-        one that goes back, or one that is large, all of it.
+        Secondaries of a reloaded zone get its changes. They get the whole zone if the serial number is the same or older, or if the change
+        is large.
         """
         replication = self.primary.replication
         self.primary.adopt(allow_transfer=["any"])
@@ -218,7 +218,7 @@ class TransferringTests(ReplicaTestCase):
             self.network.advance(1)
 
         def shown(have: int) -> list[str]:
-            records = self.asked(transferOf(soa=soaOf(have))[0], 1).records
+            records = self.request(transferOf(soa=soaOf(have))[0], 1).records
             return [each.name[1:4].decode() if each.rrType != SOA else str(serialIn(each.rdatas[0])) for each in records]
 
         edit(10)
@@ -238,40 +238,41 @@ class TransferringTests(ReplicaTestCase):
         self.assertGreater(len(shown(14)), 1500)
         self.assertEqual(len(replication._comparing), 0)
 
-    def test_denied(self) -> None:
+    def test_otherClientsAreRefused(self) -> None:
         """
-        Nobody gets anything who was not told of; other names are not served here.
+        Clients without permission are refused, and a name that is not a zone here gets NOTAUTH.
         """
         self.primary.serve()
         for grants in ((), ("198.51.100.0/24",), ("key=one.key",), ("198.51.100.0/24 key=one.key",)):
             self.primary.adopt(allow_transfer=grants)
             for octets in (transferOf()[0], transferOf(soa=record("@ 300 SOA a b 1 2 3 4 5"))[0]):
-                asker = self.asked(octets, 1)
+                asker = self.request(octets, 1)
                 self.assertEqual((asker.rcode, asker.records), (Rcode.REFUSED, []))
-        self.assertEqual(self.asked(transferOf(nameFromText("www.example.org"))[0], 1).rcode, Rcode.NOTAUTH)
+        self.assertEqual(self.request(transferOf(nameFromText("www.example.org"))[0], 1).rcode, Rcode.NOTAUTH)
         self.offer()
-        self.assertEqual(self.asked(transferOf()[0], 1).rcode, 0)
+        self.assertEqual(self.request(transferOf()[0], 1).rcode, 0)
 
-    def test_keys(self) -> None:
+    def test_everyMessageIsSigned(self) -> None:
         """
-        With the key it is given, every message of it signed.
+        A client with the right key gets the zone with every message signed.
         """
         self.offer(LARGE, ("key=one.key",))
         now = self.here.seconds()
         octets, mac = transferOf(key=KEY, now=now)
-        asker = self.asked(octets)
+        asker = self.request(octets)
         self.assertGreater(len(asker.messages), 10)
         verifying = StreamVerifying({KEY.name: KEY}, mac)
         for each in asker.messages:
             self.assertTrue(verifying.feed(each, now).good)
         octets, _ = transferOf(key=list(KEYS.values())[1], now=now)
-        self.assertEqual(self.asked(octets).rcode, Rcode.REFUSED)
+        self.assertEqual(self.request(octets).rcode, Rcode.REFUSED)
         octets, _ = transferOf(key=KEY, now=now - 4000)
-        self.assertEqual(self.asked(octets).rcode, Rcode.NOTAUTH)
+        self.assertEqual(self.request(octets).rcode, Rcode.NOTAUTH)
 
-    def test_datagrams(self) -> None:
+    def test_datagramHasChangesOrSOA(self) -> None:
         """
-        By UDP there are changes that fit, the SOA alone where they do not, and no whole zones (RFC 1995, section 2; RFC 5936, section 4.2).
+        A reply by UDP has the changes if they fit and the SOA record alone otherwise; a full transfer is a format error (RFC 1995, section
+        2; RFC 5936, section 4.2).
         """
         self.offer()
         self.assertEqual(self.datagram(transferOf()[0]).rcode, Rcode.FORMERR)
@@ -291,9 +292,10 @@ class TransferringTests(ReplicaTestCase):
         malformed[-3] = 251
         self.assertEqual(self.datagram(bytes(malformed)).rcode, Rcode.FORMERR)
 
-    def test_unread(self) -> None:
+    def test_stalledClientIsCutOff(self) -> None:
         """
-        For a client that does not read no more is made than one message ahead, and in the end it is cut off; others are answered meanwhile.
+        For a client that does not read, only one message is built ahead, and the client is cut off in the end; other clients are served
+        meanwhile.
         """
         self.offer(LARGE)
         asker = self.connect()
@@ -305,14 +307,14 @@ class TransferringTests(ReplicaTestCase):
             self.network.advance(3)
             self.assertLess(sum(made), 400_000)
             self.assertEqual(self.transferring.running, 1)
-            other = self.asked(transferOf()[0], 2)
+            other = self.request(transferOf()[0], 2)
             self.assertEqual(other.records[-1].rrType, SOA)
         self.network.advance(20)
         self.assertEqual(self.transferring.running, 0)
 
-    def test_slowly(self) -> None:
+    def test_slowClientGetsWholeZone(self) -> None:
         """
-        A client that reads now and then gets everything.
+        A client that reads from time to time gets the whole zone.
         """
         self.offer(LARGE)
         asker = self.connect()
@@ -326,9 +328,9 @@ class TransferringTests(ReplicaTestCase):
         self.network.advance(1)
         self.assertEqual(len(asker.records), 12_000 + 11 + 1)
 
-    def bounded(self, **bounds: int) -> None:
+    def restartWithLimits(self, **bounds: int) -> None:
         """
-        Have the primary begin again with these bounds.
+        Restart the primary with these limits.
         """
         with ExitStack() as stack:
             for name, value in bounds.items():
@@ -338,9 +340,9 @@ class TransferringTests(ReplicaTestCase):
             self.primary = Host(self.there[0], PRIMARY)
         self.offer(LARGE)
 
-    def stuck(self, number: int) -> None:
+    def connectStalled(self, number: int) -> None:
         """
-        Have clients ask for the zone that do not read it.
+        Let clients request the zone and not read it.
         """
         for _ in range(number):
             asker = self.connect()
@@ -348,20 +350,20 @@ class TransferringTests(ReplicaTestCase):
             asker.ask(transferOf()[0])
         self.network.advance(1)
 
-    def test_queued(self) -> None:
+    def test_transfersPerNetworkAreBounded(self) -> None:
         """
-        Only so many transfers run at a time to one network; one more waits until one of them ends or is cut off.
+        The number of running transfers to one network is limited; a further one waits until one of them ends or is cut off.
         """
-        self.bounded(TRANSFERS_OUT_PER_PEER=2)
-        self.stuck(2)
-        asker = self.asked(transferOf()[0], 1)
+        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=2)
+        self.connectStalled(2)
+        asker = self.request(transferOf()[0], 1)
         self.assertEqual((asker.messages, self.transferring.running, self.transferring.waiting), ([], 2, 1))
         self.network.advance(15)
         self.assertEqual((asker.rcode, len(asker.records)), (0, 12_000 + 11 + 1))
 
-    def test_pipelined(self) -> None:
+    def test_pipelinedTransfersAreAllSent(self) -> None:
         """
-        All of forty transfers that are asked for over one connection come, each of them whole.
+        Forty transfers that are requested over one connection are all sent, each of them whole.
         """
         self.offer()
         asker = self.connect()
@@ -371,33 +373,33 @@ class TransferringTests(ReplicaTestCase):
         self.assertEqual(len(whole), 40)
         self.assertEqual((len(asker.messages), self.transferring.waiting), (40, 0))
 
-    def test_waiting(self) -> None:
+    def test_waitingTransfersAreBounded(self) -> None:
         """
-        Only so many wait, of one network three quarters of these; who is refused may come again.
+        The number of waiting transfers is limited, and that of one network to three quarters of the limit; a further request gets SERVFAIL.
         """
-        self.bounded(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=4)
-        self.stuck(4)
+        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=4)
+        self.connectStalled(4)
         self.assertEqual(self.transferring.waiting, 3)
-        self.assertEqual(self.asked(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
+        self.assertEqual(self.request(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
         self.network.advance(60)
 
-    def test_changedWhileWaiting(self) -> None:
+    def test_waitingTransferUsesNewSettings(self) -> None:
         """
-        What is sent after waiting is the zone as it is then, to a client that may have it then.
+        A transfer that has waited is checked against the access control of the moment when it starts.
         """
-        self.bounded(TRANSFERS_OUT_PER_PEER=1)
-        self.stuck(1)
-        asker = self.asked(transferOf()[0], 1)
+        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1)
+        self.connectStalled(1)
+        asker = self.request(transferOf()[0], 1)
         self.primary.adopt(allow_transfer=["192.0.2.99"])
         self.network.advance(15)
         self.assertEqual((asker.rcode, len(asker.messages), self.transferring.running), (Rcode.REFUSED, 1, 0))
 
-    def test_gone(self) -> None:
+    def test_lostConnectionFreesItsTransfers(self) -> None:
         """
         Connections that end while their transfers wait leave nothing behind, however many wait.
         """
-        self.bounded(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=5000)
-        self.stuck(1)
+        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=5000)
+        self.connectStalled(1)
         for _ in range(30):
             asker = self.connect()
             asker.ask(*[transferOf(id=number)[0] for number in range(90)])
@@ -407,14 +409,14 @@ class TransferringTests(ReplicaTestCase):
         self.network.advance(15)
         self.assertEqual((self.transferring.waiting, self.transferring.running), (0, 0))
 
-    def test_expire(self) -> None:
+    def test_expireOptionOfOwnZone(self) -> None:
         """
-        Who asks is told for how long the zone still holds: of our own the SOA's time, of one from elsewhere what is left (RFC 7314).
+        The EXPIRE option of a primary zone has the expire time of its SOA record (RFC 7314).
         """
         self.offer()
         octets = bytearray(transferOf()[0] + optOf(options=((9, b""),)))
         octets[11] = 1
-        edns = Message.fromWire(self.asked(bytes(octets), 1).messages[0]).edns
+        edns = Message.fromWire(self.request(bytes(octets), 1).messages[0]).edns
         assert edns is not None
         self.assertEqual([option.seconds for option in optionsOf(edns) if isinstance(option, Expire)], [86400])
 

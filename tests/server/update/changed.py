@@ -1,5 +1,5 @@
 """
-A server whose zone may be changed, for tests: without sockets, and with a disk that takes its time.
+A server whose zone accepts updates, for tests: without sockets, and with a simulated slow disk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TODAY = 1_795_000_000.0
 
 class SlowDisk:
     """
-    Does what it is given when it is told to.
+    Runs work when the test says so.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class SlowDisk:
 
     def turn(self) -> None:
         """
-        Do what waits now.
+        Run the work that waits now.
         """
         waiting, self.waiting = self.waiting, []
         for work, done in waiting:
@@ -65,7 +65,7 @@ class SlowDisk:
 
     def settle(self) -> None:
         """
-        Do everything.
+        Run all work, including what it adds.
         """
         while self.waiting:
             self.turn()
@@ -73,14 +73,14 @@ class SlowDisk:
 
 class UpdatedServer:
     """
-    One zone behind a responder.
+    A server with one zone behind a responder.
 
-    @ivar fast: whether the fast lane had the last reply.
-    @ivar changes: serial numbers that were told of.
+    @ivar fromCache: whether the packet cache had the last reply.
+    @ivar changes: the serial numbers that were reported.
     """
 
     def __init__(self, rules: tuple[str, ...] = ("key dhcp.example.org zone ANY", "address 127.0.0.0/8 zone ANY"), path: str = "") -> None:
-        self.fast = False
+        self.fromCache = False
         self.clock = Clock()
         self.disk = SlowDisk()
         self.zone = zoneOf()
@@ -116,7 +116,7 @@ class UpdatedServer:
 
     def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
         """
-        @return: where the reply will be.
+        Send a message, and return the list that will hold the reply.
         """
         replies: list[bytes] = []
         self.responder.take(wire, (client, 5300), transport, replies.append)
@@ -133,9 +133,7 @@ class UpdatedServer:
         now: float = TODAY,
     ) -> list[Message]:
         """
-        Send an update, and let the disk do all that it is given.
-
-        @return: the replies.
+        Send an update, let the disk do all its work, and return the replies.
         """
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(zone, SOA),), demands, changes))
         mac = b""
@@ -150,9 +148,9 @@ class UpdatedServer:
 
     def ask(self, name: bytes, rrType: int, client: str = "127.0.0.1") -> Message:
         """
-        Ask by TCP, through the fast lane as listeners do.
+        Send a query by TCP, through the packet cache as listeners do.
         """
         wire = buildMessage(Message(9, 0, (Question(name, rrType),)))
         found = self.responder.lane.find(wire, client, self.clock.seconds())
-        self.fast = found is not None
+        self.fromCache = found is not None
         return Message.fromWire(self.send(wire, client)[0] if found is None else wire[:2] + found).check()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.update.commit}: changes of a zone that is served, and a disk that takes its time.
+Tests of L{twisted_ext.server.update.commit}: changes of a served zone with a simulated slow disk.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ChangingTests(SynchronousTestCase):
 
     def changing(self, compact: Callable[[Version], Deferred[Image]] | None = None) -> Changing:
         """
-        @return: what is to be tested.
+        Return the object under test.
         """
         return Changing(self.clock, self.zone, self.journal, self.disk, compact=compact)
 
@@ -58,9 +58,9 @@ class ChangingTests(SynchronousTestCase):
 
         return changing.change(make)
 
-    def test_diskFirst(self) -> None:
+    def test_changeIsVisibleOnceOnDisk(self) -> None:
         """
-        Nobody sees a change and nobody is told that it is done before the disk has it.
+        A change is neither visible nor acknowledged before it is on disk.
         """
         changing = self.changing()
         result = self.add(changing, "new 60 A 192.0.2.9")
@@ -70,9 +70,9 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(result).serial, 11)
         self.assertEqual(self.zone.current.serial, 11)
 
-    def test_together(self) -> None:
+    def test_queuedChangesShareOneWrite(self) -> None:
         """
-        Changes that come while the disk is busy are made onto each other and written together.
+        Changes that arrive while the disk is busy are based on each other and written together.
         """
         changing = self.changing()
         results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(10)]
@@ -84,9 +84,9 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(result).serial for result in results], list(range(11, 21)))
         self.assertEqual(len(self.journal), 10)
 
-    def test_nothingToDo(self) -> None:
+    def test_repeatedChangeWaitsForFirst(self) -> None:
         """
-        Who wants what somebody else has just asked for is not told that it is done before that is on disk.
+        A change that an earlier one makes redundant is not acknowledged before the earlier one is on disk.
         """
         changing = self.changing()
         first = self.add(changing, "new 60 A 192.0.2.9")
@@ -97,10 +97,9 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(second).serial, 11)
         self.assertEqual(self.successResultOf(self.add(changing, "new 60 A 192.0.2.9")).serial, 11)
 
-    def test_diskFull(self) -> None:
+    def test_fullDiskRefusesChanges(self) -> None:
         """
-        Where the disk is full, the change and those made onto it are refused, the zone is served as it was, and changes go on when there
-        is room.
+        If the disk is full, the change and those based on it fail and the zone stays as it was; changes work again when there is room.
         """
         changing = self.changing()
 
@@ -119,9 +118,9 @@ class ChangingTests(SynchronousTestCase):
         self.journal.close()
         self.assertEqual(Journal(self.path, APEX).newest, 11)
 
-    def test_raises(self) -> None:
+    def test_invalidChangeBlocksNoOther(self) -> None:
         """
-        A change that cannot be made fails, and is in nobody's way.
+        An invalid change fails and does not block later ones.
         """
         changing = self.changing()
         self.failureResultOf(self.add(changing, "www 60 A 192.0.2.9"), BadChange)
@@ -129,9 +128,9 @@ class ChangingTests(SynchronousTestCase):
         self.disk.turn()
         self.successResultOf(result)
 
-    def test_tooMany(self) -> None:
+    def test_waitingChangesAreBounded(self) -> None:
         """
-        Only so many changes wait for a disk that takes its time. With room for more, they do.
+        The number of changes that wait for a slow disk is limited; with a higher limit they are accepted.
         """
         for most, refused in ((3, True), (100, False)):
             zone, disk = zoneOf(), SlowDisk()
@@ -142,9 +141,9 @@ class ChangingTests(SynchronousTestCase):
             disk.settle()
             self.assertEqual(zone.current.serial, 14 if refused else 15)
 
-    def test_loadedAnew(self) -> None:
+    def test_reloadDuringWriteWins(self) -> None:
         """
-        A zone that was read anew while a change was being written is not put back to what it was; whoever asked for the change is told.
+        A zone that is reloaded while a change is being written keeps its new content, and the change fails.
         """
         changing = self.changing()
         result = self.add(changing, "new 60 A 192.0.2.9")
@@ -159,10 +158,9 @@ class ChangingTests(SynchronousTestCase):
         self.disk.settle()
         self.assertEqual(self.successResultOf(after).serial, 21)
 
-    def test_supersededLater(self) -> None:
+    def test_laterChangeBuildsOnReload(self) -> None:
         """
-        The journal of a zone that was read anew is emptied by a thread; a change that comes meanwhile is made onto
-        what was read.
+        A thread empties the journal of a reloaded zone; a change that arrives meanwhile is based on the new content.
         """
         changing = self.changing()
         self.add(changing, "new 60 A 192.0.2.9")
@@ -176,10 +174,9 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(after).serial, 21)
         self.assertEqual((self.journal.oldest, len(self.journal), changing.superseded), (20, 1, None))
 
-    def test_notEmptied(self) -> None:
+    def test_changesFailUntilJournalIsEmptied(self) -> None:
         """
-        Where the journal of a zone that was read anew cannot be emptied, changes fail until it can be, with a reason, and nothing is put
-        behind what is to be forgotten.
+        Changes fail with a reason until the journal of a reloaded zone can be emptied, and nothing is appended to the obsolete part.
         """
         changing = self.changing()
         self.add(changing, "new 60 A 192.0.2.9")
@@ -206,9 +203,9 @@ class ChangingTests(SynchronousTestCase):
         self.disk.settle()
         self.successResultOf(closed)
 
-    def test_closed(self) -> None:
+    def test_closeKeepsAcceptedChanges(self) -> None:
         """
-        What was taken before the end is kept; afterwards nothing is taken.
+        Changes that were accepted before the close are kept, and later ones fail.
         """
         changing = self.changing()
         result = self.add(changing, "new 60 A 192.0.2.9")
@@ -220,10 +217,9 @@ class ChangingTests(SynchronousTestCase):
         self.successResultOf(result)
         self.assertEqual(Journal(self.path, APEX).newest, 11)
 
-    def test_compacted(self) -> None:
+    def test_crowdedZoneGetsNewImage(self) -> None:
         """
-        Where so much has changed that a new image is due, one is built while changes go on, the zone goes on from it, and the journal
-        loses what is too much.
+        After many changes a new image is built while changes continue; then the zone uses the image, and the journal is trimmed.
         """
         images: list[tuple[Version, Deferred[Image]]] = []
 
@@ -256,9 +252,9 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(self.zone.current.image.serial, version.serial)
         self.assertEqual(textsOf(self.journal.replayed(zoneOf().current)), textsOf(self.zone.current))
 
-    def test_compactedInSteps(self) -> None:
+    def test_switchToImageTakesTurns(self) -> None:
         """
-        While a zone goes over to its next image others have their turn after so many sets of records, however many are in one change.
+        The switch to a new image lets other work run after a number of RRsets, however many one change has.
         """
         built: list[Deferred[Image]] = []
 
@@ -290,7 +286,7 @@ class ChangingTests(SynchronousTestCase):
         self.assertEqual(len(built), 1)
         self.assertEqual(steps, [3, 2, 2, 2, 2])
 
-    def test_notCompacted(self) -> None:
+    def test_failedImageIsTriedAgain(self) -> None:
         """
         An image that cannot be built changes nothing, and is tried again after a while.
         """

@@ -1,5 +1,5 @@
 """
-Tests of how the next images of zones are had.
+Tests of building the next images of zones.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class CompactingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.disk = SlowDisk()
-        # A reactor that cannot begin processes: whoever needs one fails.
+        # This reactor cannot start processes, so building in a process fails.
         self.compacting = Compacting(Clock(), self.disk, small=1)
         self.folder = str(Path(self.mktemp()).absolute())
         os.mkdir(self.folder)
 
-    def test_packed(self) -> None:
+    def test_packedImageIsBuiltByThread(self) -> None:
         """
-        The image of a zone that stands in a file behind others is made by a thread: a process would take the first one in it. So is one
-        that has no file.
+        A thread builds the image of a zone that has no file, or shares a file with other zones: a process would read the first zone in the
+        file.
         """
         path = f"{self.folder}/packed"
         versionOf().compacted(path)
@@ -55,9 +55,9 @@ class CompactingTests(SynchronousTestCase):
             self.disk.settle()
             self.assertEqual(textsOf(Version(self.successResultOf(built))), textsOf(wanted))
 
-    def test_process(self) -> None:
+    def test_ownImageIsBuiltByProcess(self) -> None:
         """
-        That of a zone with a file of its own is made by a process.
+        A process builds the image of a zone with its own file.
         """
         path = f"{self.folder}/image"
         versionOf().compacted(path)

@@ -1,5 +1,5 @@
 """
-Tests of zones whose journals are long: gone through while others are served.
+Tests of zones with long journals, which are replayed while other zones are served.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 from twisted_ext.zone.zonefile.reader import readMaster
 
-#: How often the zone was changed before.
+#: The number of changes in the journal.
 _CHANGES = 600
 
 
@@ -52,7 +52,7 @@ class ReplayingTests(SynchronousTestCase):
 
     def imageOf(self, text: str) -> str:
         """
-        @return: the file with the image of a zone.
+        Return the path of an image of a zone.
         """
         path = str(Path(self.mktemp()).absolute())
         reading = readMaster(text.encode(), APEX, path="zone")
@@ -63,7 +63,7 @@ class ReplayingTests(SynchronousTestCase):
 
     def begin(self) -> None:
         """
-        Begin anew with what is on disk.
+        Restart with the files on disk.
         """
 
         def find(apex: bytes) -> Zone | None:
@@ -85,15 +85,13 @@ class ReplayingTests(SynchronousTestCase):
 
     def place(self, image: str = "") -> None:
         """
-        Tell that there is an image of the zone.
+        Report an image of the zone.
         """
         self.placing.place(APEX, "zone", image or self.image, 0, 10, 9)
 
-    def turns(self) -> int:
+    def runTurns(self) -> int:
         """
-        Go on until there is nothing more to do.
-
-        @return: how many turns that took.
+        Run calls until there are no more, and return their number.
         """
         count = 0
         while self.clock.calls:
@@ -106,16 +104,16 @@ class ReplayingTests(SynchronousTestCase):
     @property
     def current(self) -> Version:
         """
-        What is in force.
+        The version in force.
         """
         version = self.zones.version(APEX)
         assert version is not None
         return version
 
-    def test_turns(self) -> None:
+    def test_longJournalIsReplayedInTurns(self) -> None:
         """
-        A long journal is gone through in many turns; until then others are served and whoever asks for the zone is told to come back. In
-        one go it leads to the same.
+        A long journal is replayed in many turns. Other zones are served meanwhile, and queries for the zone get "not ready". Replaying it
+        at once has the same result.
         """
         other = Zone.fromRecords(b"\x05other\x00", [RRSet(b"\x05other\x00", each.rrType, 1, 60, each.rdatas) for each in records(ZONE)[:2]])
         self.zones.put(other)
@@ -124,7 +122,7 @@ class ReplayingTests(SynchronousTestCase):
         fault = self.assertRaises(ServerFailed, self.zones.version, APEX)
         self.assertEqual(fault.ede, ((14, "the zone is being loaded"),))
         self.assertEqual(self.put, [])
-        self.assertGreaterEqual(self.turns(), _CHANGES // 128)
+        self.assertGreaterEqual(self.runTurns(), _CHANGES // 128)
         self.assertEqual(self.current.serial, 10 + _CHANGES)
         self.assertEqual(textsOf(self.current), self.wanted)
         self.assertEqual(self.put, [10])
@@ -133,27 +131,27 @@ class ReplayingTests(SynchronousTestCase):
         self.begin()
         with patch("twisted_ext.server.update.updates._LONG", 2**30):
             self.place()
-        self.assertEqual(self.turns(), 0)
+        self.assertEqual(self.runTurns(), 0)
         self.assertEqual(textsOf(self.current), self.wanted)
 
-    def test_aside(self) -> None:
+    def test_crowdedReplayIsBuiltByThread(self) -> None:
         """
-        Where so much has changed that the zone needs a new image, a thread makes it, and others are served; a zone that goes meanwhile is
-        gone, and one that cannot be made is told of.
+        If so much has changed that the zone needs a new image, a thread builds it. A zone that is removed meanwhile stays removed, and a
+        failure appears in the zone's status.
         """
         with patch("twisted_ext.zone.store.overlay.OVERLAY_NODES.most", 100):
             self.place()
-            turns = self.turns()
+            turns = self.runTurns()
             self.assertEqual((len(self.disk.waiting), self.put), (1, []))
             fault = self.assertRaises(ServerFailed, self.zones.version, APEX)
             self.assertEqual(fault.ede, ((14, "the zone is being loaded"),))
             self.placing.remove(APEX)
             self.disk.turn()
-            self.assertEqual((self.put, self.turns()), ([], 0))
+            self.assertEqual((self.put, self.runTurns()), ([], 0))
             self.successResultOf(self.updating.close())
             self.begin()
             self.place()
-            self.assertEqual(self.turns(), turns)
+            self.assertEqual(self.runTurns(), turns)
             with patch("twisted_ext.zone.store.journal.Journal.since", lambda *_: [][1]):
                 self.disk.turn()
             self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
@@ -163,7 +161,7 @@ class ReplayingTests(SynchronousTestCase):
             self.successResultOf(self.updating.close())
             self.begin()
             self.place()
-            self.turns()
+            self.runTurns()
             self.disk.turn()
             self.assertEqual(self.put, [10])
             self.assertEqual(textsOf(self.current), self.wanted)
@@ -174,9 +172,9 @@ class ReplayingTests(SynchronousTestCase):
                 self.place()
             self.assertEqual(textsOf(self.current), self.wanted)
 
-    def test_portions(self) -> None:
+    def test_turnReplaysLimitedChanges(self) -> None:
         """
-        No turn goes through more than its part.
+        A turn replays a limited number of changes.
         """
         parts: list[int] = []
 
@@ -187,13 +185,13 @@ class ReplayingTests(SynchronousTestCase):
 
         with patch("twisted_ext.zone.store.journal.applied", counting):
             self.place()
-            self.turns()
+            self.runTurns()
         self.assertEqual(sum(parts), _CHANGES)
         self.assertLessEqual(max(parts), 128)
 
-    def test_begunAgain(self) -> None:
+    def test_newImageRestartsReplay(self) -> None:
         """
-        An image that comes meanwhile takes the place of the one before; whatever was open is closed.
+        A new image replaces the one that is being replayed.
         """
         for steps in range(4):
             self.place()
@@ -202,12 +200,12 @@ class ReplayingTests(SynchronousTestCase):
                 call.called = 1
                 call.func(*call.args, **call.kw)
             self.assertEqual(len(self.clock.calls), 1)
-        self.turns()
+        self.runTurns()
         self.assertEqual(textsOf(self.current), self.wanted)
 
-    def test_ended(self) -> None:
+    def test_removalLeavesNothing(self) -> None:
         """
-        A zone that goes, or a server that ends, leaves nothing behind.
+        A zone that is removed during its replay, or a server that stops, leaves nothing behind.
         """
         self.place()
         self.placing.remove(APEX)
@@ -217,31 +215,31 @@ class ReplayingTests(SynchronousTestCase):
         self.assertEqual(self.clock.calls, [])
         self.begin()
         self.place()
-        self.turns()
+        self.runTurns()
         self.assertEqual(textsOf(self.current), self.wanted)
 
-    def test_forbidden(self) -> None:
+    def test_journalStaysWithoutUpdatePolicy(self) -> None:
         """
-        Where nobody may change the zone any more before it is there, what was changed stays.
+        Changes are kept if updates are forbidden before the zone has been replayed.
         """
         self.place()
         self.updating.adopt([ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})], [])
-        self.turns()
+        self.runTurns()
         self.assertEqual(textsOf(self.current), self.wanted)
         journal = self.updating.journal(APEX)
         assert journal is not None
         self.assertEqual(len(journal), _CHANGES)
 
-    def test_failures(self) -> None:
+    def test_errorsAppearInZoneStatus(self) -> None:
         """
-        What is wrong with the next sources is known when the zone is there; what is wrong with the journal is known of the zone.
+        An error of the next sources appears once the zone is served, and an error of the journal makes the zone fail.
         """
         self.place()
         self.placing.fail(APEX, "zone:1: no zone")
         place = self.zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.said), (LOADING, ""))
-        self.turns()
+        self.runTurns()
         self.assertEqual((place.state, place.said), (SERVING, "zone:1: no zone"))
         self.assertRaises(BadZone, self.place, self.imageOf(ZONE.replace(" 10 3600", " 11 3600")))
         self.assertEqual(textsOf(self.current), self.wanted)
@@ -249,7 +247,7 @@ class ReplayingTests(SynchronousTestCase):
         self.successResultOf(self.updating.close())
         self.begin()
         self.place(self.imageOf(ZONE.replace(" 10 3600", " 3 3600")))
-        self.turns()
+        self.runTurns()
         place = self.zones.at(APEX)
         assert place is not None
         self.assertEqual(place.state, FAILED)

@@ -1,5 +1,5 @@
 """
-Tests of zones whose journals are damaged: no serial number goes back, and what is sound is kept.
+Tests of zones with damaged journals: no serial number goes back, and undamaged changes are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.zone.changing import APEX, record, textsOf
 from twisted_ext.server.update.compaction import Compacting
 from twisted_ext.zone.store.journal import ORIGIN_OCTETS
 
-#: Where the first difference begins.
+#: The offset of the first change in the journal.
 _HEADER = 9 + len(APEX) + ORIGIN_OCTETS
 
 
@@ -39,14 +39,13 @@ class MendingTests(SynchronousTestCase):
 
     def end(self, server: UpdatedServer) -> None:
         """
-        Have a server end.
+        Stop a server.
         """
         self.successResultOf(server.updating.close())
 
-    def again(self) -> tuple[int, set[str], list[str]]:
+    def restart(self) -> tuple[int, set[str], list[str]]:
         """
-        @return: the serial number that the zone has after a restart, the names that updates made and that it still has, and what was
-            logged.
+        Return the serial number of the zone after a restart, the names from updates that it still has, and the log lines.
         """
         with capturedLogs() as events:
             server = UpdatedServer(path=self.path)
@@ -56,52 +55,52 @@ class MendingTests(SynchronousTestCase):
 
     def names(self, texts: object) -> set[str]:
         """
-        @return: the names that updates made.
+        Return the names from updates.
         """
         said = repr(texts)
         return {f"n{number}" for number in range(5) if f"\\x02n{number}" in said}
 
-    def put(self, octets: bytes) -> None:
+    def writeJournal(self, octets: bytes) -> None:
         """
-        Have the journal be this.
+        Write the journal, and the serial number beside it.
         """
         Path(self.path).write_bytes(octets)
-        Path(f"{self.path}.serial").write_text(self.kept)
+        Path(f"{self.path}.serial").write_text(self.serialText)
 
     @property
-    def kept(self) -> str:
+    def serialText(self) -> str:
         """
-        What stands beside the journal after five changes.
+        The content of the file with the serial number after five changes.
         """
         return f"15 {crc32(b'15'):08x}\n"
 
-    def test_sound(self) -> None:
+    def test_undamagedJournalIsReplayed(self) -> None:
         """
-        A journal that is as it was written needs nothing.
+        An undamaged journal is replayed without a log line.
         """
-        self.assertEqual(Path(f"{self.path}.serial").read_text(), self.kept)
-        self.assertEqual(self.again(), (15, {f"n{number}" for number in range(5)}, []))
+        self.assertEqual(Path(f"{self.path}.serial").read_text(), self.serialText)
+        self.assertEqual(self.restart(), (15, {f"n{number}" for number in range(5)}, []))
 
-    def test_emptied(self) -> None:
+    def test_emptiedJournalRaisesSerial(self) -> None:
         """
-        Where the journal was emptied, the zone goes on with a newer serial number than it had, which is logged, and can be changed.
+        If the journal was emptied, the zone continues with a newer serial number, which is logged, and accepts updates.
         """
-        self.put(b"")
-        serial, names, said = self.again()
+        self.writeJournal(b"")
+        serial, names, said = self.restart()
         self.assertEqual((serial, names), (16, set()))
         self.assertEqual(len(said), 2)
         self.assertIn("there is nothing in it any more", said[0])
         self.assertIn("led to serial 15", said[1])
-        self.assertEqual(self.again(), (16, set(), []))
+        self.assertEqual(self.restart(), (16, set(), []))
         server = UpdatedServer(path=self.path)
         server.update(record("n1 60 A 192.0.2.1"))
         self.assertEqual(server.zone.current.serial, 17)
         self.end(server)
-        self.assertEqual(self.again(), (17, {"n1"}, []))
+        self.assertEqual(self.restart(), (17, {"n1"}, []))
 
-    def test_imaged(self) -> None:
+    def test_imageSurvivesLostJournal(self) -> None:
         """
-        What an image of the zone has is not lost with the journal.
+        The changes in an image of the zone are not lost with the journal.
         """
         server = UpdatedServer(path=self.path)
         compact = Compacting(server.clock, server.disk)
@@ -111,50 +110,50 @@ class MendingTests(SynchronousTestCase):
         server.update(record("more 60 A 192.0.2.1"))
         self.end(server)
         Path(self.path).write_bytes(b"")
-        serial, names, _ = self.again()
+        serial, names, _ = self.restart()
         self.assertEqual((serial, names), (17, {f"n{number}" for number in range(5)}))
 
-    def test_zeros(self) -> None:
+    def test_damagedHeaderKeepsLaterChanges(self) -> None:
         """
-        Where the beginning is gone, the whole file is set aside, and the changes that are whole in it are made.
+        If the start of the journal is damaged, the file is set aside, and the intact changes in it are replayed.
         """
         octets = bytes(64) + self.whole[64:]
-        self.put(octets)
-        serial, names, said = self.again()
+        self.writeJournal(octets)
+        serial, names, said = self.restart()
         self.assertEqual(serial, 16)
         self.assertEqual(Path(f"{self.path}.damaged").read_bytes(), octets)
         self.assertLessEqual({"n1", "n2", "n3", "n4"}, names)
         self.assertIn("the beginning is damaged", said[0])
-        self.assertEqual(self.again(), (16, names, []))
+        self.assertEqual(self.restart(), (16, names, []))
 
-    def test_flipped(self) -> None:
+    def test_flippedBitLosesOneChange(self) -> None:
         """
-        Whichever bit is flipped, no serial number goes back, one change is lost at most, and the log has a line of it.
+        A flipped bit never takes the serial number back, loses at most one change, and is logged.
         """
         draw = random.Random(7)
         for _ in range(60):
             octets = bytearray(self.whole)
             octets[draw.randrange(_HEADER, len(octets))] ^= 1 << draw.randrange(8)
-            self.put(bytes(octets))
-            serial, names, said = self.again()
+            self.writeJournal(bytes(octets))
+            serial, names, said = self.restart()
             self.assertEqual((serial, len(names)), (16, 4))
-            self.assertIn("The zone goes on with serial 16", said[-1])
-            self.assertEqual(self.again(), (16, names, []))
+            self.assertIn("The zone continues with serial 16", said[-1])
+            self.assertEqual(self.restart(), (16, names, []))
 
-    def test_torn(self) -> None:
+    def test_tornChangeIsDropped(self) -> None:
         """
-        What a crash leaves of a change that was not acknowledged is no reason for anything but a line in the log.
+        An incomplete change at the end, as a crash leaves it, is dropped with a log line.
         """
-        self.put(self.whole + self.whole[_HEADER : _HEADER + 30])
-        serial, names, said = self.again()
+        self.writeJournal(self.whole + self.whole[_HEADER : _HEADER + 30])
+        serial, names, said = self.restart()
         self.assertEqual((serial, len(names), len(said)), (15, 5, 1))
 
-    def test_removed(self) -> None:
+    def test_removedJournalRestoresFile(self) -> None:
         """
-        Who removes the journal means it: the zone is as its master file says, which is logged.
+        If the operator removes the journal, the zone is as in its master file, which is logged.
         """
         os.unlink(self.path)
-        serial, names, said = self.again()
+        serial, names, said = self.restart()
         self.assertEqual((serial, names, len(said)), (10, set(), 1))
         self.assertIn("it led to serial 15", said[0])
-        self.assertEqual(self.again(), (10, set(), []))
+        self.assertEqual(self.restart(), (10, set(), []))

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.update.updates}: updates by their way into a server, without sockets.
+Tests of L{twisted_ext.server.update.updates}: updates that arrive at a server, without sockets.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class UpdatingTests(SynchronousTestCase):
 
     def server(self, rules: tuple[str, ...] = ("key dhcp.example.org zone ANY", "address 127.0.0.0/8 zone ANY")) -> UpdatedServer:
         """
-        @return: a server with a journal, which is closed at the end.
+        Return a server with a journal, which is closed after the test.
         """
         path = self.mktemp()
         server = UpdatedServer(rules, path)
@@ -51,36 +51,36 @@ class UpdatingTests(SynchronousTestCase):
         self.addCleanup(close)
         return server
 
-    def test_done(self) -> None:
+    def test_updateTakesEffectAtOnce(self) -> None:
         """
-        An update is done, acknowledged, seen at once and told of, and what the fast lane had is void.
+        An update is acknowledged, visible at once and reported, and voids the packet cache.
         """
         server = self.server()
         self.assertEqual(server.ask(NAME, A).rcode, Rcode.NXDOMAIN)
         mail = nameFromText("mail", APEX)
         for _ in range(3):
             self.assertEqual(len(server.ask(mail, A).answer[0].rdatas), 2)
-        self.assertTrue(server.fast)
+        self.assertTrue(server.fromCache)
         (reply,) = server.update(NEW, record("mail 300 A 192.0.2.5"))
         self.assertEqual((reply.id, reply.opcode, reply.rcode), (77, Opcode.UPDATE, Rcode.NOERROR))
         self.assertEqual(len(server.ask(mail, A).answer[0].rdatas), 3)
-        self.assertFalse(server.fast)
+        self.assertFalse(server.fromCache)
         self.assertEqual(server.ask(NAME, A).answer, (NEW,))
         self.assertEqual(server.changes, [11])
         self.assertEqual(server.updating.done, 1)
 
-    def test_signed(self) -> None:
+    def test_signedUpdateGetsSignedReply(self) -> None:
         """
-        A signed update is done, wherever it comes from, and its reply is signed as well.
+        A signed update is accepted from any address, and its reply is signed.
         """
         server = self.server()
         (reply,) = server.update(NEW, client="198.51.100.1", transport="udp", key=KEY)
         self.assertEqual(reply.rcode, Rcode.NOERROR)
         self.assertIsNotNone(reply.trailer)
 
-    def test_strangers(self) -> None:
+    def test_unauthorizedUpdateChangesNothing(self) -> None:
         """
-        Who has no key that a rule names, or a wrong one, or signs with another secret or at another time, changes nothing.
+        An update without an allowed key, with a wrong secret or with a wrong time changes nothing.
         """
         server = self.server()
         other = Key.fromText("other:c2VjcmV0")
@@ -93,9 +93,10 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(Message.fromWire(octets).rcode, Rcode.NOTAUTH)
         self.assertEqual(server.zone.current.serial, 10)
 
-    def test_spoofed(self) -> None:
+    def test_addressRuleRequiresTCP(self) -> None:
         """
-        A datagram proves no address: whoever is to be believed by his has to come by TCP. If datagrams were believed, it would be done.
+        An address rule requires TCP, since the source address of a datagram can be spoofed. If datagrams were trusted, the update would be
+        accepted.
         """
         server = self.server(("address 192.0.2.0/24 zone",))
         (reply,) = server.update(NEW, client="192.0.2.1", transport="udp")
@@ -109,9 +110,9 @@ class UpdatingTests(SynchronousTestCase):
         (reply,) = server.update(NEW, client="198.51.100.1", transport="udp")
         self.assertEqual(reply.rcode, Rcode.REFUSED)
 
-    def test_noWork(self) -> None:
+    def test_hopelessUpdateIsNotParsed(self) -> None:
         """
-        For who may change nothing, nothing of what he wants is looked at.
+        The update of a client without permission is not parsed.
         """
         server = self.server()
         with patch.object(Update, "fromMessage", side_effect=AssertionError):
@@ -119,9 +120,9 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(reply.rcode, Rcode.REFUSED)
         self.assertEqual(server.updating.refused, 1)
 
-    def test_zones(self) -> None:
+    def test_otherZonesAreNOTAUTH(self) -> None:
         """
-        Updates of zones that are not here are NOTAUTH, of names inside one too; zones without rules are not changed by anybody.
+        An update gets NOTAUTH for a zone that is not here and for a name inside a zone, and REFUSED for a zone without rules.
         """
         server = self.server()
         for zone in ("example.com", "mail.example.org", "org", "."):
@@ -131,9 +132,9 @@ class UpdatingTests(SynchronousTestCase):
         (reply,) = server.update(NEW)
         self.assertEqual(reply.rcode, Rcode.REFUSED)
 
-    def test_notLoaded(self) -> None:
+    def test_unloadedZoneIsSERVFAIL(self) -> None:
         """
-        A zone that is there but not loaded is no reason for who may change it to give up.
+        An update of a zone that is not loaded gets SERVFAIL, so that the client tries again.
         """
         server = self.server()
         server.zones.fail(APEX, "expired", "expired")
@@ -143,9 +144,9 @@ class UpdatingTests(SynchronousTestCase):
         (reply,) = server.update(NEW)
         self.assertEqual(reply.rcode, Rcode.SERVFAIL)
 
-    def test_rcodes(self) -> None:
+    def test_invalidUpdateGetsItsRcode(self) -> None:
         """
-        What is wrong with an update is told by its rcode, and nothing is changed.
+        An invalid update gets the RCODE for its error, and changes nothing.
         """
         server = self.server()
         about = RRSet(NAME, ANY, ANY_CLASS, 0, (b"",))
@@ -158,9 +159,9 @@ class UpdatingTests(SynchronousTestCase):
             self.assertEqual(reply.rcode, rcode)
         self.assertEqual(server.zone.current.serial, 10)
 
-    def test_classes(self) -> None:
+    def test_anyClassGetsOneReply(self) -> None:
         """
-        Whatever class a zone is said to have, there is one reply and no more to it than an rcode (CVE-2026-5946).
+        An update with any zone class gets one reply with an error RCODE (CVE-2026-5946).
         """
         server = self.server()
         for rrClass in (0, 2, CH, 4, NONE, ANY_CLASS, 65535):
@@ -170,9 +171,9 @@ class UpdatingTests(SynchronousTestCase):
                 self.assertIn(Message.fromWire(reply).rcode, (Rcode.FORMERR, Rcode.REFUSED, Rcode.NOTAUTH, Rcode.NOTIMP))
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_cut(self) -> None:
+    def test_truncatedUpdateChangesNothing(self) -> None:
         """
-        An update that is cut off anywhere changes nothing.
+        An update that is cut off at any octet changes nothing.
         """
         server = self.server()
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (NEW, record("x 1 MX 1 mail"))))
@@ -182,9 +183,9 @@ class UpdatingTests(SynchronousTestCase):
             server.disk.settle()
         self.assertEqual(server.zone.current.serial, 10)
 
-    def test_restart(self) -> None:
+    def test_updatesSurviveRestart(self) -> None:
         """
-        What was acknowledged is there after a restart that reads the zone's old sources.
+        Acknowledged updates are kept after a restart that reads the zone's old sources.
         """
         path = self.mktemp()
         first = UpdatedServer(path=path)
@@ -196,10 +197,9 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(textsOf(second.zone.current), textsOf(first.zone.current))
         self.assertEqual(second.zone.current.serial, 12)
 
-    def test_fileChanged(self) -> None:
+    def test_newerFileReplacesUpdates(self) -> None:
         """
-        Sources that were changed while the zone was changed too take its place where their serial number is newer; else it is told what
-        is in the way, and what would be right.
+        A changed source file of an updated zone is used if its serial number is newer; otherwise the error says what to do.
         """
         path = self.mktemp()
         first = UpdatedServer(path=path)
@@ -222,10 +222,10 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(older.serial, 10)
 
 
-    def test_fileTouched(self) -> None:
+    def test_unchangedFileKeepsUpdates(self) -> None:
         """
-        A file in which nothing has changed is the one that it was, whatever its time says and however often it is read; one that was
-        edited is not taken for it, even where the zone has had its serial number.
+        A source file with the same content keeps the updates, whatever its modification time is. An edited file is detected even if the
+        zone once had its serial number.
         """
         path = self.mktemp()
         first = UpdatedServer(path=path)
@@ -240,9 +240,9 @@ class UpdatingTests(SynchronousTestCase):
         with patch("tests.server.update.changed.zoneOf", lambda: zoneOf(edited)):
             self.assertIn("serial 12 is not newer than 13", str(self.assertRaises(StorageFault, UpdatedServer, path=path)))
 
-    def test_distrusted(self) -> None:
+    def test_distrustedImageIsReplaced(self) -> None:
         """
-        Where the image in force is damaged, the file that is read again takes its place with all changes, unless one is under way.
+        If the image in force is damaged, the source file is read again and all updates are applied, unless an update is in progress.
         """
         server = UpdatedServer(path=self.mktemp())
         self.addCleanup(server.updating.close)
@@ -263,9 +263,9 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(server.zone.current.serial, 13)
         self.assertIs(server.updating.opened(zoneOf().current), server.zone.current)
 
-    def test_settings(self) -> None:
+    def test_forbiddenZoneKeepsUpdates(self) -> None:
         """
-        Zones are changed as their settings say; where nobody may change one any more, what was changed stays, after a restart as well.
+        Updates follow the settings; if they are forbidden later, earlier updates are kept, also after a restart.
         """
         folder = self.mktemp()
         table = {"name": "example.org", "file": "/zone", "update": ["key dhcp.example.org zone ANY"], "serial": "unixtime"}
@@ -293,9 +293,9 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(sorted(os.listdir(folder)), ["example.org.journal", "example.org.journal.serial"])
         self.successResultOf(second.updating.close())
 
-    def test_settingsWrong(self) -> None:
+    def test_invalidRulesChangeNothing(self) -> None:
         """
-        Rules that cannot be used are told with their zone, and leave everything as it was.
+        Invalid rules are reported with their zone, and change nothing.
         """
         server = self.server()
         for table, said in (
@@ -309,9 +309,9 @@ class UpdatingTests(SynchronousTestCase):
             self.assertIn(said, str(fault))
         self.assertEqual(server.update(NEW)[0].rcode, Rcode.NOERROR)
 
-    def test_imageKept(self) -> None:
+    def test_restartUsesLastImage(self) -> None:
         """
-        After a restart the zone goes on from the image that was built last, with a journal that has only what came since.
+        After a restart the zone continues from its last image, with a journal that has only the later changes.
         """
         path = self.mktemp()
         self.patch(os, "fdatasync", lambda file: None)

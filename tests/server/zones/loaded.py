@@ -1,5 +1,5 @@
 """
-Zones loaded from master files, for tests: by this process, and when it is told to.
+Zones loaded from master files, for tests: in this process, and when the test says so.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from twisted_ext.server.zones.publish import Placing
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.build.compiler import Compiling
 
-__all__ = ["Inside", "LoadingCase"]
+__all__ = ["LoadingCase", "LocalCompilers"]
 
 _TEXT: Final = "$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}"
 
 
-class Inside(Compilers):
+class LocalCompilers(Compilers):
     """
-    Makes images in this process, when it is told to.
+    Builds images in this process when L{run} is called.
     """
 
     def __init__(self, reactor: IReactorTime, took: Callable[[list[Result]], object]) -> None:
@@ -40,13 +40,13 @@ class Inside(Compilers):
 
     def add(self, job: Job) -> None:
         """
-        Keep it for later.
+        Queue a job.
         """
         self.jobs.append(job)
 
     def run(self) -> None:
         """
-        Do all that is to be done.
+        Run all jobs.
         """
         while self.jobs:
             job = self.jobs.pop(0)
@@ -58,14 +58,14 @@ class Inside(Compilers):
 
     def close(self) -> None:
         """
-        Forget it.
+        Drop all jobs.
         """
         self.jobs.clear()
 
 
 class LoadingCase(SynchronousTestCase):
     """
-    A server that loads zones.
+    Tests with a server that loads zones.
     """
 
     def setUp(self) -> None:
@@ -77,7 +77,7 @@ class LoadingCase(SynchronousTestCase):
 
     def write(self, name: str, more: str = "", *, serial: int = 1) -> ZoneSettings:
         """
-        Write a master file, not within the same moment as another time.
+        Write a master file, with a later modification time than any before.
         """
         path = self.folder / name
         path.write_text(_TEXT.format(serial=serial, more=more))
@@ -87,12 +87,12 @@ class LoadingCase(SynchronousTestCase):
 
     def load(self, *zones: ZoneSettings, watch: bool = True, run: bool = True) -> Loading:
         """
-        Begin, as a server does that is started.
+        Start loading, as a server does at its start.
         """
-        made: list[Inside] = []
+        made: list[LocalCompilers] = []
 
         def make(reactor: IReactorTime, took: Callable[[list[Result]], object]) -> Compilers:
-            made.append(Inside(reactor, took))
+            made.append(LocalCompilers(reactor, took))
             return made[0]
 
         self.placing = Placing(self.zones, today=lambda: 5.0)
@@ -106,7 +106,7 @@ class LoadingCase(SynchronousTestCase):
 
     def close(self, loading: Loading) -> None:
         """
-        End it, if that has not been done; nothing of it is left.
+        Stop loading unless that has been done, and check that nothing is left.
         """
         if loading not in self.closed:
             self.closed.append(loading)
@@ -116,22 +116,22 @@ class LoadingCase(SynchronousTestCase):
     @property
     def closed(self) -> list[Loading]:
         """
-        Those that have been ended.
+        The loaders that have been closed.
         """
         found: list[Loading] = self.__dict__.setdefault("_closed", [])
         return found
 
     def serial(self, name: str) -> int | None:
         """
-        @return: of what is served.
+        Return the serial number that is served.
         """
         place = self.zones.at(nameFromText(name))
         zone = None if place is None else place.served()
         return None if zone is None else zone.current.serial
 
-    def said(self, name: str) -> str:
+    def errorOf(self, name: str) -> str:
         """
-        @return: what is wrong with a zone.
+        Return the error of a zone.
         """
         place = self.zones.at(nameFromText(name))
         assert place is not None
@@ -139,7 +139,7 @@ class LoadingCase(SynchronousTestCase):
 
     def finish(self, waiting: Deferred[list[str]]) -> list[str]:
         """
-        @return: what came of a reload.
+        Let a reload finish, and return its lines.
         """
         for _ in range(20):
             self.clock.advance(0.01)

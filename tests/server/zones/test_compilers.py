@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.compilers}: processes that make zones ready, one of which may fall silent.
+Tests of L{twisted_ext.server.zones.compilers}: processes that build images, one of which may become silent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SILENCE = COMPILER_SILENCE.default
 
 class SilenceTests(SynchronousTestCase):
     """
-    Tests of processes that give no sign, played by the test.
+    Tests of simulated processes that become silent.
     """
 
     def setUp(self) -> None:
@@ -29,20 +29,20 @@ class SilenceTests(SynchronousTestCase):
 
     def close(self) -> None:
         """
-        End all; nothing waits any more.
+        Stop all processes, and check that nothing is left.
         """
         self.compilers.close()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def running(self) -> list[Process]:
         """
-        @return: the processes that are there.
+        Return the running processes.
         """
         return [process for process in self.reactor.started if not process.over]
 
     def texts(self) -> list[tuple[object, str]]:
         """
-        @return: what came of zones: each with what is wrong, or nothing.
+        Return the name and the error text of each result.
         """
         found: list[tuple[object, str]] = []
         for result in self.results:
@@ -51,9 +51,9 @@ class SilenceTests(SynchronousTestCase):
             found.append((result["name"], " ".join(lines)))
         return found
 
-    def silent(self, process: Process, seconds: float = _SILENCE) -> None:
+    def expectKill(self, process: Process, seconds: float = _SILENCE) -> None:
         """
-        Let time pass; the process is ended then, and by nobody before.
+        Let time pass, and check that the process is killed at its end and not before.
         """
         self.reactor.advance(seconds - 1)
         self.assertEqual(process.signals, [])
@@ -61,10 +61,10 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(process.signals, ["KILL"])
         process.end()
 
-    def test_unstarted(self) -> None:
+    def test_unstartedJobIsMarked(self) -> None:
         """
-        Of zones for which no process could be started it is said that this is not their fault, as of those whose process ended before it
-        gave any sign; not of those whose process ended after that.
+        The result of a zone is marked as unstarted if no process could be started, or if it ended before any sign of life; not if it ended
+        later.
         """
         self.reactor.forbidden = True
         self.compilers.add(Job("/i", [("a.", "/a")]))
@@ -73,97 +73,97 @@ class SilenceTests(SynchronousTestCase):
         self.running()[0].end()
         self.compilers.add(Job("/k", [("c.", "/c")]))
         (process,) = self.running()
-        process.say(busy=True)
+        process.writeLine(busy=True)
         process.end()
         self.assertEqual([result.get("unstarted", False) for result in self.results], [True, True, False])
         self.assertEqual([text.partition(":")[0] for _, text in self.texts()], [
-            *["no process that makes zones ready can be started"] * 2, "the process that made it ready has ended"])
+            *["no process to compile zones can be started"] * 2, "the process that compiled it has ended"])
 
-    def test_onceMore(self) -> None:
+    def test_silentProcessIsReplaced(self) -> None:
         """
-        A process that gives no sign is ended, and another one does its job.
+        A silent process is killed, and another one takes its job.
         """
         self.compilers.add(Job("/i", [("a.", "/a")]))
         (first,) = self.running()
-        self.silent(first)
+        self.expectKill(first)
         (second,) = self.running()
-        self.assertEqual([each["name"] for each in second.told], ["a."])
+        self.assertEqual([each["name"] for each in second.received], ["a."])
         self.assertEqual(self.results, [])
-        second.say(name="a.", image="/i", complaints=[])
+        second.writeLine(name="a.", image="/i", complaints=[])
         self.assertEqual(self.texts(), [("a.", "")])
         self.assertFalse(self.compilers.busy)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_twice(self) -> None:
+    def test_secondSilenceFailsZone(self) -> None:
         """
-        The second time nothing comes of the zone, which is said in one line with its file. Zones beside it and behind it are made ready.
+        After the second silent process the zone fails with one line that names its file. Other zones are built.
         """
         self.compilers.add(Job("/i", [("a.", "/a")]))
         self.compilers.add(Job("/j", [("b.", "/b")]))
         self.compilers.add(Job("/k", [("c.", "/c")]))
         first, beside = self.running()
-        beside.say(name="b.", image="/j", complaints=[])
-        beside.say(name="c.", image="/k", complaints=[])
+        beside.writeLine(name="b.", image="/j", complaints=[])
+        beside.writeLine(name="c.", image="/k", complaints=[])
         beside.end()
-        self.silent(first)
+        self.expectKill(first)
         (second,) = self.running()
-        self.silent(second)
-        text = f"the process that made it ready gave no sign for {_SILENCE:g} s and was ended, as was another one before"
+        self.expectKill(second)
+        text = f"the process that compiled it wrote nothing for {_SILENCE:g} s and was ended, as was another one before"
         self.assertEqual(self.texts(), [("b.", ""), ("c.", ""), ("a.", text)])
         self.assertEqual(self.results[-1]["complaints"], [{"path": "/a", "line": 0, "column": 0, "text": text, "fatal": True}])
         self.assertEqual(self.running(), [])
         self.assertFalse(self.compilers.busy)
 
-    def test_several(self) -> None:
+    def test_onlySilentZoneFails(self) -> None:
         """
-        Of many zones in one go, only the one is given up over which processes fall silent; those before and behind it are made ready.
+        Of several zones in one job only the one whose processes become silent fails; those before and behind it are built.
         """
         self.compilers.add(Job("/i", [("a.", "/a"), ("b.", "/b"), ("c.", "/c")]))
         (first,) = self.running()
-        self.assertEqual(first.told[0], {"pack": "/i"})
-        self.silent(first)
+        self.assertEqual(first.received[0], {"pack": "/i"})
+        self.expectKill(first)
         (second,) = self.running()
-        self.assertEqual(second.told[0], {"pack": "/i", "each": True})
-        second.say(name="a.", image="/i", complaints=[])
-        self.silent(second)
+        self.assertEqual(second.received[0], {"pack": "/i", "each": True})
+        second.writeLine(name="a.", image="/i", complaints=[])
+        self.expectKill(second)
         self.assertEqual([name for name, _ in self.texts()], ["b."])
         (third,) = self.running()
-        self.assertEqual([each["name"] for each in third.told if "name" in each], ["a.", "c."])
-        third.say(name="a.", image="/i", complaints=[])
-        third.say(name="c.", image="/i", complaints=[])
-        third.say(done=True)
+        self.assertEqual([each["name"] for each in third.received if "name" in each], ["a.", "c."])
+        third.writeLine(name="a.", image="/i", complaints=[])
+        third.writeLine(name="c.", image="/i", complaints=[])
+        third.writeLine(done=True)
         self.assertEqual(self.texts()[1:], [("a.", ""), ("c.", "")])
 
-    def test_unwritten(self) -> None:
+    def test_unfinishedPackFailsAllZones(self) -> None:
         """
-        Where all zones are done and are not written to the end, nothing comes of any of them.
+        All zones of a job fail if they are built and the file is not finished.
         """
         self.compilers.add(Job("/i", [("a.", "/a"), ("b.", "/b")]))
         for _ in range(2):
             (process,) = self.running()
-            process.say(name="a.", image="/i", complaints=[])
-            process.say(name="b.", image="/i", complaints=[])
-            self.silent(process)
-        self.assertEqual([name for name, text in self.texts() if "gave no sign" in text], ["a.", "b."])
+            process.writeLine(name="a.", image="/i", complaints=[])
+            process.writeLine(name="b.", image="/i", complaints=[])
+            self.expectKill(process)
+        self.assertEqual([name for name, text in self.texts() if "wrote nothing" in text], ["a.", "b."])
         self.assertFalse(self.compilers.busy)
 
-    def test_slow(self) -> None:
+    def test_slowProcessIsSpared(self) -> None:
         """
-        A process that is slow and gives signs is left alone for as long as it takes.
+        A slow process that gives signs of life is not killed.
         """
         self.compilers.add(Job("/i", [("a.", "/a")]))
         (process,) = self.running()
         for _ in range(10):
             self.reactor.advance(_SILENCE - 1)
-            process.say(busy=True)
+            process.writeLine(busy=True)
         self.assertEqual(process.signals, [])
-        process.say(name="a.", image="/i", complaints=[])
+        process.writeLine(name="a.", image="/i", complaints=[])
         self.reactor.advance(10 * _SILENCE)
         self.assertEqual((process.signals, self.texts()), ([], [("a.", "")]))
 
-    def test_unwatched(self) -> None:
+    def test_silentProcessBlocksUnwatched(self) -> None:
         """
-        Without that watch nothing would ever come of a zone whose process is silent.
+        Without the watch the zone of a silent process would never get a result.
         """
         self.patch(self.compilers, "silence", 1e9)
         self.compilers.add(Job("/i", [("a.", "/a")]))
@@ -171,9 +171,9 @@ class SilenceTests(SynchronousTestCase):
         self.assertTrue(self.compilers.busy)
         self.assertEqual(self.results, [])
 
-    def test_died(self) -> None:
+    def test_endedProcessIsReplaced(self) -> None:
         """
-        A process that ends by itself is watched no more, and the next job gets another one.
+        A process that ends by itself is not watched any more, and the next job gets a new one.
         """
         self.compilers.add(Job("/i", [("a.", "/a")]))
         (process,) = self.running()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.dbpoll}: zones of a database, served.
+Tests of L{twisted_ext.server.zones.dbpoll}: serving the zones of a database.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class StoringTests(SynchronousTestCase):
         self.clock = Clock()
         self.disk = SlowDisk()
         self.zones = Zones()
-        self.told: list[int] = []
+        self.serials: list[int] = []
         self.storing = Storing(
-            self.clock, store, self.zones, self.disk, changed=lambda version: self.told.append(version.serial), label="zones.db"
+            self.clock, store, self.zones, self.disk, changed=lambda version: self.serials.append(version.serial), label="zones.db"
         )
         self.store = store
         started = self.storing.start()
@@ -64,35 +64,35 @@ class StoringTests(SynchronousTestCase):
 
     def current(self, apex: bytes = APEX) -> Version:
         """
-        @return: what is in force.
+        Return the version in force.
         """
         place = self.zones.at(apex)
         assert place is not None and place.zone is not None
         return place.zone.current
 
-    def passes(self) -> None:
+    def poll(self) -> None:
         """
-        Let so much time go by that the database is looked at once.
+        Let enough time pass for one poll of the database.
         """
         self.clock.advance(STORE_LOOKS.default)
         for _ in range(20):
             self.disk.settle()
             self.clock.advance(0)
 
-    def test_served(self) -> None:
+    def test_databaseZonesAreServed(self) -> None:
         """
-        The zones of a database are served from the beginning on.
+        The zones of a database are served from the start.
         """
         self.assertEqual(textsOf(self.current()), textsOf(versionOf()))
-        self.assertEqual(self.told, [10])
+        self.assertEqual(self.serials, [10])
 
-    def test_changed(self) -> None:
+    def test_sqlChangeIsServed(self) -> None:
         """
-        What somebody changes with SQL is in force a moment later, with a newer serial number.
+        A change by SQL is served at the next poll, with a newer serial number.
         """
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
         self.sql.execute("DELETE FROM records WHERE owner = 'mail' AND type = 'AAAA'")
-        self.passes()
+        self.poll()
         self.assertEqual(self.current().serial, 12)
         found = self.current().find(b"\x03new")
         assert found is not None
@@ -100,26 +100,26 @@ class StoringTests(SynchronousTestCase):
         mail = self.current().find(b"\x04mail")
         assert mail is not None
         self.assertEqual(mail.types, (A,))
-        self.assertEqual(self.told, [10, 12])
-        self.passes()
-        self.assertEqual(self.told, [10, 12])
+        self.assertEqual(self.serials, [10, 12])
+        self.poll()
+        self.assertEqual(self.serials, [10, 12])
 
-    def test_many(self) -> None:
+    def test_manyChangesAreServed(self) -> None:
         """
-        Thousands of changes are put in force as well, not all of them at once.
+        Thousands of changes are served.
         """
         self.sql.execute("BEGIN")
         self.sql.executemany(
             "INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, ?, 'A', 60, '192.0.2.9')", [(f"h{n}",) for n in range(3000)]
         )
         self.sql.execute("COMMIT")
-        self.passes()
+        self.poll()
         self.assertEqual(self.current().serial, 3010)
         self.assertIsNotNone(self.current().find(b"\x05h2999"))
 
-    def test_mistake(self) -> None:
+    def test_invalidRecordKeepsZone(self) -> None:
         """
-        A mistake is told, the zone stays as it is, and goes on once the mistake is mended.
+        An invalid record is reported and the zone stays as it was, until the record is corrected.
         """
         for statement, mended, said in (
             (
@@ -130,50 +130,50 @@ class StoringTests(SynchronousTestCase):
             (
                 "INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (98, 1, 'www', 'A', 60, '192.0.2.9')",
                 "DELETE FROM records WHERE id = 98",
-                "stands alone",
+                "has to be alone",
             ),
         ):
             before = self.current()
             self.sql.execute(statement)
-            self.passes()
+            self.poll()
             self.assertIs(self.current(), before)
             self.assertIn(said, self.storing.said[APEX])
             self.sql.execute(mended)
-            self.passes()
+            self.poll()
             self.assertEqual(self.storing.said, {})
             self.assertGreater(self.current().serial, before.serial)
         self.assertIsNotNone(self.current().find(b"\x03new"))
 
-    def test_zones(self) -> None:
+    def test_zonesFollowDatabase(self) -> None:
         """
-        Zones come and go with the database; one without an SOA is there once it has one.
+        Zones are added and removed with the database; a zone without an SOA record is served once it has one.
         """
         other = nameFromText("example.com")
         self.sql.execute("INSERT INTO zones (name) VALUES ('example.com')")
-        self.passes()
+        self.poll()
         self.assertIn(other, self.storing.said)
         place = self.zones.at(other)
         self.assertTrue(place is None or place.state == FAILED)
         self.sql.execute(
             "INSERT INTO records (zone, owner, type, rdata) VALUES (2, '@', 'SOA', 'ns1 h 0 1 1 1 1'), (2, '@', 'NS', 'ns1.example.org.')"
         )
-        self.passes()
+        self.poll()
         self.assertEqual(self.current(other).serial, 3)
         place = self.zones.at(other)
         assert place is not None
         self.assertEqual(place.state, SERVING)
         self.sql.execute("DELETE FROM zones WHERE name = 'example.com'")
-        self.passes()
+        self.poll()
         self.assertIsNone(self.zones.at(other))
 
-    def test_replaced(self) -> None:
+    def test_replacedDatabaseIsNoticed(self) -> None:
         """
-        A database that takes the place of the one before is noticed: its zones are served, those that it does not have are not, and what
-        is changed goes there or fails, but is not lost.
+        A database file that is replaced is noticed: its zones are served, and those that it lacks are not. An update meanwhile is stored in
+        it or fails, and is not lost.
         """
         other = nameFromText("other.example.")
         self.store.create(other, [RRSet(other, each.rrType, 1, 60, each.rdatas) for each in records(ZONE)[:2]])
-        self.passes()
+        self.poll()
         self.assertEqual(self.current(other).serial, 10)
         for turn, serial in enumerate((10, 77, 3)):
             beside = f"{self.path}.{turn}"
@@ -183,47 +183,47 @@ class StoringTests(SynchronousTestCase):
             os.rename(beside, self.path)
             place = self.zones.at(APEX)
             assert place is not None and place.zone is not None
-            result = Changing(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.made)
+            result = Changing(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.withRecord)
             self.disk.settle()
             if turn != 0:
                 self.failureResultOf(result, StorageFault)
             else:
-                # The same serial number: nobody could know.
+                # The serial number is the same, so the change cannot be detected.
                 self.successResultOf(result)
-            self.passes()
+            self.poll()
             node = self.current().find(b"\x05turn%d" % turn)
             self.assertIsNotNone(node)
             self.assertEqual(self.current().serial, 11 if turn == 0 else serial)
             self.assertIsNone(self.zones.at(other))
             self.assertFalse(os.path.exists(f"{self.path}.{turn}"))
-        # What is no database, or none yet, changes nothing that is served.
+        # A missing or empty database file changes nothing that is served.
         os.rename(self.path, f"{self.path}.kept")
-        self.passes()
+        self.poll()
         with open(self.path, "wb"):
             pass
-        self.passes()
+        self.poll()
         self.assertEqual(os.path.getsize(self.path), 0)
         os.rename(f"{self.path}.kept", self.path)
         self.sql.close()
         self.sql = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(self.sql.close)
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) SELECT id, 'late', 'A', 60, '192.0.2.7' FROM zones")
-        self.passes()
+        self.poll()
         self.assertIsNotNone(self.current().find(b"\x04late"))
 
     @staticmethod
-    def made(version: Version) -> Made:
+    def withRecord(version: Version) -> Made:
         """
-        @return: the next version.
+        Return a version with one more record.
         """
         transaction = Transaction(version)
         transaction.add(record(f"made{version.recordCount} 60 A 192.0.2.9"))
         return transaction.commit()
 
-    def test_written(self) -> None:
+    def test_updateIsWrittenToDatabase(self) -> None:
         """
-        A change made to the zone by its server is in the database when it is acknowledged, and is no news to it; where somebody has
-        changed the database meanwhile, it is refused.
+        An update is in the database when it is acknowledged, and the next poll does not report it again; it fails if the database has
+        changed meanwhile.
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
@@ -239,32 +239,32 @@ class StoringTests(SynchronousTestCase):
         self.disk.settle()
         self.assertEqual(self.successResultOf(result).serial, 11)
         self.assertEqual(self.sql.execute("SELECT serial FROM zones").fetchone(), (11,))
-        self.passes()
+        self.poll()
         self.assertEqual(self.current().serial, 11)
         self.sql.execute("DELETE FROM records WHERE owner = 'n10'")
         result = changing.change(add)
         self.disk.settle()
         self.failureResultOf(result, StorageFault)
-        self.passes()
+        self.poll()
         self.assertEqual(self.current().serial, 12)
         result = changing.change(add)
         self.disk.settle()
         self.assertEqual(self.successResultOf(result).serial, 13)
 
-    def test_differences(self) -> None:
+    def test_changesOfEitherSideAreTransferred(self) -> None:
         """
-        Those who transfer the zone get what has changed, whoever has changed it; of what was read as a whole, and of more than is sent in
-        differences, nothing is known.
+        Incremental transfers have the changes from updates and from SQL. There are none after a full read of the zone, and old ones beyond
+        the size limit are dropped.
         """
         history = self.storing.historyOf(APEX)
         before = self.current()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
-        self.passes()
+        self.poll()
         changing = Changing(self.clock, self.zone(), self.storing.keeper(), self.storing.exclusively)
         result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
         self.disk.settle()
         self.successResultOf(result)
-        self.passes()
+        self.poll()
         differences = history.since(10)
         assert differences is not None
         self.assertEqual([each.newSerial for each in differences], [11, 12])
@@ -280,12 +280,12 @@ class StoringTests(SynchronousTestCase):
         self.sql.execute("UPDATE zones SET name = 'example.com'")
         self.sql.execute("UPDATE zones SET name = 'example.org'")
         self.sql.execute("DELETE FROM records WHERE owner = 'new'")
-        self.passes()
+        self.poll()
         self.assertIsNone(history.since(12))
 
     def zone(self) -> Zone:
         """
-        @return: what is served.
+        Return the zone.
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
@@ -293,15 +293,15 @@ class StoringTests(SynchronousTestCase):
 
     def added(self, version: Version, text: str) -> Made:
         """
-        @return: a version with one record more.
+        Return a version with this record added.
         """
         transaction = Transaction(version)
         transaction.add(record(text))
         return transaction.commit()
 
-    def test_lockedAtFirst(self) -> None:
+    def test_lockedDatabaseIsTriedAgain(self) -> None:
         """
-        A database that cannot be read at the beginning is tried again, and until then whoever asks for its zones is told to come back.
+        A database that cannot be read at the start is tried again, and its zones fail until then.
         """
         zones = Zones()
         store = SQLiteStore(self.path)
@@ -310,47 +310,47 @@ class StoringTests(SynchronousTestCase):
         with patch.object(store, "position", side_effect=StorageFault("zones.db: database is locked")):
             started = storing.start()
             self.disk.settle()
-            self.passes()
+            self.poll()
         self.successResultOf(started)
         place = zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.said), (FAILED, "zones.db: database is locked"))
-        self.passes()
+        self.poll()
         self.assertEqual((place.state, place.said, place.serial), (SERVING, "", 10))
         storing.close()
         self.disk.settle()
 
-    def test_lockedLater(self) -> None:
+    def test_unreadZoneIsTriedAgain(self) -> None:
         """
-        A zone that could not be read when it had changed is read when that is possible, whether or not there is more that is new.
+        A changed zone that could not be read is read at a later poll, whether or not there are further changes.
         """
         with patch.object(self.store, "load", side_effect=StorageFault("zones.db: database is locked")):
             self.sql.execute("UPDATE zones SET name = 'Example.org'")
             self.sql.execute("DELETE FROM records WHERE owner = 'mail'")
-            self.passes()
-            self.passes()
+            self.poll()
+            self.poll()
         self.assertEqual(self.current().serial, 10)
         self.assertIn("locked", self.storing.said[APEX])
-        self.passes()
+        self.poll()
         self.assertGreater(self.current().serial, 10)
         place = self.zones.at(APEX)
         assert place is not None
         self.assertEqual((self.storing.said, place.said, place.serial), ({}, "", self.current().serial))
 
-    def test_unthoughtOf(self) -> None:
+    def test_unexpectedErrorKeepsPolling(self) -> None:
         """
-        A look that ends as nobody has thought of is not the last one.
+        An unexpected exception does not end the polling.
         """
         with patch.object(self.store, "news", side_effect=ZeroDivisionError):
-            self.passes()
+            self.poll()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.sql.execute("DELETE FROM records WHERE owner = 'mail'")
-        self.passes()
+        self.poll()
         self.assertGreater(self.current().serial, 10)
 
-    def test_goneMeanwhile(self) -> None:
+    def test_unwantedZoneIsNotAdded(self) -> None:
         """
-        A zone that is not wanted any more when it has been read is not put there again.
+        A zone that is not wanted any more when it has been read is not added again.
         """
         self.sql.execute("UPDATE zones SET name = 'Example.org'")
         self.clock.advance(STORE_LOOKS.default)
@@ -359,5 +359,5 @@ class StoringTests(SynchronousTestCase):
         self.storing.follow(set())
         self.storing.wanted = set()
         self.zones.remove(APEX)
-        self.passes()
+        self.poll()
         self.assertIsNone(self.zones.at(APEX))

@@ -1,7 +1,5 @@
-"""
-Tests of L{twisted_ext.server.zones.loader}, L{twisted_ext.server.zones.imagefiles} and L{twisted_ext.server.zones.publish}: zones from
-master files to what is served.
-"""
+"""Tests of L{twisted_ext.server.zones.loader}, L{twisted_ext.server.zones.imagefiles} and L{twisted_ext.server.zones.publish}: from master
+files to served zones."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ class LoadingTests(LoadingCase):
     Tests for L{Loading}.
     """
 
-    def test_loaded(self) -> None:
+    def test_zoneIsServedOnceBuilt(self) -> None:
         """
         A zone is expected at once, and served when its image is ready.
         """
@@ -46,10 +44,10 @@ class LoadingTests(LoadingCase):
         self.assertEqual((self.serial("example.org"), place.state, place.records, place.since), (1, "serving", 3, 5.0))
         self.assertEqual(self.successResultOf(loading.settled), (1, 1))
 
-    def test_unstarted(self) -> None:
+    def test_unstartedZonesAreTriedAgain(self) -> None:
         """
-        Zones for which no process can be started are tried again, each time after twice as long, and served as soon as one can be; the log
-        has one line for each time, however many zones there are. What is served stays.
+        Zones whose process cannot be started are tried again at doubling intervals, with one log line each time for all of them. Served
+        zones are not affected.
         """
         loading = self.load(self.write("example.org"))
         for name in ("example.org", "example.net"):
@@ -62,22 +60,22 @@ class LoadingTests(LoadingCase):
                 (job,) = self.compilers.jobs
                 self.compilers.jobs.clear()
                 tries.append(len(job.zones))
-                loading._took(job.failed("no process that makes zones ready can be started: no more", unstarted=True))
+                loading._took(job.failed("no process to compile zones can be started: no more", unstarted=True))
                 self.assertEqual((self.serial("example.org"), self.serial("example.net")), (1, None))
                 self.clock.advance(seconds - 0.1)
                 self.assertEqual(self.compilers.jobs, [])
                 self.clock.advance(0.1)
         said = [formatEvent(event) for event in events]
         self.assertEqual([line for line in said if "tried again" in line], [
-            f"no process that makes zones ready can be started: no more; zones that have to be made ready are tried again in {n} s"
+            f"no process to compile zones can be started: no more; zones to be compiled are tried again in {n} s"
             for n in (1, 2, 4, 8)])
         self.compilers.run()
         self.assertEqual((tries, self.serial("example.org"), self.serial("example.net")), ([2] * 4, 2, 2))
 
-    def test_neverSettled(self) -> None:
+    def test_everChangingFileIsReadAnyway(self) -> None:
         """
-        A file that changes from each look to the next is read after some seconds nevertheless, and again after as many; where it cannot be
-        read just then, what is served stays.
+        A file that changes all the time is read after some seconds anyway, and again after as many; if it is invalid at that moment, the
+        served zone stays.
         """
         self.load(self.write("example.org"))
         most = CHANGING_SECONDS.default
@@ -92,9 +90,9 @@ class LoadingTests(LoadingCase):
         self.assertEqual(len(served), 2)
         self.assertLessEqual(served[0][0], most + 2 * WATCH_SECONDS.default)
 
-    def test_foundAgain(self) -> None:
+    def test_unchangedImageIsReused(self) -> None:
         """
-        The next start serves the image of a file that has not changed without reading that, and that of none that has.
+        After a restart the image of an unchanged file is served without reading the file, and that of a changed file is not.
         """
         zones = [self.write(name) for name in ("example.org", "example.net", "example.com")]
         self.close(self.load(*zones))
@@ -106,9 +104,9 @@ class LoadingTests(LoadingCase):
         self.assertEqual((self.serial("example.com"), self.compilers.made), (2, 1))
         self.assertEqual(self.successResultOf(loading.settled), (3, 3))
 
-    def test_included(self) -> None:
+    def test_changedIncludeRebuildsZone(self) -> None:
         """
-        A file that a zone includes belongs to it: where that has changed, the image is of no use.
+        The image of a zone is not reused if an included file has changed.
         """
         included = self.folder / "more"
         included.write_text("www A 192.0.2.80\n")
@@ -120,9 +118,9 @@ class LoadingTests(LoadingCase):
         self.load(zone, run=False)
         self.assertIsNone(self.serial("example.org"))
 
-    def test_damaged(self) -> None:
+    def test_truncatedImageIsRebuilt(self) -> None:
         """
-        An image that is not as it was written is made anew, and so is one that is cut; an index with rubbish in it does no harm.
+        An image that is damaged or truncated is built again, and garbage in the index does no harm.
         """
         zone = self.write("example.org")
         self.close(self.load(zone))
@@ -140,9 +138,9 @@ class LoadingTests(LoadingCase):
             self.assertEqual(self.serial("example.org"), 1)
             self.close(loading)
 
-    def test_flipped(self) -> None:
+    def test_flippedBitRebuildsImage(self) -> None:
         """
-        So is one in which a single bit is not what it was.
+        An image with a flipped bit is built again.
         """
         zone = self.write("example.org")
         self.close(self.load(zone))
@@ -157,38 +155,38 @@ class LoadingTests(LoadingCase):
         self.compilers.run()
         self.assertEqual(self.serial("example.org"), 1)
 
-    def test_wrong(self) -> None:
+    def test_invalidFileIsLocated(self) -> None:
         """
-        What is wrong with a master file is told with file, line and column. Other zones are served, and the wrong one once it is right.
+        An error in a master file is reported with file, line and column. Other zones are served, and this one once it is corrected.
         """
         bad = self.write("example.net", "www A 192.0.2.300\nwww MX\n")
         loading = self.load(self.write("example.org"), bad)
         self.assertEqual(self.successResultOf(loading.settled), (2, 1))
         self.assertEqual((self.serial("example.org"), self.serial("example.net")), (1, None))
-        self.assertIn(f"{bad.file}:5:7: ", self.said("example.net"))
+        self.assertIn(f"{bad.file}:5:7: ", self.errorOf("example.net"))
         self.write("example.net")
         for _ in range(3):
             self.clock.advance(1)
             self.compilers.run()
-        self.assertEqual((self.serial("example.net"), self.said("example.net")), (1, ""))
+        self.assertEqual((self.serial("example.net"), self.errorOf("example.net")), (1, ""))
 
-    def test_missing(self) -> None:
+    def test_missingFileIsServedOnceThere(self) -> None:
         """
-        A master file that is not there is told by its name, and served when it comes.
+        A missing master file is reported by its name, and served when it appears.
         """
         zone = ZoneSettings.of("example.org", str(self.folder / "example.org"))
         self.load(zone)
-        self.assertIn(zone.file, self.said("example.org"))
+        self.assertIn(zone.file, self.errorOf("example.org"))
         self.write("example.org")
         for _ in range(3):
             self.clock.advance(1)
             self.compilers.run()
         self.assertEqual(self.serial("example.org"), 1)
 
-    def test_followed(self) -> None:
+    def test_changedFileIsLoadedOnceStable(self) -> None:
         """
-        A file that has changed is loaded once it has stayed the same for a while: whoever writes it may not be done. What is wrong with it
-        leaves the old zone in force.
+        A changed file is loaded after it has not changed for a while, since its writer may not have finished. An error in it keeps the old
+        zone.
         """
         self.load(self.write("example.org"))
         self.write("example.org", serial=2)
@@ -204,14 +202,14 @@ class LoadingTests(LoadingCase):
             self.clock.advance(1)
             self.compilers.run()
         self.assertEqual(self.serial("example.org"), 3)
-        self.assertIn(":5:", self.said("example.org"))
+        self.assertIn(":5:", self.errorOf("example.org"))
         self.assertEqual(self.compilers.made, 3)
         self.clock.advance(10)
         self.assertEqual(self.compilers.jobs, [])
 
-    def test_notFollowed(self) -> None:
+    def test_filesAreIgnoredWithoutWatch(self) -> None:
         """
-        Files are left alone where nobody wants them followed.
+        Changes of files are ignored if watching is off.
         """
         self.load(self.write("example.org"), watch=False)
         self.write("example.org", serial=2)
@@ -219,9 +217,9 @@ class LoadingTests(LoadingCase):
             self.clock.advance(1)
         self.assertEqual(self.compilers.jobs, [])
 
-    def test_reload(self) -> None:
+    def test_reloadListsEveryChange(self) -> None:
         """
-        A reload loads what has changed and what is new, and lets go of what is not wanted any more; it tells all of it.
+        A reload loads changed and new zones, removes the others, and lists all of this.
         """
         one, two, three = self.write("example.org"), self.write("example.net"), self.write("example.com")
         loading = self.load(one, two)
@@ -244,10 +242,10 @@ class LoadingTests(LoadingCase):
         self.assertEqual([self.serial(name) for name in ("example.org", "example.net", "example.com")], [2, None, 1])
         self.assertEqual(self.finish(loading.reload([one, three])), [])
 
-    def test_reloadZone(self) -> None:
+    def test_zoneIsReloadedOnDemand(self) -> None:
         """
-        One zone can be loaded whether its file has changed or not; whoever asks learns what is wrong with it, and a serial number that went
-        back is told.
+        One zone can be reloaded whether its file has changed or not; the caller gets its errors, and a warning if the serial number went
+        back.
         """
         loading = self.load(self.write("example.org", serial=7))
         apex = nameFromText("example.org")
@@ -263,9 +261,9 @@ class LoadingTests(LoadingCase):
         self.assertEqual(second, "example.org.: serial 6 stays in force")
         self.failureResultOf(loading.reloadZone(nameFromText("example.net")), CallerFault)
 
-    def test_changedMeanwhile(self) -> None:
+    def test_reloadReportsSerialOfUpdates(self) -> None:
         """
-        Where updates have raised the serial number of a zone, that is the one that is told of, and not the one of its file.
+        If updates have raised the serial number of a zone, a reload reports that one instead of the number in the old file.
         """
         loading = self.load(self.write("example.org", serial=7))
         apex = nameFromText("example.org")
@@ -278,9 +276,9 @@ class LoadingTests(LoadingCase):
         self.write("example.org", serial=12)
         self.assertEqual(self.finish(loading.reloadZone(apex)), ["example.org.: serial 9 is now 12, 3 records"])
 
-    def test_unreadable(self) -> None:
+    def test_unreadableFileIsNamedOnce(self) -> None:
         """
-        Of a file that is gone, a folder or an empty one, a line says which file it is, once, and what is wrong with it.
+        The error for a missing file, a folder or an empty file names it once and says what is wrong.
         """
         loading = self.load(self.write("example.org"))
         apex = nameFromText("example.org")
@@ -298,9 +296,9 @@ class LoadingTests(LoadingCase):
         path.write_text("@ 60 SOA ns1 root 1 1 1 1 1\n@ 60 SOA ns1 root 2 1 1 1 1\n")
         self.assertIn("has more than one SOA record; a zone has exactly one", self.finish(loading.reloadZone(apex))[0])
 
-    def test_again(self) -> None:
+    def test_reloadDuringLoadReadsAgain(self) -> None:
         """
-        Who asks for a zone while it is being loaded gets what the file says then, not what it said before.
+        A zone that is requested while it is being loaded is read again, so that the caller gets the current file.
         """
         loading = self.load(self.write("example.org"))
         first = loading.reloadZone(nameFromText("example.org"))
@@ -311,9 +309,9 @@ class LoadingTests(LoadingCase):
         self.successResultOf(first)
         self.assertEqual(self.serial("example.org"), 2)
 
-    def test_room(self) -> None:
+    def test_unusedImagesAreRemoved(self) -> None:
         """
-        Images that no zone is served from any more are removed, and those that a crash has left as well.
+        Images that no zone uses are removed, including those that a crash has left.
         """
         zone = self.write("example.org")
         loading = self.load(zone)
@@ -329,18 +327,18 @@ class LoadingTests(LoadingCase):
         self.assertEqual(len(list(folder.glob("*.image"))), 1)
         self.assertEqual(self.serial("example.org"), 5)
 
-    def test_oneServer(self) -> None:
+    def test_stateFolderIsLocked(self) -> None:
         """
-        A folder is one server's: a second one is told so.
+        A second server with the same state folder gets an error.
         """
         self.load(self.write("example.org"))
         with self.assertRaises(BadDescription) as caught:
             Images(str(self.folder / "state" / "zones"))
         self.assertIn("another server's", str(caught.exception))
 
-    def test_many(self) -> None:
+    def test_smallZonesShareAnImage(self) -> None:
         """
-        Small zones are made ready many at a time, into one file; what is wrong with one of them is no matter to the others.
+        Small zones are built together into one file, and an error in one does not affect the others.
         """
         zones = [self.write(f"z{number}.example", "www A\n" if number == 7 else "") for number in range(40)]
         loading = self.load(*zones)
@@ -352,10 +350,10 @@ class LoadingTests(LoadingCase):
         self.assertEqual([self.serial(f"z{number}.example") for number in (6, 8)], [1, 2])
 
 
-    def test_brokenNamed(self) -> None:
+    def test_everyFailedZoneIsNamed(self) -> None:
         """
-        Every zone that could not be loaded is named in the log of a start, however much there is to be said of others, healthy or not;
-        beyond a bound they are counted, and where to find their names is said. Those who asked for a reload read the same.
+        Every zone that failed at the start is named in the log, whatever is logged of other zones. Zones over a limit are counted, with the
+        command that lists them. The result of a reload names them too.
         """
         lines: list[str] = []
 
@@ -375,7 +373,7 @@ class LoadingTests(LoadingCase):
             self.assertEqual(len([line for line in lines if line.startswith(f"b{number}.example.: nothing is served")]), 1)
         self.assertTrue([line for line in lines if line.startswith("b4.example.: nothing is served: ") and ":5:6: " in line], lines[-9:])
         self.assertIn("3 more zones could not be loaded; txdns control zones --broken lists all 8", lines)
-        self.assertIn("nothing is logged of 20 more zones, which are served", lines)
+        self.assertIn("20 more zones are served and not logged one by one", lines)
         self.assertLess(len(lines), 320)
         for number in range(120):
             self.write(f"h{number}.example", serial=2)
@@ -385,12 +383,12 @@ class LoadingTests(LoadingCase):
 
 class SettingsTests(SynchronousTestCase):
     """
-    Tests of how servers are told of zones.
+    Tests of the settings for zones.
     """
 
-    def test_folders(self) -> None:
+    def test_zonesFromFolderOrList(self) -> None:
         """
-        Zones may be the files of a folder, or the lines of a list; what is said of one by itself goes before.
+        Zones may be the files of a folder or the lines of a list; a setting for a single zone takes precedence.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -408,9 +406,9 @@ class SettingsTests(SynchronousTestCase):
             },
         )
 
-    def test_manyFiles(self) -> None:
+    def test_folderIsReadInSteps(self) -> None:
         """
-        A folder is read in steps, none of which takes long; of two files for one zone it is always the same that is taken.
+        A folder is read in short steps, and the choice between two files for one zone is always the same.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -429,9 +427,9 @@ class SettingsTests(SynchronousTestCase):
         )
         self.assertEqual(most, 1)
 
-    def test_waitingList(self) -> None:
+    def test_pipeIsRefused(self) -> None:
         """
-        A list of zones, or a master file whose name is looked for, that somebody has yet to write into is refused: nobody waits.
+        A pipe instead of a list of zones or a master file is refused, so the server does not wait for a writer.
         """
         path = self.mktemp()
         os.mkfifo(path)
@@ -440,9 +438,9 @@ class SettingsTests(SynchronousTestCase):
         with self.assertRaisesRegex(BadDescription, "a file was expected, which this is not"):
             apexIn(path)
 
-    def test_wrong(self) -> None:
+    def test_invalidZoneSettingIsRefused(self) -> None:
         """
-        What cannot be is told with what would be right.
+        An invalid zone setting is an error that says what is wrong.
         """
         for wrong in (
             "example.org",
@@ -463,9 +461,9 @@ class SettingsTests(SynchronousTestCase):
             zonesOf(Settings.of(zones=[str(listed)]))
         self.assertIn(f"{listed}:1:", str(caught.exception))
 
-    def test_state(self) -> None:
+    def test_stateFolder(self) -> None:
         """
-        What is to be found again lies where the setting says, or systemd.
+        The state folder is the one in the settings, or the one that systemd passes.
         """
         self.assertEqual(stateFolder(Settings.of(state="/a"), {"STATE_DIRECTORY": "/b"}), "/a")
         self.assertEqual(stateFolder(Settings(), {"STATE_DIRECTORY": "/b:/c"}), "/b")

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.loader} when zones are made ready anew: at the same time, in vain, or for nobody any more.
+Tests of L{twisted_ext.server.zones.loader} with concurrent, failed and obsolete reloads.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ class ReloadingTests(LoadingCase):
     Tests for L{Loading<twisted_ext.server.zones.loader.Loading>}.
     """
 
-    def test_triedAgain(self) -> None:
+    def test_nextReloadRetriesFailedZone(self) -> None:
         """
-        A zone of which nothing came is tried again at the next reload, although its file has not changed: it may have been the disk, or a
-        process that was ended.
+        A zone that failed is tried again at the next reload although its file has not changed: the cause may have been the disk or a killed
+        process.
         """
         zone = self.write("example.org")
         loading = self.load(zone, run=False)
         (job,) = self.compilers.jobs
         self.compilers.jobs.clear()
-        self.compilers.took(job.failed("the process that made it ready has ended"))
-        self.assertIn("has ended", self.said("example.org"))
+        self.compilers.took(job.failed("the process that compiled it has ended"))
+        self.assertIn("has ended", self.errorOf("example.org"))
         self.assertEqual(self.finish(loading.reload([zone])), ["example.org.: serial 1, 3 records"])
-        self.assertEqual((self.serial("example.org"), self.said("example.org")), (1, ""))
+        self.assertEqual((self.serial("example.org"), self.errorOf("example.org")), (1, ""))
         self.assertEqual(self.finish(loading.reload([zone])), [])
 
-    def test_noProcess(self) -> None:
+    def test_unstartedProcessFailsReload(self) -> None:
         """
-        Where no process can be started, whoever waits is told so and waits no longer.
+        If no process can be started, all waiting callers get the error.
         """
         zone = self.write("example.org")
         loading = self.load(zone)
@@ -59,9 +59,9 @@ class ReloadingTests(LoadingCase):
             self.assertIn("no process can be started", str(self.successResultOf(each)))
         self.assertEqual(self.serial("example.org"), 1)
 
-    def test_lastCounts(self) -> None:
+    def test_lastReloadWins(self) -> None:
         """
-        Of several reloads at the same time the zones of the last one are served in the end, even if an earlier one has many more.
+        The zones of the last of several concurrent reloads are served, even if an earlier one has many more.
         """
         many = [self.write(f"z{number}.example") for number in range(40)]
         loading = self.load()
@@ -71,9 +71,9 @@ class ReloadingTests(LoadingCase):
         self.finish(last)
         self.assertEqual([place.text for place in self.zones], ["z0.example."])
 
-    def test_movedMeanwhile(self) -> None:
+    def test_movedZoneEndsEarlierReload(self) -> None:
         """
-        Whoever waits for a zone that comes from another file before it is ready waits no longer; nor where there is no such zone any more.
+        A caller that waits for a zone gets its result when the zone has moved to another file, or has been removed.
         """
         loading = self.load(self.write("example.org"), run=False)
         waiting = loading.reloadZone(nameFromText("example.org"))
@@ -89,20 +89,19 @@ class ReloadingTests(LoadingCase):
         self.compilers.run()
         self.assertIsNone(self.zones.at(nameFromText("example.org")))
 
-    def test_ends(self) -> None:
+    def test_closeEndsReload(self) -> None:
         """
-        Whoever waits for a zone when the server ends is told so; whether any zone can be served nobody knows then.
+        A caller that waits when the server stops is told so; C{settled} never fires then.
         """
         loading = self.load(self.write("example.org"), run=False)
         waiting = loading.reloadZone(nameFromText("example.org"))
         self.close(loading)
-        self.assertEqual(self.successResultOf(waiting), ["example.org.: the server ends before it is ready"])
+        self.assertEqual(self.successResultOf(waiting), ["example.org.: the server stops before it is compiled"])
         self.assertNoResult(loading.settled)
 
-    def test_noLeftovers(self) -> None:
+    def test_unusedImagesAreRemoved(self) -> None:
         """
-        Images that nobody has a use for do not stay on the disk: of zones that are not served any more when they are ready, and such as
-        cannot be put in force.
+        The image of a zone that was removed meanwhile, or whose version is refused, is removed.
         """
         zone = self.write("example.org")
         loading = self.load(zone)
@@ -111,16 +110,16 @@ class ReloadingTests(LoadingCase):
         refused = loading.reloadZone(nameFromText("example.org"))
         with patch.object(self.placing, "loaded", side_effect=BadZone("not newer")):
             self.finish(refused)
-        self.assertEqual(self.said("example.org"), "not newer")
+        self.assertEqual(self.errorOf("example.org"), "not newer")
         self.assertEqual(sorted(images.glob("*.image")), before)
         gone = loading.reloadZone(nameFromText("example.org"))
         self.finish(loading.reload([]))
         self.successResultOf(gone)
         self.assertEqual(list(images.glob("*.image*")), [])
 
-    def test_oneOfMany(self) -> None:
+    def test_unexpectedErrorSparesOtherZones(self) -> None:
         """
-        What nobody has thought of ends one zone, not those that came with it.
+        An unexpected exception affects one zone, and not those that arrive with it.
         """
         zones = [self.write(name) for name in ("example.net", "example.org")]
         loading = self.load(*zones)
@@ -141,10 +140,10 @@ class ReloadingTests(LoadingCase):
         self.finish(loading.reload(zones))
         self.assertEqual(self.serial("example.net"), 2)
 
-    def test_inTurns(self) -> None:
+    def test_manyZonesAreServedInTurns(self) -> None:
         """
-        Of many zones that are ready at the same time some are put in force, and then others have their turn; those that are left when the
-        server ends are found at the next start.
+        Many zones that are ready at once are put in force in several turns; those that are left when the server stops are found at the next
+        start.
         """
         zones = [self.write(f"z{number}.example") for number in range(100)]
         seconds, ticks = self.clock.seconds, count(0, 0.006)
@@ -164,9 +163,9 @@ class ReloadingTests(LoadingCase):
             self.clock.advance(0)
         self.assertEqual(self.successResultOf(loading.settled), (100, 100))
 
-    def test_fullDisk(self) -> None:
+    def test_indexSurvivesFullDisk(self) -> None:
         """
-        A server begins although the list of its images cannot be written anew, and a file that cannot be is no reason to stop looking.
+        A server starts although its index of images cannot be rewritten; C{statusOf} returns L{None} for an invalid path.
         """
         zone = self.write("example.org")
         loading = self.load(zone)
@@ -183,9 +182,9 @@ class ReloadingTests(LoadingCase):
         self.assertEqual((before, len(index.read_text().splitlines())), (129, 1))
         self.assertIsNone(statusOf("/\x00"))
 
-    def test_otherProcesses(self) -> None:
+    def test_imagePathsAreNotReused(self) -> None:
         """
-        What a process of a server that was killed still writes is not where the next one has its images written.
+        Image paths of a killed server are not reused, since one of its processes may still write to them.
         """
         folder = str(self.folder / "images")
         first = Images(folder)
@@ -195,9 +194,9 @@ class ReloadingTests(LoadingCase):
         self.addCleanup(again.close)
         self.assertNotIn(path, [again.path() for _ in range(10)])
 
-    def test_leftAlone(self) -> None:
+    def test_zonesAreFrozenFromGC(self) -> None:
         """
-        Versions of many zones are kept out of the search for garbage as they are opened and replaced.
+        Versions of many zones are excluded from garbage collection when they are opened and replaced.
         """
         zones = [self.write(f"z{number}.example") for number in range(30)]
         with patch.object(zonetable, "_MANY", 10), patch("gc.freeze") as freeze:

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.sqlite}: zones that anybody may change with SQL.
+Tests of L{twisted_ext.server.zones.sqlite}: zones that can be changed by SQL.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ class SQLiteStoreTests(SynchronousTestCase):
 
     def serial(self) -> int:
         """
-        @return: the zone's serial number as the store gives it.
+        Return the zone's serial number according to the store.
         """
         return next(serialIn(rrset.rdatas[0]) for rrset in self.store.load(APEX) if rrset.rrType == SOA)
 
     def news(self, since: int) -> tuple[int, dict[bytes, News]]:
         """
-        @return: what is new, which is all in order.
+        Return the changes, and check that none is invalid.
         """
         position, found = self.store.news(since)
         assert not any(isinstance(each, BadZone) for each in found.values()), found
         return position, {apex: news for apex, news in found.items() if isinstance(news, News)}
 
-    def test_interface(self) -> None:
+    def test_providesZoneStore(self) -> None:
         """
-        It is a zone store.
+        The store provides L{IZoneStore}.
         """
         verifyObject(IZoneStore, self.store)
 
-    def test_load(self) -> None:
+    def test_createdZoneLoadsBack(self) -> None:
         """
-        What was put in comes out again.
+        A created zone loads back; an unknown zone and a second creation are errors.
         """
         self.assertEqual(self.store.zones(), [APEX])
         self.assertEqual(set(self.store.load(APEX)), set(records(ZONE)))
         self.assertRaises(BadZone, self.store.load, nameFromText("example.com"))
         self.assertRaises(StorageFault, self.store.create, APEX, records(ZONE))
 
-    def test_sql(self) -> None:
+    def test_sqlChangeIsNews(self) -> None:
         """
-        Whatever is done to a record with SQL raises the serial number and is news: for its name alone, in any spelling of it.
+        Every change of a record by SQL raises the serial number and is news for its name alone, in any spelling of the name.
         """
         position = self.store.position()
         self.assertEqual(self.news(position)[1], {})
@@ -86,9 +86,9 @@ class SQLiteStoreTests(SynchronousTestCase):
             self.assertEqual(news[APEX].serial, self.serial())
         self.assertEqual(self.news(position)[1], {})
 
-    def test_newsAreWhole(self) -> None:
+    def test_newsHasAllRecordsOfName(self) -> None:
         """
-        News of a name are all that it has, however its rows spell it.
+        The news of a name has all of its records, however the rows spell the name.
         """
         position = self.store.position()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'MAIL.example.org.', 'A', 300, '192.0.2.9')")
@@ -98,9 +98,9 @@ class SQLiteStoreTests(SynchronousTestCase):
         (addresses,) = [rrset for rrset in news.names[mail] if rrset.rrType == 1]
         self.assertEqual(len(addresses.rdatas), 3)
 
-    def test_zonesComeAndGo(self) -> None:
+    def test_addedAndRemovedZonesAreNews(self) -> None:
         """
-        Zones that are added, renamed and deleted are news.
+        Zones that are added, renamed or deleted are news.
         """
         position = self.store.position()
         other = nameFromText("example.com")
@@ -116,9 +116,9 @@ class SQLiteStoreTests(SynchronousTestCase):
         self.assertIsNone(news[APEX].serial)
         self.assertEqual(self.sql.execute("SELECT count(*) FROM records").fetchone(), (0,))
 
-    def test_mistakes(self) -> None:
+    def test_invalidRecordIsNumbered(self) -> None:
         """
-        A record that is none is told with its number and what is wrong with it.
+        An invalid record is reported with its number and the error.
         """
         position = self.store.position()
         self.sql.execute("INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (13, 1, 'new', 'A', 60, '192.0.2.999')")
@@ -130,9 +130,9 @@ class SQLiteStoreTests(SynchronousTestCase):
             self.sql.execute("INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (13, 1, ?, ?, 60, '192.0.2.9')", (owner, kind))
             self.assertIn("record 13", str(self.assertRaises(BadZone, self.store.load, APEX)))
 
-    def test_write(self) -> None:
+    def test_updateIsWritten(self) -> None:
         """
-        What a server changes is in the database, with the serial number that it has given.
+        An update is written to the database with its serial number.
         """
         version = versionOf()
         transaction = Transaction(version)
@@ -149,9 +149,9 @@ class SQLiteStoreTests(SynchronousTestCase):
         self.assertIn("is at serial 11", str(self.assertRaises(StorageFault, self.store.write, [committed[1]])))
         self.assertEqual(set(self.store.load(APEX)), after)
 
-    def test_again(self) -> None:
+    def test_databaseIsOpenedAgain(self) -> None:
         """
-        A database is opened again; one of something else is left alone.
+        A database can be opened again; the database of another program is not changed.
         """
         again = SQLiteStore(self.path)
         self.addCleanup(again.close)
@@ -160,12 +160,12 @@ class SQLiteStoreTests(SynchronousTestCase):
         with sqlite3.connect(other) as connection:
             connection.execute("CREATE TABLE t (x)")
         connection.close()
-        self.assertIn("something else", str(self.assertRaises(StorageFault, SQLiteStore, other)))
+        self.assertIn("another application", str(self.assertRaises(StorageFault, SQLiteStore, other)))
         self.assertRaises(StorageFault, SQLiteStore, "/nowhere/at/all")
 
-    def test_tooMuch(self) -> None:
+    def test_truncatedHistoryReloadsZone(self) -> None:
         """
-        Where more has changed than is remembered, zones are read as a whole.
+        Zones are read in full if more has changed than the history holds.
         """
         self.sql.execute("DELETE FROM changes")
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.zoneset}: what becomes of zones when settings change while a server runs.
+Tests of L{twisted_ext.server.zones.zoneset}: the effect of a reload on zones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import SlowDisk
-from tests.server.zones.loaded import Inside
+from tests.server.zones.loaded import LocalCompilers
 from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
@@ -63,10 +63,10 @@ class ZonedTests(SynchronousTestCase):
         self.stamp = 2_000_000_000_000_000_000
         self.ended: list[ZoneSet] = []
         self.disk = SlowDisk()
-        self.compilers: list[Inside] = []
+        self.compilers: list[LocalCompilers] = []
 
         def make(reactor: IReactorTime, took: Callable[[list[Result]], object]) -> Compilers:
-            self.compilers.append(Inside(reactor, took))
+            self.compilers.append(LocalCompilers(reactor, took))
             return self.compilers[-1]
 
         for target in ("updates", "commit"):
@@ -77,10 +77,10 @@ class ZonedTests(SynchronousTestCase):
         loading.start()
         self.addCleanup(loading.stop)
 
-    def test_folder(self) -> None:
+    def test_zonesFollowFolder(self) -> None:
         """
-        Files that come into a folder of zones and go from it are noticed; a folder that is empty all at once, as where a disk is not
-        mounted any more, or that is gone, changes nothing.
+        Files that are added to a folder of zones or removed from it are noticed. A folder that is suddenly empty, as when a disk is not
+        mounted, or that is gone, changes nothing.
         """
         folder = self.folder / "zones"
         folder.mkdir()
@@ -90,7 +90,7 @@ class ZonedTests(SynchronousTestCase):
         def served(*names: str) -> list[str]:
             for name in names:
                 (folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
-            # A clock of files may be as coarse as this.
+            # The clock of a file system may be this coarse.
             os.utime(folder, ns=(self.stamp, self.stamp))
             self.stamp += 1_000_000_000
             for _ in range(4):
@@ -117,14 +117,16 @@ class ZonedTests(SynchronousTestCase):
 
     def settings(self, **values: object) -> Settings:
         """
-        @param values: what is said of the one zone.
+        Return settings with one zone.
+
+        @param values: the settings of the zone.
         """
         table = {"name": "example.org", **{key.replace("_", "-"): value for key, value in values.items()}}
         return Settings.of(zone=[table], state=str(self.folder / "state"))
 
     def serve(self, settings: Settings) -> ZoneSet:
         """
-        Begin with these.
+        Start with these settings.
         """
         zoned = ZoneSet(self.clock, settings)
         zoned.begin()
@@ -134,7 +136,7 @@ class ZonedTests(SynchronousTestCase):
 
     def end(self, zoned: ZoneSet) -> None:
         """
-        Have it end, and see that nothing is left.
+        Close the zones, and check that nothing is left.
         """
         if zoned not in self.ended:
             self.ended.append(zoned)
@@ -145,7 +147,7 @@ class ZonedTests(SynchronousTestCase):
 
     def settle(self) -> None:
         """
-        Let everything be done that can be.
+        Run all pending work.
         """
         for _ in range(20):
             self.clock.advance(0)
@@ -155,7 +157,7 @@ class ZonedTests(SynchronousTestCase):
 
     def reload(self, zoned: ZoneSet, settings: Settings) -> list[str]:
         """
-        Go over to other settings.
+        Switch to other settings.
         """
         waiting = zoned.reload(settings)
         self.settle()
@@ -163,7 +165,7 @@ class ZonedTests(SynchronousTestCase):
 
     def zone(self, zoned: ZoneSet) -> Zone:
         """
-        @return: what is served.
+        Return the zone.
         """
         place = zoned.zones.at(APEX)
         assert place is not None
@@ -173,7 +175,7 @@ class ZonedTests(SynchronousTestCase):
 
     def update(self, zoned: ZoneSet, *changes: RRSet) -> int:
         """
-        @return: what is replied to an update.
+        Return the RCODE of the reply to an update.
         """
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), changes))
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
@@ -190,7 +192,7 @@ class ZonedTests(SynchronousTestCase):
 
     def changedSince(self, zoned: ZoneSet, soa: RRSet) -> list[int]:
         """
-        @return: the types of the records that are sent to who asks for what has changed since, but for SOA.
+        Return the types of the records in an incremental transfer, without SOA.
         """
         wire = buildMessage(Message(78, 0, (Question(APEX, IXFR),), (), (soa,)))
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
@@ -203,14 +205,14 @@ class ZonedTests(SynchronousTestCase):
 
     def has(self, zoned: ZoneSet, key: bytes) -> bool:
         """
-        @return: whether there is an address at a name.
+        Return whether a name has an address.
         """
         node = self.zone(zoned).current.find(key)
         return node is not None and node.of(A) is not None
 
-    def test_ruledLater(self) -> None:
+    def test_rulesAddedByReload(self) -> None:
         """
-        A zone that nobody might change when it was loaded may be changed after a reload, and what is acknowledged then survives.
+        A zone that gets update rules by a reload accepts updates, which survive a restart.
         """
         zoned = self.serve(self.settings(file=str(self.file)))
         ruled = self.settings(file=str(self.file), update=[_RULE])
@@ -220,10 +222,10 @@ class ZonedTests(SynchronousTestCase):
         self.end(zoned)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
 
-    def test_truncated(self) -> None:
+    def test_truncatedImageIsReplaced(self) -> None:
         """
-        In the place of an image that was truncated there is a new one, with all that was acknowledged; it is tried again where the zone
-        was being changed at that moment.
+        A truncated image is replaced by a new one with all acknowledged updates; this is tried again if the zone was being changed at that
+        moment.
         """
         zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         broken: list[str] = []
@@ -245,9 +247,9 @@ class ZonedTests(SynchronousTestCase):
         self.assertEqual(self.update(zoned, record("last 60 A 192.0.2.9")), Rcode.NOERROR)
         self.assertEqual(broken, [])
 
-    def test_truncatedElsewhere(self) -> None:
+    def test_truncatedImageWithoutFileIsFatal(self) -> None:
         """
-        Where there is no master file, the process cannot go on, and says why.
+        If a truncated image has no master file, the process cannot continue and says why.
         """
         zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         broken: list[str] = []
@@ -257,9 +259,9 @@ class ZonedTests(SynchronousTestCase):
         (said,) = broken
         self.assertIn("the file with the image of other. was truncated while it was in use: there is no zone other.", said)
 
-    def test_ruledOnceMore(self) -> None:
+    def test_rulesRestoredByReload(self) -> None:
         """
-        The same where other zones had rules already, and where it had some once.
+        A zone that loses its update rules and gets them back accepts updates again, which survive a restart.
         """
         ruled = self.settings(file=str(self.file), update=[_RULE])
         zoned = self.serve(ruled)
@@ -270,9 +272,9 @@ class ZonedTests(SynchronousTestCase):
         self.end(zoned)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
 
-    def test_movedToDatabase(self) -> None:
+    def test_zoneMovesToDatabase(self) -> None:
         """
-        A zone that was in a file and is in a database after a reload is served from there, and there its changes go.
+        A zone that moves from a file to a database by a reload is served from the database, and its updates are stored there.
         """
         path = str(self.folder / "zones.db")
         store = SQLiteStore(path)
@@ -289,18 +291,18 @@ class ZonedTests(SynchronousTestCase):
         self.end(zoned)
         self.assertTrue(self.has(self.serve(moved), b"\x03new"))
 
-    def test_expire(self) -> None:
+    def test_expireOfPrimaryZones(self) -> None:
         """
-        A server whose zones nothing is fetched for tells for how long they may be served as well (RFC 7314, section 3.1).
+        A server without secondary zones also reports the expire time of its zones (RFC 7314, section 3.1).
         """
         zoned = self.serve(Settings.of(zone=[{"name": "example.org", "file": str(self.file)}], state=str(self.folder / "state")))
         assert zoned.expiring is not None
         self.assertEqual(zoned.expiring(APEX), 86400)
         self.assertIsNone(zoned.expiring(b"\x05other\x00"))
 
-    def test_movedToPrimaries(self) -> None:
+    def test_zoneMovesToPrimaries(self) -> None:
         """
-        A zone that was in a file and is another server's after a reload is not taken for one that there is not.
+        A zone that moves from a file to primaries by a reload is loading, and not unknown.
         """
         zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         self.reload(zoned, self.settings(primaries=["192.0.2.1"]))
@@ -308,10 +310,10 @@ class ZonedTests(SynchronousTestCase):
         assert place is not None
         self.assertEqual((place.state, place.zone), ("loading", None))
 
-    def test_wholeZones(self) -> None:
+    def test_reloadSwitchesWholeZones(self) -> None:
         """
-        A reload goes over to what is said of ten thousand zones in short turns. Each of them goes over to all that is said of it at once:
-        nobody may have by one setting what another one of the same zone does not have yet.
+        A reload switches ten thousand zones in short turns, and each zone switches all of its settings at once: a client never gets the
+        effect of one setting of a zone without the others.
         """
         names = [f"z{number}.example" for number in range(6)]
         for name in names:
@@ -323,7 +325,7 @@ class ZonedTests(SynchronousTestCase):
 
         def turns(lasting: bool) -> set[int]:
             """
-            @return: how many zones went over in a turn.
+            Return the numbers of zones that switched in one turn.
             """
             zoned = self.serve(settings())
             before = [self.granted(zoned, name) for name in names]
@@ -349,7 +351,7 @@ class ZonedTests(SynchronousTestCase):
 
     def granted(self, zoned: ZoneSet, name: str) -> tuple[bool, bool]:
         """
-        @return: whether a zone may be changed, and had.
+        Return whether updates and transfers of a zone are allowed.
         """
         requests: list[Request] = []
         for code, rrType in ((Opcode.UPDATE, SOA), (Opcode.QUERY, AXFR)):

@@ -1,5 +1,5 @@
 """
-Rdata that BIND 10's tests describe: the octets that its generator makes of a description.
+Rdata descriptions of BIND 10's tests, turned into the octets that its generator makes of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["octetsOf"]
 
 class _Values:
     """
-    The values of one section, and what holds where one is not given.
+    The values of one section, with defaults.
     """
 
     def __init__(self, values: dict[str, str]) -> None:
@@ -29,7 +29,7 @@ class _Values:
 
     def name(self, key: str, default: str) -> bytes:
         """
-        A label C{ptr=12} is a pointer and ends the name; labels may be too long, and then so is their length octet.
+        Return a name. A label C{ptr=12} is a pointer and ends the name. Labels may be too long, and then so is their length octet.
         """
         octets = b""
         for label in (self.text(key, default) + ".").split("."):
@@ -45,7 +45,7 @@ class _Values:
 
     def dummy(self, key: str, count: int) -> bytes:
         """
-        A number of that many octets, or text, or as many times the letter x.
+        Return a number of that many octets, or text, or the letter x that many times.
         """
         text = self.text(key)
         if text.startswith("0x"):
@@ -172,9 +172,9 @@ _RDATA: Final[dict[str, Callable[[_Values], bytes]]] = {
 
 def octetsOf(text: str) -> tuple[bytes, int]:
     """
-    @param text: a description.
+    Return the octets of a description, and where the last rdata in them begins: with its length, unless that is left out.
 
-    @return: the octets, and where the last rdata in them begins: with its length, where that was not to be left out.
+    @param text: a description.
     """
     parser = RawConfigParser(delimiters=(":", "="), comment_prefixes=("#",), strict=False)
     parser.read_string(text)

@@ -1,5 +1,5 @@
 """
-As much of master files as it takes to have their records one by one.
+A minimal reader that splits master files into records.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HIDDEN: Final = re.compile(r'"(?:[^"\\\n]|\\.|\n(?!@))*"|\\.', re.DOTALL)
 
 def entries(text: str) -> Iterator[str]:
     """
-    @return: the text of each entry, those in parentheses with all of their lines.
+    Return the text of each entry, those in parentheses with all of their lines.
     """
     entry, depth = "", 0
     for line in text.split("\n"):
@@ -35,16 +35,16 @@ def entries(text: str) -> Iterator[str]:
 
 def octetsEscaped(octets: bytes) -> str:
     """
-    @return: text in which octets beyond ASCII are escaped, as names of any octets are written.
+    Return text in which octets beyond ASCII are escaped, as in names of any octets.
     """
     return "".join([chr(octet) if octet < 128 else f"\\{octet:03d}" for octet in octets])
 
 
 def records(text: str, origin: bytes = b"\x00") -> Iterator[tuple[str, bytes, int]]:
     """
-    @param origin: what holds until the text says otherwise.
+    Return the text of each record with its owner, and the origin and the TTL that apply to it.
 
-    @return: the text of each record with its owner, the origin and the TTL that hold for it.
+    @param origin: the origin until the text changes it.
     """
     ttl, owner = 0, "."
     for entry in entries(text):

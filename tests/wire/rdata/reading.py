@@ -1,5 +1,5 @@
 """
-Rdata out of the middle of a message, as reading a message takes it.
+Rdata in the middle of a message, read as a message is read.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ __all__ = ["textAt"]
 
 def textAt(rrType: int, data: bytes, offset: int, length: int | None = None) -> str | None:
     """
-    Read the rdata at C{offset}, expand the names in it that may be compressed, and parse what comes of it.
+    Read the rdata at C{offset}, expand the compressed names in it, and parse the result.
 
-    @param length: octets of the rdata; L{None} takes its first two octets for that.
-
-    @return: the rdata as text, or L{None} where it is no rdata of this type.
+    @param length: octets of the rdata. L{None} takes it from the first two octets.
+    @return: the rdata as text, or L{None} where it is not valid rdata of this type.
     """
     if length is None:
         length = int.from_bytes(data[offset : offset + 2], "big")

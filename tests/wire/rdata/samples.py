@@ -1,5 +1,5 @@
 """
-A text of each type, as it is written, and the octets that it stands for where another document gives them.
+A text of each type in its canonical spelling, and the octets that it stands for where another document gives them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SIGNATURE: Final = "MxFcby9k/yvedMfQgKzhH5er0Mu/vILz45IkskceFGgiWCn/GxHhai6VAuH
 _KEY: Final = "AQNRU3mG7TVTO2BkR47usntb102uFJtugbo6BSGvgqt4AQ=="
 _HOST_TAG: Final = "200100107B1A74DF365639CC39F1D578"
 
-#: By mnemonic, rdata as they are written here, so that reading and writing one gives the same text.
+#: Rdata by mnemonic, in canonical spelling, so that reading and writing one gives the same text.
 SAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "A": ("192.0.2.1", "0.0.0.0", "255.255.255.255"),
     "NS": ("ns1.example.", "."),

@@ -1,5 +1,5 @@
 """
-Rdata that Hypothesis makes up, field by field.
+Random rdata for Hypothesis, field by field.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ names: Final = plainNames | st.lists(labels, max_size=3).map(nameFromLabels)
 _ipv4 = st.binary(min_size=4, max_size=4).map(ipv4ToText)
 _ipv6 = st.binary(min_size=16, max_size=16).map(ipv6ToText)
 
-# Mnemonics have to be known to both sides.
+# Both sides must know the mnemonics.
 _theirs = {int(number) for number in RdataType}
 _number = st.sampled_from(sorted(_theirs & set(TYPE_NAMES))) | st.integers(1, 0xFFFF).filter(lambda n: n not in TYPE_NAMES)
 _numbers = st.sets(_number, min_size=1, max_size=8)
@@ -85,7 +85,7 @@ def _angle(most: int) -> st.SearchStrategy[int]:
     return st.integers(_axis - most * 3_600_000, _axis + most * 3_600_000)
 
 
-#: Values of types whose fields depend on each other, or of which another implementation takes fewer.
+#: Values of types whose fields depend on each other, or of which dnspython accepts fewer.
 _SPECIAL: Final[dict[str, st.SearchStrategy[tuple[object, ...]]]] = {
     "AMTRELAY": st.tuples(_octet, st.booleans(), _gateways).map(lambda v: (v[0], v[1] << 7 | v[2][0], v[2][1])),
     "APL": st.tuples(st.lists(_prefix(32) | _prefix(128), max_size=3).map(tuple)),
@@ -146,9 +146,9 @@ def _values(field: Field[object]) -> st.SearchStrategy[object]:
 
 def rdatas(name: str) -> st.SearchStrategy[Rdata]:
     """
-    @param name: the type's mnemonic.
+    Return a strategy for values of a type.
 
-    @return: values of that type.
+    @param name: the mnemonic of the type.
     """
     declaration = declarationOf(typeNumber(name) or 0)
     values = _SPECIAL.get(name)

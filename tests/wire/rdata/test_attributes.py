@@ -1,5 +1,5 @@
 """
-Tests of what values of record types show of themselves, and of what they refuse to be.
+Tests of the attributes of record type values, and of the values that they refuse.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ MAIL: Final = nameFromText("mail.example.")
 
 class AttributesTests(SynchronousTestCase):
     """
-    Tests of the types that people look into most.
+    Tests of the most common types.
     """
 
-    def test_common(self) -> None:
+    def test_fieldsHaveTheirNames(self) -> None:
         """
-        Fields have the names of what they are.
+        The fields of common types have the names of their RFCs.
         """
         soa = SOA.fromText("ns.example. host.example. 2024010101 2h 1h 2w 5m")
         self.assertEqual((soa.primary, soa.responsible), (nameFromText("ns.example."), nameFromText("host.example.")))
@@ -50,9 +50,9 @@ class AttributesTests(SynchronousTestCase):
         self.assertEqual([ISDN((b"1", b"2")).subaddress, ISDN((b"1",)).subaddress], [b"2", b""])
         self.assertEqual([CAA(flags, b"issue", b";").critical for flags in (0, 127, 128)], [False, False, True])
 
-    def test_unchangeable(self) -> None:
+    def test_valuesAreImmutable(self) -> None:
         """
-        A value stays what it is, and another type's is another one.
+        A value cannot be changed, and equals no value of another type.
         """
         mail = MX(10, MAIL)
         self.assertRaises(AttributeError, setattr, mail, "preference", 20)
@@ -60,9 +60,9 @@ class AttributesTests(SynchronousTestCase):
         self.assertNotEqual(mail, mail.wire)
         self.assertEqual(repr(mail), "<MX 10 mail.example.>")
 
-    def test_signatures(self) -> None:
+    def test_signaturesAndKeyTags(self) -> None:
         """
-        Times are seconds, types numbers; keys have their tags (RFC 4034, appendix B, and section 5.4's example).
+        Signature times are seconds and types are numbers. Keys have their tags (RFC 4034, appendix B, and section 5.4's example).
         """
         signature = RRSIG.fromText("A 5 3 86400 20030322173103 20030220173103 2642 example.com. AAAA")
         self.assertEqual((signature.typeCovered, signature.labels, signature.originalTTL), (1, 3, 86400))
@@ -74,17 +74,17 @@ class AttributesTests(SynchronousTestCase):
         self.assertEqual(DNSKEY(0, 0, 1, b"").keyTag, 0)
         self.assertEqual(KEY.fromText("HOST|FLAG4 DNSSEC RSAMD5 AAAA").wire, bytes.fromhex("0a000301000000"))
 
-    def test_denial(self) -> None:
+    def test_typeBitmapsAreSortedNumbers(self) -> None:
         """
-        Types are numbers in order; flags have names.
+        NSEC types are sorted numbers, and NSEC3 flags have names.
         """
         self.assertEqual(NSEC.fromText("a. TYPE1234 MX A").types, (1, 15, 1234))
         self.assertEqual(NSEC(b"\x00", (65535, 1, 1)).types, (1, 65535))
         self.assertEqual([NSEC3(1, flags, 0, b"", b"h" * 20, ()).optOut for flags in (0, 1)], [False, True])
 
-    def test_services(self) -> None:
+    def test_SVCBParametersAreParsed(self) -> None:
         """
-        Parameters are to be had in their own form.
+        SVCB parameters are available in parsed form.
         """
         text = '1 . mandatory=port,alpn alpn="h2,a\\\\,b" no-default-alpn port=443 '
         text += "ipv4hint=192.0.2.1 ipv6hint=::1,::2 ech=AAAA dohpath=/{?dns}"
@@ -97,18 +97,18 @@ class AttributesTests(SynchronousTestCase):
         self.assertEqual((bare.ipv6hint, bare.ech, bare.dohpath), ((), None, None))
         self.assertEqual(SVCB(1, b"\x00", [(7, b"/"), (3, b"\x00\x35")]).parameters, ((3, b"\x00\x35"), (7, b"/")))
 
-    def test_places(self) -> None:
+    def test_LOCInDegreesAndMeters(self) -> None:
         """
-        Degrees and meters are those of RFC 1876's example; what its text leaves out has its defaults.
+        LOC degrees and meters are those of RFC 1876's example, and missing parts get their defaults.
         """
         place = LOC.fromText("42 21 54 N 71 06 18 W -24m 30m")
         self.assertEqual([round(each, 4) for each in place.degrees], [42.365, -71.105])
         self.assertEqual((place.meters, place.size, place.horizontal, place.vertical), (-24.0, 0x33, 0x16, 0x13))
         self.assertEqual(LOC.fromText("1 n 2 e 3").toText(), "1 0 0.000 N 2 0 0.000 E 3.00m 1.00m 10000.00m 10.00m")
 
-    def test_others(self) -> None:
+    def test_gatewaysPrefixesAndRelays(self) -> None:
         """
-        Gateways are addresses or names as their type says; prefixes, tags and relays show their parts.
+        Gateways are addresses or names according to their type. Prefixes, host identities and relays show their parts.
         """
         self.assertEqual(IPSECKEY(10, 3, 2, MAIL, b"key").gateway, MAIL)
         self.assertEqual((AMTRELAY(10, 0x81, "192.0.2.1").relay, AMTRELAY(10, 0x80, "").discoveryOptional), ("192.0.2.1", True))
@@ -121,12 +121,12 @@ class AttributesTests(SynchronousTestCase):
 
 class RefusedTests(SynchronousTestCase):
     """
-    Tests of what cannot be.
+    Tests of invalid values.
     """
 
-    def test_values(self) -> None:
+    def test_invalidValuesAreRefused(self) -> None:
         """
-        A wrong value raises BadRecord, a wrong number of them TypeError, when the value is made.
+        A wrong value raises BadRecord and a wrong number of values TypeError, when the value is made.
         """
         for kind, values in (
             (A, ("192.0.2",)),
@@ -160,9 +160,9 @@ class RefusedTests(SynchronousTestCase):
         self.assertRaises(TypeError, MX, 10, exchange=MAIL, preference=10)
         self.assertRaises(TypeError, MX, 10, exchanger=MAIL)
 
-    def test_octets(self) -> None:
+    def test_invalidOctetsAreRefused(self) -> None:
         """
-        Octets that break a rule of their type's are refused.
+        Octets that break a rule of their type are refused.
         """
         for name, octets in (
             ("A", "c00002"),
@@ -254,9 +254,9 @@ class RefusedTests(SynchronousTestCase):
             assert number is not None
             self.assertRaises(BadMessage, rdataFromWire, number, bytes.fromhex(octets))
 
-    def test_texts(self) -> None:
+    def test_invalidTextsAreRefused(self) -> None:
         """
-        Texts that break such a rule are refused too.
+        Texts that break a rule of their type are refused.
         """
         for name, text in (
             ("SVCB", "1 . alpn="),
@@ -336,18 +336,18 @@ class TimesTests(SynchronousTestCase):
     @example(0)
     @example(951782399)
     @example(4102444800)
-    def test_dates(self, seconds: int) -> None:
+    def test_datesEqualStandardLibrary(self, seconds: int) -> None:
         """
-        Every time that 32 bits can say has the date that the standard library gives it.
+        Every time in 32 bits has the date that the standard library gives it.
         """
         text = datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%d%H%M%S")
         self.assertEqual(dateFromSeconds(seconds), text)
         self.assertEqual(secondsFromDate(text), seconds)
 
     @given(st.from_regex("(19|20|21)[0-9]{2}[01][0-9][0-3][0-9][0-2][0-9][0-6][0-9][0-6][0-9]", fullmatch=True))
-    def test_noDates(self, text: str) -> None:
+    def test_invalidDatesAreRefused(self, text: str) -> None:
         """
-        What is no date there is none here.
+        Texts that the standard library refuses as dates are refused here too.
         """
         try:
             wanted: float | None = datetime.strptime(text + "+0000", "%Y%m%d%H%M%S%z").timestamp()
@@ -357,13 +357,13 @@ class TimesTests(SynchronousTestCase):
             found: float | None = secondsFromDate(text)
         except ValueError:
             found = None
-        # A leap second is a time to strptime.
+        # strptime accepts leap seconds.
         if not text.endswith(("60", "61")):
             self.assertEqual(found, wanted)
 
-    def test_durations(self) -> None:
+    def test_durationsWithUnits(self) -> None:
         """
-        Seconds may be written with units, in any case.
+        Durations may have units, in any case. Other texts are refused.
         """
         for text, seconds in {"0": 0, "300": 300, "1h30m": 5400, "2W3d": 1468800, "1H1m1S": 3661, "4294967295": 0xFFFFFFFF}.items():
             self.assertEqual(secondsFromDuration(text), seconds)

@@ -1,5 +1,5 @@
 """
-Rdata of BIND 10's unit tests: what is to be read, and what is to be refused.
+Rdata of BIND 10's unit tests: valid ones, and ones that must be refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST: Final = "MB MX NSAP-PTR EID DNAME NSEC HIP ZONEMD " + " ".join(
     {103: "UNSPEC", 255: "ANY"}.get(number, f"TYPE{number}") for number in range(71, 256, 8)
 )
 
-#: Descriptions, and the text of their rdata; L{None} where it is to be refused.
+#: Descriptions, and the text of their rdata, or L{None} for invalid rdata.
 DESCRIBED: Final[dict[str, str | None]] = {
     "afsdb_fromWire1": "1 afsdb.example.com.",
     "afsdb_fromWire2": "1 afsdb.example.com.",
@@ -73,8 +73,8 @@ DESCRIBED: Final[dict[str, str | None]] = {
     "nsec_fromWire8": None,
     "nsec_fromWire9": None,
     "nsec_fromWire10": None,
-    # Refused by BIND 10. RFC 4035, section 2.3 has NSEC and RRSIG in every bitmap of a zone, which is for the validator to ask; no
-    # rule of form is broken (RFC 4034, section 4.1.2), and other servers read and serve such records.
+    # Refused by BIND 10. RFC 4035, section 2.3, has NSEC and RRSIG in every bitmap of a zone, which a validator checks. The form is valid
+    # (RFC 4034, section 4.1.2), and other servers read and serve such records.
     "nsec_fromWire16": "next.example.com.",
     "rp_fromWire1": "root.example.com. rp-text.example.com.",
     "rp_fromWire2": "root.example.com. rp-text.example.net.",
@@ -122,7 +122,7 @@ DESCRIBED: Final[dict[str, str | None]] = {
 
 _DHCID: Final = "0LIg0LvQtdGB0YMg0YDQvtC00LjQu9Cw0YHRjCDRkdC70L7Rh9C60LA="
 
-#: Octets in hex: at which offset what text, or a refusal.
+#: Octets in hex: the text at each offset, or L{None} for invalid rdata.
 WRITTEN: Final[dict[str, dict[int, str | None]]] = {
     "caa_fromWire5": {0: None},
     "caa_fromWire6": {0: None},
@@ -165,7 +165,7 @@ WRITTEN: Final[dict[str, dict[int, str | None]]] = {
 
 def typeOf(name: str) -> int:
     """
-    @return: the type whose rdata a file of that name holds.
+    Return the type whose rdata a file of that name holds.
     """
     words = name.removeprefix("in_").split("_")
     return typeNumber(words[0]) or 0xFF00
@@ -178,13 +178,13 @@ class Bind10Tests(SynchronousTestCase):
 
     def folder(self) -> Path:
         """
-        @return: where they are.
+        Return the folder of the vectors.
         """
         return corpus("bind10/src/lib/dns/tests/testdata")
 
-    def test_described(self) -> None:
+    def test_describedRdataReadsAsGiven(self) -> None:
         """
-        Rdata that a description gives reads as it says, or is refused.
+        Rdata from a description reads as expected, or is refused.
         """
         for name, text in DESCRIBED.items():
             description = (self.folder() / f"rdata_{name}.spec").read_text("utf-8")
@@ -193,7 +193,7 @@ class Bind10Tests(SynchronousTestCase):
             found = textAt(typeOf(name), data, start, len(data) - start if bare else None)
             self.assertEqual(found, text, name)
 
-    def test_written(self) -> None:
+    def test_hexRdataReadsAsGiven(self) -> None:
         """
         Rdata in hex, alone and between others, reads as its comments say, or is refused.
         """
@@ -203,9 +203,9 @@ class Bind10Tests(SynchronousTestCase):
             for offset, wanted in expected.items():
                 self.assertEqual(textAt(typeOf(name), data, offset), wanted, f"{name} at {offset}")
 
-    def test_longKey(self) -> None:
+    def test_longKeyAndSignature(self) -> None:
         """
-        A key and a signature of some length are kept whole.
+        A long key and a long signature are read whole.
         """
         data, _ = octetsOf((self.folder() / "rdata_dnskey_fromWire.spec").read_text("utf-8"))
         text = textAt(48, data, 0) or ""
@@ -214,9 +214,9 @@ class Bind10Tests(SynchronousTestCase):
         text = textAt(46, bytes.fromhex("".join([line.partition("#")[0] for line in lines])), 0) or ""
         self.assertTrue(text.startswith("A 5 2 43200 20100327070149 20100225070149 2658 isc.org. HkJk/xZT"), text)
 
-    def test_everyVector(self) -> None:
+    def test_noVectorIsSkipped(self) -> None:
         """
-        No vector of rdata is passed over, but for those of building, which have no length in front.
+        No vector of rdata is skipped, except those of building, which have no length in front.
         """
         listed = {f"rdata_{name}.spec" for name in DESCRIBED} | {f"rdata_{name}" for name in WRITTEN}
         listed |= {"rdata_dnskey_fromWire.spec", "rdata_rrsig_fromWire1"}

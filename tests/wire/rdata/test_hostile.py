@@ -1,5 +1,5 @@
 """
-Tests of rdata from strangers: any octets give a value or BadMessage, at a bounded cost.
+Tests of untrusted rdata: any octets give a value or BadMessage, at a limited cost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from twisted_ext.wire.rrtypes import HTTPS, SVCB, TYPE_NAMES, typeNumber
 
 _TYPES: Final = st.sampled_from(sorted(TYPE_NAMES)) | st.integers(0, 0xFFFF)
 
-#: Text of what rdata are made of.
+#: Text of the characters in rdata.
 _NEARLY: Final = st.text('0123456789abcdefAZ.:-+=/\\"();! \t\n@#', max_size=60)
 
 _WIRES: Final = [
@@ -39,9 +39,9 @@ _WIRES: Final = [
 
 
 @st.composite
-def spoilt(draw: st.DrawFn) -> tuple[int, bytes]:
+def damagedRdata(draw: st.DrawFn) -> tuple[int, bytes]:
     """
-    @return: a type, and rdata of its with a few octets set otherwise, taken out or put in.
+    Return a type, and rdata of that type with a few octets changed, removed or added.
     """
     rrType, wire = draw(st.sampled_from(_WIRES))
     octets = bytearray(wire)
@@ -53,14 +53,14 @@ def spoilt(draw: st.DrawFn) -> tuple[int, bytes]:
 
 class AnyOctetsTests(SynchronousTestCase):
     """
-    Tests with octets of all kinds.
+    Tests with random octets.
     """
 
     def examine(self, rrType: int, rdata: bytes) -> Rdata | None:
         """
-        Look at it in every way.
+        Check every property of the rdata.
 
-        @return: the value, if it is one.
+        @return: the value, if it is valid.
         """
         text = rdataToText(rrType, rdata)
         try:
@@ -82,28 +82,28 @@ class AnyOctetsTests(SynchronousTestCase):
 
     @given(_TYPES, st.binary(max_size=64))
     @settings(max_examples=1000)
-    def test_any(self, rrType: int, rdata: bytes) -> None:
+    def test_anyOctetsAreValueOrError(self, rrType: int, rdata: bytes) -> None:
         """
-        Any octets are a value or BadMessage; a value is written and read back, in octets, in text and from its parts.
+        Any octets are a value or BadMessage. A value round-trips as octets, as text and by its fields.
         """
         self.examine(rrType, rdata)
 
-    @given(spoilt())
+    @given(damagedRdata())
     @settings(max_examples=2000)
     @example((SVCB, b"\x00\x01\x00\x00\x07\xff\xff\x00"))
     @example((SVCB, b"\x00\x01\x00\x00\x03\x00\x00"))
     @example((HTTPS, b"\x00\x01\x00\x00\x01\x00\x03\x02h2\x00\x01\x00\x03\x02h2"))
-    def test_spoilt(self, given: tuple[int, bytes]) -> None:
+    def test_damagedOctetsAreValueOrError(self, given: tuple[int, bytes]) -> None:
         """
-        So are octets that nearly are rdata.
+        Damaged rdata is a value or BadMessage as well.
         """
         self.examine(*given)
 
     @given(_TYPES, st.binary(max_size=48), st.binary(max_size=8))
     @settings(max_examples=500)
-    def test_inMessages(self, rrType: int, rdata: bytes, behind: bytes) -> None:
+    def test_anyRdataInMessages(self, rrType: int, rdata: bytes, behind: bytes) -> None:
         """
-        In a message they give a record or BadMessage, whatever stands around them.
+        Any rdata in a message gives a record or BadMessage, whatever surrounds it.
         """
         head = b"\x00" + rrType.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x05" + len(rdata).to_bytes(2, "big")
         wire = b"\x03www\x07example\x00" + head + rdata + behind
@@ -118,7 +118,7 @@ class AnyOctetsTests(SynchronousTestCase):
 
     @given(_TYPES, st.text(st.characters(exclude_categories=()), max_size=60) | _NEARLY)
     @settings(max_examples=1000)
-    def test_texts(self, rrType: int, text: str) -> None:
+    def test_anyTextIsRdataOrError(self, rrType: int, text: str) -> None:
         """
         Any text is rdata or BadRecord.
         """
@@ -132,12 +132,12 @@ class AnyOctetsTests(SynchronousTestCase):
 
 class LongestTests(SynchronousTestCase):
     """
-    Tests of what is as long as it may be.
+    Tests of rdata of the largest size.
     """
 
-    def test_manyParts(self) -> None:
+    def test_manyPartsTakeLinearWork(self) -> None:
         """
-        An rdata full of the smallest parts, or of one after another that is refused last, takes work in proportion to its octets.
+        Rdata full of the smallest parts takes work in proportion to its octets, even where the last part is refused.
         """
         count = 0xFFFF
         for rrType, rdata in (
@@ -156,9 +156,9 @@ class LongestTests(SynchronousTestCase):
             self.assertEqual(rdataFromText(number, value.toText()), rdata, rrType)
             self.assertEqual(value.canonical(), rdata)
 
-    def test_options(self) -> None:
+    def test_optionsAreLimited(self) -> None:
         """
-        More options than anybody sends are refused, however many more (CVE-2026-41292).
+        Too many options are refused (CVE-2026-41292). Without the limit they would be read.
         """
         self.assertEqual(len(rdataFromWire(41, bytes(400)).values), 1)
         self.assertRaises(BadMessage, rdataFromWire, 41, bytes(404))
@@ -166,27 +166,27 @@ class LongestTests(SynchronousTestCase):
         self.patch(meta, "EDNS_OPTIONS", Limit(default=0xFFFF, least=1, most=0xFFFF))
         self.assertEqual(len(rdataFromWire(41, bytes(0xFFFC)).values), 1)
 
-    def test_lengthsThatWrap(self) -> None:
+    def test_lengthBeyondRdataIsRefused(self) -> None:
         """
-        A parameter whose length reaches beyond the rdata is refused (CVE-2026-12246); without the check it would be taken.
+        A parameter whose length exceeds the rdata is refused (CVE-2026-12246). Without the check it would be accepted.
         """
         rdata = b"\x00\x01\x00\x00\x07\xff\xff/"
         self.assertRaises(BadMessage, rdataFromWire, SVCB, rdata)
         self.patch(keyed, "takeOctets", lambda data, position, count: data[position : position + count])
         self.assertEqual(rdataFromWire(SVCB, rdata).wire, rdata)
 
-    def test_tooLong(self) -> None:
+    def test_oversizedRdataIsRefused(self) -> None:
         """
-        What is longer than its length field can say is refused, however it is given.
+        Rdata longer than its length field allows is refused in every form.
         """
         self.assertRaises(BadMessage, rdataFromWire, 16, bytes(0x10000))
         self.assertRaises(BadRecord, declarationOf(16), (b"",) * 0x10000)
         self.assertRaises(BadRecord, rdataFromText, 16, '"" ' * 0x10000)
         self.assertRaises(BadRecord, rdataFromText, 16, "\\# 65536 " + "00" * 0x10000)
 
-    def test_longTexts(self) -> None:
+    def test_longTextsTakeLinearTime(self) -> None:
         """
-        Text that nests, or that has no end, takes no more than one look at each character.
+        Nested or endless text takes no more than one look at each character.
         """
         for text in ("(" * 100000, "\\" * 100001, '"' + "\\a" * 100000, "9" * 100000, "a=" * 100000, '=""' * 100000):
             for number in (1, 16, 33, 46, 64):

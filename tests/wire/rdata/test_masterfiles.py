@@ -1,5 +1,5 @@
 """
-Records of other people's master files: their text, and the octets that these people say it stands for.
+Records of other projects' master files: their text, and the octets that these projects give for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted_ext.wire.text import recordFromText, recordToText
 
 def wireOf(record: RRSet) -> bytes:
     """
-    @return: the record as a message has it, without compression.
+    Return the record as in a message, without compression.
     """
     (rdata,) = record.rdatas
     numbers = (record.rrType, 2), (record.rrClass, 2), (record.ttl, 4), (len(rdata), 2)
@@ -29,10 +29,10 @@ def wireOf(record: RRSet) -> bytes:
 
 class UnboundTests(SynchronousTestCase):
     """
-    Tests with Unbound's records: whole zones, and lines of every type, each with its octets and with the text that Unbound makes.
+    Tests with Unbound's records: whole zones, and lines of every type, each with its octets and with Unbound's text.
     """
 
-    #: Begin of the lines on which we differ, and why.
+    #: The beginning of lines on which we differ, and why.
     EXCEPTED: Final = {
         "all.rr.org.\t\tIN\tLOC\t\t42N": "blanks are missing between degrees and direction (RFC 1876, section 3)",
         'dotted\\.label IN MX 10 "foo bar.nl"': "the octets have one half of the quoted word (RFC 1035, section 5.1)",
@@ -40,9 +40,9 @@ class UnboundTests(SynchronousTestCase):
         "0.0.4.6.1.": "NSAP-PTR holds a name, as PTR does, and no string (RFC 1348; RFC 1706, section 6)",
     }
 
-    def test_pairs(self) -> None:
+    def test_linesGiveTheOctetsOfUnbound(self) -> None:
         """
-        Each line and the text that Unbound makes of it give the same octets, and these give a text that reads as they do.
+        Each line and Unbound's text of it give the same octets, and our text of these octets reads as the same record.
         """
         folder = corpus("unbound-unitdata/testdata")
         differing: list[str] = []
@@ -71,12 +71,12 @@ class UnboundTests(SynchronousTestCase):
 
 class DnspythonTests(SynchronousTestCase):
     """
-    Tests with dnspython's zone of nearly every type, and the four ways in which it writes it.
+    Tests with dnspython's zone of nearly every type, and its four renderings of it.
     """
 
     def zone(self, path: Path) -> set[bytes]:
         """
-        @return: the zone's records as octets.
+        Return the records of the zone as octets.
         """
         found: set[bytes] = set()
         for text, origin, ttl in records(path.read_text("utf-8"), b"\x07example\x00"):
@@ -86,9 +86,9 @@ class DnspythonTests(SynchronousTestCase):
             found.add(wireOf(record))
         return found
 
-    def test_zone(self) -> None:
+    def test_renderingsHoldTheSameRecords(self) -> None:
         """
-        Every record reads, is written, and reads as the same; the four renderings hold the same records as the zone.
+        Every record round-trips, and the four renderings hold the same records as the zone.
         """
         folder = corpus("dnspython/tests")
         zones = [self.zone(folder / name) for name in ("example", *[f"example{number}.good" for number in range(1, 5)])]
@@ -102,7 +102,7 @@ class ServiceBindingTests(SynchronousTestCase):
     Tests with the vectors of RFC 9460, appendix D.
     """
 
-    def test_vectors(self) -> None:
+    def test_vectorsOfRFC9460(self) -> None:
         """
         Text and octets of each vector are the same record.
         """
@@ -119,10 +119,10 @@ class ServiceBindingTests(SynchronousTestCase):
 
 class ScannerTests(SynchronousTestCase):
     """
-    Tests with the files of Knot's zone scanner on rdata: what each line gives, or that it is an error.
+    Tests with the files of Knot's zone scanner on rdata: the result of each line, or its error.
     """
 
-    #: Files, the end of the text on which we differ, whether we take it, and why.
+    #: Files, the end of the text on which we differ, whether we accept it, and why.
     EXCEPTED: Final[tuple[tuple[str, str, bool, str], ...]] = (
         ("12_TXT", "forward slash", True, "a quoted string may follow another at once (RFC 1035, section 5.1)"),
         ("14_NS", "&", True, "names are made of any octets (RFC 2181, section 11)"),
@@ -148,9 +148,9 @@ class ScannerTests(SynchronousTestCase):
         ("57_SVCB", "no-default-alpn", False, "no-default-alpn goes with alpn only (RFC 9460, section 7.1.1)"),
     )
 
-    def test_rdata(self) -> None:
+    def test_linesGiveTheOctetsOfKnot(self) -> None:
         """
-        Each line of the files on record types gives the octets that the scanner gives, or an error where it has one.
+        Each line of the files on record types gives the octets of the scanner, or an error where it has one.
         """
         folder = corpus("knot-zscanner/tests/libzscanner/data")
         count = 0
@@ -177,5 +177,5 @@ class ScannerTests(SynchronousTestCase):
             if not any(each[0] == stem and each[1].endswith(end) and each[2] is takes for stem, end, takes, _ in self.EXCEPTED)
         ]
         self.assertEqual(unexplained, [])
-        # LOC's second exception is there by its name and by its number.
+        # LOC's second exception occurs by its name and by its number.
         self.assertEqual(len(differing), len(self.EXCEPTED) + 1)

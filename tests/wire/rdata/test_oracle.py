@@ -1,5 +1,5 @@
 """
-Tests of each type against dnspython: octets, text and canonical form, both ways.
+Tests of each type against dnspython: octets, text and canonical form, in both directions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import typeNumber
 
 def understood(name: str) -> bool:
     """
-    @return: whether dnspython has a class for the type; others it takes as octets.
+    Return whether dnspython has a class for the type. It takes other types as octets.
     """
     rrType = RdataType.make(typeNumber(name) or 0)
     wire = rdataFromText(rrType, SAMPLES[name][0])
@@ -31,24 +31,24 @@ def understood(name: str) -> bool:
 
 KNOWN: Final = tuple(filter(understood, SAMPLES))
 
-#: Types whose text is another there: no RFC says what that of these, which stand in no master file, looks like.
+#: Types with another text in dnspython: they are in no master file, and no RFC defines their text.
 NO_TEXT: Final = {"OPT", "TKEY", "TSIG"}
 
 
 class OracleTests(SynchronousTestCase):
     """
-    Tests with values that Hypothesis makes up.
+    Tests with random values.
     """
 
-    def test_known(self) -> None:
+    def test_mostTypesAreCompared(self) -> None:
         """
-        The comparison is about as many types as dnspython has.
+        The comparison covers as many types as dnspython has.
         """
         self.assertGreaterEqual(len(KNOWN), 65)
 
     def compare(self, value: Rdata) -> None:
         """
-        Have dnspython read what we make, and read what it makes.
+        Let dnspython read our octets and text, and read its own.
         """
         rrType, wire = RdataType.make(value.rrType), value.wire
         theirs = dns.rdata.from_wire(dns.rdataclass.IN, rrType, wire, 0, len(wire))
@@ -60,9 +60,9 @@ class OracleTests(SynchronousTestCase):
             self.assertEqual(read.to_wire(), wire, value)
             self.assertEqual(rdataFromText(value.rrType, theirs.to_text()), wire, theirs.to_text())
 
-    def test_types(self) -> None:
+    def test_typesAgreeWithDnspython(self) -> None:
         """
-        Of every type, dnspython reads our octets and our text, we read its, and both sign the same.
+        For every type, dnspython reads our octets and our text, we read its text, and both have the same canonical form.
         """
         for name in KNOWN:
             settings(max_examples=40)(given(rdatas(name))(self.compare))()

@@ -27,7 +27,7 @@ from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import readRecords
 from twisted_ext.wire.rrtypes import TYPE_NAMES, TYPE_NUMBERS, isMeta, typeName, typeNumber
 
-#: Types that only ever stand in a question.
+#: Types that only questions have.
 ASKED: Final = {"IXFR", "AXFR", "MAILB", "MAILA", "ANY"}
 
 #: Types known by number alone.
@@ -43,7 +43,7 @@ _LISTED: Final = (
 
 def numberOf(name: str) -> int:
     """
-    @return: the number of a type that has to be known.
+    Return the number of a known type.
     """
     number = typeNumber(name)
     assert number is not None, name
@@ -55,16 +55,16 @@ class SamplesTests(SynchronousTestCase):
     Tests with a text of each type.
     """
 
-    def test_everyType(self) -> None:
+    def test_everyTypeHasSample(self) -> None:
         """
-        There is a sample of every type that is known, and every type that users were promised is known.
+        Every known type has a sample, and every promised type is known.
         """
         self.assertEqual(set(TYPE_NAMES.values()) - ASKED - NUMBERED, set(SAMPLES) - {"TYPE65280", "TYPE65401"})
         self.assertEqual(set(_LISTED.split()) - set(SAMPLES), set())
 
     def test_roundTrip(self) -> None:
         """
-        What is read from text is written as the same text, and reads from the wire as the same value.
+        Rdata that is read from text is written as the same text, and reads from the wire as the same value.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -78,7 +78,7 @@ class SamplesTests(SynchronousTestCase):
                 self.assertIs(type(value), declarationOf(rrType))
                 self.assertIn(text, repr(value))
 
-    def test_values(self) -> None:
+    def test_valuesCompareByFields(self) -> None:
         """
         A value made of another's fields equals it, whether they are given in order or by name.
         """
@@ -90,9 +90,9 @@ class SamplesTests(SynchronousTestCase):
                 named = {field.name: getattr(value, field.name) for field in value.fields}
                 self.assertEqual(type(value)(**named), value)
 
-    def test_generic(self) -> None:
+    def test_genericFormIsReadForEveryType(self) -> None:
         """
-        Every type may be written as its octets in hex (RFC 3597, section 5), in either case and in parts.
+        Every type may be written in hex (RFC 3597, section 5), in either case and in parts.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -102,9 +102,9 @@ class SamplesTests(SynchronousTestCase):
                 written = f"\\# {len(rdata)} ( {digits[:2].upper()} {digits[2:]} )"
                 self.assertEqual(rdataFromText(rrType, written), rdata, name)
 
-    def test_cutOff(self) -> None:
+    def test_truncatedRdataIsValueOrError(self) -> None:
         """
-        No beginning of an rdata raises anything but BadMessage, and what is accepted is written and read back.
+        Truncated rdata is a valid value that round-trips, or BadMessage.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -117,9 +117,9 @@ class SamplesTests(SynchronousTestCase):
                         continue
                     self.assertEqual(rdataFromText(rrType, value.toText()), rdata[:end], name)
 
-    def test_words(self) -> None:
+    def test_truncatedTextIsValueOrError(self) -> None:
         """
-        A text that ends too soon, or goes on, is refused with a column and in words, and nothing else escapes.
+        A truncated text, or one with another word in it, is valid or BadRecord with a message.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -134,9 +134,9 @@ class SamplesTests(SynchronousTestCase):
                     except BadRecord as error:
                         self.assertTrue(str(error))
 
-    def test_layouts(self) -> None:
+    def test_rdataInMessageEqualsText(self) -> None:
         """
-        A record in a message gives the same rdata as its text, and its length has to be right.
+        A record in a message gives the same rdata as its text, and its length must be right.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -153,16 +153,16 @@ class SamplesTests(SynchronousTestCase):
 
 class CompressionTests(SynchronousTestCase):
     """
-    Tests of names that are compressed, and of names as they are signed.
+    Tests of compressed names, and of names in canonical form.
     """
 
-    #: RFC 1035's types, those of RFC 3597, section 4, and DNAME and TSIG, which were compressed by some before it was forbidden.
+    #: The types of RFC 1035 and of RFC 3597, section 4, and DNAME and TSIG, which some compressed before it was forbidden.
     EXPANDED: Final = "NS MD MF CNAME SOA MB MG MR PTR MINFO MX RP AFSDB RT SIG PX NXT NAPTR SRV DNAME TSIG"
 
     #: RFC 4034, section 6.2, without NSEC (RFC 6840, section 5.1); HINFO has no names.
     FOLDED: Final = "NS MD MF CNAME SOA MB MG MR PTR MINFO MX RP AFSDB RT SIG PX NXT NAPTR KX SRV DNAME A6 RRSIG"
 
-    def test_expanded(self) -> None:
+    def test_onlyOldTypesExpandNames(self) -> None:
         """
         Names are expanded in these types and no others.
         """
@@ -171,9 +171,9 @@ class CompressionTests(SynchronousTestCase):
             expanded = any(field.expanded for field in fields)
             self.assertEqual(expanded, name in self.EXPANDED.split(), name)
 
-    def test_pointer(self) -> None:
+    def test_pointersWorkInOldTypesOnly(self) -> None:
         """
-        A pointer leads to the whole name in types whose names may be compressed; in others it is refused when looked at.
+        A pointer leads to the whole name in types whose names may be compressed. In others it is refused when the value is read.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -191,9 +191,9 @@ class CompressionTests(SynchronousTestCase):
                 else:
                     self.assertRaises(BadMessage, rdataFromWire, rrType, record.rdatas[0])
 
-    def test_canonical(self) -> None:
+    def test_canonicalFormFoldsOldTypes(self) -> None:
         """
-        Names in these types are signed in lower case; everything else as it is.
+        Names in these types are in lower case in canonical form. All other rdata is unchanged.
         """
         for name, texts in SAMPLES.items():
             rrType = numberOf(name)
@@ -208,9 +208,9 @@ class CompressionTests(SynchronousTestCase):
                     folds = folds or folded == lower
             self.assertEqual(folds, name in self.FOLDED.split(), name)
 
-    def test_textStaysInCase(self) -> None:
+    def test_canonicalFormKeepsStrings(self) -> None:
         """
-        Folding a name leaves the strings beside it alone.
+        The canonical form of a name does not change the strings beside it.
         """
         rdata = rdataFromText(35, '1 2 "U" "E2U+SIP" "!A!B!" WWW.Example.')
         self.assertEqual(rdataToText(35, canonicalRdata(35, rdata)), '1 2 "U" "E2U+SIP" "!A!B!" www.example.')
@@ -218,12 +218,12 @@ class CompressionTests(SynchronousTestCase):
 
 class LazyTests(SynchronousTestCase):
     """
-    Tests of what is imported when.
+    Tests of lazy imports.
     """
 
-    def test_imports(self) -> None:
+    def test_declarationsAreImportedOnDemand(self) -> None:
         """
-        Messages are read without any declaration, and one declaration brings no others' modules with it.
+        Messages are read without any declaration, and one declaration imports no modules of others.
         """
         script = (
             "import sys, twisted_ext.wire.message\n"
@@ -237,9 +237,9 @@ class LazyTests(SynchronousTestCase):
         )
         subprocess.run([sys.executable, "-c", script], check=True)
 
-    def test_unknown(self) -> None:
+    def test_unknownTypesAreOctets(self) -> None:
         """
-        Any other number is taken as octets, and strangers choosing numbers leave nothing behind.
+        Unknown types are read as octets, and leave nothing behind.
         """
         before = len(declared)
         for number in (0, 1000, 65279, 65535):
@@ -248,9 +248,9 @@ class LazyTests(SynchronousTestCase):
             self.assertIsNone(layoutOf(number))
         self.assertEqual(len(declared), before)
 
-    def test_leniently(self) -> None:
+    def test_lenientFormsAreNormalized(self) -> None:
         """
-        What others take is taken, and written in the usual form.
+        Forms that other servers accept are accepted, and written in the usual form.
         """
         for name, text, usual in (
             ("LOC", "0 0 0. N 0 0 1.5 E 0.m 1.m", "0 0 0.000 N 0 0 1.500 E 0.00m 1.00m 10000.00m 10.00m"),
@@ -263,14 +263,14 @@ class LazyTests(SynchronousTestCase):
             number = typeNumber(name) or 0
             self.assertEqual(rdataToText(number, rdataFromText(number, text)), usual)
 
-    def test_ownType(self) -> None:
+    def test_classDeclaresOwnType(self) -> None:
         """
-        A class with a number of its own is all that a new type takes.
+        A class with a type number is all that a new type takes.
         """
 
         class TYPE65281(Rdata):
             """
-            A type of somebody else's.
+            A type of another project.
             """
 
             rrType = 65281
@@ -287,28 +287,28 @@ class LazyTests(SynchronousTestCase):
 
 class MnemonicTests(SynchronousTestCase):
     """
-    Tests of types' names.
+    Tests of type mnemonics.
     """
 
-    def test_names(self) -> None:
+    def test_mnemonicsRoundTrip(self) -> None:
         """
-        Every name leads to its number in any case, and unknown numbers have names too.
+        Every mnemonic leads to its number in any case, and unknown numbers have mnemonics too.
         """
         for number, name in TYPE_NAMES.items():
             self.assertEqual((typeName(number), typeNumber(name.lower())), (name, number))
         self.assertEqual((typeName(65000), typeNumber("TYPE65000"), typeNumber("type0")), ("TYPE65000", 65000, 0))
         self.assertEqual((typeNumber("NSAP-PTR"), typeNumber("TYPE1")), (23, 1))
 
-    def test_noNames(self) -> None:
+    def test_otherTextIsNotAType(self) -> None:
         """
-        Nothing else is taken for a type.
+        Other texts are not types.
         """
         for text in ("", "TYPE", "TYPE65536", "TYPE-1", "TYPE\u0661", "TYPE000001", "NSAP_PTR", "*", "AA"):
             self.assertIsNone(typeNumber(text), text)
 
-    def test_meta(self) -> None:
+    def test_metaTypes(self) -> None:
         """
-        Types that no zone holds are told from those that one may.
+        Types that no zone holds are meta types, and others are not.
         """
         for name in (*ASKED, "OPT", "TSIG", "TKEY", "NXNAME"):
             self.assertTrue(isMeta(numberOf(name)), name)

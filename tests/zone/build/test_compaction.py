@@ -49,9 +49,9 @@ class CompactingTests(SynchronousTestCase):
             self.versions.append(committed[0])
         journal.close()
 
-    def test_next(self) -> None:
+    def test_imageHasGivenSerial(self) -> None:
         """
-        The image has what the zone had at that serial number, and says of what sources it is; what came later is not in it.
+        The new image has the records at the given serial number and the origin of the former one. Later changes are not in it.
         """
         for serial in (10, 17, 30):
             compact(self.image, self.journal, serial, self.target)
@@ -60,17 +60,17 @@ class CompactingTests(SynchronousTestCase):
             self.assertEqual(originOf(version.image), originOf(self.versions[0].image))
             self.assertEqual(textsOf(version), textsOf(self.versions[serial - 10]))
 
-    def test_again(self) -> None:
+    def test_compactionOfCompactedImage(self) -> None:
         """
-        The next image is built from the last one.
+        An image can be compacted again.
         """
         compact(self.image, self.journal, 17, self.target)
         compact(self.target, self.journal, 30, self.target)
         self.assertEqual(textsOf(Version(Image.open(self.target))), textsOf(self.versions[20]))
 
-    def test_not(self) -> None:
+    def test_journalGapWritesNothing(self) -> None:
         """
-        Where image and journal do not lead to the serial number, nothing is written, and it is said why.
+        Nothing is written if image and journal do not lead to the serial number, and the error says so.
         """
         fault = self.assertRaises(StorageFault, compact, self.image, self.journal, 99, self.target)
         self.assertIn("does not lead from serial 10 to 99", str(fault))
@@ -78,9 +78,9 @@ class CompactingTests(SynchronousTestCase):
         self.assertEqual(main([self.image, self.journal, "99", self.target]), 1)
         self.assertEqual(main([]), 1)
 
-    def test_program(self) -> None:
+    def test_compactionAsProgram(self) -> None:
         """
-        A process does it.
+        The program compacts a zone, and reports an error in one line.
         """
         words = ["-m", "twisted_ext.zone.build.compaction", self.image, self.journal, "30", self.target]
         paths = [str(Path(word).absolute()) if "/" in word else word for word in words]
@@ -91,9 +91,9 @@ class CompactingTests(SynchronousTestCase):
         done = subprocess.run([sys.executable, *paths], cwd=ROOT, capture_output=True, text=True)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1))
 
-    def test_thread(self) -> None:
+    def test_smallZoneIsCompactedInThread(self) -> None:
         """
-        For a small zone a thread does it.
+        A small zone is compacted in a thread.
         """
         disk = SlowDisk()
         built = Compacting(Clock(), disk)(self.versions[20], self.journal, self.target)
@@ -101,15 +101,15 @@ class CompactingTests(SynchronousTestCase):
         disk.settle()
         self.assertEqual(textsOf(Version(self.successResultOf(built))), textsOf(self.versions[20]))
 
-    def test_however(self) -> None:
+    def test_journalMayExceedTheOverlay(self) -> None:
         """
-        Even where more has changed than a version may have beside its image, it is brought to where the journal ends.
+        A version reaches the end of the journal even if that changes more nodes than an overlay may have.
         """
         journal = Journal(self.journal, APEX, readOnly=True)
         self.addCleanup(journal.close)
         differences = journal.since(10)
         assert differences is not None
-        # In many steps, in few, in one, which alone is too much.
+        # In many steps, in a few, and in one that alone exceeds the overlay.
         for step in (1, 20, 1000):
             with (
                 patch("twisted_ext.zone.store.overlay.OVERLAY_NODES", Limit(8, 8, 8)),
@@ -118,9 +118,9 @@ class CompactingTests(SynchronousTestCase):
                 version = brought(self.versions[0], differences)
             self.assertEqual(textsOf(version), textsOf(self.versions[20]))
 
-    def test_muchAtOnce(self) -> None:
+    def test_singleChangeMayExceedTheOverlay(self) -> None:
         """
-        A single difference may have more than a version may have beside its image.
+        A single difference may change more nodes than an overlay may have.
         """
         transaction = Transaction(self.versions[20])
         for number in range(30):

@@ -23,7 +23,7 @@ ZONE = "@ 60 SOA ns host {serial} 3600 900 604800 300\n@ 60 NS ns\nns 60 A 192.0
 
 class CompilingTests(SynchronousTestCase):
     """
-    Tests of jobs and what comes of them.
+    Tests of jobs and their results.
     """
 
     def setUp(self) -> None:
@@ -32,13 +32,13 @@ class CompilingTests(SynchronousTestCase):
 
     def at(self, name: str) -> str:
         """
-        @return: the path of a file in the folder of this test.
+        Return the path of a file in the folder of this test.
         """
         return os.path.join(self.folder, name)
 
     def write(self, name: str, text: str) -> str:
         """
-        @return: the path of a file that holds this text.
+        Write a file and return its path.
         """
         with open(self.at(name), "w") as file:
             file.write(text)
@@ -46,7 +46,7 @@ class CompilingTests(SynchronousTestCase):
 
     def perform(self, *jobs: object) -> list[dict[str, object]]:
         """
-        @return: what each job gave; the last is what was said at the end. Before them the process reports that it runs.
+        Return the result of each job and of the end. Before them the process reports that it is busy.
         """
         results = io.BytesIO()
         main(io.BytesIO(b"".join([(job if isinstance(job, str) else json.dumps(job)).encode() + b"\n" for job in jobs])), results)
@@ -56,15 +56,16 @@ class CompilingTests(SynchronousTestCase):
 
     def texts(self, result: dict[str, object]) -> list[str]:
         """
-        @return: the complaints of a result.
+        Return the texts of the complaints of a result.
         """
         complaints = result["complaints"]
         assert isinstance(complaints, list)
         return [str(each["text"]) for each in complaints]
 
-    def test_signs(self) -> None:
+    def test_progressIsReported(self) -> None:
         """
-        While a large zone is read, or many small ones, it is said that it goes on. Where that is asked for, each is told of at once.
+        The process reports that it is busy while it reads a large zone or many small ones. Each result is reported at once on
+        request.
         """
         path = self.write("zone", ZONE.format(serial=1))
         self.patch(TELLING_OCTETS, "default", 4 * os.path.getsize(path))
@@ -79,9 +80,9 @@ class CompilingTests(SynchronousTestCase):
             self.assertEqual(compiling.packs(result), not each)
             compiling.end()
 
-    def test_image(self) -> None:
+    def test_zoneIsCompiledToImage(self) -> None:
         """
-        A zone gets an image at the path that was asked for; what was read, and how much it is, is said.
+        A zone is compiled to an image at the given path, and the result describes its sources and size.
         """
         path = self.write("zone", ZONE.format(serial=7) + "$INCLUDE more\nout.side. 60 A 192.0.2.1\n")
         more = self.write("more", "www 60 A 192.0.2.2\n")
@@ -102,9 +103,9 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual((image.serial, image.records, image.fingerprint), (7, 4, fingerprintOf(sources)))
         self.assertTrue(end["done"])
 
-    def test_pack(self) -> None:
+    def test_imagesArePackedIntoOneFile(self) -> None:
         """
-        Images of zones that have no file of their own stand behind each other in one file.
+        Images without a path of their own are packed into one file.
         """
         paths = [self.write(f"zone{number}", ZONE.format(serial=number)) for number in range(20)]
         jobs = [{"name": f"z{number}.example.", "path": path} for number, path in enumerate(paths)]
@@ -120,18 +121,18 @@ class CompilingTests(SynchronousTestCase):
             self.assertEqual(result["image"], self.at("pack"))
         self.assertEqual(end, {"done": True, "pack": self.at("pack"), "octets": len(pack)})
 
-    def test_noPack(self) -> None:
+    def test_unwritablePackIsReported(self) -> None:
         """
-        Where the file for all images cannot be written, each zone is told why.
+        Each zone reports the reason if the pack cannot be written.
         """
         jobs = [{"name": "z.example.", "path": self.write("zone", ZONE.format(serial=1))}] * 2
         _, *results, _ = self.perform({"pack": self.at("none/pack")}, *jobs)
         for result in results:
             self.assertIn("No such file", self.texts(result)[0])
 
-    def test_sealed(self) -> None:
+    def test_sealedPackIsComplete(self) -> None:
         """
-        A pack that is sealed is done with, and another one may follow; not before.
+        A sealed pack is complete and another one may follow, but not before.
         """
         job = {"name": "example.", "path": self.write("zone", ZONE.format(serial=5))}
         one, two = {"pack": self.at("one")}, {"pack": self.at("two")}
@@ -142,10 +143,9 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual([each["pack"] for each in (sealed, end)], [self.at("one"), self.at("two")])
         self.assertEqual([Image.open(self.at(name)).serial for name in ("one", "two")], [5, 5])
 
-    def test_wrong(self) -> None:
+    def test_failedJobsDoNotStopOthers(self) -> None:
         """
-        Zones that cannot be built are complained about, jobs that are none as well, and those behind them are done. An image that was
-        there stays.
+        Zones that cannot be built and invalid jobs are reported, and the jobs after them are done. An existing image stays.
         """
         good = self.write("good", ZONE.format(serial=1))
         image = self.at("image")
@@ -164,7 +164,7 @@ class CompilingTests(SynchronousTestCase):
         *results, end = self.perform(*jobs, {"name": "last.", "path": good, "image": self.at("last")})
         texts = [self.texts(result) for result in results]
         self.assertEqual([len(each) for each in texts], [1] * len(jobs) + [0])
-        for text, said in zip(
+        for text, expected in zip(
             texts,
             (
                 "192.0.2.1", "no SOA record", "No such file", "label is empty", "No such file", "no pack", "path", "No such file",
@@ -172,16 +172,15 @@ class CompilingTests(SynchronousTestCase):
             ),
             strict=False,
         ):  # fmt: skip
-            self.assertIn(said, text[0])
+            self.assertIn(expected, text[0])
         self.assertTrue(all("image" not in result for result in results[:-1]))
         self.assertEqual(Image.open(image).serial, 1)
         self.assertEqual(Image.open(self.at("last")).apex, b"\x04last\x00")
         self.assertTrue(end["done"])
 
-    def test_parental(self) -> None:
+    def test_parentRecordsAtApexAreRefused(self) -> None:
         """
-        A zone whose apex has DS or DELEG records is not built, whether it has aliases or not: these belong to the zone above (RFC 4035,
-        section 2.4).
+        A zone with DS or DELEG records at its apex is not built, because they belong to the parent zone (RFC 4035, section 2.4).
         """
         for records in ("@ DS 1 13 2 " + "0" * 64 + "\n", "@ DELEG server-name=a.\n"):
             for more in ("", "a CNAME b.other.\n"):
@@ -190,10 +189,9 @@ class CompilingTests(SynchronousTestCase):
                 self.assertNotIn("image", result)
                 self.assertIn("records at the apex; they belong to the zone above", "".join(self.texts(result)))
 
-    def test_full(self) -> None:
+    def test_fullDiskIsReported(self) -> None:
         """
-        Where the disk has no room for a pack, its zones are not built, those with a file elsewhere are, and the end says that the
-        pack does not last.
+        The zones of a pack are not built if the disk is full, others are, and the final result says that the pack is invalid.
         """
         path = self.write("zone", ZONE.format(serial=1))
         _, result, other, end = self.perform(
@@ -204,9 +202,9 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual(other["image"], self.at("image"))
         self.assertFalse(end["done"])
 
-    def test_program(self) -> None:
+    def test_programReadsJobsFromStdin(self) -> None:
         """
-        The program takes jobs from its standard input, and ends with it. It has nothing of the reactor in it.
+        The program reads jobs from standard input and ends with it. It does not import the reactor.
         """
         path = self.write("zone", ZONE.format(serial=9))
         job = json.dumps({"name": "example.", "path": path, "image": self.at("image")}).encode()

@@ -1,5 +1,5 @@
 """
-Tests of catalogs of zones.
+Tests of catalog zones.
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ TWO: Final = nameFromText("two.catalog.")
 
 def read(text: str) -> Catalog:
     """
-    @return: a catalog of these records, that of the version among them.
+    Return the catalog with these records and a version record.
     """
     return Catalog.fromVersion(versionOf(f"{HEAD}version TXT 2\n{text}", "one.catalog."))
 
 
-def listing(catalog: bytes, *members: Member) -> Catalog:
+def catalogOf(catalog: bytes, *members: Member) -> Catalog:
     """
-    @return: a catalog with these zones.
+    Return a catalog with these members.
     """
     return Catalog(catalog, 1, {member.apex: member for member in members})
 
 
 def member(name: str, label: str = "", groups: tuple[str, ...] = (), coo: bytes = b"") -> Member:
     """
-    @return: a zone of a catalog.
+    Return a member of a catalog.
     """
     return Member(nameFromText(name), (label or f"l-{name}").encode(), groups, coo)
 
 
-def told(steps: list[Step]) -> list[tuple[str, str, str]]:
+def summaryOf(steps: list[Step]) -> list[tuple[str, str, str]]:
     """
-    @return: kind, zone and catalog of each.
+    Return the kind, zone and catalog of each step.
     """
     return [(step.kind, nameToText(step.member.name), nameToText(step.catalog)) for step in steps]
 
 
 class ReadingTests(SynchronousTestCase):
     """
-    Tests of reading.
+    Tests of reading catalog zones.
     """
 
-    def test_members(self) -> None:
+    def test_membersWithGroupsAndOwner(self) -> None:
         """
-        A catalog's zones have a label each, perhaps groups and a future owner; what else there is does not matter.
+        Each member has a label and may have groups and a future owner. Other records are ignored.
         """
         catalog = read(
             """
@@ -77,7 +77,7 @@ class ReadingTests(SynchronousTestCase):
             something.else TXT x
             ext.zones TXT x
             zones TXT x
-            group.c.zones TXT lonely
+            group.c.zones TXT orphan
             """
         )
         self.assertEqual(catalog.serial, 7)
@@ -90,19 +90,19 @@ class ReadingTests(SynchronousTestCase):
         )
         self.assertEqual(catalog.members[nameFromText("example.org.")].name, nameFromText("Example.org."))
 
-    def test_manyGroups(self) -> None:
+    def test_groupsAreLimited(self) -> None:
         """
-        A zone is in so many groups at most.
+        The number of groups of a member is limited.
         """
         catalog = read("a.zones PTR x.\n" + "\n".join([f"group.a.zones TXT g{number}" for number in range(20)]))
         self.assertEqual([len(each.groups) for each in catalog.members.values()], [16])
 
-    def test_broken(self) -> None:
+    def test_brokenCatalogIsRefused(self) -> None:
         """
-        A catalog without a version, of another or several; one with two zones under a label, with one zone under two, or with itself; one
-        with two owners to be of a zone (RFC 9432, section 4.4.1); one with too many: all of them are broken, which is told.
+        A broken catalog is refused with its fault: a missing or wrong version, a repeated label or member, the catalog itself as a
+        member, two future owners (RFC 9432, section 4.4.1), or too many members.
         """
-        for text, said in (
+        for text, message in (
             ("", "one TXT record"),
             ("version TXT 1", "'1' where 2"),
             ('version TXT "2 "', "where 2"),
@@ -114,12 +114,12 @@ class ReadingTests(SynchronousTestCase):
             ("version TXT 2\na.zones PTR x.\ncoo.a.zones PTR b.\ncoo.a.zones PTR c.", "2 catalogs at coo.a.zones.one.catalog."),
         ):
             fault = self.assertRaises(BadZone, Catalog.fromVersion, versionOf(HEAD + text, "one.catalog."))
-            self.assertIn(said, str(fault).replace("X.", "x."))
+            self.assertIn(message, str(fault).replace("X.", "x."))
         version = versionOf(HEAD + "version TXT 2\na.zones PTR x.\nb.zones PTR y.", "one.catalog.")
         self.assertRaises(BadZone, Catalog.fromVersion, version, most=1)
 
 
-#: Records that come to a catalog and go from it.
+#: Records that are added to a catalog and removed from it.
 _LINES: Final = (
     "a.zones PTR x.", "a.zones PTR y.", "b.zones PTR y.", "b.zones PTR one.catalog.", "c.zones PTR z.", "c.zones TXT z",
     "group.a.zones TXT g", "group.a.zones TXT h", "coo.a.zones PTR two.", "coo.a.zones PTR three.", "other.deep.b.zones TXT x",
@@ -130,12 +130,12 @@ _LINES: Final = (
 
 class EditedTests(SynchronousTestCase):
     """
-    Tests of reading what has changed.
+    Tests of reading the changes of a catalog.
     """
 
-    def catalogs(self, version: Version, former: Catalog | None) -> Catalog | str:
+    def readBothWays(self, version: Version, former: Catalog | None) -> Catalog | str:
         """
-        @return: the catalog, which is the same whether all of it is read or what has changed; or what is wrong with it.
+        Return the catalog or its fault. Reading all of it and reading its changes must agree.
         """
         found: list[Catalog | BadZone] = []
         for known in (None, former):
@@ -151,9 +151,9 @@ class EditedTests(SynchronousTestCase):
         return str(edited)
 
     @given(st.lists(st.tuples(st.booleans(), st.lists(st.sampled_from(_LINES), min_size=1, max_size=4), st.booleans()), max_size=8))
-    def test_same(self, edits: list[tuple[bool, list[str], bool]]) -> None:
+    def test_readingChangesEqualsReadingAll(self, edits: list[tuple[bool, list[str], bool]]) -> None:
         """
-        However a catalog changes, and whether it was broken meanwhile, reading what has changed gives what reading all of it does.
+        Reading the changes of a catalog yields the same as reading all of it, even if it was broken in between.
         """
         zone = Zone.fromText(HEAD + "version TXT 2\na.zones PTR x.\nd.zones PTR d.\n", ONE)
         former = Catalog.fromVersion(zone.current)
@@ -161,13 +161,13 @@ class EditedTests(SynchronousTestCase):
             (zone.add if adding else zone.remove)(*lines)
             if settling:
                 zone.replace(zone.current.settled())
-            found = self.catalogs(zone.current, former)
+            found = self.readBothWays(zone.current, former)
             if isinstance(found, Catalog):
                 former = found
 
-    def test_little(self) -> None:
+    def test_unchangedMembersAreNotReadAgain(self) -> None:
         """
-        Of many zones only that is looked at which has changed, and the others are the very same as before.
+        Only the changed members are read, and the others are the same objects.
         """
         zone = Zone(catalogVersion(ONE, 1, [member(f"z{number}.") for number in range(100)]))
         former = Catalog.fromVersion(zone.current)
@@ -177,18 +177,18 @@ class EditedTests(SynchronousTestCase):
         self.assertTrue(all(catalog.members[apex] is each for apex, each in former.members.items()))
         catalogs = Catalogs()
         self.assertEqual(len(catalogs.follow(former)), 100)
-        self.assertEqual(told(catalogs.follow(catalog)), [("add", "new.", "one.catalog.")])
+        self.assertEqual(summaryOf(catalogs.follow(catalog)), [("add", "new.", "one.catalog.")])
         self.assertIs(catalogs.catalog(ONE), catalog)
 
 
 class WritingTests(SynchronousTestCase):
     """
-    Tests of catalogs that are made here.
+    Tests of catalogs that are written here.
     """
 
     def test_roundTrip(self) -> None:
         """
-        What is written can be read again, and nothing is wrong with it.
+        A written catalog is read back with the same members and passes the semantic checks.
         """
         members = [member("example.org.", "a", ("x", "y")), member("example.net.", "b", (), TWO), member("a.b.example.", "c")]
         version = catalogVersion(ONE, 42, members)
@@ -196,18 +196,18 @@ class WritingTests(SynchronousTestCase):
         self.assertEqual((catalog.serial, list(catalog.members.values())), (42, members))
         self.assertEqual(check(version).counts, {})
 
-    def test_labels(self) -> None:
+    def test_generatedLabelsAreStable(self) -> None:
         """
-        Zones without a label get one that stays the same, whatever the case of their names.
+        A member without a label gets one that stays the same in any letter case of its name.
         """
         sets = catalogSets(ONE, 1, [Member(nameFromText("Example.org."), b"")])
         label = uniqueLabel(nameFromText("example.org."))
         self.assertEqual(sets[-1].name, b"\x20" + label + b"\x05zones" + ONE)
         self.assertNotEqual(label, uniqueLabel(nameFromText("example.org."), b"again"))
 
-    def test_refused(self) -> None:
+    def test_invalidMembersAreRefused(self) -> None:
         """
-        What would make a broken catalog is refused.
+        Members that would make a broken catalog are refused.
         """
         for members in (
             [member("a."), member("A.", "other")],
@@ -224,105 +224,104 @@ class WritingTests(SynchronousTestCase):
 
 class FollowingTests(SynchronousTestCase):
     """
-    Tests of what follows from catalogs.
+    Tests of the steps that follow from catalogs.
     """
 
     def setUp(self) -> None:
         self.ours: set[bytes] = set()
         self.catalogs = Catalogs(self.ours.__contains__)
 
-    def test_comeAndGo(self) -> None:
+    def test_membersComeAndGo(self) -> None:
         """
-        Zones come and go as a catalog lists them; with another label everything about a zone begins anew, with other groups nothing does.
+        Members come and go with their catalog. Another label resets a zone, and other groups only change it.
         """
         follow = self.catalogs.follow
         added = [("add", "a.", "one.catalog."), ("add", "b.", "one.catalog.")]
-        self.assertEqual(told(follow(listing(ONE, member("a."), member("b.")))), added)
-        self.assertEqual(follow(listing(ONE, member("a."), member("b."))), [])
-        self.assertEqual(told(follow(listing(ONE, member("b.", groups=("g",))))), [
+        self.assertEqual(summaryOf(follow(catalogOf(ONE, member("a."), member("b.")))), added)
+        self.assertEqual(follow(catalogOf(ONE, member("a."), member("b."))), [])
+        self.assertEqual(summaryOf(follow(catalogOf(ONE, member("b.", groups=("g",))))), [
             ("remove", "a.", "one.catalog."), ("change", "b.", "one.catalog.")])
-        self.assertEqual(told(follow(listing(ONE, member("b.", "other")))), [("reset", "b.", "one.catalog.")])
-        self.assertEqual(told(self.catalogs.leave(ONE)), [("remove", "b.", "one.catalog.")])
+        self.assertEqual(summaryOf(follow(catalogOf(ONE, member("b.", "other")))), [("reset", "b.", "one.catalog.")])
+        self.assertEqual(summaryOf(self.catalogs.leave(ONE)), [("remove", "b.", "one.catalog.")])
         self.assertEqual((len(self.catalogs), self.catalogs.leave(ONE)), (0, []))
 
-    def test_clash(self) -> None:
+    def test_foreignZonesAreNotTaken(self) -> None:
         """
-        Nobody gets a zone that is another catalog's, or that there is by other means; who waits gets it when it is let go.
+        A catalog does not get a zone of another catalog or of the configuration until that is released.
         """
         follow = self.catalogs.follow
         self.ours.add(nameFromText("mine."))
-        follow(listing(ONE, member("a.")))
-        self.assertEqual(follow(listing(TWO, member("a."), member("mine."))), [])
+        follow(catalogOf(ONE, member("a.")))
+        self.assertEqual(follow(catalogOf(TWO, member("a."), member("mine."))), [])
         self.assertEqual(sorted(self.catalogs.clashes), [nameFromText("a."), nameFromText("mine.")])
-        self.assertEqual(told(follow(listing(ONE))), [("remove", "a.", "one.catalog."), ("add", "a.", "two.catalog.")])
+        self.assertEqual(summaryOf(follow(catalogOf(ONE))), [("remove", "a.", "one.catalog."), ("add", "a.", "two.catalog.")])
         self.ours.clear()
-        self.assertEqual(told(self.catalogs.reconsider()), [("add", "mine.", "two.catalog.")])
+        self.assertEqual(summaryOf(self.catalogs.reconsider()), [("add", "mine.", "two.catalog.")])
         self.assertEqual(self.catalogs.clashes, {})
         self.ours.add(nameFromText("a."))
-        self.assertEqual(told(self.catalogs.reconsider()), [("remove", "a.", "two.catalog.")])
-        self.assertEqual(told(follow(listing(TWO))), [("remove", "mine.", "two.catalog.")])
+        self.assertEqual(summaryOf(self.catalogs.reconsider()), [("remove", "a.", "two.catalog.")])
+        self.assertEqual(summaryOf(follow(catalogOf(TWO))), [("remove", "mine.", "two.catalog.")])
         self.assertEqual(self.catalogs.clashes, {})
 
     def test_catalogsAreNoMembers(self) -> None:
         """
-        A catalog that is followed cannot be taken over by being listed.
+        A catalog that is followed cannot become a member of another one.
         """
-        self.catalogs.follow(listing(TWO))
-        self.assertEqual(self.catalogs.follow(listing(ONE, member("two.catalog."))), [])
+        self.catalogs.follow(catalogOf(TWO))
+        self.assertEqual(self.catalogs.follow(catalogOf(ONE, member("two.catalog."))), [])
 
-    def test_changeOfOwnership(self) -> None:
+    def test_ownershipChangesWithCoo(self) -> None:
         """
-        A zone moves when its owner says so, whichever of the two is heard first; it keeps its records if it keeps its label.
+        A zone changes its owner with a C{coo} record, whichever catalog is read first. It keeps its records if it keeps its label.
         """
         for label, kind in (("l", "change"), ("other", "reset")):
             for early in (True, False):
                 self.catalogs = Catalogs()
                 follow = self.catalogs.follow
-                follow(listing(ONE, member("a.", "l")))
-                releasing = listing(ONE, member("a.", "l", coo=TWO))
-                taking = listing(TWO, member("a.", label))
+                follow(catalogOf(ONE, member("a.", "l")))
+                releasing = catalogOf(ONE, member("a.", "l", coo=TWO))
+                taking = catalogOf(TWO, member("a.", label))
                 first, second = (releasing, taking) if early else (taking, releasing)
                 self.assertEqual(follow(first), [])
-                self.assertEqual(told(follow(second)), [(kind, "a.", "two.catalog.")])
-                self.assertEqual(follow(listing(ONE)), [])
-                self.assertEqual(told(self.catalogs.leave(TWO)), [("remove", "a.", "two.catalog.")])
+                self.assertEqual(summaryOf(follow(second)), [(kind, "a.", "two.catalog.")])
+                self.assertEqual(follow(catalogOf(ONE)), [])
+                self.assertEqual(summaryOf(self.catalogs.leave(TWO)), [("remove", "a.", "two.catalog.")])
 
-    def test_bothLetGo(self) -> None:
+    def test_mutualReleaseDoesNotLoop(self) -> None:
         """
-        Two catalogs that each want the other one to have a zone do not pass it to and fro.
+        Two catalogs that both release a zone to each other do not pass it back and forth.
         """
         follow = self.catalogs.follow
-        follow(listing(ONE, member("a.", "l", coo=TWO)))
-        self.assertEqual(follow(listing(TWO, member("a.", "l", coo=ONE))), [])
-        self.assertEqual(follow(listing(ONE, member("a.", "l", coo=TWO))), [])
+        follow(catalogOf(ONE, member("a.", "l", coo=TWO)))
+        self.assertEqual(follow(catalogOf(TWO, member("a.", "l", coo=ONE))), [])
+        self.assertEqual(follow(catalogOf(ONE, member("a.", "l", coo=TWO))), [])
 
-    def test_ownerBefore(self) -> None:
+    def test_ownerIsKeptAcrossRestart(self) -> None:
         """
-        After a restart a zone stays with the catalog that owned it, whichever catalog is read first (RFC 9432, section 5.2); the others get
-        it once the owner has been read and does not list it, lets it go with coo, or is not followed any more.
+        A zone stays with its former owner after a restart, whichever catalog is read first (RFC 9432, section 5.2). Another catalog
+        gets it once the owner does not list it, releases it or is not followed.
         """
-        owner, early = {nameFromText("a."): ONE}, listing(TWO, member("a.", "other"))
+        owner, early = {nameFromText("a."): ONE}, catalogOf(TWO, member("a.", "other"))
         for releasing, expected in (
-            (listing(ONE, member("a.")), [("add", "a.", "one.catalog.")]),
-            (listing(ONE, member("b.")), [("add", "b.", "one.catalog."), ("add", "a.", "two.catalog.")]),
-            (listing(ONE, member("a.", coo=TWO)), [("add", "a.", "one.catalog."), ("reset", "a.", "two.catalog.")]),
+            (catalogOf(ONE, member("a.")), [("add", "a.", "one.catalog.")]),
+            (catalogOf(ONE, member("b.")), [("add", "b.", "one.catalog."), ("add", "a.", "two.catalog.")]),
+            (catalogOf(ONE, member("a.", coo=TWO)), [("add", "a.", "one.catalog."), ("reset", "a.", "two.catalog.")]),
         ):
             catalogs = Catalogs(ownerBefore=lambda apex: owner.get(apex, b""))
             self.assertEqual(catalogs.follow(early), [])
             self.assertEqual(list(catalogs.clashes[nameFromText("a.")]), [TWO])
-            self.assertEqual(told(catalogs.follow(releasing)), expected)
+            self.assertEqual(summaryOf(catalogs.follow(releasing)), expected)
         catalogs = Catalogs(ownerBefore=lambda apex: owner.get(apex, b""))
         self.assertEqual(catalogs.follow(early), [])
         owner.clear()
-        self.assertEqual(told(catalogs.reconsider()), [("add", "a.", "two.catalog.")])
+        self.assertEqual(summaryOf(catalogs.reconsider()), [("add", "a.", "two.catalog.")])
 
-    def test_following(self) -> None:
+    def test_largeCatalogIsFollowedInSteps(self) -> None:
         """
-        A catalog of many zones is gone over to in many short steps. One that is left in the middle of that leaves nothing behind, whatever
-        was done of it.
+        A large catalog is followed in many short steps. One that is left in between leaves nothing behind.
         """
-        first = listing(ONE, *[member(f"a{number}.", f"a{number}") for number in range(2000)])
-        second = listing(ONE, *[member(f"b{number}.", f"b{number}") for number in range(2000)])
+        first = catalogOf(ONE, *[member(f"a{number}.", f"a{number}") for number in range(2000)])
+        second = catalogOf(ONE, *[member(f"b{number}.", f"b{number}") for number in range(2000)])
         whole = len(list(self.catalogs.following(first)))
         self.assertGreaterEqual(whole, 4)
         for until in range(1, whole * 2 + 1):
@@ -330,6 +329,9 @@ class FollowingTests(SynchronousTestCase):
             served: set[bytes] = set()
 
             def do(steps: list[Step], served: set[bytes] = served) -> None:
+                """
+                Perform the steps.
+                """
                 for step in steps:
                     (served.discard if step.kind == "remove" else served.add)(step.member.apex)
 
@@ -349,17 +351,17 @@ class FollowingTests(SynchronousTestCase):
                 do(rest)
                 self.assertEqual(len(served), 2000)
                 rest, left = [], catalogs.leave(ONE)
-            # What was found before it was left comes to be done after that, when the catalog has none of it any more.
+            # Steps that were found before the catalog was left are performed afterwards, when it has no members.
             do(left)
             do([step for step in rest if step.kind == "remove" or catalogs.ownerOf(step.member.apex) is not None])
             self.assertEqual((served, len(catalogs)), (set(), 0), until)
 
-    def test_members(self) -> None:
+    def test_membersAndOwnersCanBeQueried(self) -> None:
         """
-        It can be asked which zones a catalog has, and which catalog a zone is from.
+        The members of a catalog and the owner of a zone can be queried.
         """
-        self.catalogs.follow(listing(ONE, member("a."), member("b.")))
-        self.catalogs.follow(listing(TWO, member("b."), member("c.")))
+        self.catalogs.follow(catalogOf(ONE, member("a."), member("b.")))
+        self.catalogs.follow(catalogOf(TWO, member("b."), member("c.")))
         self.assertEqual([nameToText(each.name) for each in self.catalogs.members(TWO)], ["c."])
         owner = self.catalogs.ownerOf(nameFromText("b."))
         assert owner is not None
@@ -378,16 +380,16 @@ class FollowingTests(SynchronousTestCase):
             max_size=12,
         )
     )
-    def test_agreement(self, versions: list[tuple[bytes, dict[str, tuple[str, tuple[str, ...], bytes]]]]) -> None:
+    def test_stepsYieldTheListedZones(self, versions: list[tuple[bytes, dict[str, tuple[str, tuple[str, ...], bytes]]]]) -> None:
         """
-        Whatever catalogs say in whatever order: who does all steps has the zones that the catalogs have, each once; every zone that is
-        listed anywhere is there, as what a catalog says that lists it.
+        Performing all steps yields exactly the zones of all catalogs, each once, with the properties from its owner, whatever the
+        catalogs contain.
         """
         catalogs = Catalogs()
         latest: dict[bytes, Catalog] = {}
         served: dict[bytes, tuple[bytes, Member]] = {}
         for name, zones in versions:
-            catalog = listing(name, *[member(zone, label, groups, coo) for zone, (label, groups, coo) in zones.items()])
+            catalog = catalogOf(name, *[member(zone, label, groups, coo) for zone, (label, groups, coo) in zones.items()])
             latest[name] = catalog
             for step in catalogs.follow(catalog):
                 apex = step.member.apex
@@ -401,9 +403,9 @@ class FollowingTests(SynchronousTestCase):
                 self.assertEqual(catalogs.ownerOf(apex), (owner, latest[owner].members[apex]))
                 self.assertEqual((known.label, known.groups), (latest[owner].members[apex].label, latest[owner].members[apex].groups))
 
-    def test_asAZone(self) -> None:
+    def test_customPropertiesAreIgnored(self) -> None:
         """
-        Records that others add for themselves are in nobody's way.
+        Custom properties of a member are ignored.
         """
         sets = catalogSets(ONE, 3, [member("a.", "x")])
         sets.append(RRSet(b"\x03ext\x01x\x05zones" + ONE, 16, 1, 0, (b"\x01y",)))

@@ -1,5 +1,5 @@
 """
-Tests of the checks that are done when a server loads a zone.
+Tests of the checks when a server loads a zone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ODD = "$TTL 60\n" + HEAD + "www CNAME nobody\n"
 
 class LoadingTests(SynchronousTestCase):
     """
-    Tests of images.
+    Tests of loading zone files.
     """
 
     def setUp(self) -> None:
@@ -35,7 +35,7 @@ class LoadingTests(SynchronousTestCase):
 
     def load(self, text: str, now: float | None = None) -> dict[str, object]:
         """
-        @return: what comes of making the image of a zone.
+        Return the result of compiling a zone.
         """
         path = self.folder / "zone"
         path.write_text(text)
@@ -44,15 +44,15 @@ class LoadingTests(SynchronousTestCase):
 
     def complaints(self, result: dict[str, object]) -> list[tuple[object, object]]:
         """
-        @return: line and level of each.
+        Return the line of each complaint and whether it is fatal.
         """
         complaints = result["complaints"]
         assert isinstance(complaints, list)
         return [(each["line"], each["fatal"]) for each in complaints]
 
-    def test_refused(self) -> None:
+    def test_fatalFindingKeepsFormerImage(self) -> None:
         """
-        A zone with a name of two meanings is not made ready, and what was made ready before stays.
+        A zone with a fatal mistake is not compiled, and its former image stays.
         """
         self.assertIn("image", self.load("$TTL 60\n" + HEAD))
         before = self.image.read_bytes()
@@ -61,9 +61,9 @@ class LoadingTests(SynchronousTestCase):
         self.assertEqual(self.complaints(result), [(5, True)])
         self.assertEqual(self.image.read_bytes(), before)
 
-    def test_sameAlias(self) -> None:
+    def test_repeatedAliasIsOneRecord(self) -> None:
         """
-        An alias that stands there twice, in other case, is one.
+        An alias that is repeated in another letter case is one record.
         """
         result = self.load("$TTL 60\n" + HEAD + "www CNAME other.test.\nWWW CNAME Other.Test.\n")
         self.assertIn("image", result)
@@ -71,17 +71,17 @@ class LoadingTests(SynchronousTestCase):
         report = vet(("$TTL 60\n" + HEAD + "www CNAME other.test.\nWWW CNAME Other.Test.\n").encode(), nameFromText("example.")).report
         self.assertEqual([(each.check, each.line) for each in report.findings if each.check != "soa-values"], [("repeated", 4)])
 
-    def test_told(self) -> None:
+    def test_warningIsReportedAndZoneServed(self) -> None:
         """
-        What is only odd is told, and served.
+        A zone with mere warnings is compiled, and the warnings are reported.
         """
         result = self.load(ODD)
         self.assertIn("image", result)
         self.assertEqual(self.complaints(result), [(4, False)])
 
-    def test_packed(self) -> None:
+    def test_fatalFindingKeepsZoneOutOfPack(self) -> None:
         """
-        The same is refused where many zones are made ready together.
+        A zone with a fatal mistake is not added to a pack.
         """
         path = self.folder / "zone"
         path.write_text(WRONG)
@@ -92,7 +92,7 @@ class LoadingTests(SynchronousTestCase):
         self.assertEqual(compiling.end()["octets"], 0)
 
 
-#: Files that are damaged.
+#: The files that are damaged.
 FILES = (
     SOUND,
     "".join([f"{line}\n" for line in canonicalFile(signed(PLAIN))]),
@@ -102,7 +102,7 @@ FILES = (
 
 class DamageTests(SynchronousTestCase):
     """
-    Tests of files that are not as they were.
+    Tests of damaged files.
     """
 
     @given(
@@ -111,9 +111,9 @@ class DamageTests(SynchronousTestCase):
         st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=8),
         st.sampled_from(["example.org.", "example."]),
     )
-    def test_damaged(self, text: str, end: float, changes: list[tuple[float, int]], apex: str) -> None:
+    def test_damagedFileIsReportedOrLoaded(self, text: str, end: float, changes: list[tuple[float, int]], apex: str) -> None:
         """
-        Wherever a file is cut and whatever octets in it are others: it is told what is wrong, or there is a zone.
+        A file that is cut or modified anywhere leads to findings or to a zone.
         """
         octets = bytearray(text.encode()[: int(end * len(text))])
         for place, octet in changes:
@@ -123,9 +123,9 @@ class DamageTests(SynchronousTestCase):
         self.assertTrue(result.version is not None or result.report.fatal)
         self.assertTrue(all(str(finding) and finding.toJSON() for finding in result.report.findings))
 
-    def test_hashAtApex(self) -> None:
+    def test_nsec3AtApexIsReported(self) -> None:
         """
-        An NSEC3 record where none can be is told.
+        An NSEC3 record at the apex is reported.
         """
         text = HEAD + "@ NSEC3PARAM 1 0 0 -\n@ NSEC3 1 0 0 - 00000000000000000000000000000000 A\n"
         version = versionOf(text)

@@ -24,7 +24,7 @@ from twisted_ext.zone.check.semantics import check
 from twisted_ext.zone.limits import FINDINGS_KEPT
 from twisted_ext.zone.zone import Zone
 
-#: A zone with nothing wrong in it.
+#: A zone without mistakes.
 SOUND: Final = """\
 $ORIGIN example.org.
 $TTL 3600
@@ -47,7 +47,7 @@ ns.sub A 192.0.2.53
 old DNAME new.example.net.
 """
 
-#: What is added to it, and what is found then: check, owner and line.
+#: Lines added to it, with the check that finds them and the owner.
 WRONG: Final = (
     ("x SOA ns1 mail 1 7200 3600 1209600 3600", "soa", "x.example.org."),
     ("x CNAME web\nx CNAME ns1", "cname-several", "x.example.org."),
@@ -90,9 +90,9 @@ WRONG: Final = (
 )
 
 
-def vetted(text: str, now: float | None = None) -> Vetted:
+def checkText(text: str, now: float | None = None) -> Vetted:
     """
-    @return: what is found in a file of these lines.
+    Return the findings for a file with these lines.
     """
     return vet(text.encode(), nameFromText("example.org."), path="example.org.zone", now=now)
 
@@ -102,23 +102,23 @@ class CheckingTests(SynchronousTestCase):
     Tests of single mistakes.
     """
 
-    def test_sound(self) -> None:
+    def test_soundZoneHasNoFindings(self) -> None:
         """
-        Nothing is found in a zone with nothing wrong in it.
+        A zone without mistakes has no findings.
         """
-        result = vetted(SOUND)
+        result = checkText(SOUND)
         self.assertEqual([str(finding) for finding in result.report.findings], [])
         assert result.version is not None
         self.assertEqual(result.version.serial, 1)
 
-    def test_wrong(self) -> None:
+    def test_eachMistakeIsFound(self) -> None:
         """
-        Each mistake is found once, under the name of its check and with its level, at its name, in the line where it was made.
+        Each mistake is found by its check, with its level, owner and line.
         """
         start = SOUND.count("\n") + 1
-        self.assertEqual(vetted(SOUND + "ns9.sub A 192.0.2.9\n@ NS ns9.sub\n").report.counts, {})
+        self.assertEqual(checkText(SOUND + "ns9.sub A 192.0.2.9\n@ NS ns9.sub\n").report.counts, {})
         for lines, name, owner in WRONG:
-            findings = [finding for finding in vetted(SOUND + lines + "\n").report.findings if finding.check == name]
+            findings = [finding for finding in checkText(SOUND + lines + "\n").report.findings if finding.check == name]
             self.assertTrue(findings, lines)
             (finding,) = findings[:1]
             self.assertEqual(finding.level, CHECKS[name][0])
@@ -129,18 +129,19 @@ class CheckingTests(SynchronousTestCase):
             self.assertIn(f"[{name}]", str(finding))
             self.assertEqual(finding.toJSON()["check"], name)
 
-    def test_nothingElse(self) -> None:
+    def test_mistakeLeadsToNoOtherFindings(self) -> None:
         """
-        A mistake is not found under other names too, but for those that go with it.
+        A mistake leads to no other findings except those that follow from it.
         """
         together = {"cname-several": {"cname-others"}, "target-address": {"target-missing"}}
         for lines, name, _ in WRONG:
-            others = set(vetted(SOUND + lines + "\n").report.counts) - {name} - together.get(name, set())
+            others = set(checkText(SOUND + lines + "\n").report.counts) - {name} - together.get(name, set())
             self.assertLessEqual(others, {"nsec-missing", "dnskey-missing", "reading", "cname-dangling"}, lines)
 
-    def test_resolvers(self) -> None:
+    def test_encryptedResolverParametersAreChecked(self) -> None:
         """
-        How a resolver is to be asked has to be said (RFC 9461, sections 4 and 5), by a template with the variable dns where it is HTTP.
+        An SVCB record of a resolver needs C{alpn} and, for HTTP, a C{dohpath} template with the variable C{dns} (RFC 9461, sections
+        4 and 5).
         """
         for owner, parameters, wrong in (
             ("_dns", "dohpath=/{?dns}", True),
@@ -154,12 +155,12 @@ class CheckingTests(SynchronousTestCase):
             *[("x", f'alpn=h2 dohpath="{path}"', True) for path in ("q{?dns}", "/q{?xdns}", "/{?dns", "/{??dns}", "/%a{?dns}")],
             ("x", "alpn=h2 dohpath=/{?dns:0}", True),
         ):
-            counts = vetted(SOUND + f"{owner} SVCB 1 web {parameters}\n{owner} SVCB 0 web\n").report.counts
+            counts = checkText(SOUND + f"{owner} SVCB 1 web {parameters}\n{owner} SVCB 0 web\n").report.counts
             self.assertEqual("svcb-dns" in counts, wrong, (owner, parameters))
 
-    def test_announced(self) -> None:
+    def test_cdsAndCdnskeyMustMatchTheKeys(self) -> None:
         """
-        Keys are announced to the zone above by CDS and CDNSKEY records that agree and are of the zone's own keys, or taken back by both.
+        CDS and CDNSKEY records must agree with each other and with the keys of the zone, or both request deletion.
         """
         key, other = "257 3 13 " + 84 * "A" + "AA==", "257 3 13 " + 84 * "B" + "AA=="
         digests = {}
@@ -190,63 +191,63 @@ class CheckingTests(SynchronousTestCase):
             ((f"CDS {bad}", f"CDNSKEY {key}"), 2),
         ):
             text = SOUND + f"@ DNSKEY {key}\n" + "".join([f"@ {line}\n" for line in lines])
-            self.assertEqual(vetted(text).report.counts.get("cds-values", 0), count, lines)
-        self.assertEqual(vetted(SOUND + f"@ CDS {good}\n").report.counts.get("cds-values", 0), 1)
+            self.assertEqual(checkText(text).report.counts.get("cds-values", 0), count, lines)
+        self.assertEqual(checkText(SOUND + f"@ CDS {good}\n").report.counts.get("cds-values", 0), 1)
 
-    def test_equalTags(self) -> None:
+    def test_keysWithEqualTagsAreFound(self) -> None:
         """
-        Two keys of one algorithm with one tag are found: validators may try but one of them.
+        Two keys with the same algorithm and tag are found, because validators may try only one of them.
         """
-        # Tags are sums of words, in whatever order.
+        # Tags are sums of words in any order.
         octets = [bytes(64), b"\x00\x01" + bytes(62), bytes(2) + b"\x00\x01" + bytes(60)]
         keys = [f"257 3 13 {b64encode(each).decode()}" for each in octets]
         tags = [DNSKEY.fromWire(rdataFromText(48, key)).keyTag for key in keys]
         text = SOUND + "".join([f"@ DNSKEY {key}\n" for key in keys])
-        self.assertEqual(vetted(text).report.counts.get("dnskey-values", 0), len(tags) - len(set(tags)))
+        self.assertEqual(checkText(text).report.counts.get("dnskey-values", 0), len(tags) - len(set(tags)))
         self.assertLess(len(set(tags)), len(tags))
 
-    def test_besideAlias(self) -> None:
+    def test_dnssecRecordsMayStandBesideAlias(self) -> None:
         """
-        What proves an alias may stand beside it, NXT and NSEC3 included.
+        DNSSEC records, including NXT and NSEC3, may stand beside an alias.
         """
         for line in ("x NSEC3 1 0 0 - 00000000000000000000000000000000 A", "x NXT web CNAME", "x NSEC web CNAME"):
-            self.assertNotIn("cname-others", vetted(SOUND + "x CNAME web\n" + line + "\n").report.counts)
-        # Not so KEY, which RFC 2535 allowed: NSD, Knot and later BINDs do not take it.
-        self.assertIn("cname-others", vetted(SOUND + "x CNAME web\nx KEY 512 3 13 AAAA\n").report.counts)
+            self.assertNotIn("cname-others", checkText(SOUND + "x CNAME web\n" + line + "\n").report.counts)
+        # RFC 2535 allowed KEY, but NSD, Knot and recent versions of BIND refuse it.
+        self.assertIn("cname-others", checkText(SOUND + "x CNAME web\nx KEY 512 3 13 AAAA\n").report.counts)
 
-    def test_hashesBelowSubtree(self) -> None:
+    def test_nsec3BelowDnameAtApexIsFound(self) -> None:
         """
-        NSEC3 records are found, and to be signed, where a DNAME record at the apex leads all names below elsewhere.
+        NSEC3 records and their signatures are accepted below a DNAME record at the apex.
         """
         name = 32 * "0"
         lines = f"{name} NSEC3 1 0 0 - {name} DNAME\n{name} RRSIG NSEC3 13 3 3600 {END} {BEGIN} 1 example.org. AAAA\n"
         head = "$ORIGIN example.org.\n$TTL 3600\n@ SOA ns1.test. mail.test. 1 7200 3600 1209600 3600\n@ NS ns1.test.\n@ DNAME a.test.\n"
-        self.assertNotIn("dname-below", vetted(head + lines).report.counts)
-        self.assertNotIn("rrsig-extra", vetted(head + lines).report.counts)
-        self.assertIn("dname-below", vetted(head + "x A 192.0.2.1\n").report.counts)
+        self.assertNotIn("dname-below", checkText(head + lines).report.counts)
+        self.assertNotIn("rrsig-extra", checkText(head + lines).report.counts)
+        self.assertIn("dname-below", checkText(head + "x A 192.0.2.1\n").report.counts)
 
-    def test_startOfAuthority(self) -> None:
+    def test_soaTimesAndMailAreChecked(self) -> None:
         """
-        Times that cannot be meant, and a mail address with an @, are told.
+        Implausible times of an SOA record and a mail address with C{@} are reported.
         """
         for numbers in ("1 7200 7200 1209600 3600", "1 0 3600 1209600 3600", "1 7200 3600 9000 3600", "1 7200 3600 1209600 864000"):
             text = SOUND.replace("1 7200 3600 1209600 3600", numbers)
-            self.assertIn("soa-values", vetted(text).report.counts)
+            self.assertIn("soa-values", checkText(text).report.counts)
         text = SOUND.replace("ns1 mail 1", "ns1 mail\\@example.org. 1")
-        self.assertEqual(vetted(text).report.counts, {"soa-values": 1})
+        self.assertEqual(checkText(text).report.counts, {"soa-values": 1})
 
-    def test_withoutServers(self) -> None:
+    def test_missingNSAndSOAAreReported(self) -> None:
         """
-        NS records that are missing are told; a zone without an SOA record is none.
+        Missing NS records are reported, and a zone without an SOA record is refused.
         """
-        result = vetted("".join([line for line in SOUND.splitlines(True) if not line.startswith("@ NS")]))
+        result = checkText("".join([line for line in SOUND.splitlines(True) if not line.startswith("@ NS")]))
         self.assertEqual((result.report.counts, result.report.fatal), ({"ns": 1}, 0))
-        result = vetted("$TTL 60\n@ NS ns1\nns1 A 192.0.2.1\n")
+        result = checkText("$TTL 60\n@ NS ns1\nns1 A 192.0.2.1\n")
         self.assertEqual((result.report.counts, result.version, result.image), ({"soa": 1}, None, b""))
 
-    def test_edited(self) -> None:
+    def test_overlayIsChecked(self) -> None:
         """
-        What has changed since an image was built is checked as well.
+        Changes since the image was built are checked as well.
         """
         version = versionOf("@ SOA ns. m. 1 7200 3600 1209600 60\n@ NS ns.\nwww A 192.0.2.1\n")
         self.assertEqual(check(version).counts, {})
@@ -254,27 +255,27 @@ class CheckingTests(SynchronousTestCase):
         edited = version.edited({b"\x01x": tuple(RRSet(name, rrType, 1, 60, (b"\x02ns\x00",)) for rrType in (5, 2))})
         self.assertEqual(check(edited).fatal, 1)
 
-    def test_bounded(self) -> None:
+    def test_findingsPerCheckAreLimited(self) -> None:
         """
-        Of one check so many findings are kept, and the others are counted.
+        The number of findings per check is limited, and the others are counted.
         """
         most = int(FINDINGS_KEPT.default)
-        report = vetted(SOUND + "".join([f"n{number} CNAME nobody\n" for number in range(most + 50)])).report
+        report = checkText(SOUND + "".join([f"n{number} CNAME nobody\n" for number in range(most + 50)])).report
         self.assertEqual((report.counts, report.omitted), ({"cname-dangling": most + 50}, {"cname-dangling": 50}))
         self.assertEqual((len(report.findings), report.warnings), (most, most + 50))
 
-    def test_progress(self) -> None:
+    def test_progressIsReported(self) -> None:
         """
-        Whoever waits is told how far it is, up to the end.
+        The progress is reported up to the end.
         """
-        said: list[tuple[int, int]] = []
+        reports: list[tuple[int, int]] = []
         version = versionOf("@ SOA ns. m. 1 7200 3600 1209600 60\n@ NS ns.\nwww A 192.0.2.1\n")
-        check(version, progress=lambda done, count: said.append((done, count)))
-        self.assertEqual(said[-1], (2, 2))
+        check(version, progress=lambda done, count: reports.append((done, count)))
+        self.assertEqual(reports[-1], (2, 2))
 
-    def test_everyCheck(self) -> None:
+    def test_everyCheckHasATestAndAdvice(self) -> None:
         """
-        There is no check without a sentence that says what is right, and none of those that are told by name is missing here.
+        Every check has a test here and a sentence that says what would be right.
         """
         tried = {name for _, name, _ in WRONG} | {"soa-values", "ns", "reading", "rdata"}
         self.assertEqual({name for name in CHECKS if not name.startswith(("rrsig", "nsec", "dnskey"))} - tried, set())
@@ -300,7 +301,7 @@ Change = Callable[[list[RRSet]], list[RRSet]]
 
 def without(rrType: str, owner: str, covers: str = "") -> Change:
     """
-    @return: what takes records away.
+    Return a change that removes records.
     """
     number = typeNumber(rrType)
     covered = typeNumber(covers) if covers else None
@@ -321,7 +322,7 @@ def without(rrType: str, owner: str, covers: str = "") -> Change:
 
 def altered(rrType: str, owner: str, place: int, octets: bytes) -> Change:
     """
-    @return: what puts other octets into the rdata of a record.
+    Return a change that modifies octets in the rdata of a record.
     """
     number = typeNumber(rrType)
 
@@ -340,7 +341,7 @@ def altered(rrType: str, owner: str, place: int, octets: bytes) -> Change:
 
 def added(rrType: str, owner: str, like: str, likeOwner: str) -> Change:
     """
-    @return: what adds a copy of a record at another name.
+    Return a change that adds a copy of a record at another name.
     """
 
     def change(sets: list[RRSet]) -> list[RRSet]:
@@ -361,28 +362,28 @@ class ProvingTests(SynchronousTestCase):
         self, change: Change = lambda sets: sets, now: float | None = BEGIN + 1, *, nsec3: bool = False, optOut: bool = False
     ) -> Report:
         """
-        @return: what is found in a signed zone after a change.
+        Return the report on a signed zone after a change.
         """
         return check(Zone.fromRecords(nameFromText("example."), change(signed(PLAIN, nsec3=nsec3, optOut=optOut))).current, now=now)
 
-    def test_sound(self) -> None:
+    def test_signedZoneHasNoFindings(self) -> None:
         """
-        Nothing is found in a zone that is signed as it should be, with NSEC, with NSEC3 and with opt-out.
+        A correctly signed zone has no findings, with NSEC, NSEC3 and opt-out.
         """
         for nsec3, optOut in ((False, False), (True, False), (True, True)):
             self.assertEqual([str(each) for each in self.report(nsec3=nsec3, optOut=optOut).findings], [])
 
-    def test_time(self) -> None:
+    def test_signatureTimesAreChecked(self) -> None:
         """
-        Signatures that have ended, that have not begun, and that are about to end are told; not so where nobody asks for a time.
+        Signatures that have expired, are not yet valid or expire soon are reported if a time is given.
         """
         for now, name in ((END + 1, "rrsig-expired"), (BEGIN - 1, "rrsig-early"), (END - 3600, "rrsig-ending")):
             self.assertEqual(set(self.report(now=now).counts), {name})
         self.assertEqual(self.report(now=None).counts, {})
 
-    def test_coverage(self) -> None:
+    def test_missingAndExtraSignatures(self) -> None:
         """
-        A set without its signature, a signature without its set, and one of what another zone signs are told.
+        Missing signatures, signatures without records and signatures of glue are reported.
         """
         for change, name in (
             (without("RRSIG", "ns.example.", "A"), "rrsig-missing"),
@@ -393,9 +394,9 @@ class ProvingTests(SynchronousTestCase):
         ):
             self.assertIn(name, self.report(change).counts)
 
-    def test_values(self) -> None:
+    def test_signatureAndKeyValuesAreChecked(self) -> None:
         """
-        Signatures of another key, another signer, other labels and another TTL are told; so are keys that sign nothing.
+        Signatures with a wrong key, signer, label count or TTL are reported, and so are keys that sign nothing.
         """
         for place, octets in ((16, b"\x00\x00"), (18, b"\x07exomple"), (3, b"\x09"), (4, b"\x00\x00\x00\x01")):
             counts = self.report(altered("RRSIG", "a.b.c.example.", place, octets)).counts
@@ -405,23 +406,26 @@ class ProvingTests(SynchronousTestCase):
         self.assertIn("dnskey-values", self.report(altered("DNSKEY", "example.", 2, b"\x09")).counts)
         self.assertIn("dnskey-values", self.report(altered("DNSKEY", "example.", 3, b"\x05")).counts)
 
-    def test_chain(self) -> None:
+    def test_nsecChainIsChecked(self) -> None:
         """
-        A name that the NSEC chain leaves out, a record that leads elsewhere and a list of other types are told.
+        A name missing from the NSEC chain, a wrong next name and a wrong type list are reported.
         """
         self.assertIn("nsec-missing", self.report(without("NSEC", "ns.example.")).counts)
         self.assertEqual(set(self.report(altered("NSEC", "a.b.c.example.", 1, b"xy")).counts), {"nsec-chain"})
         self.assertEqual(set(self.report(altered("NSEC", "ns.example.", -1, b"\x01")).counts), {"nsec-types"})
 
-    def test_hashedChain(self) -> None:
+    def test_nsec3ChainIsChecked(self) -> None:
         """
-        The same for NSEC3; and a name that nobody has hashed, which a span with opt-out excuses for delegations without DS only.
+        The NSEC3 chain is checked in the same way. Opt-out excuses missing names for delegations without DS records only.
         """
         whole = signed(PLAIN, nsec3=True)
         hashes = sorted([rrset.name for rrset in whole if rrset.rrType == 50])
         first = [rrset for rrset in whole if rrset.name == hashes[0] and rrset.rrType == 50][0]
 
         def leadsElsewhere(sets: list[RRSet]) -> list[RRSet]:
+            """
+            Make the first NSEC3 record point to another hash.
+            """
             rdata = first.rdatas[0]
             other = RRSet(first.name, 50, 1, first.ttl, (rdata[:6] + bytes(20) + rdata[26:],))
             return [other if rrset is first or rrset == first else rrset for rrset in sets]
@@ -442,9 +446,9 @@ class ProvingTests(SynchronousTestCase):
         gone = nameFromText("a.b.c.example.")
         self.assertIn("nsec-extra", self.report(lambda sets: [each for each in sets if each.name != gone], nsec3=True).counts)
 
-    def test_optOut(self) -> None:
+    def test_optOutExcusesUnsignedDelegationsOnly(self) -> None:
         """
-        Opt-out excuses no empty non-terminal above a name that is in the chain (RFC 5155, section 7.1), but one above left out delegations.
+        Opt-out excuses a missing empty non-terminal above unsigned delegations only (RFC 5155, section 7.1).
         """
         hashes = sorted([rrset.name for rrset in signed(PLAIN, nsec3=True, optOut=True) if rrset.rrType == 50])
         self.assertEqual(len(hashes), 8)
@@ -457,16 +461,16 @@ class ProvingTests(SynchronousTestCase):
         cut = RRSet(nameFromText("x.y.zz.example."), 2, 1, 300, (b"\x01x\x00",))
         self.assertEqual(self.report(lambda sets: [*sets, cut], nsec3=True, optOut=True).counts, {})
 
-    def test_iterations(self) -> None:
+    def test_manyIterationsAreReportedNotHashed(self) -> None:
         """
-        More rounds than one are told, and so many that hashing takes long are not followed.
+        More than one NSEC3 iteration is reported, and very many are not computed.
         """
         counts = self.report(altered("NSEC3PARAM", "example.", 2, b"\xff\xff"), nsec3=True).counts
         self.assertEqual(set(counts), {"nsec3-values"})
 
-    def test_malformed(self) -> None:
+    def test_malformedRdataIsReported(self) -> None:
         """
-        Records that have not the form of their type, as they can come by transfer, are told and keep nobody from the rest.
+        Malformed DNSSEC records, which may come by zone transfer, are reported and do not stop the check.
         """
         for rrType, owner in (("NSEC", "ns.example."), ("NS", "sub.example."), ("RRSIG", "ns.example."), ("DNSKEY", "example.")):
             for cut in (0, 1, 3, 5):
@@ -478,9 +482,9 @@ class ProvingTests(SynchronousTestCase):
 
                 self.assertTrue(self.report(shorter).counts, (rrType, cut))
 
-    def test_withoutChain(self) -> None:
+    def test_signaturesWithoutChainAreReported(self) -> None:
         """
-        A zone with signatures and without a chain can prove nothing, which is told.
+        A signed zone without an NSEC chain is reported once.
         """
         counts = self.report(lambda sets: [each for each in sets if each.rrType != 47 and each.rdatas[0][:2] != b"\x00\x2f"]).counts
         self.assertEqual(counts, {"nsec-missing": 1})

@@ -1,5 +1,5 @@
 """
-Tests of digests of zones.
+Tests of zone digests and of differences between zones.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ ns.sub A 192.0.2.7
 
 class OrderTests(SynchronousTestCase):
     """
-    Tests of the order of names and records.
+    Tests of the canonical order of names and records.
     """
 
-    def test_names(self) -> None:
+    def test_namesInCanonicalOrder(self) -> None:
         """
-        Names come in the order of RFC 4034, section 6.1, glue and wildcards among them; names without records are left out.
+        Names come in the order of RFC 4034, section 6.1, including glue and wildcards. Names without records are left out.
         """
         keys = [node.key for node in orderedNodes(versionOf(ZONE))]
         wanted = ["@", "a", "yljkjljk.a", "z.a", "zabc.a", "sub", "ns.sub", "z", "\\001.z", "*.z", "\\200.z"]
         self.assertEqual(keys, [b"" if text == "@" else nameFromText(text)[:-1] for text in wanted])
 
-    def test_edited(self) -> None:
+    def test_overlayKeepsCanonicalOrder(self) -> None:
         """
-        The same where some of them have changed, come or gone since an image was built.
+        The order holds if names have been changed, added or removed since the image was built.
         """
         version = versionOf(ZONE)
         there = version.find(b"\x01z")
@@ -61,17 +61,17 @@ class OrderTests(SynchronousTestCase):
         before.remove(b"\x04zabc\x01a")
         self.assertEqual(keys, before)
 
-    def test_records(self) -> None:
+    def test_recordsInCanonicalOrder(self) -> None:
         """
-        Of each set records come in the order of their canonical form, equal ones once, with their owner in lower case.
+        The records of each set come in their canonical order, equal ones once, with the owner in lower case.
         """
         records = [octets for rrset, octets in canonicalRecords(versionOf(ZONE)) if rrset.rrType == 15]
         owner = nameFromText("a.example.") + b"\x00\x0f\x00\x01\x00\x00\x01\x2c\x00\x10"
         self.assertEqual(records, [owner + b"\x00\x0a\x04mail\x07example\x00" + owner + b"\x00\x14\x04mail\x07example\x00"])
 
-    def test_folding(self) -> None:
+    def test_namesInRdataAreFolded(self) -> None:
         """
-        Names in rdata are folded where RFC 4034, section 6.2 says so, and left alone elsewhere; octets that are no rdata stay as they are.
+        Names in rdata are folded to lower case where RFC 4034, section 6.2 says so. Malformed rdata stays as it is.
         """
         for rrType, before, after in (
             (2, b"\x01A\x00", b"\x01a\x00"),
@@ -93,17 +93,17 @@ class DigestTests(SynchronousTestCase):
     Tests of L{digests} and L{verify}.
     """
 
-    def test_digest(self) -> None:
+    def test_digestExcludesZonemd(self) -> None:
         """
-        A digest is that of all records but the ZONEMD ones, in order.
+        A digest covers all records in order except the ZONEMD ones.
         """
         version = versionOf(ZONE)
         octets = b"".join([octets for rrset, octets in canonicalRecords(version) if rrset.rrType != 63])
         self.assertEqual(digests(version, [1, 2]), {1: sha384(octets).digest(), 2: sha512(octets).digest()})
 
-    def test_made(self) -> None:
+    def test_addedDigestVerifies(self) -> None:
         """
-        A zone that has got its digest is what that says, and is not any more when anything changes.
+        A zone with an added digest verifies until a record changes.
         """
         for algorithms in ((1,), (2,), (1, 2)):
             version = withDigests(versionOf(ZONE), algorithms)
@@ -113,9 +113,9 @@ class DigestTests(SynchronousTestCase):
             self.assertIs(verify(changed).verdict, Verdict.FAILED)
             self.assertIn("digest is", verify(changed).text)
 
-    def test_verdicts(self) -> None:
+    def test_verdictOfEachCase(self) -> None:
         """
-        No record, none of a kind that is known, one for another serial, and several of a kind, are told apart.
+        A missing, an unsupported, an outdated, a wrong and a repeated digest lead to different verdicts.
         """
         for records, verdict in (
             ("", Verdict.ABSENT),
@@ -127,13 +127,13 @@ class DigestTests(SynchronousTestCase):
         ):
             self.assertIs(verify(versionOf(HEAD + records)).verdict, verdict, records)
 
-    def test_rightOnly(self) -> None:
+    def test_rightDigestNeedsSerialAndUniqueness(self) -> None:
         """
-        The right digest proves nothing when it is for another serial number or beside another one of its kind (RFC 8976, section 4);
-        beside one of an unknown kind it does.
+        The right digest fails if its serial number differs or another one of its kind is present (RFC 8976, section 4). It verifies
+        beside one of an unknown kind.
         """
         right = digests(versionOf(HEAD), [1])[1].hex()
-        for records, verdict, said in (
+        for records, verdict, expected in (
             (f"@ ZONEMD 1 1 1 {right}", Verdict.VERIFIED, ""),
             (f"@ ZONEMD 1 1 1 {right}\n@ ZONEMD 1 241 1 {right}", Verdict.VERIFIED, ""),
             (f"@ ZONEMD 2 1 1 {right}", Verdict.FAILED, "for serial 2"),
@@ -141,11 +141,11 @@ class DigestTests(SynchronousTestCase):
         ):
             digested = verify(versionOf(HEAD + records))
             self.assertIs(digested.verdict, verdict, records)
-            self.assertIn(said, digested.text)
+            self.assertIn(expected, digested.text)
 
-    def test_tooShort(self) -> None:
+    def test_truncatedDigestFails(self) -> None:
         """
-        Records that are cut off, as they can come by transfer, prove nothing.
+        A truncated digest, which may come by zone transfer, fails.
         """
         version = versionOf(HEAD)
         right = b"\x00\x00\x00\x01\x01\x01" + digests(version, [1])[1]
@@ -153,21 +153,21 @@ class DigestTests(SynchronousTestCase):
             short = version.edited({b"": (*version.top.sets, RRSet(version.apex, 63, 1, 300, (rdata,)))})
             self.assertIs(verify(short).verdict, Verdict.FAILED)
 
-    def test_unknown(self) -> None:
+    def test_unknownAlgorithmIsRefused(self) -> None:
         """
-        What cannot be computed is said.
+        An unknown hash algorithm is refused.
         """
         self.assertRaises(CallerFault, digests, versionOf(HEAD), [3])
 
 
-class DifferingTests(SynchronousTestCase):
+class ChangesTests(SynchronousTestCase):
     """
     Tests of L{changes}.
     """
 
-    def test_changes(self) -> None:
+    def test_changesInOrder(self) -> None:
         """
-        What has gone and what has come is told in order, and nothing of what only looks different.
+        The removed and added records are listed in order, without those that differ in letter case only.
         """
         before = versionOf(HEAD + "www A 192.0.2.1\nwww A 192.0.2.2\nold TXT x\nmail MX 10 Mail")
         after = versionOf(HEAD.replace(" 1 3600", " 2 3600") + "WWW A 192.0.2.2\nwww A 192.0.2.3\nnew TXT x\nmail MX 10 mail")
@@ -185,9 +185,9 @@ class DifferingTests(SynchronousTestCase):
         self.assertEqual(list(changes(before, before)), [])
         self.assertEqual(next(changes(before, after)).toJSON()["change"], "removed")
 
-    def test_signatures(self) -> None:
+    def test_signaturesCanBeExcluded(self) -> None:
         """
-        Signatures and what proves denials can be left aside.
+        Signatures and denial records can be excluded.
         """
         signature = "www RRSIG A 13 2 300 20300101000000 20200101000000 1 example. AAAA"
         before, after = versionOf(HEAD), versionOf(HEAD + signature)

@@ -1,7 +1,7 @@
 """
-Tests of proofs that something is not there.
+Tests of proofs of nonexistence.
 
-Signatures are not looked into here: a record stands for each.
+Signatures are not verified here. A placeholder stands for each.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ zz A 192.0.2.5
 
 DIGEST = "11" * 32
 
-#: Owners with records of the zone's own, and the types that an NSEC would list.
+#: Delegations.
 CUTS = f"""\
 secure NS ns.secure
 secure DS 1 13 2 {DIGEST}
@@ -49,14 +49,14 @@ APEX = nameFromText("example.")
 
 def signatureOf(owner: str, rrType: str) -> str:
     """
-    @return: a record in the form of a signature.
+    Return a placeholder for a signature.
     """
     return f"{owner} RRSIG {rrType} 13 2 300 20300101000000 20200101000000 1 example. AAAA\n"
 
 
 def signed(text: str) -> str:
     """
-    @return: records with a signature for each set of the zone's own.
+    Return the records with a signature for each authoritative set.
     """
     pairs = dict.fromkeys([tuple(line.split()[:2]) for line in text.splitlines()])
     cuts = {owner for owner, rrType in pairs if rrType == "NS" and owner != "@"}
@@ -70,7 +70,7 @@ def signed(text: str) -> str:
 
 def byNSEC() -> Version:
     """
-    @return: a zone with a chain of NSEC records.
+    Return a zone with a chain of NSEC records.
     """
     # In canonical order.
     owners = (
@@ -84,14 +84,14 @@ def byNSEC() -> Version:
 
 def byNSEC3(*, optOut: bool = False, iterations: int = 2) -> Version:
     """
-    @return: the zone of L{byNSEC3Text}.
+    Return the zone of L{byNSEC3Text}.
     """
     return versionOf(byNSEC3Text(optOut=optOut, iterations=iterations))
 
 
 def byNSEC3Text(*, optOut: bool = False, iterations: int = 2) -> str:
     """
-    @return: a zone with a chain of NSEC3 records; with C{optOut} unsigned delegations, and what is above nothing else, are not in it.
+    Return a zone with a chain of NSEC3 records. C{optOut} leaves out unsigned delegations and the empty non-terminals above them.
     """
     names = "@ alias astray deep b.deep a.b.deep secure star *.star x.*.star tree walias *.walias wild *.wild www zz".split()
     if not optOut:
@@ -111,7 +111,7 @@ def byNSEC3Text(*, optOut: bool = False, iterations: int = 2) -> str:
 
 def ask(version: Version, name: str, rrType: str = "A", *, dnssecOk: bool = True) -> Answer:
     """
-    @param name: relative to the zone.
+    Return the answer for a name relative to the zone.
     """
     number = typeNumber(rrType)
     assert number is not None
@@ -120,40 +120,40 @@ def ask(version: Version, name: str, rrType: str = "A", *, dnssecOk: bool = True
 
 def relative(name: bytes) -> str:
     """
-    @return: a name of the zone without its end.
+    Return a name relative to the zone.
     """
     return "@" if name == APEX else nameToText(name)[: -len(".example.")]
 
 
 def proofs(found: Answer) -> list[str]:
     """
-    @return: whose NSEC records there are in the authority section, each of which has to be followed by its signature.
+    Return the owners of the NSEC or NSEC3 records in the authority section. Each must be followed by its signature.
     """
     authority = found.authority
-    shown = []
+    proofOwners = []
     for index, rrset in enumerate(authority):
         if rrset.rrType in (6, 43, 47, 50):
             following = authority[index + 1]
             assert following.rrType == 46 and following.name == rrset.name
             assert int.from_bytes(following.rdatas[0][:2], "big") == rrset.rrType
             if rrset.rrType in (47, 50):
-                shown.append(relative(rrset.name))
-    return shown
+                proofOwners.append(relative(rrset.name))
+    return proofOwners
 
 
-class Chained(SynchronousTestCase):
+class ChainTestCase(SynchronousTestCase):
     """
-    What tests of both kinds of chains have in common.
+    A test case for zones with a chain.
     """
 
-    def signs(self, sets: tuple[RRSet, ...], *types: int) -> None:
+    def assertSigned(self, sets: tuple[RRSet, ...], *types: int) -> None:
         """
-        @param types: of the sets, each of which has to be followed by its signatures.
+        Compare the types of the sets, each of which must be followed by its signatures.
         """
         self.assertEqual([rrset.rrType for rrset in sets], [number for rrType in types for number in (rrType, 46)])
 
 
-class NSECTests(Chained):
+class NSECTests(ChainTestCase):
     """
     Tests with NSEC (RFC 4035, section 3.1.3).
     """
@@ -161,9 +161,9 @@ class NSECTests(Chained):
     def setUp(self) -> None:
         self.version = byNSEC()
 
-    def test_withoutWish(self) -> None:
+    def test_noSignaturesWithoutDO(self) -> None:
         """
-        Who does not ask for signatures and proofs gets none (RFC 4035, section 3.2.1), but on a question for them.
+        A query without DO gets signatures and proofs only if it asks for their types (RFC 4035, section 3.2.1).
         """
         for name in ("www", "nothing", "x.wild", "secure", "insecure", "deep", "x.tree"):
             found = ask(self.version, name, dnssecOk=False)
@@ -174,70 +174,71 @@ class NSECTests(Chained):
                 {rrset.rrType for rrset in ask(self.version, "www", rrType, dnssecOk=False).answer}, {number}
             )
 
-    def test_signatures(self) -> None:
+    def test_recordsComeWithSignatures(self) -> None:
         """
         Records come with their signatures (section 3.1.1).
         """
         found = ask(self.version, "alias")
-        self.signs(found.answer, 5, 1)
-        self.signs(ask(self.version, "@", "SOA").answer, 6)
-        self.signs(ask(self.version, "www", "NSEC").answer, 47)
+        self.assertSigned(found.answer, 5, 1)
+        self.assertSigned(ask(self.version, "@", "SOA").answer, 6)
+        self.assertSigned(ask(self.version, "www", "NSEC").answer, 47)
         self.assertEqual([rrset.rrType for rrset in ask(self.version, "www", "RRSIG").answer], [46, 46])
 
-    def test_noName(self) -> None:
+    def test_nxdomainProvesNameAndWildcard(self) -> None:
         """
-        Neither the name nor a wildcard is there (section 3.1.3.2).
+        NXDOMAIN proves that neither the name nor a wildcard exists (section 3.1.3.2).
         """
         found = ask(self.version, "nothing")
         self.assertEqual((found.rcode, proofs(found)), (Rcode.NXDOMAIN, ["insecure", "@"]))
         self.assertEqual(proofs(ask(self.version, "aa")), ["@"])
         self.assertEqual(proofs(ask(self.version, "n.www")), ["www"])
 
-    def test_noData(self) -> None:
+    def test_nodataProvesMissingType(self) -> None:
         """
-        The name is there and the type is not (section 3.1.3.1): also of an empty non-terminal.
+        NODATA proves that the name exists without the type (section 3.1.3.1), also for an empty non-terminal.
         """
         for name, owner in (("www", "www"), ("deep", "only.below"), ("b.deep", "only.below"), ("@", "@")):
             found = ask(self.version, name, "MX")
             self.assertEqual((found.rcode, proofs(found)), (0, [owner]))
 
-    def test_wildcard(self) -> None:
+    def test_wildcardProvesMissingName(self) -> None:
         """
-        With a wildcard's records comes the proof that the name itself is not there (section 3.1.3.3).
+        A wildcard answer proves that the name itself does not exist (section 3.1.3.3).
         """
         found = ask(self.version, "x.wild")
-        self.signs(found.answer, 1)
+        self.assertSigned(found.answer, 1)
         self.assertEqual({rrset.name for rrset in found.answer}, {nameFromText("x.wild", APEX)})
         self.assertEqual(proofs(found), ["*.wild"])
         self.assertEqual(proofs(ask(self.version, "*.wild")), [])
         self.assertEqual(proofs(ask(self.version, "x.walias")), ["*.walias"])
 
-    def test_wildcardNoData(self) -> None:
+    def test_wildcardNodataProvesBoth(self) -> None:
         """
-        The name itself is not there, and the wildcard has no such data (section 3.1.3.4).
+        NODATA at a wildcard proves that the name does not exist and that the wildcard lacks the type (section 3.1.3.4).
         """
         found = ask(self.version, "a.z.wild", "MX")
         self.assertEqual((found.rcode, proofs(found)), (0, ["*.wild"]))
         found = ask(self.version, "y.star")
         self.assertEqual((found.rcode, proofs(found)), (0, ["x.*.star", "secure"]))
 
-    def test_chain(self) -> None:
+    def test_aliasChainProvesEachStepOnce(self) -> None:
         """
-        At the end of aliases all that is needed for each step is proved, once.
+        The proofs for each step of an alias chain are given once.
         """
         found = ask(self.version, "astray")
         self.assertEqual((found.rcode, proofs(found)), (Rcode.NXDOMAIN, ["insecure", "@"]))
-        self.signs(found.answer, 5)
+        self.assertSigned(found.answer, 5)
 
-    def test_redirection(self) -> None:
+    def test_synthesizedAliasIsUnsigned(self) -> None:
         """
-        A DNAME record is signed, the alias that is made from it is not (RFC 6672, section 5.3.1).
+        A DNAME record is signed and the synthesized alias is not (RFC 6672, section 5.3.1).
         """
         self.assertEqual([rrset.rrType for rrset in ask(self.version, "x.tree").answer], [39, 46, 5])
 
-    def test_referral(self) -> None:
+    def test_referralHasDSOrProof(self) -> None:
         """
-        A signed delegation comes with DS records, an unsigned one with the proof that there are none (section 3.1.4).
+        The referral to a signed zone has DS records, and the referral to an unsigned zone proves that there are none (section
+        3.1.4).
         """
         found = ask(self.version, "a.secure")
         self.assertEqual([rrset.rrType for rrset in found.authority], [2, 43, 46])
@@ -245,18 +246,18 @@ class NSECTests(Chained):
         self.assertEqual(([rrset.rrType for rrset in found.authority], proofs(found)), ([2, 47, 46], ["insecure"]))
         self.assertFalse(found.flags & AA)
 
-    def test_signersOfDelegation(self) -> None:
+    def test_dsDenialIsFromTheParent(self) -> None:
         """
-        DS records at a cut, or that there are none, are the parent's word (section 3.1.4.1).
+        DS records at a delegation, or the proof that there are none, come from the parent zone (section 3.1.4.1).
         """
-        self.signs(ask(self.version, "secure", "DS").answer, 43)
+        self.assertSigned(ask(self.version, "secure", "DS").answer, 43)
         found = ask(self.version, "insecure", "DS")
         self.assertEqual(([rrset.rrType for rrset in found.authority], proofs(found)), ([6, 46, 47, 46], ["insecure"]))
         self.assertTrue(found.flags & AA)
 
-    def test_unsigned(self) -> None:
+    def test_unsignedZoneProvesNothing(self) -> None:
         """
-        In a zone that is not signed NSEC records prove nothing: they are given to who asks for them, and for nothing else.
+        The NSEC records of an unsigned zone are returned only to queries for their type.
         """
         version = versionOf(HEAD + RECORDS + CUTS + "@ NSEC www A NSEC\nwww NSEC @ A NSEC\n")
         for name, rrType in (("nothing", "A"), ("www", "MX"), ("x.wild", "A"), ("x.wild", "MX"), ("insecure", "DS"), ("a.insecure", "A")):
@@ -264,16 +265,16 @@ class NSECTests(Chained):
             self.assertNotIn(47, [rrset.rrType for rrset in found.authority], name)
         self.assertEqual([rrset.rrType for rrset in ask(version, "www", "NSEC").answer], [47])
 
-    def test_denialSeconds(self) -> None:
+    def test_soaAndSignatureShareTTL(self) -> None:
         """
-        The SOA of a denial and its signature have one TTL.
+        The SOA record of a denial and its signature have the same TTL.
         """
         found = ask(self.version, "nothing")
         self.assertEqual([rrset.ttl for rrset in found.authority[:2]], [60, 60])
         self.assertEqual(ask(self.version, "nothing", dnssecOk=False).authority, found.authority[:1])
 
 
-class NSEC3Tests(Chained):
+class NSEC3Tests(ChainTestCase):
     """
     Tests with NSEC3 (RFC 5155, section 7.2).
     """
@@ -284,9 +285,9 @@ class NSEC3Tests(Chained):
 
     def owners(self, version: Version, *names: str) -> list[str]:
         """
-        @param names: relative to the zone; with a C{^} before them where they are to be covered and not matched.
+        Return the owners of the NSEC3 records that match or cover names.
 
-        @return: the owners of the NSEC3 records that do.
+        @param names: Names relative to the zone, with the prefix C{^} if they are to be covered instead of matched.
         """
         hashes = sorted(
             [
@@ -307,23 +308,23 @@ class NSEC3Tests(Chained):
             found.append(wanted)
         return list(dict.fromkeys(found))
 
-    def proves(self, version: Version, name: str, rrType: str, rcode: int, *expected: str) -> None:
+    def assertProofs(self, version: Version, name: str, rrType: str, rcode: int, *expected: str) -> None:
         """
         Compare the proofs of an answer.
         """
         found = ask(version, name, rrType)
         self.assertEqual((found.rcode, proofs(found)), (rcode, self.owners(version, *expected)))
 
-    def test_noName(self) -> None:
+    def test_nxdomainProvesEncloserAndWildcard(self) -> None:
         """
-        The closest encloser matches, the next closer name and the wildcard are covered (section 7.2.2).
+        The closest encloser is matched, and the next closer name and the wildcard are covered (section 7.2.2).
         """
-        self.proves(self.version, "nothing", "A", 3, "@", "^nothing", "^*")
-        self.proves(self.version, "x.y.deep", "A", 3, "deep", "^y.deep", "^*.deep")
+        self.assertProofs(self.version, "nothing", "A", 3, "@", "^nothing", "^*")
+        self.assertProofs(self.version, "x.y.deep", "A", 3, "deep", "^y.deep", "^*.deep")
 
-    def test_noHash(self) -> None:
+    def test_ownerThatIsNoHashIsIgnored(self) -> None:
         """
-        An NSEC3 record whose owner is no hash proves nothing, wherever it would stand in the chain (section 3).
+        An NSEC3 record whose owner is not a hash proves nothing, wherever it sorts in the chain (section 3).
         """
         asked = [f"nothing{number}" for number in range(60)]
         expected = [proofs(ask(self.version, name)) for name in asked]
@@ -331,72 +332,71 @@ class NSEC3Tests(Chained):
         version = versionOf("".join([byNSEC3Text(), *strange]))
         self.assertEqual([proofs(ask(version, name)) for name in asked], expected)
 
-    def test_noData(self) -> None:
+    def test_nodataMatchesTheName(self) -> None:
         """
-        The name matches (section 7.2.3), also that of an empty non-terminal.
+        The name is matched (section 7.2.3), also an empty non-terminal.
         """
-        self.proves(self.version, "www", "MX", 0, "www")
-        self.proves(self.version, "b.deep", "A", 0, "b.deep")
-        self.proves(self.version, "@", "A", 0, "@")
+        self.assertProofs(self.version, "www", "MX", 0, "www")
+        self.assertProofs(self.version, "b.deep", "A", 0, "b.deep")
+        self.assertProofs(self.version, "@", "A", 0, "@")
 
-    def test_noSigners(self) -> None:
+    def test_noDSMatchesOrIsOptedOut(self) -> None:
         """
-        A name without DS records matches, or, with opt-out, the closest encloser that can be proved does and the next closer name is
+        A name without DS records is matched. With opt-out the closest provable encloser is matched, and the next closer name is
         covered (section 7.2.4).
         """
-        self.proves(self.version, "insecure", "DS", 0, "insecure")
-        self.proves(self.optedOut, "insecure", "DS", 0, "@", "^insecure")
-        self.proves(self.optedOut, "only.below", "DS", 0, "@", "^below")
+        self.assertProofs(self.version, "insecure", "DS", 0, "insecure")
+        self.assertProofs(self.optedOut, "insecure", "DS", 0, "@", "^insecure")
+        self.assertProofs(self.optedOut, "only.below", "DS", 0, "@", "^below")
 
-    def test_wildcardNoData(self) -> None:
+    def test_wildcardNodataMatchesWildcard(self) -> None:
         """
-        The closest encloser and the wildcard match, the next closer name is covered (section 7.2.5).
+        The closest encloser and the wildcard are matched, and the next closer name is covered (section 7.2.5).
         """
-        self.proves(self.version, "x.wild", "MX", 0, "wild", "^x.wild", "*.wild")
-        self.proves(self.version, "y.star", "A", 0, "star", "^y.star", "*.star")
+        self.assertProofs(self.version, "x.wild", "MX", 0, "wild", "^x.wild", "*.wild")
+        self.assertProofs(self.version, "y.star", "A", 0, "star", "^y.star", "*.star")
 
-    def test_wildcardOptedOut(self) -> None:
+    def test_wildcardAboveOptedOutDelegations(self) -> None:
         """
-        Where a wildcard stands above nothing but unsigned delegations, opt-out leaves that there may be anything to prove, and no more
-        (section 7.2.1).
+        A wildcard above unsigned delegations only is not in the chain with opt-out, so the proof ends above it (section 7.2.1).
         """
-        self.proves(self.version, "y.bare", "A", 0, "bare", "^y.bare", "*.bare")
-        self.proves(self.optedOut, "y.bare", "A", 0, "@", "^bare")
+        self.assertProofs(self.version, "y.bare", "A", 0, "bare", "^y.bare", "*.bare")
+        self.assertProofs(self.optedOut, "y.bare", "A", 0, "@", "^bare")
 
-    def test_wildcard(self) -> None:
+    def test_wildcardCoversNextCloserName(self) -> None:
         """
         The next closer name is covered (section 7.2.6).
         """
-        self.proves(self.version, "a.b.wild", "A", 0, "^b.wild")
-        self.proves(self.version, "x.walias", "A", 0, "^x.walias")
+        self.assertProofs(self.version, "a.b.wild", "A", 0, "^b.wild")
+        self.assertProofs(self.version, "x.walias", "A", 0, "^x.walias")
 
-    def test_referral(self) -> None:
+    def test_referralMatchesOrIsOptedOut(self) -> None:
         """
-        An unsigned delegation matches, or is opted out (section 7.2.7).
+        An unsigned delegation is matched or opted out (section 7.2.7).
         """
-        self.proves(self.version, "a.insecure", "A", 0, "insecure")
-        self.proves(self.optedOut, "a.insecure", "A", 0, "@", "^insecure")
-        self.proves(self.optedOut, "a.only.below", "A", 0, "@", "^below")
+        self.assertProofs(self.version, "a.insecure", "A", 0, "insecure")
+        self.assertProofs(self.optedOut, "a.insecure", "A", 0, "@", "^insecure")
+        self.assertProofs(self.optedOut, "a.only.below", "A", 0, "@", "^below")
         found = ask(self.optedOut, "a.secure")
         self.assertEqual([rrset.rrType for rrset in found.authority], [2, 43, 46])
 
-    def test_unchained(self) -> None:
+    def test_namesAboveOptedOutDelegations(self) -> None:
         """
-        What stands above nothing but opted out delegations is not in the chain: then the closest encloser that is gets proved (section
-        7.2.1; erratum 3441).
+        A name above opted-out delegations only is not in the chain, so the closest provable encloser is matched (section 7.2.1;
+        erratum 3441).
         """
-        self.proves(self.optedOut, "below", "A", 0, "@", "^below")
-        self.proves(self.optedOut, "x.below", "A", 3, "@", "^below", "^*")
+        self.assertProofs(self.optedOut, "below", "A", 0, "@", "^below")
+        self.assertProofs(self.optedOut, "x.below", "A", 3, "@", "^below", "^*")
 
-    def test_owners(self) -> None:
+    def test_nsec3OwnersDoNotExist(self) -> None:
         """
-        Owners of NSEC3 records do not exist as names (section 7.2.8), nor does what would be below them.
+        The owners of NSEC3 records and names below them do not exist (section 7.2.8).
         """
         (owner,) = self.owners(self.version, "www")
         for name, rrType in ((owner, "NSEC3"), (owner, "A"), (owner, "RRSIG"), (f"x.{owner}", "A")):
-            self.proves(self.version, name, rrType, 3, "@", f"^{owner}", "^*")
+            self.assertProofs(self.version, name, rrType, 3, "@", f"^{owner}", "^*")
 
-    def test_hash(self) -> None:
+    def test_hashVectors(self) -> None:
         """
         Names are hashed as in RFC 5155, appendix A.
         """
@@ -404,10 +404,10 @@ class NSEC3Tests(Chained):
         self.assertEqual(hashed(nameFromText("example."), 12, salt), b"0p9mhaveqvm6t7vbl5lop2u3t2rp3tom")
         self.assertEqual(hashed(nameFromText("*.w.example."), 12, salt), b"r53bq7cc2uvmubfu5ocmm6pers9tk9en")
 
-    def test_iterations(self) -> None:
+    def test_manyIterationsAreNotProved(self) -> None:
         """
-        With more rounds of hashing than strangers may have us do, denials are left unproved and say so (RFC 9276, section 3.2); with a
-        larger bound they are proved.
+        Denials with too many iterations are not proved and have an extended error (RFC 9276, section 3.2). A higher limit allows
+        them.
         """
         many = byNSEC3(iterations=151)
         for name, rrType in (("nothing", "A"), ("www", "MX"), ("x.wild", "A"), ("x.wild", "MX"), ("insecure", "DS")):
@@ -422,12 +422,12 @@ class NSEC3Tests(Chained):
 
 class GapTests(SynchronousTestCase):
     """
-    Tests with chains that something is wrong with.
+    Tests with broken chains.
     """
 
-    def test_withoutChain(self) -> None:
+    def test_missingChainGivesNoProofs(self) -> None:
         """
-        A zone whose records are signed and that has no chain gives what it has.
+        A signed zone without a chain answers without proofs.
         """
         version = versionOf(signed(HEAD + RECORDS + CUTS))
         for name in ("nothing", "www", "x.wild", "y.star", "insecure"):
@@ -436,9 +436,9 @@ class GapTests(SynchronousTestCase):
         found = ask(versionOf(HEAD + "@ NSEC3PARAM 1 0 0 -\n"), "nothing")
         self.assertEqual([rrset.rrType for rrset in found.authority], [6])
 
-    def test_unsignedDelegation(self) -> None:
+    def test_delegationMissingFromChain(self) -> None:
         """
-        A delegation that the chain passes over is not denied by the record before it.
+        A delegation that is missing from the chain is not denied by the preceding NSEC record.
         """
         text = signed(HEAD + "sub NS ns.invalid.\n") + "@ NSEC @ NS SOA RRSIG NSEC\n" + signatureOf("@", "NSEC")
         found = ask(versionOf(text), "a.sub")

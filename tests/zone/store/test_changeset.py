@@ -1,6 +1,6 @@
 """
-Tests of L{twisted_ext.zone.store.changeset} against a plain model: whatever servers send, one step after the other, all at once and
-condensed lead to the same zone.
+Tests of L{twisted_ext.zone.store.changeset} against a model: applying differences one by one, all at once and condensed leads to
+the same zone.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _RDATAS = {
     NS: tuple([nameFromText(text) for text in ("ns1.example.net.", "ns2.example.net.", "ns.a.example.")]),
 }
 
-#: For each set that a step changes: owner, type, what is there afterwards by number; whether it has another TTL; whether names come in
-#: capitals; with what TTL it is said that records go.
+#: Each set that a step changes: owner, type, numbers of the records afterwards, whether the TTL changes, whether names are in capitals,
+#: and the TTL of the removed records.
 _Change = tuple[int, int, frozenset[int], bool, bool, int]
 
 _steps = st.lists(
@@ -50,17 +50,17 @@ _steps = st.lists(
     max_size=6,
 )
 
-#: Numbers of records and the TTL of each set.
+#: The numbers of the records and the TTL of each set.
 _Held = dict[tuple[int, int], tuple[frozenset[int], int]]
 
 
-def _spelled(octets: bytes, shouted: bool) -> bytes:
-    return octets.upper() if shouted else octets
+def _spelled(octets: bytes, capitals: bool) -> bytes:
+    return octets.upper() if capitals else octets
 
 
 def soaOf(version: Version, serial: int) -> RRSet:
     """
-    @return: the SOA of another serial number.
+    Return the SOA record with another serial number.
     """
     soa = version.soa
     return RRSet(soa.name, SOA, 1, soa.ttl, (withSerial(soa.rdatas[0], serial),))
@@ -68,32 +68,32 @@ def soaOf(version: Version, serial: int) -> RRSet:
 
 def difference(version: Version, held: _Held, serial: int, changes: list[_Change]) -> Difference:
     """
-    @param held: what there is; it is changed as well.
+    Return the difference to the next serial number, with each record in a set of its own as in a zone transfer.
 
-    @return: what makes the next serial number, each record in a set of its own as transfers have them.
+    @param held: The record sets, which are changed accordingly.
     """
     removed: list[RRSet] = []
     added: list[RRSet] = []
-    for place, rrType, after, renewed, shouted, said in changes:
+    for place, rrType, after, renewed, capitals, removedTTL in changes:
         most = len(_RDATAS[rrType])
         numbers = frozenset([number % most for number in after])
         before, ttl = held.get((place, rrType), (frozenset(), 300))
         fresh = (ttl + 60) if renewed else ttl
-        gone, come = (before, numbers) if renewed else (before - numbers, numbers - before)
-        owner = _spelled(_OWNERS[place], shouted)
-        for number in sorted(gone):
+        goingNumbers, comingNumbers = (before, numbers) if renewed else (before - numbers, numbers - before)
+        owner = _spelled(_OWNERS[place], capitals)
+        for number in sorted(goingNumbers):
             removed.append(
-                RRSet(owner, rrType, 1, said, (_spelled(_RDATAS[rrType][number], shouted and rrType == NS),))
+                RRSet(owner, rrType, 1, removedTTL, (_spelled(_RDATAS[rrType][number], capitals and rrType == NS),))
             )
-        for number in sorted(come):
-            added.append(RRSet(owner, rrType, 1, fresh, (_spelled(_RDATAS[rrType][number], shouted and rrType == NS),)))
+        for number in sorted(comingNumbers):
+            added.append(RRSet(owner, rrType, 1, fresh, (_spelled(_RDATAS[rrType][number], capitals and rrType == NS),)))
         held[place, rrType] = (numbers, fresh if numbers else 300)
     return Difference(soaOf(version, serial), removed, soaOf(version, serial + 1), added)
 
 
 def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:
     """
-    @return: the records, their names folded, of the names that are changed here.
+    Return the records of the names that are changed here, with folded names.
     """
     return {
         (rrset.name.lower(), rrset.rrType, rrset.ttl, canonicalOf(rrset.rrType, rdata))
@@ -106,16 +106,17 @@ def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:
 
 class AgreementTests(SynchronousTestCase):
     """
-    Tests with one model.
+    Tests against the model.
     """
 
     def setUp(self) -> None:
         self.start = versionOf("@ 3600 SOA ns1 hostmaster 10 3600 600 86400 300\n@ 3600 NS ns1\n")
 
     @given(_steps)
-    def test_oneZone(self, steps: list[list[_Change]]) -> None:
+    def test_allWaysLeadToTheSameZone(self, steps: list[list[_Change]]) -> None:
         """
-        Step by step, at once, condensed in two halves or in one, and out of a journal, the same records are there, those of the model.
+        Applying differences one by one, at once, condensed by halves or as a whole, and from a journal yields the records of the
+        model.
         """
         held: _Held = {}
         made = [difference(self.start, held, 10 + number, changes) for number, changes in enumerate(steps)]
@@ -143,17 +144,17 @@ class AgreementTests(SynchronousTestCase):
         self.assertEqual(textsOf(applied(self.start, [condensed(journal.since(10) or [])])), expected)
         journal.close()
 
-    def test_largeSet(self) -> None:
+    def test_largeSetChangesInLinearTime(self) -> None:
         """
-        Records that go from a large set and come to it one by one, as transfers have them, cost no look at all others for each.
+        Removing and adding the records of a large set one by one takes linear time.
         """
         count = 1000
         name = _OWNERS[0]
         sets = [RRSet(name, A, 1, 60, (number.to_bytes(4, "big"),)) for number in range(count)]
-        looked = [0]
+        calls = [0]
 
         def counted(rrType: int, rdata: bytes) -> bytes:
-            looked[0] += 1
+            calls[0] += 1
             return canonicalOf(rrType, rdata)
 
         first = Difference(soaOf(self.start, 10), [], soaOf(self.start, 11), sets)
@@ -161,4 +162,4 @@ class AgreementTests(SynchronousTestCase):
         with patch.object(module, "canonicalOf", counted):
             version = applied(applied(self.start, [first]), [second])
         self.assertEqual(version.recordCount, self.start.recordCount + count)
-        self.assertLessEqual(looked[0], 6 * count)
+        self.assertLessEqual(calls[0], 6 * count)

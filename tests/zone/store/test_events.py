@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.store.events}: what is known of changes without a journal.
+Tests of L{twisted_ext.zone.store.events}: changes that are known without a journal.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
 
-def changed(version: Version, text: str) -> tuple[Version, Difference]:
+def withRecord(version: Version, text: str) -> tuple[Version, Difference]:
     """
-    @return: a version with one record more, and what makes the difference.
+    Return a version with one more record, and the difference.
     """
     transaction = Transaction(version)
     transaction.add(record(text))
@@ -29,13 +29,13 @@ class HistoryTests(SynchronousTestCase):
     Tests for L{History}.
     """
 
-    def test_gap(self) -> None:
+    def test_gapStartsNewHistory(self) -> None:
         """
-        What does not follow what is known takes its place: nobody is led over a gap.
+        A difference that does not follow the known ones replaces them, so that no gap is bridged.
         """
-        first, one = changed(versionOf(), "one 60 A 192.0.2.9")
-        second, two = changed(first, "two 60 A 192.0.2.9")
-        _, three = changed(second, "three 60 A 192.0.2.9")
+        first, one = withRecord(versionOf(), "one 60 A 192.0.2.9")
+        second, two = withRecord(first, "two 60 A 192.0.2.9")
+        _, three = withRecord(second, "three 60 A 192.0.2.9")
         history = History()
         history.note([one, two])
         self.assertEqual(history.since(10), [one, two])

@@ -1,5 +1,5 @@
 """
-Tests of images: what is in them, and what becomes of those that are damaged.
+Tests of images and of damaged ones.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ from twisted_ext.zone.store.version import Version
 
 
 def imageOf(held: Contents, fingerprint: bytes = b"") -> bytes:
+    """
+    Return the image of these contents.
+    """
     builder = ImageBuilder(APEX)
     for sets in held.values():
         builder.addSets(sets)
     return builder.finish(fingerprint)
 
 
-def large(names: int) -> bytes:
+def largeImage(names: int) -> bytes:
+    """
+    Return the image of a zone with many names.
+    """
     builder = ImageBuilder(APEX)
     builder.addSets([SOA_SET, record("Example.test. 60 NS h1"), record("Example.test. 60 NSEC h1 SOA")])
     for number in range(names):
@@ -47,7 +53,7 @@ class ImageTests(SynchronousTestCase):
     @given(contents)
     def test_roundTrip(self, held: Contents) -> None:
         """
-        What an image is built of is in it, at every name and by every number.
+        An image has exactly the nodes that it was built from, by name and by number.
         """
         model = Model(held)
         image = Image(imageOf(held, b"print"))
@@ -58,11 +64,11 @@ class ImageTests(SynchronousTestCase):
             self.assertEqual(image.find(image.key(index)), index)
         self.assertTrue(image.sound)
 
-    def test_severalInOne(self) -> None:
+    def test_imagesShareABuffer(self) -> None:
         """
-        Many images may stand in one buffer, each as it would alone.
+        Several images can stand in one buffer.
         """
-        first, second = large(3), large(50)
+        first, second = largeImage(3), largeImage(50)
         buffer = first + second
         words = memoryview(buffer).cast("I")
         for octets, start in ((first, 0), (second, len(first))):
@@ -74,11 +80,11 @@ class ImageTests(SynchronousTestCase):
         self.assertRaises(BadImage, Image, buffer, 4, words)
         self.assertRaises(BadImage, Image, buffer[:-8], len(first))
 
-    def test_stretches(self) -> None:
+    def test_recordsAreReadInStretches(self) -> None:
         """
-        Records are handed on in stretches of whole nodes, none longer than may be where there is a choice.
+        Records are read in stretches of whole nodes that stay within the size limit if possible.
         """
-        image = Image(large(100))
+        image = Image(largeImage(100))
         first = taken = 0
         octets = b""
         while first < image.nodes:
@@ -94,34 +100,34 @@ class ImageTests(SynchronousTestCase):
         self.assertEqual((bytes(view), records, following), (image.rendered(5), 2, 6))
         self.assertEqual(image.stretches(5, 10**6, 7)[1:], (4, 7))
 
-    def test_open(self) -> None:
+    def test_fileIsMapped(self) -> None:
         """
-        A file that was written is mapped, checked or not.
+        A file is mapped with or without a check.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
-            path.write_bytes(large(50))
+            path.write_bytes(largeImage(50))
             for checked in (True, False):
                 image = Image.open(str(path), checked=checked)
                 self.assertEqual((image.path, image.nodes), (str(path), 51))
                 self.assertIsNotNone(image.at(b"\x06h00007"))
             self.assertRaises(OSError, Image.open, str(Path(folder, "none")))
 
-    def test_otherFiles(self) -> None:
+    def test_otherFilesAreRefused(self) -> None:
         """
-        What is no image is refused with what it is instead.
+        A file that is not an image is refused with the reason.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
-            swapped = bytearray(large(1))
+            swapped = bytearray(largeImage(1))
             swapped[8:12] = swapped[8:12][::-1]
             for octets, words in (
                 (b"", "empty file"),
                 (b"$ORIGIN example.test.\n", "too short"),
                 (b"$ORIGIN example.test.\n" * 100, "no image"),
-                (MAGIC[:-1] + b"9" + large(1)[8:], "another version"),
+                (MAGIC[:-1] + b"9" + largeImage(1)[8:], "another version"),
                 (bytes(swapped), "another kind of machine"),
-                (large(1)[:100], "octets of which 100"),
+                (largeImage(1)[:100], "octets of which 100"),
             ):
                 path.write_bytes(octets)
                 fault = self.assertRaises(BadImage, Image.open, str(path))
@@ -131,39 +137,45 @@ class ImageTests(SynchronousTestCase):
 
 class DamageTests(SynchronousTestCase):
     """
-    An image that was cut, or in which octets are not what they were, is found out; or it is not to be told from the sound one.
+    Tests that a damaged image is detected or has the same contents.
     """
 
     def setUp(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name, "zone.image")
-        self.sound = large(2000)
-        self.every = self.all(Image(self.sound))
+        self.sound = largeImage(2000)
+        self.every = self.contentsOf(Image(self.sound))
 
-    def all(self, image: Image) -> list[object]:
+    def contentsOf(self, image: Image) -> list[object]:
+        """
+        Return everything that an image holds.
+        """
         found: list[object] = [image.apexName, image.serial, image.fingerprint, image.records]
         return found + [image.node(index) for index in range(image.nodes)]
 
-    def noticed(self, octets: bytes) -> bool:
+    def isDetected(self, octets: bytes) -> bool:
+        """
+        Return whether damage is detected.
+        """
         self.path.write_bytes(octets)
         try:
             image = Image.open(str(self.path))
         except BadImage:
             return True
-        self.assertEqual(self.all(image), self.every)
+        self.assertEqual(self.contentsOf(image), self.every)
         return False
 
-    def test_cut(self) -> None:
+    def test_truncationIsDetected(self) -> None:
         """
-        Wherever a file ends too early, it is no image.
+        A truncated file is not an image.
         """
         for end in (*range(0, 200, 7), *range(0, len(self.sound), 997)):
-            self.assertTrue(self.noticed(self.sound[:end]), end)
+            self.assertTrue(self.isDetected(self.sound[:end]), end)
 
-    def test_flipped(self) -> None:
+    def test_flippedBitIsDetected(self) -> None:
         """
-        Wherever octets are not as they were written, the file is refused; only what pads it does not matter.
+        A flipped bit is detected anywhere except in padding.
         """
         drawing = random.Random(7)
         places = [*range(120), *[drawing.randrange(len(self.sound)) for _ in range(150)]]
@@ -171,26 +183,26 @@ class DamageTests(SynchronousTestCase):
         for place in places:
             damaged = bytearray(self.sound)
             damaged[place] ^= 1 << drawing.randrange(8)
-            harmless += not self.noticed(bytes(damaged))
+            harmless += not self.isDetected(bytes(damaged))
         self.assertLess(harmless, 8)
 
-    def test_zeroed(self) -> None:
+    def test_zeroedPageIsDetected(self) -> None:
         """
-        Pages that never reached the disk are noticed.
+        A page that never reached the disk is detected.
         """
         for start in range(0, len(self.sound), 4096):
             damaged = bytearray(self.sound)
             damaged[start : start + 4096] = bytes(len(damaged[start : start + 4096]))
-            self.assertTrue(bytes(damaged) == self.sound or self.noticed(bytes(damaged)), start)
+            self.assertTrue(bytes(damaged) == self.sound or self.isDetected(bytes(damaged)), start)
 
-    def test_descriptors(self) -> None:
+    def test_smallImagesHoldNoDescriptor(self) -> None:
         """
-        Very many small zones take no descriptors, of which there are only so many; a large one is not copied.
+        Small images do not hold a file descriptor, so that there can be very many. A large image is mapped, not copied.
         """
         with TemporaryDirectory() as folder:
             for names, descriptors in ((3, 0), (5000, 1)):
                 path = Path(folder) / "image"
-                path.write_bytes(large(names))
+                path.write_bytes(largeImage(names))
                 gc.collect()
                 before = len(os.listdir("/proc/self/fd"))
                 held = Image.open(str(path))
@@ -198,9 +210,9 @@ class DamageTests(SynchronousTestCase):
                 self.assertGreater(held.nodes, names)
                 del held
 
-    def test_unchecked(self) -> None:
+    def test_uncheckedDamageIsNotDetected(self) -> None:
         """
-        That it is noticed is owed to the sum: opened without it, a damaged file is taken for sound.
+        A damaged file that is opened without a check is accepted.
         """
         damaged = bytearray(self.sound)
         damaged[-100] ^= 1
@@ -210,9 +222,9 @@ class DamageTests(SynchronousTestCase):
         self.assertRaises(BadImage, Image.open, str(self.path))
 
     @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
-    def test_records(self, place: int, octets: bytes) -> None:
+    def test_damagedRecordsRaiseBadImageOnly(self, place: int, octets: bytes) -> None:
         """
-        Records that are not as they were written, in an image that nobody checked, are read as others or refused with one error.
+        Reading damaged records of an unchecked image yields other records or raises L{BadImage}.
         """
         damaged = bytearray(self.sound)
         start = len(damaged) - 8 - place % 50_000

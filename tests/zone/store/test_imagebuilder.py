@@ -1,5 +1,5 @@
 """
-Tests of how the image of a zone is built.
+Tests of building the image of a zone.
 """
 
 from __future__ import annotations
@@ -30,14 +30,17 @@ from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SI
 
 
 def builder(*lines: str) -> ImageBuilder:
+    """
+    Return a builder with an SOA record and these records.
+    """
     made = ImageBuilder(APEX)
     made.addSets([SOA_SET, *[record(line) for line in lines]])
     return made
 
 
-def meeting(count: int, mask: int = 0xFFFF) -> list[bytes]:
+def collidingKeys(count: int, mask: int = 0xFFFF) -> list[bytes]:
     """
-    @return: keys that meet in the low bits of CRC-32, as whoever may choose names could choose them.
+    Return keys with equal low bits of CRC-32, as an attacker could choose them.
     """
     found: list[bytes] = []
     number = 0
@@ -54,9 +57,9 @@ class ImageBuilderTests(SynchronousTestCase):
     Tests for L{ImageBuilder}.
     """
 
-    def test_settles(self) -> None:
+    def test_equalRecordsAreStoredOnce(self) -> None:
         """
-        Equal records are in the image once, in whatever case their owners are written, and the TTL of a set is the least.
+        Equal records are stored once, in any letter case of their owners, and a set has the lowest TTL.
         """
         made = builder("a 60 A 192.0.2.1", "A 30 A 192.0.2.1", "a 60 A 192.0.2.2", "a 60 TXT \"x\"")
         image = Image(made.finish())
@@ -66,10 +69,10 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual([(rrset.rrType, rrset.ttl, len(rrset.rdatas)) for rrset in node.sets], [(1, 30, 2), (16, 60, 1)])
         self.assertEqual(image.tally(image.find(b"\x01a")), 3)
 
-    def test_settlesCase(self) -> None:
+    def test_namesInRdataAreComparedFolded(self) -> None:
         """
-        Records that differ in the case of their names only are one, the first of them; where octets are no names, or names that are not
-        folded, they differ (RFC 4034, section 6.2; RFC 6840, section 5.1).
+        Records that differ in the letter case of names in rdata are one, with the first spelling. Other octets and names that are
+        not folded differ (RFC 4034, section 6.2; RFC 6840, section 5.1).
         """
         image = Image(
             builder(
@@ -84,9 +87,9 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual(several.sets[0].rdatas[0], b"\x00\x01\x01B\x04test\x00")
         self.assertEqual([rrset.rdatas for rrset in one.sets], [(b"\x01b\x04test\x00",)])
 
-    def test_settlesSignatures(self) -> None:
+    def test_signaturesOfOneTypeAreASet(self) -> None:
         """
-        Signatures of one type are a set, with one TTL; those of different types are not.
+        Signatures of one type are a set with one TTL. Those of different types are not.
         """
         signature = "a {} RRSIG {} 8 3 60 20300101000000 20200101000000 {} example.test. AAAA"
         lines = [signature.format(*words) for words in ((60, "A", 1), (50, "NSEC", 1), (40, "A", 2), (60, "A", 1))]
@@ -98,9 +101,9 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual([rrset.ttl for rrset in node.sets], ttls)
             self.assertEqual(sum([len(rrset.rdatas) for rrset in node.sets]), min(count, 3))
 
-    def test_durable(self) -> None:
+    def test_imageIsSyncedBeforeRename(self) -> None:
         """
-        An image is on the disk before it has its name, and the name is there too; who does not mind saves the time.
+        An image is on disk before it gets its name, and then the name is. A caller may opt out to save time.
         """
         calls: list[str] = []
         fsync, rename = os.fsync, os.rename
@@ -120,9 +123,9 @@ class ImageBuilderTests(SynchronousTestCase):
             builder("a 60 A 192.0.2.1").finishTo(path, durable=False)
             self.assertEqual(calls[3:], ["rename"])
 
-    def test_header(self) -> None:
+    def test_builderKnowsTheHeader(self) -> None:
         """
-        Who builds an image need not open it to know what is in it.
+        The builder knows the header without opening the image.
         """
         made = builder("a.b 60 A 192.0.2.1", "a.b 60 TXT x")
         self.assertIsNone(made.header)
@@ -132,9 +135,9 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual((header.serial, header.records, header.nodes), (image.serial, image.records, image.nodes))
         self.assertEqual((header.records, header.nodes), (3, 3))
 
-    def test_flags(self) -> None:
+    def test_flagsFollowFromTypes(self) -> None:
         """
-        What the types at a name say of it is said by its flags.
+        The flags of a node follow from its types and the names above.
         """
         made = builder(
             "cut 60 NS ns.cut", "ns.cut 60 A 192.0.2.1", "gone 60 DNAME elsewhere.", "x.gone 60 A 192.0.2.1", "alias 60 CNAME cut",
@@ -152,9 +155,9 @@ class ImageBuilderTests(SynchronousTestCase):
         )  # fmt: skip
         self.assertEqual((image.signed, image.hashes), (1, 2))
 
-    def test_apexFirst(self) -> None:
+    def test_apexAndSOAComeFirst(self) -> None:
         """
-        The apex is the first node and its SOA the first record, in whatever order they come, and by whatever way they are filled in.
+        The apex is the first node and its SOA record the first record, in any order of insertion.
         """
         made = ImageBuilder(APEX)
         made.nodes = {b"\x01a": b"\x01a\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"}
@@ -164,9 +167,9 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual(image.rendered(0)[2:4], b"\x00\x06")
         self.assertEqual((image.records, image.serial, image.children(0)), (4, 7, 1))
 
-    def test_needsSOA(self) -> None:
+    def test_zoneNeedsOneSOA(self) -> None:
         """
-        Records without one SOA at their apex are no zone, and none is made of them.
+        Records without exactly one valid SOA record at the apex are refused.
         """
         made = ImageBuilder(APEX)
         self.assertRaises(BadZone, made.finish)
@@ -178,36 +181,38 @@ class ImageBuilderTests(SynchronousTestCase):
         twice.addSets([RRSet(APEX, SOA, 1, 60, (SOA_SET.rdatas[0][:-1] + b"\x00",))])
         self.assertRaises(BadZone, twice.finish)
 
-    def test_outside(self) -> None:
+    def test_foreignRecordIsRefused(self) -> None:
         """
-        Records of another zone are none of this one's.
+        A record outside the zone is refused.
         """
         self.assertRaises(BadZone, builder, "www.example.org. 60 A 192.0.2.1")
 
-    def test_chosenNames(self) -> None:
+    def test_chosenNamesDoNotCollide(self) -> None:
         """
-        Names that were chosen to meet in one slot are placed by another measure, which nobody can know before, so that none costs more to
-        find than any other.
+        Names chosen to collide are placed with a random salt, so that no look-up is slow.
         """
-        chosen = meeting(100, 0xFFF)
-        image = Image(self.filled(chosen).finish())
+        chosen = collidingKeys(100, 0xFFF)
+        image = Image(self.builderOf(chosen).finish())
         self.assertEqual(len(image._salt), 8)
         for key in chosen:
             self.assertEqual(image.key(image.find(key)), key)
         self.assertEqual(image.find(b"\x04none"), -1)
-        self.assertLess(self.longest(image), 20)
+        self.assertLess(self.longestRun(image), 20)
         self.patch(imagebuilder, "PROBES", type(PROBES)(1024, 8, 1024))
-        self.assertGreaterEqual(self.longest(Image(self.filled(chosen).finish())), 100)
+        self.assertGreaterEqual(self.longestRun(Image(self.builderOf(chosen).finish())), 100)
 
-    def filled(self, keys: list[bytes]) -> ImageBuilder:
+    def builderOf(self, keys: list[bytes]) -> ImageBuilder:
+        """
+        Return a builder with these keys.
+        """
         made = builder()
         for key in keys:
             made.add(key, A, 60, b"\x7f\x00\x00\x01")
         return made
 
-    def longest(self, image: Image) -> int:
+    def longestRun(self, image: Image) -> int:
         """
-        @return: how many slots in a row are taken.
+        Return the longest run of occupied slots.
         """
         longest = row = 0
         for slot in range(image._mask + 1):
@@ -215,16 +220,16 @@ class ImageBuilderTests(SynchronousTestCase):
             longest = max(longest, row)
         return longest
 
-    def test_tooLarge(self) -> None:
+    def test_tooLargeZoneIsRefused(self) -> None:
         """
-        More records than an image has room for are refused before it is written.
+        A zone that is too large for an image is refused before anything is written.
         """
         self.patch(imagebuilder, "IMAGE_OCTETS", type(PROBES)(100, 1, 100))
         self.assertRaises(BadZone, builder("a 60 A 192.0.2.1", "b 60 A 192.0.2.1").finish)
 
-    def test_file(self) -> None:
+    def test_fileHasTheImageOnly(self) -> None:
         """
-        A file holds what the octets do, belongs to whoever made it, and nothing is left beside it.
+        The file has the octets of the image and restricted permissions, and no other file is left.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
@@ -234,9 +239,9 @@ class ImageBuilderTests(SynchronousTestCase):
                 self.assertEqual(path.stat().st_mode & 0o777 & ~0o640, 0)
                 self.assertEqual(os.listdir(folder), ["zone.image"])
 
-    def test_fileThatCannotBe(self) -> None:
+    def test_failedWriteKeepsFormerFile(self) -> None:
         """
-        Where a file cannot be written, the one of before stays as it was, and nothing is left beside it.
+        The former file stays and no other file is left if writing fails.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
@@ -251,9 +256,9 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual(path.read_bytes(), before)
             self.assertEqual(os.listdir(folder), ["zone.image"])
 
-    def test_leftOver(self) -> None:
+    def test_leftoverFileIsReused(self) -> None:
         """
-        What a process that was killed had written is used again, not kept beside; what another one is writing is left alone.
+        The temporary file of a killed process is reused. One that another process is writing is left alone.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
@@ -270,9 +275,9 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual(beside.read_bytes(), b"half of it")
             self.assertEqual(len(os.listdir(folder)), 2)
 
-    def test_otherIsDone(self) -> None:
+    def test_fileRenamedMeanwhileIsNotTouched(self) -> None:
         """
-        A file that another process gives its name at the very moment is not written into.
+        A file that another process renames at the same moment is not written to.
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
@@ -287,14 +292,14 @@ class ImageBuilderTests(SynchronousTestCase):
             self.assertEqual(Path(folder, "other.image").read_bytes(), b"done")
             self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish())
 
-    def test_saying(self) -> None:
+    def test_typesWithFlags(self) -> None:
         """
-        The types that say something of a name are those which the flags are for.
+        Exactly the types with a flag are listed.
         """
         self.assertEqual(SAYING, {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED})
 
 
-#: A program that builds one image after the other, each with the next serial number, and tells of each when it is there.
+#: A program that builds images with increasing serial numbers and prints each number when the image is complete.
 BUILDING = """
 import sys
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -311,12 +316,12 @@ for serial in range(1, 100000):
 
 class KilledTests(SynchronousTestCase):
     """
-    What becomes of images when whoever builds them is killed.
+    Tests of images whose builder is killed.
     """
 
-    def test_killed(self) -> None:
+    def test_killedBuilderLeavesWholeImage(self) -> None:
         """
-        A builder may be killed at any moment: what it said it had built is there, or a later one, and it is whole.
+        A builder may be killed at any moment: the last completed image or a later one exists and is whole.
         """
         drawing = random.Random(3)
         with TemporaryDirectory() as folder:
@@ -325,8 +330,8 @@ class KilledTests(SynchronousTestCase):
                 with subprocess.Popen([sys.executable, "-c", BUILDING, path], stdout=subprocess.PIPE) as child:
                     assert child.stdout is not None
                     for _ in range(drawing.randrange(1, 4)):
-                        said = int(child.stdout.readline())
+                        lastSerial = int(child.stdout.readline())
                     child.kill()
                 image = Image.open(path)
-                self.assertGreaterEqual(image.serial, said)
+                self.assertGreaterEqual(image.serial, lastSerial)
                 self.assertEqual({image.node(index).sets[0].rdatas[0][1:] for index in range(1, image.nodes)}, {pack(">I", image.serial)})

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.store.journal}: what was acknowledged is there, and nothing else is.
+Tests of L{twisted_ext.zone.store.journal}: acknowledged changes are there, and nothing else is.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class JournalTests(JournalTestCase):
     Tests for L{Journal}.
     """
 
-    # -- keeping
+    # -- content
 
-    def test_again(self) -> None:
+    def test_reopenedJournalHasAllChanges(self) -> None:
         """
-        What was appended is there when the journal is opened again, and leads to the same zone.
+        A reopened journal has all appended changes and leads to the same zone.
         """
         versions = self.filled(5)
         journal = self.journal()
@@ -44,9 +44,9 @@ class JournalTests(JournalTestCase):
         self.assertEqual(textsOf(journal.replayed(versions[3])), textsOf(versions[5]))
         self.assertIs(journal.replayed(versions[5]), versions[5])
 
-    def test_since(self) -> None:
+    def test_sinceReturnsLaterChanges(self) -> None:
         """
-        The differences since a serial number are given, none since the newest, and nothing is made up for one that is not kept.
+        The differences since a serial number are returned: none since the newest, and C{None} for an unknown number.
         """
         versions = self.filled(5)
         journal = self.journal()
@@ -62,9 +62,9 @@ class JournalTests(JournalTestCase):
         self.assertGreater(journal.octetsSince(10) or 0, journal.octetsSince(12) or 0)
         self.assertEqual(versions[5].serial, 15)
 
-    def test_oneByOne(self) -> None:
+    def test_changesCanBeReadOneByOne(self) -> None:
         """
-        Differences can be read one by one, up to one that is not the newest, while the journal goes on to be made smaller.
+        Differences can be read one by one up to any serial number, even while the journal is trimmed.
         """
         self.filled(5)
         journal = self.journal()
@@ -80,10 +80,10 @@ class JournalTests(JournalTestCase):
         self.assertIsNone(journal.oneByOne(11, 14, 65535))
         self.assertEqual([each.newSerial for each in some], [13, 14])
 
-    def test_longRecords(self) -> None:
+    def test_oversizedRecordsAreNotReadOneByOne(self) -> None:
         """
-        Differences with a record that is longer than a message has room for are not read one by one, wherever in them it is, and whether
-        this journal has written them or found them.
+        Differences with a record larger than a message are not read one by one, wherever the record is and whether it was written
+        or found.
         """
         long = [record(f"long{size} 300 TYPE65400 \\# {size} {'00' * size}") for size in (65_000, 65_500)]
         many = [record(f"h{number} 300 A 192.0.2.1") for number in range(3000)]
@@ -104,7 +104,7 @@ class JournalTests(JournalTestCase):
             for room, serial, fits in ((65_600, 10, True), (65_400, 11, False), (65_400, 13, True), (64_900, 10, False)):
                 self.assertIs(journal.oneByOne(serial, version.serial, room) is not None, fits, (room, serial))
 
-    def test_empty(self) -> None:
+    def test_emptyJournalChangesNothing(self) -> None:
         """
         A journal without differences changes nothing.
         """
@@ -113,9 +113,9 @@ class JournalTests(JournalTestCase):
         self.assertIs(journal.replayed(version), version)
         self.assertEqual((journal.oldest, journal.newest, journal.since(10)), (None, None, None))
 
-    def test_otherZone(self) -> None:
+    def test_otherFileIsRefusedAndKept(self) -> None:
         """
-        The journal of another zone, and a file that is none, are left alone and told of.
+        The journal of another zone or a file that is no journal is refused and not modified.
         """
         self.filled(1)
         fault = self.assertRaises(StorageFault, Journal, self.path, nameFromText("example.com"))
@@ -125,9 +125,9 @@ class JournalTests(JournalTestCase):
         self.assertEqual(Path(self.path).read_bytes(), b"something else")
         self.assertRaises(StorageFault, Journal, self.path + "/none", APEX)
 
-    def test_twoServers(self) -> None:
+    def test_secondWriterIsRefused(self) -> None:
         """
-        Two cannot write the same journal; one may read it meanwhile.
+        Only one process can write a journal, but others may read it.
         """
         journal = self.journal()
         self.assertIn("another server", str(self.assertRaises(StorageFault, Journal, self.path, APEX)))
@@ -135,10 +135,9 @@ class JournalTests(JournalTestCase):
         journal.append([difference])
         self.assertEqual(self.journal(readOnly=True).replayed(versionOf()).serial, version.serial)
 
-    def test_writtenAnewMeanwhile(self) -> None:
+    def test_replacedFileIsNotWritten(self) -> None:
         """
-        Who has opened a file that another server puts a smaller one in place of, before it could be claimed, does not write into what has
-        no name any more.
+        A file that another server replaces between open and lock is not written to.
         """
         self.filled(1)
 
@@ -151,10 +150,9 @@ class JournalTests(JournalTestCase):
             self.assertIn("another server", str(self.assertRaises(StorageFault, Journal, self.path, APEX)))
         self.assertEqual(len(self.journal()), 1)
 
-    def test_zeros(self) -> None:
+    def test_headerOfZerosIsEmptyJournal(self) -> None:
         """
-        A file of zeros, which is what some disks have of a header that was being written when everything ended, is none that says
-        anything; a longer one is not touched.
+        A file of zeros as long as the header, which some disks leave after a crash, is an empty journal. A longer one is refused.
         """
         self.filled(0)
         size = Path(self.path).stat().st_size
@@ -165,9 +163,9 @@ class JournalTests(JournalTestCase):
         Path(other).write_bytes(bytes(size + 1))
         self.assertRaises(StorageFault, Journal, other, APEX)
 
-    def test_otherVersion(self) -> None:
+    def test_unknownSerialIsRefused(self) -> None:
         """
-        A zone that the journal does not know is not served as something between: the fault says what is where and what to do.
+        A zone with a serial number that the journal does not know is refused with an explanation and advice.
         """
         self.filled(3)
         other = versionOf(ZONE.replace(" 10 3600", " 99 3600"))
@@ -175,9 +173,9 @@ class JournalTests(JournalTestCase):
         self.assertIn("leads from serial 10 to 13, and the zone has 99", complaint)
         self.assertIn("remove the journal", complaint)
 
-    def test_mustFollow(self) -> None:
+    def test_gapIsNotAppended(self) -> None:
         """
-        A difference that does not follow the last one is not taken.
+        A difference that does not follow the last one is refused.
         """
         self.filled(2)
         journal = self.journal()
@@ -186,10 +184,10 @@ class JournalTests(JournalTestCase):
 
     # -- damage
 
-    def test_tornTail(self) -> None:
+    def test_tornTailIsCutOff(self) -> None:
         """
-        Wherever a crash ended the file, all differences that are whole are there, and what is left of the next is cut off and said. The
-        journal goes on from there.
+        All complete differences survive a crash at any octet. An incomplete one is cut off and reported, and the journal continues
+        from there.
         """
         versions = self.filled(3)
         whole = Path(self.path).read_bytes()
@@ -210,10 +208,10 @@ class JournalTests(JournalTestCase):
             journal.close()
             self.assertEqual(Path(self.path).read_bytes(), whole)
 
-    def test_damage(self) -> None:
+    def test_damageIsNeverServed(self) -> None:
         """
-        Octets that are not what was written are never served: the zone is as it was at some serial number, and where more was lost
-        than a crash can take, it is said and everything is kept aside.
+        Damaged octets are never served: the zone is as it was at some serial number. The file is kept aside if more was lost than
+        by a crash.
         """
         versions = self.filled(4)
         texts = {version.serial: textsOf(version) for version in versions}
@@ -236,9 +234,9 @@ class JournalTests(JournalTestCase):
             journal.close()
         self.assertGreater(kept, 50)
 
-    def test_checksum(self) -> None:
+    def test_withoutChecksumDamageIsServed(self) -> None:
         """
-        Without the checksum damage would be served: the test above tells something.
+        Damage would be served without the checksum.
         """
         versions = self.filled(1)
         octets = bytearray(Path(self.path).read_bytes())
@@ -250,13 +248,16 @@ class JournalTests(JournalTestCase):
         self.assertEqual(replayed.serial, 11)
 
     def _checksum(self) -> bytes:
+        """
+        Return the stored checksum of the first difference.
+        """
         octets = Path(self.path).read_bytes()
         header = 9 + len(APEX) + ORIGIN_OCTETS
         return octets[header + 4 : header + 8]
 
-    def test_gap(self) -> None:
+    def test_gapInFileEndsTheJournal(self) -> None:
         """
-        A difference that does not follow the one before is not taken for the next one, though all of it is there.
+        A complete difference that does not follow the preceding one is not used.
         """
         versions = self.filled(1)
         made = steps(versions[0], 3)
@@ -266,22 +267,22 @@ class JournalTests(JournalTestCase):
         self.assertEqual((len(journal), journal.newest), (1, 11))
         self.assertIn("does not follow", journal.said)
 
-    def test_damagedMeanwhile(self) -> None:
+    def test_laterDamageIsDetected(self) -> None:
         """
-        What is not as it was written any more when it is asked for is not handed on.
+        Damage after the journal was opened is detected when the difference is read.
         """
         self.filled(2)
         journal = self.journal()
         octets = bytearray(Path(self.path).read_bytes())
         octets[-1] ^= 1
         Path(self.path).write_bytes(octets)
-        self.assertIn("not what was written", str(self.assertRaises(StorageFault, journal.since, 10)))
+        self.assertIn("it is damaged", str(self.assertRaises(StorageFault, journal.since, 10)))
 
     # -- disks
 
-    def test_diskFull(self) -> None:
+    def test_fullDiskLeavesNothingBehind(self) -> None:
         """
-        Where the disk takes no more, the change is not there, not even half of it; and when it has room again, the journal goes on.
+        Nothing of a change is left if the disk is full, and the journal continues when there is room.
         """
         versions = self.filled(1)
         journal = self.journal()
@@ -305,9 +306,9 @@ class JournalTests(JournalTestCase):
         self.assertEqual(journal.newest, 13)
         self.assertEqual(len(journal.since(10) or ()), 3)
 
-    def test_syncFails(self) -> None:
+    def test_unconfirmedChangeIsRemoved(self) -> None:
         """
-        What the disk did not confirm is taken back; where not even that works, nothing is written until it does.
+        A change that the disk did not confirm is removed. Nothing else is written until that has succeeded.
         """
         versions = self.filled(1)
         journal = self.journal()
@@ -329,21 +330,20 @@ class JournalTests(JournalTestCase):
         journal.close()
         self.assertEqual(self.journal().newest, 12)
 
-    def test_tooLarge(self) -> None:
+    def test_tooLargeChangeIsRefused(self) -> None:
         """
-        A difference that is larger than the journal takes is told of.
+        A difference that is too large for the journal is refused.
         """
         difference = steps(versionOf(), 1)[0][1]
         with patch.object(module, "_MOST_ENTRY", 50):
             self.assertRaises(StorageFault, self.journal().append, [difference])
 
-    def test_killed(self) -> None:
+    def test_killedWriterLosesNothing(self) -> None:
         """
-        A process that writes a journal is killed again and again at any moment: every serial number that it had said is there, and
-        what is there is a zone as it was at one.
+        A writer may be killed at any moment: every printed serial number is there, and the zone is as it was at one.
         """
         draw = random.Random(9)
-        said = 10
+        printed = 10
         for _ in range(12):
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.zone.journaling", self.path], stdout=subprocess.PIPE, cwd=ROOT, text=True
@@ -351,17 +351,17 @@ class JournalTests(JournalTestCase):
             assert process.stdout is not None
             with process, process.stdout as output:
                 for _ in range(draw.randrange(1, 60)):
-                    said = int(output.readline())
+                    printed = int(output.readline())
                 process.send_signal(signal.SIGKILL)
                 for line in output:
                     if line.endswith("\n"):
-                        said = int(line)
+                        printed = int(line)
             journal = Journal(self.path, APEX)
             version = journal.replayed(versionOf())
             journal.close()
-            self.assertIn(version.serial, (said, said + 1))
+            self.assertIn(version.serial, (printed, printed + 1))
             node = version.find(b"\x05count")
             assert node is not None
             text = node.sets[0].rdatas[0]
             self.assertTrue(text.endswith(f"{'x' if (version.serial - 1) * 7 % 200 else ''}{version.serial}".encode()))
-            said = version.serial
+            printed = version.serial

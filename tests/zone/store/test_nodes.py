@@ -1,5 +1,5 @@
 """
-Tests of nodes, and of the keys that they are known by.
+Tests of nodes and of their keys.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ keys = st.lists(labels, max_size=4).map(lambda given: b"".join([bytes([len(label
 
 class KeyTests(SynchronousTestCase):
     """
-    Tests for what is made of names.
+    Tests for the keys of names.
     """
 
     @given(keys, keys)
-    def test_sorts(self, one: bytes, other: bytes) -> None:
+    def test_keysSortCanonically(self, one: bytes, other: bytes) -> None:
         """
-        Keys sort as RFC 4034 wants names to, whatever octets are in their labels.
+        Keys sort in the order of RFC 4034, whatever octets are in their labels.
         """
         first, second = canonicalKey(one + b"\x00"), canonicalKey(other + b"\x00")
         self.assertEqual((sortKey(one) < sortKey(other), sortKey(one) == sortKey(other)), (first < second, first == second))
 
     @given(st.lists(st.sampled_from([b"\x00", b"\x01", b"\x02", b"\x00\x01", b"\x01\x00", b"\x01\x01", b"a"]), min_size=1, max_size=3))
-    def test_sortsSeparators(self, given: list[bytes]) -> None:
+    def test_separatorsInLabelsSortCanonically(self, given: list[bytes]) -> None:
         """
-        So they do where labels hold the octets that stand between labels.
+        Labels with the octets of separators sort in the same order.
         """
         key = b"".join([bytes([len(label)]) + label for label in given])
         for label in (b"\x00", b"\x01", b"\x00\x00"):
             other = bytes([len(label)]) + label + parentKey(key)
             self.assertEqual(sortKey(key) < sortKey(other), canonicalKey(key + b"\x00") < canonicalKey(other + b"\x00"))
 
-    def test_keyBelow(self) -> None:
+    def test_keyBelowTheApex(self) -> None:
         """
-        A name is in a zone by whole labels, in any case; the zone's own has the empty key.
+        A name belongs to a zone by whole labels, in any letter case, and the apex has the empty key.
         """
         apex = APEX.lower()
         self.assertEqual(keyBelow(b"\x03WWW" + APEX, apex), b"\x03www")
@@ -52,7 +52,7 @@ class KeyTests(SynchronousTestCase):
         self.assertIsNone(keyBelow(b"\x08" + b"a" + apex, apex))
         self.assertIsNone(keyBelow(b"\x04test\x00", apex))
         self.assertEqual(keyBelow(b"\x04test\x00", b"\x00"), b"\x04test")
-        # The zone's name within a label is not the zone's name.
+        # The octets of the apex within a label do not count.
         self.assertIsNone(keyBelow(bytes([len(apex)]) + apex + b"\x00", apex))
 
 
@@ -61,9 +61,9 @@ class NodeTests(SynchronousTestCase):
     Tests for the records of a node.
     """
 
-    def test_gathered(self) -> None:
+    def test_gatheredSetsAreNormalized(self) -> None:
         """
-        Equal records are one, a set has one TTL, types are in order, and what has no records is left out.
+        Equal records are one, a set has one TTL, types are in order, and empty sets are left out.
         """
         name = b"\x01a" + APEX
         sets = gathered([
@@ -78,7 +78,7 @@ class NodeTests(SynchronousTestCase):
 
     def test_roundTrip(self) -> None:
         """
-        Records come back from their octets as they were, the case of their owner too; at the apex the SOA goes first.
+        Decoded records equal the encoded ones, including the letter case of the owner, and the SOA record comes first at the apex.
         """
         sets = gathered([record(line) for line in ("wWw 60 A 192.0.2.1", "wWw 60 A 192.0.2.2", "wWw 30 TXT \"x\"")])
         octets = b"".join(recordsOf(sets, 4))
@@ -87,26 +87,26 @@ class NodeTests(SynchronousTestCase):
         top = gathered([record("Example.test. 60 A 192.0.2.1"), record("Example.test. 60 SOA a b 1 2 3 4 5")])
         self.assertEqual(recordsOf(top, 0)[0][2:4], b"\x00\x06")
 
-    def test_cutOctets(self) -> None:
+    def test_truncatedRecordsRaise(self) -> None:
         """
-        Records that run out of their node are noticed.
+        Truncated records raise an exception.
         """
         octets = recordsOf((record("a 60 A 192.0.2.1"),), 2)[0]
         for end in range(1, len(octets)):
             with self.assertRaises((IndexError, StructError)):
                 decoded(octets[:end], 2, APEX)
 
-    def test_hashing(self) -> None:
+    def test_usedNsec3Parameters(self) -> None:
         """
-        The NSEC3 chain in use is the one with flags 0 and the one algorithm that there is (RFC 5155, section 4).
+        The NSEC3 chain in use is the one with flags 0 and the only assigned algorithm (RFC 5155, section 4).
         """
         lines = ("Example.test. 0 NSEC3PARAM 1 1 1 -", "Example.test. 0 NSEC3PARAM 7 0 2 -", "Example.test. 0 NSEC3PARAM 1 0 3 AB")
         self.assertEqual(hashingOf(gathered([record(line) for line in lines])), (1, 3, b"\xab"))
         self.assertIsNone(hashingOf(gathered([record(line) for line in lines[:2]])))
 
-    def test_equality(self) -> None:
+    def test_equalNodes(self) -> None:
         """
-        Nodes are equal that say the same, and show what they hold.
+        Nodes with the same content are equal, and their C{repr} shows the number of records.
         """
         sets = (record("a 60 A 192.0.2.1"),)
         one, other = Node(b"\x01a", sets, 0, 0), Node(b"\x01a", (record("A 60 A 192.0.2.1"),), 0, 0)

@@ -1,5 +1,5 @@
 """
-Tests of zone versions: what is found, what an edit makes of it, and what tells two of them apart.
+Tests of zone versions: look-ups, edits and differences.
 """
 
 from __future__ import annotations
@@ -23,28 +23,40 @@ from twisted_ext.zone.store.version import Version
 
 
 def versionOf(held: Contents) -> Version:
+    """
+    Return the version with these contents.
+    """
     builder = ImageBuilder(APEX)
     for sets in held.values():
         builder.addSets(sets)
     return Version(Image(builder.finish()))
 
 
-def made(*lines: str) -> Version:
+def versionWith(*lines: str) -> Version:
+    """
+    Return a version with SOA and NS records and these.
+    """
     builder = ImageBuilder(APEX)
     builder.addSets([SOA_SET, record("Example.test. 3600 NS a"), *[record(line) for line in lines]])
     return Version(Image(builder.finish()))
 
 
 def folded(sets: Iterable[RRSet]) -> list[tuple[bytes, int, int, bytes]]:
+    """
+    Return the records with their owners in lower case.
+    """
     return [(rrset.name.lower(), rrset.rrType, rrset.ttl, rdata) for rrset in sets for rdata in rrset.rdatas]
 
 
 class ModelTests(SynchronousTestCase):
     """
-    L{Version} beside a zone that is said as plainly as can be.
+    Tests of L{Version} against a simple model.
     """
 
-    def agree(self, version: Version, model: Model) -> None:
+    def assertAgree(self, version: Version, model: Model) -> None:
+        """
+        Compare a version with a model.
+        """
         for key in (b"", *KEYS, b"\x01z", b"\x01z\x01a"):
             self.assertEqual(version.find(key), model.find(key))
             node = version.nsecBefore(key)
@@ -57,9 +69,12 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual(version.nodeCount, len(every))
         self.assertEqual(version.recordCount, len(model.records) + 1)
         self.assertEqual(version.serial, int.from_bytes(model.held[b""][1].rdatas[0][-20:-16], "big"))
-        self.transfers(version)
+        self.checkTransfer(version)
 
-    def transfers(self, version: Version) -> None:
+    def checkTransfer(self, version: Version) -> None:
+        """
+        Check that the octets for a transfer yield the same zone.
+        """
         pieces = list(version.stretches(64))
         octets = b"".join([bytes(piece) for piece, _ in pieces])
         self.assertEqual(sum([count for _, count in pieces]), version.recordCount)
@@ -80,14 +95,14 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual({node.key: node for node in Version(Image(again.finish())).nodes()}, {node.key: node for node in version.nodes()})
 
     @given(contents, edits, st.integers(0, 7))
-    def test_agrees(self, held: Contents, changes: list[Change], settling: int) -> None:
+    def test_editedZoneAgreesWithTheModel(self, held: Contents, changes: list[Change], settling: int) -> None:
         """
-        Whatever is changed in a zone, and whenever its next image is built: names, flags, children, chains and transfers are what the
-        records make them, and versions of before are what they were.
+        Names, flags, children, chains and transfers agree with the model after any changes, whenever the next image is built.
+        Former versions do not change.
         """
         version = versionOf(held)
         history = [(version, Model(held))]
-        self.agree(*history[0])
+        self.assertAgree(*history[0])
         for number, drawn in enumerate(changes):
             change = changed(held, drawn)
             if number == settling:
@@ -95,14 +110,17 @@ class ModelTests(SynchronousTestCase):
             version = version.edited(change)
             held = {**held, **change}
             model = Model(held)
-            self.agree(version, model)
+            self.assertAgree(version, model)
             history.append((version, model))
-        self.agree(version.settled(), history[-1][1])
+        self.assertAgree(version.settled(), history[-1][1])
         for former, model in history:
-            self.agree(former, model)
-            self.differs(former, model, *history[-1])
+            self.assertAgree(former, model)
+            self.checkDifference(former, model, *history[-1])
 
-    def differs(self, before: Version, beforeModel: Model, after: Version, afterModel: Model) -> None:
+    def checkDifference(self, before: Version, beforeModel: Model, after: Version, afterModel: Model) -> None:
+        """
+        Check the difference of two versions.
+        """
         difference = before.difference(after)
         removed, added = folded(difference.removed), folded(difference.added)
         self.assertEqual(sorted(removed), sorted(beforeModel.records - afterModel.records))
@@ -115,16 +133,19 @@ class VersionTests(SynchronousTestCase):
     """
 
     def node(self, version: Version, key: bytes) -> Node:
+        """
+        Return an existing node.
+        """
         node = version.find(key)
         assert node is not None
         return node
 
-    def test_signatures(self) -> None:
+    def test_signaturesByCoveredType(self) -> None:
         """
-        The signatures of each type are found by it, and all of them where somebody asks for RRSIG.
+        The signatures of each type are found by that type, and all of them by RRSIG.
         """
         signature = "RRSIG {} 8 3 60 20300101000000 20200101000000 1 example.test. AAAA"
-        version = made("a 60 A 192.0.2.1", "a 60 " + signature.format("A"), "a 30 " + signature.format("NSEC"))
+        version = versionWith("a 60 A 192.0.2.1", "a 60 " + signature.format("A"), "a 30 " + signature.format("NSEC"))
         node = self.node(version, b"\x01a")
         ofA, ofNSEC, every = node.signatures(1), node.signatures(47), node.of(RRSIG)
         assert ofA is not None and ofNSEC is not None and every is not None
@@ -133,11 +154,11 @@ class VersionTests(SynchronousTestCase):
         self.assertIsNone(node.signatures(28))
         self.assertEqual(node.types, (1, RRSIG))
 
-    def test_cutComesAndGoes(self) -> None:
+    def test_delegationHidesNamesBelow(self) -> None:
         """
-        A delegation made above names hides them, and undone it shows them again; none of them is touched for it.
+        A new delegation hides the names below, and its removal shows them again. Their nodes are not touched.
         """
-        version = made("www.sub 60 A 192.0.2.1", "deep.www.sub 60 A 192.0.2.1")
+        version = versionWith("www.sub 60 A 192.0.2.1", "deep.www.sub 60 A 192.0.2.1")
         key = b"\x04deep\x03www\x03sub"
         cut = version.edited({b"\x03sub": (record("sub 60 NS ns.elsewhere."),)})
         self.assertEqual(len(cut.overlay), 1)
@@ -151,11 +172,11 @@ class VersionTests(SynchronousTestCase):
         self.assertTrue(self.node(hidden, key).flags & OCCLUDED)
         self.assertFalse(self.node(hidden.edited({b"\x03sub": ()}), key).flags & OCCLUDED)
 
-    def test_wildcard(self) -> None:
+    def test_parentKnowsItsWildcard(self) -> None:
         """
-        The name above a wildcard knows of it, be it there for itself or for what is below it.
+        The parent of a wildcard is flagged, even if the wildcard is an empty non-terminal.
         """
-        version = made("*.a 60 A 192.0.2.1", "x.*.b 60 A 192.0.2.1")
+        version = versionWith("*.a 60 A 192.0.2.1", "x.*.b 60 A 192.0.2.1")
         self.assertTrue(self.node(version, b"\x01a").flags & WILDCARD)
         self.assertTrue(self.node(version, b"\x01b").flags & WILDCARD)
         self.assertFalse(self.node(version, b"").flags & WILDCARD)
@@ -164,34 +185,34 @@ class VersionTests(SynchronousTestCase):
         self.assertIsNone(bare.find(b"\x01b"))
         self.assertTrue(self.node(bare, b"").flags & WILDCARD)
 
-    def test_needsSOA(self) -> None:
+    def test_editMustKeepTheSOA(self) -> None:
         """
-        No edit leaves a zone without its SOA.
+        An edit without exactly one SOA record is refused.
         """
-        version = made()
+        version = versionWith()
         self.assertRaises(BadChange, version.edited, {b"": (record("Example.test. 60 NS a"),)})
         two = RRSet(APEX, SOA, 1, 60, (SOA_SET.rdatas[0], SOA_SET.rdatas[0][:-4] + b"\x00\x00\x00\x01"))
         self.assertRaises(BadChange, version.edited, {b"": (two,)})
 
-    def test_ownersAreThere(self) -> None:
+    def test_ownerMustMatchTheKey(self) -> None:
         """
-        Records are not put where their owners say otherwise.
+        Records with an owner that differs from the edited name are refused.
         """
-        self.assertRaises(BadChange, made().edited, {b"\x01a": (record("b 60 A 192.0.2.1"),)})
+        self.assertRaises(BadChange, versionWith().edited, {b"\x01a": (record("b 60 A 192.0.2.1"),)})
 
-    def test_otherZone(self) -> None:
+    def test_otherZoneIsNotCompared(self) -> None:
         """
-        Versions of two zones are not compared.
+        The versions of two zones are not compared.
         """
         builder = ImageBuilder(b"\x05other\x00")
         builder.add(b"", SOA, 60, SOA_SET.rdatas[0])
-        self.assertRaises(BadChange, made().difference, Version(Image(builder.finish())))
+        self.assertRaises(BadChange, versionWith().difference, Version(Image(builder.finish())))
 
-    def test_crowded(self) -> None:
+    def test_crowdedOverlayIsReportedAndLimited(self) -> None:
         """
-        A version says when so much of it differs from the image that it is time for the next one, and refuses more than may be kept.
+        A version reports that its overlay is large enough for the next image, and refuses edits above the limit.
         """
-        version = made()
+        version = versionWith()
         changes = {b"\x02" + number.to_bytes(2, "big"): number for number in range(20)}
         edit = {key: (RRSet(key + APEX, 1, 1, 60, (b"\x7f\x00\x00\x01",)),) for key in changes}
         self.patch(versions, "OVERLAY_NODES", type(OVERLAY_NODES)(20, 1, 20))
@@ -207,12 +228,12 @@ class VersionTests(SynchronousTestCase):
         self.patch(overlays, "OVERLAY_OCTETS", type(OVERLAY_OCTETS)(1, 1, 500))
         self.assertRaises(BudgetSpent, version.edited, edit)
 
-    def test_octetsGoAgain(self) -> None:
+    def test_removedOctetsAreNotCounted(self) -> None:
         """
-        What is taken out of the overlay is not counted on.
+        Octets removed from the overlay are not counted.
         """
         self.patch(versions, "OVERLAY_OCTETS", type(OVERLAY_OCTETS)(2000, 1, 10**9))
-        version = made()
+        version = versionWith()
         large = RRSet(b"\x01a" + APEX, 16, 1, 60, (b"\xff" + bytes(255),) * 1)
         many = RRSet(b"\x01a" + APEX, 16, 1, 60, tuple([b"\x01" + bytes([number]) for number in range(200)]))
         for _ in range(50):
@@ -222,22 +243,22 @@ class VersionTests(SynchronousTestCase):
         self.assertTrue(version.edited({b"\x01a": (many,)}).crowded)
         self.assertFalse(version.edited({b"\x01a": (many,)}).edited({b"\x01a": ()}).crowded)
 
-    def test_editIsSmall(self) -> None:
+    def test_editStoresChangedNamesOnly(self) -> None:
         """
-        An edit keeps nothing but the names that it concerns.
+        An edit stores the changed names only.
         """
-        version = made(*[f"h{number} 60 A 192.0.2.1" for number in range(500)])
+        version = versionWith(*[f"h{number} 60 A 192.0.2.1" for number in range(500)])
         after = version.edited({b"\x02h7": (), b"\x01x\x02h8": (record("x.h8 60 A 192.0.2.1"),)})
         self.assertEqual(set(after.overlay), {b"", b"\x02h7", b"\x02h8", b"\x01x\x02h8"})
         self.assertIs(after.image, version.image)
         self.assertEqual(version.overlay, {})
 
-    def test_keysSince(self) -> None:
+    def test_keysSinceARecentVersion(self) -> None:
         """
-        What a version has changed is found without going through all that differs from the image; from a version that it did not come of,
-        or of long ago, everything that differs is named.
+        The keys changed since a recent version are found without a scan of the overlay. All differing keys are returned for an old
+        or unrelated version.
         """
-        versions = [made()]
+        versions = [versionWith()]
         for number in range(600):
             versions.append(versions[-1].edited({b"\x04n%03d" % number: (record(f"n{number:03d}.example.test. 60 A 192.0.2.1"),)}))
         self.assertEqual(set(versions[600].keysSince(versions[599])), {b"\x04n599", b""})
@@ -252,12 +273,12 @@ class VersionTests(SynchronousTestCase):
             differing = {key for key, node in later.overlay.items() if before.overlay.get(key) is not node}
             self.assertLessEqual(differing, set(later.keysSince(before)))
 
-    def test_twoChains(self) -> None:
+    def test_namedNsec3ChainIsUsed(self) -> None:
         """
-        While a zone goes from one NSEC3 chain to another, only the one that its NSEC3PARAM names is used, from the image or not.
+        Only the NSEC3 chain that NSEC3PARAM names is used while a zone changes from one chain to another.
         """
         lines = [f"{letter * 4} 60 NSEC3 1 0 {rounds} - {'a' * 8} A" for letter, rounds in zip("abcdefgh", (0, 5) * 4, strict=True)]
-        version = made("Example.test. 0 NSEC3PARAM 1 0 0 -", *lines)
+        version = versionWith("Example.test. 0 NSEC3PARAM 1 0 0 -", *lines)
         for each in (version, version.settled()):
             self.assertEqual(self.covering(each), [b"gggg", b"aaaa", b"aaaa", b"gggg"])
         other = version.edited({b"": (*version.top.sets[:2], record("Example.test. 0 NSEC3PARAM 1 0 5 -"))})
@@ -270,12 +291,12 @@ class VersionTests(SynchronousTestCase):
         self.assertTrue(version.signed)
         self.assertFalse(none.signed)
 
-    def test_manyHashesGone(self) -> None:
+    def test_removedHashesCostNothing(self) -> None:
         """
-        Names that are gone from the NSEC3 chain since the image was built cost nothing when it is asked, however many they are in a row.
+        A look-up in the NSEC3 chain skips any number of removed names in one step.
         """
         labels = [f"{number:08x}" for number in range(1000)]
-        version = made("Example.test. 0 NSEC3PARAM 1 0 0 -", *[f"{label} 60 NSEC3 1 0 0 - {'a' * 8} A" for label in labels])
+        version = versionWith("Example.test. 0 NSEC3PARAM 1 0 0 -", *[f"{label} 60 NSEC3 1 0 0 - {'a' * 8} A" for label in labels])
         gone = version.edited({b"\x08" + label.encode(): () for label in labels[1:]})
         found = gone.nsec3For(b"000003e7")
         assert found is not None
@@ -285,5 +306,8 @@ class VersionTests(SynchronousTestCase):
         self.assertIsNone(gone.nsec3For(b"000003e7"))
 
     def covering(self, version: Version) -> list[bytes]:
+        """
+        Return the owners that match or cover some hashes.
+        """
         found = [version.nsec3For(label) for label in (b"a", b"aaaa", b"bbbb", b"z")]
         return [each[0].key[1:] for each in found if each is not None]

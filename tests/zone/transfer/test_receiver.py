@@ -1,5 +1,5 @@
 """
-Tests of reading transfers.
+Tests of reading zone transfers.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NS1 = record("@ 300 NS ns1")
 
 def reply(records: Iterable[RRSet], *, rrType: int = AXFR, id: int = 7, flags: int = 0x8400, name: bytes = APEX) -> bytes:
     """
-    @return: a message of a transfer, with its names compressed as other servers do.
+    Return a message of a transfer.
     """
     start = Message(id, flags, (Question(name, rrType),))
-    # One record after the other, whatever sets they would make.
+    # One record after the other, without grouping them to sets.
     octets = bytearray(buildMessage(start))
     count = 0
     for each in records:
@@ -53,7 +53,7 @@ def reply(records: Iterable[RRSet], *, rrType: int = AXFR, id: int = 7, flags: i
     return bytes(octets)
 
 
-class Taking:
+class Transfer:
     """
     A transfer being received.
     """
@@ -82,7 +82,7 @@ class Taking:
     @property
     def version(self) -> Version:
         """
-        What has come.
+        The received version.
         """
         return Version(Image(gathered(APEX, self.kept).finish()))
 
@@ -92,55 +92,55 @@ class WholeTests(SynchronousTestCase):
     Tests for L{Receiving} and L{gathered} with whole zones.
     """
 
-    def test_own(self) -> None:
+    def test_ownTransfersAreRead(self) -> None:
         """
-        What we send is what we receive, in however many messages.
+        The transfers that we send are read, in any number of messages.
         """
         for version in (versionOf(), versionOf(LARGE)):
             for most in (48_200, 65_535):
-                taking = Taking()
+                taking = Transfer()
                 done = taking.take(*messages(7, 0, QUESTION, recordsOf(version), most=most))
                 self.assertEqual((done.done, done.kind, done.serial), (True, Received.WHOLE, 10))
                 self.assertEqual(textsOf(taking.version), textsOf(version))
 
-    def test_oneByOne(self) -> None:
+    def test_oneRecordPerMessageIsRead(self) -> None:
         """
-        A server that sends a record in each message is understood.
+        A transfer with one record per message is read.
         """
         version = versionOf()
         records = [RRSet(name, rrType, 1, ttl, (rdata,)) for name, rrType, ttl, rdata in textsOf(version) if rrType != SOA]
-        taking = Taking()
+        taking = Transfer()
         done = taking.take(*[reply([each]) for each in [version.soa, *records, version.soa]])
         self.assertTrue(done.done)
         self.assertEqual(textsOf(taking.version), textsOf(version))
 
-    def test_compressed(self) -> None:
+    def test_compressedNamesAreExpanded(self) -> None:
         """
-        However names are compressed, owners and those in records come out whole.
+        Compressed names of owners and in rdata are expanded.
         """
         version = versionOf()
         sets = [rrset for node in version.nodes() for rrset in node.sets]
         soa = next(each for each in sets if each.rrType == SOA)
         body = buildMessage(Message(7, 0x8400, (Question(APEX, AXFR),), (soa, *[each for each in sets if each is not soa])))
-        taking = Taking()
+        taking = Transfer()
         self.assertFalse(taking.take(body).done)
         self.assertTrue(taking.take(reply([soa])).done)
         self.assertEqual(textsOf(taking.version), textsOf(version))
 
-    def test_tooMuch(self) -> None:
+    def test_endlessTransferIsStopped(self) -> None:
         """
-        A zone without end is taken up to its bound.
+        A transfer is stopped at its size limit.
         """
-        taking = Taking(most=200_000)
+        taking = Transfer(most=200_000)
         with self.assertRaises(BudgetSpent):
             taking.take(reply([SOA10, NS1]))
             for _ in range(1000):
                 taking.take(reply([record(f'a{number} 300 TXT "{"x" * 200}"') for number in range(100)]))
         self.assertLess(len(taking.kept), 20)
 
-    def test_nonsense(self) -> None:
+    def test_invalidMessageIsRefused(self) -> None:
         """
-        What is no transfer of this zone is refused as such.
+        A message that does not belong to a transfer of the zone is refused.
         """
         other = nameFromText("other.org.")
         cases: Sequence[Sequence[bytes]] = [
@@ -156,16 +156,16 @@ class WholeTests(SynchronousTestCase):
             [reply([SOA10, NS1])[:-3]],
         ]
         for case in cases:
-            self.assertRaises(BadMessage, Taking().take, *case)
+            self.assertRaises(BadMessage, Transfer().take, *case)
         for rcode in (1, 2, 5, 9):
             with self.assertRaises(ServerFailed) as caught:
-                Taking().take(reply([], flags=0x8400 | rcode))
+                Transfer().take(reply([], flags=0x8400 | rcode))
             self.assertEqual(caught.exception.rcode, rcode)
 
-    def test_noZone(self) -> None:
+    def test_invalidZoneIsRefused(self) -> None:
         """
-        What comes for a zone and cannot be one is found before it is served: names outside, another SOA in the middle or at the end,
-        classes and types that no zone has, malformed data, no NS records.
+        A transfer that does not form a valid zone is refused: foreign names, another SOA record in the middle or at the end,
+        invalid classes and types, malformed rdata, or no NS records.
         """
         a = record("www 300 A 192.0.2.1")
         cases: Sequence[Sequence[RRSet]] = [
@@ -186,15 +186,15 @@ class WholeTests(SynchronousTestCase):
             [SOA10, NS1, SOA10, SOA10],
         ]
         for case in cases:
-            # Nothing of it is read again once it is kept.
+            # Stored messages are not checked again.
             self.assertRaises(BadZone, gathered, APEX, [reply(case)])
         self.assertRaises(BadZone, gathered, APEX, [reply([SOA10, NS1, a, SOA10], name=nameFromText("other.org."))])
         whole = gathered(APEX, [reply([SOA10, NS1, a, SOA10])])
         self.assertEqual(Version(Image(whole.finish())).recordCount, 3)
 
-    def test_longName(self) -> None:
+    def test_tooLongNameIsRefused(self) -> None:
         """
-        A name that gets too long by what its pointer leads to is refused.
+        A name that becomes too long by its compression pointer is refused.
         """
         long = b"".join([b"\x3f" + b"x" * 63 for _ in range(3)]) + APEX
         message = reply([SOA10, NS1, RRSet(long, A, 1, 300, (bytes(4),)), SOA10])
@@ -208,27 +208,27 @@ class WholeTests(SynchronousTestCase):
             else:
                 self.assertRaises(BadZone, gathered, APEX, [bytes(octets)])
 
-    def test_signOfTTL(self) -> None:
+    def test_negativeTTLIsZero(self) -> None:
         """
-        A TTL with the sign bit is none (RFC 2181, section 8).
+        A TTL with the sign bit set counts as 0 (RFC 2181, section 8).
         """
         octets = [reply([SOA10, NS1, record("www 300 A 192.0.2.1").withTTL(0x80000001), SOA10])]
         node = Version(Image(gathered(APEX, octets).finish())).find(b"\x03www")
         assert node is not None
         self.assertEqual(node.sets[0].ttl, 0)
 
-    def test_tooManyMessages(self) -> None:
+    def test_messagesAreLimited(self) -> None:
         """
-        A transfer that goes on and on with next to nothing in it is given up. Without the bound it is not.
+        The number of messages of a transfer is limited.
         """
         few = [reply([SOA10, NS1]), *[reply([record(f"h{number} 300 A 192.0.2.1")]) for number in range(30)]]
         with patch("twisted_ext.zone.transfer.receiver.RECEIVED_MESSAGES", Limit(20, 20, 20)):
-            self.assertRaises(BudgetSpent, Taking().take, *few)
-        self.assertFalse(Taking().take(*few).done)
+            self.assertRaises(BudgetSpent, Transfer().take, *few)
+        self.assertFalse(Transfer().take(*few).done)
 
-    def test_twice(self) -> None:
+    def test_repeatedRecordsAreOne(self) -> None:
         """
-        Equal records are one, and those of a set have one TTL.
+        Equal records are one, and a set has one TTL.
         """
         a = record("www 300 A 192.0.2.1")
         text = record('www 300 TXT "a"')
@@ -240,20 +240,25 @@ class WholeTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual((found.ttl, len(found.rdatas), version.recordCount), (200, 2, 5))
 
-    def test_signedStream(self) -> None:
+    def test_tsigCoversTheWholeTransfer(self) -> None:
         """
-        With a key all has to be signed to the end: a message that was changed, left out or added is noticed, and an unsigned one at the end
-        is not taken.
+        All messages must be covered by TSIG: a changed, missing or added message is detected, and an unsigned last one is refused.
         """
         key = Key(b"\x03key\x00", b"secret")
         version = versionOf(LARGE)
 
         def signed() -> list[bytes]:
+            """
+            Return the messages with TSIG records.
+            """
             signing = StreamSigning(key, b"m")
             return list(messages(7, 0, QUESTION, recordsOf(version), reserve=200, seal=lambda octets: signing.sign(octets, 1000)))
 
-        def taking() -> Taking:
-            return Taking(verifying=StreamVerifying({key.name: key}, b"m"))
+        def taking() -> Transfer:
+            """
+            Return a transfer that verifies TSIG.
+            """
+            return Transfer(verifying=StreamVerifying({key.name: key}, b"m"))
 
         self.assertTrue(taking().take(*signed()).done)
         whole = signed()
@@ -263,30 +268,30 @@ class WholeTests(SynchronousTestCase):
         plain = list(messages(7, 0, QUESTION, recordsOf(version)))
         self.assertRaises(DNSFault, taking().take, *whole[:-1], plain[-1])
 
-    def test_cutAnywhere(self) -> None:
+    def test_truncatedTransferIsNotDone(self) -> None:
         """
-        A transfer that ends early is never taken for whole.
+        A truncated transfer is never complete.
         """
         version = versionOf()
         pieces = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
         octets = list(messages(7, 0, QUESTION, pieces, most=200))
         self.assertGreater(len(octets), 2)
         for count in range(len(octets)):
-            taking = Taking()
+            taking = Transfer()
             self.assertFalse(taking.take(*octets[:count]).done)
             self.assertRaises(BadZone, gathered, APEX, taking.kept)
 
     @given(st.integers(0, 2**32))
-    def test_damaged(self, seed: int) -> None:
+    def test_damagedTransferIsReadOrRefused(self, seed: int) -> None:
         """
-        Whatever octets are damaged, it is a zone or it is refused; nothing else happens.
+        A transfer with damaged octets yields a zone or a DNS failure.
         """
         dice = Random(seed)
         octets = [bytearray(each) for each in messages(7, 0, QUESTION, recordsOf(versionOf()))]
         for _ in range(dice.randrange(1, 5)):
             message = dice.choice(octets)
             message[dice.randrange(len(message))] = dice.randrange(256)
-        taking = Taking()
+        taking = Transfer()
         try:
             if taking.take(*[bytes(each) for each in octets]).done:
                 taking.version.find(b"\x03www")
@@ -296,18 +301,18 @@ class WholeTests(SynchronousTestCase):
 
 class ChangesTests(SynchronousTestCase):
     """
-    Tests for L{Receiving} with changes.
+    Tests for L{Receiving} with incremental transfers.
     """
 
     def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> Receiving:
         """
-        Take changes, one message for each of C{sets}.
+        Receive an incremental transfer with one message for each of C{sets}.
         """
-        return Taking(serial, mostRecords=mostRecords).take(*[reply(each, rrType=IXFR) for each in sets])
+        return Transfer(serial, mostRecords=mostRecords).take(*[reply(each, rrType=IXFR) for each in sets])
 
-    def test_applied(self) -> None:
+    def test_incrementalTransferIsApplied(self) -> None:
         """
-        Several steps, in however many messages, lead to the newest version.
+        Several differences in any number of messages lead to the newest version.
         """
         before = versionOf()
         middle, one = changed(before, "new 300 A 192.0.2.9", remove=["mail 300 A 192.0.2.3"])
@@ -317,29 +322,29 @@ class ChangesTests(SynchronousTestCase):
             octets = [
                 b"".join(messages(7, 0, APEX + b"\x00\xfb\x00\x01", records[at : at + size])) for at in range(0, len(records), size)
             ]
-            received = Taking(10).take(*octets)
+            received = Transfer(10).take(*octets)
             self.assertEqual((received.done, received.kind, received.serial), (True, Received.CHANGES, 12))
             self.assertEqual(textsOf(applied(before, received.differences)), textsOf(after))
 
-    def test_nothingNewer(self) -> None:
+    def test_singleSOAMeansCurrent(self) -> None:
         """
-        The SOA alone says that there is nothing newer; a newer one alone is the beginning of something.
+        A single SOA record that is not newer means that the zone is current. A newer one is the start of a transfer.
         """
         self.assertIs(self.take([SOA10]).kind, Received.CURRENT)
         self.assertIs(self.take([SOA10], serial=12).kind, Received.CURRENT)
         self.assertFalse(self.take([SOA11]).done)
 
-    def test_wholeInstead(self) -> None:
+    def test_wholeZoneInPlaceOfChanges(self) -> None:
         """
-        A server may send the whole zone in place of changes.
+        A server may send the whole zone in place of differences.
         """
-        taking = Taking(9)
+        taking = Transfer(9)
         received = taking.take(reply([SOA11, NS1], rrType=IXFR), reply([SOA11], rrType=IXFR))
         self.assertEqual((received.done, received.kind, received.serial), (True, Received.WHOLE, 11))
 
-    def test_nonsense(self) -> None:
+    def test_invalidChangesAreRefused(self) -> None:
         """
-        Changes that begin elsewhere, do not follow each other, lead backward or have what no zone has are refused.
+        Differences that start elsewhere, have a gap, go backward or contain invalid records are refused.
         """
         new = record("new 300 A 192.0.2.9")
         soa9 = record("@ 300 SOA ns1 hostmaster 9 3600 600 86400 300")
@@ -361,26 +366,26 @@ class ChangesTests(SynchronousTestCase):
         ):
             self.assertRaises(BadMessage, self.take, case)
 
-    def test_spelling(self) -> None:
+    def test_finalSOAMayDifferInCase(self) -> None:
         """
-        Where names in the SOA come in another case at the end, by compression, it is the same SOA: of changes and of whole zones.
+        The final SOA record may differ in the letter case of its names, in incremental and in full transfers.
         """
         shouted = RRSet(APEX, SOA, 1, 300, (SOA11.rdatas[0][:-20].upper() + SOA11.rdatas[0][-20:],))
         self.assertTrue(self.take([SOA11, SOA10, SOA11, record("new 300 A 192.0.2.9"), shouted]).done)
-        taking = Taking()
+        taking = Transfer()
         taking.take(reply([SOA11, NS1, shouted]))
         self.assertEqual(taking.version.serial, 11)
 
-    def test_tooMany(self) -> None:
+    def test_recordsOfChangesAreLimited(self) -> None:
         """
-        Changes beyond their bound are not taken.
+        The number of records in differences is limited.
         """
         many = [record(f"h{number} 300 A 192.0.2.1") for number in range(100)]
         self.assertRaises(BudgetSpent, self.take, [SOA11, SOA10, SOA11, *many, SOA11], mostRecords=50)
 
-    def test_settled(self) -> None:
+    def test_existingRecordsAreDroppedFromChanges(self) -> None:
         """
-        What comes and is there already is left out; what goes and is not there remains a fault.
+        Added records that exist already are dropped. Removed records that do not exist remain an error.
         """
         before = versionOf()
         mail = record("mail 300 A 192.0.2.3")

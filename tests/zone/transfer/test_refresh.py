@@ -1,5 +1,5 @@
 """
-Tests of when a secondary does what.
+Tests of the refresh timing of secondary zones.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from twisted_ext.zone.transfer.refresh import TABLE, Event, RefreshState, State,
 
 def soa(serial: int, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> bytes:
     """
-    @return: the rdata of an SOA.
+    Return the rdata of an SOA record.
     """
     return record(f"@ 3600 SOA ns1 hostmaster {serial} {refresh} {retry} {expire} 300").rdatas[0]
 
 
-class RefreshingTests(SynchronousTestCase):
+class RefreshStateTests(SynchronousTestCase):
     """
     Tests for L{RefreshState}.
     """
 
-    def make(self, primaries: int = 1, *, held: bool = True) -> RefreshState:
+    def newState(self, primaries: int = 1, *, held: bool = True) -> RefreshState:
         """
-        @return: a zone that is held at serial 10 and was confirmed at 1000.
+        Return the state of a zone that has serial 10 and was confirmed at 1000.
         """
         zone = RefreshState(primaries, lambda: 0.0, 1000)
         if held:
@@ -35,19 +35,19 @@ class RefreshingTests(SynchronousTestCase):
             self.assertEqual((zone.state, zone.serving, zone.serial), (State.CURRENT, True, 10))
         return zone
 
-    def test_table(self) -> None:
+    def test_tableCoversStatesAndEvents(self) -> None:
         """
-        Every state can be reached and left, and what happens has somewhere to lead to.
+        Every state can be reached and left, and every event has transitions.
         """
         self.assertEqual({state for state, _ in TABLE}, set(State))
         self.assertEqual(set(TABLE.values()), set(State))
         self.assertEqual({event for _, event in TABLE}, set(Event))
 
-    def test_first(self) -> None:
+    def test_absentZoneIsFetchedWithBackoff(self) -> None:
         """
-        A zone of which nothing is held is fetched at once, and again and again at growing intervals, from each primary in turn.
+        A zone without data is fetched at once, then at growing intervals from each primary in turn.
         """
-        zone = self.make(2, held=False)
+        zone = self.newState(2, held=False)
         self.assertEqual(zone.wake(1000), Step(True, 0))
         self.assertEqual(zone.failed(1000), Step(True, 1))
         waits = []
@@ -64,11 +64,11 @@ class RefreshingTests(SynchronousTestCase):
         self.assertEqual(waits[:4], [3, 6, 12, 24])
         self.assertEqual(waits[-1], 900)
 
-    def test_refresh(self) -> None:
+    def test_refreshConfirmsOrFetches(self) -> None:
         """
-        After the refresh a primary is asked; with nothing newer it is confirmed, else fetched as changes.
+        A primary is asked after the refresh interval. The zone is confirmed if nothing is newer, and otherwise fetched.
         """
-        zone = self.make()
+        zone = self.newState()
         self.assertEqual(zone.wakeAt(), 4600)
         self.assertIsNone(zone.wake(4599))
         self.assertEqual(zone.wake(4600), Step(False, 0))
@@ -79,20 +79,20 @@ class RefreshingTests(SynchronousTestCase):
         self.assertIsNone(zone.received(9000, soa(11)))
         self.assertEqual(zone.serial, 11)
 
-    def test_serials(self) -> None:
+    def test_serialsCompareCircularly(self) -> None:
         """
-        Newer is what RFC 1982 says: past the largest number it begins again.
+        Serial numbers are compared by the arithmetic of RFC 1982.
         """
         for serial, newer in ((11, True), (10 + 0x7FFFFFFF, True), (10 + 0x80000000, False), (9, False), (0xFFFFFFFF, False)):
-            zone = self.make()
+            zone = self.newState()
             zone.wake(5000)
             self.assertEqual(zone.probed(5000, serial) is not None, newer, serial)
 
-    def test_retry(self) -> None:
+    def test_retryUntilExpiry(self) -> None:
         """
-        Where no primary answers it is tried again at the SOA's retry, and the zone is served until it expires.
+        The primaries are asked again at the retry interval if none answers, and the zone is served until it expires.
         """
-        zone = self.make()
+        zone = self.newState()
         now = 4600.0
         end = 1000 + 86400
         while now < end:
@@ -107,12 +107,12 @@ class RefreshingTests(SynchronousTestCase):
         self.assertEqual(zone.wake(now), Step(True, 0))
         self.assertFalse(zone.serving)
 
-    def test_older(self) -> None:
+    def test_olderPrimariesDoNotProlong(self) -> None:
         """
-        Primaries that are all behind do not keep the zone in service for longer than if they were silent; what they have is fetched then.
+        Primaries with an older version do not prolong the service of a zone. Their version is fetched when the zone expires.
         """
         for fetching in (False, True):
-            zone = self.make(2)
+            zone = self.newState(2)
             self.assertEqual(zone.wake(4600), Step(False, 0))
             self.assertEqual(zone.probed(4600, 9), Step(False, 1))
             if fetching:
@@ -126,11 +126,11 @@ class RefreshingTests(SynchronousTestCase):
             zone.received(1000 + 86400, soa(9))
             self.assertEqual((zone.serving, zone.serial), (True, 9))
 
-    def test_expiredMeanwhile(self) -> None:
+    def test_expiryDuringProbeRetriesSoon(self) -> None:
         """
-        A zone that is given up while primaries are asked, one of which is behind, does not wait for a refresh but is tried for soon.
+        A zone that expires during a probe is retried soon.
         """
-        zone = self.make(2)
+        zone = self.newState(2)
         zone.wake(5000)
         self.assertEqual(zone.probed(5000, 9), Step(False, 1))
         zone.wake(1000 + 86400)
@@ -139,25 +139,25 @@ class RefreshingTests(SynchronousTestCase):
         self.assertIs(zone.state, State.ABSENT)
         self.assertLess(zone.nextAt, 1000 + 86400 + 900)
 
-    def test_behind(self) -> None:
+    def test_primaryBehindLeadsToNext(self) -> None:
         """
-        A primary that is behind is alive, but another one may have something newer.
+        A primary with an older version is alive, but the next one is asked as well.
         """
-        zone = self.make(2)
+        zone = self.newState(2)
         zone.wake(5000)
         self.assertEqual(zone.probed(5000, 9), Step(False, 1))
         self.assertEqual(zone.probed(5000, 11), Step(True, 1, 10))
-        zone = self.make(2)
+        zone = self.newState(2)
         zone.wake(5000)
         self.assertEqual(zone.probed(5000, 9), Step(False, 1))
         self.assertIsNone(zone.failed(5000))
         self.assertIs(zone.state, State.CURRENT)
 
-    def test_notices(self) -> None:
+    def test_notifyProbesItsSender(self) -> None:
         """
-        A notice makes the one who gave it be asked; during a look, it makes for another one; one without news causes nothing.
+        A NOTIFY leads to a probe of its sender, also after a probe in progress, unless its serial number is not newer.
         """
-        zone = self.make(3)
+        zone = self.newState(3)
         self.assertIsNone(zone.notified(2000, 2, 10))
         self.assertIsNone(zone.notified(2000, 2, 9))
         self.assertEqual(zone.notified(2000, 2, 11), Step(False, 2))
@@ -167,11 +167,11 @@ class RefreshingTests(SynchronousTestCase):
         self.assertIsNone(zone.probed(2000, 11))
         self.assertIs(zone.state, State.CURRENT)
 
-    def test_wholeOnce(self) -> None:
+    def test_failedChangesLeadToWholeTransfer(self) -> None:
         """
-        Changes that could not be had are asked for as a whole zone from the same primary, once; then it is the next one's turn.
+        A failed incremental transfer is followed by one full transfer from the same primary, then by the next primary.
         """
-        zone = self.make(2)
+        zone = self.newState(2)
         zone.wake(5000)
         self.assertEqual(zone.probed(5000, 11), Step(True, 0, 10))
         self.assertEqual(zone.failed(5000), Step(True, 0))
@@ -180,9 +180,10 @@ class RefreshingTests(SynchronousTestCase):
         self.assertIsNone(zone.failed(5000))
         self.assertEqual((zone.state, zone.serving), (State.STALE, True))
 
-    def test_expireOption(self) -> None:
+    def test_expireOptionLimitsService(self) -> None:
         """
-        Of a primary that has it from elsewhere, the zone holds no longer than there, and a confirmation never makes it shorter (RFC 7314).
+        The EXPIRE option of a primary that is itself a secondary limits the service, and a confirmation never shortens it (RFC
+        7314).
         """
         zone = RefreshState(1, lambda: 0.0, 1000)
         zone.wake(1000)
@@ -197,26 +198,24 @@ class RefreshingTests(SynchronousTestCase):
         zone.probed(5999, 10, 1 << 31)
         self.assertEqual(zone.expiresAt, 5999 + 86400)
 
-    def test_restore(self) -> None:
+    def test_restoredZoneKeepsItsExpiry(self) -> None:
         """
-        After a restart the zone is as it was, is soon looked for, and expires when it would have; a clock that was set back does not keep
-        it forever.
+        A restored zone is probed soon and keeps its expiry. A clock that was set back does not keep it forever.
         """
-        zone = self.make(held=False)
+        zone = self.newState(held=False)
         zone.restore(soa(10), 500, 90_000, 1000)
         self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (State.CURRENT, True, 1000))
         self.assertEqual(zone.wake(1000), Step(False, 0))
-        zone = self.make(held=False)
+        zone = self.newState(held=False)
         zone.restore(soa(10), 500, 900, 1000)
         self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (State.ABSENT, False, 1000))
-        zone = self.make(held=False)
+        zone = self.newState(held=False)
         zone.restore(soa(10), 5_000_000, 9_000_000, 1000)
         self.assertEqual((zone.refreshedAt, zone.expiresAt), (1000, 1000 + 86400))
 
-    def test_timers(self) -> None:
+    def test_timersAreClamped(self) -> None:
         """
-        Whatever an SOA says, nobody is asked more than once a second or less than once in four weeks, and nothing expires before it was
-        looked for.
+        The timers are clamped: at most one query per second, at least one in four weeks, and no expiry before a refresh.
         """
         timers = Timers(soa(1, 0, 0, 0))
         self.assertEqual((timers.refresh, timers.retry, timers.expire), (1, 1, 2))
@@ -225,9 +224,9 @@ class RefreshingTests(SynchronousTestCase):
         timers = Timers(soa(1, 3600, 600, 60))
         self.assertEqual(timers.expire, 4200)
 
-    def test_jitter(self) -> None:
+    def test_jitterSpreadsRefreshes(self) -> None:
         """
-        Zones that were confirmed together are not looked for together.
+        Jitter spreads the refreshes of zones that were confirmed together.
         """
         zone = RefreshState(1, lambda: 1.0, 1000)
         zone.wake(1000)
@@ -235,10 +234,10 @@ class RefreshingTests(SynchronousTestCase):
         self.assertEqual(zone.nextAt, 1000 + 3600 * 0.85)
 
     @given(st.lists(st.tuples(st.sampled_from("wnpsruf"), st.integers(0, 50_000), st.integers(0, 20)), max_size=60), st.integers(1, 3))
-    def test_anything(self, events: list[tuple[str, int, int]], primaries: int) -> None:
+    def test_invariantsHoldForAnyEvents(self, events: list[tuple[str, int, int]], primaries: int) -> None:
         """
-        Whatever happens in whatever order: while it waits there is a time to come back, nothing is served past its end, what is not served
-        is looked for, and a step names a primary that there is.
+        Any sequence of events keeps the invariants: a waiting zone has a wake-up time, an expired zone is not served but fetched,
+        and a step names an existing primary.
         """
         zone = RefreshState(primaries, lambda: 0.5, 0)
         now = 0.0
@@ -264,5 +263,5 @@ class RefreshingTests(SynchronousTestCase):
             if zone.serving:
                 self.assertGreater(zone.expiresAt, now)
             else:
-                # It does not wait for a refresh.
+                # It must not wait for a refresh.
                 self.assertNotIn(zone.state, (State.CURRENT, State.STALE))

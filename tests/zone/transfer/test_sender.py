@@ -1,5 +1,5 @@
 """
-Tests of making messages of zones and their changes.
+Tests of writing the messages of zone transfers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from twisted_ext.zone.update.transactions import Transaction
 
 QUESTION = APEX + b"\x00\xfc\x00\x01"
 
-#: A name with more records than one message holds, and many names.
+#: A zone with many names, one of which has more records than a message holds.
 LARGE = (
     ZONE
     + "\n".join([f'crowd 300 TXT "{number:04d}{"x" * 200}"' for number in range(500)])
@@ -39,6 +39,10 @@ LARGE = (
 
 
 class _Journal:
+    """
+    A journal that notes what is read.
+    """
+
     def __init__(self, differences: Sequence[Difference]) -> None:
         self.differences = list(differences)
         self.size = 1000
@@ -66,7 +70,7 @@ class _Journal:
 
 def changed(version: Version, *lines: str, remove: Sequence[str] = ()) -> tuple[Version, Difference]:
     """
-    @return: the next version, with these records more and those less.
+    Return the next version with some records added and others removed.
     """
     transaction = Transaction(version)
     for line in remove:
@@ -80,12 +84,12 @@ def changed(version: Version, *lines: str, remove: Sequence[str] = ()) -> tuple[
 
 class SendingTests(SynchronousTestCase):
     """
-    Tests for L{messages} and what they are made of.
+    Tests for L{messages} and their records.
     """
 
     def read(self, octets: Sequence[bytes], rrType: int = AXFR) -> dns.zone.Zone:
         """
-        @return: what another implementation makes of a transfer.
+        Return the zone that another implementation reads from a transfer.
         """
         origin = dns.name.from_text("example.org.")
         zone = dns.zone.Zone(origin, relativize=False)
@@ -97,9 +101,9 @@ class SendingTests(SynchronousTestCase):
         self.assertTrue(done)
         return zone
 
-    def test_whole(self) -> None:
+    def test_wholeZoneIsSent(self) -> None:
         """
-        All records are there, once each, between the SOA and the SOA; every message repeats the question and is no larger than it may be.
+        All records are sent once between two SOA records. Each message repeats the question and stays within the size limit.
         """
         edited = changed(versionOf(LARGE), "new 300 A 192.0.2.1", remove=["host7 300 A 10.0.0.7"])[0]
         for version in (versionOf(), versionOf(LARGE), edited):
@@ -113,18 +117,18 @@ class SendingTests(SynchronousTestCase):
                 self.assertLessEqual(len(message), 65535)
                 self.assertEqual(message[:4] + message[12 : 12 + len(QUESTION)], b"\x00\x07\x85\x00" + QUESTION)
 
-    def test_small(self) -> None:
+    def test_smallLimitNeedsMoreMessages(self) -> None:
         """
-        With little room there are many messages, and each is as full as it can be.
+        A smaller size limit leads to more messages, each as full as possible.
         """
         octets = list(messages(7, 0, QUESTION, recordsOf(versionOf()), most=40_000))
         self.assertEqual(len(octets), 1)
         version = versionOf(LARGE)
         self.assertGreater(len(list(messages(7, 0, QUESTION, recordsOf(version), most=48_100))), 3)
 
-    def test_snapshot(self) -> None:
+    def test_transferIsOfOneVersion(self) -> None:
         """
-        A transfer that has begun is of one version, whatever becomes of the zone meanwhile.
+        A transfer is of one version, whatever changes in the meantime.
         """
         version = versionOf(LARGE)
         flow = messages(7, 0, QUESTION, recordsOf(version))
@@ -133,9 +137,9 @@ class SendingTests(SynchronousTestCase):
         zone = self.read([first, *flow])
         self.assertEqual(sum(len(rdataset) for _, rdataset in zone.iterate_rdatasets()), version.recordCount)
 
-    def test_signed(self) -> None:
+    def test_eachMessageIsSigned(self) -> None:
         """
-        Each message is signed, and has room for its signature.
+        Each message is signed and has room for its signature.
         """
         key = Key(b"\x03key\x00", b"secret")
         signing, verifying = StreamSigning(key, b"m" * 32), StreamVerifying({key.name: key}, b"m" * 32)
@@ -144,10 +148,10 @@ class SendingTests(SynchronousTestCase):
             self.assertLessEqual(len(message), 65535)
             self.assertTrue(verifying.feed(message, 1000).good)
 
-    def test_changes(self) -> None:
+    def test_changesSinceASerial(self) -> None:
         """
-        Who has an older version gets what has changed since, in one step; who has the newest, or a newer one, the SOA alone; who has one
-        from which nothing is known, the zone.
+        A client with an older version gets the changes in one step. A client with the newest version gets the SOA record, and one
+        with an unknown version gets the zone.
         """
         first = versionOf()
         second, one = changed(first, "new 300 A 192.0.2.9", remove=["www 300 CNAME mail"])
@@ -167,9 +171,9 @@ class SendingTests(SynchronousTestCase):
         journal.size = 1 << 20
         self.assertIsNone(recordsSince(third, 10, journal))
 
-    def test_manyChanges(self) -> None:
+    def test_manyChangesAreReadOneByOne(self) -> None:
         """
-        More changes than are put together in one turn are sent as they were, each read when it is its turn, where that is worth it.
+        Changes that are too large to condense are sent as they are, each read when it is due.
         """
         version = first = versionOf(LARGE)
         differences = []
@@ -194,9 +198,9 @@ class SendingTests(SynchronousTestCase):
         self.assertEqual(len(records), 2 + 3 * 20)
         self.assertEqual(first.serial, 10)
 
-    def test_tooManyChanges(self) -> None:
+    def test_zoneIsSentIfSmallerThanChanges(self) -> None:
         """
-        More changes than the zone has records are of no use: the zone is sent.
+        The whole zone is sent if it is smaller than the changes.
         """
         version = versionOf()
         removed = [f"gone{number} 300 A 192.0.2.{number}" for number in range(40)]
@@ -204,17 +208,17 @@ class SendingTests(SynchronousTestCase):
         after, difference = changed(before, remove=removed)
         self.assertIsNone(recordsSince(after, before.serial, _Journal([difference])))
 
-    def test_tooLarge(self) -> None:
+    def test_oversizedRecordIsRefused(self) -> None:
         """
-        A record that no message has room for is not cut.
+        A record that fits into no message is not truncated but raises an error.
         """
         name = nameFromText("large.example.org.")
         version = versionOf().edited({name[: -len(APEX)]: (RRSet(name, 65280, 1, 60, (bytes(65500),)),)})
         self.assertRaises(BadMessage, list, messages(7, 0, APEX + b"\x00\xfc\x00\x01", recordsOf(version)))
 
-    def test_oneMessage(self) -> None:
+    def test_udpReplyIsOneMessageOrNone(self) -> None:
         """
-        By UDP it fits or is not sent.
+        A transfer over UDP fits into one message or is not sent.
         """
         version = versionOf()
         question = APEX + b"\x00\xfb\x00\x01"

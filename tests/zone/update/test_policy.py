@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.update.policy}: who may change what.
+Tests of L{twisted_ext.zone.update.policy}: which client may change what.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OTHER = nameFromText("other.")
 
 def name(text: str) -> bytes:
     """
-    @return: a name of the zone.
+    Return a name of the zone.
     """
     return nameFromText(text, APEX)
 
@@ -28,17 +28,17 @@ class PolicyTests(SynchronousTestCase):
     Tests for L{Policy}.
     """
 
-    def test_nobody(self) -> None:
+    def test_noRulesAllowNothing(self) -> None:
         """
-        Without rules nobody may change anything, whatever key he has.
+        No client may change anything without rules, whatever its key.
         """
         policy = Policy()
         self.assertFalse(policy.admits(KEY, "127.0.0.1"))
         self.assertFalse(policy.allows(KEY, "127.0.0.1", name("www"), A))
 
-    def test_keyAndPlace(self) -> None:
+    def test_ruleLimitsKeyNamesAndTypes(self) -> None:
         """
-        A key may change what its rule says: names below one, and of these the types that are named.
+        A rule allows a key the named types below a name.
         """
         policy = Policy.fromTexts(["key DHCP.example.org subtree dyn A AAAA TXT"], APEX)
         self.assertTrue(policy.admits(KEY, "192.0.2.1"))
@@ -55,26 +55,26 @@ class PolicyTests(SynchronousTestCase):
             self.assertEqual(policy.allows(KEY, "192.0.2.1", name(where), rrType), allowed, where)
             self.assertFalse(policy.allows(OTHER, "192.0.2.1", name(where), rrType), where)
 
-    def test_first(self) -> None:
+    def test_firstMatchingRuleDecides(self) -> None:
         """
-        The first rule that fits decides.
+        The first matching rule decides.
         """
         policy = Policy.fromTexts(["deny key * name www", "key * zone"], APEX)
         self.assertFalse(policy.allows(KEY, "::1", name("www"), A))
         self.assertTrue(policy.allows(KEY, "::1", name("ftp"), A))
         self.assertFalse(Policy.fromTexts(["deny key * zone"]).admits(KEY, "::1"))
 
-    def test_denyAll(self) -> None:
+    def test_denyWithoutTypesDeniesAll(self) -> None:
         """
-        A rule that denies and names no types denies all of them, those too that have to be named to be allowed.
+        A rule that denies without types denies all of them, including those that must be named to be allowed.
         """
         policy = Policy.fromTexts(["deny key * name www", "key * zone ANY"], APEX)
         self.assertFalse(policy.allows(KEY, "::1", name("www"), NS))
         self.assertTrue(policy.allows(KEY, "::1", name("ftp"), NS))
 
-    def test_self(self) -> None:
+    def test_selfAndSelfsub(self) -> None:
         """
-        A key may change the name that it has, and with C{selfsub} those below.
+        C{self} allows the name of the key, and C{selfsub} the names below it as well.
         """
         policy = Policy.fromTexts(["key * self A"], APEX)
         self.assertTrue(policy.allows(KEY, "::1", name("dhcp"), A))
@@ -82,9 +82,9 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(policy.allows(OTHER, "::1", name("dhcp"), A))
         self.assertTrue(Policy.fromTexts(["key * selfsub"]).allows(KEY, "::1", name("x.dhcp"), A))
 
-    def test_guarded(self) -> None:
+    def test_guardedTypesNeedANY(self) -> None:
         """
-        What holds the zone together is not in a rule that names no types; C{ANY} has it.
+        A rule without types excludes SOA, NS and DNSSEC records, and C{ANY} includes them.
         """
         plain = Policy.fromTexts(["key * zone"])
         whole = Policy.fromTexts(["key * zone ANY"])
@@ -94,9 +94,9 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(plain.allows(KEY, "::1", APEX, MX))
         self.assertTrue(plain.allows(KEY, "::1", APEX, ANY))
 
-    def test_address(self) -> None:
+    def test_addressMayReplaceOrJoinKey(self) -> None:
         """
-        An address may be enough, where the rule says so; with a key in the same rule both have to be right.
+        A rule may require an address instead of a key, or both.
         """
         policy = Policy.fromTexts(["address 192.0.2.0/24 name status TXT", "key dhcp.example.org address 2001:db8::/32 zone"], APEX)
         self.assertTrue(policy.allows(b"", "192.0.2.7", name("status"), TXT))
@@ -106,18 +106,18 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(policy.allows(b"", "2001:db8::1", name("x"), A))
         self.assertFalse(policy.admits(b"", "no address"))
 
-    def test_missing(self) -> None:
+    def test_missingKeysAreFound(self) -> None:
         """
-        Keys that rules name and nobody has are found.
+        Keys that are named in rules but not configured are found.
         """
         policy = Policy.fromTexts(["key dhcp.example.org zone", "key * zone", "key other zone"])
         self.assertEqual(policy.keysMissing([KEY]), ["other."])
 
-    def test_complaints(self) -> None:
+    def test_invalidRuleIsRefused(self) -> None:
         """
-        A line that is no rule is told in one line, with what is wrong and how rules are written.
+        An invalid rule is refused in one line, with the mistake and the syntax of rules.
         """
-        for line, said in (
+        for line, expected in (
             ("", "who"),
             ("zone", "who"),
             ("key", "at the end"),
@@ -131,6 +131,6 @@ class PolicyTests(SynchronousTestCase):
             ("key a..b zone", "label is empty"),
         ):
             complaint = str(self.assertRaises(BadDescription, Rule.fromText, line))
-            self.assertIn(said, complaint)
+            self.assertIn(expected, complaint)
             self.assertIn("subtree NAME", complaint)
             self.assertNotIn("\n", complaint)

@@ -1,5 +1,6 @@
 """
-Tests of changing zones: L{twisted_ext.zone.update.transactions}, L{twisted_ext.zone.store.changeset} and L{twisted_ext.zone.store.serials}.
+Tests of changing zones: L{twisted_ext.zone.update.transactions}, L{twisted_ext.zone.store.changeset} and
+L{twisted_ext.zone.store.serials}.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
 
-def changed(version: Version, *added: str, removed: tuple[str, ...] = ()) -> tuple[Version, Difference]:
+def withChanges(version: Version, *added: str, removed: tuple[str, ...] = ()) -> tuple[Version, Difference]:
     """
-    Add some records and remove others.
+    Return a version with some records added and others removed, and the difference.
     """
     transaction = Transaction(version)
     for line in removed:
@@ -38,9 +39,9 @@ class SerialTests(SynchronousTestCase):
     Tests for serial numbers.
     """
 
-    def test_order(self) -> None:
+    def test_serialsCompareCircularly(self) -> None:
         """
-        Which serial number is newer is found out around the end of the numbers too, and of two that are half the circle apart neither is.
+        Serial numbers are compared across the wraparound. Neither of two that are half the circle apart is newer.
         """
         self.assertTrue(isNewer(2, 1))
         self.assertFalse(isNewer(1, 2))
@@ -49,9 +50,9 @@ class SerialTests(SynchronousTestCase):
         self.assertFalse(isNewer(0x80000000, 0))
         self.assertFalse(isNewer(0, 0x80000000))
 
-    def test_next(self) -> None:
+    def test_nextSerialIsNewer(self) -> None:
         """
-        The next serial number is newer, however it is chosen, and never 0.
+        The next serial number is newer with each method, and never 0.
         """
         today = 1_795_000_000.0
         self.assertEqual(nextSerial(10), 11)
@@ -62,15 +63,15 @@ class SerialTests(SynchronousTestCase):
         self.assertEqual(nextSerial(2026111800, "dateserial", today), 2026111801)
         self.assertEqual(nextSerial(2026111900, "dateserial", today), 2026111901)
 
-    def test_unknownWay(self) -> None:
+    def test_unknownMethodIsRefused(self) -> None:
         """
-        A way to choose serial numbers that there is not is told, with those that there are.
+        An unknown method for serial numbers is refused, and the error lists the valid ones.
         """
         self.assertIn("increment, unixtime, dateserial", str(self.assertRaises(BadDescription, nextSerial, 1, "guess")))
 
-    def test_inSOA(self) -> None:
+    def test_serialInSOAIsReadAndReplaced(self) -> None:
         """
-        The serial number of an SOA record is read and replaced, and nothing else of it.
+        The serial number of an SOA record is read and replaced without any other change.
         """
         rdata = record("@ 1 SOA ns1 hostmaster 10 3600 600 86400 300").rdatas[0]
         self.assertEqual(serialIn(rdata), 10)
@@ -83,12 +84,12 @@ class TransactionTests(SynchronousTestCase):
     Tests for L{Transaction}.
     """
 
-    def test_nextVersion(self) -> None:
+    def test_changeMakesNewVersion(self) -> None:
         """
-        A change makes a new version with the next serial number, and the old one is what it was.
+        A change makes a new version with the next serial number, and the former version does not change.
         """
         before = versionOf()
-        after, difference = changed(before, "new 60 A 192.0.2.9", removed=("mail 0 A 192.0.2.3",))
+        after, difference = withChanges(before, "new 60 A 192.0.2.9", removed=("mail 0 A 192.0.2.3",))
         self.assertEqual((before.serial, after.serial), (10, 11))
         self.assertEqual(textsOf(before), textsOf(versionOf()))
         self.assertEqual((difference.oldSerial, difference.newSerial), (10, 11))
@@ -98,9 +99,9 @@ class TransactionTests(SynchronousTestCase):
         assert node is not None
         self.assertEqual(node.of(A), record("mail 300 A 192.0.2.4"))
 
-    def test_nothing(self) -> None:
+    def test_ineffectiveChangesMakeNoVersion(self) -> None:
         """
-        What changes nothing makes no version: adding what is there, removing what is not, and doing and undoing.
+        Changes without an effect make no version: adding an existing record, removing a missing one, or adding and removing.
         """
         transaction = Transaction(versionOf())
         self.assertFalse(transaction.add(record("mail 300 A 192.0.2.3")))
@@ -110,11 +111,11 @@ class TransactionTests(SynchronousTestCase):
         transaction.removeType(nameFromText("new", APEX), A)
         self.assertIsNone(transaction.commit())
 
-    def test_oneTTL(self) -> None:
+    def test_newTTLAppliesToTheSet(self) -> None:
         """
-        A record with another TTL gives its TTL to the whole set, and the difference says so of every record.
+        A record with another TTL changes the TTL of its set, and the difference contains all its records.
         """
-        after, difference = changed(versionOf(), "mail 60 A 192.0.2.5")
+        after, difference = withChanges(versionOf(), "mail 60 A 192.0.2.5")
         node = after.find(b"\x04mail")
         assert node is not None
         mail = node.of(A)
@@ -122,9 +123,9 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual((mail.ttl, len(mail.rdatas)), (60, 3))
         self.assertEqual((len(difference.removed[0].rdatas), len(difference.added[0].rdatas)), (2, 3))
 
-    def test_caseOfNames(self) -> None:
+    def test_caseOfNamesIsIgnored(self) -> None:
         """
-        Names are the same in any case, as owners and inside of records.
+        The letter case of names is ignored, in owners and in rdata.
         """
         transaction = Transaction(versionOf())
         self.assertTrue(transaction.remove(record("@ 0 MX 10 MAIL")))
@@ -133,9 +134,9 @@ class TransactionTests(SynchronousTestCase):
         assert committed is not None
         self.assertIsNone(committed[0].top.of(MX))
 
-    def test_ownSerial(self) -> None:
+    def test_givenSerialMustBeNewer(self) -> None:
         """
-        A newer SOA that is given keeps its serial number; an older one is refused, and then nothing changes.
+        A given SOA record keeps its serial number if that is newer, and is otherwise refused.
         """
         version = versionOf()
         transaction = Transaction(version)
@@ -147,21 +148,21 @@ class TransactionTests(SynchronousTestCase):
         transaction.replace(record("@ 3600 SOA ns1 hostmaster 9 1 1 1 1"))
         self.assertIn("not newer", str(self.assertRaises(BadChange, transaction.commit)))
 
-    def test_noZone(self) -> None:
+    def test_invalidZoneIsRefused(self) -> None:
         """
-        What would leave no zone is refused as a whole, with the name and what is wrong with it.
+        A transaction that would make an invalid zone is refused as a whole, and the error names the record.
         """
-        for lines, said in (
-            (("www 300 A 192.0.2.1",), "stands alone"),
-            (("mail 300 CNAME www",), "stands alone"),
-            (("www 300 CNAME ns1",), "1 is the most"),
+        for lines, expected in (
+            (("www 300 A 192.0.2.1",), "has to be alone"),
+            (("mail 300 CNAME www",), "has to be alone"),
+            (("www 300 CNAME ns1",), "at most 1 is allowed"),
             (("sub 300 SOA ns1 hostmaster 1 1 1 1 1",), "belongs at example.org."),
-            (tuple(f"many 300 A 192.0.{count >> 8}.{count & 255}" for count in range(int(SET_RECORDS.default) + 1)), "are the most"),
+            (tuple(f"many 300 A 192.0.{count >> 8}.{count & 255}" for count in range(int(SET_RECORDS.default) + 1)), "are allowed"),
         ):
             transaction = Transaction(versionOf())
             for line in lines:
                 transaction.add(record(line))
-            self.assertIn(said, str(self.assertRaises(BadChange, transaction.commit)))
+            self.assertIn(expected, str(self.assertRaises(BadChange, transaction.commit)))
         for rrType in (SOA, NS):
             transaction = Transaction(versionOf())
             transaction.removeType(APEX, rrType)
@@ -169,9 +170,9 @@ class TransactionTests(SynchronousTestCase):
         transaction = Transaction(versionOf())
         self.assertRaises(BadChange, transaction.add, record("www.example.com. 1 A 192.0.2.1"))
 
-    def test_wholeName(self) -> None:
+    def test_removedNameKeepsApexSOAAndNS(self) -> None:
         """
-        Removing a name removes all that it has; at the zone's own name SOA and NS stay.
+        Removing a name removes all its records, except the SOA and NS records at the apex.
         """
         transaction = Transaction(versionOf())
         transaction.removeName(nameFromText("mail", APEX))
@@ -182,9 +183,9 @@ class TransactionTests(SynchronousTestCase):
         self.assertIsNone(after.find(b"\x04mail"))
         self.assertEqual({rrset.rrType for rrset in after.top.sets}, {SOA, NS})
 
-    def test_seesItself(self) -> None:
+    def test_transactionSeesItsOwnChanges(self) -> None:
         """
-        What is asked of a transaction sees what it has done so far.
+        A transaction sees its own changes.
         """
         transaction = Transaction(versionOf())
         transaction.add(record("new 300 A 192.0.2.3"))
@@ -198,9 +199,9 @@ class DifferenceTests(SynchronousTestCase):
     Tests for L{Difference}.
     """
 
-    def test_applied(self) -> None:
+    def test_appliedDifferencesYieldTheVersion(self) -> None:
         """
-        Differences lead from one version to the other, one by one and condensed, in whatever ways names and TTLs and SOAs have changed.
+        Differences yield the new version one by one and condensed, for any changes of names, TTLs and serial numbers.
         """
         draw = random.Random(7)
         for _ in range(30):
@@ -228,22 +229,22 @@ class DifferenceTests(SynchronousTestCase):
                 self.assertEqual(textsOf(applied(start, [whole])), textsOf(version))
                 self.assertLessEqual(whole.records, sum([each.records for each in differences]))
 
-    def test_condensedAway(self) -> None:
+    def test_condensedOmitsUndoneChanges(self) -> None:
         """
-        What came and went again is not in the condensed difference.
+        A condensed difference omits records that were added and removed again.
         """
-        first, one = changed(versionOf(), "new 60 A 192.0.2.9")
-        _, two = changed(first, "other 60 A 192.0.2.9", removed=("new 0 A 192.0.2.9",))
+        first, one = withChanges(versionOf(), "new 60 A 192.0.2.9")
+        _, two = withChanges(first, "other 60 A 192.0.2.9", removed=("new 0 A 192.0.2.9",))
         whole = condensed([one, two])
         self.assertEqual(whole.removed, ())
         self.assertEqual(whole.added, (record("other 60 A 192.0.2.9"),))
 
-    def test_misfit(self) -> None:
+    def test_mismatchedDifferenceIsRefused(self) -> None:
         """
-        A difference is not applied to a version that it is not made for, and differences that do not follow each other are no one.
+        A difference is not applied to another version, and differences with a gap are not condensed.
         """
         version = versionOf()
-        after, difference = changed(version, "new 60 A 192.0.2.9")
+        after, difference = withChanges(version, "new 60 A 192.0.2.9")
         self.assertRaises(BadChange, applied, after, [difference])
         before, soa = difference.before, difference.after
         for removed, added in (((record("nobody 1 A 192.0.2.1"),), ()), ((), (record("mail 300 A 192.0.2.3"),))):
@@ -254,9 +255,9 @@ class DifferenceTests(SynchronousTestCase):
         self.assertRaises(BadChange, condensed, [])
         self.assertRaises(BadChange, Difference, outside, (), soa, ())
 
-    def test_rendered(self) -> None:
+    def test_renderedRoundTrip(self) -> None:
         """
-        Records are the same after they were written as transfers send them.
+        Records that are rendered as for a zone transfer are read back unchanged.
         """
         sets = records(ZONE)
         self.assertEqual(set(fromRendered(rendered(sets, APEX), APEX)), set(sets))

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_ext.zone.zonefile.fastparser}: the fast path reads what the other one reads, and complains of the same.
+Tests for L{twisted_ext.zone.zonefile.fastparser}: the fast parser reads the same records and reports the same mistakes as the full
+parser.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ u ( A
 _TEXTS = st.lists(st.tuples(_WORDS, _BLANKS).map("".join), max_size=30).map("".join) | st.lists(_LINES, max_size=12).map("\n".join)
 
 
-#: What signers write: in parentheses, and on one line.
+#: The output of signers: in parentheses and on one line.
 _SIGNED = """\
 $TTL 60
 example.\t\t60\tIN SOA\tns.example. host.example. (
@@ -178,25 +179,25 @@ d1-a.example. 60 IN RRSIG DS 13 2 60 20301219123456 20301120010203 13487 example
 
 class EqualityTests(SynchronousTestCase):
     """
-    Tests with the fast path and without it.
+    Tests with and without the fast parser.
     """
 
     def assertEqualBothWays(self, text: str, apex: str = "example.") -> None:
         """
-        Assert that a text gives the same records and the same complaints.
+        Assert that both parsers return the same records and complaints for a text.
         """
         quick, slow = [readText(text, apex, quick=each) for each in (True, False)]
         self.assertEqual([str(each) for each in quick.complaints], [str(each) for each in slow.complaints])
         for name in ("nodes", "counts", "marks"):
             self.assertEqual(getattr(quick.builder, name), getattr(slow.builder, name))
-        # To be generous there is allowed.
+        # The fast parser may report more names here.
         self.assertLessEqual(slow.builder.mixed, quick.builder.mixed)
 
     @settings(max_examples=1000, deadline=None)
     @given(_TEXTS, st.sampled_from(["example.", ".", "Example", "s.example."]))
-    def test_equal(self, text: str, apex: str) -> None:
+    def test_mixedTextsAreReadEqually(self, text: str, apex: str) -> None:
         """
-        Texts in which everything that may be written is mixed with what may not.
+        Both parsers agree on texts that mix valid and invalid elements.
         """
         self.assertEqualBothWays(text, apex)
 
@@ -205,9 +206,9 @@ class EqualityTests(SynchronousTestCase):
         st.lists(st.tuples(st.integers(0, len(_SIGNED)), st.sampled_from([*'()";\\ \n\t@.=0aZ-_*\x0c', ""]), st.booleans()), max_size=4),
         st.sampled_from([40, 1 << 18]),
     )
-    def test_damaged(self, changes: list[tuple[int, str, bool]], size: int) -> None:
+    def test_damagedSignedZonesAreReadEqually(self, changes: list[tuple[int, str, bool]], size: int) -> None:
         """
-        What signers write, with characters changed, added and lost.
+        Both parsers agree on the output of signers with changed, added and missing characters.
         """
         text = _SIGNED
         for place, character, added in changes:
@@ -215,10 +216,10 @@ class EqualityTests(SynchronousTestCase):
         with patch("twisted_ext.zone.zonefile.reader._CHUNK", size):
             self.assertEqualBothWays(text)
 
-    def test_signed(self) -> None:
+    def test_cachedDnssecRdataIsExact(self) -> None:
         """
-        Records of signed zones, which are put together from what others said before, are what they would be by themselves; one whose
-        signature is too long for a record is refused.
+        The rdata of DNSSEC records that is built from cached parts is exact, the caches are bounded, and an oversized signature is
+        refused.
         """
         lines = [
             f"{line}\n"
@@ -243,9 +244,9 @@ class EqualityTests(SynchronousTestCase):
         head = "a RRSIG A 8 2 60 20300101000000 20200101000000 1 a. "
         self.assertEqualBothWays(f"$TTL 1\n{head}AAAA\n{head}{'A' * 87_400}\nb NS a\n")
 
-    def test_chunks(self) -> None:
+    def test_recordsAcrossChunksAreRead(self) -> None:
         """
-        Records that lie across the places where files are cut are read as any others.
+        Records that lie across the chunks of a file are read correctly.
         """
         some = [f'h{number} TXT (\n a\n b )\nw{number} A 192.0.2.1\nv{number} TXT "x\ny"\n' for number in range(300)]
         text = "$TTL 1\n" + "".join(some)
@@ -255,22 +256,22 @@ class EqualityTests(SynchronousTestCase):
                 self.assertEqual(readText(text).builder.nodes, whole)
                 self.assertEqualBothWays(text + "x A x\n")
 
-    def test_dated(self) -> None:
+    def test_spreadSignatureTimesUseFastParser(self) -> None:
         """
-        Signatures that end at any second, as signers spread them, are read on the fast path, but for the first in each hour.
+        Signatures with expiration times at any second are read by the fast parser, except for the first one in each hour.
         """
         text = "$TTL 1\na RRSIG A 13 2 60 20300101000000 20200101000000 1 example. AAAA\n" + "".join(
             [f"a{n} RRSIG A 13 2 60 203001010{n % 6}{n % 60:02}{n % 7:02} 20200101000000 {n} example. AAAA\n" for n in range(600)]
         )
         self.assertEqualBothWays(text)
-        # Those of the first hours are remembered by now.
+        # The first hours are cached by now.
         with patch.object(fastparser, "rdataFrom", side_effect=AssertionError):
             self.assertEqual(len(list(readText(text).records())), 601)
 
-    def test_joined(self) -> None:
+    def test_signersFormatsUseFastParser(self) -> None:
         """
-        Signed zones in the forms in which signers write them, with records over several lines or with all names whole, are read on the
-        fast path. Where a string in quotes looks like such records, all others are read as ever, and errors tell the right line.
+        The formats of signers, with records over several lines or with absolute names, are read by the fast parser. Strings that
+        look like such records do not disturb it, and complaints have the right line.
         """
         braced = """\
 $TTL 60
@@ -313,9 +314,9 @@ a.b-c.example. 60 IN A 192.0.2.1
         for text in (quoted + braced, braced + quoted * 3 + braced, quoted + "y A x\n" + braced + "z A x\n"):
             self.assertEqualBothWays(text)
 
-    def test_remembered(self) -> None:
+    def test_cachesOfWordsAreBounded(self) -> None:
         """
-        What is remembered of words and names is bounded, and may be forgotten at any time.
+        The caches of words and names are bounded and may be emptied at any time.
         """
         text = "".join([f"a{number} {number} CNAME b{number}.c\nx-{number} {number} IN MX {number} b\n" for number in range(500)])
         with patch.object(fastparser, "_REMEMBERED", 16):
@@ -325,9 +326,9 @@ a.b-c.example. 60 IN A 192.0.2.1
         for remembered in (reader.forms, reader.names):
             self.assertLessEqual(len(remembered), 18)
 
-    def test_used(self) -> None:
+    def test_commonLinesUseFastParser(self) -> None:
         """
-        The usual lines, with TTLs or without, relative or absolute, with comments or in parentheses, are read on the fast path.
+        Common lines are read by the fast parser: with or without TTL, relative or absolute, with comments or in parentheses.
         """
         text = """\
 $TTL 1h
@@ -351,9 +352,9 @@ a RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA
             reading = readText(text)
         self.assertEqual((reading.complaints, sum(1 for _ in reading.records())), ([], 10))
 
-    def test_forms(self) -> None:
+    def test_cachedFormsAreIndependentOfZone(self) -> None:
         """
-        What is remembered from one zone for the next depends on nothing in which they differ: not on the TTL, not on the origin.
+        Forms cached from one zone do not depend on its TTL or origin.
         """
         for ttl, origin in [(60, "a"), (7, "a"), (7, "b"), (60, "b")]:
             text = f"$TTL {ttl}\n$ORIGIN {origin}.example.\n@ SOA n h 1 2 3 4 {ttl}\n@ NS n\n@ A 192.0.2.1\nn AAAA ::1\n"
@@ -366,9 +367,9 @@ a RRSIG A 8 2 60 20300101000000 20200101000000 1 example. AAAA
             self.assertEqual(found[below, 1], (ttl, bytes([192, 0, 2, 1])))
             self.assertEqual(found[below, 6][1][-20:], b"".join([number.to_bytes(4, "big") for number in (1, 2, 3, 4, ttl)]))
 
-    def test_manyTTLs(self) -> None:
+    def test_cachePerTTLIsBounded(self) -> None:
         """
-        A file with a TTL for each record does not make anybody remember all of them.
+        The number of TTLs with a cache is bounded.
         """
         self.assertEqualBothWays("".join([f"$TTL {number}\na{number} A 192.0.2.1\n" for number in range(1, 100)]))
         self.assertLessEqual(len(fastparser._forms), fastparser._TTLS)

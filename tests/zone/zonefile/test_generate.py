@@ -19,23 +19,23 @@ from twisted_ext.zone.zonefile import reader as module
 
 class GenerateTests(SynchronousTestCase):
     """
-    Tests of $GENERATE.
+    Tests of C{$GENERATE}.
     """
 
     def assertGives(self, text: str, *lines: str) -> None:
         """
-        Assert that a directive gives these records.
+        Assert that a directive generates these records.
         """
         for quick in (True, False):
             reading = readText("$TTL 60\n" + text, quick=quick)
             self.assertEqual(reading.complaints, [])
             self.assertEqual(linesOf(reading), list(lines))
 
-    def test_forms(self) -> None:
+    def test_numberFormats(self) -> None:
         """
-        Offset, width and base change a number as BIND has it: decimal, octal, hex, and hex digits backwards with dots between.
+        Offset, width and base change a number as in BIND: decimal, octal, hexadecimal, and reversed nibbles.
         """
-        for place, number, shown in (
+        for place, number, formatted in (
             ("$", 7, "7"),
             ("${0}", 7, "7"),
             ("${-5}", 7, "2"),
@@ -50,11 +50,11 @@ class GenerateTests(SynchronousTestCase):
             ("${0,1,N}", 16, "0.1"),
             ("${0,5,N}", 171, "B.A.0"),
         ):
-            self.assertGives(f"$GENERATE {number}-{number} a{place}.b A 192.0.2.1\n", f"a{shown}.b.example. 60 A 192.0.2.1")
+            self.assertGives(f"$GENERATE {number}-{number} a{place}.b A 192.0.2.1\n", f"a{formatted}.b.example. 60 A 192.0.2.1")
 
-    def test_records(self) -> None:
+    def test_generatedRecords(self) -> None:
         """
-        Numbers stand in owner and rdata; a step leaves some out; TTL and class stand before the type in either order.
+        Numbers are replaced in owner and rdata, a step skips numbers, and TTL and class stand before the type in either order.
         """
         self.assertGives("$GENERATE 1-5/2 h$ A 192.0.2.$\n", *[f"h{n}.example. 60 A 192.0.2.{n}" for n in (1, 3, 5)])
         self.assertGives("$generate 1-2 @ 5 IN NS ns$ ; all\n", "example. 5 NS ns1.example.", "example. 5 NS ns2.example.")
@@ -63,15 +63,15 @@ class GenerateTests(SynchronousTestCase):
         self.assertGives("$GENERATE 1-1 m MX 1$ mail$.\n", "m.example. 60 MX 11 mail1.")
         self.assertGives('$GENERATE 1-1 t TXT "a $ b"\n', 't.example. 60 TXT "a" "1" "b"')
 
-    def test_literal(self) -> None:
+    def test_literalDollar(self) -> None:
         """
-        A dollar that is meant is written twice, or with a backslash.
+        A literal dollar sign is doubled or escaped.
         """
         self.assertGives("$GENERATE 3-3 a$$b$ PTR x\\$y$\n", "a\\$b3.example. 60 PTR x\\$y3.example.")
 
-    def test_owner(self) -> None:
+    def test_ownerAfterGenerateIsTheFormerOne(self) -> None:
         """
-        A record without an owner behind it has that of the record before it.
+        A record without an owner after the directive has the owner of the record before it.
         """
         self.assertGives(
             "a A 192.0.2.1\n$GENERATE 1-1 b$ A 192.0.2.2\n A 192.0.2.3\n",
@@ -80,13 +80,13 @@ class GenerateTests(SynchronousTestCase):
             "b1.example. 60 A 192.0.2.2",
         )
 
-    def test_wrong(self) -> None:
+    def test_mistakesAreReportedOnce(self) -> None:
         """
-        What is wrong is said where it stands, once.
+        Each mistake is reported once with its place.
         """
         braces = "where ${offset}, ${offset,width} or ${offset,width,base} was expected, a base of doxXnN"
         address = "where an IPv4 address such as 192.0.2.1 was expected"
-        for text, said in {
+        for text, expected in {
             "$GENERATE": "1:10: the record ends where a range such as 1-254 was expected",
             "$GENERATE 1 a A 192.0.2.1": "1:11: '1' where a range such as 1-254 or 0-510/2 was expected",
             "$GENERATE 5-1 a A 192.0.2.1": "1:11: '5-1' where a range such as 1-254 or 0-510/2 was expected",
@@ -100,23 +100,23 @@ class GenerateTests(SynchronousTestCase):
             "$GENERATE 250-300 a$ A 192.0.2.$": f"1:11: 'a256 IN A 192.0.2.256': '192.0.2.256' {address}",
         }.items():
             (complaint,) = readText(text + "\n", ttl=60).complaints
-            self.assertEqual(str(complaint).removeprefix("zone:"), said)
+            self.assertEqual(str(complaint).removeprefix("zone:"), expected)
 
-    def test_bounded(self) -> None:
+    def test_generatedRecordsAreLimited(self) -> None:
         """
-        All directives of a zone together give so many records and no more.
+        The number of records that all directives of a zone generate is limited.
         """
         text = "$TTL 1\n$GENERATE 1-150 a$ A 192.0.2.1\n" * 2
         self.assertTrue(readText(text).sound)
         with patch.object(module, "RECORDS_GENERATED", Limit(200, 0, 300)):
             (complaint,) = readText(text).complaints
-        self.assertEqual(str(complaint), "zone:4:11: 300 records are generated; 200 are the most")
+        self.assertEqual(str(complaint), "zone:4:11: 300 records are generated; at most 200 are allowed")
         (complaint,) = readText("$GENERATE 0-2147483647 $ A 192.0.2.1\n").complaints
-        self.assertIn("1000000 are the most", complaint.text)
+        self.assertIn("at most 1000000 are allowed", complaint.text)
 
-    def test_octets(self) -> None:
+    def test_generatedOctetsAreLimited(self) -> None:
         """
-        Lines that are generated have so many octets together and no more.
+        The octets of all generated lines are limited.
         """
         text = f"$TTL 1\n$GENERATE 1-1000 a$ TXT {'x' * 200}\n"
         self.assertTrue(readText(text).sound)
@@ -125,9 +125,9 @@ class GenerateTests(SynchronousTestCase):
         self.assertEqual([str(each) for each in reading.complaints], ["zone:2:11: more than 100000 octets of records are generated"])
         self.assertLess(len(list(reading.records())), 500)
 
-    def test_manyAtOneName(self) -> None:
+    def test_manyRecordsAtOneNameTakeLinearTime(self) -> None:
         """
-        Of many records at one name, generated or written out, not all are copied for each that comes; the zone is the same.
+        Many records at one name are not copied for each new one, and the zone is the same.
         """
         joined = ImageBuilder.join
         start = "$TTL 60\n"

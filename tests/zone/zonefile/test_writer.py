@@ -21,17 +21,17 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.rdatacheck import flawOf
 from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
-#: Types that zones have, and whose rdata tests can make up.
+#: The types in zones for which the strategies can draw rdata.
 _TYPES = sorted(name for number, name in TYPE_NAMES.items() if not isMeta(number) and name not in ("A6", "ATMA", "NXT"))
 
-#: Names around the zone and in it, whose labels hold any octets.
+#: The origins of the zones.
 _ORIGINS = st.sampled_from([b"\x00", b"\x07example\x00", b"\x01A\x03b.c\x00"])
 
 
 @st.composite
 def zones(draw: st.DrawFn) -> tuple[bytes, list[RRSet]]:
     """
-    @return: an origin and records of any type below it.
+    Return an origin and records of any type below it.
     """
     origin = draw(_ORIGINS)
     ttls = st.sampled_from([0, 60, 60, 3600, 0x7FFFFFFF])
@@ -41,7 +41,7 @@ def zones(draw: st.DrawFn) -> tuple[bytes, list[RRSet]]:
         rdata = draw(st.sampled_from(_TYPES).flatmap(rdatas))
         owner = draw(owners)[:-1] + origin
         if len(owner) <= MOST_OCTETS:
-            # Types of no form share a declaration, which has no number of its own.
+            # Types without a form of their own share one declaration, which has no number.
             sets.append(RRSet(owner, rdata.rrType or 65280, 1, draw(ttls), (rdata.wire,)))
     return origin, sets
 
@@ -94,29 +94,29 @@ Www.example. 60 IN TXT "a b"
 
 class WritingTests(SynchronousTestCase):
     """
-    Tests of both kinds of files.
+    Tests of readable and canonical files.
     """
 
-    def test_readable(self) -> None:
+    def test_readableFile(self) -> None:
         """
-        A readable file says the origin and the usual TTL once, and each owner; the SOA record's numbers are explained.
+        A readable file states the origin, the most common TTL and each owner once, and explains the fields of the SOA record.
         """
         origin = nameFromText("example.")
         text = "".join([f"{line}\n" for line in readableFile(setsOf(readText(SMALL)), origin)])
         self.assertEqual(text, READABLE)
         self.assertEqual(list(readableFile([], origin)), ["$ORIGIN example.", "$TTL 0"])
 
-    def test_canonical(self) -> None:
+    def test_canonicalFile(self) -> None:
         """
-        A canonical file has a line for each record, in the order in which names and rdata are signed, whatever order they came in.
+        A canonical file has a line for each record in the order of DNSSEC, whatever the order of the input.
         """
         sets = setsOf(readText(SMALL))
         for each in (sets, sets[::-1]):
             self.assertEqual("".join([f"{line}\n" for line in canonicalFile(each)]), CANONICAL)
 
-    def test_samples(self) -> None:
+    def test_samplesOfEveryTypeRoundTrip(self) -> None:
         """
-        What is written of every type, in each of its forms, reads as the same.
+        Every sample of every type is read back unchanged.
         """
         numbers = {name: typeNumber(name) or 0 for name in SAMPLES}
         sets = [
@@ -129,16 +129,17 @@ class WritingTests(SynchronousTestCase):
 
     @settings(max_examples=300, deadline=None)
     @given(zones())
-    def test_again(self, zone: tuple[bytes, list[RRSet]]) -> None:
+    def test_randomRecordsRoundTrip(self, zone: tuple[bytes, list[RRSet]]) -> None:
         """
-        Records of every type, at any names, read as what was written, from either kind of file, but those that no master file may have.
+        Random records of every type and name are read back unchanged from both kinds of files, except those that are not valid in
+        zone files.
         """
         origin, sets = zone
         self.assertReads(origin, [each for each in sets if not flawOf(each.rrType, each.rdatas[0])])
 
     def assertReads(self, origin: bytes, sets: list[RRSet]) -> None:
         """
-        Assert that both kinds of files read as what was written to them, as far as it is in the zone.
+        Assert that both kinds of files are read back as the written records that are in the zone.
         """
         below = [each for each in sets if isBelow(each.name.lower(), origin.lower())]
         wanted = sorted([(each.name, each.rrType, each.ttl, each.rdatas[0]) for each in below])
@@ -149,9 +150,9 @@ class WritingTests(SynchronousTestCase):
                 self.assertEqual([str(each) for each in reading.complaints if each.fatal], [], text)
                 self.assertEqual(sorted(reading.records()), wanted, text)
 
-    def test_alias(self) -> None:
+    def test_aliasTypeRoundTrip(self) -> None:
         """
-        What a master file calls ALIAS is called so again, also after changes; the same type by its number is unknown (RFC 3597).
+        ALIAS is written as C{ALIAS} again, also after changes. The same type given by its number stays generic (RFC 3597).
         """
         begin = "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns.other.\n"
         for words, written in (("ALIAS a", "ALIAS a.example."), (r"TYPE65401 \# 2 0a00", r"TYPE65401 \# 2 0a00")):

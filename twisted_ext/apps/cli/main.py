@@ -1,5 +1,5 @@
 """
-C{txdns}: selects the command and turns its outcome into an exit code. It imports only what the command needs.
+C{txdns}: selects the command and returns its exit code. It imports only the modules that the command uses.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ __all__ = ["COMMANDS", "Command", "main", "versions"]
 
 class Command:
     """
-    One word after C{txdns}.
+    A command of C{txdns}.
 
+    @ivar word: the name of the command.
     @ivar summary: one line for C{txdns --help}.
     """
 
@@ -38,7 +39,7 @@ class Command:
 
     def __init__(self, word: str, module: str, summary: str) -> None:
         """
-        @param module: below C{twisted_ext.apps}; it has a function C{main}.
+        @param module: its module, relative to C{twisted_ext.apps}, with a function C{main}.
         """
         self.word = word
         self.summary = summary
@@ -46,7 +47,7 @@ class Command:
 
     def load(self) -> Callable[[list[str]], int]:
         """
-        Import what does the work: a function of the words behind the command's own that gives the exit code.
+        Import the command's C{main}, which takes the arguments after the command's name and returns the exit code.
         """
         found: Callable[[list[str]], int] = import_module(f"twisted_ext.apps.{self._module}").main
         return found
@@ -54,20 +55,20 @@ class Command:
 
 #: All commands, in the order in which help lists them.
 COMMANDS: Final = (
-    Command("query", "cli.query.command", "ask for a name, and show the reply as dig does"),
-    Command("explain", "cli.names.explain", "look a name up and tell how the answer came about"),
-    Command("services", "cli.names.services", "show where a service is, by SRV, HTTPS, MX and other records"),
-    Command("watch", "cli.names.watch", "show each change of what a name stands for, or wait for one"),
-    Command("getaddrinfo", "cli.names.getaddrinfo", "show the addresses that programs get, and what the system gives"),
-    Command("bulk", "cli.bulk.command", "look up any number of names, or ranges of addresses in reverse"),
-    Command("transfer", "cli.remote.transfer", "fetch a zone, or what has changed in it, from a server that has it"),
-    Command("notify", "cli.remote.notify", "tell servers that a zone has changed"),
-    Command("update", "cli.remote.update", "change zones on the servers that have them, as nsupdate does"),
-    Command("zone", "cli.zone.command", "check, format, compare and change zones in files"),
-    Command("shell", "shell.session", "type Python with a reactor running and a resolver at hand"),
-    Command("control", "cli.server.control", "look at a running server, and tell it what to do"),
-    Command("top", "cli.server.top", "watch a running server live"),
-    Command("plugins", "cli.plugins", "list what resolver descriptions may begin with"),
+    Command("query", "cli.query.command", "query a server and show the reply as dig does"),
+    Command("explain", "cli.names.explain", "look up a name and show each step of the look-up"),
+    Command("services", "cli.names.services", "locate a service by SRV, HTTPS, MX and other records"),
+    Command("watch", "cli.names.watch", "show each change of a name's records, or wait for one"),
+    Command("getaddrinfo", "cli.names.getaddrinfo", "compare getaddrinfo results of this package and the system"),
+    Command("bulk", "cli.bulk.command", "look up any number of names, or the names of address ranges"),
+    Command("transfer", "cli.remote.transfer", "fetch a zone or its changes from a server (AXFR, IXFR)"),
+    Command("notify", "cli.remote.notify", "notify servers that a zone has changed (NOTIFY)"),
+    Command("update", "cli.remote.update", "change a zone on its server by dynamic update, like nsupdate"),
+    Command("zone", "cli.zone.command", "check, format, compare and edit zone files"),
+    Command("shell", "shell.session", "start a Python shell with a running reactor and a resolver"),
+    Command("control", "cli.server.control", "inspect and control a running server"),
+    Command("top", "cli.server.top", "show live statistics of a running server"),
+    Command("plugins", "cli.plugins", "list the prefixes of resolver descriptions"),
 )
 
 _HELP: Final = """\
@@ -76,22 +77,22 @@ Usage: txdns COMMAND [...]
 Commands:
 {commands}
 
-txdns help COMMAND or txdns COMMAND --help shows more, with examples. txdns --version names the
-version.
+For the options and examples of a command: txdns help COMMAND or txdns COMMAND --help.
+For the version: txdns --version
 
-To begin with:
-  txdns query www.example.com              what the system's servers say
-  txdns query -x 192.0.2.1 +short          the name of an address, and only that
-  txdns query example.com MX @192.0.2.53   what this server says
-  txdns explain www.example.com            which file, cache or server had it
+Examples:
+  txdns query www.example.com              query the servers of the system's configuration
+  txdns query -x 192.0.2.1 +short          print the name of an address and nothing else
+  txdns query example.com MX @192.0.2.53   query this server
+  txdns explain www.example.com            show which file, cache or server had the answer
 
 A server may be written as a resolver description: udp:127.0.0.1:5301, cache:system,
 chain:(hosts):(udp:192.0.2.53).
 
-A server of your own is not started by txdns, but by: twistd txdns
+To run a DNS server, use twistd: twistd txdns
 
 Exit codes: 0 a reply came, 1 wrong usage, 2 a server declined, 8 a file cannot be read,
-9 no reply, 10 internal error, 130 interrupted, 143 ended by SIGTERM.
+9 no reply, 10 internal error, 130 interrupted, 143 terminated by SIGTERM.
 """
 
 
@@ -99,7 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     Run C{txdns}.
 
-    @param words: what stands behind C{txdns}; by default what this process was called with.
+    @param words: the arguments after C{txdns}; by default those of this process.
 
     @return: the exit code.
     """
@@ -142,7 +143,7 @@ def _standIn() -> None:
         try:
             os.fstat(number)
         except OSError:
-            # The lowest one that is free is this one.
+            # The kernel assigns the lowest free descriptor, which is this one.
             os.open(os.devnull, flags)
     sys.stdin = sys.stdin or open(0, closefd=False)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)
@@ -164,7 +165,7 @@ def _writeNoMore(fileno: int = 1) -> None:
 
 def _settleErrors() -> None:
     """
-    Discard what could not be written to the standard error. Python 3.11.2 keeps such text, tries again at exit, and exits with 120.
+    Discard unwritten text of the standard error. Python 3.11.2 keeps such text, tries again at exit, and exits with 120.
     """
     try:
         sys.stderr.flush()
@@ -186,7 +187,7 @@ def _dispatch(words: list[str]) -> int:
         return USAGE
     word = words[0]
     if word == "help" and len(words) > 1 and any(command.word == words[1] for command in COMMANDS):
-        # Further words name the command's own commands, as in: txdns help zone check.
+        # Further words are sub-commands, as in: txdns help zone check.
         word, words = words[1], [*words[1:], "--help"]
     elif word == "help" and len(words) > 1 and words[1] not in ("-h", "--help", "help"):
         raise ExitError(USAGE, _unknown(words[1], words[1:]))
@@ -208,7 +209,7 @@ def _help() -> str:
 
 def versions() -> str:
     """
-    @return: what C{txdns --version} prints.
+    Return what C{txdns --version} prints.
     """
     import platform
 
@@ -217,7 +218,7 @@ def versions() -> str:
     return f"txdns {__version__} (Twisted {twisted}, Python {platform.python_version()})"
 
 
-#: What people call the command that starts a server.
+#: Guesses at the name of the command that starts a server.
 _SERVING: Final = ("serve", "server", "forward", "run", "start", "listen", "daemon")
 
 
@@ -226,14 +227,14 @@ def _unknown(word: str, words: list[str]) -> str:
 
     if word in _SERVING:
         kind = " serve" if word == "serve" else ""
-        return f"no command is called {word!r}; a server is started by: twistd -n txdns{kind} ..., see twistd txdns{kind} --help"
+        return f"unknown command {word!r}; to run a server, write: twistd -n txdns{kind} ...; see twistd txdns{kind} --help"
     known = [command.word for command in COMMANDS]
     close = get_close_matches(word, known, 1)
     if close:
-        return f"no command is called {word!r}; did you mean {close[0]}?"
+        return f"unknown command {word!r}; did you mean {close[0]}?"
     if word[:1] in "@+-" or "." in word:
-        return f"no command is called {word!r}; to look a name up, write: txdns query {' '.join(words)}"
-    return f"no command is called {word!r}; there are {', '.join(known)}"
+        return f"unknown command {word!r}; to look up a name, write: txdns query {' '.join(words)}"
+    return f"unknown command {word!r}; write one of {', '.join(known)}"
 
 
 if __name__ == "__main__":

@@ -15,27 +15,25 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns plugins [+json]
 
-Lists the prefixes of resolver descriptions: those that come with twisted_ext, and those that
+Lists the prefixes of resolver descriptions: those of twisted_ext, and those of plugins that
 Twisted's plugin system finds.
 
   txdns plugins
   txdns query www.example.com @PREFIX:...
 
-With +json, one object a line: prefix, summary, from.
+With +json, prints one object per line with the keys prefix, summary and from.
 """
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns plugins}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return OK
     if words not in ([], ["+json"], ["--json"]):
-        raise ExitError(USAGE, f"{' '.join(words)!r}: only +json may stand here")
+        raise ExitError(USAGE, f"{' '.join(words)!r}: the only argument is +json")
     from twisted_ext.apps.cli.terminal.run import hush
     from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers
 

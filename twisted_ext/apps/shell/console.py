@@ -39,7 +39,7 @@ _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 class Leaving:
     """
-    C{exit} and C{quit}, which would end more than the shell otherwise.
+    C{exit} and C{quit} for the shell. Python's own would raise L{SystemExit} inside the reactor.
     """
 
     def __init__(self, console: Console) -> None:
@@ -47,9 +47,9 @@ class Leaving:
 
     def __call__(self, code: object = None) -> None:
         """
-        Leave.
+        Leave the shell.
 
-        @param code: as L{sys.exit} takes it.
+        @param code: the exit code or message, as for L{sys.exit}.
         """
         self._console.leave(code)
 
@@ -59,9 +59,9 @@ class Leaving:
 
 class Interpreter(ManholeInterpreter):
     """
-    Shows what expressions give.
+    Executes input and displays the values of expressions.
 
-    @ivar shown: exceptions that people have seen lately, so that they are not reported as unhandled later.
+    @ivar shown: exceptions displayed lately, so that they are not reported again as unhandled.
     """
 
     def __init__(self, console: Console, names: dict[str, object]) -> None:
@@ -76,7 +76,7 @@ class Interpreter(ManholeInterpreter):
 
     def runcode(self, code: CodeType) -> None:
         """
-        Run what was typed. What waits goes on while the next line is typed, and shows what comes of it then.
+        Run a piece of input. Code that awaits continues while the user types the next line, and its result is displayed when it is there.
         """
         if not code.co_flags & CO_COROUTINE:
             try:
@@ -89,7 +89,8 @@ class Interpreter(ManholeInterpreter):
 
     def _step(self, take: Callable[[], object], later: bool) -> object:
         """
-        Take a step of a coroutine. What a later one prints is kept together: by then the next line is being typed.
+        Run a step of a coroutine. The output of all but the first step is collected and written at once, because the user is typing by
+        then.
         """
         printed = StringIO()
         with self._hooks:
@@ -113,7 +114,7 @@ class Interpreter(ManholeInterpreter):
 
     def displayhook(self, value: object) -> None:
         """
-        Show a value and call it C{_}; a Deferred once more when it has fired.
+        Display a value and bind it to C{_}; display a Deferred again when it has fired.
         """
         if value is None:
             return
@@ -131,7 +132,7 @@ class Interpreter(ManholeInterpreter):
 
     def say(self, text: str, meanwhile: bool = False) -> None:
         """
-        Write something.
+        Write text to the terminal.
 
         @param meanwhile: the output is asynchronous, so the input line must be moved out of its way.
         """
@@ -151,15 +152,15 @@ class Interpreter(ManholeInterpreter):
 
 class Console(ColoredManhole):
     """
-    One session at a terminal.
+    A session at a terminal.
 
-    @ivar code: the exit code with which it was left.
+    @ivar code: the exit code given to L{leave}.
     """
 
     def __init__(self, namespace: dict[str, object], banner: str) -> None:
         super().__init__()
         self.code = 0
-        #: The beginning of a character whose other octets are still to come.
+        #: The octets received so far of an incomplete UTF-8 character.
         self._octets = b""
         self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
         self._banner = banner
@@ -171,7 +172,7 @@ class Console(ColoredManhole):
 
     def initializeScreen(self) -> None:
         """
-        Begin below what the terminal shows already, rather than on a clean screen.
+        Start below the present output of the terminal rather than on a cleared screen.
         """
         for line in self._banner.split("\n"):
             self.terminal.write(line.encode())
@@ -181,7 +182,7 @@ class Console(ColoredManhole):
 
     def leave(self, code: object) -> None:
         """
-        End the session as L{sys.exit} ends a program: with a number, with 0 for L{None}, or with 1 and a text to show.
+        End the session with the exit code that L{sys.exit} would give: a number as it is, 0 for L{None}, 1 for a text, which is displayed.
         """
         if code is None or isinstance(code, int):
             self.code = (code or 0) & 0xFF
@@ -192,14 +193,14 @@ class Console(ColoredManhole):
 
     def handle_QUIT(self) -> None:
         """
-        Leave, with what the terminal shows left as it is: conch's own would clear it.
+        Leave without clearing the screen, which conch's implementation does.
         """
         self.terminal.resetModes([modes.IRM])
         self.terminal.transport.loseConnection()
 
     def keystrokeReceived(self, keyID: bytes | object, modifier: object) -> None:
         """
-        One octet has come, or a key with a name. Conch's own drops characters of more than one octet, and with them parts of names.
+        Handle an octet or a named key. Conch's implementation drops characters of more than one octet, which corrupts names that have them.
         """
         if not isinstance(keyID, bytes) or keyID < b"\x80":
             self._octets = b""
@@ -217,15 +218,12 @@ class Console(ColoredManhole):
             self.characterReceived(octets, False)
 
     def characterReceived(self, ch: bytes, moreCharactersComing: bool) -> None:
-        """
-        One key was pressed.
-        """
         kind = Manhole if os.environ.get("NO_COLOR") else ColoredManhole
         kind.characterReceived(self, ch, moreCharactersComing)
 
     def handle_TAB(self) -> None:
         """
-        Complete the word before the cursor, or list what it may become.
+        Complete the word before the cursor, or list its possible completions.
         """
         before = b"".join(self.lineBuffer[: self.lineBufferIndex]).decode("utf-8", "replace")
         word = before[len(before.rstrip("".join(_WORD))) :]
@@ -249,7 +247,7 @@ class Console(ColoredManhole):
 
     def report(self, event: LogEvent) -> None:
         """
-        Show unhandled errors from the log, such as those of Deferreds without an errback.
+        Display unhandled errors from the log, such as those of Deferreds without an errback.
         """
         failure = event.get("log_failure")
         if isinstance(failure, Failure) and not any(failure.value is shown for shown in self.interpreter.shown):
@@ -257,7 +255,7 @@ class Console(ColoredManhole):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The session is over, and with it the program.
+        Stop the reactor, which ends the program.
         """
         from twisted.internet import reactor
 
@@ -283,7 +281,7 @@ def runConsole(namespace: dict[str, object], banner: str) -> int:
     """
     Run the reactor until the session at this process's terminal is over.
 
-    @return: the exit code with which it was left.
+    @return: the exit code.
     """
     from twisted.internet import reactor
 

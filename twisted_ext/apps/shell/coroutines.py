@@ -12,15 +12,15 @@ from twisted.internet.defer import Deferred
 
 __all__ = ["stepped"]
 
-#: Takes a step of a coroutine; it is told whether that is one of the later ones, after something was waited for.
+#: Runs a step of a coroutine; the flag is true for steps after the first C{await}.
 Step = Callable[[Callable[[], object], bool], object]
 
 
 def stepped(coroutine: Coroutine[Any, Any, object], step: Step) -> Deferred[object]:
     """
-    Run a coroutine, each of its steps by way of C{step}, so that the shell's hooks can be in place meanwhile.
+    Run a coroutine and call C{step} for each of its steps, so that the shell's hooks are in place during the step only.
 
-    @return: fires when it is through.
+    @return: fires with the coroutine's result.
     """
 
     async def whole() -> object:

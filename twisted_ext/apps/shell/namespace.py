@@ -21,7 +21,7 @@ __all__ = ["Helpers", "Told"]
 
 class Told(str):
     """
-    A text that is shown as it is, not as Python would write it.
+    Text that the shell displays unquoted.
     """
 
     def __repr__(self) -> str:
@@ -30,7 +30,7 @@ class Told(str):
 
 class Helpers:
     """
-    Short words for look-ups.
+    Functions with short names for look-ups.
     """
 
     def __init__(self, resolver: NamesResolver) -> None:
@@ -42,24 +42,24 @@ class Helpers:
 
         @param type: a mnemonic or a number.
 
-        @raise BadRecord: no type is called that.
+        @raise BadRecord: C{type} is not a mnemonic of a record type.
         """
         number = typeNumber(type) if isinstance(type, str) else type
         if number is None:
-            raise BadRecord(f"{type!r} is not a record type; write A, AAAA, MX... or TYPE65280")
+            raise BadRecord(f"{type!r} is not a record type; write a mnemonic such as A, AAAA or MX, or TYPE65280")
         if number == AXFR:
             return self._resolver.lookupZone(name)
         return self._resolver._look(name, number)
 
     def address(self, name: str) -> Deferred[str]:
         """
-        Find one address: of IPv4 where there is one, else of IPv6.
+        Look up one address of a host, IPv4 if there is one, else IPv6.
         """
         return self._resolver.getHostByName(name)
 
     def reverse(self, address: str) -> Deferred[Result]:
         """
-        Find the name of an address of either family.
+        Look up the name of an IPv4 or IPv6 address.
         """
         from twisted_ext.client import reverseName
 
@@ -67,7 +67,7 @@ class Helpers:
 
     def explain(self, name: str, type: int | str = "A") -> Deferred[Told]:
         """
-        Look something up and tell how that went.
+        Look up a name and describe the steps of the look-up.
         """
 
         def tell(explanation: Explanation) -> Told:

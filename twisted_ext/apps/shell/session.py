@@ -17,15 +17,15 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns shell [DESCRIPTION]
 
-Starts Python with a reactor running, and these names at hand:
+Starts Python with a running reactor and these predefined names:
 
-  resolver                  asks what DESCRIPTION says, or what the system is configured to
+  resolver                  the resolver of DESCRIPTION, or the system's configured one
   client, dns               twisted_ext.client and twisted_ext.dns, like those of twisted.names
   lookup(name, type="A")    records of any type
   address(name)             one address
   reverse(address)          the name of an address
-  explain(name, type="A")   how an answer comes about, as text
-  reactor                   the one that runs
+  explain(name, type="A")   the steps of a look-up, as text
+  reactor                   the running reactor
 
   txdns shell
   txdns shell udp:127.0.0.1:5301
@@ -37,9 +37,9 @@ Starts Python with a reactor running, and these names at hand:
   <MX preference=10 name=mail.example.com ttl=60>
   >>> where = await client.mailTargets("example.com", resolver=resolver)
 
-A Deferred that waits is shown again when it has fired, and so is what comes of await; until
-then the next line can be typed. _ is what was shown last. The tabulator completes, Ctrl-D
-leaves.
+A Deferred without a result is shown again when it has fired, and the result of an await when
+it is there; meanwhile you can type the next line. _ is the last value shown. Tab completes
+names, Ctrl-D leaves.
 """
 
 _USAGE: Final = 1
@@ -47,9 +47,7 @@ _USAGE: Final = 1
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns shell}.
-
-    @return: the exit code.
+    Run the shell with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -61,7 +59,7 @@ def main(words: list[str]) -> int:
     except ImportError as error:
         return _refuse(f"this needs Twisted's conch ({error.name or error} is missing): pip install 'twisted-ext[shell]'")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return _refuse("this needs a terminal to type at; for files of names there is txdns bulk")
+        return _refuse("this needs a terminal for input and output; for files of names, use txdns bulk")
     from twisted.internet import reactor
 
     from twisted_ext import client
@@ -88,14 +86,14 @@ def _banner(description: str) -> str:
     from twisted_ext._version import __version__
 
     return (
-        f"twisted_ext {__version__}, Python {sys.version.split()[0]}: resolver asks {description!r}.\n"
+        f"twisted_ext {__version__}, Python {sys.version.split()[0]}: resolver uses {description!r}.\n"
         'Try lookup("www.example.com"), reverse("192.0.2.1") or explain("www.example.com"); Ctrl-D leaves.'
     )
 
 
 def namespaceFor(resolver: NamesResolver) -> dict[str, object]:
     """
-    @return: what is at hand in the shell.
+    Return the names predefined in the shell.
     """
     from twisted.internet import reactor
 

@@ -62,7 +62,7 @@ function upstreams(found) {
   byId("upstreams").tBodies[0].replaceChildren(...found.map((each) => {
     const row = document.createElement("tr");
     const trouble = (each.failures ? `, ${each.failures} without reply` : "") + (each.declines ? `, ${each.declines} refused` : "");
-    const state = each.up ? "up" : `down, tried again in ${number(each.retryIn)} s`;
+    const state = each.up ? "up" : `down, next attempt in ${number(each.retryIn)} s`;
     const speed = typeof each.rtt === "number" ? `${(each.rtt * 1000).toFixed(1)} ms` : "not measured";
     row.append(
       cell(String(each.server), "server"), cell(String(each.way), "by"), cell(speed, "speed"),
@@ -72,7 +72,7 @@ function upstreams(found) {
   }));
 }
 
-// One stacked bar for each second: at hand below, then what was waited for, then what failed.
+// One stacked bar for each second: answers at hand at the bottom, then those waited for, then failures.
 function history(steps) {
   const width = 600, height = 120, room = 300;
   const most = Math.max(1, ...steps.map(([seconds, queries]) => queries / Math.max(seconds, 0.1)));

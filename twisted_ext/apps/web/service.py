@@ -1,5 +1,5 @@
 """
-Serves the status page and C{/metrics} at an address. Both are read-only.
+Serves the status page and C{/metrics} at an address, both read-only.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["PORT", "WebService", "webSite"]
 
 _log: Final = Logger()
 
-#: Where the page is, unless an address says otherwise.
+#: The default port of the status page.
 PORT: Final = 5380
 
 #: Content-Security-Policy: same-origin resources only, no inline scripts, no framing.
@@ -68,15 +68,15 @@ _FILES: Final = (
 
 class WebService(Service):
     """
-    Listens by TCP.
+    Listens for HTTP over TCP.
     """
 
     def __init__(self, reactor: IReactorTCP, address: str, operations: Operations, *, port: int | None = None) -> None:
         """
-        @param address: of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
-        @param port: another than the address says; 0 for one that the system chooses.
+        @param address: an address of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
+        @param port: overrides the port of C{address}; 0 for one that the kernel chooses.
 
-        @raise CallerFault: it is none.
+        @raise CallerFault: C{address} is not valid.
         """
         self._reactor = reactor
         self._server = Server.fromText(address, PORT)
@@ -108,12 +108,14 @@ class WebService(Service):
     @property
     def port(self) -> int:
         """
-        The port, once it listens: where 0 was asked for the system chose one.
+        Return the port; if 0 was requested, the one that the kernel chose, once the service listens.
         """
         return self._wanted if self._port is None else cast(IPv4Address, self._port.getHost()).port
 
     def startService(self) -> None:
         """
+        Start listening.
+
         @raise CallerFault: listening failed; the message gives the reason.
         """
         self.running = 1
@@ -121,7 +123,7 @@ class WebService(Service):
         factory = cast("ServerFactory[Any]", site)
         bound, self._bound = self._bound, None
         if bound is not None:
-            # The reactor has a socket of its own of it from then on.
+            # The reactor duplicates the socket.
             with bound:
                 self._port = IReactorSocket(self._reactor).adoptStreamPort(bound.fileno(), bound.family, factory)
             site.listens(self._port)
@@ -134,7 +136,7 @@ class WebService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        @return: fires when the port is closed.
+        Close the port and end all connections.
         """
         self.running = 0
         port, self._port = self._port, None
@@ -149,9 +151,9 @@ class WebService(Service):
 
 def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], float] = perf_counter) -> PublicSite:
     """
-    @param timer: measures the time that replies take, see L{PublicSite}.
+    Return a factory for HTTP connections.
 
-    @return: a factory for connections of browsers.
+    @param timer: measures the time that replies take, see L{PublicSite}.
     """
     root = _Root()
     for path, name, kind in _FILES:
@@ -159,15 +161,12 @@ def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], 
     status = SharedBytes(lambda: Deferred.fromCoroutine(_status(operations)), clock, WEB_FRESH.default)
     metrics = SharedBytes(lambda: Deferred.fromCoroutine(_metrics(operations)), clock, WEB_FRESH.default)
     root.putChild(b"status.json", _Rendered(status, "application/json; charset=utf-8"))
-    # Prometheus may know the server by any name. There are no names of questions in the metrics.
+    # Prometheus may address the server by any name, and the metrics contain no names that clients query.
     root.putChild(b"metrics", _Rendered(metrics, CONTENT_TYPE, anyHost=True))
     return PublicSite(root, clock, _PageRequest, timer=timer)
 
 
 async def _status(operations: Operations) -> bytes:
-    """
-    @return: all that the page draws, as JSON.
-    """
     status = await operations.status()
     figures = await operations.figures()
     shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
@@ -176,16 +175,13 @@ async def _status(operations: Operations) -> bytes:
 
 
 async def _metrics(operations: Operations) -> bytes:
-    """
-    @return: the figures for Prometheus.
-    """
     figures = await operations.figures()
     return exposition(figures, version=__version__, started=operations.started).encode("utf-8")
 
 
 class _PageRequest(BoundedRequest):
     """
-    A request that has no use for a body.
+    A request without a body.
     """
 
     mostOctets = 0
@@ -193,9 +189,9 @@ class _PageRequest(BoundedRequest):
 
 class _Page(Resource):
     """
-    Something that can be looked at.
+    A page; this class itself replies 404.
 
-    @cvar anyHost: whether it does not matter under which name it is asked for.
+    @cvar anyHost: whether to accept requests for any host name.
     """
 
     isLeaf = True
@@ -205,9 +201,6 @@ class _Page(Resource):
         Resource.__init__(self)
 
     def render(self, request: Request) -> int:
-        """
-        @see: L{Resource.render}
-        """
         reply = self._reply(request)
         return finishWith(request, reply) if isinstance(reply, bytes) else reply
 
@@ -216,54 +209,44 @@ class _Page(Resource):
             request.setHeader(name.encode("ascii"), value.encode("ascii"))
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"Allow", b"GET, HEAD")
-            return _refuse(request, 405, "There is nothing here to be changed.")
-        # A page elsewhere may have its own name lead here, and then read all there is (DNS rebinding): it cannot have an address do so.
+            return _refuse(request, 405, "Only GET and HEAD are allowed.")
+        # DNS rebinding: a foreign page may point its own name at this server and then read everything. It cannot do so with an address.
         if not self.anyHost and not _isOurs(request.getHeader(b"host")):
-            return _refuse(request, 421, "Ask for this page by the address of the server, or as localhost.")
+            return _refuse(request, 421, "Use the address of the server or localhost in the URL of this page.")
         return _Page.show(self, request) if self.isLeaf and request.postpath else self.show(request)
 
     def show(self, request: Request) -> bytes | int:
         """
-        @return: what L{Resource.render} does, of a request that is in order.
+        Return the reply to a valid request, as L{Resource.render} does.
         """
-        return _refuse(request, 404, "There is no such page.")
+        return _refuse(request, 404, "This page does not exist.")
 
 
 class _Root(_Page):
     """
-    Where all pages hang, and what answers for those that there are not.
+    The parent of all pages, which replies 404 to requests for others.
     """
 
     isLeaf = False
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """
-        @see: L{Resource.getChild}
-        """
         return _Page()
 
 
 class _File(_Page):
-    """
-    A file of this package.
-    """
-
     def __init__(self, name: str, kind: str) -> None:
         super().__init__()
         self._octets = resources.files(__package__).joinpath(name).read_bytes()
         self._kind = kind.encode("ascii")
 
     def show(self, request: Request) -> bytes:
-        """
-        @see: L{_Page.show}
-        """
         request.setHeader(b"Content-Type", self._kind)
         return self._octets
 
 
 class _Rendered(_Page):
     """
-    What is rendered from the figures, once for all who ask at about the same time.
+    A document rendered from the metrics, once for all requests that arrive at about the same time.
     """
 
     def __init__(self, shared: SharedBytes, kind: str, *, anyHost: bool = False) -> None:
@@ -273,9 +256,6 @@ class _Rendered(_Page):
         self._kind = kind.encode("ascii")
 
     def show(self, request: Request) -> int:
-        """
-        @see: L{_Page.show}
-        """
         gone: list[bool] = []
 
         def reply(octets: bytes) -> None:
@@ -286,7 +266,7 @@ class _Rendered(_Page):
         def fault(failure: Failure) -> None:
             _log.failure("while replying to {path}", failure=failure, path=request.path)
             if not gone:
-                finishWith(request, _refuse(request, 500, "Internal error; the log of the server has it."))
+                finishWith(request, _refuse(request, 500, "Internal error; see the server's log."))
 
         request.notifyFinish().addErrback(lambda _: gone.append(True))
         self._shared.get().addCallbacks(reply, fault)
@@ -295,9 +275,9 @@ class _Rendered(_Page):
 
 def _isOurs(host: str | bytes | None) -> bool:
     """
-    @param host: of the request, with or without a port.
+    Return whether a host is an address or C{localhost}, which no other machine can claim.
 
-    @return: whether it is an address, or a name that only ever means this machine.
+    @param host: of the request, with or without a port.
     """
     text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
     if text.startswith("["):

@@ -110,75 +110,75 @@ class DomainError(LookupFailed, error.DomainError):
 
 class NoAddressError(DomainError):
     """
-    The name is there, but has no address.
+    The name exists but has no address.
     """
 
 
 class DNSFormatError(LookupFailed, error.DNSFormatError):
     """
-    The server says that the query is malformed (FORMERR).
+    The server reports that the query is malformed (FORMERR).
     """
 
 
 class QueryFormatError(DNSFormatError, ValueError):
     """
-    What was asked cannot be asked: the text is not a domain name, for instance.
+    The query cannot be sent because it is invalid: the text is not a domain name, for example.
     """
 
 
 class DNSServerError(LookupFailed, error.DNSServerError):
     """
-    The servers failed, cannot be reached, or answered nonsense; or their answer cannot be trusted.
+    The servers failed, are unreachable or sent invalid replies; or their answer failed validation.
     """
 
 
 class LookupQueueFullError(DNSServerError):
     """
-    More look-ups wait to be sent than are allowed to (C{LOOKUPS_WAITING} in L{twisted_ext.limits}): nothing was asked.
+    The queue of look-ups is full (C{LOOKUPS_WAITING} in L{twisted_ext.limits}). No query was sent.
     """
 
 
 class ServiceNotAvailable(DomainError):
     """
-    The domain says itself that it does not offer the service: its only target is the root (RFC 2782; RFC 7505; RFC 9460, section 2.5.1).
+    The domain declares that it does not offer the service: the only target is the root (RFC 2782; RFC 7505; RFC 9460, section 2.5.1).
     """
 
 
 class UnusableService(DNSServerError):
     """
-    There are records for the service, but none that leads anywhere.
+    The service has records, but none of them is usable.
     """
 
 
 class DNSNameError(LookupFailed, error.DNSNameError):
     """
-    There is no such name (NXDOMAIN).
+    The name does not exist (NXDOMAIN).
     """
 
 
 class DNSNotImplementedError(LookupFailed, error.DNSNotImplementedError):
     """
-    The server does not know how to answer that (NOTIMP).
+    The server does not implement this kind of query (NOTIMP).
     """
 
 
 class DNSQueryRefusedError(LookupFailed, error.DNSQueryRefusedError):
     """
-    The server refused, or we did.
+    The query was refused, by the server or by this package.
     """
 
 
 class DNSUnknownError(LookupFailed, error.DNSUnknownError):
     """
-    The reply's rcode is none that Twisted has a class for; it is in C{rcode}.
+    The reply has an rcode for which Twisted has no class; it is in C{rcode}.
     """
 
 
 class DNSQueryTimeoutError(LookupFailed, error.DNSQueryTimeoutError):
     """
-    No reply came in time.
+    No reply arrived in time.
 
-    @ivar id: always 0: a look-up is more than one message.
+    @ivar id: always 0: a look-up consists of several messages.
     """
 
     id = 0
@@ -198,7 +198,7 @@ _BY_RCODE: Final[dict[int, type[LookupFailed]]] = {
     Rcode.REFUSED: DNSQueryRefusedError,
 }
 
-#: The first that fits counts.
+#: The first match applies.
 _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
     (TimedOut, DNSQueryTimeoutError),
     (CallerFault, QueryFormatError),
@@ -216,7 +216,7 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
 )
 
 
-#: What the C library says of its codes.
+#: The C library's texts.
 _ADDRESS_ERRORS: Final = (
     ("EAI_BADFLAGS", "Bad value for ai_flags"),
     ("EAI_NONAME", "Name or service not known"),
@@ -235,14 +235,14 @@ _ADDRESS_ERRORS: Final = (
 
 def errorFor(rcode: int) -> type[LookupFailed]:
     """
-    @return: the exception for a reply with this rcode.
+    Return the exception class for a reply with this rcode.
     """
     return _BY_RCODE.get(rcode, DNSUnknownError)
 
 
 def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
     """
-    Say as an exception that an answer denies the name, or that its rcode is an error.
+    Create the exception for an answer that denies the name or whose rcode is an error.
     """
     origin = answer.origin
     server = "" if origin is None else origin.server
@@ -262,10 +262,10 @@ def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
 
 def argumentError(fault: DNSFault, question: Question | None = None) -> Exception:
     """
-    As L{errorFromFault}, for functions that programs call with names, types and timeouts.
+    Convert a fault like L{errorFromFault}, for functions that applications call with names, types and timeouts.
 
-    @return: for arguments that cannot be used, a L{CallerFault}, which is a C{ValueError} and may be a C{TypeError}: no look-up has failed.
-        A text that is not a name may come from anywhere, and gives a L{QueryFormatError}.
+    @return: a L{CallerFault}, which is a C{ValueError} and may be a C{TypeError}, for invalid arguments: no look-up has failed. Text that
+        is not a valid name may come from anywhere, and gives a L{QueryFormatError}.
     """
     if isinstance(fault, CallerFault) and not isinstance(fault, BadName):
         refused = type(fault)(fault.text)
@@ -276,12 +276,12 @@ def argumentError(fault: DNSFault, question: Question | None = None) -> Exceptio
 
 def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupFailed:
     """
-    Say a fault as an exception that callers of twisted.names know; the fault is its C{__cause__}.
+    Convert a fault to an exception that callers of twisted.names handle. The fault is its C{__cause__}.
     """
     if isinstance(fault, ServerFailed):
         kind = errorFor(fault.rcode)
         if fault.rcode == _NXDOMAIN:
-            # A denial is an answer; a source that raises it as a fault has no answer to pass on.
+            # Denials are answers, not faults. A source that raises NXDOMAIN as a fault provides no answer to pass on.
             kind = DNSServerError
     else:
         kind = next(kind for each, kind in _BY_FAULT if isinstance(fault, each))
@@ -302,7 +302,7 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
 
 def denialFrom(raised: BaseException) -> Answer | None:
     """
-    Return the denial that this exception stands for, or L{None} if it means that the resolver does not know the answer.
+    Return the denial if this exception means that the name does not exist, else L{None}.
     """
     if isinstance(raised, LookupFailed):
         if isinstance(raised, DNSNameError):
@@ -327,7 +327,7 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
     """
     Convert an exception from another resolver to a fault. Denials are not faults: see L{denialFrom}.
 
-    @param server: the server to name as its source.
+    @param server: the server to report as the origin.
     """
     if isinstance(raised, DNSFault):
         return raised
@@ -340,7 +340,7 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
         if isinstance(raised, kind):
             return ServerFailed(f"{server or 'the resolver'} answered {rcodeName(rcode)}", server=server, rcode=rcode)
     if isinstance(raised, error.DomainError | NotImplementedError | DNSLookupError):
-        return Unknown(f"{text}: it has nothing on that", server=server)
+        return Unknown(f"{text}: it has no information on the question", server=server)
     if isinstance(raised, error.ResolverError):
         return Refused(f"{text}: {raised}", server=server)
     if isinstance(raised, OSError):
@@ -350,9 +350,9 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
 
 def addressError(code: int) -> socket.gaierror:
     """
-    @param code: one of C{socket.EAI_*}.
+    Return the exception that C{socket.getaddrinfo} raises with this code, with the C library's text.
 
-    @return: what C{socket.getaddrinfo} raises with it, in the C library's words.
+    @param code: one of C{socket.EAI_*}.
     """
     for name, text in _ADDRESS_ERRORS:
         if getattr(socket, name, None) == code:

@@ -23,10 +23,6 @@ __all__ = ["Message", "messageFromAnswer"]
 
 
 class _Encodable(Protocol):
-    """
-    A question or a record.
-    """
-
     def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
         """
         Write it.
@@ -35,7 +31,7 @@ class _Encodable(Protocol):
 
 class _BrokenMessage(dns.DNSDecodeError, EOFError):
     """
-    Octets that are no message. Twisted's raises an L{EOFError} for those that end too early, and programs expect that.
+    The octets are not a message. Also an L{EOFError}, which Twisted raises for truncated messages and applications expect.
     """
 
 
@@ -43,20 +39,20 @@ class Message(dns.Message):
     """
     L{dns.Message}, with three differences.
 
-    What cannot be read as a whole is not read: Twisted's gives what stands before the place where it breaks off. New types have their
-    C{Record_*}. One that is longer than C{maxSize} allows is written without the sets of records that have no room, instead of being
-    cut anywhere; C{trunc} is set if these were answers (RFC 2181, section 9).
+    Malformed messages are rejected; Twisted's class returns the part before the error. New types have their C{Record_*} classes. If a
+    message exceeds C{maxSize}, whole RRsets are left out instead of cutting it anywhere; C{trunc} is set if these were answers (RFC 2181,
+    section 9).
 
-    @ivar edns: what the OPT record of a message that was read says, or L{None}. It is not among the additional records.
+    @ivar edns: the OPT record of a decoded message, or L{None}. It is not among the additional records.
     """
 
     edns: EDNS | None = None
 
     def decode(self, strio: IO[bytes], length: int | None = None) -> None:
         """
-        Read everything that C{strio} holds.
+        Decode everything in C{strio}.
 
-        @raise dns.DNSDecodeError: it is no DNS message. This is an L{EOFError} as well.
+        @raise dns.DNSDecodeError: it is not a DNS message. The exception is an L{EOFError} as well.
         """
         try:
             message = WireMessage.fromWire(strio.read()).check()
@@ -81,7 +77,7 @@ class Message(dns.Message):
 
     def encode(self, strio: IO[bytes]) -> None:
         """
-        Write as much as C{maxSize} allows.
+        Write as many RRsets as fit in C{maxSize}.
         """
         body = BytesIO()
         names: dict[bytes, int] = {}
@@ -110,9 +106,6 @@ class Message(dns.Message):
         strio.write(body.getvalue())
 
     def lookupRecordType(self, type: int) -> Callable[..., dns.IEncodableRecord]:
-        """
-        @return: the class of this type's records.
-        """
         from twisted_ext.compat.conversion.records import recordOf
 
         known = super().lookupRecordType(type)
@@ -123,7 +116,7 @@ def _writeSets(
     section: list[dns.RRHeader], body: BytesIO, names: dict[bytes, int], most: int | None
 ) -> tuple[int, bool]:
     """
-    @return: how many records were written, and whether these are all.
+    Return how many records were written, and whether these are all of the section.
     """
     written = boundary = 0
     start = body.tell()
@@ -158,7 +151,7 @@ def _setFlags(message: dns.Message, flags: int) -> None:
 
 def messageFromAnswer(question: Question, answer: Answer) -> Message:
     """
-    @return: the reply that says what C{answer} says.
+    Create a reply message from an answer.
     """
     message = Message(answer=1, rCode=answer.rcode)
     _setFlags(message, answer.flags)

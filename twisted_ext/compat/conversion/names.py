@@ -1,5 +1,5 @@
 """
-Convert names between Twisted's form and ours.
+Convert names between twisted.names and the wire form.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["ExactName", "RootName", "expectName", "nameOf", "newName", "plainTex
 
 class ExactName(dns.Name):
     """
-    A name that L{dns.Name} would lose: with a label that holds a dot, or octets that are no printable characters.
+    A name that L{dns.Name} cannot represent: a label contains a dot, or unprintable octets.
 
-    @ivar name: the name with escapes (RFC 1035, section 5.1), as every look-up of this package takes it.
-    @ivar wire: its octets.
+    @ivar name: the name with escapes (RFC 1035, section 5.1), which every look-up of this package accepts.
+    @ivar wire: the name in wire form.
     """
 
     def __init__(self, wire: bytes) -> None:
@@ -30,16 +30,13 @@ class ExactName(dns.Name):
         self.wire = wire
 
     def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
-        """
-        Write the name, uncompressed.
-        """
         strio.write(self.wire)
 
 
 class RootName(dns.Name):
     """
-    The root, by which a record says that it has no target. Programs look for C{dns.Name(b".")}, which Twisted's own root, whose text
-    is empty, does not equal.
+    The root, which records use for "no target". Applications compare it with C{dns.Name(b".")}, which Twisted's own root, whose text is
+    empty, does not equal.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -50,20 +47,16 @@ class RootName(dns.Name):
 
 
 class _Name(Protocol):
-    """
-    A name in the making.
-    """
-
     name: bytes
 
 
 newName: Final = cast("Callable[[], _Name]", partial(object.__new__, dns.Name))
 
-#: Uncompressed names and what Twisted makes of them. Names with odd octets are never among them.
+#: Maps uncompressed names to the text of a L{dns.Name}. Names that need an L{ExactName} are never in it.
 plainTexts: dict[bytes, bytes] = {ROOT: b""}
 _mostTexts: Final = int(NAMES_REMEMBERED.default)
 
-#: Octets that may stand in a L{dns.Name} without being mistaken for something else.
+#: Octets that are unambiguous in a L{dns.Name}.
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b".\\"))
 
 _PLAIN_AND_DOT: Final = _PLAIN + b"."
@@ -71,9 +64,9 @@ _PLAIN_AND_DOT: Final = _PLAIN + b"."
 
 def nameOf(wire: bytes) -> dns.Name:
     """
-    @param wire: an uncompressed name.
+    Return the name as twisted.names has it: with dots between labels, none at the end.
 
-    @return: the name as Twisted has it: dots between labels, none at the end.
+    @param wire: an uncompressed name.
     """
     text = plainTexts.get(wire)
     if not text:
@@ -93,13 +86,13 @@ def nameOf(wire: bytes) -> dns.Name:
 
 def expectName(wire: bytes, text: bytes) -> bool | None:
     """
-    Remember a name that will soon come back from a server, before it does: here the text is at hand already.
+    Cache the text of a name that a server will soon send back.
 
-    @param text: what C{wire} was read from.
+    @param text: the text that C{wire} was parsed from.
 
-    @return: whether the text has a final dot; L{None} where it is empty, or not plain enough to be remembered.
+    @return: whether the text has a final dot; L{None} if it is empty or contains characters that cannot be cached.
     """
-    # What stands between the dots are the labels, so that no label holds one.
+    # Without escapes, labels contain no dots.
     if not text or text.translate(None, _PLAIN_AND_DOT):
         return None
     absolute = text.endswith(b".")
@@ -111,10 +104,10 @@ def expectName(wire: bytes, text: bytes) -> bool | None:
 
 def wireFromName(name: dns.Name) -> bytes:
     """
-    Return a Twisted name in uncompressed wire form. Escapes are decoded, since callers may extract the text of an L{ExactName} and must
-    get the same name back.
+    Return a Twisted name in uncompressed wire form. Escapes are decoded: a caller may take the text of an L{ExactName} and must get the
+    same name back.
 
-    @raise BadName: a label is empty or too long, or the name is.
+    @raise BadName: a label is empty or too long, or the name is too long.
     """
     if isinstance(name, ExactName):
         return name.wire

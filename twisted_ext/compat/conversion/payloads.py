@@ -19,17 +19,13 @@ __all__ = ["Pointing", "newA", "payloadOf", "pointing"]
 
 
 class _Address(Protocol):
-    """
-    An A or AAAA record in the making.
-    """
-
     address: bytes
     ttl: int
 
 
 class Pointing(Protocol):
     """
-    A record of one name in the making.
+    A record whose rdata is one name, under construction.
     """
 
     name: object
@@ -37,27 +33,15 @@ class Pointing(Protocol):
 
 
 class _Exchange(Pointing, Protocol):
-    """
-    An MX record in the making.
-    """
-
     preference: int
 
 
 class _Texts(Protocol):
-    """
-    A TXT record in the making.
-    """
-
     data: list[bytes]
     ttl: int
 
 
 class _Service(Protocol):
-    """
-    An SRV record in the making.
-    """
-
     priority: int
     weight: int
     port: int
@@ -66,10 +50,6 @@ class _Service(Protocol):
 
 
 class _Authority(Protocol):
-    """
-    An SOA record in the making.
-    """
-
     mname: object
     rname: object
     serial: int
@@ -81,10 +61,6 @@ class _Authority(Protocol):
 
 
 class _Reading(Protocol):
-    """
-    Any record of Twisted's that can read itself.
-    """
-
     ttl: int
 
     def decode(self, strio: BytesIO, length: int | None = None) -> None:
@@ -108,7 +84,7 @@ def _newPointing(kind: type[dns.SimpleRecord]) -> Callable[[], Pointing]:
     return cast("Callable[[], Pointing]", partial(object.__new__, kind))
 
 
-#: Types that are one name, and what begins a record of theirs.
+#: Types whose rdata is one name: creates an empty record.
 pointing: Final = {
     dns.NS: _newPointing(dns.Record_NS),
     dns.MD: _newPointing(dns.Record_MD),
@@ -192,7 +168,7 @@ def _texts(kind: type[dns.Record_TXT]) -> Callable[[bytes, int], object]:
 
 def _reading(kind: Callable[..., object]) -> Callable[[bytes, int], object]:
     """
-    For types that are rare: Twisted's class reads the rdata itself.
+    Create a constructor for a rare type: Twisted's class decodes the rdata itself.
     """
 
     def make(rdata: bytes, ttl: int) -> object:
@@ -219,18 +195,16 @@ _MAKERS: Final[dict[int, Callable[[bytes, int], object]]] = {
 }
 
 
-#: Called with octets and TTL; Twisted has it without types.
+#: Called with rdata and TTL; untyped in Twisted.
 _unknown: Final = cast("Callable[[bytes, int], object]", dns.UnknownRecord)
 
 
 def payloadOf(rrType: int, rdata: bytes, ttl: int) -> object:
     """
-    Create the payload of a record.
+    Create the payload of a record: the C{Record_*} of its type, or an L{UnknownRecord<dns.UnknownRecord>} if the type is unknown or the
+    rdata is malformed.
 
     @param rdata: in uncompressed wire form.
-
-    @return: the C{Record_*} of this type, or an L{UnknownRecord<dns.UnknownRecord>} if the type is unknown or the octets are
-        malformed.
     """
     maker = _MAKERS.get(rrType)
     try:

@@ -2,9 +2,9 @@
 C{Record_*} classes for types that twisted.names lacks, in its style. Each is created from the declaration in L{twisted_ext.wire.rdata}
 when it is first accessed.
 
-C{Record_TLSA(3, 1, 1, digest)} has the attributes that the declaration names (C{usage}, C{selector} and so on), encodes and decodes
-itself, and can be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names in it are L{Name<twisted.names.dns.Name>}. Computed
-attributes of the declaration are readable as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
+C{Record_TLSA(3, 1, 1, digest)} has the attributes of the declaration (C{usage}, C{selector} and so on), encodes and decodes itself, and can
+be the payload of an L{RRHeader<twisted.names.dns.RRHeader>}. Names are L{Name<twisted.names.dns.Name>} objects. Computed attributes of the
+declaration are readable as well: C{alpn}, C{port}, C{ipv4hint} and so on of SVCB and HTTPS.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["Record", "makerOf", "recordNamed", "recordOf", "textOf"]
 
 def _shown(value: object) -> str:
     """
-    Octets without the C{b}, as twisted.names shows them.
+    Format octets without the C{b} prefix, as twisted.names does.
     """
     if isinstance(value, bytes):
         return repr(value)[1:]
@@ -47,11 +47,11 @@ def _shown(value: object) -> str:
 @implementer(dns.IEncodableRecord)
 class Record(FancyEqMixin, FancyStrMixin):
     """
-    Base of these records.
+    Base class of these records.
 
     @cvar TYPE: the type's number.
-    @cvar declaration: what its rdata consists of.
-    @ivar ttl: seconds to live, or L{None}.
+    @cvar declaration: the fields of its rdata.
+    @ivar ttl: in seconds, or L{None}.
     """
 
     TYPE: ClassVar[int] = 0
@@ -61,9 +61,9 @@ class Record(FancyEqMixin, FancyStrMixin):
 
     def __init__(self, *values: object, ttl: str | bytes | int | None = None, **named: object) -> None:
         """
-        @param values: in the order of the wire; names as text, L{dns.Name}, or what L{dns.Name} takes. What is left out is zero or
-            empty.
-        @param named: further ones by name.
+        @param values: the fields in wire order; names as text, L{dns.Name}, or anything that L{dns.Name} accepts. Omitted fields are zero
+            or empty.
+        @param named: further fields by name.
         """
         given = list(values)
         fields = self.declaration.fields
@@ -80,36 +80,36 @@ class Record(FancyEqMixin, FancyStrMixin):
 
         def __getattr__(self, name: str) -> object:
             """
-            @return: the field of this name.
+            Fields are attributes.
             """
 
     @property
     def rdata(self) -> Rdata:
         """
-        The same as a typed value that does not change.
+        The rdata as an immutable typed value.
 
-        @raise twisted_ext.errors.BadRecord: an attribute that cannot be.
+        @raise twisted_ext.errors.BadRecord: an attribute has an invalid value.
         """
         return self.declaration(*[_value(getattr(self, field.name)) for field in self.declaration.fields])
 
     @property
     def text(self) -> str:
         """
-        The rdata as a master file has it, in one line.
+        The rdata in master file format, on one line.
         """
         return self.rdata.toText()
 
     def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
         """
-        Write the rdata; names are never compressed (RFC 3597, section 4).
+        Write the rdata. Names are never compressed (RFC 3597, section 4).
         """
         strio.write(self.rdata.wire)
 
     def decode(self, strio: BytesIO, length: int | None = None) -> None:
         """
-        Read the rdata, without compression.
+        Read uncompressed rdata.
 
-        @raise dns.DNSDecodeError: the octets are no rdata of this type.
+        @raise dns.DNSDecodeError: the octets are not valid rdata of this type.
         """
         octets = strio.read(length)
         if length is not None and len(octets) < length:
@@ -146,13 +146,13 @@ def _value(attribute: object) -> object:
     return wireFromName(attribute) if isinstance(attribute, dns.Name) else attribute
 
 
-#: Made so far, by number.
+#: Classes created so far, by type number.
 _records: Final[dict[int, type[Record]]] = {}
 
 
 def recordOf(rrType: int) -> type[Record] | None:
     """
-    @return: the class of a type that has a declaration, or L{None}.
+    Return the class for a type, or L{None} if the type has no declaration.
     """
     record = _records.get(rrType)
     if record is None:
@@ -186,9 +186,9 @@ def recordOf(rrType: int) -> type[Record] | None:
 
 def recordNamed(name: str) -> type[Record] | None:
     """
-    @param name: such as C{Record_TLSA}.
+    Return the class with this name, or L{None} if there is no such type.
 
-    @return: the class of this name, or L{None} if there is no such type.
+    @param name: such as C{Record_TLSA}.
     """
     number = typeNumber(name.removeprefix("Record_").replace("_", "-")) if name.startswith("Record_") else None
     record = None if number is None else recordOf(number)
@@ -196,9 +196,6 @@ def recordNamed(name: str) -> type[Record] | None:
 
 
 def __getattr__(name: str) -> type[Record]:
-    """
-    Find C{Record_TLSA} and its like.
-    """
     record = recordNamed(name)
     if record is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -207,12 +204,12 @@ def __getattr__(name: str) -> type[Record]:
 
 def textOf(record: object) -> str:
     """
-    @param record: an L{RRHeader<dns.RRHeader>}, or the payload of one: of twisted.names or of this package.
+    Return a record's data in master file format, on one line; in the format of RFC 3597 if the type is unknown.
 
-    @return: the record's data as a master file has it, in one line; in the form of RFC 3597 where the type is not known.
+    @param record: an L{RRHeader<dns.RRHeader>} or its payload, of twisted.names or of this package.
 
     @raise TypeError: this is not a record.
-    @raise ValueError: it has values that its type cannot have.
+    @raise ValueError: a field has a value that is invalid for its type.
     """
     payload: object = record
     rrType, rrClass = int(getattr(record, "TYPE", 0) or 0), IN
@@ -231,7 +228,7 @@ def textOf(record: object) -> str:
 
 def makerOf(rrType: int) -> Callable[[bytes, int], object]:
     """
-    @return: what makes a payload of rdata and TTL; it raises L{ValueError} where the octets are not of the type's form.
+    Return a function that creates a payload from rdata and TTL. It raises L{ValueError} if the rdata is malformed.
     """
     twisted = _TWISTED.get(rrType)
     if twisted is not None:
@@ -265,7 +262,7 @@ def _checking(rrType: int, build: Callable[[tuple[object, ...], int], object]) -
 
 def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tuple[object, ...], int], object]:
     """
-    For rare types of Twisted's that hold names: its constructor first, then the names, exactly.
+    For rare types of Twisted whose rdata contains names: call the constructor without the names, then set them exactly.
     """
 
     def build(values: tuple[object, ...], ttl: int) -> object:
@@ -280,7 +277,7 @@ def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tu
 
 def _address6(values: tuple[object, ...], ttl: int) -> object:
     """
-    Twisted's counts whole octets, and would write the suffix without the one that it shares with the prefix.
+    Create an A6 record. Twisted counts whole octets, and would omit the suffix octet that is shared with the prefix.
     """
     payload = _prefixed(values, ttl)
     length = cast(int, values[0])

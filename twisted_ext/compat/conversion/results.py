@@ -40,9 +40,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
 
     def filled(self) -> Self:
         """
-        Fill the second and the third list, if that is not done yet.
-
-        @return: this result.
+        Fill the second and third list unless they are filled already, and return this result.
         """
         if not self._filled:
             self._filled = True
@@ -74,7 +72,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    # A tuple of lists has no hash; neither has this.
+    # Unhashable, as every tuple of lists.
     __hash__ = tuple.__hash__
 
     def __repr__(self) -> str:
@@ -122,7 +120,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     @property
     def security(self) -> Security:
         """
-        What was proved of it here.
+        The DNSSEC status of the answer.
         """
         return self.answer.security
 
@@ -136,10 +134,6 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
 
 
 class _Header(Protocol):
-    """
-    A record's header in the making.
-    """
-
     name: object
     type: int
     cls: int
@@ -159,7 +153,7 @@ _at: Final = cast("Callable[[Result, int], list[dns.RRHeader]]", tuple.__getitem
 
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     """
-    @return: every record of a section, in order.
+    Return all records of a section, in order.
     """
     headers: list[_Header] = []
     texts = plainTexts
@@ -181,7 +175,7 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
             header.type = rrType
             header.cls = rrClass
             header.ttl = ttl
-            # The most frequent types with as few steps as may be.
+            # A fast path for the most frequent types.
             if form == 1 and len(rdata) == 4:
                 header.payload = address = newA()
                 address.address = rdata
@@ -200,7 +194,7 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
 
 class _ToldHeader(dns.RRHeader):
     """
-    The header of a record whose type Twisted has no name for.
+    The header of a record whose type Twisted has no mnemonic for.
     """
 
     def __str__(self) -> str:
@@ -212,7 +206,7 @@ class _ToldHeader(dns.RRHeader):
     __repr__ = __str__
 
 
-#: Types that Twisted has names for.
+#: Types that Twisted has mnemonics for.
 _TOLD: Final = dns.QUERY_TYPES
 
 _newTold: Final = cast("Callable[[], _Header]", partial(object.__new__, _ToldHeader))
@@ -220,7 +214,7 @@ _newTold: Final = cast("Callable[[], _Header]", partial(object.__new__, _ToldHea
 
 def resultFromAnswer(answer: Answer) -> Result:
     """
-    @return: the three lists, made anew.
+    Create a new result from an answer.
     """
     result = _newResult((headersFrom(answer.answer, bool(answer.flags & AA)), [], []))
     result.answer = answer

@@ -1,5 +1,5 @@
 """
-Twisted's two forms of a C{timeout} argument.
+The two forms of Twisted's C{timeout} arguments.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from twisted_ext.limits import LOOKUP_SECONDS, Limit
 
 __all__ = ["Timeout", "secondsAndWaits", "secondsOf"]
 
-#: A number is the time from the call to the answer. A sequence says how long to wait for each attempt in turn, and its sum is the
-#: time from the call to the answer. L{None} and an empty sequence leave both to the resolver.
+#: A number is the time from the call to the answer. A sequence contains the time to wait for each attempt, and its sum is the time from the
+#: call to the answer. With L{None} or an empty sequence, the resolver's defaults apply.
 Timeout: TypeAlias = float | Sequence[float] | None
 
 
 def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
     """
-    @return: the seconds until the deadline, inside the range of L{LOOKUP_SECONDS}, and the waits of each attempt, if they were given.
+    Return the seconds until the deadline, clamped to the range of L{LOOKUP_SECONDS}, and the time to wait for each attempt, if given.
 
-    @raise CallerFault: something else than numbers, or a number below zero.
+    @raise CallerFault: not numbers, or a negative number.
     """
     if timeout is None:
         return LOOKUP_SECONDS.default, None
     try:
         if isinstance(timeout, str | bytes):
-            # Their characters would pass for a sequence.
+            # These are sequences as well.
             raise TypeError
         if isinstance(timeout, int | float):
             seconds, waits = float(timeout), None
@@ -36,7 +36,7 @@ def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
             if not waits:
                 return LOOKUP_SECONDS.default, None
             seconds = sum(waits)
-        # False for what is no number as well.
+        # Also rejects NaN.
         if not (seconds >= 0 and (waits is None or min(waits) >= 0)):
             raise ValueError
     except (TypeError, ValueError):
@@ -48,14 +48,14 @@ def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
 
 def secondsOf(what: str, wanted: object, limit: Limit) -> float:
     """
-    @param what: which parameter this is, for messages.
+    Return the seconds, clamped to the range of C{limit}.
+
+    @param what: the parameter's name, for error messages.
     @param wanted: L{None} for the default.
 
-    @return: the seconds inside their range.
-
-    @raise CallerFault: something else than a number, or a number below zero.
+    @raise CallerFault: not a number, or a negative number.
     """
-    # False for what is no number as well.
+    # Also rejects NaN.
     if wanted is None or (isinstance(wanted, int | float) and wanted >= 0):
         return limit.pick(wanted)
     raise CallerFault(f"{what}: {wanted!r:.80} is not a number of seconds from 0 on, such as {limit.default:g}")

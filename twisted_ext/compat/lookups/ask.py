@@ -42,13 +42,13 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
     try:
         source = sourceOf(resolver, clock)
     except WrongType as fault:
-        raise WrongType(f"resolver: {fault}; None and a description such as 'udp:192.0.2.1' will do as well") from None
+        raise WrongType(f"resolver: {fault}; or give None, or a description such as 'udp:192.0.2.1'") from None
     return NamesResolver(source, clock)
 
 
 def isAsked() -> bool:
     """
-    @return: whether C{client.theResolver} was set, or made.
+    Return whether C{client.theResolver} has been set or created.
     """
     from twisted_ext import client
 
@@ -57,12 +57,12 @@ def isAsked() -> bool:
 
 def expectResolver(resolver: object) -> None:
     """
-    Refuse what L{resolverOf} could make nothing of. Nothing is made of it yet: no file is read, and nothing opened.
+    Check a C{resolver} argument for L{resolverOf} without creating a resolver: no file is read and no socket is opened.
 
     @param resolver: anything but L{None}.
 
-    @raise BadDescription: it is a text, and no description.
-    @raise WrongType: it is something else, and not a resolver.
+    @raise BadDescription: it is text, but not a valid description.
+    @raise WrongType: it is neither text nor a resolver.
     """
     if isinstance(resolver, str):
         from twisted_ext.resolver.strings.reader import read

@@ -37,13 +37,13 @@ _R = TypeVar("_R", bound="Rdata")
 
 class Found:
     """
-    What a look-up gave.
+    The result of a look-up.
 
-    @ivar owner: whose records these are: the name asked for, or where its aliases lead.
-    @ivar rdatas: their data.
-    @ivar aliases: how many there were.
+    @ivar owner: the owner of the records: the name in the question, or the target of its aliases.
+    @ivar rdatas: their rdata.
+    @ivar aliases: the number of aliases followed.
     @ivar answer: the last answer.
-    @ivar trusted: whether all answers on the way were validated, here or by the server, as far as its AD bits can be believed.
+    @ivar trusted: whether all answers were validated, here or by the server; the latter relies on its AD bit.
     """
 
     __slots__ = ("owner", "rdatas", "aliases", "answer", "trusted")
@@ -57,9 +57,9 @@ class Found:
 
     def read(self, kind: type[_R]) -> list[_R]:
         """
-        @return: the records that can be read.
+        Return the valid records.
 
-        @raise BadMessage: there are records, but none can.
+        @raise BadMessage: there are records, but none of them is valid.
         """
         records: list[_R] = []
         fault: BadMessage | None = None
@@ -87,10 +87,10 @@ class Asking:
         stream: bool = False,
     ) -> None:
         """
-        @param resolver: see L{resolverOf}. What is made of a description for this call is closed with it.
-        @param authenticData: ask for the AD bit.
+        @param resolver: see L{resolverOf}. A resolver created from a description is closed with this object.
+        @param authenticData: set AD in queries.
         @param checkingDisabled: ask servers not to validate.
-        @param stream: by TCP at once.
+        @param stream: use TCP from the start.
         """
         self._resolver = resolverOf(resolver)
         self._made = isinstance(resolver, str)
@@ -104,17 +104,14 @@ class Asking:
         )
 
     async def close(self) -> None:
-        """
-        Let go of what was made for this call.
-        """
         if self._made:
             await self._resolver.close()
 
     async def records(self, name: bytes, rrType: int) -> Found:
         """
-        @return: what there is, which may be nothing.
+        Look up records. The result may be empty.
 
-        @raise LookupFailed: nothing is known.
+        @raise LookupFailed: the look-up failed.
         """
         asked = Question(name, rrType)
         ask = self._resolver.ask
@@ -128,7 +125,7 @@ class Asking:
             raise errorFromAnswer(asked, answer)
         rdatas, owner, left = found(question, answer, searched=False)
         if left is not None:
-            raise errorFromFault(UnusableRecords("its aliases lead nowhere"), asked)
+            raise errorFromFault(UnusableRecords("its aliases form a loop, or are too many"), asked)
         trusted = all(each.security is Security.SECURE or each.authenticated for _, each in steps)
         aliases = 0
         if owner.lower() != name.lower():
@@ -137,10 +134,12 @@ class Asking:
 
     def recordsOrAddresses(self, name: bytes, rrType: int, host: bytes, delay: float) -> Deferred[Found | None]:
         """
-        @param host: whose addresses end the wait for records.
+        Look up records, and addresses in parallel.
+
+        @param host: the host whose addresses limit the wait for the records.
         @param delay: see L{hastened}.
 
-        @return: fires with what there is, or with L{None} where it was not waited for.
+        @return: fires with the result, or with L{None} if the wait ended first.
         """
 
         def addresses() -> Iterator[Deferred[list[str]]]:
@@ -152,7 +151,7 @@ class Asking:
 
     async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
         """
-        @return: the targets of SRV records.
+        Look up SRV records and return their targets.
         """
         from twisted_ext.discovery.weights import targetsOf
         from twisted_ext.wire.rdata.types.service import SRV
@@ -165,7 +164,7 @@ class Asking:
 @contextmanager
 def about(name: bytes, rrType: int) -> Iterator[None]:
     """
-    Let faults say what was asked for.
+    Convert faults to exceptions that name the question.
     """
     try:
         yield
@@ -175,9 +174,9 @@ def about(name: bytes, rrType: int) -> Iterator[None]:
 
 def nameOf(text: object) -> bytes:
     """
-    @return: what a caller gave as a name.
+    Parse a C{name} argument.
 
-    @raise BadName: it is none.
+    @raise BadName: it is not a valid name.
     """
     if not isinstance(text, str | bytes):
         raise BadName(f"{text!r:.80} is not a valid name; write it as text, such as 'example.org'")
@@ -186,11 +185,9 @@ def nameOf(text: object) -> bytes:
 
 def literalHost(host: object) -> str | None:
     """
-    @param host: what a caller gave as a host.
+    Return a C{host} argument if it is an address, with or without brackets, else L{None}.
 
-    @return: the address, where it is one, with or without brackets.
-
-    @raise BadName: this is no text.
+    @raise BadName: C{host} is not text.
     """
     if not isinstance(host, str):
         raise BadName(f"{host!r:.80} is not a valid host; write it as text, such as 'www.example.org'")
@@ -199,20 +196,20 @@ def literalHost(host: object) -> str | None:
 
 def chanceOf(rng: Shuffling | None) -> Shuffling:
     """
-    @return: what to draw with.
+    Return the random number generator to use.
 
-    @raise CallerFault: nothing can be drawn with what a caller gave.
+    @raise CallerFault: C{rng} lacks the methods of a random number generator.
     """
     if rng is None:
         return random
     if not (callable(getattr(rng, "randint", None)) and callable(getattr(rng, "shuffle", None))):
-        raise CallerFault(f"rng: {rng!r:.80} draws nothing; give something such as random.Random()")
+        raise CallerFault(f"rng: {rng!r:.80} is not a random number generator; give one such as random.Random()")
     return rng
 
 
 class Walk:
     """
-    The rules of one call, from name to name, each as deep as it leads before the one behind it.
+    The NAPTR rules of one call, followed depth first.
     """
 
     def __init__(self, asking: Asking, rng: Shuffling) -> None:
@@ -226,14 +223,14 @@ class Walk:
         self._work = Work()
         self._targets: list[Target] = []
         self._uris: list[str] = []
-        # The first thing that went wrong.
+        # The first failure.
         self._failure: LookupFailed | None = None
 
     async def targets(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> list[Target]:
         """
-        @return: the targets of rules without expressions.
+        Return the targets of rules without expressions.
 
-        @raise LookupFailed: there are none, and something went wrong.
+        @raise LookupFailed: there are no targets, and a look-up failed or a rule is unusable.
         """
         await self._follow(name, service, protocols, port)
         if not self._targets and self._failure is not None:
@@ -242,9 +239,9 @@ class Walk:
 
     async def uris(self, name: bytes, service: str, text: str) -> list[str]:
         """
-        @return: what rules with expressions make of the text.
+        Return the URIs that rules with expressions make of the text.
 
-        @raise LookupFailed: there are none, and something went wrong.
+        @raise LookupFailed: there are no URIs, and a look-up failed or a rule is unusable.
         """
         await self._rewrite(name, service, text)
         if not self._uris and self._failure is not None:
@@ -253,13 +250,13 @@ class Walk:
 
     async def _rules(self, name: bytes) -> list[Rule]:
         """
-        @return: the rules of a name; none if it is one that this came by, or is one too many.
+        Look up the rules of a name. Return none if the name is already on the path, or if a limit is exceeded.
         """
         from twisted_ext.discovery.naptr import rulesFrom
         from twisted_ext.wire.rdata.types.service import NAPTR
 
         if self._left <= 0 or name.lower() in self._path or len(self._path) >= REWRITE_STEPS.default:
-            self._wrong(name, UnusableRecords("its rules lead round in circles, or too far"))
+            self._wrong(name, UnusableRecords("its rules form a loop, or are too many"))
             return []
         self._left -= 1
         try:
@@ -310,9 +307,6 @@ class Walk:
             return []
 
     def _add(self, protocol: str, targets: list[Target]) -> None:
-        """
-        Add targets behind those that are there.
-        """
         before: int | None = None
         rank = self._targets[-1].priority if self._targets else -1
         for target in targets[: self._most - len(self._targets)]:

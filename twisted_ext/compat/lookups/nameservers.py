@@ -1,5 +1,5 @@
 """
-Find the name servers of the zone that contains a name, to query each of them directly.
+Find the name servers of the zone that contains a name, so that each of them can be queried directly.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def zoneServers(
     name: str | bytes, *, resolver: object = None, timeout: Timeout = None, source: SourceFor = sourceFor
 ) -> Deferred[list[str]]:
     """
-    Find whom to ask for what a zone's own name servers say of a name: for C{waitFor}, which takes the list as its C{resolver}.
+    Find the authoritative servers for a name, for C{waitFor}, which takes the list as its C{resolver}.
 
-    Addresses that there is no way to from here are left out, mostly those of IPv6 on a machine without it.
+    Addresses without a route from this host are left out, such as IPv6 addresses on a host without IPv6.
 
     @param resolver: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}.
     @param timeout: for all the look-ups together.
-    @param source: says which of our own addresses leads to another, L{None} for none.
+    @param source: returns the local source address for a destination, L{None} if there is none.
 
     @return: fires with descriptions such as C{"udp:192.0.2.1"}, one for each address. It fails with
-        L{DomainError<twisted_ext.compat.conversion.errors.DomainError>} where there is none.
+        L{DomainError<twisted_ext.compat.conversion.errors.DomainError>} if there is none.
     """
     return Deferred.fromCoroutine(_zoneServers(name, resolver, timeout, source))
 
@@ -57,14 +57,14 @@ async def _zoneServers(name: str | bytes, resolver: object, timeout: Timeout, so
         await asking.close()
     reached = [address for address in addresses if source(address) is not None][: int(ZONE_SERVERS.default)]
     if not reached:
-        unreached = Unknown("none of the name servers of its zone has an address that there is a way to")
+        unreached = Unknown("none of the name servers of its zone has an address that is reachable from here")
         raise errorFromFault(unreached, Question(wire, NS))
     return [f"udp:[{address}]" if ":" in address else f"udp:{address}" for address in reached]
 
 
 async def _hosts(asking: Asking, name: bytes) -> list[bytes]:
     """
-    @return: the names of the name servers of the nearest zone from a name upwards.
+    Return the names of the name servers of the closest enclosing zone.
     """
     for _ in range(int(ZONE_NAMES.default)):
         found = await asking.records(name, NS)

@@ -88,5 +88,5 @@ class _Race(Generic[_T]):
 
 def _ignore(failure: Failure) -> None:
     """
-    The records are waited for then.
+    Ignore a failed address look-up. The wait for the records is not limited by it.
     """

@@ -4,8 +4,8 @@ Locate services by SRV, HTTPS and SVCB, MX, NAPTR, URI and TLSA records.
 Each function fires with the targets in the order in which to try them, or with an empty list if the domain has no such records. It fails
 with an exception of L{twisted_ext.compat.conversion.errors}:
 L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} if the domain declares that it has no such service,
-L{UnusableService<twisted_ext.compat.conversion.errors.UnusableService>} if its records lead nowhere, or those of any look-up if the answer
-is unknown. All of them can be cancelled.
+L{UnusableService<twisted_ext.compat.conversion.errors.UnusableService>} if none of its records is usable, or that of the look-up that
+failed. All of them can be cancelled.
 
 Names are always absolute, with or without a final dot. No search list is applied: it is common for a domain to have no such records, and
 those of another domain must not be used instead.
@@ -15,7 +15,7 @@ Common parameters:
   - C{resolver}: the resolver to use: one of this package, any of Twisted's, L{None} for the one of this process, or a description, from
     which a resolver is created for this call;
   - C{timeout}: see L{Timeout<twisted_ext.compat.conversion.timeouts.Timeout>}; for all the look-ups together;
-  - C{rng}: the random number generator for choices that records leave to chance, such as a L{random.Random}.
+  - C{rng}: the random number generator for choices among equal records, such as a L{random.Random}.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def serverTargets(
 
     @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
 
-    @return: fires with targets in the order to try them in, drawn anew each time; an empty list where there are no such records.
+    @return: fires with the targets in the order in which to try them, drawn anew by each call; an empty list if there are no such records.
     """
 
     async def find(asking: Asking) -> list[Target]:
@@ -102,24 +102,24 @@ def bindingTargets(
     """
     Find out how to connect to a URI's host by its HTTPS or SVCB records (RFC 9460).
 
-    With C{fallback}, the host itself comes last, as does the end of its aliases before it, both with a priority from L{BEHIND} on. They are
-    all there is where the records are missing, are of no use, cannot be looked up or take too long; except where they are known to be
-    forged.
+    With C{fallback}, the last targets are the end of the host's aliases and then the host itself, with priorities from L{BEHIND} on. They
+    are the only ones if the records are missing, are unusable, cannot be looked up or take too long. If the answer failed validation, there
+    is no fallback.
 
-    Records that are not at hand are asked for beside the host's addresses, since there are networks that drop all questions for them:
-    C{recordDelay} seconds after there is an address they are not waited for any more. A host without addresses can be reached by its
-    records alone, which then have all of the time.
+    Unless the records are cached, the host's addresses are looked up in parallel, since some networks drop queries for these types:
+    C{recordDelay} seconds after the first address arrives, the wait for the records ends. A host without addresses may be reachable by its
+    records alone, so without addresses the wait lasts until the timeout.
 
     @param scheme: C{"https"}, C{"wss"}, C{"dns"}, or another one with a port; not C{"http"}.
-    @param host: as in the URI. An address is the only target there is.
-    @param port: L{None} for that of the scheme.
-    @param protocols: what the caller speaks, as ALPN calls it, such as C{("h2", "http/1.1")}; what is for others alone is left out. L{None}
-        takes any.
-    @param understood: keys of parameters that the caller acts upon, beside mandatory, alpn, no-default-alpn, port, ipv4hint and ipv6hint;
-        records for which another one is mandatory are left out.
-    @param recordDelay: the range of L{RECORD_DELAY<twisted_ext.discovery.limits.RECORD_DELAY>}. Without C{fallback} it does not count.
+    @param host: as in the URI. An address is returned as the only target.
+    @param port: L{None} for the default port of the scheme.
+    @param protocols: the ALPN ids of the caller's protocols, such as C{("h2", "http/1.1")}; records for other protocols only are left out.
+        L{None} accepts any.
+    @param understood: keys of parameters that the caller supports, in addition to mandatory, alpn, no-default-alpn, port, ipv4hint and
+        ipv6hint; records with other mandatory keys are left out.
+    @param recordDelay: in the range of L{RECORD_DELAY<twisted_ext.discovery.limits.RECORD_DELAY>}. Without C{fallback} it is ignored.
 
-    @return: fires with targets in the order to try them in.
+    @return: fires with the targets in the order in which to try them.
     """
 
     async def find(asking: Asking) -> list[Target]:
@@ -154,14 +154,14 @@ def mailTargets(
     domain: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
 ) -> Deferred[list[Target]]:
     """
-    Find out where the mail of a domain goes (RFC 5321, section 5.1): its MX records, those of one preference in any order; or, where it has
-    none, itself.
+    Find the mail servers of a domain (RFC 5321, section 5.1): those of its MX records, in random order among equal preferences; or, without
+    MX records, the domain itself.
 
-    @param domain: what is behind the @.
+    @param domain: the part of the mail address after the @.
 
-    @return: fires with targets in the order to try them in, at least one. A domain that does not exist makes it fail with
-        L{DNSNameError<twisted_ext.compat.conversion.errors.DNSNameError>}, one that takes no mail (RFC 7505) with
-        L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>}.
+    @return: fires with at least one target, in the order in which to try them. It fails with
+        L{DNSNameError<twisted_ext.compat.conversion.errors.DNSNameError>} if the domain does not exist, and with
+        L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} if it accepts no mail (RFC 7505).
     """
 
     async def find(asking: Asking) -> list[Target]:
@@ -185,11 +185,11 @@ def urisOf(
     owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
 ) -> Deferred[list[str]]:
     """
-    Find the URIs that a name has (RFC 7553).
+    Look up the URI records of a name (RFC 7553).
 
     @param owner: such as C{"_http._tcp.example.org"}.
 
-    @return: fires with them in the order to try them in; an empty list where there are no such records.
+    @return: fires with the URIs in the order in which to try them; an empty list if there are no such records.
     """
 
     async def find(asking: Asking) -> list[str]:
@@ -255,14 +255,14 @@ def rewrittenTargets(
     """
     Find the servers of a service by NAPTR records without expressions (S-NAPTR, RFC 3958).
 
-    Rules that lead nowhere are passed over as long as others do not. C{priority} counts the steps of the order found; C{protocol} says for
-    each target which protocol it speaks.
+    Rules that lead nowhere are skipped if there are others. Each target's C{priority} is its rank in the order found, and C{protocol} is
+    the protocol that it supports.
 
     @param service: the application service, such as C{"EM"} or C{"x-eduroam"}, in any case.
-    @param protocols: the application protocols that the caller speaks, the best first; none of them for any.
-    @param port: for rules that lead to a host's addresses, which do not say it; L{None} leaves such rules out.
+    @param protocols: the application protocols that the caller supports, most preferred first; empty for any.
+    @param port: for rules that lead directly to a host's addresses, which have no port; if L{None}, such rules are ignored.
 
-    @return: fires with targets in the order to try them in; an empty list where there are no rules for the service.
+    @return: fires with the targets in the order in which to try them; an empty list if there are no rules for the service.
     """
 
     async def find(asking: Asking) -> list[Target]:
@@ -281,9 +281,9 @@ def rewrittenURIs(
     Find URIs by NAPTR records with expressions (RFC 3403; U-NAPTR, RFC 4848; ENUM, RFC 6116).
 
     @param service: such as C{"LoST:https"} or C{"E2U+sip"}, in any case.
-    @param text: what the expressions are applied to; L{None} for the owner.
+    @param text: the text to which the expressions are applied; L{None} for the owner.
 
-    @return: fires with URIs in the order to try them in; an empty list where no rule is for the service and applies to the text.
+    @return: fires with the URIs in the order in which to try them; an empty list if no rule for the service matches the text.
     """
 
     async def find(asking: Asking) -> list[str]:
@@ -306,7 +306,7 @@ def numberURIs(
     Find the URIs of a phone number (ENUM, RFC 6116).
 
     @param number: with a plus and the country code, such as C{"+44 20 7946 0148"}.
-    @param suffix: the domain that the numbers are in.
+    @param suffix: the parent domain of the numbers.
 
     @return: see L{rewrittenURIs}.
     """

@@ -64,7 +64,7 @@ def watch(
     raising: bool = False,
 ) -> Watch:
     """
-    Report the records of a name, and then each change of them, until closed::
+    Report the records of a name, and then each change, until closed::
 
         async for change in watch("www.example.org", "A"):
             print(change.before, "->", change.after)
@@ -77,24 +77,24 @@ def watch(
     Sockets and timers are used only while a caller waits.
 
     @param rrType: a number or a mnemonic, L{None} for A.
-    @param resolver: the resolver to use: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}. A resolver given by a description
-        is created anew for each look-up.
+    @param resolver: the resolver to use: see L{resolverOf<twisted_ext.compat.lookups.ask.resolverOf>}. For a description, a new resolver is
+        created for each look-up.
     @param interval: seconds between look-ups, regardless of the TTL. The name is then removed from this process's cache before each
         look-up. Caches of upstream servers still apply.
-    @param raising: end with the exception of the first look-up that fails.
+    @param raising: raise the exception of the first look-up that fails, and end.
 
-    @raise CallerFault: no name, no type that a name can have records of, no number of seconds, nothing to ask.
+    @raise CallerFault: an argument is not valid: the name, the type, the interval or the resolver.
     """
     return Watch(name, rrType, resolver=resolver, interval=interval, raising=raising)
 
 
 class Watch(AsyncIterator[Change]):
     """
-    The changes of what a name stands for: an asynchronous iterator, and a context manager that ends it.
+    The changes to the records of a name: an asynchronous iterator, and a context manager that ends it.
 
-    @ivar question: what is asked.
-    @ivar state: what was told last, L{None} before that.
-    @ivar closed: whether it has ended.
+    @ivar question: the question that is looked up.
+    @ivar state: the state reported last, L{None} before the first.
+    @ivar closed: whether the watch has ended.
     """
 
     def __init__(
@@ -109,8 +109,8 @@ class Watch(AsyncIterator[Change]):
         awaited: Callable[[Deferred[Change]], Awaitable[Change]] | None = None,
     ) -> None:
         """
-        @param draw: gives numbers from 0 to 1.
-        @param awaited: makes of a Deferred what can be awaited where this is gone through; L{None} where a Deferred can.
+        @param draw: returns random numbers from 0 to 1.
+        @param awaited: wraps a Deferred in an awaitable for the event loop that iterates; L{None} if Deferreds can be awaited.
 
         @see: L{watch}
         """
@@ -120,7 +120,7 @@ class Watch(AsyncIterator[Change]):
         self._pace = Pace(interval, draw)
         self._raising = raising
         self._relative = name[-1:] not in (".", b".", "\u3002", "\uff0e", "\uff61")
-        # What a resolver of this process is now may be another one tomorrow; a description is read here to say what is wrong with it.
+        # The resolver of this process may be replaced later. A description is parsed here so that errors in it are raised at once.
         self._given = resolver if resolver is None or isinstance(resolver, str) else resolverOf(resolver)
         made = resolverOf(self._given)
         self._reactor = made._reactor
@@ -146,7 +146,7 @@ class Watch(AsyncIterator[Change]):
             raise RuntimeError("another caller waits for the next change already; a watch reports each change once")
         coming = self._next()
         change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
-        # Only now: asyncio may cancel the waiting task while the change is on its way to it.
+        # Not earlier: asyncio may cancel the waiting task before it gets the change.
         self.state = change.after
         return change
 
@@ -167,7 +167,7 @@ class Watch(AsyncIterator[Change]):
 
     async def _cancellable(self, deferred: Deferred[_T]) -> _T:
         """
-        Wait for something that L{aclose} cancels.
+        Await a Deferred such that L{aclose} can cancel it.
         """
         self._waiting = deferred
         try:
@@ -177,14 +177,14 @@ class Watch(AsyncIterator[Change]):
 
     async def _look(self) -> State:
         """
-        Look the name up once.
+        Look up the name once.
 
         @raise LookupFailed: repeating the look-up cannot help, or C{raising} is set.
         """
         question = self.question
         resolver = resolverOf(self._given)
         if self._pace.interval is not None and self._known is not None and self._known.answer is not None:
-            # Aliases and a search list lead to other names.
+            # The owners differ from the name if there are aliases or a search list.
             for owner in {rrset.name.lower() for rrset in self._known.answer.answer}:
                 _forget(resolver.source, owner)
         try:
@@ -212,7 +212,7 @@ class Watch(AsyncIterator[Change]):
 
     async def _ask(self, resolver: NamesResolver) -> tuple[Answer, int]:
         """
-        @return: the answer, everything that aliases lead over included, and for how many seconds it holds.
+        Return the answer, including the targets of aliases, and its remaining lifetime in seconds.
         """
 
         def ask(question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -227,7 +227,7 @@ class Watch(AsyncIterator[Change]):
 
     async def aclose(self) -> None:
         """
-        End the watch. A caller that waits for the next change gets L{StopAsyncIteration}.
+        End the watch. A caller that is waiting for the next change gets L{StopAsyncIteration}.
         """
         self.closed = True
         if self._waiting is not None:
@@ -260,12 +260,13 @@ def waitFor(
     Failed look-ups are retried until the timeout.
 
     @param rrType: a number or a mnemonic, L{None} for A.
-    @param predicate: by default, that there are any records. It is called when the records change, also when there are none.
-    @param timeout: seconds for all of it, L{None} for no limit.
-    @param resolver: as for L{watch}; or a list of such. Then each of them has to satisfy the predicate, though not all at the same time.
+    @param predicate: by default, it is satisfied by any records. It is called when the records change, even if there are none.
+    @param timeout: seconds for the whole wait, L{None} for no limit.
+    @param resolver: as for L{watch}; or a list of resolvers, each of which must satisfy the predicate, though not necessarily at the same
+        time.
     @param interval: as for L{watch}.
 
-    @return: fires with the result that satisfied the predicate, that of the last resolver if there are several. It fails with
+    @return: fires with the result that satisfied the predicate, with several resolvers that of the last one. It fails with
         L{DNSQueryTimeoutError<twisted_ext.compat.conversion.errors.DNSQueryTimeoutError>}, whose C{answer} is the latest answer; with the
         exception that C{predicate} raises; or, if the look-up can never succeed, with that look-up's error.
     """
@@ -274,7 +275,7 @@ def waitFor(
     try:
         seconds = _secondsOf(timeout)
         if not several:
-            raise CallerFault("resolver: the list of whom to ask is empty")
+            raise CallerFault("resolver: the list of resolvers is empty")
         for each in several:
             watches.append(Watch(name, rrType, resolver=each, interval=interval))
     except CallerFault as fault:
@@ -300,7 +301,7 @@ def waitFor(
 
 def allOf(waits: Sequence[Deferred[None]]) -> Deferred[list[None]]:
     """
-    @return: fires when all of them have, or fails as the first of them, which ends the others.
+    Return a Deferred that fires when all have fired. If one of them fails, it cancels the others and fails with the same error.
     """
 
     def failed(failure: Failure) -> Failure:
@@ -313,14 +314,11 @@ def allOf(waits: Sequence[Deferred[None]]) -> Deferred[list[None]]:
 
 
 async def _until(changes: Watch, predicate: Predicate) -> Result:
-    """
-    @return: what the predicate is pleased with.
-    """
     async with changes:
         async for change in changes:
             if change.answer is not None and predicate(list(change.texts)):
                 return resultFromAnswer(change.answer)
-    raise AssertionError("nobody else ends it")
+    raise AssertionError("a watch ended that was not closed")
 
 
 def _raise(error: Exception) -> Result:
@@ -329,9 +327,9 @@ def _raise(error: Exception) -> Result:
 
 def tooLate(pending: Sequence[tuple[object, Watch]], seconds: float) -> DNSQueryTimeoutError:
     """
-    @param pending: who has not said what was waited for: whom to ask, and what they said.
+    Create the exception for a timeout, which describes the current state.
 
-    @return: that the time is over, and what there is instead.
+    @param pending: each resolver that has not satisfied the predicate, and its watch.
     """
     watched = pending[0][1]
     state = watched.state
@@ -347,18 +345,12 @@ def tooLate(pending: Sequence[tuple[object, Watch]], seconds: float) -> DNSQuery
 
 
 def _by(given: object, state: State | None) -> str:
-    """
-    @return: who said it.
-    """
     origin = None if state is None or state.answer is None else state.answer.origin
     who = given if isinstance(given, str) else "" if origin is None else origin.server
     return f" ({who})" if who else ""
 
 
 def _secondsOf(timeout: object) -> float | None:
-    """
-    @raise CallerFault: this is no number of seconds.
-    """
     if timeout is None or timeout == inf:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
@@ -381,7 +373,7 @@ def _typeOf(rrType: int | str | None) -> int:
 
 def _forget(source: IAnswerSource, name: bytes) -> None:
     """
-    Let every cache of a source forget a name.
+    Remove a name from all caches of a source.
     """
     if isinstance(source, CachedSource):
         source.flush(name)

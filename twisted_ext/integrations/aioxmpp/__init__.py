@@ -1,6 +1,6 @@
 """
-The functions of C{aioxmpp.network}, with this resolver: returning Deferreds here, see L{twisted_ext.integrations.aioxmpp.deferreds}, and as
-coroutines under aioxmpp's names in L{twisted_ext.integrations.aioxmpp.asyncio}.
+The functions of C{aioxmpp.network} with this package's resolver: returning Deferreds here, see
+L{twisted_ext.integrations.aioxmpp.deferreds}; as coroutines with aioxmpp's names in L{twisted_ext.integrations.aioxmpp.asyncio}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The functions of C{aioxmpp.network}, with the same names and parameters, for asyncio programs: they look up XMPP servers with a resolver of
+The functions of C{aioxmpp.network}, with the same names and parameters, for asyncio programs. They look up XMPP servers with a resolver of
 this package on the loop itself, without threads::
 
     from twisted_ext.integrations.aioxmpp import asyncio as network
@@ -9,8 +9,7 @@ this package on the loop itself, without threads::
         ...
 
 A C{resolver} is a resolver of this package, a description such as C{"udp:192.0.2.1"}, or a blocking resolver such as dnspython's. Only a
-blocking resolver is called in a thread, of C{executor}. To use a resolver of this package in aioxmpp itself, pass it a
-L{BlockingResolver}.
+blocking resolver is called in a thread of C{executor}. To use a resolver of this package in aioxmpp itself, pass it a L{BlockingResolver}.
 
 L{twisted_ext.integrations.aioxmpp} has the same functions returning Deferreds.
 """
@@ -66,24 +65,24 @@ async def repeated_query(
     executor: Executor | None = None,
 ) -> RecordSet | None:
     """
-    Look records up, again where that fails: first with the system's configuration read anew, where it is the thread's own resolver that
-    failed, then by TCP. Each attempt may take as long as the resolver gives a look-up.
+    Look up records, and retry after failures: first after reading the system's configuration anew, if the thread's own resolver failed,
+    then over TCP. Each attempt may take as long as the resolver's timeout.
 
-    @param qname: the whole name; no search list is tried.
+    @param qname: an absolute name; no search list is applied.
     @param rdtype: a number or a mnemonic.
-    @param nattempts: how often at most; L{None} for 3 times with the thread's own resolver, twice with any other.
-    @param resolver: L{None} for that of this thread.
-    @param require_ad: take only what was validated. That it is to be is said in every query.
-    @param executor: for a resolver that blocks; L{None} for the loop's.
+    @param nattempts: the maximum number of attempts; L{None} for 3 with the thread's own resolver, 2 with any other.
+    @param resolver: L{None} for the resolver of this thread.
+    @param require_ad: accept only validated records. AD is set in every query, even without this.
+    @param executor: calls a blocking resolver; L{None} for the loop's executor.
 
-    @return: the records, to go through; L{None} where there is no such name or no such record.
+    @return: the records; L{None} if the name or the type does not exist.
 
-    @raise ValueError: C{nattempts} is less than 1, or C{require_ad} is not met.
-    @raise ValidationError: see there.
+    @raise ValueError: C{nattempts} is less than 1, or the records were not validated although C{require_ad} is set.
+    @raise ValidationError: the servers answer only without validation.
     @raise TimeoutError: no server answered.
-    @raise twisted_ext.integrations.dnspython.NoNameservers: the servers fail even where they need not validate. Where dnspython is
-        installed, this is its C{dns.resolver.NoNameservers} too.
-    @raise LookupFailed: what was asked cannot be asked, or the resolver was closed.
+    @raise twisted_ext.integrations.dnspython.NoNameservers: the servers fail even without validation. If dnspython is installed, this is an
+        instance of C{dns.resolver.NoNameservers} too.
+    @raise LookupFailed: the question is not valid, or the resolver was closed.
     """
     work = retries.repeatedQuery(qname, rdtype, nattempts, resolver, require_ad, _threadsOf(executor))
     return await asFuture(Deferred.fromCoroutine(work))
@@ -100,14 +99,14 @@ async def lookup_srv(
     executor: Executor | None = None,
 ) -> list[ServerRecord] | None:
     """
-    Find the servers of a service by its SRV records (RFC 2782). The last four parameters are those of L{repeated_query}, whose exceptions
-    this raises as well.
+    Find the servers of a service by its SRV records (RFC 2782). The last four parameters and the exceptions are those of L{repeated_query}.
 
     @param service: C{"xmpp-client"}, without an underscore.
 
-    @return: priority, weight and C{(host, port)} of each, as the server gave them, hosts without a final dot; L{None} where there are none.
+    @return: priority, weight and C{(host, port)} of each record, in the order of the reply, hosts without a final dot; L{None} if there are
+        none.
 
-    @raise ValueError: one of them has the root as its target: there is no such service.
+    @raise ValueError: the target of a record is the root: the domain does not offer the service.
     """
     owner = retries.serviceName(domain, service, transport)
     found = await repeated_query(owner, rrtypes.SRV, nattempts, resolver, require_ad, executor)
@@ -125,12 +124,11 @@ async def lookup_tlsa(
     executor: Executor | None = None,
 ) -> list[tuple[int, int, int, bytes]] | None:
     """
-    Find out which certificates to expect of a server, by its TLSA records (RFC 6698). The last three parameters are those of
-    L{repeated_query}, whose exceptions this raises as well.
+    Look up the TLSA records of a server (RFC 6698). The last three parameters and the exceptions are those of L{repeated_query}.
 
-    @param require_ad: without it, records are worth nothing.
+    @param require_ad: records that were not validated prove nothing.
 
-    @return: usage, selector, matching type and certificate of each; L{None} where there are none.
+    @return: usage, selector, matching type and certificate of each record; L{None} if there are none.
 
     @raise ValueError: the port is not a valid number. Service names are rejected: TLSA records are never published under them.
     """
@@ -143,12 +141,12 @@ async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attem
     """
     Find the servers that clients of an XMPP domain connect to (RFC 6120, section 3.2).
 
-    @param loop: of no effect: it is the running one.
-    @param domain: as people write it, other scripts included.
+    @param loop: ignored: the running loop is used.
+    @param domain: as text, which may be internationalized.
 
-    @return: as from L{lookup_srv}; where there are no records, the domain itself with port 5222.
+    @return: as from L{lookup_srv}; if there are no records, the domain itself with port 5222.
 
-    @raise ValueError: the domain has no such service, or is no name.
+    @raise ValueError: the domain does not offer the service, or is not a valid name.
     """
     host = retries.hostOf(domain)
     found = await lookup_srv(host, retries.CLIENT_SERVICE, nattempts=attempts)
@@ -157,11 +155,9 @@ async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attem
 
 def group_and_order_srv_records(all_records: Iterable[tuple[int, int, _T]], rng: Drawing | None = None) -> Iterator[_T]:
     """
-    Go through servers in the order to try them in: the lowest priority first, those of one priority as they are drawn by weight (RFC 2782).
+    Yield servers in the order in which to try them: the lowest priority first, by weighted random choice within a priority (RFC 2782).
 
-    @param all_records: priorities, weights and what they belong to, as from L{lookup_srv}.
-    @param rng: what is asked for C{randint(0, total)}; L{None} for the module L{random}.
-
-    @return: what they belong to, such as C{(host, port)}.
+    @param all_records: priority, weight and the item to yield, such as C{(host, port)}; as from L{lookup_srv}.
+    @param rng: its C{randint(0, total)} is called; L{None} for the module L{random}.
     """
     yield from retries.inOrder(all_records, rng)

@@ -1,5 +1,5 @@
 """
-Wraps a resolver of this package for code that calls a blocking dnspython resolver in a thread.
+Wrap a resolver of this package for code that calls a blocking dnspython resolver in a thread.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ _isInIOThread: Final = cast("Callable[[], bool]", isInIOThread)
 
 class BlockingResolver:
     """
-    What dnspython's C{Resolver} is to those who set its flags and call its C{query}, as aioxmpp does in threads of its executor. The work
-    is done in the thread of the loop or reactor, which has to run meanwhile.
+    A replacement for dnspython's C{Resolver}, for code that sets its flags and calls C{query}, as aioxmpp does in threads of its executor.
+    The look-ups run in the thread of the loop or reactor, which must be running.
 
     Answers are L{RecordSet<twisted_ext.integrations.dnspython.RecordSet>}s. Exceptions are C{NXDOMAIN}, C{NoAnswer}, C{NoNameservers} and
-    C{Timeout} of L{twisted_ext.integrations.dnspython}, and, where that is installed, of dnspython's classes of these names as well.
+    C{Timeout} of L{twisted_ext.integrations.dnspython}; if dnspython is installed, they are also instances of its classes with these names.
 
-    @ivar resolver: what is asked.
-    @ivar flags: of queries; AD and CD count.
+    @ivar resolver: the wrapped resolver.
+    @ivar flags: the header flags of queries; only AD and CD are used.
     @ivar lifetime: seconds for each look-up.
     """
 
     def __init__(self, resolver: object = None) -> None:
         """
-        Make this in the thread of the loop or reactor.
+        Must be called in the thread of the loop or reactor.
 
-        @param resolver: one of ours, a description, L{None} for what the machine is configured to use.
+        @param resolver: a resolver of this package, a description, or L{None} for the system's configuration.
 
-        @raise CallerFault: this is no resolver, or works on a reactor that no other thread can reach.
+        @raise CallerFault: C{resolver} is not valid, or its reactor cannot be called from other threads.
         """
         self.resolver = resolverHere(resolver)
         reactor = self.resolver._reactor
@@ -65,7 +65,7 @@ class BlockingResolver:
     @property
     def nameservers(self) -> list[str]:
         """
-        The addresses of the servers that are asked by plain DNS.
+        The addresses of the servers that are queried with plain DNS.
         """
         from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
@@ -80,7 +80,7 @@ class BlockingResolver:
 
     def set_flags(self, flags: int) -> None:
         """
-        @param flags: of all queries from now on, in all threads.
+        Set the header flags of all later queries, in all threads.
         """
         self.flags = int(flags)
 
@@ -96,22 +96,22 @@ class BlockingResolver:
         lifetime: float | None = None,
     ) -> RecordSet:
         """
-        Ask, and wait for the answer.
+        Look up records, and block until the answer arrives.
 
-        @param qname: the whole name; no search list is tried.
-        @param tcp: by TCP at once.
-        @param source: of no effect, as is C{source_port}.
-        @param raise_on_no_answer: whether nothing is an exception rather than a set of no records.
+        @param qname: an absolute name; no search list is applied.
+        @param tcp: use TCP from the start.
+        @param source: ignored, as is C{source_port}.
+        @param raise_on_no_answer: whether to raise an exception rather than return an empty set.
         @param lifetime: seconds; L{None} for those of this resolver.
 
-        @raise LookupFailed: of a class of L{twisted_ext.integrations.dnspython}; where the caller is wrong, of
+        @raise LookupFailed: one of the classes of L{twisted_ext.integrations.dnspython}; for invalid arguments, of
             L{twisted_ext.compat.conversion.errors}.
-        @raise RuntimeError: this is the thread of the loop, which would wait for itself.
+        @raise RuntimeError: called in the thread of the loop, which would deadlock.
         """
         self._expectElsewhere()
         try:
             if rdclass not in (IN, "IN"):
-                raise CallerFault(f"{rdclass!r}: only the class IN can be asked for")
+                raise CallerFault(f"{rdclass!r}: only class IN is supported")
             seconds, _ = secondsAndWaits(self.lifetime if lifetime is None else lifetime)
         except CallerFault as fault:
             raise errorFromFault(fault) from fault
@@ -125,7 +125,7 @@ class BlockingResolver:
             raise asTheirs(raised) from raised.__cause__
         return found
 
-    #: As newer programs call it.
+    #: The name in dnspython 2.
     resolve = query
 
     def _expectElsewhere(self) -> None:
@@ -133,7 +133,7 @@ class BlockingResolver:
         asyncio = sys.modules.get("asyncio")
         running = None if asyncio is None else asyncio._get_running_loop()
         if _isInIOThread() if loop is None else running is loop:
-            raise RuntimeError("a query that blocks belongs into a thread: this one is the loop's, which would wait for itself")
+            raise RuntimeError("a blocking query must be made in another thread than the event loop's, which would wait for itself")
 
     def _wait(self, name: str | bytes, rdtype: object, stream: bool, seconds: float) -> RecordSet:
         waiting: Future[RecordSet] = Future()
@@ -156,4 +156,4 @@ class BlockingResolver:
             return waiting.result(seconds + _PATIENCE)
         except NotInTime:
             self._reactor.callFromThread(end)
-            raise Timeout(f"{name!r}: the loop that is to ask does not run, or is too late") from None
+            raise Timeout(f"{name!r}: the event loop does not run, or is too late") from None

@@ -1,6 +1,6 @@
 """
-The functions of C{aioxmpp.network}, returning Deferreds: look-ups that vary the query on each retry, and discovery of XMPP servers with
-them. L{twisted_ext.integrations.aioxmpp.asyncio} has them as asyncio coroutines, under aioxmpp's own names::
+The functions of C{aioxmpp.network}, returning Deferreds: look-ups that vary the query on each retry, and discovery of XMPP servers.
+L{twisted_ext.integrations.aioxmpp.asyncio} has the same functions as asyncio coroutines, with aioxmpp's own names::
 
     from twisted_ext.integrations import aioxmpp
 
@@ -73,20 +73,20 @@ def repeatedQuery(
     executor: Executor | ThreadPool | None = None,
 ) -> Deferred[RecordSet | None]:
     """
-    Look records up, again where that fails: first with the system's configuration read anew, where it is the thread's own resolver that
-    failed, then by TCP. Each attempt may take as long as the resolver gives a look-up.
+    Look up records, and retry after failures: first after reading the system's configuration anew, if the thread's own resolver failed,
+    then over TCP. Each attempt may take as long as the resolver's timeout.
 
-    @param qname: the whole name; no search list is tried.
+    @param qname: an absolute name; no search list is applied.
     @param rdtype: a number or a mnemonic.
-    @param nattempts: how often at most; L{None} for 3 times with the thread's own resolver, twice with any other.
-    @param resolver: L{None} for that of this thread.
-    @param requireAd: take only what was validated. That it is to be is said in every query.
-    @param executor: for a resolver that blocks; L{None} for the reactor's threads.
+    @param nattempts: the maximum number of attempts; L{None} for 3 with the thread's own resolver, 2 with any other.
+    @param resolver: L{None} for the resolver of this thread.
+    @param requireAd: accept only validated records. AD is set in every query, even without this.
+    @param executor: calls a blocking resolver; L{None} for the reactor's thread pool.
 
-    @return: fires with the records, to go through, or with L{None} where there is no such name or no such record. It fails with
-        L{ValueError} where C{nattempts} is less than 1 or C{requireAd} is not met, with L{ValidationError}, with L{TimeoutError} if no
-        server answered, and with L{NoNameservers<twisted_ext.integrations.dnspython.NoNameservers>} where the servers fail even if they
-        need not validate. Where dnspython is installed, that is its C{dns.resolver.NoNameservers} too.
+    @return: fires with the records, or with L{None} if the name or the type does not exist. It fails with L{ValueError} if C{nattempts} is
+        less than 1 or the records were not validated although C{requireAd} is set, with L{ValidationError}, with L{TimeoutError} if no
+        server answered, and with L{NoNameservers<twisted_ext.integrations.dnspython.NoNameservers>} if the servers fail even without
+        validation. If dnspython is installed, the latter is an instance of C{dns.resolver.NoNameservers} too.
     """
     return Deferred.fromCoroutine(
         retries.repeatedQuery(qname, rdtype, nattempts, resolver, requireAd, _threadsOf(executor))
@@ -104,13 +104,12 @@ def lookupSrv(
     executor: Executor | ThreadPool | None = None,
 ) -> Deferred[list[ServerRecord] | None]:
     """
-    Find the servers of a service by its SRV records (RFC 2782). The last four parameters are those of L{repeatedQuery}, and this fails as
-    that does.
+    Find the servers of a service by its SRV records (RFC 2782). The last four parameters and the failures are those of L{repeatedQuery}.
 
     @param service: C{"xmpp-client"}, without an underscore.
 
-    @return: fires with priority, weight and C{(host, port)} of each, as the server gave them, hosts without a final dot; with L{None} where
-        there are none. It fails with L{ValueError} where one of them has the root as its target: there is no such service.
+    @return: fires with priority, weight and C{(host, port)} of each record, in the order of the reply, hosts without a final dot; with
+        L{None} if there are none. It fails with L{ValueError} if the target of a record is the root: the domain does not offer the service.
     """
 
     async def look() -> list[ServerRecord] | None:
@@ -132,13 +131,12 @@ def lookupTlsa(
     executor: Executor | ThreadPool | None = None,
 ) -> Deferred[list[tuple[int, int, int, bytes]] | None]:
     """
-    Find out which certificates to expect of a server, by its TLSA records (RFC 6698). The last three parameters are those of
-    L{repeatedQuery}, and this fails as that does.
+    Look up the TLSA records of a server (RFC 6698). The last three parameters and the failures are those of L{repeatedQuery}.
 
-    @param requireAd: without it, records are worth nothing.
+    @param requireAd: records that were not validated prove nothing.
 
-    @return: fires with usage, selector, matching type and certificate of each; with L{None} where there are none. It fails with
-        L{ValueError} where there is no such port.
+    @return: fires with usage, selector, matching type and certificate of each record; with L{None} if there are none. It fails with
+        L{ValueError} if the port is not valid.
     """
 
     async def look() -> list[tuple[int, int, int, bytes]] | None:
@@ -153,11 +151,11 @@ def findXmppHostAddr(reactor: object, domain: str, attempts: int = 3) -> Deferre
     """
     Find the servers that clients of an XMPP domain connect to (RFC 6120, section 3.2).
 
-    @param reactor: of no effect: it is that of this thread.
-    @param domain: as people write it, other scripts included.
+    @param reactor: ignored: the reactor of this thread is used.
+    @param domain: as text, which may be internationalized.
 
-    @return: fires as that of L{lookupSrv} does; where there are no records, with the domain itself and port 5222. It fails with
-        L{ValueError} where the domain has no such service, or is no name.
+    @return: fires as L{lookupSrv} does; if there are no records, with the domain itself and port 5222. It fails with L{ValueError} if the
+        domain does not offer the service, or is not a valid name.
     """
 
     async def look() -> list[ServerRecord]:

@@ -1,5 +1,5 @@
 """
-Keeps one resolver for each thread, as aioxmpp does: made on first use, replaced when it fails, or set by the program.
+One resolver for each thread, as in aioxmpp: created on first use, replaced when it fails, or set by the application.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class _Thread(threading.local):
     """
     The state of one thread.
 
-    @ivar own: the resolver made here from the system's configuration while no asyncio loop runs: a loop has its own.
-    @ivar overridden: whether the program has set a resolver.
+    @ivar own: the resolver with the system's configuration, used while no asyncio loop runs: a loop has its own.
+    @ivar overridden: whether the application has set a resolver.
     @ivar given: the resolver that it has set.
-    @ivar made: the resolver made from C{given} if that is a description, and no asyncio loop runs that would keep it.
+    @ivar made: the resolver created from C{given}, if that is a description and no asyncio loop runs, which would keep it.
     """
 
     own: NamesResolver | None = None
@@ -80,7 +80,7 @@ _thread: Final = _Thread()
 
 def _here() -> OnLoop | None:
     """
-    @return: what the loop of asyncio that runs in this thread has of ours.
+    Return this package's state of the asyncio loop that runs in this thread, if any.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
@@ -96,14 +96,14 @@ def _here() -> OnLoop | None:
 
 def runsLoop() -> bool:
     """
-    @return: whether a loop of asyncio runs in this thread; it keeps what is made of descriptions.
+    Return whether an asyncio loop runs in this thread. The loop keeps resolvers created from descriptions.
     """
     return _here() is not None
 
 
 def currentReactor() -> IReactorTime:
     """
-    @return: that of the asyncio loop which runs in this thread, else the global one.
+    Return the reactor of the asyncio loop that runs in this thread, else the global one.
     """
     here = _here()
     return globalReactor() if here is None else here.reactor
@@ -111,11 +111,12 @@ def currentReactor() -> IReactorTime:
 
 def resolverHere(resolver: object) -> NamesResolver:
     """
-    @param resolver: see L{resolverOf}. A description is read once for a loop of asyncio; elsewhere the caller closes what comes of it.
+    Return a resolver that works in this thread.
 
-    @return: one that works in this thread.
+    @param resolver: see L{resolverOf}. An asyncio loop creates one resolver for each description and keeps it; otherwise the caller closes
+        the resolver created from a description.
 
-    @raise CallerFault: none can be made of it, or it waits on another reactor.
+    @raise CallerFault: C{resolver} is not valid, or uses another reactor.
     """
     here = _here()
     return resolverOf(resolver) if here is None else here.resolverOf(resolver)
@@ -123,8 +124,8 @@ def resolverHere(resolver: object) -> NamesResolver:
 
 def freshResolver(reactor: IReactorTime) -> NamesResolver:
     """
-    @return: a resolver as the machine is configured now, hosts file and special names included; one that answers nothing where no name
-        server is configured.
+    Create a resolver with the system's current configuration, including hosts file and special-use names; without configured name servers,
+    one that returns no records.
     """
     from twisted_ext.resolver.system.configured import System
 
@@ -134,15 +135,15 @@ def freshResolver(reactor: IReactorTime) -> NamesResolver:
 
 def getResolver() -> object:
     """
-    @return: the resolver of this thread: the one that was set, or one made here. A loop of asyncio has one of its own in the thread that
-        it runs in.
+    Return the resolver of this thread: the one that was set, or one with the system's configuration. An asyncio loop has its own while it
+    runs in this thread.
     """
     return _thread.given if _thread.overridden else ownResolver()
 
 
 def ownResolver() -> NamesResolver | None:
     """
-    @return: the resolver of this thread that was made here, made if need be; L{None} where the program has set one.
+    Return this thread's resolver with the system's configuration, creating it if necessary; L{None} if the application has set a resolver.
     """
     if _thread.overridden:
         return None
@@ -154,7 +155,7 @@ def ownResolver() -> NamesResolver | None:
 
 def reconfigureResolver() -> None:
     """
-    Make a new resolver for this thread on its next use, and allow it to be replaced automatically, even if the program had set one.
+    Create a new resolver for this thread on next use, and allow it to be replaced automatically, even if the application had set one.
 
     The previous resolver remains usable; it holds no resources while no look-up is in progress.
     """
@@ -164,8 +165,8 @@ def reconfigureResolver() -> None:
 
 def renewResolver(failed: NamesResolver) -> None:
     """
-    Give this thread a new resolver, unless it has another one by now than that which failed: of many look-ups that fail together the
-    first does it for all.
+    Replace this thread's resolver, unless it has been replaced since C{failed} was in use: if many look-ups fail together, only the first
+    replaces it.
     """
     if not _thread.overridden and (_here() or _thread).own is failed:
         reconfigureResolver()
@@ -173,14 +174,14 @@ def renewResolver(failed: NamesResolver) -> None:
 
 def setResolver(resolver: object) -> None:
     """
-    Set the resolver of this thread, which is not replaced automatically until L{reconfigureResolver} is called.
+    Set the resolver of this thread. It is not replaced automatically until L{reconfigureResolver} is called.
 
     @param resolver: a resolver of this package, a description, or a blocking resolver such as dnspython's.
 
-    @raise CallerFault: it is none of these. A description is parsed now, but its resolver is not made before the first look-up.
+    @raise CallerFault: it is none of these. A description is parsed now, but its resolver is not created before the first look-up.
     """
     if resolver is None:
-        raise CallerFault("resolver: None is none; reconfigure the thread's resolver to have one as the machine is configured")
+        raise CallerFault("resolver: None is not a resolver; reconfigure the thread's resolver for one with the system's configuration")
     expectResolver(resolver)
     _forget()
     _thread.overridden = True
@@ -197,7 +198,7 @@ def _forget() -> None:
 
 def described(description: str) -> NamesResolver:
     """
-    @return: what the description that was set stands for, made once.
+    Return the resolver for the description that was set, creating it on the first call.
     """
     if runsLoop():
         return resolverHere(description)

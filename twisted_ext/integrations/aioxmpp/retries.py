@@ -1,7 +1,7 @@
 """
-Retries look-ups with changed query parameters, as aioxmpp does, and interprets the records as it does.
+Retry look-ups with changed query parameters, and interpret the records, as aioxmpp does.
 
-This is shared by L{twisted_ext.integrations.aioxmpp.asyncio}, for asyncio, and L{twisted_ext.integrations.aioxmpp}, for Deferreds.
+Shared by L{twisted_ext.integrations.aioxmpp.asyncio}, for asyncio, and L{twisted_ext.integrations.aioxmpp}, for Deferreds.
 """
 
 from __future__ import annotations
@@ -59,34 +59,34 @@ CLIENT_PORT: Final = 5222
 _FLAGS: Final = RD | AD
 _UNCHECKED: Final = RD | AD | CD
 
-#: Attempts with the thread's own resolver, and with any other: none without a change.
+#: Attempts with the thread's own resolver, and with any other. Each attempt changes something.
 _OWN_ATTEMPTS: Final = 3
 _ATTEMPTS: Final = 2
 
 
 class ValidationError(Exception):
     """
-    The servers fail as long as they are to validate the answer, and only then: it is forged, or its signatures are broken.
+    The servers fail only while they validate the answer: it is forged, or its signatures are invalid.
     """
 
 
 class Blocking(Protocol):
     """
-    A resolver that has its caller wait, of dnspython's shape.
+    A blocking resolver with dnspython's interface.
     """
 
     def set_flags(self, flags: int) -> None:
         """
-        Set those of the queries from now on.
+        Set the header flags of later queries.
         """
 
     def query(self, qname: str, rdtype: object, *, tcp: bool) -> RecordSet:
         """
-        Ask, and wait for the answer.
+        Look up records, and block until the answer arrives.
         """
 
 
-#: What calls something in another thread.
+#: Calls a function in another thread.
 InThread = Callable[[Callable[[], RecordSet]], "Deferred[RecordSet]"]
 
 
@@ -97,22 +97,15 @@ class _Asked(Protocol):
 
     def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
         """
-        @return: fires with records, or fails with what L{meaningOf} knows.
+        Look up records; fail with an exception that L{meaningOf} classifies.
         """
 
 
 class _Ours:
-    """
-    A resolver of ours.
-    """
-
     def __init__(self, resolver: NamesResolver) -> None:
         self.resolver = resolver
 
     def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
-        """
-        Ask.
-        """
         return Deferred.fromCoroutine(self._ask(name, rdtype, flags, stream))
 
     async def _ask(self, name: str, rdtype: object, flags: int, stream: bool) -> RecordSet:
@@ -123,18 +116,11 @@ class _Ours:
 
 
 class _Theirs:
-    """
-    A resolver that blocks.
-    """
-
     def __init__(self, resolver: Blocking, inThread: InThread) -> None:
         self._resolver = resolver
         self._inThread = inThread
 
     def ask(self, name: str, rdtype: object, flags: int, stream: bool) -> Deferred[RecordSet]:
-        """
-        Ask in a thread.
-        """
         self._resolver.set_flags(flags)
         wishes = {"raise_on_no_answer": False} if flags & CD else {}
         return self._inThread(partial(self._resolver.query, name, rdtype, tcp=stream, **wishes))
@@ -142,7 +128,7 @@ class _Theirs:
 
 def isBlocking(resolver: object) -> bool:
     """
-    @return: whether this is a resolver of dnspython's shape.
+    Return whether this is a blocking resolver with dnspython's interface.
     """
     ours = isinstance(resolver, NamesResolver) or IAnswerSource.providedBy(resolver)
     return not ours and all(callable(getattr(resolver, name, None)) for name in ("set_flags", "query"))
@@ -156,7 +142,7 @@ def _asked(resolver: object, inThread: InThread) -> _Asked:
 
 def _ofThread(inThread: InThread) -> tuple[_Asked, NamesResolver | None]:
     """
-    @return: whom this thread asks, and that resolver where it may be replaced.
+    Return this thread's resolver, and, if it may be replaced, that resolver again.
     """
     own = ownResolver()
     if own is not None:
@@ -169,25 +155,26 @@ async def repeatedQuery(
     qname: bytes, rdtype: object, nattempts: int | None, resolver: object, requireAD: bool, inThread: InThread
 ) -> RecordSet | None:
     """
-    Look records up, again where that fails: first with the system's configuration read anew, where it is the thread's own resolver that
-    failed, then by TCP.
+    Look up records, and retry after failures: first after reading the system's configuration anew, if the thread's own resolver failed,
+    then over TCP.
 
-    @param qname: the whole name; no search list is tried.
-    @param nattempts: how often at most; L{None} for 3 times with the thread's own resolver, twice with any other.
-    @param resolver: L{None} for that of this thread, one of ours, a description, a blocking one such as dnspython's.
-    @param requireAD: take only what was validated. That it is to be is said in every query.
-    @param inThread: what asks a blocking resolver; no other needs it.
+    @param qname: an absolute name; no search list is applied.
+    @param nattempts: the maximum number of attempts; L{None} for 3 with the thread's own resolver, 2 with any other.
+    @param resolver: L{None} for the resolver of this thread; a resolver of this package, a description, or a blocking resolver such as
+        dnspython's.
+    @param requireAD: accept only validated records. AD is set in every query, even without this.
+    @param inThread: calls a blocking resolver.
 
-    @return: the records, or L{None} where there is no such name or no such record.
+    @return: the records, or L{None} if the name or the type does not exist.
 
-    @raise ValueError: there is nothing to be had with so few attempts, or what was found was not validated.
-    @raise ValidationError: see there.
+    @raise ValueError: C{nattempts} is less than 1, or the records were not validated although C{requireAD} is set.
+    @raise ValidationError: the servers answer only without validation.
     @raise TimeoutError: no server answered.
-    @raise NoNameservers: the servers fail even where they need not validate. Where dnspython is installed, this is of its class too.
+    @raise NoNameservers: the servers fail even without validation. If dnspython is installed, this is an instance of its class too.
     @raise LookupFailed: the question is not valid, or the resolver was closed.
     """
     if nattempts is not None and nattempts <= 0:
-        raise ValueError(f"nattempts: {nattempts} attempts give no answer; it takes one at least")
+        raise ValueError(f"nattempts: {nattempts} is not a valid number of attempts; give at least 1")
     name = _octets("qname", qname).decode("ascii")
     own: NamesResolver | None = None
     made: NamesResolver | None = None
@@ -231,10 +218,10 @@ async def repeatedQuery(
 
 async def _expectTimeout(asked: _Asked, name: str, rdtype: object, stream: bool, failure: Exception) -> None:
     """
-    Find out what a failure of all servers means, by asking without validation.
+    Classify a failure of all servers by repeating the query without validation.
 
-    @raise ValidationError: they do answer then.
-    @raise NoNameservers: they fail as before.
+    @raise ValidationError: it succeeds.
+    @raise NoNameservers: it fails as well.
     """
     try:
         await asked.ask(name, rdtype, _UNCHECKED, stream)
@@ -249,12 +236,12 @@ async def _expectTimeout(asked: _Asked, name: str, rdtype: object, stream: bool,
     raise ValidationError(f"{name}: servers answer only when they need not validate; {failure}") from failure
 
 
-# -- what the records say
+# -- records
 
 
 def serviceName(domain: bytes, service: str, transport: str) -> bytes:
     """
-    @return: the owner of a service's SRV records (RFC 2782).
+    Return the owner of a service's SRV records (RFC 2782).
     """
     words = (_text("service", service, CLIENT_SERVICE), _text("transport", transport, "tcp"))
     return b".".join([*[b"_" + word.encode("ascii") for word in words], _octets("domain", domain)])
@@ -262,11 +249,9 @@ def serviceName(domain: bytes, service: str, transport: str) -> bytes:
 
 def hostOf(domain: str) -> bytes:
     """
-    @param domain: as people write it.
+    Encode a domain as A-labels.
 
-    @return: its name in octets.
-
-    @raise ValueError: it is no name.
+    @raise ValueError: it is not a valid name.
     """
     text = _text("domain", domain, "example.org")
     try:
@@ -280,7 +265,7 @@ def hostOf(domain: str) -> bytes:
 
 def _octets(what: str, given: object) -> bytes:
     """
-    @raise TypeError: it is something else, mostly text.
+    @raise TypeError: it is not bytes.
     """
     if not isinstance(given, bytes):
         raise TypeError(f"{what}: {given!r:.80} is not in octets; write b'example.org', other scripts by .encode('idna')")
@@ -289,7 +274,7 @@ def _octets(what: str, given: object) -> bytes:
 
 def _text(what: str, given: object, right: str) -> str:
     """
-    @raise TypeError: it is something else, mostly octets.
+    @raise TypeError: it is not text.
     """
     if not isinstance(given, str):
         raise TypeError(f"{what}: {given!r:.80} is not text; write such as {right!r}")
@@ -298,12 +283,11 @@ def _text(what: str, given: object, right: str) -> str:
 
 def serversIn(found: Iterable[object] | None, owner: bytes) -> list[ServerRecord] | None:
     """
-    @param found: SRV records.
-    @param owner: whose they are.
+    Return priority, weight, host and port of each SRV record, or L{None} if there are none.
 
-    @return: what they say, or L{None} where there are none.
+    @param owner: their owner.
 
-    @raise ValueError: one of them has the root as its target: there is no such service.
+    @raise ValueError: the target of a record is the root: the domain does not offer the service.
     """
     if found is None:
         return None
@@ -319,24 +303,22 @@ def serversIn(found: Iterable[object] | None, owner: bytes) -> list[ServerRecord
 
 def certificateName(hostname: bytes, port: int | str, transport: str) -> bytes:
     """
-    @return: the owner of a server's TLSA records (RFC 6698, section 3).
+    Return the owner of a server's TLSA records (RFC 6698, section 3).
 
-    @raise TypeError: the port is no number, nor one in digits.
-    @raise ValueError: there is no such port.
+    @raise TypeError: the port is neither a number nor text.
+    @raise ValueError: the port is not valid.
     """
     if isinstance(port, bool) or not isinstance(port, int | str):
         raise TypeError(f"port: {port!r:.80} is not a valid number; write such as 5222")
     text = port if isinstance(port, str) else str(int(port))
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 0x10000):
-        raise ValueError(f"port: {port!r:.80} is none from 1 to 65535; write such as 5222")
+        raise ValueError(f"port: {port!r:.80} is not a port from 1 to 65535; write such as 5222")
     return serviceName(hostname, str(int(text)), transport)
 
 
 def certificatesIn(found: Iterable[object] | None) -> list[tuple[int, int, int, bytes]] | None:
     """
-    @param found: TLSA records.
-
-    @return: usage, selector, matching type and certificate of each, or L{None} where there are none.
+    Return usage, selector, matching type and certificate of each TLSA record, or L{None} if there are none.
     """
     if found is None:
         return None
@@ -346,19 +328,17 @@ def certificatesIn(found: Iterable[object] | None) -> list[tuple[int, int, int, 
 
 def inOrder(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing | None = None) -> Iterator[_T]:
     """
-    Go through servers in the order to try them in: the lowest priority first, those of one priority as they are drawn by weight (RFC 2782).
+    Yield servers in the order in which to try them: the lowest priority first, by weighted random choice within a priority (RFC 2782).
 
-    @param allRecords: priorities, weights and what they belong to.
-    @param rng: what is asked for C{randint(0, total)}; L{None} for the module L{random}.
-
-    @return: what they belong to, such as C{(host, port)}.
+    @param allRecords: priority, weight and the item to yield, such as C{(host, port)}.
+    @param rng: its C{randint(0, total)} is called; L{None} for the module L{random}.
     """
     yield from grouped(allRecords, rng or random)
 
 
 class _Server(Protocol):
     """
-    An SRV record, of this package, Twisted or dnspython.
+    An SRV record of this package, Twisted or dnspython.
     """
 
     priority: int
@@ -369,7 +349,7 @@ class _Server(Protocol):
 
 class _Certificate(Protocol):
     """
-    A TLSA record, of this package or dnspython.
+    A TLSA record of this package or dnspython.
     """
 
     usage: int

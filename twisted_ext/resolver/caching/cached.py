@@ -49,7 +49,7 @@ class CachedSource:
     """
     Caches the inner source's answers, including denials and failures, and serves them until they expire.
 
-    Equal questions that are under way at the same time are sent once: see L{CoalescingSource}.
+    Concurrent look-ups of the same question are sent once: see L{CoalescingSource}.
 
     An answer is used for its own question only: other records in the reply stay part of that answer, so a server cannot inject data for
     names that it was not asked about.
@@ -69,11 +69,11 @@ class CachedSource:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param stale: seconds past expiry for which an answer is served if no other can be had (RFC 8767); 0 for never.
+        @param stale: seconds past expiry for which an answer is served if no fresh one is available (RFC 8767); 0 for never.
         @param staleWait: seconds to wait for a fresh answer before that.
         @param prefetch: refresh popular answers shortly before they expire. Queries are then sent at times when no caller is waiting for
             them.
-        @param today: returns seconds since 1970, for cache files; C{clock} may count from when the machine was started.
+        @param today: returns seconds since 1970, for cache files; C{clock} may start at the boot of the host.
         """
         self.store = Store() if store is None else store
         if stale:
@@ -113,7 +113,7 @@ class CachedSource:
             return answer
         fault = self.store.failures.find(key, now)
         if fault is not None:
-            # A stale answer that was served for this very failure may have been packed since.
+            # A stale answer that was served for this failure may have been packed since.
             if self.store.keepStale and isinstance(fault, PeerFault):
                 answer = self._giveStale(question, context)
                 if answer is not None:
@@ -127,7 +127,7 @@ class CachedSource:
 
     def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if context.missed is question:
-            # Only once: the next time there may be an answer.
+            # Valid only once: next time there may be an answer.
             context.missed = None
         else:
             try:
@@ -163,8 +163,8 @@ class CachedSource:
 
     def _entryFor(self, key: bytes, question: Question, context: QueryContext, now: float) -> Entry | None:
         """
-        @return: the entry that answers the question: its own, a denial of its name, an entry for richer flags, or a proved denial of a name
-            above it; without any of these, the expired entry learned last.
+        Return the entry that answers the question: its own, a denial of its name, an entry for richer flags, or a proved denial of a name
+        above it; without any of these, the most recently learned expired entry.
         """
         store = self.store
         variant = context.variant
@@ -188,7 +188,7 @@ class CachedSource:
 
     def _fromKin(self, question: Question, context: QueryContext, now: float) -> Entry | None:
         if not context.recursionDesired and context.client is not None:
-            # A client without RD must neither learn what others have asked for nor trigger a prefetch.
+            # A client without RD must neither learn what others have queried nor trigger a prefetch.
             return None
         store = self.store
         for variant in kinOf(context.variant, store.variants):
@@ -230,7 +230,7 @@ class CachedSource:
 
     def _own(self, question: Question, context: QueryContext, now: float) -> Entry | None:
         """
-        @return: the entry for this very question, expired or not, made ready, because a stale answer is served for a while.
+        Return the entry for exactly this question, expired or not, unpacked, because a stale answer is served for a while.
         """
         find = self.store.find
         variant = context.variant
@@ -241,13 +241,13 @@ class CachedSource:
     ) -> Deferred[Answer]:
         from twisted_ext.resolver.caching.stale import freshOrStale
 
-        # A caller with less patience than that gets the stale answer rather than none.
+        # A caller with a shorter timeout gets the stale answer rather than none.
         wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
         return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(question, context))
 
     def _giveStale(self, question: Question, context: QueryContext) -> Answer | None:
         """
-        @return: the stale answer; L{None} if it is too old by now, or was flushed.
+        Return the stale answer; L{None} if it is too old by now, or was flushed.
         """
         now = self._seconds()
         entry = self._own(question, context, now)
@@ -265,7 +265,8 @@ class CachedSource:
 
     def _endStale(self, question: Question, context: QueryContext, now: float) -> None:
         """
-        The servers reply again, though with nothing cacheable: the next caller asks them, and gets the stale answer only if they fail.
+        Handle that the servers reply again, although with nothing cacheable: the next caller queries them, and gets the stale answer only
+        if they fail.
         """
         for key in (question.key + context.variant, denialKey(question.key, context.variant)):
             entry = self._ready.get(key)
@@ -296,9 +297,6 @@ class CachedSource:
 
     @property
     def stats(self) -> Statistics:
-        """
-        The current counters.
-        """
         counted = self.store.statistics()
         counted.misses = self._misses
         counted.failures = self._refused
@@ -313,7 +311,7 @@ class CachedSource:
         @param name: remove only this name; L{None} for everything.
         @param subtree: remove all names below it as well.
 
-        @return: how many answers were removed.
+        @return: the number of answers removed.
         """
         from twisted_ext.cache.flush import flush
 
@@ -330,7 +328,7 @@ class CachedSource:
 
     def dump(self) -> Iterator[str]:
         """
-        @return: the lines of a cache file, with line ends. Changes made during the iteration may or may not be in it.
+        Yield the lines of a cache file, with line ends. Changes made during the iteration may or may not be in it.
         """
         from twisted_ext.cache.dump import dumpLines
 
@@ -338,7 +336,7 @@ class CachedSource:
 
     def load(self, lines: Iterable[str], source: str = "cache file") -> Loaded:
         """
-        Load what L{dump} wrote, skipping lines that cannot be used.
+        Load the output of L{dump}, skipping invalid lines.
 
         @param source: the source of the lines, for errors.
 
@@ -369,6 +367,6 @@ class CachedSource:
 
 def _later(one: Entry | None, other: Entry | None) -> Entry | None:
     """
-    @return: the later learned of two expired entries: a name may have been denied after it had data of a type.
+    Return the more recently learned of two expired entries: a name may have been denied after it had data of a type.
     """
     return one if other is None or (one is not None and one.learned >= other.learned) else other

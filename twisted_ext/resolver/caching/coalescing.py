@@ -1,5 +1,5 @@
 """
-Coalescing of look-ups: one query for all callers with the same question.
+Coalesce look-ups: one query for all callers with the same question.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Flight:
         self.began = began
         self.deadline = deadline
         self.waiters: dict[Deferred[Answer], QueryContext] = {}
-        # Nearly always empty, which costs nothing.
+        # Nearly always empty; an empty tuple takes no memory.
         self.waitsFor: tuple[_Flight, ...] = ()
         self.inner: Deferred[Answer] | None = None
         self.successor: _Flight | None = None
@@ -76,7 +76,7 @@ class _Flight:
 
     def leadsTo(self, other: object) -> bool:
         """
-        @return: whether this flight waits for that one, directly or indirectly.
+        Return whether this flight waits for the other one, directly or indirectly.
         """
         seen: set[int] = set()
         ahead = [self]
@@ -90,9 +90,6 @@ class _Flight:
         return False
 
     def take(self, waiter: Deferred[Answer], context: QueryContext) -> None:
-        """
-        Add C{waiter} to this flight.
-        """
         self.waiters[waiter] = context
         if context.flight is not None and isinstance(context.flight, _Flight):
             context.flight.waitsFor += (self,)
@@ -101,7 +98,7 @@ class _Flight:
 
     def forget(self, other: _Flight) -> None:
         """
-        One of this flight's own questions no longer waits for that one.
+        Called when one of this flight's own questions no longer waits for the other flight.
         """
         waitsFor = list(self.waitsFor)
         waitsFor.remove(other)
@@ -145,7 +142,7 @@ class _Flight:
         if fault is None:
             fault = TimedOut(f"{self.question} was not answered in time")
         else:
-            # Whatever the servers have replied by then, it was this waiter's deadline that ended it.
+            # Whatever the servers have replied so far, this waiter's deadline ended the look-up.
             cause = fault.cause
             fault = self.inAll(TimedOut(str(fault), server=fault.server, attempts=fault.attempts, ede=fault.ede))
             fault.cause = fault.cause or cause
@@ -156,7 +153,7 @@ class _Flight:
 
     def hold(self, now: float) -> None:
         """
-        Suspend the waiters' time: the question waits to be sent.
+        Suspend the waiters' deadlines: the question is queued for sending.
         """
         holds = self.source.holds
         held, _ = holds.get(self, (0.0, None))
@@ -164,7 +161,7 @@ class _Flight:
 
     def proceed(self, now: float) -> None:
         """
-        Resume the waiters' time: the question is sent now.
+        Resume the waiters' deadlines: the question is sent now.
         """
         source = self.source
         if self in source.holds:
@@ -172,9 +169,9 @@ class _Flight:
 
     def tell(self, outcome: Answer | DNSFault) -> Answer | None:
         """
-        Have the outcome cached, unless a flush came in between.
+        Pass the outcome to the cache, unless it was flushed since the look-up began.
 
-        @return: the answer to deliver in its place, if any.
+        @return: the answer to deliver instead, if any.
         """
         learning = self.source.learning
         if learning is None or self.older:
@@ -185,13 +182,13 @@ class _Flight:
             else:
                 return learning.learn(self.question, self.context, outcome)
         except Exception:
-            # Deliver it to the waiters all the same.
+            # The waiters still get the answer.
             _log.failure("An answer could not be remembered.")
         return None
 
     def inAll(self, fault: DNSFault) -> DNSFault:
         """
-        @return: the fault, with the earlier queries added if it is a timeout.
+        Return the fault, with the queries of earlier flights added if it is a timeout.
         """
         if not (self.earlier and isinstance(fault, TimedOut)):
             return fault
@@ -201,9 +198,6 @@ class _Flight:
         return whole
 
     def arrived(self, outcome: Answer | Failure) -> None:
-        """
-        Deliver the outcome to all waiters.
-        """
         source = self.source
         if not self.done:
             source.land(self)
@@ -261,14 +255,14 @@ class _Flight:
 
 class Learning(Protocol):
     """
-    Receives the outcomes of look-ups, for a cache. It is called before the waiters are, once for each look-up.
+    Receives the outcomes of look-ups, for a cache. It is called once for each look-up, before the waiters.
     """
 
     def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
         """
-        @param context: the settings of the caller that began the look-up.
+        Return the answer to deliver instead: the same with the TTLs that it is cached with; L{None} for the answer itself.
 
-        @return: the answer to deliver instead: the same with the TTLs that it is cached with; L{None} for the answer itself.
+        @param context: the settings of the caller that began the look-up.
         """
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
@@ -280,8 +274,8 @@ class Learning(Protocol):
 @implementer(IAnswerSource)
 class CoalescingSource:
     """
-    Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single query
-    under way for a question, a spoofer has one to hit and not thousands (RFC 5452, section 5).
+    Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single pending
+    query for a question, a spoofer has one to hit and not thousands (RFC 5452, section 5).
 
     A shared look-up has a deadline of its own, independent of the caller that began it; each waiter keeps its own deadline and can be
     cancelled separately. When the last waiter has gone, the look-up is cancelled.
@@ -296,8 +290,8 @@ class CoalescingSource:
         budget: Callable[[], Budget] | None = None,
     ) -> None:
         """
-        @param seconds: the time limit of a shared look-up.
-        @param budget: makes the query budget of one.
+        @param seconds: the timeout of a shared look-up.
+        @param budget: creates the query budget of one.
         """
         self._inner = inner
         self._clock = clock
@@ -308,12 +302,12 @@ class CoalescingSource:
         self._older: set[_Flight] = set()
         self._variants: dict[bytes, int] = {}
         self.deadlines = Deadlines(clock)
-        #: Flights whose questions have waited to be sent: the total seconds of waiting so far, and since when one is waiting now.
+        #: Flights whose questions have been queued for sending: the total time in the queue in seconds, and the start time if queued now.
         self.holds: dict[_Flight, tuple[float, float | None]] = {}
         self._closed = False
-        #: Called once no look-up is under way.
+        #: Called when no look-up is in progress.
         self.idle: Callable[[], object] | None = None
-        #: The cache that is told of the outcomes.
+        #: The cache that receives the outcomes.
         self.learning: Learning | None = None
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -341,7 +335,7 @@ class CoalescingSource:
         now = self.now()
         lasts = self._lasts
         if context.waits is not None:
-            # A caller that sets the time for each attempt gets all attempts within one flight.
+            # If the caller gives a timeout for each attempt, the flight lasts for all of them.
             lasts = min(max(lasts, sum(context.waits)), FLIGHT_SECONDS.most)
         return _Flight(self, key, question, context, now, now + lasts)
 
@@ -349,7 +343,7 @@ class CoalescingSource:
         if context.trace is not None:
             context.trace.note(self.now(), "coalesce", "joined", waiters=len(flight.waiters))
         if len(flight.waiters) >= _MOST_WAITERS:
-            return fail(Refused(f"more than {_MOST_WAITERS} wait for {flight.question}"))
+            return fail(Refused(f"more than {_MOST_WAITERS} callers wait for {flight.question}"))
         if context.flight is not None and flight.leadsTo(context.flight):
             return fail(ServerFailed(f"{flight.question} waits for itself: its delegations or aliases go round in a circle"))
         waiter: Deferred[Answer] = Deferred(flight.leave)
@@ -373,7 +367,7 @@ class CoalescingSource:
 
     def board(self, waiter: Deferred[Answer], question: Question, context: QueryContext) -> _Flight:
         """
-        Move a waiter to a new flight, or to one that is already under way for the same question.
+        Move a waiter to a new flight, or to one already in progress for the same question.
         """
         flight = self._flights.get(question.key + context.variant)
         if flight is not None:
@@ -386,14 +380,14 @@ class CoalescingSource:
 
     def hasTime(self, flight: _Flight, context: QueryContext) -> bool:
         """
-        @return: whether it was the flight's deadline that passed, and not that of the waiter with this context.
+        Return whether the flight's deadline has passed, but not that of the waiter with this context.
         """
         now = self.now()
         return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
 
     def heldFor(self, flight: _Flight, now: float) -> float:
         """
-        @return: seconds for which its question has waited to be sent.
+        Return how long its question has been queued for sending, in seconds.
         """
         held, since = self.holds.get(flight, (0.0, None))
         return held if since is None else held + now - since
@@ -414,7 +408,7 @@ class CoalescingSource:
 
     def startAnew(self) -> None:
         """
-        Close all flights to further waiters, because they may bring what has just been flushed from a cache. Those already waiting keep
+        Close all flights to further waiters, because they may return what has just been flushed from a cache. Those already waiting keep
         waiting.
         """
         for flight in list(self._flights.values()):
@@ -434,7 +428,7 @@ class CoalescingSource:
 
     def whenIdle(self, callback: Callable[[], object]) -> None:
         """
-        Call C{callback} once no look-up is under way, possibly now. Callers that follow up on an answer at once, as a search list does,
+        Call C{callback} once no look-up is in progress, possibly now. Callers that follow up on an answer at once, as a search list does,
         have begun their next look-up by then.
         """
         self.idle = callback
@@ -442,7 +436,7 @@ class CoalescingSource:
 
     def rest(self) -> None:
         """
-        Call the idle callback if no look-up is under way.
+        Call the idle callback if no look-up is in progress.
         """
         callback = self.idle
         if callback is not None and not (self._flights or self._older):

@@ -1,5 +1,5 @@
 """
-Waiting briefly for a fresh answer before serving a stale one (RFC 8767, section 5).
+Wait briefly for a fresh answer before serving a stale one (RFC 8767, section 5).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["freshOrStale"]
 
 def freshOrStale(clock: IReactorTime, flight: Deferred[Answer], wait: float, stale: Callable[[], Answer | None]) -> Deferred[Answer]:
     """
-    Return what C{flight} brings if it does so in time, otherwise the stale answer; the flight then continues, for the benefit of the next
-    caller.
+    Return the result of C{flight} if it arrives in time, otherwise the stale answer; the flight then continues for the next caller.
 
-    If the servers fail, the stale answer is served at once. If the answer cannot be trusted, it is not: an attack must not be hidden.
+    If the servers fail, the stale answer is served at once; but not if the fresh answer failed validation, because that would hide an
+    attack.
 
     @param wait: seconds.
     @param stale: returns the stale answer, or L{None} if it is too old by then.

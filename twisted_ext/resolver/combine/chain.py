@@ -1,5 +1,5 @@
 """
-A chain of sources, asked in turn until one of them answers.
+A chain of sources, queried in turn until one of them answers.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["ChainSource", "chained"]
 @implementer(IAnswerSource)
 class ChainSource:
     """
-    Asks the next source where one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
+    Queries the next source if one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
     other than L{Unknown} is raised.
 
-    Leading sources that answer immediately are not asked a second time if a source after them has just missed (C{QueryContext.missed}):
+    Leading sources that answer immediately are not queried a second time if a source after them has just missed (C{QueryContext.missed}):
     they had no answer then.
 
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
@@ -35,15 +35,15 @@ class ChainSource:
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> None:
         """
-        @param clock: divide the remaining time among the remaining sources, so that one that never answers does not use up all of it;
-            L{None} gives each of them all the time there is.
+        @param clock: divide the remaining time among the remaining sources, so that one that never answers does not use all of it; L{None}
+            gives each of them all the remaining time.
 
         @raise CallerFault: C{sources} is empty.
         """
         if not sources:
-            raise CallerFault("a chain needs one source at least")
+            raise CallerFault("a chain needs at least one source")
         self._sources = tuple(sources)
-        # Bind what each look-up needs once.
+        # Bound once: every look-up uses these.
         self._steps = [(source, source.answerNow, bool(getattr(source, "immediate", False))) for source in sources]
         self._last = len(self._steps) - 1
         self._clock = clock
@@ -88,7 +88,7 @@ class ChainSource:
 
     async def _wait(self, first: int, fault: DNSFault | None, question: Question, context: QueryContext) -> Answer:
         """
-        Ask the sources from index C{first} on.
+        Query the sources from index C{first} on.
         """
         for index in range(first, self._last + 1):
             wishes = context
@@ -102,7 +102,7 @@ class ChainSource:
         raise fault if fault is not None and not isinstance(fault, Unknown) else self._nobody(question)
 
     def _nobody(self, question: Question) -> Unknown:
-        return Unknown(f"none of {len(self._steps)} sources has anything on {shown(question)}")
+        return Unknown(f"none of {len(self._steps)} sources has information on {shown(question)}")
 
     def close(self) -> Deferred[None]:
         return closeAll(self._sources)
@@ -113,7 +113,7 @@ class ChainSource:
 
 def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:
     """
-    @return: a L{ChainSource}; if zones are among the sources, one that follows the zones' aliases into the other sources.
+    Create a L{ChainSource}; if zones are among the sources, one that follows the zones' aliases into the other sources.
     """
     chain = ChainSource(sources, clock)
     if not any(_leadsOn(source) for source in sources):

@@ -20,12 +20,12 @@ __all__ = ["FailingSource"]
 @implementer(IAnswerSource)
 class FailingSource:
     """
-    Fails every question with a fault that says why there is no upstream.
+    Fails every question with a fault that explains why there is no upstream.
     """
 
     def __init__(self, fault: Callable[[], DNSFault]) -> None:
         """
-        @param fault: makes the fault of each look-up.
+        @param fault: creates the fault of each look-up.
         """
         self._fault = fault
 

@@ -52,8 +52,8 @@ _MISTAKE: Final = 7
 @implementer(IAnswerSource)
 class RaceSource:
     """
-    Asks the first source; if it takes too long or fails, asks the next one as well. The first answer wins, including a denial, and the
-    look-ups still under way are cancelled. If all fail, the most informative failure is raised.
+    Queries the first source; if it takes too long or fails, queries the next one as well. The first answer wins, including a denial, and
+    the pending look-ups are cancelled. If all fail, the most informative failure is raised.
 
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
@@ -69,13 +69,13 @@ class RaceSource:
         order: Callable[[], Sequence[IAnswerSource]] | None = None,
     ) -> None:
         """
-        @param delay: seconds that each source has before the next one is asked; 0 asks all at once.
-        @param order: returns the sources in the order to ask them now; by default the order of C{sources}.
+        @param delay: seconds that each source has before the next one is queried; 0 queries all at once.
+        @param order: returns the sources in the order in which to query them now; by default the order of C{sources}.
 
         @raise CallerFault: C{sources} is empty.
         """
         if not sources:
-            raise CallerFault("a race needs one source at least")
+            raise CallerFault("a race needs at least one source")
         self._sources = tuple(sources)
         self._clock = clock
         self._delay = HEDGE_SECONDS.pick(delay)
@@ -119,7 +119,7 @@ class RaceSource:
 
 class _Race:
     """
-    One question under way in several sources.
+    One question being looked up in several sources.
 
     @ivar result: the first answer.
     """
@@ -146,7 +146,7 @@ class _Race:
 
     def goOn(self) -> None:
         """
-        Ask the next source, and schedule the one after it.
+        Query the next source, and schedule the one after it.
         """
         self._dropTimer()
         while self._waiting and not self._over:
@@ -163,9 +163,6 @@ class _Race:
             self._lost()
 
     def end(self) -> None:
-        """
-        Cancel the race.
-        """
         self._stop()
         self.result.errback(Closed("the resolver was closed"))
 
@@ -185,7 +182,7 @@ class _Race:
         self._running.remove(running)
         fault = failure.value
         if isinstance(fault, Abandoned):
-            # It was cancelled, and carries the fault that it would have raised.
+            # The look-up was cancelled; report the fault that a timeout would have raised.
             fault = fault.fault
         if isinstance(fault, DNSFault):
             self._faults.append(fault)

@@ -1,5 +1,5 @@
 """
-A source that can be replaced while look-ups are under way.
+A source that can be replaced while look-ups are in progress.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class _Former:
 @implementer(IAnswerSource)
 class ReplaceableSource:
     """
-    Delegates to one source, which can be replaced. Look-ups under way finish on the source they began with, which is closed after the last
-    of them.
+    Delegates to one source, which can be replaced. Look-ups in progress finish on the source they began with, which is closed after the
+    last of them.
     """
 
     def __init__(self, source: IAnswerSource) -> None:
@@ -43,15 +43,9 @@ class ReplaceableSource:
 
     @property
     def source(self) -> IAnswerSource:
-        """
-        The current source.
-        """
         return self._current.source
 
     def replace(self, source: IAnswerSource) -> None:
-        """
-        Use C{source} from now on.
-        """
         before, self._current = self._current, _Former(source)
         before.retired = True
         self._retired.add(before)

@@ -20,7 +20,7 @@ __all__ = ["RouteSource"]
 @implementer(IAnswerSource)
 class RouteSource:
     """
-    Asks the source with the longest matching suffix, by whole labels. Its failure is final: a question for one network is never sent to
+    Queries the source with the longest matching suffix, by whole labels. Its failure is final: a question for one network is never sent to
     another.
 
     @ivar immediate: whether all sources are. See L{IAnswerSource}.
@@ -41,9 +41,6 @@ class RouteSource:
         self.immediate = all(getattr(source, "immediate", False) for source in self._sources)
 
     def sourceFor(self, question: Question) -> IAnswerSource | None:
-        """
-        @return: the source for this question.
-        """
         routes = self._routes
         name = question.key[:-4]
         while name != b"\x00":

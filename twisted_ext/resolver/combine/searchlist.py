@@ -1,5 +1,5 @@
 """
-The search list: short names completed with the domains of this machine (resolv.conf(5); RFC 1535).
+The search list: complete short names with the domains of this host (resolv.conf(5); RFC 1535).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
 __all__ = ["SearchListSource"]
 
 _DATA: Final = Outcome.DATA
-#: The end of reverse names. They are always complete, whether or not written with a final dot.
+#: The suffix of reverse names. They are always absolute, with or without a final dot.
 _ARPA: Final = b"\x04arpa\x00"
 _FAMILIES: Final = {A: AAAA, AAAA: A}
 
@@ -33,17 +33,17 @@ class SearchListSource:
     """
     Completes names written without a final dot with several domains, as the C library does (C{QueryContext.relative} marks such names).
 
-    A name with C{ndots} dots or more is tried as it stands first, any other one last. Data ends the search. A denial or a server's failure
-    (SERVFAIL) continues it, because the name may be in the next domain; any other failure ends it, unless it is that of the name as it
-    stands, tried first. If nothing is found, the outcome for the name as it stands is the answer.
+    A name with C{ndots} dots or more is first tried as an absolute name, any other one last. Data ends the search. A denial or a server's
+    failure (SERVFAIL) continues it, because the name may be in the next domain; any other failure ends it, unless it is that of the
+    absolute name, tried first. If nothing is found, the outcome for the absolute name is the answer.
 
     Names below C{arpa} are not searched.
 
     A host with addresses of only one family has no data for the other, and that ends the search too: the two families are looked up
-    separately here, and the addresses of two different hosts must not be taken for those of one. A caller that wants one family only can
-    say so (C{QueryContext.single}).
+    separately here, and the addresses of two different hosts must not be mixed. A caller that needs one family only can set
+    C{QueryContext.single}.
 
-    @ivar inner: the source that is asked.
+    @ivar inner: the inner source.
     @ivar domains: the search domains.
     """
 
@@ -53,15 +53,15 @@ class SearchListSource:
         self, inner: IAnswerSource, domains: Sequence[bytes], ndots: int | None = None, *, topLevel: bool = True
     ) -> None:
         """
-        @param domains: in search order. The root stands for the name as it is.
+        @param domains: in search order. The root represents the name as an absolute name.
         @param ndots: see above.
-        @param topLevel: also try a name without dots as it stands, after all domains.
+        @param topLevel: also try a name without dots as an absolute name, after all domains.
         """
         self.inner = inner
         self.domains = tuple(dict.fromkeys([domain.lower() for domain in domains]))[: int(SEARCH_DOMAINS.most)]
         self.ndots = int(NDOTS.pick(ndots))
         self.topLevel = topLevel
-        # Immediate answers are requested with the same context again and again; a copy each time would cost more than the answer.
+        # Immediate answers are requested with the same context repeatedly; copying it each time would cost more than the answer.
         self._outer = self._inward = QueryContext(0.0)
 
     def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
@@ -79,7 +79,7 @@ class SearchListSource:
             try:
                 answer = self.inner.answerNow(question, inward)
             except DNSFault:
-                # The search decides whether to go on.
+                # The search decides whether to continue.
                 pass
             else:
                 if answer is None:
@@ -91,7 +91,7 @@ class SearchListSource:
 
     def asIsFirst(self, name: bytes) -> bool:
         """
-        @return: whether this name is tried as it stands before any domain.
+        Return whether this name is tried as an absolute name before any domain.
         """
         ndots = self.ndots
         if ndots == 1:
@@ -191,7 +191,7 @@ class _Search:
         self._first = searching.asIsFirst(question.name)
         self._names = self._candidates(searching)
         self._name = b""
-        #: The outcome for the name as it stands, once known.
+        #: The outcome for the absolute name, once known.
         self._asIs: Answer | DNSFault | None = None
         #: The answer that this name has no data of the type, while its other family is being looked up.
         self._sibling: Answer | None = None
@@ -218,7 +218,7 @@ class _Search:
 
     def upcoming(self) -> Question | None:
         """
-        @return: the next question, or L{None} when the search is over.
+        Return the next question, or L{None} when the search is over.
         """
         question = self._question
         if self._sibling is not None:
@@ -233,7 +233,7 @@ class _Search:
 
     def answered(self, answer: Answer) -> None:
         """
-        Record the answer to the last question.
+        Process the answer to the last question.
         """
         held = self._sibling
         if held is not None:
@@ -258,10 +258,10 @@ class _Search:
 
     def failed(self, fault: DNSFault) -> None:
         """
-        Record that the last question failed.
+        Process the failure of the last question.
         """
         if self._sibling is not None:
-            # The name exists, and may well have an address: no reason to search for another host of that name.
+            # The name exists and may have an address, so do not search for another host of that name.
             self._found, self._sibling = self._sibling, None
             return
         if self._name is self._question.name:
@@ -277,8 +277,7 @@ class _Search:
 
     def verdict(self) -> Answer:
         """
-        @return: what was found, or the outcome for the name as it stands; for a name that was not tried so, that some domain has no such
-            data.
+        Return the answer that was found, or the outcome for the absolute name; if that was not tried, a denial from a domain.
 
         @raise DNSFault: nothing was found, and some of the questions failed.
         """
@@ -287,11 +286,11 @@ class _Search:
             return found
         asIs = self._asIs
         if isinstance(asIs, Answer):
-            # A name that was tried last and does not exist says less than one on the way that does.
+            # If the absolute name, tried last, does not exist, an earlier name that does is more informative.
             if self._first or asIs.outcome is Outcome.NODATA or (self._noData is None and self._fault is None):
                 return asIs
         elif asIs is not None and not isinstance(asIs, Unknown):
-            # The name tried last may have had no time left.
+            # There may have been no time left for the name tried last.
             raise self._fault or asIs
         if self._noData is not None:
             return self._noData

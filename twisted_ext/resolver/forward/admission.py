@@ -1,5 +1,5 @@
 """
-Admission of forwarded look-ups: when thousands begin at once, they are sent as replies arrive, so that the replies do not overflow a
+Admission control for forwarded look-ups: if thousands begin at once, they are sent as replies arrive, so that the replies do not overflow a
 receive buffer with room for some hundreds.
 """
 
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
 
 __all__ = ["Admission", "Holdable"]
 
-#: Look-ups that begin within this many seconds count as begun at once.
+#: Look-ups that begin within this many seconds count as simultaneous.
 _MOMENT: Final = 0.02
 
-#: Round trip times up to which each reply lets one more look-up begin. Longer ones may be due to queueing in a full receive buffer.
+#: Round-trip times up to which each reply admits one more look-up. Longer ones may be due to queueing in a full receive buffer.
 _BRISK: Final = 0.01
 
-#: Seconds without any reply after which all waiting look-ups begin, each with a timeout of its own.
+#: Seconds without any reply after which all queued look-ups begin, each with a timeout of its own.
 _SILENCE: Final = 1.5
 
 
 @runtime_checkable
 class Holdable(Protocol):
     """
-    A shared look-up whose callers' deadlines are suspended while its question waits here.
+    A shared look-up whose callers' deadlines are suspended while its question is queued here.
     """
 
     def hold(self, now: float) -> None:
         """
-        The question waits to be sent from now on.
+        Called when the question is queued.
         """
 
     def proceed(self, now: float) -> None:
         """
-        The question is sent now.
+        Called when the question is sent.
         """
 
 
 class Admission:
     """
-    The admission queue of one forwarding source. It forms when many look-ups begin at once and drains as replies arrive; the number under
-    way is adjusted to what gets through without loss (additive increase, multiplicative decrease). A look-up whose first query has timed
-    out does not count, because it is not load on the servers.
+    The admission queue of one forwarding source. It forms when many look-ups begin at once and drains as replies arrive; the number in
+    progress is adjusted to what gets through without loss (additive increase, multiplicative decrease). A look-up whose first query has
+    timed out does not count, because it is not load on the servers.
 
-    @ivar queue: waiting look-ups, the oldest first, and the time when each was queued.
-    @ivar late: look-ups under way whose first query has timed out.
-    @ivar free: look-ups under way below which no accounting is done.
-    @ivar size: the window: look-ups under way while others wait.
+    @ivar queue: queued look-ups, oldest first, and the time when each was queued.
+    @ivar late: the number of look-ups in progress whose first query has timed out.
+    @ivar free: the number of look-ups in progress below which no accounting is done.
+    @ivar size: the window: the maximum number of look-ups in progress while others are queued.
     """
 
     __slots__ = (
@@ -76,9 +76,9 @@ class Admission:
         most: int | None = None,
     ) -> None:
         """
-        @param under: all look-ups under way.
-        @param burst: look-ups that may begin at once.
-        @param most: look-ups that may wait.
+        @param under: all look-ups in progress.
+        @param burst: the number of look-ups that may begin at once.
+        @param most: the maximum number of queued look-ups.
         """
         self.queue: OrderedDict[ForwardedLookup, float] = OrderedDict()
         self.late = 0
@@ -89,7 +89,7 @@ class Admission:
         self._seconds = seconds
         self._greatest = LOOKUPS_BURST.most
         self._most = int(LOOKUPS_WAITING.pick(most))
-        # How many were under way at a recent moment.
+        # The number of look-ups in progress at a recent time.
         self._since = -inf
         self._then = 0
         self._heard = 0.0
@@ -99,7 +99,7 @@ class Admission:
 
     def enter(self, flight: ForwardedLookup, now: float) -> None:
         """
-        Begin a look-up now, or queue it until there is room. If too many are waiting it fails with L{QueueFull}.
+        Begin a look-up now, or queue it until there is room. If the queue is full, the look-up fails with L{QueueFull}.
         """
         queue = self.queue
         if flight.context.served:
@@ -117,7 +117,7 @@ class Admission:
             self._growing = True
             self._heard = now
         if len(queue) >= self._most:
-            text = f"{named(flight.question)}: {len(queue)} look-ups wait to be sent already, and more are not taken"
+            text = f"{named(flight.question)}: {len(queue)} look-ups are queued already, and no more are accepted"
             flight.refuse(QueueFull(text))
             return
         queue[flight] = now
@@ -127,7 +127,7 @@ class Admission:
 
     def left(self, flight: ForwardedLookup) -> None:
         """
-        A look-up has ended or was cancelled.
+        Called when a look-up has ended or was cancelled.
         """
         if self.queue.pop(flight, None) is not None:
             return
@@ -137,13 +137,13 @@ class Admission:
 
     def _brisk(self) -> bool:
         """
-        @return: whether replies arrive so fast that queries cannot be queueing in a server's buffer.
+        Return whether replies arrive so fast that queries cannot be queueing in a server's buffer.
         """
         return any(standing.rtt is not None and standing.rtt <= _BRISK for standing in self._standings)
 
     def lost(self, now: float) -> None:
         """
-        A look-up's first query timed out.
+        Called when a look-up's first query timed out.
         """
         if now >= self._cutUntil:
             # Losses among queries that were sent together are one signal.
@@ -154,7 +154,7 @@ class Admission:
 
     def admit(self, now: float) -> None:
         """
-        Begin as many look-ups as there is room for now.
+        Begin as many queued look-ups as there is room for.
         """
         if self._admitting or self._closed:
             return
@@ -169,7 +169,7 @@ class Admission:
                 context = flight.context
                 if isinstance(context.flight, Holdable):
                     context.flight.proceed(now)
-                # The time in the queue was our delay and not the servers'.
+                # The time in the queue is not the servers' delay.
                 flight.context = context.but(deadline=context.deadline + now - since)
                 flight.begin(now)
         finally:
@@ -177,9 +177,7 @@ class Admission:
 
     def close(self) -> list[ForwardedLookup]:
         """
-        Stop admitting look-ups.
-
-        @return: the look-ups that are waiting.
+        Stop admitting look-ups, and return the queued ones.
         """
         self._closed = True
         return list(self.queue)

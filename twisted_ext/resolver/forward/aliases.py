@@ -1,5 +1,5 @@
 """
-Following the aliases that a server has left to the client.
+Follow aliases that a server has not followed itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted_ext.answers import Answer, QueryContext, Question
 
 __all__ = ["Ask", "askedOn"]
 
-#: A function that looks a question up, such as L{NamesResolver.ask<twisted_ext.compat.names.NamesResolver.ask>}.
+#: A function that looks up a question, such as L{NamesResolver.ask<twisted_ext.compat.names.NamesResolver.ask>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 
 
@@ -21,9 +21,9 @@ async def askedOn(
     ask: Ask, question: Question, answer: Answer, context: QueryContext, effort: int, searched: bool = True
 ) -> list[tuple[Question, Answer]]:
     """
-    Follow the aliases of an answer with further look-ups, until one answers for the end of the chain.
+    Follow the aliases of an answer with further look-ups, until an answer contains the end of the chain.
 
-    @param effort: the most look-ups to make.
+    @param effort: the maximum number of further look-ups.
     @param searched: see L{found}.
 
     @return: the question and the answer, followed by the further ones. If the last answer's aliases still lead out of it, the chain is a

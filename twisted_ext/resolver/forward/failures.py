@@ -1,5 +1,5 @@
 """
-Failures of forwarded look-ups: which fault and which text to report when no server has answered.
+Choose which fault and which text to report when no server has answered.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MOST_STORIES = 6
 
 class Abandoned(CancelledError):
     """
-    A look-up was cancelled while it was under way.
+    A look-up was cancelled while it was in progress.
 
-    @ivar fault: the fault that it would have raised, had its deadline been then.
+    @ivar fault: the fault that a timeout at that moment would have raised.
     """
 
     def __init__(self, fault: DNSFault) -> None:
@@ -40,15 +40,14 @@ class Abandoned(CancelledError):
 
 def named(question: Question) -> str:
     """
-    @return: the question for display: C{"www.example.org. A"}.
+    Format a question for display: C{"www.example.org. A"}.
     """
     return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
 def _strays(legs: Iterable[Channel | None]) -> list[str]:
     """
-    @return: a text for each server from whose address stray datagrams came by UDP, spoofed or not: they are the reason why it was asked
-        by TCP.
+    Describe each server from whose address stray datagrams came over UDP, spoofed or not: they are the reason why it was queried over TCP.
     """
     counts: dict[str, int] = {}
     for leg in legs:
@@ -56,7 +55,7 @@ def _strays(legs: Iterable[Channel | None]) -> list[str]:
             label = leg.exchange.label
             counts[label] = counts.get(label, 0) + leg.misses
     return [
-        f"what came from {label} by UDP was no reply to the question ({count} message{'s' * (count > 1)})"
+        f"datagrams from {label} did not match the query ({count} message{'s' * (count > 1)})"
         for label, count in counts.items()
     ]
 
@@ -71,7 +70,7 @@ def mostTelling(
 ) -> DNSFault:
     """
     Choose the fault to report for a failed look-up: a server's own error before silence, silence before unreachable servers; SERVFAIL
-    before other errors, which may be about us and not about the name.
+    before other errors, which may concern this client and not the name.
 
     @param servers: all servers of the source.
     @param seconds: how long the look-up took.

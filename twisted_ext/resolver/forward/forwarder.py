@@ -65,7 +65,7 @@ class Upstream:
 
     def exchanges(self) -> list[IExchange]:
         """
-        @return: the exchanges that have been used.
+        Return the exchanges in use.
         """
         return [self.datagram] if self._stream is None else [self.datagram, self._stream]
 
@@ -73,9 +73,9 @@ class Upstream:
 @implementer(IAnswerSource)
 class ForwardingSource:
     """
-    Forwards to these servers only: by UDP, and by TCP when a reply is truncated or stray datagrams suggest spoofing.
+    Forwards to these servers only: over UDP, and over TCP if a reply is truncated or stray datagrams suggest spoofing.
 
-    While no look-up is under way nothing is left in the reactor, unless connections are to be kept.
+    While no look-up is in progress, it holds no sockets and timers, unless keep-alive is enabled.
 
     @param servers: tried in this order until they have been measured.
     @param stream: use TCP only.
@@ -111,7 +111,7 @@ class ForwardingSource:
         @raise CallerFault: C{servers} is empty.
         """
         if not servers:
-            raise CallerFault("no server to ask; it takes one at least")
+            raise CallerFault("no server to query; give at least one")
         self._reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
         self.stream = stream
@@ -168,7 +168,7 @@ class ForwardingSource:
 
     def settle(self) -> None:
         """
-        Remove everything from the reactor; no look-up is under way any more.
+        Close sockets and cancel timers, because no look-up is in progress any more.
         """
         self.timetable.settle()
         for upstream in self.upstreams:
@@ -177,7 +177,7 @@ class ForwardingSource:
 
     def first(self, now: float) -> int:
         """
-        @return: the index of the server to ask first in a look-up that begins now.
+        Return the index of the server to query first in a look-up that begins now.
         """
         if self._rotate or self.stream:
             for standing in self.standings:
@@ -189,7 +189,7 @@ class ForwardingSource:
 
     def partsOf(self, context: QueryContext) -> _Parts:
         """
-        @return: the parts of the query before and after the question for this context.
+        Return the parts of the query before and after the question.
         """
         variant = context.variant
         if not variant:

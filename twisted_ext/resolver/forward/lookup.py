@@ -56,17 +56,17 @@ _PLAIN: Final = frozenset(
     for rcode in (0, 3)
 )
 
-#: A query under way: channel, id, index of the server, time sent, and whether it went without EDNS although the caller wants it.
+#: A pending query: channel, id, index of the server, time sent, and whether it was sent without EDNS although the caller wants it.
 _Open = tuple["Channel", bytes, int, float, bool]
 
 
 class _Tried:
     """
-    What was tried with one server in a look-up.
+    What has been tried with one server in a look-up.
 
     @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
-    @ivar stream: whether it was asked by TCP.
-    @ivar plain: whether it was asked without EDNS although the caller wants it.
+    @ivar stream: whether it was queried over TCP.
+    @ivar plain: whether it was queried without EDNS although the caller wants it.
     """
 
     __slots__ = ("nearMiss", "stream", "plain")
@@ -81,13 +81,13 @@ class _Troubles:
     """
     The state of a look-up that has met a problem; most look-ups never need it.
 
-    @ivar tries: queries sent to each server, with L{_DONE} set where no more are to be sent.
-    @ivar tried: what was tried with each server.
+    @ivar tries: the number of queries sent to each server, with L{_DONE} set if no more may be sent.
+    @ivar tried: what has been tried with each server.
     @ivar others: earlier queries and probes that are still open.
     @ivar faults: the failures so far.
-    @ivar plain: whether the current query goes without EDNS although the caller wants it.
-    @ivar turns: how many of the context's waits have begun.
-    @ivar failures: how often SERVFAIL came.
+    @ivar plain: whether the current query was sent without EDNS although the caller wants it.
+    @ivar turns: the number of the context's waits that have begun.
+    @ivar failures: the number of SERVFAIL replies.
     @ivar late: whether a query was not answered in time.
     """
 
@@ -104,7 +104,7 @@ class _Troubles:
 
 class ForwardedLookup:
     """
-    One question on its way through the servers, with its deadline.
+    The look-up of one question by its deadline.
 
     The query goes to the best server; timeouts, refusals and failures lead to the next one. Earlier queries stay open, so that a late
     answer counts as well. Anything that does not match the question is ignored.
@@ -143,9 +143,6 @@ class ForwardedLookup:
         self._troubles: _Troubles | None = None
 
     def begin(self, now: float) -> None:
-        """
-        Send the first query.
-        """
         self._began = now
         source = self._source
         context = self.context
@@ -167,7 +164,7 @@ class ForwardedLookup:
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
-            # Only the rare cases: another spelling, a truncated reply, a failure, or not a reply to this query.
+            # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
             if not self._matches(octets, leg, key):
                 return False
             if octets[2] & 2:
@@ -197,7 +194,7 @@ class ForwardedLookup:
         else:
             _, _, index, sentAt, plain = self._open(leg, key)
             standing = source.standings[index]
-            # Each query has an id of its own, so the reply shows which of them it answers.
+            # Each query has its own id, which identifies the query that was answered.
             standing.replied(None if exchange.reliable else now - sentAt)
             if plain:
                 standing.neededPlain(now)
@@ -209,7 +206,7 @@ class ForwardedLookup:
             self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
         self._over()
         deferred = self.deferred
-        # The deferred refers back here by its canceller; without that cycle both are freed at once.
+        # The Deferred's canceller refers to this object. Without that cycle, both are freed at once.
         del self.deferred
         deferred.callback(answer)
         return True
@@ -260,16 +257,13 @@ class ForwardedLookup:
 
     def refuse(self, fault: DNSFault) -> None:
         """
-        Fail before anything was sent.
+        Fail before a query was sent.
         """
         deferred = self.deferred
         del self.deferred
         deferred.errback(fault)
 
     def end(self, fault: DNSFault) -> None:
-        """
-        Fail the look-up.
-        """
         self._over()
         deferred = self.deferred
         del self.deferred
@@ -279,7 +273,7 @@ class ForwardedLookup:
 
     def _send(self, index: int, now: float, anew: bool = False) -> None:
         """
-        @param anew: ask the same server again within its turn, because it needs another form of the query.
+        @param anew: repeat the query to the same server in another form, without a new wait.
         """
         source = self._source
         context = self.context
@@ -342,7 +336,7 @@ class ForwardedLookup:
             return
         tried = troubles.tried[index]
         tried.stream = Stream.OPEN
-        # TCP reports losses itself, so a second query is of no use.
+        # TCP reports losses itself, so a second query is useless.
         troubles.tries[index] |= _DONE
         standing = source.standings[index]
         plain = tried.plain is not Plain.NO
@@ -366,14 +360,14 @@ class ForwardedLookup:
         waits = context.waits
         if waits is None:
             if because is Came.NEAR_MISS:
-                # Where TCP does not work, UDP may. Connecting takes one round trip and the query another.
+                # If TCP does not work, UDP may. Connecting takes one round trip and the query another.
                 due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
             elif source.alone:
                 due = context.deadline
             else:
                 due = now + STREAM_WAIT.default
         elif because is Came.NEAR_MISS:
-            # There was no answer: the time of this attempt goes on.
+            # There was no answer: the timeout of this attempt continues.
             due = self.due
         else:
             due = now + self._turn(waits, because is not None)
@@ -449,10 +443,10 @@ class ForwardedLookup:
         index = self._open(leg, key)[2]
         self._note(now, "truncated", exchange)
         if exchange.reliable:
-            fault = ServerFailed(f"{exchange.label} cut its reply by TCP short", server=exchange.label)
+            fault = ServerFailed(f"{exchange.label} truncated its reply over TCP", server=exchange.label)
         else:
             self._source.standings[index].replied(None)
-            fault = ServerFailed(f"{exchange.label} cut its reply by UDP short, and did not give it by TCP", server=exchange.label)
+            fault = ServerFailed(f"{exchange.label} truncated its reply over UDP, and did not send it over TCP", server=exchange.label)
         self._setBack(Came.CUT, fault, now, leg, key)
 
     def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Channel, key: bytes) -> None:
@@ -507,12 +501,12 @@ class ForwardedLookup:
             return
         if step is Step.STREAM:
             troubles.faults.append(fault)
-            # Send our own question again, not the one in the reply.
+            # Send the original question, not the one in the reply.
             self._byStream(index, now, came)
             return
         waitedFor = leg is self._leg and key == self._key
         if stream or step is not Step.PLAIN:
-            # The query has ended. Otherwise it stays open: a refusal by UDP may be spoofed.
+            # The query has ended. Otherwise it stays open: a refusal over UDP may be spoofed.
             leg.release(key)
             if waitedFor:
                 self._leg = None
@@ -540,7 +534,7 @@ class ForwardedLookup:
 
     def _unsent(self, index: int, fault: Unreachable, now: float, stream: bool) -> None:
         if self not in self._source.waiting:
-            # Another look-up was told of the failure first and has ended this one.
+            # The failure of another look-up has ended this one.
             return
         troubles = self._trouble()
         step = self._stepAfter(Came.BROKEN, index, stream)
@@ -550,7 +544,7 @@ class ForwardedLookup:
             troubles.tries[index] &= ~_DONE
         else:
             troubles.tries[index] |= _DONE
-        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # A copy: the traceback of the raised one refers to us.
+        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # A copy: the original's traceback refers to this object.
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
@@ -561,14 +555,14 @@ class ForwardedLookup:
 
     def _next(self, now: float) -> None:
         """
-        Ask another server, or wait for those already asked.
+        Query another server, or wait for those already queried.
         """
         source = self._source
         troubles = self._trouble()
         waits = self.context.waits
         index = None
         if waits is None or troubles.turns < len(waits):
-            # After this many failures, ask only servers that have not been asked yet.
+            # After this many failures, query only servers that have not been queried yet.
             most = 1 if troubles.failures >= _FAILURES else source.tries if waits is None else _DONE
             index = bestOf(source.standings, troubles.tries, now, most)
         if index is not None:
@@ -580,7 +574,7 @@ class ForwardedLookup:
             source.timetable.add(self)
         elif now >= self.due - ROUNDING:
             if troubles.turns >= len(waits):
-                # The caller's time for attempts is used up.
+                # All of the caller's waits are used up.
                 self.end(self._soFar(now))
             else:
                 self.due = min(now + self._turn(waits, False), self.context.deadline)

@@ -27,7 +27,7 @@ class Came(IntEnum):
     FAILED = 2
     #: Any other rcode that is not an answer: the server would repeat it.
     DECLINED = 3
-    #: The reply was truncated, or larger than our UDP buffer.
+    #: The reply was truncated, or larger than the receive buffer.
     CUT = 4
     #: The reply cannot be parsed.
     MALFORMED = 5
@@ -39,24 +39,24 @@ class Came(IntEnum):
 
 class Stream(IntEnum):
     """
-    Whether the server was asked by TCP.
+    Whether the server was queried over TCP.
     """
 
     NO = 0
-    #: Asked; the query is under way.
+    #: The query is pending.
     OPEN = 1
-    #: Asked, without success.
+    #: Queried without success.
     ENDED = 2
 
 
 class Plain(IntEnum):
     """
-    Whether the server was asked without an OPT record although the caller wants one.
+    Whether the server was queried without an OPT record although the caller requested one.
     """
 
     NO = 0
     UDP = 1
-    #: By TCP, or by both.
+    #: Over TCP, or over both.
     TCP = 2
 
 
@@ -65,17 +65,17 @@ class Step(IntEnum):
     The next step of a look-up.
     """
 
-    #: Leave the query open: a better reply to it may come, or another query to this server is under way.
+    #: Leave the query open: a better reply to it may arrive, or another query to this server is pending.
     WAIT = 0
-    #: The query has ended; wait for another query to this server, which is under way.
+    #: The query has ended; wait for another query to this server, which is pending.
     DROP = 1
-    #: Ask this server by TCP as well; the query stays open.
+    #: Query this server over TCP as well; the query stays open.
     STREAM = 2
-    #: Ask this server without an OPT record, by the same transport. A UDP query stays open: the refusal may be spoofed.
+    #: Query this server without an OPT record, over the same transport. A UDP query stays open: the refusal may be spoofed.
     PLAIN = 3
-    #: The query has ended; ask the next server, which may be this one.
+    #: The query has ended; query the next server, which may be this one.
     AGAIN = 4
-    #: The query has ended; do not ask this server again in this look-up.
+    #: The query has ended; do not query this server again in this look-up.
     NEXT = 5
 
 
@@ -84,8 +84,8 @@ Cell = tuple[bool, bool, Came, Stream, Plain]
 
 _W, _D, _S, _P, _A, _N = Step.WAIT, Step.DROP, Step.STREAM, Step.PLAIN, Step.AGAIN, Step.NEXT
 
-#: For each transport, near miss and outcome: a row for each state of TCP, and in it a column for each state of EDNS: asked with it only,
-#: without it by UDP, without it by TCP.
+#: For each transport, near miss and outcome: a row for each state of TCP, and in it a column for each state of EDNS: queried with it only,
+#: without it over UDP, without it over TCP.
 _ROWS: Final[dict[tuple[bool, bool, Came], tuple[tuple[Step, Step, Step], ...]]] = {
     # By UDP, nothing suspicious so far.      TCP: not asked  under way     ended
     (False, False, Came.NEAR_MISS):           ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
@@ -134,7 +134,7 @@ TABLE: Final[dict[Cell, Step]] = {
 
 def nextStep(stream: bool, nearMiss: bool, came: Came, tried: Stream, plain: Plain) -> Step:
     """
-    @param stream: whether the query went out by TCP.
+    @param stream: whether the query went out over TCP.
     @param nearMiss: whether a near miss was seen from this server in this look-up, before what came now.
     """
     return TABLE[stream, nearMiss, came, tried, plain]

@@ -24,23 +24,23 @@ from twisted_ext.limits import (
 
 __all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
 
-#: Durations beyond this many seconds are not the server's: the clock has been set.
+#: Longer durations, in seconds, are not the server's: the clock has been set.
 _CREDIBLE: Final = 120.0
 
-#: Domains told apart among those that a server declined in a row: more make no difference.
+#: Distinct consecutive domains recorded for which a server declined: more make no difference.
 _MOST_DOMAINS: Final = int(DECLINES.default) + 16
 
 _LEAST_WAIT: Final = SERVER_WAIT.least
 _MOST_WAIT: Final = SERVER_WAIT.most
 
-#: Tries of one look-up after which each wait is twice as long as the last, whatever other look-ups find out.
+#: Tries of one look-up after which each wait is twice as long as the last, regardless of other look-ups.
 _STEADY_TRIES: Final = 6
 
-#: A server is down after this many seconds, or this many queries in a row, without a reply. Before that, a datagram may have been lost.
+#: A server is down after this many seconds, or this many consecutive queries, without a reply. Before that, a datagram may have been lost.
 _DOWN_SECONDS: Final = 0.25
 _DOWN_FAILURES: Final = 3
 
-#: Tries in a row without a reply after which all look-ups wait longer: with half of all datagrams lost, this happens by chance once in
+#: Consecutive tries without a reply after which all look-ups wait longer: if half of all datagrams are lost, this happens by chance once in
 #: 1,000 times.
 _BACKING_OFF: Final = 10
 
@@ -58,15 +58,15 @@ class ServerStats:
         and more would shorten the memory of C{rtt}.
     @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; for a silent server it doubles with each timeout until the
         next reply.
-    @ivar failures: tries in a row without any reply.
+    @ivar failures: consecutive tries without any reply.
     @ivar silentSince: when the first of these timed out.
     @ivar why: why the last of these failed, in words; C{""} for a timeout.
-    @ivar declines: domains in a row for which it refused or failed a look-up. One broken domain does not make a bad server.
-    @ivar failed: SERVFAILs in a row.
+    @ivar declines: consecutive domains for which it refused or failed a look-up. One broken domain does not make a bad server.
+    @ivar failed: consecutive SERVFAIL replies.
     @ivar downUntil: when the back-off ends; 0 for a working server.
-    @ivar lookedAt: when it was last asked or probed.
+    @ivar lookedAt: when it was last queried or probed.
     @ivar plainUntil: until when to send it queries without EDNS.
-    @ivar plainSigns: look-ups in a row that succeeded without EDNS after failing with it.
+    @ivar plainSigns: consecutive look-ups that succeeded without EDNS after failing with it.
     @ivar sameCaseUntil: until when not to send it mixed case.
     @ivar queries: queries sent to it.
     @ivar replies: replies whose round trip was measured.
@@ -121,7 +121,7 @@ class ServerStats:
         """
         Record a reply, of any rcode.
 
-        @param seconds: the round trip time; L{None} if it says nothing, as by TCP, where a connection had to be made.
+        @param seconds: the round-trip time; L{None} if it was not measured, as over TCP, where it includes connecting.
         """
         if self.failures:
             if self.failures >= _BACKING_OFF:
@@ -151,9 +151,6 @@ class ServerStats:
         self.timeout = FIRST_WAIT.default if rtt is None else min(max(rtt + 4 * self.deviation, _LEAST_WAIT), _MOST_WAIT)
 
     def answered(self) -> None:
-        """
-        Record a usable answer.
-        """
         if self.declines:
             self.declines = self.failed = 0
             self.declinedFor.clear()
@@ -161,9 +158,9 @@ class ServerStats:
 
     def silent(self, now: float, why: str = "", waited: float = 0.0) -> None:
         """
-        Record a timeout, or that the server cannot be reached.
+        Record a timeout, or that the server is unreachable.
 
-        @param why: the reason in words, if it could not be reached.
+        @param why: the reason in words, if it is unreachable.
         @param waited: the timeout in seconds; 0 if it is known to be unreachable.
         """
         if not self.failures:
@@ -184,7 +181,7 @@ class ServerStats:
 
     def declined(self, now: float, domain: bytes) -> None:
         """
-        Record SERVFAIL, REFUSED or the like. For one domain that says nothing about the server; for many in a row, it does.
+        Record SERVFAIL, REFUSED or the like. For one domain this says nothing about the server; for many consecutive ones, it does.
 
         @param domain: the domain queried, as L{domainAsked} returns it.
         """
@@ -201,7 +198,7 @@ class ServerStats:
         """
         Count a SERVFAIL.
 
-        @return: whether a retry may succeed: not after many in a row, which may all be for one broken domain.
+        @return: whether a retry may succeed: not after many consecutive ones, which may all be for one broken domain.
         """
         self.failed += 1
         return self.failed < FAILURES_IN_A_ROW.default
@@ -213,20 +210,20 @@ class ServerStats:
         """
         Count a query that brought no answer.
 
-        @param kind: one of our words or an rcode's mnemonic; there are few.
+        @param kind: see C{troubles}; there are few.
         """
         self.troubles[kind] = self.troubles.get(kind, 0) + 1
 
     def unheard(self, now: float) -> bool:
         """
-        Return whether to report the server as down to operators: several tries in a row without any reply, over some time, so that a few
+        Return whether to report the server as down to operators: several consecutive tries without any reply, over some time, so that a few
         lost datagrams do not count. The content of its replies does not matter.
         """
         return self.failures >= SILENT_TRIES.default and now - self.silentSince >= SILENT_SECONDS.default
 
     def reconsidered(self, now: float) -> None:
         """
-        End the back-off if its time is over, for callers without probes that would find out whether the server works again.
+        End the back-off if its time is over, for callers without probes, which would detect whether the server works again.
         """
         if self.downUntil <= now:
             self.downUntil = 0.0
@@ -240,9 +237,9 @@ class ServerStats:
 
     def wait(self, tries: int) -> float:
         """
-        @param tries: how often it was asked in this look-up before.
+        Return how long to wait for its reply, in seconds.
 
-        @return: seconds to wait for its reply.
+        @param tries: the number of earlier queries to it in this look-up.
         """
         # A server that has not been measured may be slow.
         steps = tries if self.rtt is None else tries - _STEADY_TRIES
@@ -252,14 +249,14 @@ class ServerStats:
 
     def withEDNS(self, now: float) -> bool:
         """
-        Return whether the server supports EDNS, as far as is known.
+        Return whether to use EDNS with the server.
         """
         return now >= self.plainUntil
 
     def neededPlain(self, now: float) -> None:
         """
         Record that it refused a query with EDNS and answered the same one without. Either datagram may have been spoofed, so only several
-        in a row are believed, and not forever.
+        consecutive ones count, and not forever.
         """
         self.plainSigns += 1
         if self.plainSigns >= NO_EDNS_SIGNS.default:
@@ -274,7 +271,7 @@ class ServerStats:
 
     def keepsCase(self, now: float) -> bool:
         """
-        Return whether the server preserves the case of names, as far as is known.
+        Return whether to send the server mixed case.
         """
         return now >= self.sameCaseUntil
 
@@ -291,9 +288,9 @@ class ServerStats:
 
 def domainAsked(key: bytes) -> bytes:
     """
-    @param key: of a question.
+    Return the last two labels of a name: close enough to the domain for distinguishing failures of one domain from failures of many.
 
-    @return: the last two labels of its name: close enough to the domain for telling failures of one domain from failures of many.
+    @param key: the key of a question.
     """
     starts: list[int] = []
     position = 0
@@ -305,11 +302,11 @@ def domainAsked(key: bytes) -> bytes:
 
 def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, most: int) -> int | None:
     """
-    Choose the server to ask next: working before down, asked less often in this look-up before more often, then the fastest. Servers that
-    have not been measured rank in the middle; ties go to the first one listed.
+    Choose the server to query next: working before down, queried less often in this look-up before more often, then the fastest. Servers
+    that have not been measured rank in the middle; ties go to the first one listed.
 
-    @param tries: how often each was asked in this look-up; more than C{most} to exclude one.
-    @param most: how often one may be asked.
+    @param tries: the number of queries to each in this look-up; more than C{most} to exclude one.
+    @param most: the maximum number of queries to one server.
 
     @return: its index, or L{None} if no server is left.
     """
@@ -328,7 +325,7 @@ def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, m
 
 def nextOf(standings: Sequence[ServerStats], last: int) -> int:
     """
-    Choose the server to ask first in rotation.
+    Choose the server to query first in rotation.
 
     @param last: the index of the one chosen last.
 
@@ -344,7 +341,7 @@ def nextOf(standings: Sequence[ServerStats], last: int) -> int:
 
 def dueForProbe(standings: Sequence[ServerStats], chosen: int, now: float) -> int | None:
     """
-    Find a server to probe with a copy of a query: one that is down and whose back-off has ended, or one that has not been asked for some
+    Find a server to probe with a copy of a query: one that is down and whose back-off has ended, or one that has not been queried for some
     time.
 
     @param chosen: the server that gets the query itself.

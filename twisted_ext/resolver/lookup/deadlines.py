@@ -1,5 +1,5 @@
 """
-Many deadlines on a single timer.
+Handle many deadlines with a single timer.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class Deadlines:
 
     def add(self, deadline: float, waiter: Deferred[Answer], late: Callable[[Deferred[Answer]], object]) -> None:
         """
-        @param deadline: the clock's seconds.
-        @param late: called with the waiter if it is still waiting then.
+        @param late: called with the waiter if its deadline passes first.
         """
         self._number += 1
         heappush(self._heap, (deadline, self._number, waiter))

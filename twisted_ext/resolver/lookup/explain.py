@@ -1,5 +1,5 @@
 """
-Explanations of how an answer came about, for display and for programs.
+Explain how a look-up arrived at its answer, for display and for programs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Value: TypeAlias = Union[str, int, float, bool, None, "list[Value]", "dict[str, 
 
 class Explanation:
     """
-    A look-up, its outcome, and every step on the way.
+    A look-up, its outcome, and every step.
 
     @ivar answer: the answer, or L{None} if the look-up failed.
-    @ivar fault: why it failed, or L{None}.
+    @ivar fault: its failure, or L{None}.
     @ivar notes: the steps, in order.
     @ivar began: when it began, in the clock's seconds.
     @ivar ended: when it ended, likewise.
@@ -127,7 +127,7 @@ class Explanation:
                     for code, text in self.answer.ede
                 ]
             )
-        # The lines hold text from files and servers, some of which a terminal could obey.
+        # Text from files and servers may contain terminal escape sequences.
         return "\n".join([printable(line) for line in lines])
 
     def _verdict(self) -> str:
@@ -153,8 +153,7 @@ class Explanation:
 
 def recordLines(rrset: RRSet) -> list[str]:
     """
-    @return: one line for each record, as in a master file; in generic form (RFC 3597, section 5) if the rdata does not have its type's
-        format.
+    Return one line for each record, in master file format; in generic form (RFC 3597, section 5) if the rdata is malformed.
     """
     from twisted_ext.wire.rdata.registry import rdataToText
 
@@ -170,7 +169,7 @@ def recordLines(rrset: RRSet) -> list[str]:
 
 def explained(source: IAnswerSource, clock: IReactorTime, question: Question, context: QueryContext) -> Deferred[Explanation]:
     """
-    Ask a source, recording every step.
+    Query a source, and record every step.
 
     @return: never fails with a L{DNSFault<twisted_ext.errors.DNSFault>}, which becomes part of the explanation.
     """

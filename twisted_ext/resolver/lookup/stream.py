@@ -1,5 +1,5 @@
 """
-Streams of look-ups with callbacks, thousands under way at once: the basis of L{twisted_ext.bulk} and C{txdns bulk}.
+Streams of look-ups with callbacks, thousands in parallel: the basis of L{twisted_ext.bulk} and C{txdns bulk}.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = ["InOrder", "Run", "Slot"]
 
 Item = TypeVar("Item")
 
-#: Seconds for which new look-ups share one deadline; the first of them get that much more time than the last.
+#: Look-ups that begin within this many seconds share one deadline, so the last of them get that much less time than the first.
 _SHARED: Final = 0.1
 
 
 class Run(Generic[Item]):
     """
-    Look-ups that begin as earlier ones end, with callbacks in place of an iterator.
+    Begins look-ups as earlier ones end, with callbacks in place of an iterator.
 
-    @ivar underway: how many are under way.
-    @ivar window: the most that may be under way.
-    @ivar held: while true, none is begun, because the consumer of the results cannot take more. Call L{fill} when it can.
+    @ivar underway: the number of look-ups in progress.
+    @ivar window: the maximum of that number.
+    @ivar held: while true, no look-up is begun, because the consumer of the results cannot take more. Call L{fill} when it can.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Run(Generic[Item]):
         """
         @param pull: returns the next item and its question, or an exception that is already its result; L{None} if there is none now. Call
             L{fill} when there is.
-        @param done: called with each result, exactly once: an answer, or the exception that says why there is none.
-        @param seconds: the time limit of one look-up.
-        @param makeContext: makes the query context for a deadline.
+        @param done: called with each result, exactly once: an answer, or an exception.
+        @param seconds: the timeout of one look-up.
+        @param makeContext: creates the query context for a deadline.
         """
         self.underway = 0
         self.window = window
@@ -135,7 +135,7 @@ class Run(Generic[Item]):
         if answer.outcome is Outcome.NODATA and answer.answer:
             self._took(answer, item, question, self._context)
             return
-        # The rest is _end, inlined: every name passes here.
+        # The rest is _end, inlined, since it is called for every name.
         self.underway -= 1
         origin = answer.origin
         self.window.note(self._clock.seconds(), origin is not None and origin.attempts > 1)
@@ -152,7 +152,7 @@ class Run(Generic[Item]):
 
     def _took(self, answer: Answer, item: Item, question: Question, context: QueryContext) -> None:
         """
-        Handle an answer that may end in an alias leading elsewhere, which is then looked up.
+        Handle an answer; if its aliases lead out of it, look up the target.
         """
         if answer.outcome is Outcome.NODATA and answer.answer and found(question, answer)[2] is not None:
             flight = Deferred.fromCoroutine(self._follow(question, answer, context))
@@ -165,7 +165,7 @@ class Run(Generic[Item]):
     async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
         steps = await askedOn(self._ask, question, answer, context, int(BULK_ALIASES.default))
         if found(*steps[-1])[2] is not None:
-            raise Unknown(f"its aliases lead round in circles, or over more than {BULK_ALIASES.default:.0f} names")
+            raise Unknown(f"its aliases form a loop, or are more than {BULK_ALIASES.default:.0f}")
         return together([each for _, each in steps])
 
     def _ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -185,7 +185,7 @@ class Run(Generic[Item]):
 
     def close(self) -> None:
         """
-        Cancel all look-ups under way; C{done} is not called for them.
+        Cancel all look-ups in progress; C{done} is not called for them.
         """
         self._closed = True
         if self._timer is not None:
@@ -199,7 +199,7 @@ class Run(Generic[Item]):
 
 class InOrder(Generic[Item]):
     """
-    Holds results back until those of all earlier items have been delivered; sits between a L{Run} and its two callbacks.
+    Holds back results until those of all earlier items have been delivered. It is placed between a L{Run} and its two callbacks.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class InOrder(Generic[Item]):
         most: int | None = None,
     ) -> None:
         """
-        @param most: begin no more while this many are under way or held back.
+        @param most: begin no look-ups while this many are in progress or held back.
         """
         self._pull = pull
         self._done = done
@@ -243,7 +243,7 @@ class Slot(Generic[Item]):
     """
     The position of one item in the order.
 
-    @ivar result: L{None} while the look-up is under way.
+    @ivar result: L{None} while the look-up is in progress.
     """
 
     __slots__ = ("item", "result")

@@ -1,5 +1,5 @@
 """
-Transfer of whole zones from a list of servers, as a list of records.
+Transfer whole zones from a list of servers, as lists of records.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class ZoneRecords:
 
     def keep(self, octets: bytes) -> None:
         """
-        Add the next message.
+        Process the next message.
 
         @raise BadMessage: it has records that this zone cannot have (RFC 5936, section 3).
         """
         text = nameToText(self._zone)
         for record in Message.fromWire(octets).check().records()[0]:
             if self._ended:
-                raise BadMessage(f"more records behind the end of {text}")
+                raise BadMessage(f"there are records after the end of {text}")
             isSOA = record.rrType == SOA and record.name.lower() == self._zone
             if isSOA and self.records:
                 if record.rdatas != self.records[0].rdatas:
@@ -65,7 +65,7 @@ def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, 
     @return: the zone's records in order, one to an RRset, the SOA record first and not repeated at the end. Fails as a look-up does.
     """
     if not servers:
-        raise CallerFault("no server to ask for the zone; it takes one at least")
+        raise CallerFault("no server to transfer the zone from; give at least one")
     return Deferred.fromCoroutine(_transfer(reactor, servers, zone, deadline))
 
 
@@ -76,7 +76,7 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: byte
     for server in servers:
         asked.append(server.label)
         left = max(0.0, deadline - reactor.seconds())
-        # A server that hangs must not keep us from the others; one that has begun sending may take its time.
+        # A server that hangs must not delay the others; one that has begun sending may take its time.
         patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
         came = ZoneRecords(zone)
         try:

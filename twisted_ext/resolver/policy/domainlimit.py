@@ -1,6 +1,6 @@
 """
-A limit on concurrent look-ups for one zone, so that a zone with unresponsive servers does not use up the room of all others (random
-subdomain attacks, "water torture").
+A limit on concurrent look-ups for one zone, so that a zone with unresponsive servers does not starve all others (random subdomain attacks,
+"water torture").
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
 __all__ = ["DomainLimit", "domainOf"]
 
-#: The reverse zones, in which whole networks share the last two labels, and how many labels tell networks apart there: a /16 of IPv4, a /32
-#: of IPv6.
+#: The reverse zones, in which whole networks share the last two labels, and the number of labels that identify a network there: an IPv4
+#: /16, an IPv6 /32.
 _NETWORKS: Final = ((nameFromText("in-addr.arpa"), 4), (nameFromText("ip6.arpa"), 10))
 
 _NO_AUTHORITY: Final = 22
@@ -39,11 +39,10 @@ _LABELS: Final = 7
 
 def domainOf(name: bytes) -> bytes | None:
     """
-    Find the registrable domain of a name, by the public suffix list; for reverse names, the network.
+    Return the registrable domain of a name, by the public suffix list; for reverse names, the network; L{None} for a name that is not below
+    one: a registrable domain or a public suffix itself.
 
     @param name: folded.
-
-    @return: the domain; L{None} for a name that is not below one: a registrable domain or a public suffix itself.
     """
     starts: list[int] = []
     position = 0
@@ -66,7 +65,7 @@ def domainOf(name: bytes) -> bytes | None:
 @implementer(IAnswerSource)
 class DomainLimit:
     """
-    Limits the look-ups under way for names of one zone. Further ones are refused at once, while names elsewhere are looked up as before.
+    Limits the concurrent look-ups for names of one zone. Further ones are refused at once, while names elsewhere are looked up as before.
     Place it behind the coalescing source, so that a name queried by many clients counts once.
 
     A zone is identified by its cut if a reply has shown one: the owner of the SOA or NS records in an authority section. Otherwise the
@@ -81,16 +80,16 @@ class DomainLimit:
 
     def __init__(self, inner: IAnswerSource, most: float | None = None, mostInAll: float | None = None, cuts: float | None = None) -> None:
         """
-        @param most: look-ups under way for names of one zone.
-        @param mostInAll: look-ups under way for names in all known zones below one registrable domain.
+        @param most: concurrent look-ups for names of one zone.
+        @param mostInAll: concurrent look-ups for names in all known zones below one registrable domain.
         @param cuts: zone cuts below registrable domains that are cached.
         """
         self._inner = inner
         self._most = int(ZONE_LOOKUPS.pick(most))
         self._mostInAll = int(DOMAIN_LOOKUPS.pick(mostInAll))
         self._mostCuts = int(ZONE_CUTS.pick(cuts))
-        # Look-ups under way: by zone, which is the registrable domain if no cut is known, and by registrable domain for all known zones
-        # below it. Neither holds more entries than there are look-ups under way.
+        # Current look-ups: by zone, which is the registrable domain if no cut is known, and by registrable domain for all known zones below
+        # it. Neither holds more entries than there are current look-ups.
         self._live: dict[bytes, int] = {}
         self._below: dict[bytes, int] = {}
         # By name directly below a zone, and for each zone the one with the most look-ups, now or earlier.
@@ -146,7 +145,7 @@ class DomainLimit:
 
     def _cutOf(self, name: bytes, domain: bytes) -> bytes:
         """
-        @return: the deepest known zone that contains the name, or else C{domain}, the same object.
+        Return the deepest known zone that contains the name, else C{domain}, the same object.
         """
         position = 0
         last = len(name) - len(domain)
@@ -190,9 +189,7 @@ class DomainLimit:
 
 def _childOf(name: bytes, zone: bytes) -> bytes:
     """
-    @param name: a name in the zone.
-
-    @return: the name directly below the zone that this name is or lies below; the zone's own name for the apex.
+    Return the ancestor of a name, or the name itself, that is directly below a zone; the zone's own name for the apex.
     """
     last = len(name) - len(zone)
     start = last

@@ -1,5 +1,5 @@
 """
-Helpers for sources that answer locally: answers made here, reverse names, files that are reread.
+Helpers for sources that answer locally: synthesized answers, reverse names, files that are read again when they change.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def known(
     question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin, rrType: int | None = None
 ) -> Answer:
     """
-    @param rrType: the records' type, L{None} for that of the question.
+    Create an answer with these records, or NODATA without any.
 
-    @return: an answer with these records, or NODATA without any.
+    @param rrType: the records' type, L{None} for that of the question.
     """
     if not rdatas:
         return Answer(Outcome.NODATA, origin=origin)
@@ -71,12 +71,12 @@ def known(
 
 def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, origin: Origin) -> Answer:
     """
+    Create an answer with the addresses of the type in question. For ANY, it contains the IPv4 addresses if there are any, else the IPv6
+    addresses: a subset is enough (RFC 8482, section 4.1), and C{getHostByName} of twisted.names, which queries ANY, would prefer IPv6, to
+    which C{connectTCP} cannot connect.
+
     @param question: for A, AAAA or ANY.
     @param addresses: packed, of both families.
-
-    @return: an answer with the addresses of the type in question. For ANY, those of IPv4 if there are some, else those of IPv6: a subset is
-        enough (RFC 8482, section 4.1), and C{getHostByName} of twisted.names, which asks for ANY, would prefer IPv6, to which C{connectTCP}
-        cannot connect.
     """
     rrType = question.rrType
     if rrType == ANY:
@@ -87,24 +87,24 @@ def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, ori
 
 def emptySOA(zone: bytes) -> RRSet:
     """
-    @return: the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3) for three hours as in RFC 6303,
-        section 3.
+    Create the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3) for three hours as in RFC 6303,
+    section 3.
     """
     return RRSet(zone, _SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
 
 
 def unknown(source: str, question: Question, more: str = "") -> Unknown:
     """
-    @param more: text to append.
+    Create the fault for a source that has no data for the question.
 
-    @return: the fault saying that this source has no data for the question.
+    @param more: text to append.
     """
-    return Unknown(f"{source} has nothing on {shown(question)}{more}")
+    return Unknown(f"{source} has no information on {shown(question)}{more}")
 
 
 def shown(question: Question) -> str:
     """
-    @return: the question for display: C{"www.example. IN A"}.
+    Format a question for display: C{"www.example. IN A"}.
     """
     from twisted_ext.wire.codes import className
     from twisted_ext.wire.names import nameToText
@@ -115,7 +115,7 @@ def shown(question: Question) -> str:
 
 def decided(source: IAnswerSource, name: str, question: Question, context: QueryContext) -> Deferred[Answer]:
     """
-    Ask a source that always answers immediately.
+    Query a source that always answers immediately.
 
     @param name: the source's name for errors.
     """
@@ -130,24 +130,21 @@ def decided(source: IAnswerSource, name: str, question: Question, context: Query
 
 def lastTime(trace: Trace) -> float:
     """
-    @return: the time of a trace's last note, or of its beginning, so that a source without a clock can add a note.
+    Return the time of a trace's last note, or of its beginning, so that a source without a clock can add a note.
     """
     return trace.notes[-1].at if trace.notes else trace.began
 
 
 def closeAll(sources: Iterable[IAnswerSource]) -> Deferred[None]:
-    """
-    @return: fires when all sources are closed.
-    """
     closing = [source.close() for source in sources]
     return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
 
 
 def addressFromReverse(name: bytes) -> bytes | None:
     """
-    @param name: a folded name.
+    Return the four or sixteen octets of the address in a reverse name (RFC 1035, section 3.5; RFC 3596, section 2.5), or L{None}.
 
-    @return: the four or sixteen octets of the address in a reverse name (RFC 1035, section 3.5; RFC 3596, section 2.5), or L{None}.
+    @param name: folded.
     """
     if name.endswith(_IPV4):
         labels = labelsOf(name)[-3::-1]
@@ -163,7 +160,7 @@ def addressFromReverse(name: bytes) -> bytes | None:
 
 class Complaints:
     """
-    Problems found in a file, for display.
+    Errors found in a file, for display.
 
     @ivar texts: the first ones, one line each.
     @ivar count: the number of all of them.
@@ -228,7 +225,7 @@ class FollowedFile:
 
     def read(self, mostOctets: int, complaints: Complaints) -> bytes | None:
         """
-        @return: the contents, up to the last complete line if they exceed C{mostOctets}; L{None} if the file cannot be read.
+        Return the contents, up to the last complete line if they exceed C{mostOctets}; L{None} if the file cannot be read.
         """
         try:
             with open(self.path, "rb", opener=openNow) as opened:
@@ -238,6 +235,6 @@ class FollowedFile:
             complaints.add(0, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
         if len(data) > mostOctets:
-            complaints.add(0, f"has more than {mostOctets} octets; what is behind them is not used")
+            complaints.add(0, f"has more than {mostOctets} octets; the rest is ignored")
             data = data[: data.rfind(b"\n", 0, mostOctets) + 1]
         return data.removeprefix(b"\xef\xbb\xbf")

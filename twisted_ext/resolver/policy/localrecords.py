@@ -37,7 +37,7 @@ def localRecord(text: str) -> RRSet:
     """
     Parse C{name [ttl] [class] type rdata}.
 
-    @raise BadRecord: with the column, and what was expected there.
+    @raise BadRecord: the text is not a valid record; has the column, and what was expected there.
     """
     from twisted_ext.wire.text import recordFromText
 
@@ -65,7 +65,7 @@ def localRecords(records: Iterable[RRSet]) -> LocalRecords:
 
 def readLocalFile(path: str) -> list[RRSet]:
     """
-    @return: the records of a file, one per line; lines beginning with C{;} or C{#} are comments.
+    Read records from a file, one per line. Lines beginning with C{;} or C{#} are comments.
 
     @raise BadDescription: the file cannot be read, or a line is not a valid record; says which and why.
     """
@@ -88,7 +88,7 @@ def readLocalFile(path: str) -> list[RRSet]:
 @implementer(IAnswerSource)
 class LocalRecordsSource:
     """
-    Answers names with local records from them, and passes everything else to the inner source. A name with a local record has no data of
+    Answers for names with local records, and passes everything else to the inner source. A name with a local record has no data of
     other types. C{*.lan} matches all names below C{lan} without records of their own. A local alias is followed, in the inner source if its
     target is not local.
 
@@ -107,9 +107,9 @@ class LocalRecordsSource:
 
     def setsFor(self, name: bytes) -> Mapping[int, RRSet] | None:
         """
-        @param name: folded.
+        Return the local records that apply to a name.
 
-        @return: the local records that apply to it.
+        @param name: folded.
         """
         found = self._records.get(name)
         if found is None and self._wild:
@@ -117,7 +117,7 @@ class LocalRecordsSource:
             while rest != b"\x00" and found is None:
                 rest = rest[rest[0] + 1 :]
                 if rest in self._records:
-                    # An existing name keeps a wildcard above it from matching what is below.
+                    # A wildcard does not match names below an existing name.
                     return None if _STAR + rest not in self._records else self._records[_STAR + rest]
                 found = self._records.get(_STAR + rest)
         return found
@@ -155,7 +155,7 @@ class LocalRecordsSource:
 
     def _found(self, question: Question, context: QueryContext) -> tuple[Answer, Question | None] | None:
         """
-        @return: the local part of the answer, and the question left for the inner source if an alias leads there.
+        Return the local part of the answer, and the question left for the inner source if an alias leads there.
         """
         if question.rrClass != 1:
             return None

@@ -1,5 +1,5 @@
 """
-Local zones in a client's chain of sources, loaded from master files and answered before servers are asked.
+Local zones in a client's chain of sources. They are loaded from master files, and queried before servers.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Zones:
     Answers from zones as an authoritative server does: with wildcards, denials, and aliases from one zone to another. It does not answer
     for names outside the zones or below a delegation.
 
-    An alias that leads out of the zones is returned as it is; a chain made by L{chained<twisted_ext.resolver.combine.chain.chained>}
-    follows it.
+    An alias that leads out of the zones is returned as it is; L{chained<twisted_ext.resolver.combine.chain.chained>} creates chains that
+    follow it.
     """
 
     __slots__ = ("_zones",)
@@ -99,7 +99,7 @@ class Zones:
 
     def _everything(self, version: Version, question: Question) -> Answer | None:
         """
-        @return: for an ANY question, all RRsets of the name, without signatures.
+        Return all RRsets of a name without signatures, for an ANY question.
         """
         plain = QueryContext(0.0)
         node = version.find(question.key[: -len(version.apex) - 4])
@@ -132,7 +132,7 @@ def _isPartial(answer: Answer) -> bool:
 @implementer(IAnswerSource)
 class LeadingOn:
     """
-    A chain that contains zones: if an alias leads out of a zone, the chain is asked for its target.
+    A chain that contains zones: if an alias leads out of a zone, the chain is queried for its target.
     """
 
     __slots__ = ("_chain",)

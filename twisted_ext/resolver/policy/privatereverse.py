@@ -65,7 +65,7 @@ class PrivateReverse:
     def __init__(self, inside: Callable[[], bool], routed: Iterable[bytes] = ()) -> None:
         """
         @param inside: returns whether the upstream servers may know such names.
-        @param routed: domains that are routed to servers of their own.
+        @param routed: domains that are routed to their own servers.
         """
         self._inside = inside
         self._routed = tuple([name.lower() for name in routed])
@@ -93,9 +93,7 @@ class PrivateReverse:
 
 def _zoneOf(name: bytes) -> bytes | None:
     """
-    @param name: folded.
-
-    @return: the empty zone that contains it.
+    Return the empty zone that contains a folded name.
     """
     while name != b"\x00":
         if name in _ZONES:
@@ -105,9 +103,6 @@ def _zoneOf(name: bytes) -> bytes | None:
 
 
 def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
-    """
-    @return: the answer of an empty zone (RFC 6303, section 3).
-    """
     soa = emptySOA(zone)
     origin = Origin("special")
     if name != zone:

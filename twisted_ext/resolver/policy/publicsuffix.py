@@ -23,10 +23,10 @@ def loadSuffixes() -> PublicSuffixList:
 
 def registrableLabels(labels: tuple[bytes, ...]) -> int:
     """
-    @param labels: of a folded name, without the root's.
+    Return how many labels, from the right, form the registrable domain: a public suffix and one more label; 0 for a public suffix. Names in
+    top-level domains that are not in the list count as registered directly below them.
 
-    @return: how many of them, from the right, form its registrable domain: a public suffix and one more label. Names in top-level domains
-        that are not in the list count as registered directly below them. 0 for a public suffix.
+    @param labels: the labels of a folded name, without the root's.
     """
     domain = loadSuffixes().privatesuffix(labels)
     return 0 if domain is None else len(domain)

@@ -1,5 +1,5 @@
 """
-Protection against DNS rebinding: rejection of answers that would point public names at private addresses.
+Protection against DNS rebinding: reject answers that would point public names at private addresses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FILTERED: Final = 17
 _HTTPS: Final = 65
 _SVCB: Final = 64
 
-#: Addresses that no public name has (RFC 6890).
+#: Addresses that public names do not have (RFC 6890).
 PRIVATE_PREFIXES: Final = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -62,9 +62,9 @@ _CARRIERS: Final = (bytes(10) + b"\xff\xff", bytes(12), bytes.fromhex("0064ff9b"
 
 def isPrivate(packed: bytes) -> bool:
     """
-    @param packed: four or sixteen octets.
+    Return whether this is an address that public names do not have.
 
-    @return: whether this is an address that no public name has.
+    @param packed: four or sixteen octets.
     """
     ranges = _RANGES.get(len(packed))
     if ranges is None:
@@ -77,7 +77,7 @@ def isPrivate(packed: bytes) -> bool:
 
 def _hints(rdata: bytes) -> list[bytes]:
     """
-    @return: the address hints of an SVCB or HTTPS record (RFC 9460, section 7.3).
+    Return the address hints of an SVCB or HTTPS record (RFC 9460, section 7.3).
     """
     position = 2
     while position < len(rdata) and rdata[position]:
@@ -96,7 +96,7 @@ def _hints(rdata: bytes) -> list[bytes]:
 
 def _inside(rrset: RRSet) -> bytes | None:
     """
-    @return: the first private address in these records.
+    Return the first private address in these records.
     """
     if rrset.rrType in (A, AAAA):
         return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
@@ -107,7 +107,7 @@ def _inside(rrset: RRSet) -> bytes | None:
 
 class RebindingLog:
     """
-    Logs rejected answers. Attackers can cause any number of them, so at most one line is logged per second, and the next one gives the
+    Logs rejected answers. Attackers can cause any number of them, so at most one line is logged per second, and the next one contains the
     count of those left out.
     """
 
@@ -144,7 +144,7 @@ class StopRebinding:
     Refuses answers with private addresses (DNS rebinding: a web page whose name first has an address of the attacker's server, then one in
     the visitor's network).
 
-    All records of an answer are checked, including those that were not asked for: some programs use any address they find in it.
+    All records of an answer are checked, including those unrelated to the question: some programs use any address that they find.
 
     @param allowed: domains that may have such addresses, with all names below them.
     @param told: called for each rejected answer with the question, the address and the server it came from; see L{RebindingLog}.
@@ -169,9 +169,9 @@ class StopRebinding:
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
         """
-        @return: the answer, if it passes.
+        Return the answer.
 
-        @raise Refused: it has a private address.
+        @raise Refused: it contains a private address.
         """
         for rrset in answer.answer:
             bad = _inside(rrset)

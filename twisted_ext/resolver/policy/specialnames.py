@@ -65,10 +65,10 @@ _DIGITS: Final = frozenset([b"%d\x00" % digit for digit in range(10)])
 @implementer(IAnswerSource)
 class Special:
     """
-    Answers special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) looked up as if they were names. None of them leaves
-    this machine. It does not answer for other names.
+    Answers special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) looked up as if they were names. None of them is sent
+    to a server. It does not answer for other names.
 
-    Below C{local} only names of two labels, such as C{printer.local}, are taken for multicast DNS and denied, as in nss-mdns: longer ones
+    Below C{local} only names of two labels, such as C{printer.local}, are treated as multicast DNS and denied, as in nss-mdns: longer ones
     (C{cluster.local}, C{dc.corp.local}) are widely used with ordinary servers.
     """
 
@@ -79,7 +79,7 @@ class Special:
 
     def __init__(self, *, local: bool = False) -> None:
         """
-        @param local: send all names below C{local} to the servers, because they serve them.
+        @param local: send all names below C{local} to the servers, which serve them.
         """
         self._local = local
 
@@ -148,9 +148,9 @@ class Special:
 
 def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
     """
-    @param top: the apex of the synthesized zone.
+    Create a denial of the record, or of the name.
 
-    @return: a denial of the record, or of the name.
+    @param top: the apex of the synthesized zone.
     """
     if exists:
         return Answer(Outcome.NODATA, (), (emptySOA(top),), origin=Origin("special"))
@@ -161,7 +161,7 @@ def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
 
 def isSpecial(name: bytes) -> bool:
     """
-    @return: whether nothing at or below this name is ever sent to a server.
+    Return whether this name and names below it are never sent to a server.
     """
     folded = name.lower()
     return any(isBelow(folded, top) and action is not _MULTICAST for top, action, _ in _TABLE)
@@ -169,10 +169,10 @@ def isSpecial(name: bytes) -> bool:
 
 def literalOf(name: bytes) -> bytes | None:
     """
-    @param name: a name in wire form.
+    Return the packed address in a name's text, without its scope; empty if the text looks like an IPv4 address but is not valid; L{None}
+    for every other name.
 
-    @return: the packed address that the name's text is, without its scope; empty if it looks like an IPv4 address but is not valid; L{None}
-        for every other name.
+    @param name: in wire form.
     """
     labels = labelsOf(name)
     if len(labels) == 4 and all(label.isdigit() for label in labels):

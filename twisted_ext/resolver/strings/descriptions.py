@@ -1,5 +1,5 @@
 """
-Building answer sources from description strings such as C{cache:udp:192.0.2.1:5353}.
+Build answer sources from description strings such as C{cache:udp:192.0.2.1:5353}.
 
 The grammar: a description is a prefix and its arguments, with a colon before each argument. An argument is C{key=value} or positional. An
 argument that is a source is itself a description: in parentheses, or, as the last argument, without them; then it extends to the end. So
@@ -35,12 +35,12 @@ __all__ = ["BUILT_IN", "LazyParser", "Site", "foundParsers", "parserFor", "sourc
 @implementer(IPlugin, IResolverParser)
 class LazyParser:
     """
-    A prefix described by strings only: its module is imported when the prefix is first used.
+    A prefix described by strings only. Its module is imported when the prefix is first used.
     """
 
     def __init__(self, prefix: str, module: str, function: str, summary: str) -> None:
         """
-        @param module: the dotted name of the module where C{function} is.
+        @param module: the dotted name of the module that contains C{function}.
         @param function: see L{IResolverParser.load}.
         """
         self.prefix = prefix
@@ -60,7 +60,7 @@ _PARSERS: Final = "twisted_ext.resolver.strings.parsers"
 #: The built-in prefixes. They are found without a search for plugins, which takes milliseconds and reads files.
 BUILT_IN: Final = (
     LazyParser(
-        "system", _PARSERS, "parseSystem", "what this machine is configured to use: hosts file, search list, servers"
+        "system", _PARSERS, "parseSystem", "the system's configuration: hosts file, search list, servers"
     ),
     LazyParser("hosts", _PARSERS, "parseHosts", "a hosts file: hosts[:path]"),
     LazyParser("zone", _PARSERS, "parseZone", "zones from master files: zone:name=path..."),
@@ -69,16 +69,16 @@ BUILT_IN: Final = (
         "udp",
         _PARSERS,
         "parseUDP",
-        "servers asked by UDP, and by TCP where that is too small: udp:address[,address...][:port]",
+        "servers queried over UDP, and over TCP if a reply is truncated: udp:address[,address...][:port]",
     ),
-    LazyParser("tcp", _PARSERS, "parseTCP", "servers asked by TCP: tcp:address[,address...][:port]"),
+    LazyParser("tcp", _PARSERS, "parseTCP", "servers queried over TCP: tcp:address[,address...][:port]"),
     LazyParser("threaded", _PARSERS, "parseThreaded", "the operating system's own resolver, in threads"),
-    LazyParser("cache", _PARSERS, "parseCache", "remember answers: cache:source"),
-    LazyParser("coalesce", _PARSERS, "parseCoalesce", "ask once for all who ask the same: coalesce:source"),
-    LazyParser("chain", _PARSERS, "parseChain", "one after the other until one knows: chain:(source):(source)..."),
+    LazyParser("cache", _PARSERS, "parseCache", "cache answers: cache:source"),
+    LazyParser("coalesce", _PARSERS, "parseCoalesce", "one query for all callers with the same question: coalesce:source"),
+    LazyParser("chain", _PARSERS, "parseChain", "one after the other until one answers: chain:(source):(source)..."),
     LazyParser("race", _PARSERS, "parseRace", "the first to answer wins: race:(source):(source)..."),
     LazyParser(
-        "route", _PARSERS, "parseRoute", "by the end of the name: route:domain=(source)...[:source for all others]"
+        "route", _PARSERS, "parseRoute", "one source for each domain: route:domain=(source)...[:source for all others]"
     ),
     LazyParser("search", _PARSERS, "parseSearch", "a search list: search:domain[,domain...]:source"),
     LazyParser("names", "twisted_ext.compat.parser", "parseNames", "any resolver of twisted.names: names:dotted.path"),
@@ -87,7 +87,7 @@ BUILT_IN: Final = (
 
 class Site:
     """
-    The environment that a source is built in.
+    The environment for building a source.
 
     @ivar reactor: provides the clock, sockets and threads.
     """
@@ -101,7 +101,7 @@ class Site:
         """
         Build another source, for functions that parse descriptions in their own arguments.
 
-        @raise BadDescription: it cannot be built.
+        @raise BadDescription: the description is not valid.
         """
         return sourceFromString(self.reactor, description)
 
@@ -120,7 +120,7 @@ def foundParsers() -> tuple[list[IResolverParser], list[str]]:
     """
     Find all prefixes.
 
-    @return: the built-in ones, then those of plugins, sorted by name; and a text for each plugin that cannot be used.
+    @return: the built-in ones, then those of plugins, sorted by name; and an error text for each plugin that is not usable.
     """
     plugged, complaints = _plugged()
     return [*BUILT_IN, *sorted(plugged, key=lambda parser: parser.prefix)], complaints
@@ -134,9 +134,10 @@ def _plugged() -> tuple[list[IResolverParser], list[str]]:
 
 def sourceFromString(reactor: IReactorTime, description: str) -> IAnswerSource:
     """
-    Build the source that a description specifies.
+    Build the source for a description.
 
-    @raise BadDescription: it cannot be built; one line says what is wrong, where, and what would be right. Nothing is left open.
+    @raise BadDescription: the description is not valid; one line says what is wrong, where, and what would be right. No resources are left
+        open.
     """
     from twisted_ext.resolver.strings.reader import read
 

@@ -52,8 +52,8 @@ _DNS: Final = Port(DNS_PORT)
 
 class Addresses(tuple[tuple[str, int | None], ...]):
     """
-    Comma-separated server addresses: C{192.0.2.1,192.0.2.2@5353,[2001:db8::1]@5353}. The brackets may be left out if the description has no
-    colon to be hidden.
+    Comma-separated server addresses: C{192.0.2.1,192.0.2.2@5353,[2001:db8::1]@5353}. The brackets may be left out if no colon in the
+    description needs to be protected.
     """
 
     @classmethod
@@ -67,7 +67,7 @@ class Addresses(tuple[tuple[str, int | None], ...]):
             if address.startswith("[") and address.endswith("]"):
                 address = address[1:-1]
             try:
-                # Report the error here, where the column is known.
+                # Raise the error here, where the column is known.
                 Server(address)
             except BadDescription as error:
                 hint = "" if "." in address else "; one with colons stands in square brackets"
@@ -168,7 +168,7 @@ def parseCache(
     site: Site, source: IAnswerSource, *, mostBytes: int | None = None, stale: float = 0, prefetch: bool = False
 ) -> IAnswerSource:
     """
-    C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Equal questions under way at the same time are sent once.
+    C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Concurrent look-ups of the same question are sent once.
     """
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching.cached import CachedSource
@@ -221,7 +221,7 @@ def parseRoute(site: Site, default: IAnswerSource | None = None, /, **routes: IA
     from twisted_ext.resolver.combine.route import RouteSource
 
     if not routes and default is None:
-        raise CallerFault("a route needs a domain=(source) at least")
+        raise CallerFault("a route needs at least one domain=(source)")
     return RouteSource({nameFromText(domain): source for domain, source in routes.items()}, default)
 
 

@@ -1,5 +1,5 @@
 """
-Finding the description prefixes that plugins provide.
+Find the description prefixes that plugins provide.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
     """
     Load the prefixes among Twisted's plugins.
 
-    @param builtIn: the built-in prefixes, which no plugin can replace.
+    @param builtIn: the built-in prefixes, which plugins cannot replace.
 
-    @return: usable ones, the first for each prefix, and a text for each of the others.
+    @return: the usable ones, the first for each prefix, and an error text for each of the others.
     """
     found: dict[str, IResolverParser] = {}
     complaints: list[str] = []
@@ -39,7 +39,7 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
     observer = cast(ILogObserver, overhear)
     globalLogPublisher.addObserver(observer)
     try:
-        # This imports all plugins of all packages unless another caller has already done so. Their warnings are not for our caller.
+        # This imports all plugins of all packages, unless that has been done already. Their warnings do not concern the caller.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             plugins = list(getPlugins(IResolverParser))
@@ -50,7 +50,7 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
         if builtIn.get(cast(str, prefix)) is plugin:
             continue
         if not isinstance(prefix, str) or not prefix.isidentifier():
-            complaints.append(f"{plugin!r} has no prefix, which takes a word")
+            complaints.append(f"{plugin!r} has no prefix; it must be a word")
         elif prefix in builtIn or prefix in found:
             complaints.append(
                 f"{plugin!r} is not used: the prefix {prefix!r} is taken by {(builtIn.get(prefix) or found[prefix])!r}"

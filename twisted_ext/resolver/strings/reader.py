@@ -1,5 +1,5 @@
 """
-The parser of description strings; a whole description is parsed before anything is built.
+Parse description strings. A whole description is parsed before anything is built.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def read(description: str) -> Plan:
 
 
 def _fault(text: str, index: int, what: str) -> BadDescription:
-    # Of a long description show the part around the error.
+    # Show only the part of a long description around the error.
     start = max(0, min(index - _SHOWN // 2, len(text) - _SHOWN))
     shown = f"{'...' * (start > 0)}{text[start : start + _SHOWN]}{'...' * (start + _SHOWN < len(text))}"
     return BadDescription(f"{shown!r}, column {index + 1}: {what}")
@@ -105,9 +105,6 @@ class _Reading:
         self._end = len(text)
 
     def description(self, start: int, inside: bool, depth: int) -> tuple[Plan, int]:
-        """
-        @return: the plan, and the index after the description.
-        """
         text = self._text
         if depth > DESCRIPTION_DEPTH.default:
             raise _fault(text, start, f"more than {DESCRIPTION_DEPTH.default:.0f} descriptions within each other")
@@ -149,9 +146,7 @@ class _Reading:
 
     def _argument(self, plan: Plan, schema: Schema, start: int, inside: bool, depth: int) -> int:
         """
-        Parse one argument.
-
-        @return: the index after it.
+        Parse one argument, and return the index after it.
         """
         text = self._text
         key, valueAt = self._key(start)
@@ -192,9 +187,6 @@ class _Reading:
         key: str | None = None,
         start: int = 0,
     ) -> None:
-        """
-        Add one parsed argument to the plan.
-        """
         if key is not None and (key in plan.named or (not parameter.many and key in self._given(plan, schema))):
             raise _fault(self._text, start, f"{key} is given twice")
         if isinstance(value, str):
@@ -215,7 +207,7 @@ class _Reading:
 
     def _key(self, start: int) -> tuple[str | None, int]:
         """
-        @return: the key that an argument begins with, if any, and the index where its value begins.
+        Return the key of an argument, if any, and the index where its value begins.
         """
         text, index = self._text, start
         key: list[str] = []
@@ -234,12 +226,12 @@ class _Reading:
 
     def _value(self, start: int, inside: bool) -> tuple[str, int]:
         """
-        @return: a text without its escapes, and the index after it.
+        Return a text without its escapes, and the index after it.
         """
         text, index = self._text, start
         value: list[str] = []
         bracketAt: int | None = None
-        #: Where the only pair of brackets is closed, if one encloses the whole value.
+        #: The position of the closing bracket, if one pair of brackets encloses the whole value.
         whole = text.startswith("[", start)
         closed = False
         while index < self._end:
@@ -272,7 +264,7 @@ class _Reading:
 
     def _url(self, start: int, inside: bool) -> tuple[str, int]:
         """
-        @return: a URL from its slashes on, and the index after it.
+        Return a URL from its slashes on, and the index after it.
         """
         text, index = self._text, start + 2
         while index < self._end and text[index] not in "/?:" and not (inside and text[index] == ")"):

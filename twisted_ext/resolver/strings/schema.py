@@ -45,7 +45,7 @@ class Parameter:
 
     def convert(self, text: str) -> object:
         """
-        @return: the value converted to the parameter's type.
+        Convert a value to the parameter's type.
 
         @raise CallerFault: the text is not a valid value.
         """
@@ -80,7 +80,7 @@ class Parameter:
 
 class Schema:
     """
-    The parameters of one function after the first.
+    The parameters of a function after the first.
 
     @ivar positional: the parameters that need no key, in order; the last one may take any number of values.
     @ivar parameters: all of them.
@@ -90,7 +90,7 @@ class Schema:
 
     def __init__(self, function: Callable[..., object]) -> None:
         """
-        @raise CallerFault: its signature cannot be determined.
+        @raise CallerFault: the signature of C{function} cannot be determined.
         """
         try:
             declared = list(inspect.signature(function).parameters.values())[1:]
@@ -104,31 +104,25 @@ class Schema:
         )
 
     def at(self, position: int) -> Parameter | None:
-        """
-        @return: the parameter for the positional argument at this index.
-        """
         if position < len(self.positional):
             return self.positional[position]
         return self.positional[-1] if self.positional and self.positional[-1].many else None
 
     def named(self, key: str) -> Parameter | None:
-        """
-        @return: the parameter for C{key=}.
-        """
         return next(
             (parameter for parameter in self.parameters if parameter.named and parameter.name == key), self._rest
         )
 
     def usage(self, prefix: str) -> str:
         """
-        @return: the usage of a prefix in one line.
+        Return the usage of a prefix on one line.
         """
         return "".join([prefix, *[str(parameter) for parameter in self.parameters]])
 
 
 def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
     """
-    @return: the only class in an annotation apart from L{None}; strings are looked up and never evaluated.
+    Return the only class in an annotation apart from L{None}. Strings are looked up and never evaluated.
     """
     if isinstance(annotation, str):
         words = [word.strip() for word in annotation.removeprefix("Optional[").removesuffix("]").split("|")]
@@ -151,7 +145,7 @@ def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
 
 def nearest(word: str, words: list[str]) -> str:
     """
-    @return: C{"; did you mean 'udp'?"} if one of the words is similar, otherwise all of them.
+    Return C{"; did you mean 'udp'?"} if one of the words is similar, otherwise all of them.
     """
     from difflib import get_close_matches
 

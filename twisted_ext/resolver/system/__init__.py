@@ -1,3 +1,3 @@
 """
-Resolution as this machine is configured: resolv.conf, the hosts file, the C library.
+Resolution as this host is configured: resolv.conf, the hosts file, the C library.
 """

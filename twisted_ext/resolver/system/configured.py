@@ -1,5 +1,5 @@
 """
-The system source: hosts file, search list and name servers as this machine is configured now.
+The system source: hosts file, search list and name servers as this host is currently configured.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 #: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
 SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
 
-#: Makes the source for the configured servers. It is closed when the configuration changes.
+#: Creates the source for the configured servers. It is closed when the configuration changes.
 UpstreamMaker = Callable[[SystemConfiguration], IAnswerSource]
 
 _LOCAL: Final = nameFromText("local")
@@ -52,7 +52,7 @@ _LONG_AGO: Final = float("-inf")
 class Configured:
     """
     Applies the options of C{resolv.conf}: timeout and attempts, AD if the servers are trusted, no AAAA if so configured, and the address
-    order of its C{sortlist}.
+    order of C{sortlist}.
     """
 
     __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
@@ -62,7 +62,7 @@ class Configured:
         @param path: the file that the configuration was read from.
         """
         self.inner = inner
-        #: Appended to errors if the server is only the default and was not configured.
+        #: Appended to errors if no server is configured and the default is used.
         self._hint = hintOf(configuration, path)
         self._waits: tuple[float, ...] | None = None
         if configuration.timeout is not None:
@@ -132,7 +132,7 @@ class Configured:
 
 def hintOf(configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> str:
     """
-    @return: a hint to append to errors if no server is configured and the default is used; C{""} otherwise.
+    Return a hint to append to errors if no server is configured and the default is used; C{""} otherwise.
     """
     if not configuration.defaulted:
         return ""
@@ -146,7 +146,7 @@ def _number(octets: bytes) -> int:
 
 def _withAD(context: QueryContext) -> QueryContext:
     """
-    @return: a copy of the context that also requests AD, to learn whether the servers have validated the answer.
+    Return a copy of the context that also sets AD, to learn whether the servers have validated the answer.
     """
     wishes = QueryContext(
         context.deadline,
@@ -192,7 +192,7 @@ class _Generation:
         if any(domain != ROOT for domain in domains):
             topLevel = "no-tld-query" not in configuration.flags
             self.outermost = SearchListSource(inner, domains, configuration.ndots, topLevel=topLevel)
-        # The local files are asked for the name as it was written, before it is searched elsewhere.
+        # The local files are queried for the name as it was written, before the search list is applied.
         self.chain = ChainSource([hosts, special, self.outermost])
         self.answerNow = self.chain.answerNow
 
@@ -203,12 +203,12 @@ class _Generation:
 @implementer(IAnswerSource)
 class System:
     """
-    Answers as this machine is configured: literal addresses, hosts file, special-use names, then the servers of C{resolv.conf} behind a
-    search list and a cache.
+    Answers as this host is configured: literal addresses, hosts file, special-use names, then the servers of C{resolv.conf} behind a search
+    list and a cache.
 
     C{resolv.conf} is checked when a look-up begins, at most once a second. When it has changed, servers and search list are rebuilt, and if
-    it names other servers, the cache too; look-ups under way keep the old ones, which are closed after the last of them. Without such a
-    file, or without a server in it, 127.0.0.1 is asked; or for some time the servers that it named before, see L{ResolvConf}.
+    it names other servers, the cache too; look-ups in progress keep the old ones, which are closed after the last of them. If the file is
+    missing or names no server, 127.0.0.1 is queried; or for some time the servers that it named before, see L{ResolvConf}.
     """
 
     def __init__(
@@ -227,13 +227,13 @@ class System:
         """
         @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
         @param resolvConf: a path, or L{None} for L{SYSTEM_RESOLV_CONF}.
-        @param hosts: a path, or L{None} for that of the operating system.
+        @param hosts: a path, or L{None} for the operating system's.
         @param mostBytes: the memory limit of the cache.
         @param stale: see L{twisted_ext.resolver.caching.cached.CachedSource}.
         @param prefetch: likewise.
         @param cached: whether answers are cached at all.
         @param environment: L{None} for that of the process.
-        @param upstream: L{None} to ask the configured servers.
+        @param upstream: L{None} to query the configured servers.
         """
         self._reactor = reactor
         self._seconds: Callable[[], float] = reactor.seconds

@@ -1,5 +1,5 @@
 """
-The hosts file of this machine as an answer source (hosts(5); RFC 952).
+The hosts file of this host as an answer source (hosts(5); RFC 952).
 """
 
 from __future__ import annotations
@@ -40,9 +40,6 @@ _LONG_AGO: Final = float("-inf")
 
 
 def systemHostsPath() -> str:
-    """
-    @return: the path of this operating system's hosts file.
-    """
     if sys.platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "hosts")
     return "/etc/hosts"
@@ -55,7 +52,7 @@ class HostsTable:
     @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
     @ivar names: packed address to the first name on its first line.
     @ivar canonical: folded name to the first name on its first line, where the two differ.
-    @ivar complaints: lines that cannot be used, and why.
+    @ivar complaints: lines that are not valid, and why.
     """
 
     __slots__ = ("addresses", "names", "canonical", "complaints")
@@ -68,7 +65,7 @@ class HostsTable:
 
     def read(self, data: bytes) -> None:
         """
-        Add the entries in C{data}. Lines that cannot be parsed are skipped, as by the C library, but reported.
+        Add the entries in C{data}. Invalid lines are skipped, as by the C library, but reported.
         """
         addresses, names, complaints = self.addresses, self.names, self.complaints
         most = int(HOSTS_ADDRESSES.default)
@@ -86,7 +83,7 @@ class HostsTable:
                     complaints.add(number, str(error))
                     continue
             if len(fields) == 1:
-                complaints.add(number, f"{_shown(text)} has no name behind it")
+                complaints.add(number, f"{_shown(text)} is not followed by a name")
             first = None
             for field in fields[1:]:
                 try:
@@ -116,7 +113,7 @@ def _shown(text: bytes) -> str:
 def _packed(text: bytes) -> tuple[bytes, ...]:
     shown = text.decode("ascii", "replace")
     if b"%" in text:
-        # A record cannot carry the interface, and without it the address cannot be reached.
+        # A record cannot contain the interface, without which the address is unreachable.
         raise ValueError(f"{_shown(text)} has a scope, which an address record cannot hold")
     try:
         return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, shown),)
@@ -130,7 +127,7 @@ class Hosts:
     Answers from a hosts file: addresses of both families in the file's order, and names of addresses. A name listed with only one family
     has no data for the other, unless C{QueryContext.single} is set. It does not answer for names that are not listed.
 
-    The file is checked when it is used, at most once a second, and read again when it has changed.
+    On use, at most once a second, the file is checked, and read again if it has changed.
 
     @ivar table: the contents when the file was last read.
     """
@@ -144,9 +141,9 @@ class Hosts:
         self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None, mostOctets: float | None = None
     ) -> None:
         """
-        @param path: L{None} for that of the operating system.
+        @param path: L{None} for the operating system's.
         @param ttl: the TTL of answers in seconds.
-        @param mostOctets: how much of the file is read.
+        @param mostOctets: the number of octets to read from the file.
         """
         self._seconds = clock.seconds
         self._file = FollowedFile(path or systemHostsPath())
@@ -154,16 +151,13 @@ class Hosts:
         self._ttl = int(HOSTS_TTL.pick(ttl))
         self._mostOctets = int(HOSTS_OCTETS.pick(mostOctets))
         self._looked = _LONG_AGO
-        #: Why the file could not be read.
+        #: The reason why the file could not be read.
         self._unread = ""
         self.table = HostsTable()
         self._addresses = self.table.addresses
 
     @property
     def path(self) -> str:
-        """
-        The path of the file.
-        """
         return self._file.path
 
     def refresh(self) -> None:

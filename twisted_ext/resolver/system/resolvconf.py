@@ -1,5 +1,5 @@
 """
-Parsing of C{resolv.conf} (resolv.conf(5), as in the GNU C library), without file access.
+Parse C{resolv.conf} (resolv.conf(5), as in the GNU C library), without file access.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["DEFAULT_SERVER", "FLAGS", "SystemConfiguration"]
 #: The server if none is configured, as in Twisted and the C library.
 DEFAULT_SERVER: Final = "127.0.0.1"
 
-#: Options without a number, and how they are handled: what they change, or why they change nothing.
+#: Options without a number, and their effect, or the reason why they have none.
 FLAGS: Final = {
     "rotate": "servers are asked in turn",
     "no-tld-query": "a name without dots is only searched",
@@ -53,15 +53,15 @@ class SystemConfiguration:
     """
     The configuration from a C{resolv.conf} and the environment. Lines that cannot be parsed are skipped, with a complaint.
 
-    @ivar servers: the name servers; L{DEFAULT_SERVER} if none is named.
-    @ivar defaulted: no server was named.
-    @ivar search: the domains that relative names are searched in.
-    @ivar ndots: with this many dots a name is tried as it stands first.
+    @ivar servers: the name servers; L{DEFAULT_SERVER} if none is configured.
+    @ivar defaulted: whether no server is configured.
+    @ivar search: the search domains.
+    @ivar ndots: a name with this many dots is first tried as an absolute name.
     @ivar timeout: seconds for each attempt, or L{None} if not configured.
-    @ivar attempts: how often each server is asked, or L{None} if not configured.
+    @ivar attempts: queries to each server, or L{None} if not configured.
     @ivar flags: the options of L{FLAGS} that are set.
     @ivar sortlist: addresses with their masks, packed. The IPv4 addresses of a name are sorted by the first entry that matches.
-    @ivar complaints: what could not be parsed.
+    @ivar complaints: the errors in the file.
     """
 
     __slots__ = ("servers", "defaulted", "search", "ndots", "timeout", "attempts", "flags", "sortlist", "complaints")
@@ -84,7 +84,7 @@ class SystemConfiguration:
         """
         @param data: the contents of the file.
         @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options.
-        @param hostName: the name of this machine; the part after its first dot is the search list if the file has none.
+        @param hostName: the name of this host; the part after its first dot is the search list if the file has none.
         """
         self = cls()
         reading = _Reading(self, hostName)
@@ -98,7 +98,7 @@ class SystemConfiguration:
 
     def describe(self) -> dict[str, str | int | float | bool | None]:
         """
-        @return: the configuration as strings and numbers, for display.
+        Return the configuration as strings and numbers, for display.
         """
         from twisted_ext.wire.names import nameToText
 
@@ -136,9 +136,9 @@ class _Reading:
     def line(self, number: int, keyword: str, values: list[str]) -> None:
         read = self._keywords.get(keyword)
         if read is None:
-            self.into.complaints.add(number, f"{keyword!r} is none of {', '.join(self._keywords)}")
+            self.into.complaints.add(number, f"{keyword!r} is not one of {', '.join(self._keywords)}")
         elif not values:
-            self.into.complaints.add(number, f"nothing stands behind {keyword!r}")
+            self.into.complaints.add(number, f"{keyword!r} has no value")
         else:
             read(number, values)
 
@@ -226,7 +226,7 @@ class _Reading:
 
 def _masked(text: str) -> tuple[bytes, bytes]:
     """
-    @return: an address and its mask, by default the natural one of its class.
+    Parse an address with its mask, by default the natural one of its class.
     """
     address, slash, mask = text.partition("/")
     packed = socket.inet_pton(socket.AF_INET, address)

@@ -1,5 +1,5 @@
 """
-Following changes to C{resolv.conf}, which the programs that write it may remove or empty for a moment.
+Follow changes to C{resolv.conf}, which may be missing or empty for a moment while another program writes it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["ResolvConf"]
 
 class ResolvConf:
     """
-    Reads the file, and rereads it when it has changed. If the file disappears, cannot be read or names no server, servers that it named
-    before stay in force for L{LOST_CONFIGURATION_SECONDS}.
+    Reads the file, and reads it again when it has changed. If the file disappears, cannot be read or names no server, the previous servers
+    remain in use for L{LOST_CONFIGURATION_SECONDS}.
 
-    @ivar configuration: the configuration in force.
-    @ivar lostAt: since when the file has named no server although the configuration in force does; L{None} while it names one.
+    @ivar configuration: the configuration in use.
+    @ivar lostAt: since when the file has named no server although the configuration in use does; L{None} while it names one.
     """
 
     def __init__(self, path: str, environment: Mapping[str, str], hostName: str = "") -> None:
@@ -35,14 +35,11 @@ class ResolvConf:
 
     @property
     def path(self) -> str:
-        """
-        The path of the file.
-        """
         return self._file.path
 
     def forget(self) -> None:
         """
-        Reread the file at the next check, whether it has changed or not.
+        Read the file again at the next check, whether it has changed or not.
         """
         self._file.forget()
 
@@ -58,7 +55,7 @@ class ResolvConf:
         """
         Check the file for a change.
 
-        @return: the configuration in force until now, if it was replaced.
+        @return: the previous configuration, if it was replaced.
         """
         if self._file.changed():
             self._latest = self._read()

@@ -58,11 +58,11 @@ class Pool(Protocol):
 @implementer(IAnswerSource)
 class Threaded:
     """
-    Asks the operating system, with everything that it is configured to use, including nsswitch and mDNS, but only for addresses and names
-    of addresses. It uses a thread pool of its own, so a system resolver that hangs does not block other users of threads. The system gives
-    no TTLs.
+    Queries the operating system's resolver, with everything that it is configured to use, including nsswitch and mDNS, but only for
+    addresses and names of addresses. It uses a thread pool of its own, so a system resolver that hangs does not block other users of
+    threads. The system's resolver returns no TTLs.
 
-    Both families of a name come from one call. A call under way cannot be cancelled; a caller that cancels or times out gets its failure at
+    Both families of a name come from one call. A running call cannot be cancelled; a caller that cancels or times out gets its failure at
     once, and a call that has not begun by then is never made.
     """
 
@@ -80,9 +80,9 @@ class Threaded:
         """
         @param reactor: provides IReactorFromThreads, too.
         @param threads: the number of threads.
-        @param mostWaiting: look-ups that may wait for a thread or be in one.
+        @param mostWaiting: the maximum number of look-ups that wait for a thread or use one.
         @param ttl: the TTL of answers in seconds.
-        @param pool: for tests; L{None} makes one when it is first needed.
+        @param pool: for tests; L{None} to create one on first use.
         @param getAddresses: called in a thread; L{None} for L{addressesOf}.
         @param getNames: called in a thread; L{None} for L{namesOf}.
         """
@@ -152,7 +152,7 @@ class Threaded:
 
     def _work(self, call: _Call) -> None:
         """
-        Ask the system, in a thread, unless all waiters have gone.
+        Call the system's resolver, in a thread, unless all waiters have gone.
         """
         outcome: _Outcome = None
         if call.waiters:
@@ -165,7 +165,7 @@ class Threaded:
 
     def _done(self, call: _Call, outcome: _Outcome) -> None:
         if outcome is None and call.waiters and not self._closed:
-            # A waiter joined after the thread had found none.
+            # A waiter has joined after the thread found none.
             self._begin(call)
             return
         del self._calls[call.key]
@@ -216,7 +216,7 @@ class Threaded:
         self._closing.append(done)
         if not self._stopping:
             self._stopping = True
-            # Calls under way end when the system returns. The reactor does not wait for that.
+            # Running calls end when the system's resolver returns. The reactor does not wait for that.
             threading.Thread(
                 target=self._stop, args=(self._pool,), name="twisted_ext.resolver.stop", daemon=True
             ).start()
@@ -236,13 +236,13 @@ class Threaded:
         return ()
 
 
-#: The result of a call: rdata, or the error, or L{None} if there was no waiter left and the call was not made.
+#: The result of a call: rdata, or the error, or L{None} if no waiter was left and the call was not made.
 _Outcome = list[bytes] | Exception | None
 
 
 class _Call:
     """
-    One call to the system.
+    One call of the system's resolver.
     """
 
     __slots__ = ("key", "waiters")
@@ -268,7 +268,7 @@ class _Waiter:
 
 def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None:
     """
-    @return: whether it is a reverse look-up, and the text to pass to the system; L{None} for what the system cannot be asked.
+    Return whether it is a reverse look-up, and the text to pass to the system's resolver; L{None} if it does not support the question.
     """
     if question.rrClass != IN:
         return None
@@ -286,7 +286,7 @@ def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None
 
 def _denialIn(error: OSError) -> Outcome | None:
     """
-    @return: the denial that this error stands for, or L{None} if the error says nothing about the name.
+    Return the denial that this error represents, or L{None} if it does not mean that name or data are missing.
     """
     if isinstance(error, socket.herror):
         return {_HOST_NOT_FOUND: Outcome.NXDOMAIN, _NO_DATA: Outcome.NODATA}.get(error.errno or 0)
@@ -303,9 +303,9 @@ def _denialIn(error: OSError) -> Outcome | None:
 
 def addressesOf(name: str) -> list[bytes]:
     """
-    Ask the system for a name's addresses. Blocks.
+    Look up a name's addresses with the system's resolver. Blocks.
 
-    @return: the packed addresses. Those with a scope are left out: a record cannot carry the interface.
+    @return: the packed addresses. Those with a scope are left out: a record cannot contain the interface.
 
     @raise OSError: there are none.
     """
@@ -319,9 +319,9 @@ def addressesOf(name: str) -> list[bytes]:
 
 def namesOf(address: str) -> list[bytes]:
     """
-    Ask the system for the name of an address. Blocks.
+    Look up the name of an address with the system's resolver. Blocks.
 
-    @raise OSError: it has none.
+    @raise OSError: there is none.
     """
     return [nameFromText(socket.gethostbyaddr(address)[0])]
 

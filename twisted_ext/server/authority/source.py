@@ -65,8 +65,6 @@ _SEVERAL: Final = Origin("zone")
 class AuthoritySource:
     """
     Answers from the zones of a server, at once. Returns nothing for other names.
-
-    @ivar immediate: that it never waits. See L{IAnswerSource}.
     """
 
     immediate = True
@@ -102,7 +100,7 @@ class AuthoritySource:
 
     def _aliased(self, question: Question) -> Answer | None:
         """
-        @return: the addresses of the ALIAS target; L{None} if there is no ALIAS record.
+        Return the addresses of the ALIAS target; L{None} if there is no ALIAS record.
 
         @raise AliasLeads: the target is in none of our zones.
         """
@@ -121,7 +119,7 @@ class AuthoritySource:
 
     def _crosses(self, answer: Answer) -> bool:
         """
-        @return: whether the answer contains data from more than one zone.
+        Return whether the answer contains data from more than one zone.
         """
         find = self.zones.find
         if len(self.zones) < 2:
@@ -161,12 +159,12 @@ class AliasLeads(ServerFailed):
     Raised for an ALIAS record whose target has to be looked up elsewhere.
 
     @ivar question: the question for the target.
-    @ivar ttl: of the ALIAS record.
+    @ivar ttl: the TTL of the ALIAS record.
     """
 
     def __init__(self, question: Question, ttl: int) -> None:
         super().__init__(
-            f"an ALIAS record leads to {nameToText(question.name)}", ede=((_OTHER, "the target of an ALIAS record is not known here"),)
+            f"an ALIAS record leads to {nameToText(question.name)}", ede=((_OTHER, "the target of an ALIAS record is in no zone here"),)
         )
         self.question = question
         self.ttl = ttl
@@ -181,10 +179,10 @@ def _isName(rdata: bytes) -> bool:
 
 def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
     """
-    @param ttl: of the ALIAS record.
-    @param found: the answer for its target.
+    Return the addresses of an ALIAS target under the queried name; L{None} if there are none.
 
-    @return: its addresses under the queried name; L{None} if there are none.
+    @param ttl: the TTL of the ALIAS record.
+    @param found: the answer for the target.
     """
     sets = [rrset for rrset in found.answer if rrset.rrType == question.rrType]
     if not sets:
@@ -195,9 +193,9 @@ def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
 
 def _originWith(found: Answer) -> Origin:
     """
-    @param found: the answer of another source for a name that a zone refers to.
+    Return the origin of a combined answer. If part of it comes from a cache, its TTLs count down as in the cache.
 
-    @return: the origin of the combined answer. If part of it comes from a cache, its TTLs count down as in the cache.
+    @param found: the answer of another source for a name that a zone refers to.
     """
     origin = found.origin
     if origin is None or origin.learned is None:
@@ -211,7 +209,7 @@ def _foreign() -> Unknown:
 
 def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     """
-    @return: the first RRset, and its signatures if there are any.
+    Return the first RRset, and its signatures if there are any.
     """
     first = next((rrset for rrset in sets if rrset.rrType != _RRSIG), sets[0])
     covered = first.rrType.to_bytes(2, "big")
@@ -226,9 +224,6 @@ class Leading:
     """
 
     def __init__(self, authority: AuthoritySource, others: IAnswerSource) -> None:
-        """
-        @param others: the source for other names.
-        """
         self._authority = authority
         self._zones = authority.zones
         self._others = others
@@ -289,15 +284,12 @@ class Leading:
 
 
 def isReferral(answer: Answer) -> bool:
-    """
-    @return: whether this is a referral.
-    """
     return not answer.flags & AA and not answer.answer and answer.outcome is Outcome.NODATA and not answer.rcode
 
 
 def _joined(first: Answer, found: Answer) -> Answer:
     """
-    @return: the aliases, followed by the answer for their target.
+    Return the aliases followed by the answer for their target.
     """
     return Answer(
         found.outcome,

@@ -37,8 +37,8 @@ _WHY: Final = {
 }
 
 
-#: Versions after which the garbage collector is told to ignore them (C{gc.freeze}): existing garbage then stays too, so this has to be
-#: rare.
+#: Number of versions after which they are excluded from garbage collection (C{gc.freeze}): existing garbage then stays too, so this has to
+#: be rare.
 _MANY: Final = 1000
 
 
@@ -50,10 +50,10 @@ class Place:
     @ivar zone: the zone object; L{None} if there is no version, or none has been opened yet.
     @ivar state: L{LOADING}, L{SERVING}, L{FAILED} or L{EXPIRED}.
     @ivar file: its master file or other origin, for display.
-    @ivar serial: of the version that was put there last.
+    @ivar serial: the serial number of the version that was put there last.
     @ivar records: the number of its records.
     @ivar since: when it was put there, in seconds since 1970.
-    @ivar said: what is wrong with it, in one line, or C{""}.
+    @ivar said: its last error, in one line, or C{""}.
     @ivar source: the file with the image that was put there last, and the image's offset in it; L{None} if it came otherwise.
     """
 
@@ -73,21 +73,15 @@ class Place:
 
     @property
     def text(self) -> str:
-        """
-        The zone's name for display.
-        """
         return nameToText(self.apex)
 
     @property
     def unopened(self) -> bool:
-        """
-        Whether its version has not been opened yet.
-        """
         return self._open is not None
 
     def served(self) -> Zone | None:
         """
-        @return: the zone, opened now if that has not been done yet.
+        Return the zone, opening it now if that has not been done yet.
         """
         if self._open is not None:
             opening, self._open = self._open, None
@@ -108,7 +102,7 @@ class Place:
 
     def toJSON(self) -> dict[str, JSON]:
         """
-        @return: the state of the zone for display.
+        Return the state of the zone for display.
         """
         zone = self.zone
         known: dict[str, JSON] = {"zone": self.text, "state": self.state}
@@ -152,18 +146,13 @@ class Zones:
         return iter(self._places.values())
 
     def at(self, apex: bytes) -> Place | None:
-        """
-        @param apex: a folded name.
-
-        @return: the zone of this name.
-        """
         return self._places.get(apex)
 
     def find(self, folded: bytes) -> Place | None:
         """
-        @param folded: a folded name.
+        Return the zone that contains a name: the one with the longest name if there are several.
 
-        @return: the zone that contains the name: the one with the longest name if there are several.
+        @param folded: a folded name.
         """
         get = self._places.get
         place = get(folded)
@@ -178,9 +167,9 @@ class Zones:
 
     def version(self, folded: bytes) -> Version | None:
         """
-        @param folded: a folded name.
+        Return the version in force of the zone that contains a name; L{None} if there is none.
 
-        @return: the version in force of the zone that contains the name; L{None} if there is none.
+        @param folded: a folded name.
 
         @raise ServerFailed: there is a zone, but it cannot be served; C{ede} gives the reason.
         """
@@ -339,7 +328,7 @@ class Zones:
 
 def countsOf(zones: Zones) -> dict[str, int]:
     """
-    @return: the number of zones, under C{"all"}; of those in each state; and under C{"wrong"} of those with an error.
+    Count the zones: C{"all"}, those in each state, and under C{"wrong"} those with an error.
     """
     counts = {"all": len(zones), SERVING: 0, "wrong": 0}
     for place in zones:
@@ -351,7 +340,7 @@ def countsOf(zones: Zones) -> dict[str, int]:
 
 def zoneFigures(zones: Zones) -> dict[str, int]:
     """
-    @return: the same as figures for L{Figures<twisted_ext.metrics.figures.Figures>}.
+    Return the same counts as figures for L{Figures<twisted_ext.metrics.figures.Figures>}.
     """
     counts = countsOf(zones)
     return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"]}

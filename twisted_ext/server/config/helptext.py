@@ -11,13 +11,13 @@ from twisted_ext.server.config.types import COUNT, FLAG
 
 __all__ = ["usageOf"]
 
-#: Settings that have no effect for a server without upstreams: by group, and further ones by name.
-_ASKING: Final = ("Whom to ask", "The cache", "What is known here")
+#: Groups of settings, and further settings by name, that have no effect without upstreams.
+_ASKING: Final = ("Upstreams", "Cache", "Local records")
 _AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
 
 #: Options that are not settings.
 _LIKE_TWISTD: Final = (
-    ("    --bindzone=", "Serve the zone of this master file, whose name or $ORIGIN says which that is, as for twistd dns."),
+    ("    --bindzone=", "Serve the zone of this master file; its name comes from the file name or $ORIGIN, as for twistd dns."),
     ("    --secondary=", "Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org."),
 )
 
@@ -30,13 +30,13 @@ _INTRODUCTIONS: Final = {
         "A DNS server that answers from its zones if it has some, from a cache, local records and a hosts file, and asks other servers.",
     ),
     "serve": (
-        "An authoritative DNS server: it answers for its zones, for everybody, and refuses all else.",
-        "A zone is read from its master file in a process of its own, made into an image, and found again at the next start where --state",
-        "says. Changed files are loaded while it answers; a file with errors changes nothing, and the log says where they are.",
+        "An authoritative DNS server: it answers all clients from its zones, and refuses other names.",
+        "Separate processes compile master files to images, which are kept in the --state folder for the next start. Changed files are",
+        "loaded while the server answers; a file with errors changes nothing, and the errors are logged with their lines.",
     ),
 }
 
-#: What most people want first.
+#: The most common examples first.
 _FORWARDING: Final = (
     '  twistd -n txdns --interface 127.0.0.1 --port 5300 --local "router.lan A 192.168.1.1"',
     "  twistd -n txdns --upstream 192.0.2.53 --route corp.example=10.0.0.53 --http 127.0.0.1",
@@ -52,15 +52,15 @@ _SERVE: Final = (
 _EXAMPLES: Final = {"": (*_FORWARDING[:2], _SERVE[0], _FORWARDING[2]), "forward": _FORWARDING, "serve": _SERVE}
 
 _ENDING: Final = (
-    "-n keeps it in the foreground. Exit code 1: an option, a file or an address cannot be used, with a line for each reason.",
+    "-n keeps it in the foreground. Exit codes: 78 an option or a setting cannot be used; 1 another failure, such as a port in use.",
 )
 
 
 def usageOf(role: str) -> str:
     """
-    @param role: C{"forward"}, C{"serve"}, or C{""} for what is true of both.
+    Return the options under the headings of their groups.
 
-    @return: all options, under the headings of their settings.
+    @param role: C{"forward"}, C{"serve"}, or C{""} for the options of both.
     """
     from textwrap import wrap
 
@@ -71,9 +71,9 @@ def usageOf(role: str) -> str:
         (
             group,
             [
-                ("--config=", "Read settings from this TOML file; options given here go before it. It is read again at SIGHUP."),
+                ("--config=", "Read settings from this TOML file; options on the command line override it. It is read again at SIGHUP."),
                 ("--show-config", "Print all settings as a TOML file, and exit."),
-                ("--show-path", "Print what a question goes through, in order, and exit."),
+                ("--show-path", "Print the steps that a query goes through, in order, and exit."),
                 ("--version", "Print the version, and exit."),
                 ("--help", "Print this, and exit."),
             ],

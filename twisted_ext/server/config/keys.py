@@ -32,18 +32,18 @@ _SECRET: Final = re.compile(r'\bsecret\s+"?([^\s";]+)"?\s*;')
 
 class Keys(Mapping[bytes, Key]):
     """
-    Keys by their folded names.
+    TSIG keys by folded name.
 
-    @ivar terms: what L{twisted_ext.server.config.transferpolicy} has made with them of what is said of zones, which may be the same for
-        thousands.
-    @ivar exposed: that every user of this machine can read the file that they come from, as a sentence; C{""} where it is not so.
+    @ivar terms: cache of L{twisted_ext.server.config.transferpolicy}: the policies made with these keys, shared by zones with the same
+        settings.
+    @ivar exposed: a warning that every user of this machine can read the key file; C{""} if not.
     """
 
     def __init__(self, keys: Iterable[Key] = (), *, weak: bool = False) -> None:
         """
-        @param weak: whether MD5 and SHA-1 will do.
+        @param weak: allow MD5 and SHA-1.
 
-        @raise BadDescription: two of one name, or an algorithm that will not do.
+        @raise BadDescription: two keys have the same name, or an algorithm is too weak.
         """
         self._keys: dict[bytes, Key] = {}
         self.exposed = ""
@@ -61,17 +61,17 @@ class Keys(Mapping[bytes, Key]):
         """
         Read keys written as C{algorithm:name:secret} or C{name:secret}.
 
-        @raise BadDescription: one of them is not.
+        @raise BadDescription: a text is not a valid key.
         """
         return cls([Key.fromText(text) for text in texts], weak=weak)
 
     @classmethod
     def fromFile(cls, path: str, *, weak: bool = False) -> Keys:
         """
-        Read a file of keys, each on a line of its own as L{fromTexts} takes them, or as C{tsig-keygen} and C{ddns-confgen} write them:
-        C{key "name" { algorithm hmac-sha256; secret "..."; };}
+        Read a key file: one key per line as for L{fromTexts}, or in the form written by in the form that C{tsig-keygen} and C{ddns-confgen}
+        write: C{key "name" { algorithm hmac-sha256; secret "..."; };}
 
-        @raise BadDescription: it cannot be read, every user can write to it, or something in it is not a key.
+        @raise BadDescription: the file cannot be read, is writable by every user, or contains something else than keys.
         """
         try:
             with open(path, "rb", opener=openNow) as file:
@@ -93,14 +93,16 @@ class Keys(Mapping[bytes, Key]):
 
     def joined(self, other: Keys) -> Keys:
         """
-        @return: these and those.
+        Return the union of both.
 
-        @raise BadDescription: two have one name.
+        @raise BadDescription: both have a key of the same name.
         """
         return Keys([*self._keys.values(), *other.values()], weak=True)
 
     def named(self, text: str) -> Key:
         """
+        Return a key by name.
+
         @raise BadDescription: there is no such key.
         """
         try:
@@ -121,7 +123,7 @@ class Keys(Mapping[bytes, Key]):
 
 def _written(text: str) -> Iterator[str]:
     """
-    @return: the keys in a file, each as C{algorithm:name:secret}.
+    Convert the content of a key file to C{algorithm:name:secret} texts.
     """
     position = 0
     while position < len(text):
@@ -144,7 +146,7 @@ class RemoteServer:
     A server to transfer from or to notify.
 
     @ivar server: its address and port.
-    @ivar key: what messages with it are signed with, or L{None}.
+    @ivar key: the TSIG key for messages to and from it, or L{None}.
     """
 
     __slots__ = ("server", "key")
@@ -158,14 +160,14 @@ class RemoteServer:
         """
         Read C{192.0.2.1}, C{[2001:db8::1]:5353}, C{192.0.2.1:53 key=name}.
 
-        @raise BadDescription: it is something else, or there is no such key.
+        @raise BadDescription: the syntax is wrong, or there is no such key.
         """
         words = text.split()
         key: Key | None = None
         for word in words[1:]:
             option, equals, value = word.partition("=")
             if option != "key" or not equals:
-                raise BadDescription(f"{text!r}: behind the address may stand key=NAME, not {word!r}")
+                raise BadDescription(f"{text!r}: only key=NAME may follow the address, not {word!r}")
             key = keys.named(value)
         if not words:
             raise BadDescription("a server is written as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME")
@@ -184,7 +186,7 @@ class Grants:
 
     def __init__(self, grants: Iterable[tuple[IPv4Network | IPv6Network | None, bytes]] = ()) -> None:
         """
-        @param grants: networks, L{None} for any, each with a key's folded name, or C{b""} where none is needed.
+        @param grants: networks, L{None} for any, each with the folded name of a key, C{b""} if no key is required.
         """
         self._grants = tuple(grants)
 

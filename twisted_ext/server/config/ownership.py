@@ -21,11 +21,11 @@ def _above(path: str) -> Iterator[str]:
 
 def refuseForeign(setting: str, path: str, *, owners: bool = True) -> None:
     """
-    Check that a file cannot be changed or replaced by other users: its mode and owner, and those of all folders above it, of a link and
-    of what that leads to.
+    Check that a file cannot be changed or replaced by other users: its mode and owner, those of all folders above it, and those of a link's
+    target.
 
     @param setting: its name, for the error.
-    @param owners: whether the user of the server is known, so that owners can be checked; before privileges are shed it is not.
+    @param owners: whether to check owners; not possible before privileges are dropped, when the user of the server is not known.
 
     @raise BadDescription: another user can change the file; says where.
     """

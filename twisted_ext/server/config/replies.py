@@ -17,13 +17,13 @@ __all__ = ["finishingOf", "identityOf"]
 
 def finishingOf(settings: Settings) -> ReplyBuilder:
     """
-    @return: how replies look under these settings.
+    Make the builder that finishes replies according to the settings.
     """
     return ReplyBuilder(identity=identityOf(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
 
 
 def identityOf(settings: Settings) -> ChaosIdentity:
     """
-    @return: what the server says about itself: version, host name, NSID.
+    Return the server's identity: version, host name, NSID.
     """
     return ChaosIdentity(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)

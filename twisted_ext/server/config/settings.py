@@ -37,9 +37,9 @@ class Setting:
     @ivar name: the option without its hyphens, which is also the key in the file.
     @ivar kind: the type of its value, or of each value where there may be several.
     @ivar default: the default value.
-    @ivar help: one sentence.
-    @ivar short: a letter for the option, or C{""}.
-    @ivar group: the heading under which it is shown.
+    @ivar help: the help text, one sentence.
+    @ivar short: the one-letter option, or C{""}.
+    @ivar group: the heading that it is listed under.
     @ivar live: whether a reload applies a new value; if not, it takes a restart.
     """
 
@@ -59,7 +59,7 @@ class Setting:
     @property
     def many(self) -> bool:
         """
-        Whether there may be several values.
+        Whether the setting takes several values.
         """
         return isinstance(self.default, tuple)
 
@@ -74,15 +74,17 @@ class Setting:
     @property
     def allowed(self) -> str:
         """
-        What may be written, in words.
+        The valid values, described in words.
         """
         return f"{self.kind.allowed}, once or several times" if self.many else self.kind.allowed
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         """
-        @param folder: where relative paths begin; C{""} for the working directory.
+        Check a TOML value.
 
-        @raise BadDescription: the value is not allowed; says what is.
+        @param folder: the base of relative paths; C{""} for the working directory.
+
+        @raise BadDescription: the value is not valid; says which ones are.
         """
         if not self.many:
             return self.kind.fromTOML(value, folder)
@@ -103,7 +105,7 @@ def _settings() -> Iterable[Setting]:
         "interface",
         types.ADDRESS,
         (),
-        "Listen at this address; all of this machine's by default",
+        "Listen at this address; by default at all addresses of this machine",
         short="i",
         group=listening,
         live=False,
@@ -113,17 +115,17 @@ def _settings() -> Iterable[Setting]:
         "tcp-idle",
         types.Number(CLIENT_STREAM_IDLE, "seconds", whole=False),
         CLIENT_STREAM_IDLE.default,
-        "Seconds between requests for which a connection is kept, told to clients that ask for it (RFC 7828)",
+        "Seconds for which an idle TCP connection is kept, announced to clients that ask for it (RFC 7828)",
         group=listening,
         live=False,
     )
-    yield Setting("workers", types.Number(WORKERS), 1, "Processes that share the port", group=listening, live=False)
+    yield Setting("workers", types.Number(WORKERS), 1, "Number of processes that share the port", group=listening, live=False)
     serving = "What to serve"
     yield Setting(
         "role",
         types.ROLE,
         "forward",
-        "What the server does: forward asks others for what it has no zone for, serve has its zones alone. The sub-command says it",
+        "forward answers from its zones and asks upstreams for other names; serve answers from its zones alone. Set by the sub-command",
         group=serving,
         live=False,
     )
@@ -135,30 +137,29 @@ def _settings() -> Iterable[Setting]:
         "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
         group=serving,
     )
-    yield Setting("pyzone", types.READABLE, (), "Serve the zone that this file of Python code makes, as for twistd dns", group=serving)
+    yield Setting("pyzone", types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns", group=serving)
     yield Setting(
         "state",
         types.PATH,
         "",
-        "Folder for what is to be found again at the next start, such as zones made ready; by default that which systemd made, else a "
-        "private one that goes with the server",
+        "Folder for data that is kept for the next start, such as compiled zones; by default the one made by systemd, else a temporary "
+        "one",
         group=serving,
         live=False,
     )
-    yield Setting("watch", types.FLAG, True, "Load master files again when they have changed", group=serving)
+    yield Setting("watch", types.FLAG, True, "Reload master files when they have changed", group=serving)
     yield Setting(
         "key-file",
         types.READABLE,
         "",
-        "TSIG keys that are shared with other servers: one on each line as NAME:SECRET or hmac-sha512:NAME:SECRET, or as tsig-keygen "
-        "writes them",
+        "File of TSIG keys: one on each line as NAME:SECRET or hmac-sha512:NAME:SECRET, or in the format of tsig-keygen",
         group=serving,
     )
     yield Setting(
         "transfers-out",
         types.Number(TRANSFERS_OUT),
         int(TRANSFERS_OUT.default),
-        "Send so many zones to other servers at a time; requests beyond that wait, and networks take turns",
+        "Outgoing zone transfers at a time; further requests are queued, and client networks take turns",
         group=serving,
         live=False,
     )
@@ -166,7 +167,7 @@ def _settings() -> Iterable[Setting]:
         "transfers-out-per-client",
         types.Number(TRANSFERS_OUT_PER_PEER),
         int(TRANSFERS_OUT_PER_PEER.default),
-        "Of these to one IPv4 address or IPv6 /64",
+        "Outgoing zone transfers at a time to one IPv4 address or IPv6 /64",
         group=serving,
         live=False,
     )
@@ -174,7 +175,7 @@ def _settings() -> Iterable[Setting]:
         "transfers-waiting",
         types.Number(TRANSFERS_WAITING),
         int(TRANSFERS_WAITING.default),
-        "Have so many requests for transfers wait; more get SERVFAIL",
+        "Queued requests for transfers; further ones get SERVFAIL",
         group=serving,
         live=False,
     )
@@ -182,7 +183,7 @@ def _settings() -> Iterable[Setting]:
         "transfers-in",
         types.Number(TRANSFERS_IN),
         int(TRANSFERS_IN.default),
-        "Fetch so many zones from primaries at a time, three quarters of them from one primary",
+        "Incoming zone transfers at a time, at most three quarters of them from one primary",
         group=serving,
         live=False,
     )
@@ -190,7 +191,7 @@ def _settings() -> Iterable[Setting]:
         "transfer-max-size",
         types.Octets(RECEIVED_OCTETS),
         int(RECEIVED_OCTETS.default),
-        "Fetch no zone whose transfer has more octets, or as 64M",
+        "Maximum octets of an incoming transfer, or as 64M",
         group=serving,
         live=False,
     )
@@ -198,83 +199,83 @@ def _settings() -> Iterable[Setting]:
         "transfers-max-size",
         types.Octets(SPOOL_OCTETS),
         int(SPOOL_OCTETS.default),
-        "Octets of all transfers that are being fetched, which are kept on disk meanwhile; three quarters of them from one primary",
+        "Maximum octets of all incoming transfers under way, which are on disk meanwhile; at most three quarters from one primary",
         group=serving,
         live=False,
     )
-    yield Setting("weak-keys", types.FLAG, False, "Take keys for hmac-md5 and hmac-sha1 too", group=serving)
+    yield Setting("weak-keys", types.FLAG, False, "Allow keys for hmac-md5 and hmac-sha1", group=serving)
     yield Setting(
         "expand-alias",
         types.FLAG,
         False,
-        "Take records of type 65401 in all zones for ALIAS records; by default only where a master file calls them ALIAS",
+        "Treat records of type 65401 in all zones as ALIAS records; by default only if a master file calls them ALIAS",
         group=serving,
     )
-    asking = "Whom to ask"
+    asking = "Upstreams"
     yield Setting(
-        "recursive", types.FLAG, True, "Ask others for what is not known here", short="r", group=asking
+        "recursive", types.FLAG, True, "Ask upstreams for names that are not known here", short="r", group=asking
     )
     yield Setting(
         "upstream",
         types.DESCRIPTION,
         (),
-        "Ask this server: an address or a description. Of several, the next one is asked as well where one takes long. By default those of "
-        "resolv.conf",
+        "Ask this upstream: an address or a description. With several, the next one is asked as well if one takes long. By default the "
+        "servers of resolv.conf",
         group=asking,
     )
     yield Setting(
-        "route", types.ROUTE, (), "Ask another server for a domain and all below it: corp.example=udp:192.0.2.53", group=asking
+        "route", types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53", group=asking
     )
     yield Setting(
-        "resolv-conf", types.READABLE, "", "Take the servers from this file instead of /etc/resolv.conf (implies --recursive)", group=asking
+        "resolv-conf", types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)", group=asking
     )
     yield Setting(
         "hedge",
         types.Number(HEDGE_SECONDS, "seconds", whole=False),
         HEDGE_SECONDS.default,
-        "Seconds that an upstream has before the next one is asked as well",
+        "Seconds to wait for an upstream before the next one is asked as well",
         group=asking,
     )
-    yield Setting("loop-detection", types.FLAG, True, "Leave out upstreams that ask this server in their turn", group=asking)
-    known = "What is known here"
+    yield Setting("loop-detection", types.FLAG, True, "Leave out upstreams that forward back to this server", group=asking)
+    known = "Local records"
     yield Setting("hosts-file", types.READABLE, "/etc/hosts", 'Answer from this hosts file; "" for none', group=known)
     yield Setting("local", types.RECORD, (), 'Answer with this record: "router.lan A 192.168.1.1"', group=known)
     yield Setting("local-file", types.READABLE, (), "Answer with the records of this file, one on each line", group=known)
-    cache = "The cache"
-    yield Setting("cache", types.FLAG, True, "Remember answers", short="c", group=cache)
+    cache = "Cache"
+    yield Setting("cache", types.FLAG, True, "Cache answers", short="c", group=cache)
     size = int(CACHE_BYTES.default)
-    yield Setting("cache-size", types.Octets(CACHE_BYTES), size, "Memory for them, in octets, or as 64M", group=cache, live=False)
-    yield Setting("prefetch", types.FLAG, True, "Fetch what is asked for often anew before it ends", group=cache)
+    yield Setting("cache-size", types.Octets(CACHE_BYTES), size, "Memory for the cache, in octets, or as 64M", group=cache, live=False)
+    yield Setting("prefetch", types.FLAG, True, "Refresh frequently requested answers before they expire", group=cache)
     yield Setting(
         "stale",
         types.Number(STALE_SECONDS, "seconds"),
         int(STALE_SECONDS.default),
-        "Seconds past its end for which an answer is given where no other can be had",
+        "Seconds after expiry for which an answer is used if no other is available",
         group=cache,
     )
     yield Setting(
         "stale-wait",
         types.Number(STALE_WAIT, "seconds", whole=False),
         STALE_WAIT.default,
-        "Seconds to wait for a better one before that",
+        "Seconds to wait for a fresh answer before a stale one is used",
         group=cache,
     )
-    guarding = "Who may ask, and what is given"
+    guarding = "Access control and replies"
     yield Setting(
         "allow",
         types.PREFIX,
         NEARBY,
-        "Answer these addresses and refuse all others; by default this machine and private networks, and with serve everybody",
+        "Answer clients at these addresses and refuse all others; by default this machine and private networks, with serve all clients",
         group=guarding,
     )
-    yield Setting("refuse", types.PREFIX, (), "Refuse these, although they are within what is allowed", group=guarding)
-    yield Setting("drop", types.PREFIX, (), "Give these no reply at all", group=guarding)
-    yield Setting("cookies", types.FLAG, True, "Give and check cookies (RFC 7873)", group=guarding, live=False)
+    yield Setting("refuse", types.PREFIX, (), "Refuse these clients, although they are in an allowed network", group=guarding)
+    yield Setting("drop", types.PREFIX, (), "Send these clients no reply at all", group=guarding)
+    yield Setting("cookies", types.FLAG, True, "Send and check DNS cookies (RFC 7873)", group=guarding, live=False)
     yield Setting(
         "cookie-secret",
         types.SECRET,
         "",
-        "File with 32 hexadecimal digits to make cookies with, for servers that share an address; by default drawn at each start",
+        "File with 32 hexadecimal digits as secret for cookies, for servers that share an address; by default drawn at each start",
         group=guarding,
         live=False,
     )
@@ -282,58 +283,62 @@ def _settings() -> Iterable[Setting]:
         "require-cookie",
         types.PREFIX,
         (),
-        "Answer these addresses by UDP only if they show a cookie of this server; who shows none is sent to TCP",
+        "Answer these clients over UDP only with a valid cookie of this server; clients without a cookie have to use TCP",
         group=guarding,
         live=False,
     )
-    yield Setting("minimal-any", types.FLAG, True, "Answer questions for type ANY with one record (RFC 8482)", group=guarding)
+    yield Setting("minimal-any", types.FLAG, True, "Answer queries for type ANY with one record (RFC 8482)", group=guarding)
     yield Setting(
         "client-rate",
         types.Number(CLIENT_RATE, "queries"),
         int(CLIENT_RATE.default),
-        "What one client may ask in a second; 0 for as much as it likes",
+        "Queries per second from one client; 0 for no limit",
         group=guarding,
     )
     yield Setting(
         "response-rate",
         types.Number(RESPONSE_RATE, "replies"),
         int(RESPONSE_RATE.default),
-        "Replies of one kind in a second that one client network gets by UDP, since its addresses may be spoofed; 0 for no limit",
+        "UDP replies of one kind per second to one client network, since source addresses may be spoofed; 0 for no limit",
         group=guarding,
     )
     yield Setting(
         "response-slip",
         types.Number(RESPONSE_SLIP, "replies"),
         int(RESPONSE_SLIP.default),
-        "Of the replies above that rate, one in so many is sent truncated, so that who is really there comes by TCP; 0 for none",
+        "Of the replies above that rate, one in this many is sent truncated, so that a real client can retry over TCP; 0 for none",
         group=guarding,
     )
-    yield Setting("response-exempt", types.PREFIX, (), "Give these addresses as many replies as they ask for", group=guarding)
-    yield Setting("version-bind", types.TEXT, "", "Answer to version.bind; refused by default", group=guarding)
-    yield Setting("hostname-bind", types.TEXT, "", "Answer to hostname.bind and id.server; refused by default", group=guarding)
-    yield Setting("nsid", types.TEXT, "", "Name of this server for who asks for it (RFC 5001)", group=guarding)
+    yield Setting("response-exempt", types.PREFIX, (), "Do not limit replies to these addresses", group=guarding)
+    yield Setting("version-bind", types.TEXT, "", "Answer to version.bind; by default such queries are refused", group=guarding)
+    yield Setting(
+        "hostname-bind", types.TEXT, "",
+        "Answer to hostname.bind and id.server; by default such queries are refused",
+        group=guarding,
+    )
+    yield Setting("nsid", types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)", group=guarding)
     yield Setting(
         "stop-rebinding",
         types.FLAG,
         False,
-        "Hold back answers of upstreams with private addresses (DNS rebinding)",
+        "Block answers of upstreams that have private addresses (DNS rebinding)",
         group=guarding,
     )
     yield Setting(
         "rebinding-allow",
         types.NAME,
         (),
-        "With stop-rebinding: this domain and all below it may have private addresses; those with a route may anyway",
+        "With stop-rebinding: this domain and all names below it may have private addresses; those with a route always may",
         group=guarding,
     )
-    watching = "Watching it"
+    watching = "Monitoring"
     yield Setting("verbose", types.COUNT, 0, "Log every query, as twistd dns does", short="v", group=watching)
     yield Setting("query-log", types.FLAG, False, "Log every query with its reply", group=watching)
     yield Setting(
         "log-format",
         types.LOG_FORMAT,
         "text",
-        "Write the log as text, or as json: one object on each line. Not with twistd's --syslog and --logger",
+        "Format of the log: text, or json with one object on each line. Not with twistd's --syslog and --logger",
         group=watching,
         live=False,
     )
@@ -341,13 +346,17 @@ def _settings() -> Iterable[Setting]:
     yield Setting("control", types.CONTROL, "auto", 'Unix socket for txdns control; "" for none', group=watching, live=False)
     yield Setting("manhole", types.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1",
                   group=watching, live=False)
-    yield Setting("manhole-keys", types.READABLE, "", "Who may use it: a file in the form of authorized_keys", group=watching, live=False)
+    yield Setting(
+        "manhole-keys", types.READABLE, "",
+        "Keys that may log in to the manhole: a file in the format of authorized_keys",
+        group=watching, live=False,
+    )
 
 
 #: The table.
 SETTINGS: Final = tuple(_settings())
 
-#: Defaults of servers that answer from their zones alone: everybody may ask them.
+#: Defaults of servers that answer from their zones alone: every client may query them.
 _SERVING: Final[Mapping[str, Value]] = {"allow": ("any",), "recursive": False, "hosts-file": "", "cache": False, "loop-detection": False}
 _NOTHING: Final[Mapping[str, Value]] = {}
 
@@ -355,15 +364,12 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 
 def settingNamed(name: str) -> Setting | None:
-    """
-    @return: the setting of this name, if there is one.
-    """
     return _BY_NAME.get(name)
 
 
 class Settings:
     """
-    A value for each setting. What each of them means stands in the table.
+    A value for each setting; see the table for their meaning.
     """
 
     interface: tuple[str, ...]
@@ -425,7 +431,7 @@ class Settings:
 
     def __init__(self, values: Mapping[str, Value] | None = None) -> None:
         """
-        @param values: checked ones, by the names of the table. Defaults stand for the others.
+        @param values: checked values by setting name; missing ones get their defaults.
         """
         given = values or {}
         self.given = dict(given)
@@ -436,9 +442,9 @@ class Settings:
     @classmethod
     def of(cls, **values: object) -> Settings:
         """
-        Check values and take them, for programs: C{Settings.of(port=5300, upstream=["192.0.2.1"])}. Names are those of attributes.
+        Check values given by a program, by attribute name: C{Settings.of(port=5300, upstream=["192.0.2.1"])}.
 
-        @raise BadDescription: a value is not allowed; says which and what is.
+        @raise BadDescription: a value is not valid; says which one, and what would be.
         """
         byAttribute = {setting.attribute: setting for setting in SETTINGS}
         checked: dict[str, Value] = {}
@@ -454,41 +460,37 @@ class Settings:
 
     def toJSON(self) -> dict[str, object]:
         """
-        @return: what L{fromJSON} makes the same settings of, in another process of this version.
+        Serialize the settings for L{fromJSON} in another process of the same version.
         """
         return {name: list(value) if isinstance(value, tuple) else value for name, value in self.given.items()}
 
     @classmethod
     def fromJSON(cls, values: Mapping[str, object]) -> Settings:
         """
-        Take what L{toJSON} gave. It was checked there.
+        Make settings from the result of L{toJSON}, without checking them again.
         """
         return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
 
     def value(self, setting: Setting) -> Value:
-        """
-        @return: its value.
-        """
         found: Value = getattr(self, setting.attribute)
         return found
 
     def differing(self, other: Settings) -> list[Setting]:
         """
-        @return: settings that C{other} has another value of.
+        Return the settings that have another value in C{other}.
         """
         return [setting for setting in SETTINGS if self.value(setting) != other.value(setting)]
 
     def goingOverTo(self, other: Settings) -> Settings:
         """
-        @return: what is in force when a server that runs with these has read others: of theirs what can change meanwhile, and the rest of
-            these.
+        Return the settings in force after a reload: from C{other} those that can change at run time, the rest from these.
         """
         mixed = [(setting.name, (other if setting.live else self).given) for setting in SETTINGS]
         return Settings({name: given[name] for name, given in mixed if name in given})
 
     def toTOML(self) -> str:
         """
-        @return: a file that says the same, with what each setting is for.
+        Format the settings as a TOML file, with a comment on each.
         """
         lines: list[str] = []
         group = ""
@@ -508,7 +510,7 @@ class Settings:
 
 def shown(value: Value) -> str:
     """
-    @return: a value as TOML has it.
+    Format a value as TOML.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

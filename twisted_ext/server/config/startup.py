@@ -55,11 +55,11 @@ def end(text: str, code: int = WRONG) -> NoReturn:
 
 def wantSomething(settings: Settings, config: str | None) -> None:
     """
-    Check that a server without recursion has something to answer from, and warn if it has upstreams configured.
+    Check that a server without recursion has zones to serve, and warn about configured upstreams that it ignores.
 
-    @param config: the file of settings, if there is one.
+    @param config: the path of the settings file, if there is one.
 
-    @raise BadDescription: it has nothing to answer from, and no settings by which that could change.
+    @raise BadDescription: there are no zones, and no file or folder through which a reload could add some.
     """
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
@@ -76,11 +76,11 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         return
     said = "there is no zone to serve; write --zone NAME=FILE, --zones FOLDER, or [[zone]] tables into a file for --config"
     if settings.zones:
-        said = f"there is no zone in {', '.join(settings.zones)}; files there are called like their zones"
+        said = f"there is no zone in {', '.join(settings.zones)}; files there have to be named like their zones"
     elif config is None:
         raise BadDescription(said)
     # Zones may appear when the settings or folders are read again.
-    _log.warn("{said}; until then all questions are refused", said=said)
+    _log.warn("{said}; until there is one, all queries are refused", said=said)
 
 
 def complainPlainly(logsToFile: Callable[[], bool]) -> None:

@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 __all__ = ["readSettings", "valuesFromTOML"]
 
-#: Line and column as Python's reader of TOML says them.
+#: Line and column in the error messages of Python's TOML parser.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 _ZONE: Final = "zone"
 _ZONES: Final = "zones"
 
-#: Where the table of a zone begins.
+#: The header of a zone's table.
 _TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
 
 
 def readSettings(path: str) -> dict[str, Value]:
     """
-    @return: what a file says, checked, by the names of settings.
+    Read and check a settings file.
 
-    @raise BadDescription: one line for each thing that is wrong: file, line, key, what is allowed.
+    @return: values by setting name.
+
+    @raise BadDescription: one line for each fault: file, line, key, and what would be valid.
     """
     complaints = Complaints()
     data = FollowedFile(path).read(int(SETTINGS_OCTETS.default), complaints)
@@ -50,11 +52,13 @@ def readSettings(path: str) -> dict[str, Value]:
 
 def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
     """
-    @param path: where the text is from: named in errors, and relative paths in it begin at its folder.
+    Check the text of a settings file.
+
+    @param path: the file's path: named in errors, and its folder is the base of relative paths.
 
     @return: see L{readSettings}.
 
-    @raise BadDescription: see there.
+    @raise BadDescription: see L{readSettings}.
     """
     import tomllib
 
@@ -128,9 +132,6 @@ def _meant(key: str) -> str:
 
 
 def _lineOf(text: str, key: str) -> int:
-    """
-    Return the line number of a top-level key.
-    """
     import tomllib
 
     lines = text.split("\n")

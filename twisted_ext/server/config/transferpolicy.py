@@ -18,7 +18,7 @@ __all__ = ["NOBODY", "USUAL", "Terms", "checkZone", "keysOf", "termsOf"]
 #: Grants nothing.
 NOBODY: Final = Grants()
 
-#: Settings of zones that terms are made of.
+#: The zone settings that make up the policy.
 _READ: Final = (
     "primaries", "allow-transfer", "one-answer", "member-primaries", "group-primaries", "notify", "allow-notify", "zonemd",
 )  # fmt: skip
@@ -28,7 +28,7 @@ def keysOf(settings: Settings) -> Keys:
     """
     Read the TSIG keys.
 
-    @raise BadDescription: a key is not valid; says which.
+    @raise BadDescription: a key is not valid.
     """
     return Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
 
@@ -40,7 +40,7 @@ class Terms:
     @ivar keys: the keys that key names were looked up in.
     @ivar primaries: the servers that the zone is transferred from.
     @ivar transfer: the clients that may transfer it.
-    @ivar singly: those of them that get each record in a message of its own.
+    @ivar singly: the clients among them that get each record in a separate message.
     @ivar notify: the servers to send NOTIFY to.
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
@@ -96,7 +96,7 @@ def termsOf(zone: ZoneSettings, keys: Keys) -> Terms:
         return USUAL
     terms = zone.terms
     if not isinstance(terms, Terms) or terms.keys is not keys:
-        # Cached, since they are asked for again when the settings are applied.
+        # Cached, since the policies are needed again when the settings are applied.
         said = tuple([zone.values.get(name) for name in _READ])
         terms = keys.terms.get(said)
         if not isinstance(terms, Terms):

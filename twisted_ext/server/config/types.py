@@ -1,7 +1,7 @@
 """
 Types of settings: how to parse a text or a TOML value, check it, and write it back.
 
-Each raises L{BadDescription<twisted_ext.errors.BadDescription>} with what would be valid; the caller adds where.
+Each raises L{BadDescription<twisted_ext.errors.BadDescription>} that names the valid values; the caller adds the place.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ __all__ = [
     "readSecret",
 ]
 
-#: One value of a setting, or all of those of a setting that takes several.
+#: The value of a setting, or the values of a setting that takes several.
 Value = bool | int | float | str | tuple[str, ...]
 
 #: The default port of the status page.
@@ -65,35 +65,31 @@ _POWERS: Final = {"K": 10, "M": 20, "G": 30}
 
 class Kind(Protocol):
     """
-    What all kinds can do.
+    The type of a setting's values.
 
-    @ivar allowed: what may be written, in words that follow on "takes".
+    @ivar allowed: the valid values in words, to follow on "takes".
     """
 
     allowed: str
 
     def fromText(self, text: str) -> Value:
         """
-        Read what stands behind an option.
+        Check the argument of an option.
 
-        @raise BadDescription: it is not allowed.
+        @raise BadDescription: it is not valid.
         """
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         """
-        Read what a TOML file has.
+        Check a TOML value.
 
-        @param folder: where relative paths begin; C{""} for the working directory.
+        @param folder: the base of relative paths; C{""} for the working directory.
 
-        @raise BadDescription: it is not allowed.
+        @raise BadDescription: it is not valid.
         """
 
 
 class Flag:
-    """
-    Yes or no.
-    """
-
     allowed = "true or false"
 
     def fromText(self, text: str) -> Value:
@@ -112,8 +108,8 @@ class Number:
     A number within a range.
 
     @param limit: the range.
-    @param whole: whether there are no fractions.
-    @param unit: what is counted.
+    @param whole: whether only integers are valid.
+    @param unit: the unit, for error messages.
     """
 
     def __init__(self, limit: Limit, unit: str = "", *, whole: bool = True) -> None:
@@ -132,7 +128,7 @@ class Number:
     def fromTOML(self, value: object, folder: str = "") -> Value:
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
-        # Written so that it is false of what is no number at all.
+        # Written so that NaN is rejected.
         if not self.limit.least <= value <= self.limit.most:
             raise BadDescription(f"takes {self.allowed}, not {value}")
         return value if self.whole else float(value)
@@ -163,10 +159,11 @@ class Octets(Number):
 
 class Text:
     """
-    A text that is what it should be.
+    A text with a check.
 
     @param allowed: see L{Kind}.
-    @param check: gives the text as it is kept; raises what a caller did wrong.
+    @param check: returns the normalized text; raises L{DNSFault<twisted_ext.errors.DNSFault>}, L{ValueError} or L{OSError} if it is not
+        valid.
     """
 
     def __init__(self, allowed: str, check: Callable[[str], str]) -> None:
@@ -190,9 +187,9 @@ class Text:
 
 class File(Text):
     """
-    The path of a file. In a settings file a relative one begins at the folder of that file.
+    The path of a file, relative to the folder of the settings file if it comes from one.
 
-    @param words: values that are not paths.
+    @param words: special values that are not paths.
     """
 
     def __init__(self, allowed: str, check: Callable[[str], str], words: Collection[str] = ("",)) -> None:
@@ -207,7 +204,7 @@ class File(Text):
 
 class Zone:
     """
-    A zone: what it is called, and what is to be known of it.
+    A zone: its name and its settings.
     """
 
     allowed = "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table"
@@ -228,7 +225,7 @@ class Zone:
 
     def shown(self, text: str) -> str:
         """
-        @return: one as TOML has it.
+        Format one zone as TOML.
         """
         from twisted_ext.server.config.zonesettings import ZoneSettings
 
@@ -283,10 +280,9 @@ def _listing(text: str) -> str:
 
 def readSecret(path: str) -> bytes:
     """
-    @return: the octets that a file has in hexadecimal digits.
+    Read a secret in hexadecimal digits from a file.
 
-    @raise BadDescription: it has anything else.
-
+    @raise BadDescription: the file contains anything else.
     @raise OSError: it cannot be read.
     """
     with open(path, "rb", opener=openNow) as opened:
@@ -323,7 +319,7 @@ def _description(text: str) -> str:
 
 def describedUpstream(text: str) -> str:
     """
-    @return: the description of what is written as a bare address, such as C{192.0.2.1} or C{[2001:db8::1]:5353}; all else as it is.
+    Prefix a bare address such as C{192.0.2.1} or C{[2001:db8::1]:5353} to make it a description; return all else unchanged.
     """
     try:
         server = Server.fromText(text)

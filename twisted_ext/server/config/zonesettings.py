@@ -25,50 +25,53 @@ if TYPE_CHECKING:
 
 __all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
 
-#: Lines of a master file among which its SOA record is.
+#: The SOA record has to be within this many lines of a master file.
 _FIRST_LINES: Final = 1000
 
-#: Entries of a folder that are looked at in one step.
+#: Folder entries read in one step.
 _ENTRIES: Final = 500
 
-#: How the files of a folder of zones may be named, besides the zone's name itself.
+#: File name extensions recognized in a folder of zones; the bare zone name is valid too.
 _ENDINGS: Final = (".zone", ".db", ".txt")
 
 
 def _zoneSettings() -> Iterable[Setting]:
     yield Setting("name", types.NAME, "", "The zone's name, its apex")
     yield Setting("file", types.PATH, "", "Its master file")
-    yield Setting("store", types.PATH, "", "The database that it is in, in place of a file; see txdns zone edit")
+    yield Setting("store", types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit")
     yield Setting(
-        "primaries", types.REMOTE, (), "Servers to fetch it from, in place of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
+        "primaries", types.REMOTE, (), "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
     )
-    yield Setting("allow-transfer", types.GRANT, (), "Who may have all of it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
+    yield Setting("allow-transfer", types.GRANT, (), "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
     yield Setting(
-        "one-answer", types.GRANT, (), "Who of them gets each record in a message of its own, as old servers want it: 192.0.2.7, key=NAME"
+        "one-answer", types.GRANT, (), "Clients that get each record in a separate message, as old servers need it: 192.0.2.7, key=NAME"
     )
-    yield Setting("notify", types.REMOTE, (), "Servers to tell of its changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
-    yield Setting("allow-notify", types.GRANT, (), "Who, beside its primaries, may say that it has changed")
+    yield Setting("notify", types.REMOTE, (), "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
+    yield Setting("allow-notify", types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it")
     yield Setting(
         "zonemd",
         types.DIGEST,
         "",
-        "Of a zone that is fetched: check that it is what its ZONEMD record says, if there is one, or require that (RFC 8976)",
+        "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)",
     )
     yield Setting(
-        "catalog", types.CATALOG, "", "It lists zones (RFC 9432): follow it and serve these, or produce it of those that are listed-in it"
+        "catalog", types.CATALOG, "", "Of a catalog zone (RFC 9432): follow it and serve its members, or produce it of zones with listed-in"
     )
     yield Setting(
-        "member-primaries", types.REMOTE, (), "Of a catalog to follow: servers to fetch its zones from; by default its own primaries"
+        "member-primaries", types.REMOTE, (), "Of a catalog to follow: servers to transfer its zones from; by default its own primaries"
     )
     yield Setting("group-primaries", types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
     yield Setting("listed-in", types.NAME, "", "The catalog of this server that lists it")
-    yield Setting("group", types.TEXT, (), "Group of zones that it is in there")
-    yield Setting("update", types.RULE, (), "Who may change what of it (RFC 2136): key NAME subtree dyn A AAAA; the first that fits")
-    yield Setting("serial", types.SERIALS, "increment", "How a change chooses the next serial number")
-    yield Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "What is kept of its changes, for IXFR")
+    yield Setting("group", types.TEXT, (), "Group of the zone in that catalog")
+    yield Setting("update", types.RULE, (), "Rule for updates (RFC 2136): key NAME subtree dyn A AAAA; the first one that matches decides")
+    yield Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number")
+    yield Setting(
+        "journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default),
+        "Maximum octets of its stored changes, for IXFR",
+    )
 
 
-#: The table. Who teaches servers something about zones adds to it.
+#: The table. Packages that add zone settings extend it.
 ZONE_SETTINGS: Final = tuple(_zoneSettings())
 
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
@@ -76,23 +79,20 @@ _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 
 class ZoneSettings:
     """
-    What was said of one zone.
+    The settings of one zone.
 
     @ivar name: the apex, folded, in wire form.
-    @ivar text: the same for people, with its final dot.
-    @ivar file: the master file, as an absolute path; C{""} for a zone without one.
-    @ivar values: all that was said, checked, by the names of the table.
-    @ivar plain: whether nothing is said of it but its file, as of most where there are many.
-    @ivar policy: what L{policyOf<twisted_ext.server.config.updatepolicy.policyOf>} has made of it, once it has.
-    @ivar terms: what L{twisted_ext.server.transfer.replication} has made of it, once it has.
+    @ivar text: the apex as text with its final dot.
+    @ivar file: the absolute path of the master file; C{""} for a zone without one.
+    @ivar values: the values that were set, checked, by setting name.
+    @ivar plain: whether nothing but a file is set, as for most zones of a large server.
+    @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.updatepolicy.policyOf>}.
+    @ivar terms: the cached policy of L{twisted_ext.server.transfer.replication}.
     """
 
     __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
-        """
-        @param values: checked ones.
-        """
         self.values = dict(values)
         self.policy: Policy | None = None
         self.terms: object = None
@@ -134,13 +134,13 @@ class ZoneSettings:
     @property
     def apexName(self) -> bytes:
         """
-        The apex as it was written, in wire form.
+        The apex in wire form, in the case in which it was configured.
         """
         return nameFromText(self.text)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """
-        @return: all values of a setting of the table that may have several.
+        Return the values of a setting that takes several.
         """
         value = self.value(name)
         return value if isinstance(value, tuple) else (str(value),)
@@ -148,11 +148,11 @@ class ZoneSettings:
     @classmethod
     def fromText(cls, text: str, folder: str = "") -> ZoneSettings:
         """
-        Read C{NAME=FILE}, or what L{toText} wrote.
+        Parse C{NAME=FILE}, or the result of L{toText}.
 
-        @param folder: where a relative path begins; C{""} for the working directory.
+        @param folder: the base of relative paths; C{""} for the working directory.
 
-        @raise BadDescription: it is neither.
+        @raise BadDescription: the syntax is wrong.
         """
         if text.startswith("{"):
             try:
@@ -170,11 +170,11 @@ class ZoneSettings:
     @classmethod
     def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ZoneSettings:
         """
-        Check and take a table of TOML.
+        Check a TOML table.
 
-        @param folder: where relative paths begin; C{""} for the working directory.
+        @param folder: the base of relative paths; C{""} for the working directory.
 
-        @raise BadDescription: it says what is not allowed; one line for each such thing.
+        @raise BadDescription: the table is not valid; one line for each fault.
         """
         said = table.get("name")
         if not isinstance(said, str) or not said:
@@ -200,13 +200,13 @@ class ZoneSettings:
 
     def only(self, *names: str) -> ZoneSettings:
         """
-        @return: the same without all settings but these.
+        Return a copy with these settings only.
         """
         return ZoneSettings({name: self.values[name] for name in names if name in self.values})
 
     def toText(self) -> str:
         """
-        @return: what L{fromText} makes the same of.
+        Format the settings for L{fromText}.
         """
         if set(self.values) == {"name", "file"}:
             return f"{self.text}={self.file}"
@@ -214,7 +214,7 @@ class ZoneSettings:
 
     def toTOML(self) -> str:
         """
-        @return: an inline table.
+        Format the settings as an inline table.
         """
         return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in self.values.items()])} }}"
 
@@ -224,9 +224,9 @@ class ZoneSettings:
 
 def zonesOf(settings: Settings) -> list[ZoneSettings]:
     """
-    @return: all zones that a server is told to serve, those of folders and lists read now.
+    Return all zones to serve; reads their folders and lists.
 
-    @raise BadDescription: a zone is there twice, or a folder or list cannot be read; says which.
+    @raise BadDescription: a zone is configured twice, or a folder or list cannot be read.
     """
     found: dict[bytes, ZoneSettings] = {}
     for _ in gather(settings, found):
@@ -236,9 +236,9 @@ def zonesOf(settings: Settings) -> list[ZoneSettings]:
 
 def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[None]:
     """
-    Find out the same in short steps.
+    Collect all zones to serve in short steps.
 
-    @param found: where they are put, by their names.
+    @param found: filled with the zones by name.
 
     @raise BadDescription: see L{zonesOf}.
     """
@@ -246,21 +246,21 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
         zone = ZoneSettings.fromText(text)
         before = found.setdefault(zone.name, zone)
         if before is not zone and before.values != zone.values:
-            raise BadDescription(f"zone {zone.text} is there twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
+            raise BadDescription(f"zone {zone.text} is given twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
         yield
     for path in settings.zones:
         for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
             if each is not None:
-                # What was said of a single zone goes before.
+                # Settings of a single zone take precedence.
                 found.setdefault(each.name, each)
             yield
 
 
 def apexIn(path: str) -> str:
     """
-    @return: the name of the zone in a master file, as its SOA record has it; that of the file is the origin where no C{$ORIGIN} says so.
+    Return the zone name of a master file, the owner of its SOA record. The origin is the file's name unless C{$ORIGIN} sets it.
 
-    @raise BadDescription: there is no SOA record near its beginning, or it cannot be read.
+    @raise BadDescription: the file cannot be read, or has no SOA record near its beginning.
     """
     origin = f"{os.path.basename(path)}."
     owner = "@"
@@ -299,7 +299,7 @@ def _opened(path: str, errors: str = "strict") -> TextIO:
     """
     Open a file without blocking.
 
-    @raise OSError: it cannot be read, or reading would wait for a writer, as for a FIFO.
+    @raise OSError: it cannot be read, or reading would block, as for a FIFO.
     """
     return open(path, encoding="utf-8", errors=errors, opener=openNow)
 
@@ -312,7 +312,7 @@ def _absolute(path: str, folder: str = "") -> str:
 
 def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
     """
-    Go through the files of a folder, each of them a zone with the file's name; L{None} comes while there is none to tell of yet.
+    Iterate over the files of a folder, each of them a zone with the file's name. Yields L{None} after each step without a zone.
     """
     folder = os.path.abspath(path)
     parts: list[list[str]] = []
@@ -332,7 +332,7 @@ def _inFolder(path: str) -> Iterator[ZoneSettings | None]:
 
 def _inList(path: str) -> Iterator[ZoneSettings]:
     """
-    Go through a list with a zone on each line: its name, and its file. Relative paths begin at the folder of the list.
+    Read a list with a zone's name and file on each line. Relative paths start from the folder of the list.
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:

@@ -9,9 +9,8 @@ from typing import Final
 
 __all__ = ["collectLess"]
 
-#: Allocations before a collection of the youngest generation, and collections before the next older ones. With the interpreter's default
-#: of 700, each batch of requests causes several collections, some of them full; requests leave no reference cycles behind, so these find
-#: little.
+#: Allocations before a collection of the youngest generation, and collections before the next older ones. With the interpreter's default of
+#: 700, each batch of requests causes several collections, some of them full; requests create no reference cycles, so these find little.
 _THRESHOLDS: Final = (10_000, 50, 100)
 
 

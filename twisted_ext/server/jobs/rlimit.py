@@ -1,5 +1,5 @@
 """
-Raises the limit on open files of the process. Each query that waits for an upstream takes a share of a socket.
+Raises the limit on open files of the process. Queries that wait for upstreams need sockets.
 """
 
 from __future__ import annotations

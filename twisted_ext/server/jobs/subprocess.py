@@ -22,7 +22,7 @@ __all__ = ["inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
 
 _Result = TypeVar("_Result")
 
-#: Octets of output that a child may write.
+#: Maximum octets of output of a child.
 _MOST: Final = 1 << 20
 
 
@@ -38,7 +38,7 @@ class _Child(ProcessProtocol):
         """
         Fail because the child has exceeded its time limit, and kill it.
         """
-        self.done.errback(OSError(f"a process that was to help has taken more than {seconds:.0f} seconds, and was ended"))
+        self.done.errback(OSError(f"a child process has taken more than {seconds:.0f} seconds, and was ended"))
         self._cancel(self.done)
 
     def _cancel(self, done: Deferred[bytes]) -> None:
@@ -61,21 +61,21 @@ class _Child(ProcessProtocol):
         else:
             last = self._error.decode("utf-8", "replace").strip().splitlines()[-1:]
             said = last[0] if last else reason.getErrorMessage()
-            self.done.errback(OSError(f"a process that was to help ended without a result: {said}"))
+            self.done.errback(OSError(f"a child process ended without a result: {said}"))
 
 
 def pythonCommand(*words: str) -> list[str]:
     """
-    @return: a command line for this Python that does not import from the working directory, which may belong to another user: C{-m} and
-        C{-c} alone would search it first.
+    Return a command line for this Python that does not import from the working directory, which may belong to another user: C{-m} and C{-c}
+    alone would search it first.
     """
     return [sys.executable, "-P", *words]
 
 
 def _environment() -> dict[str, str]:
     """
-    @return: the environment for a child, which finds modules where this process does. An empty entry of C{sys.path} means the working
-        directory, and is left out; the folder that this package was imported from is added if it is missing.
+    Return the environment for a child, which finds modules where this process does. An empty entry of C{sys.path} means the working
+    directory, and is left out; the folder that this package was imported from is added if it is missing.
     """
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     environment = {name: value for name, value in os.environ.items() if not (sys.flags.ignore_environment and name.startswith("PYTHON"))}
@@ -144,8 +144,8 @@ def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: fl
 
 def stateOf(process: int) -> str:
     """
-    @return: the letter for the state of a process on Linux (proc(5)): C{R} running, C{S} asleep, C{D} waiting for a disk, C{T} stopped;
-        C{""} if unknown.
+    Return the letter for the state of a process on Linux (proc(5)): C{R} running, C{S} asleep, C{D} waiting for a disk, C{T} stopped; C{""}
+    if unknown.
     """
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
@@ -157,7 +157,7 @@ def stateOf(process: int) -> str:
 
 def inThread(reactor: object, work: Callable[[], _Result]) -> Deferred[_Result]:
     """
-    Run blocking work in a thread of the reactor's pool; at once in this thread if the reactor has no threads.
+    Run blocking work in a thread of the reactor's pool; or in this thread at once if the reactor has no threads.
     """
     if IReactorThreads.providedBy(reactor):
         return cast("Deferred[_Result]", deferToThreadPool(reactor, reactor.getThreadPool(), work))

@@ -40,7 +40,7 @@ _WINDOW: Final = 65536
 #: Seconds for which a connection counts as new: its first request may be on its way, or not have been read yet.
 _NEW: Final = 1.0
 
-#: Octets of a reply of many messages that are written in one reactor turn: some milliseconds' worth, so that other clients get theirs.
+#: Octets of a reply of many messages that are written in one reactor turn: some milliseconds' worth, so that other clients get their turn.
 _FLOW_TURN: Final = 1 << 19
 
 _log: Final = Logger()
@@ -160,7 +160,7 @@ class StreamServing(StreamProtocol):
         if self.counted:
             self._servings.gone()
 
-    # -- what comes
+    # -- input
 
     def dataReceived(self, data: bytes) -> None:
         if self._ending:
@@ -196,7 +196,7 @@ class StreamServing(StreamProtocol):
 
     def _process(self, messages: list[bytes], now: float) -> None:
         """
-        Answer messages, as many as the limits allow now, and hold the rest.
+        Answer as many messages as the limits allow now, and hold the rest.
         """
         servings = self._servings
         end = len(messages)
@@ -281,18 +281,12 @@ class StreamServing(StreamProtocol):
         self._continue()
 
     def _continue(self) -> None:
-        """
-        Continue with held messages, if nothing prevents it any more.
-        """
         if self._held and self._turn is None and self._out is None and self._pausedAt is None and not self._ending:
             self._process(self._held, self._seconds())
 
-    # -- what goes
+    # -- output
 
     def send(self, octets: bytes) -> None:
-        """
-        Send a reply.
-        """
         if self.waiting:
             self.waiting -= 1
         if self._ending:
@@ -435,7 +429,7 @@ class StreamServing(StreamProtocol):
         if self._began is not None and now - self._began >= servings.message:
             return True
         if self.waiting:
-            # Every source has a deadline of its own; this catches those that exceed it.
+            # Every source has its own deadline; this catches those that exceed it.
             return now - self.since >= servings.patience
         return now - self.since >= (servings.idle if self.heard else servings.message)
 
@@ -510,5 +504,5 @@ class _Writable(Protocol):
 
     def toStr(self) -> bytes:
         """
-        @return: its octets.
+        Return its octets.
         """

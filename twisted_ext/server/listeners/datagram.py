@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatagramListener", "datagramSocket"]
 
-#: Octets that are read of a datagram: no query has more, and a truncated one is malformed.
+#: Maximum octets read of a datagram: no query is larger, and a truncated one is malformed.
 _SIZE: Final = 4096
 
 #: Datagrams in a full batch; a smaller one has emptied the socket's buffer.
@@ -220,8 +220,8 @@ class _Reader:
 
     def _leave(self) -> None:
         """
-        End a reactor turn: start look-ups within the time that it allows, and schedule another turn for the rest. Queries that need no
-        look-up never wait for those that do.
+        End a reactor turn: start look-ups within its time, and schedule another turn for the rest. Queries that need no look-up never wait
+        for those that do.
         """
         missed, later = self._missed, self._later
         responder = self._responder
@@ -429,8 +429,7 @@ class DatagramListener:
 
     @ivar responder: answers the requests.
     @ivar address: the address, in canonical form.
-    @ivar port: the port; after L{start} the real one where it was 0.
-    @ivar reactor: the reactor.
+    @ivar port: the port; after L{start} the real one if it was 0.
     """
 
     def __init__(
@@ -445,7 +444,7 @@ class DatagramListener:
     ) -> None:
         """
         @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
-        @param socket: one that is bound already, for example by the parent process. The listener takes ownership.
+        @param socket: a bound socket to use instead, for example by the parent process. The listener takes ownership.
         @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self.responder = responder
@@ -459,12 +458,6 @@ class DatagramListener:
         self._listening: IListeningPort | None = None
 
     def start(self) -> None:
-        """
-        Start serving.
-
-        @raise CallerFault: the address is not valid, or the reactor does not support UDP.
-        @raise Unreachable: the socket cannot be bound.
-        """
         reactor = self.reactor
         if IReactorFDSet.providedBy(reactor):
             made = self._socket or datagramSocket(self.address, self.port)
@@ -521,9 +514,6 @@ class DatagramListener:
         return 0 if reader is None else reader.heard
 
     def fileno(self) -> int:
-        """
-        Return the descriptor of the socket, or -1.
-        """
         return -1 if self._reader is None else self._reader.fileno()
 
     def __repr__(self) -> str:

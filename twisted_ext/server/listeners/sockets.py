@@ -27,11 +27,11 @@ _BACKLOG: Final = 511
 
 class Bound:
     """
-    The bound sockets of one address; that for TCP listens. Without any sockets the reactor makes them, as in tests on simulated networks.
+    The bound sockets of one address; that for TCP listens. Without sockets the reactor makes them, as in tests on simulated networks.
 
     @ivar address: the address, as it was given.
-    @ivar port: the port; the real one where 0 was given.
-    @ivar datagram: the UDP socket; L{None} where systemd opened none.
+    @ivar port: the port; the real one if 0 was given.
+    @ivar datagram: the UDP socket; L{None} if systemd passed none.
     @ivar stream: the TCP socket, likewise.
     """
 
@@ -45,9 +45,6 @@ class Bound:
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """
-        The sockets that are not L{None}.
-        """
         return [each for each in (self.datagram, self.stream) if each is not None]
 
     @property
@@ -61,9 +58,6 @@ class Bound:
 
 
 def closeSockets(several: Iterable[Bound]) -> None:
-    """
-    Close all these sockets.
-    """
     for bound in several:
         for each in bound.sockets:
             each.close()
@@ -73,13 +67,13 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
     """
     Bind sockets for UDP and TCP.
 
-    @param addresses: addresses of this machine; none for all of them.
+    @param addresses: addresses of this machine; empty for all of them.
     @param port: 0 for any free port.
     @param copies: how many sets of sockets to bind to the same addresses and ports.
 
     @return: for each copy, the sockets of each address.
 
-    @raise BadDescription: a socket cannot be bound; says why. All of them are closed then.
+    @raise BadDescription: a socket cannot be bound; all of them are closed then.
     """
     wanted = list(dict.fromkeys(each or "any" for each in addresses)) or ["any"]
     chosen = [each for address in wanted for each in (_EVERYWHERE if address == "any" else (address,))]
@@ -106,8 +100,6 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
 def boundStream(address: str, port: int) -> socket.socket:
     """
     Bind one TCP socket and listen on it.
-
-    @raise OSError: it cannot be bound.
     """
     return _opened(address, port, socket.SOCK_STREAM, False)
 

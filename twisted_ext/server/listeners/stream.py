@@ -51,7 +51,7 @@ _SWEEP: Final = 0.5
 #: The listen(2) backlog: connections that the kernel queues until they are accepted.
 _BACKLOG: Final = 511
 
-#: The divisor of the connection limit that says how many connections to close at once, so that not every new one needs a search.
+#: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
 
 
@@ -124,9 +124,6 @@ class StreamFactory(ServerFactory):
         return None if self._ended is not None else StreamServing(self, addr, site)
 
     def opened(self, stream: StreamServing) -> None:
-        """
-        Register a new connection.
-        """
         counters = self.answering.counters
         counters.tcpOpened += 1
         counters.tcpOpen += 1
@@ -188,13 +185,10 @@ class StreamFactory(ServerFactory):
 
 class Responding:
     """
-    Adapts a responder to L{Answering}.
+    Adapts a responder to L{Answering<twisted_ext.server.listeners.connection.Answering>}.
     """
 
     def __init__(self, responder: Responder, transport: str = "tcp") -> None:
-        """
-        @param transport: the transport that requests are reported with.
-        """
         self.counters = responder.counters
         self._responder = responder
         self._clients = responder.lane.clients

@@ -69,7 +69,7 @@ class ControlService(Service):
 
     def startService(self) -> None:
         """
-        @raise CallerFault: the socket cannot be bound at this path; says why.
+        @raise CallerFault: the socket cannot be bound at this path.
         """
         self.running = 1
         path = self._paths[0] if len(self._paths) == 1 else _firstOwn(self._paths)
@@ -87,9 +87,6 @@ class ControlService(Service):
             os.umask(mask)
 
     def stopService(self) -> Deferred[None]:
-        """
-        @return: fires when the socket is closed.
-        """
         self.running = 0
         port, self._port = self._port, None
         if self._crowd is not None:
@@ -120,7 +117,7 @@ def _firstOwn(paths: Sequence[str]) -> str:
 
 def _clear(path: str) -> None:
     """
-    Check that no other user can replace files in the folder, and remove the socket of a server that is no longer running.
+    Check that no other user can replace files in the folder, and remove the socket of a server that has ended.
 
     @raise CallerFault: the folder or the path cannot be used.
     """
@@ -161,10 +158,6 @@ Work = Callable[[Request], Deferred[JSON]]
 
 
 class _Command(Resource):
-    """
-    One command, with the HTTP method that it takes.
-    """
-
     isLeaf = True
 
     def __init__(self, method: bytes, work: Work) -> None:
@@ -173,9 +166,6 @@ class _Command(Resource):
         self._work = work
 
     def render(self, request: Request) -> bytes | int:
-        """
-        @see: L{Resource.render}
-        """
         if request.postpath:
             return _Absent().render(request)
         if request.method != self._method:
@@ -185,48 +175,28 @@ class _Command(Resource):
 
 
 class _Absent(Resource):
-    """
-    The resource for unknown commands.
-    """
-
     isLeaf = True
 
     def __init__(self) -> None:
         Resource.__init__(self)
 
     def render(self, request: Request) -> bytes:
-        """
-        @see: L{Resource.render}
-        """
         return replyJSON(request, {"error": "there is no such command"}, 404)
 
 
 class _Branch(Resource):
-    """
-    A group of commands with a common path.
-    """
-
     def __init__(self) -> None:
         Resource.__init__(self)
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """
-        @see: L{Resource.getChild}
-        """
         return _Absent()
 
 
 def controlSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
-    """
-    Return the site that serves the control socket.
-    """
     return BoundedSite(controlTree(operations, clock), clock, CONTROL_SECONDS.default, _ControlRequest)
 
 
 def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
-    """
-    Return the resource tree of all commands.
-    """
     root = _Branch()
     cache = _Branch()
 
@@ -249,7 +219,7 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     def served(request: Request) -> Deferred[JSON]:
         name, begin = _text(request, "name"), _text(request, "begin")
         if begin and not (begin.isascii() and begin.isdigit() and len(begin) <= _DIGITS):
-            raise CallerFault(f"begin={begin[:20]} is not a number of zones to pass over")
+            raise CallerFault(f"begin={begin[:20]} is not a number of zones to skip")
         apex = nameFromText(name).lower() if name else None
         return operations.served(WhichZones(apex, _flag(request, "broken"), int(begin) if begin else None)).addCallback(_whole)
 
@@ -306,9 +276,6 @@ def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
 
 
 def _isBroken(zone: JSON) -> bool:
-    """
-    Return whether loading the zone file of a zone failed.
-    """
     return isinstance(zone, dict) and bool(zone.get("file") and zone.get("said"))
 
 
@@ -333,7 +300,7 @@ def _question(request: Request) -> Question:
 
 def linesIn(content: IO[bytes]) -> Iterator[str]:
     """
-    Read the lines of a file without holding it all in memory. Overlong lines are split, which makes them invalid.
+    Read the lines of a file without reading it all into memory. Overlong lines are split, which makes them invalid.
     """
     most = int(CACHE_LINE.default) + 2
     while line := content.readline(most):
@@ -353,9 +320,6 @@ class _Dump(Resource):
         self._clock = clock
 
     def render_GET(self, request: Request) -> bytes | int:
-        """
-        @see: L{Resource.render}
-        """
         try:
             lines = self._operations.dump()
         except CallerFault as fault:
@@ -368,7 +332,7 @@ class _Dump(Resource):
 @implementer(IPushProducer)
 class Streaming:
     """
-    A push producer that sends lines, and closes the connection of a client that does not read for long.
+    Push producer that sends lines, and closes the connection if the client stops reading.
     """
 
     def __init__(self, request: Request, lines: Iterable[str], clock: IReactorTime) -> None:

@@ -16,18 +16,18 @@ def controlPaths(environment: Mapping[str, str] = os.environ, user: int | None =
     List the default paths of the control socket. A server uses the first of these whose folder only it can write to. A client tries all of
     them, since its environment may differ from the server's: one started by systemd or cron has no session.
 
-    All of them are in folders that no other user can create: none is in C{/tmp}.
+    All are in folders that other users cannot create, hence none in C{/tmp}.
 
     @param user: a user ID; by default that of this process.
 
-    @return: C{TXDNS_CONTROL} alone where it is set; else the folder that systemd made for the service, that of the system's daemons for
-        root, that of the user's session, and that of the user's state.
+    @return: only C{TXDNS_CONTROL} if it is set; else those in the folder that systemd made for the service, in the folder of system daemons
+        for root, in the user's session folder, and in the user's state folder.
     """
     user = os.geteuid() if user is None else user
     if environment.get("TXDNS_CONTROL"):
         return (environment["TXDNS_CONTROL"],)
     folders: list[str] = []
-    # With several folders systemd writes colons between them.
+    # systemd separates several folders with colons.
     if made := environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
         folders.append(made)
     if user == 0:
@@ -39,7 +39,7 @@ def controlPaths(environment: Mapping[str, str] = os.environ, user: int | None =
         home = environment.get("HOME") or _homeOf(user)
         if state := environment.get("XDG_STATE_HOME") or (f"{home}/.local/state" if home else ""):
             folders.append(f"{state}/txdns")
-        # So that clients of a server run by root get an error that says that they may not control it.
+        # So that clients of a server run by root get an error that says that access is denied.
         folders.append("/run/txdns")
     return tuple(dict.fromkeys([f"{folder}/control.sock" for folder in folders if os.path.isabs(folder)]))
 

@@ -32,9 +32,9 @@ _JSON: Final = b"application/json; charset=utf-8"
 
 class BoundedRequest(Request):
     """
-    A request whose body is no larger than is any good.
+    A request with a limit on the size of its body.
 
-    @cvar mostOctets: of the body.
+    @cvar mostOctets: the maximum size of the body.
     """
 
     mostOctets = int(CONTROL_OCTETS.default)
@@ -42,18 +42,12 @@ class BoundedRequest(Request):
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
-        """
-        The client says how long the body will be.
-        """
         if length is not None and length > self.mostOctets:
             self._tooLarge()
             length = 0
         Request.gotLength(self, length)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """
-        A part of the body has come.
-        """
         self._octets += len(data)
         if self._octets <= self.mostOctets:
             Request.handleContentChunk(self, data)
@@ -61,9 +55,6 @@ class BoundedRequest(Request):
             self._tooLarge()
 
     def process(self) -> None:
-        """
-        All of it has come.
-        """
         if not self._refused:
             Request.process(self)
 
@@ -85,19 +76,16 @@ class BoundedSite(Site):
 
     def __init__(self, resource: IResource, clock: IReactorTime, seconds: float | None, request: type[Request] = BoundedRequest) -> None:
         """
-        @param seconds: for which a connection may do nothing; L{None} without that limit.
+        @param seconds: idle time before a connection is closed; L{None} for no limit.
         """
         Site.__init__(self, resource, requestFactory=request, timeout=seconds, reactor=clock)
 
     def log(self, request: object) -> None:
         """
-        Log nothing.
+        Suppress Twisted's access log.
         """
 
     def getResourceFor(self, request: Request) -> IResource:
-        """
-        @see: L{Site.getResourceFor}
-        """
         request.responseHeaders.setRawHeaders(b"Server", [b"twisted_ext"])
         found: IResource = Site.getResourceFor(self, request)
         return found
@@ -105,7 +93,7 @@ class BoundedSite(Site):
 
 class ConnectionLimit(Factory[ProtocolWrapper]):
     """
-    A factory with so many connections at a time, and no more.
+    A factory that limits the number of concurrent connections.
     """
 
     noisy = False
@@ -117,20 +105,14 @@ class ConnectionLimit(Factory[ProtocolWrapper]):
 
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:
         """
-        @return: L{None}, which closes the connection, where there are enough.
+        Return L{None}, which closes the connection, at the limit.
         """
         return None if len(self._wrapping.protocols) >= self._most else self._wrapping.buildProtocol(addr)
 
     def doStart(self) -> None:
-        """
-        @see: L{Factory.doStart}
-        """
         self._wrapping.doStart()
 
     def doStop(self) -> None:
-        """
-        @see: L{Factory.doStop}
-        """
         self._wrapping.doStop()
 
     def end(self) -> None:
@@ -145,7 +127,9 @@ class ConnectionLimit(Factory[ProtocolWrapper]):
 
 def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
     """
-    @return: what a C{render} method returns.
+    Send a value as JSON.
+
+    @return: the value that a C{render} method has to return.
     """
     request.setResponseCode(code)
     request.setHeader(b"Content-Type", _JSON)
@@ -155,12 +139,12 @@ def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
 
 def finishWith(request: Request, body: bytes) -> int:
     """
-    Send the body, or for HEAD the length only that it would have (RFC 9110, section 9.3.2).
+    Send the body, or for HEAD only the Content-Length that it would have (RFC 9110, section 9.3.2).
 
-    @return: what a C{render} method returns.
+    @return: the value that a C{render} method has to return.
     """
     request.setHeader(b"Content-Length", b"%d" % len(body))
-    # Even nothing sends the headers.
+    # Even an empty write sends the headers.
     request.write(b"" if request.method == b"HEAD" else body)
     request.finish()
     return NOT_DONE_YET
@@ -168,9 +152,9 @@ def finishWith(request: Request, body: bytes) -> int:
 
 def replyLater(request: Request, work: Callable[[], Deferred[JSON]]) -> int:
     """
-    Reply with what comes of some work, or with why nothing did: C{{"error": …}}. The work is cancelled when the client goes away.
+    Reply with the result of C{work} as JSON, or with its error as C{{"error": …}}. The work is cancelled if the client disconnects.
 
-    @return: what a C{render} method returns.
+    @return: the value that a C{render} method has to return.
     """
     gone: list[bool] = []
 

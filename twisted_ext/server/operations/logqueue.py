@@ -1,6 +1,6 @@
 """
-A queue between the log and the file it is written to, which may block: a pipe that is not read, a disk that hangs. A thread of its own
-writes the lines, so that the reactor never waits; beyond a limit lines are dropped and counted.
+A queue between the log and its file, which may block if it is a pipe that is not read or on a disk that hangs. A thread writes the lines,
+so that the reactor never waits; beyond a limit lines are dropped and counted.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from twisted_ext.server.limits import LOG_FLUSH, LOG_OCTETS
 
 __all__ = ["Descriptor", "LogQueue", "Sink", "drainAll", "queuedObserver", "sinkFor"]
 
-#: Seconds after a write in which lines gather before the next one, so that a line for each query does not cost a switch between threads
-#: for each.
+#: Seconds that lines are collected after a write before the next one, so that logging every query does not cost a thread switch for each.
 _GATHER: Final = 0.005
 
-#: Those to be drained when the process exits.
+#: The queues to drain when the process exits.
 _queues: Final[list[LogQueue]] = []
 
 
@@ -37,7 +36,7 @@ class Sink(Protocol):
 
     def write(self, text: str) -> object:
         """
-        Write some lines, possibly to a buffer.
+        Write lines, possibly to a buffer.
         """
 
     def flush(self) -> object:
@@ -48,8 +47,8 @@ class Sink(Protocol):
 
 class Descriptor:
     """
-    A sink that writes to a descriptor without any buffer. Python's own for standard output has a lock, which a thread that is blocked in
-    it would hold for ever, so that the process could not end.
+    A sink that writes to a descriptor without buffering. The lock of Python's buffered standard output would be held forever by a blocked
+    thread, and the process could not exit.
     """
 
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
@@ -58,14 +57,14 @@ class Descriptor:
 
     def write(self, text: str) -> None:
         """
-        @raise OSError: it cannot be written.
+        @raise OSError: writing failed.
         """
         left = memoryview(text.encode(self._encoding, "backslashreplace"))
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
-                # It was set not to block by another program that has it too.
+                # Another program that shares the descriptor has made it non-blocking.
                 select.select([], [self._descriptor], [])
 
     def flush(self) -> None:
@@ -76,17 +75,17 @@ class Descriptor:
 
 class LogQueue:
     """
-    A file for an observer of the log. Lines arrive in the order in which they were written.
+    A file-like object for a log observer. Lines stay in order.
 
-    Until L{start} lines are written at once, since a process that goes into the background leaves its threads behind.
+    Until L{start} is called, lines are written synchronously: a process that becomes a daemon loses its threads.
 
     @ivar dropped: lines that were dropped and not reported yet.
     """
 
     def __init__(self, sink: Sink, report: Callable[[int], str], most: float | None = None) -> None:
         """
-        @param report: makes a line that says how many were dropped. It is called by any thread.
-        @param most: octets that may wait.
+        @param report: returns a line that reports a number of dropped lines. It is called from any thread.
+        @param most: the maximum number of queued octets.
         """
         self.dropped = 0
         self._sink = sink
@@ -104,7 +103,7 @@ class LogQueue:
 
     def start(self) -> None:
         """
-        Leave writing to a thread from now on.
+        From now on, write in a thread.
         """
         if self._thread is None:
             self._thread = Thread(target=self._run, name="log", daemon=True)
@@ -112,7 +111,7 @@ class LogQueue:
 
     def write(self, text: str) -> None:
         """
-        Have this written, or drop it where too much waits.
+        Queue a text for writing, or drop it if the queue is full.
         """
         if self._thread is None:
             self._sink.write(text)
@@ -122,7 +121,7 @@ class LogQueue:
                 self.dropped += text.count("\n") or 1
                 return
             if self.dropped:
-                # Where they would have been.
+                # Report the dropped lines in the place where they are missing.
                 self._add(self._reported())
             self._add(text)
         if self._until is not None:
@@ -130,7 +129,7 @@ class LogQueue:
 
     def finish(self) -> None:
         """
-        The process is about to exit: wait for what has been written, and for each further line, within L{LOG_FLUSH} for all of it.
+        Before the process exits, wait until the queue is written, also for each further line, within L{LOG_FLUSH} in all.
         """
         if self._until is None:
             self._until = monotonic() + LOG_FLUSH.default
@@ -138,7 +137,7 @@ class LogQueue:
 
     def call(self, function: Callable[[], object]) -> None:
         """
-        Call this when all that was written before is in the sink: to rotate a file, for one.
+        Call a function once everything written so far has reached the sink, for example to rotate a file.
         """
         if self._thread is None:
             function()
@@ -148,16 +147,16 @@ class LogQueue:
 
     def flush(self) -> None:
         """
-        Lines are flushed as they are written.
+        Flush the sink; with a thread, lines are flushed as they are written.
         """
         if self._thread is None:
             self._sink.flush()
 
     def drain(self, seconds: float | None = None) -> bool:
         """
-        Wait until all is written, but no longer than that.
+        Wait until the queue is empty, for a limited time.
 
-        @return: whether it is.
+        @return: whether it is empty.
         """
         if self._thread is None:
             return True
@@ -185,13 +184,13 @@ class LogQueue:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        # The first line after a while is written at once.
+        # The first line after a pause is written at once.
         written = -_GATHER
         while True:
             with self._changed:
                 self._busy = False
                 if self.dropped and not self._waiting and not self._failing:
-                    # There may be no further line for long.
+                    # The next line may be long in coming.
                     self._add(self._reported())
                 if not self._waiting:
                     # Wake up drain().
@@ -208,7 +207,7 @@ class LogQueue:
 
     def _write(self, some: deque[str | Callable[[], object]]) -> None:
         """
-        Write lines together as far as nothing else is to be done between them. They take up room until they are written.
+        Write queued lines in one go up to the next function call. They count against the limit until they are written.
         """
         while some:
             lines: list[str] = []
@@ -228,7 +227,7 @@ class LogQueue:
             self._sink.flush()
             failed = False
         except (OSError, ValueError):
-            # A full disk may have room again later, and a pipe that was closed harms nothing.
+            # Carry on: a full disk may have room again later, and a closed pipe does no harm.
             failed = True
         with self._changed:
             self._octets -= len(text)
@@ -239,12 +238,12 @@ class LogQueue:
 
 def sinkFor(file: IO[str]) -> Sink:
     """
-    @return: what writes where this file does.
+    Return a sink that writes to the same destination as this file, unbuffered if it has a descriptor.
     """
     try:
         descriptor = os.dup(file.fileno())
     except (OSError, ValueError, AttributeError):
-        # It has no descriptor, as one that an application has put in its place.
+        # It has no descriptor, for example because an application has replaced the stream.
         return file
     with suppress(OSError, ValueError):
         file.flush()
@@ -253,20 +252,20 @@ def sinkFor(file: IO[str]) -> Sink:
 
 def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str | None]) -> tuple[FileLogObserver, LogQueue]:
     """
-    @param reactor: once it runs, a thread writes. What waits when the process exits is written then, within L{LOG_FLUSH}.
-    @param line: makes a line of an event, L{None} for one that is not logged.
+    Make a log observer with a queue.
 
-    @return: an observer, and the queue behind it.
+    @param reactor: the thread starts once it runs. Lines still queued when the process exits are written then, within L{LOG_FLUSH}.
+    @param line: formats an event; returns L{None} for one that is not logged.
     """
 
     def report(count: int) -> str:
-        text = "{dropped} lines of the log are missing here: they were not taken as fast as they came"
+        text = "{dropped} log lines were dropped here: they could not be written fast enough"
         return line({"log_time": time(), "log_level": LogLevel.warn, "log_format": text, "dropped": count}) or ""
 
     queue = LogQueue(sink, report)
     if IReactorCore.providedBy(reactor):
         reactor.callWhenRunning(queue.start)
-        # Twisted logs some lines more, and ends a process that a signal was sent to by that signal, so that it has no other end.
+        # Twisted logs some more lines after shutdown, and then kills itself with the signal that stopped it, without running exit handlers.
         reactor.addSystemEventTrigger("after", "shutdown", queue.finish)
         _queues.append(queue)
     return FileLogObserver(cast("IO[str]", queue), line), queue
@@ -275,7 +274,7 @@ def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str |
 @atexit.register
 def drainAll() -> None:
     """
-    Give the last lines time to be written. Call this before C{os._exit}, which calls no exit handlers.
+    Wait for the last lines to be written. Call this before C{os._exit}, which skips exit handlers.
     """
     for queue in _queues:
         queue.finish()

@@ -1,7 +1,7 @@
 """
 Formats log lines: as text with a time or, for the systemd journal, with a priority; or as JSON.
 
-An event may have C{fields}, values for JSON besides its text: queries and state changes of upstreams have them.
+An event may have C{fields}, values for JSON besides its text, as queries and state changes of upstreams do.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "formatterFor", "isNoise", "isOfJournal", "relayed", "relayedLine"]
 
-#: What C{log-format} may be.
+#: Possible values of C{log-format}.
 FORMATS: Final = ("text", "json")
 
 #: Priorities of syslog (RFC 5424, section 6.2.1), by level.
 _PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 
-#: Lines of Twisted about its own parts.
+#: Messages of Twisted about its internals.
 _PARTS: Final = re.compile(r"\w+ starting on \S+$|\(\S+ Port \S+ Closed\)$|(Starting|Stopping) factory <")
 
 _Formatter = Callable[[LogEvent], "str | None"]
@@ -34,8 +34,8 @@ _Formatter = Callable[[LogEvent], "str | None"]
 
 def isNoise(event: LogEvent) -> bool:
     """
-    @return: whether this event is about parts of Twisted that an operator does not know: classes of factories and reactors, and the cache
-        of plugins, which another user may have installed.
+    Return whether an event is about Twisted internals that mean nothing to an operator: factory and reactor classes, and the plugin cache,
+    which another user may have installed.
     """
     namespace = event.get("log_namespace")
     if namespace == "twisted.plugin":
@@ -47,7 +47,7 @@ def isNoise(event: LogEvent) -> bool:
 
 def isOfJournal(file: IO[str], environment: Mapping[str, str]) -> bool:
     """
-    @return: whether what is written there goes to the journal of systemd (C{JOURNAL_STREAM}), which notes the time itself.
+    Return whether a file is connected to the systemd journal (C{JOURNAL_STREAM}), which adds timestamps itself.
     """
     device, _, inode = environment.get("JOURNAL_STREAM", "").partition(":")
     try:
@@ -59,17 +59,17 @@ def isOfJournal(file: IO[str], environment: Mapping[str, str]) -> bool:
 
 def formatterFor(style: str, journal: bool = False) -> _Formatter:
     """
+    Return a formatter for log events. It returns L{None} for noise.
+
     @param style: one of L{FORMATS}.
     @param journal: the lines go to systemd's journal.
-
-    @return: what makes lines of events that are not noise.
     """
     line = _json if style == "json" else _prioritized if journal else _stamped
     return lambda event: None if isNoise(event) else line(event)
 
 
 def _textOf(event: LogEvent) -> str:
-    # Tracebacks end with a line end.
+    # Tracebacks end with a newline.
     return eventAsText(event, includeTimestamp=False, includeSystem=False).rstrip("\n")
 
 
@@ -90,7 +90,7 @@ def _prioritized(event: LogEvent) -> str | None:
     text = _textOf(event)
     if not text:
         return None
-    # Each line is an entry of its own.
+    # The journal makes an entry of each line.
     prefix = f"<{_PRIORITIES[_levelOf(event)]}>"
     indented = text.replace("\n", f"\n{prefix}  ")
     return f"{prefix}{indented}\n"
@@ -112,7 +112,7 @@ def _json(event: LogEvent) -> str | None:
 
 def relayedLine(event: LogEvent) -> str | None:
     """
-    @return: an event of a worker as it tells it to its parent; L{None} for one that is not told.
+    Format a worker's event for its parent; return L{None} for noise.
     """
     text = "" if isNoise(event) else _textOf(event)
     if not text:
@@ -126,11 +126,11 @@ def relayedLine(event: LogEvent) -> str | None:
 
 def relayed(line: bytes, worker: int, log: Logger) -> dict[str, JSON]:
     """
-    Log what a worker has told.
+    Log a line received from a worker.
 
-    @param line: as of L{relayedLine}, or anything that was written to the worker's standard error.
+    @param line: a line of L{relayedLine}, or other text from the worker's standard error.
 
-    @return: the event's fields, where it has any; then it is up to the caller to log it.
+    @return: the fields of an event about an upstream, which is left to the caller to log; else empty.
     """
     text, level, fields = line.decode("utf-8", "backslashreplace"), LogLevel.info, None
     try:
@@ -138,7 +138,7 @@ def relayed(line: bytes, worker: int, log: Logger) -> dict[str, JSON]:
         if isinstance(said, dict):
             text, level, fields = str(said["text"]), LogLevel.lookupByName(str(said["level"])), said.get("fields")
     except (ValueError, KeyError):
-        # It is what it looks like: text.
+        # Not an event: log it as plain text.
         pass
     if isinstance(fields, dict) and fields.get("event") == "upstream":
         return cast("dict[str, JSON]", fields)

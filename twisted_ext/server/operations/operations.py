@@ -72,7 +72,7 @@ class Operations(Protocol):
 
     def figures(self) -> Deferred[Figures]:
         """
-        Return all statistics as of now.
+        Return the current statistics.
         """
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
@@ -216,9 +216,6 @@ class Sight(Service):
         self._ticking.start(_EVERY).addErrback(self._ended)
 
     def stopService(self) -> None:
-        """
-        Stop all timers.
-        """
         self.running = 0
         if self._ticking is not None and self._ticking.running:
             self._ticking.stop()
@@ -233,7 +230,7 @@ class Sight(Service):
             self.counters.slowest.turn()
 
     def _ended(self, failure: object) -> None:
-        self.log.error("the figures are not remembered any more: {failure}", failure=failure)
+        self.log.error("the statistics are not recorded any more: {failure}", failure=failure)
 
     # -- seeing
 
@@ -343,7 +340,7 @@ class Sight(Service):
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         responder = self.responder
         if responder is None:
-            return fail(CallerFault("this server's look-ups cannot be followed"))
+            return fail(CallerFault("this server's look-ups cannot be traced"))
         source = responder.source
         inner = source.inner if isinstance(source, Followed) else source
         if on:

@@ -1,9 +1,9 @@
 """
 HTTP for untrusted clients in the process that answers queries: limits on connections, on reading, and on the time spent.
 
-A connection is read from only while its next request is incomplete. Complete requests wait in a queue that all connections share. The
-queue handles at most one request of one connection at a time, and then rests for a multiple of the time that it took. So the reactor
-spends no more than a known share of its time here, whatever clients send.
+A connection is read from only while its next request is incomplete. Complete requests wait in a queue that all connections share. The queue
+handles at most one request of one connection at a time, and then rests for a multiple of the time that it took. So this takes no more than
+a fixed share of the reactor's time, regardless of what clients send.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PublicSite", "SharedBytes"]
 
-#: Seconds between two looks at the deadlines of all connections.
+#: Seconds between two checks of all deadlines.
 _SWEEP: Final = 0.5
 
-#: Seconds over which new connections are counted: short, so that a new one can send its request before many others have come.
+#: Seconds over which new connections are counted: short, so that a client can send its request before many others have connected.
 _WINDOW: Final = 0.1
 
-#: The most seconds that the queue rests after one turn: a turn during which this process was not scheduled is not the client's doing.
+#: Maximum rest of the queue after one turn, in seconds: a long turn may be due to this process not having been scheduled.
 _LONGEST_REST: Final = 0.5
 
 #: The end of the header of a request. Requests here have no body.
@@ -59,7 +59,7 @@ _NEVER: Final = float("inf")
 
 class PublicSite(BoundedSite):
     """
-    A site whose connections take turns.
+    A site whose connections share a queue and take turns.
 
     @ivar turnedAway: connections that were refused or closed to make room for others.
     """
@@ -74,10 +74,10 @@ class PublicSite(BoundedSite):
         timer: Callable[[], float] = perf_counter,
     ) -> None:
         """
-        @param share: of the time of this process that turns may take, see L{WEB_SHARE}.
-        @param timer: measures how long a turn takes, in seconds.
+        @param share: the share of this process's time that turns may take, see L{WEB_SHARE}.
+        @param timer: a clock in seconds to measure turns.
         """
-        # Deadlines of its own are in force here, so there are none of Twisted's.
+        # This class enforces its own deadlines instead of Twisted's.
         super().__init__(resource, clock, None, request)
         self.protocol = cast("Callable[[], Protocol]", _Channel)
         self.clock = clock
@@ -98,13 +98,13 @@ class PublicSite(BoundedSite):
 
     def listens(self, port: object) -> None:
         """
-        @param port: what connections come from: it is paused while there are too many new ones.
+        Pause a listening port while there are too many new connections.
         """
         self._port = IPushProducer(port, None)
         self._boundBatch()
 
     def _boundBatch(self) -> None:
-        # Twisted takes a hundred connections and more in a row otherwise, paused or not.
+        # Otherwise Twisted accepts a hundred connections or more in one go, even if paused.
         if self._port is not None:
             vars(self._port).update(numberAccepts=self._most)
 
@@ -112,7 +112,7 @@ class PublicSite(BoundedSite):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
-        @return: L{None}, which closes the connection, where there are enough and none gives way.
+        Return L{None}, which closes the connection, if there are too many connections and none can be closed in its favor.
         """
         self._count()
         peer = siteOf(getattr(addr, "host", ""))
@@ -128,7 +128,7 @@ class PublicSite(BoundedSite):
 
     def _count(self) -> None:
         """
-        Stop accepting for a while where there are too many new connections: the system keeps the others.
+        Count a new connection. Above the rate, pause accepting: the kernel queues further connections.
         """
         now = self.clock.seconds()
         if not 0 <= now - self._window < _WINDOW:
@@ -146,10 +146,8 @@ class PublicSite(BoundedSite):
 
     def _makeRoom(self, channels: Iterable[_Channel]) -> bool:
         """
-        Close one connection. Those without a complete request give way first, the one that has waited longest before the others; then
-        those that have had the most requests answered. A first request never gives way.
-
-        @return: whether there is room now.
+        Close one connection. Connections without a complete request go first, starting with the one that has waited longest; then those
+        with the most requests answered. A connection with its first request is never closed.
         """
         self.turnedAway += 1
         idle = [channel for channel in channels if channel.isWaiting]
@@ -163,18 +161,12 @@ class PublicSite(BoundedSite):
         return False
 
     def opened(self, channel: _Channel, peer: str) -> None:
-        """
-        A connection has begun.
-        """
         self._channels.add(channel)
         self._peers.setdefault(peer, set()).add(channel)
         if self._sweeping is None:
             self._sweeping = self.clock.callLater(_SWEEP, self._sweep)
 
     def closed(self, channel: _Channel, peer: str) -> None:
-        """
-        A connection has ended.
-        """
         if channel not in self._channels:
             return
         self._channels.discard(channel)
@@ -209,7 +201,7 @@ class PublicSite(BoundedSite):
 
     def enqueue(self, channel: _Channel) -> None:
         """
-        Give a connection a turn when it is the first in the queue.
+        Queue a connection for a turn.
         """
         self._queue.append(channel)
         self._go()
@@ -226,7 +218,7 @@ class PublicSite(BoundedSite):
         finally:
             took = self._timer() - began
             self._rested = self.clock.seconds() + min(took * (1 / self._share - 1), _LONGEST_REST)
-            # Only now, so that a connection which queues again during its turn waits as well.
+            # Only now, so that a connection that is queued again during its turn waits as well.
             self._turn = None
             self._go()
 
@@ -235,11 +227,11 @@ class _Channel(HTTPChannel):
     """
     One connection.
 
-    Its states: waiting for a request, queued for its turn, replying until the reply is written, and ended.
+    States: waiting for a request, queued, replying until the reply is written, ended.
 
-    @ivar deadline: when it is closed, in seconds of the clock.
+    @ivar deadline: when it will be closed, in seconds of the clock.
     @ivar since: when it began to wait for a request.
-    @ivar served: requests that it had.
+    @ivar served: the number of its requests so far.
     """
 
     totalHeadersSize = int(WEB_REQUEST_OCTETS.default)
@@ -256,7 +248,7 @@ class _Channel(HTTPChannel):
 
     def begin(self, site: PublicSite, peer: str) -> None:
         """
-        @param peer: what connections of one client have in common.
+        @param peer: the client network that the connection counts for.
         """
         self._site = site
         self._peer = peer
@@ -271,7 +263,7 @@ class _Channel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Keep what has come, and read no more before it had its turn.
+        Buffer the data, and stop reading until this connection has had its turn.
         """
         if self._ended:
             return
@@ -282,7 +274,7 @@ class _Channel(HTTPChannel):
 
     def _line(self) -> None:
         """
-        Queue for a turn, unless this connection is queued already or has to wait for its client to read.
+        Queue for a turn, unless already queued or waiting for the client to read.
         """
         if self.isQueued or self._replying or self._unread or self._ended:
             return
@@ -301,7 +293,7 @@ class _Channel(HTTPChannel):
 
     def turn(self) -> None:
         """
-        Take the next request, if all of it is there.
+        Handle the next request if it is complete.
         """
         self.isQueued = False
         if self._ended:
@@ -323,12 +315,12 @@ class _Channel(HTTPChannel):
         del received[:length]
         super().dataReceived(octets)
         if not self._replying:
-            # The reply has been made, or there was no request in it.
+            # Either the reply is done, or there was no request.
             self._goOn()
 
     def _goOn(self) -> None:
         """
-        Turn to the next request, once the client has read enough of the reply.
+        Continue with the next request once the client has read enough of the reply.
         """
         if self._unread or self._ended:
             return
@@ -340,17 +332,11 @@ class _Channel(HTTPChannel):
             self._read(True)
 
     def allContentReceived(self) -> None:
-        """
-        All of a request is there, which is replied to now.
-        """
         self._replying = True
         self.served += 1
         super().allContentReceived()
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
-        """
-        @return: whether there may be another request after this one.
-        """
         more = super().checkPersistence(request, version)
         if more and self.served + 1 >= WEB_REQUESTS.default:
             request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -359,24 +345,24 @@ class _Channel(HTTPChannel):
 
     def requestDone(self, request: Request) -> None:
         """
-        The reply has been written, though the client may not have read it.
+        The reply is written, although the client may not have read it yet.
         """
         super().requestDone(request)
-        # Reading goes on when there is room for another reply, and not at once.
+        # Resume reading later, when there is room for another reply.
         self._read(False)
         self._replying = False
         self._goOn()
 
     def pauseProducing(self) -> None:
         """
-        The client does not read what is written for it.
+        The client does not read its reply.
         """
         self._unread = True
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
         """
-        The client has read what was written for it.
+        The client has read enough of its reply.
         """
         self._unread = False
         super().resumeProducing()
@@ -386,7 +372,7 @@ class _Channel(HTTPChannel):
 
     def loseConnection(self) -> None:
         """
-        Close the connection when its client has read what is written, within the time for that.
+        Close the connection once the client has read all data, or when the time for that is over.
         """
         self._received.clear()
         self._ended = True
@@ -404,9 +390,6 @@ class _Channel(HTTPChannel):
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The connection has gone.
-        """
         self._ended = True
         self._site.closed(self, self._peer)
         super().connectionLost(reason)
@@ -414,13 +397,13 @@ class _Channel(HTTPChannel):
 
 class SharedBytes:
     """
-    Octets that are made for the first request, and given to all requests within some seconds.
+    Octets that are computed on demand and shared by all requests for some seconds.
     """
 
     def __init__(self, make: Callable[[], Deferred[bytes]], clock: IReactorTime, seconds: float) -> None:
         """
-        @param make: makes it anew.
-        @param seconds: for how long it is given.
+        @param make: computes the octets.
+        @param seconds: how long they are reused.
         """
         self._make = make
         self._clock = clock
@@ -431,7 +414,7 @@ class SharedBytes:
 
     def get(self) -> Deferred[bytes]:
         """
-        @return: fires with it, or fails with the reason why it could not be made. Cancelling one does not concern others.
+        @return: fires with the octets, or fails if they could not be computed. Cancelling it does not affect other callers.
         """
         if self._clock.seconds() < self._until:
             return succeed(self._made)

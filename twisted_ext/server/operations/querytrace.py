@@ -60,7 +60,7 @@ class Tracing:
 
     def begin(self, question: Question, now: float) -> Trace | None:
         """
-        @return: where to note the steps, or L{None} for a look-up that is not to be followed.
+        Return a new trace, or L{None} if this look-up is not to be traced.
         """
         if not self.on or (self._below is not None and not isBelow(question.name.lower(), self._below)):
             return None
@@ -71,9 +71,9 @@ class Tracing:
 
     def finish(self, question: Question, trace: Trace, client: str, rcode: int, now: float) -> None:
         """
-        Keep a look-up, now that it is known what came of it.
+        Keep and log the trace of a finished look-up.
 
-        @param client: who asked.
+        @param client: the client's address.
         """
         kept: dict[str, JSON] = {
             "name": nameToText(question.name),
@@ -99,7 +99,7 @@ class Tracing:
 
     def kept(self) -> list[JSON]:
         """
-        @return: the last look-ups, oldest first.
+        Return the last traces, oldest first.
         """
         return list(self._kept)
 
@@ -107,8 +107,8 @@ class Tracing:
 @implementer(IAnswerSource)
 class Followed:
     """
-    Stands before what answers while look-ups are followed, and only then: nothing is spent on tracing at other times. What the fast lane
-    answers never comes here.
+    Traces look-ups. It is placed before the server's source only while tracing is on, so that tracing costs nothing otherwise. Queries
+    answered from the packet cache do not get here.
     """
 
     def __init__(self, inner: IAnswerSource, tracing: Tracing, clock: IReactorTime) -> None:

@@ -25,8 +25,10 @@ _MOST: Final = int(UPSTREAM_LINES.default)
 
 def logUpstream(fields: dict[str, JSON]) -> None:
     """
-    Log a change, with these fields: C{server}, C{way}, C{state}, which is C{down} or C{up}, C{reason}, C{seconds} for which it has not
-    replied, C{unlogged}, earlier changes without a line.
+    Log a state change.
+
+    @param fields: C{server}, C{way}, C{state} (C{down} or C{up}), C{reason}, C{seconds} without a reply, and C{unlogged}, the number of
+        earlier changes that were not logged.
     """
     seconds = fields["seconds"]
     assert isinstance(seconds, int | float)
@@ -41,12 +43,12 @@ def logUpstream(fields: dict[str, JSON]) -> None:
 
 class _Watched:
     """
-    @ivar standing: what is known of the server.
-    @ivar down: what the log has said of it last.
-    @ivar wasDown: what was seen last.
-    @ivar since: since when it had not replied, when that was seen.
-    @ivar lines: when the last lines about it were logged.
-    @ivar unlogged: changes since, without a line.
+    @ivar standing: the server's statistics.
+    @ivar down: the state that was logged last.
+    @ivar wasDown: the state at the last check.
+    @ivar since: when it last stopped replying.
+    @ivar lines: when its last lines were logged.
+    @ivar unlogged: changes since then that were not logged.
     """
 
     __slots__ = ("standing", "down", "wasDown", "since", "lines", "unlogged")
@@ -61,8 +63,8 @@ class _Watched:
 
 class UpstreamLog:
     """
-    Compares what is known of upstreams with what was logged of them. A server that changes often gets L{UPSTREAM_LINES} lines in
-    L{UPSTREAM_LINES_SECONDS}; what holds after that is logged then.
+    Compares the state of upstreams with the state that was logged last. A flapping server gets L{UPSTREAM_LINES} lines in
+    L{UPSTREAM_LINES_SECONDS}; its state at the end of that time is logged then.
     """
 
     def __init__(self) -> None:
@@ -70,7 +72,9 @@ class UpstreamLog:
 
     def look(self, servers: Iterable[tuple[ForwardingSource, int]], now: float) -> None:
         """
-        @param servers: those that are asked at present, as of L{serversOf<twisted_ext.server.upstreams.serversOf>}.
+        Log changes.
+
+        @param servers: the upstreams in use, from L{serversOf<twisted_ext.server.upstreams.serversOf>}.
         """
         before, self._watched = self._watched, {}
         for forwarding, index in servers:
@@ -78,7 +82,7 @@ class UpstreamLog:
             key = (forwarding.upstreams[index].server.label, "tcp" if forwarding.stream else "udp")
             watched = before.get(key)
             if watched is None or watched.standing is not standing:
-                # It is asked anew, and nothing is known of it yet.
+                # Its statistics are new: start over.
                 watched = _Watched(standing)
             self._watched[key] = watched
             self._compare(key, watched, now)
@@ -113,8 +117,8 @@ class UpstreamLog:
 
 class SharedUpstreamLog:
     """
-    Merges what several workers tell: an upstream is logged as down when the first of them says so, and as up when it replies to all of
-    them again.
+    Merges the reports of several workers: an upstream is logged as down when the first worker reports it as down, and as up when it replies
+    to all of them again.
     """
 
     def __init__(self) -> None:
@@ -122,7 +126,7 @@ class SharedUpstreamLog:
 
     def take(self, worker: int, fields: dict[str, JSON]) -> None:
         """
-        @param fields: as of L{logUpstream}.
+        @param fields: see L{logUpstream}.
         """
         key = (str(fields.get("server")), str(fields.get("way")))
         down = self._down.setdefault(key, set())

@@ -46,19 +46,19 @@ class Watched(Protocol):
     @property
     def port(self) -> int:
         """
-        Its port, 0 while there is none.
+        Its port, 0 before it has one.
         """
 
     @property
     def heard(self) -> int:
         """
-        A number that grows whenever it has read something.
+        A number that grows with everything that it reads.
         """
 
 
 class _Place:
     """
-    A listener, and what is known of it.
+    A listener and its state.
     """
 
     def __init__(self, way: str, listener: Watched) -> None:
@@ -76,8 +76,8 @@ class Watchdog:
     """
     Queries each listener every few seconds.
 
-    @ivar well: whether each listener answered when it was last asked, or was busy. One that has never answered does not count: a firewall
-        may keep this process from reaching it.
+    @ivar well: whether each listener answered its last query, or was busy. Listeners that have never answered do not count: a firewall may
+        keep this process from reaching them.
     """
 
     _log = Logger()
@@ -95,16 +95,16 @@ class Watchdog:
         seconds: float | None = None,
     ) -> None:
         """
-        @param failed: called with a line when a listener has given no answer several times in a row.
-        @param faults: gives how many unexpected exceptions there have been: a listener that reads but fails is not busy.
-        @param shared: whether other processes listen at the same addresses and ports. The system chooses one of them by the client's port:
-            many are tried at once.
-        @param seconds: between two questions.
+        @param failed: called with a message when a listener has not answered several times in a row.
+        @param faults: returns the number of unexpected exceptions so far: a listener that reads but fails does not count as busy.
+        @param shared: whether other processes listen at the same addresses and ports. The kernel then chooses one of them by the client's
+            port, so queries are sent from many ports at once.
+        @param seconds: between two checks.
         """
         self.well = True
         self._reactor = reactor
         self._test = test
-        # A link-local address takes an interface as well.
+        # Skip link-local addresses, which need a scope.
         self._places = [
             _Place(way, listener)
             for way, listeners in (("udp", datagrams), ("tcp", streams))
@@ -113,7 +113,7 @@ class Watchdog:
         ]
         self._failed = failed
         self._faults = faults
-        # Times in a row that there was no memory to ask with.
+        # Checks in a row that failed for lack of memory.
         self._short = 0
         self._ports = int(WATCHDOG_PORTS.default) if shared else 1
         self._seconds = WATCHDOG_SECONDS.pick(seconds)
@@ -123,14 +123,14 @@ class Watchdog:
 
     def start(self) -> None:
         """
-        Begin to ask.
+        Start checking.
         """
         looping = self._looping.start(self._seconds, now=False)
         looping.addErrback(lambda failure: self._log.failure("the watchdog has ended", failure=failure))
 
     def stop(self) -> None:
         """
-        Ask no more.
+        Stop checking.
         """
         if self._looping.running:
             self._looping.stop()
@@ -145,7 +145,7 @@ class Watchdog:
             except MemoryError:
                 short = True
             except Exception as error:
-                # Such as a lack of descriptors or memory. It says nothing about the listener.
+                # For example a lack of descriptors or memory, which is not the listener's fault.
                 self._log.warn("the watchdog cannot ask {label}: {error}", label=place.label, error=error)
 
         self._short = self._short + 1 if short else 0
@@ -172,28 +172,29 @@ class Watchdog:
         elif self._isDeaf(place):
             place.failures += 1
             if place.answered:
-                self._log.warn("{label} does not answer this server itself", label=place.label)
+                self._log.warn("{label} does not answer the server's own query", label=place.label)
             elif place.failures == WATCHDOG_FAILURES.default:
-                self._log.warn("this server cannot reach itself at {label}, and does not watch whether it answers there", label=place.label)
+                self._log.warn("this server cannot reach itself at {label}, so the watchdog does not check that address", label=place.label)
         deaf = [each for each in self._places if each.answered and each.failures]
         self.well = not deaf
         for each in deaf:
             if each.failures >= WATCHDOG_FAILURES.default:
-                # Once.
+                # Report it only once.
                 self._looping.stop()
                 self._failed(f"{each.label} port {each.listener.port} has not answered for {each.failures * self._seconds:.0f} seconds")
                 return
 
     def _isDeaf(self, place: _Place) -> bool:
         """
-        @return: whether there is no sign that the listener reads and answers: one that does has lost the question among other things.
+        Return whether the listener has read nothing since the query was sent, or has failed with exceptions; if neither, it lost the query
+        under load.
         """
         return place.listener.heard == place.before or self._faults() > place.faults
 
 
 class _Asking:
     """
-    One question to one listener, from as many ports as it may take.
+    One check of one listener, from one or more source ports.
     """
 
     def __init__(self, reactor: IReactorTime, place: _Place, test: SelfTest, told: Callable[[bool], object]) -> None:
@@ -233,7 +234,7 @@ class _Asking:
 
     def end(self, answered: bool | None) -> None:
         """
-        @param answered: L{None} where it could not be asked, which says nothing.
+        @param answered: L{None} if the query could not be sent, which proves nothing.
         """
         told, self._told = self._told, None
         if told is None:
@@ -259,7 +260,7 @@ class _Datagram(DatagramProtocol):
         try:
             transport.write(self._query, (self._asking.host, self._asking.port))
         except OSError:
-            # As good as no answer.
+            # This counts as unanswered.
             return
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
@@ -285,7 +286,7 @@ class _Stream(StreamProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if not self._got and isinstance(reason.value, ConnectionDone):
-            # Taken and closed, as from addresses that get no reply.
+            # It accepted and closed, as for clients that get no reply.
             self._asking.end(True)
 
 

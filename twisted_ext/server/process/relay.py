@@ -1,5 +1,5 @@
 """
-Forwards requests from workers to their parent, which alone changes zones and checks who may, and returns its replies.
+Forwards requests from workers to their parent, which alone authorizes requests and changes zones, and returns its replies.
 
 A worker forwards the original message with the client's address as seen by its socket. The parent handles the request as if it had received
 it directly. It replies with whole messages, or lets the worker send the zone itself: transfers are large, and the worker has the same zone.
@@ -34,8 +34,8 @@ __all__ = ["RelayedRequests", "Relay", "keysFrom"]
 _OTHER: Final = 0
 _NOT_READY: Final = 14
 
-_BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too much waits for the process that sees to this; come again"),))
-_GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the process that sees to this gives no reply"),))
+_BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many requests wait for the parent process; try again"),))
+_GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the parent process does not reply"),))
 
 _log: Final = Logger()
 
@@ -72,11 +72,11 @@ class Relay:
     ) -> None:
         """
         @param say: sends a message to the parent.
-        @param own: sends a zone to a client that the parent has authorized, each record in a message of its own if the flag is set.
+        @param own: sends a zone to a client that the parent has authorized, each record in a separate message if the flag is set.
         @param most: maximum number of requests that wait for a reply: at most half of them over UDP, and a quarter from one network. Beyond
             that, requests over TCP are queued, with networks taking turns, and requests over UDP are refused.
         @param octets: maximum octets of all these; half of that for UDP.
-        @param seconds: to wait for a reply.
+        @param seconds: seconds to wait for a reply.
         """
         self._clock = clock
         self._say = say
@@ -202,7 +202,7 @@ class RelayedRequests:
         most: int | None = None,
     ) -> None:
         """
-        @param secret: for cookies.
+        @param secret: the secret for cookies.
         @param settled: returns a Deferred that fires when all workers have applied everything sent to them so far.
         @param most: maximum octets of a reply that is passed back.
         """
@@ -216,7 +216,7 @@ class RelayedRequests:
         self._most = PASSED_REPLY.pick(most)
         # The worker has already checked ACL and rate limits.
         lane = laneFor(Access({"allow": ["any"]}))
-        nobody = FailingSource(lambda: Refused("this is for those who answer"))
+        nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
         self.errands: dict[int, Operation] = {}
         self._responder = Responder(nobody, clock, gates=(), lane=lane)
         self.see(settings, {}, None)
@@ -229,7 +229,7 @@ class RelayedRequests:
         expiring: Callable[[bytes], float | None] | None = None,
     ) -> None:
         """
-        Set the operations for forwarded requests; as L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
+        Set the operations for forwarded requests; see L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
         """
         from twisted_ext.server.config.replies import finishingOf
         from twisted_ext.server.reply.cookies import Cookies
@@ -252,7 +252,7 @@ class RelayedRequests:
 
     def told(self) -> dict[str, object]:
         """
-        @return: the message for workers: which requests to forward, and the TSIG keys for the requests that they parse.
+        Return the message for workers: which requests to forward, and the TSIG keys for the requests that they parse.
         """
         keys = [] if self._keys is None else [*self._keys.values()]
         return {
@@ -296,21 +296,18 @@ class RelayedRequests:
             stream = said["transport"] != "udp"
             taken = self._responder.take(wire, (str(host), int(str(port))), str(said["transport"]), send, flow=flow if stream else None)
         except Exception:
-            _log.failure("what a worker passed on could not be answered")
+            _log.failure("a request that a worker forwarded could not be answered")
             taken = False
         if not taken:
             give([])
 
     def close(self) -> None:
-        """
-        Stop handling requests.
-        """
         self._responder.close()
 
 
 def keysFrom(told: JSON) -> Keys:
     """
-    @param told: the keys from L{RelayedRequests.told}.
+    Restore the keys in a message of L{RelayedRequests.told}.
     """
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.wire.tsig import Key
@@ -322,4 +319,4 @@ def keysFrom(told: JSON) -> Keys:
 
 
 def _bug(failure: object) -> None:
-    _log.error("a reply to what a worker passed on got lost: {failure}", failure=failure)
+    _log.error("the reply to a request that a worker forwarded was lost: {failure}", failure=failure)

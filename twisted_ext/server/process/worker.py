@@ -44,15 +44,12 @@ class Lines:
     """
 
     def __init__(self, took: Callable[[dict[str, JSON]], object]) -> None:
-        """
-        @param took: called with the object of each line.
-        """
         self._took = took
         self._left = b""
 
     def feed(self, data: bytes) -> None:
         """
-        @raise ValueError: a line is invalid or too long.
+        @raise ValueError: a line is not valid or too long.
         """
         *lines, self._left = (self._left + data).split(b"\n")
         if len(self._left) > WORKER_LINE.default:
@@ -95,9 +92,6 @@ class Worker(ProcessProtocol):
 
     @property
     def process(self) -> int | None:
-        """
-        Its process id.
-        """
         found: int | None = getattr(self.transport, "pid", None)
         return found
 
@@ -109,7 +103,7 @@ class Worker(ProcessProtocol):
 
     def tellZones(self, words: list[JSON]) -> None:
         """
-        Send zone changes. The worker reports when it has applied them.
+        Send zone changes, which the worker acknowledges when it has applied them.
         """
         self.behind += 1
         self._told += 1
@@ -143,13 +137,10 @@ class Worker(ProcessProtocol):
 
     def _stuck(self) -> None:
         self._patience = None
-        self._force.log.error("worker {number} does nothing of what it is told", number=self.number)
+        self._force.log.error("worker {number} does not apply zone changes", number=self.number)
         self.kill("KILL")
 
     def reply(self, said: dict[str, object]) -> None:
-        """
-        Send the reply to a request that the worker forwarded.
-        """
         self.tell("passed", **said)
 
     def ask(self, do: str, **details: object) -> Deferred[JSON]:
@@ -177,9 +168,9 @@ class Worker(ProcessProtocol):
 
     def silence(self, now: float, stateOf: Callable[[int], str]) -> str:
         """
-        @param stateOf: returns the state of a process, see L{stateOf<twisted_ext.server.jobs.subprocess.stateOf>}.
+        Return why this worker counts as hung, or C{""}.
 
-        @return: why this worker counts as hung, or C{""}.
+        @param stateOf: returns the state of a process, see L{stateOf<twisted_ext.server.jobs.subprocess.stateOf>}.
         """
         silent = now - self.heard
         if silent < WORKER_SILENT.default:
@@ -233,9 +224,6 @@ class Worker(ProcessProtocol):
                     self._force.upstreamLog.take(self.number, fields)
 
     def kill(self, signal: str) -> None:
-        """
-        Send a signal to the process, to end it.
-        """
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(signal)
 

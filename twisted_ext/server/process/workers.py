@@ -95,7 +95,7 @@ class Workforce(Service):
     ) -> None:
         """
         @param bound: the sockets of each worker; empty if L{use} is called later.
-        @param secret: for cookies, the same for all workers.
+        @param secret: the secret for cookies, the same for all workers.
         @param reread: returns the settings for a reload.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that workers could not use.
         @param ready: called when all workers serve.
@@ -143,9 +143,6 @@ class Workforce(Service):
     # -- starting and ending workers
 
     def startService(self) -> None:
-        """
-        Start the workers.
-        """
         self.running = 1
         if self.zoned is not None:
             self.zoned.begin()
@@ -219,7 +216,7 @@ class Workforce(Service):
 
     def _see(self) -> None:
         """
-        Send workers the operations whose requests they forward, and the keys.
+        Send workers the keys, and the operations whose requests they have to forward.
         """
         zoned, passed = self.zoned, self._passed
         if zoned is None or passed is None:
@@ -365,6 +362,8 @@ class Workforce(Service):
 
     def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
         """
+        Send a request to all workers.
+
         @param starting: whether to include workers that do not serve yet.
 
         @return: fires with the replies that arrive in time; fails if a worker reports an error.
@@ -448,9 +447,6 @@ class Workforce(Service):
         return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
 
     def reload(self) -> Deferred[list[str]]:
-        """
-        Read the settings again, and have all workers apply them.
-        """
         reread = self._reread
         if reread is None:
             return fail(CallerFault("this server has no settings to read again"))
@@ -465,7 +461,7 @@ class Workforce(Service):
 
     def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
         """
-        @return: a Deferred for the lines about settings, and one for the lines about zones.
+        Return a Deferred for the lines about settings, and one for the lines about zones.
         """
         self._check(settings)
         zoned = self.zoned
@@ -480,9 +476,6 @@ class Workforce(Service):
         return listed.addCallback(reload)
 
     def _goOver(self, settings: Settings) -> Deferred[list[str]]:
-        """
-        Have all workers apply new settings.
-        """
         # Workers started from now on get them at once; those just started read this line after their initial settings.
         self.settings = self.settings.goingOverTo(settings)
         self._see()
@@ -515,16 +508,13 @@ class Workforce(Service):
 
 
 def _reasonOf(ended: Failure) -> str:
-    """
-    @return: why a process has ended.
-    """
     text = ended.getErrorMessage()
     return f"{text} (SIGBUS: a file that it had mapped was truncated)" if getattr(ended.value, "signal", None) == SIGBUS else text
 
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
     """
-    @return: the settings for workers, without those for zones, which are sent separately.
+    Return the settings for workers, without those for zones, which are sent separately.
     """
     return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
 
@@ -539,7 +529,7 @@ def _joined(lists: list[JSON]) -> list[JSON]:
 
 def _firstOf(failure: Failure) -> Failure:
     """
-    @return: the failure of the first one that failed, unwrapped from C{FirstError}.
+    Return the failure of the first one that failed, unwrapped from C{FirstError}.
     """
     inner = getattr(failure.value, "subFailure", None)
     return failure if inner is None else cast("Failure", inner)

@@ -1,8 +1,8 @@
 """
-Keeps the zones of worker processes in sync with the parent: tells them the image of each zone and the changes since.
+Keeps the zones of worker processes in sync with the parent: sends the image of each zone and the changes since.
 
 The messages are derived from the versions in force, not from their origin: files, updates, transfers, databases and catalogs are treated
-alike. A change costs what it changes, not a copy of the zone.
+alike. The cost of a change depends on its size, not on that of the zone.
 """
 
 from __future__ import annotations
@@ -177,14 +177,14 @@ class Mirroring:
 
     def isShown(self, apex: bytes, path: str) -> bool:
         """
-        @return: whether the image of this zone was last sent with this path.
+        Return whether the image of this zone was last sent with this path.
         """
         shown = self._shown.get(apex)
         return shown is not None and shown.path == path
 
     def isTruncated(self, apex: bytes) -> bool:
         """
-        @return: whether the file with the image of this zone is shorter than the image that this process has mapped.
+        Return whether the file with the image of this zone is shorter than the image that this process has mapped.
         """
         shown = self._shown.get(apex)
         if shown is None or shown.image is None:
@@ -304,7 +304,7 @@ class Mirroring:
 
     def everything(self) -> Iterator[list[JSON]]:
         """
-        @return: the complete state for a worker that is starting, some messages at a time.
+        Return the complete state for a worker that is starting, some messages at a time.
         """
         self.flush()
         return _lines(word for apex, shown in self._shown.items() for word in self._again(apex, shown))
@@ -326,8 +326,8 @@ class Mirroring:
 
     def _fileOf(self, place: Place, image: Image) -> tuple[str, int, bool] | None:
         """
-        @return: the path of a file with an image that will not be replaced, the image's offset in it, and whether it was made for workers
-            only; L{None} while it is being written.
+        Return the path of a file with an image that will not be replaced, the image's offset in it, and whether it was made for workers
+        only; L{None} while it is being written.
         """
         if place.source is not None and image.path == place.source[0]:
             return *place.source, False
@@ -342,7 +342,7 @@ class Mirroring:
         try:
             path = self._path()
         except OSError as error:
-            _log.error("workers cannot be told of {zone}: {reason}", zone=place.text, reason=error)
+            _log.error("{zone} cannot be sent to workers: {reason}", zone=place.text, reason=error)
             return None
         if image.path:
             # The original path may get the next image at any moment, so link it under another name.
@@ -370,7 +370,7 @@ class Mirroring:
 
     def _ebWritten(self, failure: Failure, apex: bytes) -> None:
         del self._writing[apex]
-        _log.error("workers cannot be told of {zone}: {reason}", zone=nameToText(apex), reason=failure.getErrorMessage())
+        _log.error("{zone} cannot be sent to workers: {reason}", zone=nameToText(apex), reason=failure.getErrorMessage())
 
     def _path(self) -> str:
         if not self._folder:
@@ -397,7 +397,7 @@ class Mirroring:
 
 def _isOther(before: Mapping[bytes, Node | None], key: bytes, node: Node | None) -> bool:
     """
-    @return: whether a name has other records than were sent.
+    Return whether a name has other records than were sent.
     """
     if key not in before:
         return True
@@ -408,7 +408,7 @@ def _isOther(before: Mapping[bytes, Node | None], key: bytes, node: Node | None)
 
 def _lines(words: Iterator[list[JSON]]) -> Iterator[list[JSON]]:
     """
-    @return: the messages, grouped by the size of a line.
+    Group the messages by the size of a line.
     """
     some: list[JSON] = []
     octets = 0
@@ -428,7 +428,7 @@ def _lines(words: Iterator[list[JSON]]) -> Iterator[list[JSON]]:
 
 def _after(done: Deferred[None]) -> Deferred[None]:
     """
-    @return: another Deferred that fires when C{done} has fired.
+    Return another Deferred that fires when C{done} has fired.
     """
     later: Deferred[None] = Deferred()
 

@@ -37,15 +37,15 @@ _Network = IPv4Network | IPv6Network
 
 class Access:
     """
-    Actions by prefix. The longest matching prefix decides, whatever the order of the rules; a client that matches none is refused, or may
-    query zones only.
+    Actions by prefix. The longest matching prefix decides, regardless of the order of the rules; a client that matches none is refused, or
+    may query zones only.
     """
 
     def __init__(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
         """
         @param otherwise: the action for clients that match no prefix.
-        @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} stands for
-            every address of both families. By default those of L{NEARBY} are allowed.
+        @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} means every
+            address of both families. By default those of L{NEARBY} are allowed.
 
         @raise BadDescription: a prefix or an action is not valid, or a prefix is given two actions.
         """
@@ -53,7 +53,7 @@ class Access:
         self._prefixes: dict[int, dict[int, dict[int, str]]] = {4: {}, 6: {}}
         for action, prefixes in ({"allow": NEARBY} if rules is None else rules).items():
             if action not in ACTIONS:
-                raise BadDescription(f"access: {action!r} is nothing that can be done; there are {', '.join(ACTIONS)}")
+                raise BadDescription(f"access: {action!r} is not a valid action; there are {', '.join(ACTIONS)}")
             for prefix in prefixes:
                 for each in _EVERYBODY if prefix == "any" else (prefix,):
                     self._add(each, action)
@@ -68,7 +68,7 @@ class Access:
         same = self._prefixes[network.version].setdefault(network.prefixlen, {})
         bits = int(network.network_address) >> network.max_prefixlen - network.prefixlen
         if same.setdefault(bits, action) != action:
-            raise BadDescription(f"access: {prefix} stands under both {same[bits]} and {action}")
+            raise BadDescription(f"access: {prefix} is listed under both {same[bits]} and {action}")
 
     def actionFor(self, client: str) -> str:
         """

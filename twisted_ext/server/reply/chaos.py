@@ -37,9 +37,9 @@ class ChaosIdentity:
 
     def answer(self, question: Question) -> tuple[RRSet, ...]:
         """
-        @param question: one of class CH.
+        Return the answer section; empty if the query is to be refused.
 
-        @return: the answer section; empty where the query is to be refused.
+        @param question: a question of class CH.
         """
         text = self._texts.get(question.name.lower())
         if text is None or question.rrType not in (_TXT, _ANY):

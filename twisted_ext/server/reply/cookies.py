@@ -85,7 +85,7 @@ class Cookies:
         # verified.
         self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
         self._old: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
-        # The number of cookies made for clients without a server cookie in the current second, and that second.
+        # The number of cookies made in the current second for clients without a server cookie, and that second.
         self._made = 0
         self._second = 0
 

@@ -1,7 +1,7 @@
 """
 Gates: the checks that a request passes, in order, before it is looked up.
 
-Each gate checks one thing and is independent of the others. One tuple says which gates there are, and in what order.
+Each gate checks one thing and is independent of the others. L{standardGates} returns them in order.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class OpcodeGate:
 
     def __init__(self, opcodes: frozenset[int] = frozenset()) -> None:
         """
-        @param opcodes: those besides QUERY that are implemented.
+        @param opcodes: implemented opcodes besides QUERY.
         """
         self._opcodes = opcodes | {Opcode.QUERY}
 
@@ -156,10 +156,6 @@ class FormGate:
     def __init__(
         self, hopeless: Callable[[Request], bool] | None = None, forged: Callable[[Request], bool] = lambda request: False
     ) -> None:
-        """
-        @param hopeless: returns whether a non-query, of which only the question has been read, will be refused.
-        @param forged: returns whether it will be refused because of its signature.
-        """
         self._hopeless = hopeless
         self._forged = forged
 
@@ -203,7 +199,7 @@ class SignatureGate:
     def __init__(self, keys: Mapping[bytes, Key] | None = None, today: Callable[[], float] | None = None) -> None:
         """
         @param keys: by folded name; none by default.
-        @param today: gives seconds since 1970.
+        @param today: returns seconds since 1970.
         """
         from time import time
 
@@ -259,7 +255,7 @@ class SignatureGate:
 
 class CookieGate:
     """
-    Checks the length of COOKIE options, and has every reply to a client that sent one carry a server cookie (RFC 7873, section 5.2).
+    Checks the length of COOKIE options, and adds a server cookie to each reply to a client that sent one (RFC 7873, section 5.2).
 
     Some clients need a valid server cookie before anything is looked up for them by UDP. One with another cookie gets BADCOOKIE and a valid
     cookie (sections 5.2.3 and 5.2.4); one without a cookie, which may not support them, gets TC and can retry by TCP.
@@ -273,9 +269,6 @@ class CookieGate:
     _MISSING: Final = Refusal(Rcode.REFUSED, truncated=True)
 
     def __init__(self, cookies: Cookies, today: Callable[[], float]) -> None:
-        """
-        @param today: gives seconds since 1970.
-        """
         self._cookies = cookies
         self._today = today
 
@@ -342,9 +335,6 @@ class TypeGate:
     }
 
     def __init__(self, *, transfers: bool = False) -> None:
-        """
-        @param transfers: whether there are zones to transfer.
-        """
         self._refused = {
             number: refusal for number, refusal in self._REFUSED.items() if not transfers or refusal is not self._TRANSFER
         }
@@ -397,7 +387,7 @@ def standardGates(
     @param identity: what the server discloses about itself; nothing by default.
     @param today: returns seconds since 1970.
     @param keys: TSIG keys that requests may be signed with, by folded name.
-    @param opcodes: those besides QUERY that have a handler.
+    @param opcodes: opcodes besides QUERY that have a handler.
     @param transfers: whether there are zones to transfer.
     @param serves: returns something other than L{None} for folded names in the server's zones.
     @param hopeless: returns whether a non-query will be refused; see L{FormGate}.

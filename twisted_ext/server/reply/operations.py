@@ -14,7 +14,7 @@ from twisted_ext.server.reply.requests import Refusal, Request
 
 __all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
-#: Whole messages, signed where needed, that are made as the client reads them.
+#: Whole messages, signed if needed, made as the client reads them.
 MessageStream = Iterator[bytes]
 
 #: The outcome of an operation: one reply or many, now or later.
@@ -36,9 +36,9 @@ class Delegable(Protocol):
 
     def handOver(self) -> bool:
         """
-        Stop making messages: another process does that now.
+        Stop making messages, because another process takes over.
 
-        @return: whether each record is to be in a message of its own.
+        @return: whether to send each record in a separate message.
         """
 
 
@@ -50,7 +50,7 @@ class EarlyRefusal(Protocol):
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         """
-        Return whether the request will be refused, whatever else it contains.
+        Return whether the request will be refused, regardless of the rest of its content.
 
         @param request: only its question has been read.
         @param signed: whether it may turn out to be signed.
@@ -67,9 +67,6 @@ def errandKey(opcode: int, rrType: int = 0) -> int:
 
 
 def opcodesOf(errands: dict[int, Operation]) -> frozenset[int]:
-    """
-    Return the opcodes besides QUERY that have a handler.
-    """
     return frozenset([key >> 16 for key in errands if key >> 16])
 
 
@@ -101,7 +98,4 @@ def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
 
 
 def transfersIn(errands: dict[int, Operation]) -> bool:
-    """
-    Return whether transfers have a handler.
-    """
     return any(each in errands for each in _TRANSFERS)

@@ -36,9 +36,6 @@ class QueryLog:
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        """
-        @param seconds: the clock.
-        """
         self._seconds = seconds
         self.gate = ""
         self._source = self._server = ""
@@ -68,10 +65,6 @@ class QueryLog:
     def guard(
         self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
     ) -> tuple[Send, Callable[[Iterator[bytes]], None] | None]:
-        """
-        Wrap C{send} and C{flow} so that they log the request.
-        """
-
         def logged(octets: bytes) -> None:
             send(octets)
             self._log(request, rcode=self._rcode or octets[3] & 15, size=len(octets), truncated=bool(octets[2] & 2))
@@ -88,7 +81,7 @@ class QueryLog:
         """
         Log a request that gets no reply.
 
-        @param why: one word, logged as the source where no gate refused the request.
+        @param why: one word, logged as the source if no gate refused the request.
         """
         self._source, self.gate = self.gate or self._source or why, ""
         self._log(request)

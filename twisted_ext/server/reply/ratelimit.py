@@ -21,8 +21,6 @@ _NETWORK_DIGITS = 12
 def siteOf(client: str) -> str:
     """
     Return the key that a client's addresses share: the /64 of an IPv6 address, or the IPv4 address itself, mapped into IPv6 or not.
-
-    @param client: an address.
     """
     if ":" not in client:
         return client
@@ -38,8 +36,6 @@ def siteOf(client: str) -> str:
 def networkOf(client: str) -> str:
     """
     Return a key for the network of a client, about what a provider assigns to one customer: a /48 of IPv6, a /24 of IPv4.
-
-    @param client: an address.
     """
     site = siteOf(client)
     return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
@@ -51,7 +47,7 @@ class ClientRateLimit:
 
     @ivar perSecond: tokens added each second; 0 for no limit.
     @ivar most: tokens in a full bucket.
-    @ivar slip: one in so many queries without a token gets a truncated reply.
+    @ivar slip: one in this many queries without a token gets a truncated reply.
     """
 
     def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:

@@ -1,5 +1,5 @@
 """
-Logs refused transfers, NOTIFY and UPDATE requests with client, key and reason, and of many in a row only their number.
+Logs refused transfers, NOTIFY and UPDATE requests with client, key and reason; beyond a limit only their number.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BADKEY: Final = 17
 
 class RefusalLog:
     """
-    Logs refused operations, a bounded number of lines within a time.
+    Logs refused operations, with a limit on lines per time.
 
     @ivar unsaid: refusals that were not logged since the last line.
     """
@@ -42,9 +42,6 @@ class RefusalLog:
     __slots__ = ("unsaid", "_most", "_seconds", "_begun", "_said")
 
     def __init__(self, *, most: int | None = None, seconds: float | None = None) -> None:
-        """
-        @param most: lines within C{seconds}.
-        """
         self.unsaid = 0
         self._most = int(DECLINED_LINES.pick(most))
         self._seconds = DECLINED_SECONDS.pick(seconds)
@@ -52,22 +49,19 @@ class RefusalLog:
         self._said = 0
 
     def tell(self, request: Request, refusal: Refusal) -> None:
-        """
-        Log a refused request.
-        """
         if refusal.silent or not refusal.rcode:
             return
         now = request.arrived
         if not self._said or now - self._begun >= self._seconds:
             if self.unsaid:
-                _log.warn("{count} more requests were declined", count=self.unsaid)
+                _log.warn("{count} more requests were refused", count=self.unsaid)
             self._begun, self._said, self.unsaid = now, 0, 0
         if self._said >= self._most:
             self.unsaid += 1
             return
         self._said += 1
         _log.warn(
-            "{kind} of {zone} is declined to {client}, {key}: {why}",
+            "{kind} of {zone} is refused to {client}, {key}: {why}",
             kind=_kindOf(request),
             zone=nameToText(request.question.name),
             client=request.client,
@@ -84,7 +78,7 @@ def _kindOf(request: Request) -> str:
 def _keyOf(request: Request) -> str:
     if request.signature is None:
         # A request that is refused because of its question alone is not read, so its key is not known.
-        return "with a key that was not looked at" if request.opcode and not request.message and request.seemsSigned() else "without a key"
+        return "with a key that was not checked" if request.opcode and not request.message and request.seemsSigned() else "without a key"
     return f"key {nameToText(request.signature.keyName)}"
 
 

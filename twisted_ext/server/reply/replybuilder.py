@@ -79,7 +79,7 @@ class ReplyBuilder:
 
     def answer(self, request: Request, answer: Answer) -> WrittenReply:
         """
-        Build the reply to an answered request. The cookie is not in it yet, but there is room for it.
+        Build the reply to an answered request. The cookie is not included yet, but there is room for it.
         """
         edns = request.edns
         flags = QR | self._available | request.flags & (RD | CD)

@@ -2,8 +2,8 @@
 Writes replies: like L{twisted_ext.wire.builder}, but for server replies, which start with a copy of the question.
 
 Name compression ignores case (RFC 1035, section 2.3.3), so that the octets after the question do not depend on the case of the query name.
-The offsets of TTLs are noted on the way. Only types whose canonical form is case-insensitive have their names compressed (RFC 4034, section
-6.2), so no signature breaks.
+The offsets of TTLs are recorded. Only types whose canonical form is case-insensitive have their names compressed (RFC 4034, section 6.2),
+so no signature breaks.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class WrittenReply:
 
     @ivar octets: the message.
     @ivar ttls: the offset and value of each TTL.
-    @ivar whole: whether all records fitted.
-    @ivar optAt: the offset of the OPT record, which is the last record; the end of the message where there is none.
+    @ivar whole: whether all records fit.
+    @ivar optAt: the offset of the OPT record, which is the last record; the end of the message if there is none.
     """
 
     __slots__ = ("octets", "ttls", "whole", "optAt")
@@ -119,7 +119,7 @@ class _Writer:
 
         @param most: the maximum size of the message with them.
 
-        @return: whether they fitted.
+        @return: whether they fit.
         """
         octets = self.octets
         ttls = self.ttls
@@ -193,9 +193,6 @@ class _Writer:
         self._budget = appendName(self.octets, self._offsets or self._known(), name, folded, self._budget)
 
     def _known(self) -> dict[bytes, int]:
-        """
-        Return the offsets of names by folded suffix, starting with those of the question.
-        """
         offsets = self._offsets
         if offsets is None:
             offsets = self._offsets = {}

@@ -85,20 +85,20 @@ class Refusal:
 
 class Request:
     """
-    One request, and where it came from.
+    One request and its origin.
 
     @ivar wire: the message.
     @ivar id: the message ID.
     @ivar flags: the header's second pair of octets.
     @ivar opcode: see L{twisted_ext.wire.codes.Opcode}.
-    @ivar question: the question, its name in the client's case. The root's name where the message has no valid one: check C{fault} first.
-    @ivar questionEnd: the offset in C{wire} where the question ends; 12 where there is none.
+    @ivar question: the question, its name in the client's case. The root name if the message has no valid one: check C{fault} first.
+    @ivar questionEnd: the offset in C{wire} where the question ends; 12 if there is none.
     @ivar edns: the content of the OPT record, or L{None} without one.
     @ivar address: the client's socket address.
     @ivar client: the client's address in a form to compare: an IPv4 address mapped into IPv6 is written as IPv4.
     @ivar transport: C{"udp"} or C{"tcp"}.
-    @ivar size: octets that the reply may have.
-    @ivar local: the address that the request was sent to, where the listener knows it and needs it for the reply.
+    @ivar size: maximum octets of the reply.
+    @ivar local: the address that the request was sent to, if the listener needs it for the reply.
     @ivar arrived: when it arrived, in the clock's seconds.
     @ivar fault: the refusal for a malformed message, which L{FormGate<twisted_ext.server.reply.gates.FormGate>} returns.
     @ivar signature: the TSIG record, or L{None} without one.
@@ -198,7 +198,7 @@ class Request:
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM
         if opcode:
-            # The sections may have another meaning.
+            # Its sections may have another meaning.
             return self
         if questions != 1 or answers or (authorities and additionals + authorities > 3) or additionals > 3:
             if questions or answers or authorities or additionals != 1:
@@ -222,7 +222,7 @@ class Request:
             if additionals == 1 and not authorities and wire.startswith(_OPT, position):
                 end = position + 11 + (wire[position + 9] << 8 | wire[position + 10])
                 if end != len(wire):
-                    raise BadMessage("octets behind the last record, or too few of them")
+                    raise BadMessage("octets after the last record, or too few of them")
                 self._takeEDNS(
                     EDNS.fromRecord(
                         wire[position + 3] << 8 | wire[position + 4],
@@ -233,7 +233,7 @@ class Request:
             elif additionals or authorities:
                 self._readRecords(position, authorities, additionals)
             elif position != len(wire):
-                raise BadMessage("octets behind the question")
+                raise BadMessage("octets after the question")
         except (IndexError, BadMessage):
             self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
         return self
@@ -287,7 +287,7 @@ class Request:
 
         @param head: octets of the record, starting C{before} octets before its type.
 
-        @return: the offset of C{head}; -1 where there is none.
+        @return: the offset of C{head}; -1 if there is none.
         """
         wire = self.wire
         if wire[10:12] == b"\x00\x00":
@@ -343,7 +343,7 @@ class Request:
         _, position = readRecords(Reader(self.wire), position, authorities)
         records, position = readRecords(Reader(self.wire), position, additionals)
         if position != len(self.wire):
-            raise BadMessage("octets behind the last record")
+            raise BadMessage("octets after the last record")
         for record in records:
             if self.signature is not None:
                 raise BadMessage("a TSIG record that is not the last one (RFC 8945, section 5.1)")

@@ -1,5 +1,5 @@
 """
-The responder: takes a request through the gates, answers it from what is at hand or else by a look-up, and sends the reply.
+The responder: takes a request through the gates, answers it at once or after a look-up, and sends the reply.
 
 No other module sends replies.
 """
@@ -62,7 +62,7 @@ _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 _NETWORK: Final = 23
 
-#: Seconds by which a deadline may be off.
+#: Tolerance for deadlines, in seconds.
 _SLACK: Final = 0.01
 
 #: Seconds for which static answers are kept in the packet cache before the source is asked again.
@@ -90,7 +90,7 @@ _BROKEN: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "internal error"),))
 
 _OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait for answers"),))
 
-_NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "ask with RD set"),))
+_NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "the query has no RD flag"),))
 
 _log: Final = Logger()
 
@@ -102,17 +102,17 @@ class Responder:
     Answers requests from a source.
 
     Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
-    the source. Clients that get other answers need a group of their own.
+    the source. Clients with different answers need a group of their own.
 
     @ivar source: the source that answers.
-    @ivar lane: the packet cache, which also knows the clients.
+    @ivar lane: the packet cache, which also tracks the clients.
     @ivar counters: the statistics.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
     @ivar relieve: called after a L{MemoryError}, to free memory.
     @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
-    @ivar later: where it is not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call
-        L{lookUp} for each of them. A listener sets it for the time of a batch, to answer first what needs no look-up.
+    @ivar later: if not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call L{lookUp} for
+        each of them. A listener sets it during a batch, to answer queries first that need no look-up.
     """
 
     def __init__(
@@ -142,13 +142,13 @@ class Responder:
         @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
         @param share: the share of an answer's TTL for which the packet cache keeps it: below 1 where the cache prefetches.
         @param fromCache: answer queries without RD from the cache. This allows cache snooping.
-        @param unrecursed: ask the source for queries without RD even if it has no answer at hand. The context says so, and the source
-            sends no queries for them.
+        @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
+            the source sends no queries for them.
         @param seconds: the deadline of a request.
         @param late: seconds after which no answer is sent by UDP.
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
-        @param yields: seconds after which a waiting request may be dropped in favor of a new one, where no more may wait.
+        @param yields: seconds after which a waiting request may be dropped in favor of a new one, if the limit is reached.
         @param errands: handlers of operations, by L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
         """
         self.source = source
@@ -254,9 +254,6 @@ class Responder:
     # -- the path of a request
 
     def respond(self, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None = None) -> None:
-        """
-        Answer a request.
-        """
         now = request.arrived
         question = request.question
         edns = request.edns
@@ -334,7 +331,7 @@ class Responder:
 
     def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
         """
-        Answer a request that was put into L{later}.
+        Answer a request from L{later}.
         """
         try:
             if not self._closed:
@@ -486,7 +483,7 @@ class Responder:
         """
         Send an answer.
 
-        @param now: the time, for an answer that was at hand and may go into the packet cache; L{None} after a look-up.
+        @param now: the time, for an immediate answer, which may go into the packet cache; L{None} after a look-up.
         """
         composed = self.finishing.answer(request, answer)
         octets = composed.octets
@@ -590,7 +587,7 @@ class Responder:
 
     def _failure(self, fault: BaseException | None) -> Refusal:
         """
-        Return the refusal for a failed look-up: its RCODE, and extended errors that say which servers failed and how.
+        Return the refusal for a failed look-up: its RCODE, and extended errors that name the failed servers and the reasons.
         """
         if not isinstance(fault, DNSFault):
             if fault is not None and not isinstance(fault, CancelledError):

@@ -7,7 +7,7 @@ cookie or TSIG are exempt, and so are streams: their source address is verified.
 
 Each network is part of larger ones, which have tokens for only some of their parts at a time, so that source addresses spoofed all over a
 larger network do not get a full share for each part. A network draws on the larger ones only when its own tokens are used up, so that most
-replies cost one look at one account.
+replies involve only one account.
 """
 
 from __future__ import annotations
@@ -51,12 +51,6 @@ class _Share(Account):
 
 
 class ResponseRateLimit:
-    """
-    Accounts of networks.
-
-    @ivar perSecond: replies of one kind per second to a /24 of IPv4 or a /56 of IPv6; 0 for no limit.
-    """
-
     def __init__(
         self,
         perSecond: float | None = None,
@@ -66,8 +60,8 @@ class ResponseRateLimit:
         exempt: Iterable[str] = (),
     ) -> None:
         """
-        @param slip: one in so many suppressed replies is sent truncated; 0 for none.
-        @param window: seconds for which a network over its limit has to ask less before it gets replies again.
+        @param slip: one in this many suppressed replies is sent truncated; 0 for none.
+        @param window: seconds for which a network has to stay below its limit before it gets replies again.
         @param exempt: prefixes without a limit.
 
         @raise BadDescription: one of C{exempt} is not a valid prefix.

@@ -37,7 +37,7 @@ class SelfTest:
 
     def query(self) -> bytes:
         """
-        Return a query that was not sent before.
+        Return a new query with a name that was not used before.
         """
         self._count += 1
         first = b"%x" % self._count
@@ -46,9 +46,9 @@ class SelfTest:
 
     def answer(self, question: Question) -> tuple[RRSet, ...]:
         """
-        @param question: one of class CH.
+        Return the answer of this process; empty for other questions.
 
-        @return: the answer of this process; empty for other questions.
+        @param question: a question of class CH.
         """
         if question.rrType != _TXT or not question.name.lower().endswith(self.suffix):
             return ()

@@ -44,7 +44,7 @@ class Cataloging:
 
     def __init__(self, path: str = "") -> None:
         """
-        @param path: of the file that stores which catalog zone owns each member; C{""} to keep that in memory only.
+        @param path: path of the file that stores which catalog zone owns each member; C{""} to keep that in memory only.
         """
         self._remembered = Remembered(path)
         self.catalogs = Catalogs(lambda apex: apex in self._said, self._ownerBefore)
@@ -54,8 +54,8 @@ class Cataloging:
 
     def _ownerBefore(self, apex: bytes) -> bytes:
         """
-        @return: the catalog zone, folded, that owned a zone when ownership was last stored; C{b""} if there was none that is still
-            consumed.
+        Return the folded name of the catalog zone that owned a zone when ownership was last stored; C{b""} if there was none that is still
+        consumed.
         """
         known = self._remembered.get(apex)
         return known[0] if known is not None and known[0] in self._followed else b""
@@ -76,9 +76,9 @@ class Cataloging:
 
     def zoneAt(self, apex: bytes) -> ZoneSettings | None:
         """
-        @param apex: a folded name.
+        Return the settings for a zone, whether configured or from a catalog zone; L{None} if there are none.
 
-        @return: the settings for this zone, whether configured or from a catalog zone; L{None} if there are none.
+        @param apex: a folded name.
         """
         zone = self._said.get(apex)
         if zone is None:
@@ -101,15 +101,15 @@ class Cataloging:
     @staticmethod
     def checking(zones: Iterable[ZoneSettings]) -> Iterator[None]:
         """
-        Do the same in short steps.
+        Validate the settings in short steps; see L{check}.
         """
         said = {zone.name: zone for zone in zones if not zone.plain}
         for zone in said.values():
             kind = zone.values.get("catalog")
             if kind == "produce" and (zone.file or zone.texts("primaries")):
-                raise BadDescription(f"zone {zone.text}: a catalog that is made here has no file and no primaries")
+                raise BadDescription(f"zone {zone.text}: a catalog to produce has no file and no primaries")
             if kind == "follow" and not zone.texts("member-primaries") and not zone.texts("primaries"):
-                raise BadDescription(f"zone {zone.text}: it is not known where its zones come from; set member-primaries")
+                raise BadDescription(f"zone {zone.text}: the primaries of its zones are not known; set member-primaries")
             for text in zone.texts("group-primaries"):
                 if len(text.split(None, 1)) < 2:
                     raise BadDescription(f"zone {zone.text}: group-primaries: {text!r} takes the name of a group, then a server")
@@ -159,7 +159,7 @@ class Cataloging:
         Record that a version of a catalog zone is broken; its members stay.
         """
         self.broken[apex] = str(wrong)
-        _log.error("{wrong}; what it said before stays", wrong=wrong)
+        _log.error("{wrong}; the version before it stays in force", wrong=wrong)
 
     def following(self, catalog: Catalog) -> Generator[None, None, list[Step]]:
         """
@@ -246,11 +246,11 @@ class Cataloging:
     @staticmethod
     def next(name: bytes, members: list[Member], before: Version | None, now: float) -> Version | None:
         """
-        @param name: of the catalog zone.
+        Return the next version of a catalog zone; L{None} if nothing has changed.
+
+        @param name: the name of the catalog zone.
         @param before: its version in force.
         @param now: seconds since 1970.
-
-        @return: its next version; L{None} if nothing has changed.
 
         @raise CallerFault: the catalog zone cannot be built.
         """
@@ -274,5 +274,5 @@ def _catalogOf(zone: ZoneSettings, said: dict[bytes, ZoneSettings]) -> ZoneSetti
     except BadName as fault:
         raise BadDescription(f"zone {zone.text}: listed-in: {fault}") from None
     if catalog is None or catalog.value("catalog") != "produce":
-        raise BadDescription(f"zone {zone.text}: listed-in: {text} is not a catalog that is made here; its table needs catalog = produce")
+        raise BadDescription(f"zone {zone.text}: listed-in: {text} is not a catalog to produce; its table needs catalog = produce")
     return catalog

@@ -20,7 +20,7 @@ from twisted_ext.errors import BadMessage
 
 __all__ = ["Remembered"]
 
-#: Superfluous lines from which on the file is rewritten.
+#: Number of superfluous lines above which the file is rewritten.
 _SPARE: Final = 1000
 
 _log: Final = Logger()
@@ -37,7 +37,7 @@ class Remembered:
 
     def __init__(self, path: str) -> None:
         """
-        @param path: of the file; C{""} to keep everything in memory only.
+        @param path: the file; C{""} to keep everything in memory only.
         """
         self._path = path
         self._kept: dict[bytes, _Owner] = {}
@@ -95,7 +95,7 @@ class Remembered:
 
     def _replace(self) -> None:
         """
-        Rewrite the whole file, atomically.
+        Rewrite the whole file atomically.
         """
         kept = self._kept.copy()
         beside = f"{self._path}.new"
@@ -152,15 +152,15 @@ class Remembered:
 
     def get(self, apex: bytes) -> _Owner | None:
         """
-        @param apex: a folded name.
+        Return the catalog zone that owns a zone, and the zone's label in it.
 
-        @return: the catalog zone and the label.
+        @param apex: a folded name.
         """
         return self._kept.get(apex)
 
     def of(self, catalog: bytes) -> Iterator[bytes]:
         """
-        @return: the members owned by a catalog zone.
+        Return the members owned by a catalog zone.
         """
         return iter([apex for apex, (owner, _) in self._kept.items() if owner == catalog])
 
@@ -189,10 +189,10 @@ def _line(apex: bytes, owner: _Owner | None) -> str:
 
 def _parsed(line: bytes) -> tuple[bytes, _Owner | None]:
     """
-    @return: a zone and its owner.
+    Parse a line into a zone and its owner.
 
     @raise BadMessage: the line is damaged.
-    @raise ValueError: a word is not in hexadecimal.
+    @raise ValueError: a word is not hexadecimal.
     """
     said = line
     if line.startswith(b"#"):

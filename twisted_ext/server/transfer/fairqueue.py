@@ -50,8 +50,6 @@ class Slots:
         """
         Acquire a slot, waiting if necessary.
 
-        @param server: the server to acquire it for.
-
         @return: fires when the slot is acquired; return it with L{release}. Cancelling it leaves the queue.
         """
         waiting: Deferred[None] = Deferred(lambda deferred: self._leave(server, deferred))
@@ -61,15 +59,9 @@ class Slots:
         return waiting
 
     def waitingFor(self, server: str) -> int:
-        """
-        @return: the number of queued requests for this server.
-        """
         return len(self._waiting.get(server, ()))
 
     def release(self, server: str) -> None:
-        """
-        Return a slot.
-        """
         self.running -= 1
         self._taken[server] -= 1
         if not self._taken[server]:

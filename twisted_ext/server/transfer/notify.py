@@ -119,7 +119,6 @@ class NotifySender:
         Set the servers to notify about a zone.
 
         @param zone: its name, folded.
-        @param remotes: the servers; empty for none.
         """
         if remotes:
             self._targets[zone] = list(remotes)
@@ -177,9 +176,9 @@ class NotifySender:
             return
         self.givenUp += 1
         if not isinstance(failure.value, DNSFault):
-            _log.failure("a notice could not be given", failure=failure)
+            _log.failure("a NOTIFY could not be sent", failure=failure)
             return
-        _log.warn("zone {zone}: {server} was not told of the change: {fault}", zone=nameToText(notice[0]), server=remote.server.label,
+        _log.warn("zone {zone}: {server} was not notified of the change: {fault}", zone=nameToText(notice[0]), server=remote.server.label,
                   fault=str(failure.value))  # fmt: skip
 
     def _over(self, _: object, notice: _Notice) -> None:
@@ -210,14 +209,14 @@ class NotifySender:
 
 class Watched(Protocol):
     """
-    A secondary zone, as far as NOTIFY is concerned.
+    The part of a secondary zone that receives NOTIFY.
     """
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
         """
-        @param keyName: of the TSIG key that the message was signed with, C{b""} if unsigned.
+        Return whether a client may send NOTIFY for the zone.
 
-        @return: whether the client may send NOTIFY for the zone.
+        @param keyName: the name of the TSIG key that verified the message, C{b""} if unsigned.
         """
 
     def notified(self, client: str, serial: int | None) -> None:
@@ -246,9 +245,6 @@ class NotifyReceiver:
         self._find = find
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
-        """
-        @return: whether a NOTIFY will be refused; see L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
-        """
         zone = self._find(request.question.name.lower())
         return zone is None or not (signed or zone.mayNotify(request.client, b""))
 

@@ -133,16 +133,16 @@ class Replication:
         others: Iterable[bytes] = (),
     ) -> Iterator[None]:
         """
-        Do the same in short steps. All settings of one zone take effect in one step.
+        Apply new zone settings in short steps; see L{adopt}. All settings of one zone take effect in one step.
 
         @param also: called in the same step with the zone's name and settings, L{None} if it is not configured any more.
-        @param others: names of further zones to call this for.
+        @param others: names of further zones to call C{also} for.
         """
         special = [zone for zone in zones if not zone.plain]
         yield from self.cataloging.checking(zones)
         for zone in special:
             if termsOf(zone, keys).primaries and self.secondaries is None:
-                raise BadDescription(f"zone {zone.text}: a folder is needed to keep it in; say which with state")
+                raise BadDescription(f"zone {zone.text}: a folder is needed to store it; set state")
             yield
         self._keys = keys
         steps = self.cataloging.adopt(zones)
@@ -192,13 +192,13 @@ class Replication:
                 self._arrange(apex, gone=gone, reset=reset)
             except Exception:
                 # A bug with one zone must not affect the others.
-                _log.failure("while seeing to {zone} of a catalog", zone=zone)
+                _log.failure("while applying {zone} of a catalog", zone=zone)
             self._settled += 1
         if self._pending:
             if not self._stopped:
                 self._turn = self._reactor.callLater(0, self._settleSome)
         elif self._settled >= _MANY:
-            # They stay, and a garbage collection that scans them takes longer than a turn may.
+            # They are long-lived, and a garbage collection that scans them takes longer than a turn may.
             self._settled = 0
             gc.freeze()
 
@@ -250,7 +250,7 @@ class Replication:
     def _left(self, result: object, apex: bytes) -> None:
         gone = self._leaving.pop(apex)
         if isinstance(result, Failure):
-            _log.failure("a zone could not be left", failure=result)
+            _log.failure("a zone could not be stopped", failure=result)
         if not self._stopped:
             self._arrange(apex, gone=gone)
         elif self._ended is not None and not self._leaving:
@@ -325,8 +325,8 @@ class Replication:
 
     def expires(self, apex: bytes) -> float | None:
         """
-        @return: seconds for which a zone may be served: the SOA expire value of a primary zone, the remaining time of a secondary zone;
-            L{None} if the zone is not served.
+        Return the seconds for which a zone may be served: the SOA expire value of a primary zone, the remaining time of a secondary zone;
+        L{None} if the zone is not served.
         """
         place = self._zones.at(apex)
         if place is None or place.state == EXPIRED or place.zone is None:
@@ -338,7 +338,7 @@ class Replication:
 
     def until(self, apex: bytes) -> float | None:
         """
-        @return: when a secondary zone expires, in seconds since 1970; L{None} for a primary zone.
+        Return when a secondary zone expires, in seconds since 1970; L{None} for a primary zone.
         """
         secondary = self._watched(apex)
         return None if secondary is None else secondary.refreshing.expiresAt
@@ -383,9 +383,6 @@ class Replication:
             self.notifying.changed(version.apex, version.soa)
 
     def start(self) -> None:
-        """
-        Start fetching secondary zones.
-        """
         if self.secondaries is not None:
             self.secondaries.start()
 

@@ -37,10 +37,9 @@ class Secondaries:
     """
     The secondary zones of a server, with the resources that they share.
 
-    @ivar reactor: the reactor.
     @ivar folder: where the zones are stored.
     @ivar install: puts a version into service.
-    @ivar told: called with the error of a zone, and with an empty one when it is over.
+    @ivar told: called with the error of a zone, and with an empty text when it has recovered.
     @ivar today: returns seconds since 1970.
     @ivar draw: returns a random number from 0 to 1.
     @ivar slots: slots for transfers.
@@ -64,7 +63,6 @@ class Secondaries:
     ) -> None:
         """
         @param folder: created if it does not exist.
-        @param told: called with the error of a zone, and with an empty one when it is over.
         @param bounds: limits on concurrent transfers.
 
         @raise OSError: the folder cannot be created.
@@ -94,16 +92,11 @@ class Secondaries:
         return len(self._zones)
 
     def at(self, apex: bytes) -> Secondary | None:
-        """
-        @param apex: a folded name.
-
-        @return: the secondary zone of this name, or L{None}.
-        """
         return self._zones.get(apex)
 
     def opened(self, zone: Secondary) -> None:
         """
-        Record that a zone has its journal open, and close the least recently used one if there are too many.
+        Record that the journal of a zone is open, and close the least recently used one if there are too many.
         """
         self._open.pop(zone, None)
         self._open[zone] = None
@@ -129,7 +122,7 @@ class Secondaries:
 
     def _begin(self, zones: Iterable[Secondary]) -> None:
         """
-        Start zones, a limited number in each turn of the reactor.
+        Start a limited number of zones in each turn of the reactor.
         """
         self._starting.extend(zones)
         if self._turn is None:
@@ -159,14 +152,11 @@ class Secondaries:
 
     def erase(self, apex: bytes) -> None:
         """
-        Remove the stored data of a zone that is not among these.
+        Remove the stored data of a zone that is not replicated any more.
         """
         SecondaryStore(self.folder, apex).remove()
 
     def start(self) -> None:
-        """
-        Start all zones.
-        """
         self._running = True
         self._begin(self._zones.values())
 

@@ -81,7 +81,7 @@ class SpoolRoom:
         """
         Reserve octets.
 
-        @param label: of the primary.
+        @param label: the primary, as displayed.
 
         @raise BudgetSpent: this would exceed the limit.
         """
@@ -93,9 +93,6 @@ class SpoolRoom:
         self._taken[label] += octets
 
     def giveBack(self, label: str, octets: int) -> None:
-        """
-        Release octets.
-        """
         self.octets -= octets
         self._taken[label] -= octets
         if not self._taken[label]:
@@ -106,16 +103,16 @@ class Spool:
     """
     Storage for the messages of one transfer: in memory as long as they are few, otherwise in a file.
 
-    @ivar path: of the file, or C{""} if there is none.
+    @ivar path: the path of the file, or C{""} if there is none.
     @ivar messages: the messages in memory.
     """
 
     def __init__(self, path: str, most: int | None = None, *, room: SpoolRoom | None = None, label: str = "") -> None:
         """
-        @param path: of the file, if one is needed.
+        @param path: the file to create if one is needed.
         @param most: maximum octets in memory.
-        @param room: the limit to reserve octets from; one of its own by default.
-        @param label: of the primary that sends them.
+        @param room: the limit to reserve octets from; a separate one by default.
+        @param label: the primary, as displayed.
         """
         self.path = ""
         self._room = SpoolRoom() if room is None else room
@@ -180,9 +177,6 @@ class SecondaryStore:
     """
 
     def __init__(self, folder: str, apexName: bytes) -> None:
-        """
-        @param folder: an existing folder.
-        """
         name = nameToText(apexName.lower(), final=False).replace("%", "%25").replace("/", "%2F") or "root"
         if len(name) > _MOST_NAME or name.startswith("."):
             name = blake2b(apexName.lower(), digest_size=16).hexdigest()
@@ -207,9 +201,6 @@ class SecondaryStore:
 
     @property
     def isOpen(self) -> bool:
-        """
-        Whether the journal is open.
-        """
         return self._journal is not None
 
     def rest(self) -> None:
@@ -222,7 +213,7 @@ class SecondaryStore:
 
     def restore(self) -> Held | None:
         """
-        @return: the stored state; L{None} if there is none that is complete.
+        Return the stored state; L{None} if there is none that is complete.
 
         @raise StorageFault: the files cannot be read at the moment.
         """
@@ -258,11 +249,11 @@ class SecondaryStore:
             journal = Journal(self._journalPath, self._apexName)
         except NoJournal as fault:
             # Only remove an invalid journal: one that cannot be opened, such as for lack of descriptors, may be readable later.
-            _log.error("{fault}; it is removed, and what is missing is fetched", fault=fault)
+            _log.error("{fault}; it is removed, and the missing changes are transferred", fault=fault)
             os.unlink(self._journalPath)
             return Journal(self._journalPath, self._apexName)
         if journal.said:
-            _log.error("{said}; what is missing is fetched", said=journal.said)
+            _log.error("{said}; the missing changes are transferred", said=journal.said)
         return journal
 
     def _forget(self) -> None:
@@ -281,7 +272,7 @@ class SecondaryStore:
 
     def built(self) -> Version:
         """
-        @return: the version built, for L{adopt} or L{reject}.
+        Return the version built, for L{adopt} or L{reject}.
 
         @raise BadImage: there is none.
         """
@@ -328,16 +319,10 @@ class SecondaryStore:
         os.rename(beside, self._timesPath)
 
     def reject(self) -> None:
-        """
-        Discard the version built.
-        """
         with suppress(OSError):
             os.unlink(self.nextPath)
 
     def remove(self) -> None:
-        """
-        Remove all files.
-        """
         self.close()
         for path in (self._timesPath, self.imagePath, self.nextPath, self._journalPath, self.spoolPath):
             with suppress(OSError):

@@ -22,8 +22,8 @@ class TransferBounds:
     @ivar outPerClient: the same for one client network.
     @ivar waiting: queued requests for transfers.
     @ivar incoming: zones fetched at a time.
-    @ivar octets: of one zone being fetched.
-    @ivar incomingOctets: of all zones being fetched.
+    @ivar octets: maximum octets of one zone being fetched.
+    @ivar incomingOctets: maximum octets of all zones being fetched.
     """
 
     out: int | None = None
@@ -35,9 +35,6 @@ class TransferBounds:
 
     @classmethod
     def fromSettings(cls, settings: Settings) -> TransferBounds:
-        """
-        @return: the limits in a server's settings.
-        """
         return cls(
             settings.transfersOut,
             settings.transfersOutPerClient,

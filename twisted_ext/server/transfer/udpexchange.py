@@ -57,7 +57,7 @@ class MessageSender:
 
     def port(self, remote: RemoteServer) -> _Port:
         """
-        @return: an open port for messages to this server.
+        Return an open port for messages to this server.
 
         @raise OSError: no port can be opened.
         """
@@ -75,10 +75,10 @@ class _Port(DatagramProtocol):
     """
     A shared UDP port.
 
-    @ivar exchanges: those awaiting a reply, by id.
+    @ivar exchanges: exchanges awaiting a reply, by id.
     """
 
-    # Not a connected port: it is shared, and Twisted closes a connected one as soon as its server is unreachable.
+    # Not a connected socket: it is shared, and Twisted closes a connected one as soon as its server is unreachable.
     noisy = False
     transport: IUDPTransport
 
@@ -138,7 +138,7 @@ class _Exchange:
 
     def begin(self, port: _Port, message: Callable[[int], Message]) -> None:
         """
-        Send the message that the function returns for an id.
+        Send the message that C{message} makes with an id.
         """
         self._port = port
         self._message = message(port.add(self))

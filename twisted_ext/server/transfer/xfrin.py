@@ -57,7 +57,6 @@ class Secondary:
     """
     One secondary zone.
 
-    @ivar apexName: its name.
     @ivar refreshing: the state of its refresh cycle, and its expiry.
     @ivar version: the stored version, served or not; L{None} if there is none.
     @ivar said: the last error, or C{""}.
@@ -136,7 +135,7 @@ class Secondary:
         try:
             held = self._holding.restore()
         except (StorageFault, OSError) as fault:
-            self._complain("{zone}: what was kept cannot be read: {fault}", fault)
+            self._complain("{zone}: the stored data cannot be read: {fault}", fault)
             held = None
         if self._holding.isOpen:
             self._all.opened(self)
@@ -195,9 +194,6 @@ class Secondary:
     # -- NOTIFY
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
-        """
-        @see: L{Watched<twisted_ext.server.transfer.notify.Watched>}
-        """
         return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName)
 
     def _primaryAt(self, client: str, keyName: bytes) -> int | None:
@@ -207,9 +203,6 @@ class Secondary:
         return None
 
     def notified(self, client: str, serial: int | None) -> None:
-        """
-        @see: L{Watched<twisted_ext.server.transfer.notify.Watched>}
-        """
         now = self._today()
         refreshing = self.refreshing
         if not self._running or not refreshing.isNews(serial):
@@ -232,9 +225,6 @@ class Secondary:
             self._take(step)
 
     def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
-        """
-        Use other primaries.
-        """
         before = [(remote.server, remote.key) for remote in self.primaries]
         self.grants = grants
         if [(remote.server, remote.key) for remote in primaries] != before:
@@ -315,7 +305,7 @@ class Secondary:
                     raise
                 except Exception:
                     # A bug must not end the refresh cycle forever.
-                    _log.failure("while keeping {zone} in step", zone=self.text)
+                    _log.failure("while refreshing {zone}", zone=self.text)
                     step = self.refreshing.failed(self._today())
         finally:
             self._flight = None
@@ -349,7 +339,7 @@ class Secondary:
             if reply.flags & TC:
                 # A server with response rate limiting sends this: query it over TCP.
                 return self.refreshing.undisclosed(self._today())
-            raise BadMessage(f"{label} does not say what the SOA of {self.text} is")
+            raise BadMessage(f"{label} returned no SOA of {self.text}")
         except DNSFault as fault:
             if self._isPlain(fault, label):
                 return await self._probe(remote)
@@ -362,8 +352,8 @@ class Secondary:
 
     def _isPlain(self, fault: BaseException, label: str) -> bool:
         """
-        @return: whether this is the first sign that a primary does not support EDNS (RFC 6891, section 7), so that it is worth retrying
-            without.
+        Return whether this is the first sign that a primary does not support EDNS (RFC 6891, section 7), so that a retry without EDNS may
+        succeed.
         """
         if not isinstance(fault, ServerFailed) or fault.rcode != Rcode.FORMERR or label in self._plain:
             return False
@@ -431,7 +421,7 @@ class Secondary:
             version = await self._built(spool)
             try:
                 if version.serial != receiving.serial or version.apex != self.apexName.lower():
-                    raise BadImage(f"the image of {self.text} is of something else")
+                    raise BadImage(f"the image of {self.text} is of another zone")
                 await self._prove(version, remote)
             except DNSFault:
                 self._holding.reject()
@@ -475,7 +465,7 @@ class Secondary:
         try:
             await self._aside(lambda: self._holding.confirm(at, until))
         except OSError as error:
-            self._complain("zone {zone}: when it expires cannot be kept: {fault}", error)
+            self._complain("zone {zone}: its expiry cannot be stored: {fault}", error)
 
     def __repr__(self) -> str:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"

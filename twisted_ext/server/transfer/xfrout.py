@@ -61,7 +61,7 @@ class Offer:
     @ivar grants: the clients that may transfer it.
     @ivar journal: its recent changes, or L{None}.
     @ivar expires: seconds until a secondary zone expires; L{None} for a primary zone.
-    @ivar singly: the clients that get each record in a message of its own.
+    @ivar singly: the clients that get each record in a separate message.
     """
 
     __slots__ = ("version", "grants", "journal", "expires", "singly")
@@ -90,8 +90,8 @@ class OutgoingTransfers:
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
     _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
     _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP"),))
-    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((_INVALID_DATA, "nothing is held of this zone"),))
-    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many transfers; come again"),))
+    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((_INVALID_DATA, "no version of this zone can be sent"),))
+    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many transfers; try again"),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
 
     def __init__(
@@ -176,7 +176,7 @@ class OutgoingTransfers:
 
     def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | MessageStream:
         """
-        @return: the messages, which release the slot when they end; or a refusal, with the slot already released.
+        Return the messages, which release the slot when they end; or a refusal, with the slot already released.
         """
         try:
             pieces = self._pieces(request, offer, version)
@@ -204,9 +204,6 @@ class OutgoingTransfers:
 
     @staticmethod
     def _room(request: Request, offer: Offer) -> int:
-        """
-        @return: octets available for records in one message.
-        """
         return request.size - request.questionEnd - len(_opt(request, offer))
 
     def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
@@ -256,7 +253,7 @@ class OutgoingTransfers:
 
 class _Counted:
     """
-    Messages of a transfer; calls a function when they end for whatever reason.
+    Messages of a transfer; calls a function when they end, for any reason.
     """
 
     def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
@@ -307,11 +304,11 @@ def _opt(request: Request, offer: Offer) -> bytes:
 
 def _serialOf(request: Request) -> int:
     """
-    @return: the serial number that the client has.
+    Return the serial number that the client has.
 
     @raise BadMessage: the request does not contain it.
     """
     for rrset in Message.fromWire(request.wire).authority:
         if rrset.rrType == SOA and rrset.name.lower() == request.question.name.lower():
             return serialIn(rrset.rdatas[0])
-    raise BadMessage("an IXFR without the asker's SOA")
+    raise BadMessage("an IXFR without the client's SOA")

@@ -20,7 +20,7 @@ def prove(version: Version, wish: str, label: str) -> None:
 
     @param wish: C{"check"} to accept a zone without a digest, or with only unsupported ones; C{"require"} to reject it. An attacker who
         modifies a zone in transit can also remove its digest.
-    @param label: of the primary, for display.
+    @param label: the primary, as displayed.
 
     @raise BadMessage: the zone is rejected.
     """
@@ -29,4 +29,4 @@ def prove(version: Version, wish: str, label: str) -> None:
     digested = verify(version)
     unproved = digested.verdict in (Verdict.ABSENT, Verdict.UNSUPPORTED)
     if digested.verdict is not Verdict.VERIFIED and (wish == "require" or not unproved):
-        raise BadMessage(f"what {label} has as serial {version.serial} is not taken: {digested.text}")
+        raise BadMessage(f"what {label} has as serial {version.serial} is rejected: {digested.text}")

@@ -41,9 +41,9 @@ _log: Final = Logger()
 
 def threadsOf(reactor: IReactorTime) -> Elsewhere:
     """
-    @param reactor: also provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>}.
+    Return a function that runs work in the reactor's thread pool.
 
-    @return: a function that runs work in the reactor's thread pool.
+    @param reactor: also provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>}.
     """
     from twisted.internet.interfaces import IReactorThreads
     from twisted.internet.threads import deferToThreadPool
@@ -116,7 +116,7 @@ class Changing:
         most: int | None = None,
     ) -> None:
         """
-        @param changed: called whenever another version is in force.
+        @param changed: called with each new version in force.
         @param compact: builds the image of a version, in a subprocess; L{None} to never build images.
         @param most: maximum number of changes that wait for the disk.
         """
@@ -154,7 +154,7 @@ class Changing:
             L{StorageFault} if the change could not be stored: then it has no effect.
         """
         if self._closed:
-            return fail(StorageFault(f"{nameToText(self.zone.apex)} is changed no more"))
+            return fail(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
         if len(self._waiting) >= self._most:
             return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
         busy = bool(self._flushing)
@@ -177,9 +177,6 @@ class Changing:
 
     @property
     def busy(self) -> bool:
-        """
-        Whether something is being written.
-        """
         return bool(self._flushing)
 
     def supersede(self, origin: bytes) -> None:
@@ -235,7 +232,7 @@ class Changing:
             _log.failure("changes of {zone} cannot be kept", failure, zone=nameToText(self.zone.apex))
             fault = StorageFault("internal error")
         else:
-            _log.error("changes of {zone} cannot be kept: {fault}", zone=nameToText(self.zone.apex), fault=fault)
+            _log.error("changes of {zone} cannot be stored: {fault}", zone=nameToText(self.zone.apex), fault=fault)
         done, self._flushing = self._flushing, []
         self._fail(done, fault)
 
@@ -271,7 +268,7 @@ class Changing:
 
     def _upkeep(self, work: Callable[[], object]) -> Deferred[object]:
         """
-        Run maintenance on the journal while nothing else writes to it.
+        Run maintenance work while nothing else writes to the journal.
         """
         self._flushing = [_Change(self.zone.current, None)]
         self._keeping = True
@@ -339,7 +336,7 @@ class Changing:
             version = applied(version, since[:count])
         except DNSFault as fault:
             self._since = None
-            _log.error("the new image of {zone} is of no use: {fault}", zone=nameToText(self.zone.apex), fault=fault)
+            _log.error("the new image of {zone} cannot be used: {fault}", zone=nameToText(self.zone.apex), fault=fault)
             return
         del since[:count]
         if since:
@@ -397,7 +394,7 @@ class EditableZone:
 
     @ivar policy: the update policy.
     @ivar serials: how a change chooses the next serial number.
-    @ivar path: of its journal, C{""} without one.
+    @ivar path: the path of its journal, C{""} without one.
     @ivar most: maximum octets of the journal, or L{None}.
     @ivar journal: the journal, once the zone has been read or changed for the first time.
     @ivar changing: the commit queue, from the first change on.

@@ -53,8 +53,6 @@ Steps = Generator["Aside | None", "Version | None", "Version"]
 def finished(steps: Steps) -> Version:
     """
     Run all steps at once.
-
-    @return: their result.
     """
     came: Version | None = None
     while True:
@@ -67,10 +65,10 @@ def finished(steps: Steps) -> Version:
 
 def compacted(path: str, version: Version, origin: bytes) -> Version:
     """
-    @param path: of the image that was last built from a journal, if there is one.
-    @param origin: the origin of the journal.
+    Return the version in the image that was last built from a journal, or C{version} if the image is missing or has another origin.
 
-    @return: the version of that image, or C{version} if the image is missing or has another origin.
+    @param path: the path of that image.
+    @param origin: the origin of the journal.
     """
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.journal import originOf
@@ -112,7 +110,7 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
 
 def mended(journal: Journal, version: Version) -> Version:
     """
-    Recover from a damaged journal as far as possible: apply the changes found behind the damage, and give the zone a serial number newer
+    Recover from a damaged journal as far as possible: apply the changes found after the damage, and give the zone a serial number newer
     than its last one, so that its secondaries transfer it.
 
     @param version: the result of the intact part of the journal, or an image or a master file if there is none.
@@ -144,14 +142,14 @@ def mended(journal: Journal, version: Version) -> Version:
             transaction.replace(RRSet(soa.name, soa.rrType, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], serial),)))
             done = transaction.commit()
         except (BadChange, BudgetSpent) as fault:
-            _log.error("{zone}: changes behind the damage in its journal cannot be made: {fault}", zone=text, fault=fault)
+            _log.error("{zone}: changes after the damage in its journal cannot be applied: {fault}", zone=text, fault=fault)
             continue
         assert done is not None
         after, change = done
         journal.append([change])
         said = (
-            "{zone}: its journal led to serial {lost} and is sound up to serial {sound}; {found} later changes were found in it and made,"
-            " others are lost. The zone goes on with serial {serial}"
+            "{zone}: its journal led to serial {lost} and is sound up to serial {sound}; {found} later changes were found and applied,"
+            " others are lost. The zone continues with serial {serial}"
         )
         _log.error(said, zone=text, lost=lost, sound=version.serial, found=len(differences), serial=serial)
         return after
@@ -160,7 +158,7 @@ def mended(journal: Journal, version: Version) -> Version:
 
 def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], Version]], Deferred[Version]]) -> Steps:
     """
-    Apply a journal to a version, however long the journal is.
+    Apply a journal of any length to a version.
 
     @param grow: builds a new image from both, if there are so many changes that one is due: by calling its argument, or in another way.
 
@@ -182,7 +180,7 @@ def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], V
 
 def journalName(apex: bytes) -> str:
     """
-    @return: the file name for the journal of a zone: the zone's name, or a hash of it if it is too long.
+    Return the file name for the journal of a zone: the zone's name, or a hash of it if it is too long.
     """
     text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
     return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
@@ -227,7 +225,7 @@ class Replaying:
             failed(str(fault))
             return
         except Exception as error:
-            _log.failure("{zone} cannot be taken to where its journal ends", zone=nameToText(apex))
+            _log.failure("the journal of {zone} cannot be replayed", zone=nameToText(apex))
             failed(repr(error))
             return
         else:
@@ -251,7 +249,7 @@ class Replaying:
         del self._going[apex]
         steps.close()
         if not isinstance(failure.value, DNSFault | OSError):
-            _log.failure("{zone} cannot be taken to where its journal ends", failure, zone=nameToText(apex))
+            _log.failure("the journal of {zone} cannot be replayed", failure, zone=nameToText(apex))
         failed(str(failure.value))
 
     def cancel(self, apex: bytes) -> None:

@@ -43,7 +43,7 @@ _NOT_READY: Final = 14
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
 
-#: Octets of a journal from which on it is replayed in turns: some hundred differences, 20 ms of work.
+#: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
 
 _log: Final = Logger()
@@ -63,7 +63,7 @@ class Updating:
     _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
     _DONE: Final = Refusal(Rcode.NOERROR)
     _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "the zone is not loaded"),))
-    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the change cannot be kept"),))
+    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the change cannot be stored"),))
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class Updating:
         @param find: returns the zone with exactly this folded name, if a version of it is in force.
         @param elsewhere: runs work in a thread.
         @param exists: whether there is a zone of this name at all.
-        @param changed: called whenever another version of a zone is in force.
+        @param changed: called with each new version of a zone in force.
         @param folder: folder of the journals, for L{adopt}.
         @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.update.compaction}.
-        @param grow: applies a long journal to a version, building a new image; see there. By default a thread does.
+        @param grow: applies a long journal to a version, building a new image; see there. By default this is done in a thread.
         @param today: returns seconds since 1970.
         """
         from time import time
@@ -118,7 +118,7 @@ class Updating:
         @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
             L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
         @param folder: folder of the journals; without one changes are lost when this process ends.
-        @param changed: called whenever another version of a zone is in force.
+        @param changed: called with each new version of a zone in force.
         """
         from twisted_ext.server.authority.source import SERVING
         from twisted_ext.server.update.compaction import Compacting
@@ -162,7 +162,7 @@ class Updating:
         @param keys: the names of all configured keys.
         @param keeperOf: returns the storage used for a zone's changes in place of a journal.
 
-        @raise BadDescription: a rule is invalid, or names an unknown key; nothing has changed then.
+        @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
         said = {zone.name: zone for zone in zones}
         if [zone for zone in said.values() if not zone.plain and policyOf(zone, keys).rules]:
@@ -233,7 +233,7 @@ class Updating:
         Allow updates of a zone.
 
         @param apex: its name, folded.
-        @param path: of its journal; without one changes are lost when this process ends.
+        @param path: the path of its journal; without one changes are lost when this process ends.
         @param most: maximum octets of the journal.
         @param keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
         """
@@ -259,7 +259,7 @@ class Updating:
 
     def journal(self, apex: bytes) -> Journal | None:
         """
-        @return: the journal of a zone, for IXFR.
+        Return the journal of a zone, for IXFR.
         """
         ward = self._wards.get(apex)
         return None if ward is None else ward.journal
@@ -277,7 +277,7 @@ class Updating:
 
     def takesLong(self, apex: bytes) -> bool:
         """
-        @return: whether the journal of a zone is so long that control should return to the reactor between the steps of L{opening}.
+        Return whether the journal of a zone is so long that control should return to the reactor between the steps of L{opening}.
         """
         ward = self._wards.get(apex)
         path = self._pathOf(apex) if ward is None else ward.path
@@ -288,7 +288,7 @@ class Updating:
 
     def opening(self, version: Version) -> Steps:
         """
-        Do what L{opened} does, in steps between which control may return to the reactor.
+        Apply the journal as L{opened} does, in steps between which control may return to the reactor.
         """
         came = yield from self._opening(version)
         ward = self._wards.get(version.apex)
@@ -352,15 +352,12 @@ class Updating:
 
     def isDistrusted(self, apex: bytes) -> bool:
         """
-        @return: whether the damaged image is still in force.
+        Return whether the damaged image is still in force.
         """
         ward, zone = self._wards.get(apex), self._find(apex)
         return ward is not None and zone is not None and ward.damaged is zone.current.image
 
     def _grown(self, ward: EditableZone, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
-        """
-        Build a new image from an older one and a journal.
-        """
         grow = self._grow
         if grow is not None:
             return grow(base, journal, ward.imagePath, work)
@@ -379,7 +376,7 @@ class Updating:
 
     def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
         """
-        @return: the zone with its journal.
+        Return the zone with its journal.
         """
         journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
         try:
@@ -402,7 +399,7 @@ class Updating:
 
     def _changingOf(self, ward: EditableZone, zone: Zone) -> Changing | None:
         """
-        @return: the commit queue; L{None} while an earlier one is still writing.
+        Return the commit queue; L{None} while an earlier one is still writing.
         """
         changing = ward.changing
         if changing is None:
@@ -430,10 +427,6 @@ class Updating:
     # -- requests
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
-        """
-        @return: whether there is no such zone, or no rule by which this client could change anything in it; see
-            L{EarlyRefusal<twisted_ext.server.reply.operations.EarlyRefusal>}.
-        """
         ward = self._wards.get(request.question.name.lower())
         return ward is None or not ward.policy.mayAdmit(request.client, signed)
 

@@ -43,7 +43,7 @@ class Job:
     Zones to be compiled in one go.
 
     @ivar image: the file to write, for one zone or for all.
-    @ivar zones: name and master file of each.
+    @ivar zones: the name and master file of each.
     @ivar left: zones without a result yet.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     """
@@ -58,7 +58,7 @@ class Job:
 
     def lines(self) -> bytes:
         """
-        @return: the job as input for the process.
+        Format the job as input for the process.
         """
         if len(self.zones) == 1:
             zone, path = self.zones[0]
@@ -71,9 +71,9 @@ class Job:
 
     def failed(self, said: str, *, unstarted: bool = False) -> list[Result]:
         """
-        @param unstarted: whether no process could be started, which is not the fault of the zones: they have to be retried.
+        Return failures for all zones without a result.
 
-        @return: failures for all zones without a result.
+        @param unstarted: whether no process could be started, which is not the zones' fault: they have to be retried.
         """
         return [
             {
@@ -103,9 +103,6 @@ class _Compiler(ProcessProtocol):
         self._watch: IDelayedCall | None = None
 
     def begin(self, job: Job) -> None:
-        """
-        Start a job.
-        """
         self.job = job
         self._watch = self._compilers.watch(self._silent)
         with suppress(KeyError):
@@ -119,7 +116,7 @@ class _Compiler(ProcessProtocol):
 
     def forget(self) -> Job | None:
         """
-        @return: the job, which is taken from this process.
+        Return the job, and take it from this process.
         """
         job, self.job = self.job, None
         watch, self._watch = self._watch, None
@@ -129,7 +126,7 @@ class _Compiler(ProcessProtocol):
 
     def finish(self) -> None:
         """
-        Let the process exit, as there are no more jobs for it.
+        Let the process exit: there are no more jobs for it.
         """
         with suppress(KeyError):
             self.transport.closeChildFD(0)
@@ -167,13 +164,10 @@ class _Compiler(ProcessProtocol):
             # None of the packed images is certain to be on disk.
             job.left = dict(job.zones)
             results = job.failed("the images could not be written")
-        self._compilers.took([*results, *job.failed("nothing was said of it")])
+        self._compilers.took([*results, *job.failed("there is no result for it")])
         self._compilers.idle(self)
 
     def kill(self) -> None:
-        """
-        Kill the process.
-        """
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("KILL")
 
@@ -184,9 +178,9 @@ class _Compiler(ProcessProtocol):
             job.left = dict(job.zones)
             why = words[-1] if words else reason.getErrorMessage()
             if self._heard:
-                self._compilers.took(job.failed(f"the process that made it ready has ended: {why}"))
+                self._compilers.took(job.failed(f"the process that compiled it has ended: {why}"))
             else:
-                self._compilers.took(job.failed(f"no process that makes zones ready can be started: {why}", unstarted=True))
+                self._compilers.took(job.failed(f"no process to compile zones can be started: {why}", unstarted=True))
         self._compilers.ended(self)
 
 
@@ -228,9 +222,6 @@ class Compilers:
         return bool(self._jobs) or any(each.job is not None for each in self._running)
 
     def add(self, job: Job) -> None:
-        """
-        Queue a job.
-        """
         self._jobs.append(job)
         self._go()
 
@@ -243,14 +234,14 @@ class Compilers:
                 spawnModule(self._reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
             except OSError as error:
                 self._running.remove(compiler)
-                said = f"no process that makes zones ready can be started: {error.strerror or error}"
+                said = f"no process to compile zones can be started: {error.strerror or error}"
                 self.took(job.failed(said, unstarted=True))
                 continue
             compiler.begin(job)
 
     def watch(self, silent: Callable[[], object]) -> IDelayedCall:
         """
-        @param silent: called when a process has written no output for too long.
+        Start a timer that calls C{silent} when a process has written no output for too long.
         """
         return self._reactor.callLater(self.silence, silent)
 
@@ -261,7 +252,7 @@ class Compilers:
         """
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
-            _log.warn("the process that makes {what} ready gives no sign; another one tries", what=what)
+            _log.warn("the process that compiles {what} hangs; another one tries", what=what)
             self.add(Job(job.image, job.zones, True))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
@@ -270,7 +261,7 @@ class Compilers:
         job.left = {zone: path for zone, path in job.zones if stuck in (None, zone)}
         if others:
             self.add(Job(job.image, others, True))
-        said = f"the process that made it ready gave no sign for {self.silence:g} s and was ended, as was another one before"
+        said = f"the process that compiled it wrote nothing for {self.silence:g} s and was ended, as was another one before"
         self.took(job.failed(said))
 
     def idle(self, compiler: _Compiler) -> None:
@@ -283,16 +274,10 @@ class Compilers:
             compiler.finish()
 
     def ended(self, compiler: _Compiler) -> None:
-        """
-        Called when a process has ended.
-        """
         self._running.remove(compiler)
         self._go()
 
     def close(self) -> None:
-        """
-        Kill all processes, and drop the queue.
-        """
         self._closed = True
         self._jobs.clear()
         for compiler in self._running:
@@ -302,7 +287,7 @@ class Compilers:
 
 def complaintsOf(result: Result) -> list[tuple[str, bool]]:
     """
-    @return: lines C{file:line:column: text}, each with whether it is fatal for the zone.
+    Return the problems of a zone: lines C{file:line:column: text}, each with whether it is fatal for the zone.
     """
     said = result.get("complaints")
     lines: list[tuple[str, bool]] = []
@@ -320,7 +305,7 @@ def complaintsOf(result: Result) -> list[tuple[str, bool]]:
 
 def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
     """
-    @return: path, octets and modification time of the files that a zone was made from, its own first.
+    Return path, octets and modification time of the files that a zone was made from, its own first.
     """
     said = result.get("sources")
     found: list[tuple[str, int, int]] = []
@@ -332,7 +317,7 @@ def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
 
 def numberIn(result: Result, key: str) -> int:
     """
-    @return: a number from the result for a zone, 0 if it is missing.
+    Return a number from the result for a zone, 0 if it is missing.
     """
     value = result.get(key)
     return value if isinstance(value, int) else 0

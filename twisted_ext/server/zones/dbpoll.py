@@ -55,9 +55,6 @@ class StoreJournal:
         self._note = note
 
     def append(self, differences: Sequence[Difference]) -> None:
-        """
-        @see: L{Journal.append<twisted_ext.zone.store.journal.Journal.append>}
-        """
         self._store.write(differences)
         self._note(differences)
 
@@ -84,7 +81,7 @@ class Storing:
 
     Blocking work runs in a thread; changes are applied some names at a time.
 
-    @ivar said: errors of zones, by their folded names.
+    @ivar said: errors by the zones' folded names.
     @ivar wanted: the folded names of the zones to serve; L{None} for all.
     """
 
@@ -101,8 +98,8 @@ class Storing:
     ) -> None:
         """
         @param elsewhere: runs work in a thread.
-        @param changed: called whenever another version of a zone is in force.
-        @param label: of the database, for display.
+        @param changed: called with each new version of a zone that is published.
+        @param label: the database, for display.
         @param today: returns seconds since 1970.
         """
         self.said: dict[bytes, str] = {}
@@ -128,14 +125,11 @@ class Storing:
         self._closed = False
 
     def historyOf(self, apex: bytes) -> History:
-        """
-        @return: the recent changes of a zone.
-        """
         return self._histories.setdefault(apex, History())
 
     def keeper(self) -> StoreJournal:
         """
-        @return: storage for changes made by this server.
+        Return the storage for changes made by this server.
         """
         return StoreJournal(self._store, self._note)
 
@@ -158,7 +152,7 @@ class Storing:
         for apex in self.wanted or ():
             self._expect(apex)
         self._looking.start(STORE_LOOKS.default).addErrback(
-            lambda failure: _log.failure("{label} is looked at no more", failure, label=self._label)
+            lambda failure: _log.failure("{label} is not polled any more", failure, label=self._label)
         )
         return self._begun
 
@@ -167,9 +161,6 @@ class Storing:
         self._zones.expect(apex, self._label)
 
     async def _load(self) -> None:
-        """
-        Load all zones.
-        """
         position = await self.exclusively(self._store.position)
         assert isinstance(position, int)
         names = await self.exclusively(self._store.zones)
@@ -183,7 +174,7 @@ class Storing:
 
     def follow(self, wanted: set[bytes]) -> None:
         """
-        Serve the zones that were not wanted before, and stop following those that are not wanted any more.
+        Serve the newly wanted zones, and stop following those that are not wanted any more.
         """
         self._ours &= wanted
         for apex in wanted - (self.wanted or set()):
@@ -347,15 +338,15 @@ class Storing:
 
 def _isSame(current: Version, version: Version) -> bool:
     """
-    @return: whether a loaded version equals the version in force, as far as is known; another database may have other records under the
-        same serial number.
+    Return whether a loaded version equals the version in force, as far as this is known: another database may have other records under the
+    same serial number.
     """
     return current.serial == version.serial and not current.overlay and current.image.content == version.image.content
 
 
 def _steps(transaction: Transaction, names: dict[bytes, tuple[RRSet, ...]]) -> Iterator[None]:
     """
-    Replace the records of names by those in the database, in steps.
+    Replace the records of names with those in the database, in steps.
     """
     for count, (name, sets) in enumerate(names.items()):
         key = transaction.keyOf(name)

@@ -38,7 +38,7 @@ class Stored:
     ) -> None:
         """
         @param elsewhere: runs work in a thread.
-        @param changed: called whenever another version of a zone is in force.
+        @param changed: called with each new version of a zone that is published.
         """
         self._reactor = reactor
         self._zones = zones
@@ -88,7 +88,7 @@ class Stored:
 
     def keeperOf(self, apex: bytes) -> tuple[ChangeLog, Elsewhere] | None:
         """
-        @return: the storage for changes of a zone in a database, and the function that runs work on it; L{None} for other zones.
+        Return the storage for changes of a zone in a database, and the function that runs work on it; L{None} for other zones.
         """
         home = self._homes.get(apex)
         if home is None:
@@ -98,14 +98,11 @@ class Stored:
 
     def historyOf(self, apex: bytes) -> History | None:
         """
-        @return: the recent changes of a zone in a database; L{None} for other zones.
+        Return the recent changes of a zone in a database; L{None} for other zones.
         """
         home = self._homes.get(apex)
         return None if home is None else self._open[home][1].historyOf(apex)
 
     def close(self) -> Deferred[None]:
-        """
-        Close all databases.
-        """
         opened, self._open = self._open, {}
         return gatherResults([storing.close() for _, storing in opened.values()]).addCallback(lambda each: None)

@@ -56,9 +56,6 @@ class Folders:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """
-        The watched paths.
-        """
         return tuple([folder.path for folder in self._folders])
 
     def changed(self, now: float, found: list[str]) -> Iterator[None]:
@@ -66,7 +63,7 @@ class Folders:
         Check for changes, in short steps.
 
         @param now: seconds.
-        @param found: receives the paths with other files than before, once their status is the same in two checks in a row, or has been
+        @param found: receives the paths whose files have changed, once their status is the same in two checks in a row, or has been
             changing for C{CHANGING_SECONDS}.
         """
         for folder in self._folders:

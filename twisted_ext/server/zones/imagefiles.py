@@ -37,7 +37,7 @@ class Built:
 
     @ivar zone: the zone's name, as text with its final dot.
     @ivar path: the file with the image.
-    @ivar offset: of the image in the file.
+    @ivar offset: the offset of the image in the file.
     @ivar octets: its size.
     @ivar serial: the zone's serial number.
     @ivar records: the number of its records.
@@ -57,7 +57,7 @@ class Built:
 
     def toJSON(self) -> str:
         """
-        @return: one line, for L{fromList}.
+        Format the entry as one line, for L{fromList}.
         """
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
@@ -91,7 +91,7 @@ class Built:
 
 def statusOf(path: str) -> tuple[int, int] | None:
     """
-    @return: octets and modification time in nanoseconds of a file; L{None} if C{stat} fails.
+    Return the octets and modification time in nanoseconds of a file; L{None} if C{stat} fails.
     """
     try:
         found = os.stat(path)
@@ -151,21 +151,19 @@ def _opened(mapped: _Mapped, zone: bytes, path: str, offset: int, checked: bool)
     if image.apex != zone:
         raise BadImage(f"{path}: the image at {offset} is another zone's")
     if checked and not image.sound:
-        raise BadImage(f"{path}: the image at {offset} is not as it was written")
+        raise BadImage(f"{path}: the image at {offset} is damaged")
     image.path = path
     return Version(image)
 
 
 class Images:
     """
-    The images in a folder. The folder belongs to one server; its workers only read files that they are told of.
-
-    @ivar folder: its path.
+    The images in a folder. The folder belongs to one server; its workers only read files that it names to them.
     """
 
     def __init__(self, folder: str) -> None:
         """
-        @raise BadDescription: it cannot be used, or belongs to another server.
+        @raise BadDescription: the folder cannot be used, or belongs to another server.
         """
         self.folder = os.path.abspath(folder)
         self._known: dict[str, Built] = {}
@@ -247,16 +245,16 @@ class Images:
 
     def path(self) -> str:
         """
-        @return: a new, unused path.
+        Return a new, unused path.
         """
         self._count += 1
         return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
 
     def of(self, zone: str) -> Built | None:
         """
-        @param zone: the name as text with its final dot.
+        Return the image of a zone, whether it is current or not.
 
-        @return: the image of a zone, whether it is current or not.
+        @param zone: the name as text with its final dot.
         """
         return self._known.get(zone)
 
@@ -268,7 +266,7 @@ class Images:
 
     def note(self, several: list[Built]) -> None:
         """
-        Record these as the images of their zones.
+        Record new images of zones.
         """
         lines = []
         for built in several:

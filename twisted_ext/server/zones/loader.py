@@ -46,7 +46,7 @@ _log: Final = Logger()
 #: Zones whose files are checked in one step: a millisecond.
 _LOOKS: Final = 250
 
-#: Zones put in force before control returns to the reactor: 2 ms of work.
+#: Zones published before control returns to the reactor: 2 ms of work.
 _RESULTS: Final = 20
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
@@ -54,7 +54,7 @@ _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
     """
-    @return: the folder for persistent state, C{""} for none.
+    Return the folder for persistent state, C{""} for none.
     """
     # systemd separates several folders by colons.
     return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
@@ -80,7 +80,7 @@ class Sink(Protocol):
 
     def serial(self, apex: bytes) -> int | None:
         """
-        @return: the serial number served, which updates may have raised; L{None} if the zone is not served yet.
+        Return the serial number served, which updates may have raised; L{None} if the zone is not served yet.
         """
 
     def fail(self, apex: bytes, said: str) -> object:
@@ -90,7 +90,7 @@ class Sink(Protocol):
 
     def remove(self, apex: bytes) -> object:
         """
-        Remove a zone.
+        Stop serving a zone.
         """
 
 
@@ -167,7 +167,7 @@ class Loading:
         starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
         starting.settle()
         self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
-            lambda failure: _log.failure("while looking at master files", failure=failure)
+            lambda failure: _log.failure("while checking master files", failure=failure)
         )
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
@@ -175,14 +175,14 @@ class Loading:
         served = sum([wanted.serial is not None for wanted in self._wanted.values()])
         if self._wanted:
             _log.info(
-                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them by images that were there",
+                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images",
                 served=served,
                 all=len(self._wanted),
                 seconds=self._reactor.seconds() - began,
                 ready=ready,
             )
         if self._untold:
-            _log.info("nothing is logged of {count} more zones, which are served", count=self._untold)
+            _log.info("{count} more zones are served and not logged one by one", count=self._untold)
         unnamed = self._broken - int(LOADING_BROKEN.default)
         if unnamed > 0:
             text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
@@ -191,7 +191,7 @@ class Loading:
 
     def _found(self, wanted: Wanted) -> bool:
         """
-        @return: whether a current image was found and published.
+        Publish the current image of a zone, if there is one; return whether there is.
         """
         built = self.images.of(wanted.zone)
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
@@ -199,7 +199,7 @@ class Loading:
         try:
             self._sink.loaded(wanted.apex, wanted.file, built)
         except (DNSFault, OSError) as fault:
-            _log.warn("{zone}: the image is made anew: {fault}", zone=wanted.zone, fault=fault)
+            _log.warn("{zone}: the image is built anew: {fault}", zone=wanted.zone, fault=fault)
             self.images.forget(wanted.zone)
             return False
         wanted.serial = built.serial
@@ -220,7 +220,7 @@ class Loading:
         for wanted in self._wanted.values():
             if wanted.reloads:
                 wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
-                wanted.leave(f"{wanted.zone}: the server ends before it is ready")
+                wanted.leave(f"{wanted.zone}: the server stops before it is compiled")
         for each in (self._taking, self._sweeping):
             if each is not None:
                 each.cancel()
@@ -232,7 +232,7 @@ class Loading:
 
     def _make(self, several: Sequence[Wanted], reload: Reload | None = None) -> None:
         """
-        Compile zones: each large one in a job of its own, small ones in batches.
+        Compile zones: each large one as a separate job, small ones in batches.
         """
         batch: list[Wanted] = []
         octets = 0
@@ -353,7 +353,7 @@ class Loading:
         self._sink.fail(wanted.apex, said)
         self._unstarted[wanted.zone] = wanted
         if self._retry is None:
-            _log.error("{said}; zones that have to be made ready are tried again in {pause:g} s", said=said, pause=self._pause)
+            _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
             self._retry = self._reactor.callLater(self._pause, self._tryAgain)
             self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
         wanted.leave(said)
@@ -455,7 +455,7 @@ class Loading:
 
     def _some(self, count: int) -> list[Wanted]:
         """
-        @return: the next C{count} zones, cycling through all of them.
+        Return the next C{count} zones, cycling through all of them.
         """
         some = list(islice(self._order, count))
         if len(some) < min(count, len(self._wanted)):
@@ -530,9 +530,9 @@ class Loading:
 
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """
-        @param apexes: folded names.
+        Return those of some zones that are served from their files, each with a function that stops that.
 
-        @return: those of them that are served from their files, each with a function that stops that.
+        @param apexes: folded names.
         """
         here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
@@ -564,12 +564,12 @@ class Loading:
 
 def _ended(failure: Failure) -> None:
     if not isinstance(failure.value, CancelledError):
-        _log.failure("while zones are made ready, or their files are looked at", failure)
+        _log.failure("while compiling zones or checking their files", failure)
 
 
 def _logged(complaints: list[tuple[str, bool]]) -> int:
     """
-    @return: the number of lines logged.
+    Log the problems of a zone; return the number of lines logged.
     """
     for line, fatal in complaints:
         (_log.error if fatal else _log.warn)("{complaint}", complaint=line)

@@ -29,7 +29,7 @@ class Wanted:
     """
     A zone configured to be loaded from a master file.
 
-    @ivar serial: of the version served, L{None} if there is none.
+    @ivar serial: the serial number of the version served, L{None} if there is none.
     @ivar sources: the files of the last attempt, with their status at that time.
     @ivar pending: whether it is being compiled.
     @ivar again: whether it has to be compiled once more after that.
@@ -98,9 +98,6 @@ class Reload:
         self.begun = False
 
     def say(self, line: str) -> None:
-        """
-        Add a line to the report.
-        """
         self._said += 1
         if self._said <= _MOST_LINES:
             self.lines.append(line)

@@ -43,10 +43,10 @@ class Placing:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param revise: applies the changes made since to a loaded version, and returns the version to serve.
+        @param revise: applies later changes to a loaded version, and returns the version to serve.
         @param takesLong: returns whether that takes so long for a zone that it has to be done in turns.
         @param replaying: runs it in turns.
-        @param put: called when a version of a zone has been put in force.
+        @param put: called when a version of a zone has been published.
         @param today: returns seconds since 1970.
         """
         self._put = put
@@ -140,8 +140,5 @@ class Placing:
         self._zones.remove(apex)
 
     def close(self) -> None:
-        """
-        Stop publishing zones.
-        """
         if self._replaying is not None:
             self._replaying.close()

@@ -124,7 +124,7 @@ class SQLiteStore:
 
     def _renew(self) -> None:
         """
-        Reopen the database if its file was replaced: whatever is written to an unlinked file is lost.
+        Reopen the database if its file was replaced: data written to an unlinked file is lost.
 
         @raise StorageFault: it cannot be opened; it will be retried.
         """
@@ -151,7 +151,7 @@ class SQLiteStore:
         if application != _APPLICATION:
             (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
             if application or tables:
-                raise StorageFault(f"{self.path}: a database of something else")
+                raise StorageFault(f"{self.path}: a database of another application")
             # With WAL, readers and the writer do not block each other.
             execute("PRAGMA journal_mode = WAL")
             self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
@@ -285,7 +285,7 @@ class SQLiteStore:
 
     def _rows(self, apexName: bytes, zone: int, name: bytes) -> list[tuple[int, str, str, int, str]]:
         """
-        @return: the rows of a name, however it is spelled.
+        Return the rows of a name, in any spelling.
         """
         texts = (nameToText(name), _relative(name, apexName))
         query = "SELECT id, owner, type, ttl, rdata FROM records WHERE zone = ? AND owner IN (?, ?)"
@@ -353,9 +353,9 @@ class SQLiteStore:
 
 def _fileAt(path: str, *, empty: bool = False) -> tuple[int, int] | None:
     """
-    @param empty: whether to accept an empty file.
+    Return device and inode of a file; L{None} if there is none.
 
-    @return: device and inode of the file at a path; L{None} if there is none.
+    @param empty: whether to accept an empty file.
     """
     try:
         status = os.stat(path)
@@ -370,7 +370,7 @@ def _numbered(soa: RRSet, serial: int) -> RRSet:
 
 def _relative(name: bytes, apexName: bytes) -> str:
     """
-    @return: a name as written in a master file.
+    Return a name as written in a master file.
     """
     labels = name[: len(name) - len(apexName)]
     return nameToText(labels + b"\x00", final=False) if labels else "@"

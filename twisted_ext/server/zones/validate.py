@@ -19,7 +19,7 @@ __all__ = ["checkZones", "checking", "zonesIn"]
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
     """
-    @return: the zones in the settings.
+    Return the zones in the settings.
 
     @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
     """
@@ -36,7 +36,7 @@ def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | No
 
     @return: the TSIG keys, if the settings use any.
 
-    @raise BadDescription: the zone settings are invalid.
+    @raise BadDescription: the zone settings are not valid.
     """
     steps = checking(settings, zones)
     while True:
@@ -48,7 +48,7 @@ def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | No
 
 def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[None, None, Keys | None]:
     """
-    Do the same in short steps.
+    Validate the zone settings in short steps; see L{checkZones}.
     """
     special = [zone for zone in zones if not zone.plain]
     if not special and not settings.keyFile:

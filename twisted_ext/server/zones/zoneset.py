@@ -63,7 +63,7 @@ _SHARED: Final = "workers-"
 _TOLD: Final = frozenset(("notify", "allow-transfer"))
 
 
-#: Number of zones from which on they are excluded from garbage collection.
+#: Number of zones above which they are excluded from garbage collection.
 _MANY: Final = 10_000
 
 #: Seconds until a rebuild is retried for a zone that was being changed during the last one.
@@ -73,7 +73,7 @@ _AGAIN: Final = 1.0
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """
-    Disable garbage collection while many objects are created that stay.
+    Disable garbage collection while many long-lived objects are created.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -129,7 +129,7 @@ class ZoneSet:
             self._warnOfKeys()
         self._fromPython = fromPython
         if settings.pyzone and fromPython is None and not worker:
-            raise BadDescription("pyzone: this server runs no code of others")
+            raise BadDescription("pyzone: this server does not run Python code")
         for path in settings.pyzone:
             refuseForeign("pyzone", path, owners=False)
         self._made: dict[str, Zone] = {}
@@ -172,7 +172,7 @@ class ZoneSet:
         made: dict[str, Zone] = {}
         for path in settings.pyzone:
             if self._fromPython is None:
-                raise BadDescription("pyzone: this server runs no code of others")
+                raise BadDescription("pyzone: this server does not run Python code")
             refuseForeign("pyzone", path)
             made[path] = self._fromPython(path)
         return made
@@ -195,18 +195,12 @@ class ZoneSet:
         return self._updating is not None and self._updating.takesLong(apex)
 
     def _put(self, place: Place) -> None:
-        """
-        Notify other servers of a new version of a zone.
-        """
         if self._replication is not None and place.apex in self._telling:
             zone = place.served()
             if zone is not None:
                 self._replication.changed(zone.current)
 
     def _damaged(self, apex: bytes) -> None:
-        """
-        Rebuild an image that is damaged.
-        """
         if self.loading is not None:
             self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
 
@@ -235,7 +229,7 @@ class ZoneSet:
         """
         Serve the zones with current images, and compile the others.
 
-        @raise BadDescription: the state folder cannot be used, or code cannot be run or makes no zone.
+        @raise BadDescription: the state folder cannot be used, or code cannot be run or returns no zone.
         """
         if self._worker:
             self._beginning = []
@@ -259,7 +253,7 @@ class ZoneSet:
             folder = self._own.path
             forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
             if forgotten:
-                text = "what is fetched or changed of {zone} is forgotten when the server ends; say with state where to keep it"
+                text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
         # Changes made earlier are kept, even if updates are not allowed any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
@@ -365,7 +359,7 @@ class ZoneSet:
         @return: fails with L{BadDescription} if the zones contradict each other, or a list of them cannot be read.
         """
         if self._closed:
-            return fail(BadDescription("the server is about to end"))
+            return fail(BadDescription("the server is stopping"))
         if not (settings.zone or settings.zones):
             return succeed([])
         from twisted_ext.server.config.zonesettings import gather
@@ -385,6 +379,8 @@ class ZoneSet:
 
     def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
         """
+        Validate the zone settings.
+
         @param zones: the result of L{listed}, which has validated them already.
 
         @return: the TSIG keys, if the settings use any.
@@ -409,7 +405,7 @@ class ZoneSet:
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
         if self._closed:
-            raise BadDescription("the server is about to end")
+            raise BadDescription("the server is stopping")
         if zones is None:
             zones = zonesIn(settings)
         keys = self.check(settings, zones)
@@ -436,9 +432,6 @@ class ZoneSet:
         return loading.reload(zones, () if self._replication is None else self._adopting(zones))
 
     def _follow(self) -> None:
-        """
-        Start or stop watching folders of zones.
-        """
         if self._folders.paths and not self._polling.running:
             self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
                 lambda failure: _log.failure("while looking at folders of zones", failure)
@@ -447,9 +440,6 @@ class ZoneSet:
             self._polling.stop()
 
     def _poll(self) -> None:
-        """
-        Check whether folders of zones have other files than before.
-        """
         if self._inForce.watch and self._looking is None:
             found: list[str] = []
             looking = self._looking = paced(self._reactor, self._folders.changed(self._reactor.seconds(), found))
@@ -468,7 +458,7 @@ class ZoneSet:
             # The results for single zones are logged anyway.
             return self._serve(settings, zones, keys).addCallback(self._tellGone)
 
-        _log.info("{path}: its zones are read again, since files have come or gone", path=", ".join(found))
+        _log.info("{path}: its zones are read again, since files were added or removed", path=", ".join(found))
         return self.listed(settings).addCallback(take)
 
     @staticmethod
@@ -480,7 +470,7 @@ class ZoneSet:
     @staticmethod
     def _unread(failure: Failure) -> None:
         if isinstance(failure.value, DNSFault):
-            _log.error("zones that have come or gone are not looked at, all stays as it was: {fault}", fault=str(failure.value))
+            _log.error("added and removed zones are ignored, and all others stay as they are: {fault}", fault=str(failure.value))
         elif not isinstance(failure.value, CancelledError):
             _log.failure("while looking at folders of zones", failure)
 
@@ -518,14 +508,11 @@ class ZoneSet:
     # -- for the parent of workers
 
     def until(self, apex: bytes) -> float | None:
-        """
-        @return: see L{Replication.until<twisted_ext.server.transfer.replication.Replication.until>}.
-        """
         return None if self._replication is None else self._replication.until(apex)
 
     def isRevised(self, apex: bytes) -> bool:
         """
-        @return: whether a zone may differ from its image, because it has been updated.
+        Return whether a zone may differ from its image, because it has been updated.
         """
         loading = self.loading
         if self._updating is None or loading is None:
@@ -534,7 +521,7 @@ class ZoneSet:
 
     def sharedFolder(self) -> str:
         """
-        @return: a new folder, next to the images of zones, for files that only workers use.
+        Return a new folder, next to the images of zones, for files that only workers use.
 
         @raise OSError: it cannot be created.
         """
@@ -557,23 +544,14 @@ class ZoneSet:
             self._damaged(apex)
 
     def shown(self, which: WhichZones) -> dict[str, JSON]:
-        """
-        @return: see L{Operations.served<twisted_ext.server.operations.operations.Operations.served>}.
-        """
         from twisted_ext.server.operations.operations import shownZones
 
         return shownZones(self.zones, which)
 
     def counts(self) -> dict[str, int]:
-        """
-        @return: see L{countsOf}.
-        """
         return countsOf(self.zones)
 
     def figures(self) -> dict[str, int]:
-        """
-        @return: see L{zoneFigures}.
-        """
         return zoneFigures(self.zones)
 
     def close(self) -> Deferred[None]:

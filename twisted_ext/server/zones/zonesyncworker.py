@@ -68,11 +68,11 @@ class Mirrored:
         Apply messages of L{Mirroring<twisted_ext.server.process.zonesyncparent.Mirroring>}, in steps between which control may return to
         the reactor.
 
-        @raise ValueError: a message is invalid or does not follow from the earlier ones.
+        @raise ValueError: a message is not valid or does not follow on the earlier ones.
         """
         for count, word in enumerate(words):
             if not isinstance(word, list) or len(word) < 2:
-                raise ValueError(f"{word!r:.100} is nothing that a worker could do")
+                raise ValueError(f"{word!r:.100} is not a valid message to a worker")
             do, apex, rest = word[0], bytes.fromhex(str(word[1])), word[2:]
             if do == "edit":
                 yield from self._edit(apex, *rest)
@@ -100,7 +100,7 @@ class Mirrored:
             for each in (self._paths, self._edits, self._until, self._more, self._gone):
                 each.pop(apex, None)
         else:
-            raise ValueError(f"{do!r:.100} is nothing that a worker could do")
+            raise ValueError(f"{do!r:.100} is not a valid message to a worker")
 
     def _image(
         self, apex: bytes, file: JSON, path: JSON, offset: JSON, serial: JSON, records: JSON, until: JSON, how: JSON = ""
@@ -165,9 +165,6 @@ class Mirrored:
     # -- transfers
 
     def expires(self, apex: bytes) -> float | None:
-        """
-        @return: as L{Replication.expires<twisted_ext.server.transfer.replication.Replication.expires>}.
-        """
         offer = self.offer(apex)
         if offer is None or offer.version is None:
             return None
@@ -175,7 +172,7 @@ class Mirrored:
 
     def offerSingly(self, apex: bytes) -> Offer | None:
         """
-        @return: the same, with each record in a message of its own.
+        Return the offer of a zone with each record in a separate message.
         """
         offer = self.offer(apex)
         if offer is not None:
@@ -184,7 +181,7 @@ class Mirrored:
 
     def offer(self, apex: bytes) -> Offer | None:
         """
-        @return: the zone for clients that the parent has authorized.
+        Return the offer of a zone for clients that the parent has authorized.
         """
         place = self.zones.at(apex)
         if place is None:
@@ -201,7 +198,7 @@ def _listed(said: JSON) -> list[JSON]:
 
 def _changesIn(version: Version, rendered: bytes, gone: list[JSON]) -> list[tuple[bytes, tuple[RRSet, ...]]]:
     """
-    @return: for each changed name all its new RRsets.
+    Return all new RRsets for each changed name.
 
     @raise ValueError: this is not a change of this zone.
     """

@@ -15,17 +15,19 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["TypeBits", "typeNumbersFrom"]
 
-#: Digits of numbers up to 127.
+#: Maximum digits of a number up to 127.
 _DIGITS: Final = 3
 
 
 def typeNumbersFrom(tokens: Tokens, *, numbered: bool = False) -> tuple[int, ...]:
     """
-    @param numbered: numbers may stand for types as well.
+    Parse the remaining words as record types.
 
-    @return: the types that the words left name, in order.
+    @param numbered: whether types may also be given as plain numbers.
 
-    @raise BadRecord: a word is no record type.
+    @return: the types in order.
+
+    @raise BadRecord: a word is not a record type.
     """
     numbers: set[int] = set()
     while tokens.more():
@@ -39,7 +41,7 @@ def typeNumbersFrom(tokens: Tokens, *, numbered: bool = False) -> tuple[int, ...
 
 class TypeBits(Field[tuple[int, ...]]):
     """
-    Record types up to the rdata's end.
+    Record types up to the end of the rdata.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[int, ...], int]:

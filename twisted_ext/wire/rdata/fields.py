@@ -9,7 +9,7 @@ A type is a class with one attribute for each field, in wire order::
         exchange = Name(expanded=True, folded=True)
 
 This defines C{MX(10, name).wire}, C{MX.fromWire(rdata).exchange}, C{MX.fromText("10 mail", origin)} and so on. Field types are in
-L{twisted_ext.wire.rdata.fieldtypes}, or beside the record types that need them.
+L{twisted_ext.wire.rdata.fieldtypes}, or in the modules of the record types that need them.
 """
 
 from __future__ import annotations
@@ -34,23 +34,24 @@ __all__ = [
 
 Value = TypeVar("Value")
 
-#: Octets that an rdata may have: what its length field can say (RFC 1035, section 3.2.1).
+#: Maximum octets of rdata: the range of its length field (RFC 1035, section 3.2.1).
 MOST_RDATA: Final = 0xFFFF
 
-#: Every type that was declared so far, by number.
+#: All types declared so far, by number.
 declared: Final[dict[int, type[Rdata]]] = {}
 
 
 class Field(Generic[Value]):
     """
-    One part of a type's rdata. What it needs to know of the parts before it, it finds in C{before}: their values.
+    A field of a type's rdata. C{before}, passed to its methods, has the values of the fields before it.
 
     @ivar name: the attribute that holds the value.
-    @ivar index: its place among the values.
-    @cvar size: octets on the wire, or L{None} where that varies.
-    @cvar expanded: the field is a name that may be compressed where it is received (RFC 3597, section 4).
-    @cvar folded: the field is a name that is signed in lower case (RFC 4034, section 6.2; RFC 6840, section 5.1).
-    @cvar free: the field may begin with any word, C{\\#} included where no number follows it.
+    @ivar index: its position among the values.
+
+    @cvar size: octets in wire format, or L{None} if that varies.
+    @cvar expanded: whether the field is a name that may be compressed in received messages (RFC 3597, section 4).
+    @cvar folded: whether the field is a name in lower case in canonical form (RFC 4034, section 6.2; RFC 6840, section 5.1).
+    @cvar free: whether the field may begin with any word, even C{\\#} if no number follows it.
     """
 
     size: int | None = None
@@ -76,45 +77,51 @@ class Field(Generic[Value]):
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[Value, int]:
         """
-        @return: the value at C{position} of the rdata, and the position behind it.
+        Parse the field in wire format.
 
-        @raise BadMessage: it is cut off or cannot be.
+        @return: the value, and the position after it.
+
+        @raise BadMessage: it is truncated or not valid.
         """
         raise NotImplementedError
 
     def write(self, value: Value, before: Sequence[object]) -> bytes:
         """
-        @raise BadRecord: the value cannot be.
+        Build the field in wire format.
+
+        @raise BadRecord: the value is not valid.
         """
         raise NotImplementedError
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> Value:
         """
-        @raise BadRecord: the words are no such value.
+        Parse the field from text.
+
+        @raise BadRecord: the words are not valid for the field.
         """
         raise NotImplementedError
 
     def toText(self, value: Value, before: Sequence[object]) -> str | None:
         """
-        @return: nothing where the value leaves no word, and L{None} where no words can say it.
+        Format the value as text: empty if it takes no word, L{None} if it has no text form.
         """
         raise NotImplementedError
 
     def canonical(self, value: Value, before: Sequence[object]) -> bytes:
         """
-        @return: the octets that are signed (RFC 4034, section 6.2).
+        Return the octets of the canonical form (RFC 4034, section 6.2).
         """
         return self.write(value, before)
 
     def extent(self, data: bytes, position: int, end: int) -> int:
         """
-        @return: where the field ends in a message; beyond C{end} where it is cut off.
+        Return where the field ends in a message; beyond C{end} if it is truncated.
         """
         return end if self.size is None else position + self.size
 
     def expected(self) -> str:
         """
-        @return: the field's name in words, for complaints.
+        Return the field's name in words, for error messages.
         """
         words = "".join([f" {letter.lower()}" if letter.isupper() else letter for letter in self.name])
         return f"the {words}" if words else "a value"
@@ -122,7 +129,7 @@ class Field(Generic[Value]):
 
 class _Slotted(type):
     """
-    Gives classes no room for more attributes than they declare as fields.
+    Metaclass that limits attributes to the declared fields.
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> _Slotted:
@@ -132,13 +139,14 @@ class _Slotted(type):
 
 class Rdata(metaclass=_Slotted):
     """
-    The rdata of one record as a value: equal and hashed by its octets, not to be changed.
+    The rdata of one record as an immutable value: compared and hashed by its octets.
 
-    @cvar rrType: the type's number.
-    @cvar mnemonic: its name; the class's where nothing else is said.
-    @cvar fields: what its rdata consists of, in the order of the wire.
-    @ivar values: the fields' values.
-    @ivar wire: all of it, uncompressed.
+    @cvar rrType: the number of the type.
+    @cvar mnemonic: the name of the type; by default that of the class.
+    @cvar fields: the fields in wire order.
+
+    @ivar values: the values of the fields.
+    @ivar wire: the rdata without compression.
     """
 
     __slots__ = ("values", "wire")
@@ -163,10 +171,10 @@ class Rdata(metaclass=_Slotted):
 
     def __init__(self, *values: object, **named: object) -> None:
         """
-        @param values: the fields' values in the order of the wire.
-        @param named: further ones by name.
+        @param values: field values in wire order.
+        @param named: further field values by name.
 
-        @raise BadRecord: a value that cannot be.
+        @raise BadRecord: a value is not valid.
         """
         given = list(values)
         for field in self.fields[len(given) :]:
@@ -181,9 +189,9 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def parse(cls, data: bytes) -> list[object]:
         """
-        @return: the fields' values.
+        Parse rdata into field values.
 
-        @raise BadMessage: the octets are no rdata of this type.
+        @raise BadMessage: the octets are not valid for this type.
         """
         values: list[object] = []
         position = 0
@@ -200,9 +208,9 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def build(cls, values: Sequence[object]) -> bytes:
         """
-        @return: the rdata that has these values.
+        Build the rdata from field values.
 
-        @raise BadRecord: one of them cannot be.
+        @raise BadRecord: a value is not valid.
         """
         try:
             return b"".join([field.write(value, values) for field, value in zip(cls.fields, values, strict=True)])
@@ -212,14 +220,14 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
         """
-        @return: what is wrong with values that are each right by themselves, in words, or nothing.
+        Return what is wrong with a combination of values that are valid individually, or an empty text.
         """
         return ""
 
     @classmethod
     def words(cls, values: Sequence[object]) -> str | None:
         """
-        @return: the values as master files have them, or L{None} where they have no such form.
+        Format the values as in a master file, or return L{None} if they have no such form.
         """
         texts: list[str] = []
         for field, value in zip(cls.fields, values, strict=True):
@@ -233,9 +241,9 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def readWords(cls, tokens: Tokens) -> list[object]:
         """
-        @return: the values that these words give.
+        Parse the words of a master file into field values.
 
-        @raise BadRecord: they are no rdata of this type.
+        @raise BadRecord: they are not valid for this type.
         """
         values: list[object] = []
         for field in cls.fields:
@@ -245,9 +253,11 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def fromWire(cls, rdata: bytes) -> Self:
         """
-        @param rdata: without compression, as L{RRSet<twisted_ext.wire.records.RRSet>} has it.
+        Parse rdata in wire format.
 
-        @raise BadMessage: the octets are no rdata of this type.
+        @param rdata: without compression, as in L{RRSet<twisted_ext.wire.records.RRSet>}.
+
+        @raise BadMessage: the octets are not valid for this type.
         """
         self = cls.__new__(cls)
         self.wire = rdata
@@ -257,19 +267,21 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def fromText(cls, text: str, origin: bytes | None = None) -> Self:
         """
-        @param text: the rdata as a master file has it, or in the form of RFC 3597, section 5.
-        @param origin: where names without a final dot belong; L{None} takes all as absolute.
+        Parse rdata from text.
 
-        @raise BadRecord: with the column, and what was expected there.
+        @param text: the rdata as in a master file, or in the generic format of RFC 3597, section 5.
+        @param origin: the origin of names without a final dot; L{None} treats all names as absolute.
+
+        @raise BadRecord: the text is not valid; has the column, and what was expected there.
         """
         return cls.fromTokens(Tokens(text, origin))
 
     @classmethod
     def fromTokens(cls, tokens: Tokens) -> Self:
         """
-        @param tokens: words of which those of the rdata come next and last.
+        Parse rdata from the remaining words of a record.
 
-        @raise BadRecord: with the column, and what was expected there.
+        @raise BadRecord: the text is not valid; has the column, and what was expected there.
         """
         self = cls.__new__(cls)
         if tokens.peek() == "\\#" and not (cls.fields and cls.fields[0].free and tokens.peek(1)[:1].isalpha()):
@@ -282,20 +294,17 @@ class Rdata(metaclass=_Slotted):
 
     def toText(self) -> str:
         """
-        @return: the rdata as master files have it, in one line; in the form of RFC 3597, section 5 where the type has no other.
+        Format the rdata as in a master file, in one line; in the generic format of RFC 3597, section 5, if the type has no other.
         """
         text = self.words(self.values)
         return genericText(self.wire) if text is None else text
 
     def toWire(self) -> bytes:
-        """
-        @return: the rdata without compression.
-        """
         return self.wire
 
     def canonical(self) -> bytes:
         """
-        @return: the rdata as it is signed (RFC 4034, section 6.2; RFC 6840, section 5.1).
+        Return the canonical form (RFC 4034, section 6.2; RFC 6840, section 5.1).
         """
         for field in self.fields:
             if field.folded:
@@ -307,7 +316,7 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def layout(cls) -> Layout:
         """
-        @return: what reading needs to know to expand the names in the rdata of a message.
+        Return the layout that readers need to expand names in the rdata.
         """
         sizes = [field.size for field in cls.fields]
         expanded = [field.expanded for field in cls.fields]
@@ -336,7 +345,7 @@ class Rdata(metaclass=_Slotted):
 def _parsed(kind: type[Rdata], wire: bytes) -> tuple[object, ...]:
     try:
         if len(wire) > MOST_RDATA:
-            raise BadMessage(f"{len(wire)} octets; {MOST_RDATA} are the most")
+            raise BadMessage(f"{len(wire)} octets; at most {MOST_RDATA} are allowed")
         values = kind.parse(wire)
         flaw = kind.flaw(values)
         if flaw:
@@ -355,7 +364,7 @@ def _checked(kind: type[Rdata], wire: bytes) -> tuple[object, ...]:
 
 def _generic(tokens: Tokens) -> bytes:
     """
-    Read C{\\# length hex} (RFC 3597, section 5).
+    Parse C{\\# length hex} (RFC 3597, section 5).
     """
     tokens.take("")
     text = tokens.take("the number of octets")
@@ -374,7 +383,7 @@ def _generic(tokens: Tokens) -> bytes:
 
 def genericText(wire: bytes) -> str:
     """
-    @return: the octets in the form of RFC 3597, section 5.
+    Format octets in the generic format of RFC 3597, section 5.
     """
     return f"\\# {len(wire)} {wire.hex()}" if wire else "\\# 0"
 

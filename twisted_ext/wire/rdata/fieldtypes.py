@@ -1,5 +1,5 @@
 """
-Field types that many record types share; others are beside the record types that need them.
+Field types shared by many record types.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = [
 ]
 
 
-#: What names hardly ever have. Any octet may be in one (RFC 2181, section 11), but a comma or an C{@} is mostly a mistake.
+#: Characters that names rarely contain. Any octet is valid (RFC 2181, section 11), but a comma or an C{@} is usually a mistake.
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ffff-]")
 
-#: Letters of base 64 that belong together.
+#: Base 64 characters in a group.
 _QUARTET: Final = 4
 
-#: Octets of a character string (RFC 1035, section 3.3).
+#: Maximum octets of a character string (RFC 1035, section 3.3).
 _LONGEST: Final = 255
 
-#: What stands for octets that are no text.
+#: Surrogates in place of octets that are not valid UTF-8.
 _FOREIGN: Final = re.compile(r"[\udc80-\udcff]")
 
 _HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
@@ -47,7 +47,7 @@ _HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
 
 def takeOctets(data: bytes, position: int, count: int) -> bytes:
     """
-    @return: the C{count} octets at C{position}.
+    Return C{count} octets from C{position}.
 
     @raise BadMessage: there are fewer.
     """
@@ -59,11 +59,11 @@ def takeOctets(data: bytes, position: int, count: int) -> bytes:
 
 def plainName(data: bytes, position: int) -> tuple[bytes, int]:
     """
-    Read a name that is not compressed.
+    Read an uncompressed name.
 
-    @return: the name, and the position behind it.
+    @return: the name, and the position after it.
 
-    @raise BadMessage: it is cut off, has more than 255 octets, or holds anything but plain labels.
+    @raise BadMessage: it is truncated, has more than 255 octets, or contains anything but plain labels.
     """
     start = position
     try:
@@ -81,13 +81,13 @@ def plainName(data: bytes, position: int) -> tuple[bytes, int]:
 
 class Number(Field[int]):
     """
-    An unsigned number, most significant octet first.
+    An unsigned big-endian number.
     """
 
     def __init__(self, size: int = 2, names: dict[str, int] | None = None, *, named: bool = False) -> None:
         """
-        @param names: mnemonics in upper case that may be written instead.
-        @param named: write them.
+        @param names: mnemonics in upper case that are accepted as text.
+        @param named: whether to use them in output.
         """
         self.size = self.octets = size
         self.most = (1 << 8 * size) - 1
@@ -133,8 +133,8 @@ class Name(Field[bytes]):
 
     def __init__(self, *, expanded: bool = False, folded: bool = False) -> None:
         """
-        @param expanded: it may be compressed where it is received: types of RFC 1035 and those that RFC 3597, section 4 lists.
-        @param folded: it is signed in lower case (RFC 4034, section 6.2; RFC 6840, section 5.1).
+        @param expanded: whether it may be compressed in received messages: in types of RFC 1035 and those listed in RFC 3597, section 4.
+        @param folded: whether it is in lower case in canonical form (RFC 4034, section 6.2; RFC 6840, section 5.1).
         """
         self.expanded = expanded
         self.folded = folded
@@ -165,18 +165,18 @@ class Name(Field[bytes]):
 
 def nameFromToken(tokens: Tokens, text: str) -> bytes:
     """
-    @param text: the word taken last; C{@} stands for the origin.
+    Convert the word taken last to a name; C{@} is the origin.
 
-    @raise BadRecord: it is no name.
+    @raise BadRecord: it is not a valid name.
     """
     if text == "@" and not tokens.quoted:
         if tokens.origin is None:
-            raise tokens.bad(text, "a name, for no origin is known that it could stand for,")
+            raise tokens.bad(text, "a name other than @, since there is no origin,")
         return tokens.origin
     if '"' in text and not tokens.quoted and '"' in text.replace('\\"', ""):
         raise tokens.bad(text, "a name, in which a quote needs a backslash,")
     if not tokens.quoted and _UNUSUAL.search(text) and (plain := _UNUSUAL.search(_HIDDEN.sub("", text))):
-        said = f"{text[:40]!r} has {plain[0]!r} in it; a backslash before it says that it is meant"
+        said = f"{text[:40]!r} has {plain[0]!r} in it; put a backslash before it if it is meant"
         tokens.remarks.append(badRecord(said, tokens.column))
     if foreign := _FOREIGN.search(text):
         octet = ord(foreign[0]) & 0xFF
@@ -186,7 +186,7 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
     except BadName as error:
         raise badRecord(error.text, tokens.column) from None
     if not text.isascii():
-        # BIND and NSD take the octets of UTF-8, which no client asks for.
+        # BIND and NSD use the octets of the UTF-8 text, which no client queries for.
         said = f"{text[:40]!r} is taken as {nameToText(name)[:80]} (RFC 5891); other servers may take its octets as they are"
         tokens.remarks.append(badRecord(said, tokens.column))
     return name
@@ -213,7 +213,7 @@ class Text(Field[bytes]):
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
         octets = tokens.octets(f"{self.expected()}, a string,")
         if len(octets) > 255:
-            raise badRecord(f"{self.expected()} has {len(octets)} octets; 255 are the most", tokens.column)
+            raise badRecord(f"{self.expected()} has {len(octets)} octets; at most 255 are allowed", tokens.column)
         return octets
 
     def toText(self, value: bytes, before: Sequence[object]) -> str:
@@ -225,15 +225,15 @@ class Text(Field[bytes]):
 
 class Strings(Field[tuple[bytes, ...]]):
     """
-    Character strings up to the rdata's end.
+    Character strings up to the end of the rdata.
     """
 
     free = True
 
     def __init__(self, least: int = 1, most: int = MOST_RDATA) -> None:
         """
-        @param least: how many there have to be.
-        @param most: how many there may be.
+        @param least: minimum number of strings.
+        @param most: maximum number of strings.
         """
         self.least = least
         self.most = most
@@ -261,7 +261,7 @@ class Strings(Field[tuple[bytes, ...]]):
         strings: list[bytes] = []
         while tokens.more() or len(strings) < self.least:
             octets = tokens.octets("a string")
-            # What reads these types puts the strings together again, so that a long one may be written as one.
+            # Consumers of these types concatenate the strings, so a long one may be written as one.
             if len(octets) > _LONGEST:
                 text = f"a string of {len(octets)} octets is split, as one has {_LONGEST} at most; other servers refuse it"
                 tokens.remarks.append(badRecord(text, tokens.column))
@@ -274,7 +274,7 @@ class Strings(Field[tuple[bytes, ...]]):
 
 class Octets(Field[bytes]):
     """
-    Octets up to the rdata's end, or a fixed number of them.
+    Octets up to the end of the rdata, or a fixed number of them.
     """
 
     def __init__(
@@ -288,11 +288,11 @@ class Octets(Field[bytes]):
         absent: bool = False,
     ) -> None:
         """
-        @param toWords: gives the octets in letters.
-        @param fromWords: reads them; all words that are left count as one. Raises L{ValueError}.
-        @param what: what these letters are, for people.
-        @param least: how many octets there have to be.
-        @param absent: no word at all may stand for no octets; else these take the form of RFC 3597.
+        @param toWords: formats the octets as text.
+        @param fromWords: parses the text, all remaining words joined. Raises L{ValueError}.
+        @param what: the encoding, for error messages.
+        @param least: minimum number of octets.
+        @param absent: whether zero octets are written as no word at all; otherwise they are written in the generic format of RFC 3597.
         """
         self.size = size
         self.absent = absent
@@ -304,7 +304,7 @@ class Octets(Field[bytes]):
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
         taken = data[position:] if self.size is None else takeOctets(data, position, self.size)
         if len(taken) < self.least:
-            raise BadMessage(f"{len(taken)} octets; {self.least} are the least")
+            raise BadMessage(f"{len(taken)} octets; at least {self.least} are required")
         return taken, position + len(taken)
 
     def write(self, value: bytes, before: Sequence[object]) -> bytes:
@@ -319,7 +319,7 @@ class Octets(Field[bytes]):
         except ValueError:
             raise tokens.bad(text, f"{self.expected()}, {self.what},") from None
         if text[-1:] == "=" and self.size is None and len(tokens.last) < _QUARTET:
-            # Blanks may be anywhere (RFC 4034, section 2.2), and still few people mean to put one there.
+            # Blanks are allowed anywhere (RFC 4034, section 2.2), but here one is probably a mistake.
             tokens.remarks.append(badRecord("a blank within the last four letters of base 64; not every server reads that", tokens.column))
         if not (octets or self.absent):
             raise badRecord(f"the record ends where {self.expected()}, {self.what}, was expected", tokens.column)
@@ -360,13 +360,13 @@ def _hexWords(octets: bytes) -> str:
 
 def hexOctets(*, size: int | None = None, least: int = 0) -> Octets:
     """
-    @return: a field of octets that are written in hex.
+    Make a field of octets in hex.
     """
     return Octets(_hexWords, fromHex, "in hex", size=size, least=least)
 
 
 def base64Octets(*, least: int = 0, absent: bool = False) -> Octets:
     """
-    @return: a field of octets that are written in base 64.
+    Make a field of octets in base 64.
     """
     return Octets(toBase64, fromBase64, "in base 64", least=least, absent=absent)

@@ -19,18 +19,18 @@ Keyed = tuple[int, bytes]
 
 class KeyedValues(Field[tuple[Keyed, ...]]):
     """
-    All of them up to the rdata's end, sorted by key, none twice.
+    Key-value pairs up to the end of the rdata, sorted by unique key.
     """
 
     def keyName(self, key: int) -> str:
         """
-        @return: what people call it.
+        Return the name of a key.
         """
         raise NotImplementedError
 
     def check(self, key: int, value: bytes) -> None:
         """
-        @raise BadMessage: the key cannot have this value.
+        @raise BadMessage: the value is not valid for the key.
         """
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class KeyedValues(Field[tuple[Keyed, ...]]):
             head = takeOctets(data, position, 4)
             key = head[0] << 8 | head[1]
             if key <= last:
-                raise BadMessage(f"{self.keyName(key)} is out of order or there twice")
+                raise BadMessage(f"{self.keyName(key)} is out of order or given twice")
             value = takeOctets(data, position + 4, head[2] << 8 | head[3])
             try:
                 self.check(key, value)

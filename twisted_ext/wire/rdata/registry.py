@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["layoutOf", "declarationOf", "rdataFromWire", "rdataFromText", "rdataToText", "canonicalRdata"]
 
-#: Modules, and the types that they declare.
+#: Modules and the types that they declare.
 _ROOMS: Final = {
     "address": (1, 28),
     "prefixes": (38, 42),
@@ -38,7 +38,7 @@ _MODULES: Final = {number: room for room, numbers in _ROOMS.items() for number i
 
 def declarationOf(rrType: int) -> type[Rdata]:
     """
-    @return: the class of the type's rdata; for types without a declaration, the one that takes any octets (RFC 3597).
+    Return the rdata class of a type; L{Unknown<twisted_ext.wire.rdata.unknown.Unknown>} for types without a declaration (RFC 3597).
     """
     from twisted_ext.wire.rdata.fields import declared
 
@@ -56,36 +56,40 @@ def declarationOf(rrType: int) -> type[Rdata]:
 
 def layoutOf(rrType: int) -> Layout:
     """
-    @return: what reading needs to know of the type's rdata.
+    Return the layout that readers need to expand names in the rdata.
     """
     return declarationOf(rrType).layout()
 
 
 def rdataFromWire(rrType: int, rdata: bytes) -> Rdata:
     """
-    @param rdata: without compression, as L{RRSet<twisted_ext.wire.records.RRSet>} has it.
+    Parse rdata in wire format.
 
-    @raise BadMessage: the octets are no rdata of this type.
+    @param rdata: without compression, as in L{RRSet<twisted_ext.wire.records.RRSet>}.
+
+    @raise BadMessage: the octets are not valid for this type.
     """
     return declarationOf(rrType).fromWire(rdata)
 
 
 def rdataFromText(rrType: int, text: str, origin: bytes | None = None) -> bytes:
     """
-    @param text: the rdata as a master file has it, or in the form of RFC 3597, section 5.
-    @param origin: where names without a final dot belong; L{None} takes all as absolute.
+    Convert rdata in the format of master files to wire format.
+
+    @param text: the rdata as in a master file, or in the generic format of RFC 3597, section 5.
+    @param origin: the origin of names without a final dot; L{None} treats all names as absolute.
 
     @return: the rdata without compression.
 
-    @raise BadRecord: with the column, and what was expected there.
+    @raise BadRecord: the text is not valid; has the column, and what was expected there.
     """
     return declarationOf(rrType).fromText(text, origin).wire
 
 
 def rdataToText(rrType: int, rdata: bytes) -> str:
     """
-    @return: the rdata as a master file has it, in one line; in the form of RFC 3597, section 5 where its type is unknown, has no
-        other form, or where the octets are no rdata of the type.
+    Format rdata as in a master file, in one line. The generic format of RFC 3597, section 5, is used for unknown types, for types without
+    another format, and for octets that are not valid for the type.
     """
     from twisted_ext.errors import BadMessage
 
@@ -99,8 +103,8 @@ def rdataToText(rrType: int, rdata: bytes) -> str:
 
 def canonicalRdata(rrType: int, rdata: bytes) -> bytes:
     """
-    @return: the rdata as it is signed (RFC 4034, section 6.2; RFC 6840, section 5.1).
+    Convert rdata to canonical form (RFC 4034, section 6.2; RFC 6840, section 5.1).
 
-    @raise BadMessage: the octets are no rdata of this type.
+    @raise BadMessage: the octets are not valid for this type.
     """
     return declarationOf(rrType).fromWire(rdata).canonical()

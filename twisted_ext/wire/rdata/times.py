@@ -28,11 +28,13 @@ _EPOCH: Final = 719468
 
 def secondsFromDate(text: str) -> int:
     """
+    Parse a date.
+
     @param text: fourteen digits: year, month, day, hour, minute, second, in UTC.
 
     @return: seconds since 1970.
 
-    @raise ValueError: there is no such time.
+    @raise ValueError: there is no such date.
     """
     if len(text) != 14 or not (text.isascii() and text.isdigit()):
         raise ValueError(text)
@@ -50,9 +52,9 @@ def secondsFromDate(text: str) -> int:
 
 def dateFromSeconds(seconds: int) -> str:
     """
-    @param seconds: since 1970.
+    Format a time as fourteen digits, in UTC.
 
-    @return: fourteen digits, in UTC.
+    @param seconds: seconds since 1970.
     """
     days, rest = divmod(seconds, 86400)
     days += _EPOCH
@@ -68,9 +70,11 @@ def dateFromSeconds(seconds: int) -> str:
 
 def secondsFromDuration(text: str) -> int:
     """
+    Parse a duration in seconds.
+
     @param text: a number of seconds, or numbers with units: C{1h30m}, C{2W}.
 
-    @raise ValueError: it is neither, or too much for 32 bits.
+    @raise ValueError: it is neither, or does not fit into 32 bits.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(text)
@@ -82,7 +86,7 @@ def secondsFromDuration(text: str) -> int:
 
 class Time(Number):
     """
-    A point of time, in seconds since 1970.
+    A time in seconds since 1970.
     """
 
     def __init__(self) -> None:
@@ -92,7 +96,7 @@ class Time(Number):
         expected = f"{self.expected()}, a time as YYYYMMDDHHMMSS from 1970 on or in seconds since then,"
         text = tokens.take(expected)
         try:
-            # Times are compared modulo 2^32 (RFC 4034, section 3.1.5), so that later dates have their place too.
+            # Times are compared modulo 2^32 (RFC 4034, section 3.1.5), so later dates are valid too.
             seconds = secondsFromDate(text) & self.most if len(text) == 14 and text[:4] >= "1970" else int(text)
         except ValueError:
             raise tokens.bad(text, expected) from None

@@ -1,5 +1,5 @@
 """
-Rdata of unknown record types: opaque octets (RFC 3597). NULL and SINK, although known by number, are opaque too.
+Rdata of unknown record types: opaque octets (RFC 3597). NULL and SINK are known types, but opaque too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FORM: Final = "\\#, the number of octets, and these in hex,"
 
 class Unknown(Rdata):
     """
-    Any octets, never decompressed and compared one by one.
+    Arbitrary octets, never decompressed and compared bytewise.
     """
 
     mnemonic = "unknown"

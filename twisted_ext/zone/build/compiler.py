@@ -16,7 +16,7 @@ Results, for a zone that could be built and for one that could not::
      "complaints": [{"path": …, "line": …, "column": …, "text": …, "fatal": false}, …], "unsaid": 0}
     {"name": …, "sources": […], "complaints": […], "unsaid": 0}
 
-C{{"busy": true}} in between says that a large file is being read.
+C{{"busy": true}} in between means that a large file is being read.
 
 C{{"seal": true}} or the end of the input synchronizes the pack, reported as C{{"done": true}}: only then are its images durable. Images
 in files of their own are synchronized before their result is written. A write error becomes a complaint, and the next job is read.
@@ -163,7 +163,7 @@ class Compiling:
 
     def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
         """
-        @return: whether the zone has conflicting records at a name; reports them.
+        Report conflicting records at a name; return whether there are any.
         """
         builder = reading.builder
         if not any(mark & (CNAME | DNAME) for mark in builder.marks.values()) and not any(
@@ -181,7 +181,7 @@ class Compiling:
 
     def _checked(self, built: Image, path: str, now: float | None, result: dict[str, object]) -> None:
         """
-        Run all checks on a zone that is small enough for it, and report the findings.
+        Run all checks on a small zone, and report the findings.
         """
         from twisted_ext.zone.limits import CHECKED_NODES
 
@@ -205,7 +205,7 @@ class Compiling:
 
     def _packed(self, image: bytes) -> int:
         """
-        @return: by how many octets the pack grew.
+        Append an image to the pack; return by how many octets it grew.
 
         @raise OSError: there is no pack, or it cannot be written.
         """
@@ -217,7 +217,7 @@ class Compiling:
             while left:
                 left = left[self._pack.write(left) :]
         except OSError:
-            # The next image overwrites what was written of this one.
+            # The next image overwrites the partial one.
             with suppress(OSError):
                 self._pack.seek(self._offset)
             raise
@@ -226,13 +226,17 @@ class Compiling:
 
     def packs(self, result: dict[str, object]) -> bool:
         """
-        @return: whether this result is of a zone whose image is unusable before the pack is complete.
+        Return whether the image of a zone is unusable until the pack is complete.
+
+        @param result: the result for the zone.
         """
         return self._pack is not None and not self._each and result.get("image") == self._path
 
     def end(self) -> dict[str, object]:
         """
-        @return: whether the pack is on the disk.
+        Complete the pack.
+
+        @return: the result: whether the pack is on disk.
         """
         pack, self._pack = self._pack, None
         if pack is not None:

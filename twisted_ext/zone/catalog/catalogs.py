@@ -1,5 +1,5 @@
 """
-Catalog zones: zones that list zones, so that many servers learn from one what to serve (RFC 9432).
+Catalog zones: zones that list the zones that servers are to serve (RFC 9432).
 
 A catalog is read as a whole: a broken one changes nothing.
 """
@@ -158,7 +158,7 @@ class Catalog:
 
 def _listed(version: Version) -> Iterator[bytes]:
     """
-    @return: the keys of all names that may have a member.
+    Return the keys of all names that may have a member.
     """
     image, overlay = version.image, version.overlay
     for index in range(image.nodes):
@@ -172,7 +172,7 @@ def _listed(version: Version) -> Iterator[bytes]:
 
 def _changed(before: Version, after: Version) -> set[bytes]:
     """
-    @return: the keys of names whose member may have changed, for two versions of one image.
+    Return the keys of names whose member may have changed between two versions of one image.
     """
     old, new = before.overlay, after.overlay
     keys: set[bytes] = set()
@@ -186,7 +186,7 @@ def _changed(before: Version, after: Version) -> set[bytes]:
 
 def _memberKey(key: bytes) -> bytes | None:
     """
-    @return: the key of the member for a key of it or of its properties; L{None} for other names.
+    Return the key of the member that a name or property belongs to; L{None} for other names.
     """
     ending = len(_ZONES)
     if not key.endswith(_ZONES):
@@ -202,7 +202,7 @@ def _shown(octets: bytes) -> str:
 
 def _joined(rdata: bytes) -> bytes:
     """
-    @return: the concatenated strings of a TXT record.
+    Return the concatenated strings of a TXT record.
     """
     parts: list[bytes] = []
     position = 0
@@ -240,17 +240,15 @@ def uniqueLabel(apex: bytes, salt: bytes = b"") -> bytes:
 
     @param apex: a zone's name.
     @param salt: a different salt makes a different label, to reset a zone.
-
-    @return: a stable unique label for the zone.
     """
     return sha256(apex.lower() + salt).hexdigest()[:_DIGITS].encode()
 
 
 def catalogSets(name: bytes, serial: int, members: Iterable[Member], *, refresh: int = 3600, retry: int = 600) -> list[RRSet]:
     """
-    Write a catalog.
+    Make the records of a catalog zone.
 
-    @param name: its name.
+    @param name: the name of the catalog.
     @param members: its zones. Those without a label get one.
     @param refresh: the refresh interval of the SOA, in seconds.
 
@@ -294,7 +292,7 @@ def _text(group: str) -> bytes:
 
 def catalogVersion(name: bytes, serial: int, members: Iterable[Member]) -> Version:
     """
-    @return: a version of a catalog zone, to be served.
+    Make a version of a catalog zone.
 
     @raise CallerFault: see L{catalogSets}.
     """

@@ -1,5 +1,5 @@
 """
-Which zone belongs to which catalog, and what a new version of a catalog changes (RFC 9432).
+Members of catalog zones: the catalog that each zone belongs to, and the changes of a new catalog version (RFC 9432).
 """
 
 from __future__ import annotations
@@ -71,19 +71,19 @@ class Catalogs:
 
     def catalog(self, apex: bytes) -> Catalog | None:
         """
-        @return: the version of a catalog that was followed last.
+        Return the version of a catalog that was followed last.
         """
         return self._catalogs.get(apex)
 
     def ownerOf(self, apex: bytes) -> tuple[bytes, Member] | None:
         """
-        @return: the catalog that a zone belongs to, and its entry there.
+        Return the catalog that a zone belongs to, and its entry there.
         """
         return self._owned.get(apex)
 
     def members(self, catalog: bytes) -> list[Member]:
         """
-        @return: the zones that a catalog owns, without those that it lists but another one owns.
+        Return the zones that a catalog owns, without those that it lists but another one owns.
         """
         return [member for owner, member in self._owned.values() if owner == catalog]
 
@@ -97,8 +97,8 @@ class Catalogs:
 
     def following(self, catalog: Catalog) -> Steps:
         """
-        Do what L{follow} does, in short steps. If the catalog is left or gets another version meanwhile, return only the changes found
-        until then.
+        Switch to a new version as L{follow} does, in short steps. If the catalog is left or gets another version meanwhile, return only the
+        changes found so far.
         """
         before = self._catalogs.get(catalog.apex)
         self._catalogs[catalog.apex] = catalog
@@ -179,7 +179,7 @@ class Catalogs:
 
     def _claims(self, apex: bytes) -> list[Step]:
         """
-        Give a zone to a catalog that waits for it, if it may have it now.
+        Assign a zone to a catalog that waits for it, if possible now.
         """
         for name in list(self.clashes.get(apex, ())):
             catalog = self._catalogs.get(name)

@@ -25,7 +25,6 @@ _CDS: Final = 59
 _CDNSKEY: Final = 60
 _SVCB: Final = 64
 
-#: CDS and CDNSKEY.
 DNSSEC_ANNOUNCED: Final = frozenset((_CDS, _CDNSKEY))
 
 _DIGESTS: Final = {1: "sha1", 2: "sha256", 4: "sha384"}
@@ -51,20 +50,20 @@ _VARIABLE: Final = re.compile(r"[{+#./;?&,]dns[*:,}]")
 
 def announcedKeys(top: Node, say: Say) -> None:
     """
-    Check the CDS and CDNSKEY records at the apex, which the parent zone would adopt.
+    Check the CDS and CDNSKEY records at the apex, which the parent zone would apply.
     """
     named = [rrset for rrset in (top.of(_CDS), top.of(_CDNSKEY)) if rrset is not None]
     if not named:
         return
-    # Those that ask for the deletion of all DS records.
+    # Records that request the deletion of all DS records.
     away = {rrset.rrType: [rdata for rdata in rrset.rdatas if rdata[_ALGORITHM_AT[rrset.rrType]] == 0] for rrset in named}
     for rrset in named:
         taken = away[rrset.rrType]
         text = ""
         if not set(taken) <= set(_AWAY[rrset.rrType]):
-            text = "what says that the delegation is to be unsigned is 0 0 0 00 as CDS and 0 3 0 AA== as CDNSKEY"
+            text = "the request to make the delegation unsigned is written 0 0 0 00 as CDS and 0 3 0 AA== as CDNSKEY"
         elif taken and (len(rrset.rdatas) > 1 or not all(away.values())):
-            text = "it is said that the delegation is to be unsigned, and other keys are announced as well; leave either"
+            text = "the delegation is requested to be unsigned, and other keys are announced as well; leave either"
         if text:
             say("cds-values", rrset.name, text, rrset.rrType)
             return

@@ -29,7 +29,7 @@ _RRSIG: Final = 46
 
 _fixed: Final = Struct(">HHHIH").unpack_from
 
-#: Octets between an owner's labels and the rdata in what images hold.
+#: Octets between an owner's labels and the rdata in images.
 _BETWEEN: Final = 12
 
 
@@ -40,7 +40,7 @@ class Vetted:
     @ivar report: the findings.
     @ivar version: the zone; L{None} if the file has none that can be built.
     @ivar image: its image, to be written to a file; C{b""} without a version.
-    @ivar reading: what the reader returned.
+    @ivar reading: the reader's result.
     """
 
     __slots__ = ("report", "version", "image", "reading")
@@ -110,7 +110,7 @@ def refused(builder: ImageBuilder) -> Report:
 
 def unlike(builder: ImageBuilder, report: Report) -> None:
     """
-    Find sets whose records have different TTLs, and duplicate records. An image has neither any more.
+    Find RRsets whose records have different TTLs, and duplicate records. An image contains neither.
     """
     apex = builder.apexName
     for key in builder.mixed:
@@ -132,9 +132,9 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
         for (rrType, _), several in ttls.items():
             if len(several) > 1:
                 said = ", ".join([str(ttl) for ttl in sorted(several)])
-                report.say("ttl-mixed", owner, f"TTLs of {said} s; {min(several)} s is taken for all", rrType)
+                report.say("ttl-mixed", owner, f"TTLs of {said} s; {min(several)} s is used for all", rrType)
         for rrType in sorted(twice):
-            report.say("repeated", owner, f"the same {typeName(rrType)} record stands there more than once", rrType)
+            report.say("repeated", owner, f"the same {typeName(rrType)} record is there more than once", rrType)
 
 
 def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> None:

@@ -1,7 +1,7 @@
 """
-Checks of signed zones: whether every set that needs a valid signature has one, and whether the NSEC or NSEC3 chain is complete.
+Checks of signed zones: whether every RRset that needs a valid signature has one, and whether the NSEC or NSEC3 chain is complete.
 
-Signatures are not verified cryptographically. The checks find mistakes of operators and signing tools, expired signatures above all.
+Signatures are not verified cryptographically. The checks find mistakes of operators and signing tools, mainly expired signatures.
 """
 
 from __future__ import annotations
@@ -134,9 +134,6 @@ class _Proving:
     # -- signatures
 
     def signatures(self, progress: Callable[[int, int], object]) -> None:
-        """
-        Check the signatures at all names.
-        """
         version = self.version
         count = version.image.nodes
         for done, node in enumerate(version.nodes()):
@@ -211,16 +208,13 @@ class _Proving:
 
     def _named(self) -> Iterator[Node]:
         """
-        @return: the names for which the zone is authoritative, in canonical order.
+        Return the names for which the zone is authoritative, in canonical order.
         """
         for node in orderedNodes(self.version):
             if not node.flags & (OCCLUDED | HASHED):
                 yield node
 
     def chain(self) -> None:
-        """
-        Check the NSEC chain.
-        """
         apex = self.apex
         before: tuple[bytes, bytes] | None = None
         for node in self._named():
@@ -263,9 +257,6 @@ class _Proving:
         self.say("nsec-types", owner, f"the {typeName(rrType)} record of {name} {' and '.join(words)}", rrType)
 
     def hashedChain(self) -> None:
-        """
-        Check the NSEC3 chain.
-        """
         version, apex = self.version, self.apex
         parameters = version.nsec3Parameters
         assert parameters is not None
@@ -321,7 +312,7 @@ class _Proving:
 
     def _hashes(self, parameters: tuple[int, int, bytes]) -> dict[bytes, _Hash]:
         """
-        @return: the records of the chain that NSEC3PARAM announces, by their labels.
+        Return the records of the chain that NSEC3PARAM announces, by their labels.
         """
         records: dict[bytes, _Hash] = {}
         algorithm, rounds, salt = parameters
@@ -338,8 +329,8 @@ class _Proving:
 
     def _mayBeOut(self, node: Node, labels: list[bytes], label: bytes, records: dict[bytes, _Hash]) -> bool:
         """
-        @return: whether the name may be missing in the chain: an insecure delegation or an empty non-terminal, in an opt-out span (RFC
-            5155, section 6). For an empty non-terminal, all names below have to be missing as well, which is not checked here.
+        Return whether the name may be missing in the chain: an insecure delegation or an empty non-terminal, in an opt-out span (RFC 5155,
+        section 6). For an empty non-terminal, all names below have to be missing as well, which is not checked here.
         """
         if node.sets and (not node.flags & CUT or node.of(_DS) is not None):
             return False
@@ -366,7 +357,7 @@ class _Hash:
 
 def _expected(node: Node) -> frozenset[int]:
     """
-    @return: the types that the chain should list at a name.
+    Return the types that the chain should list at a name.
     """
     types = frozenset(node.types)
     if node.flags & CUT:
@@ -376,7 +367,7 @@ def _expected(node: Node) -> frozenset[int]:
 
 def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
     """
-    @return: the next name, folded, and the type bitmap.
+    Return the next name, folded, and the type bitmap.
     """
     position = 0
     while rdata[position]:
@@ -386,7 +377,7 @@ def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
 
 def _apart(later: int, earlier: int) -> int:
     """
-    @return: the seconds from C{earlier} to C{later} in serial arithmetic of 32 bits, negative if C{later} comes first.
+    Return the seconds from C{earlier} to C{later} in serial arithmetic of 32 bits, negative if C{later} comes first.
     """
     return (later - earlier + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 

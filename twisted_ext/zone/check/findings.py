@@ -71,7 +71,7 @@ class Finding:
     """
     One error or warning.
 
-    @ivar check: the one of L{CHECKS} that found it.
+    @ivar check: the key in L{CHECKS} of the check that found it.
     @ivar level: L{FATAL} or L{WARNING}.
     @ivar owner: the absolute name in the zone; C{b""} if the finding is about the file.
     @ivar rrType: the type of the records; 0 if it is not about one type.
@@ -107,9 +107,6 @@ class Finding:
         return " ".join([*words, typeName(self.rrType)] if self.rrType else words)
 
     def toJSON(self) -> dict[str, object]:
-        """
-        @return: the finding as JSON values.
-        """
         said: dict[str, object] = {"check": self.check, "level": self.level, "text": self.text}
         if self.owner:
             said["name"] = nameToText(self.owner)
@@ -144,9 +141,6 @@ class Report:
             self.add(finding)
 
     def add(self, finding: Finding) -> None:
-        """
-        Add a finding.
-        """
         count = self.counts[finding.check] = self.counts.get(finding.check, 0) + 1
         if finding.level == FATAL:
             self._fatal += 1
@@ -156,9 +150,6 @@ class Report:
             self.findings.append(finding)
 
     def say(self, check: str, owner: bytes, text: str, rrType: int = 0) -> None:
-        """
-        Add a finding of a check.
-        """
         self.add(Finding(check, owner, text, rrType))
 
     @property

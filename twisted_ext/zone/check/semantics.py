@@ -128,17 +128,17 @@ class _Checking:
 
     def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
         """
-        Check a name. Records that came by transfer may have malformed rdata.
+        Check a name. Transferred records may have malformed rdata.
         """
         try:
             look(node)
         except (IndexError, StructError):
             types = _listed([typeName(rrType) for rrType in node.types])
-            self.say("rdata", node.sets[0].name, f"one of these records is not as it should be: {types}")
+            self.say("rdata", node.sets[0].name, f"one of these records is malformed: {types}")
 
     def _worthALook(self) -> Iterator[tuple[int, Node | None]]:
         """
-        @return: the position in the zone, and the nodes that need a check.
+        Return the position in the zone, and the nodes that need a check.
         """
         version = self.version
         image = version.image
@@ -183,7 +183,7 @@ class _Checking:
         if expire <= refresh + retry:
             say(f"expire is {expire} s; secondaries give the zone up before they have tried again after {refresh} s and {retry} s")
         if minimum > _DAY:
-            say(f"denials are kept for {minimum} s; a day at most is sensible (RFC 2308, section 5)")
+            say(f"negative answers are cached for {minimum} s; at most a day is sensible (RFC 2308, section 5)")
         if texts:
             # One finding for all, since in a test zone all of them may be wrong.
             self.say("soa-values", soa.name, "; ".join(texts), _SOA)
@@ -229,7 +229,7 @@ class _Checking:
         owner = node.sets[0].name
         where = nameToText(above.sets[0].name)
         if not above.flags & CUT:
-            self.say("dname-below", owner, f"this is never found: the DNAME record of {where} stands for all names below")
+            self.say("dname-below", owner, f"this is never found: the DNAME record of {where} replaces all names below")
             return
         others = [typeName(rrType) for rrType in node.types if rrType not in _ADDRESSES]
         if others:
@@ -274,7 +274,7 @@ class _Checking:
         if _hasAddress(node):
             self.glue.append(node.key)
 
-    # -- what records name
+    # -- hosts
 
     def _hosts(self, node: Node, rrset: RRSet) -> None:
         apex = self.apex
@@ -316,8 +316,10 @@ class _Checking:
 
     def _reach(self, name: bytes) -> tuple[str, Node | None]:
         """
-        @return: what a look-up of the addresses of a name finds, and the node: C{"outside"} the zone, C{"delegated"}, an C{"alias"}, an
-            C{"address"}, C{"bare"} if the name has no address, C{"missing"} if it does not exist.
+        Look up the addresses of a name.
+
+        @return: the result, and the node: C{"outside"} the zone, C{"delegated"}, an C{"alias"}, an C{"address"}, C{"bare"} if the name has
+            no address, C{"missing"} if it does not exist.
         """
         version = self.version
         key = keyBelow(name, self.apex)
@@ -375,7 +377,7 @@ def _hasAddress(node: Node) -> bool:
 
 def _isAddress(name: bytes) -> bool:
     """
-    @return: whether the first four labels are numbers: an address, the zone's name behind it if the final dot was forgotten.
+    Return whether the first four labels are numbers: an IPv4 address, followed by the zone's name if the final dot was forgotten.
     """
     labels = labelsOf(name)[:4]
     return len(labels) == 4 and all(label.isdigit() and len(label) <= 3 and int(label) <= 255 for label in labels)

@@ -31,12 +31,12 @@ class Statistics:
     @ivar types: the number of records by type.
     @ivar ttls: the number of records by TTL.
     @ivar octets: the size of all records, uncompressed.
-    @ivar largest: the size of the largest set, its owner and its type.
+    @ivar largest: the size of the largest RRset, its owner and its type.
     @ivar deepest: the largest number of labels of a name, and the name.
     @ivar empty: the number of empty non-terminals.
     @ivar wildcards: the number of names whose first label is C{*}.
     @ivar delegations: the number of delegations; C{secure} is the number of those with DS records.
-    @ivar hidden: the number of names below delegations and DNAME records: glue, above all.
+    @ivar hidden: the number of names below delegations and DNAME records: mainly glue.
     @ivar subtrees: the number of names with DNAME records.
     @ivar hashes: the number of names with NSEC3 records.
     """
@@ -84,9 +84,6 @@ class Statistics:
                     self.largest = (size, name, rrset.rrType)
 
     def toJSON(self) -> dict[str, object]:
-        """
-        @return: the statistics as JSON values.
-        """
         ttls = sorted(self.ttls.items())
         return {
             "zone": nameToText(self.apex),

@@ -68,7 +68,7 @@ def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int
     Digest a zone (RFC 8976, section 3).
 
     @param algorithms: the numbers of the algorithms.
-    @param progress: called with the number of sets done, every few thousand sets.
+    @param progress: called with the number of RRsets done, every few thousand RRsets.
 
     @return: the digests by algorithm.
 

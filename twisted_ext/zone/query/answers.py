@@ -73,8 +73,8 @@ def answerAcross(find: Find, question: Question, *, dnssecOk: bool = False, mini
 
 def aliasTarget(found: Answer) -> bytes | None:
     """
-    @return: the target of an answer's last alias, if the answer ends there; L{None} if the answer is complete, or if its aliases are a loop
-        or too many.
+    Return the target of an answer's last alias if the answer ends there; L{None} if the answer is complete, or if its aliases form a loop
+    or are too many.
     """
     if found.outcome is not Outcome.NODATA or found.rcode or found.authority or not found.answer:
         return None
@@ -92,7 +92,7 @@ def aliasTarget(found: Answer) -> bytes | None:
 
 def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | None:
     """
-    @return: the answer if the name exists, has such records and no special flags, which is by far the most frequent case.
+    Return the answer if the name exists, has records of the type and no special flags, which is by far the most frequent case.
     """
     node = version.find(question.key[: -len(version.apex) - 4])
     if node is None or node.flags & _SPECIAL:

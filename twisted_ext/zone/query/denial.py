@@ -1,7 +1,7 @@
 """
 Proofs of nonexistence, from the NSEC or NSEC3 records of a signed zone (RFC 4035, section 3.1.3; RFC 5155, section 7.2).
 
-Each function returns sets for the authority section, each followed by its signatures. If the chain has a gap, the proof is incomplete: a
+Each function returns RRsets for the authority section, each followed by its signatures. If the chain has a gap, the proof is incomplete: a
 validator will notice.
 """
 
@@ -51,8 +51,8 @@ def hashed(name: bytes, iterations: int, salt: bytes) -> bytes:
 
 def tooManyIterations(version: Version) -> bool:
     """
-    @return: whether the zone has so many NSEC3 iterations that its negative answers get no proof (RFC 9276, section 3.2): otherwise any
-        client could cause that work.
+    Return whether the zone has so many NSEC3 iterations that its negative answers get no proof (RFC 9276, section 3.2): otherwise any
+    client could cause that work.
     """
     parameters = version.nsec3Parameters
     return parameters is not None and (parameters[0] != _SHA1 or parameters[1] > _MOST_ITERATIONS)
@@ -152,7 +152,7 @@ def _sets(rrType: int, nodes: tuple[Node | None, ...]) -> Proof:
 
 def _nextCloser(key: bytes, encloser: bytes) -> bytes:
     """
-    @return: the next closer name: one label longer than the closest encloser (RFC 5155, section 1.3).
+    Return the next closer name: one label longer than the closest encloser (RFC 5155, section 1.3).
     """
     end = len(key) - len(encloser)
     position = 0
@@ -178,8 +178,8 @@ def _covering(version: Version, key: bytes) -> Node | None:
 
 def _enclosed(version: Version, key: bytes, encloser: bytes) -> tuple[Node | None, Node | None, bytes]:
     """
-    @return: the node that matches the closest encloser, the one that covers the next closer name (RFC 5155, section 7.2.1), and the
-        encloser. If that is opted out, having only insecure delegations below it, this is the closest provable encloser.
+    Return the node that matches the closest encloser, the one that covers the next closer name (RFC 5155, section 7.2.1), and the encloser.
+    If that is opted out, having only insecure delegations below it, this is the closest provable encloser.
     """
     closer = _nextCloser(key, encloser)
     while True:
@@ -192,7 +192,7 @@ def _enclosed(version: Version, key: bytes, encloser: bytes) -> tuple[Node | Non
 
 def _standing(version: Version, key: bytes) -> tuple[Node | None, ...]:
     """
-    @return: the node that matches an existing name, or, if the name is opted out, the proof of that (RFC 5155, section 6).
+    Return the node that matches an existing name, or, if the name is opted out, the proof of that (RFC 5155, section 6).
     """
     matching = _matching(version, key)
     if matching is not None or not key:

@@ -83,9 +83,6 @@ class Walk:
         self.ede: tuple[tuple[int, str], ...] = ()
 
     def answer(self) -> Answer:
-        """
-        @return: the answer with everything that was found.
-        """
         version = self.version
         if not self.minimal and self.flags and (self.outcome is Outcome.DATA):
             self._complete()
@@ -297,10 +294,10 @@ class Walk:
 
 def _encloser(version: Version, key: bytes) -> Node:
     """
-    @param key: of a name that does not exist.
+    Find the closest encloser of a name that does not exist (RFC 4592, section 3.3.1). All ancestors of an existing name exist, so the
+    search is binary: the client chooses the number of labels.
 
-    @return: the closest encloser (RFC 4592, section 3.3.1). All ancestors of an existing name exist, so that names of many labels are
-        searched in halves: the client chooses the number of labels.
+    @param key: the key of the name.
     """
     starts = []
     position = key[0] + 1
@@ -328,8 +325,8 @@ def _encloser(version: Version, key: bytes) -> Node:
 
 def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
     """
-    @return: the zone that is authoritative for a type at a name: for the DS records of a zone its parent, if this server has that (RFC
-        4035, section 3.1.4.1).
+    Return the zone that is authoritative for a type at a name: for DS records the parent zone, if this server has it (RFC 4035, section
+    3.1.4.1).
     """
     version = find(folded)
     if rrType == _DS and version is not None and folded == version.apex:
@@ -339,7 +336,7 @@ def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
 
 def originOf(version: Version) -> Origin:
     """
-    @return: the origin of answers from a version, if none has been set.
+    Return the origin of answers from a version, if none has been set.
     """
     origin = version.origin = Origin("zone", nameToText(version.apex))
     return origin

@@ -101,7 +101,7 @@ def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
 
 def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
     """
-    @return: the addresses that the zone has for the hosts in these records (RFC 1034, section 3.7; RFC 2782).
+    Return the addresses that the zone has for the hosts in these records (RFC 1034, section 3.7; RFC 2782).
     """
     for rrset in sets:
         before = _HOSTS.get(rrset.rrType)
@@ -116,7 +116,7 @@ def addresses(version: Version, sets: Sets, dnssecOk: bool) -> Iterator[RRSet]:
 
 def _isVisible(version: Version, node: Node) -> bool:
     """
-    @return: whether the node's addresses are authoritative or glue, and not occluded by a DNAME record.
+    Return whether the node's addresses are authoritative or glue, and not occluded by a DNAME record.
     """
     if not node.flags & OCCLUDED:
         return True

@@ -30,7 +30,7 @@ def _isFolded(rrType: int) -> bool:
 
 def canonicalOf(rrType: int, rdata: bytes) -> bytes:
     """
-    @return: the rdata in canonical form; malformed rdata is returned unchanged.
+    Return the rdata in canonical form; malformed rdata is returned unchanged.
     """
     before = _ENDING.get(rrType)
     if before is not None:
@@ -53,8 +53,8 @@ def canonicalOf(rrType: int, rdata: bytes) -> bytes:
 
 def distinct(rrType: int, rdatas: Iterable[bytes]) -> tuple[bytes, ...]:
     """
-    @return: the distinct records of one name and type, the first of each if they differ only in the case of the names in them (RFC 2181,
-        section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
+    Return the distinct records of one name and type, the first of each if they differ only in the case of the names in them (RFC 2181,
+    section 5; RFC 2136, section 1.1.1; RFC 4034, section 6.2).
     """
     several = tuple(dict.fromkeys(rdatas))
     if len({rdata.lower() for rdata in several}) == len(several):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "Kind", "applied", "condensed", "fromRendered", "kindOf", "rendered", "sortedSets"]
 
-#: Type, and for signatures the type covered: identifies a set of a name (RFC 4034, section 3).
+#: Type, and for signatures the type covered: identifies an RRset of a name (RFC 4034, section 3).
 Kind = tuple[int, int]
 
 #: Type, class, TTL, octets of rdata.
 _FIXED: Final = Struct(">HHIH")
 
-#: A compression pointer to the zone's name behind the header, where every message of its transfer has it.
+#: A compression pointer to the zone's name after the header, where every message of its transfer has it.
 _APEX: Final = b"\xc0\x0c"
 
 #: Owner, type and rdata, all in canonical form.
@@ -38,7 +38,7 @@ _Record = tuple[bytes, int, bytes]
 
 def kindOf(rrset: RRSet) -> Kind:
     """
-    @return: the kind of this set, which is unique at its name.
+    Return the kind of this set, which is unique at its name.
     """
     rrType = rrset.rrType
     return (rrType, int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else 0)
@@ -46,7 +46,7 @@ def kindOf(rrset: RRSet) -> Kind:
 
 def sortedSets(sets: dict[Kind, RRSet]) -> tuple[RRSet, ...]:
     """
-    @return: the sets of a name in the order in which a node has them.
+    Return the RRsets of a name in the order in which a node has them.
     """
     return tuple([sets[kind] for kind in sorted(sets)])
 
@@ -56,9 +56,9 @@ class Difference:
     The changes from one serial number to another one.
 
     @ivar before: the old SOA.
-    @ivar removed: sets of the other records removed.
+    @ivar removed: RRsets of the other records removed.
     @ivar after: the new SOA.
-    @ivar added: sets of the other records added.
+    @ivar added: RRsets of the other records added.
     """
 
     __slots__ = ("before", "removed", "after", "added")
@@ -68,7 +68,7 @@ class Difference:
         @raise BadChange: C{before} or C{after} is not an SOA.
         """
         if before.rrType != SOA or after.rrType != SOA:
-            raise BadChange("a difference begins with the SOA that goes and the SOA that comes")
+            raise BadChange("a difference begins with the old SOA and the new SOA")
         self.before = before
         self.removed = tuple(removed)
         self.after = after
@@ -121,7 +121,7 @@ def _recordsOf(sets: Iterable[RRSet]) -> dict[_Record, RRSet]:
 
 def _grouped(records: dict[_Record, RRSet]) -> tuple[RRSet, ...]:
     """
-    @return: the records in sets of equal owner, kind and TTL.
+    Return the records in RRsets of equal owner, kind and TTL.
     """
     groups: dict[tuple[bytes, Kind, int], list[RRSet]] = {}
     for (name, _, _), record in records.items():
@@ -169,9 +169,9 @@ def _isSpelled(record: RRSet, other: RRSet) -> bool:
 
 class _Changing:
     """
-    A set under change, with the same cost for each record removed or added, however many there are.
+    An RRset that is being changed. Removing or adding a record takes constant time.
 
-    @ivar like: a set with its name and TTL.
+    @ivar like: an RRset with its name and TTL.
     @ivar rdatas: its records in order, by their canonical forms: a removal may write names in another case than the record has.
     """
 
@@ -183,14 +183,14 @@ class _Changing:
 
     def remove(self, rrset: RRSet) -> bool:
         """
-        @return: whether all of these records were there.
+        Remove records; return whether all of them were there.
         """
         gone = [self.rdatas.pop(canonicalOf(rrset.rrType, rdata), None) for rdata in rrset.rdatas]
         return None not in gone
 
     def add(self, rrset: RRSet) -> bool:
         """
-        @return: whether none of these records was there.
+        Add records; return whether none of them was there.
         """
         come = {canonicalOf(rrset.rrType, rdata): rdata for rdata in rrset.rdatas}
         if not self.rdatas.keys().isdisjoint(come):
@@ -201,9 +201,6 @@ class _Changing:
 
     @property
     def rrset(self) -> RRSet:
-        """
-        The set after the changes so far.
-        """
         like = self.like
         rdatas = tuple(self.rdatas.values())
         return like if rdatas == like.rdatas else RRSet(like.name, like.rrType, like.rrClass, like.ttl, rdatas)
@@ -230,7 +227,7 @@ def applied(version: Version, differences: Iterable[Difference], *, bounded: boo
             kind = kindOf(rrset)
             present = sets.get(kind)
             if present is None or not present.remove(rrset):
-                raise _unfit(rrset, f"is to go from serial {serial} and is not there")
+                raise _unfit(rrset, f"is to be removed from serial {serial} and is not there")
             if not present.rdatas:
                 del sets[kind]
         for rrset in (difference.after, *difference.added):
@@ -240,7 +237,7 @@ def applied(version: Version, differences: Iterable[Difference], *, bounded: boo
             if present is None:
                 sets[kind] = _Changing(rrset)
             elif not present.add(rrset):
-                raise _unfit(rrset, f"is to come into serial {serial} and is there")
+                raise _unfit(rrset, f"is to be added to serial {serial} and is there already")
         serial = difference.newSerial
     if not nodes:
         return version
@@ -311,7 +308,7 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
     @param octets: the output of L{rendered}.
     @param apexName: the zone's name as it is written.
 
-    @return: the sets; adjacent records of one set are merged.
+    @return: the RRsets; adjacent records of one RRset are merged.
 
     @raise BadMessage: this is not output of L{rendered}.
     """
@@ -331,7 +328,7 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
             rdata = octets[position : position + size]
             position += size
             if position > end:
-                raise BadMessage(f"the record at octet {start} runs out of what was kept")
+                raise BadMessage(f"the record at octet {start} runs out of the stored octets")
             record = RRSet(name, rrType, rrClass, ttl, (rdata,))
             last = groups[-1][0] if groups else None
             if last is not None and last.ttl == ttl and last.name == name and kindOf(last) == kindOf(record):
@@ -339,7 +336,7 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
             else:
                 groups.append((record, [rdata]))
     except (IndexError, StructError):
-        raise BadMessage("a record that runs out of what was kept") from None
+        raise BadMessage("a record that runs out of the stored octets") from None
     return tuple(
         [
             first if len(rdatas) == 1 else RRSet(first.name, first.rrType, first.rrClass, first.ttl, tuple(rdatas))

@@ -51,9 +51,6 @@ class Change:
         return f"{head} {rdataToText(rrset.rrType, self.rdata)}"
 
     def toJSON(self) -> dict[str, object]:
-        """
-        @return: the change as JSON values.
-        """
         rrset = self.rrset
         return {
             "change": "added" if self.added else "removed",
@@ -88,7 +85,7 @@ def changes(before: Version, after: Version, *, signatures: bool = True) -> Iter
 
 def _place(first: Node | None, second: Node | None) -> int:
     """
-    @return: a negative number if the first one sorts before the second, a positive one if it sorts behind it.
+    Compare the order of two nodes: negative if the first one sorts before the second, positive if it sorts after it.
     """
     if first is None or second is None:
         return 1 if first is None else -1

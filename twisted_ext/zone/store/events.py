@@ -68,9 +68,6 @@ class History:
         self._kept = ()
 
     def since(self, serial: int) -> list[Difference] | None:
-        """
-        @see: L{Differences.since<twisted_ext.zone.transfer.sender.Differences.since>}
-        """
         kept = self._kept
         for place, (difference, _) in enumerate(kept):
             if difference.oldSerial == serial:
@@ -78,9 +75,6 @@ class History:
         return None
 
     def octetsSince(self, serial: int) -> int | None:
-        """
-        @see: L{Differences.octetsSince<twisted_ext.zone.transfer.sender.Differences.octetsSince>}
-        """
         differences = self.since(serial)
         return None if differences is None else sum([_octetsOf(each) for each in differences])
 

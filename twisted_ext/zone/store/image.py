@@ -44,7 +44,7 @@ _MARK: Final = 0x01020304
 
 _HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
 
-#: Octets of records at a name below which each record fits into any TCP message, whatever else that contains.
+#: Octets of records at a name below which each record fits into any TCP message, regardless of its other content.
 HEAVY_OCTETS: Final = 60_000
 
 #: Octets of a file added to the checksum at a time.
@@ -106,7 +106,7 @@ class Header:
 
     def places(self) -> tuple[int, ...]:
         """
-        @return: the offsets of the parts, and the end of the last one.
+        Return the offsets of the parts, and the end of the last one.
         """
         order = _HEAD.size + 4 + self.apex + self.fingerprint
         order += -order % 8
@@ -124,7 +124,7 @@ class Header:
 
     def packed(self, apexName: bytes, fingerprint: bytes) -> bytes:
         """
-        @return: the header, apex and fingerprint, padded to where the arrays begin.
+        Return the header, apex and fingerprint, padded to where the arrays begin.
         """
         head = _HEAD.pack(
             MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt) | self.aliases * _ALIASES, self.chain,
@@ -137,14 +137,14 @@ class Header:
 
 def digested(key: bytes, salt: bytes) -> int:
     """
-    @return: the salted digest of a key, used if names were chosen to collide in CRC-32.
+    Return the salted digest of a key, used if names were chosen to collide in CRC-32.
     """
     return int.from_bytes(blake2b(key, digest_size=4, salt=salt).digest(), "little")
 
 
 def abridged(order: bytes) -> int:
     """
-    @return: the first eight octets of a sort key, as a number.
+    Return the first eight octets of a sort key, as a number.
     """
     return int.from_bytes(order[:8].ljust(8, b"\x00"), "big")
 
@@ -249,15 +249,10 @@ class Image:
                 raise BadImage(f"{path}: {wrong}") from None
             image.path = path
         if checked and not image.sound:
-            raise BadImage(f"{path}: the image is not as it was written")
+            raise BadImage(f"{path}: the image is damaged")
         return image
 
     def copyTo(self, path: str) -> None:
-        """
-        Write the buffer that the image was opened from to a file.
-
-        @raise OSError: it cannot be written.
-        """
         with open(path, "wb") as file:
             file.write(self._buffer)
 
@@ -299,7 +294,7 @@ class Image:
 
     def find(self, key: bytes) -> int:
         """
-        @return: the number of the node of this name, or -1.
+        Return the number of a name's node, or -1.
         """
         words = self._words
         buffer = self._buffer
@@ -318,7 +313,7 @@ class Image:
 
     def at(self, key: bytes) -> Node | None:
         """
-        @return: the node of this name, if there is one.
+        Return the node of a name, or L{None}.
 
         @raise BadImage: its records are damaged.
         """
@@ -326,22 +321,13 @@ class Image:
         return None if index < 0 else self._node(index, key)
 
     def key(self, index: int) -> bytes:
-        """
-        @return: the key of a node.
-        """
         place = self._names + index
         return self._buffer[self._keys + self._words[place] : self._keys + self._words[place + 1]]
 
     def flags(self, index: int) -> int:
-        """
-        @return: the flags of a node.
-        """
         return self._buffer[self._flags + index]
 
     def children(self, index: int) -> int:
-        """
-        @return: how many names are directly below a node.
-        """
         return self._words[self._children + index]
 
     def node(self, index: int) -> Node:
@@ -365,14 +351,14 @@ class Image:
 
     def rendered(self, index: int) -> bytes:
         """
-        @return: the records of a node in wire format as in a transfer message.
+        Return the records of a node in wire format as in a transfer message.
         """
         place = self._records + index
         return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
 
     def heavy(self) -> list[int]:
         """
-        @return: the nodes with so many octets of records that one record might not fit into a message, found without reading the others.
+        Return the nodes with so many octets of records that one record might not fit into a message, without reading the others.
         """
         found = self._heavy
         if found is None:
@@ -387,7 +373,7 @@ class Image:
 
     def tally(self, index: int) -> int:
         """
-        @return: how many records a node has.
+        Return the number of records at a node.
         """
         return self._words[self._counts + index + 1] - self._words[self._counts + index]
 
@@ -415,7 +401,7 @@ class Image:
 
         @param order: the sort key of a name (L{sortKey}).
 
-        @return: the index in the NSEC chain of the last name that does not sort behind it, or -1.
+        @return: the index in the NSEC chain of the last name that does not sort after it, or -1.
         """
         return self._before(order, 0, self.signed)
 
@@ -425,7 +411,7 @@ class Image:
 
         @param label: a hash in base 32, in lower case.
 
-        @return: the index in the NSEC3 chain of the last hash that does not sort behind it, or -1.
+        @return: the index in the NSEC3 chain of the last hash that does not sort after it, or -1.
         """
         return self._before(label, self.signed, self.signed + self.hashes)
 
@@ -448,13 +434,13 @@ class Image:
 
     def inChain(self, place: int) -> int:
         """
-        @return: the node at an index of the NSEC chain.
+        Return the node at an index of the NSEC chain.
         """
         return self._words[self._chain + place]
 
     def inHashes(self, place: int) -> int:
         """
-        @return: the node at an index of the NSEC3 chain.
+        Return the node at an index of the NSEC3 chain.
         """
         node: int = self._words[self._hashed + place]
         return node

@@ -63,7 +63,7 @@ _BETWEEN: Final = 12
 _START: Final = SOA.to_bytes(2, "big")
 
 
-#: Octets of records at a name from which on they are no longer copied for each further record.
+#: Octets of records at a name above which they are no longer copied for each further record.
 LONG: Final = 16_384
 
 
@@ -143,7 +143,7 @@ class ImageBuilder:
 
     def addSets(self, sets: Iterable[RRSet]) -> None:
         """
-        Add all records of some sets.
+        Add the records of RRsets.
 
         @raise BadZone: an owner lies outside of the zone.
         """
@@ -245,7 +245,7 @@ class ImageBuilder:
 
     def _settle(self) -> None:
         """
-        Remove duplicate records, make the TTLs of each set equal, and put the SOA first.
+        Remove duplicate records, make the TTLs of each RRset equal, and put the SOA first.
         """
         self.join()
         nodes, counts, apexName = self.nodes, self.counts, self.apexName
@@ -297,9 +297,9 @@ class ImageBuilder:
 
     def _flags(self, places: dict[bytes, int], wild: set[bytes]) -> tuple[bytearray, _Chain, _Chain]:
         """
-        @param places: the node numbers of names with flags or children.
+        Return the flags of all nodes, the NSEC chain and the NSEC3 chain.
 
-        @return: the flags of all nodes, the NSEC chain and the NSEC3 chain.
+        @param places: the node numbers of names with flags or children.
         """
         nodes, marks = self.nodes, self.marks
         flags = bytearray(len(nodes))
@@ -333,8 +333,10 @@ class ImageBuilder:
 
 def _beside(path: str) -> tuple[int, str]:
     """
-    @return: an open empty file that no other process writes, and its path. The path is the same each time, unless another process is
-        writing the same image now: a file left by a killed process is reused.
+    Open an empty file that no other process writes. Its path is the same each time, unless another process is writing the same image now: a
+    file left by a killed process is reused.
+
+    @return: descriptor and path.
 
     @raise OSError: it cannot be created.
     """
@@ -370,7 +372,7 @@ def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
 
 def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     """
-    @return: the slots, and the salt of their digests; no salt if they use CRC-32.
+    Return the slots, and the salt of their digests; no salt if they use CRC-32.
     """
     size = 1 << (len(keys) * 2 - 1).bit_length()
     most = int(PROBES.default)

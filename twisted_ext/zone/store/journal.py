@@ -51,14 +51,14 @@ _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 _PIECE: Final = 2**20
 _READ_ENTRIES: Final = 1024
 
-#: Offsets behind damage at which a complete difference is searched for: half a second's work.
+#: Offsets after damage at which a complete difference is searched for: half a second's work.
 _SCANNED: Final = 2**18
 
 
 def originOf(image: Image) -> bytes:
     """
-    @return: the origin that identifies the sources of an image: for an image of a master file, from its serial number and its records;
-        for an image built from another one and a journal, the origin of the former.
+    Return the origin that identifies the sources of an image: for an image of a master file, from its serial number and its records; for an
+    image built from another one and a journal, the origin of the former.
     """
     if image.fingerprint.startswith(_FROM):
         return image.fingerprint[len(_FROM) :]
@@ -67,14 +67,14 @@ def originOf(image: Image) -> bytes:
 
 def fingerprintOf(origin: bytes) -> bytes:
     """
-    @return: the fingerprint of an image that is built from a journal.
+    Return the fingerprint of an image that is built from a journal.
     """
     return _FROM + origin
 
 
 def encoded(difference: Difference) -> bytes:
     """
-    @return: a difference as an entry.
+    Encode a difference as an entry.
 
     @raise StorageFault: the entry is larger than the limit.
     """
@@ -100,9 +100,9 @@ class Journal:
     @ivar path: the file.
     @ivar octets: its size, header included.
     @ivar origin: the origin of the zone before the first difference (L{originOf}).
-    @ivar said: what was wrong with the file when it was opened, as a sentence; empty if nothing was.
+    @ivar said: the fault found when the file was opened, as a sentence; empty if there was none.
     @ivar lost: the newest known serial number of the zone if the file no longer leads to it; L{None} otherwise.
-    @ivar recovered: complete differences found behind damage, in order.
+    @ivar recovered: complete differences found after damage, in order.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Journal:
         @param readOnly: do not change the file, which another process may have open for writing.
         @param unread: do not read the file yet; call L{reading} before anything else.
         @param mend: accept a damaged file as a journal, keep a copy of it, and find out what is intact and what is lost. For this, the
-            newest serial number is stored in a file beside the journal.
+            newest serial number is stored in a file next to the journal.
 
         @raise NoJournal: the file is not a journal of this zone.
         @raise StorageFault: it cannot be read or written, or another process has it open for writing.
@@ -229,9 +229,9 @@ class Journal:
 
     def _isDamaged(self, start: bytes) -> bool:
         """
-        @param start: the first octets of the file.
+        Return whether the file was emptied, or begins with something else than a header of any journal, or a part of one.
 
-        @return: whether the file was emptied, or begins with something else than a journal's header, of any zone, or a part of it.
+        @param start: the first octets of the file.
         """
         if not start:
             return self._there
@@ -252,7 +252,7 @@ class Journal:
 
     def _find(self, position: int, size: int) -> None:
         """
-        Find complete differences behind damage.
+        Find complete differences after damage.
         """
         tries = _SCANNED
         while position < size and tries:
@@ -285,7 +285,7 @@ class Journal:
 
     def _serialKept(self) -> int | None:
         """
-        @return: the newest serial number stored beside the journal.
+        Return the newest serial number stored next to the journal.
         """
         try:
             with open(f"{self.path}.serial", encoding="ascii", errors="replace") as file:
@@ -308,7 +308,7 @@ class Journal:
 
     def _keepAside(self) -> str:
         """
-        @return: the path of the copy.
+        Copy the damaged file; return the path of the copy.
         """
         kept = self.path + ".damaged"
         with open(kept, "wb") as copy:
@@ -327,6 +327,8 @@ class Journal:
 
     def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
         """
+        Read the header of an entry.
+
         @return: why there is no complete entry, and the entry.
         """
         head = os.pread(self._pages.file.number, _ENTRY.size, position)
@@ -351,7 +353,7 @@ class Journal:
 
     def _cut(self, position: int, size: int, reason: str) -> None:
         """
-        Truncate the file behind the last complete difference. If complete ones follow the damage, it was not caused by a crash while
+        Truncate the file after the last complete difference. If complete ones follow the damage, it was not caused by a crash while
         writing, and a copy is kept.
         """
         self.said = f"{self.path}: {reason}; the last {size - position} octets are cut off"
@@ -381,7 +383,7 @@ class Journal:
     @property
     def newest(self) -> int | None:
         """
-        The serial number after the last one.
+        The serial number after the last difference.
         """
         entries = self._pages.entries
         return entries[-1].new if entries else None
@@ -391,7 +393,7 @@ class Journal:
 
     def since(self, serial: int) -> list[Difference] | None:
         """
-        @return: the differences from a serial number to the newest; an empty list for the newest itself; L{None} if they are not kept.
+        Return the differences from a serial number to the newest; an empty list for the newest itself; L{None} if they are not kept.
 
         @raise StorageFault: the file cannot be read.
         """
@@ -403,7 +405,7 @@ class Journal:
 
     def octetsSince(self, serial: int) -> int | None:
         """
-        @return: the size of the differences since a serial number, without reading them; L{None} if they are not kept.
+        Return the size of the differences since a serial number, without reading them; L{None} if they are not kept.
         """
         if serial == self.newest:
             return 0
@@ -433,7 +435,7 @@ class Journal:
             try:
                 length, checksum, _, _, gone = _ENTRY.unpack_from(octets)
                 if len(octets) != entry.length or crc32(octets[_LENGTH.size :]) != checksum:
-                    raise BadMessage("it is not what was written")
+                    raise BadMessage("it is damaged")
                 behind = _ENTRY.size + gone
                 removed = fromRendered(octets[_ENTRY.size : behind], self._apexName)
                 added = fromRendered(octets[behind:], self._apexName)
@@ -460,7 +462,7 @@ class Journal:
 
     def replaying(self, version: Version) -> Generator[None, None, Version]:
         """
-        Do what L{replayed} does, yielding between steps so that other work can run.
+        Apply the journal as L{replayed} does, yielding between steps so that other work can run.
         """
         serial = version.serial
         pages = self._pages
@@ -497,7 +499,7 @@ class Journal:
         for difference in differences:
             old, new = difference.oldSerial, difference.newSerial
             if newest is not None and old != newest:
-                raise StorageFault(f"{self.path}: ends at serial {newest}; what is to come next begins at {old}")
+                raise StorageFault(f"{self.path}: ends at serial {newest}; the next difference begins at {old}")
             newest = new
             part = encoded(difference)
             entries.append(Entry(position, len(part), old, new))
@@ -543,7 +545,7 @@ class Journal:
 
     def trim(self, imaged: int) -> bool:
         """
-        Delete the oldest differences if the journal is over its limit, but none that is missing in the image.
+        Delete the oldest differences if the journal is over its limit, except those missing in the image.
 
         The journal is written to a new file, which replaces this one atomically.
 

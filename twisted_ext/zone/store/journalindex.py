@@ -55,20 +55,17 @@ class Pages:
         self.places: dict[int, int] = {}
 
     def note(self, entry: Entry) -> None:
-        """
-        Append an entry.
-        """
         self.entries.append(entry)
         self.places[entry.old] = len(self.entries) - 1
 
     def longest(self, entry: Entry, head: int, room: int) -> int:
         """
-        Find out whether an entry has a record larger than C{room}.
+        Find out whether an entry has a record larger than C{room}. The result is cached.
 
         @param head: octets of an entry before its records.
         @param room: octets up to which the exact size does not matter.
 
-        @return: the size of the longest record in an entry if that may be larger. It is computed once.
+        @return: the size of the longest record in an entry if that may be larger.
         """
         if entry.length > room and not entry.longest:
             try:
@@ -81,9 +78,9 @@ class Pages:
 
     def portions(self, start: int) -> Iterator[list[Entry]]:
         """
-        @param start: the index of the first entry.
+        Return the entries from an index on, in portions that can be processed in one step.
 
-        @return: the entries from there on, in portions that can be processed in one step.
+        @param start: the index.
         """
         some: list[Entry] = []
         octets = 0

@@ -77,7 +77,7 @@ _NSEC3: Final = 50
 _HASH_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _NSEC3PARAM: Final = 51
 
-#: The first label of a wildcard (RFC 4592, section 2.1.1).
+#: The wildcard label (RFC 4592, section 2.1.1).
 STAR: Final = b"\x01*"
 
 #: Octets of the shortest rdata of an SOA: two root names and five numbers.
@@ -102,7 +102,7 @@ class Node:
     The records at one name, and the name's flags. Treated as immutable.
 
     @ivar key: the name, folded, relative to the apex.
-    @ivar sets: the records, sorted by type. Signatures are one set for each type covered.
+    @ivar sets: the records, sorted by type. Signatures are one RRset for each type covered.
     @ivar flags: L{CUT}, L{DNAME}, L{CNAME}, L{OCCLUDED}, L{EMPTY}, L{WILDCARD}, L{SIGNED}, L{HASHED}.
     @ivar children: the number of names directly below this one, empty non-terminals included.
     """
@@ -117,7 +117,7 @@ class Node:
 
     def of(self, rrType: int) -> RRSet | None:
         """
-        @return: the records of a type; for RRSIG all of them, with the least of their TTLs.
+        Return the records of a type; for RRSIG all of them, with their minimum TTL.
         """
         for rrset in self.sets:
             if rrset.rrType == rrType:
@@ -127,9 +127,6 @@ class Node:
         return None
 
     def signatures(self, rrType: int) -> RRSet | None:
-        """
-        @return: the RRSIG records covering a type.
-        """
         for rrset in self.sets:
             if rrset.rrType == _RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
                 return rrset
@@ -186,17 +183,17 @@ def keyBelow(name: bytes, apex: bytes) -> bytes | None:
 
 def parentKey(key: bytes) -> bytes:
     """
-    @param key: not the apex.
+    Return the key of the name directly above.
 
-    @return: the key of the name directly above.
+    @param key: any key but the apex.
     """
     return key[key[0] + 1 :]
 
 
 def sortKey(key: bytes) -> bytes:
     """
-    @return: octets that sort in the canonical order of names (RFC 4034, section 6.1): by labels from the right, a name before its
-        descendants.
+    Return octets that sort in the canonical order of names (RFC 4034, section 6.1): by labels from the right, a name before its
+    descendants.
     """
     labels = []
     position = 0
@@ -214,7 +211,7 @@ def sortKey(key: bytes) -> bytes:
 
 def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
     """
-    @return: the flags of a node that depend on its own records only.
+    Return the flags of a node that depend on its own records only.
     """
     if not sets:
         return EMPTY if key else 0
@@ -234,9 +231,9 @@ def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
 
 def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
     """
-    @param top: the sets of the apex.
+    Return the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
 
-    @return: the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
+    @param top: the RRsets of the apex.
     """
     for rrset in top:
         if rrset.rrType == _NSEC3PARAM:
@@ -248,8 +245,8 @@ def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
 
 def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] | None) -> bool:
     """
-    @return: whether there is an NSEC3 record of the chain in use: with its parameters, at a hash one label below the apex (RFC 5155,
-        section 3).
+    Return whether there is an NSEC3 record of the chain in use: with its parameters, at a hash one label below the apex (RFC 5155, section
+    3).
     """
     if hashing is None or not key or key[0] + 1 != len(key) or key[1:].translate(None, _HASH_DIGITS):
         return False
@@ -268,8 +265,8 @@ def _order(rrset: RRSet) -> int:
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
     """
-    Merge and sort the sets of one node: types ascending, duplicate rdata removed (ignoring the case of names), one TTL for each set (RFC
-    2181, section 5), signatures separated by type covered. Empty sets are omitted.
+    Merge and sort the RRsets of one node: types ascending, duplicate rdata removed (ignoring the case of names), one TTL for each RRset
+    (RFC 2181, section 5), signatures separated by type covered. Empty RRsets are omitted.
     """
     groups: dict[int, list[RRSet]] = {}
     for rrset in sets:
@@ -319,7 +316,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
         start = labels + _BETWEEN
         if start + length == end:
             return (RRSet(records[:labels] + apexName, rrType, rrClass, ttl, (records[start:],)),)
-    # For each set its name, type and class, its TTLs, and its rdata.
+    # For each RRset its name, type and class, its TTLs, and its rdata.
     groups: dict[int, tuple[bytes, int, int, list[int], list[bytes]]] = {}
     position = 0
     while position < end:
@@ -349,11 +346,11 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
 
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
-    Write the records of a set in wire format.
+    Write the records of an RRset in wire format.
 
     @param labels: octets of the owner above the apex.
 
-    @return: the records of a set in wire format as in a transfer message.
+    @return: the records of an RRset in wire format as in a transfer message.
     """
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
@@ -362,9 +359,9 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
 
 def isSettled(records: bytes, labels: int) -> bool:
     """
-    @param records: the records of one node, as returned by L{rendered}.
+    Return whether the records of each RRset are certainly adjacent and distinct, with the same owner and TTL.
 
-    @return: whether the records of each set are certainly adjacent and distinct, with the same owner and TTL.
+    @param records: the records of one node, as returned by L{rendered}.
     """
     kinds: set[bytes] = set()
     several: set[bytes] = set()
@@ -396,9 +393,9 @@ def isSettled(records: bytes, labels: int) -> bool:
 
 def isOnlyHashed(records: bytes, labels: int) -> bool:
     """
-    @param records: the records of one node, NSEC3 records among them, as returned by L{rendered}.
+    Return whether all others are signatures, so that the node is only the hash of a name.
 
-    @return: whether all others are signatures, so that the node is only the hash of a name.
+    @param records: the records of one node, NSEC3 records among them, as returned by L{rendered}.
     """
     position = 0
     while position < len(records):
@@ -411,7 +408,7 @@ def isOnlyHashed(records: bytes, labels: int) -> bool:
 
 def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
     """
-    @return: the records of a node as returned by L{rendered}, the SOA first.
+    Return the records of a node as returned by L{rendered}, the SOA first.
     """
     return [record for rrset in sorted(sets, key=_afterSOA) for record in rendered(rrset, labels)]
 

@@ -23,7 +23,7 @@ _fixed: Final = Struct(">HHIH").pack
 
 def orderedNodes(version: Version) -> Iterator[Node]:
     """
-    @return: the nodes of a zone in canonical order, without empty non-terminals.
+    Return the nodes of a zone in canonical order, without empty non-terminals.
     """
     image, overlay = version.image, version.overlay
     places: list[tuple[bytes, int]] = []
@@ -41,9 +41,9 @@ def orderedNodes(version: Version) -> Iterator[Node]:
 
 def recordsOf(node: Node, owner: bytes) -> Iterator[tuple[RRSet, bytes]]:
     """
-    @param owner: the node's name, folded and absolute.
+    Return the node's RRsets in canonical order, each with its records in canonical form.
 
-    @return: the node's sets in canonical order, each with its records in canonical form.
+    @param owner: the node's name, folded and absolute.
     """
     for rrset in node.sets:
         rrType = rrset.rrType
@@ -57,7 +57,7 @@ def recordsOf(node: Node, owner: bytes) -> Iterator[tuple[RRSet, bytes]]:
 
 def canonicalRecords(version: Version) -> Iterator[tuple[RRSet, bytes]]:
     """
-    @return: the sets of a zone in canonical order, each with its records in canonical form.
+    Return the RRsets of a zone in canonical order, each with its records in canonical form.
     """
     apex = version.apex
     for node in orderedNodes(version):

@@ -90,9 +90,9 @@ UNCHANGED: Final = Overlay({}, 0, frozenset(), frozenset(), (), (), (), ())
 
 def standing(gone: Sequence[int], place: int) -> int:
     """
-    @param gone: indexes in a chain, sorted.
+    Return the last index up to C{place} that is not in C{gone}, or -1.
 
-    @return: the last index up to C{place} that is not among them, or -1.
+    @param gone: indexes in a chain, sorted.
     """
     last = bisect_right(gone, place) - 1
     if last < 0 or gone[last] != place:
@@ -135,10 +135,10 @@ class Editing:
         """
         Apply changes and make the next overlay.
 
-        @param changes: all sets of each changed name after the change.
+        @param changes: all RRsets of each changed name after the change.
         @param bounded: enforce the limits of the overlay.
 
-        @raise BadChange: the owner of a set is not the name that it is given for.
+        @raise BadChange: the owner of an RRset is not the name that it is given for.
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
         for key, sets in changes.items():
@@ -206,7 +206,7 @@ class Editing:
 
     def _occlusion(self, key: bytes) -> int:
         """
-        @return: L{OCCLUDED} if a new name is below a cut of the image.
+        Return L{OCCLUDED} if a new name is below a cut of the image.
         """
         image = self._image
         while key:
@@ -267,7 +267,7 @@ class Editing:
 
 def _isLabel(key: bytes) -> bool:
     """
-    @return: whether the name is directly below the apex.
+    Return whether the name is directly below the apex.
     """
     return bool(key) and key[0] + 1 == len(key)
 

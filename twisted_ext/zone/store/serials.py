@@ -24,7 +24,7 @@ _TO: Final = -16
 
 def isNewer(serial: int, other: int) -> bool:
     """
-    @return: whether C{serial} is newer than C{other}. Of two that are exactly 2^31 apart, neither is newer (RFC 1982, section 3.2).
+    Return whether C{serial} is newer than C{other}. Of two that are exactly 2^31 apart, neither is newer (RFC 1982, section 3.2).
     """
     return 0 < (serial - other & _MASK) < _HALF
 

@@ -46,7 +46,7 @@ def difference(before: Version, after: Version) -> Difference:
 
 def differing(before: Version, after: Version, most: int) -> Generator[None, None, Difference | None]:
     """
-    Do what L{difference} does, in short steps.
+    Compare two versions as L{difference} does, in short steps.
 
     @param most: the maximum size of the rdata of all changes.
 
@@ -69,9 +69,9 @@ def differing(before: Version, after: Version, most: int) -> Generator[None, Non
 
 def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
     """
-    @param steps: names after which to yield L{None}, so that the caller can do other work; 0 for never.
+    Return the names at which the two may differ.
 
-    @return: the names at which the two may differ.
+    @param steps: names after which to yield L{None}, so that the caller can do other work; 0 for never.
     """
     yield from {**before.overlay, **after.overlay}
     if before.image is after.image:
@@ -137,7 +137,7 @@ def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
 
 def builderOf(version: Version) -> ImageBuilder:
     """
-    @return: a builder for the next image, with the records of a version.
+    Return a builder for the next image, with the records of a version.
     """
     image = version.image
     overlay = version.overlay

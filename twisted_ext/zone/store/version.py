@@ -39,7 +39,7 @@ _SOA: Final = 6
 
 class Version:
     """
-    The content of a zone at one moment. Immutable: an edit makes another version, which shares most data with it.
+    The content of a zone at one serial number. Immutable: an edit makes another version, which shares most data with it.
 
     @ivar image: the image built last.
     @ivar overlay: the nodes of names that differ from the image; L{None} for removed names.
@@ -111,8 +111,8 @@ class Version:
 
         @param before: another version of the same image, or L{None}.
 
-        @return: the names that may differ between the two. If this version was made from that one by edits, these are few, however many
-            names differ from the image.
+        @return: the names that may differ between the two. If this version was made from that one by edits, these are few, regardless of
+            how many names differ from the image.
         """
         now, then = self._changes, UNCHANGED if before is None else before._changes
         if now.log is None or then.log is not now.log or then.place > now.place:
@@ -121,15 +121,15 @@ class Version:
 
     def keyOf(self, name: bytes) -> bytes | None:
         """
-        @param name: an absolute name.
+        Return the key of a name, or L{None} if it is outside of the zone.
 
-        @return: its key, or L{None} if it is outside of the zone.
+        @param name: an absolute name.
         """
         return keyBelow(name, self.apex)
 
     def find(self, key: bytes) -> Node | None:
         """
-        @return: the node of this name, or L{None}. Empty non-terminals have nodes too.
+        Return the node of this name, or L{None}. Empty non-terminals have nodes too.
         """
         if not key:
             # The apex has more records than other names, and every negative answer needs it.
@@ -140,7 +140,7 @@ class Version:
 
     def _seen(self, node: Node) -> Node:
         """
-        @return: the node, with its L{OCCLUDED} flag updated for cuts added or removed since the image was built.
+        Update a node's L{OCCLUDED} flag for cuts added or removed since the image was built.
         """
         changes = self._changes
         image = self.image
@@ -158,17 +158,11 @@ class Version:
 
     @property
     def nodeCount(self) -> int:
-        """
-        The number of nodes.
-        """
         find = self.image.find
         return self.image.nodes + sum([(node is not None) - (find(key) >= 0) for key, node in self.overlay.items()])
 
     @property
     def recordCount(self) -> int:
-        """
-        The number of records.
-        """
         image = self.image
         count = image.records
         for key, node in self.overlay.items():
@@ -204,7 +198,7 @@ class Version:
 
     def nodes(self) -> Iterator[Node]:
         """
-        @return: all nodes, the apex first, in no particular order.
+        Return all nodes, the apex first, in no particular order.
         """
         yield self.top
         overlay = self.overlay
@@ -223,7 +217,7 @@ class Version:
 
     def nsecBefore(self, key: bytes) -> Node | None:
         """
-        @return: the node whose NSEC matches or covers this name: the last one with NSEC that does not sort behind it.
+        Return the node whose NSEC matches or covers a name: the last one with NSEC that does not sort after it.
         """
         order = sortKey(key)
         image, changes = self.image, self._changes
@@ -336,7 +330,8 @@ class Version:
 
     def settled(self) -> Version:
         """
-        @return: the same content as an image in memory, without an overlay. For zones that are small enough to be built in this process.
+        Return the same content as an image in memory, without an overlay. Use this for zones that are small enough to be built in this
+        process.
         """
         from twisted_ext.zone.store.traversal import builderOf
 

@@ -1,8 +1,7 @@
 """
-Collects the records of a received AXFR for the zone's image, and validates each of them, whatever server sent it.
+Collects the records of a received AXFR for the zone's image, and validates each of them.
 
-C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does this in a process of its own, and prints the result as one line of
-JSON.
+C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does this in a separate process, and prints the result as one line of JSON.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ _META: Final = frozenset((0, 41, *range(128, 256)))
 #: Octets of a type, class and TTL.
 _HEAD: Final = 8
 
-#: Octets of memory per name beside its records until the image is written, and the additional octets per name with several records.
+#: Octets of memory per name besides its records until the image is written, and the additional octets per name with several records.
 _PER_NAME: Final = 300
 _PER_SEVERAL: Final = 400
 
@@ -158,7 +157,7 @@ class Gathering:
             else:
                 rdata = expand(reader, layout, start, end)
             if self.done:
-                raise BadMessage("records behind the end of the zone")
+                raise BadMessage("records after the end of the zone")
             key = owner.lower()
             if rrType == _SOA:
                 if key:
@@ -260,7 +259,7 @@ def _whole(gathering: Gathering) -> ImageBuilder:
     builder = gathering.builder
     text = nameToText(builder.apexName)
     if not gathering.done:
-        raise BadZone(f"{text} is not whole: its SOA has not come again")
+        raise BadZone(f"{text} is incomplete: the final SOA is missing")
     if not builder.marks.get(b"", 0) & SAYING[2]:
         raise BadZone(f"{text} has no NS records of its own")
     return builder
@@ -292,7 +291,7 @@ def gather(words: list[str]) -> dict[str, str]:
 
 def main() -> int:
     """
-    @return: the exit code.
+    Return the exit code.
     """
     import gc
     from json import dumps

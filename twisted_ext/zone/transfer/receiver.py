@@ -2,7 +2,7 @@
 Receives zones and changes of zones from transfer messages (RFC 5936; RFC 1995). No I/O and no clock.
 
 This module finds out what a transfer contains and where it ends. L{twisted_ext.zone.transfer.ingest} validates whole zones, large ones in
-another process. Changes are read here, since they are small or else the whole zone is transferred instead.
+another process. Changes are read here, since they are small: for large ones the whole zone is transferred instead.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BadTransfer(BadMessage):
 @lru_cache(256)
 def _isUnread(rrType: int) -> bool:
     """
-    @return: whether message parsing leaves rdata of this type as octets, since it contains no names, although the type's format is known.
+    Return whether message parsing leaves rdata of this type as octets because it contains no names, although its format is known.
     """
     return layoutOf(rrType) is None and declarationOf(rrType) is not Unknown
 
@@ -72,7 +72,7 @@ class Receiving:
     """
     One transfer, message by message.
 
-    @ivar kind: what it has turned out to be.
+    @ivar kind: the kind of transfer, once known.
     @ivar done: whether it is complete.
     @ivar soa: its first SOA, or L{None}.
     @ivar serial: the serial number of that.
@@ -96,7 +96,7 @@ class Receiving:
     ) -> None:
         """
         @param id: the ID of the query.
-        @param label: the server's, for errors.
+        @param label: the server, for error messages.
         @param keep: called with each message of a whole zone, without its TSIG record.
         @param serial: the serial number of our version, as sent in the query (IXFR); L{None} for AXFR.
         @param most: maximum octets of the transfer.
@@ -147,12 +147,12 @@ class Receiving:
         if self.octets > self._most or self.messages > RECEIVED_MESSAGES.default:
             raise BudgetSpent(f"{self._label}: {self._text} has more than {self._most:.0f} octets; no more is taken", server=self._label)
         if self.done:
-            raise self._bad("there is more behind the end of")
+            raise self._bad("another message after the end of")
         if len(octets) < 12:
             raise self._bad("too short a message in the transfer of")
         id, flags = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
         if id != self._id or not flags & QR or flags & _OPCODE:
-            raise self._bad("something else came than")
+            raise self._bad("a message that is not a reply to the request for")
         verifying = self._verifying
         if verifying is not None:
             octets = self._verified(verifying, octets, flags, now)
@@ -251,7 +251,7 @@ class Receiving:
             raise BudgetSpent(f"{self._label}: {self._text} has changed in more than {self._mostRecords} records", server=self._label)
         for record in records:
             if self.done:
-                raise self._bad("there is more behind the end of the changes of")
+                raise self._bad("there are more records after the end of the changes of")
             if self._isSOA(record):
                 self._turn(record)
             elif record.rrType == SOA or record.rrClass != IN or isMeta(record.rrType) or not record.rrType:

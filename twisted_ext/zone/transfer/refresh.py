@@ -104,9 +104,6 @@ class Timers:
     __slots__ = ("refresh", "retry", "expire")
 
     def __init__(self, soa: bytes) -> None:
-        """
-        @param soa: its rdata.
-        """
         refresh, retry, expire = [int.from_bytes(soa[at : at + 4], "big") for at in range(len(soa) - 16, len(soa) - 4, 4)]
         self.refresh = REFRESHES.pick(refresh)
         self.retry = RETRIES.pick(retry)
@@ -161,7 +158,7 @@ class RefreshState:
 
     def __init__(self, primaries: int, draw: Callable[[], float], now: float) -> None:
         """
-        @param primaries: how many there are.
+        @param primaries: the number of primaries.
         @param draw: returns a random number from 0 to 1.
         """
         self.state = State.ABSENT
@@ -222,9 +219,9 @@ class RefreshState:
 
     def isNews(self, serial: int | None) -> bool:
         """
-        @param serial: the serial number in a NOTIFY, if any.
+        Return whether a NOTIFY may announce a newer version than the held one.
 
-        @return: whether it may be newer than the held version.
+        @param serial: the serial number in it, if any.
         """
         return not self.serving or serial is None or isNewer(serial, self.serial)
 
@@ -244,7 +241,7 @@ class RefreshState:
 
     def wakeAt(self) -> float | None:
         """
-        @return: when to call L{wake}, or L{None} where a step is under way and nothing can expire.
+        Return when to call L{wake}, or L{None} if a step is under way and nothing can expire.
         """
         times = [self.nextAt] if self.state in _WAITING else []
         if self.serving:
@@ -255,7 +252,7 @@ class RefreshState:
         """
         Handle the passing of time.
 
-        @return: what to do, if anything. C{serving} may have changed.
+        @return: the next step, if any. C{serving} may have changed.
         """
         if self.serving and now >= self.expiresAt:
             self.serving = False
@@ -272,7 +269,7 @@ class RefreshState:
         @param primary: the index of the sender if it is one of the primaries: it is queried first.
         @param serial: the serial number in the NOTIFY. If it is not newer, ignore the NOTIFY (RFC 1996, section 3.11).
 
-        @return: what to do, if anything.
+        @return: the next step, if any.
         """
         if not self.isNews(serial):
             return None
@@ -293,7 +290,7 @@ class RefreshState:
         fetch = self.state is State.FETCHING
         return Step(fetch, self._primary, self.serial if fetch and self.serving and not self._whole else None)
 
-    # -- what came of a step
+    # -- results of steps
 
     def probed(self, now: float, serial: int, expire: int | None = None) -> Step | None:
         """
@@ -311,8 +308,10 @@ class RefreshState:
 
     def _same(self, now: float, serial: int, expire: int | None) -> Step | None:
         """
-        @param serial: the primary's, not newer than ours. An older one confirms nothing: this primary had our version once, and no longer
-            has it. If all of them stay behind, the zone expires, and their version is transferred.
+        Handle an SOA response that is not newer than the held version. An older one confirms nothing: this primary had the held version
+        once, and no longer has it. If all primaries stay behind, the zone expires, and their version is transferred.
+
+        @param serial: the primary's serial number.
         """
         if serial == self.serial:
             self._confirm(now, expire)

@@ -38,18 +38,18 @@ _WORTH: Final = 8
 
 class Differences(Protocol):
     """
-    The part of a journal that transfers need.
+    The changes of a zone, as far as transfers need them.
     """
 
     def since(self, serial: int) -> Sequence[Difference] | None:
         """
-        @return: all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} if they are not
-            kept.
+        Return all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} if they are not
+        kept.
         """
 
     def octetsSince(self, serial: int) -> int | None:
         """
-        @return: the size of these changes in octets, without reading them.
+        Return the size of these changes in octets, without reading them.
         """
 
     def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
@@ -66,7 +66,7 @@ class Differences(Protocol):
 
 def recordsOf(version: Version) -> Iterator[Octets]:
     """
-    @return: all records of a version, with its SOA first and last, in pieces that each fit into a message.
+    Return all records of a version, with its SOA first and last, in pieces that each fit into a message.
     """
     return chain(version.stretches(), [(rendered(version.soa, 0)[0], 1)])
 
@@ -120,7 +120,7 @@ def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: boo
 
 def singly(pieces: Iterable[Octets]) -> Iterator[Octets]:
     """
-    @return: the same records, one in each piece.
+    Return the same records, one in each piece.
     """
     for piece, records in pieces:
         if records == 1:
@@ -170,9 +170,6 @@ def recordsSince(version: Version, serial: int, journal: Differences | None, roo
 
 
 def _longest(difference: Difference) -> int:
-    """
-    @return: the size of its longest record in wire format.
-    """
     apex = len(difference.before.name)
     sets = (*difference.removed, *difference.added)
     return max([max(map(len, rrset.rdatas)) + len(rrset.name) - apex + _BETWEEN for rrset in sets], default=0)
@@ -191,8 +188,8 @@ def messages(
     single: bool = False,
 ) -> Iterator[bytes]:
     """
-    Pack records into messages, as many as fit into each. All messages repeat the question, which names the zone: the owners' pointers lead
-    there.
+    Pack records into messages, as many as fit into each. All messages repeat the question, since the owners' pointers refer to the zone's
+    name in it.
 
     @param flags: the flags of the query.
     @param opt: a whole OPT record for the first message.
@@ -231,7 +228,7 @@ def oneMessage(
     seal: Callable[[bytes], bytes] | None = None,
 ) -> bytes | None:
     """
-    @return: all of these records in one message, as UDP requires; L{None} if they do not fit.
+    Return all of these records in one message, as UDP requires; L{None} if they do not fit.
     """
     room = most - reserve - HEADER_OCTETS - len(question) - len(opt)
     parts: list[bytes | memoryview] = []

@@ -46,7 +46,7 @@ class Rule:
     One rule of a policy.
 
     @ivar allows: whether it allows what it matches.
-    @ivar key: the TSIG key that has to have signed, folded; L{None} if any or none will do; the root name for any key.
+    @ivar key: the TSIG key that has to sign, folded; L{None} if no signature is required; the root name for any key.
     @ivar network: the address prefix of the client, or L{None}.
     @ivar place: one of C{zone}, C{name}, C{subtree}, C{self}, C{selfsub}.
     @ivar name: the name for those keywords that take one, folded.
@@ -83,7 +83,7 @@ class Rule:
         while words and words[0] in ("key", "address"):
             word = words.pop(0)
             if not words:
-                raise _bad(text, f"{word!r} stands at the end")
+                raise _bad(text, f"{word!r} is left over at the end")
             value = words.pop(0)
             if word == "key":
                 key = ROOT if value == "*" else _name(text, value, None)
@@ -93,9 +93,9 @@ class Rule:
                 except ValueError as error:
                     raise _bad(text, str(error)) from None
         if key is None and network is None:
-            raise _bad(text, "it does not say who, by key or address")
+            raise _bad(text, "the client is missing: key or address")
         if not words or words[0] not in _PLACES:
-            raise _bad(text, f"{words[0]!r} where {', '.join(_PLACES)} was expected" if words else "it does not say what")
+            raise _bad(text, f"{words[0]!r} where {', '.join(_PLACES)} was expected" if words else "the names are missing")
         place = words.pop(0)
         name = b""
         if place in ("name", "subtree"):
@@ -112,7 +112,7 @@ class Rule:
         """
         Return whether the rule applies to a client.
 
-        @param keyName: the key that has signed, folded; empty for an unsigned message.
+        @param keyName: the key that signed the message, folded; empty for an unsigned message.
         @param client: the client's address.
         """
         if self.key is not None and (not keyName or (self.key != ROOT and self.key != keyName)):
@@ -124,9 +124,9 @@ class Rule:
 
     def mayFit(self, client: str, signed: bool) -> bool:
         """
-        @param signed: whether a key may have signed.
+        Return whether L{fitsWho} may be true once the key is known.
 
-        @return: whether L{fitsWho} may be true once the key is known.
+        @param signed: whether the message may be signed.
         """
         return (signed or self.key is None) and self.fitsWho(b"" if self.key is None else self.key, client)
 
@@ -177,24 +177,24 @@ class Policy:
 
     def keysMissing(self, keys: Iterable[bytes]) -> list[str]:
         """
-        @param keys: the names of the configured keys.
+        Return keys that rules name but that are not configured, as text.
 
-        @return: keys that rules name but that are not configured, as text.
+        @param keys: the names of the configured keys.
         """
         known = set(keys)
         return [nameToText(rule.key) for rule in self.rules if rule.key is not None and rule.key != ROOT and rule.key not in known]
 
     def admits(self, keyName: bytes, client: str) -> bool:
         """
-        @return: whether the client may change anything at all: checked before any work is done for it.
+        Return whether the client may change anything at all; checked before any other work is done for it.
         """
         return any(rule.allows and rule.fitsWho(keyName, client) for rule in self.rules)
 
     def mayAdmit(self, client: str, signed: bool) -> bool:
         """
-        @param signed: whether a key may have signed.
+        Return whether L{admits} may be true once the key is known.
 
-        @return: whether L{admits} may be true once the key is known.
+        @param signed: whether the message may be signed.
         """
         return any(rule.allows and rule.mayFit(client, signed) for rule in self.rules)
 
@@ -202,9 +202,9 @@ class Policy:
         """
         Return whether a client may change records of a name and type.
 
-        @param keyName: the key that has signed, folded; empty for an unsigned message.
+        @param keyName: the key that signed the message, folded; empty for an unsigned message.
         @param client: the client's address.
-        @param name: the owner of the records to be changed.
+        @param name: the owner of the records.
         @param rrType: their type.
         """
         folded = name.lower()
@@ -216,16 +216,13 @@ class Policy:
 
 @lru_cache(maxsize=256)
 def _sharedRule(line: str) -> Rule:
-    """
-    @return: a rule shared by all zones.
-    """
     return Rule.fromText(line)
 
 
 @lru_cache(maxsize=256)
 def _addressOf(client: str) -> IPv4Address | IPv6Address | None:
     """
-    @return: the address without its scope ID; cached, since all records of an update need it.
+    Return the address without its scope ID; cached, since all records of an update need it.
     """
     try:
         return ip_address(client.partition("%")[0])
@@ -246,7 +243,7 @@ def _name(text: str, value: str, origin: bytes | None) -> bytes:
 
 def _placed(text: str, value: str, origin: bytes | None) -> bytes:
     """
-    @return: an absolute name in the zone; taken as absolute if it is in the zone already.
+    Return an absolute name in the zone; taken as absolute if it is in the zone already.
     """
     name = _name(text, value, None)
     if origin is None or isBelow(name, origin.lower()):

@@ -35,7 +35,7 @@ _NS: Final[Kind] = (NS, 0)
 
 def same(rrType: int, rdata: bytes, other: bytes) -> bool:
     """
-    @return: whether two records are equal: the names in the rdata of some types are compared case-insensitively (RFC 4034, section 6.2).
+    Return whether two records are equal: the names in the rdata of some types are compared case-insensitively (RFC 4034, section 6.2).
     """
     return rdata == other or canonicalOf(rrType, rdata) == canonicalOf(rrType, other)
 
@@ -45,7 +45,7 @@ class Transaction:
     Changes to one version of a zone. Methods that read see the changes made so far; the version itself never changes.
 
     @ivar version: the version before the changes.
-    @ivar touched: the sets of names that were changed, or opened for a change, by their keys.
+    @ivar touched: the RRsets of names that were changed, or opened for a change, by their keys.
     """
 
     __slots__ = ("version", "touched", "_apex", "_before", "_known")
@@ -55,14 +55,14 @@ class Transaction:
         self.touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._apex = version.apex
         self._before: dict[bytes, dict[Kind, RRSet]] = {}
-        # Changed sets with their records by canonical form, so that finding a record takes the same time in a large set.
+        # Changed RRsets with their records by canonical form, so that finding a record takes the same time in a large RRset.
         self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
 
     # -- reading
 
     def keyOf(self, name: bytes) -> bytes:
         """
-        @return: the key of a name in this zone.
+        Return the key of a name in this zone.
 
         @raise BadChange: the name is outside of the zone.
         """
@@ -73,7 +73,7 @@ class Transaction:
 
     def setsAt(self, key: bytes) -> dict[Kind, RRSet]:
         """
-        @return: the sets of a name after the changes so far. Do not modify this.
+        Return the RRsets of a name after the changes so far. Do not modify the result.
         """
         sets = self.touched.get(key)
         if sets is None:
@@ -98,8 +98,8 @@ class Transaction:
 
     def _recordsOf(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
         """
-        @return: the records of a set in order, by their canonical forms: names in the rdata of some types are compared case-insensitively
-            (RFC 4034, section 6.2).
+        Return the records of an RRset in order, by their canonical forms: names in the rdata of some types are compared case-insensitively
+        (RFC 4034, section 6.2).
         """
         known = self._known.get((key, kind))
         if known is not None and known[0] is rrset:
@@ -114,7 +114,7 @@ class Transaction:
 
     def add(self, record: RRSet) -> bool:
         """
-        Add records to a name. Their TTL becomes that of the whole set (RFC 2181, section 5.2).
+        Add records to a name. Their TTL becomes that of the whole RRset (RFC 2181, section 5.2).
 
         @return: whether that changes anything.
 
@@ -156,7 +156,7 @@ class Transaction:
 
     def remove(self, record: RRSet) -> bool:
         """
-        Remove records, whatever TTL they have.
+        Remove records, regardless of their TTL.
 
         @return: whether any were there.
         """
@@ -253,27 +253,30 @@ class Transaction:
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """
-        @param before: the sets before the changes. If they exceed a limit, the name may keep exceeding it as long as it shrinks.
+        @param before: the RRsets before the changes. If they exceed a limit, the name may keep exceeding it as long as it shrinks.
 
-        @raise BadChange: a zone cannot have these sets at one name.
+        @raise BadChange: a zone cannot have these RRsets at one name.
         """
         if not key and _NS not in sets:
             raise self._bad(key, "no NS record; a zone has one at least")
         if len(sets) > max(NAME_TYPES.default, len(before)):
-            raise self._bad(key, f"{len(sets)} types of records; {NAME_TYPES.default:.0f} are the most")
+            raise self._bad(key, f"{len(sets)} types of records; at most {NAME_TYPES.default:.0f} are allowed")
         for kind, rrset in sets.items():
             rrType = rrset.rrType
             count = len(rrset.rdatas)
             if count > 1:
                 most = 1 if rrType in _SINGLE else SET_RECORDS.default
                 if count > most and (kind not in before or count > len(before[kind].rdatas)):
-                    raise self._bad(key, f"{count} records of type {typeName(rrType)}; {most:.0f} {'is' if most == 1 else 'are'} the most")
+                    raise self._bad(
+                        key,
+                        f"{count} records of type {typeName(rrType)}; at most {most:.0f} {'is' if most == 1 else 'are'} allowed",
+                    )
             if rrType == SOA and key:
                 raise self._bad(key, f"an SOA, which belongs at {nameToText(self._apex)}")
         if (CNAME, 0) in sets:
             others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
             if others:
-                raise self._bad(key, f"a CNAME and {typeName(others[0])} too; a CNAME stands alone (RFC 2181, section 10.1)")
+                raise self._bad(key, f"a CNAME and {typeName(others[0])} too; a CNAME has to be alone (RFC 2181, section 10.1)")
 
     def _bad(self, key: bytes, what: str) -> BadChange:
         return BadChange(f"{nameToText(key + self._apex)} would have {what}")
@@ -281,7 +284,7 @@ class Transaction:
 
 def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
     """
-    @return: whether sets that are equal also have the same spelling.
+    Return whether equal RRsets also have the same spelling.
     """
     for kind, rrset in sets.items():
         other = others[kind]

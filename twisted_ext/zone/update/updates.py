@@ -67,7 +67,7 @@ class Update:
         prerequisites, changes, _ = message.records()
         count = len(prerequisites) + len(changes)
         if count > UPDATE_RECORDS.default:
-            raise BadUpdate(f"{count} records in one UPDATE; {UPDATE_RECORDS.default:.0f} are the most", rcode=Rcode.REFUSED)
+            raise BadUpdate(f"{count} records in one UPDATE; at most {UPDATE_RECORDS.default:.0f} are allowed", rcode=Rcode.REFUSED)
         return cls(questions[0].name, prerequisites, changes)
 
     def check(self, apex: bytes) -> None:
@@ -96,7 +96,7 @@ class Update:
         """
         Check that the client may make all of the changes.
 
-        @param keyName: the TSIG key that has signed, folded; empty for an unsigned message.
+        @param keyName: the TSIG key that signed the message, folded; empty for an unsigned message.
         @param client: the client's address.
 
         @raise BadUpdate: REFUSED, because of the first record that may not be changed.
@@ -255,8 +255,8 @@ def updated(
 ) -> tuple[Version, Difference] | None:
     """
     Process an update in the order of RFC 2136, section 3, with one exception: check the permissions before the prerequisites, as BIND and
-    Knot do, so that clients without permission cannot probe the zone through prerequisites. The RFC has permissions in section 3.3, behind
-    the prerequisites, and leaves them to servers.
+    Knot do, so that clients without permission cannot probe the zone through prerequisites. In the RFC permissions come after the
+    prerequisites (section 3.3), and are left to servers.
 
     @param serials: see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
     @param now: seconds since 1970.

@@ -33,7 +33,7 @@ class Complaint:
     @ivar path: the file.
     @ivar line: the line, beginning with 1; 0 if it is about the file as a whole.
     @ivar column: the column, likewise.
-    @ivar text: what is there, and what was expected.
+    @ivar text: the error, and what was expected.
     @ivar fatal: whether it prevents the zone from being built.
     """
 
@@ -47,9 +47,6 @@ class Complaint:
         self.fatal = fatal
 
     def toJSON(self) -> dict[str, object]:
-        """
-        @return: the complaint as JSON values.
-        """
         return {"path": self.path, "line": self.line, "column": self.column, "text": self.text, "fatal": self.fatal}
 
     def __str__(self) -> str:
@@ -67,7 +64,7 @@ class Reading:
     @ivar builder: the records, ready for an image to be built, and their class.
     @ivar complaints: the complaints, in the order of the file.
     @ivar unsaid: the number of further complaints.
-    @ivar sources: every file that was read.
+    @ivar sources: all files that were read.
     """
 
     __slots__ = ("builder", "complaints", "unsaid", "sources")
@@ -87,7 +84,7 @@ class Reading:
 
     def records(self) -> Iterator[Line]:
         """
-        @return: the records name by name, the apex first, the others in the order of their first record; duplicates are kept.
+        Return the records name by name, the apex first, the others in the order of their first record; duplicates are kept.
         """
         apex = self.builder.apexName
         for key, octets in self.builder.nodes.items():
@@ -102,7 +99,7 @@ class Reading:
 
 def plain(error: BadRecord) -> str:
     """
-    @return: the error text without its column, which is that of the entry and not of the file.
+    Return the error text without its column, which is that of the entry and not of the file.
     """
     return error.text.removeprefix(f"column {error.column}: ")
 

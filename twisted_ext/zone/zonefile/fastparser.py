@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Form", "Forms", "MOST_TTL", "formsOf", "gathered", "skim"]
 
-#: The parsed words between owner and rdata: the octets behind the owner's labels up to the rdata (with its length if that is fixed),
-#: the kind of rdata, the type, the TTL if there is one, the reader of the rdata, and the flags that the type gives a name (L{SAYING}).
+#: The parsed words between owner and rdata: the octets after the owner's labels up to the rdata (with its length if that is fixed), the
+#: kind of rdata, the type, the TTL if there is one, the reader of the rdata, and the flags that the type gives a name (L{SAYING}).
 Form = tuple[bytes, int, int, int | None, ReadRdata, int]
 
-#: The form that the first of these words stands for alone, or a table for the words behind it.
+#: The form that the first of these words stands for alone, or a table for the words after it.
 Step = Form | dict[bytes, "Step"]
 
 #: The length octet of a label by its length; other lengths raise L{LookupError}.
 _LENGTHS: Final = {number: bytes([number]) for number in range(1, 64)}
 
-#: Characters of plain names beside letters and digits.
+#: Characters of plain names besides letters and digits.
 _BESIDE: Final = b"-_*/."
 
 _PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
@@ -208,7 +208,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
 
 def _roomyTail(reader: Reader) -> bytes | None:
     """
-    @return: the origin's labels above the apex, if every owner of one label is a valid name in the zone.
+    Return the origin's labels above the apex, if every owner of one label is a valid name in the zone.
     """
     return reader.tail if len(reader.origin) <= _ROOMY else None
 
@@ -246,7 +246,7 @@ def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
 
 def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     """
-    Take a record in parentheses that has several lines and no quotes or escapes.
+    Take a multi-line record in parentheses without quotes or escapes.
 
     @param most: its maximum size in octets.
 
@@ -282,9 +282,6 @@ def _directive(reader: Reader, words: list[bytes]) -> bool:
 
 
 def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
-    """
-    @param quote: the offset of the first quote in the line, or 0.
-    """
     labels: bytes | None
     try:
         if line[0] > _BLANK:
@@ -317,7 +314,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
 
 def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
-    @return: the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
+    Return the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
     """
     step = reader.forms.heads.get(words[at])
     behind = at + 1
@@ -329,7 +326,7 @@ def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | No
 
 def _strings(line: bytes, start: int) -> bytes | None:
     """
-    @return: the rdata of quoted strings at the end of a line, with blanks between them.
+    Return the rdata of quoted strings at the end of a line, with blanks between them.
     """
     text = line[start:]
     if b"\\" in text:
@@ -378,7 +375,7 @@ _timers: Final[dict[tuple[bytes, ...], bytes]] = {}
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
     """
-    @return: the owner's labels above the apex, or L{None} if it is outside of the zone.
+    Return the owner's labels above the apex, or L{None} if it is outside of the zone.
 
     @raise ValueError: the word is not a plain name; L{LookupError} is raised for that as well.
     """
@@ -460,9 +457,9 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
 
 def formsOf(ttl: int | None) -> Forms:
     """
-    @param ttl: the value of C{$TTL}, if set.
+    Return the cached forms under that TTL, shared by all zones.
 
-    @return: the cached forms under that TTL, shared by all zones.
+    @param ttl: the value of C{$TTL}, if set.
     """
     forms = _forms.get(ttl)
     if forms is None:

@@ -86,9 +86,6 @@ class Template:
             raise badRecord(f"an offset leads to numbers beyond {_MOST}", self._column)
 
     def filled(self, number: int) -> str:
-        """
-        @return: the text with the number inserted.
-        """
         return "".join([part if isinstance(part, str) else part(number) for part in self._parts])
 
 
@@ -110,9 +107,9 @@ def _numbering(inside: str, shown: str, column: int) -> Callable[[int], str]:
 
 def _nibbles(value: int, width: int, upper: bool) -> str:
     """
-    @param width: the number of characters, including the dots.
+    Return the hex digits from the last to the first, separated by dots.
 
-    @return: the hex digits from the last to the first, separated by dots.
+    @param width: the number of characters, including the dots.
     """
     parts: list[str] = []
     while True:

@@ -48,8 +48,8 @@ class Place:
     The position of a number in a file.
 
     @ivar path: the file.
-    @ivar begin: its offset.
-    @ivar end: the offset behind it.
+    @ivar begin: the offset of its first digit.
+    @ivar end: the offset after it.
     @ivar text: the digits.
     """
 
@@ -63,9 +63,6 @@ class Place:
 
     @property
     def serial(self) -> int:
-        """
-        The number.
-        """
         return int(self.text)
 
 

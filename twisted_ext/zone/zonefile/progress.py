@@ -20,7 +20,7 @@ class Telling(Reader):
 
     def __init__(self, apex: bytes, tell: Callable[[int], object]) -> None:
         """
-        @param tell: called with the number of octets read since the last call, from any file.
+        @param tell: called with the number of octets read since the last call, in all files.
         """
         super().__init__(apex, None, True)
         self._tell = tell

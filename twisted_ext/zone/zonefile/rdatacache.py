@@ -17,8 +17,8 @@ from twisted_ext.zone.zonefile.rdatacheck import DIGEST_OCTETS
 
 __all__ = ["ReadRdata", "keep", "readerOf"]
 
-#: Parses rdata from the plain words of a record, the index of the first word of the rdata, and a function that returns the name for a
-#: word. Raises L{ValueError}, L{LookupError} or L{struct.error} if a part is new or wrong.
+#: Parses rdata from the plain words of a record, the index of the first word of the rdata, and a function that returns the name for a word.
+#: Raises L{ValueError}, L{LookupError} or L{struct.error} if a part is new or not valid.
 ReadRdata = Callable[[Sequence[bytes], int, Callable[[bytes], bytes]], bytes]
 
 #: Octets of an RRSIG record before its times, and the number of words for these.
@@ -65,7 +65,7 @@ _KEPT_WORDS: Final = 64
 
 def readerOf(rrType: int) -> ReadRdata:
     """
-    @return: the parser for the rdata of a type.
+    Return the parser for the rdata of a type.
     """
     return _READERS.get(rrType, _unknown)
 

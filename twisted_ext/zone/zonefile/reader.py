@@ -54,7 +54,7 @@ _INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
 
 class _Enough(Exception):
     """
-    There are so many errors that reading on would be of no use.
+    There are too many errors to continue reading.
     """
 
 
@@ -85,7 +85,7 @@ class Reader:
     @ivar apex: the same, folded.
     @ivar origin: the origin to which names without a final dot are relative.
     @ivar suffix: the zone's name with dots around it, which ends absolute owners directly below the apex.
-    @ivar under: the end of relative owners below the apex if the origin is above it.
+    @ivar under: the suffix of relative owners below the apex if the origin is above it.
     @ivar tail: the origin's labels above the apex; L{None} if it is outside of the zone.
     @ivar owner: the labels above the apex of the last owner; L{None} if there is none yet.
     @ivar outside: whether that owner is outside of the zone.
@@ -206,7 +206,7 @@ class Reader:
             self._fatal += 1
             if self._fatal > most:
                 reading.unsaid += 1
-                reading.complaints.append(Complaint(self._path, line, column, "so much is wrong that reading ends here"))
+                reading.complaints.append(Complaint(self._path, line, column, "too many errors; reading ends here"))
                 raise _Enough
         else:
             self._warnings += 1
@@ -242,13 +242,13 @@ class Reader:
                 raise badRecord(f"{path} includes itself")
             self._octets += status.st_size
             if self._octets > MASTER_OCTETS.default:
-                raise badRecord(f"with {path} there are {self._octets} octets to be read; {int(MASTER_OCTETS.default)} are the most")
+                raise badRecord(f"with {path} there are {self._octets} octets to be read; at most {int(MASTER_OCTETS.default)} are allowed")
             identity = (status.st_dev, status.st_ino)
             if identity in self._known:
                 self._repeated += status.st_size
                 if self._repeated > REPEATED_OCTETS.default:
                     most = int(REPEATED_OCTETS.default)
-                    raise badRecord(f"with {path} there are {self._repeated} octets of files to be read again; {most} are the most")
+                    raise badRecord(f"with {path} there are {self._repeated} octets of files to be read again; at most {most} are allowed")
             self._known.add(identity)
             self._opened.append(identity)
             self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
@@ -279,9 +279,11 @@ class Reader:
 
     def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
         """
+        Read one chunk.
+
         @param number: the line number at C{position}.
 
-        @return: the same for the next chunk.
+        @return: the position and line number of the next chunk.
         """
         end = position + _CHUNK
         if end < len(data):
@@ -367,7 +369,7 @@ class Reader:
             self._own(nameFromToken(tokens, word))
         elif self.owner is None:
             tokens.take("")
-            raise badRecord("no owner's name, and none before that could be meant; one was expected at the line's begin", tokens.column)
+            raise badRecord("no owner's name, and none before it; one was expected at the beginning of the line", tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
         if rrClass not in (None, self.rrClass):
             # All records of a file should be of one class (RFC 1035, section 5.2).
@@ -385,7 +387,7 @@ class Reader:
         seconds = self._lifetime(ttl, rrType, rdata, column)
         remarks = tokens.remarks
         if seconds > MOST_TTL:
-            remarks.append(badRecord(f"a TTL of {seconds} is set to 0: {MOST_TTL} is the most (RFC 2181, section 8)", column))
+            remarks.append(badRecord(f"a TTL of {seconds} is set to 0: at most {MOST_TTL} is allowed (RFC 2181, section 8)", column))
             seconds = 0
         if self.outside:
             remarks.append(badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1))
@@ -451,7 +453,7 @@ class Reader:
 
     def _remark(self, tokens: Tokens, origin: str) -> None:
         if not origin.endswith(".") and origin != "@":
-            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; a dot at its end says that it is not"
+            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; add a dot at its end if it is absolute"
             tokens.remarks.append(badRecord(what, tokens.column))
         for remark in tokens.remarks:
             self._complain(self._line, remark.column, plain(remark), False)
@@ -480,11 +482,11 @@ class Reader:
             self._remark(tokens, text)
         tokens.end()
         if not self._path:
-            raise badRecord("$INCLUDE where there is no file beside which the other one could be", column)
+            raise badRecord("$INCLUDE without a file that the path could be relative to", column)
         if len(self._opened) > INCLUDE_DEPTH.default:
-            raise badRecord(f"files include each other {len(self._opened)} deep; {int(INCLUDE_DEPTH.default)} is the most", column)
+            raise badRecord(f"files include each other {len(self._opened)} deep; at most {int(INCLUDE_DEPTH.default)} is allowed", column)
         if len(self.reading.sources) > INCLUDED_FILES.default:
-            raise badRecord(f"{len(self.reading.sources)} files are read; {int(INCLUDED_FILES.default)} are the most", column)
+            raise badRecord(f"{len(self.reading.sources)} files are read; at most {int(INCLUDED_FILES.default)} are allowed", column)
         before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl)
         opened = len(self._opened)
         path = os.path.join(os.path.dirname(self._path), path)
@@ -508,7 +510,7 @@ class Reader:
         column = tokens.column
         self._generated += len(numbers)
         if self._generated > RECORDS_GENERATED.default:
-            raise badRecord(f"{self._generated} records are generated; {int(RECORDS_GENERATED.default)} are the most", column)
+            raise badRecord(f"{self._generated} records are generated; at most {int(RECORDS_GENERATED.default)} are allowed", column)
         owner = Template(tokens.take("the owner's name"), tokens.column)
         rrClass, ttl, rrType = headFromTokens(tokens)
         said = className(self.rrClass if rrClass is None else rrClass)

@@ -24,7 +24,7 @@ _BEYOND: Final = (
     # BIND's default format of secondary zones.
     (b"\x00\x00\x00\x02\x00\x00\x00", "in BIND's raw format, of which named-compilezone -f raw makes text"),
     (b"txdnsz", "an image, as txdns zone compile makes them"),
-    (b"SQLite format 3\x00", "a database, which a server has to be told of by store"),
+    (b"SQLite format 3\x00", "a database; configure it with store"),
 )
 
 
@@ -42,8 +42,8 @@ class Unclosed(Exception):
     """
     An entry has no end.
 
-    @ivar offset: where the quote or the parenthesis is that is never closed.
-    @ivar text: what is wrong, for people.
+    @ivar offset: the position of the quote or parenthesis that is never closed.
+    @ivar text: the error message.
     """
 
     def __init__(self, offset: int, text: str) -> None:
@@ -54,7 +54,7 @@ class Unclosed(Exception):
 
 def normalized(data: bytes) -> tuple[bytes, str]:
     """
-    @return: the file with LF as line ends and without a byte order mark; and its format if it is not text.
+    Return the file with LF as line ends and without a byte order mark; and its format if it is not text.
     """
     for mark, what in _BEYOND:
         if data.startswith(mark):
@@ -77,7 +77,7 @@ def joined(text: bytes) -> bytes:
 
 def goesOn(line: bytes) -> bool:
     """
-    @return: whether the entry may continue on the next line.
+    Return whether the entry may continue on the next line.
     """
     return b"(" in line or (b'"' in line and (b"\\" in line or line.count(b'"') % 2 == 1))
 
@@ -88,7 +88,7 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
 
     @param most: the maximum size of the entry in octets.
 
-    @return: where the entry that begins at C{start} ends: behind a line end outside of parentheses and quotes, or at the end of the file.
+    @return: the end of the entry that begins at C{start}: after a line end outside of parentheses and quotes, or at the end of the file.
 
     @raise Unclosed: there is no such place.
     """
@@ -98,7 +98,7 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
         end = start + size
         whole = end >= len(data)
         opened: list[int] = []
-        # Decode octets as characters whatever the encoding is, so that offsets in the text are offsets in the file.
+        # Decode octets as characters regardless of the encoding, so that offsets in the text are offsets in the file.
         for match in TOKEN.finditer(data[start:end].decode("latin-1")):
             if match.lastgroup != "mark":
                 continue
@@ -120,13 +120,13 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
                 return len(data)
         if size == most:
             place = opened[0] if opened else 0
-            raise Unclosed(start + place, f"what begins here does not end within {most} octets")
+            raise Unclosed(start + place, f"the entry that begins here does not end within {most} octets")
         size *= 8
 
 
 def afterwards(data: bytes, position: int) -> int:
     """
-    @return: the offset of the first line that looks like a new entry, at C{position} or behind it.
+    Return the offset of the first line that looks like a new entry, at C{position} or after it.
     """
     if not position:
         return len(data)

@@ -28,7 +28,7 @@ _WIDEST: Final = 32
 
 def ordered(sets: Iterable[RRSet]) -> list[tuple[RRSet, bytes]]:
     """
-    @return: each record's set and rdata, sorted by name, then by type with the SOA first, then by rdata (RFC 4034, section 6).
+    Return each record's RRset and rdata, sorted by name, then by type with the SOA first, then by rdata (RFC 4034, section 6).
     """
     records = [(rrset, rdata) for rrset in sets for rdata in rrset.rdatas]
     records.sort(key=_order)
@@ -62,7 +62,7 @@ def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]
 
 def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) -> Iterator[str]:
     """
-    Write records for people to read: names relative to C{origin} and the most frequent TTL as directives; in columns; each owner once; the
+    Write records in readable form: names relative to C{origin} and the most frequent TTL as directives; in columns; each owner once; the
     SOA record on several lines, with comments.
 
     @param aliases: write records of type 65401 as ALIAS records.
@@ -93,7 +93,7 @@ def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) ->
 
 def _relative(name: bytes, origin: bytes) -> str:
     """
-    @return: the name as written relative to C{origin}.
+    Return the name as written relative to C{origin}.
     """
     if not isBelow(name.lower(), origin.lower()):
         return nameToText(name)
@@ -102,7 +102,7 @@ def _relative(name: bytes, origin: bytes) -> str:
 
 def _rdata(rrType: int, rdata: bytes, origin: bytes) -> str:
     """
-    @return: the rdata on one line, with names in fields of their own written relative to C{origin}.
+    Return the rdata on one line, with names in fields of their own written relative to C{origin}.
     """
     kind = declarationOf(rrType)
     own = any("words" in each.__dict__ for each in kind.__mro__ if each is not Rdata)

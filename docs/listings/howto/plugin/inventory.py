@@ -1,5 +1,5 @@
 """
-Answer from a list of machines: one line for each, its name and its IPv4 address with a comma between them.
+Answer from a list of machines: one line for each, its name and its IPv4 address separated by a comma.
 """
 
 import csv
@@ -21,10 +21,10 @@ IN = 1
 @implementer(IAnswerSource)
 class Inventory:
     """
-    Answer from a dictionary of names, in wire form and folded, and addresses of four octets.
+    Answer from a dictionary of names, in wire form and lower case, and addresses of four octets.
     """
 
-    # It never waits: None from answerNow means that it has nothing on the question.
+    # It never waits: None from answerNow means that it has no information on the question.
     immediate = True
 
     def __init__(self, clock, path, addresses, ttl):
@@ -59,7 +59,7 @@ class Inventory:
 
 def parseInventory(site, path: str, *, ttl: int = 60):
     """
-    Build "inventory:path[:ttl=seconds]". The signature is the schema: what it does not take is refused with a clear line.
+    Build "inventory:path[:ttl=seconds]". The signature is the schema: other arguments are rejected with an error.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:

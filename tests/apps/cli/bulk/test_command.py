@@ -1,5 +1,5 @@
 """
-Tests of C{txdns bulk}, with a source in place of servers.
+Tests of C{txdns bulk} with a source in place of servers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BulkWorkTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a place for files.
+        Create the paths of input and output.
         """
         self.reactor = TurningReactor()
         self.input = Path(self.mktemp())
@@ -44,15 +44,13 @@ class BulkWorkTests(SynchronousTestCase):
 
     def begin(self, names: str, *words: str) -> Deferred[int]:
         """
-        Begin a run.
-
-        @return: fires with its exit code.
+        Start a run that fires with its exit code.
         """
         self.input.write_text(names)
         wishes = parseBulk([str(self.input), "--no-progress", *words])
         streams = Streams(wishes)
 
-        def through(result: int | Failure) -> int | Failure:
+        def closeStreams(result: int | Failure) -> int | Failure:
             streams.__exit__()
             return result
 
@@ -61,11 +59,11 @@ class BulkWorkTests(SynchronousTestCase):
 
         self.patch(working, "upstreamFor", upstreamFor)
         self.work = BulkWork(self.reactor, wishes, streams)
-        return Deferred.fromCoroutine(self.work.run()).addBoth(through)
+        return Deferred.fromCoroutine(self.work.run()).addBoth(closeStreams)
 
     def finish(self, done: Deferred[int]) -> int:
         """
-        @return: the exit code.
+        Return the exit code.
         """
         for _ in range(1000):
             if done.called:
@@ -78,7 +76,7 @@ class BulkWorkTests(SynchronousTestCase):
 
     def run_(self, names: str, *words: str) -> list[dict[str, object]]:
         """
-        @return: the lines.
+        Run and return the lines of output.
         """
         done = self.begin(names, "--output", str(self.output), *words)
         self.assertEqual(self.finish(done), OK)
@@ -86,34 +84,34 @@ class BulkWorkTests(SynchronousTestCase):
 
     def lines(self) -> list[dict[str, object]]:
         """
-        @return: what the output's lines say.
+        Return the lines of output.
         """
         return [json.loads(line) for line in self.output.read_text().splitlines()]
 
-    def test_everyLine(self) -> None:
+    def test_everyLineGivesALine(self) -> None:
         """
-        Every line of input gives one line of output, in whatever order, whether it is a name or not.
+        Every line of input gives one line of output, valid or not.
         """
         names = [f"h{number}.example.org" for number in range(2000)] + ["a..b", "x y z"]
         lines = self.run_("\n".join(names) + "\n")
         self.assertEqual(sorted([str(line["name"]) for line in lines]), sorted(names))
         self.assertEqual(len([line for line in lines if "error" in line]), 2)
 
-    def test_skippedLines(self) -> None:
+    def test_blankLinesAndCommentsAreSkipped(self) -> None:
         """
-        Blank lines and lines that begin with C{#} give no line of output.
+        Blank lines and comments give no line of output.
         """
         lines = self.run_("# hosts\n\none.example.org\n  \t\n  # two\n#three\ntwo.example.org #\n\n", "--ordered")
         self.assertEqual([line["name"] for line in lines], ["one.example.org", "two.example.org #"])
 
-    def test_skippedLinesOfRanges(self) -> None:
+    def test_blankLinesAmongRangesAreSkipped(self) -> None:
         """
-        So it is among ranges of addresses.
+        Blank lines and comments among ranges give no line of output.
         """
         lines = self.run_("# ranges\n\n192.0.2.0/31\n\n#192.0.2.9\n", "--ordered", "--reverse")
         self.assertEqual([line["name"] for line in lines], ["192.0.2.0", "192.0.2.1"])
 
-    def test_shapes(self) -> None:
+    def test_linesHaveTheDocumentedShape(self) -> None:
         """
         Lines have the documented shape: data, denials, aliases, extended errors and failures.
         """
@@ -167,16 +165,16 @@ class BulkWorkTests(SynchronousTestCase):
             ],
         )
 
-    def test_strange(self) -> None:
+    def test_namesAreWrittenAsTheyCame(self) -> None:
         """
-        Names are written as they came, whatever is in them, in lines that JSON readers take.
+        Names of any content are written unchanged, as valid JSON.
         """
         names = ['"quoted".example', "back\\\\slash.example", "bücher.example", "\\000.example", "\x01.example"]
         self.assertEqual([line["name"] for line in self.run_("\n".join(names), "--ordered")], names)
 
-    def test_ordered(self) -> None:
+    def test_orderedKeepsInputOrder(self) -> None:
         """
-        Lines can be had in the order of the input.
+        C{--ordered} keeps the order of the input.
         """
         self.source = held = HeldSource()
         done = self.begin("a.example\nb.example\nc.example\n", "--ordered", "--output", str(self.output))
@@ -186,9 +184,9 @@ class BulkWorkTests(SynchronousTestCase):
         self.assertEqual(self.finish(done), OK)
         self.assertEqual([line["name"] for line in self.lines()], ["a.example", "b.example", "c.example"])
 
-    def test_reverse(self) -> None:
+    def test_rangesGiveALinePerAddress(self) -> None:
         """
-        Ranges give a line for each address.
+        A range gives a line for each address.
         """
         self.source = CannedSource(otherwise="host.example.org.")
         lines = self.run_("192.0.2.0/25\nfoo\n2001:db8::1\n", "--reverse")
@@ -196,9 +194,9 @@ class BulkWorkTests(SynchronousTestCase):
         self.assertIn({"name": "192.0.2.127", "type": "PTR", "rcode": "NOERROR", "ttl": 300, "data": ["host.example.org."]}, lines)
         self.assertEqual([line["name"] for line in lines if "error" in line], ["foo"])
 
-    def test_ranges(self) -> None:
+    def test_rangesAsArguments(self) -> None:
         """
-        Ranges may stand in the command itself.
+        Ranges can be arguments.
         """
         wishes = parseBulk(["--reverse", "192.0.2.0/30", "2001:db8::1", "--output", str(self.output), "--no-progress"])
         streams = Streams(wishes)
@@ -211,15 +209,15 @@ class BulkWorkTests(SynchronousTestCase):
         self.assertEqual(self.finish(Deferred.fromCoroutine(BulkWork(self.reactor, wishes, streams).run())), OK)
         self.assertEqual(len(self.lines()), 5)
 
-    def test_empty(self) -> None:
+    def test_emptyInput(self) -> None:
         """
-        No names, no lines, no trouble.
+        An empty input gives no lines and no error.
         """
         self.assertEqual(self.run_(""), [])
 
-    def test_resume(self) -> None:
+    def test_resumeLooksUpTheRest(self) -> None:
         """
-        After an interruption only what has no line is looked up, and in the end every name has one.
+        A resumed run looks up only the names without a line, and every name has one in the end.
         """
         names = "".join([f"h{number}.example.org\n" for number in range(500)])
         self.source = held = HeldSource()
@@ -241,18 +239,18 @@ class BulkWorkTests(SynchronousTestCase):
         self.assertEqual(again.asked, 500 - len(written))
         self.assertEqual(sorted([str(line["name"]) for line in self.lines()]), sorted(names.split()))
 
-    def test_foreignOutput(self) -> None:
+    def test_foreignLineEndsTheRun(self) -> None:
         """
-        A line in the midst of the file to go on with that is none of ours ends the run with a sentence.
+        A foreign line in the output to resume ends the run with an error.
         """
         good = '{"name":"a.example","type":"A"}\n'
         self.output.write_text(good + "oh\n")
         failure = self.failureResultOf(self.begin("a.example\nb.example\n", "--resume", str(self.output)), ExitError)
         self.assertIn("line 2: this is not a line of txdns bulk", failure.value.line)
 
-    def test_noReply(self) -> None:
+    def test_silentServersHaveAnExitCode(self) -> None:
         """
-        Where no server ever replied, every name has its line still, and the exit code is that of C{dig}.
+        Every name has its line if no server replies, and the exit code is that of C{dig}.
         """
         self.source = CannedSource(otherwise=TimedOut("nobody there"))
         done = self.begin("a.example\nb.example\n", "--output", str(self.output))
@@ -262,9 +260,9 @@ class BulkWorkTests(SynchronousTestCase):
         self.assertEqual((failure.value.code, failure.value.line), (NO_REPLY, "no name got a reply: nobody there"))
         self.assertEqual(len(self.lines()), 2)
 
-    def test_lostLater(self) -> None:
+    def test_resentQueryShrinksTheWindow(self) -> None:
         """
-        A query that had to be sent again makes the window smaller, not larger.
+        A query that was sent again shrinks the window.
         """
         resent = Answer(Outcome.DATA, (rrsetOf(nameFromText("a.example"), A, "192.0.2.1"),), origin=Origin("udp", "", 2))
         self.source = CannedSource(otherwise=resent)
@@ -279,7 +277,7 @@ class PipeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have two pipes and a run between them.
+        Start a run between two pipes.
         """
         self.reactor = TurningReactor()
         inputThere, self.inputHere = os.pipe()
@@ -299,7 +297,7 @@ class PipeTests(SynchronousTestCase):
 
     def closeAll(self) -> None:
         """
-        Leave no pipe.
+        Close all pipes.
         """
         for fileno in self.closing:
             os.close(fileno)
@@ -313,7 +311,7 @@ class PipeTests(SynchronousTestCase):
 
     def until(self, reached: Callable[[], bool]) -> None:
         """
-        Turn the reactor until something is so.
+        Turn the reactor until the condition holds.
         """
         for _ in range(200):
             if reached():
@@ -321,9 +319,9 @@ class PipeTests(SynchronousTestCase):
             self.reactor.turn()
         self.fail("it never is")
 
-    def test_asTheyCome(self) -> None:
+    def test_lineComesBeforeInputEnds(self) -> None:
         """
-        A name that is typed has its line soon after, while the input goes on.
+        A name gets its line soon, while the input is still open.
         """
         os.write(self.inputHere, b"a.example\n")
         self.until(lambda: self.source.asked == 1)
@@ -333,9 +331,9 @@ class PipeTests(SynchronousTestCase):
         self.until(lambda: self.done.called)
         self.assertEqual(self.successResultOf(self.done), OK)
 
-    def test_slowReader(self) -> None:
+    def test_slowReaderStopsTheInput(self) -> None:
         """
-        When nobody reads the output, no more than so many names are read and looked up; all of them come out in the end.
+        The run stops reading names while nothing reads its output, and completes later.
         """
         os.set_blocking(self.inputHere, False)
         written = 0
@@ -375,9 +373,9 @@ class PipeTests(SynchronousTestCase):
             pass
         self.assertEqual(len({json.loads(line)["name"] for line in octets.splitlines()}), 20_000)
 
-    def test_brokenPipe(self) -> None:
+    def test_closedReaderEndsQuietly(self) -> None:
         """
-        When the reader goes away, so do we, without complaint.
+        The run ends without an error if the reader closes the pipe.
         """
         self.close(self.outputHere)
         os.write(self.inputHere, b"a.example\n")
@@ -385,57 +383,57 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.done), BROKEN_PIPE)
 
 
-class WordsTests(SynchronousTestCase):
+class ArgumentTests(SynchronousTestCase):
     """
-    Tests for L{parseBulk} and L{Streams}: mistakes cost one line, and nothing is half done.
+    Tests of mistakes in arguments to L{parseBulk} and L{Streams}: one line, and no side effect.
     """
 
     def line(self, *words: str) -> tuple[int, str]:
         """
-        @return: the exit code and what is said.
+        Return the exit code and the error.
         """
         with self.assertRaises(ExitError) as caught:
             Streams(parseBulk(list(words)))
         self.assertNotIn("\n", caught.exception.line)
         return caught.exception.code, caught.exception.line
 
-    def test_usage(self) -> None:
+    def test_invalidArgumentsAreRefused(self) -> None:
         """
-        Words that cannot be used.
+        Invalid arguments are usage errors.
         """
         for words, hint in [
-            (["a.txt", "b.txt"], "'b.txt' is neither a record type nor the one file"),
+            (["a.txt", "b.txt"], "'b.txt' is not a record type, and the file of names is given already"),
             (["-", "--window", "0"], "is not a number from 1 to"),
             (["-", "--rate", "fast"], "is not a number from 0.001 to 1000000000"),
             (["-", "--time", "0"], "is not a number from 0.05"),
             (["-", "--foo"], "--foo"),
             (["-", "--output", "x", "--resume", "x"], "write one of them"),
             (["-", "@192.0.2.1", "@192.0.2.2"], "two servers"),
-            (["-", "@"], "@ needs a server"),
+            (["-", "@"], "@ must be followed by a server"),
             (["-", "MX", "A"], "two types, MX and A"),
             (["--reverse", "192.0.2.1/24"], "192.0.2.0/24"),
-            (["--reverse", "2001:db8::/32"], "are the most in one range"),
-            (["--reverse", "192.0.2.1", "x.txt"], "no address or range"),
+            (["--reverse", "2001:db8::/32"], "a range may have"),
+            (["--reverse", "192.0.2.1", "x.txt"], "not an address or range"),
         ]:
             code, line = self.line(*words)
             self.assertEqual(code, USAGE, words)
             self.assertIn(hint, line)
 
-    def test_files(self) -> None:
+    def test_unusableFilesAreRefused(self) -> None:
         """
-        Files that cannot be read or written.
+        Files that cannot be read or written are errors, and existing ones stay unchanged.
         """
         there = Path(self.mktemp())
         there.write_text("a.example\n")
         for words, hint in [
-            (["no-such-file"], "no-such-file: No such file or directory; give a file with one name a line"),
+            (["no-such-file"], "no-such-file: No such file or directory; write a file with one name per line"),
             (["/"], "/: Is a directory"),
-            ([str(there), "--output", str(there)], "File exists; give a new file, or go on with this one by --resume"),
+            ([str(there), "--output", str(there)], "File exists; write the name of a new file, or use --resume to continue this one"),
             ([str(there), "--output", "/no-such-folder/x"], "No such file or directory"),
             ([str(there), "--resume", "/no-such-folder/x"], "No such file or directory"),
-            (["/", "--output", "/"], "/: Is a directory; give a file with one name a line"),
-            ([str(there), "--output", "/"], "/: File exists; give a new file"),
-            (["--reverse", "foo"], "foo: No such file or directory; give a range such as 192.0.2.0/24, or a file of them"),
+            (["/", "--output", "/"], "/: Is a directory; write a file with one name per line"),
+            ([str(there), "--output", "/"], "/: File exists; write the name of a new file"),
+            (["--reverse", "foo"], "foo: No such file or directory; write a range such as 192.0.2.0/24, or a file of them"),
             ([str(there), "--resume", str(there)], "this is not a line of txdns bulk"),
         ]:
             code, line = self.line(*words)

@@ -1,5 +1,5 @@
 """
-Tests of what C{txdns bulk} reads from and writes to.
+Tests of the input and output of C{txdns bulk}.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.rrtypes import MX, A
 
 
-def drain(lines: Lines) -> list[str]:
+def readLines(lines: Lines) -> list[str]:
     """
-    @return: all lines that are at hand.
+    Return all lines that are available.
     """
     found = []
     while (line := lines.next()) is not None:
@@ -45,59 +45,59 @@ class LinesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a pipe.
+        Create a pipe.
         """
         self.reactor = TurningReactor()
         self.fromHere, self.toHere = os.pipe()
         self.addCleanup(os.close, self.fromHere)
         self.open = True
-        self.addCleanup(self.shut)
+        self.addCleanup(self.closePipe)
 
-    def shut(self) -> None:
+    def closePipe(self) -> None:
         """
-        Close the end that is written to.
+        Close the writing end.
         """
         if self.open:
             self.open = False
             os.close(self.toHere)
 
-    def test_file(self) -> None:
+    def test_linesOfAFile(self) -> None:
         """
-        All lines of a file but blank ones and comments, the last one too if nothing ends it, and lines ended as Windows does.
+        A file gives all lines except blank ones and comments, an unterminated last line and lines with CRLF included.
         """
         path = Path(self.mktemp())
         path.write_bytes(b"a.example\r\n\n# names\n b.example \nb\xc3\xbccher.example")
         with path.open("rb") as file:
             lines = Lines(self.reactor, file.fileno())
             self.assertEqual(lines.size, path.stat().st_size)
-            self.assertEqual(drain(lines), ["a.example", "b.example", "bücher.example"])
+            self.assertEqual(readLines(lines), ["a.example", "b.example", "bücher.example"])
             self.assertTrue(lines.ended)
             self.assertEqual(lines.consumed, lines.size)
         self.assertEqual(self.reactor.readers, set())
 
-    def test_pipe(self) -> None:
+    def test_pipeDoesNotBlock(self) -> None:
         """
-        A pipe is waited for without blocking, and read only when lines are wanted.
+        A pipe is read without blocking, and only when lines are requested.
         """
         called: list[None] = []
         lines = Lines(self.reactor, self.fromHere, lambda: called.append(None))
         os.write(self.toHere, b"a.example\nb.exa")
         self.assertEqual((lines.next(), lines.consumed), (None, 0))
         self.reactor.turn()
-        self.assertEqual((len(called), drain(lines)), (1, ["a.example"]))
+        self.assertEqual((len(called), readLines(lines)), (1, ["a.example"]))
         os.write(self.toHere, b"mple\n")
         self.reactor.turn()
         self.assertEqual(lines.next(), "b.example")
         self.assertIsNone(lines.next())
-        self.shut()
+        self.closePipe()
         self.reactor.turn()
         self.assertIsNone(lines.next())
         self.assertTrue(lines.ended)
         self.assertEqual(self.reactor.readers, set())
 
-    def test_hungUp(self) -> None:
+    def test_lostConnectionIsTheEnd(self) -> None:
         """
-        Reactors that report the end of a pipe as a lost connection are understood.
+        A reactor that reports the end of a pipe as a lost connection is supported.
         """
         called: list[None] = []
         lines = Lines(self.reactor, self.fromHere, lambda: called.append(None))
@@ -107,11 +107,11 @@ class LinesTests(SynchronousTestCase):
         self.assertIsNone(lines.next())
         self.reactor.readers.clear()
         lines.connectionLost(failureOf(ConnectionDone()))
-        self.assertEqual((drain(lines), lines.ended, len(called)), (["a.example"], True, 2))
+        self.assertEqual((readLines(lines), lines.ended, len(called)), (["a.example"], True, 2))
 
-    def test_backPressure(self) -> None:
+    def test_unreadLinesStayInThePipe(self) -> None:
         """
-        As long as nobody wants lines, nothing more is taken out of the pipe.
+        Nothing more is read from the pipe while no lines are requested.
         """
         lines = Lines(self.reactor, self.fromHere)
         os.write(self.toHere, b"a.example\nb.example\n")
@@ -122,26 +122,26 @@ class LinesTests(SynchronousTestCase):
             self.reactor.turn()
         self.assertEqual(lines.consumed, 20)
 
-    def test_endless(self) -> None:
+    def test_longLineIsCut(self) -> None:
         """
-        A line that never ends takes no memory without bound: it comes out cut, once, and the next one is whole.
+        A very long line is cut once, and the next line is complete.
         """
         path = Path(self.mktemp())
         path.write_bytes(b"x" * 300_000 + b"\nb.example\n")
-        most = int(BULK_LINE.default)
+        limit = int(BULK_LINE.default)
         with path.open("rb") as file:
-            found = drain(Lines(self.reactor, file.fileno()))
-        self.assertEqual([len(found[0]), *found[1:]], [most, "b.example"])
+            found = readLines(Lines(self.reactor, file.fileno()))
+        self.assertEqual([len(found[0]), *found[1:]], [limit, "b.example"])
 
-    def test_endlessUnbounded(self) -> None:
+    def test_longLineWithoutLimit(self) -> None:
         """
-        With the bound switched off, all of it is kept.
+        A very long line is kept whole without the limit.
         """
         self.patch(BULK_LINE, "default", 10**9)
         path = Path(self.mktemp())
         path.write_bytes(b"x" * 300_000 + b"\n")
         with path.open("rb") as file:
-            self.assertEqual([len(line) for line in drain(Lines(self.reactor, file.fileno()))], [300_000])
+            self.assertEqual([len(line) for line in readLines(Lines(self.reactor, file.fileno()))], [300_000])
 
 
 class FeedingTests(SynchronousTestCase):
@@ -151,7 +151,7 @@ class FeedingTests(SynchronousTestCase):
 
     def feed(self, make: Callable[[Lines], Callable[[], Fed | None]], text: bytes) -> list[Fed]:
         """
-        @return: all that comes of this text.
+        Return all items from this text.
         """
         path = Path(self.mktemp())
         path.write_bytes(text)
@@ -162,9 +162,9 @@ class FeedingTests(SynchronousTestCase):
                 found.append(fed)
         return found
 
-    def test_names(self) -> None:
+    def test_everyLineGivesAnItem(self) -> None:
         """
-        A line is a name, or a name and a type; every line that is not blank gives one item, whatever is in it.
+        A line is a name, or a name and a type; every line that is not blank gives one item, valid or not.
         """
         text = "a.example\nb.example mx\n\na..b\nc.example FOO\na b c\nbücher.example\n".encode() + b"\xff.example\n"
         found = self.feed(lambda lines: namesOf(lines, A), text)
@@ -186,9 +186,9 @@ class FeedingTests(SynchronousTestCase):
         assert isinstance(question, Question)
         self.assertEqual(question.rrType, MX)
 
-    def test_ranges(self) -> None:
+    def test_addressesAndRanges(self) -> None:
         """
-        A line is an address or a range of them; what is neither has its own line.
+        A line is an address or a range; an invalid one gives an item of its own.
         """
         found = self.feed(lambda lines: rangesOf(lines.next), b"192.0.2.0/31\nfoo\n2001:db8::1\n")
         self.assertEqual(
@@ -203,12 +203,12 @@ class LineWriterTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a pipe that somebody may read.
+        Create a pipe with a reader.
         """
         self.reactor = TurningReactor()
         self.there, here = os.pipe()
         self.closed = False
-        self.addCleanup(self.shut)
+        self.addCleanup(self.closePipe)
         self.addCleanup(os.close, here)
         self.events: list[str] = []
         self.writer = LineWriter(
@@ -219,15 +219,15 @@ class LineWriterTests(SynchronousTestCase):
             failed=lambda error: self.events.append(type(error).__name__),
         )
 
-    def shut(self) -> None:
+    def closePipe(self) -> None:
         """
-        Nobody reads any more.
+        Close the reading end.
         """
         if not self.closed:
             self.closed = True
             os.close(self.there)
 
-    def test_soon(self) -> None:
+    def test_lineIsWrittenSoon(self) -> None:
         """
         A single line is written within a tenth of a second.
         """
@@ -235,10 +235,9 @@ class LineWriterTests(SynchronousTestCase):
         self.reactor.turn(0.1)
         self.assertEqual(os.read(self.there, 100), b"a\n")
 
-    def test_slowReader(self) -> None:
+    def test_slowReaderLosesNothing(self) -> None:
         """
-        A reader that does not read blocks nobody; it is said when too much waits for it, and when it has caught up. Nothing is lost, and
-        it sees whole lines only.
+        A slow reader does not block the writer, which reports a full and a drained backlog. Nothing is lost, and lines stay whole.
         """
         lines = [f"{number:0100d}\n" for number in range(20_000)]
         for line in lines:
@@ -253,34 +252,34 @@ class LineWriterTests(SynchronousTestCase):
             self.reactor.turn()
         self.assertEqual(self.events, ["drained"])
         self.writer.finish(1.0)
-        self.shutWriter()
+        self.stopBlocking()
         while piece := os.read(self.there, 1 << 20):
             pieces.append(piece)
         self.assertEqual(b"".join(pieces).decode(), "".join(lines))
 
-    def shutWriter(self) -> None:
+    def stopBlocking(self) -> None:
         """
-        Let the reader see the end.
+        Let the reader reach the end.
         """
         os.set_blocking(self.there, False)
-        self.patch(os, "read", self.reading(os.read))
+        self.patch(os, "read", self.nonBlocking(os.read))
 
-    def reading(self, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
+    def nonBlocking(self, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:
         """
-        @return: C{read}, which gives nothing where there is nothing at present.
+        Return a C{read} that gives nothing if nothing is available.
         """
 
-        def readOrNothing(fileno: int, most: int) -> bytes:
+        def readOrNothing(fileno: int, size: int) -> bytes:
             try:
-                return read(fileno, most)
+                return read(fileno, size)
             except BlockingIOError:
                 return b""
 
         return readOrNothing
 
-    def test_bounded(self) -> None:
+    def test_fullBacklogIsReported(self) -> None:
         """
-        The backlog says that it is full as soon as it is larger than its bound.
+        The backlog is full as soon as it exceeds its limit.
         """
         size = 0
         while not self.writer.full:
@@ -289,11 +288,11 @@ class LineWriterTests(SynchronousTestCase):
             size += 1000
         self.assertLess(size, BULK_OUTPUT.default + (1 << 17))
 
-    def test_brokenPipe(self) -> None:
+    def test_brokenPipeIsReportedOnce(self) -> None:
         """
-        It is said once that nobody reads any more, and lines are dropped from then on.
+        A broken pipe is reported once, and later lines are dropped.
         """
-        self.shut()
+        self.closePipe()
         for _ in range(3):
             self.writer.write("a\n")
             self.writer.flush()
@@ -302,9 +301,9 @@ class LineWriterTests(SynchronousTestCase):
         self.writer.finish(1.0)
         self.assertEqual((self.reactor.writers, self.reactor.getDelayedCalls()), (set(), []))
 
-    def test_finish(self) -> None:
+    def test_finishWaitsALimitedTime(self) -> None:
         """
-        At the end what is left is written, though not for ever to a reader that does not read, and no timer is left.
+        C{finish} writes the rest, waits a limited time for the reader, and leaves no timer.
         """
         self.writer.write("a\n")
         self.writer.finish(1.0)
@@ -322,7 +321,7 @@ class ResumingTests(SynchronousTestCase):
 
     def resume(self, text: str) -> Resuming:
         """
-        @return: what goes on behind this output.
+        Return the state of a run that resumes after this output.
         """
         self.path = Path(self.mktemp())
         self.path.write_text(text)
@@ -330,26 +329,26 @@ class ResumingTests(SynchronousTestCase):
         self.addCleanup(resuming.close)
         return resuming
 
-    def test_skips(self) -> None:
+    def test_writtenNamesAreSkipped(self) -> None:
         """
-        What has its line is skipped, as often as it has one; names in other types and names that failed count by themselves.
+        Each line skips one look-up of its name and type, failed ones included.
         """
         resuming = self.resume('{"name":"b","type":"A"}\n{"name":"a","type":"A","error":"x"}\n{"name":"b","type":"A"}\n')
         items = [("a", "A"), ("a", "MX"), ("b", "A"), ("b", "A"), ("b", "A"), ("c", "A")]
         self.assertEqual([resuming.has(item) for item in items], [True, False, True, True, False, False])
         self.assertEqual(resuming.skipped, 3)
 
-    def test_torn(self) -> None:
+    def test_tornLineIsCutOff(self) -> None:
         """
-        A line that was not finished is cut off, and its name is looked up again.
+        An incomplete last line is cut off, and its name is looked up again.
         """
         resuming = self.resume('{"name":"a","type":"A"}\n{"name":"b","ty')
         self.assertEqual([resuming.has(("a", "A")), resuming.has(("b", "A"))], [True, False])
         self.assertEqual(self.path.read_text(), '{"name":"a","type":"A"}\n')
 
-    def test_new(self) -> None:
+    def test_missingFileIsCreated(self) -> None:
         """
-        A file that is not there yet is made.
+        A missing file is created.
         """
         path = Path(self.mktemp())
         resuming = Resuming(str(path))
@@ -357,9 +356,9 @@ class ResumingTests(SynchronousTestCase):
         self.assertFalse(resuming.has(("a", "A")))
         self.assertTrue(path.exists())
 
-    def test_held(self) -> None:
+    def test_fileIsLocked(self) -> None:
         """
-        Two runs never write to one file, whichever of them began it; when the first is through, the file is free.
+        Two runs never write to one file, however they opened it; the file is free when the first run ends.
         """
         first = self.resume("")
         with pytest.raises(ExitError, match="another run writes to it"):
@@ -371,31 +370,31 @@ class ResumingTests(SynchronousTestCase):
             Resuming(path)
         Resuming(path).close()
 
-    def test_noRegularFile(self) -> None:
+    def test_irregularFileIsRefused(self) -> None:
         """
-        What cannot be gone on with is named, and nobody waits for a pipe.
+        A pipe, device or directory is refused without blocking.
         """
         pipe = self.mktemp()
         os.mkfifo(pipe)
         for path, why in ((pipe, "it is not a regular file"), (os.devnull, "it is not a regular file"), ("/", "Is a directory")):
-            with pytest.raises(ExitError, match=f"--resume {path}: {why}; give the file that --output wrote"):
+            with pytest.raises(ExitError, match=f"--resume {path}: {why}; write the file of an earlier --output"):
                 Resuming(path)
 
-    def test_memory(self) -> None:
+    def test_onlyLinesAheadAreKept(self) -> None:
         """
-        Only those lines are kept in mind that are ahead of their turn.
+        Only lines ahead of their turn are kept in memory.
         """
         number = 20_000
         resuming = self.resume("".join([f'{{"name":"h{index ^ 7}","type":"A"}}\n' for index in range(number)]))
-        most = 0
+        largest = 0
         for index in range(number):
             self.assertTrue(resuming.has((f"h{index}", "A")))
-            most = max(most, len(resuming._ahead))
-        self.assertLessEqual(most, 16)
+            largest = max(largest, len(resuming._ahead))
+        self.assertLessEqual(largest, 16)
 
-    def test_wrong(self) -> None:
+    def test_foreignFileIsRefused(self) -> None:
         """
-        Another file than one of this command's is refused, and nothing in it is touched.
+        A file of another kind is refused and not changed.
         """
         for text in ("hello\n", "[]\n", '{"name":"a"}\n', '"x"\n'):
             path = Path(self.mktemp())
@@ -410,7 +409,7 @@ class ResumingTests(SynchronousTestCase):
 @given(st.lists(st.sampled_from("abcdef")), st.data())
 def test_resumeNeverLoses(names: list[str], data: st.DataObject) -> None:
     """
-    Whatever part of the lines was written in whatever order: together with what is looked up then, each name has exactly its lines.
+    Each name has exactly its lines after resuming, whichever of them were written, in any order.
     """
     from collections import Counter
     from tempfile import TemporaryDirectory

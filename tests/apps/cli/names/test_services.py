@@ -1,5 +1,5 @@
 """
-Tests of C{txdns services}, which asks the server that the documentation's listings ask.
+Tests of C{txdns services} against the server of the documentation's listings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__: list[str] = []
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     """
-    @return: the server.
+    Return the servers of the listings.
     """
     with serving() as found:
         yield found
@@ -37,15 +37,15 @@ def servers() -> Iterator[Servers]:
 
 def run(servers: Servers, *words: str) -> subprocess.CompletedProcess[str]:
     """
-    Run the command on its own.
+    Run the command in a process of its own.
     """
     command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "services", *words]
     return subprocess.run([servers.real(word) for word in command], capture_output=True, text=True, timeout=60)
 
 
-def test_servers(servers: Servers) -> None:
+def test_srvTargetsComeByPriority(servers: Servers) -> None:
     """
-    Servers by SRV are shown with priority and weight, the lowest priority first.
+    SRV targets are shown with priority and weight, the lowest priority first.
     """
     ended = run(servers, "_xmpp-client._tcp.example.com", "@127.0.0.1:5301")
     lines = ended.stdout.splitlines()
@@ -54,9 +54,9 @@ def test_servers(servers: Servers) -> None:
     assert lines[2:] == ["   20     0  backup.example.net:5222"]
 
 
-def test_binding(servers: Servers) -> None:
+def test_httpsTargetsHaveProtocols(servers: Servers) -> None:
     """
-    What HTTPS records lead to is shown with protocols and hints; the host itself comes last, without numbers that no record has given.
+    HTTPS targets are shown with protocols and hints; the host itself comes last, without priority and weight.
     """
     assert run(servers, "https://shop.example.com/", "@127.0.0.1:5301").stdout.splitlines() == [
         "    1     0  cdn.example.net:443 alpn=h2,http/1.1 hint=192.0.2.81",
@@ -75,17 +75,17 @@ def test_binding(servers: Servers) -> None:
         ("https://[2001:db8::1]", ["[2001:db8::1]:443"]),
     ],
 )
-def test_short(service: str, lines: list[str], servers: Servers) -> None:
+def test_shortShowsTargetsOnly(service: str, lines: list[str], servers: Servers) -> None:
     """
-    Programs get hosts and ports, or URIs, alone.
+    C{+short} shows hosts and ports, or URIs, only.
     """
     for word in ("+short", "--short"):
         assert run(servers, service, word, "@127.0.0.1:5301").stdout.splitlines() == lines
 
 
-def test_json(servers: Servers) -> None:
+def test_jsonIsAList(servers: Servers) -> None:
     """
-    The same as JSON: a list, whatever it holds.
+    C{+json} always gives a list.
     """
     first, _, last = json.loads(run(servers, "https://shop.example.com", "+json", "@127.0.0.1:5301").stdout)
     assert (first["host"], first["port"], first["priority"], first["alpn"]) == (
@@ -107,15 +107,15 @@ def test_json(servers: Servers) -> None:
     ("service", "code", "line"),
     [
         ("_imap._tcp.example.com", DECLINED, "_imap._tcp.example.com: the domain says that it has no such service"),
-        ("_nosuch._tcp.example.com", DECLINED, "_nosuch._tcp.example.com: there are no such records"),
+        ("_nosuch._tcp.example.com", DECLINED, "_nosuch._tcp.example.com: no records found"),
         ("mailto:nomail.example.com", DECLINED, "nomail.example.com: the domain says that it takes no mail"),
         ("mailto:nosuch.example.com", DECLINED, "nosuch.example.com: there is no such name"),
         ("mailto:example.com", NO_REPLY, "example.com"),
     ],
 )
-def test_nothing(service: str, code: int, line: str, servers: Servers) -> None:
+def test_missingServiceAndFailureDiffer(service: str, code: int, line: str, servers: Servers) -> None:
     """
-    That there is nowhere to go, and that nobody knows, are told in one line, and apart.
+    A missing service and a failed look-up are reported in one line with different exit codes.
     """
     target = "@special" if code == NO_REPLY else "@127.0.0.1:5301"
     ended = run(servers, service, target)
@@ -123,9 +123,9 @@ def test_nothing(service: str, code: int, line: str, servers: Servers) -> None:
     assert ended.stderr.startswith(f"txdns services: {line}") and ended.stderr.count("\n") == 1
 
 
-def test_patient() -> None:
+def test_lateRecordsAreShown() -> None:
     """
-    HTTPS records are shown however much later than the host's addresses they come.
+    HTTPS records are shown even if they come much later than the host's addresses.
     """
     clock = Clock()
     source = HeldSource()
@@ -141,15 +141,15 @@ def test_patient() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "no service; write one such as"),
-        (["_a._tcp.example.com", "_b._tcp.example.com"], "one service at a time"),
-        (["_a._tcp.example.com", "+trace"], "'+trace' is not an option; there are +short and +json"),
+        ([], "a service is missing; write one such as"),
+        (["_a._tcp.example.com", "_b._tcp.example.com"], "two services, '_a._tcp.example.com' and '_b._tcp.example.com'"),
+        (["_a._tcp.example.com", "+trace"], "'+trace' is not an option; the options are +short and +json"),
         (["_a._tcp.example.com", "@a", "@b"], "two servers"),
     ],
 )
-def test_wrong(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalidArgumentsAreRefused(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    What cannot be used is told before anybody is asked.
+    Invalid arguments are refused without a query.
     """
     assert main(["services", *words]) == USAGE
     assert line in capsys.readouterr().err
@@ -158,18 +158,18 @@ def test_wrong(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     "service", ["example.com", "https://a:b", "http://example.com", "_a..b", "tel:1", "https://a b", "https://", "mailto:", "mailto:a@"]
 )
-def test_noService(service: str, servers: Servers) -> None:
+def test_invalidServiceIsRefused(service: str, servers: Servers) -> None:
     """
-    So is what is no service, in one line.
+    An invalid service is refused with a one-line error.
     """
     ended = run(servers, service, "@127.0.0.1:5301")
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (USAGE, "", 1)
     assert "the root is" not in ended.stderr
 
 
-def test_notUnderstood() -> None:
+def test_formErrIsNoUsageError() -> None:
     """
-    A server that takes the question for malformed makes nobody know; it does not make what was written wrong.
+    A FORMERR reply is a failed look-up and not a usage error.
     """
     network = MemoryNetwork()
     server = CannedServer()

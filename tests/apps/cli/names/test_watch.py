@@ -1,5 +1,5 @@
 """
-Tests of C{txdns watch}, which asks the servers that the documentation's listings ask.
+Tests of C{txdns watch} against the servers of the documentation's listings.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__: list[str] = []
 
 COMMAND = ["-m", "twisted_ext.apps.cli.main", "watch"]
 
-#: Where the first server is.
+#: The address of the first server.
 SERVER = "@127.0.0.1:5301"
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     """
-    @return: the servers.
+    Return the servers of the listings.
     """
     with serving() as found:
         yield found
@@ -44,7 +44,7 @@ def servers() -> Iterator[Servers]:
 
 def run(servers: Servers, *words: str) -> subprocess.CompletedProcess[str]:
     """
-    Run the command on its own.
+    Run the command in a process of its own.
     """
     command = [sys.executable, *COMMAND, *words]
     return subprocess.run([servers.real(word) for word in command], capture_output=True, text=True, timeout=60)
@@ -61,9 +61,9 @@ def run(servers: Servers, *words: str) -> subprocess.CompletedProcess[str]:
         (["ipv6.example.com", "--until-none"], "ipv6.example.com A: no such records"),
     ],
 )
-def test_already(words: list[str], shown: str, servers: Servers) -> None:
+def test_presentStateEndsAtOnce(words: list[str], shown: str, servers: Servers) -> None:
     """
-    What is so already ends it at once, and is shown with the time.
+    A state that already holds ends the command at once and is shown with the time.
     """
     ended = run(servers, *words, SERVER)
     assert (ended.returncode, ended.stderr, ended.stdout.count("\n")) == (OK, "", 1)
@@ -71,15 +71,15 @@ def test_already(words: list[str], shown: str, servers: Servers) -> None:
     assert len(time) == len("2026-11-20T15:00:00+00:00") and line.startswith(shown)
 
 
-def test_json(servers: Servers) -> None:
+def test_jsonIsOneObjectPerLine(servers: Servers) -> None:
     """
-    Programs get one object a line.
+    C{--json} gives one object a line.
     """
     for option in ("--json", "+json"):
         (line,) = run(servers, "example.com", "MX", "--until-any", option, SERVER).stdout.splitlines()
-        told = json.loads(line)
-        assert told.pop("time")[4] == "-" and servers.shown(told.pop("server")) == "127.0.0.1:5301"
-        assert told == {
+        change = json.loads(line)
+        assert change.pop("time")[4] == "-" and servers.shown(change.pop("server")) == "127.0.0.1:5301"
+        assert change == {
             "name": "example.com",
             "type": "MX",
             "outcome": "data",
@@ -89,14 +89,14 @@ def test_json(servers: Servers) -> None:
         }
 
 
-def test_several(servers: Servers) -> None:
+def test_everyServerMustAgree(servers: Servers) -> None:
     """
-    Several servers are asked each by itself, and all have to say it; lines name them.
+    Several servers are queried separately, all must reach the state, and lines name them.
     """
     ended = run(servers, "www.example.com", SERVER, "@udp:127.0.0.1:5302", "--until", "192.0.2.80")
     assert ended.returncode == OK
-    said = sorted([servers.shown(line).partition(" ")[2] for line in ended.stdout.splitlines()])
-    assert said == [f"www.example.com A @{place}: 192.0.2.80" for place in ("127.0.0.1:5301", "udp:127.0.0.1:5302")]
+    lines = sorted([servers.shown(line).partition(" ")[2] for line in ended.stdout.splitlines()])
+    assert lines == [f"www.example.com A @{place}: 192.0.2.80" for place in ("127.0.0.1:5301", "udp:127.0.0.1:5302")]
     ended = run(servers, "mail.example.com", SERVER, "@127.0.0.1:5302", "--until", "192.0.2.25", "--timeout", "5")
     assert ended.returncode == DECLINED
     assert servers.shown(ended.stderr) == (
@@ -104,9 +104,9 @@ def test_several(servers: Servers) -> None:
     )
 
 
-def test_timeout(servers: Servers) -> None:
+def test_timeoutHasAnExitCode(servers: Servers) -> None:
     """
-    When the time is over, the exit code tells whether it was otherwise or nobody knew; where nothing was waited for, all is well.
+    The exit code of a time-out tells another state from a failed look-up; it is success if no state was given.
     """
     ended = run(servers, "www.example.com", SERVER, "--until", "192.0.2.81", "--timeout", "5")
     assert (ended.returncode, ended.stdout.count("\n")) == (DECLINED, 1)
@@ -116,9 +116,9 @@ def test_timeout(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1:1", "special"])
-def test_nobody(server: str, servers: Servers) -> None:
+def test_silenceIsNotADenial(server: str, servers: Servers) -> None:
     """
-    Where nobody answers, that is shown, and is not taken for that there is nothing.
+    A failed look-up is shown and not taken for missing records.
     """
     ended = run(servers, "www.example.com", f"@{server}", "--until-none", "--timeout", "2")
     assert (ended.returncode, ended.stderr.count("\n")) == (NO_REPLY, 1)
@@ -129,9 +129,9 @@ def test_nobody(server: str, servers: Servers) -> None:
 
 
 @pytest.mark.parametrize(("words", "code"), [([], OK), (["--until", "192.0.2.81"], INTERRUPTED)])
-def test_interrupted(words: list[str], code: int, servers: Servers) -> None:
+def test_ctrlCEndsQuietly(words: list[str], code: int, servers: Servers) -> None:
     """
-    Ctrl-C ends it quietly. Who waits for something is told that it has not come.
+    Ctrl-C ends the command quietly, with an exit code if a state was waited for.
     """
     command = [servers.real(word) for word in [*COMMAND, "www.example.com", SERVER, *words]]
     with Terminal(command) as terminal:
@@ -142,9 +142,9 @@ def test_interrupted(words: list[str], code: int, servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["--until", "192.0.2.81"]])
-def test_terminated(words: list[str], servers: Servers) -> None:
+def test_sigtermHasItsOwnExitCode(words: list[str], servers: Servers) -> None:
     """
-    SIGTERM is told from Ctrl-C: who runs services, and ended it so, finds the exit code that any other program has then.
+    SIGTERM ends the command with the usual exit code for it.
     """
     command = [sys.executable, *[servers.real(word) for word in [*COMMAND, "www.example.com", SERVER, *words]]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -158,9 +158,9 @@ def test_terminated(words: list[str], servers: Servers) -> None:
             process.kill()
 
 
-def test_nobodyReads(servers: Servers) -> None:
+def test_closedReaderEndsTheCommand(servers: Servers) -> None:
     """
-    It ends when whoever reads its output has seen enough, as C{grep -m1} does, though there may be nothing to write for hours.
+    The command ends when the reader of its output closes the pipe, as C{grep -m1} does, even with nothing to write.
     """
     command = [sys.executable, *[servers.real(word) for word in [*COMMAND, "www.example.com", SERVER]]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -174,9 +174,9 @@ def test_nobodyReads(servers: Servers) -> None:
             process.kill()
 
 
-def test_somebodyReads() -> None:
+def test_openReaderKeepsTheCommand() -> None:
     """
-    A reader that waits, and a file, do not end it.
+    A reader that waits, and a file, do not end the command.
     """
     reactor = TurningReactor()
     left: list[str] = []
@@ -199,9 +199,9 @@ def test_somebodyReads() -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ([], "no name; write: txdns watch NAME"),
+        ([], "a name is missing; write: txdns watch NAME"),
         (["www.example.com", "BOGUS"], "'BOGUS' is not a record type"),
-        (["www.example.com", "ANY"], "ANY is not a type that names have records of"),
+        (["www.example.com", "ANY"], "ANY is not a type of records"),
         (["www.example.com", "A", "MX"], "'MX' is not a record type"),
         (["a..b"], "a..b"),
         (["www.example.com", "--until", "192.0.2"], "--until: "),
@@ -211,17 +211,17 @@ def test_somebodyReads() -> None:
         (["www.example.com", "--timeout", "soon"], "'soon' is not a number of seconds from 0.001 to 1000000000"),
         (["www.example.com", "--interval", "0"], "from 0.1 to 86400"),
         (["www.example.com", "--every-server", "@a", "@b"], "--every-server"),
-        (["www.example.com", "@"], "@ needs a server"),
+        (["www.example.com", "@"], "@ must be followed by a server"),
         (["www.example.com", "@a", "@a"], "twice"),
         (["www.example.com", "+short"], "+short is not an option"),
         (["www.example.com", "--color"], "--color"),
         (["www.example.com", "@nosuch:1"], "nosuch"),
-        (["www.example.com", *[f"@192.0.2.{number}" for number in range(33)]], "32 servers at most"),
+        (["www.example.com", *[f"@192.0.2.{number}" for number in range(33)]], "at most 32 servers"),
     ],
 )
-def test_wrong(words: list[str], line: str, servers: Servers) -> None:
+def test_invalidArgumentsAreRefused(words: list[str], line: str, servers: Servers) -> None:
     """
-    What cannot be used is told in one line before anybody is asked.
+    Invalid arguments are refused with one line, without a query.
     """
     ended = run(servers, *words)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (USAGE, "", 1)
@@ -229,25 +229,25 @@ def test_wrong(words: list[str], line: str, servers: Servers) -> None:
     assert ZONE_SERVERS.default == 32
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_helpShowsUsage(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Help is asked for as everywhere.
+    The help shows the usage.
     """
     assert main(["watch", "--help"]) == OK
     assert "Usage: txdns watch" in capsys.readouterr().out
 
 
-def test_everyServersInterval() -> None:
+def test_authoritativeServersHaveAnInterval() -> None:
     """
-    Servers that have the zone are asked often, as they know at once; others when the TTL has ended.
+    Authoritative servers are queried at an interval, others when the TTL has expired.
     """
     words = ["www.example.com"], ["www.example.com", "--every-server"], ["www.example.com", "--every-server", "--interval", "2"]
     assert [parseWatch(list(each)).interval for each in words] == [None, 5, 2]
 
 
-def test_done() -> None:
+def test_allValuesMustBePresent() -> None:
     """
-    Several values have to be there together; others beside them do no harm.
+    Several values must be present together; additional ones do not matter.
     """
     wishes = parseWatch(["www.example.com", "--until", "192.0.2.1", "--until", "192.0.2.2"])
     question = questionOf("www.example.com")

@@ -14,7 +14,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 def summary(text: str) -> str:
     """
-    @return: what is asked for.
+    Return name, class, type and server of the arguments.
     """
     wishes = parseQuery(text.split())
     return f"{nameToText(wishes.name)} {wishes.rrClass} {typeName(wishes.rrType)} {wishes.target}".strip()
@@ -47,16 +47,16 @@ def summary(text: str) -> str:
         ("NS", ". 1 NS"),
     ],
 )
-def test_question(text: str, expected: str) -> None:
+def test_questionFollowsDig(text: str, expected: str) -> None:
     """
-    What C{dig} takes for name, type, class and server is taken for them.
+    Name, type, class and server are recognized as C{dig} does.
     """
     assert summary(text) == expected
 
 
 def flags(text: str) -> QueryOptions:
     """
-    @return: what the words after a name say.
+    Return the options from the arguments after a name.
     """
     return parseQuery(["www.example.org", *text.split()])
 
@@ -87,16 +87,16 @@ def flags(text: str) -> QueryOptions:
         ("+color", "color", True),
     ],
 )
-def test_flags(text: str, flag: str, value: bool) -> None:
+def test_plusOptionsSetFlags(text: str, flag: str, value: bool) -> None:
     """
-    Words after a plus sign turn things on and off, also shortened and by C{dig}'s other names for them.
+    Plus options switch flags on and off, also abbreviated and by C{dig}'s other names.
     """
     assert flags(text).flags[flag] is value
 
 
-def test_numbers() -> None:
+def test_timesAndTries() -> None:
     """
-    Times and tries have numbers; C{retry} counts those after the first.
+    Times and tries are numbers; C{retry} counts those after the first.
     """
     wishes = flags("+time=2.5 +tries=4")
     assert (wishes.seconds, wishes.tries) == (2.5, 4)
@@ -105,9 +105,9 @@ def test_numbers() -> None:
     assert flags("+retries=0").tries == 1
 
 
-def test_options() -> None:
+def test_ednsOptions() -> None:
     """
-    EDNS options are sent as they are asked for; C{no} takes one back.
+    EDNS options are added as requested; C{no} removes one.
     """
     assert flags("+nsid").options == [(3, b"")]
     assert flags("+subnet=192.0.2.0/24").options == [(8, b"\x00\x01\x18\x00\xc0\x00\x02")]
@@ -123,9 +123,9 @@ VALUES = ["", "=", "=0", "=1", "=0x40", "=xy", "=a..b", "=192.0.2.0/24", "=65536
 
 
 @pytest.mark.parametrize("word", PLUS_WORDS)
-def test_everyWord(word: str) -> None:
+def test_everyOptionParsesOrFails(word: str) -> None:
     """
-    A word behind a plus is understood, or refused with one line; nothing else comes of it, on or off, whatever value it has.
+    Each plus option with any value is accepted, or refused with one line.
     """
     for spelt in [f"+{off}{word}{value}" for off in ("", "no", "NO") for value in VALUES]:
         try:
@@ -138,9 +138,9 @@ def test_everyWord(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", sorted(set(PLUS_WORDS) - {"time", "tries", "retry"}))
-def test_everyWordOff(word: str) -> None:
+def test_everyOptionCanBeRevoked(word: str) -> None:
     """
-    Each word can be taken back, as long as it is not one that needs a number; then nothing is left of it.
+    Each plus option, except for those that need a number, can be revoked completely.
     """
     off = parseQuery(["www.example.org", f"+no{word}"])
     if word in off.flags:
@@ -152,9 +152,9 @@ def test_everyWordOff(word: str) -> None:
         assert getattr(on, slot) == getattr(off, slot)
 
 
-def test_several() -> None:
+def test_severalQuestionsInOneLine() -> None:
     """
-    Several look-ups stand in one line. What stands before the first name holds for all, what stands behind a name for that one.
+    One line can hold several look-ups. Options before the first name apply to all, later ones to the preceding name.
     """
     words = "@192.0.2.1 +qr TXT a.example any +noqr -x 192.0.2.9 b.example ns +short @192.0.2.2 -q mx c.example"
     every = parseQueries(words.split())
@@ -171,18 +171,18 @@ def test_several() -> None:
     assert len({id(each.options) for each in every}) == len(every)
 
 
-def test_usual() -> None:
+def test_defaultOptionsCanBeOverridden() -> None:
     """
-    Words that stand before all others may be overridden, and hold no name.
+    Default options can be overridden and hold no name.
     """
     assert [each.flags["short"] for each in parseQueries(["a.example", "b.example", "+noshort"], ["+short"])] == [True, False]
     with pytest.raises(ExitError, match="'a.example' is not an option"):
         parseQueries(["b.example"], ["+short", "a.example"])
 
 
-def test_settings() -> None:
+def test_headerAndEDNSFields() -> None:
     """
-    Fields of the header and of the OPT record have numbers, also hexadecimal ones and mnemonics.
+    Fields of the header and of the OPT record take numbers, hexadecimal ones, and mnemonics.
     """
     wishes = flags("+bufsize=512 +ednsflags=0x40 +qid=7 +opcode=notify +edns=3 +ndots=2 +domain=corp.example -b 127.0.0.1#5300")
     assert (wishes.payloadSize, wishes.ednsFlags, wishes.queryId, wishes.opcode) == (512, 0x40, 7, 4)
@@ -195,9 +195,9 @@ def test_settings() -> None:
     assert flags("+tcp +nsid +short +search").needsServer == ""
 
 
-def test_where() -> None:
+def test_portFamilyAndFile() -> None:
     """
-    Port, family and file stand behind dashes.
+    C{-p}, C{-4}, C{-6} and C{-f} set port, family and file.
     """
     wishes = flags("-p 5300 -6 -f names.txt")
     assert (wishes.port, wishes.family, wishes.batch) == (5300, 6, "names.txt")
@@ -209,15 +209,15 @@ def test_where() -> None:
     [
         ("www.example.org FOO", "'FOO' is not a record type"),
         ("www.example.org AAAAA", "did you mean AAAA"),
-        ("www.example.org TYPE-1", "(txdns query --help says more)"),
+        ("www.example.org TYPE-1", "(see txdns query --help)"),
         ("www.example.org A XX", "'XX' is not a class; write IN"),
         ("www.example.org +shrot", "+shrot is not an option (did you mean +short?)"),
-        ("www.example.org +mystery=1", "+mystery=1 is not an option (txdns query --help says more)"),
+        ("www.example.org +mystery=1", "+mystery=1 is not an option (see txdns query --help)"),
         ("www.example.org -t FOO", "there is no such record type"),
         ("www.example.org -c FOO", "write IN, CH"),
         ("www.example.org -p abc", "a number from 1 to 65535"),
         ("www.example.org -p 65536", "a number from 1 to 65535"),
-        ("www.example.org -p", "needs a port"),
+        ("www.example.org -p", "must be followed by a port"),
         ("www.example.org -z", "'-z' is not an option"),
         ("www.example.org +foo", "is not an option"),
         ("www.example.org +shrt", "did you mean +short"),
@@ -244,16 +244,16 @@ def test_where() -> None:
         ("www.example.org +subnet=300.1.1.1", "write 192.0.2.0/24"),
         ("www.example.org +cookie=xy", "hexadecimal"),
         ("www.example.org @192.0.2.1 @192.0.2.2", "two servers"),
-        ("www.example.org @", "needs a server"),
+        ("www.example.org @", "must be followed by a server"),
         ("a..b", "a label is empty"),
         ("-x 300.1.1.1", "write 192.0.2.1 or 2001:db8::1"),
-        ("-x", "needs an address"),
+        ("-x", "must be followed by an address"),
         ("a" * 64, "63 octets"),
     ],
 )
-def test_wrong(text: str, hint: str) -> None:
+def test_invalidArgumentIsExplained(text: str, hint: str) -> None:
     """
-    A word that cannot be used ends the command with one line that says which it is and what would be right.
+    An invalid argument is refused with one line that names it and what is valid.
     """
     with pytest.raises(ExitError) as caught:
         parseQuery(text.split())

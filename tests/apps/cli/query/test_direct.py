@@ -24,17 +24,17 @@ from twisted_ext.wire.rrtypes import TXT, A
 
 WWW = Question(nameFromText("www.example.org"), A)
 
-Answering = Callable[[Message], list[bytes]]
+ReplyFunction = Callable[[Message], list[bytes]]
 
 
 class _Server(DatagramProtocol):
     """
-    Answers each query with whatever a function gives.
+    Answers each query with the result of a function.
 
-    @ivar queries: what has come.
+    @ivar queries: the received queries.
     """
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: ReplyFunction) -> None:
         self.queries: list[Message] = []
         self._answering = answering
 
@@ -48,7 +48,7 @@ class _Server(DatagramProtocol):
 
 def reply(query: Message, *, id: int | None = None, flags: int = QR | AA, question: Question = WWW, edns: EDNS | None = None) -> bytes:
     """
-    @return: a reply, as the query wants it or otherwise.
+    Return a reply to the query, with optional deviations.
     """
     return buildMessage(Message(query.id if id is None else id, flags | query.flags & RD, (question,), edns=edns))
 
@@ -62,9 +62,9 @@ class DirectSourceTests(SynchronousTestCase):
         self.network = MemoryNetwork()
         self.here = self.network.reactor("192.0.2.7")
 
-    def server(self, address: str, answering: Answering) -> _Server:
+    def server(self, address: str, answering: ReplyFunction) -> _Server:
         """
-        @return: a server at an address.
+        Start a server at an address.
         """
         made = _Server(answering)
         self.network.reactor(address).listenUDP(53, made)
@@ -72,16 +72,16 @@ class DirectSourceTests(SynchronousTestCase):
 
     def exchange(self, words: str, *servers: str) -> Deferred[Exchanged]:
         """
-        @return: what comes of a question, with some time gone by.
+        Start an exchange with these servers.
         """
         source = DirectSource(self.here, [Server(address) for address in servers], parseQuery(words.split()))
         done = Deferred.fromCoroutine(source.exchange(WWW, [Server(address) for address in servers]))
         self.addCleanup(lambda: self.assertEqual(self.here.getDelayedCalls(), []))
         return done
 
-    def test_strays(self) -> None:
+    def test_mismatchedRepliesAreIgnored(self) -> None:
         """
-        What is not the reply is ignored: other ids, queries, other opcodes, other questions, octets that are no message.
+        Messages with another ID, opcode or question, queries and malformed messages are ignored.
         """
 
         def answering(query: Message) -> list[bytes]:
@@ -104,9 +104,9 @@ class DirectSourceTests(SynchronousTestCase):
         found = self.successResultOf(done)
         self.assertEqual((found.reply.flags, found.kind, found.server.address), (QR | AA | RD, "udp", "192.0.2.53"))
 
-    def test_fields(self) -> None:
+    def test_queryHasTheGivenFields(self) -> None:
         """
-        Each field has what was wished for.
+        The query has the given header and EDNS fields.
         """
         server = self.server("192.0.2.53", lambda query: [buildMessage(Message(query.id, QR | query.flags & 0x7800))])
         words = "+qid=4711 +aaflag +zflag +tcflag +norecurse +opcode=STATUS +bufsize=600 +ednsflags=0x40 +edns=3 +dnssec +nsid"
@@ -119,9 +119,9 @@ class DirectSourceTests(SynchronousTestCase):
         self.assertEqual((query.edns.payloadSize, query.edns.version, query.edns.flags), (600, 3, 0x8040))
         self.assertEqual(query.edns.options, ((3, b""),))
 
-    def test_silence(self) -> None:
+    def test_silentServersAreTriedInTurn(self) -> None:
         """
-        Each server is asked in turn, as often as was wished for, and nothing is left behind.
+        Each silent server is tried in turn as often as requested, and no timer is left.
         """
         servers = [self.server(f"192.0.2.{number}", lambda query: []) for number in (51, 52)]
         done = self.exchange("+time=2 +tries=3", "192.0.2.51", "192.0.2.52")
@@ -135,18 +135,18 @@ class DirectSourceTests(SynchronousTestCase):
         self.assertEqual([len(server.queries) for server in servers], [3, 3])
         self.assertEqual(len({query.id for server in servers for query in server.queries}), 6)
 
-    def test_nextServer(self) -> None:
+    def test_silentServerIsSkipped(self) -> None:
         """
-        Where one server is not there the next one is asked at once.
+        The next server is tried after a silent one.
         """
         self.server("192.0.2.52", lambda query: [reply(query)])
         done = self.exchange("+time=2 +tries=1", "192.0.2.51", "192.0.2.52")
         self.network.advance(2.1)
         self.assertEqual(self.successResultOf(done).server.address, "192.0.2.52")
 
-    def test_unreachable(self) -> None:
+    def test_refusedConnectionIsReported(self) -> None:
         """
-        A server that refuses connections is reported so.
+        A refused connection is reported as such.
         """
         self.network.reactor("192.0.2.51")
         done = self.exchange("+tcp +tries=1", "192.0.2.51")
@@ -154,9 +154,9 @@ class DirectSourceTests(SynchronousTestCase):
         fault = self.failureResultOf(done, Unreachable).value
         self.assertIn("192.0.2.51:53 cannot be reached: by TCP: ", str(fault))
 
-    def test_cancelled(self) -> None:
+    def test_cancelLeavesNoTimer(self) -> None:
         """
-        A look-up that is cancelled leaves neither timer nor port.
+        A canceled look-up leaves no timer.
         """
         self.server("192.0.2.51", lambda query: [])
         done = self.exchange("", "192.0.2.51")
@@ -165,15 +165,15 @@ class DirectSourceTests(SynchronousTestCase):
         done.cancel()
         self.assertEqual(self.here.getDelayedCalls(), [])
 
-    def test_badCookie(self) -> None:
+    def test_badCookieIsRetried(self) -> None:
         """
-        The server's cookie goes into a second query; a server that is never content is asked no more than three times.
+        The server's cookie goes into a second query; the third and last one goes over TCP.
         """
         cookie = EDNS(options=((10, b"ourscook" + b"theirs!!"),), extendedRcode=Rcode.BADCOOKIE >> 4)
         server = self.server("192.0.2.53", lambda query: [reply(query, flags=QR | Rcode.BADCOOKIE & 15, edns=cookie)])
         done = self.exchange("+tries=1 +cookie=6f757273636f6f6b", "192.0.2.53")
         self.network.advance(0.1)
-        # The third time by TCP, where nothing listens.
+        # The third query goes over TCP, which has no listener.
         self.failureResultOf(done, Unreachable)
         sent = [query.edns.option(10) for query in server.queries if query.edns is not None]
         self.assertEqual(sent, [b"ourscook", b"ourscooktheirs!!"])

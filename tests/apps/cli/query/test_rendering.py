@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.cli.query.rendering}; that the text is C{dig}'s own is tested against C{dig} in L{tests.live}.
+Tests of L{twisted_ext.apps.cli.query.rendering}. L{tests.live} compares the text with that of C{dig}.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ PLAIN = Palette(False)
 
 def replyOf(message: Message, name: str = "www.example.org", rrType: str = "A") -> Reply:
     """
-    @return: this message as if it had come from a server.
+    Return the message as a reply of a server.
     """
     read = Message.fromWire(buildMessage(message))
     return Reply(questionOf(name, rrType), read, source="udp", server="192.0.2.53:53", seconds=0.0123, when=WHEN)
 
 
-def usual(edns: EDNS | None = None) -> Message:
+def replyWithAlias(edns: EDNS | None = None) -> Message:
     """
-    @return: a reply with an alias and two addresses.
+    Return a reply with an alias and two addresses.
     """
     www = nameFromText("www.example.org")
     target = nameFromText("xn--bcher-kva.example.org")
@@ -57,17 +57,17 @@ class TextTests(SynchronousTestCase):
 
     def text(self, message: Message, *words: str) -> str:
         """
-        @return: what is shown with these words.
+        Return the text with these options.
         """
         wishes = parseQuery(["www.example.org", *words])
         return renderText(replyOf(message), wishes.flags, PLAIN, "www.example.org")
 
-    def test_whole(self) -> None:
+    def test_textFollowsDig(self) -> None:
         """
-        All parts stand in the order, the columns and the words of C{dig}.
+        All parts have the order, the columns and the words of C{dig}.
         """
         self.assertEqual(
-            self.text(usual(EDNS(1232, DO, ((3, b"ns1"), (15, b"\x00\x16why"), (65001, b"\x01"))))),
+            self.text(replyWithAlias(EDNS(1232, DO, ((3, b"ns1"), (15, b"\x00\x16why"), (65001, b"\x01"))))),
             """
 ; <<>> txdns <<>> www.example.org
 ;; global options: +cmd
@@ -96,38 +96,38 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
 """,
         )
 
-    def test_only(self) -> None:
+    def test_noallAnswerShowsRecordsOnly(self) -> None:
         """
-        C{+noall +answer} leaves nothing but the records.
+        C{+noall +answer} shows the records only.
         """
         self.assertEqual(
-            self.text(usual(), "+noall", "+answer", "+nottlid", "+noclass").splitlines()[1],
+            self.text(replyWithAlias(), "+noall", "+answer", "+nottlid", "+noclass").splitlines()[1],
             "xn--bcher-kva.example.org. A	192.0.2.1",
         )
 
-    def test_ownScript(self) -> None:
+    def test_idnoutShowsUnicode(self) -> None:
         """
-        Names are shown in their own script where that is wanted.
+        C{+idnout} shows names in their own script.
         """
-        self.assertIn("bücher.example.org.	60	IN	A	192.0.2.1", self.text(usual(), "+idnout"))
-        self.assertIn("CNAME	bücher.example.org.", self.text(usual(), "+idnout"))
+        self.assertIn("bücher.example.org.	60	IN	A	192.0.2.1", self.text(replyWithAlias(), "+idnout"))
+        self.assertIn("CNAME	bücher.example.org.", self.text(replyWithAlias(), "+idnout"))
 
-    def test_recursionRefused(self) -> None:
+    def test_missingRecursionIsPointedOut(self) -> None:
         """
-        A server that does not look names up for us is pointed out.
+        A server without recursion is pointed out.
         """
         message = Message(1, QR | RD, (questionOf("www.example.org"),))
         self.assertIn("WARNING: recursion requested but not available", self.text(message))
 
-    def test_badOption(self) -> None:
+    def test_malformedOptionIsShownAsOctets(self) -> None:
         """
-        An option that is not of its form is shown as it is, and spoils nothing.
+        A malformed EDNS option is shown as octets.
         """
-        self.assertIn("; OPT=8: 00 09 (bad: ", self.text(usual(EDNS(1232, 0, ((8, b"\x00\x09"),)))))
+        self.assertIn("; OPT=8: 00 09 (bad: ", self.text(replyWithAlias(EDNS(1232, 0, ((8, b"\x00\x09"),)))))
 
-    def test_notFromWire(self) -> None:
+    def test_localAnswerNamesItsSource(self) -> None:
         """
-        An answer that no message brought says what it is from.
+        An answer that came in no message names its source.
         """
         reply = Reply(
             questionOf("a.example"), Message(0, QR), source="hosts", server="/etc/hosts", seconds=0, when=WHEN
@@ -136,9 +136,9 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
         self.assertIn(";; SOURCE: hosts /etc/hosts\n", text)
         self.assertNotIn("MSG SIZE", text)
 
-    def test_hostile(self) -> None:
+    def test_controlCharactersAreEscaped(self) -> None:
         """
-        Nothing that a server sends reaches the terminal as a control character, whatever it is in.
+        Control characters in any part of a reply are escaped in every format.
         """
         name = nameFromText("\\027[31m.example")
         message = Message(
@@ -154,8 +154,8 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
             renderShort(reply, parseQuery(["a.example", "+idnout"]).flags),
             renderJSON(reply),
         ):
-            obeyed = [each for each in text if (ord(each) < 32 or 126 < ord(each) < 160) and each not in "\n\t"]
-            self.assertEqual(obeyed, [], text)
+            controls = [each for each in text if (ord(each) < 32 or 126 < ord(each) < 160) and each not in "\n\t"]
+            self.assertEqual(controls, [], text)
 
 
 class ShortTests(SynchronousTestCase):
@@ -163,15 +163,15 @@ class ShortTests(SynchronousTestCase):
     Tests for L{renderShort}.
     """
 
-    def test_data(self) -> None:
+    def test_shortShowsDataOnly(self) -> None:
         """
-        Only the data, one record a line, aliases included.
+        C{+short} shows the data only, one record a line, aliases included.
         """
-        self.assertEqual(renderShort(replyOf(usual()), parseQuery([]).flags), "xn--bcher-kva.example.org.\n192.0.2.1\n192.0.2.2\n")
+        self.assertEqual(renderShort(replyOf(replyWithAlias()), parseQuery([]).flags), "xn--bcher-kva.example.org.\n192.0.2.1\n192.0.2.2\n")
 
-    def test_identify(self) -> None:
+    def test_identifyNamesTheServer(self) -> None:
         """
-        Each line can say who said so.
+        C{+identify} names the server on each line.
         """
         message = Message(1, QR, (), (rrsetOf(nameFromText("example.org"), MX, "10 mail.example.org."),))
         self.assertEqual(
@@ -184,11 +184,11 @@ class JSONTests(SynchronousTestCase):
     Tests for L{renderJSON}.
     """
 
-    def test_shape(self) -> None:
+    def test_objectHasTheDocumentedShape(self) -> None:
         """
-        One line with one object of the documented shape.
+        C{+json} gives one line with one object of the documented shape.
         """
-        text = renderJSON(replyOf(usual(EDNS(1232, 0, ((15, b"\x00\x16why"),)))))
+        text = renderJSON(replyOf(replyWithAlias(EDNS(1232, 0, ((15, b"\x00\x16why"),)))))
         self.assertEqual(text.count("\n"), 1)
         self.assertEqual(
             json.loads(text),
@@ -220,9 +220,9 @@ class JSONTests(SynchronousTestCase):
             },
         )
 
-    def test_fault(self) -> None:
+    def test_failureIsAnObject(self) -> None:
         """
-        Where nobody answered, an object says why.
+        A failed look-up is an object with the reason.
         """
         text = renderFault(questionOf("www.example.org"), TimedOut("too slow", server="192.0.2.53:53", attempts=3))
         self.assertEqual(
@@ -239,13 +239,10 @@ class JSONTests(SynchronousTestCase):
 
 class Screen(StringIO):
     """
-    Something that says that it is a terminal.
+    A file that claims to be a terminal.
     """
 
     def isatty(self) -> bool:
-        """
-        It is.
-        """
         return True
 
 
@@ -254,10 +251,9 @@ class ColorTests(SynchronousTestCase):
     Tests for L{paletteFor}.
     """
 
-    def test_terminalOnly(self) -> None:
+    def test_colorsOnTerminalsOnly(self) -> None:
         """
-        There are colors on a terminal, none in a file or a pipe, none where C{NO_COLOR} is set or the terminal can do nothing, and
-        always what was asked for.
+        Colors appear on a terminal only, not with C{NO_COLOR} or a dumb terminal, and always on request.
         """
         screen, file = Screen(), StringIO()
         self.assertTrue(paletteFor(screen, None, {}).on)
@@ -267,13 +263,13 @@ class ColorTests(SynchronousTestCase):
         self.assertTrue(paletteFor(screen, True, {"NO_COLOR": "1"}).on)
         self.assertTrue(paletteFor(file, True, {}).on)
 
-    def test_textStays(self) -> None:
+    def test_colorsDoNotChangeText(self) -> None:
         """
-        Without colors nothing is added; with them only what is around the text.
+        Colors only surround the text.
         """
         wishes = parseQuery(["www.example.org"])
-        colored = renderText(replyOf(usual()), wishes.flags, Palette(True))
-        plain = renderText(replyOf(usual()), wishes.flags, PLAIN)
+        colored = renderText(replyOf(replyWithAlias()), wishes.flags, Palette(True))
+        plain = renderText(replyOf(replyWithAlias()), wishes.flags, PLAIN)
         import re
 
         self.assertNotIn("\x1b", plain)

@@ -1,5 +1,5 @@
 """
-Tests of C{txdns query +trace} and C{+nssearch} on a network in memory.
+Tests of C{txdns query +trace} and C{+nssearch} on a memory network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-#: What servers say: lines of the answer, the authority and the additional section by what is asked.
+#: Replies of a server: lines of the answer, authority and additional sections, by question.
 Known = dict[str, tuple[list[str], list[str], list[str]]]
 
 FIRST = ROOT_SERVERS[0]
@@ -68,7 +68,7 @@ class TracingTests(SynchronousTestCase):
 
     def server(self, address: str, known: Known) -> _Server:
         """
-        @return: a server of these records.
+        Start a server with these records.
         """
         made = _Server(known)
         self.network.reactor(address).listenUDP(53, made)
@@ -76,7 +76,7 @@ class TracingTests(SynchronousTestCase):
 
     def run_(self, words: str) -> int:
         """
-        @return: the exit code.
+        Run the command and return its exit code.
         """
         wishes = parseQuery(f"{words} @192.0.2.53 +tries=1 +time=1".split())
         servers = [Server("192.0.2.53")]
@@ -92,33 +92,33 @@ class TracingTests(SynchronousTestCase):
 
     def steps(self) -> list[str]:
         """
-        @return: the servers that replied, in turn.
+        Return the servers that replied, in order.
         """
         return re.findall(r"Received \d+ bytes from (\S+)#53 ", self.output.getvalue())
 
-    def test_builtIn(self) -> None:
+    def test_builtInRootServersAsFallback(self) -> None:
         """
-        Where no server tells who the root's are, the built-in ones are asked, and what could not be had is said.
+        The built-in root servers are used, with a message, if no server lists the root's.
         """
         self.server(FIRST, {"*": ([], ["org. 60 NS ns.org."], ["ns.org. 60 A 192.0.2.61"])})
         self.server("192.0.2.61", {"www.example.org. A": (["www.example.org. 60 A 192.0.2.80"], [], [])})
         self.assertEqual(self.run_("www.example.org +trace"), OK)
         self.assertEqual(self.steps(), [FIRST, "192.0.2.61"])
-        self.assertIn("; the built-in addresses of the root's servers are asked\n", self.errors.getvalue())
+        self.assertIn("; using the built-in addresses of the root servers\n", self.errors.getvalue())
         self.assertIn("192.0.2.80", self.output.getvalue())
 
-    def test_refusedStart(self) -> None:
+    def test_refusalUsesBuiltInRootServers(self) -> None:
         """
-        So it is where the server refuses.
+        The built-in root servers are used if the server refuses.
         """
         self.server("192.0.2.53", {})
         self.server(FIRST, {"*": (["www.example.org. 60 A 192.0.2.80"], [], [])})
         self.assertEqual(self.run_("www.example.org +trace +short"), OK)
         self.assertEqual(self.output.getvalue(), "192.0.2.80\n")
 
-    def test_withoutGlue(self) -> None:
+    def test_missingGlueIsLookedUp(self) -> None:
         """
-        The address of a server that no referral has is looked up at the server that was named; queries below the root are not recursive.
+        The address of a server without glue is looked up at the given server; queries below the root are not recursive.
         """
         start = self.server(
             "192.0.2.53",
@@ -133,29 +133,29 @@ class TracingTests(SynchronousTestCase):
         self.assertEqual(self.steps(), ["192.0.2.53", "192.0.2.60", "192.0.2.61"])
         self.assertEqual(start.asked[:2], [". NS", "ns.example.net. A"])
 
-    def test_sideways(self) -> None:
+    def test_sidewaysReferralEndsTheTrace(self) -> None:
         """
-        A referral that leads no further down ends it; two servers that refer to each other are not asked for ever.
+        A referral that leads no further down ends the trace, so that two servers cannot refer to each other forever.
         """
         self.server("192.0.2.53", {". NS": ([". 60 NS a.root."], [], ["a.root. 60 A 192.0.2.60"])})
         self.server("192.0.2.60", {"*": ([], ["org. 60 NS ns.org."], ["ns.org. 60 A 192.0.2.61"])})
         self.server("192.0.2.61", {"*": ([], ["org. 60 NS ns.org."], ["ns.org. 60 A 192.0.2.60"])})
         self.assertEqual(self.run_("www.example.org +trace"), OK)
         self.assertEqual(self.steps(), ["192.0.2.53", "192.0.2.60", "192.0.2.61"])
-        self.assertIn("192.0.2.61:53 refers to org., which leads no further down", self.errors.getvalue())
+        self.assertIn("192.0.2.61:53 refers to org., which is not below its zone", self.errors.getvalue())
 
-    def test_noAddress(self) -> None:
+    def test_unreachableZoneEndsTheTrace(self) -> None:
         """
-        A zone whose servers have no address that can be found ends it without a reply.
+        A zone whose servers have no known address ends the trace without a reply.
         """
         self.server("192.0.2.53", {". NS": ([". 60 NS a.root."], [], ["a.root. 60 A 192.0.2.60"])})
         self.server("192.0.2.60", {"*": ([], ["org. 60 NS ns.org."], [])})
         self.assertEqual(self.run_("www.example.org +trace"), NO_REPLY)
-        self.assertIn("no server of org. has an address that can be found", self.errors.getvalue())
+        self.assertIn("no address found for any server of org.", self.errors.getvalue())
 
-    def test_serversOfZone(self) -> None:
+    def test_nssearchShowsEachServer(self) -> None:
         """
-        Each server of a zone shows its SOA record, or what it says instead; one that is silent is named.
+        C{+nssearch} shows the SOA record or the rcode of each server and names silent ones.
         """
         known: Known = {"example.org. NS": ([f"example.org. 60 NS ns{number}.example.org." for number in (1, 2, 3)], [], [])}
         for number in (1, 2, 3):

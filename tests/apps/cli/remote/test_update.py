@@ -1,5 +1,5 @@
 """
-Tests of C{txdns update} and C{txdns zone keygen}, without a server: statements, and what is said of those that are none.
+Tests of C{txdns update} and C{txdns zone keygen} without a server: statements and their errors.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_ext.wire.rrtypes import ANY, MX, TXT, A
 
 def batch(*lines: str) -> Batch:
     """
-    @return: what these statements come to.
+    Return the batch that these statements give.
     """
     found = Batch()
     for line in lines:
@@ -43,9 +43,9 @@ def batch(*lines: str) -> Batch:
         ("del www.example.org 0 IN A 192.0.2.1", "www.example.org. 0 NONE A 192.0.2.1", A, NONE),
     ],
 )
-def test_changes(line: str, shown: str, rrType: int, rrClass: int) -> None:
+def test_changesFollowNsupdate(line: str, shown: str, rrType: int, rrClass: int) -> None:
     """
-    Changes are understood as nsupdate understands them.
+    Changes are parsed as nsupdate parses them.
     """
     (record,) = batch(line).changes
     assert (lineOf(record), record.rrType, record.rrClass) == (shown, rrType, rrClass)
@@ -61,17 +61,17 @@ def test_changes(line: str, shown: str, rrType: int, rrClass: int) -> None:
         ("yxrrset www.example.org A 192.0.2.1", A, IN, b"\xc0\x00\x02\x01"),
     ],
 )
-def test_prerequisites(line: str, rrType: int, rrClass: int, rdata: bytes) -> None:
+def test_prerequisitesFollowNsupdate(line: str, rrType: int, rrClass: int, rdata: bytes) -> None:
     """
-    So are prerequisites.
+    Prerequisites are parsed as nsupdate parses them.
     """
     (record,) = batch(line).prerequisites
     assert (record.rrType, record.rrClass, record.ttl, record.rdatas) == (rrType, rrClass, 0, (rdata,))
 
 
-def test_settings() -> None:
+def test_settingsApplyToLaterStatements() -> None:
     """
-    Server, zone, class, TTL, key and the own address are kept for what follows.
+    Server, zone, class, TTL, key and local address apply to later statements.
     """
     found = batch(
         "; a comment",
@@ -92,18 +92,18 @@ def test_settings() -> None:
     assert found.pending == 0
 
 
-def test_atOnce() -> None:
+def test_emptyLineSends() -> None:
     """
-    An empty line sends, as send does.
+    An empty line sends, as C{send} does.
     """
     found = Batch()
     assert [found.take(line) for line in ("", "  ", "send", "SHOW", "answer", "quit")] == ["send", "send", "send", "show", "answer", "quit"]
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
-        ("nonsense", "there are add,"),
+        ("nonsense", "write one of add,"),
         ("update change x", "update add or update delete"),
         ("prereq maybe x", "write prereq nxdomain"),
         ("update add", "NAME TTL TYPE DATA"),
@@ -115,7 +115,7 @@ def test_atOnce() -> None:
         ("update add x.org 99999999999 A 192.0.2.1", "seconds"),
         ("update delete", "NAME [TYPE"),
         ("prereq nxrrset x.org", "NAME TYPE"),
-        ("prereq nxrrset x.org A 192.0.2.1", "no data"),
+        ("prereq nxrrset x.org A 192.0.2.1", "without data"),
         ("prereq nxdomain a b", "nxdomain NAME"),
         ("server", "ADDRESS [PORT]"),
         ("server x 99999", "ADDRESS [PORT]"),
@@ -124,19 +124,19 @@ def test_atOnce() -> None:
         ("class ANY", "IN, CH or HS"),
     ],
 )
-def test_mistakes(line: str, said: str) -> None:
+def test_invalidStatementIsExplained(line: str, expected: str) -> None:
     """
-    A statement that is none is told in one line, with what would be right.
+    An invalid statement is refused with one line that says what is valid.
     """
     with pytest.raises(BadDescription) as caught:
         Batch().take(line)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakeInFileHasItsPlace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A mistake in a file is told with its place, and nothing is sent.
+    A mistake in a file is reported with its line, and nothing is sent.
     """
     script = tmp_path / "changes"
     script.write_text("zone example.org\nupdate add x 60 A nowhere\nsend\n")
@@ -144,9 +144,9 @@ def test_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{script}:2: add: " in capsys.readouterr().err
 
 
-def test_unsent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unsentChangesAreReported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    What was said and never sent is not lost in silence.
+    Changes that were never sent are reported.
     """
     script = tmp_path / "changes"
     script.write_text("update add x.example.org 60 A 192.0.2.1\nshow\n")
@@ -156,9 +156,9 @@ def test_unsent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 record was not sent; end with send" in output.err
 
 
-def test_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_invalidOptionsAreRefused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    Options that are none, or say nothing, are told; a file that cannot be read as well.
+    Invalid options and unreadable files are refused.
     """
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["update", "-l"]) == OK
@@ -169,9 +169,9 @@ def test_options(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert main(["update", "-k", str(tmp_path / "nothing")]) == 8
 
 
-def test_keygen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keygenWritesAPrivateFile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A key that was made can be used, no two are the same, and its file is readable to nobody else and never written over.
+    A new key is usable and unique, and its file is private and never overwritten.
     """
     path = tmp_path / "key"
     assert main(["zone", "keygen", "-o", str(path), "dhcp.example.org"]) == OK

@@ -1,5 +1,5 @@
 """
-Tests of C{txdns control}, against a server in another process.
+Tests of C{txdns control} against a server in another process.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import Channel
 from twisted_ext.apps.cli.server.report import duration, octets
 
-__all__ = ["Said", "say"]
+__all__ = ["CommandResult", "runCommand"]
 
 
-class Said:
+class CommandResult:
     """
-    What a command wrote, and its exit code.
+    The output and the exit code of a command.
     """
 
     def __init__(self, code: int, output: str, error: str) -> None:
@@ -38,108 +38,108 @@ class Said:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
     """
-    A server that runs for all tests of this file.
+    Return a server for all tests of this file.
     """
     with controlled(tmp_path_factory.mktemp("control")) as running:
         yield running
 
 
-def say(capfd: pytest.CaptureFixture[str], *words: str) -> Said:
+def runCommand(capfd: pytest.CaptureFixture[str], *words: str) -> CommandResult:
     """
-    Run C{txdns} with these words.
+    Run C{txdns} with these arguments.
     """
     code = main(words)
     captured = capfd.readouterr()
-    return Said(code, captured.out, captured.err)
+    return CommandResult(code, captured.out, captured.err)
 
 
-def control(server: Controlled, capfd: pytest.CaptureFixture[str], *words: str) -> Said:
+def control(server: Controlled, capfd: pytest.CaptureFixture[str], *words: str) -> CommandResult:
     """
-    Run C{txdns control} with these words.
+    Run C{txdns control} with these arguments.
     """
-    return say(capfd, "control", "--socket", str(server.path), *words)
+    return runCommand(capfd, "control", "--socket", str(server.path), *words)
 
 
-def test_status(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_statusShowsListeners(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Which server this is, and where it listens.
+    C{status} shows the server and its listening addresses.
     """
-    said = control(server, capfd, "status")
-    assert (said.code, said.error) == (0, "")
-    assert "listening: udp 127.0.0.1:5300" in said.output
+    result = control(server, capfd, "status")
+    assert (result.code, result.error) == (0, "")
+    assert "listening: udp 127.0.0.1:5300" in result.output
 
 
-def test_environment(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socketFromTheEnvironment(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The socket may be named once for all commands.
+    The environment variable names the socket for all commands.
     """
     monkeypatch.setenv("TXDNS_CONTROL", str(server.path))
-    assert say(capfd, "control", "status").code == 0
-    assert "TXDNS_CONTROL" in say(capfd, "control", "--help").output
+    assert runCommand(capfd, "control", "status").code == 0
+    assert "TXDNS_CONTROL" in runCommand(capfd, "control", "--help").output
 
 
-def test_stats(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_statsOmitZeroFigures(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    The figures, for people; what is zero is left out.
+    C{stats} shows the figures for users, except for zeros.
     """
-    said = control(server, capfd, "stats")
-    lines = {line[:24].strip(): line[24:].strip() for line in said.output.splitlines()}
+    result = control(server, capfd, "stats")
+    lines = {line[:24].strip(): line[24:].strip() for line in result.output.splitlines()}
     assert lines["by TCP"] == "100"
     assert lines["reply NXDOMAIN"] == "40"
     assert lines["declined by access"] == "1"
     assert "late" not in lines
-    assert "up to 20 ms" in said.output
+    assert "up to 20 ms" in result.output
 
 
-def test_json(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_everyAnswerAsJSON(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Every answer can be had for programs.
+    Every answer is available as JSON.
     """
     for words in ("stats", "status", "upstreams", "cache show www.example.com", "explain www.example.com", "trace show"):
-        said = control(server, capfd, *words.split(), "+json")
-        assert isinstance(json.loads(said.output), dict), words
+        result = control(server, capfd, *words.split(), "+json")
+        assert isinstance(json.loads(result.output), dict), words
 
 
-def test_hostileNames(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_hostileNamesAreEscaped(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Names that were made to steer a terminal are shown as text.
+    Control characters in names are escaped.
     """
     for words in (["stats"], ["trace", "show"], ["stats", "+json"]):
-        said = control(server, capfd, *words)
-        assert "own" in said.output
-        assert [line for line in said.output.splitlines() if not line.isprintable()] == [], words
+        result = control(server, capfd, *words)
+        assert "own" in result.output
+        assert [line for line in result.output.splitlines() if not line.isprintable()] == [], words
 
 
-def test_upstreams(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_upstreamsShowHealth(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    The servers that are asked, with their health.
+    C{upstreams} shows the upstream servers with their health.
     """
     up, down = control(server, capfd, "upstreams").output.splitlines()
     assert up.split() == ["192.0.2.1:53", "udp", "12.5", "ms", "up"]
-    assert down.endswith("not measured  down, tried again in 2.0 s, 3 without reply")
+    assert down.endswith("not measured  down, next attempt in 2.0 s, 3 without reply")
 
 
-def test_cache(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cacheCommands(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    What the cache has is shown, written down, forgotten and taken in again.
+    The cache can be shown, dumped, flushed and loaded.
     """
     assert "192.0.2.1" in control(server, capfd, "cache", "show", "WWW.example.com").output
     path = tmp_path / "cache"
     assert control(server, capfd, "cache", "dump", str(path)).code == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert control(server, capfd, "cache", "flush", "--below", "example.com").output == "2 answers forgotten\n"
-    assert control(server, capfd, "cache", "show", "www.example.com").output == "nothing is kept for this name\n"
-    assert control(server, capfd, "cache", "load", str(path)).output == "2 answers taken in\n"
+    assert control(server, capfd, "cache", "show", "www.example.com").output == "there are no cached answers for this name\n"
+    assert control(server, capfd, "cache", "load", str(path)).output == "2 answers loaded\n"
     assert control(server, capfd, "cache", "dump").output.splitlines()[1:] != []
     assert control(server, capfd, "cache", "flush", "--all").output == "2 answers forgotten\n"
     with path.open() as file:
         monkeypatch.setattr(sys, "stdin", file)
-        assert control(server, capfd, "cache", "load", "-").output == "2 answers taken in\n"
+        assert control(server, capfd, "cache", "load", "-").output == "2 answers loaded\n"
 
 
-def test_loadPipe(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loadFromPipe(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A cache file may come through a pipe, whose length nobody knows.
+    A cache file can come through a pipe of unknown length.
     """
     dump = control(server, capfd, "cache", "dump").output
     control(server, capfd, "cache", "flush", "--all")
@@ -148,74 +148,74 @@ def test_loadPipe(server: Controlled, capfd: pytest.CaptureFixture[str], monkeyp
     os.close(writing)
     with os.fdopen(reading) as pipe:
         monkeypatch.setattr(sys, "stdin", pipe)
-        assert control(server, capfd, "cache", "load", "-").output == "2 answers taken in\n"
+        assert control(server, capfd, "cache", "load", "-").output == "2 answers loaded\n"
 
 
-def test_loadDamaged(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_damagedLinesAreSkipped(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    A file of another kind is refused in a line that says why. Of one of ours the lines that cannot be used are skipped, counted and named.
+    Damaged lines of a cache file are skipped, counted and named. A file of another kind is refused.
     """
     good = tmp_path / "good"
     assert control(server, capfd, "cache", "dump", str(good)).code == 0
     first, *rest = good.read_text().splitlines(keepends=True)
     (tmp_path / "damaged").write_text("".join([first, "{}\n", *rest, *["[]\n"] * 30]))
-    said = control(server, capfd, "cache", "load", str(tmp_path / "damaged"))
-    assert said.code == 0
-    lines = said.output.splitlines()
-    assert lines[0] == "2 answers taken in, 31 lines skipped:"
+    result = control(server, capfd, "cache", "load", str(tmp_path / "damaged"))
+    assert result.code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "2 answers loaded, 31 lines skipped:"
     assert lines[1].startswith("  line 2: ") and lines[2] == f"  line {len(rest) + 3}: a JSON object is needed"
     assert lines[-1] == "  and 11 more"
     (tmp_path / "junk").write_text("junk\n")
-    said = control(server, capfd, "cache", "load", str(tmp_path / "junk"))
-    assert said.code == 1
-    assert "line 1" in said.error and said.error.count("\n") == 1
+    result = control(server, capfd, "cache", "load", str(tmp_path / "junk"))
+    assert result.code == 1
+    assert "line 1" in result.error and result.error.count("\n") == 1
 
 
-def test_explain(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_explainShowsTheSource(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    The server looks a name up, and tells how the answer came about.
+    C{explain} makes the server look a name up and shows where the answer came from.
     """
-    said = control(server, capfd, "explain", "www.example.com", "A")
-    assert "cache" in said.output and "192.0.2.1" in said.output
+    result = control(server, capfd, "explain", "www.example.com", "A")
+    assert "cache" in result.output and "192.0.2.1" in result.output
 
 
-def test_reload(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_reloadReportsEachMistake(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Settings are read again; each mistake in them is a line, and there is an exit code.
+    C{reload} reads the settings again, and reports each mistake on a line, with an exit code.
     """
     assert control(server, capfd, "reload").output == "nothing has changed\n"
     (server.path.parent / "broken").touch()
-    said = control(server, capfd, "reload")
+    result = control(server, capfd, "reload")
     first, second = "txdns.toml:3: port takes a number, not 'x'", "txdns.toml:4: prot: there is no such setting"
-    assert (said.code, said.error) == (1, f"txdns control: {first}\ntxdns control: {second}\n")
+    assert (result.code, result.error) == (1, f"txdns control: {first}\ntxdns control: {second}\n")
 
 
 @pytest.mark.parametrize(("failed", "code"), [(False, 0), (True, 2)])
-def test_reloadZone(failed: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failedZoneReloadHasExitCode(failed: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A script sees whether a zone could be loaded, and a person sees why not.
+    A failed reload of a zone has an exit code and shows the reason.
     """
     monkeypatch.setattr(Channel, "ask", lambda *words: {"said": ["example.org:5: nonsense"], "failed": failed})
     assert main(["control", "--socket", "control.sock", "zone", "reload", "example.org"]) == code
     assert capsys.readouterr().out == "example.org:5: nonsense\n"
 
 
-def test_meant(capsys: pytest.CaptureFixture[str]) -> None:
+def test_misspelledCommandIsGuessed(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A command that is written wrong is guessed, and help is a command too.
+    A misspelled command gets a suggestion, and C{help} is a command.
     """
     assert main(["control", "upstreans"]) == 1
-    assert capsys.readouterr().err == "txdns control: no command is called 'upstreans'; did you mean upstreams?\n"
+    assert capsys.readouterr().err == "txdns control: unknown command 'upstreans'; did you mean upstreams?\n"
     assert main(["control", "help"]) == 0
     assert capsys.readouterr().out.startswith("Usage: txdns control")
 
 
-def test_trace(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+def test_traceFollowsQueries(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Live queries are followed while somebody wants to.
+    C{trace} follows live queries between on and off.
     """
     assert control(server, capfd, "trace", "on", "example.com").code == 0
-    assert "following live queries" in control(server, capfd, "status").output
+    assert "tracing live queries" in control(server, capfd, "status").output
     assert control(server, capfd, "trace", "off").code == 0
     assert "NXDOMAIN" in control(server, capfd, "trace", "show").output
 
@@ -240,41 +240,41 @@ def test_trace(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_wrongWords(server: Controlled, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+def test_invalidArgumentsAreRefused(server: Controlled, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
     """
-    Words that cannot be used give one line that says what would be right, and an exit code.
+    Invalid arguments are refused with one line that says what is valid.
     """
-    said = control(server, capfd, *words)
-    assert (said.code, said.output) == (1, "")
-    assert said.error.startswith("txdns control: ") and said.error.count("\n") == 1
+    result = control(server, capfd, *words)
+    assert (result.code, result.output) == (1, "")
+    assert result.error.startswith("txdns control: ") and result.error.count("\n") == 1
 
 
-def test_noServer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_missingServerIsReported(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    Where no server is, that is said in one line: with no socket, with one left behind, and with something else in its place.
+    A missing socket, a stale one and a path that is not a socket are reported in one line.
     """
     left = tmp_path / "left"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(left))
     (tmp_path / "file").write_text("")
-    nothing = "is not a socket; name that of the server"
-    for name, words in (("none", "no server is controlled at"), ("left", "runs no more"), ("file", nothing), ("", nothing)):
-        said = say(capfd, "control", "--socket", str(tmp_path / name), "status")
-        assert said.code == 9 and said.error.count("\n") == 1 and words in said.error
+    nothing = "is not a socket; name the server's socket"
+    for name, words in (("none", "no server listens at"), ("left", "no longer runs"), ("file", nothing), ("", nothing)):
+        result = runCommand(capfd, "control", "--socket", str(tmp_path / name), "status")
+        assert result.code == 9 and result.error.count("\n") == 1 and words in result.error
 
 
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (b"", "has ended before it replied"),
+        (b"", "closed the connection without a reply"),
         (b"junk\r\n\r\n", "is not a txdns server: its reply is not HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njunk\n", "is not a txdns server: its reply is not JSON"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "not one that this txdns understands"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "cannot display the server's reply"),
     ],
 )
-def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: bytes, words: str) -> None:
+def test_foreignServerIsReported(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: bytes, words: str) -> None:
     """
-    What answers otherwise than a server would is no server, whatever it says.
+    A reply that is not from a txdns server is reported.
     """
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "sock"))
@@ -288,14 +288,14 @@ def test_noneOfOurs(capfd: pytest.CaptureFixture[str], tmp_path: Path, reply: by
 
         thread = threading.Thread(target=answer)
         thread.start()
-        said = say(capfd, "control", "--socket", str(tmp_path / "sock"), "status")
+        result = runCommand(capfd, "control", "--socket", str(tmp_path / "sock"), "status")
         thread.join()
-    assert said.code == 9 and said.error.count("\n") == 1 and words in said.error
+    assert result.code == 9 and result.error.count("\n") == 1 and words in result.error
 
 
-def test_brokenDump(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_brokenDumpKeepsTheOldFile(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    A dump that breaks off leaves the last one as it was.
+    A dump that breaks off leaves the previous file unchanged.
     """
     (tmp_path / "cache").write_text("the last one")
     with socket.socket(socket.AF_UNIX) as sock:
@@ -310,49 +310,49 @@ def test_brokenDump(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        said = say(capfd, "control", "--socket", str(tmp_path / "sock"), "cache", "dump", str(tmp_path / "cache"))
+        result = runCommand(capfd, "control", "--socket", str(tmp_path / "sock"), "cache", "dump", str(tmp_path / "cache"))
         thread.join()
-    assert said.code == 9 and "broke off" in said.error
+    assert result.code == 9 and "is incomplete" in result.error
     assert (tmp_path / "cache").read_text() == "the last one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "sock"]
 
 
-def test_dumpNowhere(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_unusableFileIsReported(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
-    A file that cannot be written, or read, is one line and an exit code of its own.
+    A file that cannot be read or written is a one-line error with its own exit code.
     """
     for words in (["dump", str(tmp_path / "none" / "cache")], ["load", str(tmp_path / "none")], ["load", str(tmp_path)]):
-        said = control(server, capfd, "cache", *words)
-        assert said.code == 8 and said.error.count("\n") == 1 and str(tmp_path) in said.error
+        result = control(server, capfd, "cache", *words)
+        assert result.code == 8 and result.error.count("\n") == 1 and str(tmp_path) in result.error
 
 
-def test_somebodyElses(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreignSocketIsRefused(server: Controlled, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A socket that belongs to another user is not talked to: they may only play the server.
+    A socket that belongs to another user is refused: that user may impersonate the server.
     """
     owner = server.path.stat().st_uid
     monkeypatch.setattr(os, "geteuid", lambda: owner + 12345)
     if owner == 0:
         os.chown(server.path, 54321, -1)
     try:
-        said = control(server, capfd, "status")
+        result = control(server, capfd, "status")
     finally:
         if owner == 0:
             os.chown(server.path, 0, -1)
-    assert (said.code, "belongs to another user" in said.error) == (9, True)
+    assert (result.code, "belongs to another user" in result.error) == (9, True)
 
 
-def test_words() -> None:
+def test_durationsAndSizes() -> None:
     """
-    Durations and sizes are said in two parts at most.
+    Durations have at most two units, and sizes one.
     """
     assert [duration(seconds) for seconds in (0, 59.9, 60, 3725, 90061)] == ["0 s", "59 s", "1 min", "1 h 2 min", "1 d 1 h"]
     assert [octets(count) for count in (0, 999, 1000, 12.34e6, 5e12)] == ["0 B", "999 B", "1.0 KB", "12.3 MB", "5000.0 GB"]
 
 
-def test_closedOutput(server: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closedOutputEndsQuietly(server: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A dump that goes nowhere any more ends without a complaint.
+    A closed output ends the command without an error.
     """
 
     class Closed(io.TextIOWrapper):

@@ -32,56 +32,64 @@ TXDNS = ["-c", "import sys; from twisted_ext.apps.cli.main import main; sys.exit
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
     """
-    A server that runs for all tests of this file.
+    Return a server for all tests of this file.
     """
     with controlled(tmp_path_factory.mktemp("top")) as running:
         yield running
 
 
-def stats(more: int = 0) -> JSON:
+def statsWith(more: int = 0) -> JSON:
     """
-    @return: what a server says that was asked so often more.
+    Return the figures of a busy server with C{more} additional queries.
     """
     counters = busy()
     counters.udp += more
-    told: JSON = json.loads(json.dumps(figuresOf(counters).toJSON()))
-    return told
+    figures: JSON = json.loads(json.dumps(figuresOf(counters).toJSON()))
+    return figures
 
 
-def test_rates() -> None:
+def test_ratesComeFromDifferences() -> None:
     """
-    How fast it goes is what came in since the last look; for the first one the server's own word is taken.
+    Rates come from the difference to the previous figures; the first one is the server's own.
     """
     rates = Rates()
-    rates.note(stats(), 10.0, 7.0)
+    rates.note(statsWith(), 10.0, 7.0)
     assert (rates.perSecond, rates.hitRate) == (7.0, None)
-    rates.note(stats(500), 12.0)
+    rates.note(statsWith(500), 12.0)
     assert (rates.perSecond, rates.hitRate) == (250.0, 1.0)
-    rates.note(stats(), 13.0)
+    rates.note(statsWith(), 13.0)
     assert rates.perSecond == 0.0
 
 
-def test_picture() -> None:
+def test_pictureShowsEverythingEscaped() -> None:
     """
-    The picture has the rate, the histogram, names and servers; nothing in it steers a terminal.
+    The picture shows rate, histogram, names and servers, with control characters escaped.
     """
     rates = Rates()
-    rates.note(stats(), 10.0, 7.0)
+    rates.note(statsWith(), 10.0, 7.0)
     rates.figures.upstreams = [{"server": "\x1b[2J", "way": "udp", "up": True, "rtt": None}]
     lines = list(pictureOf(STATUS, rates))
     text = "\n".join(lines)
-    for words in ("txdns 1.2.3", "up 1 h 2 min", "7 queries a second", "up to 20 ms", "www.example.", "slow7000.example.", "not measured"):
+    for words in (
+        "txdns 1.2.3",
+        "up 1 h 2 min",
+        "7 queries per second",
+        "up to 20 ms",
+        "www.example.",
+        "slow7000.example.",
+        "not measured",
+    ):
         assert words in text
     assert "own" in text
     assert [line for line in lines if not line.isprintable()] == []
 
 
-def test_plain() -> None:
+def test_plainOutputHasNoEscapeCodes() -> None:
     """
-    Written to a file, pictures follow each other, without anything that only a terminal understands.
+    Pictures written to a file follow each other without terminal codes.
     """
     rates, file = Rates(), StringIO()
-    rates.note(stats(), 10.0)
+    rates.note(statsWith(), 10.0)
     view = PlainView(file)
     view.draw(STATUS, rates)
     view.draw(STATUS, rates)
@@ -90,9 +98,9 @@ def test_plain() -> None:
     assert "\x1b" not in file.getvalue()
 
 
-def test_rich() -> None:
+def test_richShowsNamesAsText() -> None:
     """
-    With rich the same is there, names as they are and not as markup, and nothing that steers a terminal.
+    The rich view shows the same, with names as text and control characters escaped.
     """
     console = pytest.importorskip("rich.console", reason="rich is not installed")
     from twisted_ext.apps.cli.server.richview import RichView, picture
@@ -112,24 +120,24 @@ def test_rich() -> None:
     view.close()
 
 
-def test_count(server: Controlled) -> None:
+def test_countEndsTheCommand(server: Controlled) -> None:
     """
-    It ends after so many pictures.
+    C{--count} ends the command after that many pictures.
     """
     done = subprocess.run(
         [sys.executable, *TXDNS, "--socket", str(server.path), "--every", "0.1", "--count", "2"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("servers that are asked") == 2
+    assert done.stdout.count("upstream servers") == 2
 
 
-def test_terminal(server: Controlled) -> None:
+def test_interruptRestoresTheCursor(server: Controlled) -> None:
     """
-    At a terminal the picture is live; an interrupt ends it without a complaint, and the cursor is there again.
+    The picture at a terminal is live; an interrupt ends it quietly and shows the cursor again.
     """
     with Terminal([*TXDNS, "--socket", str(server.path), "--every", "0.2"]) as terminal:
-        terminal.expect("queries a second.*www.example")
-        terminal.expect("queries a second.*www.example")
+        terminal.expect("queries per second.*www.example")
+        terminal.expect("queries per second.*www.example")
         terminal.interrupt()
         assert terminal.wait() == 0
         assert "Traceback" not in terminal.output
@@ -139,9 +147,9 @@ def test_terminal(server: Controlled) -> None:
 
 @pytest.mark.parametrize(("ending", "code"), [("q", 0), ("Q", 0), (signal.SIGTERM, TERMINATED), (signal.SIGINT, 0)])
 @pytest.mark.parametrize("rich", [True, False])
-def test_leaving(server: Controlled, ending: str | signal.Signals, code: int, rich: bool, tmp_path: Path) -> None:
+def test_everyExitRestoresTheTerminal(server: Controlled, ending: str | signal.Signals, code: int, rich: bool, tmp_path: Path) -> None:
     """
-    q ends it, as an interrupt and SIGTERM do; each leaves the terminal as it was, the cursor shown and the keyboard as before.
+    C{q}, an interrupt and SIGTERM each end the view and restore the terminal.
     """
     if not rich:
         (tmp_path / "rich").mkdir()
@@ -153,7 +161,7 @@ def test_leaving(server: Controlled, ending: str | signal.Signals, code: int, ri
     environment = {} if rich else {"PYTHONPATH": str(tmp_path)}
     command = ["-c", program, "top", "--socket", str(server.path), "--every", "30"]
     with Terminal(command, environment, controlling=True) as terminal:
-        terminal.expect("queries a second.*www.example")
+        terminal.expect("queries per second.*www.example")
         if isinstance(ending, str):
             terminal.type(ending)
         else:
@@ -164,15 +172,15 @@ def test_leaving(server: Controlled, ending: str | signal.Signals, code: int, ri
         assert terminal.output.count("\x1b[?25l") == terminal.output.count("\x1b[?25h")
 
 
-def test_down() -> None:
+def test_downServerIsRed() -> None:
     """
-    A server that is down is red, in both views, and one that is up is not.
+    A server that is down is red in both views, and one that is up is not.
     """
     console = pytest.importorskip("rich.console", reason="rich is not installed")
     from twisted_ext.apps.cli.server.richview import picture
 
     rates = Rates()
-    rates.note(stats(), 10.0, 7.0)
+    rates.note(statsWith(), 10.0, 7.0)
     rates.figures.upstreams = [
         {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.01},
         {"server": "192.0.2.2:53", "way": "udp", "up": False, "rtt": None, "retryIn": 3},
@@ -199,27 +207,27 @@ class Screen(StringIO):
 @pytest.mark.parametrize(
     "words", [["--every"], ["--every", "x"], ["--every=0"], ["--count", "-1"], ["--nope"], ["more"], ["--every", "nan"]], ids=" ".join
 )
-def test_wrongWords(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+def test_invalidArgumentsAreRefused(capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
     """
-    Words that cannot be used give one line and an exit code.
+    Invalid arguments are refused with a one-line error.
     """
     assert main(["top", *words]) == 1
-    said = capfd.readouterr()
-    assert said.out == "" and said.err.startswith("txdns top: ") and said.err.count("\n") == 1
+    captured = capfd.readouterr()
+    assert captured.out == "" and captured.err.startswith("txdns top: ") and captured.err.count("\n") == 1
 
 
-def test_noServer(capfd: pytest.CaptureFixture[str]) -> None:
+def test_missingServerIsReported(capfd: pytest.CaptureFixture[str]) -> None:
     """
-    Where no server is, one line says so.
+    A missing server is reported in one line.
     """
     assert main(["top", "--socket", "/nonexistent/control.sock"]) == 9
-    said = capfd.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1
+    captured = capfd.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
 
 
-def test_withoutRich(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plainViewWithoutRich(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Where rich is not installed the picture is drawn in plain characters, in place at a terminal, and no wider or higher than that.
+    The picture is drawn in plain characters without rich, in place and within the size of the terminal.
     """
     monkeypatch.setitem(sys.modules, "rich.console", None)
     monkeypatch.delitem(sys.modules, "twisted_ext.apps.cli.server.richview", raising=False)
@@ -229,7 +237,7 @@ def test_withoutRich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINES", "12")
     monkeypatch.setenv("TERM", "xterm")
     rates, screen = Rates(), Screen()
-    rates.note(stats(), 10.0)
+    rates.note(statsWith(), 10.0)
     PlainView(screen).draw(STATUS, rates)
     drawn = screen.getvalue()
     assert drawn.startswith("\x1b[H") and drawn.endswith("\x1b[J")

@@ -16,24 +16,21 @@ from twisted_ext.apps.cli.terminal.progress import PlainDrawing, Progress, RichD
 
 class Screen(StringIO):
     """
-    Something that says that it is a terminal.
+    A file that claims to be a terminal.
     """
 
     def isatty(self) -> bool:
-        """
-        It is.
-        """
         return True
 
 
 class ProgressTests(SynchronousTestCase):
     """
-    Tests for L{Progress} and what draws it.
+    Tests for L{Progress} and its drawings.
     """
 
-    def test_line(self) -> None:
+    def test_lineShowsAllFigures(self) -> None:
         """
-        How far, how many, how fast, how many at once, and how many came to nothing.
+        The line shows part, names, speed, window and failures.
         """
         self.assertEqual(
             progressLine(12_345, 41_000.4, 0.5, 256, 7),
@@ -41,7 +38,7 @@ class ProgressTests(SynchronousTestCase):
         )
         self.assertEqual(progressLine(1, 1, None, 8, 0), "1 names  1/s  window 8")
 
-    def test_speed(self) -> None:
+    def test_speedIsRecent(self) -> None:
         """
         The speed is that of the last moments.
         """
@@ -52,9 +49,9 @@ class ProgressTests(SynchronousTestCase):
             clock.advance(0.25)
         self.assertIn("10,000 names  1,000/s", screen.getvalue().split("\r")[-1])
 
-    def test_close(self) -> None:
+    def test_closeRemovesTheLine(self) -> None:
         """
-        At the end the line is gone, and no timer is left; closing again does nothing.
+        Closing removes the line and the timer; a second close does nothing.
         """
         clock, screen = Clock(), StringIO()
         progress = Progress(clock, PlainDrawing(screen), part=lambda: 0.5, window=lambda: 32)
@@ -64,9 +61,9 @@ class ProgressTests(SynchronousTestCase):
         self.assertTrue(screen.getvalue().endswith("\r\x1b[K"))
         self.assertEqual(clock.getDelayedCalls(), [])
 
-    def test_rich(self) -> None:
+    def test_richDrawsOnTerminals(self) -> None:
         """
-        On a terminal, rich draws the line where it is installed; without it, and elsewhere, plain characters do.
+        Rich draws the line on a terminal if it is installed, and plain characters do otherwise.
         """
         screen = Screen()
         drawing = drawingFor(screen)

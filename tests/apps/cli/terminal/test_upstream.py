@@ -25,7 +25,7 @@ class UpstreamTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a configuration of our own, with two servers of which one answers.
+        Configure two servers, one of which answers.
         """
         self.network = MemoryNetwork()
         self.here = self.network.reactor("192.0.2.7")
@@ -44,7 +44,7 @@ class UpstreamTests(SynchronousTestCase):
 
     def ask(self, target: str, port: int | None = None, family: int = 0) -> Deferred[Upstream]:
         """
-        @return: has fired with whom to ask.
+        Return a fired Deferred with the upstream.
         """
         done = Deferred.fromCoroutine(upstreamFor(self.here, target, port, family))
         for _ in range(2000):
@@ -55,7 +55,7 @@ class UpstreamTests(SynchronousTestCase):
 
     def find(self, target: str, port: int | None = None, family: int = 0) -> Upstream:
         """
-        @return: whom to ask.
+        Return the upstream.
         """
         upstream = self.successResultOf(self.ask(target, port, family))
         self.addCleanup(upstream.source.close)
@@ -63,20 +63,20 @@ class UpstreamTests(SynchronousTestCase):
 
     def servers(self, target: str, port: int | None = None, family: int = 0) -> list[str]:
         """
-        @return: the servers that are asked then.
+        Return the servers of the upstream.
         """
         return [server.label for server in serversBehind(self.find(target, port, family).source)]
 
-    def refused(self, target: str, port: int | None = None, family: int = 0) -> tuple[int, str]:
+    def errorFor(self, target: str, port: int | None = None, family: int = 0) -> tuple[int, str]:
         """
-        @return: the exit code, and what is said.
+        Return the exit code and the error.
         """
         ending = self.failureResultOf(self.ask(target, port, family), ExitError).value
         return ending.code, ending.line
 
-    def test_system(self) -> None:
+    def test_defaultIsTheSystem(self) -> None:
         """
-        Without a target the servers that are configured are asked, at another port or of one family only if that is wanted.
+        The default is the configured servers, optionally at another port or of one family.
         """
         self.assertEqual(self.servers(""), ["192.0.2.53:53", "[2001:db8::53]:53"])
         self.assertEqual(self.servers("", 5300, 6), ["[2001:db8::53]:5300"])
@@ -84,9 +84,9 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual((upstream.servers, upstream.ndots), (2, 2))
         self.assertEqual([nameToText(domain) for domain in upstream.domains], ["corp.example."])
 
-    def test_nobodysChoice(self) -> None:
+    def test_unconfiguredServerHasAHint(self) -> None:
         """
-        A server that is asked since none is configured comes with a word on why; one that somebody has chosen does not.
+        A server that is used because none is configured comes with a hint; a chosen one does not.
         """
         self.assertEqual(self.find("").hint, "")
         self.patch(configured, "SYSTEM_RESOLV_CONF", self.mktemp())
@@ -94,9 +94,9 @@ class UpstreamTests(SynchronousTestCase):
         self.assertTrue(hint.startswith("; it was asked since ") and hint.endswith(" cannot be read: No such file or directory"), hint)
         self.assertEqual(self.find("192.0.2.1").hint, "")
 
-    def test_address(self) -> None:
+    def test_addressWithOptionalPort(self) -> None:
         """
-        An address may be written with a port or without one, in brackets or not.
+        An address can be written with or without a port, and with or without brackets.
         """
         self.assertEqual(self.servers("192.0.2.1"), ["192.0.2.1:53"])
         self.assertEqual(self.servers("192.0.2.1", 5300), ["192.0.2.1:5300"])
@@ -104,17 +104,17 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(self.servers("2001:DB8:0::1"), ["[2001:db8::1]:53"])
         self.assertEqual(self.servers("[2001:db8::1]:5300"), ["[2001:db8::1]:5300"])
 
-    def test_name(self) -> None:
+    def test_serverNameIsLookedUp(self) -> None:
         """
-        The name of a server is looked up as the system would, search list included, and all of its addresses are asked.
+        The name of a server is looked up as the system does, with the search list, and all its addresses are used.
         """
         self.assertEqual(self.servers("ns.example.org"), ["192.0.2.99:53", "[2001:db8::99]:53"])
         self.assertEqual(self.servers("ns.example.org", 5300, 6), ["[2001:db8::99]:5300"])
         self.assertEqual(self.servers("dns"), ["192.0.2.98:53"])
 
-    def test_spellings(self) -> None:
+    def test_portAfterColonOrHash(self) -> None:
         """
-        A port stands behind a colon or, as kdig and others write it, behind C{#}; behind addresses in brackets or not, and behind names.
+        A port follows a colon or, as in kdig, C{#}, after addresses with or without brackets and after names.
         """
         self.assertEqual(self.servers("192.0.2.1#5300"), ["192.0.2.1:5300"])
         self.assertEqual(self.servers("2001:db8::1#5300"), ["[2001:db8::1]:5300"])
@@ -127,21 +127,21 @@ class UpstreamTests(SynchronousTestCase):
         self.assertEqual(self.servers("ns.example.org#5300", None, 4), ["192.0.2.99:5300"])
         self.assertEqual(self.servers("dns:5300"), ["192.0.2.98:5300"])
 
-    def test_noName(self) -> None:
+    def test_nameWithoutAddressIsReported(self) -> None:
         """
-        Where that name has no address, or nobody knows, one line says so.
+        A server name without an address, or whose look-up fails, is reported in one line.
         """
-        code, line = self.refused("none.example.org")
+        code, line = self.errorFor("none.example.org")
         self.assertEqual(code, USAGE)
         self.assertIn("@none.example.org is neither a server whose name has an address", line)
         self.server.rcode = 2
-        code, line = self.refused("ns.example.net")
+        code, line = self.errorFor("ns.example.net")
         self.assertEqual(code, NO_REPLY)
         self.assertIn("could not be found", line)
 
-    def test_description(self) -> None:
+    def test_descriptionIsRecognized(self) -> None:
         """
-        What is written as a description is one.
+        A resolver description is recognized as one.
         """
         self.assertEqual(self.servers("udp:192.0.2.1:5301"), ["192.0.2.1:5301"])
         self.assertEqual(self.servers("cache:tcp:192.0.2.1"), ["192.0.2.1:53"])
@@ -151,9 +151,9 @@ class UpstreamTests(SynchronousTestCase):
         for target in ("localhost", "ns.example.org"):
             self.assertFalse(looksDescribed(target), target)
 
-    def test_nearlyServer(self) -> None:
+    def test_malformedServerIsExplained(self) -> None:
         """
-        What begins with an address is taken for a server, and the complaint is about what is wrong with that.
+        Text that starts with an address is taken for a server, and the error says what is wrong with it.
         """
         for target, hint in (
             ("192.0.2.1:0", "0 is not a valid port; it takes a number from 1 to 65535"),
@@ -171,21 +171,21 @@ class UpstreamTests(SynchronousTestCase):
             ("[2001:db8::1", "after [address] comes nothing, or :port"),
             ("192.0.2.1,192.0.2.2", "@udp:192.0.2.1,192.0.2.2"),
         ):
-            code, line = self.refused(target)
+            code, line = self.errorFor(target)
             self.assertEqual(code, USAGE)
             self.assertIn(hint, line)
             self.assertIn(target, line)
 
-    def test_long(self) -> None:
+    def test_longTargetGivesShortError(self) -> None:
         """
-        A complaint about something long is still one that can be read.
+        The error about a very long target stays readable.
         """
-        code, line = self.refused("a" * 100_000)
+        code, line = self.errorFor("a" * 100_000)
         self.assertEqual(code, USAGE)
         self.assertLess(len(line), 400)
 
-    def test_family(self) -> None:
+    def test_missingFamilyIsRefused(self) -> None:
         """
         A family that the target does not have is an error.
         """
-        self.assertEqual(self.refused("192.0.2.1", None, 6), (USAGE, "-6: @192.0.2.1 names no server of IPv6"))
+        self.assertEqual(self.errorFor("192.0.2.1", None, 6), (USAGE, "-6: @192.0.2.1 has no IPv6 server"))

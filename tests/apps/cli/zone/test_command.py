@@ -29,7 +29,7 @@ Captured = pytest.CaptureFixture[str]
 @pytest.fixture
 def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
-    @return: a master file, in the folder that is worked in.
+    Return the path of a zone file in the working directory.
     """
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "example.org.zone"
@@ -37,9 +37,9 @@ def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_help(capsys: Captured) -> None:
+def test_helpListsSubcommands(capsys: Captured) -> None:
     """
-    The help lists what can be done; without a word it is an error, and a word that is nearly one is named.
+    The help lists all sub-commands; a missing or misspelled one is an error.
     """
     assert main(["zone", "--help"]) == OK
     output = capsys.readouterr().out
@@ -49,13 +49,13 @@ def test_help(capsys: Captured) -> None:
     assert main(["zone", "chek"]) == USAGE
     assert "did you mean check?" in capsys.readouterr().err
     assert main(["zone", "frobnicate"]) == USAGE
-    assert "there are check, format" in capsys.readouterr().err
+    assert "write one of check, format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [command.word for command in SUBCOMMANDS])
-def test_helpOfCommands(command: str, capsys: Captured) -> None:
+def test_helpShowsUsage(command: str, capsys: Captured) -> None:
     """
-    Each command's help names it, shows how it is used, and fits on a screen's width that people have.
+    Each sub-command's help names it, shows its usage, and fits a usual screen width.
     """
     assert main(["zone", command, "--help"]) == OK
     output = capsys.readouterr().out
@@ -65,37 +65,37 @@ def test_helpOfCommands(command: str, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
-def test_wrongWords(command: str, zone: Path, capsys: Captured) -> None:
+def test_invalidArgumentsAreRefused(command: str, zone: Path, capsys: Captured) -> None:
     """
-    What cannot be used is told in one line, with what would be right.
+    Invalid arguments are refused with one line that says what is valid.
     """
-    for words, said in (
+    for words, expected in (
         (["--frobnicate"], "'--frobnicate' is not an option"),
         ([], "no zone"),
         (["example.org.zone", "example.org.zone"], "two zones"),
-        (["nothing"], "which zone is this? Write NAME=nothing"),
+        (["nothing"], "the zone's name is missing; write NAME=nothing"),
         (["a..b=example.org.zone"], "a label is empty"),
     ):
         more = ["--output", "x"] if command == "compile" else []
         assert main(["zone", command, *words, *more]) == USAGE
         error = capsys.readouterr().err
-        assert said in error
+        assert expected in error
         assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
-def test_noFile(command: str, zone: Path, capsys: Captured) -> None:
+def test_missingFileIsReported(command: str, zone: Path, capsys: Captured) -> None:
     """
-    A file that is not there is told, and no traceback.
+    A missing file is reported without a traceback.
     """
     more = ["--output", "x"] if command == "compile" else []
     assert main(["zone", command, "no.example.zone", *more]) == BATCH
     assert capsys.readouterr().err == f"txdns zone: no.example.zone: {os.strerror(2)}\n"
 
 
-def test_check(zone: Path, capsys: Captured) -> None:
+def test_checkReportsFindings(zone: Path, capsys: Captured) -> None:
     """
-    A zone with nothing wrong can be served, which the exit code says; what is wrong is told with its line, and fatal or not decides.
+    C{check} reports findings with their lines, and the exit code says whether the zone can be served.
     """
     assert main(["zone", "check", "example.org.zone"]) == OK
     assert capsys.readouterr().out == "example.org. can be served: serial 1, 17 records, no warnings\n"
@@ -114,9 +114,9 @@ def test_check(zone: Path, capsys: Captured) -> None:
     assert "cannot be served: serial 1, 18 records, 2 fatal, no warnings" in output
 
 
-def test_checkHabits(zone: Path, capsys: Captured) -> None:
+def test_checkTakesOptionsOfOtherTools(zone: Path, capsys: Captured) -> None:
     """
-    The words of kzonecheck and named-checkzone do, with their exit codes: 0 for a zone that can be served.
+    C{check} accepts the arguments of kzonecheck and named-checkzone.
     """
     zone = zone.rename("zone")
     for words in (["-o", "example.org", "zone"], ["example.org", "zone"], ["-v", "-t", "20300101000000", "example.org=zone"]):
@@ -132,9 +132,9 @@ def test_checkHabits(zone: Path, capsys: Captured) -> None:
     assert "-o needs the name of the zone" in capsys.readouterr().err
 
 
-def test_checkAtTerminal(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkUsesColumnsAtTerminals(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    People at a terminal see columns with colors, and nothing in them that a name could steer the terminal with.
+    C{check} prints colored columns at a terminal, with control characters escaped.
     """
     monkeypatch.setattr(check, "paletteFor", lambda stream: Palette(True))
     zone.write_text(SOUND + "x\\027[2J CNAME nobody\nwww A 192.0.2.1\n")
@@ -147,15 +147,15 @@ def test_checkAtTerminal(zone: Path, capsys: Captured, monkeypatch: pytest.Monke
     assert "\x1b[2J" not in output
 
 
-def test_checkJSON(zone: Path, capsys: Captured) -> None:
+def test_checkPrintsOneObject(zone: Path, capsys: Captured) -> None:
     """
-    Programs get one object with all that was found.
+    C{check --json} prints one object with all findings.
     """
     zone.write_text(SOUND + "x CNAME nobody\n")
     assert main(["zone", "check", "--json", "example.org.zone"]) == OK
-    said = json.loads(capsys.readouterr().out)
-    assert (said["zone"], said["serial"], said["records"], said["fatal"], said["warnings"]) == ("example.org.", 1, 18, 0, 1)
-    (finding,) = said["findings"]
+    report = json.loads(capsys.readouterr().out)
+    assert (report["zone"], report["serial"], report["records"], report["fatal"], report["warnings"]) == ("example.org.", 1, 18, 0, 1)
+    (finding,) = report["findings"]
     assert (finding["check"], finding["name"], finding["type"]) == ("cname-dangling", "x.example.org.", "CNAME")
     assert (finding["path"], finding["line"]) == (zone.name, SOUND.count("\n") + 1)
     assert main(["zone", "check", "--checks", "--json"]) == OK
@@ -163,9 +163,9 @@ def test_checkJSON(zone: Path, capsys: Captured) -> None:
     assert {json.loads(line)["check"] for line in lines} >= {"soa", "rrsig-expired"}
 
 
-def test_checkTime(zone: Path, capsys: Captured) -> None:
+def test_signatureTimeCanBeSet(zone: Path, capsys: Captured) -> None:
     """
-    Signatures are judged at a time that can be chosen, or not at all.
+    Signatures are checked at the given time, or not at all.
     """
     signature = "web RRSIG A 13 3 3600 20300101000000 20200101000000 1 example.org. AAAA\n"
     zone.write_text(SOUND + signature + "@ DNSKEY 257 3 13 AAAA\n")
@@ -177,9 +177,9 @@ def test_checkTime(zone: Path, capsys: Captured) -> None:
     assert main(["zone", "check", "example.org.zone", "--time", "noon"]) == USAGE
 
 
-def test_checkImage(zone: Path, capsys: Captured) -> None:
+def test_imagesAreCheckedLikeFiles(zone: Path, capsys: Captured) -> None:
     """
-    Images are checked, counted and written as master files are; a damaged one is told.
+    Compiled images are checked like zone files, and a damaged one is reported.
     """
     assert main(["zone", "compile", "example.org.zone", "--output", "a.image"]) == OK
     assert re.fullmatch(r"example\.org\. serial 1: 17 records, \d+ octets\n", capsys.readouterr().out)
@@ -193,9 +193,9 @@ def test_checkImage(zone: Path, capsys: Captured) -> None:
     assert "damaged" in capsys.readouterr().err
 
 
-def test_standardInput(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zoneFromStandardInput(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A zone can come by standard input.
+    A zone can come from standard input.
     """
 
     class Input:
@@ -206,9 +206,9 @@ def test_standardInput(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "can be served" in capsys.readouterr().out
 
 
-def test_format(zone: Path, capsys: Captured) -> None:
+def test_formatIsCanonical(zone: Path, capsys: Captured) -> None:
     """
-    The same zone, written as it may be, gives the same canonical file; and what is written to be read is the same zone.
+    Equal zones give the same canonical file, and the readable form is the same zone.
     """
     assert main(["zone", "format", "example.org.zone"]) == OK
     canonical = capsys.readouterr().out
@@ -223,9 +223,9 @@ def test_format(zone: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out == canonical
 
 
-def test_formatZONEMD(zone: Path, capsys: Captured) -> None:
+def test_formatAddsZONEMD(zone: Path, capsys: Captured) -> None:
     """
-    A digest can be put in, which the check then finds to be right.
+    C{--zonemd} adds a digest that C{check} verifies.
     """
     assert main(["zone", "format", "example.org.zone", "--zonemd", "--output", "example.org.zone"]) == OK
     assert "ZONEMD 1 1 1 " in zone.read_text()
@@ -235,9 +235,9 @@ def test_formatZONEMD(zone: Path, capsys: Captured) -> None:
     assert "[zonemd]" in capsys.readouterr().out
 
 
-def test_outputNotWritable(zone: Path, capsys: Captured) -> None:
+def test_unwritableOutputIsReported(zone: Path, capsys: Captured) -> None:
     """
-    Where nothing can be written, that is told, and nothing is left behind.
+    An output that cannot be written is reported, and no file is left behind.
     """
     for words in (["format", "example.org.zone"], ["compile", "example.org.zone"]):
         assert main(["zone", *words, "--output", "no/such/folder"]) == BATCH
@@ -245,9 +245,9 @@ def test_outputNotWritable(zone: Path, capsys: Captured) -> None:
     assert [path.name for path in zone.parent.iterdir()] == ["example.org.zone"]
 
 
-def test_diff(zone: Path, capsys: Captured) -> None:
+def test_diffShowsChanges(zone: Path, capsys: Captured) -> None:
     """
-    What has gone and what has come is shown, and the exit code says whether there is anything.
+    C{diff} shows removed and added records, and the exit code says whether there are any.
     """
     Path("other").write_text(SOUND.replace("192.0.2.80", "192.0.2.90"))
     assert main(["zone", "diff", "example.org.zone", "example.org=other"]) == DIFFERENT
@@ -265,24 +265,24 @@ def test_diff(zone: Path, capsys: Captured) -> None:
     assert main(["zone", "diff", "example.org.zone", "example.org=broken"]) == BAD_ZONE
 
 
-def test_stats(zone: Path, capsys: Captured) -> None:
+def test_statsCountRecords(zone: Path, capsys: Captured) -> None:
     """
-    What a zone consists of is counted.
+    C{stats} counts the contents of a zone.
     """
     assert main(["zone", "stats", "example.org.zone"]) == OK
     output = capsys.readouterr().out
     assert "17 in " in output
     assert main(["zone", "stats", "example.org.zone", "--json"]) == OK
-    said = json.loads(capsys.readouterr().out)
-    assert (said["records"], said["types"]["NS"], said["wildcards"], said["dnames"]) == (17, 4, 1, 1)
-    assert said["delegations"] == {"all": 1, "secure": 1}
-    assert said["deepest"] == {"labels": 4, "name": "*.wild.example.org."}
-    assert said["ttl"] == {"least": 3600, "most": 3600, "usual": 3600, "different": 1}
+    report = json.loads(capsys.readouterr().out)
+    assert (report["records"], report["types"]["NS"], report["wildcards"], report["dnames"]) == (17, 4, 1, 1)
+    assert report["delegations"] == {"all": 1, "secure": 1}
+    assert report["deepest"] == {"labels": 4, "name": "*.wild.example.org."}
+    assert report["ttl"] == {"least": 3600, "most": 3600, "usual": 3600, "different": 1}
 
 
-def test_serial(zone: Path, capsys: Captured) -> None:
+def test_serialIsChangedInPlace(zone: Path, capsys: Captured) -> None:
     """
-    The serial number is shown; and raised where it stands, nothing else being changed.
+    C{serial} shows the serial number, or changes it in place and nothing else.
     """
     assert main(["zone", "serial", "example.org.zone"]) == OK
     assert capsys.readouterr().out == "1\n"
@@ -302,9 +302,9 @@ def test_serial(zone: Path, capsys: Captured) -> None:
     assert [path.name for path in zone.parent.iterdir()] == ["example.org.zone"]
 
 
-def test_serialIncluded(zone: Path, capsys: Captured) -> None:
+def test_serialInIncludedFile(zone: Path, capsys: Captured) -> None:
     """
-    It is changed in the file that has it.
+    The serial number is changed in the included file that has it.
     """
     lines = SOUND.splitlines(True)
     Path("head").write_text("".join(lines[:3]))
@@ -313,9 +313,9 @@ def test_serialIncluded(zone: Path, capsys: Captured) -> None:
     assert " mail 5 7200" in Path("head").read_text()
 
 
-def test_serialWords(zone: Path, capsys: Captured) -> None:
+def test_invalidSerialOptionsAreRefused(zone: Path, capsys: Captured) -> None:
     """
-    Numbers and ways that cannot be are told.
+    Invalid serial numbers and methods are refused.
     """
     for words in (["--set", "x"], ["--set", str(2**32)], ["--bump", "sideways"], ["--bump", "auto", "--set", "3"], ["--set"]):
         assert main(["zone", "serial", "example.org.zone", *words]) == USAGE
@@ -328,9 +328,9 @@ def test_serialWords(zone: Path, capsys: Captured) -> None:
     capsys.readouterr()
 
 
-def test_serialDates() -> None:
+def test_dateSerialStaysADate() -> None:
     """
-    A number that looks like a day becomes today's, or one more where that would not be later.
+    A serial number that looks like a date becomes today's, or the next number if that is not higher.
     """
     now = 1795176255.0
     assert raised(2020010100, "auto", now) == 2026112000
@@ -341,26 +341,26 @@ def test_serialDates() -> None:
     assert serial.raised(2**32 - 1, "increment", now) == 1
 
 
-def test_shortOutput(zone: Path) -> None:
+def test_shortOutputOption(zone: Path) -> None:
     """
-    The option of C{named-compilezone} for the file to write is understood.
+    C{-o} names the output file, as in C{named-compilezone}.
     """
     assert main(["zone", "format", "example.org.zone", "-o", "other.zone"]) == OK
     assert main(["zone", "compile", "example.org.zone", "-o", "a.image"]) == OK
     assert (zone.parent / "other.zone").exists() and (zone.parent / "a.image").exists()
 
 
-def test_bumpWithoutWay(zone: Path, capsys: Captured) -> None:
+def test_bumpWithoutMethodIsExplained(zone: Path, capsys: Captured) -> None:
     """
-    Who forgets how to raise a serial number, so that the file is taken for that, is told what may stand there.
+    A missing method for C{--bump}, so that the file is taken for it, is explained.
     """
     assert main(["zone", "serial", "--bump", "example.org.zone"]) == USAGE
     assert capsys.readouterr().err.startswith("txdns zone: --bump example.org.zone: write one of auto, ")
 
 
-def test_interruptedWriting(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruptKeepsTheOldFile(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Who presses Ctrl-C while a file is written finds the old one, and nothing beside it.
+    Ctrl-C while a file is written keeps the old one and leaves no other file.
     """
 
     def interrupt(number: int) -> None:

@@ -1,5 +1,5 @@
 """
-Tests of C{txdns zone edit}: zones of a database, in an editor.
+Tests of C{txdns zone edit}: zones of a database in an editor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ www A 192.0.2.80
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """
-    A database with one zone.
+    Return the path of a database with one zone.
     """
     (tmp_path / "file").write_text(FILE)
     path = tmp_path / "zones.sqlite"
@@ -40,9 +40,9 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def has(path: Path) -> set[str]:
+def recordsIn(path: Path) -> set[str]:
     """
-    @return: the records of the zone.
+    Return the records of the zone.
     """
     store = SQLiteStore(str(path))
     try:
@@ -54,19 +54,19 @@ def has(path: Path) -> set[str]:
 
 def edit(store: Path, script: str, answers: str, *words: str) -> tuple[int, str, str]:
     """
-    @param script: what C{sed} is to do in place of an editor.
+    Edit the zone and return exit code, output and errors.
 
-    @return: exit code, output, complaints.
+    @param script: the C{sed} script in place of an editor.
     """
     done = run("zone", "edit", "--store", str(store), *words, "example.org", text=answers, VISUAL="", EDITOR=f"sed -i -e {script}")
     return done.returncode, done.stdout, done.stderr
 
 
-def test_begun(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_zoneFileIsImported(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A master file is taken into a new database, with its serial number; taken again, nothing is different.
+    A zone file is imported into a new database with its serial number; a second import changes nothing.
     """
-    assert "1 192.0.2.80" in has(store)
+    assert "1 192.0.2.80" in recordsIn(store)
     with closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT serial FROM zones").fetchone() == (10,)
     capsys.readouterr()
@@ -74,43 +74,43 @@ def test_begun(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Nothing is different" in capsys.readouterr().out
 
 
-def test_edited(store: Path) -> None:
+def test_confirmedEditIsStored(store: Path) -> None:
     """
-    What was edited is shown and asked about, and then in the database with the next serial number.
+    A confirmed edit is shown and stored with the next serial number.
     """
-    code, output, complaints = edit(store, "s/192.0.2.80/192.0.2.81/", "y\n")
-    assert (code, complaints) == (0, "")
+    code, output, errors = edit(store, "s/192.0.2.80/192.0.2.81/", "y\n")
+    assert (code, errors) == (0, "")
     assert "- www.example.org. 300 IN A 192.0.2.80\n+ www.example.org. 300 IN A 192.0.2.81\n" in output
     assert "serial 10 is now 11" in output
-    assert "1 192.0.2.81" in has(store) and "1 192.0.2.80" not in has(store)
-    assert any(text.startswith("6 ") and " 11 " in text for text in has(store))
+    assert "1 192.0.2.81" in recordsIn(store) and "1 192.0.2.80" not in recordsIn(store)
+    assert any(text.startswith("6 ") and " 11 " in text for text in recordsIn(store))
 
 
-def test_declined(store: Path) -> None:
+def test_declinedEditChangesNothing(store: Path) -> None:
     """
-    Whoever says no, or nothing, changes nothing.
+    An edit that is declined, or not confirmed, changes nothing.
     """
-    before = has(store)
+    before = recordsIn(store)
     for answers in ("n\n", ""):
         code, _, _ = edit(store, "s/192.0.2.80/192.0.2.81/", answers)
         assert code == 1
-        assert has(store) == before
+        assert recordsIn(store) == before
 
 
-def test_mistakes(store: Path) -> None:
+def test_invalidZoneIsNeverStored(store: Path) -> None:
     """
-    What is no zone is told with its line, may be edited again, and never gets into the database.
+    An invalid zone is reported with its line, can be edited again, and is never stored.
     """
-    before = has(store)
-    code, _, complaints = edit(store, "s/192.0.2.80/nowhere/", "y\nn\n")
+    before = recordsIn(store)
+    code, _, errors = edit(store, "s/192.0.2.80/nowhere/", "y\nn\n")
     assert code == 2
-    assert complaints.count("nowhere") >= 2
-    assert has(store) == before
+    assert errors.count("nowhere") >= 2
+    assert recordsIn(store) == before
 
 
-def test_words(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalidArgumentsAreRefused(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Words that cannot be used are told in one line.
+    Invalid arguments are refused with a one-line error.
     """
     monkeypatch.delenv("TXDNS_STORE", raising=False)
     for words, code in (

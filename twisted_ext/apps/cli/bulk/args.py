@@ -1,5 +1,5 @@
 """
-Parses the arguments of C{txdns bulk}, or rejects them with a one-line error. It sends and writes nothing.
+Parses the arguments of C{txdns bulk}. It sends and writes nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class _Parser(argparse.ArgumentParser):
 
 class BulkWishes(argparse.Namespace):
     """
-    What is to be looked up, and how.
+    The parsed arguments.
 
-    @ivar file: the file of names or ranges, C{"-"} for the standard input; not used where there are C{ranges}.
-    @ivar target: what stood behind C{@}, or C{""}.
+    @ivar file: the file of names or ranges, C{"-"} for the standard input; not used if there are C{ranges}.
+    @ivar target: the server or description after C{@}, or C{""}.
     """
 
     positional: list[str]
@@ -48,7 +48,9 @@ class BulkWishes(argparse.Namespace):
 
 def parseBulk(words: list[str]) -> BulkWishes:
     """
-    @raise ExitError: a word cannot be used.
+    Parse the arguments.
+
+    @raise ExitError: an argument is not valid.
     """
     parser = _Parser(prog="txdns bulk", add_help=False, allow_abbrev=True)
     parser.add_argument("positional", nargs="*", metavar="WORD")
@@ -62,7 +64,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
     parser.add_argument("--progress", action=argparse.BooleanOptionalAction)
     wishes = parser.parse_intermixed_args(words, BulkWishes())
     if wishes.output is not None and wishes.resume is not None:
-        raise ExitError(USAGE, "--output begins a file and --resume goes on with one; write one of them")
+        raise ExitError(USAGE, "--output begins a new file and --resume continues one; write one of them")
     wishes.ranges = []
     files: list[str] = []
     given = ""
@@ -73,7 +75,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
             wishes.ranges.append(word)
         elif (number := typeNumber(word)) is not None and not os.path.exists(word):
             if given and given != word:
-                raise ExitError(USAGE, f"two types, {given} and {word}; write one, or each behind its names in the file")
+                raise ExitError(USAGE, f"two types, {given} and {word}; write one, or a type after each name in the file")
             given = word
             wishes.rrType = number
         else:
@@ -82,12 +84,12 @@ def parseBulk(words: list[str]) -> BulkWishes:
         wishes.rrType = PTR
     if len(files) > 1 or (files and wishes.ranges):
         wrong = files[1] if len(files) > 1 else files[0]
-        kind = "no address or range" if wishes.ranges else "neither a record type nor the one file of names"
+        kind = "not an address or range" if wishes.ranges else "not a record type, and the file of names is given already"
         raise ExitError(USAGE, f"{wrong!r} is {kind}; write: txdns bulk FILE [TYPE] [@DESCRIPTION]")
     if files:
         wishes.file = files[0]
     elif not wishes.ranges and sys.stdin.isatty():
-        raise ExitError(USAGE, "no file of names; write: txdns bulk FILE [TYPE] [@DESCRIPTION], with - for what is typed or piped in")
+        raise ExitError(USAGE, "a file of names is missing; write: txdns bulk FILE [TYPE] [@DESCRIPTION], with - for the standard input")
     return wishes
 
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Fed", "Item", "Lines", "namesOf", "rangesOf"]
 
-#: What a name is called in the output: as it was written, and the type's mnemonic.
+#: The name as given in the input, and the mnemonic of the type; both appear in the output.
 Item: TypeAlias = tuple[str, str]
 
-#: An item and what to ask, or why it cannot be asked.
+#: An item and its question, or the error if it is not valid.
 Fed: TypeAlias = tuple[Item, Question | CallerFault]
 
 _CHUNK = 1 << 16
@@ -46,7 +46,7 @@ class Lines:
 
     def __init__(self, reactor: IReactorFDSet, fileno: int, more: Callable[[], object] = lambda: None) -> None:
         """
-        @param more: called when there are lines again after there were none for the time being.
+        @param more: called when lines are available again after C{next} returned L{None}.
         """
         self._reactor = reactor
         self._fileno = fileno
@@ -70,7 +70,7 @@ class Lines:
 
     def next(self) -> str | None:
         """
-        @return: the next line, without its end; L{None} if there is none, now or for good.
+        Return the next line, without its end; L{None} if there is none, now or at the end of the input.
         """
         lines = self._lines
         while True:
@@ -115,7 +115,7 @@ class Lines:
         lines = (self._rest + chunk).split(b"\n")
         self._rest = lines.pop()
         if self._skipping and lines:
-            # The end of a line that was given out already, cut short.
+            # The rest of an overlong line, whose beginning has been returned already.
             del lines[0]
             self._skipping = False
         most = int(BULK_LINE.default)
@@ -128,7 +128,7 @@ class Lines:
 
     def close(self) -> None:
         """
-        Read no more.
+        Stop reading.
         """
         if self._waiting:
             self._waiting = False
@@ -138,7 +138,7 @@ class Lines:
 
 def namesOf(lines: Lines, rrType: int) -> Callable[[], Fed | None]:
     """
-    Take each line as a name, or as a name and a type.
+    Return a function that reads a name, or a name and a type, from each line.
     """
     following = lines.next
     usual = typeName(rrType)
@@ -173,7 +173,7 @@ def _split(line: str, rrType: int, usual: str) -> Fed:
 
 def rangesOf(following: Callable[[], str | None]) -> Callable[[], Fed | None]:
     """
-    Take each line as an address or a range of them, to be looked up in reverse.
+    Return a function that reads an address or range from each line and returns its addresses one by one, for reverse look-ups.
     """
     addresses: Iterator[tuple[str, bytes]] = iter(())
 

@@ -30,14 +30,14 @@ __all__ = ["lineOf"]
 
 def lineOf(item: Item, result: Answer | Exception) -> str:
     """
-    @return: the line, its end included.
+    Return the output line, including its newline.
     """
     name, rrType = item
     if isinstance(result, Exception):
         return _faultLine(name, rrType, result)
     sets = result.answer
     if len(sets) == 1 and not result.ede:
-        # What nearly all lines are.
+        # A fast path for the most frequent kind of line.
         rrset = sets[0]
         rdatas = rrset.rdatas
         if rrset.rrType == A and rrType == "A":

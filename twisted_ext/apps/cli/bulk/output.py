@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LineWriter"]
 
-#: A pipe that is ready takes this many octets without making us wait (POSIX: PIPE_BUF, of which Linux has 4096).
+#: Octets that a writable pipe accepts without blocking (PIPE_BUF of POSIX; 4096 on Linux).
 _PIECE: Final = 4096
 
-#: Lines that are gathered before they are written.
+#: Lines to collect before they are written.
 _BATCH: Final = 256
 
-#: Seconds after which they are written even if there are fewer.
+#: Seconds after which fewer lines are written.
 _PATIENCE: Final = 0.05
 
 
@@ -52,8 +52,8 @@ class LineWriter:
         failed: Callable[[OSError], object] = lambda error: None,
     ) -> None:
         """
-        @param drained: called when C{full} is no longer so.
-        @param failed: called when nothing more can be written.
+        @param drained: called when C{full} becomes false.
+        @param failed: called with the error when nothing more can be written.
         """
         self._reactor = reactor
         self._clock = clock
@@ -89,7 +89,7 @@ class LineWriter:
 
     def flush(self) -> None:
         """
-        Write what there is, as far as it goes without waiting.
+        Write the collected lines as far as possible without blocking.
         """
         if self._lines:
             octets = "".join(self._lines).encode("ascii")
@@ -166,16 +166,16 @@ class LineWriter:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The pipe's other end is gone.
+        Handle the close of the pipe's read end.
         """
         if self.broken is None:
             self._break(BrokenPipeError(32, "Broken pipe"))
 
     def finish(self, seconds: float) -> None:
         """
-        Write all that is left, waiting for the reader if need be, and let go of timers.
+        Write the rest, waiting for the reader if necessary, and cancel the timers.
 
-        @param seconds: how long the reader may take none of it before the rest is given up.
+        @param seconds: how long the reader may read nothing before the rest is discarded.
         """
         if self._timer is not None:
             self._timer.cancel()

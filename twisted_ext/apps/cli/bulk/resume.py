@@ -22,28 +22,28 @@ _CHUNK: Final = 1 << 16
 
 class Resuming:
     """
-    Compares input and output side by side. Lines come out in nearly the order in which they went in, so only those are kept in mind
-    that are ahead of their turn: as many as were written while the slowest look-up took its time.
+    Compares the input with the output of an earlier run. Output lines are in nearly the order of the input, so only those ahead of their
+    turn are kept in memory: as many as were written during the slowest look-up.
 
-    @ivar path: the output so far.
-    @ivar skipped: items that were found in it.
+    @ivar path: the path of the output.
+    @ivar skipped: the number of items found in it.
     """
 
     def __init__(self, path: str) -> None:
         """
-        Cut off what is left of a line that was not finished.
+        Open the output, and remove an incomplete last line.
 
-        @raise ExitError: the file cannot be read or written, or holds something else.
+        @raise ExitError: the file cannot be read or written, or was not written by this command.
         """
         self.path = path
         self.skipped = 0
         self._ahead: Counter[Item] = Counter()
         try:
-            # Created where there is none: then there is nothing to skip.
+            # This creates the file if it does not exist: then there is nothing to skip.
             self._file: BinaryIO = open(_opened(path), "rb+")
             self._end = self._wholeLines()
         except OSError as error:
-            raise ExitError(BATCH, f"--resume {path}: {error.strerror}; give the file that --output wrote") from error
+            raise ExitError(BATCH, f"--resume {path}: {error.strerror}; write the file of an earlier --output") from error
         self._number = 0
         try:
             if self._end:
@@ -55,7 +55,7 @@ class Resuming:
 
     def _wholeLines(self) -> int:
         """
-        @return: the octets of the file up to the end of its last whole line.
+        Return the length of the file up to the end of its last complete line.
         """
         end = self._file.seek(0, os.SEEK_END)
         position = end
@@ -72,7 +72,7 @@ class Resuming:
 
     def has(self, item: Item) -> bool:
         """
-        @return: whether this item has its line; each line counts for one item.
+        Return whether an item has a line in the output; each line counts for one item.
         """
         ahead = self._ahead
         while not ahead[item]:
@@ -87,7 +87,7 @@ class Resuming:
 
     def _readAhead(self) -> bool:
         """
-        Take in one more line.
+        Read one more line.
 
         @return: whether there was one.
         """
@@ -100,12 +100,12 @@ class Resuming:
             self._ahead[found["name"], found["type"]] += 1
         except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             where = f"--resume {self.path}, line {self._number}"
-            raise ExitError(BATCH, f"{where}: this is not a line of txdns bulk; give the file that --output wrote") from error
+            raise ExitError(BATCH, f"{where}: this is not a line of txdns bulk; write the file of an earlier --output") from error
         return True
 
     def around(self, feed: Callable[[], Fed | None]) -> Callable[[], Fed | None]:
         """
-        @return: what C{feed} gives, without what has its line.
+        Wrap C{feed} so that it skips items that have a line.
         """
 
         def remaining() -> Fed | None:
@@ -117,9 +117,6 @@ class Resuming:
         return remaining
 
     def close(self) -> None:
-        """
-        Read no more.
-        """
         self._file.close()
 
 
@@ -137,9 +134,9 @@ def _opened(path: str) -> int:
 
 def hold(fileno: int) -> None:
     """
-    Have a file of output for ourselves for as long as it is open: two runs that go on with one file would write everything twice.
+    Lock an output file until it is closed, because two runs that resume with the same file would write everything twice.
 
-    @raise OSError: another run has it.
+    @raise OSError: another run has locked it.
     """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock
@@ -150,5 +147,5 @@ def hold(fileno: int) -> None:
     except BlockingIOError:
         raise OSError(errno.EBUSY, "another run writes to it") from None
     except OSError:
-        # There are file systems that know no locks.
+        # Some file systems do not support locks.
         return

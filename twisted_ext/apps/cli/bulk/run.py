@@ -1,5 +1,5 @@
 """
-Runs C{txdns bulk}: reads names, looks them up and writes lines, at the pace of the slowest of the three.
+Runs C{txdns bulk}: reads names, looks them up and writes lines, at the speed of the slowest of the three.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkWork"]
 
-#: Seconds that a reader of our output gets after Ctrl-C to take what is ready.
+#: Seconds to wait after Ctrl-C for the reader of a pipe to read the rest.
 _FAREWELL = 1.0
 
 
 class BulkWork:
     """
-    One run of the command.
+    A run of the command.
     """
 
     def __init__(self, reactor: IReactorTime, wishes: BulkWishes, streams: Streams) -> None:
@@ -70,11 +70,11 @@ class BulkWork:
 
     async def run(self) -> int:
         """
-        Do all of it.
+        Perform the look-ups.
 
         @return: the exit code.
 
-        @raise ExitError: input or output failed.
+        @raise ExitError: reading or writing failed.
         """
         wishes = self._wishes
         upstream = await upstreamFor(self._reactor, wishes.target)
@@ -86,7 +86,7 @@ class BulkWork:
             self._run = Run(source, clock, pull=order.pull, done=order.done, window=window, seconds=seconds, rate=rate)
         else:
             self._run = Run(source, clock, pull=self._pull, done=self._done, window=window, seconds=seconds, rate=rate)
-        # Both on one terminal would be in each other's way.
+        # By default show no progress if the output goes to the same terminal.
         shown = isTerminal(sys.stderr) and (bool(self._streams.path) or not sys.stdout.isatty())
         drawn = wishes.progress if wishes.progress is not None else shown
         if drawn:
@@ -113,7 +113,7 @@ class BulkWork:
         if self._unreached is not None and not self._answered:
             raise ExitError(NO_REPLY, f"no name got a reply: {self._unreached}")
         if drawn:
-            # The line that told of it is gone by now.
+            # The progress line has been removed.
             complain(f"txdns bulk: {self._written:,} names, {self._written - self._answered:,} without answer")
         return OK
 
@@ -180,9 +180,9 @@ class BulkWork:
 
     def _interrupt(self) -> Deferred[None]:
         """
-        A signal, such as that of Ctrl-C, ends it: leave whole lines, and nothing that was not written.
+        Stop after a signal such as that of Ctrl-C, leaving complete lines.
 
-        @return: fires when that is done.
+        @return: fires when the output is written.
         """
         self._interrupted = True
         path = self._streams.path

@@ -15,30 +15,30 @@ __all__ = ["Streams"]
 
 class Streams:
     """
-    Files by their descriptors.
+    The file descriptors of the input and output.
 
-    @ivar input: where names come from; L{None} where the ranges of the command are all.
-    @ivar output: where lines go.
+    @ivar input: the input; L{None} if all ranges are arguments of the command.
+    @ivar output: the output.
     @ivar path: the output's path, or C{""} for the standard output.
-    @ivar resuming: what is in the output already, where there is such.
+    @ivar resuming: the existing lines of the output, or L{None} without C{--resume}.
     """
 
     def __init__(self, wishes: BulkWishes) -> None:
         self._opened: list[int] = []
         self.input: int | None = None
         if not wishes.ranges:
-            hint = "give a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "give a file with one name a line"
+            hint = "write a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "write a file with one name per line"
             self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
         self.resuming: Resuming | None = None
         self.output = 1
         self.path = wishes.resume or wishes.output or ""
         if wishes.resume is not None:
             self.resuming = Resuming(wishes.resume)
-            self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "give the file that --output wrote")
+            self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "write the file of an earlier --output")
         elif wishes.output is not None:
-            hint = "give a new file"
+            hint = "write the name of a new file"
             if os.path.isfile(wishes.output):
-                hint += ", or go on with this one by --resume"
+                hint += ", or use --resume to continue this one"
             self.output = self._open(wishes.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, hint)
             hold(self.output)
 

@@ -30,27 +30,26 @@ HELP: Final = """\
 Usage: txdns explain NAME [TYPE] [@DESCRIPTION] [+json] [+[no]color]
        txdns explain -x ADDRESS [@DESCRIPTION] [+json]
 
-Looks a name up as programs of this machine do, through hosts file, search list, cache and
-servers, and tells every step: who was asked, who answered, how long it took.
+Looks up a name as programs on this machine do, in hosts file, search list, cache and servers,
+and shows each step: the source, its answer, and the time.
 
   txdns explain www.example.com
   txdns explain example.com MX @cache:udp:192.0.2.53
   txdns explain intranet @search:corp.example:udp:192.0.2.53
   txdns explain www.example.com +json | jq .steps
 
-The JSON is one object: name, type, class, seconds, outcome, rcode, steps (a list of at,
-source, event, details), and records, origin, security and ede where the name is known, or
-fault, reason, server and attempts where not.
+The JSON is one object with the keys name, type, class, seconds, outcome, rcode and steps (a list
+of objects with at, source, event and details); for an answer also records, origin, security and
+ede, for a failure also fault, reason, server and attempts.
 
-Exit codes: 0 it is known now, also that there is no such name; 1 wrong usage; 9 nobody knew.
+Exit codes: 0 there is an answer, also one that the name does not exist; 1 wrong usage; 9 the
+look-up failed.
 """
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns explain}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -81,7 +80,7 @@ class _Wishes:
                 reverse = True
                 address = next(remaining, "")
                 if not address:
-                    raise ExitError(USAGE, "-x needs an address, such as 192.0.2.1, behind it")
+                    raise ExitError(USAGE, "-x must be followed by an address, such as 192.0.2.1")
                 self.name = _reverse(address)
             elif word.startswith("-") and len(word) > 1:
                 raise ExitError(USAGE, f"{word!r} is not an option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
@@ -90,9 +89,9 @@ class _Wishes:
             elif not self.name:
                 self.name = word
             else:
-                raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before a description of whom to ask")
+                raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before a server or resolver description")
         if not self.name:
-            raise ExitError(USAGE, "no name; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
+            raise ExitError(USAGE, "a name is missing; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
         self.rrType = rrType if rrType is not None else PTR if reverse else A
         try:
             nameFromText(self.name)
@@ -105,7 +104,7 @@ class _Wishes:
         elif word in ("+color", "+colour", "+nocolor", "+nocolour"):
             self.color = not word.startswith("+no")
         else:
-            raise ExitError(USAGE, f"{word} is not an option; there are +json and +[no]color")
+            raise ExitError(USAGE, f"{word} is not an option; the options are +json and +[no]color")
 
 
 def _reverse(address: str) -> str:
@@ -124,7 +123,7 @@ async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
 
     source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
     resolver = NamesResolver(source, reactor)
-    # What is imported and made for the first look-up of a process is made now, so that it does not pass for the look-up's time.
+    # Do imports and initialization now, so that they do not count as time of the look-up.
     source.sources()
     layoutOf(wishes.rrType)
     try:
@@ -141,9 +140,9 @@ async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
 
 def treeOf(explanation: Explanation, palette: Palette, fancy: bool = True) -> Iterator[str]:
     """
-    @param fancy: lines may be drawn with more than ASCII.
+    Format the steps as a tree with a branch for each source, followed by the result.
 
-    @return: the steps as a tree, those of one source as a branch; then what came of it.
+    @param fancy: draw lines with non-ASCII characters.
     """
     fork, last, bar = ("├─ ", "└─ ", "│  ") if fancy else ("|- ", "`- ", "|  ")
     question = explanation.question

@@ -28,8 +28,8 @@ HELP: Final = """\
 Usage: txdns getaddrinfo HOST [SERVICE] [-4|-6] [+FLAG ...] [@DESCRIPTION] [+json]
        txdns getaddrinfo -x ADDRESS [PORT] [+FLAG ...] [@DESCRIPTION] [+json]
 
-Shows what a program gets that calls getaddrinfo, or with -x getnameinfo: from this package,
-and from the operating system. What only one of them says stands in lines of their own.
+Compares the result of getaddrinfo, or with -x of getnameinfo, from this package with that of the
+operating system. Differences are marked.
 
   txdns getaddrinfo www.example.com https
   txdns getaddrinfo www.example.com https -4 +stream +canonname
@@ -39,26 +39,25 @@ and from the operating system. What only one of them says stands in lines of the
 Flags: +stream, +dgram and +raw; +passive, +canonname, +numerichost, +numericserv, +addrconfig,
 +v4mapped and +all; with -x +numerichost, +numericserv, +nofqdn, +namereqd and +dgram.
 
-The JSON is one object: host, service, here, system, same. Both answers are lists, of family,
-kind, protocol, canonical name and address, or objects with code and text of the error; here
-with because, where it is known what came of each look-up.
+The JSON is one object with the keys host, service, here, system and same. Each result is a list
+of lists of family, kind, protocol, canonical name and address, or an object with the code and
+text of the error. The error of this package also has the key because, if the failed look-up is
+known.
 
-Exit codes: 0 both say the same; 1 wrong usage; 2 they do not; 9 the system did not answer.
+Exit codes: 0 the results are the same; 1 wrong usage; 2 they differ; 9 the system did not reply.
 """
 
 _KINDS: Final = {"stream": socket.SOCK_STREAM, "dgram": socket.SOCK_DGRAM, "raw": socket.SOCK_RAW}
 _FLAGS: Final = ("passive", "canonname", "numerichost", "numericserv", "addrconfig", "v4mapped", "all")
 _NAME_FLAGS: Final = ("numerichost", "numericserv", "nofqdn", "namereqd", "dgram")
 
-#: An answer: rows, or two names; or an error.
+#: A result: the rows of C{getaddrinfo}, the names of C{getnameinfo}, or an error.
 _Told = list[object] | dict[str, object]
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns getaddrinfo}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -72,10 +71,6 @@ def main(words: list[str]) -> int:
 
 
 class _Wishes:
-    """
-    What is to be asked, and how.
-    """
-
     def __init__(self, words: list[str]) -> None:
         self.target = ""
         self.json = self.reverse = False
@@ -94,13 +89,13 @@ class _Wishes:
             elif word == "-x":
                 self.reverse = True
             elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is not an option; there are -4, -6 and -x, and flags with a plus")
+                raise ExitError(USAGE, f"{word!r} is not an option; the options are -4, -6 and -x, and flags that begin with a plus")
             else:
                 given.append(word)
         if not given:
-            raise ExitError(USAGE, "no host; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
+            raise ExitError(USAGE, "a host is missing; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
         if len(given) > 2:
-            raise ExitError(USAGE, f"{given[2]!r}: one host and one service at a time")
+            raise ExitError(USAGE, f"unexpected argument {given[2]!r}; write one host and one service")
         self.host = given[0]
         self.service = given[1] if len(given) > 1 else None
         if self.reverse and self.service is not None and not (self.service.isascii() and self.service.isdigit()):
@@ -116,13 +111,10 @@ class _Wishes:
             self.kind = _KINDS[word]
         else:
             known = ", ".join(["+" + each for each in (*flags, *(() if self.reverse else _KINDS))])
-            raise ExitError(USAGE, f"+{word} is not a flag; there are {known} and +json")
+            raise ExitError(USAGE, f"+{word} is not a flag; the flags are {known} and +json")
 
     @property
     def sockaddr(self) -> tuple[str, int]:
-        """
-        What C{getnameinfo} takes.
-        """
         return self.host, int((self.service or "0")[:6])
 
 
@@ -163,12 +155,12 @@ async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
 
 async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> tuple[_Told, str]:
     """
-    @return: the answer or the error, and the source of the error, C{""} if unknown.
+    Return the result or error, and the cause of the error, C{""} if unknown.
     """
     try:
         return await asking, ""
     except socket.gaierror as error:
-        # What it came from is a look-up, which knows who was asked and what they said.
+        # The cause is a failed look-up, whose message names the servers and their replies.
         return {"code": error.errno, "text": error.strerror}, str(error.__cause__ or "")
     except (OSError, ValueError, OverflowError) as error:
         return {"code": None, "text": str(error)}, ""
@@ -176,7 +168,7 @@ async def _told(asking: Coroutine[Deferred[object], object, list[object]]) -> tu
 
 async def _inThread(reactor: IReactorTime, ask: Callable[[], list[object]]) -> list[object]:
     """
-    @return: what C{ask} says, which may block. It is not waited for longer than L{SYSTEM_SECONDS}, nor does it keep the process alive.
+    Call C{ask}, which may block, in a thread, with the timeout L{SYSTEM_SECONDS}. The thread does not keep the process alive.
     """
     import threading
 
@@ -216,16 +208,16 @@ def _plain(rows: list[AddressInfo]) -> list[object]:
 
 def _short(value: object) -> str:
     """
-    @return: the last word of a constant's name, such as C{inet6}, or its number.
+    Return the last part of a constant's name, such as C{inet6}, or its number.
     """
     return str(getattr(value, "name", value)).rpartition("_")[2].lower()
 
 
 def _shown(here: _Told, system: _Told, why: str) -> list[str]:
     """
-    @param why: where the error here comes from.
+    Return the lines to print: those of both results, with differences marked.
 
-    @return: lines for people: what both say, and, marked, what only one of them does.
+    @param why: the cause of the error of this package.
     """
     ours, theirs = _asLines(here), _asLines(system)
     lines: list[str] = []
@@ -237,7 +229,7 @@ def _shown(here: _Told, system: _Told, why: str) -> list[str]:
         lines.extend([f"the system  {line}" for line in theirs[otherStart:otherEnd]])
     if why:
         lines.append(f"because     {why}")
-    lines.append("the system says the same" if ours == theirs else "the system says something else")
+    lines.append("the system's result is the same" if ours == theirs else "the system's result differs")
     return [printable(line) for line in lines]
 
 

@@ -22,22 +22,22 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns services SERVICE [@DESCRIPTION] [+short] [+json]
 
-Shows where a service is: what the domain's records say, in the order in which a program
-would try it. Priority, weight, host and port; then protocols and addresses, if records say
-them. What no record names has no priority; the domain itself, where it has no records for mail,
-has 0 (RFC 5321).
+Lists the targets of a service, in the order in which a client would try them: priority, weight,
+host and port, then protocols and addresses if the records have them. A target that no record
+names has no priority. A domain without MX records is its own mail server, with priority 0
+(RFC 5321).
 
-  txdns services _xmpp-client._tcp.example.org      servers by SRV
-  txdns services https://www.example.org            HTTPS records, with all their aliases
-  txdns services dns://dns.example.org              SVCB records, of other schemes with a port
-  txdns services mailto:example.org                 where mail goes
+  txdns services _xmpp-client._tcp.example.org      SRV records
+  txdns services https://www.example.org            HTTPS records; aliases are followed
+  txdns services dns://dns.example.org              SVCB records; other schemes need a port
+  txdns services mailto:example.org                 mail servers
   txdns services tel:+442079460148                  URIs of a phone number
   txdns services _imaps._tcp.example.org @192.0.2.53 +short
 
-+short leaves host and port, +json prints one list.
++short prints host and port only, +json prints one list.
 
-Exit codes: 0 there is somewhere to go; 1 wrong usage; 2 there is not, or the domain says that
-it does not offer this; 9 nobody knew.
+Exit codes: 0 there are targets; 1 wrong usage; 2 there are none, or the domain declares that it
+does not offer the service; 9 the look-up failed.
 """
 
 _FORMS: Final = "write one such as _xmpp-client._tcp.example.org, https://example.org, mailto:example.org or tel:+442079460148"
@@ -45,9 +45,7 @@ _FORMS: Final = "write one such as _xmpp-client._tcp.example.org, https://exampl
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns services}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -60,13 +58,13 @@ def main(words: list[str]) -> int:
         elif word in ("+short", "+json", "--short", "--json"):
             wishes.add(word.replace("--", "+"))
         elif word.startswith(("+", "-")):
-            raise ExitError(USAGE, f"{word!r} is not an option; there are +short and +json")
+            raise ExitError(USAGE, f"{word!r} is not an option; the options are +short and +json")
         elif service:
-            raise ExitError(USAGE, f"{service!r} and {word!r}; one service at a time")
+            raise ExitError(USAGE, f"two services, {service!r} and {word!r}; write one")
         else:
             service = word
     if not service:
-        raise ExitError(USAGE, f"no service; {_FORMS}")
+        raise ExitError(USAGE, f"a service is missing; {_FORMS}")
 
     async def begin(reactor: IReactorTime) -> int:
         return await _show(reactor, service, target, wishes)
@@ -91,7 +89,7 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
     try:
         found = await _find(resolver, service)
     except (CallerFault, DNSFormatError) as error:
-        # A server may say so of what was written well.
+        # With a server, the error is a FORMERR reply, not an error of the user.
         raise ExitError(NO_REPLY if error.server else USAGE, str(error)) from error
     except (ServiceNotAvailable, UnusableService, DNSNameError) as error:
         raise ExitError(DECLINED, str(error)) from error
@@ -105,21 +103,18 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
         for each in found:
             print(str(each) if isinstance(each, str) or "+short" in wishes else _line(each))
     if not found:
-        raise ExitError(DECLINED, f"{service}: there are no such records")
+        raise ExitError(DECLINED, f"{service}: no records found")
     return OK
 
 
 async def _find(resolver: NamesResolver, service: str) -> list[Target] | list[str]:
-    """
-    @raise ExitError: the text is not a valid service.
-    """
     from twisted_ext.compat.lookups.services import bindingTargets, mailTargets, numberURIs, serverTargets
     from twisted_ext.discovery.limits import RECORD_DELAY
 
     scheme, colon, rest = service.partition(":")
     if rest.startswith("//"):
         host, port = _hostAndPort(rest[2:].rstrip("/"), service)
-        # The user wants to see the records, however long they take.
+        # Wait as long as allowed for the records, which are the purpose of this command.
         return await bindingTargets(scheme, host, port, recordDelay=RECORD_DELAY.most, resolver=resolver)
     if colon and scheme.lower() == "mailto":
         if not rest.rpartition("@")[2]:
@@ -139,13 +134,13 @@ def _hostAndPort(text: str, service: str) -> tuple[str, int | None]:
     if not colon or text.endswith("]"):
         return text, None
     if not (port.isascii() and port.isdigit() and len(port) < 6):
-        raise ExitError(USAGE, f"{service!r}: write scheme, host and port alone, such as https://example.org:8443")
+        raise ExitError(USAGE, f"{service!r}: write only scheme, host and port, such as https://example.org:8443")
     return host, int(port)
 
 
 def _named(target: Target) -> bool:
     """
-    @return: whether a record names it.
+    Return whether a record names the target.
     """
     from twisted_ext.discovery.targets import BEHIND
 

@@ -25,46 +25,45 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns watch NAME [TYPE] [@SERVER ...] [--until VALUE] [--timeout SECONDS] [...]
 
-Shows what a name stands for, and then each change of that, a line each. It looks again when
-the TTL has ended, at least every five minutes; when look-ups fail, later and later. Ctrl-C
-ends it.
+Prints the records of a name, and then a line for each change. The name is looked up again when
+the TTL has expired, at least every five minutes, and less and less often while look-ups fail.
+Ctrl-C ends it.
 
-  txdns watch www.example.com                          addresses, as programs here get them
-  txdns watch example.com MX @192.0.2.53               as this server has them
+  txdns watch www.example.com                          addresses, as for programs on this machine
+  txdns watch example.com MX @192.0.2.53               as returned by this server
   txdns watch www.example.com --until 192.0.2.81 --timeout 600 && ./next-step
   txdns watch www.example.com --until 192.0.2.81 --every-server
   txdns watch _acme-challenge.example.com TXT --until gfj9Xq @192.0.2.1 @192.0.2.2
   txdns watch new.example.com --until-any              until it exists and has an address
 
-  --until VALUE      end when this record is there, written as in a master file (a TXT record:
-                     '"two words"'); given several times, all of them
-  --until-any        end when there are such records, whatever they say
-  --until-none       end when there are none
-  --timeout SECONDS  end after this time in any case
-  --interval SECONDS look so often, whatever the TTL is; to be used with a server that has the
-                     zone: what is behind a cache will not change before its time
-  --every-server     ask each name server of the zone by itself, every 5 seconds where nothing
-                     else is said; all have to say what is waited for
-  --json             one JSON object a line: time, name, type, outcome (data, nodata, nxdomain
-                     or unknown), data, ttl, before, and server, error where there are such
+  --until VALUE      end when this record exists, written as in a master file (a TXT record:
+                     '"two words"'); if given several times, when all of them exist
+  --until-any        end when there is any record of this type
+  --until-none       end when there is no record of this type
+  --timeout SECONDS  end after this time at the latest
+  --interval SECONDS look up the name at this interval instead of by the TTL; for authoritative
+                     servers: a cache does not return changes before the TTL has expired
+  --every-server     query each name server of the zone, every 5 seconds unless --interval is
+                     given; the condition must hold at all of them
+  --json             one JSON object per line with the keys time, name, type, outcome (data,
+                     nodata, nxdomain or unknown), data, ttl and before, and server and error if
+                     they apply
 
-Several @SERVERs are asked each by itself, too. Without any, all is as for programs of this
-machine: hosts file, search list, cache.
+Several @SERVERs are also queried independently. Without @SERVER the look-up is that of programs
+on this machine: hosts file, search list, cache.
 
-Exit codes: 0 it is what was waited for, or nothing was; 1 wrong usage; 2 the time is over and it
-is not; 9 the time is over and nobody knew; 130 interrupted while waiting for something; 143
-ended by SIGTERM.
+Exit codes: 0 the condition holds, or none was given; 1 wrong usage; 2 timeout before the
+condition held; 9 timeout without any answer; 130 interrupted before the condition held; 143
+terminated by SIGTERM.
 """
 
-#: What a line has for an outcome that is none.
+#: The outcome to print after a failed look-up.
 _UNKNOWN: Final = "unknown"
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns watch}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -75,7 +74,7 @@ def main(words: list[str]) -> int:
         return await _begin(reactor, wishes)
 
     code = runUntilDone(begin, whileRead=True)
-    # Ctrl-C is how one leaves where nothing is waited for.
+    # Without a condition to wait for, Ctrl-C is the normal way to leave.
     return OK if code == INTERRUPTED and not wishes.waits else code
 
 
@@ -90,9 +89,9 @@ async def _begin(reactor: IReactorTime, wishes: WatchWishes) -> int:
 
 async def _resolvers(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, NamesResolver]:
     """
-    @return: whom to ask, by how to call them.
+    Return the resolvers to use, by their labels.
 
-    @raise ExitError: there is no such thing.
+    @raise ExitError: a server or description is not valid, or the zone's servers cannot be found.
     """
     from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
     from twisted_ext.compat.conversion.errors import LookupFailed
@@ -153,7 +152,7 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
 
 async def _tell(wishes: WatchWishes, watch: Watch, label: str) -> None:
     """
-    Print all changes until it is what is waited for.
+    Print all changes until the condition holds.
     """
     async with watch:
         async for change in watch:

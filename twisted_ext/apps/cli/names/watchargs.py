@@ -1,5 +1,5 @@
 """
-Parses the arguments of C{txdns watch}, or rejects them with a one-line error. It sends nothing.
+Parses the arguments of C{txdns watch}. It sends nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class _Parser(argparse.ArgumentParser):
 
 class WatchWishes(argparse.Namespace):
     """
-    What is to be watched, and until when.
+    The parsed arguments.
 
-    @ivar targets: what stood behind each C{@}.
-    @ivar sought: the records that have to be there.
-    @ivar waits: whether there is anything to wait for.
+    @ivar targets: the server or description of each C{@} argument.
+    @ivar sought: the records to wait for.
+    @ivar waits: whether there is a condition to wait for.
     """
 
     positional: list[str]
@@ -53,7 +53,7 @@ class WatchWishes(argparse.Namespace):
 
     def isDone(self, state: State) -> bool:
         """
-        @return: whether this is what was waited for.
+        Return whether a state meets the condition to wait for.
         """
         if not self.waits or state.outcome is None:
             return False
@@ -64,7 +64,9 @@ class WatchWishes(argparse.Namespace):
 
 def parseWatch(words: list[str]) -> WatchWishes:
     """
-    @raise ExitError: a word cannot be used.
+    Parse the arguments.
+
+    @raise ExitError: an argument is not valid.
     """
     parser = _Parser(prog="txdns watch", add_help=False, allow_abbrev=False)
     parser.add_argument("positional", nargs="*", metavar="WORD")
@@ -75,47 +77,47 @@ def parseWatch(words: list[str]) -> WatchWishes:
     parser.add_argument("--interval", type=_seconds(WATCH_SECONDS.least, WATCH_SECONDS.most), metavar="SECONDS")
     parser.add_argument("--every-server", action="store_true", dest="every")
     parser.add_argument("--json", action="store_true")
-    # As other commands write it.
+    # The spelling of other commands.
     wishes = parser.parse_intermixed_args(["--json" if word == "+json" else word for word in words], WatchWishes())
     wishes.targets = []
     for word in wishes.positional:
         if word.startswith("@"):
             _addTarget(wishes, word)
         elif word.startswith("+"):
-            raise ExitError(USAGE, f"{word} is not an option; txdns watch --help shows those there are")
+            raise ExitError(USAGE, f"{word} is not an option; see txdns watch --help")
         elif wishes.name and not wishes.rrType and typeNumber(word) is not None:
             wishes.rrType = typeNumber(word) or 0
             if not wishes.rrType or isMeta(wishes.rrType):
-                raise ExitError(USAGE, f"{word} is not a type that names have records of; write one such as A or TXT")
+                raise ExitError(USAGE, f"{word} is not a type of records; write one such as A or TXT")
         elif not wishes.name:
             wishes.name = word
         else:
-            raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before whom to ask")
+            raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before a server or resolver description")
     if not wishes.name:
-        raise ExitError(USAGE, "no name; write: txdns watch NAME [TYPE] [@SERVER]")
+        raise ExitError(USAGE, "a name is missing; write: txdns watch NAME [TYPE] [@SERVER]")
     _check(wishes)
     return wishes
 
 
 def _addTarget(wishes: WatchWishes, word: str) -> None:
     if len(word) == 1:
-        raise ExitError(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+        raise ExitError(USAGE, "@ must be followed by a server, such as 192.0.2.1, or a resolver description")
     if word[1:] in wishes.targets:
-        raise ExitError(USAGE, f"{word} stands there twice")
+        raise ExitError(USAGE, f"{word} is given twice")
     if len(wishes.targets) >= ZONE_SERVERS.default:
-        raise ExitError(USAGE, f"{ZONE_SERVERS.default:g} servers at most; this is one more: {word}")
+        raise ExitError(USAGE, f"at most {ZONE_SERVERS.default:g} servers; this is one more: {word}")
     wishes.targets.append(word[1:])
 
 
 def _check(wishes: WatchWishes) -> None:
     wishes.rrType = wishes.rrType or A
     if wishes.every and wishes.interval is None:
-        # Servers that have the zone know at once, whatever the TTL is.
+        # Authoritative servers return changes at once, so do not wait for the TTL.
         wishes.interval = WATCH_SECONDS.default
     if bool(wishes.until) + wishes.untilAny + wishes.untilNone > 1:
-        raise ExitError(USAGE, "--until, --until-any and --until-none wait for different things; write one of them")
+        raise ExitError(USAGE, "--until, --until-any and --until-none exclude each other; write one of them")
     if wishes.every and len(wishes.targets) > 1:
-        raise ExitError(USAGE, "--every-server finds the servers itself, by way of one; write one @SERVER or none")
+        raise ExitError(USAGE, "--every-server finds the servers itself, with the help of one; write one @SERVER or none")
     try:
         nameFromText(wishes.name)
     except CallerFault as fault:
@@ -127,10 +129,6 @@ def _check(wishes: WatchWishes) -> None:
 
 
 class _seconds:
-    """
-    Reads a number of seconds.
-    """
-
     def __init__(self, least: float, most: float) -> None:
         self._least = least
         self._most = most

@@ -1,5 +1,5 @@
 """
-Parses the arguments of C{txdns query}, which are those of C{dig}, or rejects them with a one-line error. It sends and opens nothing.
+Parses the arguments of C{txdns query}, which are those of C{dig}. It opens no files and sends nothing.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ __all__ = ["PLUS_WORDS", "QueryOptions", "parseQueries", "parseQuery"]
 
 class QueryOptions:
     """
-    What one look-up is to be and how it is to be shown.
+    The arguments of one look-up.
 
     @ivar name: in wire form.
-    @ivar relative: it was written without a final dot.
-    @ivar target: what stood behind C{@}, or C{""} for the system's servers.
-    @ivar port: C{None} for that of the target.
+    @ivar relative: whether the name was given without a final dot.
+    @ivar target: the server after C{@}, or C{""} for the system's servers.
+    @ivar port: C{None} for the port in C{target}, else 53.
     @ivar family: 4 or 6, or 0 for both.
     @ivar batch: the file to read more look-ups from, C{"-"} for the standard input, or C{""}.
-    @ivar tries: how often to ask each server by UDP.
-    @ivar seconds: how long to wait for the reply each time.
+    @ivar tries: how often to query each server over UDP.
+    @ivar seconds: how long to wait for each reply.
     @ivar options: EDNS options to send.
-    @ivar flags: the C{+} words that are either on or off, by their full names.
-    @ivar serial: of the version that is there already, for IXFR.
-    @ivar local: the address to send from, or L{None}.
-    @ivar localPort: the port to send from, 0 for any.
+    @ivar flags: the C{+} options that are on or off, by their full names.
+    @ivar words: all arguments of the command.
+    @ivar serial: the serial of the version that the user has, for IXFR.
+    @ivar local: the source address, or L{None}.
+    @ivar localPort: the source port, 0 for any.
     @ivar key: signs the query, or L{None}.
     @ivar keyFile: the file of that key, or C{""}.
-    @ivar opcode: of the query.
-    @ivar queryId: of the query, or L{None} for a random one.
-    @ivar ednsVersion: of the OPT record.
-    @ivar ednsFlags: of the OPT record, without DO.
-    @ivar payloadSize: that the OPT record offers, or L{None} for the usual one.
-    @ivar domain: the only domain to search, in wire form, or L{None} for the system's.
-    @ivar ndots: dots with which a name is tried as it is first, or L{None} for what the system has.
-    @ivar first: whether the words of the whole command are shown with this look-up: it is the first one.
+    @ivar opcode: the query's opcode.
+    @ivar queryId: the query's id, or L{None} for a random one.
+    @ivar ednsVersion: the version in the OPT record.
+    @ivar ednsFlags: the flags in the OPT record, without DO.
+    @ivar payloadSize: the payload size in the OPT record, or L{None} for the default.
+    @ivar domain: the only domain to search, in wire form, or L{None} for the system's list.
+    @ivar ndots: the number of dots from which a name is tried as it is first, or L{None} for the system's value.
+    @ivar first: whether this is the first look-up, whose output begins with the arguments of the command.
     """
 
     __slots__ = (
@@ -111,7 +112,7 @@ class QueryOptions:
 
     def copy(self) -> QueryOptions:
         """
-        @return: the same wishes, to be changed on their own.
+        Return an independent copy.
         """
         other = QueryOptions()
         for slot in self.__slots__:
@@ -123,7 +124,8 @@ class QueryOptions:
     @property
     def needsServer(self) -> str:
         """
-        The first word that only a query of our own making can satisfy, sent straight to a server; C{""} if there is none.
+        Return the first argument that requires L{DirectSource<twisted_ext.apps.cli.query.direct.DirectSource>}, which sends queries
+        straight to a server; C{""} if there is none.
         """
         for word in _DIRECT_FLAGS:
             if self.flags[word]:
@@ -143,9 +145,9 @@ class QueryOptions:
         return ""
 
 
-#: Words after C{+} that C{no} before them turns off, and what they are at first.
+#: The C{+} options that a prefixed C{no} turns off, with their defaults.
 _FLAGS: Final[dict[str, bool | None]] = {
-    # How to ask.
+    # The query.
     "tcp": False,
     "dnssec": False,
     "edns": True,
@@ -162,7 +164,7 @@ _FLAGS: Final[dict[str, bool | None]] = {
     "badcookie": True,
     "trace": False,
     "nssearch": False,
-    # What to show.
+    # The output.
     "qr": False,
     "yaml": False,
     "multiline": False,
@@ -184,7 +186,7 @@ _FLAGS: Final[dict[str, bool | None]] = {
     "ttlid": True,
     "class": True,
     "identify": False,
-    # None: as the terminal is.
+    # None: by the capabilities of the terminal.
     "idnout": None,
     "color": None,
 }
@@ -192,10 +194,10 @@ _FLAGS: Final[dict[str, bool | None]] = {
 #: Flags that L{QueryContext<twisted_ext.answers.QueryContext>} cannot express.
 _DIRECT_FLAGS: Final = ("aaflag", "tcflag", "raflag", "zflag", "header-only", "ignore", "qr", "trace", "nssearch")
 
-#: Words that C{dig} takes and that change nothing here: what they turn on is always done, or never.
+#: Options of C{dig} that have no effect here: their behavior is always on, or not supported.
 _WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped")
 
-#: Other spellings that C{dig} knows.
+#: Other names of options, as in C{dig}.
 _ALIASES: Final = {
     "aaonly": "aaflag",
     "ttl": "ttlid",
@@ -212,45 +214,45 @@ _ALIASES: Final = {
     "timeout": "time",
 }
 
-#: Parts of the text, which C{+all} and C{+noall} turn on and off together.
+#: Parts of the output, which C{+all} and C{+noall} turn on and off together.
 _PARTS: Final = ("cmd", "comments", "question", "answer", "authority", "additional", "stats")
 
-#: Words that stand for EDNS options, with C{=value} behind some of them.
+#: Options that send an EDNS option; some of them take C{=value}.
 _EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "padding", "chain", "zoneversion")
 
-#: Words with a number behind them.
+#: Options that take a number.
 _NUMBERS: Final = ("time", "tries", "retry")
 
-#: Words with a value behind them that C{no} takes back.
+#: Options that take a value, which a prefixed C{no} resets.
 _SETTINGS: Final = ("bufsize", "domain", "ednsflags", "ndots", "opcode", "qid")
 
 _VALUES: Final = (*_NUMBERS, *_SETTINGS, *_EDNS, "ednsopt")
 
-#: All words that may stand behind C{+}, by their full names.
+#: The full names of all C{+} options.
 PLUS_WORDS: Final = (*_FLAGS, *_VALUES, *_WITHOUT_EFFECT, "all")
 
-#: Characters of a word behind a look-up that is taken for a mistyped type or class rather than for a name of its own.
+#: The maximum length of a word after a look-up that is taken for a mistyped type or class, not for another name.
 _MNEMONIC: Final = 10
 
 
 def parseQuery(words: Sequence[str]) -> QueryOptions:
     """
-    @return: the first look-up of L{parseQueries}.
+    Return the first look-up of L{parseQueries}.
 
-    @raise ExitError: as there.
+    @raise ExitError: as L{parseQueries} does.
     """
     return parseQueries(words)[0]
 
 
 def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryOptions]:
     """
-    Read the words of one or several look-ups. Options before the first name hold for all of them, options behind a name for that one.
+    Parse the arguments of one or several look-ups. Options before the first name apply to all of them, options after a name to that one.
 
-    @param usual: words that stand before all others, such as those of C{.digrc}; options only.
+    @param usual: options to apply first, such as those of C{.digrc}.
 
-    @return: a look-up at least.
+    @return: at least one look-up.
 
-    @raise ExitError: a word cannot be used; the line says which, and what would be right.
+    @raise ExitError: an argument is not valid; the message names it and what would be right.
     """
     common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
@@ -265,7 +267,7 @@ class _Reading:
         self.words = list(words)
         self.wishes = common or QueryOptions()
         self.finished: list[QueryOptions] = []
-        #: What was said before the first name: the wishes, type and class. L{None} until there is a name.
+        #: The options, type and class before the first name. L{None} until there is a name.
         self.common: tuple[QueryOptions, int | None, int | None] | None = None
         self.target = ""
         self.name: str | None = None
@@ -274,9 +276,6 @@ class _Reading:
         self.reverse = False
 
     def readCommon(self) -> QueryOptions:
-        """
-        @raise ExitError: there is a name, too, or a word cannot be used.
-        """
         self._readWords()
         if self.name is not None:
             raise ExitError(USAGE, f"{self.name!r} is not an option")
@@ -303,9 +302,9 @@ class _Reading:
 
     def _begin(self, name: str, *, reverse: bytes = b"") -> None:
         """
-        A name begins a look-up: with what was said before the first one.
+        Begin a look-up with the options before the first name.
 
-        @param reverse: the wire form of a name that was written as an address.
+        @param reverse: the wire form of a name that was given as an address.
         """
         if self.common is None:
             self.common = (self.wishes, self.rrType, self.rrClass)
@@ -342,11 +341,11 @@ class _Reading:
 
     def _value(self, word: str, what: str) -> str:
         if not self.words:
-            raise ExitError(USAGE, f"{word} needs {what} behind it")
+            raise ExitError(USAGE, f"{word} must be followed by {what}")
         return self.words.pop(0)
 
     def _bare(self, word: str) -> None:
-        # As dig does: a word that names a type or a class is one; -q NAME is for names that look so.
+        # As in dig, a mnemonic of a type or class is not a name; for such names there is -q NAME.
         ours = self.common is None or (self.rrType, self.rrClass) == self.common[1:]
         number = self._typeNumber(word)
         if number is not None and (self.rrType is None or ours):
@@ -362,7 +361,7 @@ class _Reading:
 
     def _typeNumber(self, word: str) -> int | None:
         """
-        @return: the type that a word stands for. C{ixfr=N} has a serial number with it.
+        Return the number of a type. C{ixfr=N} also sets the serial.
         """
         mnemonic, equals, serial = word.partition("=")
         if not equals or mnemonic.lower() != "ixfr":
@@ -373,7 +372,7 @@ class _Reading:
     def _second(self, word: str) -> str:
         if self.rrType is not None:
             if self.rrClass is not None:
-                return f"{word!r} is too much: name, type and class are given already"
+                return f"unexpected argument {word!r}: name, type and class are given already"
             return f"{word!r} is not a class; write IN, CH, HS, ANY or CLASS65280"
         hint = _closest(word.upper(), _commonTypes())
         return f"{word!r} is not a record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})"
@@ -384,15 +383,15 @@ class _Reading:
             wishes.family = int(word[1])
             return
         if word in ("--json", "--short"):
-            # As other commands take it.
+            # The spelling of other commands.
             self._plus(word[2:])
             return
         if word in ("-m", "-r", "-u"):
-            # -m debugs dig's memory; -r was looked for before; times have their fractions in JSON.
+            # -m is for debugging dig; -r has been handled; -u has no effect, as JSON has fractions of milliseconds.
             return
         letter, joined = word[:2], word[2:]
         if letter not in _DASHES:
-            raise ExitError(USAGE, f"{word!r} is not an option; there are {', '.join(_DASHES)}, -4 and -6; txdns query --help lists all")
+            raise ExitError(USAGE, f"{word!r} is not an option; the options are {', '.join(_DASHES)}, -4 and -6; see txdns query --help")
         value = joined or self._value(letter, _DASHES[letter])
         if letter == "-x":
             self._address(value)
@@ -486,7 +485,9 @@ class _Reading:
 
     def _setting(self, word: str, value: str | None, text: str) -> None:
         """
-        @param value: L{None} to take it back.
+        Set or reset an option that takes a value.
+
+        @param value: L{None} to reset it.
         """
         wishes = self.wishes
         if word == "bufsize":
@@ -532,7 +533,7 @@ _DASHES: Final = {
 
 def _full(word: str, text: str) -> str:
     """
-    @return: the option's full name, from another name of it or from the beginning of its own.
+    Return the full name of an option, given by its full name, an alias or a unique prefix.
     """
     known = PLUS_WORDS
     if word in known:
@@ -551,7 +552,7 @@ def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(word, known, 1, 0.6)
-    return f"did you mean {mark}{close[0]}?" if close else "txdns query --help says more"
+    return f"did you mean {mark}{close[0]}?" if close else "see txdns query --help"
 
 
 def _commonTypes() -> list[str]:
@@ -587,9 +588,9 @@ def _opcode(value: str, text: str) -> int:
 
 def _reverseName(text: str) -> bytes | None:
     """
-    @param text: an address, or the first one to three octets of an IPv4 address: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
+    Return the name for a reverse look-up, or L{None} if C{text} is not an address.
 
-    @return: the name that it is looked up by, or L{None}.
+    @param text: an address, or the first one to three octets of an IPv4 address: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
     """
     from ipaddress import ip_address
 

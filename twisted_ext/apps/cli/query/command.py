@@ -35,7 +35,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.options import ExtendedError
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
-#: The code of the EDNS option.
+#: The code of the EDNS option COOKIE.
 _COOKIE: Final = 10
 
 if TYPE_CHECKING:
@@ -49,68 +49,70 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns query [@SERVER] NAME [TYPE] [CLASS] [-OPTION ...] [+OPTION ...] [NAME ...]
 
-Asks for the records of a name and shows the reply, in the manner of dig.
+Queries a server for the records of a name and prints the reply as dig does.
 
-  txdns query www.example.com                      addresses, from the system's servers
-  txdns query example.com MX @192.0.2.53           from this server, and no other
+  txdns query www.example.com                      IPv4 addresses, from the system's servers
+  txdns query example.com MX @192.0.2.53           from this server only
   txdns query example.com AAAA @[2001:db8::53]:5353
-  txdns query -x 192.0.2.1 +short                  the name of an address, and only that
-  txdns query bücher.example TXT +json             any script; one JSON object for programs
+  txdns query -x 192.0.2.1 +short                  the name of an address and nothing else
+  txdns query bücher.example TXT +json             a name in any script; output as JSON
   txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
   txdns query version.bind CH TXT @192.0.2.53
-  txdns query example.com AXFR @192.0.2.53         the whole zone; ixfr=7: what has changed since
-  txdns query -f names.txt +short                  one look-up a line, in the same words
+  txdns query example.com AXFR @192.0.2.53         a zone transfer; ixfr=7: the changes since
+                                                   serial 7
+  txdns query -f names.txt +short                  one look-up per line, with these arguments
 
-TYPE is A and CLASS is IN where nothing is said; without a NAME the root's servers are asked for.
-Several look-ups may stand in one line: options before the first NAME are for all of them, those
-behind a NAME for that one. Options of all commands may be kept in ~/.digrc.
+The default TYPE is A, the default CLASS is IN; without NAME the query is for the NS records of
+the root. Several look-ups may be given: options before the first NAME apply to all of them,
+options after a NAME to that one. Options in ~/.digrc apply to all commands.
 
-  @SERVER       an address or a name, perhaps with a port (@192.0.2.1:5353, @2001:db8::1#5353,
-                @localhost:5300); or a resolver description
+  @SERVER       an address or a name, with or without a port (@192.0.2.1:5353,
+                @2001:db8::1#5353, @localhost:5300); or a resolver description
   -x ADDRESS    look up the name of an address, or of a network: -x 192.0.2
-  -p PORT       ask at this port
-  -t, -c, -q    type, class and name, for those that look like something else
-  -4, -6        ask servers of this family only
+  -p PORT       send queries to this port
+  -t, -c, -q    type, class and name, if the word could be taken for something else
+  -4, -6        query IPv4 or IPv6 servers only
   -b ADDRESS[#PORT]          send from this address
-  -k FILE, -y [ALG:]NAME:SECRET   sign with this TSIG key; others may see what is behind -y
-  -f FILE       read look-ups from a file; - is the standard input
-  -r, -v        leave ~/.digrc out; print the version
+  -k FILE, -y [ALG:]NAME:SECRET   sign with this TSIG key; other users of this machine can see
+                the secret of -y
+  -f FILE       read look-ups from a file; - for the standard input
+  -r, -v        ignore ~/.digrc; print the version
 
-How to ask (no before a word turns it off):
-  +tcp          by TCP at once; +ignore: take what came by UDP even if it is cut off
-  +dnssec       ask for signatures
-  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N say what is in it
-  +recurse      let the server look further (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag,
-                +zflag set AA, AD, CD, RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
-  +time=5       seconds to wait each time
-  +tries=3      times to ask each server
-  +search       try the system's search list; +domain=NAME, +ndots=N instead of what it says
-  +trace        ask from the root down; +nssearch: ask each server of a zone for its SOA record
+Query options (to turn one off, write no before its name):
+  +tcp          use TCP from the start; +ignore: accept truncated UDP replies
+  +dnssec       request DNSSEC records (DO)
+  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N set its fields
+  +recurse      set RD (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag, +zflag set AA, AD, CD,
+                RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
+  +time=5       seconds to wait for each reply
+  +tries=3      attempts at each server
+  +search       apply the system's search list; +domain=NAME, +ndots=N override it
+  +trace        follow delegations from the root; +nssearch: query each server of a zone for its
+                SOA record
   +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
   +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
-  +badcookie    ask again with the cookie that the server wants (on)
+  +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
 
-What to show:
-  +short        the data alone
+Output options:
+  +short        the data of the records only
   +json, +yaml  one JSON object, or YAML as dig writes it, for each look-up
-  +multiline    SOA, DNSKEY, RRSIG and DS records in several lines with comments
-  +nocrypto     without keys, signatures and digests; +rrcomments: with comments on keys
-  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as RFC 3597 has them
-  +qr           each query before it is sent
-  +onesoa       the SOA record at the end of a transfer not again
-  +noall        nothing, unless turned on again: +cmd, +comments, +question, +answer,
-                +authority, +additional, +stats; +ttlid and +class are columns
-  +idnout, +color    as the terminal is, unless told; NO_COLOR is respected
+  +multiline    SOA, DNSKEY, RRSIG and DS records on several lines with comments
+  +nocrypto     omit keys, signatures and digests; +rrcomments: comments on keys
+  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as in RFC 3597
+  +qr           print each query before it is sent
+  +onesoa       omit the SOA record at the end of a transfer
+  +noall        print nothing but the parts turned on afterwards: +cmd, +comments, +question,
+                +answer, +authority, +additional, +stats; +ttlid and +class are columns
+  +idnout, +color    names in Unicode; colors: by default if the terminal supports them, colors
+                only without NO_COLOR
 
-Exit codes: 0 a reply came, whatever it says; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
+Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
 """
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns query}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -136,7 +138,7 @@ def main(words: list[str]) -> int:
 
 def _usualWords() -> list[str]:
     """
-    @return: the words of C{~/.digrc}. A word that cannot be used is complained of and left out: the file is dig's as well.
+    Return the arguments in C{~/.digrc}. Those that are not valid are reported and ignored, because dig uses the file too.
     """
     path = os.path.join(os.path.expanduser("~"), ".digrc")
     usable: list[str] = []
@@ -146,7 +148,7 @@ def _usualWords() -> list[str]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        complain(f"txdns query: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}; -r leaves it out")
+        complain(f"txdns query: {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}; -r ignores it")
         return []
     for number, line in enumerate(lines, 1):
         said = line.strip()
@@ -154,7 +156,7 @@ def _usualWords() -> list[str]:
             try:
                 parseQueries([], said.split())
             except ExitError as ending:
-                complain(f"txdns query: {path}, line {number}: {ending.line}; the line is left out, as is the file with -r")
+                complain(f"txdns query: {path}, line {number}: {ending.line}; this line is ignored (-r ignores the file)")
             else:
                 usable += said.split()
     return usable
@@ -162,7 +164,7 @@ def _usualWords() -> list[str]:
 
 def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[QueryOptions]:
     """
-    @return: what the lines of the file say, each with the words of the command before it.
+    Return the look-ups of the batch file. The command's other arguments apply to each of them.
     """
     at = next(index for index, word in enumerate(words) if word.startswith("-f"))
     common = words[:at] + words[at + (1 if len(words[at]) > 2 else 2) :]
@@ -174,7 +176,7 @@ def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[Que
                 lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ExitError(BATCH, f"-f {wishes.batch}: {reason}; give a file with one look-up a line") from error
+        raise ExitError(BATCH, f"-f {wishes.batch}: {reason}; write the name of a file with one look-up per line") from error
     every = []
     for number, line in enumerate(lines, 1):
         more = line.split()
@@ -211,9 +213,6 @@ async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
 
 
 def _keyFor(wishes: QueryOptions) -> Key | None:
-    """
-    @raise ExitError: its file cannot be read, or has not one key.
-    """
     if not wishes.keyFile:
         return wishes.key
     from twisted_ext.apps.cli.remote.args import keyFromFile
@@ -223,9 +222,9 @@ def _keyFor(wishes: QueryOptions) -> Key | None:
 
 def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> DirectSource | None:
     """
-    @return: what asks the servers with queries that have every field as wished for; L{None} where no word needs that.
+    Return a source that sends queries with the requested header and OPT fields; L{None} if no argument requires that.
 
-    @raise ExitError: a word does, and there are no servers to send such queries to.
+    @raise ExitError: an argument requires it, and the upstream has no servers to send such queries to.
     """
     word = wishes.needsServer
     cookie = any(code == _COOKIE for code, _ in wishes.options)
@@ -238,7 +237,7 @@ def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> 
     if not servers:
         if not word:
             return None
-        raise ExitError(USAGE, f"{word} needs a server that a query can be sent to, such as @192.0.2.53; @{wishes.target} is not one")
+        raise ExitError(USAGE, f"{word} requires a server, such as @192.0.2.53; @{wishes.target} is not a server")
     if wishes.target.partition(":")[0] == "tcp":
         wishes.flags["tcp"] = True
 
@@ -262,7 +261,7 @@ async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSourc
     try:
         answer = await _ask(reactor, upstream, direct, question, wishes, trace)
     except ServerFailed as fault:
-        # Whatever a server says is a reply, to be shown.
+        # A reply with an error rcode is displayed like any other.
         message = fault.reply if isinstance(fault.reply, Message) else _made(question, None, fault)
         origin = None
         source, server = "tcp" if wishes.flags["tcp"] else "udp", fault.server
@@ -274,7 +273,7 @@ async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSourc
         origin = answer.origin
         message = answer.message if answer.message is not None else _made(question, answer, None)
         source, server = (origin.source, origin.server) if origin is not None else ("", "")
-    # What was measured around the exchange itself, where there was one: our own beginnings do not count.
+    # The time of the exchange itself, if there was one, without the start of this program.
     seconds = origin.elapsed if origin is not None and origin.attempts else reactor.seconds() - began
     last = direct.last if direct is not None else None
     if last is not None:
@@ -314,14 +313,14 @@ async def _ask(
 
 def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: QueryOptions) -> IAnswerSource:
     """
-    @return: C{source} with a search list around it: the domain of C{+domain}, or the list of this machine.
+    Return C{source} wrapped in a search list: the domain of C{+domain}, or the system's list.
     """
     from twisted_ext.resolver.combine.searchlist import SearchListSource
     from twisted_ext.resolver.system.configured import System
 
     domains, ndots = upstream.domains, upstream.ndots
     if wishes.target:
-        # A server of the user's choice changes who is asked, not what the names here are short for.
+        # The choice of a server does not change the system's search list.
         configuration = System(reactor).configuration
         domains, ndots = configuration.search, configuration.ndots
     if wishes.domain is not None:
@@ -331,7 +330,7 @@ def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream,
 
 def _settleScript(wishes: QueryOptions) -> None:
     """
-    Names are shown in their own script where the output is a terminal that can show it, unless the command says otherwise.
+    Decide C{+idnout} if it was not given: show Unicode names if the output is a terminal with a UTF encoding.
     """
     if wishes.flags["idnout"] is None:
         wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
@@ -339,7 +338,7 @@ def _settleScript(wishes: QueryOptions) -> None:
 
 def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> Message:
     """
-    @return: what came by no message, as one, so that it can be shown alike.
+    Return a message made from an answer or failure that came without one, for display.
     """
     ede = answer.ede if answer is not None else fault.ede if fault is not None else ()
     rcode = answer.rcode if answer is not None else fault.rcode if fault is not None else 0
@@ -371,7 +370,7 @@ def _rendered(reply: Reply, wishes: QueryOptions) -> str:
         from twisted_ext.apps.cli.query.yamltext import renderYAML
 
         return renderYAML(reply)
-    # The words are those of the whole command: they are shown once.
+    # The arguments are those of the whole command, so print them only once.
     words = " ".join(wishes.words) if wishes.first else None
     return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words)
 

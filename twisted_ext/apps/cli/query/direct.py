@@ -50,10 +50,10 @@ __all__ = ["DirectSource", "Exchanged"]
 _OPCODE: Final = 0x7800
 _COOKIE: Final = 10
 
-#: Octets that we offer to take by UDP (RFC 9715).
+#: The advertised UDP payload size in octets (RFC 9715).
 _PAYLOAD: Final = 1232
 
-#: Header bits by the word that sets them.
+#: The header bits and the options that set them.
 _BITS: Final = (("aaflag", AA), ("tcflag", TC), ("recurse", RD), ("raflag", RA), ("zflag", Z), ("adflag", AD), ("cdflag", CD))
 
 
@@ -62,9 +62,9 @@ class Exchanged:
     A query and its reply.
 
     @ivar kind: C{"udp"} or C{"tcp"}.
-    @ivar seconds: between the two.
-    @ivar truncated: the reply by UDP was cut off, and this one came by TCP.
-    @ivar doubt: why the signature of the reply cannot be trusted; C{""} where it can, or where none was expected.
+    @ivar seconds: the time from query to reply.
+    @ivar truncated: whether the UDP reply was truncated, and this one came by TCP.
+    @ivar doubt: why the TSIG signature of the reply is not valid; C{""} if it is, or none was expected.
     """
 
     __slots__ = ("query", "reply", "server", "kind", "seconds", "truncated", "doubt")
@@ -82,7 +82,7 @@ class Exchanged:
 @implementer(IAnswerSource)
 class DirectSource:
     """
-    Asks servers in turn with queries that have every field as C{wishes} say.
+    Queries servers in turn, with the header and OPT fields of C{wishes}.
 
     @ivar last: the latest exchange, or L{None}.
     """
@@ -98,10 +98,10 @@ class DirectSource:
         today: Callable[[], float] = time,
     ) -> None:
         """
-        @param reactor: provides L{IReactorUDP} and L{IReactorTCP} as well.
-        @param key: signs queries, and has to have signed the replies.
-        @param sending: is given each query before it is sent.
-        @param today: gives seconds since 1970.
+        @param reactor: also provides L{IReactorUDP} and L{IReactorTCP}.
+        @param key: signs queries; the replies must be signed with it too.
+        @param sending: called with each query before it is sent.
+        @param today: returns the time in seconds since 1970.
         """
         self.last: Exchanged | None = None
         self._reactor = reactor
@@ -131,11 +131,11 @@ class DirectSource:
 
     async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchanged:
         """
-        Ask each server in turn, as often as is wished for.
+        Query each server in turn, C{wishes.tries} times.
 
-        @return: the first reply, whatever it says.
+        @return: the first reply, with any rcode.
 
-        @raise DNSFault: there is none.
+        @raise DNSFault: no server replied.
         """
         began = self._reactor.seconds()
         faults: dict[str, DNSFault] = {}
@@ -194,7 +194,7 @@ class DirectSource:
     async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchanged:
         wire, mac = buildMessage(query), b""
         if query.flags & TC:
-            # It is what was asked for, not what became of it.
+            # The user requested TC: it does not mark a truncated message.
             wire = wire[:2] + query.flags.to_bytes(2, "big") + wire[4:]
         if self._key is not None:
             wire, mac = sign(wire, self._key, self._today())
@@ -213,18 +213,18 @@ class DirectSource:
                 doubt = str(error)
             else:
                 code = verdict.error or (verdict.record.error if verdict.record is not None else 0)
-                doubt = "" if verdict.good else "it is not signed" if verdict.record is None else _TSIG.get(code, rcodeName(code))
+                doubt = "" if verdict.good else "the reply is not signed" if verdict.record is None else _TSIG.get(code, rcodeName(code))
         kind = "tcp" if stream else "udp"
         return Exchanged(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
 
 
-#: Errors of signatures (RFC 8945, section 3); as rcodes some of them have other names.
+#: TSIG errors (RFC 8945, section 3); some of these numbers have other names as rcodes.
 _TSIG: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
 
 
 class _Asking:
     """
-    One query on its way.
+    A query in progress.
 
     @ivar deferred: fires with the octets of the reply. Fails with L{TimedOut} or L{Unreachable}.
     """
@@ -266,7 +266,7 @@ class _Asking:
 
     def take(self, octets: bytes) -> None:
         """
-        Take a message: the reply, or one that is ignored.
+        Handle a received message. Messages that do not match the query are ignored.
         """
         try:
             reply = Message.fromWire(octets).check()
@@ -282,7 +282,7 @@ class _Asking:
 
     def fail(self, error: BaseException | str) -> None:
         """
-        Nothing can be sent, or nothing will come.
+        End the query: it cannot be sent, or no reply can arrive.
         """
         if self._end():
             why = error if isinstance(error, str) else getattr(error, "strerror", None) or str(error)
@@ -298,7 +298,9 @@ class _Asking:
 
     def _end(self) -> bool:
         """
-        @return: whether it had not ended before.
+        End the query unless it has ended.
+
+        @return: whether it was still in progress.
         """
         if self._ended:
             return False
@@ -370,4 +372,4 @@ class _Stream(Protocol):
             self._asking.fail(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._asking.fail("it closed the connection before it replied")
+        self._asking.fail("the server closed the connection without a reply")

@@ -15,19 +15,19 @@ from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DNSKEY, DS, NS,
 
 __all__ = ["Flags", "classText", "dataText", "ttlText", "typeText"]
 
-#: The C{+} words that are on, off, or left to the program, by their full names.
+#: The C{+} options by their full names: on, off, or L{None} for automatic.
 Flags = dict[str, bool | None]
 
-#: Types whose data is one name, which may be shown in its own script.
+#: Types whose data is a name, which may be displayed in Unicode.
 _NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
 
 _KEYS: Final = frozenset((DNSKEY, CDNSKEY))
 _DIGESTS: Final = frozenset((DS, CDS))
 
-#: What leads a line of a record of several lines to the column of the data.
+#: The indentation of continuation lines.
 _INDENT: Final = "\t\t\t\t"
 
-#: Digits of base64 and of hexadecimal in such a line.
+#: Base64 or hexadecimal digits in a continuation line.
 _DIGITS: Final = 44
 
 _SECURE_ENTRY_POINT: Final = 1
@@ -40,7 +40,7 @@ _SOA_NUMBERS: Final = ("serial", "refresh", "retry", "expire", "minimum")
 
 def ttlText(seconds: int, flags: Flags) -> str:
     """
-    @return: C{86460}, or C{1d1m} with C{+ttlunits}.
+    Return a TTL as C{86460}, or as C{1d1m} with C{+ttlunits}.
     """
     if not flags["ttlunits"]:
         return str(seconds)
@@ -63,23 +63,23 @@ def _inWords(seconds: int) -> str:
 
 def classText(number: int, flags: Flags) -> str:
     """
-    @return: the mnemonic of a class; with C{+unknownformat} its number (RFC 3597, section 5).
+    Return the mnemonic of a class; with C{+unknownformat} its number (RFC 3597, section 5).
     """
     return f"CLASS{number}" if flags["unknownformat"] else className(number)
 
 
 def typeText(number: int, flags: Flags) -> str:
     """
-    @return: the mnemonic of a type; with C{+unknownformat} its number.
+    Return the mnemonic of a type; with C{+unknownformat} its number.
     """
     return f"TYPE{number}" if flags["unknownformat"] else typeName(number)
 
 
 def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
     """
-    @param record: with one rdata.
+    Return the data of a record in presentation format; with C{+multiline} on several lines for long types.
 
-    @return: its data in the form of master files; with C{+multiline} in several lines where these are easier to read.
+    @param record: an RRset with one rdata.
     """
     rdata = record.rdatas[0]
     if flags["unknownformat"]:
@@ -89,7 +89,7 @@ def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
         return nameToText(rdata, unicode=True)
     try:
         text = rdataToText(rrType, rdata)
-        # An UPDATE and a prerequisite may have a type without data.
+        # Records of an UPDATE message may have no data.
         if not rdata or text.startswith("\\#"):
             return text
         if rrType in _KEYS:
@@ -132,9 +132,6 @@ def _soa(text: str, comments: bool) -> str:
 
 
 def _key(rrType: int, rdata: bytes, text: str, flags: Flags) -> str:
-    """
-    @raise BadMessage: it is not a key.
-    """
     from twisted_ext.wire.rdata.types import dnssec
 
     key = rdataFromWire(rrType, rdata)
@@ -143,7 +140,7 @@ def _key(rrType: int, rdata: bytes, text: str, flags: Flags) -> str:
     secret = "".join(words[3:]) if flags["crypto"] else f"[key id = {key.keyTag}]"
     comments = flags["multiline"] if flags["rrcomments"] is None else flags["rrcomments"]
     kind = ("revoked " if key.flags & _REVOKED else "") + ("KSK" if key.flags & _SECURE_ENTRY_POINT else "ZSK")
-    # Its first mnemonic is the usual one.
+    # The first mnemonic of an algorithm is the usual one.
     names = [name for name, number in dnssec.ALGORITHMS.items() if number == key.algorithm]
     algorithm = names[0] if names else str(key.algorithm)
     comment = f" ; {kind}; alg = {algorithm} ; key id = {key.keyTag}" if comments else ""

@@ -62,7 +62,7 @@ __all__ = [
     "renderText",
 ]
 
-#: What shows records in one line, with everything in it.
+#: The flags for records on one line, with nothing omitted.
 PLAIN: Final[Flags] = {
     "multiline": False,
     "ttlunits": False,
@@ -75,7 +75,7 @@ PLAIN: Final[Flags] = {
 
 _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
 
-#: Where class, type and data begin, by whether the TTL and the class are shown; the TTL begins at 24.
+#: The columns of class, type and data, by whether TTL and class are displayed; the TTL is in column 24.
 _COLUMNS: Final = {(True, True): (32, 40, 48), (True, False): (24, 32, 40), (False, True): (24, 32, 40), (False, False): (24, 24, 32)}
 #: The same for C{+multiline}: one character apart.
 _NARROW: Final = (24, 24, 24)
@@ -86,15 +86,15 @@ _TSIG: Final = 250
 
 class Reply:
     """
-    What came of one look-up.
+    The outcome of a look-up.
 
-    @ivar message: with header and sections; one is made up where the answer came by no message.
-    @ivar size: octets received; L{None} where none were.
-    @ivar source: what it came by: C{"udp"}, C{"tcp"}, C{"cache"}...
-    @ivar server: who said it, in a form for people.
-    @ivar seconds: how long it took.
-    @ivar when: when it came.
-    @ivar truncated: it came by TCP, because it did not fit into a datagram.
+    @ivar message: the reply; constructed if the answer did not come in a message.
+    @ivar size: octets received; L{None} if no message was received.
+    @ivar source: the source of the answer: C{"udp"}, C{"tcp"}, C{"cache"}...
+    @ivar server: the address and port of the server, as text.
+    @ivar seconds: the time that the look-up took.
+    @ivar when: when the reply arrived.
+    @ivar truncated: whether it came by TCP because it did not fit into a datagram.
     """
 
     __slots__ = ("question", "message", "size", "source", "server", "seconds", "when", "truncated")
@@ -112,9 +112,9 @@ class Reply:
 
 def renderShort(reply: Reply, flags: Flags) -> str:
     """
-    @param flags: as L{renderText} takes them.
+    Return the data of the answer section, one record per line; with C{identify} each line names the server.
 
-    @return: the data of the answer section, one record a line; with C{identify} the server behind each.
+    @param flags: as for L{renderText}.
     """
     behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if flags["identify"] else ""
     unicode = bool(flags["idnout"])
@@ -123,8 +123,10 @@ def renderShort(reply: Reply, flags: Flags) -> str:
 
 def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None = "") -> str:
     """
-    @param flags: as L{Wishes.flags<twisted_ext.apps.cli.query.args.QueryOptions>} has them; C{idnout} is settled.
-    @param words: the command, for the first line; L{None} for none, because it was shown before.
+    Return a reply in the format of C{dig}.
+
+    @param flags: as in L{QueryOptions.flags<twisted_ext.apps.cli.query.args.QueryOptions>}; C{idnout} is not L{None}.
+    @param words: the arguments of the command, for the first line; L{None} if they have been printed already.
     """
     message = reply.message
     unicode = bool(flags["idnout"])
@@ -168,14 +170,14 @@ def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None =
 
 def greeting(words: str, palette: Palette) -> list[str]:
     """
-    @return: the first lines of the text, with the words of the command.
+    Return the first lines of the output, with the arguments of the command.
     """
     return ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
 
 
 def renderQuery(query: Message, flags: Flags, palette: Palette) -> str:
     """
-    @return: a query before it is sent, as L{renderText} shows replies.
+    Return a query in the format of L{renderText}, for display before it is sent.
     """
     lines: list[str] = []
     if flags["comments"]:
@@ -209,14 +211,14 @@ def _header(message: Message, palette: Palette) -> Iterator[str]:
 
 def opcodeName(number: int, unknown: str = "RESERVED") -> str:
     """
-    @return: the mnemonic, or the number behind C{unknown}.
+    Return the mnemonic of an opcode, or its number with C{unknown} as a prefix.
     """
     return Opcode(number).name if number in Opcode._value2member_map_ else f"{unknown}{number}"
 
 
 def flagWords(message: Message) -> list[str]:
     """
-    @return: the flags that are set in the header, as C{dig} writes them.
+    Return the names of the header flags that are set, as C{dig} writes them.
     """
     return [word for bit, word in _FLAG_BITS if message.flags & bit]
 
@@ -247,7 +249,7 @@ def _question(question: Question, flags: Flags, unicode: bool) -> str:
 
 def linesOfRecords(section: Iterable[RRSet], flags: Flags, palette: Palette, unicode: bool) -> Iterator[str]:
     """
-    @return: a line for each record, in the columns of the text.
+    Return a line for each record, in columns.
     """
     classAt, typeAt, dataAt = _columns(flags)
     for record in eachRecord(tuple(section)):
@@ -268,7 +270,7 @@ def linesOfRecords(section: Iterable[RRSet], flags: Flags, palette: Palette, uni
 
 def _gap(column: int, begin: int) -> str:
     """
-    @return: what leads from one column to another with tabs, and over one column at least.
+    Return the tabs and spaces from one column to another, at least one character.
     """
     begin = max(begin, column + 1)
     tabs = begin // 8 - column // 8
@@ -290,7 +292,7 @@ def _statistics(reply: Reply) -> Iterator[str]:
 
 def renderJSON(reply: Reply) -> str:
     """
-    @return: one line, as told above.
+    Return one line of JSON, as described above.
     """
     from json import dumps
 
@@ -299,7 +301,7 @@ def renderJSON(reply: Reply) -> str:
 
 def renderFault(question: Question, fault: DNSFault) -> str:
     """
-    @return: one line of JSON for a failed look-up: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
+    Return one line of JSON for a failed look-up: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
     """
     from json import dumps
 
@@ -315,7 +317,7 @@ def renderFault(question: Question, fault: DNSFault) -> str:
 
 def replyData(reply: Reply) -> dict[str, object]:
     """
-    @return: what L{renderJSON} writes.
+    Return the object that L{renderJSON} writes.
     """
     message = reply.message
     edns = message.edns
@@ -359,7 +361,7 @@ def _questionData(question: Question) -> dict[str, str]:
 
 def dataOfRecords(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
     """
-    @return: an object for each record, for JSON.
+    Return a JSON object for each record.
     """
     return [
         {

@@ -40,16 +40,16 @@ ROOT_SERVERS: Final = (
     "2001:500:1::53", "2001:7fe::53", "2001:503:c27::2:30", "2001:7fd::1", "2001:500:9f::42", "2001:dc3::35",
 )  # fmt: skip
 
-#: Delegations that are followed: a name has no more labels.
+#: The maximum number of delegations to follow: that of the labels in a name.
 _MOST_STEPS: Final = 127
 
-#: Servers of one zone whose addresses are looked up where a referral has none.
+#: The maximum number of a zone's servers whose addresses are looked up if a referral has none.
 _MOST_HOSTS: Final = 13
 
 
 class _Walk:
     """
-    What both have in common: a source that asks, and one that knows addresses.
+    The sources that both commands use: one for queries to the servers of zones, one to look up their addresses.
     """
 
     def __init__(self, reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> None:
@@ -61,9 +61,9 @@ class _Walk:
 
     async def addresses(self, hosts: Iterable[bytes], additional: Sequence[RRSet] = ()) -> list[Server]:
         """
-        @param additional: where addresses may be already.
+        Return the servers with these names. If C{additional} has no address of any of them, look the addresses up.
 
-        @return: the servers of these names, looked up where C{additional} has none for any of them.
+        @param additional: records that may contain addresses.
         """
         names = list(dict.fromkeys([host.lower() for host in hosts]))
         found = [server for name in names for server in self._servers(name, additional)]
@@ -90,7 +90,7 @@ class _Walk:
 
     async def lookUp(self, question: Question) -> tuple[RRSet, ...]:
         """
-        @return: the answer section of what the servers say that the command names, or those of the system.
+        Return the answer section for a question to the servers of the command, or those of the system.
         """
         seconds = self.wishes.seconds * self.wishes.tries
         context = QueryContext(self._reactor.seconds() + seconds)
@@ -101,9 +101,9 @@ class _Walk:
 
 async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
-    Ask the root's servers and follow each referral down to the answer, and show all of it.
+    Query the root servers, follow each referral down to the answer, and print each step.
 
-    The root's servers are those that C{@SERVER} or the system's servers tell of; where they tell of none, the ones built in.
+    The root servers are those that C{@SERVER} or the system's servers return; if they return none, the built-in ones.
 
     @return: the exit code.
     """
@@ -117,7 +117,7 @@ async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSou
     try:
         begun = await direct.exchange(Question(ROOT, NS), serversBehind(upstream.source))
     except DNSFault as fault:
-        complain(f"txdns query: {fault}; the built-in addresses of the root's servers are asked")
+        complain(f"txdns query: {fault}; using the built-in addresses of the root servers")
     else:
         roots = [rrset for rrset in (*begun.reply.answer, *begun.reply.authority) if rrset.rrType == NS and rrset.name == ROOT]
         _show(begun, roots, wishes)
@@ -127,7 +127,7 @@ async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSou
         port = wishes.port or DNS_PORT
         known = [Server(address, port) for address in ROOT_SERVERS]
         servers = [server for server in known if not wishes.family or (wishes.family == 6) == (":" in server.address)]
-    # The servers of zones are asked for what they know themselves.
+    # Authoritative servers need no RD.
     flags["recurse"] = False
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     zone = b""
@@ -143,20 +143,20 @@ async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSou
             return OK
         _show(done, done.reply.authority, wishes)
         if zone and not (len(referral.name) > len(zone) and isBelow(referral.name.lower(), zone)):
-            complain(f"txdns query: {done.server.label} refers to {nameToText(referral.name)}, which leads no further down; it ends here")
+            complain(f"txdns query: {done.server.label} refers to {nameToText(referral.name)}, which is not below its zone; stopped")
             return OK
         zone = referral.name.lower()
         servers = await walk.addresses(referral.rdatas, done.reply.additional)
         if not servers:
-            complain(f"txdns query: no server of {nameToText(zone)} has an address that can be found")
+            complain(f"txdns query: no address found for any server of {nameToText(zone)}")
             return NO_REPLY
-    complain(f"txdns query: {nameToText(wishes.name)} is behind more than {_MOST_STEPS} delegations")
+    complain(f"txdns query: {nameToText(wishes.name)} has more than {_MOST_STEPS} delegations above it")
     return NO_REPLY
 
 
 def _referral(reply: Message, name: bytes) -> RRSet | None:
     """
-    @return: the servers of the zone that a reply leads on to, or L{None} where it is the answer.
+    Return the NS records of a referral, or L{None} if the reply is the answer.
     """
     if reply.rcode or reply.answer or reply.flags & AA:
         return None
@@ -168,7 +168,9 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
 
 def _show(done: Exchanged, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
     """
-    @param last: this is the answer, and not a step on the way.
+    Print a step.
+
+    @param last: whether this is the answer.
     """
     flags = wishes.flags
     write = sys.stdout.write
@@ -199,7 +201,7 @@ def _show(done: Exchanged, records: Sequence[RRSet], wishes: QueryOptions, last:
 
 async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
-    Ask each server of a zone for its SOA record, and show one line for each: so one sees which of them lags behind.
+    Query each server of a zone for its SOA record, and print one line for each server, to show which of them lag behind.
 
     @return: the exit code.
     """
@@ -214,7 +216,7 @@ async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectS
         complain(f"txdns query: {fault}")
         return NO_REPLY
     if not servers:
-        complain(f"txdns query: {nameToText(wishes.name)} has no servers with an address; +nssearch needs the name of a zone")
+        complain(f"txdns query: {nameToText(wishes.name)} has no name servers with an address; +nssearch needs the name of a zone")
         return OK
     wishes.flags["recurse"] = False
     replied = False

@@ -25,7 +25,7 @@ __all__ = ["renderYAML"]
 
 def renderYAML(reply: Reply) -> str:
     """
-    @return: one element of a list.
+    Return the reply as an element of a YAML list.
     """
     return "".join([f"{line}\n" for line in _lines(reply)])
 
@@ -99,6 +99,6 @@ def _timestamp(when: datetime) -> str:
 
 def _quoted(text: str) -> str:
     """
-    @return: a scalar between single quotes, in which only these need an escape.
+    Return a single-quoted scalar, in which only single quotes need an escape.
     """
     return "'" + text.replace("'", "''") + "'"

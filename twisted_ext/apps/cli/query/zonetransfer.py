@@ -1,5 +1,5 @@
 """
-C{txdns query ZONE AXFR} and C{IXFR=N}: transfers a zone, or the changes to it, and prints it as dig does.
+C{txdns query ZONE AXFR} and C{IXFR=N}: transfers a zone or the changes to it, and prints the records as dig does.
 """
 
 from __future__ import annotations
@@ -30,28 +30,27 @@ if TYPE_CHECKING:
 
 __all__ = ["showZone"]
 
-#: Seconds that a transfer gets at least.
+#: The minimum time for a transfer, in seconds.
 _PATIENCE: Final = 60.0
 
 
 async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions, key: Key | None = None) -> int:
     """
-    Transfer the zone, or with IXFR what has changed since C{wishes.serial}, and print it: its records as text, or with C{+json} one
-    object for each.
+    Transfer a zone, or with IXFR its changes since C{wishes.serial}, and print the records as text, or with C{+json} one object for each.
 
-    @param key: signs the query, and has to have signed what comes.
+    @param key: signs the query; the reply must be signed with it too.
 
     @return: the exit code.
 
-    @raise ExitError: this cannot be transferred from there.
+    @raise ExitError: C{IXFR} without a serial, or there is no server to transfer from.
     """
     from twisted_ext.compat.transfers import serversBehind
 
     if wishes.rrType == IXFR and wishes.serial is None:
-        raise ExitError(USAGE, "IXFR needs the serial number of the version that is there already; write ixfr=2026112000")
+        raise ExitError(USAGE, "IXFR needs the serial of the version that you have; write ixfr=2026112000")
     servers = serversBehind(upstream.source)
     if not servers:
-        raise ExitError(USAGE, f"@{wishes.target}: no server that a zone could be transferred from is behind this")
+        raise ExitError(USAGE, f"@{wishes.target} is not a server that can transfer zones; write one such as @192.0.2.53")
     began = reactor.seconds()
     flags = wishes.flags
     write = sys.stdout.write
@@ -92,7 +91,7 @@ async def _transferred(
     reactor: IReactorTime, servers: list[Server], wishes: QueryOptions, key: Key | None, deadline: float
 ) -> list[RRSet]:
     """
-    @return: one record to a set, in the order in which they came; the SOA record ends a zone as it begins it.
+    Return the records in the order of the transfer, one record in each set, with the SOA record at both ends.
     """
     from twisted_ext.resolver.lookup.transfer import ZoneRecords, transferZone
     from twisted_ext.transport.transfer import fetchZone

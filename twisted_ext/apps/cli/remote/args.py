@@ -1,5 +1,5 @@
 """
-Parses the arguments common to commands for remote zones: servers, port, key.
+Parses the arguments common to the commands for remote zones: servers, port, key.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["RemoteWords", "keyFromFile"]
 
 def keyFromFile(path: str) -> Key:
     """
-    @return: the TSIG key in the file that stands behind C{-k}.
+    Return the TSIG key in the file of C{-k}.
 
-    @raise ExitError: it cannot be read, or has not one key.
+    @raise ExitError: the file cannot be read, or does not hold exactly one key.
     """
     try:
         keys = Keys.fromFile(path, weak=True)
     except BadDescription as fault:
         raise ExitError(BATCH, str(fault)) from None
     if len(keys) != 1:
-        raise ExitError(USAGE, f"-k {path}: {len(keys)} keys are in it; one is needed")
+        raise ExitError(USAGE, f"-k {path}: the file holds {len(keys)} keys instead of one")
     if keys.exposed:
         complain(f"warning: {keys.exposed}")
     return next(iter(keys.values()))
@@ -35,21 +35,21 @@ def keyFromFile(path: str) -> Key:
 
 class RemoteWords:
     """
-    What the words of a command say.
+    The parsed arguments.
 
     @ivar zone: the zone's name, in wire form.
     @ivar remotes: the servers.
-    @ivar values: what stood behind the command's own options, by these.
+    @ivar values: the values of options.
     """
 
-    #: Options that take a value, in all of these commands.
+    #: Options common to these commands; each takes a value.
     _COMMON: Final = ("-p", "-y", "-k")
 
     def __init__(self, command: str, words: list[str], options: tuple[str, ...]) -> None:
         """
-        @param options: those of this command, each with a value behind it.
+        @param options: the command's own options; each takes a value.
 
-        @raise ExitError: a word cannot be used; says which, and what would be right.
+        @raise ExitError: an argument is not valid; the message names it and what would be right.
         """
         self.values: dict[str, str] = {}
         self._command = command
@@ -62,10 +62,10 @@ class RemoteWords:
             elif word in self._COMMON or word in options:
                 value = next(remaining, "")
                 if not value:
-                    raise ExitError(USAGE, f"{word} needs a value behind it; txdns {command} --help tells which")
+                    raise ExitError(USAGE, f"{word} must be followed by a value; see txdns {command} --help")
                 self.values[word] = value
             elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is not understood; txdns {command} --help tells what is")
+                raise ExitError(USAGE, f"{word!r} is not an option; see txdns {command} --help")
             else:
                 names.append(word)
         if len(names) != 1 or not targets:
@@ -87,9 +87,9 @@ class RemoteWords:
 
     def number(self, option: str, least: int, most: int, otherwise: int) -> int:
         """
-        @return: the number behind an option.
+        Return the number that was given for an option.
 
-        @raise ExitError: it is none.
+        @raise ExitError: it is not a number in that range.
         """
         text = self.values.get(option)
         if text is None:

@@ -24,20 +24,21 @@ HELP: Final = """\
 Usage: txdns notify ZONE @SERVER ... [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
                     [-s SERIAL] [-t SECONDS]
 
-Tells servers that a zone has changed, so that they look for what is new (RFC 1996). They do so
-if this machine may tell them, and where they fetch it from.
+Notifies servers that a zone has changed, so that they check for a new version (RFC 1996). They
+do so if this machine is allowed to notify them, and fetch the zone from their own primaries.
 
   txdns notify example.org @192.0.2.54 @192.0.2.55
   txdns notify example.org @192.0.2.54:5353 -k transfer.key -s 2026112001
 
-  @SERVER       an address, perhaps with a port
-  -p PORT       for all that are written without one
+  @SERVER       an address, with or without a port
+  -p PORT       the port of servers that are given without one
   -k FILE       a file with the TSIG key, as tsig-keygen writes it
-  -y ...        the key itself, which others on this machine may see
-  -s SERIAL     the new serial number, as a hint
-  -t SECONDS    to wait for each confirmation (5), in which it is told three times
+  -y ...        the key itself, which other users of this machine can see
+  -s SERIAL     the new serial, as a hint
+  -t SECONDS    how long to wait for each confirmation (5); in this time there are three attempts
 
-Exit codes: 0 all have confirmed it; 1 wrong usage; 2 a server declined; 9 one did not reply.
+Exit codes: 0 all servers have confirmed it; 1 wrong usage; 2 a server declined; 9 a server did
+not reply.
 """
 
 _SECONDS: Final = 5
@@ -46,9 +47,7 @@ _TRIES: Final = 3
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns notify}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")

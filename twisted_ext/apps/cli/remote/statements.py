@@ -22,15 +22,15 @@ _MOST_TTL: Final = 0x7FFFFFFF
 
 class Batch:
     """
-    What has been said so far.
+    The statements read so far.
 
-    @ivar server: a name or an address, and a port; L{None} until it is said.
-    @ivar local: what to send from, and a port; L{None} for any.
-    @ivar zone: the zone's name, or L{None} where it is to be found out.
-    @ivar rrClass: the class of zone and records.
-    @ivar key: what to sign with.
-    @ivar prerequisites: records of that section.
-    @ivar changes: records of the update section.
+    @ivar server: a name or an address, and a port; L{None} until it is given.
+    @ivar local: the source address and port; L{None} for any.
+    @ivar zone: the zone's name, or L{None} if it is to be found by queries.
+    @ivar rrClass: the class of the zone and its records.
+    @ivar key: the key to sign with.
+    @ivar prerequisites: the records of the prerequisite section.
+    @ivar changes: the records of the update section.
     """
 
     def __init__(self) -> None:
@@ -46,26 +46,26 @@ class Batch:
     @property
     def pending(self) -> int:
         """
-        How many records have not been sent.
+        Return the number of records that have not been sent.
         """
         return len(self.prerequisites) + len(self.changes)
 
     def clear(self) -> None:
         """
-        Forget what has been sent.
+        Forget the records, after they have been sent.
         """
         self.prerequisites = []
         self.changes = []
 
     def take(self, line: str) -> str:
         """
-        Read a statement.
+        Parse a statement.
 
-        @return: what is to be done at once: C{"send"}, C{"show"}, C{"answer"}, C{"quit"}, C{"help"}, C{"debug"}, or nothing.
+        @return: the command that the caller must execute: C{"send"}, C{"show"}, C{"answer"}, C{"quit"}, C{"help"}, C{"debug"}, or C{""}.
 
-        @raise BadDescription: it is none; says what would be.
+        @raise BadDescription: the line is not a valid statement; the message gives what would be right.
         """
-        # A comment may stand on a line of its own; elsewhere a semicolon belongs to a record.
+        # Comments take whole lines; elsewhere a semicolon is part of a record.
         words = line.strip()
         if words.startswith((";", "#")):
             return ""
@@ -87,7 +87,7 @@ class Batch:
                 raise BadDescription(f"prereq {word}: write prereq {', '.join(_PREREQUISITES)}")
         statement = _STATEMENTS.get(word)
         if statement is None:
-            raise BadDescription(f"{word!r} is not a statement; there are {', '.join(sorted((*_STATEMENTS, *_AT_ONCE)))}")
+            raise BadDescription(f"{word!r} is not a statement; write one of {', '.join(sorted((*_STATEMENTS, *_AT_ONCE)))}")
         try:
             statement(self, rest)
         except (BadName, BadRecord) as error:
@@ -131,7 +131,7 @@ class Batch:
     def _setAbsent(self, rest: str) -> None:
         name, rrType, data = self._about("nxrrset", rest)
         if data:
-            raise BadDescription("nxrrset: takes a name and a type, and no data")
+            raise BadDescription("nxrrset: takes a name and a type without data")
         self._demand(name, rrType, NONE)
 
     def _setPresent(self, rest: str) -> None:
@@ -168,7 +168,7 @@ class Batch:
         if not owner or not kind or not data:
             raise BadDescription("add: write update add NAME TTL TYPE DATA")
         if ttl is None:
-            raise BadDescription(f"add: {owner} has no TTL; write one, or say ttl SECONDS before")
+            raise BadDescription(f"add: {owner} has no TTL; write one, or ttl SECONDS in an earlier line")
         rrType = _type(kind)
         self.changes.append(RRSet(nameFromText(owner), rrType, self.rrClass, ttl, (rdataFromText(rrType, data),)))
 
@@ -192,7 +192,7 @@ class Batch:
 
     def _nothing(self, rest: str) -> None:
         """
-        Of C{nsupdate}, and without a meaning here.
+        Ignore a statement of C{nsupdate} that has no effect here.
         """
 
 
@@ -216,7 +216,7 @@ def _place(word: str, rest: str, port: int) -> tuple[str, int]:
 
 def _ttl(text: str) -> int:
     if not text.isdecimal() or int(text) > _MOST_TTL:
-        raise BadDescription(f"ttl {text}: write seconds, {_MOST_TTL} at most")
+        raise BadDescription(f"ttl {text}: write seconds, at most {_MOST_TTL}")
     return int(text)
 
 
@@ -251,7 +251,7 @@ _PREREQUISITES: Final = ("nxdomain", "yxdomain", "nxrrset", "yxrrset")
 
 def lineOf(record: RRSet) -> str:
     """
-    @return: a record of an UPDATE for people.
+    Format a record of an UPDATE message.
     """
     name, kind = nameToText(record.name), typeName(record.rrType)
     rdata = record.rdatas[0]

@@ -32,32 +32,31 @@ HELP: Final = """\
 Usage: txdns transfer ZONE @SERVER [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
                       [-i SERIAL] [-o FILE]
 
-Fetches a zone from a server that has it (AXFR), as a master file.
+Fetches a zone from a server (AXFR) and prints it as a master file.
 
   txdns transfer example.org @192.0.2.53
   txdns transfer example.org @192.0.2.53 -k transfer.key -o example.org.zone
-  txdns transfer example.org @192.0.2.53 -i 2026112000    what has changed since then
+  txdns transfer example.org @192.0.2.53 -i 2026112000    the changes since this serial
 
-  @SERVER       an address, perhaps with a port; of several, the next is asked where one fails
-  -p PORT       ask at this port
+  @SERVER       an address, with or without a port; if there are several, the next is tried when
+                one fails
+  -p PORT       the port of servers that are given without one
   -k FILE       a file with the TSIG key, as tsig-keygen writes it
-  -y ...        the key itself, which others on this machine may see
-  -i SERIAL     what has changed since this serial number (IXFR): - for records that have gone, +
-                for those that have come; all of the zone where the server does not know
-  -o FILE       write to this file, once all has come; whatever was there stays until then
+  -y ...        the key itself, which other users of this machine can see
+  -i SERIAL     fetch the changes since this serial (IXFR): - marks removed records, + added
+                ones; a server that does not have the changes sends the whole zone
+  -o FILE       write to this file; its former content stays until the transfer is complete
 
-What it was and how much is written to the standard error.
+A summary of the transfer is written to the standard error.
 
-Exit codes: 0 it has come; 1 wrong usage; 2 a server declined; 8 FILE cannot be written or the
-key not be read; 9 no server replied.
+Exit codes: 0 transferred; 1 wrong usage; 2 a server declined; 8 FILE cannot be written or the
+key cannot be read; 9 no server replied.
 """
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns transfer}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -112,7 +111,7 @@ def _line(record: RRSet) -> str:
 
 def _records(messages: list[bytes]) -> Iterator[str]:
     """
-    @return: a line for each record, the SOA once.
+    Return a line for each record, with the SOA record only once.
     """
     begun = False
     for octets in messages:
@@ -130,16 +129,13 @@ def _changes(received: Receiving) -> Iterator[str]:
 
 
 def _written(lines: Iterator[str], path: str) -> int:
-    """
-    @return: how many there were.
-    """
     if not path:
         return _write(lines, sys.stdout)
     try:
         with replacingFile(path) as file:
             text = TextIOWrapper(file, encoding="utf-8")
             count = _write(lines, text)
-            # Writes what is left, and leaves closing to the other.
+            # Flush, but leave closing the file to replacingFile.
             text.detach()
     except OSError as error:
         raise ExitError(BATCH, f"-o {path}: {error.strerror or error}") from None

@@ -30,41 +30,41 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns update [@SERVER] [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET] [-v] [-l] [FILE]
 
-Changes zones on the servers that have them, by statements as nsupdate takes them, from FILE or
-the standard input:
+Changes a zone on its server by dynamic update (RFC 2136). It reads statements from FILE or the
+standard input, which are those of nsupdate:
 
-  server ADDRESS [PORT]     where to send to; without it, the zone's primary
-  zone NAME                 which zone; without it, that of the first name
-  ttl SECONDS               for records that are added without one
+  server ADDRESS [PORT]     the server; by default the zone's primary
+  zone NAME                 the zone; by default that of the first name
+  ttl SECONDS               the TTL of records that are added without one
   key [ALGORITHM:]NAME SECRET
-  local ADDRESS [PORT]      what to send from
-  prereq nxdomain NAME      only if there is nothing at this name
-  prereq yxdomain NAME      only if there is something
+  local ADDRESS [PORT]      the source address
+  prereq nxdomain NAME      only if the name has no records
+  prereq yxdomain NAME      only if the name has records
   prereq nxrrset NAME TYPE          only if there are no such records
-  prereq yxrrset NAME TYPE [DATA]   only if there are; with DATA, these and no others
+  prereq yxrrset NAME TYPE [DATA]   only if there are; with DATA, exactly these
   update add NAME [TTL] TYPE DATA
   update delete NAME [TYPE [DATA]]
-  show                      what has been said and not been sent
-  send                      send it, all of it or nothing is done; an empty line does the same
-  answer                    the last reply
+  show                      print the statements that have not been sent
+  send                      send them (all or none take effect); the same as an empty line
+  answer                    print the last reply
   quit
 
-  @SERVER, -p PORT   as server
+  @SERVER, -p PORT   the same as the statement server
   -k FILE            a file with a TSIG key, as tsig-keygen and txdns zone keygen write it
-  -y ...             the key itself, which others on this machine may see
-  -v                 by TCP
-  -l                 this machine's server
-  -t SECONDS         to wait for a reply (5)
+  -y ...             the key itself, which other users of this machine can see
+  -v                 use TCP
+  -l                 use the server of this machine
+  -t SECONDS         how long to wait for a reply (5)
 
   txdns update @192.0.2.53 -k dhcp.key changes.txt
   echo 'update add www.example.org 300 A 192.0.2.1
   send' | txdns update -l
 
-Exit codes: 0 all was done; 1 wrong usage, or a statement that is none; 2 a server declined;
-8 a file cannot be read; 9 no reply.
+Exit codes: 0 all changes are made; 1 wrong usage or a statement that is not valid; 2 a server
+declined; 8 a file cannot be read; 9 no reply.
 """
 
-#: Octets that are sent by UDP.
+#: The maximum size of a message sent by UDP, in octets.
 _DATAGRAM: Final = 1232
 
 _TRIES: Final = 3
@@ -73,9 +73,7 @@ _SECONDS: Final = 5.0
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns update}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -84,10 +82,6 @@ def main(words: list[str]) -> int:
 
 
 class _Updating:
-    """
-    One run of the command.
-    """
-
     def __init__(self, words: list[str]) -> None:
         self._batch = Batch()
         self._path = ""
@@ -118,9 +112,9 @@ class _Updating:
                     except BadDescription as fault:
                         raise ExitError(USAGE, f"-y: {fault}") from None
                 else:
-                    raise ExitError(USAGE, f"{word} {value}: txdns update --help tells what {word} takes")
+                    raise ExitError(USAGE, f"{word} {value}: this is not a valid value; see txdns update --help ({word})")
             elif (word.startswith("-") and word != "-") or self._path:
-                raise ExitError(USAGE, f"{word!r} is not understood; txdns update --help tells what is")
+                raise ExitError(USAGE, f"{word!r} is not an option; see txdns update --help")
             else:
                 self._path = word
         if port:
@@ -191,7 +185,7 @@ class _Updating:
             try:
                 self._send()
             finally:
-                # What was declined is not sent again with what comes next.
+                # Do not send declined changes again with the next ones.
                 self._batch.clear()
 
     def _show(self, records: list[RRSet], section: str) -> None:
@@ -221,31 +215,31 @@ class _Updating:
                 verdict = verify(octets, {batch.key.name: batch.key}, time(), requestMac=mac)
                 if verdict.error or verdict.record is None:
                     why = _whyOf(verdict.error)
-                    raise ExitError(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)}, not signed as it should be: {why}")
+                    raise ExitError(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)} without a valid signature: {why}")
                 if verdict.record.error:
-                    raise ExitError(DECLINED, f"{where} does not take our signature: {_whyOf(verdict.record.error)}")
+                    raise ExitError(DECLINED, f"{where} does not accept the signature: {_whyOf(verdict.record.error)}")
         except BadMessage as fault:
             raise ExitError(NO_REPLY, f"{where}: {fault}") from None
         self._reply = reply
         if reply.rcode:
             said = "".join([f": {text}" for text in _errorsIn(reply)])
-            raise ExitError(DECLINED, f"{where} declines to change {nameToText(zone)}: {rcodeName(reply.rcode)}{said}")
+            raise ExitError(DECLINED, f"{where} declined to change {nameToText(zone)}: {rcodeName(reply.rcode)}{said}")
 
     def _built(self, zone: bytes) -> bytes:
         batch = self._batch
         number = int.from_bytes(os.urandom(2), "big")
         question = Question(zone, SOA, batch.rrClass)
         prerequisites, changes = tuple(batch.prerequisites), tuple(batch.changes)
-        # With EDNS a server can say in words why it declines (RFC 8914).
+        # With EDNS the server can send a text with the reason when it declines (RFC 8914).
         message = Message(number, Opcode.UPDATE << 11, (question,), prerequisites, changes, edns=EDNS(_DATAGRAM))
         wire = buildMessage(message, reserve=512)
         if HEADER.unpack_from(wire)[1] & TC:
-            raise ExitError(USAGE, f"{batch.pending} records are too many for one message; send some of them before")
+            raise ExitError(USAGE, f"{batch.pending} records do not fit into one message; write send between them")
         return wire
 
     def _findZone(self, name: bytes, server: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
         """
-        @return: the zone that a name is in, and its primary.
+        Return the zone that contains a name, and its primary.
         """
         asked = name
         while True:
@@ -255,18 +249,18 @@ class _Updating:
             except BadMessage as fault:
                 raise ExitError(NO_REPLY, f"{server[0]} port {server[1]}: {fault}") from None
             if reply.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
-                said = f"answered {rcodeName(reply.rcode)} when asked for the zone of {nameToText(name)}; say zone NAME"
+                said = f"answered {rcodeName(reply.rcode)} when asked for the zone of {nameToText(name)}; write the statement zone NAME"
                 raise ExitError(NO_REPLY, f"{server[0]} port {server[1]} {said}")
             for rrset in (*reply.answer, *reply.authority):
                 if rrset.rrType == SOA:
                     return rrset.name, (_primaryOf(rrset.rdatas[0]), 53)
             if asked == ROOT:
-                raise ExitError(NO_REPLY, f"no server tells which zone {nameToText(name)} is in; write zone NAME")
+                raise ExitError(NO_REPLY, f"the zone of {nameToText(name)} cannot be found; write the statement zone NAME")
             asked = parentOf(asked)
 
     def _exchange(self, wire: bytes, server: tuple[str, int]) -> bytes:
         """
-        @return: the reply: by UDP, or by TCP where the message is too large or the server says so.
+        Send a message and return the reply: by UDP, or by TCP if the message is too large or the UDP reply truncated.
         """
         where = f"{server[0]} port {server[1]}"
         try:
@@ -322,9 +316,6 @@ def _answers(reply: bytes, wire: bytes) -> bool:
 
 
 def _serverOf(text: str) -> tuple[str, int]:
-    """
-    @return: the address or name of a server, and its port.
-    """
     from twisted_ext.apps.cli.terminal.upstream import nameAndPort, nearlyServer
     from twisted_ext.transport.servers import Server
 
@@ -347,7 +338,7 @@ def _primaryOf(soa: bytes) -> str:
 
 def _systemServer() -> tuple[str, int]:
     """
-    @return: the first of the system's servers.
+    Return the first of the system's servers.
     """
     try:
         with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as lines:
@@ -366,7 +357,7 @@ def _whyOf(error: int) -> str:
 
 def _errorsIn(reply: Message) -> list[str]:
     """
-    @return: the texts of extended errors (RFC 8914).
+    Return the texts of extended errors (RFC 8914).
     """
     if reply.edns is None:
         return []

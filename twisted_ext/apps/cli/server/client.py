@@ -20,10 +20,10 @@ from twisted_ext.server.operations.controlpath import controlPaths, isOwn
 
 __all__ = ["Channel"]
 
-#: Seconds to wait for a server that is there. Explaining a look-up may take as long as the look-up.
+#: Seconds to wait for a reply. Explaining a look-up takes as long as the look-up.
 _PATIENCE: Final = 30.0
 
-#: Octets of a reply that is taken in as a whole.
+#: The maximum size of a reply that is read as a whole, in octets.
 _MOST: Final = 16 * 2**20
 
 _PIECE: Final = 65536
@@ -33,26 +33,28 @@ _NONE: Final[Mapping[str, str]] = {}
 
 class Channel:
     """
-    One control socket.
+    A connection to the control socket of a server.
 
-    @ivar path: where it is.
+    @ivar path: the path of the socket.
     """
 
     def __init__(self, path: str = "") -> None:
         """
-        @param path: where it is; by default it is looked for where servers have it.
+        @param path: the path of the socket; by default the first default path at which a server listens.
+
+        @raise ExitError: no server listens at the default paths.
         """
         self.path = path or _found(controlPaths())
 
     def ask(self, method: str, command: str, parameters: Mapping[str, str] = _NONE, body: IO[bytes] | None = None) -> dict[str, JSON]:
         """
-        Have a command done.
+        Send a command to the server.
 
         @param command: such as C{cache/flush}.
 
-        @return: what the server says.
+        @return: the server's reply.
 
-        @raise ExitError: there is no server, or it will not.
+        @raise ExitError: there is no server, or it declined.
         """
         with self._talking(method, command, parameters, body) as response:
             said = response.read(_MOST + 1)
@@ -62,9 +64,9 @@ class Channel:
 
     def pieces(self, command: str) -> Iterator[bytes]:
         """
-        @return: a reply that may be large.
+        Send a command and return its reply, which may be large, in chunks.
 
-        @raise ExitError: there is no server, or it will not, or the reply breaks off.
+        @raise ExitError: there is no server, it declined, or the connection was lost during the reply.
         """
         with self._talking("GET", command, _NONE, None) as response:
             while piece := response.read(_PIECE):
@@ -86,17 +88,17 @@ class Channel:
                 self._refuse(response)
             yield response
         except FileNotFoundError as error:
-            raise ExitError(NO_REPLY, f"no server is controlled at {self.path}; name its socket with --socket PATH") from error
+            raise ExitError(NO_REPLY, f"no server listens at {self.path}; name its socket with --socket PATH") from error
         except ConnectionRefusedError as error:
-            raise ExitError(NO_REPLY, f"the server that was controlled at {self.path} runs no more") from error
+            raise ExitError(NO_REPLY, f"the server that listened at {self.path} no longer runs") from error
         except TimeoutError as error:
             raise ExitError(NO_REPLY, f"{self.path}: the server has not replied in {_PATIENCE:.0f} seconds") from error
         except RemoteDisconnected as error:
-            raise ExitError(NO_REPLY, f"{self.path}: the server has ended before it replied") from error
+            raise ExitError(NO_REPLY, f"{self.path}: the server closed the connection without a reply") from error
         except BadStatusLine as error:
             raise ExitError(NO_REPLY, f"{self.path}: this is not a txdns server: its reply is not HTTP") from error
         except HTTPException as error:
-            raise ExitError(NO_REPLY, f"{self.path}: the reply broke off: {type(error).__name__}") from error
+            raise ExitError(NO_REPLY, f"{self.path}: the reply is incomplete: {type(error).__name__}") from error
         except OSError as error:
             raise ExitError(NO_REPLY, f"{self.path}: {error.strerror or error}") from error
         finally:
@@ -105,14 +107,14 @@ class Channel:
     def _refuse(self, response: HTTPResponse) -> None:
         said = response.read(_PIECE)
         if response.status == 413:
-            raise ExitError(USAGE, "the server takes no file as large as this")
+            raise ExitError(USAGE, "the file is larger than the server accepts")
         reason = _understood(said, self.path).get("error")
         raise ExitError(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
 
 
 def _found(paths: Sequence[str]) -> str:
     """
-    @return: the first path at which a server listens.
+    Return the first path at which a server listens.
 
     @raise ExitError: there is none.
     """
@@ -122,7 +124,7 @@ def _found(paths: Sequence[str]) -> str:
     for path in paths:
         try:
             if not isOwn(os.path.dirname(path)) and not path.startswith("/run/txdns/"):
-                tried.append(f"{path} (others can write to this folder)")
+                tried.append(f"{path} (other users can write to its directory)")
                 continue
             with socket.socket(socket.AF_UNIX) as asking:
                 asking.settimeout(_PATIENCE)
@@ -130,12 +132,12 @@ def _found(paths: Sequence[str]) -> str:
         except FileNotFoundError:
             tried.append(path)
         except ConnectionRefusedError:
-            tried.append(f"{path} (that server runs no more)")
+            tried.append(f"{path} (the server no longer runs)")
         except OSError as error:
             tried.append(f"{path} ({error.strerror or error})")
         else:
             return path
-    raise ExitError(NO_REPLY, f"no server is controlled at {', '.join(tried)}; name its socket with --socket PATH")
+    raise ExitError(NO_REPLY, f"no server listens at {', '.join(tried)}; name its socket with --socket PATH")
 
 
 def _understood(said: bytes, path: str) -> dict[str, JSON]:
@@ -150,7 +152,7 @@ def _understood(said: bytes, path: str) -> dict[str, JSON]:
 
 class _UnixConnection(HTTPConnection):
     """
-    HTTP over a socket of the file system.
+    HTTP over a UNIX socket.
     """
 
     def __init__(self, path: str) -> None:
@@ -159,15 +161,12 @@ class _UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         """
-        Connect to the socket instead of a host.
-
         @raise PermissionError: the socket belongs to another user.
-
         @raise ExitError: the path is not a socket.
         """
         found = os.stat(self._path)
         if not S_ISSOCK(found.st_mode):
-            raise ExitError(NO_REPLY, f"{self._path} is not a socket; name that of the server with --socket PATH")
+            raise ExitError(NO_REPLY, f"{self._path} is not a socket; name the server's socket with --socket PATH")
         if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
             # In a world-writable directory any user could impersonate the server.
             raise PermissionError(1, "the socket belongs to another user")

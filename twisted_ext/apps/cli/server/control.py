@@ -30,33 +30,33 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns control [--socket PATH] COMMAND [+json]
 
-  status                    which server this is, where it listens, how long it has been up
-  stats                     what it has counted
-  upstreams                 the servers that it asks, and how they do
-  cache show NAME           what the cache has for a name
+  status                    version, addresses and uptime of the server
+  stats                     its statistics
+  upstreams                 its upstream servers and their state
+  cache show NAME           cached answers for a name
   cache flush NAME          forget a name; --below NAME: and all below it; --all: everything
-  cache dump [FILE]         write the cache down
-  cache load FILE           take in what was written down; - for the standard input; lines that
-                            cannot be used are skipped and named
-  explain NAME [TYPE]       have the server look a name up, and tell how the answer came about
-  trace on [NAME]           follow live queries, of this name and below it, or all
-  trace show | off          what was followed; follow no more
-  zones [NAME]              the zones that it serves, those with something wrong first, at most
-                            1,000; --broken: only those; --all: however many there are
-  zone reload NAME          have a zone loaded from its master file, changed or not
-  reload                    read the settings again, keeping cache and sockets, and zones whose
-                            files have changed
+  cache dump [FILE]         write the cache to a file or the standard output
+  cache load FILE           load a dump; - for the standard input; lines that cannot be used are
+                            skipped and reported
+  explain NAME [TYPE]       have the server look up a name, and show each step of the look-up
+  trace on [NAME]           trace live queries, for this name and below it, or all
+  trace show | off          show the traced queries; stop tracing
+  zones [NAME]              its zones, those with errors first, at most 1,000; --broken: only
+                            zones with errors; --all: without a limit
+  zone reload NAME          load a zone from its master file even if the file has not changed
+  reload                    reload the settings and the zones whose files have changed; the cache
+                            and the sockets are kept
 
-The socket is the one that the server was given with --control. Without --socket it is what
-TXDNS_CONTROL says, or it is looked for where servers have it by themselves: as
-/run/txdns/control.sock where root runs them, else as txdns/control.sock in XDG_RUNTIME_DIR, in
-/run/user/UID and in ~/.local/state.
+PATH is the socket that was given to the server with --control. Without --socket the command
+takes it from TXDNS_CONTROL, or tries the paths that servers use by default:
+/run/txdns/control.sock for servers that root runs, and txdns/control.sock in XDG_RUNTIME_DIR,
+in /run/user/UID and in ~/.local/state.
 
   txdns control stats
   txdns control cache flush --below example.com
   txdns control upstreams +json | jq '.upstreams[] | select(.up | not)'
 
-Exit codes: 0 done, 1 wrong usage or the server declines, 2 the zone could not be loaded,
+Exit codes: 0 done, 1 wrong usage or declined by the server, 2 the zone could not be loaded,
 8 a file cannot be read or written, 9 no server.
 """
 
@@ -67,9 +67,7 @@ _FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "z
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns control}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -78,10 +76,6 @@ def main(words: list[str]) -> int:
 
 
 class _Control:
-    """
-    One command, read and done.
-    """
-
     def __init__(self, words: list[str]) -> None:
         self._json = False
         path = ""
@@ -103,16 +97,13 @@ class _Control:
 
     @cached_property
     def _channel(self) -> Channel:
-        # A mistake in the command is reported before a server is looked for.
+        # Created when used, so that errors in the arguments are reported first.
         return Channel(self._path)
 
     def run(self) -> int:
-        """
-        @return: the exit code.
-        """
         words = self._words
         if not words:
-            raise ExitError(USAGE, f"which command? there are {_COMMANDS}")
+            raise ExitError(USAGE, f"a command is missing; write one of {_COMMANDS}")
         first = words[0]
         if first == "cache":
             return self._cache(words[1:])
@@ -129,8 +120,8 @@ class _Control:
             from difflib import get_close_matches
 
             close = get_close_matches(first, _FIRST, 1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {_COMMANDS}"
-            raise ExitError(USAGE, f"no command is called {first!r}; {hint}")
+            hint = f"did you mean {close[0]}?" if close else f"write one of {_COMMANDS}"
+            raise ExitError(USAGE, f"unknown command {first!r}; {hint}")
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, _list(said, "said")))
@@ -162,7 +153,7 @@ class _Control:
 
     def _allZones(self, asked: dict[str, str]) -> dict[str, JSON]:
         """
-        Ask for all zones, part by part. Each is there once, though some may come or go meanwhile.
+        Request all zones in several parts. Each zone is returned once, although zones may be added or removed meanwhile.
         """
         zones: dict[str, JSON] = {}
         begin = 0
@@ -197,7 +188,7 @@ class _Control:
                 words = words[1:]
             parameters["name"] = self._one(words, "cache flush NAME, cache flush --below NAME or cache flush --all")
             if parameters["name"].startswith("-"):
-                raise ExitError(USAGE, f"{parameters['name']!r} is not an option; there are --below and --all")
+                raise ExitError(USAGE, f"{parameters['name']!r} is not an option; the options are --below and --all")
         said = self._channel.ask("POST", "cache/flush", parameters)
         return self._show(said, lambda value: [f"{_counted(value.get('flushed'), 'answer')} forgotten"])
 
@@ -208,7 +199,7 @@ class _Control:
             sys.stdout.buffer.flush()
             return OK
         try:
-            # For its owner only: names say where people go.
+            # Readable by its owner only: the names show which sites the clients visit.
             with replacingFile(path, 0o600) as file:
                 _write(pieces, file)
         except OSError as error:
@@ -240,12 +231,12 @@ class _Control:
             return self._show(self._channel.ask("GET", "traces"), traceLines)
         if what == "off":
             self._none(rest, "trace off")
-            return self._show(self._channel.ask("POST", "trace", {"on": "0"}), lambda _: ["following no more"])
+            return self._show(self._channel.ask("POST", "trace", {"on": "0"}), lambda _: ["tracing stopped"])
         if what != "on" or len(rest) > 1:
             raise ExitError(USAGE, "write: txdns control trace on [NAME], trace show or trace off")
         parameters = {"name": rest[0]} if rest else {}
         said = self._channel.ask("POST", "trace", {"on": "1", **parameters})
-        return self._show(said, lambda _: ["following; see what comes with: txdns control trace show"])
+        return self._show(said, lambda _: ["tracing; to show the queries: txdns control trace show"])
 
     def _one(self, words: list[str], usage: str) -> str:
         if len(words) != 1 or not words[0]:
@@ -254,7 +245,7 @@ class _Control:
 
     def _none(self, words: list[str], command: str) -> None:
         if words:
-            raise ExitError(USAGE, f"{command} takes nothing more, not {words[0]!r}")
+            raise ExitError(USAGE, f"{command}: unexpected argument {words[0]!r}")
 
     def _show(self, said: dict[str, JSON], lines: Callable[[dict[str, JSON]], Iterable[str]]) -> int:
         if self._json:
@@ -263,14 +254,14 @@ class _Control:
         try:
             shown = [printable(line) for line in lines(said)]
         except (ValueError, KeyError, TypeError) as error:
-            text = f"the server's reply is not one that this txdns understands; +json shows it ({error})"
+            text = f"this version of txdns cannot display the server's reply; +json shows it ({error})"
             raise ExitError(NO_REPLY, text) from error
         print("\n".join(shown))
         return OK
 
 
 def _loadedLines(said: dict[str, JSON]) -> Iterator[str]:
-    taken = f"{_counted(said.get('loaded'), 'answer')} taken in"
+    taken = f"{_counted(said.get('loaded'), 'answer')} loaded"
     skipped = said.get("skipped", 0)
     if not skipped:
         yield taken

@@ -21,11 +21,11 @@ _NAMES: Final = 10
 
 class Rates:
     """
-    Figures, and how fast they move.
+    The latest figures and the rates computed from them.
 
-    @ivar figures: the latest.
-    @ivar perSecond: queries in a second.
-    @ivar hitRate: share of the replies since the last look that was at hand, or L{None} where there were none.
+    @ivar figures: the latest figures.
+    @ivar perSecond: queries per second.
+    @ivar hitRate: the share of replies since the previous figures that needed no look-up, or L{None} if there were no replies.
     """
 
     def __init__(self) -> None:
@@ -36,10 +36,12 @@ class Rates:
 
     def note(self, stats: JSON, now: float, perSecond: float = 0.0) -> None:
         """
-        @param stats: what the server says.
-        @param perSecond: how many it takes in a second by its own account, for the first look.
+        Store the latest figures and compute the rates.
 
-        @raise ValueError: it cannot be understood.
+        @param stats: the reply to C{stats}.
+        @param perSecond: the server's own value of queries per second, for the first call.
+
+        @raise ValueError: C{stats} is not valid.
         """
         former, figures = self.figures, Figures.fromJSON(stats)
         if self._at is None:
@@ -55,23 +57,23 @@ class Rates:
 
 class View(Protocol):
     """
-    What draws the picture. Ending it leaves the terminal as it was.
+    Displays the statistics. L{close} restores the terminal.
     """
 
     def draw(self, status: dict[str, JSON], rates: Rates) -> None:
         """
-        Draw it, in place of the one before where that can be.
+        Display the statistics, on a terminal in place of the former ones.
         """
 
     def close(self) -> None:
         """
-        Draw no more.
+        Stop displaying.
         """
 
 
 def pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     """
-    @return: the lines of a picture. Names are those of strangers: nothing in the lines steers a terminal.
+    Return the lines to display. Names in them come from the network: characters that control a terminal are escaped.
     """
     for line, _ in _markedLines(status, rates):
         yield line
@@ -79,7 +81,7 @@ def pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
 
 def _markedLines(status: dict[str, JSON], rates: Rates) -> Iterator[tuple[str, bool]]:
     """
-    @return: the lines of L{pictureOf}, and whether each is about a server that is down.
+    Return the lines of L{pictureOf}, and whether each one is for a server that is down.
     """
     down = {f"  {line}" for line, up in serversOf(rates.figures) if not up}
     for line in _pictureOf(status, rates):
@@ -88,7 +90,7 @@ def _markedLines(status: dict[str, JSON], rates: Rates) -> Iterator[tuple[str, b
 
 def serversOf(figures: Figures) -> Iterator[tuple[str, bool]]:
     """
-    @return: a line on each upstream, and whether it is up.
+    Return a line for each upstream server, and whether it is up.
     """
     for each in figures.upstreams:
         for line in upstreamLines({"upstreams": [each]}):
@@ -101,33 +103,33 @@ def _pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     up = duration(uptime) if isinstance(uptime, int | float) else "?"
     hitRate = "-" if rates.hitRate is None else f"{rates.hitRate:.1%}"
     yield f"txdns {status.get('version')}  process {status.get('process')}  up {up}"
-    yield f"{rates.perSecond:,.0f} queries a second  at hand {hitRate}  waiting {figures.numbers['pending']:,.0f}"
+    yield f"{rates.perSecond:,.0f} queries per second  at hand {hitRate}  pending {figures.numbers['pending']:,.0f}"
     yield (
         f"{figures.queries:,} queries  cache {figures.numbers.get('cacheEntries', 0):,.0f} answers"
         f"  memory {octets(figures.numbers.get('residentOctets', 0))}"
     )
     yield "replies  " + "  ".join([f"{rcode} {count:,}" for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1])])
     yield ""
-    yield "time that was waited"
+    yield "look-up time"
     yield from latencyLines(figures)
     yield ""
-    yield "servers that are asked"
+    yield "upstream servers"
     for line in upstreamLines({"upstreams": [*figures.upstreams]}):
         yield f"  {line}"
     most = max([count for _, count in figures.asked], default=1)
     yield ""
-    yield "asked for most, of late"
+    yield "most queried recently"
     for name, count in figures.asked[:_NAMES]:
         yield f"  {count:>10,}  {bar(count / most, 12):<12}  {name}"
     yield ""
-    yield "took longest, of late"
+    yield "slowest recently"
     for name, seconds in figures.slowest[:_NAMES]:
         yield f"  {seconds * 1000:>7,.0f} ms  {name}"
 
 
 class PlainView:
     """
-    One picture after another; on a terminal each in place of the one before.
+    Writes one report after another; on a terminal each one replaces the former.
     """
 
     def __init__(self, stream: IO[str] | None = None) -> None:
@@ -135,9 +137,6 @@ class PlainView:
         self._inPlace = isTerminal(self._stream)
 
     def draw(self, status: dict[str, JSON], rates: Rates) -> None:
-        """
-        @see: L{View.draw}
-        """
         if self._inPlace:
             columns, rows = shutil.get_terminal_size()
             palette = paletteFor(self._stream)

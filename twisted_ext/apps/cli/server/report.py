@@ -29,7 +29,7 @@ _BAR: Final = 30
 
 def duration(seconds: float) -> str:
     """
-    @return: such as C{3 d 4 h}, the two largest parts.
+    Format a time with its two largest units, such as C{3 d 4 h}.
     """
     rest = int(seconds)
     parts: list[str] = []
@@ -42,7 +42,7 @@ def duration(seconds: float) -> str:
 
 def octets(count: float) -> str:
     """
-    @return: such as C{12.3 MB}.
+    Format a size, such as C{12.3 MB}.
     """
     for unit in ("B", "KB", "MB"):
         if count < 1000:
@@ -53,31 +53,33 @@ def octets(count: float) -> str:
 
 def bar(share: float, width: int = _BAR) -> str:
     """
-    @param share: 0 to 1.
+    Draw a bar.
+
+    @param share: the part of C{width} to fill, 0 to 1.
     """
     return "#" * max(round(share * width), 1 if share > 0 else 0)
 
 
 def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: what C{status} gave.
+    Format the reply to C{status}.
     """
     uptime = said["uptime"]
     yield f"txdns {said['version']}, process {said['process']}, up {duration(uptime if isinstance(uptime, int | float) else 0)}"
     for place in _list(said["listening"]):
         yield f"  listening: {place}"
-    yield f"  queries: {said['perSecond']} a second"
+    yield f"  queries: {said['perSecond']} per second"
     zones = said.get("zones")
     if isinstance(zones, dict):
         served, wrong = zones.get("serving", 0), zones.get("wrong", 0)
-        yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", something is wrong with {wrong}" if wrong else "")
+        yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", {wrong} with errors" if wrong else "")
     if said.get("tracing"):
-        yield "  following live queries"
+        yield "  tracing live queries"
 
 
 def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: what C{zones} gave.
+    Format the reply to C{zones}.
     """
     zones = _list(said["zones"])
     if not zones:
@@ -92,12 +94,12 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
             yield f"  {zone['said']}"
     more = said.get("more")
     if isinstance(more, int) and more > 0:
-        yield f"and {more} more zones, which --all lists as well"
+        yield f"and {more} more zones; use --all to list them"
 
 
 def statLines(figures: Figures) -> Iterator[str]:
     """
-    @return: all figures, those that are zero left out.
+    Format the statistics, without those that are zero.
     """
     numbers = figures.numbers
     total = figures.queries
@@ -111,7 +113,7 @@ def statLines(figures: Figures) -> Iterator[str]:
     for name, words in _WORDS:
         if numbers.get(name):
             yield f"{words:<24} {numbers[name]:>14,.0f}"
-    for name, words in (("cacheOctets", "memory of the cache"), ("laneOctets", "memory of the lane"), ("residentOctets", "memory in all")):
+    for name, words in (("cacheOctets", "cache memory"), ("laneOctets", "fast lane memory"), ("residentOctets", "total memory")):
         if name in numbers:
             yield f"{words:<24} {octets(numbers[name]):>14}"
     if "cpuSeconds" in numbers:
@@ -122,11 +124,11 @@ def statLines(figures: Figures) -> Iterator[str]:
         yield f"{'declined by ' + gate:<24} {count:>14,}"
     if figures.waited:
         yield ""
-        yield "time that was waited:"
+        yield "look-up time:"
         yield from latencyLines(figures)
     for title, pairs in (
-        ("asked for most, of late:", [(name, f"{count:,}") for name, count in figures.asked]),
-        ("took longest, of late:", [(name, f"{seconds * 1000:,.0f} ms") for name, seconds in figures.slowest]),
+        ("most queried recently:", [(name, f"{count:,}") for name, count in figures.asked]),
+        ("slowest recently:", [(name, f"{seconds * 1000:,.0f} ms") for name, seconds in figures.slowest]),
     ):
         if pairs:
             yield ""
@@ -136,26 +138,26 @@ def statLines(figures: Figures) -> Iterator[str]:
 
 
 _WORDS: Final = (
-    ("pending", "waited for now"),
+    ("pending", "pending"),
     ("failed", "failed"),
-    ("stale", "answered past the end"),
-    ("truncated", "cut short"),
+    ("stale", "stale answers"),
+    ("truncated", "truncated"),
     ("dropped", "dropped"),
     ("late", "answered too late"),
-    ("overflowed", "too many waiting"),
+    ("overflowed", "refused, too many pending"),
     ("unsent", "not sent"),
-    ("shed", "dropped for want of time"),
+    ("shed", "dropped, overloaded"),
     ("faults", "internal errors"),
     ("tcpOpen", "TCP connections now"),
     ("tcpOpened", "TCP connections"),
-    ("tcpTurnedAway", "TCP, too many"),
-    ("tcpIdled", "TCP, idle"),
+    ("tcpTurnedAway", "TCP closed, too many"),
+    ("tcpIdled", "TCP closed, idle"),
     ("cacheEntries", "answers in the cache"),
     ("cacheHits", "cache hits"),
     ("cacheMisses", "cache misses"),
-    ("cachePrefetches", "fetched ahead"),
-    ("cacheEvictions", "dropped from the cache"),
-    ("laneEntries", "replies in the lane"),
+    ("cachePrefetches", "prefetched"),
+    ("cacheEvictions", "cache evictions"),
+    ("laneEntries", "fast lane replies"),
 )
 
 
@@ -165,7 +167,7 @@ def _share(part: float, whole: float) -> str:
 
 def latencyLines(figures: Figures) -> Iterator[str]:
     """
-    @return: a histogram of what had to be waited for.
+    Draw a histogram of the look-up times.
     """
     labels = [f"up to {bound * 1000:g} ms" if bound < 1 else f"up to {bound:g} s" for bound in BOUNDS] + ["more"]
     most = max(figures.latency)
@@ -176,16 +178,18 @@ def latencyLines(figures: Figures) -> Iterator[str]:
 
 def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: something with a list of C{upstreams}.
+    Format the upstream servers.
+
+    @param said: a reply with a list of C{upstreams}.
     """
     found = _list(said["upstreams"])
     if not found:
-        yield "no servers are asked"
+        yield "there are no upstream servers"
     for each in found:
         upstream = _object(each)
         rtt = upstream.get("rtt")
         speed = f"{rtt * 1000:.1f} ms" if isinstance(rtt, int | float) else "not measured"
-        state = "up" if upstream.get("up") else f"down, tried again in {upstream.get('retryIn')} s"
+        state = "up" if upstream.get("up") else f"down, next attempt in {upstream.get('retryIn')} s"
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
         yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<4} {speed:>13}  {state}{trouble}"
 
@@ -195,16 +199,16 @@ _TROUBLE: Final = (("failures", "without reply"), ("declines", "refused"))
 
 def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: what C{cache show} gave.
+    Format the reply to C{cache show}.
     """
     entries = _list(said["entries"])
     if not entries:
-        yield "nothing is kept for this name"
+        yield "there are no cached answers for this name"
     for each in entries:
         entry = _object(each)
         server = f", from {entry['server']}" if entry.get("server") else ""
         left = entry.get("left")
-        ends = f"{left:.0f} s left" if isinstance(left, int | float) and left >= 0 else "past its end"
+        ends = f"{left:.0f} s left" if isinstance(left, int | float) and left >= 0 else "expired"
         yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}"
         for record in _list(entry["records"]):
             yield f"  {record}"
@@ -212,11 +216,11 @@ def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
 
 def traceLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: what C{traces} gave.
+    Format the reply to C{traces}.
     """
     traces = _list(said["traces"])
     if not traces:
-        yield "no query was followed yet; begin with: txdns control trace on"
+        yield "no query has been traced; to start tracing: txdns control trace on"
     for each in traces:
         trace = _object(each)
         yield f"{trace['name']} {trace['type']} from {trace['client']}: {trace['rcode']}"
@@ -225,7 +229,7 @@ def traceLines(said: dict[str, JSON]) -> Iterator[str]:
 
 def explanationLines(said: dict[str, JSON]) -> Iterator[str]:
     """
-    @param said: what C{explain} gave.
+    Format the reply to C{explain}.
     """
     yield f"{said['name']} {said['class']} {said['type']}"
     yield from _steps(said)

@@ -20,7 +20,7 @@ __all__ = ["RichView", "picture"]
 
 class RichView:
     """
-    The picture in panels, in place.
+    Displays the statistics in panels.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -28,23 +28,17 @@ class RichView:
         self._live.start()
 
     def draw(self, status: dict[str, JSON], rates: Rates) -> None:
-        """
-        @see: L{View.draw<twisted_ext.apps.cli.server.plainview.View.draw>}
-        """
         self._live.update(picture(status, rates, self._live.console.height), refresh=True)
 
     def close(self) -> None:
-        """
-        @see: L{View.close<twisted_ext.apps.cli.server.plainview.View.close>}
-        """
         self._live.stop()
 
 
 def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
     """
-    @param height: lines that there is room for.
+    Return the panels. Names are inserted without markup and with control characters escaped.
 
-    @return: what rich draws. Names go in as text without markup, with nothing in it that would steer a terminal.
+    @param height: the lines available.
     """
     figures = rates.figures
     uptime = status.get("uptime")
@@ -52,14 +46,14 @@ def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
     head.append(f"txdns {status.get('version')}", "bold")
     head.append(f"  process {status.get('process')}  up {duration(uptime) if isinstance(uptime, int | float) else '?'}", "dim")
     head.append(f"\n{rates.perSecond:,.0f}", "bold cyan")
-    head.append(" queries a second   ")
+    head.append(" queries per second   ")
     head.append("-" if rates.hitRate is None else f"{rates.hitRate:.1%}", "bold green")
-    head.append(f" at hand   {figures.numbers['pending']:,.0f} waiting   {figures.queries:,} in all   ")
+    head.append(f" at hand   {figures.numbers['pending']:,.0f} pending   {figures.queries:,} in total   ")
     head.append(f"cache {figures.numbers.get('cacheEntries', 0):,.0f}   memory {octets(figures.numbers.get('residentOctets', 0))}\n")
     for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1]):
         style = {"NOERROR": "green", "NXDOMAIN": "yellow"}.get(rcode, "red")
         head.append(f"{printable(rcode)} {count:,}  ", style)
-    latency = Text("\n".join(latencyLines(figures)) or "nothing had to be waited for")
+    latency = Text("\n".join(latencyLines(figures)) or "there were no look-ups")
     servers = Text("\n").join([Text(printable(line), "" if up else "red") for line, up in serversOf(figures)])
     if not figures.upstreams:
         servers = Text("\n".join(upstreamLines({"upstreams": []})))
@@ -76,10 +70,10 @@ def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
         slowest.append(f"{printable(name)}\n")
     names.add_column(ratio=1)
     names.add_column(ratio=1)
-    names.add_row(Panel(asked, title="asked for most", title_align="left"), Panel(slowest, title="took longest", title_align="left"))
+    names.add_row(Panel(asked, title="most queried", title_align="left"), Panel(slowest, title="slowest", title_align="left"))
     return Group(
         head,
-        Panel(latency, title="time that was waited", title_align="left"),
-        Panel(servers, title="servers that are asked", title_align="left"),
+        Panel(latency, title="look-up time", title_align="left"),
+        Panel(servers, title="upstream servers", title_align="left"),
         names,
     )

@@ -24,16 +24,17 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns top [--socket PATH] [--every SECONDS] [--count N]
 
-Shows queries a second, what was at hand and what had to be waited for, which names are
-asked for most and which take longest, and how the servers that are asked do: red while one is
-down. q or Ctrl-C ends it.
+Shows queries per second, the share answered at hand (without a look-up), look-up times, the
+most queried and the slowest names, and the state of the upstream servers: one that is down is
+shown in red. q or Ctrl-C ends it.
 
-Written to a file or a pipe, or without rich, it is plain text, one picture after another.
+Output to a file or a pipe, or without the package rich, is plain text, one report after
+another.
 
   txdns top
   txdns top --every 60 >>watched.txt
 
-Exit codes: 0 ended, 1 wrong usage, 9 no server, 143 ended by SIGTERM.
+Exit codes: 0 ended by the user, 1 wrong usage, 9 no server, 143 terminated by SIGTERM.
 """
 
 _LEAST: Final = 0.1
@@ -41,9 +42,7 @@ _LEAST: Final = 0.1
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns top}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -53,7 +52,7 @@ def main(words: list[str]) -> int:
     for word in remaining:
         option, given, value = word.partition("=")
         if option not in ("--socket", "--every", "--count"):
-            raise ExitError(USAGE, f"{word!r} is not an option; there are --socket PATH, --every SECONDS and --count N")
+            raise ExitError(USAGE, f"{word!r} is not an option; the options are --socket PATH, --every SECONDS and --count N")
         if not given:
             value = next(remaining, "")
         if option == "--socket":
@@ -68,7 +67,7 @@ def main(words: list[str]) -> int:
         with Keyboard(sys.stdin) as keyboard:
             _watch(channel, every, count, keyboard)
     except KeyboardInterrupt:
-        # That is how one leaves.
+        # The usual way to leave.
         return OK
     except _Terminated:
         return TERMINATED
@@ -79,7 +78,7 @@ def main(words: list[str]) -> int:
 
 class _Terminated(Exception):
     """
-    SIGTERM came. Left to itself it ends the process with the cursor hidden and the keyboard unbuffered.
+    SIGTERM arrived. Its default action would leave the terminal with the cursor hidden and the keyboard unbuffered.
     """
 
 
@@ -89,8 +88,8 @@ def _terminate(number: int, frame: object) -> None:
 
 class Keyboard:
     """
-    Keys as they are pressed, where the standard input is a terminal in the foreground; used in a C{with}, behind which the terminal is as
-    it was.
+    Unbuffered keyboard input, if the standard input is a terminal and this process is in its foreground. A context manager that restores
+    the terminal.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -99,10 +98,10 @@ class Keyboard:
         if stream.isatty():
             fileno = stream.fileno()
             try:
-                # A process in the background that changes the terminal is stopped.
+                # The kernel stops a background process that changes the terminal.
                 foreground = os.getpgrp() == os.tcgetpgrp(fileno)
             except OSError:
-                # It does not control us, and stops no process.
+                # This is not the controlling terminal, so the process cannot be stopped.
                 foreground = True
             if foreground:
                 self._fileno = fileno
@@ -119,6 +118,8 @@ class Keyboard:
 
     def wait(self, seconds: float) -> bool:
         """
+        Wait for a key.
+
         @return: whether q was pressed before the time was up.
         """
         end = time.monotonic() + seconds
@@ -155,8 +156,8 @@ def _watch(channel: Channel, every: float, count: int, keyboard: Keyboard) -> No
                 perSecond = status.get("perSecond")
                 rates.note(stats, time.monotonic(), perSecond if isinstance(perSecond, int | float) else 0.0)
             except ValueError as error:
-                raise ExitError(NO_REPLY, f"{channel.path}: the server is of another version: {error}") from error
-            # Only now, so that where no server is the terminal stays as it is.
+                raise ExitError(NO_REPLY, f"{channel.path}: the server has another version than this txdns: {error}") from error
+            # Created after the first reply, so that the terminal is left alone if there is no server.
             view = view or _viewFor(isTerminal(sys.stdout))
             view.draw(status, rates)
             shown += 1

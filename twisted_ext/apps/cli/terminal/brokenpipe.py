@@ -22,13 +22,13 @@ __all__ = ["Leaving"]
 @implementer(IReadDescriptor)
 class Leaving:
     """
-    Watches the write end of a pipe, such as the standard output in front of C{| head -1}. A program gets EPIPE only when it writes, so one
-    that has nothing to write for hours would keep running for hours.
+    Watches the write end of a pipe, such as the standard output before C{| head -1}. A program gets EPIPE only when it writes, so one that
+    writes nothing for hours would not notice for hours that the reader is gone.
     """
 
     def __init__(self, reactor: object, fileno: int, left: Callable[[], object]) -> None:
         """
-        @param left: called once, when the reader has closed the pipe; never if C{fileno} is not a pipe, or C{reactor} cannot watch
+        @param left: called once, when the reader has closed the pipe; never if C{fileno} is not a pipe or C{reactor} cannot watch
             descriptors.
         """
         self._reactor = reactor
@@ -46,7 +46,7 @@ class Leaving:
         return "output"
 
     def doRead(self) -> None:
-        # Nothing can be read here, so some reactors wake us to say that the other end is closed.
+        # Nothing can be read here: some reactors call this to report that the other end is closed.
         if self._watching:
             self.stop()
             poll = select.poll()
@@ -56,13 +56,13 @@ class Leaving:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The other end is closed, or the reactor ends.
+        Handle the close of the other end, or the shutdown of the reactor.
         """
         self.doRead()
 
     def stop(self) -> None:
         """
-        Look no longer.
+        Stop watching.
         """
         if self._watching and IReactorFDSet.providedBy(self._reactor):
             self._watching = False

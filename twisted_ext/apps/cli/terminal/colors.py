@@ -15,7 +15,7 @@ _RESET: Final = "\x1b[0m"
 
 class Palette:
     """
-    What is colored how; with C{on} false everything is left as it is.
+    The colors of the output. With C{on} false the text is returned unchanged.
     """
 
     __slots__ = ("on",)
@@ -28,51 +28,51 @@ class Palette:
 
     def comment(self, text: str) -> str:
         """
-        What is about the reply, and not in it.
+        Color a comment, which is not part of the reply.
         """
         return self._paint("2", text)
 
     def status(self, rcode: str) -> str:
         """
-        A mnemonic: good, denied or bad.
+        Color the mnemonic of an rcode.
         """
         return self._paint({"NOERROR": "32", "NXDOMAIN": "33"}.get(rcode, "31;1"), rcode)
 
     def name(self, text: str) -> str:
         """
-        The owner of a record.
+        Color the owner name of a record.
         """
         return self._paint("36", text)
 
     def type(self, text: str) -> str:
         """
-        A record type.
+        Color a record type.
         """
         return self._paint("35", text)
 
     def data(self, text: str) -> str:
         """
-        What people look for.
+        Color the data of a record.
         """
         return self._paint("1", text)
 
     def error(self, text: str) -> str:
         """
-        What went wrong.
+        Color an error.
         """
         return self._paint("31;1", text)
 
 
 def isTerminal(stream: IO[str], environment: Mapping[str, str] = os.environ) -> bool:
     """
-    @return: whether a person looks at this stream, at something that can do more than a teletype.
+    Return whether the stream is a terminal that supports control sequences.
     """
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
 def encodable(text: str, stream: TextIO) -> bool:
     """
-    @return: whether the encoding of C{stream} has all characters of C{text}.
+    Return whether all characters of C{text} can be encoded for C{stream}.
     """
     try:
         text.encode(stream.encoding or "utf-8")
@@ -83,6 +83,8 @@ def encodable(text: str, stream: TextIO) -> bool:
 
 def paletteFor(stream: IO[str], wanted: bool | None = None, environment: Mapping[str, str] = os.environ) -> Palette:
     """
-    @param wanted: L{None} for colors on a terminal, unless C{NO_COLOR} is set to anything (U{https://no-color.org}).
+    Return the colors for a stream.
+
+    @param wanted: L{None} for colors on a terminal, unless C{NO_COLOR} is not empty (U{https://no-color.org}).
     """
     return Palette(isTerminal(stream, environment) and not environment.get("NO_COLOR") if wanted is None else wanted)

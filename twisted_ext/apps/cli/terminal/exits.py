@@ -1,5 +1,5 @@
 """
-How a command ends: an exit code, the same as C{dig}'s if it has one, and one line for the user.
+Exit codes, the same as C{dig}'s where it has one, and the one-line errors of commands.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from typing import Final
 
 __all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE", "ExitError", "complain"]
 
-#: It went well. For a look-up: a reply came, whatever it says.
+#: Success. For a look-up: a reply came, with any rcode.
 OK: Final = 0
 
-#: The words of the command cannot be used.
+#: The arguments are not valid.
 USAGE: Final = 1
 
-#: A server replied, and will not do what it was asked to.
+#: A server declined the request.
 DECLINED: Final = 2
 
-#: A file of input cannot be read.
+#: An input file cannot be read.
 BATCH: Final = 8
 
 #: No server replied.
 NO_REPLY: Final = 9
 
-#: Something that should never happen.
+#: An internal error.
 INTERNAL: Final = 10
 
-#: What shells report of programs ended by SIGINT, which Ctrl-C sends.
+#: The code that shells report for programs terminated by SIGINT (Ctrl-C).
 INTERRUPTED: Final = 130
 
-#: What shells report of programs ended by SIGPIPE.
+#: The code that shells report for programs terminated by SIGPIPE.
 BROKEN_PIPE: Final = 141
 
-#: What shells, and those who run services, report of programs ended by SIGTERM.
+#: The code that shells and service managers report for programs terminated by SIGTERM.
 TERMINATED: Final = 143
 
 
 class ExitError(Exception):
     """
-    The command ends here.
+    Ends the command.
 
-    @ivar code: for the shell.
-    @ivar line: for people: what, where, what would be right; may be empty.
+    @ivar code: the exit code.
+    @ivar line: the message: what is wrong, where, and what would be right; may be empty.
     """
 
     def __init__(self, code: int, line: str = "") -> None:
@@ -54,7 +54,7 @@ class ExitError(Exception):
 
 def complain(line: str) -> None:
     """
-    Write a line to the standard error, with unprintable characters escaped. Ignore errors, as there is nowhere to report them.
+    Write a line to the standard error, with unprintable characters escaped. Write errors are ignored.
     """
     from twisted_ext.wire.escapes import printable
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawing", "PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
 
-#: Seconds between two looks.
+#: Seconds between two updates.
 _EVERY = 0.25
 
 _BAR = 24
@@ -24,6 +24,8 @@ _BAR = 24
 
 def progressLine(done: int, perSecond: float, part: float | None, window: int, failed: int) -> str:
     """
+    Format the progress.
+
     @param part: the fraction of the input that has been read, 0 to 1, or L{None} if its size is unknown.
     """
     pieces = []
@@ -40,46 +42,40 @@ def progressLine(done: int, perSecond: float, part: float | None, window: int, f
 
 class Drawing(Protocol):
     """
-    What draws the line.
+    Draws the progress line.
     """
 
     def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
         """
-        Draw it in place of the one before. The parameters are those of L{progressLine}.
+        Replace the line. The parameters are those of L{progressLine}.
         """
 
     def close(self) -> None:
         """
-        Take it away.
+        Remove the line.
         """
 
 
 class PlainDrawing:
     """
-    The line in plain characters.
+    Draws the line as plain text.
     """
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
-        """
-        @see: L{Drawing.draw}
-        """
         self._stream.write(f"\r{progressLine(done, perSecond, part, window, failed)}\x1b[K")
         self._stream.flush()
 
     def close(self) -> None:
-        """
-        @see: L{Drawing.close}
-        """
         self._stream.write("\r\x1b[K")
         self._stream.flush()
 
 
 class RichDrawing:
     """
-    A bar, and the time that is left.
+    Draws a progress bar with the remaining time.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -90,15 +86,12 @@ class RichDrawing:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        # Its own refreshing would take a thread.
+        # Automatic refreshing would start a thread.
         self._progress = Progress(*columns, console=Console(file=stream), transient=True, auto_refresh=False)
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
 
     def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
-        """
-        @see: L{Drawing.draw}
-        """
         text = progressLine(done, perSecond, None, window, failed)
         if part is None:
             self._progress.update(self._task, description=text)
@@ -107,15 +100,12 @@ class RichDrawing:
         self._progress.refresh()
 
     def close(self) -> None:
-        """
-        @see: L{Drawing.close}
-        """
         self._progress.stop()
 
 
 def drawingFor(stream: IO[str]) -> Drawing:
     """
-    @return: the finest drawing that can be had here.
+    Return a L{RichDrawing} if the stream is a terminal and rich is installed, else a L{PlainDrawing}.
     """
     if isTerminal(stream):
         with suppress(ImportError):
@@ -125,10 +115,10 @@ def drawingFor(stream: IO[str]) -> Drawing:
 
 class Progress:
     """
-    Keeps the line up to date.
+    Updates the progress line.
 
-    @ivar done: look-ups that have ended.
-    @ivar failed: how many of them without an answer.
+    @ivar done: completed look-ups.
+    @ivar failed: how many of them failed.
     """
 
     def __init__(self, clock: IReactorTime, drawing: Drawing, *, part: Callable[[], float | None], window: Callable[[], int]) -> None:
@@ -154,7 +144,7 @@ class Progress:
 
     def close(self) -> None:
         """
-        Take the line away.
+        Stop updating and remove the line.
         """
         if self._timer is not None:
             self._timer.cancel()

@@ -22,7 +22,7 @@ __all__ = ["hush", "interruptedBy", "runUntilDone"]
 
 def hush() -> None:
     """
-    Keep Twisted from writing tracebacks to the standard error, where complaints are one line; C{TXDNS_DEBUG} lets it.
+    Discard log events, so that tracebacks do not appear on the standard error among one-line errors. C{TXDNS_DEBUG} keeps them.
     """
     from twisted.logger import globalLogBeginner
 
@@ -32,7 +32,7 @@ def hush() -> None:
         globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
 
 
-#: That can be done once in a process.
+#: Logging can be started only once in a process.
 _hushed = False
 
 
@@ -45,7 +45,7 @@ _PATIENCE: Final = 1.0
 
 def interruptedBy(reactor: object) -> int:
     """
-    @return: the exit code that shells and service managers expect from a program terminated by the signal that stopped this reactor.
+    Return the exit code that shells and service managers expect from a program terminated by the signal that stopped this reactor.
     """
     number: object = getattr(reactor, "_exitSignal", None)
     return _KILLED + number if isinstance(number, int) else INTERRUPTED
@@ -55,14 +55,14 @@ def runUntilDone(
     begin: Callable[[IReactorTime], Coroutine[Deferred[Any], Any, int]], *, whileRead: bool = False, command: str = ""
 ) -> int:
     """
-    Run the global reactor until C{begin} is done, or a signal such as that of Ctrl-C ends it.
+    Run the global reactor until C{begin} is done or a signal such as that of Ctrl-C arrives.
 
-    @param whileRead: also end when the reader of the standard output has closed it: for commands that only print.
-    @param command: the name to print on a terminal, with a note that the command is waiting, if no answer comes at once; C{""} for none.
+    @param whileRead: also stop when the reader of the standard output has closed the pipe: for commands that only print.
+    @param command: the command's name for a note on a terminal that no answer has come yet; C{""} for no note.
 
-    @return: the exit code that it gave.
+    @return: the exit code that C{begin} returned.
 
-    @raise Exception: what it raised.
+    @raise Exception: the exception that C{begin} raised.
     """
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
@@ -74,7 +74,7 @@ def runUntilDone(
 
     def end(result: int | Failure | Exception) -> None:
         results.append(result)
-        # After a signal it stops already.
+        # After a signal the reactor is already stopping.
         with suppress(ReactorNotRunning):
             reactor.stop()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Upstream", "describedSource", "nameAndPort", "soleTarget", "upstreamFor"]
 
 
-#: Characters of a server's name that are shown in an error.
+#: The maximum length of a server name in an error.
 _SHOWN: Final = 80
 
 
@@ -50,24 +50,26 @@ class Upstream:
 
 def soleTarget(word: str, before: str = "") -> str:
     """
-    @param word: one that begins with C{@}.
-    @param before: the target that was given already.
+    Return the server of an C{@} argument.
 
-    @return: what stands behind the C{@}.
+    @param word: an argument that begins with C{@}.
+    @param before: the server given by a former argument.
 
-    @raise ExitError: nothing does, or there are two.
+    @raise ExitError: the server is missing, or a second one is given.
     """
     target = word[1:]
     if before:
-        raise ExitError(USAGE, f"two servers, @{before} and {word}; write one, or both in one, such as @udp:192.0.2.1,192.0.2.2")
+        raise ExitError(USAGE, f"two servers, @{before} and {word}; write one, or both in one argument: @udp:192.0.2.1,192.0.2.2")
     if not target:
-        raise ExitError(USAGE, "@ needs a server, such as 192.0.2.1, or a resolver description behind it")
+        raise ExitError(USAGE, "@ must be followed by a server, such as 192.0.2.1, or a resolver description")
     return target
 
 
 def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
     """
-    @raise ExitError: the description cannot be used.
+    Return the source for a resolver description.
+
+    @raise ExitError: the description is not valid.
     """
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
@@ -81,9 +83,9 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
     """
     Split C{ns.example.org:5353} and C{ns.example.org#5353}.
 
-    @return: the name and the port, L{None} where there is none. What begins with a prefix of descriptions is left whole.
+    @return: the name and the port, or L{None} if there is no port. A text that begins with a prefix of descriptions is not split.
 
-    @raise ExitError: the port is not one.
+    @raise ExitError: the port is not valid.
     """
     from twisted_ext.resolver.strings.descriptions import parserFor
 
@@ -101,7 +103,7 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
 
 def looksDescribed(target: str) -> bool:
     """
-    @return: whether this is written as a description rather than as the name of a server.
+    Return whether the text looks like a resolver description rather than the name of a server.
     """
     if ":" in target or "(" in target:
         return True
@@ -112,7 +114,7 @@ def looksDescribed(target: str) -> bool:
 
 def nearlyServer(target: str) -> bool:
     """
-    @return: whether this begins with an address, so that it is no description.
+    Return whether the text begins with an address, so that it cannot be a description.
     """
     try:
         address, mark, _ = target.partition("#")
@@ -124,11 +126,13 @@ def nearlyServer(target: str) -> bool:
 
 async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
     """
-    @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
-    @param port: L{None} for what C{target} says, else 53.
-    @param family: ask servers of IPv4 (4) or IPv6 (6) only.
+    Return the upstream for an C{@} argument.
 
-    @raise ExitError: there is no such thing.
+    @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
+    @param port: L{None} for the port in C{target}, else 53.
+    @param family: 4 or 6 to use servers of this IP version only; 0 for both.
+
+    @raise ExitError: C{target} is not valid, or there is no such server.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
@@ -143,7 +147,7 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
             if nearly:
                 raise ExitError(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
             if port is not None:
-                raise ExitError(USAGE, f"-p {port} does not go with @{target}; write the port into the description") from fault
+                raise ExitError(USAGE, f"-p {port} cannot be combined with @{target}; write the port in the description") from fault
             return Upstream(describedSource(reactor, target))
         servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
     servers = _ofFamily(servers, family, f"@{target}")
@@ -166,14 +170,11 @@ def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:
         return servers
     kept = [server for server in servers if (":" in server.address) == (family == 6)]
     if not kept:
-        raise ExitError(USAGE, f"-{family}: {where} names no server of IPv{family}")
+        raise ExitError(USAGE, f"-{family}: {where} has no IPv{family} server")
     return kept
 
 
 async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> list[Server]:
-    """
-    @return: the addresses of a server that was given by its name.
-    """
     from twisted_ext.answers import QueryContext
     from twisted_ext.limits import LOOKUP_SECONDS
     from twisted_ext.resolver.system.configured import System

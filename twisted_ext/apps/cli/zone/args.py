@@ -1,5 +1,5 @@
 """
-Parses the zone arguments of commands, and versions of zones.
+Parses the arguments of commands for zones, and reads the zones.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ __all__ = ["BAD_ZONE", "DIFFERENT", "Progress", "Words", "ZoneWord", "transferre
 #: Exit code: the zone cannot be served.
 BAD_ZONE: Final = 2
 
-#: Exit code: the zones differ, as that of C{diff} is.
+#: Exit code: the zones differ. The same as that of C{diff}.
 DIFFERENT: Final = 1
 
-#: What files of zones may end with, besides the zone's name.
+#: Endings of file names that are not part of the zone's name.
 _ENDINGS: Final = (".zone", ".db", ".txt", ".signed")
 
-#: Seconds for a transfer.
+#: The timeout of a transfer, in seconds.
 _PATIENCE: Final = 60.0
 
 
 class Words:
     """
-    The words of a command, sorted.
+    Parsed arguments.
 
-    @ivar bare: those that are no options.
-    @ivar values: what options said, by their names without hyphens; C{""} for those that take no value.
+    @ivar bare: those that are not options.
+    @ivar values: the values of options, by their names without hyphens; C{""} for those that take no value.
     """
 
     __slots__ = ("bare", "values")
@@ -48,19 +48,18 @@ class Words:
         self.values = values
 
     def has(self, name: str) -> bool:
-        """
-        @return: whether an option was given.
-        """
         return name in self.values
 
 
 def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str], usage: str) -> Words:
     """
-    @param flags: options without a value.
-    @param valued: options with one, and what that is.
-    @param usage: one line, for complaints.
+    Parse arguments.
 
-    @raise ExitError: a word cannot be used.
+    @param flags: options without a value.
+    @param valued: options with a value, and descriptions of the values.
+    @param usage: one line, for error messages.
+
+    @raise ExitError: an argument is not valid.
     """
     bare: list[str] = []
     values: dict[str, str] = {}
@@ -71,16 +70,16 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
             bare.append(word)
             continue
         if word == "-o" and "output" in valued:
-            # As named-compilezone has it.
+            # The option of named-compilezone.
             word = "--output"
         name, equals, value = word.lstrip("-").partition("=")
         if name not in known or not word.startswith("--"):
             options = ", ".join([f"--{each}" for each in known])
-            raise ExitError(USAGE, f"{word!r} is not an option; there are {options}. Write: {usage}")
+            raise ExitError(USAGE, f"{word!r} is not an option; the options are {options}. Write: {usage}")
         if name in valued:
             value = value if equals else next(remaining, "")
             if not value:
-                raise ExitError(USAGE, f"--{name} needs {valued[name]} behind it")
+                raise ExitError(USAGE, f"--{name} must be followed by {valued[name]}")
         elif equals:
             raise ExitError(USAGE, f"--{name} takes no value")
         values[name] = value
@@ -89,7 +88,7 @@ def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str
 
 class ZoneWord:
     """
-    One zone, as C{FILE} or C{NAME=FILE}.
+    A zone, given as C{FILE} or C{NAME=FILE}.
 
     @ivar path: of the file; C{"-"} for standard input.
     @ivar apex: the zone's name.
@@ -110,7 +109,7 @@ class ZoneWord:
             for ending in _ENDINGS:
                 name = name.removesuffix(ending)
             if path == "-" or not ("." in name or name != os.path.basename(text)):
-                raise ExitError(USAGE, f"{text}: which zone is this? Write NAME={text}")
+                raise ExitError(USAGE, f"{text}: the zone's name is missing; write NAME={text}")
         try:
             self.apex = nameFromText(name)
         except BadName as fault:
@@ -118,13 +117,15 @@ class ZoneWord:
 
     def octets(self) -> bytes | None:
         """
-        @return: what standard input holds; L{None} for a file.
+        Return the content of the standard input; L{None} for a file.
         """
         return sys.stdin.buffer.read() if self.path == "-" else None
 
     def readable(self) -> None:
         """
-        @raise ExitError: the file cannot be read.
+        Check that the file can be read.
+
+        @raise ExitError: it cannot.
         """
         if self.path == "-":
             return
@@ -136,9 +137,9 @@ class ZoneWord:
 
     def version(self) -> Version:
         """
-        @return: the zone, however its file holds it.
+        Return the zone, from a master file or an image.
 
-        @raise ExitError: there is none, and what is wrong with it is written to standard error.
+        @raise ExitError: the zone is not valid; its errors are written to the standard error.
         """
         from twisted_ext.errors import BadZone
         from twisted_ext.zone.store.image import MAGIC, Image
@@ -169,11 +170,11 @@ class ZoneWord:
 
 def transferred(target: str, apex: bytes) -> Version:
     """
-    @param target: what stood behind C{@}.
+    Return the zone as transferred from a server.
 
-    @return: the zone as a server has it.
+    @param target: the server after C{@}.
 
-    @raise ExitError: it does not give it.
+    @raise ExitError: the transfer failed.
     """
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
@@ -188,7 +189,7 @@ def transferred(target: str, apex: bytes) -> Version:
         upstream = await upstreamFor(reactor, target)
         servers = serversBehind(upstream.source)
         if not servers:
-            raise ExitError(USAGE, f"@{target}: no server that a zone could be transferred from is behind this")
+            raise ExitError(USAGE, f"@{target} is not a server that can transfer zones; write one such as @192.0.2.53")
         try:
             records = await transferZone(reactor, servers, apex, reactor.seconds() + _PATIENCE)
             found.append(Zone.fromRecords(apex, records).current)
@@ -204,7 +205,7 @@ def transferred(target: str, apex: bytes) -> Version:
 
 class Progress:
     """
-    How far something is, on a terminal and nowhere else.
+    Shows a percentage, on a terminal only.
     """
 
     def __init__(self, what: str) -> None:
@@ -215,9 +216,6 @@ class Progress:
         self._said = ""
 
     def __call__(self, done: int, all: int) -> None:
-        """
-        Tell it.
-        """
         if self._on:
             said = f"\r{self._what} {100 * done // max(all, 1)}%"
             if said != self._said:
@@ -226,7 +224,7 @@ class Progress:
 
     def end(self) -> None:
         """
-        Wipe it away.
+        Remove the percentage.
         """
         if self._said:
             print("\r" + " " * len(self._said) + "\r", end="", file=sys.stderr, flush=True)

@@ -27,30 +27,31 @@ HELP: Final = """\
 Usage: txdns zone check [NAME=]FILE [--json] [--strict] [--time WHEN] [--no-time] [--checks]
                         [--verbose | --quiet]
 
-Reads a master file, or an image of one, and finds everything that is wrong with it: lines that
-cannot be read, and what records say together. The server that serves the zone does the same
-checks; it serves no zone with anything fatal in it, and tells of the rest in its log.
+Reads a master file, or an image of one, and reports all errors: lines that are not valid, and
+inconsistent records. The server performs the same checks: it does not serve a zone with fatal
+findings, and logs the other findings.
 
   txdns zone check example.org.zone
   txdns zone check example.org=/etc/zones/primary --strict
   txdns zone check example.org.zone --json | jq .findings
 
   --json      one object: zone, file, serial, records, fatal, warnings, findings (each with
-              check, level, text, and as known name, type, path, line), omitted
-  --strict    warnings count as well for the exit code
-  --time      judge signatures at this time: seconds since 1970, or 20261231235959
-  --no-time   do not ask whether signatures have ended
-  --checks    list all checks, and what each of them holds to be right
-  --verbose   list for each check how many findings it has, none included
-  --quiet     print nothing: the exit code says it
+              check, level, text, and if known name, type, path, line), omitted
+  --strict    warnings also change the exit code
+  --time      check the validity of signatures at this time: seconds since 1970, or
+              20261231235959
+  --no-time   do not check whether signatures have expired
+  --checks    list all checks with a description of each
+  --verbose   print the number of findings for each check, including those without any
+  --quiet     print nothing; there is only the exit code
 
-As for kzonecheck, -o NAME says the zone, -t WHEN the time and -v is --verbose; as for
-named-checkzone, NAME and FILE may be two words, and -q is --quiet.
+As for kzonecheck, -o NAME is the zone, -t WHEN the time and -v is --verbose; as for
+named-checkzone, NAME and FILE may be two arguments, and -q is --quiet.
 
-Signatures are not computed anew: who wants that has delv or ldns-verify-zone.
+Signatures are not verified cryptographically; for that use delv or ldns-verify-zone.
 
-Exit codes: 0 it can be served (with --strict: and nothing is wrong), 1 wrong usage, 2 it cannot
-(with --strict: or something is wrong), 8 the file cannot be read.
+Exit codes: 0 the zone can be served (with --strict: and has no warnings), 1 wrong usage, 2 it
+cannot (with --strict: or has warnings), 8 the file cannot be read.
 """
 
 _USAGE: Final = "txdns zone check [NAME=]FILE [--json] [--strict]"
@@ -58,9 +59,7 @@ _USAGE: Final = "txdns zone check [NAME=]FILE [--json] [--strict]"
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone check}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -93,7 +92,7 @@ def main(words: list[str]) -> int:
 
 def _translated(words: list[str]) -> list[str]:
     """
-    @return: the words as this command has them, where they are those of C{kzonecheck} or C{named-checkzone}.
+    Translate the arguments of C{kzonecheck} and C{named-checkzone} to those of this command.
     """
     said: list[str] = []
     bare: list[str] = []
@@ -165,9 +164,6 @@ def _list(json: bool) -> None:
 
 
 def _table(report: Report, palette: Palette) -> Iterator[str]:
-    """
-    @return: the findings in columns.
-    """
     places = max([len(printable(finding.place)) for finding in report.findings], default=0)
     checks = max([len(finding.check) for finding in report.findings], default=0)
     for finding in report.findings:

@@ -1,5 +1,5 @@
 """
-C{txdns zone}: dispatches to the subcommands for zones in files.
+C{txdns zone}: runs the sub-commands for zone files.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 
 __all__ = ["SUBCOMMANDS", "main"]
 
-#: What may stand behind C{txdns zone}, in the order in which help lists it.
+#: All sub-commands, in the order in which help lists them.
 SUBCOMMANDS: Final = (
-    Command("check", "cli.zone.check", "find what is wrong with a zone"),
-    Command("format", "cli.zone.format", "write a zone in canonical order, or to be read"),
-    Command("diff", "cli.zone.diff", "compare two zones by their records"),
-    Command("stats", "cli.zone.stats", "tell what a zone consists of"),
-    Command("serial", "cli.zone.serial", "show the serial number, or raise it in place"),
-    Command("edit", "cli.zone.edit", "change a zone of a database in an editor"),
-    Command("keygen", "cli.zone.keygen", "make a TSIG key"),
-    Command("compile", "cli.zone.compile", "make the image of a zone that a server maps"),
+    Command("check", "cli.zone.check", "report errors in a zone"),
+    Command("format", "cli.zone.format", "write a zone in canonical order or in a readable layout"),
+    Command("diff", "cli.zone.diff", "compare the records of two zones"),
+    Command("stats", "cli.zone.stats", "print statistics of a zone"),
+    Command("serial", "cli.zone.serial", "print the serial, or increase it in place"),
+    Command("edit", "cli.zone.edit", "edit a zone in a database with an editor"),
+    Command("keygen", "cli.zone.keygen", "generate a TSIG key"),
+    Command("compile", "cli.zone.compile", "compile a zone to an image for servers"),
 )
 
 _HELP: Final = """\
@@ -30,23 +30,21 @@ Usage: txdns zone COMMAND [...]
 Commands:
 {commands}
 
-A zone is written FILE where the file is called like the zone (example.org, example.org.zone,
-example.org.db), else NAME=FILE. The file is a master file or an image of one; - is standard
-input.
+A zone is given as FILE if the file is named after the zone (example.org, example.org.zone,
+example.org.db), else as NAME=FILE. The file is a master file or an image of one; - is the
+standard input.
 
   txdns zone check example.org.zone
   txdns zone check example.org=/etc/zones/primary
   txdns zone diff example.org.zone @192.0.2.53
 
-txdns zone COMMAND --help tells more.
+For the options and examples of a command: txdns zone COMMAND --help.
 """
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone}.
-
-    @return: the exit code.
+    Run the sub-command with its arguments, and return the exit code.
     """
     if not words:
         print(_help(), end="", file=sys.stderr)
@@ -62,8 +60,8 @@ def main(words: list[str]) -> int:
 
     known = [command.word for command in SUBCOMMANDS]
     close = get_close_matches(word, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-    raise ExitError(USAGE, f"nothing that can be done with zones is called {word!r}; {hint}")
+    hint = f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
+    raise ExitError(USAGE, f"unknown command {word!r}; {hint}")
 
 
 def _help() -> str:

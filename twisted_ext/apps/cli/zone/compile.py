@@ -17,18 +17,19 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns zone compile [NAME=]FILE --output IMAGE
 
-Makes of a master file the image that a server maps instead of reading the file. A server does so
-by itself; images made beforehand can be checked, compared and looked at with the other commands.
+Compiles a master file to an image, which a server maps into memory instead of reading the file.
+Servers make images themselves; with this command they can be made beforehand, and checked and
+compared with the other commands.
 
   txdns zone compile example.org.zone --output example.org.image
   txdns zone compile example.org=/etc/zones/primary --output /tmp/example.org.image
   txdns zone stats example.org=/tmp/example.org.image
 
-The image is for machines with the same order of octets, and for this version of txdns. -o is
+An image can be used on machines with the same byte order and with this version of txdns. -o is
 short for --output.
 
-Exit codes: 0 it is made, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
-be read or written.
+Exit codes: 0 the image is written, 1 wrong usage, 2 the file does not hold a valid zone of this
+name, 8 a file cannot be read or written.
 """
 
 _USAGE: Final = "txdns zone compile [NAME=]FILE --output IMAGE"
@@ -36,9 +37,7 @@ _USAGE: Final = "txdns zone compile [NAME=]FILE --output IMAGE"
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone compile}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")

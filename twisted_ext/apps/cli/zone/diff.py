@@ -22,18 +22,18 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER [--json] [--quiet] [--no-signatures]
 
-Compares the records of two zones, whatever order and form they are written in: what has gone
-behind -, what has come behind +. A server behind @ is asked for the zone by AXFR.
+Compares the records of two zones, independently of their order and layout: - marks records only
+in the first zone, + records only in the second. From @SERVER the zone is fetched by AXFR.
 
   txdns zone diff example.org.zone example.org=/tmp/edited
   txdns zone diff example.org.zone @192.0.2.53
 
-  --json            one object a line: change, name, ttl, class, type, data
-  --quiet           nothing but the exit code
-  --no-signatures   leave RRSIG, NSEC and NSEC3 records aside
+  --json            one object per line: change, name, ttl, class, type, data
+  --quiet           print nothing; there is only the exit code
+  --no-signatures   ignore RRSIG, NSEC and NSEC3 records
 
-Exit codes: 0 they are equal, 1 they differ or wrong usage, 2 a file has no such zone, 8 a file
-cannot be read, 9 no server gave the zone.
+Exit codes: 0 the zones are equal, 1 they differ, or wrong usage, 2 a file does not hold a valid
+zone, 8 a file cannot be read, 9 the transfer failed.
 """
 
 _USAGE: Final = "txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER"
@@ -41,23 +41,21 @@ _USAGE: Final = "txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER"
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone diff}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return OK
     given = wordsOf(words, ("json", "quiet", "no-signatures"), {}, _USAGE)
     if len(given.bare) != 2:
-        raise ExitError(USAGE, f"{len(given.bare)} zones where two are compared; write: {_USAGE}")
+        raise ExitError(USAGE, f"write exactly two zones, not {len(given.bare)}: {_USAGE}")
     first, second = given.bare
     named = next((ZoneWord(each) for each in (first, second) if not each.startswith("@")), None)
     if named is None:
-        raise ExitError(USAGE, f"two servers; one of the two is to be a file. Write: {_USAGE}")
+        raise ExitError(USAGE, f"two servers; one of the two must be a file. Write: {_USAGE}")
     before, after = [_version(each, named) for each in (first, second)]
     if before.apex != after.apex:
-        raise ExitError(USAGE, f"these are two zones: {first} and {second}")
+        raise ExitError(USAGE, f"{first} and {second} are zones with different names")
 
     from twisted_ext.zone.store.diff import changes
 

@@ -27,26 +27,27 @@ __all__ = ["main"]
 _HELP: Final = """\
 Usage: txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME
 
-Opens a zone of a database in an editor (VISUAL or EDITOR), checks what comes of it, shows what
-is different, and changes the database if that is right, all of it or nothing. Servers that
-serve it do so within a second. A zone that is not there is begun, and so is a database.
+Opens a zone of a database in an editor (VISUAL or EDITOR), checks the result, shows the
+differences, and after confirmation writes them to the database, all or none. Servers of the
+zone load them within a second. A zone or database that does not exist is created.
 
   txdns zone edit --store zones.sqlite example.org
   txdns zone edit --store zones.sqlite --from example.org.zone --yes example.org
 
-  --store DATABASE  an SQLite file; by default what TXDNS_STORE says
-  --from FILE       take the records from a master file; no editor is opened
-  --yes             do not ask
+  --store DATABASE  an SQLite file; by default the value of TXDNS_STORE
+  --from FILE       read the records from a master file instead of an editor
+  --yes             do not ask for confirmation
 
-The serial number goes up by itself. With SQL, the same is done in the tables zones and records.
+The serial is increased automatically. The same changes can be made with SQL in the tables zones
+and records.
 
-Exit codes: 0 done, or nothing was different; 1 wrong usage, or the user declined; 2 the zone
-cannot be served; 8 a file or the database cannot be read or written.
+Exit codes: 0 done, or nothing differs; 1 wrong usage, or not confirmed; 2 the zone cannot be
+served; 8 a file or the database cannot be read or written.
 """
 
 _USAGE: Final = "txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME"
 
-#: What a new zone begins with.
+#: The initial text of a new zone.
 _TEMPLATE: Final = """\
 $ORIGIN {name}
 $TTL 3600
@@ -58,9 +59,7 @@ ns1 A 192.0.2.1
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone edit}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(_HELP, end="")
@@ -68,9 +67,9 @@ def main(words: list[str]) -> int:
     given = wordsOf(words, ("yes",), {"store": "a database", "from": "a master file"}, _USAGE)
     path = given.values.get("store") or os.environ.get("TXDNS_STORE", "")
     if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{len(given.bare)} zones where one is changed; write: {_USAGE}")
+        raise ExitError(USAGE, f"write exactly one zone, not {len(given.bare)}: {_USAGE}")
     if not path:
-        raise ExitError(USAGE, f"which database? Write --store DATABASE, or set TXDNS_STORE; write: {_USAGE}")
+        raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {_USAGE}")
     try:
         apexName = nameFromText(given.bare[0])
     except BadName as fault:
@@ -89,10 +88,6 @@ def main(words: list[str]) -> int:
 
 
 class _Editing:
-    """
-    One zone, being edited.
-    """
-
     def __init__(self, store: SQLiteStore, apexName: bytes, *, asks: bool) -> None:
         self._store = store
         self._apexName = apexName
@@ -103,7 +98,11 @@ class _Editing:
 
     def run(self, source: str) -> int:
         """
-        @param source: a master file in place of the editor.
+        Edit and store the zone.
+
+        @param source: a master file to use instead of an editor.
+
+        @return: the exit code.
         """
         if source:
             try:
@@ -118,7 +117,7 @@ class _Editing:
             file.flush()
             while True:
                 self._open(file.name)
-                # Editors may have put another file there.
+                # Opened again: editors may replace the file.
                 with open(file.name, encoding="utf-8", errors="surrogateescape") as edited:
                     code = self._finish(edited.read(), self._name)
                 if code is not None:
@@ -138,10 +137,12 @@ class _Editing:
         except (OSError, ValueError) as error:
             raise ExitError(BATCH, f"{editor}: {getattr(error, 'strerror', None) or error}; set EDITOR") from None
         if done.returncode:
-            raise ExitError(BATCH, f"{editor} ended with {done.returncode}; nothing was changed")
+            raise ExitError(BATCH, f"{editor} exited with code {done.returncode}; nothing was changed")
 
     def _finish(self, text: str, path: str) -> int | None:
         """
+        Check, confirm and store the text.
+
         @return: the exit code, or L{None} to edit again.
         """
         from twisted_ext.zone.check.checkfile import vet
@@ -176,9 +177,6 @@ class _Editing:
         return Zone.fromRecords(self._apexName, self._sets).current
 
     def _show(self, before: Version, after: Version) -> bool:
-        """
-        @return: whether anything is different.
-        """
         from twisted_ext.zone.store.diff import changes
 
         different = False
@@ -189,7 +187,9 @@ class _Editing:
 
     def _choose(self, question: str, choices: str, otherwise: str) -> str:
         """
-        @param otherwise: the choice when the command does not prompt.
+        Prompt for a choice.
+
+        @param otherwise: the choice if the command does not prompt.
         """
         if not self._asks:
             return otherwise

@@ -20,20 +20,20 @@ __all__ = ["main", "replaceFile", "written"]
 HELP: Final = """\
 Usage: txdns zone format [NAME=]FILE [--readable] [--zonemd] [--output FILE]
 
-Writes all records of a zone, from a master file or an image: by default one on each line with
-its whole name, TTL and class, in canonical order, so that equal zones give equal files.
+Writes all records of a zone, from a master file or an image: by default one per line with its
+full name, TTL and class, in canonical order, so that the files of equal zones are equal.
 
   txdns zone format example.org.zone
   txdns zone format example.org=/var/lib/txdns/example.org.image --readable
   txdns zone format example.org.zone --readable --output example.org.zone
 
-  --readable   names below $ORIGIN, the usual TTL as $TTL, columns, numbers explained. Comments
-               and directives of the original are gone
-  --zonemd     put a ZONEMD record with the zone's digest in (RFC 8976); it is not signed
-  --output     or -o: write to this file, all of it or nothing
+  --readable   names relative to $ORIGIN, the most frequent TTL as $TTL, columns, comments on
+               numbers. Comments and directives of the original are lost
+  --zonemd     add a ZONEMD record with the zone's digest (RFC 8976); it is not signed
+  --output     or -o: replace this file; it is left alone if writing fails
 
-Exit codes: 0 it is written, 1 wrong usage, 2 there is no such zone in the file, 8 a file cannot
-be read or written.
+Exit codes: 0 the zone is written, 1 wrong usage, 2 the file does not hold a valid zone of this
+name, 8 a file cannot be read or written.
 """
 
 _USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"
@@ -41,9 +41,7 @@ _USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone format}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
@@ -69,7 +67,7 @@ def main(words: list[str]) -> int:
 
 def written(version: Version, readable: bool = False) -> Iterator[str]:
     """
-    @return: the lines of a master file.
+    Return the lines of a master file.
     """
     from twisted_ext.zone.store.order import orderedNodes
     from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
@@ -83,9 +81,9 @@ def written(version: Version, readable: bool = False) -> Iterator[str]:
 
 def replaceFile(path: str, octets: bytes) -> None:
     """
-    Put other octets into a file, all of them or none, and leave its permissions as they are.
+    Replace the content of a file atomically, and keep its permissions.
 
-    @raise ExitError: that cannot be done.
+    @raise ExitError: the file cannot be written.
     """
     try:
         with replacingFile(path) as file:

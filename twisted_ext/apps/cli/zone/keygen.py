@@ -19,12 +19,13 @@ __all__ = ["keyText", "main"]
 _HELP: Final = """\
 Usage: txdns zone keygen [-a ALGORITHM] [-o FILE] NAME
 
-Makes a secret that two servers, or a server and who changes its zones, can share (TSIG), and
-writes it as servers read it: txdns with key-file, BIND, NSD's and Knot's tools.
+Generates a TSIG key, a secret shared by two servers, or by a server and the clients that update
+its zones. The output can be read by txdns (setting key-file), BIND, and the tools of NSD and
+Knot.
 
   -a ALGORITHM   {algorithms};
                  hmac-sha256 by default
-  -o FILE        write it there, readable to nobody else; an existing file stays as it is
+  -o FILE        write it to this new file, readable by its owner only
 
   txdns zone keygen -o dhcp.key dhcp.example.org
   txdns update -k dhcp.key changes.txt
@@ -32,22 +33,20 @@ writes it as servers read it: txdns with key-file, BIND, NSD's and Knot's tools.
 Exit codes: 0 done, 1 wrong usage, 8 the file cannot be written.
 """
 
-#: Octets of a secret: as many as the hash gives (RFC 8945, section 8; RFC 2104, section 3).
+#: The length of a secret in octets: that of the hash (RFC 8945, section 8; RFC 2104, section 3).
 _SECRETS: Final = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 
 
 def keyText(name: str, algorithm: str, secret: bytes) -> str:
     """
-    @return: a key as configuration files have it.
+    Return a key in the format of configuration files.
     """
     return f'key "{name}" {{\n\talgorithm {algorithm};\n\tsecret "{b64encode(secret).decode("ascii")}";\n}};\n'
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone keygen}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(_HELP.format(algorithms=", ".join([each for each in ALGORITHMS if each.count("-") == 1])), end="")
@@ -60,13 +59,13 @@ def main(words: list[str]) -> int:
         elif word == "-o":
             path = next(remaining, "")
         elif word.startswith("-") or name:
-            raise ExitError(USAGE, f"{word!r} is not understood; write txdns zone keygen NAME")
+            raise ExitError(USAGE, f"unexpected argument {word!r}; write: txdns zone keygen [-a ALGORITHM] [-o FILE] NAME")
         else:
             name = word
     if not name:
-        raise ExitError(USAGE, "a key has a name, such as dhcp.example.org")
+        raise ExitError(USAGE, "the name of the key is missing; write one such as dhcp.example.org")
     if algorithm not in ALGORITHMS:
-        raise ExitError(USAGE, f"{algorithm!r} is not an algorithm; there are {', '.join(ALGORITHMS)}")
+        raise ExitError(USAGE, f"{algorithm!r} is not an algorithm; write one of {', '.join(ALGORITHMS)}")
     secret = os.urandom(_SECRETS[algorithm.split("-")[1]])
     try:
         wire = nameFromText(name)

@@ -1,5 +1,5 @@
 """
-C{txdns zone serial}: prints the serial of a zone, or increments it in place in the master file, leaving the rest of the file unchanged.
+C{txdns zone serial}: prints the serial of a zone, or changes it in the master file and leaves the rest of the file unchanged.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ __all__ = ["main", "raised"]
 HELP: Final = """\
 Usage: txdns zone serial [NAME=]FILE [--bump HOW] [--set NUMBER] [--json]
 
-Shows the serial number of a zone. With --bump or --set it is changed in the master file, where
-it stands, and nothing else is: comments and columns stay.
+Prints the serial of a zone. With --bump or --set the serial is changed in the master file; the
+rest of the file, including comments and columns, is left unchanged.
 
   txdns zone serial example.org.zone
   txdns zone serial example.org.zone --bump auto
   txdns zone serial example.org=/etc/zones/primary --set 2026112001
 
-  --bump   auto: as the number looks; increment: one more; dateserial: the day and two digits,
-           such as 2026112000; unixtime: seconds since 1970. One more in any case where that
-           would not be later (RFC 1982)
-  --set    this number, whatever the old one is
-  --json   one object: zone, serial, and before where it was changed
+  --bump   increment: add 1; dateserial: the date and two digits, such as 2026112000; unixtime:
+           seconds since 1970; auto: dateserial if the serial begins with a date, else
+           increment. If the result would not be greater (RFC 1982), 1 is added instead
+  --set    use this number, whatever the old one is
+  --json   one object: zone, serial, and before if it was changed
 
-Exit codes: 0 it is done, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot
-be read or written.
+Exit codes: 0 done, 1 wrong usage, 2 the file does not hold a valid zone of this name, 8 the file
+cannot be read or written.
 """
 
 _USAGE: Final = "txdns zone serial [NAME=]FILE [--bump auto] [--set NUMBER]"
@@ -43,21 +43,19 @@ _USAGE: Final = "txdns zone serial [NAME=]FILE [--bump auto] [--set NUMBER]"
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone serial}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return OK
     given = wordsOf(words, ("json",), {"bump": "auto, increment, dateserial or unixtime", "set": "a number"}, _USAGE)
     if given.has("bump"):
-        # Or a file behind it would be taken for one, and found to be missing.
+        # Checked first: with --bump FILE the file would be taken for its value, and reported as missing.
         _known(given.values["bump"])
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
     if given.has("bump") and given.has("set"):
-        raise ExitError(USAGE, "--bump and --set; give one of them")
+        raise ExitError(USAGE, "--bump and --set exclude each other; write one of them")
     zone = ZoneWord(given.bare[0])
     changing = given.has("bump") or given.has("set")
     if not changing:
@@ -66,14 +64,14 @@ def main(words: list[str]) -> int:
         sys.stdout.flush()
         return OK
     if zone.path == "-":
-        raise ExitError(USAGE, "standard input cannot be changed in place; give a file")
+        raise ExitError(USAGE, "standard input cannot be changed in place; write a file")
     zone.readable()
 
     from twisted_ext.zone.zonefile.locations import serialPlace
 
     place = serialPlace(zone.path, zone.apex)
     if place is None:
-        raise ExitError(BAD_ZONE, f"{zone.path}: no SOA record of {nameToText(zone.apex)} whose serial number could be changed")
+        raise ExitError(BAD_ZONE, f"{zone.path}: no SOA record of {nameToText(zone.apex)} whose serial can be changed")
     before = place.serial
     after = _set(given.values["set"]) if given.has("set") else raised(before, given.values["bump"], time())
     _write(place, after)
@@ -91,12 +89,12 @@ def _set(text: str) -> int:
 
 def raised(serial: int, way: str, now: float) -> int:
     """
+    Return the next serial.
+
     @param way: C{auto}, or one of L{SERIALS<twisted_ext.zone.store.serials.SERIALS>}.
     @param now: seconds since 1970.
 
-    @return: the next serial number.
-
-    @raise ExitError: there is no such way.
+    @raise ExitError: C{way} is not one of them.
     """
     from twisted_ext.zone.store.serials import nextSerial
 
@@ -132,7 +130,7 @@ def _write(place: Place, serial: int) -> None:
     if len(number) < len(place.text):
         number = number.ljust(len(place.text))
     else:
-        # A comment in a column of its own stays there.
+        # Keep a comment behind the number in its column.
         spare = len(number) - len(place.text)
         if behind[: spare + 1] == b" " * (spare + 1):
             behind = behind[spare:]

@@ -23,27 +23,25 @@ __all__ = ["main"]
 HELP: Final = """\
 Usage: txdns zone stats [NAME=]FILE [--json]
 
-Counts what a zone has: names, records by type, octets, TTLs, delegations, wildcards, the deepest
-name and the largest set.
+Prints statistics of a zone: names, records by type, octets, TTLs, delegations, wildcards, the
+deepest name and the largest RRset.
 
   txdns zone stats example.org.zone
   txdns zone stats example.org=/var/lib/txdns/example.org.image --json | jq .types
 
-Exit codes: 0 it is told, 1 wrong usage, 2 there is no such zone in the file, 8 the file cannot
-be read.
+Exit codes: 0 done, 1 wrong usage, 2 the file does not hold a valid zone of this name, 8 the file
+cannot be read.
 """
 
 _USAGE: Final = "txdns zone stats [NAME=]FILE [--json]"
 
-#: Characters of the longest bar.
+#: The length of the longest bar in characters.
 _BAR: Final = 30
 
 
 def main(words: list[str]) -> int:
     """
-    @param words: those behind C{txdns zone stats}.
-
-    @return: the exit code.
+    Run the command with its arguments, and return the exit code.
     """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")

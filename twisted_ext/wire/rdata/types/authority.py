@@ -17,7 +17,7 @@ __all__ = ["CSYNC", "DSYNC", "SOA", "ZONEMD"]
 
 class SOA(Rdata):
     """
-    The start of a zone (RFC 1035, section 3.3.13). Times are in seconds; C{minimum} is how long a denial may be kept (RFC 2308).
+    The start of a zone (RFC 1035, section 3.3.13). Times are in seconds; C{minimum} is the TTL of negative answers (RFC 2308).
     """
 
     rrType = 6
@@ -32,7 +32,7 @@ class SOA(Rdata):
 
 class CSYNC(Rdata):
     """
-    What of the child's apex the parent is to take over (RFC 7477).
+    The records at the child's apex that the parent should copy (RFC 7477).
     """
 
     rrType = 62
@@ -63,7 +63,7 @@ class ZONEMD(Rdata):
 
 class DSYNC(Rdata):
     """
-    Whom to tell that the child's CDS or CSYNC has changed (RFC 9859).
+    The server to notify of changes of the child's CDS or CSYNC records (RFC 9859).
     """
 
     rrType = 66

@@ -1,6 +1,6 @@
 """
-Extensible delegations (draft-ietf-deleg): DELEG, and DELEGPARAM, which a DELEG record may refer to. Both are written like SVCB
-parameters, with keys of their own.
+Extensible delegations (draft-ietf-deleg): DELEG, and DELEGPARAM, which DELEG records may refer to. Both use the format of SVCB parameters,
+with keys of their own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEY_NAMES: Final = {number: name for name, number in _KEYS.items()}
 
 _GENERIC: Final = re.compile("key(0|[1-9][0-9]{0,4})")
 
-#: An item of a list of names: commas behind a backslash are part of it.
+#: An item of a list of names: escaped commas are part of it.
 _ITEM: Final = re.compile(r"((?:[^,\\]|\\.)+)(?:,(?=.)|\Z)", re.DOTALL)
 
 
@@ -54,7 +54,7 @@ def _keyNumber(text: str) -> int:
 
 def _names(value: bytes) -> list[bytes]:
     """
-    @raise BadMessage: the octets are no names, one behind the other.
+    @raise BadMessage: the octets are not a sequence of names.
     """
     found: list[bytes] = []
     position = 0
@@ -66,7 +66,7 @@ def _names(value: bytes) -> list[bytes]:
 
 def _check(key: int, value: bytes) -> None:
     """
-    @raise BadMessage: the key cannot have this value.
+    @raise BadMessage: the value is not valid for the key.
     """
     length = len(value)
     if key == _MANDATORY:
@@ -83,7 +83,7 @@ def _check(key: int, value: bytes) -> None:
 
 class DelegationInfos(KeyedValues):
     """
-    What is said of a delegation, up to the rdata's end, as C{(key, octets)} sorted by key.
+    Parameters of a delegation up to the end of the rdata, as C{(key, octets)} sorted by key.
     """
 
     def keyName(self, key: int) -> str:
@@ -95,7 +95,7 @@ class DelegationInfos(KeyedValues):
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Keyed, ...]:
         found: dict[int, bytes] = {}
         while tokens.more():
-            expected = "what is said of the delegation, such as server-ipv4=192.0.2.1,"
+            expected = "a parameter such as server-ipv4=192.0.2.1,"
             text = tokens.take(expected)
             name, _, rest = text.partition("=")
             try:
@@ -103,7 +103,7 @@ class DelegationInfos(KeyedValues):
             except ValueError:
                 raise tokens.bad(text, expected) from None
             if key in found:
-                raise badRecord(f"{name} is there twice", tokens.column)
+                raise badRecord(f"{name} is given twice", tokens.column)
             try:
                 value = unescaped(rest) if name.startswith("key") else _valueFromText(key, rest, tokens.origin)
                 _check(key, value)
@@ -120,7 +120,7 @@ class DelegationInfos(KeyedValues):
 
 def _valueFromText(key: int, text: str, origin: bytes | None) -> bytes:
     """
-    @raise ValueError: it is no value of that key.
+    @raise ValueError: the value is not valid for the key.
     """
     if key in _NAMES:
         items: list[str] = []
@@ -140,7 +140,7 @@ def _valueFromText(key: int, text: str, origin: bytes | None) -> bytes:
 
 def _valueToText(key: int, value: bytes) -> str:
     """
-    @return: the value with its equals sign; empty where there is no value.
+    Return the value with its equals sign; empty if there is no value.
     """
     if key in _NAMES:
         items = [nameToText(name).replace(",", "\\,") for name in _names(value)]
@@ -157,7 +157,7 @@ def _valueToText(key: int, value: bytes) -> str:
 
 class DELEG(Rdata):
     """
-    What is said of a delegation, in the zone above it. Perhaps nothing.
+    Parameters of a delegation, possibly none, in the parent zone.
 
     @ivar infos: C{(key, octets)} in order of their keys.
     """
@@ -172,13 +172,13 @@ class DELEG(Rdata):
         for at in range(0, len(value), 2):
             number = int.from_bytes(value[at : at + 2], "big")
             if number not in infos:
-                return f"mandatory names {_keyName(number)}, which is not there"
+                return f"mandatory names {_keyName(number)}, which is absent"
         return ""
 
 
 class DELEGPARAM(DELEG):
     """
-    The same, for several delegations that name it.
+    Parameters shared by the delegations that refer to it.
     """
 
     rrType = 65433

@@ -17,13 +17,13 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["NSEC", "NSEC3", "NSEC3PARAM", "NXT"]
 
-#: Octets of a hash by SHA-1.
+#: Octets of a SHA-1 hash.
 _SHA1: Final = 20
 
 
 class NSEC(Rdata):
     """
-    The next name of the zone, and the types of this one (RFC 4034, section 4).
+    The next name in the zone, and the types of this one (RFC 4034, section 4).
     """
 
     rrType = 47
@@ -33,7 +33,7 @@ class NSEC(Rdata):
 
 class _Counted(Field[bytes]):
     """
-    Up to 255 octets behind their number.
+    Up to 255 octets preceded by their length.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -51,7 +51,7 @@ class _Counted(Field[bytes]):
 
 class _Salt(_Counted):
     """
-    A salt in hex, or a hyphen where there is none (RFC 5155, section 3.3).
+    A salt in hex, or a hyphen if it is empty (RFC 5155, section 3.3).
     """
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
@@ -101,7 +101,7 @@ class _Hash(_Counted):
 
 class NSEC3PARAM(Rdata):
     """
-    How the zone's names are hashed (RFC 5155, section 4).
+    The parameters for hashing the zone's names (RFC 5155, section 4).
     """
 
     rrType = 51
@@ -113,7 +113,7 @@ class NSEC3PARAM(Rdata):
 
 class NSEC3(Rdata):
     """
-    The next hashed name of the zone, and the types of this one (RFC 5155, section 3).
+    The next hashed name in the zone, and the types of this one (RFC 5155, section 3).
     """
 
     rrType = 50
@@ -127,14 +127,14 @@ class NSEC3(Rdata):
     @property
     def optOut(self) -> bool:
         """
-        Whether unsigned delegations may lie between this name and the next (RFC 5155, section 6).
+        Whether there may be unsigned delegations between this name and the next (RFC 5155, section 6).
         """
         return bool(self.flags & 1)
 
 
 class _OldBits(Field[tuple[int, ...]]):
     """
-    Types 1 to 127 as up to sixteen octets of bits (RFC 2535, section 5.2).
+    Types 1 to 127 as a bitmap of up to sixteen octets (RFC 2535, section 5.2).
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[int, ...], int]:
@@ -162,7 +162,7 @@ class _OldBits(Field[tuple[int, ...]]):
 
 class NXT(Rdata):
     """
-    What NSEC has taken the place of (RFC 2535, section 5; RFC 3755).
+    The predecessor of NSEC (RFC 2535, section 5; RFC 3755).
     """
 
     rrType = 30

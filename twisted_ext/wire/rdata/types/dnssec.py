@@ -14,8 +14,8 @@ from twisted_ext.wire.tokens import Tokens
 
 __all__ = ["ALGORITHMS", "CDNSKEY", "CDS", "DLV", "DNSKEY", "DS", "KEY", "RKEY", "RRSIG", "SIG", "TA"]
 
-#: Mnemonics of algorithms (RFC 4034, appendix A.1, and IANA's registry); the first of a number is the one of the registry, the
-#: others are BIND's and dnspython's.
+#: Mnemonics of algorithms (RFC 4034, appendix A.1, and IANA's registry); the first one for a number is the registry's, further ones are
+#: those of BIND and dnspython.
 ALGORITHMS: Final = {
     "DELETE": 0,
     "RSAMD5": 1,
@@ -63,7 +63,7 @@ class DS(Rdata):
 
 class CDS(DS):
     """
-    The DS record that the child wants its parent to have (RFC 7344, section 3.1; RFC 8078).
+    The DS record that the child requests from its parent (RFC 7344, section 3.1; RFC 8078).
     """
 
     rrType = 59
@@ -71,7 +71,7 @@ class CDS(DS):
 
 class TA(DS):
     """
-    A trust anchor, in the form of DS.
+    A trust anchor, in the format of DS.
     """
 
     rrType = 32768
@@ -79,7 +79,7 @@ class TA(DS):
 
 class DLV(DS):
     """
-    A trust anchor kept elsewhere than at the parent; historic (RFC 4431; RFC 8749).
+    A trust anchor published outside the parent; historic (RFC 4431; RFC 8749).
     """
 
     rrType = 32769
@@ -99,7 +99,7 @@ class DNSKEY(Rdata):
     @property
     def keyTag(self) -> int:
         """
-        The number by which signatures refer to the key (RFC 4034, appendix B).
+        The key tag by which signatures refer to the key (RFC 4034, appendix B).
         """
         wire = self.wire
         if self.algorithm == 1:
@@ -110,7 +110,7 @@ class DNSKEY(Rdata):
 
 class CDNSKEY(DNSKEY):
     """
-    The key that the child wants its parent to make a DS record of (RFC 7344, section 3.2; RFC 8078).
+    The key that the child requests a DS record for from its parent (RFC 7344, section 3.2; RFC 8078).
     """
 
     rrType = 60
@@ -124,7 +124,7 @@ class RKEY(DNSKEY):
     rrType = 57
 
 
-#: Mnemonics of a KEY record's flags; C{|} stands between them (RFC 2535, section 7.1).
+#: Mnemonics of a KEY record's flags, separated by C{|} (RFC 2535, section 7.1).
 _FLAGS: Final = {
     "NOCONF": 0x4000,
     "NOAUTH": 0x8000,
@@ -166,7 +166,7 @@ class _Flags(Number):
 
 class _Key(Field[bytes]):
     """
-    A key in base 64, absent where both of the highest flags are set: there is none (RFC 2535, section 3.1.2).
+    A key in base 64; absent if both of the highest flags are set, which means that there is no key (RFC 2535, section 3.1.2).
     """
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class _Key(Field[bytes]):
 
 class KEY(Rdata):
     """
-    A key of a host or user, now used with SIG(0) only (RFC 2535, section 3; RFC 3445).
+    A key of a host or user, now only used with SIG(0) (RFC 2535, section 3; RFC 3445).
     """
 
     rrType = 25
@@ -205,7 +205,7 @@ class KEY(Rdata):
 
 class RRSIG(Rdata):
     """
-    The signature of a set of records (RFC 4034, section 3).
+    The signature of an RRset (RFC 4034, section 3).
     """
 
     rrType = 46
@@ -222,7 +222,7 @@ class RRSIG(Rdata):
 
 class SIG(Rdata):
     """
-    A signature of a transaction, or of a set before RRSIG (RFC 2535, section 4; RFC 2931).
+    The signature of a transaction, or of an RRset before RRSIG (RFC 2535, section 4; RFC 2931).
     """
 
     rrType = 24

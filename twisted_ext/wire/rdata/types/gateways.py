@@ -1,5 +1,5 @@
 """
-Record types that hold keys together with the hosts they lead to, or refer to objects stored elsewhere.
+Record types that hold keys together with hosts, or refer to objects stored elsewhere.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["AMTRELAY", "DOA", "HIP", "IPSECKEY"]
 
 class Gateway(Field["str | bytes"]):
     """
-    Nothing, an address of either family, or a name, as a field before it says: the empty string, the address, or the name in wire
-    form.
+    A gateway whose type is given by an earlier field: none, an IPv4 or IPv6 address, or a name. Its value is the empty string, the address,
+    or the name in wire form.
     """
 
     def __init__(self, kind: Callable[[Sequence[object]], int]) -> None:
         """
-        @param kind: gives 0 to 3 from the values before.
+        @param kind: returns the gateway type, 0 to 3, given the values of the earlier fields.
         """
         self.kind = kind
 
@@ -87,7 +87,7 @@ class Gateway(Field["str | bytes"]):
 
 class IPSECKEY(Rdata):
     """
-    The key and the gateway for IPsec with a host (RFC 4025).
+    The key and the gateway to reach a host by IPsec (RFC 4025).
     """
 
     rrType = 45
@@ -104,7 +104,7 @@ class IPSECKEY(Rdata):
 
 class _Discovery(Number):
     """
-    The bit that stands before the seven of the relay's type.
+    The discovery bit, followed by the relay's type in seven bits.
     """
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> int:
@@ -133,14 +133,14 @@ class AMTRELAY(Rdata):
     @property
     def discoveryOptional(self) -> bool:
         """
-        Whether the relay may be used without asking it first (RFC 8777, section 4.2.2).
+        Whether the relay may be used without discovery (RFC 8777, section 4.2.2).
         """
         return self.relayType > 127
 
 
 class _Servers(Field[tuple[bytes, ...]]):
     """
-    Names up to the rdata's end.
+    Names up to the end of the rdata.
     """
 
     def __init__(self) -> None:
@@ -168,8 +168,8 @@ class _Servers(Field[tuple[bytes, ...]]):
 
 class HIP(Rdata):
     """
-    A host's identity and its rendezvous servers (RFC 8005). The lengths of the tag and the key stand before both of them on the
-    wire, and the algorithm between these.
+    A host's identity and its rendezvous servers (RFC 8005). On the wire the length of the tag, the algorithm and the length of the key
+    precede the tag and the key.
     """
 
     rrType = 55
@@ -210,7 +210,7 @@ class HIP(Rdata):
 
 class DOA(Rdata):
     """
-    An object, or where it is (draft-durand-doa-over-dns).
+    An object, or its location (draft-durand-doa-over-dns).
     """
 
     rrType = 259

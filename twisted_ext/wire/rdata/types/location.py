@@ -37,10 +37,10 @@ class GPOS(Rdata):
         return ""
 
 
-#: Where latitude and longitude 0 are, in thousandths of a second of arc.
+#: The encoding of latitude and longitude 0, in thousandths of an arc second.
 _ZERO: Final = 1 << 31
 
-#: Centimeters that the altitude counts from.
+#: The encoding of altitude 0, in centimeters.
 _DEPTH: Final = 10_000_000
 
 _WHOLE: Final = re.compile("[0-9]{1,3}")
@@ -50,7 +50,9 @@ _METERS: Final = re.compile(r"(-?)([0-9]{1,8})(?:\.([0-9]{0,2}))?m?")
 
 def _fromPower(octet: int) -> int:
     """
-    @return: centimeters, of an octet that holds a digit and a power of ten.
+    Decode a size: a digit and a power of ten.
+
+    @return: centimeters.
 
     @raise BadMessage: either is more than 9, or the digit is 0 and the power is not.
     """
@@ -109,11 +111,11 @@ def _readMeters(tokens: Tokens, what: str, *, signed: bool = False) -> int:
 
 class LOC(Rdata):
     """
-    A place, its size, and how well it is known (RFC 1876).
+    A location, its size and its precision (RFC 1876).
 
-    @ivar latitude: thousandths of a second of arc, 2^31 being the equator; C{degrees} has it in degrees.
-    @ivar longitude: thousandths of a second of arc, 2^31 being the prime meridian.
-    @ivar altitude: centimeters above a point 100,000 meters below the reference spheroid; C{meters} has it above the latter.
+    @ivar latitude: thousandths of an arc second, 2^31 being the equator; see C{degrees}.
+    @ivar longitude: thousandths of an arc second, 2^31 being the prime meridian.
+    @ivar altitude: centimeters above a point 100,000 meters below the reference spheroid; see C{meters}.
     @ivar size: the diameter, as a digit in the upper four bits and a power of ten in the lower, in centimeters.
     @ivar horizontal: the horizontal precision in the same form.
     @ivar vertical: the vertical precision in the same form.
@@ -131,14 +133,14 @@ class LOC(Rdata):
     @property
     def degrees(self) -> tuple[float, float]:
         """
-        Latitude and longitude, north and east being positive.
+        Latitude and longitude in degrees; north and east are positive.
         """
         return (self.latitude - _ZERO) / 3_600_000, (self.longitude - _ZERO) / 3_600_000
 
     @property
     def meters(self) -> float:
         """
-        Altitude above the reference spheroid of WGS 84.
+        Altitude above the WGS 84 reference spheroid.
         """
         return (self.altitude - _DEPTH) / 100
 

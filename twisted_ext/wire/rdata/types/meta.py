@@ -21,7 +21,7 @@ __all__ = ["OPT", "TKEY", "TSIG"]
 
 class _Options(Field[tuple[tuple[int, bytes], ...]]):
     """
-    Options as C{(code, octets)} up to the rdata's end.
+    Options as C{(code, octets)} up to the end of the rdata.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[tuple[int, bytes], ...], int]:
@@ -39,7 +39,7 @@ class _Options(Field[tuple[tuple[int, bytes], ...]]):
         parts: list[bytes] = []
         for code, octets in value:
             if not 0 <= code <= 0xFFFF or len(octets) > 0xFFFF:
-                raise badRecord(f"option {code!r} cannot be")
+                raise badRecord(f"option {code!r} is not valid")
             parts.append(code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets)
         return b"".join(parts)
 
@@ -66,7 +66,7 @@ _ERRORS: Final = {code.name: code.value for code in Rcode if code is not Rcode.B
 
 class _Sized(Field[bytes]):
     """
-    Octets behind their number, in base 64 as text; their number alone where there are none.
+    Octets preceded by their length, in base 64 as text; just the length if it is zero.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -104,8 +104,8 @@ class TSIG(Rdata):
     """
     The authenticator of a message (RFC 8945); L{twisted_ext.wire.tsig} makes and checks it.
 
-    @ivar signed: when, in seconds since 1970.
-    @ivar other: the server's time, where the error is BADTIME.
+    @ivar signed: when the message was signed, in seconds since 1970.
+    @ivar other: the server's time if the error is BADTIME.
     """
 
     rrType = 250
@@ -120,7 +120,7 @@ class TSIG(Rdata):
 
 class TKEY(Rdata):
     """
-    Agreement on a key (RFC 2930, section 2).
+    Establishes a key (RFC 2930, section 2).
     """
 
     rrType = 249

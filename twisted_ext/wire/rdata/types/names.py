@@ -36,7 +36,7 @@ __all__ = [
 
 class NS(Rdata):
     """
-    A server that has the zone (RFC 1035, section 3.3.11).
+    An authoritative name server of the zone (RFC 1035, section 3.3.11).
     """
 
     rrType = 2
@@ -45,7 +45,7 @@ class NS(Rdata):
 
 class MD(Rdata):
     """
-    Where mail was to be delivered, before MX (RFC 1035, section 3.3.4).
+    The host that mail is delivered to; obsoleted by MX (RFC 1035, section 3.3.4).
     """
 
     rrType = 3
@@ -54,7 +54,7 @@ class MD(Rdata):
 
 class MF(Rdata):
     """
-    Where mail was to be forwarded to, before MX (RFC 1035, section 3.3.5).
+    The host that mail is forwarded to; obsoleted by MX (RFC 1035, section 3.3.5).
     """
 
     rrType = 4
@@ -63,7 +63,7 @@ class MF(Rdata):
 
 class CNAME(Rdata):
     """
-    The name that this one stands for (RFC 1035, section 3.3.1).
+    The canonical name of an alias (RFC 1035, section 3.3.1).
     """
 
     rrType = 5
@@ -99,7 +99,7 @@ class MR(Rdata):
 
 class PTR(Rdata):
     """
-    A name somewhere else in the tree (RFC 1035, section 3.3.12).
+    A pointer to another name (RFC 1035, section 3.3.12).
     """
 
     rrType = 12
@@ -108,7 +108,7 @@ class PTR(Rdata):
 
 class MINFO(Rdata):
     """
-    Who answers for a mailing list (RFC 1035, section 3.3.7).
+    The mailbox responsible for a mailing list (RFC 1035, section 3.3.7).
     """
 
     rrType = 14
@@ -118,7 +118,7 @@ class MINFO(Rdata):
 
 class MX(Rdata):
     """
-    Where mail goes (RFC 1035, section 3.3.9); the root as exchange says that there is no mail (RFC 7505).
+    A mail server of the domain (RFC 1035, section 3.3.9); the root as exchange means that the domain accepts no mail (RFC 7505).
     """
 
     rrType = 15
@@ -128,7 +128,7 @@ class MX(Rdata):
 
 class RP(Rdata):
     """
-    Who is responsible: a mailbox, and a name with text (RFC 1183, section 2.2).
+    The responsible person: a mailbox, and a name with TXT records (RFC 1183, section 2.2).
     """
 
     rrType = 17
@@ -138,7 +138,7 @@ class RP(Rdata):
 
 class AFSDB(Rdata):
     """
-    A server of a cell of AFS or DCE (RFC 1183, section 1; RFC 5864).
+    A server of an AFS or DCE cell (RFC 1183, section 1; RFC 5864).
     """
 
     rrType = 18
@@ -148,7 +148,7 @@ class AFSDB(Rdata):
 
 class RT(Rdata):
     """
-    A host on the way to one without a connection of its own (RFC 1183, section 3.3).
+    An intermediate host for one without a direct connection (RFC 1183, section 3.3).
     """
 
     rrType = 21
@@ -168,7 +168,7 @@ class NSAP_PTR(Rdata):
 
 class PX(Rdata):
     """
-    How mail addresses of RFC 822 and X.400 map to each other (RFC 2163, section 4).
+    A mapping between mail addresses of RFC 822 and X.400 (RFC 2163, section 4).
     """
 
     rrType = 26
@@ -179,7 +179,7 @@ class PX(Rdata):
 
 class KX(Rdata):
     """
-    A host that exchanges keys for this one (RFC 2230).
+    A host that exchanges keys on behalf of this one (RFC 2230).
     """
 
     rrType = 36
@@ -189,7 +189,7 @@ class KX(Rdata):
 
 class DNAME(Rdata):
     """
-    The tree that this one's names stand for (RFC 6672). Its target may not be compressed when sent; older senders may have done so.
+    A redirection of all names below this one (RFC 6672). The target must not be compressed when sent; older servers may have done so.
     """
 
     rrType = 39
@@ -198,7 +198,7 @@ class DNAME(Rdata):
 
 class TALINK(Rdata):
     """
-    The neighbours in a list of trust anchors' histories (draft-wijngaards-dnsop-trust-history).
+    The neighbors in a list of trust anchors' histories (draft-wijngaards-dnsop-trust-history).
     """
 
     rrType = 58
@@ -218,7 +218,8 @@ class LP(Rdata):
 
 class _PrivateName(Field[bytes]):
     """
-    A name in the text of a type for private use, of which others may use the number for something else: any octets on the wire.
+    A name in the text of a type for private use, whose number may mean something else to other senders: any octets are accepted on the
+    wire.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -236,8 +237,8 @@ class _PrivateName(Field[bytes]):
 
 class ALIAS(Rdata):
     """
-    A name whose addresses are those of the owner as well. No RFC has it; PowerDNS does, under this number, which is one for private use
-    (RFC 6895, section 3.1). So it is written as an unknown type (RFC 3597).
+    A name whose addresses are also those of the owner. It is not specified in an RFC; PowerDNS uses it with this number, which is one for
+    private use (RFC 6895, section 3.1). So it is written as an unknown type (RFC 3597).
     """
 
     rrType = 65401

@@ -20,13 +20,13 @@ __all__ = ["ATMA", "EID", "EUI48", "EUI64", "IPN", "L32", "L64", "NID", "NIMLOC"
 
 class _Grouped(Field[bytes]):
     """
-    A fixed number of octets in hex, in groups of the same length.
+    A fixed number of octets in hex, in groups of equal length.
     """
 
     def __init__(self, size: int, group: int, mark: str, *, padded: bool = True) -> None:
         """
-        @param group: digits between two marks.
-        @param padded: zeros at the beginning of a group have to be written.
+        @param group: digits in a group.
+        @param padded: whether leading zeros of a group have to be written.
         """
         self.size = self.count = size
         self.group = group
@@ -64,7 +64,7 @@ class _Grouped(Field[bytes]):
 
 class NID(Rdata):
     """
-    A node's identifier in ILNP (RFC 6742, section 2.1).
+    The identifier of a node in ILNP (RFC 6742, section 2.1).
     """
 
     rrType = 104
@@ -74,7 +74,7 @@ class NID(Rdata):
 
 class L32(Rdata):
     """
-    A locator of 32 bits in ILNP (RFC 6742, section 2.2).
+    A 32-bit locator in ILNP (RFC 6742, section 2.2).
     """
 
     rrType = 105
@@ -84,7 +84,7 @@ class L32(Rdata):
 
 class L64(Rdata):
     """
-    A locator of 64 bits in ILNP (RFC 6742, section 2.3).
+    A 64-bit locator in ILNP (RFC 6742, section 2.3).
     """
 
     rrType = 106
@@ -94,7 +94,7 @@ class L64(Rdata):
 
 class EUI48(Rdata):
     """
-    A hardware address of 48 bits (RFC 7043, section 3).
+    A 48-bit hardware address (RFC 7043, section 3).
     """
 
     rrType = 108
@@ -103,7 +103,7 @@ class EUI48(Rdata):
 
 class EUI64(Rdata):
     """
-    A hardware address of 64 bits (RFC 7043, section 4).
+    A 64-bit hardware address (RFC 7043, section 4).
     """
 
     rrType = 109
@@ -121,7 +121,7 @@ class IPN(Rdata):
 
 class _ServicePoint(Field[bytes]):
     """
-    Octets up to the rdata's end, in hex behind C{0x}, with dots anywhere (RFC 1706, section 7).
+    Octets up to the end of the rdata, in hex after C{0x}, with dots anywhere (RFC 1706, section 7).
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -163,7 +163,7 @@ _DIGITS: Final = re.compile(rb"[0-9]+")
 
 class _ATMAddress(Field[bytes]):
     """
-    Digits behind C{+}, or octets in hex, with dots between, as the format before says.
+    Digits after C{+}, or octets in hex separated by dots, depending on the format.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -220,7 +220,7 @@ class ATMA(Rdata):
 
 class EID(Rdata):
     """
-    An endpoint of the Nimrod architecture, which was never built (IANA's registry).
+    An endpoint identifier of the Nimrod architecture, which was never deployed (IANA's registry).
     """
 
     rrType = 31
@@ -229,7 +229,7 @@ class EID(Rdata):
 
 class NIMLOC(Rdata):
     """
-    A place in that architecture.
+    A locator of the Nimrod architecture.
     """
 
     rrType = 32

@@ -19,13 +19,13 @@ __all__ = ["A6", "APL", "Prefix"]
 
 class _Suffix(Field[str]):
     """
-    The end of an address: as many octets as it takes for what the prefix leaves (RFC 2874, section 3.1).
+    The suffix of an address: as many octets as the bits beyond the prefix need (RFC 2874, section 3.1).
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[str, int]:
         prefix = cast(int, before[0])
         if prefix > 128:
-            raise BadMessage(f"a prefix of {prefix} bits; 128 are the most")
+            raise BadMessage(f"a prefix of {prefix} bits; at most 128 are allowed")
         count = (135 - prefix) // 8
         taken = takeOctets(data, position, count)
         if count and taken[0] >> (8 - prefix % 8) and prefix % 8:
@@ -50,7 +50,7 @@ class _Suffix(Field[str]):
 
 class _PrefixName(Name):
     """
-    The name that has the prefix; absent, and so the root, where the prefix has no bits.
+    The name with the prefix; absent, and so the root, if the prefix has no bits.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
@@ -71,7 +71,7 @@ class _PrefixName(Name):
 
 class A6(Rdata):
     """
-    An IPv6 address, or its end and the name that has the beginning; historic (RFC 2874; RFC 6563).
+    An IPv6 address, or its suffix and the name that has the prefix; historic (RFC 2874; RFC 6563).
     """
 
     rrType = 38
@@ -85,9 +85,9 @@ class Prefix:
     One item of an address prefix list (RFC 3123).
 
     @ivar family: 1 for IPv4, 2 for IPv6, or another address family number.
-    @ivar length: bits of the prefix.
-    @ivar negated: what the prefix matches is taken out.
-    @ivar address: its octets, without zeros at the end.
+    @ivar length: prefix length in bits.
+    @ivar negated: whether addresses with the prefix are excluded.
+    @ivar address: its octets, without trailing zeros.
     """
 
     __slots__ = ("family", "length", "negated", "address")
@@ -119,13 +119,13 @@ class Prefix:
         return hash(str(self))
 
 
-#: Octets of an address and bits of a prefix at most, by family.
+#: Octets of an address and maximum prefix length, by family.
 _FAMILIES: Final = {1: (4, 32), 2: (16, 128)}
 
 
 class _Prefixes(Field[tuple[Prefix, ...]]):
     """
-    Items up to the rdata's end; none at all are allowed.
+    Zero or more items up to the end of the rdata.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[Prefix, ...], int]:

@@ -13,7 +13,7 @@ from twisted_ext.wire.rdata.types.dnssec import ALGORITHMS
 
 __all__ = ["BRID", "CERT", "DHCID", "HHIT", "OPENPGPKEY", "SMIMEA", "SSHFP", "TLSA"]
 
-#: RFC 4398, section 2.1.
+#: Certificate types (RFC 4398, section 2.1).
 _CERTIFICATES: Final = {
     "PKIX": 1,
     "SPKI": 2,
@@ -64,7 +64,7 @@ class SSHFP(Rdata):
 
 class DHCID(Rdata):
     """
-    Which DHCP client a name belongs to (RFC 4701).
+    The identity of the DHCP client that a name belongs to (RFC 4701).
     """
 
     rrType = 49
@@ -73,7 +73,7 @@ class DHCID(Rdata):
 
 class TLSA(Rdata):
     """
-    What certificate to expect of a TLS server (RFC 6698).
+    The certificate to expect of a TLS server (RFC 6698).
     """
 
     rrType = 52
@@ -85,7 +85,7 @@ class TLSA(Rdata):
 
 class SMIMEA(TLSA):
     """
-    What certificate to expect of a writer of mail (RFC 8162).
+    The certificate to expect of a mail sender (RFC 8162).
     """
 
     rrType = 53

@@ -1,5 +1,5 @@
 """
-Record types that locate services, and that say which authorities may issue certificates for them.
+Record types that locate services, or name the authorities that may issue certificates for them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["CAA", "NAPTR", "SRV", "URI"]
 
 class SRV(Rdata):
     """
-    Where a service is (RFC 2782); the root as target says that it is not offered.
+    The location of a service (RFC 2782); the root as target means that the service is not available.
     """
 
     rrType = 33
@@ -30,7 +30,7 @@ class SRV(Rdata):
 
 class NAPTR(Rdata):
     """
-    A rule that leads from one name to another, or to a URI (RFC 3403, section 4).
+    A rewriting rule from one name to another, or to a URI (RFC 3403, section 4).
     """
 
     rrType = 35
@@ -44,7 +44,7 @@ class NAPTR(Rdata):
 
 class _LongText(Field[bytes]):
     """
-    One string up to the rdata's end, without a length of its own.
+    One string up to the end of the rdata, without a length prefix.
     """
 
     def __init__(self, least: int = 0) -> None:
@@ -73,7 +73,7 @@ class _LongText(Field[bytes]):
 
 class URI(Rdata):
     """
-    A URI that goes with the name (RFC 7553).
+    A URI for the name (RFC 7553).
     """
 
     rrType = 256
@@ -84,7 +84,7 @@ class URI(Rdata):
 
 class _Tag(Text):
     """
-    One or more letters and digits of ASCII, written without quotes.
+    One or more ASCII letters and digits, written without quotes.
     """
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
@@ -99,7 +99,7 @@ class _Tag(Text):
 
 class CAA(Rdata):
     """
-    Who may issue certificates for the domain (RFC 8659).
+    The certification authorities that may issue certificates for the domain (RFC 8659).
     """
 
     rrType = 257
@@ -110,7 +110,7 @@ class CAA(Rdata):
     @property
     def critical(self) -> bool:
         """
-        Whether one who does not know the tag must not issue (RFC 8659, section 4.1).
+        Whether an issuer that does not understand the tag must not issue (RFC 8659, section 4.1).
         """
         return bool(self.flags & 0x80)
 

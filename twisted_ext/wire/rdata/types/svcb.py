@@ -1,5 +1,5 @@
 """
-Service binding record types (RFC 9460): SVCB and HTTPS, whose parameters each have a value format of their own.
+Service binding record types (RFC 9460): SVCB and HTTPS, each of whose parameters has its own value format.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _NAMES: Final = {number: name for name, number in PARAMETERS.items()}
 
 _KEY: Final = re.compile("key(0|[1-9][0-9]{0,4})")
 
-#: Those whose names need a value behind them.
+#: Keys that require a value.
 _NEEDING: Final = (_MANDATORY, _DOHPATH)
 
-#: An item of a value list: a backslash takes the comma or backslash behind it as it is (RFC 9460, appendix A.1).
+#: An item of a value list; commas and backslashes in it are escaped by a backslash (RFC 9460, appendix A.1).
 _ITEM: Final = re.compile(rb"((?:[^,\\]|\\[,\\])*)(,|\Z)")
 
 
@@ -63,7 +63,7 @@ def _keyName(key: int) -> str:
 
 def _keyNumber(text: str) -> int:
     """
-    @raise ValueError: no parameter has that name.
+    @raise ValueError: there is no such parameter.
     """
     number = PARAMETERS.get(text)
     if number is None:
@@ -80,7 +80,7 @@ def _numbers(value: bytes) -> list[int]:
 
 def _strings(value: bytes) -> list[bytes]:
     """
-    @raise BadMessage: strings are cut off or empty, or there are none.
+    @raise BadMessage: a string is truncated or empty, or there are none.
     """
     found: list[bytes] = []
     position = 0
@@ -98,7 +98,7 @@ def _strings(value: bytes) -> list[bytes]:
 
 def _checkValue(key: int, value: bytes) -> None:
     """
-    @raise BadMessage: the parameter cannot have this value.
+    @raise BadMessage: the value is not valid for the parameter.
     """
     length = len(value)
     if key in (_ALPN, _DOCPATH):
@@ -119,7 +119,7 @@ def _checkValue(key: int, value: bytes) -> None:
         if not length or length % 2:
             raise BadMessage(f"a list of {length} octets; a multiple of 2 was expected")
         if len(set(numbers)) != len(numbers):
-            raise BadMessage("a list with something in it twice")
+            raise BadMessage("a list with duplicate items")
         if key == _MANDATORY and (numbers != sorted(numbers) or _MANDATORY in numbers):
             raise BadMessage("mandatory keys out of order, or one that cannot be among them")
     elif key == _ECH and not length:
@@ -128,7 +128,7 @@ def _checkValue(key: int, value: bytes) -> None:
 
 def _valueToText(key: int, value: bytes) -> str:
     """
-    @return: the value with its equals sign; empty where there is no value.
+    Return the value with its equals sign; empty if there is no value.
     """
     if key in (_ALPN, _DOCPATH) and value:
         items = [item.replace(b"\\", b"\\\\").replace(b",", b"\\,") for item in _strings(value)]
@@ -152,7 +152,7 @@ def _parameterToText(key: int, value: bytes) -> str:
 
 def _items(value: bytes) -> list[bytes]:
     """
-    @raise ValueError: an item is empty, or a backslash stands before something else than a comma or a backslash.
+    @raise ValueError: an item is empty, or a backslash precedes something else than a comma or a backslash.
     """
     items: list[bytes] = []
     position = 0
@@ -174,9 +174,9 @@ def _numberFromText(text: str) -> int:
 
 def _valueFromText(key: int, value: bytes) -> bytes:
     """
-    @param value: what stood behind the equals sign, its escapes resolved.
+    @param value: the text after the equals sign, unescaped.
 
-    @raise ValueError: it is no value of that parameter.
+    @raise ValueError: the value is not valid for the parameter.
     """
     if key in (_ALPN, _DOCPATH):
         if not value and key == _DOCPATH:
@@ -200,7 +200,7 @@ def _valueFromText(key: int, value: bytes) -> bytes:
     if key == _MANDATORY:
         keys = [_keyNumber(part) for part in parts]
         if len(set(keys)) != len(keys):
-            raise ValueError("a key is there twice")
+            raise ValueError("a key is given twice")
         return b"".join([number.to_bytes(2, "big") for number in sorted(keys)])
     if key == _GROUPS:
         return b"".join([_numberFromText(part).to_bytes(2, "big") for part in parts])
@@ -211,7 +211,7 @@ def _valueFromText(key: int, value: bytes) -> bytes:
 
 class _Parameters(KeyedValues):
     """
-    Parameters up to the rdata's end, as C{(key, octets)} sorted by key.
+    Parameters up to the end of the rdata, as C{(key, octets)} sorted by key.
     """
 
     def keyName(self, key: int) -> str:
@@ -231,10 +231,10 @@ class _Parameters(KeyedValues):
             except ValueError:
                 raise tokens.bad(text, expected) from None
             if key in found:
-                raise badRecord(f"{name} is there twice", tokens.column)
+                raise badRecord(f"{name} is given twice", tokens.column)
             try:
                 octets = unescaped(rest)
-                # A generic name goes with the octets of the wire, whatever the key (RFC 9460, section 2.1).
+                # A generic key takes the octets of the wire format (RFC 9460, section 2.1).
                 plain = name.startswith("key") or (not equals and key not in _NEEDING)
                 value = octets if plain else _valueFromText(key, octets)
                 _checkValue(key, value)
@@ -251,9 +251,9 @@ class _Parameters(KeyedValues):
 
 class SVCB(Rdata):
     """
-    How to reach a service (RFC 9460). Priority 0 is an alias; its parameters are kept and mean nothing.
+    The parameters for connecting to a service (RFC 9460). Priority 0 means an alias, whose parameters are kept and ignored.
 
-    @ivar parameters: C{(key, octets)} in order of their keys; the properties show those known in their own form.
+    @ivar parameters: C{(key, octets)} in order of their keys; properties give the known ones as typed values.
     """
 
     rrType = 64
@@ -266,14 +266,14 @@ class SVCB(Rdata):
         keys = dict(cast("tuple[Keyed, ...]", values[2]))
         absent = [_keyName(number) for number in _numbers(keys.get(_MANDATORY, b"")) if number not in keys]
         if absent:
-            return f"mandatory names {absent[0]}, which is not there"
+            return f"mandatory names {absent[0]}, which is absent"
         if _NO_DEFAULT_ALPN in keys and _ALPN not in keys:
             return "no-default-alpn without alpn"
         return ""
 
     def parameter(self, key: int) -> bytes | None:
         """
-        @return: the octets of the parameter's value, or L{None} where it is absent.
+        Return the value of a parameter in wire form, or L{None} if it is absent.
         """
         for each, octets in self.parameters:
             if each == key:
@@ -283,14 +283,14 @@ class SVCB(Rdata):
     @property
     def mandatory(self) -> tuple[int, ...]:
         """
-        Keys without whose understanding the record is of no use.
+        The keys that a client has to understand to use the record.
         """
         return tuple(_numbers(self.parameter(_MANDATORY) or b""))
 
     @property
     def alpn(self) -> tuple[bytes, ...]:
         """
-        Protocols beside the scheme's default one.
+        Protocols in addition to the scheme's default one.
         """
         value = self.parameter(_ALPN)
         return tuple(_strings(value)) if value else ()
@@ -298,14 +298,14 @@ class SVCB(Rdata):
     @property
     def noDefaultALPN(self) -> bool:
         """
-        Whether the scheme's default protocol is not spoken.
+        Whether the scheme's default protocol is not supported.
         """
         return self.parameter(_NO_DEFAULT_ALPN) is not None
 
     @property
     def port(self) -> int | None:
         """
-        The port, or L{None} for the scheme's.
+        The port, or L{None} for the scheme's default.
         """
         value = self.parameter(_PORT)
         return None if value is None else int.from_bytes(value, "big")
@@ -313,7 +313,7 @@ class SVCB(Rdata):
     @property
     def ipv4hint(self) -> tuple[str, ...]:
         """
-        Addresses to begin with until those of the target are known.
+        IPv4 addresses to use until those of the target are known.
         """
         value = self.parameter(_IPV4HINT) or b""
         return tuple([ipv4ToText(value[start : start + 4]) for start in range(0, len(value), 4)])
@@ -321,7 +321,7 @@ class SVCB(Rdata):
     @property
     def ipv6hint(self) -> tuple[str, ...]:
         """
-        Addresses to begin with until those of the target are known.
+        IPv6 addresses to use until those of the target are known.
         """
         value = self.parameter(_IPV6HINT) or b""
         return tuple([ipv6ToText(value[start : start + 16]) for start in range(0, len(value), 16)])
@@ -329,7 +329,7 @@ class SVCB(Rdata):
     @property
     def ech(self) -> bytes | None:
         """
-        Configurations of Encrypted ClientHello (RFC 9848).
+        The configurations of Encrypted ClientHello (RFC 9848).
         """
         return self.parameter(_ECH)
 

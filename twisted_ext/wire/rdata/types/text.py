@@ -12,7 +12,7 @@ __all__ = ["AVC", "CLA", "HINFO", "ISDN", "NINFO", "RESINFO", "SPF", "TXT", "WAL
 
 class HINFO(Rdata):
     """
-    A host's machine and system (RFC 1035, section 3.3.2), or why ANY is not answered in full (RFC 8482).
+    A host's hardware and operating system (RFC 1035, section 3.3.2), or a minimal answer to an ANY query (RFC 8482).
     """
 
     rrType = 13
@@ -22,7 +22,7 @@ class HINFO(Rdata):
 
 class TXT(Rdata):
     """
-    Any text, in one or more strings (RFC 1035, section 3.3.14).
+    Arbitrary text, in one or more strings (RFC 1035, section 3.3.14).
     """
 
     rrType = 16
@@ -31,7 +31,7 @@ class TXT(Rdata):
     @property
     def text(self) -> bytes:
         """
-        All strings as one, as most uses of the type have it (RFC 7208, section 3.3).
+        All strings concatenated, as most uses of the type define it (RFC 7208, section 3.3).
         """
         return b"".join(self.strings)
 
@@ -47,7 +47,7 @@ class X25(Rdata):
 
 class ISDN(Rdata):
     """
-    A telephone number, and perhaps a subaddress (RFC 1183, section 3.2).
+    A telephone number with an optional subaddress (RFC 1183, section 3.2).
     """
 
     rrType = 20
@@ -63,7 +63,7 @@ class ISDN(Rdata):
     @property
     def subaddress(self) -> bytes:
         """
-        The subaddress; empty where there is none.
+        The subaddress; empty if there is none.
         """
         return self.strings[1] if len(self.strings) > 1 else b""
 
@@ -78,7 +78,7 @@ class NINFO(TXT):
 
 class SPF(TXT):
     """
-    Who may send mail for the domain; TXT has taken its place (RFC 7208, section 3.1).
+    The hosts that may send mail for the domain; replaced by TXT (RFC 7208, section 3.1).
     """
 
     rrType = 99
@@ -94,7 +94,7 @@ class AVC(TXT):
 
 class RESINFO(TXT):
     """
-    What a resolver can do (RFC 9606).
+    The capabilities of a resolver (RFC 9606).
     """
 
     rrType = 261
@@ -102,7 +102,7 @@ class RESINFO(TXT):
 
 class WALLET(TXT):
     """
-    The address of a wallet, behind the name of its currency.
+    The address of a wallet, after the name of its currency.
     """
 
     rrType = 262
@@ -110,7 +110,7 @@ class WALLET(TXT):
 
 class CLA(TXT):
     """
-    Where a node of an interplanetary network can be reached (draft-johnson-dns-ipn-cla).
+    The addresses of a node in an interplanetary network (draft-johnson-dns-ipn-cla).
     """
 
     rrType = 263

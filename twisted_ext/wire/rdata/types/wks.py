@@ -15,7 +15,7 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["WKS"]
 
-#: Mnemonics of WKS; others are written as numbers (RFC 1035, section 3.4.2, and RFC 1010, which it refers to, with what came after).
+#: Mnemonics of WKS; others are written as numbers (RFC 1035, section 3.4.2, RFC 1010, which it refers to, and its successors).
 _PROTOCOLS: Final = {"ICMP": 1, "TCP": 6, "UDP": 17}
 
 _PORTS: Final = {
@@ -61,13 +61,13 @@ _PORTS: Final = {
 
 class _Ports(Field[tuple[int, ...]]):
     """
-    Port numbers as bits, the first octet's highest being port 0.
+    Port numbers as a bitmap; the highest bit of the first octet is port 0.
     """
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[int, ...], int]:
         bits = data[position:]
         if len(bits) > 8192:
-            raise BadMessage(f"{len(bits)} octets of ports; 8192 are the most")
+            raise BadMessage(f"{len(bits)} octets of ports; at most 8192 are allowed")
         ports = [index * 8 + bit for index, octet in enumerate(bits) if octet for bit in range(8) if octet & 0x80 >> bit]
         return tuple(ports), len(data)
 
@@ -106,6 +106,6 @@ class WKS(Rdata):
 
     def toText(self) -> str:
         """
-        @return: see L{Rdata.toText}; zeros behind the last port cannot be said in words.
+        See L{Rdata.toText}; trailing zeros have no other text form than that of RFC 3597.
         """
         return super().toText() if self.build(self.values) == self.wire else genericText(self.wire)

@@ -1,5 +1,5 @@
 """
-What descriptions of resolvers may begin with when this file is found: strings only, the module is imported when it is used.
+The prefixes that this file adds to resolver descriptions: strings only, the module is imported when a prefix is used.
 """
 
 from twisted_ext.resolver.strings.descriptions import LazyParser
