@@ -20,7 +20,9 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
@@ -33,12 +35,16 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.bulk import bulk
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.ratecontrol import Window
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.lookup.stream import Run
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 TXDNS = [sys.executable, "-m", "twisted_ext.apps.cli.main"]
 
@@ -64,7 +70,7 @@ async def forwarding(server: Server, asked: list[str]) -> None:
     def begin() -> None:
         question = next(questions, None)
         if question is not None:
-            source.answer(question, context).addBoth(ended)
+            lookUp(source, question, context).addBoth(ended)
 
     for _ in range(256):
         begin()
@@ -94,10 +100,10 @@ class Free:
         self.waiting: deque[Deferred[Answer]] = deque()
         self.answer_ = Answer(Outcome.DATA, (RRSet(b"\x01a\x00", 1, 1, 300, (b"\x0a\x00\x00\x01",)),), origin=Origin("udp", "", 1))
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         waiting: Deferred[Answer] = Deferred()
         self.waiting.append(waiting)
         return waiting

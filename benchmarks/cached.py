@@ -23,6 +23,7 @@ from twisted.names import cache, dns
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import CannedSource
@@ -76,7 +77,7 @@ def main() -> None:
     caching = CachedSource(CoalescingSource(CannedSource(otherwise=answerTo), clock), clock)
     resolver = NamesResolver(caching, reactor)
     for question in questions:
-        caching.answer(question, context)
+        lookUp(caching, question, context)
 
     newCache = cast("Callable[..., _Cache]", cache.CacheResolver)
     newA: Callable[[str, int], dns.Record_A] = dns.Record_A
@@ -86,10 +87,10 @@ def main() -> None:
         theirs.cacheResult(query, ([dns.RRHeader(text.encode(), dns.A, dns.IN, 86400, newA("192.0.2.1", 86400))], [], []))
 
     def atHand() -> None:
-        answerNow = caching.answerNow
+        ask = caching.ask
         for _ in range(turns):
             for question in questions:
-                answerNow(question, context)
+                ask(question, context)
 
     def records() -> None:
         lookup = resolver.lookupAddress
@@ -119,12 +120,12 @@ def main() -> None:
     def firstHit() -> None:
         source = CachedSource(CannedSource(), clock, store=packed)
         for question in many:
-            source.answerNow(question, context)
+            source.ask(question, context)
 
     def missed() -> None:
         source = CachedSource(CannedSource(), clock)
         for question in many:
-            source.answerNow(question, context)
+            source.ask(question, context)
 
     rows: list[tuple[str, Callable[[], None], int]] = [
         ("at hand", atHand, count),

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
@@ -28,10 +29,14 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.compat.conversion.results import resultFromAnswer
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 COUNT = 20_000
 
@@ -64,10 +69,10 @@ class Source:
         self._now = now
         self._rdatas = (b"\xc0\x00\x02\x01",)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._answer(question) if self._now else None
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._answer(question) if self._now else partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         return succeed(self._answer(question))
 
     def _answer(self, question: Question) -> Answer:
@@ -119,11 +124,11 @@ def main() -> None:
     source, context = Source(now=True), QueryContext(float("inf"))
     ready = NamesResolver(source, clock)
     question = Question(b"\x03www\x07example\x03com\x00", 1)
-    alone = each(lambda: source.answerNow(question, context), rounds)
+    alone = each(lambda: source.ask(question, context), rounds)
     print(f"cached         {each(lambda: ready.lookupAddress('www.example.com'), rounds) - alone:6.2f}")
     later = Source(now=False)
     waited = NamesResolver(later, clock)
-    alone = each(lambda: later.answer(question, context), rounds)
+    alone = each(lambda: lookUp(later, question, context), rounds)
     print(f"share, known   {each(lambda: waited.lookupAddress('www.example.com'), rounds) - alone:6.2f}")
     names = iter([f"host{number}.example.com" for number in range(rounds * COUNT)])
     print(f"share, new     {each(lambda: waited.lookupAddress(next(names)), rounds) - alone:6.2f}")

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import MemoryNetwork
@@ -95,7 +96,7 @@ class NetworkTestCase(SynchronousTestCase):
         """
         context = QueryContext(self.here.seconds() + seconds, waits=waits, edns=edns, trace=Trace())
         self.contexts.append(context)
-        return source.answer(questionOf(name, rrType), context)
+        return lookUp(source, questionOf(name, rrType), context)
 
     def find(self, source: IAnswerSource, name: str = "www.example.test", rrType: str = "A", *, seconds: float = 5.0) -> list[str]:
         """

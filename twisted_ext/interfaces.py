@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
+    #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
+    #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
+    #: that no other caller waits for.
+    Start = Callable[[QueryContext], Deferred[Answer]]
+
 __all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore"]
 
 
@@ -28,28 +33,20 @@ class IAnswerSource(Interface):
     """
     A source of answers to questions: a server queried over UDP, a cache, a hosts file, or a wrapper around another source.
 
-    Both methods agree: what C{answerNow} returns, C{answer} would return as well. An answer may be a denial; an exception, raised
-    by C{answerNow} or carried by the L{Deferred}, is a L{twisted_ext.errors.DNSFault} and means that this source does not know the answer.
+    An answer may be a denial. An exception, raised by C{ask} or carried by the L{Deferred} of a started look-up, is a
+    L{twisted_ext.errors.DNSFault} and means that this source does not know the answer.
 
-    A source that never waits may have an attribute C{immediate} that is true from its creation on: then L{None} from its C{answerNow}
-    means that it has no answer, and sources that combine others try the next one at once. Without the attribute, L{None} may also mean that
-    the answer takes time.
+    A source that returns L{None} may have a method C{unknown(question)}, which returns the L{twisted_ext.errors.Unknown} to report if no
+    other source has an answer either.
     """
 
-    def answerNow(question: Question, context: QueryContext) -> Answer | None:
+    def ask(question: Question, context: QueryContext) -> Answer | Start | None:
         """
-        Return the answer if it is available without waiting.
+        Answer without waiting, if possible. Nothing is sent before the returned function is called, so C{context.deadline} does not matter
+        yet.
 
-        @return: L{None} if the answer takes time, or if this source has no information on the question.
-        """
-
-    def answer(question: Question, context: QueryContext) -> Deferred[Answer]:
-        """
-        Find the answer by C{context.deadline}.
-
-        Cancelling the L{Deferred} ends all work that no other caller waits for.
-
-        It fails with L{twisted_ext.errors.Unknown} if this source has no information on the question, so that another may be tried.
+        @return: the answer; a function that starts a look-up, if that takes time; L{None} if this source has no information on the
+            question, so that another may be tried.
         """
 
     def close() -> Deferred[None]:

@@ -15,6 +15,7 @@ from typing import Final, cast
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUNIX
 
 from tests.test_architecture import ROOT
+from twisted_ext.resolver.ask import lookUp
 
 __all__ = ["Controlled", "controlled"]
 
@@ -98,7 +99,7 @@ def _serve(folder: Path) -> None:
     source = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
     sight.source = sight.caching = CachedSource(source, clock)
     for name in ("www.example.com", "a.sub.example.com"):
-        sight.caching.answer(questionOf(name), QueryContext(clock.seconds() + 5))
+        lookUp(sight.caching, questionOf(name), QueryContext(clock.seconds() + 5))
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
     hostile = questionOf("\\027]0;own\\007.example")
     sight.tracing.finish(hostile, Trace(0.0), "192.0.2.9", 3, 0.5)

@@ -12,6 +12,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -42,7 +43,7 @@ class BirthdayTests(SynchronousTestCase):
         self.shared = CachedSource(self.upstream, self.clock)
 
     def flood(self, source: IAnswerSource) -> list[Deferred[Answer]]:
-        return [source.answer(spelled(number), QueryContext(4.0 + number / 1000)) for number in range(CLIENTS)]
+        return [lookUp(source, spelled(number), QueryContext(4.0 + number / 1000)) for number in range(CLIENTS)]
 
     def test_equalQueriesShareOneLookup(self) -> None:
         """
@@ -59,7 +60,7 @@ class BirthdayTests(SynchronousTestCase):
         """
         Without coalescing a forger has a thousand queries to hit.
         """
-        self.patch(CoalescingSource, "_join", lambda source, flight, context: self.upstream.answer(flight.question, context))
+        self.patch(CoalescingSource, "_join", lambda source, flight, context: lookUp(self.upstream, flight.question, context))
         waiters = self.flood(self.shared)
         self.assertEqual(self.upstream.asked, CLIENTS)
         self.upstream.release(ANSWER)
@@ -93,7 +94,7 @@ class RebirthDayTests(SynchronousTestCase):
 
     def flood(self, source: IAnswerSource) -> list[Deferred[Answer]]:
         subnets = [b"\x00\x01\x18\x00" + number.to_bytes(3, "big") for number in range(CLIENTS)]
-        return [source.answer(VICTIM, QueryContext(5.0, options=((8, subnet),))) for subnet in subnets]
+        return [lookUp(source, VICTIM, QueryContext(5.0, options=((8, subnet),))) for subnet in subnets]
 
     def test_variantsOfOneNameAreLimited(self) -> None:
         """
@@ -139,5 +140,5 @@ class RebirthDayTests(SynchronousTestCase):
         """
         Queries have no client subnet unless a caller asks for it.
         """
-        CoalescingSource(self.upstream, self.clock).answer(VICTIM, QueryContext(5.0, client="192.0.2.9"))
+        lookUp(CoalescingSource(self.upstream, self.clock), VICTIM, QueryContext(5.0, client="192.0.2.9"))
         self.assertEqual((self.upstream.contexts[0].options, self.upstream.contexts[0].client), ((), None))

@@ -14,7 +14,7 @@ from tests.server.transfer.askers import Asker
 from tests.server.transfer.replicas import KEYS, PRIMARY, ReplicaTestCase
 from tests.zone.changing import APEX
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.server.authority.source import Alone
+from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, SignatureGate, TypeGate
 from twisted_ext.server.reply.operations import opcodesOf
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -115,13 +115,13 @@ class ClassesTests(ReplicaTestCase):
         Return how many look-ups twenty such requests cost, each about another name.
         """
         looked: list[bytes] = []
-        genuine = Alone.answerNow
+        genuine = AuthoritySource.ask
 
-        def looking(alone: Alone, question: Question, context: QueryContext) -> Answer | None:
+        def looking(alone: AuthoritySource, question: Question, context: QueryContext) -> Answer | None:
             looked.append(question.name)
             return genuine(alone, question, context)
 
-        with patch.object(Alone, "answerNow", looking):
+        with patch.object(AuthoritySource, "ask", looking):
             for number in range(20):
                 self.repliesTo(_about(octets, number))
         return len(looked)

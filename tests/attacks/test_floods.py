@@ -7,7 +7,9 @@ Time is counted, not measured: each query that misses the packet cache takes so 
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.queries import queryOf
@@ -22,6 +24,9 @@ from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, answerOf
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 #: Microseconds of a cache look-up, and of an upstream look-up.
 _LOOK = 10
@@ -57,18 +62,22 @@ class FloodTests(SynchronousTestCase):
         """
         Let answers take time.
         """
-        answerNow, answer = caching.answerNow, caching.answer
+        ask = caching.ask
 
-        def look(question: Question, context: QueryContext) -> Answer | None:
+        def look(question: Question, context: QueryContext) -> Answer | Start | None:
             self.clock.rightNow += _LOOK * 1e-6
-            return answerNow(question, context)
+            found = ask(question, context)
+            if found is None or isinstance(found, Answer):
+                return found
+            start = found
 
-        def lookUp(question: Question, context: QueryContext) -> object:
-            self.clock.rightNow += _LOOKUP * 1e-6
-            return answer(question, context)
+            def begin(context: QueryContext) -> Deferred[Answer]:
+                self.clock.rightNow += _LOOKUP * 1e-6
+                return start(context)
 
-        self.patch(caching, "answerNow", look)
-        self.patch(caching, "answer", lookUp)
+            return begin
+
+        self.patch(caching, "ask", look)
 
     def reader(self) -> _Reader:
         """

@@ -17,6 +17,7 @@ from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.compat.conversion.names import wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource, questionOf
 from twisted_ext.wire.builder import buildMessage
@@ -105,8 +106,8 @@ class CacheTests(SynchronousTestCase):
         """
         cache = CachedSource(self.inner, self.clock)
         for name in ALIKE:
-            self.successResultOf(cache.answer(Question(name, 1), QueryContext(9.0)))
-        answer = self.successResultOf(cache.answer(questionOf("www.victim.test"), QueryContext(9.0)))
+            self.successResultOf(lookUp(cache, Question(name, 1), QueryContext(9.0)))
+        answer = self.successResultOf(lookUp(cache, questionOf("www.victim.test"), QueryContext(9.0)))
         return answer.answer[0].rdatas != (GENUINE,)
 
     def test_attack25_cacheKeepsNamesApart(self) -> None:
@@ -124,8 +125,8 @@ class CacheTests(SynchronousTestCase):
         self.patch(Question, "__init__", byText)
         self.inner = CannedSource({("www.victim.test", "A"): "192.0.2.66"})
         cache = CachedSource(self.inner, self.clock)
-        self.successResultOf(cache.answer(Question(ALIKE[0], 1), QueryContext(9.0)))
-        self.successResultOf(cache.answer(Question(VICTIM, 1), QueryContext(9.0)))
+        self.successResultOf(lookUp(cache, Question(ALIKE[0], 1), QueryContext(9.0)))
+        self.successResultOf(lookUp(cache, Question(VICTIM, 1), QueryContext(9.0)))
         self.assertEqual(self.inner.asked, 1)
 
 

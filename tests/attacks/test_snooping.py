@@ -186,13 +186,13 @@ class LeakingTests(WholeServerTestCase):
         """
         Without both tables, all private names would be sent to the upstream.
         """
-        self.patch(PrivateReverse, "answerNow", lambda source, question, context: None)
+        self.patch(PrivateReverse, "ask", lambda source, question, context: None)
         self.assertEqual(len(self.namesSentUpstream(OURS)), 8)
 
         def nothing(source: specialnames.Special, question: Question, context: QueryContext) -> Answer | None:
             return None
 
-        self.patch(specialnames.Special, "answerNow", nothing)
+        self.patch(specialnames.Special, "ask", nothing)
         self.assertEqual(len(self.namesSentUpstream(OURS)), len(OURS))
 
     def test_insideUpstreamGetsPrivateReverse(self) -> None:

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward import lookup
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.links import Datagram
@@ -196,7 +197,7 @@ class RandomnessTests(NetworkTestCase):
         self.network.shape(admit=note)
         question = questionOf(VICTIM)
         for _ in range(self.QUERIES // 100):
-            answers = [source.answer(question, QueryContext(self.here.seconds() + 5)) for _ in range(100)]
+            answers = [lookUp(source, question, QueryContext(self.here.seconds() + 5)) for _ in range(100)]
             self.network.advance()
             for answer in answers:
                 self.successResultOf(answer)

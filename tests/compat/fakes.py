@@ -4,6 +4,9 @@ Fake sources and receivers for the tests of the adapters.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
 from zope.interface import implementer
@@ -15,6 +18,9 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Addresses", "Fake", "data", "denied", "nodata", "question", "rrset"]
 
@@ -75,7 +81,7 @@ class Fake:
     A source with given answers, which come at once or when released.
 
     @ivar known: answers and faults by question.
-    @ivar now: whether C{answerNow} gives them.
+    @ivar now: whether they are at hand.
     @ivar held: whether C{answer} waits for C{release}.
     @ivar asked: all questions, in order.
     @ivar contexts: the contexts of the questions.
@@ -107,17 +113,17 @@ class Fake:
             mine = [address for address in addresses if (":" in address) == six]
             self.knows(name, mnemonic, data(rrset(name, mnemonic, *mine)) if mine else nodata())
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if not self.now:
-            return None
+            return partial(self._start, question)
         self.asked.append(question)
         self.contexts.append(context)
         outcome = self.known.get(question)
         if isinstance(outcome, DNSFault):
             raise outcome
-        return outcome
+        return partial(self._start, question) if outcome is None else outcome
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.asked.append(question)
         self.contexts.append(context)
         if self.closed:

@@ -16,7 +16,8 @@ from tests.server.factories import OnlyQuery, Result, Zone
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.compat.foreign import NamesSource
 from twisted_ext.errors import BadMessage, Closed, DNSFault
-from twisted_ext.testing.sources import questionOf
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.wire.message import Question
 
 CONTEXT = QueryContext(5.0)
@@ -24,7 +25,7 @@ CONTEXT = QueryContext(5.0)
 
 class AtOnceTests(SynchronousTestCase):
     """
-    Tests of L{NamesSource.answerNow} and of its agreement with C{answer}.
+    Tests of answers that a L{NamesSource} has at hand, and of their agreement with look-ups.
     """
 
     def setUp(self) -> None:
@@ -35,10 +36,10 @@ class AtOnceTests(SynchronousTestCase):
 
     def askBothWays(self, source: NamesSource, question: Question) -> list[object]:
         """
-        Return outcome, flags and data from C{answerNow} and from C{answer}.
+        Return outcome, flags and data at hand and of a look-up.
         """
         results: list[object] = []
-        answers = [source.answerNow(question, CONTEXT), self.successResultOf(source.answer(question, CONTEXT))]
+        answers = [atHand(source, question, CONTEXT), self.successResultOf(lookUp(source, question, CONTEXT))]
         for answer in answers:
             assert answer is not None
             results.append((answer.outcome, answer.flags, [(rrset.ttl, rrset.rdatas) for rrset in answer.answer]))
@@ -59,15 +60,15 @@ class AtOnceTests(SynchronousTestCase):
         A zone has no immediate answer for names outside of it.
         """
         source = NamesSource(Zone(""), self.clock)
-        self.assertIsNone(source.answerNow(questionOf("www.example.net"), CONTEXT))
-        self.failureResultOf(source.answer(questionOf("www.example.net"), CONTEXT), DNSFault)
+        self.assertIsNone(atHand(source, questionOf("www.example.net"), CONTEXT))
+        self.failureResultOf(lookUp(source, questionOf("www.example.net"), CONTEXT), DNSFault)
 
     def test_networkResolverIsNotQueried(self) -> None:
         """
         A resolver that may need the network is not queried for an immediate answer.
         """
         resolver = OnlyQuery({b"www.example.org": "192.0.2.80"})
-        self.assertIsNone(NamesSource(resolver, self.clock).answerNow(questionOf("www.example.org"), CONTEXT))
+        self.assertIsNone(atHand(NamesSource(resolver, self.clock), questionOf("www.example.org"), CONTEXT))
         self.assertEqual(resolver.asked, [])
 
     def test_slowZoneIsCanceled(self) -> None:
@@ -81,7 +82,7 @@ class AtOnceTests(SynchronousTestCase):
                 return Deferred(cancelled.append)
 
         source = NamesSource(Slow(""), self.clock)
-        self.assertIsNone(source.answerNow(questionOf("www.example.org"), CONTEXT))
+        self.assertIsNone(atHand(source, questionOf("www.example.org"), CONTEXT))
         self.assertEqual(len(cancelled), 1)
 
     def test_malformedResultIsAFault(self) -> None:
@@ -94,13 +95,13 @@ class AtOnceTests(SynchronousTestCase):
                 return cast("Deferred[Result]", succeed(([None], [], [])))
 
         source = NamesSource(EmptyRecords(), self.clock)
-        self.failureResultOf(source.answer(questionOf("www.example.org"), CONTEXT), DNSFault)
+        self.failureResultOf(lookUp(source, questionOf("www.example.org"), CONTEXT), DNSFault)
 
         class TwoLists(OnlyQuery):
             def query(self, query: dns.Query, timeout: Sequence[int] | None = None) -> Deferred[Result]:
                 return cast("Deferred[Result]", succeed(([], [])))
 
-        self.failureResultOf(NamesSource(TwoLists(), self.clock).answer(questionOf("www.example.org"), CONTEXT), BadMessage)
+        self.failureResultOf(lookUp(NamesSource(TwoLists(), self.clock), questionOf("www.example.org"), CONTEXT), BadMessage)
 
     def test_closedSourceGivesNothing(self) -> None:
         """
@@ -108,5 +109,5 @@ class AtOnceTests(SynchronousTestCase):
         """
         source = NamesSource(Zone(""), self.clock)
         self.successResultOf(source.close())
-        self.assertIsNone(source.answerNow(questionOf("www.example.org"), CONTEXT))
-        self.failureResultOf(source.answer(questionOf("www.example.org"), CONTEXT), Closed)
+        self.assertIsNone(atHand(source, questionOf("www.example.org"), CONTEXT))
+        self.failureResultOf(lookUp(source, questionOf("www.example.org"), CONTEXT), Closed)

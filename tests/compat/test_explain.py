@@ -26,10 +26,10 @@ class TracingFake(Fake):
     Adds a note to the trace of each query.
     """
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
             context.trace.note(2.0, "forward", "sent", server="192.0.2.53:53", wait=0.25, cookie=None)
-        return super().answer(question, context)
+        return super()._start(question, context)
 
 
 class ExplanationTests(SynchronousTestCase):

@@ -25,8 +25,10 @@ from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.errors import BadMessage, CallerFault, Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.codes import AA
 
 Lists = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
@@ -103,7 +105,8 @@ class NamesSourceTests(SynchronousTestCase):
         Look up a question with a L{NamesSource} around the resolver.
         """
         self.source = NamesSource(resolver, self.clock)
-        return self.source.answer(
+        return lookUp(
+            self.source,
             asked or question("a.example."), QueryContext(self.clock.seconds() + seconds, trace=trace)
         )
 
@@ -113,7 +116,7 @@ class NamesSourceTests(SynchronousTestCase):
         """
         source = NamesSource(ForeignResolver(None), self.clock)
         self.assertTrue(verifyObject(IAnswerSource, source))
-        self.assertIsNone(source.answerNow(question("a."), QueryContext(1)))
+        self.assertIsNone(atHand(source, question("a."), QueryContext(1)))
         self.assertEqual(source.sources(), ())
         self.assertIn("ForeignResolver", repr(source))
 
@@ -151,7 +154,7 @@ class NamesSourceTests(SynchronousTestCase):
         self.successResultOf(self.ask(theirs, question("."), 0.5))
         self.assertEqual(theirs.asked[-1][0], b"")
         self.assertEqual(list(theirs.asked[-1][3]), [0.5])
-        self.source.answer(question("x."), QueryContext(5, waits=(2, 2)))
+        lookUp(self.source, question("x."), QueryContext(5, waits=(2, 2)))
         self.assertEqual(list(theirs.asked[-1][3]), [2, 2])
 
     def test_ownAnswersPassUnchanged(self) -> None:
@@ -239,7 +242,7 @@ class NamesSourceTests(SynchronousTestCase):
         self.successResultOf(self.source.close())
         self.failureResultOf(asking, Closed)
         self.successResultOf(self.source.close())
-        self.failureResultOf(self.source.answer(question("a."), QueryContext(5)), Closed)
+        self.failureResultOf(lookUp(self.source, question("a."), QueryContext(5)), Closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_unsupportedQuestionIsNotSent(self) -> None:
@@ -289,7 +292,7 @@ class NamesSourceTests(SynchronousTestCase):
         server = CannedServer({("a.example", "A"): "192.0.2.1"})
         where = server.listen(network.reactor("192.0.2.53"))
         source = NamesSource(Resolver(servers=[(where.address, 53)], reactor=here), here)
-        asking = source.answer(question("a.example."), QueryContext(here.seconds() + 5))
+        asking = lookUp(source, question("a.example."), QueryContext(here.seconds() + 5))
         network.advance(1)
         self.assertEqual(self.successResultOf(asking).answer[0].rdatas, (b"\xc0\x00\x02\x01",))
 

@@ -117,7 +117,7 @@ class InterfaceTests(NamesTestCase):
             self.resolver.lookupZone("a.example"),
         ):
             self.failureResultOf(result, error.ResolverError)
-        self.failureResultOf(self.resolver.ask(question("a.example."), self.resolver.contextFor()), Closed)
+        self.failureResultOf(self.resolver.lookUp(question("a.example."), self.resolver.contextFor()), Closed)
         self.assertIsInstance(self.successResultOf(self.resolver.explain("a.example")).fault, Closed)
         self.assertEqual(len(self.source.asked), asked)
 

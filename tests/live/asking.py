@@ -81,7 +81,7 @@ def ask(resolver: NamesResolver, name: str, rrType: str = "A", *, seconds: float
     """
     Ask with the question and context that sources of this package pass to each other.
     """
-    return resolver.ask(questionOf(name, rrType), resolver.contextFor(seconds, stream=stream))
+    return resolver.lookUp(questionOf(name, rrType), resolver.contextFor(seconds, stream=stream))
 
 
 def textsOf(answer: Answer) -> list[str]:

@@ -24,6 +24,7 @@ from twisted_ext import client
 from twisted_ext.addrinfo.hints import AddressInfo
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import TimedOut
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system.threaded import Pool, Threaded
 from twisted_ext.testing.servers import CannedServer
 
@@ -109,7 +110,7 @@ async def isFound(source: Threaded, reactor: IReactorTime, seconds: float) -> bo
     Return whether a look-up ends within so many seconds.
     """
     try:
-        answer = await source.answer(question("www.example"), QueryContext(reactor.seconds() + seconds))
+        answer = await lookUp(source, question("www.example"), QueryContext(reactor.seconds() + seconds))
     except TimedOut:
         return False
     return addresses(answer) == ["192.0.2.1"]
@@ -159,7 +160,7 @@ async def test_hangingLookupsDoNotStarvePool(released: threading.Event, own: boo
 
     source = Threaded(reactor, pool=pool, getAddresses=hang)
     wishes = QueryContext(reactor.seconds() + 60)
-    asking = [source.answer(question(f"name{number}.example"), wishes) for number in range(3 * shared.max)]
+    asking = [lookUp(source, question(f"name{number}.example"), wishes) for number in range(3 * shared.max)]
     try:
         assert await poolWorks(reactor, _SOON if own else _PATIENCE) is own
         assert not any(each.called for each in asking)

@@ -14,12 +14,14 @@ from tests.cache.canned import question, wishes
 from tests.resolver.told import addresses, asked
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.compat.names import NamesResolver
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.system.configured import System
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 
@@ -66,7 +68,7 @@ class LikeTheSystemTests(SynchronousTestCase):
         system = System(self.here, str(path), str(self.folder / "hosts"), environment={})
         before = len(self.server.asked)
         context = QueryContext(self.here.seconds() + 5, relative=not name.endswith("."))
-        asking = system.answer(question(name, rrType), context)
+        asking = lookUp(system, question(name, rrType), context)
         self.network.advance(1.0)
         found = addresses(self.successResultOf(asking))
         self.successResultOf(system.close())
@@ -80,7 +82,7 @@ class LikeTheSystemTests(SynchronousTestCase):
         from twisted_ext.transport.servers import Server
 
         source = CachedSource(ForwardingSource(self.here, [Server("192.0.2.53")]), self.here)
-        asking = source.answer(question(name), wishes())
+        asking = lookUp(source, question(name), wishes())
         self.network.advance(1.0)
         self.successResultOf(source.close())
         return addresses(self.successResultOf(asking))
@@ -164,7 +166,7 @@ class LikeTheSystemTests(SynchronousTestCase):
         hosts = Hosts(Clock())
         hosts.refresh()
         for name in list(hosts.table.addresses)[:50]:
-            answer = hosts.answerNow(Question(name, 1), wishes())
+            answer = atHand(hosts, Question(name, 1), wishes())
             assert answer is not None
             if answer.outcome is not Outcome.DATA:
                 continue

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import denied
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.store import Store
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
 from twisted_ext.wire.message import Question
@@ -28,7 +29,7 @@ class CachePainTests(SynchronousTestCase):
         self.cache = CachedSource(self.inner, self.clock, store=Store(2**20))
 
     def ask(self, question: Question) -> Answer:
-        return self.successResultOf(self.cache.answer(question, QueryContext(1e9)))
+        return self.successResultOf(lookUp(self.cache, question, QueryContext(1e9)))
 
     def test_cacheNeverExceedsItsBudget(self) -> None:
         """

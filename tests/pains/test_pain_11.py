@@ -19,6 +19,7 @@ from twisted_ext.compat.foreign import NamesSource
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.errors import ServerFailed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Question
@@ -103,7 +104,7 @@ class ErrorTests(SynchronousTestCase):
         Return the result of a failing server when its resolver is a source for others.
         """
         self.server.rcode = 2
-        asking = NamesSource(self.resolver, self.here).answer(QUESTION, QueryContext(self.here.seconds() + 5))
+        asking = lookUp(NamesSource(self.resolver, self.here), QUESTION, QueryContext(self.here.seconds() + 5))
         self.network.advance(6)
         outcomes: list[Answer | ServerFailed] = []
         asking.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.value))

@@ -88,7 +88,7 @@ class ModernTests(SynchronousTestCase):
         """
         Return the answer for this context.
         """
-        asking = self.resolver.ask(Question(nameFromText("long.example"), dns.TXT), context)
+        asking = self.resolver.lookUp(Question(nameFromText("long.example"), dns.TXT), context)
         self.network.advance(6)
         return self.successResultOf(asking)
 

@@ -16,6 +16,7 @@ from tests.resolver.told import addresses
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.resolver.system.configured import System
@@ -58,7 +59,7 @@ class NetworkChangeTests(SynchronousTestCase):
         os.replace(other, self.path)
 
     def begin(self, name: str = "www.example", rrType: str = "A") -> Deferred[Answer]:
-        return self.system.answer(question(name, rrType), QueryContext(self.here.seconds() + 5, relative=True))
+        return lookUp(self.system, question(name, rrType), QueryContext(self.here.seconds() + 5, relative=True))
 
     def look(self, name: str = "www.example", rrType: str = "A", seconds: float = 6.0) -> list[str] | None:
         """
@@ -147,7 +148,7 @@ class NetworkChangeTests(SynchronousTestCase):
         self.assertEqual(self.look("2001:db8::9", "AAAA", seconds=0), ["2001:db8::9"])
         bare = sourceFromString(self.here, "udp:192.0.2.53")
         for name in literals:
-            bare.answer(question(name), QueryContext(self.here.seconds() + 5))
+            lookUp(bare, question(name), QueryContext(self.here.seconds() + 5))
         self.network.advance(1)
         self.successResultOf(bare.close())
         self.assertEqual(len(self.home.asked), len(literals))

@@ -12,8 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import question, wishes
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.testing.sources import CannedSource
+from twisted_ext.testing.sources import CannedSource, atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, parentOf
 from twisted_ext.wire.records import RRSet
@@ -122,21 +123,21 @@ class ModelTests(SynchronousTestCase):
                     del model.known[key]
             elif action == "flood":
                 for number in range(int(amount)):
-                    self.successResultOf(cache.answer(question(f"flood{serial}x{number}.other"), wishes()))
+                    self.successResultOf(lookUp(cache, question(f"flood{serial}x{number}.other"), wishes()))
             else:
                 asked = question(f"n{chr(48 + int(amount))}.test", TYPES[kind])
                 context = wishes(dnssecOk=dnssecOk)
                 now = clock.seconds()
                 expected = model.find(asked, context, now)
                 before = len(replies)
-                atHand = cache.answerNow(asked, context)
-                given = self.successResultOf(cache.answer(asked, context))
+                nowGiven = atHand(cache, asked, context)
+                given = self.successResultOf(lookUp(cache, asked, context))
                 if len(replies) == before:
-                    assert atHand is not None
-                    self.assertEqual(summaryOf(given), summaryOf(atHand))
+                    assert nowGiven is not None
+                    self.assertEqual(summaryOf(given), summaryOf(nowGiven))
                     self.assertIn(summaryOf(given), [(left, *summaryOf(each)[1:]) for left, each in expected[: 1 if exact else None]])
                 else:
-                    self.assertIsNone(atHand)
+                    self.assertIsNone(nowGiven)
                     self.assertFalse(expected and exact, f"{asked} should have been kept")
                     model.learn(asked, context, now, replies[-1])
             self.assertLessEqual(cache.store.octets, cache.store.mostBytes)

@@ -12,8 +12,10 @@ from tests.resolver.told import Told, addresses
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system.configured import Configured
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+from twisted_ext.testing.sources import atHand
 
 
 class ConfiguredTests(SynchronousTestCase):
@@ -32,9 +34,9 @@ class ConfiguredTests(SynchronousTestCase):
         verifyObject(IAnswerSource, source)
         self.assertEqual(source.sources(), (inner,))
         results: list[Answer | DNSFault] = []
-        asking = source.answer(question("www.example", rrType), context or wishes())
+        asking = lookUp(source, question("www.example", rrType), context or wishes())
         asking.addCallbacks(results.append, lambda failure: results.append(failure.value))
-        now = source.answerNow(question("www.example", rrType), wishes())
+        now = atHand(source, question("www.example", rrType), wishes())
         if now is not None:
             assert isinstance(results[0], Answer)
             self.assertEqual((now.outcome, now.answer), (results[0].outcome, results[0].answer))
@@ -77,11 +79,11 @@ class ConfiguredTests(SynchronousTestCase):
             ("sortlist 10.0.0.0\n", ["192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1", "192.0.2.2"]),
         ):
             source = Configured(inner, SystemConfiguration.parse(text.encode()))
-            answer = self.successResultOf(source.answer(question("www.example"), wishes()))
+            answer = self.successResultOf(lookUp(source, question("www.example"), wishes()))
             self.assertEqual(addresses(answer), expected)
             self.assertEqual(addresses(found)[0], "192.0.2.1")
         source = Configured(inner, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
-        answer = self.successResultOf(source.answer(question("alias.example"), wishes()))
+        answer = self.successResultOf(lookUp(source, question("alias.example"), wishes()))
         self.assertEqual([len(rrset.rdatas) for rrset in answer.answer], [1, 2])
         self.assertEqual(answer.answer[1].rdatas[0], b"\xcb\x00\x71\x03")
 

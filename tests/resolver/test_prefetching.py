@@ -9,8 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, question, wishes
 from twisted_ext.errors import ServerFailed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import HeldSource, atHand
 
 WWW = question("www.example.com")
 ANSWER = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x8580)
@@ -29,7 +30,7 @@ class PrefetchTests(SynchronousTestCase):
         self.clock.rightNow = 1000.0
         self.held = HeldSource()
         self.cache = CachedSource(self.held, self.clock, prefetch=prefetch)
-        first = self.cache.answer(WWW, wishes())
+        first = lookUp(self.cache, WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)
 
@@ -38,7 +39,7 @@ class PrefetchTests(SynchronousTestCase):
         Ask for the entry once per second.
         """
         for _ in range(times):
-            self.assertIsNotNone(self.cache.answerNow(WWW, wishes()))
+            self.assertIsNotNone(atHand(self.cache, WWW, wishes()))
             self.clock.advance(1)
 
     def test_popularNameIsPrefetched(self) -> None:
@@ -88,7 +89,7 @@ class PrefetchTests(SynchronousTestCase):
         self.held.release(ServerFailed("no"))
         self.hitOncePerSecond(15)
         self.assertEqual(self.held.asked, 2)
-        self.assertIsNone(self.cache.answerNow(WWW, wishes()))
+        self.assertIsNone(atHand(self.cache, WWW, wishes()))
 
     def test_closeEndsPrefetch(self) -> None:
         """

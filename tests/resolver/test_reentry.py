@@ -15,6 +15,7 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
@@ -90,7 +91,7 @@ class ReentryTests(NetworkTestCase):
         left = ref(purse)
         gc.disable()
         self.addCleanup(gc.enable)
-        asked = source.answer(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, budget=purse))
+        asked = lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, budget=purse))
         del purse
         self.failureResultOf(asked, Unreachable)
         del asked
@@ -134,7 +135,7 @@ class ReentryTests(NetworkTestCase):
 
         for number in range(3):
             context = QueryContext(5.0, budget=OneQueryBudget())
-            asked.append(source.answer(questionOf(f"host{number}.example.test"), context))
+            asked.append(lookUp(source, questionOf(f"host{number}.example.test"), context))
         for each in asked:
             each.addErrback(end)
         port = self.here.ports()[0].port
@@ -198,7 +199,7 @@ class SuccessionTests(NetworkTestCase):
         coalescing = CoalescingSource(source, clock, seconds=1.0)
 
         def ask(deadline: float) -> Deferred[Answer]:
-            return coalescing.answer(Question(b"\x01a\x00", 1), QueryContext(deadline))
+            return lookUp(coalescing, Question(b"\x01a\x00", 1), QueryContext(deadline))
 
         def flush(failure: Failure) -> None:
             coalescing.startAnew()

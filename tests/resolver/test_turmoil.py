@@ -15,6 +15,7 @@ from tests.networks import NetworkTestCase
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import _SLACK, CoalescingSource
 from twisted_ext.resolver.combine.race import RaceSource
@@ -73,7 +74,7 @@ class TurmoilTests(NetworkTestCase):
             waits=dice.choice([None, None, (0.2, 0.4)]),
             trace=Trace() if dice.random() < 0.2 else None,
         )
-        asked = self.source.answer(questionOf(f"host{dice.randrange(25)}.test"), context)
+        asked = lookUp(self.source, questionOf(f"host{dice.randrange(25)}.test"), context)
         self.underway[number] = asked
         asked.addBoth(self.end, number, deadline).addErrback(self.ignoreCallerError)
 

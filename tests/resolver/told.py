@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -18,6 +20,9 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Mistaken", "Said", "Told", "addresses", "asked", "said"]
 
@@ -60,9 +65,9 @@ class Told:
     """
     A source with given answers and NXDOMAIN for everything else.
 
-    @ivar asked: The questions, each as C{"www.example A"}, without those of C{answerNow}.
+    @ivar asked: The questions, each as C{"www.example A"}, without those answered at hand.
     @ivar contexts: The contexts of the questions.
-    @ivar ready: Whether C{answerNow} answers.
+    @ivar ready: Whether the answers are at hand.
     @ivar closed: The number of calls of C{close}.
     """
 
@@ -76,10 +81,10 @@ class Told:
         self.contexts: list[QueryContext] = []
         self.closed = 0
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._say(question) if self.ready else None
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._say(question) if self.ready else partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self.closed:
             return fail(Closed("closed"))
         self.asked.append(asked(question))
@@ -108,5 +113,5 @@ class Mistaken(Told):
     A source whose code raises an unexpected exception.
     """
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         return fail(ZeroDivisionError())

@@ -5,7 +5,8 @@ A player of scenarios through an answer source.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
@@ -17,11 +18,16 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import DNSFault, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire import codes
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Mismatch", "Unsupported", "Player", "Upstream"]
 
@@ -122,10 +128,10 @@ class Upstream:
         self.last = last
         self.asked: list[tuple[int, Question]] = []
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.asked.append((self.step, question))
         matching = [e for e in self._scenario.active(self.step) if queryMatches(e, question, context)]
         result: Deferred[Answer] = Deferred()
@@ -215,11 +221,11 @@ class Player:
         """
         now: Answer | DNSFault | None
         try:
-            now = self.source.answerNow(question, context)
+            now = atHand(self.source, question, context)
         except DNSFault as fault:
             now = fault
         outcomes: list[Answer | Failure] = []
-        self.source.answer(question, context).addBoth(outcomes.append)
+        lookUp(self.source, question, context).addBoth(outcomes.append)
         if not outcomes:
             raise Mismatch(f"{question!r}: no answer in step {self.upstream.step}")
         outcome = outcomes[0]
@@ -232,7 +238,7 @@ class Player:
             outcome.raiseException()
         if now is not None:
             if type(now) is not type(later) or (isinstance(later, Answer) and isinstance(now, Answer) and differences(now, later)):
-                raise Mismatch(f"{question!r}: answerNow gives {now!r}, answer {later!r}")
+                raise Mismatch(f"{question!r}: at hand {now!r}, looked up {later!r}")
         return later
 
     def step_CHECK_ANSWER(self, step: Step) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
 from tests.server.transfer.askers import Asker, Datagrams
-from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
@@ -172,7 +172,7 @@ class ScenarioServer:
         )
         required = [value.split()[0] for key, value in scenario.config if key == "access-control" and value.endswith(" allow_cookie")]
         self._responder = responder = Responder(
-            Alone(zones),
+            AuthoritySource(zones),
             reactor,
             gates=gates,
             errands=errands,

@@ -10,6 +10,7 @@ from tests.corpora import corpus
 from tests.scenarios.reading import Entry, readScenario
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.server.authority.source import AuthoritySource, Zones
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.zone import Zone
@@ -65,7 +66,7 @@ def test_zonesOfRFC1034() -> None:
             asked = step.entry
             continue
         assert step.kind == "CHECK_ANSWER" and asked is not None and asked.question is not None
-        found = source.answerNow(asked.question, QueryContext(0.0, recursionDesired=False))
+        found = atHand(source, asked.question, QueryContext(0.0, recursionDesired=False))
         assert found is not None
         assert (found.rcode, bool(found.flags & AA)) == (step.entry.rcode, "AA" in step.entry.reply), step.number
         assert any(agrees(found, packet) for packet in packetsOf(step.entry)), f"step {step.number}: {found!r}"

@@ -86,11 +86,8 @@ class Disagreeing:
     def __init__(self, inner: IAnswerSource) -> None:
         self.inner = inner
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer:
         return Answer(Outcome.NODATA)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self.inner.answer(question, context)
 
     def close(self) -> Deferred[None]:
         return succeed(None)

@@ -13,10 +13,11 @@ from tests.networks import NetworkTestCase, textsOf
 from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import Listening, SystemServers
-from twisted_ext.testing.sources import questionOf
+from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
 
@@ -85,7 +86,7 @@ class ForwardStackTests(StackCase):
         canned, server = self.serve()
         stack = self.stack(upstream=server.label)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
-        ready = stack.answerNow(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5))
+        ready = atHand(stack, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5))
         assert ready is not None
         self.assertEqual(textsOf(ready), ["192.0.2.80"])
         self.assertEqual(len(canned.asked), 1)
@@ -480,7 +481,7 @@ class LoopTests(StackCase):
 
         def back(question: Question) -> int:
             context = QueryContext(self.here.seconds() + 5)
-            coming.append(stack.answer(question, context).addErrback(lambda failure: failure.value))
+            coming.append(lookUp(stack, question, context).addErrback(lambda failure: failure.value))
             return 3
 
         canned.otherwise = back
@@ -512,7 +513,7 @@ class LoopTests(StackCase):
 
         def back(question: Question) -> int:
             context = QueryContext(self.here.seconds() + 5)
-            coming.append(stack.answer(questionOf("loop.example"), context).addErrback(lambda failure: failure.value))
+            coming.append(lookUp(stack, questionOf("loop.example"), context).addErrback(lambda failure: failure.value))
             canned.silent = True
             return 3
 

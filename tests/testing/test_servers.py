@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from twisted_ext.answers import Outcome, QueryContext
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText
@@ -80,7 +81,7 @@ class CannedServerTests(NetworkTestCase):
         Closing ends connections, and fires when they are gone.
         """
         self.canned.silent = True
-        asked = self.source.answer(questionOf("none.test"), QueryContext(5.0, stream=True))
+        asked = lookUp(self.source, questionOf("none.test"), QueryContext(5.0, stream=True))
         self.network.advance(0.1)
         self.assertEqual(self.canned.connections, 1)
         closed = self.canned.close()

@@ -11,7 +11,8 @@ from zope.interface.verify import verifyObject
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import Closed, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf
 
 WWW = questionOf("www.example.test")
 CONTEXT = QueryContext(5.0)
@@ -36,12 +37,12 @@ class CannedSourceTests(SynchronousTestCase):
             }
         )
         verifyObject(IAnswerSource, source)
-        self.assertEqual(self.successResultOf(source.answer(WWW, CONTEXT)).answer[0].rdatas, (b"\xc0\x00\x02\x50",))
-        self.assertEqual(len(self.successResultOf(source.answer(questionOf("two.example.test"), CONTEXT)).answer[0].rdatas), 2)
-        self.assertIs(self.successResultOf(source.answer(questionOf("none.example.test"), CONTEXT)).outcome, Outcome.NODATA)
-        self.failureResultOf(source.answer(questionOf("bad.example.test"), CONTEXT), ServerFailed)
-        self.assertEqual(len(self.successResultOf(source.answer(questionOf("own.example.test"), CONTEXT)).answer), 1)
-        self.failureResultOf(source.answer(questionOf("else.example.test"), CONTEXT), Unknown)
+        self.assertEqual(self.successResultOf(lookUp(source, WWW, CONTEXT)).answer[0].rdatas, (b"\xc0\x00\x02\x50",))
+        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("two.example.test"), CONTEXT)).answer[0].rdatas), 2)
+        self.assertIs(self.successResultOf(lookUp(source, questionOf("none.example.test"), CONTEXT)).outcome, Outcome.NODATA)
+        self.failureResultOf(lookUp(source, questionOf("bad.example.test"), CONTEXT), ServerFailed)
+        self.assertEqual(len(self.successResultOf(lookUp(source, questionOf("own.example.test"), CONTEXT)).answer), 1)
+        self.failureResultOf(lookUp(source, questionOf("else.example.test"), CONTEXT), Unknown)
         self.assertEqual((source.asked, source.questions[0], source.contexts[0]), (6, WWW, CONTEXT))
 
     def test_answersAreAtHandOnRequest(self) -> None:
@@ -49,9 +50,9 @@ class CannedSourceTests(SynchronousTestCase):
         Answers are at hand only if the test asks for that.
         """
         answers = {("www.example.test", "A"): "192.0.2.80"}
-        self.assertIsNone(CannedSource(answers).answerNow(WWW, CONTEXT))
-        self.assertIsNotNone(CannedSource(answers, now=True).answerNow(WWW, CONTEXT))
-        self.assertIsNone(CannedSource(answers, now=True).answerNow(questionOf("else.test"), CONTEXT))
+        self.assertIsNone(atHand(CannedSource(answers), WWW, CONTEXT))
+        self.assertIsNotNone(atHand(CannedSource(answers, now=True), WWW, CONTEXT))
+        self.assertIsNone(atHand(CannedSource(answers, now=True), questionOf("else.test"), CONTEXT))
 
     def test_closedSourceFails(self) -> None:
         """
@@ -60,7 +61,7 @@ class CannedSourceTests(SynchronousTestCase):
         source = CannedSource(otherwise="192.0.2.1")
         self.successResultOf(source.close())
         self.assertTrue(source.closed)
-        self.failureResultOf(source.answer(WWW, CONTEXT), Closed)
+        self.failureResultOf(lookUp(source, WWW, CONTEXT), Closed)
         self.assertEqual(source.sources(), ())
 
     def test_unknownTypeIsAnError(self) -> None:
@@ -82,8 +83,8 @@ class HeldSourceTests(SynchronousTestCase):
         source = HeldSource()
         verifyObject(IAnswerSource, source)
         other = questionOf("other.test")
-        first, second = source.answer(WWW, CONTEXT), source.answer(other, CONTEXT)
-        self.assertIsNone(source.answerNow(WWW, CONTEXT))
+        first, second = lookUp(source, WWW, CONTEXT), lookUp(source, other, CONTEXT)
+        self.assertIsNone(atHand(source, WWW, CONTEXT))
         self.assertEqual((source.asked, source.held), (2, [WWW, other]))
         answer = answerOf(other, "192.0.2.1")
         self.assertEqual(source.release(answer, other), 1)
@@ -97,7 +98,7 @@ class HeldSourceTests(SynchronousTestCase):
         A waiter that is canceled by the callback of another one gets no answer.
         """
         source = HeldSource()
-        first, second = source.answer(WWW, CONTEXT), source.answer(WWW, CONTEXT)
+        first, second = lookUp(source, WWW, CONTEXT), lookUp(source, WWW, CONTEXT)
         first.addCallback(lambda _: second.cancel())
         self.assertEqual(source.release(answerOf(WWW)), 1)
         self.successResultOf(first)
@@ -108,7 +109,7 @@ class HeldSourceTests(SynchronousTestCase):
         The source records cancellations.
         """
         source = HeldSource()
-        waiting = source.answer(WWW, CONTEXT)
+        waiting = lookUp(source, WWW, CONTEXT)
         waiting.cancel()
         self.failureResultOf(waiting, CancelledError)
         self.assertEqual((source.cancelled, source.held, source.release(answerOf(WWW))), ([WWW], [], 0))
@@ -118,7 +119,7 @@ class HeldSourceTests(SynchronousTestCase):
         Closing ends everything that waits.
         """
         source = HeldSource()
-        waiting = source.answer(WWW, CONTEXT)
+        waiting = lookUp(source, WWW, CONTEXT)
         self.successResultOf(source.close())
         self.failureResultOf(waiting, Closed)
         self.assertEqual((source.closed, source.sources()), (True, ()))

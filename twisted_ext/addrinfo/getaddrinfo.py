@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ from twisted_ext.compat.conversion.errors import addressError, errorFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
+from twisted_ext.resolver.ask import behind, lookUp, unknown
 from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -32,7 +34,7 @@ from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
     from twisted_ext.compat.names import NamesResolver
-    from twisted_ext.interfaces import IAnswerSource
+    from twisted_ext.interfaces import Start
     from twisted_ext.resolver.system.hosts import Hosts
 
 __all__ = ["Addressing", "Host"]
@@ -167,29 +169,32 @@ class Addressing:
             context = self._relativeSingle if name.relative else self._absoluteSingle
         else:
             context = self._relative if name.relative else self._absolute
-        answerNow = self.resolver.source.answerNow
+        ask = self.resolver.source.ask
         halves: list[_Half | None] = [None, None]
-        missed: list[Question | None] = [None, None]
+        starts: list[Start | None] = [None, None]
         waiting = False
         for index in hints.families:
             question = name.questions[index]
             try:
-                ready = answerNow(question, context)
+                ready = ask(question, context)
             except DNSFault as fault:
                 halves[index] = (), b"", None, fault
                 continue
             if hints.single and index == 0:
                 filed = self._filed(question.name)
-                if filed and (ready is None or _origin(ready) != "hosts"):
+                if filed and not (isinstance(ready, Answer) and _origin(ready) == "hosts"):
                     halves[index] = filed, question.name, _FILED, None
                     continue
-            if ready is not None:
+            if isinstance(ready, Answer):
                 rdatas, owner, left = found(question, ready)
                 if left is None:
                     halves[index] = rdatas, owner, ready, None
                     continue
+            elif ready is None:
+                halves[index] = (), b"", None, unknown(self.resolver.source, question)
+                continue
             else:
-                missed[index] = context.takeMissed()
+                starts[index] = ready
             waiting = True
         if not waiting:
             if not name.known and len(name.text) <= CALL_CHARACTERS.default:
@@ -202,7 +207,7 @@ class Addressing:
         wishes = self.resolver.contextFor(timeout, name.relative)
         wishes.single = hints.single
         call = _Call(self, hints, name, wishes, halves)
-        call.begin(name.questions, missed)
+        call.begin(name.questions, starts)
         return call.result
 
     # -- results
@@ -258,7 +263,9 @@ class Addressing:
         owner = half[1]
         if inFile:
             folded = owner.lower()
-            for hosts in _hostsFiles(self.resolver.source):
+            from twisted_ext.resolver.system.hosts import Hosts
+
+            for hosts in behind(self.resolver.source, Hosts):
                 table = hosts.table
                 owner = table.canonical.get(folded, folded if folded in table.addresses else owner)
         elif name.questions is not None:
@@ -275,7 +282,9 @@ class Addressing:
         Return the IPv4 addresses in the hosts files that are written as IPv6 addresses, including C{::1}, as the C library does.
         """
         if self._hosts is None:
-            self._hosts = list(_hostsFiles(self.resolver.source))
+            from twisted_ext.resolver.system.hosts import Hosts
+
+            self._hosts = list(behind(self.resolver.source, Hosts))
         filed: list[bytes] = []
         for hosts in self._hosts:
             for address in hosts.table.addresses.get(name.lower(), ()):
@@ -311,18 +320,19 @@ class _Call:
         self._halves: list[_Half | Deferred[Answer] | Deferred[list[tuple[Question, Answer]]] | None] = [*halves]
         self._waiting = 0
 
-    def begin(self, questions: tuple[Question, Question], missed: list[Question | None]) -> None:
+    def begin(self, questions: tuple[Question, Question], starts: list[Start | None]) -> None:
         """
         Look up each address family without a known result.
 
-        @param missed: the questions that the cache has just missed.
+        @param starts: what starts each look-up.
         """
         halves = self._halves
         unknown = [index for index in self._hints.families if halves[index] is None]
         self._waiting = len(unknown)
         for index in unknown:
-            self._context.missed = missed[index]
-            asked = halves[index] = self._addressing.resolver.source.answer(questions[index], self._context)
+            start = starts[index]
+            source = self._addressing.resolver.source
+            asked = halves[index] = lookUp(source, questions[index], self._context) if start is None else start(self._context)
             took = self._tookSix if index else self._tookFour
             asked.addCallbacks(took, took)
 
@@ -341,7 +351,7 @@ class _Call:
         if left is None:
             self._arrived(index, (rdatas, owner, outcome, None))
             return
-        ask = self._addressing.resolver.source.answer
+        ask = partial(lookUp, self._addressing.resolver.source)
         following = Deferred.fromCoroutine(askedOn(ask, question, outcome, self._context, int(LOCAL_ALIASES.default)))
         self._halves[index] = following
         following.addCallbacks(self._followed, self._failed, (index,), {}, (index,))
@@ -471,10 +481,3 @@ def _origin(answer: Answer) -> str:
     return "" if answer.origin is None else answer.origin.source
 
 
-def _hostsFiles(source: IAnswerSource) -> Iterator[Hosts]:
-    from twisted_ext.resolver.system.hosts import Hosts
-
-    if isinstance(source, Hosts):
-        yield source
-    for each in source.sources():
-        yield from _hostsFiles(each)

@@ -83,8 +83,8 @@ async def _nameOf(resolver: NamesResolver, packed: bytes, context: QueryContext)
     """
     question = Question(reverseNameOf(packed), PTR)
     try:
-        answer = await resolver.ask(question, context)
-        steps = await askedOn(resolver.ask, question, answer, context, int(LOCAL_ALIASES.default))
+        answer = await resolver.lookUp(question, context)
+        steps = await askedOn(resolver.lookUp, question, answer, context, int(LOCAL_ALIASES.default))
     except DNSFault as fault:
         raise addressError(socket.EAI_FAIL if isinstance(fault, Closed) else socket.EAI_AGAIN) from fault
     rdatas, _, _ = found(*steps[-1])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.jobs.subprocess import pythonCommand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -46,7 +47,7 @@ async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
     question = Question(nameFromText(_PROBE), A)
     context = QueryContext(reactor.seconds() + _PATIENCE)
     try:
-        answer = source.answerNow(question, context) or await source.answer(question, context)
+        answer = await lookUp(source, question, context)
     except DNSFault:
         return False
     return answer.outcome is Outcome.DATA

@@ -7,9 +7,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from struct import error as StructError
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
@@ -40,6 +41,9 @@ from twisted_ext.wire.names import labelsOf, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import AAAA, OPT, A, formOf, typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["NamesSource", "isResolver", "setsFrom", "sourceOf"]
 
@@ -200,22 +204,18 @@ class NamesSource:
             [f"{each.__module__}.{each.__name__}" for each in type(resolver).__mro__]
         )
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        """
-        Query Twisted's zones and caches, which answer immediately. Other resolvers are not queried: their answer would come too late.
-        """
-        if not self._atOnce:
-            return None
-        answered = self.answer(question, context)
-        answer = answered.result if answered.called and not answered.paused else None
-        if isinstance(answer, Answer):
-            return answer
-        # It failed or is still pending. A caller that can wait will call answer().
-        answered.addErrback(lambda _: None)
-        answered.cancel()
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        if self._atOnce:
+            # Twisted's zones and caches answer at once. One that does not, or fails, is asked again with a deadline.
+            answered = self._start(question, context)
+            answer = answered.result if answered.called and not answered.paused else None
+            if isinstance(answer, Answer):
+                return answer
+            answered.addErrback(lambda _: None)
+            answered.cancel()
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self._closed:
             return fail(Closed(f"{self._label} was closed"))
         labels = labelsOf(question.name)

@@ -156,7 +156,7 @@ class HostResolution:
         for rrType in self._families:
             if self._receiver is None:
                 return
-            finding = addressesOf(self._resolver.ask, Question(name, rrType), context, _EFFORT)
+            finding = addressesOf(self._resolver.lookUp, Question(name, rrType), context, _EFFORT)
             arriving = Deferred.fromCoroutine(finding).addCallbacks(
                 self._cbFound, self._ebFound, (rrType,), {}, (rrType,)
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
@@ -24,6 +24,7 @@ from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.errors import Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
+from twisted_ext.resolver.ask import unknown
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
 from twisted_ext.wire.rrtypes import expectType
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
     from twisted_ext.addrinfo.order import Order
     from twisted_ext.compat.explain import Explanation
+    from twisted_ext.interfaces import Start
 
 __all__ = ["NamesResolver", "queryFrom"]
 
@@ -77,7 +79,7 @@ class NamesResolver(Lookups):
             from twisted_ext.compat.clocks import withClock
 
             reactor = withClock(reactor)
-        if not hasattr(source, "answerNow"):
+        if not IAnswerSource.providedBy(source):
             from twisted_ext.compat.foreign import sourceOf
 
             source = sourceOf(source, reactor)
@@ -86,9 +88,9 @@ class NamesResolver(Lookups):
         self._seconds, self._waits = secondsAndWaits(timeout)
         # Zone transfers take longer, and have another default.
         self._zoneTimeout = timeout
-        self._use(cast(IAnswerSource, source))
+        self._use(source)
         self.closed = False
-        # Contexts for answerNow(), which does not wait.
+        # Contexts to ask with: before a look-up starts, its deadline does not matter.
         self._absolute = QueryContext(inf)
         self._relative = QueryContext(inf, relative=True)
         # The context of the previous look-up; contexts are not changed once they have been passed on.
@@ -99,9 +101,8 @@ class NamesResolver(Lookups):
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
-        # Bound once: every look-up calls these.
-        self._answerNow = source.answerNow
-        self._answer = source.answer
+        # Bound once: every look-up calls it.
+        self._ask = source.ask
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
         """
@@ -154,7 +155,7 @@ class NamesResolver(Lookups):
             if timeout is not None:
                 # An invalid timeout fails even if the answer is cached.
                 secondsAndWaits(timeout)
-            ready = self._answerNow(question, context)
+            ready = self._ask(question, context)
         except DNSFault as fault:
             return fail(argumentError(fault))
         except TypeError:
@@ -162,14 +163,15 @@ class NamesResolver(Lookups):
             if isinstance(given, str | bytes):
                 raise
             return fail(_notText(given))
-        if ready is None:
-            return self._wait(question, timeout, context)
+        if not isinstance(ready, Answer):
+            return self._wait(question, timeout, context.relative, ready)
         if ready.rcode or ready.outcome is _NXDOMAIN:
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))
 
-    def _wait(self, question: Question, timeout: Timeout, inVain: QueryContext) -> Deferred[Result]:
-        relative = inVain.relative
+    def _wait(self, question: Question, timeout: Timeout, relative: bool, start: Start | None) -> Deferred[Result]:
+        if start is None:
+            return fail(errorFromFault(unknown(self.source, question), question))
         if timeout is None:
             deadline = self._now() + self._seconds
             context = self._recent
@@ -180,21 +182,22 @@ class NamesResolver(Lookups):
                 context = self.contextFor(timeout, relative)
             except DNSFault as fault:
                 return fail(argumentError(fault))
-        context.missed = inVain.takeMissed()
         asked = (question,)
-        return self._answer(question, context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
+        return start(context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
 
-    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def lookUp(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         """
         Query the source directly, for options that C{lookup*} has no parameters for.
 
         @return: fires with an answer, which may be a denial, or fails with a L{DNSFault}.
         """
         try:
-            ready = self._answerNow(question, context)
+            found = self._ask(question, context)
         except DNSFault as fault:
             return fail(fault)
-        return succeed(ready) if ready is not None else self._answer(question, context)
+        if isinstance(found, Answer):
+            return succeed(found)
+        return fail(unknown(self.source, question)) if found is None else found(context)
 
     def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """
@@ -213,11 +216,11 @@ class NamesResolver(Lookups):
             question = Question(wireFromName(query.name), query.type, query.cls)
             if timeout is not None:
                 secondsAndWaits(timeout)
-            ready = self._answerNow(question, self._absolute)
+            ready = self._ask(question, self._absolute)
         except DNSFault as fault:
             return fail(argumentError(fault))
-        if ready is None:
-            return self._wait(question, timeout, self._absolute)
+        if not isinstance(ready, Answer):
+            return self._wait(question, timeout, False, ready)
         if ready.rcode or ready.outcome is _NXDOMAIN:
             return fail(errorFromAnswer(question, ready))
         return succeed(resultFromAnswer(ready))
@@ -255,15 +258,15 @@ class NamesResolver(Lookups):
             if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
                 return succeed(numeric[0])
             question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
-            ready = self._answerNow(question, context)
-            if ready is not None and ready.outcome is _DATA:
+            ready = self._ask(question, context)
+            if isinstance(ready, Answer) and ready.outcome is _DATA:
                 address = addressIn(question, ready)
                 if address is not None:
                     return succeed(address)
             if timeout is REACTORS_TIMEOUT:
                 # This is the reactor's default of one minute, which the caller did not choose.
-                return hostByName(self.ask, question, self.contextFor(None, context.relative), effort, (dns.A,))
-            return hostByName(self.ask, question, self.contextFor(timeout, context.relative), effort)
+                return hostByName(self.lookUp, question, self.contextFor(None, context.relative), effort, (dns.A,))
+            return hostByName(self.lookUp, question, self.contextFor(timeout, context.relative), effort)
         except DNSFault as fault:
             return fail(argumentError(fault))
         except TypeError:
@@ -379,7 +382,7 @@ class NamesResolver(Lookups):
         Close all sockets and cancel all timers. Pending and later look-ups fail, even those of cached names. Further calls do nothing.
         """
         self.closed = True
-        self._answerNow = self._answer = _refuse
+        self._ask = _refuse
         return self.source.close()
 
     def __repr__(self) -> str:

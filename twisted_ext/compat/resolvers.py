@@ -23,6 +23,7 @@ from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.names import NamesResolver, queryFrom
 from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.codes import IN, rcodeName
 from twisted_ext.wire.names import ROOT, nameFromText
 
@@ -260,7 +261,7 @@ class Resolver(NamesResolver):
                 raise errorFromFault(fault, question)
             return failure
 
-        return super().ask(question, context).addCallbacks(cbAnswer, ebAnswer)
+        return super().lookUp(question, context).addCallbacks(cbAnswer, ebAnswer)
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
         if not self._ownWay:
@@ -297,12 +298,12 @@ class Resolver(NamesResolver):
             return maybeDeferred(self._lookup, query.name.name, query.cls, query.type, timeout)
         return super().query(query, timeout)
 
-    def ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def lookUp(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if not self._ownWay:
-            return super().ask(question, context)
+            return super().lookUp(question, context)
         from twisted_ext.compat.foreign import NamesSource
 
-        return NamesSource(_ByLookup(self), self._reactor).answer(question, context)
+        return lookUp(NamesSource(_ByLookup(self), self._reactor), question, context)
 
     def filterAnswers(self, message: dns.Message) -> Reply | Failure | Deferred[Reply | Failure]:
         """

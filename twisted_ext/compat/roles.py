@@ -5,9 +5,10 @@ Combine resolvers in the three roles of L{twisted.names.server} into one answer 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 from zope.interface import implementer
@@ -19,11 +20,15 @@ from twisted_ext.compat.foreign import setsFrom, sourceOf
 from twisted_ext.errors import BadMessage, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
+from twisted_ext.resolver.ask import lookUp, then
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Roles"]
 
@@ -61,14 +66,9 @@ class Authority:
     def __init__(self, resolver: object, clock: IReactorTime) -> None:
         self._inner = sourceOf(resolver, clock)
         self._resolver = resolver
-        self.immediate = bool(getattr(self._inner, "immediate", False))
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._inner.answerNow(question, context)
-        return None if answer is None else self._marked(answer)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._inner.answer(question, context).addCallback(self._marked)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return then(self._inner.ask(question, context), self._marked)
 
     def _marked(self, answer: Answer) -> Answer:
         authority = answer.authority
@@ -121,14 +121,9 @@ class Told:
     def __init__(self, resolver: object, cache: _Remembering | None, clock: IReactorTime) -> None:
         self._inner = sourceOf(resolver, clock)
         self._cache = cache
-        self.immediate = bool(getattr(self._inner, "immediate", False))
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._inner.answerNow(question, context)
-        return None if answer is None else self._told(answer, question)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._inner.answer(question, context).addCallback(self._told, question)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return then(self._inner.ask(question, context), self._told, question)
 
     def _told(self, answer: Answer, question: Question) -> Answer:
         cache = self._cache
@@ -180,17 +175,21 @@ class Roles:
     def _chosen(self, context: QueryContext) -> IAnswerSource | None:
         return self._everybody if context.recursionDesired else self._knowing
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        chosen = self._chosen(context)
-        answer = None if chosen is None else chosen.answerNow(question, context)
-        return None if answer is None or self._leadsOn(answer, context) is not None else answer
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         chosen = self._chosen(context)
         if chosen is None:
-            return fail(Unknown("there is no authority or cache to query, and recursion is not desired or not available"))
-        asked = chosen.answer(question, context)
-        return asked.addCallback(self._followed, question, context) if self._authorities else asked
+            return None
+        found = chosen.ask(question, context)
+        if found is None or not self._authorities or (isinstance(found, Answer) and self._leadsOn(found, context) is None):
+            return found
+        return partial(self._start, question, found)
+
+    def _start(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
+        asked = succeed(found) if isinstance(found, Answer) else found(context)
+        return asked.addCallback(self._followed, question, context)
+
+    def unknown(self, question: Question) -> Unknown:
+        return Unknown("there is no authority or cache to query, and recursion is not desired or not available")
 
     def _leadsOn(self, answer: Answer, context: QueryContext) -> bytes | None:
         """
@@ -214,7 +213,7 @@ class Roles:
         while chosen is not None and target.lower() not in seen and len(seen) <= LOCAL_ALIASES.default:
             seen.add(target.lower())
             try:
-                answer = await chosen.answer(Question(target, question.rrType, question.rrClass), context)
+                answer = await lookUp(chosen, Question(target, question.rrType, question.rrClass), context)
             except Unknown:
                 # The client continues from there (RFC 1034, section 4.3.2).
                 break

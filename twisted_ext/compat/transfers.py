@@ -17,6 +17,7 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.errors import Closed, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import behind
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.records import RRSet
@@ -38,10 +39,7 @@ def serversBehind(source: IAnswerSource) -> list[Server]:
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-    if isinstance(source, ForwardingSource):
-        return [upstream.server for upstream in source.upstreams]
-    found = [server for inner in source.sources() for server in serversBehind(inner)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([upstream.server for each in behind(source, ForwardingSource) for upstream in each.upstreams]))
 
 
 def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes, timeout: Timeout) -> Deferred[Result]:

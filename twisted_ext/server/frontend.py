@@ -86,9 +86,9 @@ def _otherwise(zones: Zones | None) -> str:
 def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
     if zones is None or settings.role == "serve":
         return {}
-    from twisted_ext.server.authority.source import Alone
+    from twisted_ext.server.authority.source import AuthoritySource
 
-    return {"public": Alone(zones)}
+    return {"public": AuthoritySource(zones)}
 
 
 def _logging(settings: Settings) -> bool:

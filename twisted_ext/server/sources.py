@@ -36,6 +36,7 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.interfaces import Start
     from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.config.settings import Settings
 
@@ -121,7 +122,7 @@ class ForwardStack:
         except BaseException:
             self.caching.close()
             raise
-        self._now = self._outermost.answerNow
+        self._ask = self._outermost.ask
 
     # -- building the sources
 
@@ -224,7 +225,7 @@ class ForwardStack:
             self._switching.replace(asking.source)
         self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
         self._outermost = outermost
-        self._now = outermost.answerNow
+        self._ask = outermost.ask
         self._changed()
 
     # -- changes of files and networks
@@ -265,11 +266,8 @@ class ForwardStack:
 
     # -- answering
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._now(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._outermost.answer(question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._ask(question, context)
 
     def close(self) -> Deferred[None]:
         return self.caching.close()
@@ -362,10 +360,10 @@ class ZoneStack:
         self._use(settings)
 
     def _use(self, settings: Settings) -> None:
-        from twisted_ext.server.authority.source import Alone
+        from twisted_ext.server.authority.source import AuthoritySource
 
-        self._source = Alone(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
-        self._now = self._source.answerNow
+        self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
+        self._ask = self._source.ask
 
     def reload(self, settings: Settings) -> None:
         self.settings = settings
@@ -382,11 +380,8 @@ class ZoneStack:
         Do nothing: changed zones are detected elsewhere.
         """
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._now(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._source.answer(question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._ask(question, context)
 
     def close(self) -> Deferred[None]:
         return self._source.close()

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -18,10 +19,10 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
+from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.combine.failing import FailingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.policy.localanswers import decided
 from twisted_ext.resolver.policy.rebinding import isPrivate
 from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, Configured
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
@@ -33,6 +34,8 @@ from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Listening", "LoopWatch", "SystemServers", "Upstream", "isNear", "serversOf"]
 
@@ -170,12 +173,12 @@ class SystemServers:
             if set(before.servers) != set(self.configuration.servers):
                 self._changed()
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.look()
-        return self._switching.answer(question, context)
+        return lookUp(self._switching, question, context)
 
     def close(self) -> Deferred[None]:
         return self._switching.close()
@@ -216,17 +219,16 @@ class Upstream:
         """
         return self.looped or (self.misses >= _MISSES and self._seconds() < self._restsUntil)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None if self.looped else self.inner.answerNow(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if self.looped:
             text = f"the upstream {self.description} forwards back to this server"
-            return fail(Refused(text, rcode=2, ede=((22, "forwarding loop"),)))
-        if not self._counted:
-            return self.inner.answer(question, context)
+            raise Refused(text, rcode=2, ede=((22, "forwarding loop"),))
+        found = self.inner.ask(question, context)
+        return found if found is None or isinstance(found, Answer) or not self._counted else partial(self._start, found)
+
+    def _start(self, start: Start, context: QueryContext) -> Deferred[Answer]:
         began = self._seconds()
-        return self.inner.answer(question, context).addCallbacks(self._answered, self._failed, errbackArgs=(began,))
+        return start(context).addCallbacks(self._answered, self._failed, errbackArgs=(began,))
 
     def _answered(self, answer: Answer) -> Answer:
         self.misses = 0
@@ -254,11 +256,9 @@ def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
     """
     Return every server queried by this source or by the sources behind it: the forwarding source, and the index of the server in it.
     """
-    if isinstance(source, ForwardingSource):
-        for index in range(len(source.upstreams)):
-            yield source, index
-    for inner in source.sources():
-        yield from serversOf(inner)
+    for forwarding in behind(source, ForwardingSource):
+        for index in range(len(forwarding.upstreams)):
+            yield forwarding, index
 
 
 @implementer(IAnswerSource)
@@ -269,11 +269,10 @@ class LoopWatch:
     is not sent again.
     """
 
-    __slots__ = ("_inner", "_innerNow", "_suffix", "_probed", "_clock")
+    __slots__ = ("_inner", "_suffix", "_probed", "_clock")
 
     def __init__(self, inner: IAnswerSource, clock: IReactorTime) -> None:
         self._inner = inner
-        self._innerNow = inner.answerNow
         self._clock = clock
         self._suffix = b"\x10" + token_hex(8).encode() + _LOOPS
         self._probed: dict[bytes, Upstream] = {}
@@ -291,9 +290,9 @@ class LoopWatch:
             self._probed[name] = upstream
             context = QueryContext(self._clock.seconds() + _LOOP_SECONDS)
             # The result is seen when the query arrives here.
-            upstream.answer(Question(name, _TXT), context).addBoth(lambda _: None)
+            lookUp(upstream, Question(name, _TXT), context).addBoth(lambda _: None)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if question.key.endswith(self._suffix, 0, -4):
             upstream = self._probed.get(question.key[:-4])
             if upstream is not None and not upstream.looped:
@@ -302,12 +301,7 @@ class LoopWatch:
                     "the upstream {description} forwards back to this server, and is left out", description=upstream.description
                 )
             return Answer(Outcome.NXDOMAIN, rcode=3)
-        return self._innerNow(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if question.key.endswith(self._suffix, 0, -4):
-            return decided(self, "loop detection", question, context)
-        return self._inner.answer(question, context)
+        return self._inner.ask(question, context)
 
     def close(self) -> Deferred[None]:
         return self._inner.close()

@@ -5,6 +5,8 @@ Answer sources with canned answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -17,7 +19,10 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
 
-__all__ = ["CannedSource", "Entry", "HeldSource", "answerOf", "questionOf", "rrsetOf"]
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
+
+__all__ = ["CannedSource", "Entry", "HeldSource", "answerOf", "atHand", "questionOf", "rrsetOf"]
 
 #: An answer: an L{Answer}, a fault to raise, the text of one or several rdatas, or a function that returns one of these.
 Entry = Answer | DNSFault | str | Sequence[str] | Callable[[Question], "Answer | DNSFault | str | Sequence[str]"]
@@ -60,6 +65,14 @@ def answerOf(question: Question, rdatas: str | Sequence[str] = (), ttl: int = _T
     return Answer(Outcome.DATA, (rrsetOf(question.name, question.rrType, rdatas, ttl),), origin=origin)
 
 
+def atHand(source: IAnswerSource, question: Question, context: QueryContext) -> Answer | None:
+    """
+    Return the answer that a source gives without waiting, or L{None}.
+    """
+    found = source.ask(question, context)
+    return found if isinstance(found, Answer) else None
+
+
 @implementer(IAnswerSource)
 class CannedSource:
     """
@@ -67,8 +80,8 @@ class CannedSource:
 
     @param answers: the answers by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
     @param otherwise: the answer to all other questions; L{None} for C{Unknown}.
-    @param now: whether C{answerNow} has the answers as well.
-    @ivar questions: the questions passed to C{answer}, in order.
+    @param now: whether the answers are available without waiting.
+    @ivar questions: the questions of look-ups that were started, in order.
     @ivar contexts: their contexts.
     @ivar closed: whether it was closed.
     """
@@ -86,7 +99,7 @@ class CannedSource:
     @property
     def asked(self) -> int:
         """
-        Return the number of calls to C{answer}.
+        The number of look-ups that were started.
         """
         return len(self.questions)
 
@@ -96,10 +109,10 @@ class CannedSource:
         """
         self._answers[questionOf(name, rrType).key] = entry
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._find(question) if self._now and question.key in self._answers else None
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return self._find(question) if self._now and question.key in self._answers else partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.questions.append(question)
         self.contexts.append(context)
         if self.closed:
@@ -159,10 +172,10 @@ class HeldSource:
         """
         return [question for question, _ in self._held]
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.questions.append(question)
         self.contexts.append(context)
 

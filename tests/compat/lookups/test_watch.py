@@ -219,7 +219,7 @@ class WatchTests(WatchTestCase):
         self.assertEqual(self.recorded, ["192.0.2.1", "192.0.2.2 (was 192.0.2.1)"])
         self.successResultOf(resolver.lookupAddress("other.example.org"))
         self.assertEqual([question.name for question in source.questions].count(nameFromText("other.example.org")), 1)
-        self.patch(watching, "_forget", lambda source, name: None)
+        self.patch(watching, "behind", lambda source, kind: ())
         self.setRecord(recordsWithTTL(59, "192.0.2.3"))
         self.advance(57)
         self.assertEqual(len(self.recorded), 2)

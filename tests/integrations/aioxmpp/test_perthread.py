@@ -22,9 +22,10 @@ from twisted_ext.integrations import aioxmpp as deferreds
 from twisted_ext.integrations.aioxmpp import asyncio as network
 from twisted_ext.integrations.aioxmpp import perthread
 from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import configured
 from twisted_ext.resolver.system.configured import System
-from twisted_ext.testing.sources import HeldSource, questionOf
+from twisted_ext.testing.sources import HeldSource, atHand, questionOf
 
 __all__: list[str] = []
 
@@ -210,7 +211,7 @@ def test_noConfiguredServerMeansNoRecords(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(configured, "SYSTEM_RESOLV_CONF", str(path))
     found = network.get_resolver()
     assert isinstance(found, NamesResolver)
-    answer = found.source.answerNow(questionOf("example.org"), QueryContext(0.0))
+    answer = atHand(found.source, questionOf("example.org"), QueryContext(0.0))
     assert answer is not None
     assert answer.outcome is Outcome.NODATA
     face = Coroutines()
@@ -304,7 +305,7 @@ def test_nothingIsASource() -> None:
     """
     resolver = NamesResolver(perthread.Nothing(), Clock())
     found: list[object] = []
-    perthread.Nothing().answer(questionOf("a.example"), QueryContext(0.0)).addCallback(found.append)
+    lookUp(perthread.Nothing(), questionOf("a.example"), QueryContext(0.0)).addCallback(found.append)
     resolver.close().addCallback(found.append)
     assert len(found) == 2
     assert perthread.Nothing().sources() == ()

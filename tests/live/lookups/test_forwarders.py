@@ -106,11 +106,11 @@ async def test_EDNSFollowsTheQuery(server: LivePeer) -> None:
         assert answer.message.edns.payloadSize >= 512
         question = questionOf("www.first.example", "AAAA")
         deadline = globalReactor().seconds() + 5
-        signed = await resolver.ask(question, QueryContext(deadline, dnssecOk=True))
+        signed = await resolver.lookUp(question, QueryContext(deadline, dnssecOk=True))
         assert signed.message is not None
         assert signed.message.edns is not None
         assert signed.message.edns.flags & DO
-        plain = await resolver.ask(question, QueryContext(deadline, edns=False))
+        plain = await resolver.lookUp(question, QueryContext(deadline, edns=False))
         assert plain.message is not None
         assert plain.message.edns is None
         assert textsOf(plain) == textsOf(signed) == ["2001:db8::80"]

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from tests.peers import LivePeer, nsd
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Unreachable
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.lookup.transfer import transferZone
 from twisted_ext.testing.servers import CannedServer
@@ -48,7 +49,7 @@ def ask(source: ForwardingSource, name: str, rrType: str = "A", seconds: float =
     """
     Look a name up.
     """
-    return source.answer(questionOf(name, rrType), QueryContext(reactor.seconds() + seconds))
+    return lookUp(source, questionOf(name, rrType), QueryContext(reactor.seconds() + seconds))
 
 
 def ourReaders() -> list[object]:

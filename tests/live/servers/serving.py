@@ -79,7 +79,7 @@ class _Records(CannedSource):
     A source that has all records at hand.
     """
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer:
         return self._find(question)
 
 

@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
     """
     from twisted.internet import reactor as installed
 
-    from twisted_ext.server.authority.source import Alone, Zones
+    from twisted_ext.server.authority.source import AuthoritySource, Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.datagram import DatagramListener
@@ -55,7 +55,7 @@ def main(words: list[str]) -> None:
         reading.builder.finishTo(image, b"sources")
     zones.put(Zone(updating.opened(Version(Image.open(image)))))
     responder = Responder(
-        Alone(zones),
+        AuthoritySource(zones),
         reactor,
         gates=standardGates(keys=keys, opcodes=opcodesOf(updating.errands)),
         lane=laneFor(Access({"allow": ["any"]})),

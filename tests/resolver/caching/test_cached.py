@@ -12,9 +12,10 @@ from tests.cache.canned import answered, denied, question, wishes
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
 from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
-from twisted_ext.testing.sources import CannedSource, HeldSource
+from twisted_ext.testing.sources import CannedSource, HeldSource, atHand
 from twisted_ext.wire.names import nameFromText
 
 WWW = question("www.example.com")
@@ -35,12 +36,12 @@ class CachingCase(SynchronousTestCase):
 
     def ask(self, text: str = "www.example.com", rrType: str = "A", context: QueryContext | None = None) -> Answer:
         """
-        Return the answer, which must be the same from C{answerNow} and C{answer}.
+        Return the answer, which must be the same at hand and from a look-up.
         """
         asked = question(text, rrType)
         context = wishes() if context is None else context
-        now = self.cache.answerNow(asked, context)
-        answer = self.successResultOf(self.cache.answer(asked, context))
+        now = atHand(self.cache, asked, context)
+        answer = self.successResultOf(lookUp(self.cache, asked, context))
         if now is not None:
             self.assertEqual((now.outcome, now.answer), (answer.outcome, answer.answer))
             self.assertEqual((now.authority, now.additional), (answer.authority, answer.additional))
@@ -141,7 +142,7 @@ class PositiveTests(CachingCase):
         inner = CannedSource(otherwise=answered('www.example.com. 300 CH TXT "a"'))
         cache = CachedSource(inner, self.clock)
         for _ in range(2):
-            self.successResultOf(cache.answer(chaos, wishes()))
+            self.successResultOf(lookUp(cache, chaos, wishes()))
         self.assertEqual(inner.asked, 2)
 
     def test_clockSetBackProlongsNothing(self) -> None:
@@ -159,7 +160,7 @@ class PositiveTests(CachingCase):
         """
         outer = CachedSource(self.cache, self.clock)
         self.ask()
-        self.assertIsNotNone(outer.answerNow(WWW, wishes()))
+        self.assertIsNotNone(atHand(outer, WWW, wishes()))
 
     def test_traceShowsHitAndMiss(self) -> None:
         """
@@ -237,7 +238,7 @@ class DenialTests(CachingCase):
         self.ask()
         self.cache.store.keep(WWW, b"", ANSWER, self.clock.seconds())
         self.assertEqual(self.ask().outcome, Outcome.DATA)
-        self.assertIsNone(self.cache.answerNow(question("www.example.com", "AAAA"), wishes()))
+        self.assertIsNone(atHand(self.cache, question("www.example.com", "AAAA"), wishes()))
 
     def test_provedNXDOMAINCoversNamesBelow(self) -> None:
         """
@@ -249,11 +250,11 @@ class DenialTests(CachingCase):
             inner = CannedSource(otherwise=answer)
             cache = CachedSource(inner, self.clock)
             for name in ("gone.example.com", "a.gone.example.com", "b.a.gone.example.com"):
-                given = self.successResultOf(cache.answer(question(name), wishes()))
+                given = self.successResultOf(lookUp(cache, question(name), wishes()))
                 self.assertIs(given.outcome, Outcome.NXDOMAIN)
             self.assertEqual(inner.asked, expected)
-            self.assertIsNone(cache.answerNow(question("notgone.example.com"), wishes()))
-            self.assertIsNone(cache.answerNow(question("a.gone.example.com"), wishes(dnssecOk=True)))
+            self.assertIsNone(atHand(cache, question("notgone.example.com"), wishes()))
+            self.assertIsNone(atHand(cache, question("a.gone.example.com"), wishes(dnssecOk=True)))
 
     def test_aliasToMissingNameStaysForOtherTypes(self) -> None:
         """
@@ -263,7 +264,7 @@ class DenialTests(CachingCase):
         self.inner.set("www.example.com", "A", denied(Outcome.NXDOMAIN, SOA, answer=(alias,)))
         self.ask()
         self.assertEqual(self.ask().outcome, Outcome.NXDOMAIN)
-        self.assertIsNone(self.cache.answerNow(question("www.example.com", "CNAME"), wishes()))
+        self.assertIsNone(atHand(self.cache, question("www.example.com", "CNAME"), wishes()))
 
 
 class FailureTests(CachingCase):
@@ -277,7 +278,7 @@ class FailureTests(CachingCase):
         """
         before = self.inner.asked
         for _ in range(times):
-            self.failureResultOf(self.cache.answer(WWW, wishes()))
+            self.failureResultOf(lookUp(self.cache, WWW, wishes()))
         return self.inner.asked - before
 
     def test_failureIsCachedWithItsReason(self) -> None:
@@ -286,9 +287,9 @@ class FailureTests(CachingCase):
         """
         self.inner.set("www.example.com", "A", ServerFailed("192.0.2.1:53 answered REFUSED", server="192.0.2.1:53", rcode=5))
         self.assertEqual(self.askOften(5), 1)
-        fault = self.failureResultOf(self.cache.answer(WWW, wishes()), ServerFailed).value
+        fault = self.failureResultOf(lookUp(self.cache, WWW, wishes()), ServerFailed).value
         self.assertEqual((fault.rcode, fault.server, fault.ede), (5, "192.0.2.1:53", ((0, "192.0.2.1:53 answered REFUSED"), (13, ""))))
-        self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
+        self.assertRaises(ServerFailed, self.cache.ask, WWW, wishes())
         self.clock.advance(5)
         self.assertEqual(self.askOften(5), 1)
         self.assertGreater(self.cache.stats.failures, 0)
@@ -341,11 +342,11 @@ class FailureTests(CachingCase):
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
-        first = cache.answer(WWW, wishes())
+        first = lookUp(cache, WWW, wishes())
         self.clock.advance(2)
         held.release(TimedOut("silence"))
         self.failureResultOf(first, TimedOut)
-        self.failureResultOf(cache.answer(WWW, wishes()), TimedOut)
+        self.failureResultOf(lookUp(cache, WWW, wishes()), TimedOut)
         self.assertEqual(held.asked, 1)
 
     def test_sharedTimeoutIsCachedOnce(self) -> None:
@@ -354,19 +355,19 @@ class FailureTests(CachingCase):
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
-        hurried = [cache.answer(WWW, wishes(1002.5 + number / 2)) for number in range(3)]
-        patient = cache.answer(WWW, wishes(1005.0))
+        hurried = [lookUp(cache, WWW, wishes(1002.5 + number / 2)) for number in range(3)]
+        patient = lookUp(cache, WWW, wishes(1005.0))
         self.clock.pump([2.5, 0.5, 0.5])
         for waiter in hurried:
             self.failureResultOf(waiter, TimedOut)
-        joined = cache.answer(WWW, wishes(1005.0))
+        joined = lookUp(cache, WWW, wishes(1005.0))
         self.assertNoResult(joined)
         self.clock.advance(1.5)
         held.release(TimedOut("silence"))
-        for waiter in (patient, joined, cache.answer(WWW, wishes())):
+        for waiter in (patient, joined, lookUp(cache, WWW, wishes())):
             self.failureResultOf(waiter, TimedOut)
         self.clock.advance(5)
-        self.assertNoResult(cache.answer(WWW, wishes()))
+        self.assertNoResult(lookUp(cache, WWW, wishes()))
         self.assertEqual(held.asked, 2)
 
     def test_unreachableIsCachedForASecond(self) -> None:
@@ -390,7 +391,7 @@ class FailureTests(CachingCase):
         Each caller gets its own exception object.
         """
         self.inner.set("www.example.com", "A", ServerFailed("no"))
-        faults = [self.failureResultOf(self.cache.answer(WWW, wishes())).value for _ in range(3)]
+        faults = [self.failureResultOf(lookUp(self.cache, WWW, wishes())).value for _ in range(3)]
         self.assertEqual(len({id(fault) for fault in faults}), 3)
 
 
@@ -417,11 +418,11 @@ class UpkeepTests(CachingCase):
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
-        waiter = cache.answer(WWW, wishes())
+        waiter = lookUp(cache, WWW, wishes())
         cache.flush()
         held.release(ANSWER)
         self.assertIs(self.successResultOf(waiter), ANSWER)
-        self.assertIsNone(cache.answerNow(WWW, wishes()))
+        self.assertIsNone(atHand(cache, WWW, wishes()))
 
     def test_lookupAfterFlushJoinsNoEarlierOne(self) -> None:
         """
@@ -432,9 +433,9 @@ class UpkeepTests(CachingCase):
         for defended in (True, False):
             if not defended:
                 self.patch(CoalescingSource, "startAnew", lambda source: None)
-            before = cache.answer(WWW, wishes())
+            before = lookUp(cache, WWW, wishes())
             cache.flush()
-            after = cache.answer(WWW, wishes())
+            after = lookUp(cache, WWW, wishes())
             self.assertEqual(len(held.held), 2 if defended else 1)
             held.release(ANSWER)
             self.successResultOf(before)
@@ -447,11 +448,11 @@ class UpkeepTests(CachingCase):
         """
         held = HeldSource()
         cache = CachedSource(held, self.clock)
-        waiter = cache.answer(WWW, wishes())
+        waiter = lookUp(cache, WWW, wishes())
         cache.flush()
         held.release(ServerFailed("no"))
         self.failureResultOf(waiter, ServerFailed)
-        cache.answer(WWW, wishes())
+        lookUp(cache, WWW, wishes())
         self.assertEqual(held.asked, 2)
 
     def test_dumpAndLoad(self) -> None:
@@ -463,6 +464,6 @@ class UpkeepTests(CachingCase):
         self.clock.advance(100)
         other = CachedSource(self.inner, self.clock, today=self.clock.seconds)
         self.assertEqual(other.load(lines).answers, 1)
-        kept = other.answerNow(WWW, wishes())
+        kept = atHand(other, WWW, wishes())
         assert kept is not None
         self.assertEqual([(rrset.ttl, rrset.rdatas) for rrset in kept.answer], [(200, (b"\xc0\x00\x02\x01",))])

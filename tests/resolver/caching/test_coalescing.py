@@ -15,6 +15,7 @@ from twisted_ext.answers import Answer, QueryContext, Question, Trace
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_VARIANTS
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching import coalescing
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.testing.sources import CannedSource, HeldSource
@@ -38,7 +39,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         Begin a look-up of L{WWW}.
         """
-        return self.source.answer(WWW, wishes(deadline))
+        return lookUp(self.source, WWW, wishes(deadline))
 
     def test_providesIAnswerSource(self) -> None:
         """
@@ -90,7 +91,7 @@ class CoalescingTests(SynchronousTestCase):
         Names that differ in letter case only share one query.
         """
         self.ask()
-        self.source.answer(question("WWW.Example"), wishes())
+        lookUp(self.source, question("WWW.Example"), wishes())
         self.assertEqual(self.held.asked, 1)
 
     def test_callersAfterStartAnewJoinNoEarlierLookup(self) -> None:
@@ -138,14 +139,14 @@ class CoalescingTests(SynchronousTestCase):
         """
         A caller with its own wait for each attempt has all attempts in one look-up, even if that takes longer than usual.
         """
-        waiter = self.source.answer(WWW, QueryContext(7.0, waits=(3.0, 4.0)))
+        waiter = lookUp(self.source, WWW, QueryContext(7.0, waits=(3.0, 4.0)))
         self.assertEqual(self.held.contexts[0].deadline, 7.0)
         self.clock.advance(6.9)
         self.assertNoResult(waiter)
         self.held.release(TimedOut("silence", attempts=2))
         self.assertEqual(self.failureResultOf(waiter, TimedOut).value.attempts, 2)
         self.assertEqual(self.held.asked, 1)
-        waiter = self.source.answer(WWW, QueryContext(20.0, waits=(0.5,)))
+        waiter = lookUp(self.source, WWW, QueryContext(20.0, waits=(0.5,)))
         self.assertEqual(self.held.contexts[1].deadline, 11.9)
         self.held.release(ANSWER)
         self.successResultOf(waiter)
@@ -155,7 +156,7 @@ class CoalescingTests(SynchronousTestCase):
         Callers with different flags do not share a query.
         """
         for context in (wishes(), wishes(dnssecOk=True), wishes(checkingDisabled=True), wishes(recursionDesired=False)):
-            self.source.answer(WWW, context)
+            lookUp(self.source, WWW, context)
         self.assertEqual(self.held.asked, 4)
 
     def test_nothingIsCached(self) -> None:
@@ -173,7 +174,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         source = CoalescingSource(CannedSource({("www.example", "A"): ANSWER}), self.clock)
         for _ in range(2):
-            self.assertIs(self.successResultOf(source.answer(WWW, wishes())), ANSWER)
+            self.assertIs(self.successResultOf(lookUp(source, WWW, wishes())), ANSWER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancelEndsOneCallerOnly(self) -> None:
@@ -216,7 +217,7 @@ class CoalescingTests(SynchronousTestCase):
         """
         The shared query has its own deadline and belongs to no client.
         """
-        self.source.answer(WWW, QueryContext(0.5, client="192.0.2.9"))
+        lookUp(self.source, WWW, QueryContext(0.5, client="192.0.2.9"))
         context = self.held.contexts[0]
         self.assertEqual((context.deadline, context.client, context.budget), (5.0, None, None))
 
@@ -308,8 +309,8 @@ class CoalescingTests(SynchronousTestCase):
         A look-up that depends on itself fails at once, not at its deadline.
         """
         outer = self.ask()
-        inner = self.source.answer(OTHER, self.held.contexts[0].but(deadline=4))
-        back = self.source.answer(WWW, self.held.contexts[1].but(deadline=3))
+        inner = lookUp(self.source, OTHER, self.held.contexts[0].but(deadline=4))
+        back = lookUp(self.source, WWW, self.held.contexts[1].but(deadline=3))
         self.failureResultOf(back, ServerFailed)
         self.assertNoResult(inner)
         self.held.release(ANSWER)
@@ -321,8 +322,8 @@ class CoalescingTests(SynchronousTestCase):
         A look-up may join another one that does not depend on it, more than once.
         """
         self.ask()
-        self.source.answer(OTHER, wishes())
-        joined = [self.source.answer(OTHER, self.held.contexts[0]) for _ in range(2)]
+        lookUp(self.source, OTHER, wishes())
+        joined = [lookUp(self.source, OTHER, self.held.contexts[0]) for _ in range(2)]
         joined[0].cancel()
         self.failureResultOf(joined[0])
         self.assertNoResult(joined[1])
@@ -335,13 +336,13 @@ class CoalescingTests(SynchronousTestCase):
         """
         most = int(FLIGHT_VARIANTS.default)
         waiters = [
-            self.source.answer(WWW, QueryContext(1e9, options=((8, number.to_bytes(4, "big")),))) for number in range(most + 5)
+            lookUp(self.source, WWW, QueryContext(1e9, options=((8, number.to_bytes(4, "big")),))) for number in range(most + 5)
         ]
         self.assertEqual(self.held.asked, most)
         for waiter in waiters[most:]:
             self.failureResultOf(waiter, Refused)
         self.held.release(ANSWER)
-        self.source.answer(WWW, QueryContext(1e9, options=((8, b"more"),)))
+        lookUp(self.source, WWW, QueryContext(1e9, options=((8, b"more"),)))
         self.assertEqual(self.held.asked, most + 1)
 
     def test_callersPerQueryAreLimited(self) -> None:
@@ -372,5 +373,5 @@ class CoalescingTests(SynchronousTestCase):
         """
         self.ask()
         trace = Trace()
-        self.source.answer(WWW, QueryContext(5.0, trace=trace))
+        lookUp(self.source, WWW, QueryContext(5.0, trace=trace))
         self.assertEqual([(note.source, note.event) for note in trace.notes], [("coalesce", "joined")])

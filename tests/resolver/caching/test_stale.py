@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import answered, denied, question, wishes
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.errors import ServerFailed, TrustFault
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import HeldSource, atHand
 
 WWW = question("www.example.com")
 ANSWER = answered("www.example.com. 300 IN A 192.0.2.1", flags=0x8580)
@@ -28,7 +29,7 @@ class StaleTests(SynchronousTestCase):
         self.clock.rightNow = 1000.0
         self.held = HeldSource()
         self.cache = CachedSource(self.held, self.clock, stale=86400)
-        first = self.cache.answer(WWW, wishes())
+        first = lookUp(self.cache, WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)
 
@@ -37,11 +38,11 @@ class StaleTests(SynchronousTestCase):
         Stale answers are given only if that is configured.
         """
         cache = CachedSource(self.held, self.clock)
-        first = cache.answer(WWW, wishes())
+        first = lookUp(cache, WWW, wishes())
         self.held.release(ANSWER)
         self.successResultOf(first)
         self.clock.advance(300)
-        again = cache.answer(WWW, wishes())
+        again = lookUp(cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         self.failureResultOf(again, ServerFailed)
 
@@ -51,7 +52,7 @@ class StaleTests(SynchronousTestCase):
         when it arrives.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.clock.advance(1.7)
         self.assertNoResult(waiter)
         self.clock.advance(0.1)
@@ -61,7 +62,7 @@ class StaleTests(SynchronousTestCase):
         assert stale.origin is not None
         self.assertEqual(stale.origin.source, "stale")
         self.held.release(answered("www.example.com. 300 IN A 192.0.2.2"))
-        fresh = self.cache.answerNow(WWW, wishes())
+        fresh = atHand(self.cache, WWW, wishes())
         assert fresh is not None
         self.assertEqual(fresh.answer[0].rdatas, (b"\xc0\x00\x02\x02",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -71,16 +72,16 @@ class StaleTests(SynchronousTestCase):
         The stale answer is used only on failure once servers have given a fresh answer that must not be cached.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.clock.advance(2)
         self.assertEqual(self.successResultOf(waiter).answer[0].ttl, 30)
         moved = answered("www.example.com. 0 IN A 192.0.2.2")
         self.held.release(moved)
-        self.assertIsNone(self.cache.answerNow(WWW, wishes()))
-        waiter = self.cache.answer(WWW, wishes())
+        self.assertIsNone(atHand(self.cache, WWW, wishes()))
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(moved)
         self.assertIs(self.successResultOf(waiter), moved)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         self.assertEqual(self.successResultOf(waiter).answer[0].ttl, 30)
 
@@ -89,7 +90,7 @@ class StaleTests(SynchronousTestCase):
         No stale answer is given if servers answer in time.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.clock.advance(1)
         self.held.release(ANSWER)
         self.assertIs(self.successResultOf(waiter), ANSWER)
@@ -100,15 +101,15 @@ class StaleTests(SynchronousTestCase):
         A stale answer is given at once if servers fail, and for half a minute without asking them again.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         stale = self.successResultOf(waiter)
         for _ in range(29):
             self.clock.advance(1)
-            self.assertIs(self.successResultOf(self.cache.answer(WWW, wishes())), stale)
+            self.assertIs(self.successResultOf(lookUp(self.cache, WWW, wishes())), stale)
         self.assertEqual(self.held.asked, 2)
         self.clock.advance(1)
-        again = self.cache.answer(WWW, wishes())
+        again = lookUp(self.cache, WWW, wishes())
         self.assertEqual(self.held.asked, 3)
         self.held.release(ServerFailed("no"))
         self.successResultOf(again)
@@ -119,28 +120,28 @@ class StaleTests(SynchronousTestCase):
         The stale answer is given while the failure is cached, even if it was packed in the meantime.
         """
         self.clock.advance(400)
-        failed = self.cache.answer(WWW, wishes())
+        failed = lookUp(self.cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         self.successResultOf(failed)
         asked = self.held.asked
         del self.cache.store.ready[WWW.key]
         self.cache.store.keep(WWW, b"", ANSWER, self.clock.seconds() - 400)
-        again = self.cache.answerNow(WWW, wishes())
+        again = atHand(self.cache, WWW, wishes())
         assert again is not None
         self.assertEqual(([code for code, _ in again.ede], self.held.asked), ([3], asked))
         self.cache.store.drop(WWW.key)
-        self.assertRaises(ServerFailed, self.cache.answerNow, WWW, wishes())
+        self.assertRaises(ServerFailed, self.cache.ask, WWW, wishes())
 
     def test_staleDenialHasItsOwnCode(self) -> None:
         """
         A stale NXDOMAIN has its own extended error code.
         """
         gone = question("gone.example.com")
-        first = self.cache.answer(gone, wishes())
+        first = lookUp(self.cache, gone, wishes())
         self.held.release(denied(Outcome.NXDOMAIN, SOA))
         self.successResultOf(first)
         self.clock.advance(700)
-        waiter = self.cache.answer(question("gone.example.com", "AAAA"), wishes())
+        waiter = lookUp(self.cache, question("gone.example.com", "AAAA"), wishes())
         self.held.release(ServerFailed("no"))
         self.assertEqual([code for code, _ in self.successResultOf(waiter).ede], [19])
 
@@ -149,16 +150,16 @@ class StaleTests(SynchronousTestCase):
         A stale NXDOMAIN wins over an older address that is still cached.
         """
         self.clock.advance(400)
-        other = self.cache.answer(question("www.example.com", "AAAA"), wishes())
+        other = lookUp(self.cache, question("www.example.com", "AAAA"), wishes())
         self.held.release(denied(Outcome.NXDOMAIN, SOA))
         self.successResultOf(other)
         self.clock.advance(700)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         stale = self.successResultOf(waiter)
         self.assertEqual((stale.outcome, [code for code, _ in stale.ede]), (Outcome.NXDOMAIN, [19]))
         asked = self.held.asked
-        self.assertIs(self.cache.answerNow(WWW, wishes()), stale)
+        self.assertIs(atHand(self.cache, WWW, wishes()), stale)
         self.assertEqual(self.held.asked, asked)
 
     def test_freshDenialWinsWhileWaiting(self) -> None:
@@ -166,8 +167,8 @@ class StaleTests(SynchronousTestCase):
         A caller that waits gets the fresh denial if the name is denied in the meantime.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
-        self.cache.answer(question("www.example.com", "AAAA"), wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
+        lookUp(self.cache, question("www.example.com", "AAAA"), wishes())
         self.held.release(denied(Outcome.NXDOMAIN, SOA), question("www.example.com", "AAAA"))
         self.clock.advance(2)
         answer = self.successResultOf(waiter)
@@ -178,7 +179,7 @@ class StaleTests(SynchronousTestCase):
         A flushed answer is not given as a stale one, not even to callers that waited before the flush.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.assertEqual(self.cache.flush(WWW.name), 1)
         self.clock.advance(3)
         self.assertNoResult(waiter)
@@ -190,7 +191,7 @@ class StaleTests(SynchronousTestCase):
         A stale answer is not given after a day.
         """
         self.clock.advance(300 + 86400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(ServerFailed("no"))
         self.failureResultOf(waiter, ServerFailed)
 
@@ -199,7 +200,7 @@ class StaleTests(SynchronousTestCase):
         A failed validation is not hidden by a stale answer.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(TrustFault("bogus"))
         self.failureResultOf(waiter, TrustFault)
 
@@ -210,12 +211,12 @@ class StaleTests(SynchronousTestCase):
         forged = answered("www.example.com. 300 IN A 192.0.2.66")
         forged.security = Security.BOGUS
         self.cache.flush()
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(forged)
         self.successResultOf(waiter)
         self.assertEqual(len(self.cache.store), 0)
         forged.security = Security.INDETERMINATE
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         self.held.release(forged)
         self.assertEqual(len(self.cache.store), 1)
 
@@ -224,7 +225,7 @@ class StaleTests(SynchronousTestCase):
         Cancelling ends the query and leaves no timer.
         """
         self.clock.advance(400)
-        waiter = self.cache.answer(WWW, wishes())
+        waiter = lookUp(self.cache, WWW, wishes())
         waiter.cancel()
         self.failureResultOf(waiter)
         self.assertEqual((len(self.held.cancelled), self.clock.getDelayedCalls()), (1, []))

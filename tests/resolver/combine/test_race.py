@@ -14,9 +14,9 @@ from tests.resolver.told import Mistaken, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadMessage, CallerFault, Closed, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.race import RaceSource
-from twisted_ext.resolver.policy.specialnames import Special
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import HeldSource, atHand
 
 WWW = question("www.example")
 
@@ -34,7 +34,7 @@ class RaceTests(SynchronousTestCase):
         """
         Begin a race.
         """
-        return RaceSource(self.runners, self.clock, delay=delay).answer(WWW, wishes())
+        return lookUp(RaceSource(self.runners, self.clock, delay=delay), WWW, wishes())
 
     def lookupCounts(self) -> list[int]:
         """
@@ -118,7 +118,7 @@ class RaceTests(SynchronousTestCase):
             ([Closed(), nothing], nothing),
         ):
             runners = [HeldSource() for _ in faults]
-            asking = RaceSource(runners, self.clock, delay=0).answer(WWW, wishes())
+            asking = lookUp(RaceSource(runners, self.clock, delay=0), WWW, wishes())
             for runner, fault in zip(runners, faults, strict=True):
                 runner.release(fault)
             failure = self.failureResultOf(asking)
@@ -129,31 +129,30 @@ class RaceTests(SynchronousTestCase):
         An error in the code of one source is not hidden by the timeout of another.
         """
         racing = RaceSource([Mistaken(), Told(otherwise=TimedOut("late"))], self.clock, delay=0)
-        self.failureResultOf(racing.answer(WWW, wishes()), ZeroDivisionError)
+        self.failureResultOf(lookUp(racing, WWW, wishes()), ZeroDivisionError)
 
     def test_immediateSourcesEndTheRaceAtOnce(self) -> None:
         """
         Sources that answer or fail at once do so in a race.
         """
         sources = [Told(otherwise=ServerFailed("no")), Told({"www.example A": "192.0.2.2"}), self.runners[0]]
-        answer = self.successResultOf(RaceSource(sources, self.clock).answer(WWW, wishes()))
+        answer = self.successResultOf(lookUp(RaceSource(sources, self.clock), WWW, wishes()))
         self.assertEqual(addresses(answer), ["192.0.2.2"])
         failing = RaceSource([Told(otherwise=TimedOut("late")), Told(otherwise=Unknown(""))], self.clock)
-        self.failureResultOf(failing.answer(WWW, wishes()), TimedOut)
+        self.failureResultOf(lookUp(failing, WWW, wishes()), TimedOut)
         self.assertEqual(self.lookupCounts(), [0, 0, 0])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_answerNowOfAnySourceWins(self) -> None:
+    def test_answerAtHandOfAnySourceWins(self) -> None:
         """
         An answer at hand in any source wins without a race.
         """
         cached = Told({"www.example A": "192.0.2.2"}, ready=True)
         racing = RaceSource([self.runners[0], Told(otherwise=Unknown(""), ready=True), cached], self.clock)
-        answer = racing.answerNow(WWW, wishes())
+        answer = atHand(racing, WWW, wishes())
         assert answer is not None
-        self.assertEqual(answer.answer, self.successResultOf(racing.answer(WWW, wishes())).answer)
+        self.assertEqual(answer.answer, self.successResultOf(lookUp(racing, WWW, wishes())).answer)
         self.assertEqual(self.lookupCounts(), [0, 0, 0])
-        self.assertTrue(RaceSource([Special()], self.clock).immediate)
 
     def test_cancelEndsAllRunners(self) -> None:
         """
@@ -171,7 +170,7 @@ class RaceTests(SynchronousTestCase):
         The trace says when the next source was started.
         """
         trace = Trace()
-        RaceSource(self.runners, self.clock, delay=1.0).answer(WWW, QueryContext(9.0, trace=trace))
+        lookUp(RaceSource(self.runners, self.clock, delay=1.0), WWW, QueryContext(9.0, trace=trace))
         self.clock.advance(1.0)
         self.assertEqual([(note.source, note.event, note.at) for note in trace.notes], [("race", "hedged", 1.0)])
 
@@ -180,7 +179,7 @@ class RaceTests(SynchronousTestCase):
         Closing ends the running look-ups and closes all sources. A second close does nothing.
         """
         racing = RaceSource(self.runners, self.clock)
-        asking = racing.answer(WWW, wishes())
+        asking = lookUp(racing, WWW, wishes())
         self.successResultOf(racing.close())
         self.successResultOf(racing.close())
         self.clock.advance(10)

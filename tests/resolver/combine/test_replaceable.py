@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import Closed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 
@@ -27,11 +28,11 @@ class ReplaceableTests(SynchronousTestCase):
         """
         before, after = HeldSource(), CannedSource(otherwise="192.0.2.2")
         source = ReplaceableSource(before)
-        running = source.answer(QUESTION, CONTEXT)
+        running = lookUp(source, QUESTION, CONTEXT)
         source.replace(after)
         self.assertIs(source.source, after)
         self.assertFalse(before.closed)
-        self.assertEqual(textsOf(self.successResultOf(source.answer(QUESTION, CONTEXT))), ["192.0.2.2"])
+        self.assertEqual(textsOf(self.successResultOf(lookUp(source, QUESTION, CONTEXT))), ["192.0.2.2"])
         before.release(answerOf(QUESTION, "192.0.2.1"))
         self.assertEqual(textsOf(self.successResultOf(running)), ["192.0.2.1"])
         self.assertTrue(before.closed)
@@ -52,9 +53,9 @@ class ReplaceableTests(SynchronousTestCase):
         """
         before, after = HeldSource(), HeldSource()
         source = ReplaceableSource(before)
-        running = source.answer(QUESTION, CONTEXT)
+        running = lookUp(source, QUESTION, CONTEXT)
         source.replace(after)
         self.successResultOf(source.close())
         self.failureResultOf(running, Closed)
         self.assertTrue(before.closed and after.closed)
-        self.failureResultOf(source.answer(QUESTION, CONTEXT), Closed)
+        self.failureResultOf(lookUp(source, QUESTION, CONTEXT), Closed)

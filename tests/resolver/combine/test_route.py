@@ -12,9 +12,9 @@ from tests.cache.canned import question, wishes
 from tests.resolver.told import Told
 from twisted_ext.errors import ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.route import RouteSource
-from twisted_ext.resolver.policy.specialnames import Special
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import HeldSource, atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
@@ -60,7 +60,7 @@ class RouteTests(SynchronousTestCase):
         A question for a private network is not sent to the default source if its own source fails.
         """
         self.corp.otherwise = ServerFailed("down")
-        self.failureResultOf(self.routing.answer(question("www.corp.example"), wishes()), ServerFailed)
+        self.failureResultOf(lookUp(self.routing, question("www.corp.example"), wishes()), ServerFailed)
         self.assertEqual(self.others.asked, [])
 
     def test_unroutedNameIsUnknown(self) -> None:
@@ -68,38 +68,31 @@ class RouteTests(SynchronousTestCase):
         A name without a route is unknown if there is no default source.
         """
         routing = RouteSource({nameFromText("corp.example"): self.corp})
-        self.assertIsNone(routing.answerNow(question("www.example"), wishes()))
-        self.failureResultOf(routing.answer(question("www.example"), wishes()), Unknown)
+        self.assertIsNone(atHand(routing, question("www.example"), wishes()))
+        self.failureResultOf(lookUp(routing, question("www.example"), wishes()), Unknown)
 
     def test_rootRouteTakesEverything(self) -> None:
         """
         A route for the root takes all names.
         """
         routing = RouteSource({b"\x00": self.corp})
-        self.successResultOf(routing.answer(question("www.example"), wishes()))
+        self.successResultOf(lookUp(routing, question("www.example"), wishes()))
         self.assertEqual(self.corp.asked, ["www.example A"])
 
-    def test_answerNowOfChosenSource(self) -> None:
+    def test_answerAtHandOfChosenSource(self) -> None:
         """
         An answer at hand in the chosen source is given at once.
         """
         self.corp.ready = True
-        self.assertIsNotNone(self.routing.answerNow(question("www.corp.example"), wishes()))
-        self.assertIsNone(self.routing.answerNow(question("www.example"), wishes()))
-
-    def test_immediateIfAllSourcesAre(self) -> None:
-        """
-        The route is immediate if all its sources are.
-        """
-        self.assertFalse(self.routing.immediate)
-        self.assertTrue(RouteSource({b"\x00": Special()}).immediate)
+        self.assertIsNotNone(atHand(self.routing, question("www.corp.example"), wishes()))
+        self.assertIsNone(atHand(self.routing, question("www.example"), wishes()))
 
     def test_cancelReachesTheSource(self) -> None:
         """
         Cancelling reaches the chosen source.
         """
         held = HeldSource()
-        asking = RouteSource({b"\x00": held}).answer(question("www.example"), wishes())
+        asking = lookUp(RouteSource({b"\x00": held}), question("www.example"), wishes())
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(held.cancelled), 1)

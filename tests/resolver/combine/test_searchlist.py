@@ -4,6 +4,8 @@ Tests of the search list.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -13,11 +15,15 @@ from tests.resolver.told import Mistaken, Said, Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.searchlist import SearchListSource
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import HeldSource, atHand
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 SERVFAIL = ServerFailed("no", rcode=2)
 REFUSED = ServerFailed("not you", rcode=5)
@@ -52,7 +58,7 @@ class SearchListTests(SynchronousTestCase):
         single: bool = False,
     ) -> tuple[list[str] | Outcome | DNSFault, list[str]]:
         """
-        Return the result and the questions. C{answerNow} and C{answer} must agree.
+        Return the result and the questions. Answers at hand and look-ups must agree.
         """
         inner = Told(known, otherwise=otherwise)
         names = [nameFromText(domain) for domain in domains.split()]
@@ -60,13 +66,13 @@ class SearchListTests(SynchronousTestCase):
         context = QueryContext(1e9) if absolute else relative()
         context.single = single
         results: list[Answer | DNSFault] = []
-        source.answer(question(name, rrType), context).addCallbacks(
+        lookUp(source, question(name, rrType), context).addCallbacks(
             results.append, lambda failure: results.append(failure.value)
         )
         self.assertFalse(any(context.relative for context in inner.contexts))
         inner.ready = True
         try:
-            now = source.answerNow(question(name, rrType), context)
+            now = atHand(source, question(name, rrType), context)
         except DNSFault as fault:
             self.assertIs(results[0], fault)
             return fault, inner.asked
@@ -85,22 +91,22 @@ class SearchListTests(SynchronousTestCase):
         nested: list[Answer | None] = []
 
         class NestedLookup(Told):
-            def answerNow(self, question: Question, inward: QueryContext) -> Answer | None:
+            def ask(self, question: Question, inward: QueryContext) -> Answer | Start | None:
                 flags.append((context.relative, inward.relative))
                 self.contexts.append(inward)
                 if not nested:
                     nested.append(None)
-                    nested[0] = source.answerNow(short, context)
-                return super().answerNow(question, inward)
+                    nested[0] = atHand(source, short, context)
+                return super().ask(question, inward)
 
         inner = NestedLookup({"www.corp.example A": "192.0.2.1"}, ready=True)
         short = question("www")
         source = SearchListSource(inner, [nameFromText("corp.example")])
-        answers = [source.answerNow(short, context), *nested]
+        answers = [atHand(source, short, context), *nested]
         self.assertEqual([addresses(answer) for answer in answers if answer is not None], [["192.0.2.1"], ["192.0.2.1"]])
         self.assertEqual(set(flags), {(True, False)})
         for context.trace in (Trace(0.0), None):
-            source.answerNow(short, context)
+            atHand(source, short, context)
             self.assertIs(inner.contexts[-1].trace, context.trace)
 
     def test_providesIAnswerSource(self) -> None:
@@ -124,7 +130,7 @@ class SearchListTests(SynchronousTestCase):
         The records keep the name that was found, so that the caller learns which host it is.
         """
         source = SearchListSource(Told({"www.corp.example A": "192.0.2.2"}), [nameFromText("corp.example")])
-        answer = self.successResultOf(source.answer(question("www"), relative()))
+        answer = self.successResultOf(lookUp(source, question("www"), relative()))
         self.assertEqual(nameToText(answer.answer[0].name), "www.corp.example.")
 
     def test_shortNameIsTriedAsIsLast(self) -> None:
@@ -292,7 +298,7 @@ class SearchListTests(SynchronousTestCase):
         """
         self.assertEqual(self.search("www", {"www A": "192.0.2.9"}, otherwise=Unknown(""))[0], ["192.0.2.9"])
         source = SearchListSource(Told(otherwise=Unknown("")), [nameFromText("corp.example")])
-        failure = self.failureResultOf(source.answer(question("www"), relative()), Unknown)
+        failure = self.failureResultOf(lookUp(source, question("www"), relative()), Unknown)
         self.assertEqual(str(failure.value), "the search list has no information on www. IN A")
 
     def test_tooLongNamesAreSkipped(self) -> None:
@@ -318,24 +324,24 @@ class SearchListTests(SynchronousTestCase):
         _, asked = self.search("www", domains="corp.example Corp.Example")
         self.assertEqual(asked, [BOTH[0], BOTH[2]])
 
-    def test_answerNowNeedsAllNamesAtHand(self) -> None:
+    def test_searchAtHandNeedsAllNames(self) -> None:
         """
-        C{answerNow} has no answer while one of the searched names needs a wait.
+        There is no answer at hand while one of the searched names needs a wait.
         """
         inner = Told({"www A": "192.0.2.9"})
         source = SearchListSource(inner, [nameFromText("corp.example")])
-        self.assertIsNone(source.answerNow(question("www"), relative()))
-        self.assertIsNone(source.answerNow(question("www.x"), relative()))
+        self.assertIsNone(atHand(source, question("www"), relative()))
+        self.assertIsNone(atHand(source, question("www.x"), relative()))
 
     def test_traceShowsTriedNames(self) -> None:
         """
         The trace shows which names were tried.
         """
         trace = Trace()
-        SearchListSource(Told(), [nameFromText("corp.example")]).answer(question("www"), relative(trace))
+        lookUp(SearchListSource(Told(), [nameFromText("corp.example")]), question("www"), relative(trace))
         self.assertEqual([note.details["name"] for note in trace.notes], ["www.corp.example.", "www."])
         trace = Trace()
-        SearchListSource(Told(), [nameFromText("corp.example")]).answer(question("a.b"), relative(trace))
+        lookUp(SearchListSource(Told(), [nameFromText("corp.example")]), question("a.b"), relative(trace))
         self.assertEqual([note.details["name"] for note in trace.notes], ["a.b.", "a.b.corp.example."])
 
     def test_cancelEndsEachStep(self) -> None:
@@ -344,12 +350,12 @@ class SearchListTests(SynchronousTestCase):
         """
         for name in ("www", "www.x"):
             held = HeldSource()
-            asking = SearchListSource(held, [nameFromText("corp.example")]).answer(question(name), relative())
+            asking = lookUp(SearchListSource(held, [nameFromText("corp.example")]), question(name), relative())
             asking.cancel()
             self.failureResultOf(asking, CancelledError)
             self.assertEqual((len(held.cancelled), held.asked), (1, 1))
         held = HeldSource()
-        asking = SearchListSource(held, [nameFromText("corp.example")]).answer(question("www.x", "MX"), relative())
+        asking = lookUp(SearchListSource(held, [nameFromText("corp.example")]), question("www.x", "MX"), relative())
         held.release(said(question("www.x", "MX"), Outcome.NXDOMAIN))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
@@ -360,7 +366,7 @@ class SearchListTests(SynchronousTestCase):
         An exception that is not a DNS failure passes unchanged.
         """
         for name in ("www", "www.x"):
-            asking = SearchListSource(Mistaken(), [nameFromText("corp.example")]).answer(question(name), relative())
+            asking = lookUp(SearchListSource(Mistaken(), [nameFromText("corp.example")]), question(name), relative())
             self.failureResultOf(asking, ZeroDivisionError)
 
     def test_closeEndsLookupsAndInnerSource(self) -> None:
@@ -369,7 +375,7 @@ class SearchListTests(SynchronousTestCase):
         """
         held = HeldSource()
         source = SearchListSource(held, [nameFromText("corp.example")])
-        asking = source.answer(question("www.x"), relative())
+        asking = lookUp(source, question("www.x"), relative())
         self.successResultOf(source.close())
         self.successResultOf(source.close())
         self.assertTrue(held.closed)

@@ -16,6 +16,7 @@ from twisted_ext.compat.conversion.errors import LookupQueueFullError, errorFrom
 from twisted_ext.errors import Closed, QueueFull, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOOKUPS_BURST
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.links import Datagram
@@ -71,7 +72,7 @@ class AdmissionTests(NetworkTestCase):
         begun: list[Deferred[Answer]] = []
         for number in range(count):
             context = QueryContext(self.here.seconds() + seconds)
-            begun.append(source.answer(questionOf(f"h{number}.example.test"), context))
+            begun.append(lookUp(source, questionOf(f"h{number}.example.test"), context))
         return begun
 
     def count(self, begun: list[Deferred[Answer]]) -> None:

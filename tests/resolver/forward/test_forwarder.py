@@ -12,9 +12,10 @@ from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, CallerFault, Closed, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FAILURE_TRIES, FAILURES_IN_A_ROW, NO_EDNS_SECONDS, NO_EDNS_SIGNS
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.servers import Asked, CannedServer
-from twisted_ext.testing.sources import questionOf
+from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
@@ -43,7 +44,7 @@ class ForwardingTests(NetworkTestCase):
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), ())
-        self.assertIsNone(self.source.answerNow(questionOf("www.example.test"), QueryContext(5.0)))
+        self.assertIsNone(atHand(self.source, questionOf("www.example.test"), QueryContext(5.0)))
         self.assertIn("192.0.2.53:53", repr(self.source))
 
     def test_answerHasItsOrigin(self) -> None:
@@ -87,13 +88,13 @@ class ForwardingTests(NetworkTestCase):
             5.0, recursionDesired=False, dnssecOk=True, checkingDisabled=True, authenticData=True, options=((65001, b"abc"),)
         )
         for _ in range(2):
-            self.source.answer(questionOf("www.example.test"), context)
+            lookUp(self.source, questionOf("www.example.test"), context)
             self.network.advance(0.5)
             message = self.canned.asked[-1].message
             edns = message.edns
             assert edns is not None
             self.assertEqual((message.flags, edns.flags, edns.options), (0x0030, 0x8000, ((65001, b"abc"),)))
-        self.source.answer(questionOf("www.example.test"), QueryContext(5.0, edns=False))
+        lookUp(self.source, questionOf("www.example.test"), QueryContext(5.0, edns=False))
         self.network.advance(0.5)
         self.assertIsNone(self.canned.asked[-1].message.edns)
 
@@ -245,7 +246,7 @@ class ForwardingTests(NetworkTestCase):
         Nothing is sent over UDP if TCP is requested.
         """
         self.assertEqual(self.find(self.forward(self.server, stream=True)), ["192.0.2.80"])
-        self.source.answer(questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, stream=True))
+        lookUp(self.source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, stream=True))
         self.network.advance(1)
         self.assertEqual([asked.transport for asked in self.canned.asked], ["tcp", "tcp"])
         self.assertEqual(self.network.datagrams, [])
@@ -349,7 +350,7 @@ class ForwardingTests(NetworkTestCase):
                 self.left -= amount
 
         self.canned.silent = True
-        asked = self.source.answer(questionOf("www.example.test"), QueryContext(60.0, budget=Budget()))
+        asked = lookUp(self.source, questionOf("www.example.test"), QueryContext(60.0, budget=Budget()))
         self.network.advance(10)
         self.failureResultOf(asked, BudgetSpent)
         self.assertEqual(len(self.canned.asked), 2)

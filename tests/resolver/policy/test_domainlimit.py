@@ -8,8 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, ServerFailed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.domainlimit import DomainLimit, domainOf
-from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
 ANSWER: Answer = answerOf(questionOf("x.example.test"), "192.0.2.1")
@@ -53,19 +54,19 @@ class DomainLimitTests(SynchronousTestCase):
         """
         held = HeldSource()
         source = DomainLimit(held, 2)
-        first, second = [source.answer(questionOf(f"x{number}.example.test"), QueryContext(5)) for number in range(2)]
-        fault = self.failureResultOf(source.answer(questionOf("x2.example.test"), QueryContext(5)), BudgetSpent).value
+        first, second = [lookUp(source, questionOf(f"x{number}.example.test"), QueryContext(5)) for number in range(2)]
+        fault = self.failureResultOf(lookUp(source, questionOf("x2.example.test"), QueryContext(5)), BudgetSpent).value
         self.assertEqual((fault.rcode, fault.ede[0][0]), (2, 22))
         self.assertIn("below example.test.", str(fault))
-        other = source.answer(questionOf("x.other.test"), QueryContext(5))
-        short = source.answer(questionOf("example.test"), QueryContext(5))
+        other = lookUp(source, questionOf("x.other.test"), QueryContext(5))
+        short = lookUp(source, questionOf("example.test"), QueryContext(5))
         held.release(ANSWER, questionOf("x0.example.test"))
         self.successResultOf(first)
-        third = source.answer(questionOf("x3.example.test"), QueryContext(5))
+        third = lookUp(source, questionOf("x3.example.test"), QueryContext(5))
         self.assertNoResult(third)
         second.cancel()
         self.failureResultOf(second)
-        self.assertNoResult(source.answer(questionOf("x4.example.test"), QueryContext(5)).addErrback(lambda failure: None))
+        self.assertNoResult(lookUp(source, questionOf("x4.example.test"), QueryContext(5)).addErrback(lambda failure: None))
         held.release(ServerFailed("no", rcode=2))
         for each in (third, other, short):
             self.failureResultOf(each, ServerFailed)
@@ -78,7 +79,7 @@ class DomainLimitTests(SynchronousTestCase):
         question = questionOf(name)
         rdata = "ns.invalid. mail.invalid. 1 3600 600 86400 60" if rrType == "SOA" else "ns.invalid."
         authority = (rrsetOf(questionOf(apex).name, questionOf(apex, rrType).rrType, [rdata]),)
-        asked = source.answer(question, QueryContext(5))
+        asked = lookUp(source, question, QueryContext(5))
         held.release(Answer(Outcome.NXDOMAIN, (), authority, rcode=3), question)
         self.successResultOf(asked)
 
@@ -86,7 +87,7 @@ class DomainLimitTests(SynchronousTestCase):
         """
         Return whether a look-up begins. It stays open.
         """
-        asked = source.answer(questionOf(name), QueryContext(5))
+        asked = lookUp(source, questionOf(name), QueryContext(5))
         refused: list[object] = []
         asked.addErrback(refused.append)
         return not refused
@@ -170,7 +171,7 @@ class DomainLimitTests(SynchronousTestCase):
         """
         inner = CannedSource({("x.example.test", "A"): ANSWER}, now=True)
         source = DomainLimit(inner)
-        self.assertIs(source.answerNow(questionOf("x.example.test"), QueryContext(5)), ANSWER)
+        self.assertIs(atHand(source, questionOf("x.example.test"), QueryContext(5)), ANSWER)
         self.assertEqual(source.sources(), (inner,))
         self.successResultOf(source.close())
         self.assertTrue(inner.closed)

@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import textsOf
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.errors import BadDescription, BadRecord, TimedOut
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
-from twisted_ext.testing.sources import CannedSource, questionOf
+from twisted_ext.testing.sources import CannedSource, atHand, questionOf
 from twisted_ext.wire.codes import AA, AD, RA
 
 LOCAL = [
@@ -43,11 +44,11 @@ class LocalRecordsTests(SynchronousTestCase):
 
     def ask(self, name: str, rrType: str = "A") -> Answer:
         """
-        Return the answer, which must be the same from C{answerNow} and C{answer}.
+        Return the answer, which must be the same at hand and from a look-up.
         """
         question, context = questionOf(name, rrType), QueryContext(5.0)
-        ready = self.source.answerNow(question, context)
-        answer = self.successResultOf(self.source.answer(question, context))
+        ready = atHand(self.source, question, context)
+        answer = self.successResultOf(lookUp(self.source, question, context))
         if ready is not None:
             self.assertEqual((ready.outcome, textsOf(ready)), (answer.outcome, textsOf(answer)))
         return answer
@@ -85,7 +86,7 @@ class LocalRecordsTests(SynchronousTestCase):
         """
         proved = Answer(Outcome.DATA, flags=AA | RA | AD, security=Security.SECURE)
         source = LocalRecordsSource(CannedSource({("www.example.org", "A"): proved}), localRecords([localRecord(LOCAL[5])]))
-        answer = self.successResultOf(source.answer(questionOf("out.lan"), QueryContext(5.0)))
+        answer = self.successResultOf(lookUp(source, questionOf("out.lan"), QueryContext(5.0)))
         self.assertEqual((answer.flags, answer.security), (RA, Security.INDETERMINATE))
         self.assertEqual(textsOf(answer), ["www.example.org."])
 
@@ -95,9 +96,9 @@ class LocalRecordsTests(SynchronousTestCase):
         """
         source = LocalRecordsSource(CannedSource(), localRecords([localRecord("out.lan CNAME gone.example.org")]))
         context = QueryContext(5.0)
-        self.assertEqual(textsOf(self.successResultOf(source.answer(questionOf("out.lan"), context))), ["gone.example.org."])
+        self.assertEqual(textsOf(self.successResultOf(lookUp(source, questionOf("out.lan"), context))), ["gone.example.org."])
         source = LocalRecordsSource(self.inner, localRecords([localRecord("out.lan CNAME gone.example.org")]))
-        self.failureResultOf(source.answer(questionOf("out.lan"), context), TimedOut)
+        self.failureResultOf(lookUp(source, questionOf("out.lan"), context), TimedOut)
 
     def test_wildcardCoversNamesBelow(self) -> None:
         """

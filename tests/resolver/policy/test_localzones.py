@@ -17,11 +17,13 @@ from twisted_ext.client import resolverFromString
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource, chained
 from twisted_ext.resolver.policy.localzones import Zones, zoneFromFile
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.text import recordToText
@@ -65,7 +67,7 @@ class ZonesTests(SynchronousTestCase):
         """
         Return the answer at hand.
         """
-        return self.zones.answerNow(question(name, rrType), wishes())
+        return atHand(self.zones, question(name, rrType), wishes())
 
     def test_providesIAnswerSource(self) -> None:
         """
@@ -75,7 +77,7 @@ class ZonesTests(SynchronousTestCase):
         self.assertEqual(self.zones.sources(), ())
         self.assertIn("example.com.", repr(self.zones))
         self.successResultOf(self.zones.close())
-        self.failureResultOf(self.zones.answer(question("example.net"), wishes()), Unknown)
+        self.failureResultOf(lookUp(self.zones, question("example.net"), wishes()), Unknown)
 
     def test_zonesAnswerWithAuthority(self) -> None:
         """
@@ -118,7 +120,7 @@ class ZonesTests(SynchronousTestCase):
         """
         for name in ("example.net", "com", ".", "a.cut.example.com", "cut.example.com"):
             self.assertIsNone(self.ask(name))
-        self.assertIsNone(self.zones.answerNow(Question(nameFromText("www.example.com"), 1, 3), wishes()))
+        self.assertIsNone(atHand(self.zones, Question(nameFromText("www.example.com"), 1, 3), wishes()))
 
     def test_traceNamesTheZone(self) -> None:
         """
@@ -126,7 +128,7 @@ class ZonesTests(SynchronousTestCase):
         """
         context = wishes()
         context.trace = Trace()
-        self.zones.answerNow(question("www.example.com"), context)
+        atHand(self.zones, question("www.example.com"), context)
         (note,) = context.trace.notes
         self.assertEqual((note.source, note.event, note.details), ("zone", "data", {"zone": "example.com."}))
 
@@ -180,16 +182,16 @@ class ChainedTests(SynchronousTestCase):
         """
         A target that does not exist, times out or is unknown leads to the corresponding result.
         """
-        looking = self.resolver.ask(question("gone.example.com"), wishes(self.here.seconds() + 5))
+        looking = self.resolver.lookUp(question("gone.example.com"), wishes(self.here.seconds() + 5))
         self.network.advance(1)
         answer = self.successResultOf(looking)
         self.assertEqual((answer.outcome, answer.rcode, len(answer.answer)), (Outcome.NXDOMAIN, 3, 1))
         self.server.silent = True
-        failing = self.resolver.ask(question("late.example.com"), wishes(self.here.seconds() + 5))
+        failing = self.resolver.lookUp(question("late.example.com"), wishes(self.here.seconds() + 5))
         self.network.advance(6)
         self.failureResultOf(failing, TimedOut)
         alone = resolverFromString(self.here, f"chain:(zone:example.com={self.path}):special")
-        partial: Deferred[Answer] = alone.ask(question("far.example.com"), wishes(self.here.seconds() + 5))
+        partial: Deferred[Answer] = alone.lookUp(question("far.example.com"), wishes(self.here.seconds() + 5))
         self.assertEqual(lines(self.successResultOf(partial)), ["far.example.com. CNAME www.example.net."])
 
     def test_chainWithoutZonesIsPlain(self) -> None:

@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.networks import textsOf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Refused
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.rebinding import StopRebinding, isPrivate
-from twisted_ext.testing.sources import CannedSource, answerOf, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.names import nameFromText
 
 PRIVATE = (
@@ -50,20 +51,20 @@ class StopRebindingTests(SynchronousTestCase):
         """
         Begin a look-up.
         """
-        return source.answer(questionOf(name, rrType), QueryContext(5.0))
+        return lookUp(source, questionOf(name, rrType), QueryContext(5.0))
 
     def isRefused(self, source: StopRebinding, name: str = "evil.example.org", rrType: str = "A") -> bool:
         """
-        Return whether an answer is refused, by C{answerNow} as by C{answer}.
+        Return whether an answer is refused, at hand as after a look-up.
         """
         question, context = questionOf(name, rrType), QueryContext(5.0)
         try:
-            source.answerNow(question, context)
-            atHand = False
+            atHand(source, question, context)
+            refused = False
         except Refused:
-            atHand = True
+            refused = True
         waited = isinstance(getattr(self.ask(source, name, rrType).addErrback(lambda failure: failure.value), "result", None), Refused)
-        self.assertEqual(atHand, waited)
+        self.assertEqual(refused, waited)
         return waited
 
     def test_privateAddressIsRefused(self) -> None:
@@ -75,7 +76,7 @@ class StopRebindingTests(SynchronousTestCase):
         self.assertEqual(fault.ede, ((17, "private address (rebinding protection)"),))
         self.assertIn("rebinding-allow", str(fault))
         self.assertTrue(self.isRefused(StopRebinding(inner)))
-        answer = self.successResultOf(inner.answer(questionOf("evil.example.org"), QueryContext(5.0)))
+        answer = self.successResultOf(lookUp(inner, questionOf("evil.example.org"), QueryContext(5.0)))
         self.assertEqual(textsOf(answer), ["192.0.2.1", "192.168.1.1"])
 
     def test_hiddenPrivateAddressIsRefused(self) -> None:

@@ -12,8 +12,10 @@ from tests.resolver.told import Told, addresses
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.policy.specialnames import SPECIAL_NAMES, Special, isSpecial
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -34,7 +36,7 @@ class SpecialTests(SynchronousTestCase):
         """
         Return the answer at hand.
         """
-        return self.special.answerNow(question(name, rrType), wishes())
+        return atHand(self.special, question(name, rrType), wishes())
 
     def outcome(self, name: str, rrType: str = "A") -> Outcome | None:
         """
@@ -139,13 +141,13 @@ class SpecialTests(SynchronousTestCase):
             "total",
         ):
             self.assertIsNone(self.ask(name), name)
-            self.failureResultOf(self.special.answer(question(name), wishes()), Unknown)
+            self.failureResultOf(lookUp(self.special, question(name), wishes()), Unknown)
 
     def test_otherClassesAreNotAnswered(self) -> None:
         """
         Other classes are not answered.
         """
-        self.assertIsNone(self.special.answerNow(Question(nameFromText("localhost"), 1, 3), wishes()))
+        self.assertIsNone(atHand(self.special, Question(nameFromText("localhost"), 1, 3), wishes()))
 
     def test_addressLiteralAnswersForItself(self) -> None:
         """
@@ -185,7 +187,7 @@ class SpecialTests(SynchronousTestCase):
         """
         A single label that contains dots is not an address.
         """
-        self.assertIsNone(self.special.answerNow(Question(b"\x09192.0.2.1\x00", 1), wishes()))
+        self.assertIsNone(atHand(self.special, Question(b"\x09192.0.2.1\x00", 1), wishes()))
 
     def test_loopbackReverseNames(self) -> None:
         """
@@ -211,7 +213,7 @@ class SpecialTests(SynchronousTestCase):
         for name in ("printer.local", "local"):
             self.assertIs(self.outcome(name), Outcome.NXDOMAIN)
         self.assertIsNone(self.ask("web.default.svc.cluster.local"))
-        self.assertIsNone(Special(local=True).answerNow(question("printer.local"), wishes()))
+        self.assertIsNone(atHand(Special(local=True), question("printer.local"), wishes()))
 
     def test_specialNamesNeverReachTheServer(self) -> None:
         """
@@ -222,7 +224,7 @@ class SpecialTests(SynchronousTestCase):
             server = Told()
             chain = ChainSource([*sources, server])
             for name in leaky:
-                self.successResultOf(chain.answer(question(name), wishes()))
+                self.successResultOf(lookUp(chain, question(name), wishes()))
             self.assertEqual(len(server.asked), expected)
 
     def test_traceCitesTheDocument(self) -> None:
@@ -230,7 +232,7 @@ class SpecialTests(SynchronousTestCase):
         The trace cites the document of the special name.
         """
         trace = Trace()
-        self.special.answerNow(question("x.onion"), QueryContext(1.0, trace=trace))
+        atHand(self.special, question("x.onion"), QueryContext(1.0, trace=trace))
         self.assertEqual(trace.notes[0].details, {"reason": "RFC 7686, section 2"})
 
     def test_everySpecialNameIsAnswered(self) -> None:
@@ -254,12 +256,12 @@ class SpecialTests(SynchronousTestCase):
         ):
             self.assertEqual(isSpecial(nameFromText(name)), expected)
 
-    def test_answerNowEqualsAnswer(self) -> None:
+    def test_answerAtHandEqualsLookUp(self) -> None:
         """
-        C{answerNow} and C{answer} agree.
+        An answer at hand equals that of a look-up.
         """
         for name, rrType in (("localhost", "A"), ("x.onion", "A"), ("192.0.2.1", "AAAA")):
             now = self.ask(name, rrType)
-            later = self.successResultOf(self.special.answer(question(name, rrType), wishes()))
+            later = self.successResultOf(lookUp(self.special, question(name, rrType), wishes()))
             assert now is not None
             self.assertEqual((now.outcome, now.answer), (later.outcome, later.answer))

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import DESCRIPTION_CHARACTERS
@@ -39,11 +39,8 @@ class Built:
         self.closed = 0
         self.all.append(self)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> None:
         return None
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        raise NotImplementedError
 
     def close(self) -> Deferred[None]:
         self.closed += 1

@@ -17,11 +17,12 @@ from tests.resolver.told import Told, addresses, said
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, System
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.testing.sources import CannedSource, HeldSource
+from twisted_ext.testing.sources import CannedSource, HeldSource, atHand
 
 WWW = question("www.example")
 
@@ -72,7 +73,7 @@ class SystemTests(SynchronousTestCase):
         Return the answer for a name without a final dot.
         """
         context = QueryContext(self.clock.seconds() + 5, relative=True, trace=trace)
-        return self.successResultOf(system.answer(question(name, rrType), context))
+        return self.successResultOf(lookUp(system, question(name, rrType), context))
 
     def test_providesIAnswerSource(self) -> None:
         """
@@ -132,7 +133,7 @@ class SystemTests(SynchronousTestCase):
         system = self.system()
         for name in ("www.example", "web"):
             first = self.ask(system, name)
-            now = system.answerNow(question(name), QueryContext(5, relative=True))
+            now = atHand(system, question(name), QueryContext(5, relative=True))
             assert now is not None
             self.assertEqual(now.answer, first.answer)
         self.assertEqual(len(self.upstreams[0].asked), 2)
@@ -146,7 +147,7 @@ class SystemTests(SynchronousTestCase):
         system = System(self.clock, str(self.path), hosts, environment={}, upstream=lambda _: inner, cached=False)
         for _ in range(2):
             self.ask(system, "www.example")
-            self.failureResultOf(system.answer(question("broken.example"), wishes(5.0)), ServerFailed)
+            self.failureResultOf(lookUp(system, question("broken.example"), wishes(5.0)), ServerFailed)
         self.assertEqual((inner.asked.count("www.example A"), inner.asked.count("broken.example A")), (2, 2))
         self.assertEqual((len(system.caching.store), len(system.caching.store.failures)), (0, 0))
         system.flush()
@@ -205,7 +206,7 @@ class SystemTests(SynchronousTestCase):
         self.ask(system, "www.example")
         self.write("nameserver 198.51.100.53\n")
         self.clock.advance(1)
-        self.assertIsNone(system.answerNow(WWW, wishes()))
+        self.assertIsNone(atHand(system, WWW, wishes()))
 
     def test_unchangedFileKeepsEverything(self) -> None:
         """
@@ -230,10 +231,10 @@ class SystemTests(SynchronousTestCase):
             return held[-1]
 
         system = System(self.clock, str(self.path), str(self.folder / "hosts"), environment={}, upstream=upstream)
-        old = system.answer(WWW, wishes(60.0))
+        old = lookUp(system, WWW, wishes(60.0))
         self.write("nameserver 198.51.100.53\n")
         self.clock.advance(1)
-        new = system.answer(WWW, wishes(60.0))
+        new = lookUp(system, WWW, wishes(60.0))
         self.assertEqual([each.asked for each in held], [1, 1])
         self.assertEqual([each.closed for each in held], [False, False])
         held[0].release(said(WWW, "192.0.2.1"))
@@ -258,10 +259,10 @@ class SystemTests(SynchronousTestCase):
         for number, ends in ((0, True), (2, False)):
             self.write("nameserver 192.0.2.53\nsearch corp.example\n")
             self.clock.advance(1)
-            old = system.answer(question("x.example"), QueryContext(self.clock.seconds() + 60, relative=True))
+            old = lookUp(system, question("x.example"), QueryContext(self.clock.seconds() + 60, relative=True))
             self.write("nameserver 198.51.100.53\n")
             self.clock.advance(1)
-            new = system.answer(WWW, wishes(self.clock.seconds() + 60))
+            new = lookUp(system, WWW, wishes(self.clock.seconds() + 60))
             held[number].release(said(question("x.example"), Outcome.NXDOMAIN))
             self.assertEqual((held[number].asked, held[number].closed), (2, False))
             if ends:
@@ -304,7 +305,7 @@ class SystemTests(SynchronousTestCase):
                     return CannedSource({("www.example", "A"): fault})
 
                 system = System(self.clock, path, str(self.folder / "hosts"), environment={}, upstream=upstream)
-                failure = self.failureResultOf(system.answer(WWW, QueryContext(self.clock.seconds() + 5)), type(fault))
+                failure = self.failureResultOf(lookUp(system, WWW, QueryContext(self.clock.seconds() + 5)), type(fault))
                 self.assertIn(f"; it was asked since {path} {why}", str(failure.value))
 
     def test_noReloadReadsTheFileOnce(self) -> None:
@@ -353,7 +354,7 @@ class SystemTests(SynchronousTestCase):
         """
         held = HeldSource()
         system = System(self.clock, str(self.path), environment={}, upstream=lambda _: held)
-        asking: Deferred[Answer] = system.answer(WWW, wishes(60.0))
+        asking: Deferred[Answer] = lookUp(system, WWW, wishes(60.0))
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
         self.assertEqual(len(held.cancelled), 1)
@@ -370,16 +371,16 @@ class SystemTests(SynchronousTestCase):
             return held[-1]
 
         system = System(self.clock, str(self.path), environment={}, upstream=upstream)
-        asking = [system.answer(WWW, wishes(60.0))]
+        asking = [lookUp(system, WWW, wishes(60.0))]
         self.write("nameserver 198.51.100.53\n")
         self.clock.advance(1)
-        asking.append(system.answer(WWW, wishes(60.0)))
+        asking.append(lookUp(system, WWW, wishes(60.0)))
         for _ in range(2):
             self.successResultOf(system.close())
         self.assertTrue(all(each.closed for each in held))
-        for each in [*asking, system.answer(WWW, wishes()), system.answer(question("localhost"), wishes())]:
+        for each in [*asking, lookUp(system, WWW, wishes()), lookUp(system, question("localhost"), wishes())]:
             self.failureResultOf(each, Closed)
-        self.assertRaises(Closed, system.answerNow, WWW, wishes())
+        self.assertRaises(Closed, system.ask, WWW, wishes())
         self.assertEqual(system.sources(), ())
 
     def test_closeOfUnusedResolverBuildsNothing(self) -> None:
@@ -420,7 +421,7 @@ class ServersTests(SynchronousTestCase):
             (folder / "resolv.conf").write_text(f"nameserver 192.0.2.53\nnameserver 192.0.2.54\n{options}")
             system = System(here, str(folder / "resolv.conf"), os.devnull, environment={})
             for number in range(6):
-                asking = system.answer(question(f"n{number}.example"), QueryContext(here.seconds() + 5))
+                asking = lookUp(system, question(f"n{number}.example"), QueryContext(here.seconds() + 5))
                 network.advance(0.1)
                 self.successResultOf(asking)
             self.assertEqual([len(server.asked) for server in servers], shares)
@@ -442,7 +443,7 @@ class ServersTests(SynchronousTestCase):
         folder.mkdir()
         (folder / "resolv.conf").write_text("nameserver 192.0.2.53\nsearch lan.test\noptions timeout:1 attempts:2\n")
         system = System(here, str(folder / "resolv.conf"), os.devnull, environment={})
-        asked = system.answer(question("www.example"), QueryContext(here.seconds() + 5.0, relative=True))
+        asked = lookUp(system, question("www.example"), QueryContext(here.seconds() + 5.0, relative=True))
         network.advance(1.9)
         self.assertNoResult(asked)
         network.advance(0.5)

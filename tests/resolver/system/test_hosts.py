@@ -19,8 +19,10 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FILE_COMPLAINTS, HOSTS_ADDRESSES
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.localanswers import PTR
 from twisted_ext.resolver.system.hosts import Hosts, HostsTable, systemHostsPath
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 
@@ -51,7 +53,7 @@ class HostsTests(SynchronousTestCase):
         """
         Return the answer at hand.
         """
-        return self.hosts.answerNow(question(name, rrType), wishes())
+        return atHand(self.hosts, question(name, rrType), wishes())
 
     def addressesOf(self, name: str, rrType: str = "A") -> list[str]:
         """
@@ -127,13 +129,13 @@ class HostsTests(SynchronousTestCase):
         """
         for name, rrType in (("other.example", "A"), ("www.example", "MX"), ("example", "A"), (".", "A")):
             self.assertIsNone(self.ask(name, rrType))
-            self.failureResultOf(self.hosts.answer(question(name, rrType), wishes()), Unknown)
+            self.failureResultOf(lookUp(self.hosts, question(name, rrType), wishes()), Unknown)
 
     def test_otherClassesAreNotAnswered(self) -> None:
         """
         Other classes are not answered.
         """
-        self.assertIsNone(self.hosts.answerNow(Question(question("www").name, 1, 3), wishes()))
+        self.assertIsNone(atHand(self.hosts, Question(question("www").name, 1, 3), wishes()))
 
     def test_reverseNameLeadsToFirstName(self) -> None:
         """
@@ -145,7 +147,7 @@ class HostsTests(SynchronousTestCase):
             (bytes(15) + b"\x01", "localhost."),
             (b"\x20\x01\x0d\xb8" + bytes(11) + b"\x03", "only6."),
         ):
-            answer = self.hosts.answerNow(Question(reverseNameOf(packed).upper(), PTR), wishes())
+            answer = atHand(self.hosts, Question(reverseNameOf(packed).upper(), PTR), wishes())
             assert answer is not None
             self.assertEqual(nameToText(answer.answer[0].rdatas[0]), name)
 
@@ -166,13 +168,13 @@ class HostsTests(SynchronousTestCase):
         ):
             self.assertIsNone(self.ask(name, "PTR"), name)
 
-    def test_answerNowEqualsAnswer(self) -> None:
+    def test_answerAtHandEqualsLookUp(self) -> None:
         """
-        C{answerNow} and C{answer} agree.
+        An answer at hand equals that of a look-up.
         """
         for name, rrType in (("www", "A"), ("only4", "AAAA")):
             now = self.ask(name, rrType)
-            later = self.successResultOf(self.hosts.answer(question(name, rrType), wishes()))
+            later = self.successResultOf(lookUp(self.hosts, question(name, rrType), wishes()))
             assert now is not None
             self.assertEqual((now.outcome, now.answer), (later.outcome, later.answer))
 
@@ -243,7 +245,7 @@ class HostsTests(SynchronousTestCase):
         self.assertEqual(complaints.count, 8)
         self.assertIn("line 2: '300.0.2.1' is not an IPv4 or IPv6 address", complaints.texts)
         trace = Trace()
-        self.hosts.answerNow(question("bad"), QueryContext(1.0, trace=trace))
+        atHand(self.hosts, question("bad"), QueryContext(1.0, trace=trace))
         self.assertIn("line 2:", str(trace.notes[0].details["complaints"]))
 
     def test_internationalizedNameIsFound(self) -> None:
@@ -260,8 +262,8 @@ class HostsTests(SynchronousTestCase):
         hosts = Hosts(self.clock, str(self.path), mostOctets=1024)
         self.write(b"".join([b"192.0.2.1 name%06d\n" % number for number in range(100)]))
         # Each line has 21 octets.
-        self.assertIsNotNone(hosts.answerNow(question("name000047"), wishes()))
-        self.assertIsNone(hosts.answerNow(question("name000048"), wishes()))
+        self.assertIsNotNone(atHand(hosts, question("name000047"), wishes()))
+        self.assertIsNone(atHand(hosts, question("name000048"), wishes()))
         self.assertIn("more than 1024 octets", str(hosts.table.complaints))
 
     def test_addressesPerNameAreLimited(self) -> None:
@@ -288,7 +290,7 @@ class HostsTests(SynchronousTestCase):
         A path that is not a file has no names and raises nothing.
         """
         for path in (str(self.path.parent), "with\x00null"):
-            self.assertIsNone(Hosts(self.clock, path).answerNow(question("www"), wishes()))
+            self.assertIsNone(atHand(Hosts(self.clock, path), question("www"), wishes()))
 
     def test_pipeDoesNotBlock(self) -> None:
         """
@@ -297,7 +299,7 @@ class HostsTests(SynchronousTestCase):
         pipe = f"{self.path}.pipe"
         os.mkfifo(pipe)
         hosts = Hosts(self.clock, pipe)
-        self.assertIsNone(hosts.answerNow(question("www"), wishes()))
+        self.assertIsNone(atHand(hosts, question("www"), wishes()))
         self.assertIn("a file was expected", str(hosts.table.complaints))
 
     def test_unreadableFileIsReported(self) -> None:
@@ -305,16 +307,16 @@ class HostsTests(SynchronousTestCase):
         The error of a look-up says that the file cannot be read.
         """
         hosts = Hosts(self.clock, "/nonexistent/hosts")
-        fault = self.failureResultOf(hosts.answer(question("www"), wishes()), Unknown).value
-        self.assertIn("nothing on www. IN A; it cannot be read: No such file or directory", str(fault))
-        known = self.failureResultOf(self.hosts.answer(question("no"), wishes()), Unknown).value
+        fault = self.failureResultOf(lookUp(hosts, question("www"), wishes()), Unknown).value
+        self.assertIn("no information on www. IN A; it cannot be read: No such file or directory", str(fault))
+        known = self.failureResultOf(lookUp(self.hosts, question("no"), wishes()), Unknown).value
         self.assertNotIn("read", str(known))
 
     def test_ttlIsConfigurable(self) -> None:
         """
         The TTL is configurable within a limit.
         """
-        answer = Hosts(self.clock, str(self.path), ttl=1e9).answerNow(question("www"), wishes())
+        answer = atHand(Hosts(self.clock, str(self.path), ttl=1e9), question("www"), wishes())
         assert answer is not None
         self.assertEqual(answer.answer[0].ttl, 604800)
 

@@ -20,8 +20,10 @@ from tests.resolver.told import addresses
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import threaded
 from twisted_ext.resolver.system.threaded import Threaded
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -101,7 +103,7 @@ class ThreadedTests(SynchronousTestCase):
         """
         Begin a look-up.
         """
-        return self.source.answer(question(name, rrType), QueryContext(deadline, relative=relative))
+        return lookUp(self.source, question(name, rrType), QueryContext(deadline, relative=relative))
 
     def test_providesIAnswerSource(self) -> None:
         """
@@ -109,7 +111,7 @@ class ThreadedTests(SynchronousTestCase):
         """
         verifyObject(IAnswerSource, self.source)
         self.assertEqual(self.source.sources(), ())
-        self.assertIsNone(self.source.answerNow(question("www.example"), wishes()))
+        self.assertIsNone(atHand(self.source, question("www.example"), wishes()))
 
     def test_threadsStartOnFirstUse(self) -> None:
         """
@@ -213,7 +215,7 @@ class ThreadedTests(SynchronousTestCase):
             (r"a\000.example", "A"),
         ):
             self.failureResultOf(self.ask(name, rrType), Unknown)
-        self.failureResultOf(self.source.answer(Question(nameFromText("www"), 1, 3), wishes()), Unknown)
+        self.failureResultOf(lookUp(self.source, Question(nameFromText("www"), 1, 3), wishes()), Unknown)
         self.assertEqual(self.pool.jobs, [])
 
     def test_systemSearchesShortNames(self) -> None:
@@ -287,7 +289,7 @@ class ThreadedTests(SynchronousTestCase):
         The trace shows what the system was asked.
         """
         trace = Trace()
-        self.source.answer(question("www.example"), QueryContext(5.0, trace=trace))
+        lookUp(self.source, question("www.example"), QueryContext(5.0, trace=trace))
         self.assertEqual(trace.notes[0].details["of"], "www.example.")
 
     def test_closeWaitsForThreads(self) -> None:
@@ -314,7 +316,7 @@ class ThreadedTests(SynchronousTestCase):
         self.successResultOf(self.source.close())
         self.assertEqual(self.pool.stopped, 0)
         source = Threaded(self.clock, pool=self.pool, getAddresses=self.getFromSystem)
-        asking = source.answer(question("www.example"), wishes())
+        asking = lookUp(source, question("www.example"), wishes())
         self.pool.work()
         self.successResultOf(asking)
         for _ in range(2):

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from typing import NoReturn
 from unittest import mock
 
-from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.authority.source import EXPIRED, FAILED, Alone, AuthoritySource, Leading, Zones, countsOf
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.server.authority.source import EXPIRED, FAILED, AuthoritySource, Leading, Zones, countsOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply import respond
 from twisted_ext.server.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
-from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf
 from twisted_ext.wire.codes import AA, QR, RA, RD, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
@@ -64,11 +64,8 @@ class _FixedSource(CannedSource):
         super().__init__({})
         self._always = answer
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         return self._always
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return fail(Unknown("nothing")) if self._always is None else succeed(self._always)
 
 
 class ZonesTests(SynchronousTestCase):
@@ -183,7 +180,7 @@ class ZonesTests(SynchronousTestCase):
 
 class SourceTests(SynchronousTestCase):
     """
-    Tests for L{AuthoritySource}, L{Alone} and L{Leading}.
+    Tests for L{AuthoritySource}, L{AuthoritySource} and L{Leading}.
     """
 
     def setUp(self) -> None:
@@ -194,13 +191,11 @@ class SourceTests(SynchronousTestCase):
 
     def test_namesOutsideZonesAreUnknown(self) -> None:
         """
-        L{AuthoritySource} gives no answer for names outside its zones, and L{Alone} raises L{Unknown}.
+        There is no answer for names outside the zones, and a look-up fails with L{Unknown}.
         """
         authority = AuthoritySource(self.zones)
-        self.assertIsNone(authority.answerNow(questionOf("www.example.net"), self.context))
-        self.failureResultOf(authority.answer(questionOf("www.example.net"), self.context), Unknown)
-        with self.assertRaises(Unknown):
-            Alone(self.zones).answerNow(questionOf("www.example.net"), self.context)
+        self.assertIsNone(atHand(authority, questionOf("www.example.net"), self.context))
+        self.failureResultOf(lookUp(authority, questionOf("www.example.net"), self.context), Unknown)
 
     def test_unservedZoneFailsWithReason(self) -> None:
         """
@@ -212,7 +207,7 @@ class SourceTests(SynchronousTestCase):
             if state != "loading":
                 self.zones.fail(nameFromText("new.example.org"), "why", state)
             with self.assertRaises(ServerFailed) as caught:
-                authority.answerNow(questionOf("www.new.example.org"), self.context)
+                atHand(authority, questionOf("www.new.example.org"), self.context)
             self.assertEqual([each for each, _ in caught.exception.ede], [code])
 
     def test_parentAnswersForDS(self) -> None:
@@ -220,7 +215,7 @@ class SourceTests(SynchronousTestCase):
         The parent zone answers for the DS records of a zone if the server has both.
         """
         self.zones.put(zoneOf("sub.example.org"))
-        answer = AuthoritySource(self.zones).answerNow(questionOf("sub.example.org", "DS"), self.context)
+        answer = atHand(AuthoritySource(self.zones), questionOf("sub.example.org", "DS"), self.context)
         assert answer is not None
         self.assertEqual(answer.authority[0].name, nameFromText("example.org"))
 
@@ -229,13 +224,13 @@ class SourceTests(SynchronousTestCase):
         An ANY query gets one RRset unless minimal answers are off; a name that does not exist is still denied.
         """
         question = questionOf("example.org", "ANY")
-        answer = AuthoritySource(self.zones).answerNow(question, self.context)
+        answer = atHand(AuthoritySource(self.zones), question, self.context)
         assert answer is not None
         self.assertEqual(len(answer.answer), 1)
-        answer = AuthoritySource(self.zones, minimalAny=False).answerNow(question, self.context)
+        answer = atHand(AuthoritySource(self.zones, minimalAny=False), question, self.context)
         assert answer is not None
         self.assertEqual(len(answer.answer), 4)
-        answer = AuthoritySource(self.zones).answerNow(questionOf("no.example.org", "ANY"), self.context)
+        answer = atHand(AuthoritySource(self.zones), questionOf("no.example.org", "ANY"), self.context)
         assert answer is not None
         self.assertEqual(answer.outcome, Outcome.NXDOMAIN)
 
@@ -246,11 +241,11 @@ class SourceTests(SynchronousTestCase):
         """
         self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
         authority = AuthoritySource(self.zones)
-        answer = authority.answerNow(questionOf("across.example.org"), self.context)
+        answer = atHand(authority, questionOf("across.example.org"), self.context)
         assert answer is not None and answer.origin is not None
         self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
         self.assertIsNone(answer.origin.epoch)
-        answer = authority.answerNow(questionOf("alias.example.org"), self.context)
+        answer = atHand(authority, questionOf("alias.example.org"), self.context)
         assert answer is not None and answer.origin is not None
         place = self.zones.find(nameFromText("example.org"))
         assert place is not None and place.zone is not None
@@ -263,29 +258,29 @@ class SourceTests(SynchronousTestCase):
         """
         self.zones.put(zoneOf("example.com", "@ ALIAS www.example.org.\nout 60 ALIAS www.example.net.\nmail ALIAS ns1\n"))
         authority = AuthoritySource(self.zones)
-        answer = authority.answerNow(questionOf("example.com"), self.context)
+        answer = atHand(authority, questionOf("example.com"), self.context)
         assert answer is not None
         (rrset,) = answer.answer
         self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (nameFromText("example.com"), 300, (bytes([192, 0, 2, 80]),)))
         self.assertEqual((answer.flags & AA, answer.origin.epoch if answer.origin else 1), (AA, None))
-        answer = authority.answerNow(questionOf("mail.example.com", "AAAA"), self.context)
+        answer = atHand(authority, questionOf("mail.example.com", "AAAA"), self.context)
         assert answer is not None
         self.assertEqual((answer.outcome, answer.authority[0].rrType), (Outcome.NODATA, 6))
         out = questionOf("out.example.com")
         with self.assertRaises(ServerFailed):
-            authority.answerNow(out, self.context)
+            atHand(authority, out, self.context)
         other = answerOf(questionOf("www.example.net"), "198.51.100.1")
         leading = self.leading(other)
-        for known in (leading.answerNow(out, self.context), self.successResultOf(leading.answer(out, self.context))):
+        for known in (atHand(leading, out, self.context), self.successResultOf(lookUp(leading, out, self.context))):
             assert known is not None
             (rrset,) = known.answer
             self.assertEqual((rrset.name, rrset.ttl, rrset.rdatas), (out.name, 60, (bytes([198, 51, 100, 1]),)))
         with self.assertRaises(ServerFailed):
-            leading.answerNow(out, self.withoutRecursion)
+            atHand(leading, out, self.withoutRecursion)
         held = HeldSource()
         leading = Leading(authority, held)
-        self.assertIsNone(leading.answerNow(out, self.context))
-        waiting = leading.answer(out, self.context)
+        self.assertIsNone(atHand(leading, out, self.context))
+        waiting = lookUp(leading, out, self.context)
         held.release(Answer(Outcome.NODATA))
         self.assertEqual(self.successResultOf(waiting).outcome, Outcome.NODATA)
 
@@ -297,13 +292,13 @@ class SourceTests(SynchronousTestCase):
         self.zones.put(zoneOf("example.com", rf"@ TYPE65401 {other}" "\n" r"odd TYPE65401 \# 4 0a000001" "\n"))
         for expanded in (False, True):
             authority = AuthoritySource(self.zones, expandAlias=expanded)
-            answer = authority.answerNow(questionOf("example.com"), self.context)
+            answer = atHand(authority, questionOf("example.com"), self.context)
             assert answer is not None
             self.assertEqual(len(answer.answer), expanded)
-            answer = authority.answerNow(questionOf("odd.example.com"), self.context)
+            answer = atHand(authority, questionOf("odd.example.com"), self.context)
             assert answer is not None
             self.assertEqual((answer.outcome, answer.answer), (Outcome.NODATA, ()))
-            answer = authority.answerNow(questionOf("odd.example.com", "TYPE65401"), self.context)
+            answer = atHand(authority, questionOf("odd.example.com", "TYPE65401"), self.context)
             assert answer is not None
             self.assertEqual(answer.answer[0].rdatas, (b"\x0a\x00\x00\x01",))
 
@@ -321,12 +316,12 @@ class SourceTests(SynchronousTestCase):
         other = answerOf(questionOf("www.example.net"), "198.51.100.1")
         leading = self.leading(other)
         for name in ("www.example.net", "www.sub.example.org"):
-            self.assertIs(leading.answerNow(questionOf(name), self.context), other)
-            self.assertIs(self.successResultOf(leading.answer(questionOf(name), self.context)), other)
-        referral = leading.answerNow(questionOf("www.sub.example.org"), self.withoutRecursion)
+            self.assertIs(atHand(leading, questionOf(name), self.context), other)
+            self.assertIs(self.successResultOf(lookUp(leading, questionOf(name), self.context)), other)
+        referral = atHand(leading, questionOf("www.sub.example.org"), self.withoutRecursion)
         assert referral is not None
         self.assertEqual((referral.flags & AA, referral.authority[0].rrType, len(referral.additional)), (0, 2, 1))
-        own = leading.answerNow(questionOf("www.example.org"), self.context)
+        own = atHand(leading, questionOf("www.example.org"), self.context)
         assert own is not None
         self.assertEqual(own.answer[0].rdatas, (bytes([192, 0, 2, 80]),))
 
@@ -337,17 +332,17 @@ class SourceTests(SynchronousTestCase):
         """
         question = questionOf("far.example.org")
         other = answerOf(questionOf("www.example.net"), "198.51.100.1")
-        answer = self.leading(other).answerNow(question, self.context)
+        answer = atHand(self.leading(other), question, self.context)
         assert answer is not None and answer.origin is not None
         self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
         self.assertEqual((answer.outcome, answer.flags & AA, answer.origin.source, answer.origin.epoch), (Outcome.DATA, AA, "zone", None))
-        plain = self.leading(other).answerNow(question, self.withoutRecursion)
+        plain = atHand(self.leading(other), question, self.withoutRecursion)
         assert plain is not None
         self.assertEqual([rrset.rrType for rrset in plain.answer], [5])
         held = HeldSource()
         leading = Leading(AuthoritySource(self.zones), held)
-        self.assertIsNone(leading.answerNow(question, self.context))
-        waiting = leading.answer(question, self.context)
+        self.assertIsNone(atHand(leading, question, self.context))
+        waiting = lookUp(leading, question, self.context)
         self.assertNoResult(waiting)
         held.release(TimedOut("nobody is there"))
         self.assertEqual([rrset.rrType for rrset in self.successResultOf(waiting).answer], [5])

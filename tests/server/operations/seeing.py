@@ -19,6 +19,7 @@ from tests.cache.canned import question, wishes
 from tests.metrics.samples import busy
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.operations.operations import Sight
 from twisted_ext.testing.sources import CannedSource
@@ -51,7 +52,7 @@ def sightOf(clock: Clock, *names: str) -> Sight:
     sight.responder = Answering(sight.caching)
     sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
     for name in names:
-        sight.caching.answer(question(name), wishes())
+        lookUp(sight.caching, question(name), wishes())
     return sight
 
 

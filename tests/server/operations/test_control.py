@@ -18,6 +18,7 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
@@ -25,6 +26,7 @@ from twisted_ext.server.operations import control, operations
 from twisted_ext.server.operations.control import controlSite
 from twisted_ext.server.operations.http import ConnectionLimit
 from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.sources import atHand
 from twisted_ext.transport.servers import Server
 
 #: Seconds after which every slow client has been disconnected.
@@ -107,7 +109,7 @@ class CommandTests(SynchronousTestCase):
         said = talk(controlSite(other, self.clock), self.clock, "/cache/load", "POST", dump)
         self.assertEqual(said.json, {"loaded": 2, "skipped": 0, "said": []})
         assert other.caching is not None
-        self.assertIsNotNone(other.caching.answerNow(question("a.sub.example.com"), wishes()))
+        self.assertIsNotNone(atHand(other.caching, question("a.sub.example.com"), wishes()))
 
     def test_damagedLineIsSkipped(self) -> None:
         """
@@ -234,8 +236,8 @@ class CommandTests(SynchronousTestCase):
         assert responder is not None
         for name in ("www.example.org", "WWW.example.com", "new.example.com"):
             asked, context = question(name), QueryContext(1e9, client="192.0.2.9")
-            if responder.source.answerNow(asked, context) is None:
-                responder.source.answer(asked, context).addErrback(lambda _: None)
+            if atHand(responder.source, asked, context) is None:
+                lookUp(responder.source, asked, context).addErrback(lambda _: None)
         hit, miss = [objectIn(each) for each in cast("list[JSON]", self.ask("/traces")["traces"])]
         self.assertEqual((hit["name"], hit["rcode"], hit["client"]), ("WWW.example.com.", "NOERROR", "192.0.2.9"))
         (step,) = cast("list[JSON]", hit["steps"])

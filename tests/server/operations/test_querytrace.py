@@ -15,9 +15,10 @@ from tests.server.operations.seeing import objectIn
 from twisted_ext.answers import QueryContext, Trace
 from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.server.operations.querytrace import Followed, Tracing
-from twisted_ext.testing.sources import CannedSource
+from twisted_ext.testing.sources import CannedSource, atHand
 
 
 class TracingTests(SynchronousTestCase):
@@ -50,8 +51,8 @@ class TracingTests(SynchronousTestCase):
         self.assertEqual(followed.sources(), (inner,))
         tracing.turnOn()
         context = QueryContext(1e9)
-        followed.answerNow(question("b.example"), context)
-        self.failureResultOf(followed.answer(question("b.example"), context), ServerFailed)
+        atHand(followed, question("b.example"), context)
+        self.failureResultOf(lookUp(followed, question("b.example"), context), ServerFailed)
         (kept,) = tracing.kept()
         self.assertEqual(objectIn(kept)["rcode"], "REFUSED")
 

@@ -17,7 +17,7 @@ from tests.server.transfer.replicas import KEYS, Changes
 from tests.server.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
@@ -73,7 +73,7 @@ class RelayTests(SynchronousTestCase):
         self.relay = Relay(self.clock, self.sendLine, self.sendOwn)
         theirs: dict[int, Operation] = dict.fromkeys(errands, self.relay)
         self.responder = Responder(
-            Alone(self.zones),
+            AuthoritySource(self.zones),
             self.clock,
             gates=standardGates(opcodes=opcodesOf(theirs), transfers=transfersIn(theirs), hopeless=hopelessOf(theirs)),
             lane=laneFor(Access({"allow": ["any"]})),

@@ -1,5 +1,7 @@
-"""Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
-parent."""
+"""
+Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
+parent.
+"""
 
 from __future__ import annotations
 

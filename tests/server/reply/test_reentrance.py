@@ -24,10 +24,10 @@ class _FailingOnNextQuery(HeldSource):
     Fails all waiting look-ups at the next query.
     """
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self.held:
             self.release(ServerFailed("nobody is there", rcode=2))
-        return super().answer(question, context)
+        return super()._start(question, context)
 
 
 class ReentranceTests(SynchronousTestCase):

@@ -4,6 +4,9 @@ Tests of handling requests.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +20,9 @@ from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, ques
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.options import ExtendedError, optionsOf
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 WWW = questionOf("www.example.test")
 
@@ -137,12 +143,12 @@ class RespondTests(SynchronousTestCase):
         """
 
         class Broken(CannedSource):
-            def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+            def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
                 if question == WWW:
                     raise ZeroDivisionError
-                return None
+                return partial(self._start, question)
 
-            def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+            def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
                 raise KeyError
 
         self.server.responder.source = Broken()

@@ -16,7 +16,7 @@ from tests.networks import NetworkTestCase
 from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
-from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
@@ -27,6 +27,7 @@ from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.respond import Responder, laneFor
 from twisted_ext.server.transfer.replication import Replication
+from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
@@ -114,7 +115,7 @@ class Host:
             keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=self.today
         )
         self.responder = Responder(
-            Alone(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
+            AuthoritySource(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
         )
         self.responder.finishing.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
@@ -175,7 +176,7 @@ class Host:
         Return the serial number that clients get, or the error.
         """
         try:
-            answer = Alone(self.zones).answerNow(Question(APEX, SOA), QueryContext(self.reactor.seconds() + 5))
+            answer = atHand(AuthoritySource(self.zones), Question(APEX, SOA), QueryContext(self.reactor.seconds() + 5))
         except DNSFault as fault:
             return fault.ede[0][1] if fault.ede else str(fault)
         assert answer is not None

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.typed import failureOf
 from tests.zone.changing import APEX, zoneOf
-from twisted_ext.server.authority.source import Alone, Zones
+from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
@@ -98,7 +98,7 @@ class UpdatedServer:
         self.zone.replace(self.updating.opened(self.zone.current))
         self.zones.put(self.zone)
         self.responder = Responder(
-            Alone(self.zones),
+            AuthoritySource(self.zones),
             self.clock,
             gates=standardGates(
                 keys=Keys([KEY]),

@@ -1,5 +1,7 @@
-"""Tests of L{twisted_ext.server.zones.loader}, L{twisted_ext.server.zones.imagefiles} and L{twisted_ext.server.zones.publish}: from master
-files to served zones."""
+"""
+Tests of L{twisted_ext.server.zones.loader}, L{twisted_ext.server.zones.imagefiles} and L{twisted_ext.server.zones.publish}: from master
+files to served zones.
+"""
 
 from __future__ import annotations
 

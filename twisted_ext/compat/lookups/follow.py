@@ -114,7 +114,7 @@ class Asking:
         @raise LookupFailed: the look-up failed.
         """
         asked = Question(name, rrType)
-        ask = self._resolver.ask
+        ask = self._resolver.lookUp
         try:
             answer = await ask(asked, self._context)
             steps = await askedOn(ask, asked, answer, self._context, int(SERVICE_ALIASES.default), searched=False)
@@ -144,7 +144,7 @@ class Asking:
 
         def addresses() -> Iterator[Deferred[list[str]]]:
             for each in (rrtypes.AAAA, rrtypes.A):
-                finding = addressesOf(self._resolver.ask, Question(host, each), self._context, int(SERVICE_ALIASES.default))
+                finding = addressesOf(self._resolver.lookUp, Question(host, each), self._context, int(SERVICE_ALIASES.default))
                 yield Deferred.fromCoroutine(finding)
 
         return hastened(Deferred.fromCoroutine(self.records(name, rrType)), addresses, self._resolver._reactor, delay)

@@ -26,6 +26,7 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault, WrongType
+from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.watch.limits import WATCH_ALIASES
@@ -37,7 +38,6 @@ from twisted_ext.wire.rrtypes import A, expectType, isMeta, typeName
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from twisted_ext.interfaces import IAnswerSource
 
     class _Cancellable(Protocol):
         """
@@ -186,7 +186,8 @@ class Watch(AsyncIterator[Change]):
         if self._pace.interval is not None and self._known is not None and self._known.answer is not None:
             # The owners differ from the name if there are aliases or a search list.
             for owner in {rrset.name.lower() for rrset in self._known.answer.answer}:
-                _forget(resolver.source, owner)
+                for cache in behind(resolver.source, CachedSource):
+                    cache.flush(owner)
         try:
             answer, holds = await self._ask(resolver)
         except DNSFault as fault:
@@ -217,8 +218,9 @@ class Watch(AsyncIterator[Change]):
 
         def ask(question: Question, context: QueryContext) -> Deferred[Answer]:
             if self._pace.interval is not None:
-                _forget(resolver.source, question.name)
-            return resolver.ask(question, context)
+                for cache in behind(resolver.source, CachedSource):
+                    cache.flush(question.name)
+            return resolver.lookUp(question, context)
 
         context = resolver.contextFor(None, self._relative)
         answer = await ask(self.question, context)
@@ -369,16 +371,6 @@ def _typeOf(rrType: int | str | None) -> int:
     if isMeta(number):
         raise BadRecord(f"{typeName(number)} is not a type that a name has records of; write one such as A or TXT")
     return number
-
-
-def _forget(source: IAnswerSource, name: bytes) -> None:
-    """
-    Remove a name from all caches of a source.
-    """
-    if isinstance(source, CachedSource):
-        source.flush(name)
-    for inner in source.sources():
-        _forget(inner, name)
 
 
 def _letGo(resolver: NamesResolver) -> None:

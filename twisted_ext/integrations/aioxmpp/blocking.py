@@ -21,10 +21,11 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.integrations.aioxmpp.perthread import resolverHere
 from twisted_ext.integrations.dnspython import NoAnswer, RecordSet, Timeout, asTheirs, lookUp
 from twisted_ext.limits import LOOKUP_SECONDS, LOOP_PATIENCE
+from twisted_ext.resolver.ask import behind
 from twisted_ext.wire.codes import IN, RD
 
 if TYPE_CHECKING:
-    from twisted_ext.interfaces import IAnswerSource
+    pass
 
 __all__ = ["BlockingResolver"]
 
@@ -69,14 +70,8 @@ class BlockingResolver:
         """
         from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-        found: list[str] = []
-        left: list[IAnswerSource] = [self.resolver.source]
-        while left:
-            source = left.pop(0)
-            if isinstance(source, ForwardingSource):
-                found += [upstream.server.address for upstream in source.upstreams]
-            left += source.sources()
-        return list(dict.fromkeys(found))
+        forwarders = behind(self.resolver.source, ForwardingSource)
+        return list(dict.fromkeys([upstream.server.address for each in forwarders for upstream in each.upstreams]))
 
     def set_flags(self, flags: int) -> None:
         """

@@ -43,14 +43,8 @@ class Nothing:
     An answer source without servers: no name has any records.
     """
 
-    #: See L{IAnswerSource}.
-    immediate: Final = True
-
-    def answerNow(self, question: Question, context: QueryContext) -> Answer:
+    def ask(self, question: Question, context: QueryContext) -> Answer:
         return Answer(Outcome.NODATA, origin=Origin("configuration"))
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return succeed(self.answerNow(question, context))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

@@ -5,10 +5,11 @@ The caching answer source.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
@@ -28,6 +29,7 @@ from twisted_ext.limits import (
     STALE_TTL,
     STALE_WAIT,
 )
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource, startAnew
 from twisted_ext.wire.message import Question
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.cache.dump import Loaded
+    from twisted_ext.interfaces import Start
 
 __all__ = ["CachedSource"]
 
@@ -95,7 +98,7 @@ class CachedSource:
 
     # -- look-ups
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         key = question.key + context.variant
         entry = self._ready.get(key)
         now = self._seconds()
@@ -108,9 +111,9 @@ class CachedSource:
             answer = self._find(key, question, context, now)
             if answer is not None:
                 return answer
-        answer = self._inner.answerNow(question, context)
-        if answer is not None:
-            return answer
+        found = self._inner.ask(question, context)
+        if found is None or isinstance(found, Answer):
+            return found
         fault = self.store.failures.find(key, now)
         if fault is not None:
             # A stale answer that was served for this failure may have been packed since.
@@ -122,24 +125,13 @@ class CachedSource:
             if context.trace is not None:
                 context.trace.note(now, "cache", "failed before", error=str(fault))
             raise fault
-        context.missed = question
-        return None
+        return partial(self._start, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if context.missed is question:
-            # Valid only once: next time there may be an answer.
-            context.missed = None
-        else:
-            try:
-                answer = self.answerNow(question, context)
-            except DNSFault as fault:
-                return fail(fault)
-            if answer is not None:
-                return succeed(answer)
+    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         self._misses += 1
         if context.trace is not None:
             context.trace.note(self._seconds(), "cache", "miss")
-        flight = self._inner.answer(question, context)
+        flight = start(context)
         if self.store.keepStale:
             now = self._seconds()
             if self._own(question, context, now) is not None:
@@ -285,7 +277,7 @@ class CachedSource:
         self._prefetches += 1
         wishes = context.detached(now + FLIGHT_SECONDS.default)
         wishes.trace = None
-        flight = self._inner.answer(question, wishes)
+        flight = lookUp(self._inner, question, wishes)
         self._fetching[key] = flight
         # The result is ignored: a failure shows when the entry expires.
         flight.addBoth(self._fetched, key)

@@ -5,6 +5,7 @@ Coalesce look-ups: one query for all callers with the same question.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -17,6 +18,7 @@ from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
+from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.lookup.deadlines import Deadlines
 from twisted_ext.wire.message import Question
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.answers import Budget
+    from twisted_ext.interfaces import Start
 
 __all__ = ["CoalescingSource", "Learning", "startAnew"]
 
@@ -310,10 +313,11 @@ class CoalescingSource:
         #: The cache that receives the outcomes.
         self.learning: Learning | None = None
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._inner.answerNow(question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        found = self._inner.ask(question, context)
+        return found if found is None or isinstance(found, Answer) else partial(self._begin, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _begin(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         key = question.key + context.variant
         flight = self._flights.get(key)
         if flight is not None:
@@ -328,7 +332,7 @@ class CoalescingSource:
             flight.waiters[waiter] = context
         else:
             flight.take(waiter, context)
-        self._start(flight, context)
+        self._start(flight, context, start)
         return waiter
 
     def _make(self, key: bytes, question: Question, context: QueryContext) -> _Flight:
@@ -350,7 +354,7 @@ class CoalescingSource:
         flight.take(waiter, context)
         return waiter
 
-    def _start(self, flight: _Flight, context: QueryContext) -> None:
+    def _start(self, flight: _Flight, context: QueryContext, start: Start | None = None) -> None:
         self._flights[flight.key] = flight
         if len(context.variant) > 1:
             question = flight.question
@@ -359,7 +363,7 @@ class CoalescingSource:
         wishes.flight = flight
         if self._budget is not None:
             wishes.budget = self._budget()
-        inner = flight.inner = self._inner.answer(flight.question, wishes)
+        inner = flight.inner = lookUp(self._inner, flight.question, wishes) if start is None else start(wishes)
         arrived = flight.arrived
         inner.addCallbacks(arrived, arrived)
 
@@ -462,7 +466,5 @@ def startAnew(source: IAnswerSource) -> None:
     """
     Close all flights in C{source} and the sources behind it to further waiters.
     """
-    if isinstance(source, CoalescingSource):
-        source.startAnew()
-    for inner in source.sources():
-        startAnew(inner)
+    for each in behind(source, CoalescingSource):
+        each.startAnew()

@@ -5,16 +5,22 @@ A chain of sources, queried in turn until one of them answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.policy.localanswers import closeAll, shown
+from twisted_ext.resolver.ask import behind, shown
+from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["ChainSource", "chained"]
 
@@ -24,14 +30,9 @@ class ChainSource:
     """
     Queries the next source if one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
     other than L{Unknown} is raised.
-
-    Leading sources that answer immediately are not queried a second time if a source after them has just missed (C{QueryContext.missed}):
-    they had no answer then.
-
-    @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_sources", "_steps", "_last", "_clock", "_behind")
+    __slots__ = ("_sources", "_asks", "_last", "_clock")
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> None:
         """
@@ -43,66 +44,62 @@ class ChainSource:
         if not sources:
             raise CallerFault("a chain needs at least one source")
         self._sources = tuple(sources)
-        # Bound once: every look-up uses these.
-        self._steps = [(source, source.answerNow, bool(getattr(source, "immediate", False))) for source in sources]
-        self._last = len(self._steps) - 1
+        # Bind what each look-up needs once.
+        self._asks = [source.ask for source in sources]
+        self._last = len(self._asks) - 1
         self._clock = clock
-        # The last source, if all before it answer immediately.
-        self._behind = self._sources[-1] if all(step[2] for step in self._steps[:-1]) and not self._steps[-1][2] else None
-        self.immediate = all(immediate for _, _, immediate in self._steps)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        faulty = False
-        for _, answerNow, immediate in self._steps:
-            try:
-                answer = answerNow(question, context)
-            except DNSFault:
-                faulty = True
-                continue
-            if answer is not None:
-                return answer
-            if not immediate:
-                if faulty:
-                    # The failure has to be reported if no source answers.
-                    context.missed = None
-                return None
-        return None
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if context.missed is question and self._behind is not None:
-            return self._behind.answer(question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         fault: DNSFault | None = None
-        for index, (source, answerNow, immediate) in enumerate(self._steps):
-            if not immediate:
-                if index == self._last and fault is None:
-                    return source.answer(question, context)
-                return Deferred.fromCoroutine(self._wait(index, fault, question, context))
+        for index, ask in enumerate(self._asks):
             try:
-                answer = answerNow(question, context)
+                found = ask(question, context)
             except DNSFault as raised:
                 fault = _moreTelling(fault, raised)
-            else:
-                if answer is not None:
-                    return succeed(answer)
-        return fail(fault or self._nobody(question))
+                continue
+            if found is None:
+                continue
+            if isinstance(found, Answer) or (index == self._last and fault is None):
+                return found
+            return partial(self._start, index, found, fault, question)
+        if fault is not None:
+            raise fault
+        return None
 
-    async def _wait(self, first: int, fault: DNSFault | None, question: Question, context: QueryContext) -> Answer:
+    def _start(
+        self, index: int, start: Start, fault: DNSFault | None, question: Question, context: QueryContext
+    ) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._wait(index, start, fault, question, context))
+
+    async def _wait(self, index: int, start: Start, fault: DNSFault | None, question: Question, context: QueryContext) -> Answer:
         """
-        Query the sources from index C{first} on.
+        Wait for the source at C{index}, then ask those after it.
         """
-        for index in range(first, self._last + 1):
+        found: Answer | Start | None = start
+        while True:
             wishes = context
             if self._clock is not None and index < self._last:
                 now = self._clock.seconds()
                 wishes = context.but(deadline=now + (context.deadline - now) / (self._last - index + 1))
             try:
-                return await self._steps[index][0].answer(question, wishes)
+                if isinstance(found, Answer):
+                    return found
+                if found is not None:
+                    return await found(wishes)
             except DNSFault as raised:
                 fault = _moreTelling(fault, raised)
-        raise fault if fault is not None and not isinstance(fault, Unknown) else self._nobody(question)
+            index += 1
+            if index > self._last:
+                break
+            try:
+                found = self._asks[index](question, context)
+            except DNSFault as raised:
+                fault = _moreTelling(fault, raised)
+                found = None
+        raise fault if fault is not None and not isinstance(fault, Unknown) else self.unknown(question)
 
-    def _nobody(self, question: Question) -> Unknown:
-        return Unknown(f"none of {len(self._steps)} sources has information on {shown(question)}")
+    def unknown(self, question: Question) -> Unknown:
+        return Unknown(f"none of {len(self._sources)} sources has information on {shown(question)}")
 
     def close(self) -> Deferred[None]:
         return closeAll(self._sources)
@@ -116,15 +113,11 @@ def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None)
     Create a L{ChainSource}; if zones are among the sources, one that follows the zones' aliases into the other sources.
     """
     chain = ChainSource(sources, clock)
-    if not any(_leadsOn(source) for source in sources):
+    if not any(getattr(each, "leadsOn", False) for source in sources for each in behind(source, object)):
         return chain
     from twisted_ext.resolver.policy.localzones import LeadingOn
 
     return LeadingOn(chain)
-
-
-def _leadsOn(source: IAnswerSource) -> bool:
-    return bool(getattr(source, "leadsOn", False)) or any(_leadsOn(inner) for inner in source.sources())
 
 
 def _moreTelling(before: DNSFault | None, after: DNSFault) -> DNSFault:

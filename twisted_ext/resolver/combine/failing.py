@@ -5,11 +5,12 @@ A source that always fails, for use when no server is configured.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.message import Question
@@ -29,11 +30,8 @@ class FailingSource:
         """
         self._fault = fault
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return fail(self._fault())
+    def ask(self, question: Question, context: QueryContext) -> NoReturn:
+        raise self._fault()
 
     def close(self) -> Deferred[None]:
         return succeed(None)

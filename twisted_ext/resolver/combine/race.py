@@ -4,10 +4,11 @@ A race of several sources for one question; the first answer wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,9 +28,13 @@ from twisted_ext.errors import (
 )
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HEDGE_SECONDS
+from twisted_ext.resolver.ask import unknown
 from twisted_ext.resolver.forward.failures import Abandoned, together
 from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["RaceSource"]
 
@@ -54,11 +59,9 @@ class RaceSource:
     """
     Queries the first source; if it takes too long or fails, queries the next one as well. The first answer wins, including a denial, and
     the pending look-ups are cancelled. If all fail, the most informative failure is raised.
-
-    @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_sources", "_clock", "_delay", "_races", "_order")
+    __slots__ = ("_sources", "_clock", "_delay", "_races", "_order")
 
     def __init__(
         self,
@@ -81,24 +84,23 @@ class RaceSource:
         self._delay = HEDGE_SECONDS.pick(delay)
         self._order = order
         self._races: set[_Race] = set()
-        self.immediate = all(getattr(source, "immediate", False) for source in sources)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        starts: dict[IAnswerSource, Start] = {}
         for source in self._sources:
             try:
-                answer = source.answerNow(question, context)
-            except DNSFault:
+                found = source.ask(question, context)
+            except DNSFault as fault:
+                starts[source] = partial(_fail, fault)
                 continue
-            if answer is not None:
-                return answer
-        return None
+            if isinstance(found, Answer):
+                return found
+            starts[source] = partial(_fail, unknown(source, question)) if found is None else found
+        return partial(self._start, starts)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        answer = self.answerNow(question, context)
-        if answer is not None:
-            return succeed(answer)
-        sources = self._sources if self._order is None else tuple(self._order())
-        race = _Race(sources, self._clock, self._delay, question, context)
+    def _start(self, starts: Mapping[IAnswerSource, Start], context: QueryContext) -> Deferred[Answer]:
+        sources = self._sources if self._order is None else self._order()
+        race = _Race([starts[source] for source in sources], self._clock, self._delay, context)
         self._races.add(race)
         race.goOn()
         return race.result.addBoth(self._cbOver, race)
@@ -126,18 +128,16 @@ class _Race:
 
     def __init__(
         self,
-        sources: tuple[IAnswerSource, ...],
+        starts: list[Start],
         clock: IReactorTime,
         delay: float,
-        question: Question,
         context: QueryContext,
     ) -> None:
         self.result: Deferred[Answer] = Deferred(self._cancelled)
-        self._waiting = list(sources[::-1])
+        self._waiting = starts[::-1]
         self._running: list[Deferred[Answer]] = []
         self._clock = clock
         self._delay = delay
-        self._question = question
         self._context = context
         self._timer: IDelayedCall | None = None
         self._worst: Failure | None = None
@@ -150,7 +150,7 @@ class _Race:
         """
         self._dropTimer()
         while self._waiting and not self._over:
-            running = self._waiting.pop().answer(self._question, self._context)
+            running = self._waiting.pop()(self._context)
             self._running.append(running)
             running.addCallbacks(self._cbAnswer, self._ebFault, (running,), {}, (running,), {})
             if running in self._running and self._delay > 0:
@@ -217,6 +217,10 @@ class _Race:
         self._dropTimer()
         for running in list(self._running):
             running.cancel()
+
+
+def _fail(fault: DNSFault, context: QueryContext) -> Deferred[Answer]:
+    return fail(fault)
 
 
 def _rank(fault: BaseException | None) -> int:

@@ -4,14 +4,21 @@ A source that can be replaced while look-ups are in progress.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail, gatherResults
+from functools import partial
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["ReplaceableSource"]
 
@@ -56,15 +63,19 @@ class ReplaceableSource:
             self._retired.discard(former)
             former.source.close()
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._current.source.answerNow(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if self._closed:
-            return fail(Closed("the resolver was closed"))
+            raise Closed("the resolver was closed")
         current = self._current
+        found = current.source.ask(question, context)
+        return found if found is None or isinstance(found, Answer) else partial(self._start, current, question, found)
+
+    def _start(self, current: _Former, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        if current is not self._current or self._closed:
+            # The source has been replaced since it was asked, and may be closed by now.
+            return lookUp(self, question, context)
         current.running += 1
-        return current.source.answer(question, context).addBoth(self._cbDone, current)
+        return start(context).addBoth(self._cbDone, current)
 
     def _cbDone(self, result: Answer | Failure, former: _Former) -> Answer | Failure:
         former.running -= 1

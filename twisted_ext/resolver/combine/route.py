@@ -5,14 +5,20 @@ Split DNS: different sources for different domains.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.policy.localanswers import closeAll, unknown
+from twisted_ext.resolver.ask import nothingOn
+from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["RouteSource"]
 
@@ -22,11 +28,9 @@ class RouteSource:
     """
     Queries the source with the longest matching suffix, by whole labels. Its failure is final: a question for one network is never sent to
     another.
-
-    @ivar immediate: whether all sources are. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_routes", "_default", "_sources")
+    __slots__ = ("_routes", "_default", "_sources")
 
     def __init__(self, routes: Mapping[bytes, IAnswerSource], default: IAnswerSource | None = None) -> None:
         """
@@ -38,7 +42,6 @@ class RouteSource:
         # One source may serve several domains and is closed once.
         distinct = dict.fromkeys([*self._routes.values(), *([] if default is None else [default])])
         self._sources = tuple(distinct)
-        self.immediate = all(getattr(source, "immediate", False) for source in self._sources)
 
     def sourceFor(self, question: Question) -> IAnswerSource | None:
         routes = self._routes
@@ -50,15 +53,12 @@ class RouteSource:
             name = name[name[0] + 1 :]
         return self._default
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         source = self.sourceFor(question)
-        return None if source is None else source.answerNow(question, context)
+        return None if source is None else source.ask(question, context)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        source = self.sourceFor(question)
-        if source is None:
-            return fail(unknown("no route", question))
-        return source.answer(question, context)
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn("no route", question)
 
     def close(self) -> Deferred[None]:
         return closeAll(self._sources)

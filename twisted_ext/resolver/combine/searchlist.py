@@ -5,7 +5,8 @@ The search list: complete short names with the domains of this host (resolv.conf
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -15,10 +16,14 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import NDOTS, SEARCH_DOMAINS
-from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime, unknown
+from twisted_ext.resolver.ask import lookUp, nothingOn, unknown
+from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["SearchListSource"]
 
@@ -64,30 +69,67 @@ class SearchListSource:
         # Immediate answers are requested with the same context repeatedly; copying it each time would cost more than the answer.
         self._outer = self._inward = QueryContext(0.0)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if not context.relative:
-            return self.inner.answerNow(question, context)
+            return self.inner.ask(question, context)
         if context is not self._outer or context.trace is not self._inward.trace:
             self._outer, self._inward = context, context.but(relative=False)
         inward = self._inward
         if not self.domains or question.key[-10:-4] == _ARPA:
-            answer = self.inner.answerNow(question, inward)
-            if answer is None:
-                context.missed = inward.takeMissed()
-            return answer
+            found = self.inner.ask(question, inward)
+            return found if found is None or isinstance(found, Answer) else partial(_startInward, found)
+        search: _Search | None = None
         if self.asIsFirst(question.name):
+            # Most look-ups end with the first answer and need no search.
+            _note(context, question)
             try:
-                answer = self.inner.answerNow(question, inward)
-            except DNSFault:
-                # The search decides whether to continue.
-                pass
+                found = self.inner.ask(question, inward)
+            except DNSFault as fault:
+                search = self._searchAfter(question, context, fault)
             else:
-                if answer is None:
-                    context.missed = inward.takeMissed()
-                    return None
-                if answer.outcome is _DATA:
-                    return answer
-        return self._searchNow(_Search(self, question, context.single), inward)
+                if isinstance(found, Answer):
+                    if found.outcome is _DATA:
+                        return found
+                    search = self._searchAfter(question, context, found)
+                elif found is not None:
+                    return partial(self._startAsIs, question, found)
+        if search is None:
+            search = _Search(self, question, context.single)
+        while (tried := search.upcoming()) is not None:
+            _note(context, tried)
+            try:
+                found = self.inner.ask(tried, inward)
+            except DNSFault as fault:
+                search.failed(fault)
+            else:
+                if found is None:
+                    search.failed(unknown(self.inner, tried))
+                elif isinstance(found, Answer):
+                    search.answered(found)
+                else:
+                    return partial(self._startSearch, search, tried, found)
+        return search.verdict()
+
+    def _searchAfter(self, question: Question, context: QueryContext, first: Answer | DNSFault) -> _Search:
+        """
+        @param first: the outcome for the name as it stands.
+        """
+        search = _Search(self, question, context.single)
+        search.upcoming()
+        if isinstance(first, Answer):
+            search.answered(first)
+        else:
+            search.failed(first)
+        return search
+
+    def _startAsIs(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        inward = context.but(relative=False)
+        asked = (question, inward)
+        return start(inward).addCallbacks(self._cbAsIs, self._ebAsIs, asked, {}, asked)
+
+    def _startSearch(self, search: _Search, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        inward = context.but(relative=False)
+        return Deferred.fromCoroutine(self._search(search, inward, question, start))
 
     def asIsFirst(self, name: bytes) -> bool:
         """
@@ -99,58 +141,30 @@ class SearchListSource:
             return len(name) > name[0] + 2 or name == ROOT
         return labelCount(name) > ndots or name == ROOT
 
-    def _searchNow(self, search: _Search, context: QueryContext) -> Answer | None:
-        while (question := search.upcoming()) is not None:
-            try:
-                answer = self.inner.answerNow(question, context)
-            except DNSFault as fault:
-                search.failed(fault)
-            else:
-                if answer is None:
-                    return None
-                search.answered(answer)
-        return search.verdict()
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if not context.relative:
-            return self.inner.answer(question, context)
-        inward = context.but(relative=False)
-        if not self.domains or question.key[-10:-4] == _ARPA:
-            inward.missed = context.takeMissed()
-            return self.inner.answer(question, inward)
-        if self.asIsFirst(question.name):
-            # Most look-ups end with the first answer and need nothing more.
-            _note(context, question)
-            inward.missed = context.takeMissed()
-            asked = self.inner.answer(question, inward)
-            return asked.addCallbacks(self._cbAsIs, self._ebAsIs, (question, inward), {}, (question, inward))
-        return Deferred.fromCoroutine(self._search(_Search(self, question, context.single), inward))
-
     def _cbAsIs(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
         if answer.outcome is _DATA:
             return answer
-        search = _Search(self, question, context.single)
-        search.upcoming()
-        search.answered(answer)
-        return Deferred.fromCoroutine(self._search(search, context))
+        search = self._searchAfter(question, context, answer)
+        return Deferred.fromCoroutine(self._search(search, context, search.upcoming()))
 
     def _ebAsIs(self, failure: Failure, question: Question, context: QueryContext) -> Failure | Deferred[Answer]:
         if not isinstance(failure.value, DNSFault):
             return failure
-        search = _Search(self, question, context.single)
-        search.upcoming()
-        search.failed(failure.value)
-        return Deferred.fromCoroutine(self._search(search, context))
+        search = self._searchAfter(question, context, failure.value)
+        return Deferred.fromCoroutine(self._search(search, context, search.upcoming()))
 
-    async def _search(self, search: _Search, context: QueryContext) -> Answer:
-        while (question := search.upcoming()) is not None:
-            _note(context, question)
+    async def _search(self, search: _Search, context: QueryContext, question: Question | None, start: Start | None = None) -> Answer:
+        while question is not None:
+            if start is None:
+                _note(context, question)
             try:
-                answer = await self.inner.answer(question, context)
+                answer = await (lookUp(self.inner, question, context) if start is None else start(context))
             except DNSFault as fault:
                 search.failed(fault)
             else:
                 search.answered(answer)
+            start = None
+            question = search.upcoming()
         return search.verdict()
 
     def close(self) -> Deferred[None]:
@@ -158,6 +172,10 @@ class SearchListSource:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self.inner,)
+
+
+def _startInward(start: Start, context: QueryContext) -> Deferred[Answer]:
+    return start(context.but(relative=False))
 
 
 def _note(context: QueryContext, question: Question) -> None:
@@ -298,4 +316,4 @@ class _Search:
             raise self._fault
         if self._denial is not None:
             return self._denial
-        raise unknown("the search list", self._question)
+        raise nothingOn("the search list", self._question)

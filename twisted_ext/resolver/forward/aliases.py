@@ -13,7 +13,7 @@ from twisted_ext.answers import Answer, QueryContext, Question
 
 __all__ = ["Ask", "askedOn"]
 
-#: A function that looks up a question, such as L{NamesResolver.ask<twisted_ext.compat.names.NamesResolver.ask>}.
+#: A function that looks up a question, such as L{NamesResolver.lookUp<twisted_ext.compat.names.NamesResolver.lookUp>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 
 

@@ -5,7 +5,8 @@ The forwarding answer source, which sends questions to upstream servers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTCP, IReactorTime
@@ -26,6 +27,9 @@ from twisted_ext.transport.timers import Timetable, Waiting
 from twisted_ext.wire.builder import optRecord
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["ForwardingSource", "Upstream"]
 
@@ -136,10 +140,10 @@ class ForwardingSource:
         self._parts: dict[bytes, _Parts] = {}
         self._closed = False
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self._closed:
             return fail(Closed("the resolver is closed"))
         flight = ForwardedLookup(self, question, context)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 
 from twisted_ext.answers import Answer, Note, QueryContext, Question, Trace
 from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.codes import EDE_NAMES, className, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
@@ -183,5 +184,4 @@ def explained(source: IAnswerSource, clock: IReactorTime, question: Question, co
         fault = failure.value
         return Explanation(question, None, fault, trace.notes, began, clock.seconds()) if isinstance(fault, DNSFault) else failure
 
-    # Do not try answerNow first, or every step would be recorded twice.
-    return source.answer(question, context).addCallbacks(cbAnswer, ebAnswer)
+    return lookUp(source, question, context).addCallbacks(cbAnswer, ebAnswer)

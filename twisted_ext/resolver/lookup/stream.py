@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from twisted_ext.aliases import found, together
@@ -17,6 +18,7 @@ from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
 from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.resolver.ask import lookUp, unknown
 from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.wire.message import Question
 
@@ -102,9 +104,9 @@ class Run(Generic[Item]):
                     self._context = self._makeContext(self._renewAt + self._seconds)
                 self.underway += 1
                 try:
-                    answer = source.answerNow(question, self._context)
-                    if answer is None:
-                        flight = source.answer(question, self._context)
+                    answer = source.ask(question, self._context)
+                    if not isinstance(answer, Answer):
+                        flight = fail(unknown(source, question)) if answer is None else answer(self._context)
                         self._flights[flight] = None
                         arguments = (item, question, flight)
                         flight.addCallbacks(self._answered, self._failed, callbackArgs=arguments, errbackArgs=arguments)
@@ -163,14 +165,10 @@ class Run(Generic[Item]):
         self._end(item, answer, origin is not None and origin.attempts > 1)
 
     async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
-        steps = await askedOn(self._ask, question, answer, context, int(BULK_ALIASES.default))
+        steps = await askedOn(partial(lookUp, self._source), question, answer, context, int(BULK_ALIASES.default))
         if found(*steps[-1])[2] is not None:
             raise Unknown(f"its aliases form a loop, or are more than {BULK_ALIASES.default:.0f}")
         return together([each for _, each in steps])
-
-    def _ask(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        ready = self._source.answerNow(question, context)
-        return self._source.answer(question, context) if ready is None else succeed(ready)
 
     def _followed(self, answer: Answer, item: Item, flight: Deferred[Answer]) -> None:
         del self._flights[flight]

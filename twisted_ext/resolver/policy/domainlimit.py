@@ -5,8 +5,9 @@ A limit on concurrent look-ups for one zone, so that a zone with unresponsive se
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
@@ -18,6 +19,9 @@ from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
 from twisted_ext.resolver.policy.publicsuffix import loadSuffixes, registrableLabels
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["DomainLimit", "domainOf"]
 
@@ -102,15 +106,16 @@ class DomainLimit:
         # Load the file now, so that the first query does not wait for it.
         loadSuffixes()
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return self._inner.answerNow(question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        found = self._inner.ask(question, context)
+        return found if found is None or isinstance(found, Answer) else partial(self._start, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         name = question.key[:-4]
         octets = self._domains.get(name[name[0] + 1 :])
         domain = self._domainOf(name) if octets is None else name[-octets:]
         if domain is None:
-            return self._inner.answer(question, context)
+            return start(context)
         live, below = self._live, self._below
         zone = self._cutOf(name, domain) if self._cuts else domain
         inZone = live.get(zone, 0)
@@ -131,7 +136,7 @@ class DomainLimit:
             self._largest[zone] = child
         if zone is not domain:
             below[domain] = inAll + 1
-        return self._inner.answer(question, context).addBoth(self._landed, name, domain, zone, child)
+        return start(context).addBoth(self._landed, name, domain, zone, child)
 
     def _domainOf(self, name: bytes) -> bytes | None:
         domain = domainOf(name)

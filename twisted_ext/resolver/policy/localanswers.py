@@ -8,10 +8,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults
 
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
-from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.answers import Answer, Origin, Outcome, Trace
 from twisted_ext.files import openNow
 from twisted_ext.limits import FILE_COMPLAINTS
 from twisted_ext.wire.codes import IN
@@ -31,12 +30,10 @@ __all__ = [
     "PTR",
     "addressFromReverse",
     "closeAll",
-    "decided",
     "emptySOA",
     "known",
     "knownAddresses",
     "lastTime",
-    "unknown",
 ]
 
 A: Final = 1
@@ -91,41 +88,6 @@ def emptySOA(zone: bytes) -> RRSet:
     section 3.
     """
     return RRSet(zone, _SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
-
-
-def unknown(source: str, question: Question, more: str = "") -> Unknown:
-    """
-    Create the fault for a source that has no data for the question.
-
-    @param more: text to append.
-    """
-    return Unknown(f"{source} has no information on {shown(question)}{more}")
-
-
-def shown(question: Question) -> str:
-    """
-    Format a question for display: C{"www.example. IN A"}.
-    """
-    from twisted_ext.wire.codes import className
-    from twisted_ext.wire.names import nameToText
-    from twisted_ext.wire.rrtypes import typeName
-
-    return f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"
-
-
-def decided(source: IAnswerSource, name: str, question: Question, context: QueryContext) -> Deferred[Answer]:
-    """
-    Query a source that always answers immediately.
-
-    @param name: the source's name for errors.
-    """
-    try:
-        answer = source.answerNow(question, context)
-    except DNSFault as fault:
-        return fail(fault)
-    if answer is None:
-        return fail(unknown(name, question))
-    return succeed(answer)
 
 
 def lastTime(trace: Trace) -> float:

@@ -5,9 +5,10 @@ Local records that take precedence over the answers of servers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from twisted_ext.aliases import together
@@ -21,6 +22,8 @@ from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
+
+    from twisted_ext.interfaces import Start
 
 __all__ = ["LocalRecords", "LocalRecordsSource", "localRecord", "localRecords", "readLocalFile"]
 
@@ -91,19 +94,15 @@ class LocalRecordsSource:
     Answers for names with local records, and passes everything else to the inner source. A name with a local record has no data of
     other types. C{*.lan} matches all names below C{lan} without records of their own. A local alias is followed, in the inner source if its
     target is not local.
-
-    @ivar immediate: whether the inner source is. See L{IAnswerSource}.
     """
 
-    __slots__ = ("immediate", "_inner", "_innerNow", "_records", "_wild", "_origin")
+    __slots__ = ("_inner", "_records", "_wild", "_origin")
 
     def __init__(self, inner: IAnswerSource, records: LocalRecords) -> None:
         self._inner = inner
-        self._innerNow = inner.answerNow
         self._records = records
         self._wild = any(name.startswith(_STAR) for name in records)
         self._origin = Origin("local")
-        self.immediate = bool(getattr(inner, "immediate", False))
 
     def setsFor(self, name: bytes) -> Mapping[int, RRSet] | None:
         """
@@ -122,27 +121,22 @@ class LocalRecordsSource:
                 found = self._records.get(_STAR + rest)
         return found
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._found(question, context)
         if found is None:
-            return self._innerNow(question, context)
+            return self._inner.ask(question, context)
         answer, onward = found
         if onward is None:
             return answer
         try:
-            more = self._innerNow(onward, context)
+            more = self._inner.ask(onward, context)
         except Unknown:
             return answer
-        return None if more is None else together((answer, more))
+        if more is None:
+            return answer
+        return together((answer, more)) if isinstance(more, Answer) else partial(self._followAlias, answer, more)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        found = self._found(question, context)
-        if found is None:
-            return self._inner.answer(question, context)
-        answer, onward = found
-        if onward is None:
-            return succeed(answer)
-
+    def _followAlias(self, answer: Answer, start: Start, context: QueryContext) -> Deferred[Answer]:
         def join(more: Answer) -> Answer:
             return together((answer, more))
 
@@ -151,7 +145,7 @@ class LocalRecordsSource:
                 failure.raiseException()
             return answer
 
-        return self._inner.answer(onward, context).addCallbacks(join, stand)
+        return start(context).addCallbacks(join, stand)
 
     def _found(self, question: Question, context: QueryContext) -> tuple[Answer, Question | None] | None:
         """

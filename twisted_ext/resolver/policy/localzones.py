@@ -5,7 +5,8 @@ Local zones in a client's chain of sources. They are loaded from master files, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -16,14 +17,18 @@ from twisted_ext.errors import BadDescription, Unknown
 from twisted_ext.files import openNow
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
+from twisted_ext.resolver.ask import lookUp, nothingOn
 from twisted_ext.resolver.forward.aliases import askedOn
-from twisted_ext.resolver.policy.localanswers import AAAA, ANY, A, decided, lastTime
+from twisted_ext.resolver.policy.localanswers import AAAA, ANY, A, lastTime
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import RRSIG
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["LeadingOn", "Zones", "zoneFromFile"]
 
@@ -61,9 +66,6 @@ class Zones:
 
     __slots__ = ("_zones",)
 
-    #: See L{IAnswerSource}.
-    immediate: Final = True
-
     #: See L{chained<twisted_ext.resolver.combine.chain.chained>}.
     leadsOn: Final = True
 
@@ -80,7 +82,7 @@ class Zones:
                 return None
             name = name[name[0] + 1 :]
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if question.rrClass != IN:
             return None
         version = self._find(question.key[:-4])
@@ -112,8 +114,8 @@ class Zones:
         together.origin = telling[0].origin
         return together
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return decided(self, "the zones", question, context)
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn("the zones", question)
 
     def close(self) -> Deferred[None]:
         return succeed(None)
@@ -140,19 +142,22 @@ class LeadingOn:
     def __init__(self, chain: IAnswerSource) -> None:
         self._chain = chain
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._chain.answerNow(question, context)
-        return None if answer is not None and _isPartial(answer) else answer
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        found = self._chain.ask(question, context)
+        if found is None or (isinstance(found, Answer) and not _isPartial(found)):
+            return found
+        return partial(self._startFollow, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._chain.answer(question, context).addCallback(self._followed, question, context)
+    def _startFollow(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
+        asked = succeed(found) if isinstance(found, Answer) else found(context)
+        return asked.addCallback(self._followed, question, context)
 
     def _followed(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
         return Deferred.fromCoroutine(self._follow(answer, question, context)) if _isPartial(answer) else answer
 
     async def _follow(self, first: Answer, question: Question, context: QueryContext) -> Answer:
         try:
-            steps = await askedOn(self._chain.answer, question, first, context, int(LOCAL_ALIASES.default))
+            steps = await askedOn(partial(lookUp, self._chain), question, first, context, int(LOCAL_ALIASES.default))
         except Unknown:
             return first
         _, last = steps[-1]

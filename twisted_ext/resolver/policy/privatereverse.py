@@ -12,8 +12,10 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.policy.localanswers import decided, emptySOA, lastTime
+from twisted_ext.resolver.ask import nothingOn
+from twisted_ext.resolver.policy.localanswers import emptySOA, lastTime
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText
@@ -59,9 +61,6 @@ class PrivateReverse:
 
     __slots__ = ("_inside", "_routed")
 
-    #: See L{IAnswerSource}.
-    immediate: Final = True
-
     def __init__(self, inside: Callable[[], bool], routed: Iterable[bytes] = ()) -> None:
         """
         @param inside: returns whether the upstream servers may know such names.
@@ -70,7 +69,7 @@ class PrivateReverse:
         self._inside = inside
         self._routed = tuple([name.lower() for name in routed])
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         name = question.key[:-4]
         if not name.endswith(_TAILS) or question.rrClass != IN:
             return None
@@ -81,8 +80,8 @@ class PrivateReverse:
             context.trace.note(lastTime(context.trace), "special", "denied", reason="RFC 6303")
         return _emptiness(question, zone, name)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return decided(self, "the table of private networks", question, context)
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn("the table of private networks", question)
 
     def close(self) -> Deferred[None]:
         return succeed(None)

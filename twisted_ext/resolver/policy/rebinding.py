@@ -15,6 +15,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import then
 from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
@@ -22,6 +23,8 @@ from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import Start
 
 __all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
 
@@ -150,22 +153,17 @@ class StopRebinding:
     @param told: called for each rejected answer with the question, the address and the server it came from; see L{RebindingLog}.
     """
 
-    __slots__ = ("_inner", "_innerNow", "_allowed", "_told")
+    __slots__ = ("_inner", "_allowed", "_told")
 
     def __init__(
         self, inner: IAnswerSource, allowed: Iterable[bytes] = (), told: Callable[[Question, bytes, str], object] | None = None
     ) -> None:
         self._inner = inner
-        self._innerNow = inner.answerNow
         self._allowed = frozenset([name.lower() for name in allowed])
         self._told = told
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = self._innerNow(question, context)
-        return answer if answer is None else self._passed(answer, question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return self._inner.answer(question, context).addCallback(self._passed, question, context)
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        return then(self._inner.ask(question, context), self._passed, question, context)
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
         """

@@ -12,13 +12,14 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import nothingOn
 from twisted_ext.resolver.policy.localanswers import (
     AAAA,
     ANY,
     PTR,
     A,
-    decided,
     emptySOA,
     known,
     knownAddresses,
@@ -74,16 +75,13 @@ class Special:
 
     __slots__ = ("_local",)
 
-    #: See L{IAnswerSource}.
-    immediate: Final = True
-
     def __init__(self, *, local: bool = False) -> None:
         """
         @param local: send all names below C{local} to the servers, which serve them.
         """
         self._local = local
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         key = question.key
         tail = key[-8:-4]
         if tail not in _TAILS and tail[-2:] not in _DIGITS and b":" not in key:
@@ -136,8 +134,8 @@ class Special:
         # A name between the zone's apex and its only name is an empty non-terminal (RFC 8020, section 2).
         return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        return decided(self, "the table of special names", question, context)
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn("the table of special names", question)
 
     def close(self) -> Deferred[None]:
         return succeed(None)

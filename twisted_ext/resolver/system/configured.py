@@ -8,9 +8,10 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -19,6 +20,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Closed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.resolver.policy.localanswers import AAAA, A, closeAll
@@ -32,6 +34,7 @@ from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
     from twisted_ext.cache.store import Store
+    from twisted_ext.interfaces import Start
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
@@ -79,20 +82,20 @@ class Configured:
         """
         return not (self._hint or self._waits or self._trustAD or self._noAAAA or self._sortlist)
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if self._noAAAA and question.rrType == AAAA:
             return Answer(Outcome.NODATA, origin=Origin("configuration"))
-        return self.inner.answerNow(question, context)
+        found = self.inner.ask(question, context)
+        return found if found is None or isinstance(found, Answer) else partial(self._start, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if self._noAAAA and question.rrType == AAAA:
-            return succeed(Answer(Outcome.NODATA, origin=Origin("configuration")))
+    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         wishes = context
         if self._waits is not None and context.waits is None:
             wishes = context.but(waits=self._waits)
         if self._trustAD and not context.authenticData:
-            wishes = _withAD(wishes)
-        asked = self.inner.answer(question, wishes)
+            # To learn whether the servers have validated the answer.
+            wishes = wishes.but(authenticData=True)
+        asked = start(wishes)
         if self._hint:
             asked.addErrback(self._ebDefaulted)
         return asked.addCallback(self._sorted) if self._sortlist and question.rrType == A else asked
@@ -144,31 +147,6 @@ def _number(octets: bytes) -> int:
     return int.from_bytes(octets, "big")
 
 
-def _withAD(context: QueryContext) -> QueryContext:
-    """
-    Return a copy of the context that also sets AD, to learn whether the servers have validated the answer.
-    """
-    wishes = QueryContext(
-        context.deadline,
-        recursionDesired=context.recursionDesired,
-        dnssecOk=context.dnssecOk,
-        checkingDisabled=context.checkingDisabled,
-        authenticData=True,
-        edns=context.edns,
-        options=context.options,
-        stream=context.stream,
-        waits=context.waits,
-        relative=context.relative,
-        single=context.single,
-        client=context.client,
-        budget=context.budget,
-        trace=context.trace,
-    )
-    wishes.served = context.served
-    wishes.flight = context.flight
-    return wishes
-
-
 class _Generation:
     """
     The sources built for one state of the configuration.
@@ -177,7 +155,7 @@ class _Generation:
     @ivar sharing: the coalescing source that all look-ups under way pass through.
     """
 
-    __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "answerNow")
+    __slots__ = ("configuration", "caching", "sharing", "outermost", "chain", "ask")
 
     def __init__(
         self, configuration: SystemConfiguration, sharing: CoalescingSource, caching: CachedSource, hosts: Hosts, cached: bool
@@ -194,7 +172,7 @@ class _Generation:
             self.outermost = SearchListSource(inner, domains, configuration.ndots, topLevel=topLevel)
         # The local files are queried for the name as it was written, before the search list is applied.
         self.chain = ChainSource([hosts, special, self.outermost])
-        self.answerNow = self.chain.answerNow
+        self.ask = self.chain.ask
 
     def close(self) -> Deferred[None]:
         return self.outermost.close()
@@ -344,21 +322,21 @@ class System:
 
     # -- look-ups
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         current = self._current
         if current is None or self._closed or not 0.0 <= self._seconds() - self._looked < _PAUSE:
             current = self._generation()
-        return current.answerNow(question, context)
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        try:
-            generation = self._generation()
-        except Closed as closed:
-            return fail(closed)
         if context.trace is not None:
-            details = {"path": self._path, **generation.configuration.describe()}
+            details = {"path": self._path, **current.configuration.describe()}
             context.trace.note(self._seconds(), "system", "configuration", **details)
-        return generation.chain.answer(question, context)
+        found = current.ask(question, context)
+        return found if found is None or isinstance(found, Answer) else partial(self._start, current, question, found)
+
+    def _start(self, generation: _Generation, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        if generation is not self._current or self._closed:
+            # The configuration has changed since the source was asked, and the source may be closed by now.
+            return lookUp(self, question, context)
+        return start(context)
 
     def close(self) -> Deferred[None]:
         self._closed = True

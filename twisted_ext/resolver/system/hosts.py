@@ -9,14 +9,15 @@ import socket
 import sys
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import BadName
+from twisted_ext.errors import BadName, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
+from twisted_ext.resolver.ask import nothingOn
 from twisted_ext.resolver.policy.localanswers import (
     AAAA,
     ANY,
@@ -27,7 +28,6 @@ from twisted_ext.resolver.policy.localanswers import (
     addressFromReverse,
     known,
     knownAddresses,
-    unknown,
 )
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
@@ -134,9 +134,6 @@ class Hosts:
 
     __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl", "_unread")
 
-    #: See L{IAnswerSource}.
-    immediate: Final = True
-
     def __init__(
         self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None, mostOctets: float | None = None
     ) -> None:
@@ -174,7 +171,7 @@ class Hosts:
             self.table = table
             self._addresses = table.addresses
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if not 0.0 <= self._seconds() - self._looked < _PAUSE:
             self.refresh()
         addresses = self._addresses.get(question.key[:-4])
@@ -200,11 +197,8 @@ class Hosts:
             return None
         return knownAddresses(question, addresses, self._ttl, self._origin)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        answer = self.answerNow(question, context)
-        if answer is not None:
-            return succeed(answer)
-        return fail(unknown(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else ""))
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else "")
 
     def close(self) -> Deferred[None]:
         return succeed(None)

@@ -7,20 +7,25 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut
+from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import RESOLVER_THREADS, THREADED_TTL, THREADED_WAITING
-from twisted_ext.resolver.policy.localanswers import AAAA, PTR, A, addressFromReverse, known, unknown
+from twisted_ext.resolver.ask import nothingOn
+from twisted_ext.resolver.policy.localanswers import AAAA, PTR, A, addressFromReverse, known
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Pool", "Threaded", "addressesOf", "namesOf"]
 
@@ -99,15 +104,14 @@ class Threaded:
         self._waiting = 0
         self._closing: list[Deferred[None]] = []
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start | None:
+        return None if _keyOf(question, context) is None else partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if self._closed:
             return fail(Closed("the resolver was closed"))
         key = _keyOf(question, context)
-        if key is None:
-            return fail(unknown("the system's resolver", question))
+        assert key is not None
         left = context.deadline - self._clock.seconds()
         if left <= 0:
             return fail(TimedOut("there was no time left to ask the system"))
@@ -125,6 +129,9 @@ class Threaded:
         call.waiters.append(waiter)
         self._waiting += 1
         return result
+
+    def unknown(self, question: Question) -> Unknown:
+        return nothingOn("the system's resolver", question)
 
     def _late(self, waiter: _Waiter) -> None:
         waiter.timer = None

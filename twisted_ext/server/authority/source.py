@@ -4,14 +4,16 @@ Answer sources for a server's zones.
 
 from __future__ import annotations
 
-from typing import Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import then
 from twisted_ext.server.authority.zonetable import (
     EXPIRED,
     FAILED,
@@ -30,13 +32,15 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
+
 __all__ = [
     "EXPIRED",
     "FAILED",
     "LOADING",
     "SERVING",
     "AliasLeads",
-    "Alone",
     "AuthoritySource",
     "Leading",
     "Place",
@@ -67,8 +71,6 @@ class AuthoritySource:
     Answers from the zones of a server, at once. Returns nothing for other names.
     """
 
-    immediate = True
-
     def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True, expandAlias: bool = False) -> None:
         """
         @param minimal: leave out name servers and addresses that resolvers do not need.
@@ -81,7 +83,7 @@ class AuthoritySource:
         self._minimalAny = minimalAny
         self._expandAlias = expandAlias
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
         answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk, minimal=self._minimal)
         if answer is None:
             return None
@@ -128,30 +130,14 @@ class AuthoritySource:
         own = find(last.name.lower())
         return any(find(rrset.name.lower()) is not own for rrset in answer.answer)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        try:
-            answer = self.answerNow(question, context)
-        except DNSFault as fault:
-            return fail(fault)
-        return fail(_foreign()) if answer is None else succeed(answer)
+    def unknown(self, question: Question) -> Unknown:
+        return Unknown("no zone of this server has that name")
 
     def close(self) -> Deferred[None]:
         return succeed(None)
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return ()
-
-
-class Alone(AuthoritySource):
-    """
-    Zones of an authoritative-only server: names outside its zones are refused.
-    """
-
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = AuthoritySource.answerNow(self, question, context)
-        if answer is None:
-            raise _foreign()
-        return answer
 
 
 class AliasLeads(ServerFailed):
@@ -203,10 +189,6 @@ def _originWith(found: Answer) -> Origin:
     return Origin("zone", learned=origin.learned, expires=origin.expires)
 
 
-def _foreign() -> Unknown:
-    return Unknown("no zone of this server has that name")
-
-
 def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     """
     Return the first RRset, and its signatures if there are any.
@@ -227,17 +209,16 @@ class Leading:
         self._authority = authority
         self._zones = authority.zones
         self._others = others
-        self._first = authority.answerNow
-        self._then = others.answerNow
+        self._first = authority.ask
+        self._then = others.ask
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         try:
             answer = self._first(question, context) if self._zones else None
         except AliasLeads as leads:
             if not context.recursionDesired:
                 raise
-            found = self._then(leads.question, context)
-            return None if found is None else self._alias(question, leads, found)
+            return then(self._then(leads.question, context), self._alias, question, leads)
         if answer is None:
             return self._then(question, context)
         if not context.recursionDesired:
@@ -251,30 +232,12 @@ class Leading:
             found = self._then(Question(target, question.rrType, question.rrClass), context)
         except DNSFault:
             return answer
-        return None if found is None else _joined(answer, found)
+        if found is None:
+            return answer
+        return _joined(found, answer) if isinstance(found, Answer) else partial(_startJoined, answer, found)
 
-    def _alias(self, question: Question, leads: AliasLeads, found: Answer) -> Answer:
+    def _alias(self, found: Answer, question: Question, leads: AliasLeads) -> Answer:
         return asAlias(question, leads.ttl, found) or Answer(Outcome.NODATA, flags=AA, origin=_originWith(found))
-
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        try:
-            answer = self._first(question, context)
-        except AliasLeads as leads:
-            if not context.recursionDesired:
-                return fail(leads)
-            wanted = leads
-            return self._others.answer(wanted.question, context).addCallback(lambda found: self._alias(question, wanted, found))
-        except DNSFault as fault:
-            return fail(fault)
-        if answer is None or (context.recursionDesired and isReferral(answer)):
-            return self._others.answer(question, context)
-        target = aliasTarget(answer) if context.recursionDesired else None
-        if target is None:
-            return succeed(answer)
-        known = answer
-        asked = self._others.answer(Question(target, question.rrType, question.rrClass), context)
-        # The client can continue from there (RFC 1034, section 4.3.2), so a partial answer is better than a failure.
-        return asked.addCallbacks(lambda found: _joined(known, found), lambda failure: known)
 
     def close(self) -> Deferred[None]:
         return self._others.close()
@@ -287,7 +250,12 @@ def isReferral(answer: Answer) -> bool:
     return not answer.flags & AA and not answer.answer and answer.outcome is Outcome.NODATA and not answer.rcode
 
 
-def _joined(first: Answer, found: Answer) -> Answer:
+def _startJoined(first: Answer, start: Start, context: QueryContext) -> Deferred[Answer]:
+    # The client can continue from there (RFC 1034, section 4.3.2), so a partial answer is better than a failure.
+    return start(context).addCallbacks(_joined, lambda failure: first, (first,))
+
+
+def _joined(found: Answer, first: Answer) -> Answer:
     """
     Return the aliases followed by the answer for their target.
     """

@@ -24,6 +24,7 @@ from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
+from twisted_ext.resolver.ask import behind
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import Followed, Tracing
 
@@ -421,16 +422,7 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
     found: list[dict[str, JSON]] = []
-    seen: set[int] = set()
-    waiting = [] if source is None else [source]
-    while waiting:
-        each = waiting.pop(0)
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        waiting.extend(each.sources())
-        if not isinstance(each, ForwardingSource):
-            continue
+    for each in () if source is None else behind(source, ForwardingSource):
         for upstream, standing in zip(each.upstreams, each.standings, strict=True):
             found.append(
                 {

@@ -5,6 +5,7 @@ Traces live queries step by step, while an operator has that turned on.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -23,6 +24,8 @@ from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
+
+    from twisted_ext.interfaces import Start
 
 __all__ = ["Followed", "Tracing"]
 
@@ -116,24 +119,21 @@ class Followed:
         self._tracing = tracing
         self._seconds = clock.seconds
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         trace = context.trace = self._tracing.begin(question, self._seconds())
         if trace is None:
-            return self.inner.answerNow(question, context)
+            return self.inner.ask(question, context)
         try:
-            answer = self.inner.answerNow(question, context)
+            found = self.inner.ask(question, context)
         except DNSFault as fault:
             self._over(question, context, fault.rcode)
             raise
-        if answer is not None:
-            self._over(question, context, answer.rcode)
-        return answer
+        if isinstance(found, Answer):
+            self._over(question, context, found.rcode)
+            return found
+        return None if found is None else partial(self._start, question, found)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        flight = self.inner.answer(question, context)
-        if context.trace is None:
-            return flight
-
+    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         def answered(answer: Answer) -> Answer:
             self._over(question, context, answer.rcode)
             return answer
@@ -143,7 +143,7 @@ class Followed:
             self._over(question, context, fault.rcode if isinstance(fault, DNSFault) else Rcode.SERVFAIL)
             return failure
 
-        return flight.addCallbacks(answered, failed)
+        return start(context).addCallbacks(answered, failed)
 
     def _over(self, question: Question, context: QueryContext, rcode: int) -> None:
         if context.trace is not None:

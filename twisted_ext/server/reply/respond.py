@@ -32,6 +32,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
+from twisted_ext.resolver.ask import unknown
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
 from twisted_ext.server.reply.packetcaches import laneFor
 from twisted_ext.server.reply.refusallog import RefusalLog
@@ -46,6 +47,7 @@ from twisted_ext.wire.message import HEADER_OCTETS
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from twisted_ext.interfaces import Start
     from twisted_ext.server.reply.operations import MessageStream, Operation
     from twisted_ext.server.reply.querylog import QueryLog
     from twisted_ext.server.reply.rrl import ResponseRateLimit
@@ -53,8 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Later", "Responder", "laneFor"]
 
-#: A request that waits to be looked up: the source to ask, the request, its context, and how to reply.
-Later = tuple[IAnswerSource, Request, QueryContext, Send]
+#: A request that waits to be looked up: what starts the look-up, the request, its context, and how to reply.
+Later = tuple["Start", Request, QueryContext, Send]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -302,20 +304,21 @@ class Responder:
             client=request.client,
         )
         try:
-            answer = source.answerNow(question, context)
+            found = source.ask(question, context)
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        if answer is not None and (recursion or self._fromCache or not _isRemembered(answer)):
+        if found is None:
+            self._refuse(request, self._failure(unknown(source, question)), send)
+        elif isinstance(found, Answer) and (recursion or self._fromCache or self._unrecursed or not _isRemembered(found)):
             self.counters.ready += 1
-            self._answer(request, answer, send, now)
-        elif recursion or self._unrecursed:
-            if self.later is None:
-                self._wait(source, request, context, send)
-            else:
-                self.later.append((source, request, context, send))
-        else:
+            self._answer(request, found, send, now)
+        elif isinstance(found, Answer) or not (recursion or self._unrecursed):
             self._refuse(request, _NOT_RECURSED, send)
+        elif self.later is None:
+            self._wait(found, request, context, send)
+        else:
+            self.later.append((found, request, context, send))
 
     def _answerSelf(self, request: Request, own: tuple[RRSet, ...], send: Send) -> None:
         # The statistics count only the queries of clients.
@@ -329,13 +332,13 @@ class Responder:
         request.replied = True
         send(self.finishing.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
 
-    def lookUp(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+    def lookUp(self, start: Start, request: Request, context: QueryContext, send: Send) -> None:
         """
         Answer a request from L{later}.
         """
         try:
             if not self._closed:
-                self._wait(source, request, context, send)
+                self._wait(start, request, context, send)
         except Exception as error:
             self._broken(error, request, send)
 
@@ -374,7 +377,7 @@ class Responder:
             if close is not None:
                 close()
 
-    def _wait(self, source: IAnswerSource, request: Request, context: QueryContext, send: Send) -> None:
+    def _wait(self, start: Start, request: Request, context: QueryContext, send: Send) -> None:
         site = request.record.site
         theirs = self._waiting.get(site)
         if theirs is not None and len(theirs) >= self._perClient:
@@ -387,11 +390,11 @@ class Responder:
             self._overflow(request, send)
             return
         try:
-            flight = source.answer(request.question, context)
+            flight = start(context)
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        # Only now: answer() may finish other requests of this client at once, for example when a socket reports ECONNREFUSED.
+        # Only now: the start may finish other requests of this client at once, for example when a socket reports ECONNREFUSED.
         self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
         self.counters.pending += 1
         flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))

@@ -5,7 +5,7 @@ Answer from a list of machines: one line for each, its name and its IPv4 address
 import csv
 from ipaddress import IPv4Address
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome
@@ -24,16 +24,13 @@ class Inventory:
     Answer from a dictionary of names, in wire form and lower case, and addresses of four octets.
     """
 
-    # It never waits: None from answerNow means that it has no information on the question.
-    immediate = True
-
     def __init__(self, clock, path, addresses, ttl):
         self.clock = clock
         self.path = path
         self.addresses = addresses
         self.ttl = ttl
 
-    def answerNow(self, question, context):
+    def ask(self, question, context):
         address = self.addresses.get(question.name.lower())
         if address is None:
             return None
@@ -44,11 +41,8 @@ class Inventory:
             return Answer(Outcome.NODATA, origin=origin)
         return Answer(Outcome.DATA, (RRSet(question.name, A, IN, self.ttl, (address,)),), origin=origin)
 
-    def answer(self, question, context):
-        answer = self.answerNow(question, context)
-        if answer is None:
-            return fail(Unknown(f"{self.path} has nothing on it"))
-        return succeed(answer)
+    def unknown(self, question):
+        return Unknown(f"{self.path} has no information on it")
 
     def close(self):
         return succeed(None)

@@ -28,6 +28,7 @@ from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import openNow
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONFIGURATION_OCTETS, LOOKUP_SECONDS
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.edns import EDNS
@@ -308,7 +309,7 @@ async def _ask(
         relative=wishes.relative and bool(flags["search"]),
         trace=trace,
     )
-    return source.answerNow(question, context) or await source.answer(question, context)
+    return await lookUp(source, question, context)
 
 
 def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: QueryOptions) -> IAnswerSource:

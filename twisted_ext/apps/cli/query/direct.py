@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.apps.cli.query.args import QueryOptions
+    from twisted_ext.interfaces import Start
 
 __all__ = ["DirectSource", "Exchanged"]
 
@@ -111,10 +113,10 @@ class DirectSource:
         self._sending = sending
         self._today = today
 
-    def answerNow(self, question: Question, context: QueryContext) -> Answer | None:
-        return None
+    def ask(self, question: Question, context: QueryContext) -> Start:
+        return partial(self._start, question)
 
-    def answer(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         return Deferred.fromCoroutine(self._answer(question, context))
 
     def close(self) -> Deferred[None]:

@@ -15,6 +15,7 @@ from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
 from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.codes import AA, rcodeName
 from twisted_ext.wire.escapes import printable
@@ -94,8 +95,7 @@ class _Walk:
         """
         seconds = self.wishes.seconds * self.wishes.tries
         context = QueryContext(self._reactor.seconds() + seconds)
-        source = self._upstream.source
-        answer = source.answerNow(question, context) or await source.answer(question, context)
+        answer = await lookUp(self._upstream.source, question, context)
         return answer.answer
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -194,7 +195,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
         context = QueryContext(reactor.seconds() + LOOKUP_SECONDS.default, relative=not target.endswith("."))
         question = Question(name, rrType)
         try:
-            answer = system.answerNow(question, context) or await system.answer(question, context)
+            answer = await lookUp(system, question, context)
         except DNSFault as fault:
             problem = fault
             continue

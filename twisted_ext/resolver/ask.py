@@ -1,0 +1,103 @@
+"""
+Ask a source of answers, and wait for what it does not have at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
+
+__all__ = ["behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
+
+_Source = TypeVar("_Source")
+
+
+def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> Deferred[Answer]:
+    """
+    Ask a source, and start the look-up if the answer takes time.
+
+    @return: fails with L{Unknown} if the source has no information on the question.
+    """
+    try:
+        found = source.ask(question, context)
+    except DNSFault as fault:
+        return fail(fault)
+    if isinstance(found, Answer):
+        return succeed(found)
+    return fail(unknown(source, question)) if found is None else found(context)
+
+
+def then(found: Answer | Start | None, change: Callable[..., Answer], *arguments: object) -> Answer | Start | None:
+    """
+    Change what a source has found: C{change(answer, *arguments)}, now or when the answer arrives.
+    """
+    if isinstance(found, Answer):
+        return change(found, *arguments)
+    return None if found is None else partial(_startThen, found, change, arguments)
+
+
+def _startThen(
+    start: Start, change: Callable[..., Answer], arguments: tuple[object, ...], context: QueryContext
+) -> Deferred[Answer]:
+    return start(context).addCallback(change, *arguments)
+
+
+def behind(source: IAnswerSource, kind: type[_Source]) -> Iterator[_Source]:
+    """
+    Find the sources of one class that a source asks, directly or not, itself among them.
+
+    @return: each of them once, in the order in which they are asked.
+    """
+    seen: set[int] = set()
+    waiting = [source]
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            waiting += each.sources()[::-1]
+            if isinstance(each, kind):
+                yield each
+
+
+def unknown(source: IAnswerSource, question: Question) -> Unknown:
+    """
+    Return the fault for a question that a source has no information on. Of a wrapper, the source that it wraps is named.
+    """
+    while True:
+        explain: Callable[[Question], Unknown] | None = getattr(source, "unknown", None)
+        if explain is not None:
+            return explain(question)
+        inner = source.sources()
+        if len(inner) != 1:
+            return nothingOn("no source", question)
+        source = inner[0]
+
+
+def nothingOn(source: str, question: Question, more: str = "") -> Unknown:
+    """
+    @param source: what has no information on the question, for the error's text.
+    @param more: text to append.
+    """
+    return Unknown(f"{source} has no information on {shown(question)}{more}")
+
+
+def shown(question: Question) -> str:
+    """
+    Return the question for display: C{"www.example. IN A"}.
+    """
+    from twisted_ext.wire.codes import className
+    from twisted_ext.wire.names import nameToText
+    from twisted_ext.wire.rrtypes import typeName
+
+    return f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"
