@@ -19,6 +19,7 @@ from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.udpports import PortSocket
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -79,7 +80,7 @@ class NetworkTestCase(SynchronousTestCase):
         """
         Return a forwarder to these servers.
         """
-        return ForwardingSource(self.here, servers, mixCase=mixCase, stream=stream, keep=keep)
+        return ForwardingSource(self.here, servers, mixCase=mixCase, stream=stream, transport=TCP(keep))
 
     def ask(
         self,

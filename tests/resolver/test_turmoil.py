@@ -23,6 +23,7 @@ from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import Datagrams
+from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 
@@ -159,7 +160,7 @@ class TurmoilTests(NetworkTestCase):
             self.here,
             servers,
             stream=dice.random() < 0.25,
-            keep=dice.choice([None, 2.0]),
+            transport=TCP(dice.choice([None, 2.0])),
             mixCase=dice.random() < 0.2,
             rotate=dice.random() < 0.2,
             datagrams=Datagrams(self.here, draw=Draw(dice.randbytes), width=dice.choice([1, 2, 8])),

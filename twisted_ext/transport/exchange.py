@@ -9,10 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from twisted_ext.errors import DNSFault
     from twisted_ext.interfaces import IExchange
+    from twisted_ext.transport.random import Draw
+    from twisted_ext.transport.servers import Server
 
-__all__ = ["PendingQuery", "Channel"]
+__all__ = ["TCP", "Channel", "PendingQuery", "StreamTransport"]
 
 
 class Channel(Protocol):
@@ -57,3 +61,39 @@ class PendingQuery(Protocol):
         """
         Called when no reply can arrive on this channel, which has released the query already.
         """
+
+
+class StreamTransport(Protocol):
+    """
+    A way to reach servers by connections: TCP, or what runs over it.
+
+    @ivar kind: as in L{twisted_ext.answers.Origin.source}.
+    """
+
+    kind: str
+
+    def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
+        """
+        Make the exchange for the queries to one server. It connects when it is asked for the first time.
+        """
+
+
+class TCP:
+    """
+    Queries over TCP (RFC 7766).
+    """
+
+    kind = "tcp"
+
+    def __init__(self, keep: float | None = None) -> None:
+        """
+        @param keep: seconds for which idle connections are kept.
+        """
+        self._keep = keep
+
+    def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
+        from twisted.internet.interfaces import IReactorTCP
+
+        from twisted_ext.transport.stream import StreamExchange
+
+        return StreamExchange(IReactorTCP(reactor), server, draw, keep=self._keep)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
@@ -21,6 +21,7 @@ from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.transport.case0x20 import mixed
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.timers import Timetable, Waiting
@@ -30,6 +31,7 @@ from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
+    from twisted_ext.transport.exchange import StreamTransport
 
 __all__ = ["ForwardingSource", "Upstream"]
 
@@ -50,12 +52,12 @@ class Upstream:
     @ivar datagram: the UDP exchange.
     """
 
-    __slots__ = ("server", "datagram", "_stream", "_makeStream")
+    __slots__ = ("server", "datagram", "_stream", "_connect")
 
-    def __init__(self, server: Server, datagram: DatagramExchange, makeStream: Callable[[Server], IExchange]) -> None:
+    def __init__(self, server: Server, datagram: DatagramExchange, connect: Callable[[Server], IExchange]) -> None:
         self.server = server
         self.datagram = datagram
-        self._makeStream = makeStream
+        self._connect = connect
         self._stream: IExchange | None = None
 
     @property
@@ -64,7 +66,7 @@ class Upstream:
         Return the TCP exchange.
         """
         if self._stream is None:
-            self._stream = self._makeStream(self.server)
+            self._stream = self._connect(self.server)
         return self._stream
 
     def exchanges(self) -> list[IExchange]:
@@ -82,8 +84,8 @@ class ForwardingSource:
     While no look-up is in progress, it holds no sockets and timers, unless keep-alive is enabled.
 
     @param servers: tried in this order until they have been measured.
-    @param stream: use TCP only.
-    @param keep: seconds for which idle TCP connections are kept.
+    @param stream: use connections only.
+    @param transport: how to connect: by L{TCP} unless something else is given.
     @param mixCase: send names in mixed case, and accept only replies that preserve it (0x20; an attacker has to guess one more bit per
         letter). Servers that do not preserve it are detected and remembered.
     @param tries: UDP queries to one server in one look-up.
@@ -104,7 +106,7 @@ class ForwardingSource:
         servers: Sequence[Server],
         *,
         stream: bool = False,
-        keep: float | None = None,
+        transport: StreamTransport | None = None,
         mixCase: bool = False,
         tries: int | None = None,
         rotate: bool = False,
@@ -120,12 +122,13 @@ class ForwardingSource:
         self.seconds: Callable[[], float] = reactor.seconds
         self.stream = stream
         self.tries = int(SERVER_TRIES.pick(tries))
-        self._keep = keep
-        self._draw = draw = Draw()
+        self.transport: StreamTransport = transport or TCP()
+        draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
         datagrams = datagrams or Datagrams(reactor, draw=draw)
+        connect = partial(self.transport.exchange, reactor, draw)
         distinct = dict.fromkeys(servers)
-        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), self._makeStream) for server in distinct])
+        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), connect) for server in distinct])
         self.standings = tuple([ServerStats() for _ in self.upstreams])
         self.untried = (0,) * len(self.upstreams)
         self.alone = len(self.upstreams) == 1
@@ -170,6 +173,13 @@ class ForwardingSource:
         closing = [exchange.close() for upstream in self.upstreams for exchange in upstream.exchanges()]
         return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)
 
+    @property
+    def way(self) -> str:
+        """
+        Return the transport that queries are first sent over, as in L{Origin.source<twisted_ext.answers.Origin.source>}.
+        """
+        return self.transport.kind if self.stream else "udp"
+
     def settle(self) -> None:
         """
         Close sockets and cancel timers, because no look-up is in progress any more.
@@ -204,11 +214,6 @@ class ForwardingSource:
                 self._parts.clear()
             parts = self._parts[variant] = _partsFor(context)
         return parts
-
-    def _makeStream(self, server: Server) -> IExchange:
-        from twisted_ext.transport.stream import StreamExchange
-
-        return StreamExchange(IReactorTCP(self._reactor), server, self._draw, keep=self._keep)
 
     def __repr__(self) -> str:
         return f"<Forwarding to {', '.join([upstream.server.label for upstream in self.upstreams])}>"

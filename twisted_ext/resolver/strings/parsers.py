@@ -142,8 +142,9 @@ def parseUDP(
     C{udp:address[,address...][:port][:mixCase=yes][:tries=number][:keep=seconds]}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
+    from twisted_ext.transport.exchange import TCP
 
-    return ForwardingSource(site.reactor, addresses.servers(port), mixCase=mixCase, tries=tries, keep=keep)
+    return ForwardingSource(site.reactor, addresses.servers(port), mixCase=mixCase, tries=tries, transport=TCP(keep))
 
 
 def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None) -> IAnswerSource:
@@ -151,8 +152,9 @@ def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float
     C{tcp:address[,address...][:port][:keep=seconds]}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
+    from twisted_ext.transport.exchange import TCP
 
-    return ForwardingSource(site.reactor, addresses.servers(port), stream=True, keep=keep)
+    return ForwardingSource(site.reactor, addresses.servers(port), stream=True, transport=TCP(keep))
 
 
 def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = None) -> IAnswerSource:

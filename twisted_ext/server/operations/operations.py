@@ -427,7 +427,7 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
             found.append(
                 {
                     "server": upstream.server.label,
-                    "way": "tcp" if each.stream else "udp",
+                    "way": each.way,
                     "up": not standing.unheard(now),
                     "rtt": None if standing.rtt is None else round(standing.rtt, 6),
                     "deviation": round(standing.deviation, 6),

@@ -79,7 +79,7 @@ class UpstreamLog:
         before, self._watched = self._watched, {}
         for forwarding, index in servers:
             standing = forwarding.standings[index]
-            key = (forwarding.upstreams[index].server.label, "tcp" if forwarding.stream else "udp")
+            key = (forwarding.upstreams[index].server.label, forwarding.way)
             watched = before.get(key)
             if watched is None or watched.standing is not standing:
                 # Its statistics are new: start over.
