@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from twisted.internet.defer import Deferred
 
@@ -27,7 +27,7 @@ from twisted_ext.ratecontrol import Rate, Window
 from twisted_ext.resolver.lookup.stream import InOrder, Run
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import expectType
+from twisted_ext.wire.rrtypes import ANY, CNAME, PTR, A, expectType
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -36,11 +36,6 @@ __all__ = ["Asked", "aliasesOf", "bulk", "dataOf", "questionOf", "reverse", "sou
 
 #: A name as text, an address, whose PTR records are looked up, or a question.
 Asked: TypeAlias = str | bytes | IPv4Address | IPv6Address | Question
-
-_A: Final = 1
-_CNAME: Final = 5
-_PTR: Final = 12
-_ANY: Final = 255
 
 
 def questionOf(asked: Asked, rrType: int) -> Question:
@@ -56,7 +51,7 @@ def questionOf(asked: Asked, rrType: int) -> Question:
     if isinstance(asked, Question):
         return asked
     if isinstance(asked, IPv4Address | IPv6Address):
-        return Question(reverseNameOf(asked.packed), _PTR)
+        return Question(reverseNameOf(asked.packed), PTR)
     raise CallerFault(f"{asked!r} cannot be looked up; give a name as str, an ipaddress object or a Question")
 
 
@@ -71,7 +66,7 @@ def reverse(text: str) -> Iterable[Question]:
     @raise twisted_ext.addressranges.BadAddress: it is not a valid range, or has too many addresses.
     """
     addresses = AddressRange.fromText(text)
-    return (Question(name, _PTR) for _, name in addresses)
+    return (Question(name, PTR) for _, name in addresses)
 
 
 def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
@@ -85,7 +80,7 @@ def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
     return [
         rdataToText(rrset.rrType, rdata)
         for rrset in answer.answer
-        if (rrset.rrType == rrType if rrType is not None and rrType != _ANY else rrset.rrType != _CNAME)
+        if (rrset.rrType == rrType if rrType is not None and rrType != ANY else rrset.rrType != CNAME)
         for rdata in rrset.rdatas
     ]
 
@@ -94,7 +89,7 @@ def aliasesOf(answer: Answer) -> list[bytes]:
     """
     Return the targets of the aliases in an answer, in order, as names in wire form.
     """
-    return [rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == _CNAME]
+    return [rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == CNAME]
 
 
 def typeOf(rrType: int | str) -> int:
@@ -232,7 +227,7 @@ class _Feed:
 async def bulk(
     resolver: object,
     names: Iterable[Asked] | AsyncIterable[Asked],
-    rrType: int | str = _A,
+    rrType: int | str = A,
     *,
     window: int | Window | None = None,
     ordered: bool = False,

@@ -14,13 +14,9 @@ from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply
+from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, RRSIG
 
 __all__ = ["answerFromMessage", "answerFromReply", "relevant"]
-
-_CNAME: Final = 5
-_DNAME: Final = 39
-_RRSIG: Final = 46
-_ANY: Final = 255
 
 #: Maximum length of a name in octets.
 _LONGEST: Final = 255
@@ -143,7 +139,7 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     name = question.name
     rrType = question.rrType
     for rrset in answer:
-        if rrset.name is not name or (rrset.rrType != rrType and rrset.rrType != _RRSIG):
+        if rrset.name is not name or (rrset.rrType != rrType and rrset.rrType != RRSIG):
             break
     else:
         return answer
@@ -151,9 +147,9 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     aliases: dict[bytes, bytes] = {}
     redirected: dict[bytes, bytes] = {}
     for rrset in answer:
-        if rrset.rrType == _CNAME:
+        if rrset.rrType == CNAME:
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
-        elif rrset.rrType == _DNAME and len(redirected) < _MOST_ALIASES:
+        elif rrset.rrType == DNAME and len(redirected) < _MOST_ALIASES:
             redirected.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
     chain = {name}
     above: set[bytes] = set()
@@ -163,21 +159,21 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
         for owner, new in redirected.items():
             if name != owner and isBelow(name, owner):
                 above.add(owner)
-                if target is None and rrType != _CNAME:
+                if target is None and rrType != CNAME:
                     # The server may omit the synthesized CNAME (RFC 6672, section 3.1).
                     target = name[: -len(owner)] + new
         if target is None or target in chain or len(target) > _LONGEST:
             break
         name = target
         chain.add(name)
-    wanted = (rrType, _CNAME, _RRSIG, _DNAME)
+    wanted = (rrType, CNAME, RRSIG, DNAME)
     kept = []
     for rrset in answer:
         owner = rrset.name.lower()
         if owner in chain:
-            if rrset.rrType in wanted or rrType == _ANY:
+            if rrset.rrType in wanted or rrType == ANY:
                 kept.append(rrset)
-        elif owner in above and rrset.rrType in (_DNAME, _RRSIG):
+        elif owner in above and rrset.rrType in (DNAME, RRSIG):
             kept.append(rrset)
     return answer if len(kept) == len(answer) else tuple(kept)
 
@@ -188,14 +184,14 @@ def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
     name = question.name.lower()
     if first.rrType == rrType and first.name.lower() == name:
         return Outcome.DATA
-    if rrType == _ANY:
+    if rrType == ANY:
         return Outcome.DATA
     aliases: dict[bytes, bytes] = {}
     owners: set[bytes] = set()
     for rrset in answer:
         if rrset.rrType == rrType:
             owners.add(rrset.name.lower())
-        elif rrset.rrType == _CNAME:
+        elif rrset.rrType == CNAME:
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
     # Remove each alias followed, so that a loop ends.
     while name not in owners:

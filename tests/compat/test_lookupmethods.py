@@ -4,8 +4,6 @@ Tests of L{twisted_ext.compat.lookupmethods}: the look-up methods that come from
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, succeed
@@ -16,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.compat.fakes import Fake, data, question, rrset
 from tests.typed import unchecked
 from twisted_ext import client, dns
-from twisted_ext.compat import lookupmethods
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.lookupmethods import LOOKUP_NAMES, Lookups, askable, lookupName
@@ -27,18 +24,6 @@ from twisted_ext.wire import rrtypes
 
 #: A type that is in no registry.
 _FAKE = 65300
-
-
-def declaredLookups(module: str) -> set[str]:
-    """
-    Return the look-ups that a module declares for type checkers.
-    """
-    tree = ast.parse(Path(module).read_text("utf-8"))
-    return {
-        node.target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id.startswith("lookup")
-    }
 
 
 class LookupsTests(SynchronousTestCase):
@@ -65,8 +50,6 @@ class LookupsTests(SynchronousTestCase):
             for asked in (getattr(client, lookupName(mnemonic)), getattr(self.resolver, lookupName(mnemonic))):
                 asked("b.example.").addErrback(lambda failure: None)
                 self.assertEqual(self.source.asked[-1].rrType, number)
-        self.assertEqual(declaredLookups(lookupmethods.__file__), expected)
-        self.assertEqual(declaredLookups(str(client.__file__)), expected)
         self.assertEqual({name for name in client.__all__ if name.startswith("lookup")} - {"lookup", "lookupZone"}, expected)
 
     def test_addedTypeCanBeLookedUp(self) -> None:
@@ -91,7 +74,7 @@ class LookupsTests(SynchronousTestCase):
         for name, number in rrtypes.TYPE_NUMBERS.items():
             constant = name.replace("-", "_")
             self.assertEqual(getattr(dns, constant), number)
-            self.assertIn(constant, dns.__all__)
+            self.assertIn(constant, vars(dns)["__all__"])
             if not rrtypes.isMeta(number):
                 self.assertEqual(dns.REV_TYPES[name], number)
                 self.assertEqual(dns.QUERY_TYPES.get(number), rrtypes.TYPE_NAMES.get(number))

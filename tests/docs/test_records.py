@@ -1,12 +1,15 @@
 """
-Tests of the page on records: it has each type, with the attributes of its payload, and a valid text.
+Tests of what is generated from the record types: the table of the page on records, and the modules for type checkers.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, cast
 
-from tests.docs.test_pages import rowsOf
+from tests.test_architecture import ROOT
 from tests.wire.rdata.samples import SAMPLES
 from twisted_ext import dns
 from twisted_ext.compat.conversion.records import Record
@@ -17,10 +20,11 @@ from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta
 
-__all__ = ["rows"]
+__all__: list[str] = []
 
-#: The longest text on the page.
-_WIDTH: Final = 60
+_SCRIPT: Final = runpy.run_path(str(ROOT / "docs" / "recordtypes.py"))
+
+_rows: Final = cast("Callable[[], list[tuple[str, list[str], list[str], str]]]", _SCRIPT["rows"])
 
 
 def headerOf(number: int, text: str) -> dns.RRHeader:
@@ -31,33 +35,23 @@ def headerOf(number: int, text: str) -> dns.RRHeader:
     return header
 
 
-def rows() -> list[tuple[str, list[str], list[str], str]]:
-    """
-    Return type, attributes, computed attributes and text of each type with a declaration.
-    """
-    found: list[tuple[str, list[str], list[str], str]] = []
-    for number, name in TYPE_NAMES.items():
-        if isMeta(number) or declarationOf(number) is Unknown:
-            continue
-        text = SAMPLES[name][0]
-        payload: object = headerOf(number, text).payload
-        kind = type(payload)
-        attributes = [each if isinstance(each, str) else each[0] for each in getattr(kind, "compareAttributes", ("data", "ttl"))]
-        computed = [each for each, view in vars(kind).items() if isinstance(view, property)] if isinstance(payload, Record) else []
-        shown = text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
-        found.append((name, [each for each in attributes if each != "ttl"], computed, shown))
-    return found
-
-
 def test_tableIsThatOfTheRegistry() -> None:
     """
-    The table is that of the registry.
+    The table has each type that has a form, with its attributes.
     """
-    told = [[cell.replace("``", "") for cell in row] for row in rowsOf("records.rst")[1:]]
-    expected = [
-        [name, ", ".join(attributes), ", ".join(computed) or "–", " ".join(text.split())] for name, attributes, computed, text in rows()
-    ]
-    assert told == expected
+    named = [name for number, name in TYPE_NAMES.items() if not isMeta(number) and declarationOf(number) is not Unknown]
+    assert [name for name, _, _, _ in _rows()] == named
+    table = cast("Callable[[], str]", _SCRIPT["table"])()
+    assert "   * - ``MX``\n     - ``preference``, ``name``\n     - –\n     - ``10 mail.example.``\n" in table
+    assert "   * - ``CAA``\n     - ``flags``, ``tag``, ``value``\n     - ``critical``\n" in table
+
+
+def test_checkersAreCurrent() -> None:
+    """
+    Type checkers know the names that there are, and no others: C{python docs/recordtypes.py} writes them.
+    """
+    for path, source in cast("dict[Path, Callable[[], str]]", _SCRIPT["MODULES"]).items():
+        assert path.read_text("utf-8") == source()
 
 
 def test_textOfEachRecordRoundTrips() -> None:
@@ -79,7 +73,7 @@ def test_listedAttributesExist() -> None:
     """
     Each attribute on the page can be read, computed ones too.
     """
-    for name, attributes, computed, _ in rows():
+    for name, attributes, computed, _ in _rows():
         payload: object = headerOf(dns.REV_TYPES[name], SAMPLES[name][0]).payload
         for attribute in (*attributes, *computed):
             assert hasattr(payload, attribute), (name, attribute)

@@ -15,6 +15,7 @@ from twisted_ext.answers import Answer
 from twisted_ext.limits import CACHE_SECONDS, RRSET_RECORDS
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NS
 
 __all__ = [
     "ADDITIONAL",
@@ -44,8 +45,6 @@ AUTHORITATIVE: Final = 5
 
 #: Validated by DNSSEC, in any section.
 PROVED: Final = 6
-
-_NS: Final = 2
 
 #: Memory of one RRset without its records, in octets.
 _SET: Final = 480
@@ -118,7 +117,7 @@ class Ranked:
         if before is not None and now < before.expires:
             if rank < before.rank:
                 return False
-            if rrset.rrType == _NS and not renewed:
+            if rrset.rrType == NS and not renewed:
                 expires = min(expires, before.expires)
         octets = _SET + 2 * len(key[0]) + sum([48 + len(rdata) for rdata in rrset.rdatas])
         if before is not None:

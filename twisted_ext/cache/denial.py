@@ -11,10 +11,9 @@ from twisted_ext.answers import Answer
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME
 
 __all__ = ["denialKey", "deniesName", "denialSeconds", "keysAbove"]
-
-_CNAME: Final = 5
 
 #: Octets of the five numbers of an SOA record.
 _NUMBERS: Final = 20
@@ -63,7 +62,7 @@ def denialSeconds(question: Question, answer: Answer, soa: RRSet) -> int | None:
         return None
     denied = question.name.lower()
     if answer.answer:
-        aliases = {rrset.name.lower(): rrset for rrset in answer.answer if rrset.rrType == _CNAME}
+        aliases = {rrset.name.lower(): rrset for rrset in answer.answer if rrset.rrType == CNAME}
         # Remove each alias, so that a loop ends.
         while (alias := aliases.pop(denied, None)) is not None:
             denied = alias.rdatas[0].lower()

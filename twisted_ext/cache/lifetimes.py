@@ -13,6 +13,7 @@ from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECO
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AXFR, IXFR, MAILA, MAILB, NS, OPT, RRSIG, SOA, TKEY, TSIG
 
 __all__ = ["Lifetimes", "Sections"]
 
@@ -22,13 +23,10 @@ Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 _NOTHING: Final[Sections] = ((), (), ())
 
 _DATA = Outcome.DATA
-_NS = 2
-_SOA = 6
-_RRSIG = 46
 _IN = 1
 
 #: Types that are not data of a name: transfers, mail agents, and types that occur only in messages.
-_UNKEPT = frozenset((0, 41, 249, 250, 251, 252, 253, 254))
+_UNKEPT = frozenset((0, OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA))
 
 
 class Lifetimes:
@@ -118,11 +116,11 @@ class Lifetimes:
         """
         referral = False
         for rrset in answer.authority:
-            if rrset.rrType == _SOA:
+            if rrset.rrType == SOA:
                 seconds = denialSeconds(question, answer, rrset)
                 if seconds is not None:
                     return min(seconds, self.mostDenial)
-            elif rrset.rrType == _NS:
+            elif rrset.rrType == NS:
                 referral = True
         if referral and not answer.answer and answer.outcome is Outcome.NODATA:
             return self.referral
@@ -133,11 +131,11 @@ class Lifetimes:
         Apply the minimum TTL to unsigned RRsets; signed ones keep their TTL, so that it never exceeds the signature's.
         """
         least = self.least
-        signed = {rrset.name.lower() for rrset in sets if rrset.rrType == _RRSIG}
+        signed = {rrset.name.lower() for rrset in sets if rrset.rrType == RRSIG}
         return tuple(
             [
                 rrset.withTTL(least)
-                if rrset.ttl < least and rrset.rrType not in (_RRSIG, _SOA) and rrset.name.lower() not in signed
+                if rrset.ttl < least and rrset.rrType not in (RRSIG, SOA) and rrset.name.lower() not in signed
                 else rrset
                 for rrset in sets
             ]
@@ -154,7 +152,7 @@ class Lifetimes:
             sets = self._raised(sets)
         most = self.most
         for rrset in sets:
-            if rrset.ttl > most or (rrset.rrType == _SOA and answer.outcome is not Outcome.DATA):
+            if rrset.ttl > most or (rrset.rrType == SOA and answer.outcome is not Outcome.DATA):
                 break
         else:
             return sets
@@ -162,7 +160,7 @@ class Lifetimes:
         different = False
         for rrset in sets:
             ttl = min(rrset.ttl, most)
-            if rrset.rrType == _SOA and answer.outcome is not Outcome.DATA:
+            if rrset.rrType == SOA and answer.outcome is not Outcome.DATA:
                 ttl = min(ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"), self.mostDenial)
             if ttl != rrset.ttl:
                 different = True

@@ -13,6 +13,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.wire.codes import AD, CD, RD
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, NSEC, NSEC3, RRSIG
 
 __all__ = ["kinOf", "madePlainer"]
 
@@ -28,8 +29,7 @@ _STREAM: Final = 32
 _APART: Final = _CHECKING | _EDNS | _STREAM
 
 #: Records that are left out unless the query has DO (RFC 4035, section 3.2.1), or asks for their type.
-_LEFT_OUT: Final = frozenset((46, 47, 50))
-_ANY: Final = 255
+_LEFT_OUT: Final = frozenset((RRSIG, NSEC, NSEC3))
 
 _known: dict[tuple[bytes, frozenset[bytes]], tuple[bytes, ...]] = {}
 
@@ -77,7 +77,7 @@ def madePlainer(question: Question, context: QueryContext, richer: Answer) -> An
         flags |= richer.flags & AD
     sections = (richer.answer, richer.authority, richer.additional)
     if not context.dnssecOk:
-        if question.rrType in _LEFT_OUT or question.rrType == _ANY:
+        if question.rrType in _LEFT_OUT or question.rrType == ANY:
             return None
         sections = (_without(richer.answer), _without(richer.authority), _without(richer.additional))
     return Answer(

@@ -14,6 +14,11 @@ from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire import rrtypes
 
+if TYPE_CHECKING:
+    from twisted_ext.compat._lookupnames import _Methods
+else:
+    _Methods = object
+
 __all__ = ["LOOKUP_METHODS", "LOOKUP_NAMES", "Lookup", "Lookups", "askable", "lookupName", "typeOfLookup"]
 
 
@@ -33,33 +38,6 @@ class _Looking(Protocol):
         """
         Look up records.
         """
-
-
-#: The look-up methods of twisted.names.
-_TWISTED: Final = {
-    rrtypes.A: "lookupAddress",
-    rrtypes.AAAA: "lookupIPV6Address",
-    rrtypes.A6: "lookupAddress6",
-    rrtypes.MX: "lookupMailExchange",
-    rrtypes.NS: "lookupNameservers",
-    rrtypes.CNAME: "lookupCanonicalName",
-    rrtypes.MB: "lookupMailBox",
-    rrtypes.MG: "lookupMailGroup",
-    rrtypes.MR: "lookupMailRename",
-    rrtypes.PTR: "lookupPointer",
-    rrtypes.SOA: "lookupAuthority",
-    rrtypes.NULL: "lookupNull",
-    rrtypes.WKS: "lookupWellKnownServices",
-    rrtypes.SRV: "lookupService",
-    rrtypes.HINFO: "lookupHostInfo",
-    rrtypes.MINFO: "lookupMailboxInfo",
-    rrtypes.TXT: "lookupText",
-    rrtypes.SPF: "lookupSenderPolicy",
-    rrtypes.RP: "lookupResponsibility",
-    rrtypes.AFSDB: "lookupAFSDatabase",
-    rrtypes.NAPTR: "lookupNamingAuthorityPointer",
-    rrtypes.ANY: "lookupAllRecords",
-}
 
 
 def askable(number: int) -> bool:
@@ -88,11 +66,14 @@ def typeOfLookup(name: str) -> int | None:
 
 
 #: Maps types to the look-up method that subclasses override: the one of twisted.names if there is one, else the one named after the type.
-LOOKUP_NAMES: Final = {**{number: lookupName(word) for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number)}, **_TWISTED}
+LOOKUP_NAMES: Final = {
+    **{number: lookupName(word) for word, number in rrtypes.TYPE_NUMBERS.items() if askable(number)},
+    **rrtypes.TWISTED_LOOKUPS,
+}
 
 
 #: The names of all look-up methods.
-LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(rrtypes.typeName(number)) for number in _TWISTED]]
+LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(rrtypes.typeName(number)) for number in rrtypes.TWISTED_LOOKUPS]]
 
 
 def _asking(rrType: int, method: str) -> Lookup:
@@ -119,7 +100,7 @@ def _renamed(rrType: int, primary: str) -> Lookup:
     return cast(Lookup, lookup)
 
 
-class Lookups:
+class Lookups(_Methods):
     """
     The look-up methods, for classes that implement C{_look} and C{lookupZone}.
     """
@@ -153,122 +134,7 @@ class Lookups:
         method = LOOKUP_NAMES.get(number)
         return self._look(name, number, timeout) if method is None else getattr(self, method)(name, timeout)
 
-    if TYPE_CHECKING:
-        lookupAddress: Lookup
-        lookupA: Lookup
-        lookupNameservers: Lookup
-        lookupNS: Lookup
-        lookupMD: Lookup
-        lookupMF: Lookup
-        lookupCanonicalName: Lookup
-        lookupCNAME: Lookup
-        lookupAuthority: Lookup
-        lookupSOA: Lookup
-        lookupMailBox: Lookup
-        lookupMB: Lookup
-        lookupMailGroup: Lookup
-        lookupMG: Lookup
-        lookupMailRename: Lookup
-        lookupMR: Lookup
-        lookupNull: Lookup
-        lookupNULL: Lookup
-        lookupWellKnownServices: Lookup
-        lookupWKS: Lookup
-        lookupPointer: Lookup
-        lookupPTR: Lookup
-        lookupHostInfo: Lookup
-        lookupHINFO: Lookup
-        lookupMailboxInfo: Lookup
-        lookupMINFO: Lookup
-        lookupMailExchange: Lookup
-        lookupMX: Lookup
-        lookupText: Lookup
-        lookupTXT: Lookup
-        lookupResponsibility: Lookup
-        lookupRP: Lookup
-        lookupAFSDatabase: Lookup
-        lookupAFSDB: Lookup
-        lookupX25: Lookup
-        lookupISDN: Lookup
-        lookupRT: Lookup
-        lookupNSAP: Lookup
-        lookupNSAPPTR: Lookup
-        lookupSIG: Lookup
-        lookupKEY: Lookup
-        lookupPX: Lookup
-        lookupGPOS: Lookup
-        lookupIPV6Address: Lookup
-        lookupAAAA: Lookup
-        lookupLOC: Lookup
-        lookupNXT: Lookup
-        lookupEID: Lookup
-        lookupNIMLOC: Lookup
-        lookupService: Lookup
-        lookupSRV: Lookup
-        lookupATMA: Lookup
-        lookupNamingAuthorityPointer: Lookup
-        lookupNAPTR: Lookup
-        lookupKX: Lookup
-        lookupCERT: Lookup
-        lookupAddress6: Lookup
-        lookupA6: Lookup
-        lookupDNAME: Lookup
-        lookupSINK: Lookup
-        lookupAPL: Lookup
-        lookupDS: Lookup
-        lookupSSHFP: Lookup
-        lookupIPSECKEY: Lookup
-        lookupRRSIG: Lookup
-        lookupNSEC: Lookup
-        lookupDNSKEY: Lookup
-        lookupDHCID: Lookup
-        lookupNSEC3: Lookup
-        lookupNSEC3PARAM: Lookup
-        lookupTLSA: Lookup
-        lookupSMIMEA: Lookup
-        lookupHIP: Lookup
-        lookupNINFO: Lookup
-        lookupRKEY: Lookup
-        lookupTALINK: Lookup
-        lookupCDS: Lookup
-        lookupCDNSKEY: Lookup
-        lookupOPENPGPKEY: Lookup
-        lookupCSYNC: Lookup
-        lookupZONEMD: Lookup
-        lookupSVCB: Lookup
-        lookupHTTPS: Lookup
-        lookupDSYNC: Lookup
-        lookupHHIT: Lookup
-        lookupBRID: Lookup
-        lookupSenderPolicy: Lookup
-        lookupSPF: Lookup
-        lookupUINFO: Lookup
-        lookupUID: Lookup
-        lookupGID: Lookup
-        lookupUNSPEC: Lookup
-        lookupNID: Lookup
-        lookupL32: Lookup
-        lookupL64: Lookup
-        lookupLP: Lookup
-        lookupEUI48: Lookup
-        lookupEUI64: Lookup
-        lookupAllRecords: Lookup
-        lookupANY: Lookup
-        lookupURI: Lookup
-        lookupCAA: Lookup
-        lookupAVC: Lookup
-        lookupDOA: Lookup
-        lookupAMTRELAY: Lookup
-        lookupRESINFO: Lookup
-        lookupWALLET: Lookup
-        lookupCLA: Lookup
-        lookupIPN: Lookup
-        lookupTA: Lookup
-        lookupDLV: Lookup
-        lookupDELEG: Lookup
-        lookupALIAS: Lookup
-        lookupDELEGPARAM: Lookup
-    else:
+    if not TYPE_CHECKING:
 
         def __getattr__(self, name):
             # Types that were registered later.
@@ -280,5 +146,5 @@ class Lookups:
 
 for _number, _name in LOOKUP_NAMES.items():
     setattr(Lookups, _name, _asking(_number, _name))
-for _number, _name in _TWISTED.items():
+for _number, _name in rrtypes.TWISTED_LOOKUPS.items():
     setattr(Lookups, lookupName(rrtypes.typeName(_number)), _renamed(_number, _name))

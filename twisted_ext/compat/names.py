@@ -27,7 +27,7 @@ from twisted_ext.limits import QUESTIONS_REMEMBERED
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
-from twisted_ext.wire.rrtypes import expectType
+from twisted_ext.wire.rrtypes import AXFR, expectType
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NamesResolver", "queryFrom"]
 
-_AXFR: Final = 252
 _DATA: Final = Outcome.DATA
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
@@ -210,7 +209,7 @@ class NamesResolver(Lookups):
         """
         if isinstance(query, str | bytes) or isinstance(timeout, str):
             query, timeout = queryFrom(query, timeout)
-        if query.type == _AXFR:
+        if query.type == AXFR:
             return self.lookupZone(query.name.name, timeout)
         try:
             question = Question(wireFromName(query.name), query.type, query.cls)

@@ -8,6 +8,7 @@ from typing import Final
 
 from twisted_ext.metrics.histogram import Histogram
 from twisted_ext.metrics.names import Asked, Slowest, questionName
+from twisted_ext.wire.rrtypes import DLV, IPN, TA
 
 __all__ = ["OTHER_TYPES", "RCODES", "Counters"]
 
@@ -18,8 +19,8 @@ RCODES: Final = 24
 OTHER_TYPES: Final = 65535
 
 #: The end of the range with nearly all assigned types, and the range of the others (TA, DLV).
-_LAST_TYPE: Final = 264
-_HIGH_TYPES: Final = (32768, 32769)
+_LAST_TYPE: Final = IPN
+_HIGH_TYPES: Final = (TA, DLV)
 
 
 class Counters:

@@ -31,6 +31,7 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import TXT
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -43,7 +44,6 @@ _log = Logger()
 
 _PAUSE: Final = LOOK_SECONDS.default
 _LONG_AGO: Final = float("-inf")
-_TXT: Final = 16
 
 #: Failed look-ups in a row after which other upstreams are preferred.
 _MISSES: Final = 3
@@ -290,7 +290,7 @@ class LoopWatch:
             self._probed[name] = upstream
             context = QueryContext(self._clock.seconds() + _LOOP_SECONDS)
             # The result is seen when the query arrives here.
-            lookUp(upstream, Question(name, _TXT), context).addBoth(lambda _: None)
+            lookUp(upstream, Question(name, TXT), context).addBoth(lambda _: None)
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if question.key.endswith(self._suffix, 0, -4):

@@ -30,6 +30,7 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, SOA
 
 __all__ = ["Asked", "CannedServer", "Reply", "Tamper"]
 
@@ -39,8 +40,6 @@ Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str 
 #: Called with a reply's octets and C{"udp"} or C{"tcp"}; returns what to send instead, in order.
 Tamper = Callable[[bytes, str], Sequence[bytes]]
 
-_CNAME = 5
-_SOA = 6
 _TTL = 300
 _NXDOMAIN = 3
 
@@ -236,7 +235,7 @@ class CannedServer:
         rcode, answer = self._find(query.questions[0])
         authority: tuple[RRSet, ...] = ()
         if rcode in (0, _NXDOMAIN) and not (answer and answer[-1].rrType == query.questions[0].rrType):
-            authority = (rrsetOf(b"\x00", _SOA, "ns.invalid. hostmaster.invalid. 1 3600 900 604800 60", 60),)
+            authority = (rrsetOf(b"\x00", SOA, "ns.invalid. hostmaster.invalid. 1 3600 900 604800 60", 60),)
         return buildMessage(Message(query.id, flags | AA | rcode, query.questions, tuple(answer), authority, edns=edns), size)
 
     def _find(self, question: Question) -> tuple[int, list[RRSet]]:
@@ -246,9 +245,9 @@ class CannedServer:
             asked = Question(name, question.rrType, question.rrClass)
             reply = self._records.get(asked.key)
             if reply is None:
-                alias = self._records.get(Question(name, _CNAME).key)
-                if alias is not None and question.rrType != _CNAME:
-                    rcode, sets = self._resolve(alias, Question(name, _CNAME))
+                alias = self._records.get(Question(name, CNAME).key)
+                if alias is not None and question.rrType != CNAME:
+                    rcode, sets = self._resolve(alias, Question(name, CNAME))
                     answer.extend(sets)
                     name = sets[0].rdatas[0]
                     continue

@@ -10,12 +10,12 @@ from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.errors import BadMessage, CallerFault
 from twisted_ext.wire.rdata.registry import canonicalRdata, rdataFromText, rdataToText
-from twisted_ext.wire.rrtypes import TXT
+from twisted_ext.wire.rrtypes import SPF, TXT
 
 __all__ = ["Change", "Sought", "State", "stateOf"]
 
 #: Types whose rdata is character-strings to be concatenated: where they are split has no meaning.
-_STRINGS: Final = (TXT, 99)
+_STRINGS: Final = (TXT, SPF)
 
 
 class State:

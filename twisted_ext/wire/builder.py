@@ -13,28 +13,17 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, CNAME, MB, MD, MF, MG, MINFO, MR, MX, NS, PTR, SOA, A
 
 __all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "hostsInside", "optRecord", "Writer"]
 
 #: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before the names, number of
 #: names)}.
 COMPRESSED: Final = {
-    2: (0, 1),  # NS
-    3: (0, 1),  # MD
-    4: (0, 1),  # MF
-    5: (0, 1),  # CNAME
-    6: (0, 2),  # SOA
-    7: (0, 1),  # MB
-    8: (0, 1),  # MG
-    9: (0, 1),  # MR
-    12: (0, 1),  # PTR
-    14: (0, 2),  # MINFO
-    15: (2, 1),  # MX
+    **dict.fromkeys((NS, MD, MF, CNAME, MB, MG, MR, PTR), (0, 1)),
+    **dict.fromkeys((SOA, MINFO), (0, 2)),
+    MX: (2, 1),
 }
-
-_A: Final = 1
-_NS: Final = 2
-_AAAA: Final = 28
 
 #: Offsets that fit into the 14 bits of a compression pointer.
 _REACH: Final = 0x4000
@@ -197,7 +186,7 @@ def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[
                 counts[index] += len(rrset.rdatas)
             elif index < 2:
                 return TC
-            elif referral and not flags and (rrset.rrType == _A or rrset.rrType == _AAAA):
+            elif referral and not flags and (rrset.rrType == A or rrset.rrType == AAAA):
                 if glue is None:
                     glue = hostsInside(sections[1])
                 if rrset.name.lower() in glue:
@@ -211,7 +200,7 @@ def hostsInside(authority: tuple[RRSet, ...]) -> set[bytes]:
     """
     inside: set[bytes] = set()
     for rrset in authority:
-        if rrset.rrType == _NS:
+        if rrset.rrType == NS:
             zone = rrset.name.lower()
             inside.update([host for rdata in rrset.rdatas if isBelow(host := rdata.lower(), zone)])
     return inside

@@ -10,10 +10,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS
 from twisted_ext.wire.codes import DO
 
-__all__ = ["EDNS", "OPT"]
-
-#: The type of the OPT record.
-OPT = 41
+__all__ = ["EDNS"]
 
 
 class EDNS:

@@ -11,10 +11,11 @@ from typing import Final
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import MESSAGE_SIZE
 from twisted_ext.wire.codes import ANY_CLASS, Opcode
-from twisted_ext.wire.edns import EDNS, OPT
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet, groupRecords, readRecords
+from twisted_ext.wire.rrtypes import OPT, SIG, TSIG
 
 __all__ = ["Question", "Message", "HEADER", "HEADER_OCTETS"]
 
@@ -23,9 +24,6 @@ HEADER: Final = Struct(">HHHHHH")
 HEADER_OCTETS: Final = 12
 
 _MOST_OCTETS: Final = int(MESSAGE_SIZE.most)
-
-_TSIG: Final = 250
-_SIG: Final = 24
 
 _header: Final = HEADER.unpack_from
 _typeAndClass: Final = Struct(">HH")
@@ -192,10 +190,10 @@ class Message:
                     if record.name != b"\x00":
                         raise BadMessage("an OPT record's owner is not the root")
                     edns = EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0])
-                elif record.rrType == _TSIG or (record.rrType == _SIG and record.rdatas[0][:2] == b"\x00\x00"):
+                elif record.rrType == TSIG or (record.rrType == SIG and record.rdatas[0][:2] == b"\x00\x00"):
                     if index != last:
                         raise BadMessage("a TSIG or SIG(0) that is not the last record")
-                    if record.rrType == _TSIG and record.rrClass != ANY_CLASS:
+                    if record.rrType == TSIG and record.rrClass != ANY_CLASS:
                         raise BadMessage("a TSIG record whose class is not ANY")
                     trailer = record
                 else:
@@ -203,10 +201,10 @@ class Message:
         if offset != len(reader.data):
             raise BadMessage(f"{len(reader.data) - offset} octets after the last record")
         for record in answer:
-            if record.rrType == OPT or record.rrType == _TSIG:
+            if record.rrType == OPT or record.rrType == TSIG:
                 raise BadMessage(f"a record of type {record.rrType} in the answer section")
         for record in authority:
-            if record.rrType == OPT or record.rrType == _TSIG:
+            if record.rrType == OPT or record.rrType == TSIG:
                 raise BadMessage(f"a record of type {record.rrType} in the authority section")
         self._flat = (answer, authority, additional)
         # The order of records in an UPDATE is significant (RFC 2136, section 3.4.2.6).

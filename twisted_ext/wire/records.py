@@ -13,7 +13,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
-from twisted_ext.wire.rrtypes import formOf
+from twisted_ext.wire.rrtypes import OPT, RRSIG, formOf
 
 __all__ = ["RRSet", "Layout", "expand", "readRecords", "groupRecords", "eachRecord"]
 
@@ -130,7 +130,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                 rdata = data[start:offset]
             else:
                 rdata = expand(reader, layout, start, offset)
-            records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == 41 else 0, (rdata,)))
+            records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == OPT else 0, (rdata,)))
     except (IndexError, StructError):
         raise BadMessage(f"a record at octet {offset} runs out of the message") from None
     return records, offset
@@ -183,7 +183,7 @@ def groupRecords(records: list[RRSet]) -> tuple[RRSet, ...]:
     groups: dict[tuple[bytes, int, int, bytes], list[RRSet]] = {}
     for record in records:
         rrType = record.rrType
-        key = (record.name.lower(), rrType, record.rrClass, record.rdatas[0][:2] if rrType == 46 else b"")
+        key = (record.name.lower(), rrType, record.rrClass, record.rdatas[0][:2] if rrType == RRSIG else b"")
         group = groups.get(key)
         if group is None:
             groups[key] = [record]

@@ -14,9 +14,9 @@ from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.edns import OPT
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, RRSet, expand
+from twisted_ext.wire.rrtypes import OPT, RRSIG, SIG, TKEY, TSIG
 
 __all__ = ["OPTFields", "Sections", "readReply"]
 
@@ -26,10 +26,8 @@ _fixed: Final = Struct(">HHIH").unpack_from
 #: In sections with more records, comparing each with each would be too slow.
 _FEW: Final = 40
 
-_RRSIG: Final = 46
-
-#: Types with a special meaning in messages: SIG, TKEY, TSIG.
-_SPECIAL: Final = frozenset((24, 249, 250))
+#: Types with a special meaning in messages.
+_SPECIAL: Final = frozenset((SIG, TKEY, TSIG))
 
 #: Cache of layouts; for its bound see L{twisted_ext.wire.records}.
 _layouts: Final[dict[int, Layout]] = {}
@@ -194,7 +192,7 @@ class _Section:
                 rdata = expand(self._careful(), layout, start, offset)
             if ttl >= 0x80000000:
                 ttl = 0
-            if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != _RRSIG:
+            if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != RRSIG:
                 if rdata not in last.rdatas:
                     last.rdatas += (rdata,)
                 if ttl < last.ttl:
@@ -267,7 +265,7 @@ def _suffix(name: bytes, target: int) -> bytes:
 
 
 def _distinct(sets: list[RRSet]) -> bool:
-    keys = {(each.name.lower(), each.rrType, each.rrClass, each.rdatas[0][:2] if each.rrType == _RRSIG else b"") for each in sets}
+    keys = {(each.name.lower(), each.rrType, each.rrClass, each.rdatas[0][:2] if each.rrType == RRSIG else b"") for each in sets}
     return len(keys) == len(sets)
 
 

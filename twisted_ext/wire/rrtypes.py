@@ -1,236 +1,152 @@
 """
-Record types by number and mnemonic (IANA's registry of resource record types).
+Record types by number and mnemonic (IANA's registry of resource record types): one row for each, from which the codec, look-ups,
+public constants and documentation of the type follow.
 
-This includes types that share the rdata format of another type or have none. The rdata formats are declared in the modules listed in
-L{twisted_ext.wire.rdata.registry}.
+This includes types that share the rdata format of another type or have none. The rdata formats are declared in the modules that the rows
+name, below L{twisted_ext.wire.rdata.types}; L{twisted_ext.wire.rdata.registry} finds them.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadRecord, WrongType
 
-__all__ = [
-    "A",
-    "NS",
-    "MD",
-    "MF",
-    "CNAME",
-    "SOA",
-    "MB",
-    "MG",
-    "MR",
-    "NULL",
-    "WKS",
-    "PTR",
-    "HINFO",
-    "MINFO",
-    "MX",
-    "TXT",
-    "RP",
-    "AFSDB",
-    "X25",
-    "ISDN",
-    "RT",
-    "NSAP",
-    "NSAP_PTR",
-    "SIG",
-    "KEY",
-    "PX",
-    "GPOS",
-    "AAAA",
-    "LOC",
-    "NXT",
-    "EID",
-    "NIMLOC",
-    "SRV",
-    "ATMA",
-    "NAPTR",
-    "KX",
-    "CERT",
-    "A6",
-    "DNAME",
-    "SINK",
-    "OPT",
-    "APL",
-    "DS",
-    "SSHFP",
-    "IPSECKEY",
-    "RRSIG",
-    "NSEC",
-    "DNSKEY",
-    "DHCID",
-    "NSEC3",
-    "NSEC3PARAM",
-    "TLSA",
-    "SMIMEA",
-    "HIP",
-    "NINFO",
-    "RKEY",
-    "TALINK",
-    "CDS",
-    "CDNSKEY",
-    "OPENPGPKEY",
-    "CSYNC",
-    "ZONEMD",
-    "SVCB",
-    "HTTPS",
-    "DSYNC",
-    "HHIT",
-    "BRID",
-    "SPF",
-    "UINFO",
-    "UID",
-    "GID",
-    "UNSPEC",
-    "NID",
-    "L32",
-    "L64",
-    "LP",
-    "EUI48",
-    "EUI64",
-    "NXNAME",
-    "TKEY",
-    "TSIG",
-    "IXFR",
-    "AXFR",
-    "MAILB",
-    "MAILA",
-    "ANY",
-    "URI",
-    "CAA",
-    "AVC",
-    "DOA",
-    "AMTRELAY",
-    "RESINFO",
-    "WALLET",
-    "CLA",
-    "IPN",
-    "TA",
-    "DLV",
-    "DELEG",
-    "ALIAS",
-    "DELEGPARAM",
-    "TYPE_NAMES",
-    "TYPE_NUMBERS",
-    "INTERNET_ONLY",
-    "addMnemonic",
-    "expectType",
-    "formOf",
-    "isMeta",
-    "typeName",
-    "typeNumber",
-]
+_modules: Final[dict[int, str]] = {}
 
-A: Final = 1
-NS: Final = 2
-MD: Final = 3
-MF: Final = 4
-CNAME: Final = 5
-SOA: Final = 6
-MB: Final = 7
-MG: Final = 8
-MR: Final = 9
-NULL: Final = 10
-WKS: Final = 11
-PTR: Final = 12
-HINFO: Final = 13
-MINFO: Final = 14
-MX: Final = 15
-TXT: Final = 16
-RP: Final = 17
-AFSDB: Final = 18
-X25: Final = 19
-ISDN: Final = 20
-RT: Final = 21
-NSAP: Final = 22
-NSAP_PTR: Final = 23
-SIG: Final = 24
-KEY: Final = 25
-PX: Final = 26
-GPOS: Final = 27
-AAAA: Final = 28
-LOC: Final = 29
-NXT: Final = 30
-EID: Final = 31
-NIMLOC: Final = 32
-SRV: Final = 33
-ATMA: Final = 34
-NAPTR: Final = 35
-KX: Final = 36
-CERT: Final = 37
-A6: Final = 38
-DNAME: Final = 39
-SINK: Final = 40
-OPT: Final = 41
-APL: Final = 42
-DS: Final = 43
-SSHFP: Final = 44
-IPSECKEY: Final = 45
-RRSIG: Final = 46
-NSEC: Final = 47
-DNSKEY: Final = 48
-DHCID: Final = 49
-NSEC3: Final = 50
-NSEC3PARAM: Final = 51
-TLSA: Final = 52
-SMIMEA: Final = 53
-HIP: Final = 55
-NINFO: Final = 56
-RKEY: Final = 57
-TALINK: Final = 58
-CDS: Final = 59
-CDNSKEY: Final = 60
-OPENPGPKEY: Final = 61
-CSYNC: Final = 62
-ZONEMD: Final = 63
-SVCB: Final = 64
-HTTPS: Final = 65
-DSYNC: Final = 66
-HHIT: Final = 67
-BRID: Final = 68
-SPF: Final = 99
-UINFO: Final = 100
-UID: Final = 101
-GID: Final = 102
-UNSPEC: Final = 103
-NID: Final = 104
-L32: Final = 105
-L64: Final = 106
-LP: Final = 107
-EUI48: Final = 108
-EUI64: Final = 109
-NXNAME: Final = 128
-TKEY: Final = 249
-TSIG: Final = 250
-IXFR: Final = 251
-AXFR: Final = 252
-MAILB: Final = 253
-MAILA: Final = 254
-ANY: Final = 255
-URI: Final = 256
-CAA: Final = 257
-AVC: Final = 258
-DOA: Final = 259
-AMTRELAY: Final = 260
-RESINFO: Final = 261
-WALLET: Final = 262
-CLA: Final = 263
-IPN: Final = 264
-TA: Final = 32768
-DLV: Final = 32769
+_internetOnly: Final[set[int]] = set()
+
+#: Type to what twisted.names calls its look-up.
+TWISTED_LOOKUPS: Final[dict[int, str]] = {}
+
+
+def _row(number: int, module: str = "", lookup: str = "", onlyIN: bool = False) -> int:
+    """
+    Declare a type. Its mnemonic is the name of the constant that the number is assigned to.
+
+    @param module: the module of L{twisted_ext.wire.rdata.types} with its class; empty for a type whose rdata is any octets.
+    @param lookup: what twisted.names calls its look-up, behind C{lookup}; empty where that is the mnemonic or nothing.
+    @param onlyIN: its form is that of class IN alone: RFC 1035, section 3.4, and what came later with addresses in it. In other classes,
+        such as CH, other forms or none belong to the type.
+    """
+    if module:
+        _modules[number] = f"twisted_ext.wire.rdata.types.{module}"
+    if lookup:
+        TWISTED_LOOKUPS[number] = f"lookup{lookup}"
+    if onlyIN:
+        _internetOnly.add(number)
+    return number
+
+
+A: Final = _row(1, "address", "Address", onlyIN=True)
+NS: Final = _row(2, "names", "Nameservers")
+MD: Final = _row(3, "names")
+MF: Final = _row(4, "names")
+CNAME: Final = _row(5, "names", "CanonicalName")
+SOA: Final = _row(6, "authority", "Authority")
+MB: Final = _row(7, "names", "MailBox")
+MG: Final = _row(8, "names", "MailGroup")
+MR: Final = _row(9, "names", "MailRename")
+NULL: Final = _row(10, lookup="Null")
+WKS: Final = _row(11, "wks", "WellKnownServices", onlyIN=True)
+PTR: Final = _row(12, "names", "Pointer")
+HINFO: Final = _row(13, "text", "HostInfo")
+MINFO: Final = _row(14, "names", "MailboxInfo")
+MX: Final = _row(15, "names", "MailExchange")
+TXT: Final = _row(16, "text", "Text")
+RP: Final = _row(17, "names", "Responsibility")
+AFSDB: Final = _row(18, "names", "AFSDatabase")
+X25: Final = _row(19, "text")
+ISDN: Final = _row(20, "text")
+RT: Final = _row(21, "names")
+NSAP: Final = _row(22, "networks", onlyIN=True)
+NSAP_PTR: Final = _row(23, "names", onlyIN=True)
+SIG: Final = _row(24, "dnssec")
+KEY: Final = _row(25, "dnssec")
+PX: Final = _row(26, "names", onlyIN=True)
+GPOS: Final = _row(27, "location")
+AAAA: Final = _row(28, "address", "IPV6Address", onlyIN=True)
+LOC: Final = _row(29, "location")
+NXT: Final = _row(30, "denial")
+EID: Final = _row(31, "networks", onlyIN=True)
+NIMLOC: Final = _row(32, "networks", onlyIN=True)
+SRV: Final = _row(33, "service", "Service", onlyIN=True)
+ATMA: Final = _row(34, "networks", onlyIN=True)
+NAPTR: Final = _row(35, "service", "NamingAuthorityPointer")
+KX: Final = _row(36, "names", onlyIN=True)
+CERT: Final = _row(37, "security")
+A6: Final = _row(38, "prefixes", "Address6", onlyIN=True)
+DNAME: Final = _row(39, "names")
+SINK: Final = _row(40)
+OPT: Final = _row(41, "meta")
+APL: Final = _row(42, "prefixes", onlyIN=True)
+DS: Final = _row(43, "dnssec")
+SSHFP: Final = _row(44, "security")
+IPSECKEY: Final = _row(45, "gateways")
+RRSIG: Final = _row(46, "dnssec")
+NSEC: Final = _row(47, "denial")
+DNSKEY: Final = _row(48, "dnssec")
+DHCID: Final = _row(49, "security", onlyIN=True)
+NSEC3: Final = _row(50, "denial")
+NSEC3PARAM: Final = _row(51, "denial")
+TLSA: Final = _row(52, "security")
+SMIMEA: Final = _row(53, "security")
+HIP: Final = _row(55, "gateways")
+NINFO: Final = _row(56, "text")
+RKEY: Final = _row(57, "dnssec")
+TALINK: Final = _row(58, "names")
+CDS: Final = _row(59, "dnssec")
+CDNSKEY: Final = _row(60, "dnssec")
+OPENPGPKEY: Final = _row(61, "security")
+CSYNC: Final = _row(62, "authority")
+ZONEMD: Final = _row(63, "authority")
+SVCB: Final = _row(64, "svcb", onlyIN=True)
+HTTPS: Final = _row(65, "svcb", onlyIN=True)
+DSYNC: Final = _row(66, "authority")
+HHIT: Final = _row(67, "security")
+BRID: Final = _row(68, "security")
+SPF: Final = _row(99, "text", "SenderPolicy")
+UINFO: Final = _row(100)
+UID: Final = _row(101)
+GID: Final = _row(102)
+UNSPEC: Final = _row(103)
+NID: Final = _row(104, "networks")
+L32: Final = _row(105, "networks")
+L64: Final = _row(106, "networks")
+LP: Final = _row(107, "names")
+EUI48: Final = _row(108, "networks")
+EUI64: Final = _row(109, "networks")
+NXNAME: Final = _row(128)
+TKEY: Final = _row(249, "meta")
+TSIG: Final = _row(250, "meta")
+IXFR: Final = _row(251)
+AXFR: Final = _row(252)
+MAILB: Final = _row(253)
+MAILA: Final = _row(254)
+ANY: Final = _row(255, lookup="AllRecords")
+URI: Final = _row(256, "service")
+CAA: Final = _row(257, "service")
+AVC: Final = _row(258, "text")
+DOA: Final = _row(259, "gateways")
+AMTRELAY: Final = _row(260, "gateways")
+RESINFO: Final = _row(261, "text")
+WALLET: Final = _row(262, "text")
+CLA: Final = _row(263, "text")
+IPN: Final = _row(264, "networks")
+TA: Final = _row(32768, "dnssec")
+DLV: Final = _row(32769, "dnssec")
 
 #: From draft-ietf-deleg, as is DELEGPARAM.
-DELEG: Final = 61440
+DELEG: Final = _row(61440, "deleg")
 
 #: PowerDNS's type for the addresses of another name where CNAME is not allowed; its number is one for private use.
-ALIAS: Final = 65401
-DELEGPARAM: Final = 65433
+ALIAS: Final = _row(65401, "names")
+DELEGPARAM: Final = _row(65433, "deleg")
+
 
 #: Number to mnemonic. C{NSAP_PTR} is the only constant that is spelled differently from its type.
 TYPE_NAMES: Final[dict[int, str]] = {
-    number: name.replace("_", "-") for name, number in globals().items() if name.isupper() and isinstance(number, int)
+    number: name.replace("_", "-") for name, number in globals().items() if name.isupper() and type(number) is int
 }
 
 _NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
@@ -240,6 +156,23 @@ TYPE_NUMBERS: Final = _NUMBERS
 
 # Its number is one for private use, so a record with it may be of another type.
 del TYPE_NAMES[ALIAS]
+
+if not TYPE_CHECKING:
+    # Type checkers see each constant above as public by itself.
+    __all__ = [
+        "INTERNET_ONLY",
+        "TWISTED_LOOKUPS",
+        "TYPE_NAMES",
+        "TYPE_NUMBERS",
+        "addMnemonic",
+        "expectType",
+        "formOf",
+        "isMeta",
+        "moduleOf",
+        "typeName",
+        "typeNumber",
+    ]
+    __all__ += [name.replace("-", "_") for name in TYPE_NUMBERS]
 
 
 def addMnemonic(number: int, name: str) -> None:
@@ -275,9 +208,7 @@ def typeNumber(text: str) -> int | None:
 
 #: Types whose format is defined for class IN only: those of RFC 1035, section 3.4, and later ones with addresses. Other classes, such as
 #: CH, define another format or none.
-INTERNET_ONLY: Final = frozenset(
-    (A, WKS, NSAP, NSAP_PTR, PX, AAAA, EID, NIMLOC, SRV, ATMA, KX, A6, APL, DHCID, SVCB, HTTPS)
-)
+INTERNET_ONLY: Final = frozenset(_internetOnly)
 
 
 def formOf(rrType: int, rrClass: int) -> int:
@@ -286,6 +217,13 @@ def formOf(rrType: int, rrClass: int) -> int:
     are treated as IN: UPDATE messages use them (RFC 2136, section 2.4).
     """
     return 0 if rrType in INTERNET_ONLY and rrClass not in (1, 254, 255) else rrType
+
+
+def moduleOf(number: int) -> str | None:
+    """
+    @return: the module with the declaration of the type's rdata, or L{None} for types of applications and types without a form.
+    """
+    return _modules.get(number)
 
 
 def isMeta(number: int) -> bool:

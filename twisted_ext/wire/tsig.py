@@ -18,12 +18,12 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import TSIG
 
 __all__ = [
     "ALGORITHMS",
     "BADSIG",
     "Key",
-    "TSIG",
     "TSIGRecord",
     "Verdict",
     "judge",
@@ -33,9 +33,6 @@ __all__ = [
     "splitSigned",
     "verify",
 ]
-
-#: The type of the TSIG record.
-TSIG: Final = 250
 
 #: Error for a signature that does not match; outside of TSIG this number means BADVERS (RFC 8945, section 3).
 BADSIG: Final = 16

@@ -20,11 +20,11 @@ from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FILE_COMPLAINTS, HOSTS_ADDRESSES
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.policy.localanswers import PTR
 from twisted_ext.resolver.system.hosts import Hosts, HostsTable, systemHostsPath
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import PTR
 
 FILE = b"""
 # Comment

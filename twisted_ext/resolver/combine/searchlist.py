@@ -17,10 +17,11 @@ from twisted_ext.errors import DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import NDOTS, SEARCH_DOMAINS
 from twisted_ext.resolver.ask import lookUp, nothingOn, unknown
-from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime
+from twisted_ext.resolver.policy.localanswers import lastTime
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
+from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start

@@ -19,6 +19,7 @@ from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
 from twisted_ext.resolver.policy.publicsuffix import loadSuffixes, registrableLabels
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
+from twisted_ext.wire.rrtypes import NS, SOA
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
@@ -32,7 +33,7 @@ _NETWORKS: Final = ((nameFromText("in-addr.arpa"), 4), (nameFromText("ip6.arpa")
 _NO_AUTHORITY: Final = 22
 
 #: Types whose owner in an authority section is a zone apex: NS and SOA.
-_AT_APEX: Final = frozenset((2, 6))
+_AT_APEX: Final = frozenset((NS, SOA))
 
 #: Names whose registrable domain is cached.
 _MOST_DOMAINS: Final = 4096

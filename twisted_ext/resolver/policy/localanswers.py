@@ -17,17 +17,14 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ANY, SOA, A
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
 
 __all__ = [
-    "A",
-    "AAAA",
-    "ANY",
     "Complaints",
     "FollowedFile",
-    "PTR",
     "addressFromReverse",
     "closeAll",
     "emptySOA",
@@ -36,12 +33,6 @@ __all__ = [
     "lastTime",
 ]
 
-A: Final = 1
-PTR: Final = 12
-AAAA: Final = 28
-ANY: Final = 255
-
-_SOA: Final = 6
 _EMPTY_TTL: Final = 10800
 _NOBODY: Final = b"\x06nobody\x07invalid\x00"
 _EMPTY_NUMBERS: Final = b"".join([number.to_bytes(4, "big") for number in (1, 3600, 1200, 604800, _EMPTY_TTL)])
@@ -87,7 +78,7 @@ def emptySOA(zone: bytes) -> RRSet:
     Create the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3) for three hours as in RFC 6303,
     section 3.
     """
-    return RRSet(zone, _SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
+    return RRSet(zone, SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
 
 
 def lastTime(trace: Trace) -> float:

@@ -19,6 +19,7 @@ from twisted_ext.limits import LOCAL_ALIASES, LOCAL_OCTETS, LOCAL_TTL
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, lastTime
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, CNAME
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalRecords", "LocalRecordsSource", "localRecord", "localRecords", "readLocalFile"]
 
-_CNAME: Final = 5
-_ANY: Final = 255
 _STAR: Final = b"\x01*"
 _ALIASES: Final = int(LOCAL_ALIASES.default)
 
@@ -161,11 +160,11 @@ class LocalRecordsSource:
                 if not sections:
                     return None
                 return self._made(sections, Outcome.DATA, context), Question(shown, question.rrType, question.rrClass)
-            wanted = list(sets.values()) if question.rrType == _ANY else [sets[kind] for kind in (question.rrType,) if kind in sets]
+            wanted = list(sets.values()) if question.rrType == ANY else [sets[kind] for kind in (question.rrType,) if kind in sets]
             if wanted:
                 sections += [_owned(rrset, shown) for rrset in wanted]
                 return self._made(sections, Outcome.DATA, context), None
-            alias = sets.get(_CNAME)
+            alias = sets.get(CNAME)
             if alias is None:
                 return self._made(sections, Outcome.NODATA, context), None
             sections.append(_owned(alias, shown))

@@ -19,10 +19,10 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
 from twisted_ext.resolver.ask import lookUp, nothingOn
 from twisted_ext.resolver.forward.aliases import askedOn
-from twisted_ext.resolver.policy.localanswers import AAAA, ANY, A, lastTime
+from twisted_ext.resolver.policy.localanswers import lastTime
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rrtypes import RRSIG
+from twisted_ext.wire.rrtypes import AAAA, ANY, RRSIG, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone

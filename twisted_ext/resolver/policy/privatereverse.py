@@ -20,6 +20,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NS, SOA
 
 __all__ = ["EMPTY_ZONES", "PrivateReverse"]
 
@@ -47,9 +48,6 @@ _ZONES: Final = frozenset([nameFromText(text) for text in EMPTY_ZONES])
 
 #: Seconds (RFC 6303, section 3).
 _TTL: Final = 10800
-
-_NS: Final = 2
-_SOA: Final = 6
 
 
 @implementer(IAnswerSource)
@@ -106,8 +104,8 @@ def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
     origin = Origin("special")
     if name != zone:
         return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, origin=origin)
-    if question.rrType == _SOA:
+    if question.rrType == SOA:
         return Answer(Outcome.DATA, (soa,), origin=origin)
-    if question.rrType == _NS:
-        return Answer(Outcome.DATA, (RRSet(zone, _NS, IN, _TTL, (zone,)),), origin=origin)
+    if question.rrType == NS:
+        return Answer(Outcome.DATA, (RRSet(zone, NS, IN, _TTL, (zone,)),), origin=origin)
     return Answer(Outcome.NODATA, (), (soa,), origin=origin)

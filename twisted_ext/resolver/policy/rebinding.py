@@ -16,10 +16,11 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import then
-from twisted_ext.resolver.policy.localanswers import AAAA, A, lastTime
+from twisted_ext.resolver.policy.localanswers import lastTime
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, HTTPS, SVCB, A
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -32,9 +33,6 @@ _log: Final = Logger()
 
 #: Info code of an extended error (RFC 8914, section 4.18).
 _FILTERED: Final = 17
-
-_HTTPS: Final = 65
-_SVCB: Final = 64
 
 #: Addresses that public names do not have (RFC 6890).
 PRIVATE_PREFIXES: Final = (
@@ -103,7 +101,7 @@ def _inside(rrset: RRSet) -> bytes | None:
     """
     if rrset.rrType in (A, AAAA):
         return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
-    if rrset.rrType in (_HTTPS, _SVCB):
+    if rrset.rrType in (HTTPS, SVCB):
         return next((address for rdata in rrset.rdatas for address in _hints(rdata) if isPrivate(address)), None)
     return None
 

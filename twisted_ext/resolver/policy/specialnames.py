@@ -15,19 +15,11 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import nothingOn
-from twisted_ext.resolver.policy.localanswers import (
-    AAAA,
-    ANY,
-    PTR,
-    A,
-    emptySOA,
-    known,
-    knownAddresses,
-    lastTime,
-)
+from twisted_ext.resolver.policy.localanswers import emptySOA, known, knownAddresses, lastTime
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
+from twisted_ext.wire.rrtypes import AAAA, ANY, PTR, A
 
 __all__ = ["SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
 

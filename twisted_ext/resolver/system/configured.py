@@ -23,7 +23,7 @@ from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
-from twisted_ext.resolver.policy.localanswers import AAAA, A, closeAll
+from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.resolver.policy.specialnames import Special, isSpecial
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
@@ -31,6 +31,7 @@ from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
     from twisted_ext.cache.store import Store

@@ -19,10 +19,6 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
 from twisted_ext.resolver.ask import nothingOn
 from twisted_ext.resolver.policy.localanswers import (
-    AAAA,
-    ANY,
-    PTR,
-    A,
     Complaints,
     FollowedFile,
     addressFromReverse,
@@ -32,6 +28,7 @@ from twisted_ext.resolver.policy.localanswers import (
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import AAAA, ANY, PTR, A
 
 __all__ = ["Hosts", "HostsTable", "systemHostsPath"]
 

@@ -19,10 +19,11 @@ from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut, Unkn
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import RESOLVER_THREADS, THREADED_TTL, THREADED_WAITING
 from twisted_ext.resolver.ask import nothingOn
-from twisted_ext.resolver.policy.localanswers import AAAA, PTR, A, addressFromReverse, known
+from twisted_ext.resolver.policy.localanswers import addressFromReverse, known
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import AAAA, PTR, A
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start

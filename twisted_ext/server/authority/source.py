@@ -29,7 +29,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, ALIAS, A
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, ANY, CNAME, DNAME, RRSIG, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 
 if TYPE_CHECKING:
@@ -52,11 +52,6 @@ __all__ = [
 
 #: Info code of an extended error (RFC 8914).
 _OTHER: Final = 0
-
-_CNAME: Final = 5
-_DNAME: Final = 39
-_RRSIG: Final = 46
-_ANY: Final = 255
 
 #: Types for which an ALIAS record is expanded.
 _ADDRESSES: Final = (A, AAAA)
@@ -93,10 +88,10 @@ class AuthoritySource:
                 return self._aliased(question) or answer
         else:
             first = sets[0].rrType
-            if first == _CNAME or first == _DNAME:
+            if first == CNAME or first == DNAME:
                 if self._crosses(answer):
                     answer.origin = _SEVERAL
-            elif question.rrType == _ANY and self._minimalAny:
+            elif question.rrType == ANY and self._minimalAny:
                 answer.answer = _one(sets)
         return answer
 
@@ -193,9 +188,9 @@ def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     """
     Return the first RRset, and its signatures if there are any.
     """
-    first = next((rrset for rrset in sets if rrset.rrType != _RRSIG), sets[0])
+    first = next((rrset for rrset in sets if rrset.rrType != RRSIG), sets[0])
     covered = first.rrType.to_bytes(2, "big")
-    return (first, *[rrset for rrset in sets if rrset.rrType == _RRSIG and rrset is not first and rrset.rdatas[0][:2] == covered])
+    return (first, *[rrset for rrset in sets if rrset.rrType == RRSIG and rrset is not first and rrset.rdatas[0][:2] == covered])
 
 
 @implementer(IAnswerSource)

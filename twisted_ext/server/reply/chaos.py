@@ -10,11 +10,9 @@ from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, TXT
 
 __all__ = ["ChaosIdentity"]
-
-_TXT: Final = 16
-_ANY: Final = 255
 
 _VERSION: Final = (b"\x07version\x04bind\x00", b"\x07version\x06server\x00")
 _HOST: Final = (b"\x08hostname\x04bind\x00", b"\x02id\x06server\x00")
@@ -42,9 +40,9 @@ class ChaosIdentity:
         @param question: a question of class CH.
         """
         text = self._texts.get(question.name.lower())
-        if text is None or question.rrType not in (_TXT, _ANY):
+        if text is None or question.rrType not in (TXT, ANY):
             return ()
-        return (RRSet(question.name, _TXT, CH, 0, (bytes([len(text)]) + text,)),)
+        return (RRSet(question.name, TXT, CH, 0, (bytes([len(text)]) + text,)),)
 
 
 #: TTL of the HINFO record in the minimal response to ANY (RFC 8482).

@@ -16,6 +16,7 @@ from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, AXFR, HINFO, IXFR, MAILA, MAILB, NXNAME, OPT, TKEY, TSIG
 
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key, Verdict
@@ -49,8 +50,6 @@ _INVALID_TYPE: Final = 30
 _FEW_OCTETS: Final = 512
 
 _COOKIE: Final = 10
-_HINFO: Final = 13
-_ANY: Final = 255
 
 
 class Gate(Protocol):
@@ -328,10 +327,11 @@ class TypeGate:
     _TRANSFER: Final = Refusal(Rcode.REFUSED, ((_NOT_SUPPORTED, "no zones here to transfer"),))
     _UNKNOWN: Final = Refusal(Rcode.NOTIMP, ((_NOT_SUPPORTED, ""),))
 
-    #: Type 0 (reserved); OPT, NXNAME (RFC 9824), TKEY, TSIG; IXFR, AXFR; MAILB, MAILA.
-    _REFUSED: Final = {0: _MALFORMED, 41: _MALFORMED, 128: _MALFORMED, 249: _UNKNOWN, 250: _MALFORMED, 251: _TRANSFER, 252: _TRANSFER} | {
-        253: _UNKNOWN,
-        254: _UNKNOWN,
+    #: Type 0 is reserved; NXNAME is never asked for (RFC 9824).
+    _REFUSED: Final = {
+        **dict.fromkeys((0, OPT, NXNAME, TSIG), _MALFORMED),
+        **dict.fromkeys((TKEY, MAILB, MAILA), _UNKNOWN),
+        **dict.fromkeys((IXFR, AXFR), _TRANSFER),
     }
 
     def __init__(self, *, transfers: bool = False) -> None:
@@ -361,9 +361,9 @@ class MinimalAnyGate:
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         question = request.question
-        if question.rrType != _ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
+        if question.rrType != ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
             return None
-        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, _HINFO, IN, MINIMAL_TTL, (self._RDATA,)),))
+        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, MINIMAL_TTL, (self._RDATA,)),))
 
 
 def standardGates(

@@ -11,6 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 from twisted.internet.defer import Deferred
 
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.wire.rrtypes import AXFR, IXFR
 
 __all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
@@ -22,7 +23,7 @@ Outcome = Refusal | MessageStream | Deferred[Refusal] | Deferred[Refusal | Messa
 
 Operation = Callable[[Request], Outcome]
 
-_TRANSFERS: Final = (251, 252)
+_TRANSFERS: Final = (IXFR, AXFR)
 
 #: Octets up to which a signed request is read whole even if it will be refused, so that the reply can be signed as well.
 _SIGNED_OCTETS: Final = 512

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted_ext.server.limits import DECLINED_LINES, DECLINED_SECONDS
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import AXFR, IXFR
 
 if TYPE_CHECKING:
     from twisted_ext.server.reply.requests import Refusal, Request
@@ -20,7 +21,7 @@ __all__ = ["RefusalLog"]
 _log: Final = Logger()
 
 _KINDS: Final[dict[int, str]] = {Opcode.UPDATE: "update", Opcode.NOTIFY: "notice"}
-_TRANSFERS: Final = (251, 252)
+_TRANSFERS: Final = (IXFR, AXFR)
 
 #: Explanations of TSIG errors (RFC 8945, section 5.2).
 _FAULTS: Final = {

@@ -17,6 +17,7 @@ from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
 
 __all__ = ["ReplyBuilder", "withCookie"]
 
@@ -31,14 +32,13 @@ _EDE: Final = 15
 #: Characters of an extended error's EXTRA-TEXT that are sent.
 _TEXT: Final = 200
 
-_SOA: Final = 6
 _NOTHING: Final[Sections] = ((), (), ())
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
 
 #: Types that prove a denial: RRSIG, NSEC, NSEC3.
-_PROOFS: Final = frozenset((46, 47, 50))
+_PROOFS: Final = frozenset((RRSIG, NSEC, NSEC3))
 
 #: Kinds of sources that answer with authority.
 _OWN: Final = frozenset(("zone",))
@@ -87,7 +87,7 @@ class ReplyBuilder:
         opt = b""
         if edns is not None:
             dnssecOk = bool(edns.flags & DO)
-            expiring = self.expiring is not None and request.question.rrType == _SOA
+            expiring = self.expiring is not None and request.question.rrType == SOA
             if answer.ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
                 opt = self._opt(request, answer.rcode >> 4, answer.ede)
             else:
@@ -143,7 +143,7 @@ class ReplyBuilder:
         options = [(_EDE, code.to_bytes(2, "big") + text[:_TEXT].encode("utf-8", "replace")) for code, text in ede[:4]]
         if self._nsid and edns.option(_NSID) is not None:
             options.append((_NSID, self._nsid))
-        if self.expiring is not None and request.question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+        if self.expiring is not None and request.question.rrType == SOA and edns.option(_EXPIRE) is not None:
             seconds = self.expiring(request.question.name.lower())
             if seconds is not None:
                 options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))

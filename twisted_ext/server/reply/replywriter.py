@@ -15,6 +15,7 @@ from twisted_ext.limits import NAMES_COMPRESSED
 from twisted_ext.wire.builder import COMPRESSED, appendName, hostsInside
 from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import DNAME
 
 __all__ = ["WrittenReply", "compose"]
 
@@ -26,8 +27,6 @@ _POINTER: Final = b"\xc0\x0c"
 
 #: Offsets that fit into the 14 bits of a compression pointer.
 _REACH: Final = 0x4000
-
-_DNAME: Final = 39
 
 _fixed: Final = Struct(">HHIH").pack
 _counts: Final = Struct(">HHHHH").pack_into
@@ -141,7 +140,7 @@ class _Writer:
             ttls.append((len(octets) + 4, ttl))
             octets += _fixed(rrType, rrset.rrClass, ttl, len(rdata))
             if layout is None or not rdata:
-                if rrType == _DNAME and rdata:
+                if rrType == DNAME and rdata:
                     self._note(rdata)
                 octets += rdata
             else:

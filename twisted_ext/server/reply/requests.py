@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
 from twisted_ext.wire.codes import QR, Rcode
-from twisted_ext.wire.edns import EDNS, OPT
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message, Question
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet, readRecords
+from twisted_ext.wire.rrtypes import IXFR, OPT, TSIG
 
 if TYPE_CHECKING:
     from twisted_ext.packetcache.clients import Client
@@ -31,9 +32,7 @@ _MOST: Final = int(DATAGRAM_SIZE.default)
 _STREAM: Final = int(MESSAGE_SIZE.default)
 
 _MOST_NAME: Final = 255
-_TSIG: Final = 250
 _KEEPALIVE: Final = 11
-_IXFR: Final = 251
 
 #: The start of an OPT record: the root as owner, and the type.
 _OPT: Final = b"\x00\x00\x29"
@@ -315,7 +314,7 @@ class Request:
             self.questionEnd = HEADER_OCTETS + len(self.question.name) + 4
             message.check()
             trailer = message.trailer
-            if trailer is not None and trailer.rrType == _TSIG:
+            if trailer is not None and trailer.rrType == TSIG:
                 from twisted_ext.wire.tsig import TSIGRecord
 
                 self.signature = TSIGRecord.fromRecord(trailer)
@@ -338,7 +337,7 @@ class Request:
 
         @raise BadMessage: they are malformed, or do not belong in a query.
         """
-        if authorities and (authorities > 1 or self.question.rrType != _IXFR):
+        if authorities and (authorities > 1 or self.question.rrType != IXFR):
             raise BadMessage("records in the authority section of a query")
         _, position = readRecords(Reader(self.wire), position, authorities)
         records, position = readRecords(Reader(self.wire), position, additionals)
@@ -347,7 +346,7 @@ class Request:
         for record in records:
             if self.signature is not None:
                 raise BadMessage("a TSIG record that is not the last one (RFC 8945, section 5.1)")
-            if record.rrType == _TSIG:
+            if record.rrType == TSIG:
                 from twisted_ext.wire.tsig import TSIGRecord
 
                 self.signature = TSIGRecord.fromRecord(record)

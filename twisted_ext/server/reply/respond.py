@@ -43,6 +43,7 @@ from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, CH, DO, IN, RA, RD, Rcode
 from twisted_ext.wire.message import HEADER_OCTETS
+from twisted_ext.wire.rrtypes import SOA
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -69,8 +70,6 @@ _SLACK: Final = 0.01
 
 #: Seconds for which static answers are kept in the packet cache before the source is asked again.
 _STATIC_SECONDS: Final = 1.0
-
-_SOA: Final = 6
 
 #: The EXPIRE option, whose value goes down with time (RFC 7314).
 _EXPIRE: Final = 9
@@ -538,7 +537,7 @@ class Responder:
         edns = request.edns
         options = edns is not None and edns.options
         question = request.question
-        if options and edns is not None and question.rrType == _SOA and edns.option(_EXPIRE) is not None:
+        if options and edns is not None and question.rrType == SOA and edns.option(_EXPIRE) is not None:
             # The EXPIRE value of the next reply differs.
             return
         group = request.record.group

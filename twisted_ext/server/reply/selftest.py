@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from hashlib import blake2s
 from os import urandom
-from typing import Final
 
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import TXT
 
 __all__ = ["SelfTest"]
-
-_TXT: Final = 16
 
 
 class SelfTest:
@@ -41,7 +39,7 @@ class SelfTest:
         """
         self._count += 1
         first = b"%x" % self._count
-        question = Question(bytes([len(first)]) + first + self.suffix, _TXT, CH)
+        question = Question(bytes([len(first)]) + first + self.suffix, TXT, CH)
         return urandom(2) + buildQuery(0, question.toWire(), b"")
 
     def answer(self, question: Question) -> tuple[RRSet, ...]:
@@ -50,6 +48,6 @@ class SelfTest:
 
         @param question: a question of class CH.
         """
-        if question.rrType != _TXT or not question.name.lower().endswith(self.suffix):
+        if question.rrType != TXT or not question.name.lower().endswith(self.suffix):
             return ()
-        return (RRSet(question.name, _TXT, CH, 0, (bytes([len(self.token)]) + self.token,)),)
+        return (RRSet(question.name, TXT, CH, 0, (bytes([len(self.token)]) + self.token,)),)

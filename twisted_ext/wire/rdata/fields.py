@@ -4,12 +4,14 @@ The base classes of record type declarations: fields, and L{Rdata}, which derive
 A type is a class with one attribute for each field, in wire order::
 
     class MX(Rdata):
-        rrType = 15
         preference = Number()
         exchange = Name(expanded=True, folded=True)
 
 This defines C{MX(10, name).wire}, C{MX.fromWire(rdata).exchange}, C{MX.fromText("10 mail", origin)} and so on. Field types are in
 L{twisted_ext.wire.rdata.fieldtypes}, or in the modules of the record types that need them.
+
+The number of a type comes from its row in L{twisted_ext.wire.rrtypes}, which has the name of the class and its module. A class of an
+application sets its number itself: C{rrType = 65281}.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromHex
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout
-from twisted_ext.wire.rrtypes import addMnemonic
+from twisted_ext.wire.rrtypes import TYPE_NUMBERS, addMnemonic, moduleOf
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = [
@@ -166,8 +168,14 @@ class Rdata(metaclass=_Slotted):
         cls.fields = tuple(fields)
         if "rrType" in cls.__dict__:
             cls.mnemonic = cls.__dict__.get("mnemonic") or cls.__name__
-            declared[cls.rrType] = cls
             addMnemonic(cls.rrType, cls.mnemonic)
+        else:
+            mnemonic = cls.__name__.replace("_", "-")
+            number = TYPE_NUMBERS.get(mnemonic)
+            if number is None or moduleOf(number) != cls.__module__:
+                return
+            cls.mnemonic, cls.rrType = mnemonic, number
+        declared[cls.rrType] = cls
 
     def __init__(self, *values: object, **named: object) -> None:
         """

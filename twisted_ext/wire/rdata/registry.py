@@ -5,35 +5,15 @@ Map record types to their declarations. The module of a type is imported when th
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from twisted_ext.wire.rrtypes import moduleOf
 
 if TYPE_CHECKING:
     from twisted_ext.wire.rdata.fields import Rdata
     from twisted_ext.wire.records import Layout
 
 __all__ = ["layoutOf", "declarationOf", "rdataFromWire", "rdataFromText", "rdataToText", "canonicalRdata"]
-
-#: Modules and the types that they declare.
-_ROOMS: Final = {
-    "address": (1, 28),
-    "prefixes": (38, 42),
-    "wks": (11,),
-    "names": (2, 3, 4, 5, 7, 8, 9, 12, 14, 15, 17, 18, 21, 23, 26, 36, 39, 58, 107, 65401),
-    "text": (13, 16, 19, 20, 56, 99, 258, 261, 262, 263),
-    "authority": (6, 62, 63, 66),
-    "dnssec": (24, 25, 43, 46, 48, 57, 59, 60, 32768, 32769),
-    "denial": (30, 47, 50, 51),
-    "service": (33, 35, 256, 257),
-    "svcb": (64, 65),
-    "security": (37, 44, 49, 52, 53, 61, 67, 68),
-    "gateways": (45, 55, 259, 260),
-    "location": (27, 29),
-    "networks": (22, 31, 32, 34, 104, 105, 106, 108, 109, 264),
-    "deleg": (61440, 65433),
-    "meta": (41, 249, 250),
-}
-
-_MODULES: Final = {number: room for room, numbers in _ROOMS.items() for number in numbers}
 
 
 def declarationOf(rrType: int) -> type[Rdata]:
@@ -44,12 +24,12 @@ def declarationOf(rrType: int) -> type[Rdata]:
 
     found = declared.get(rrType)
     if found is None:
-        module = _MODULES.get(rrType)
+        module = moduleOf(rrType)
         if module is None:
             from twisted_ext.wire.rdata.unknown import Unknown
 
             return Unknown
-        import_module(f"twisted_ext.wire.rdata.types.{module}")
+        import_module(module)
         found = declared[rrType]
     return found
 

@@ -13,6 +13,9 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.rdata.types.svcb import SVCB
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS
+from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
+from twisted_ext.wire.rrtypes import SVCB as _SVCB
 from twisted_ext.zone.store.nodes import Node
 
 __all__ = ["DNSSEC_ANNOUNCED", "announcedAt", "announcedKeys"]
@@ -20,21 +23,17 @@ __all__ = ["DNSSEC_ANNOUNCED", "announcedAt", "announcedKeys"]
 #: Reports a finding: the check, the owner, what is wrong, the type.
 Say = Callable[[str, bytes, str, int], None]
 
-_DNSKEY: Final = 48
-_CDS: Final = 59
-_CDNSKEY: Final = 60
-_SVCB: Final = 64
-
-DNSSEC_ANNOUNCED: Final = frozenset((_CDS, _CDNSKEY))
+#: CDS and CDNSKEY.
+DNSSEC_ANNOUNCED: Final = frozenset((CDS, CDNSKEY))
 
 _DIGESTS: Final = {1: "sha1", 2: "sha256", 4: "sha384"}
 
 #: Offset of the algorithm in each, and octets of a CDS record before the digest.
-_ALGORITHM_AT: Final = {_CDS: 2, _CDNSKEY: 3}
+_ALGORITHM_AT: Final = {CDS: 2, CDNSKEY: 3}
 _BEFORE_DIGEST: Final = 4
 
 #: Rdata that asks the parent to delete the DS records (RFC 8078, section 4, with its erratum 5049 and without).
-_AWAY: Final = {_CDS: (bytes(5), bytes(4)), _CDNSKEY: (b"\x00\x00\x03\x00\x00", b"\x00\x00\x03\x00")}
+_AWAY: Final = {CDS: (bytes(5), bytes(4)), CDNSKEY: (b"\x00\x00\x03\x00\x00", b"\x00\x00\x03\x00")}
 
 #: Owner names of DNS servers as services: an optional port label, and C{_dns}.
 _OWNER: Final = re.compile(rb"(?:\x02_[0-9]|\x03_[0-9]{2}|\x04_[0-9]{3}|\x05_[0-9]{4}|\x06_[0-9]{5})?\x04_dns")
@@ -52,7 +51,7 @@ def announcedKeys(top: Node, say: Say) -> None:
     """
     Check the CDS and CDNSKEY records at the apex, which the parent zone would apply.
     """
-    named = [rrset for rrset in (top.of(_CDS), top.of(_CDNSKEY)) if rrset is not None]
+    named = [rrset for rrset in (top.of(CDS), top.of(CDNSKEY)) if rrset is not None]
     if not named:
         return
     # Records that request the deletion of all DS records.
@@ -74,8 +73,8 @@ def announcedKeys(top: Node, say: Say) -> None:
     wanted: list[set[bytes]] = []
     for rrset in named:
         found = set()
-        if rrset.rrType == _CDS and any(rdata[3] == 1 for rdata in rrset.rdatas):
-            say("cds-values", rrset.name, "a digest by SHA-1, which is not to be used any more; make one by SHA-256", _CDS)
+        if rrset.rrType == CDS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+            say("cds-values", rrset.name, "a digest by SHA-1, which is not to be used any more; make one by SHA-256", CDS)
         for rdata in rrset.rdatas:
             matching = [key for key in held if _isOf(rrset, rdata, key)]
             if not matching:
@@ -83,11 +82,11 @@ def announcedKeys(top: Node, say: Say) -> None:
             found.update(matching)
         wanted.append(found)
     if len({frozenset(found) for found in wanted}) > 1:
-        say("cds-values", top.sets[0].name, "CDS and CDNSKEY records announce different keys", _CDS)
+        say("cds-values", top.sets[0].name, "CDS and CDNSKEY records announce different keys", CDS)
 
 
 def _isOf(rrset: RRSet, rdata: bytes, key: bytes) -> bool:
-    if rrset.rrType == _CDNSKEY:
+    if rrset.rrType == CDNSKEY:
         return rdata == key
     digest = _DIGESTS.get(rdata[3])
     if rdata[2] != key[3] or int.from_bytes(rdata[:2], "big") != DNSKEY.fromWire(key).keyTag:

@@ -10,7 +10,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.errors import BadChange, BadZone
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import RRSIG, typeName
 from twisted_ext.zone.check.findings import FATAL, WARNING, Finding, Report
 from twisted_ext.zone.check.semantics import check, owned
 from twisted_ext.zone.limits import LOCATED_OCTETS
@@ -24,8 +24,6 @@ from twisted_ext.zone.zonefile.locations import Locating
 from twisted_ext.zone.zonefile.reader import Reader
 
 __all__ = ["Vetted", "locate", "refused", "unlike", "vet"]
-
-_RRSIG: Final = 46
 
 _fixed: Final = Struct(">HHHIH").unpack_from
 
@@ -127,7 +125,7 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
             if (rrType, rdata) in seen:
                 twice.add(rrType)
             seen.add((rrType, rdata))
-            ttls.setdefault((rrType, rdata[:2] if rrType == _RRSIG else b""), set()).add(ttl)
+            ttls.setdefault((rrType, rdata[:2] if rrType == RRSIG else b""), set()).add(ttl)
         owner = records[: len(key)] + apex
         for (rrType, _), several in ttls.items():
             if len(several) > 1:

@@ -21,7 +21,8 @@ from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
+from twisted_ext.wire.rrtypes import DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, typeName
 from twisted_ext.zone.limits import SIGNATURE_WARNING
 from twisted_ext.zone.store.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, parentKey
 from twisted_ext.zone.store.order import orderedNodes
@@ -32,17 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["prove"]
 
-_NS: Final = 2
-_DS: Final = 43
-_RRSIG: Final = 46
-_NSEC: Final = 47
-_DNSKEY: Final = 48
-_NSEC3: Final = 50
-_NSEC3PARAM: Final = 51
-
 #: Types that are signed at a delegation, and types in its NSEC record.
-_SIGNED_AT_CUTS: Final = frozenset((_DS, _NSEC))
-_PROVED_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, _NSEC))
+_SIGNED_AT_CUTS: Final = frozenset((DS, NSEC))
+_PROVED_AT_CUTS: Final = frozenset((NS, DS, RRSIG, NSEC))
 
 #: Octets of a SHA-1 hash.
 _HASH: Final = 20
@@ -58,7 +51,6 @@ _OLD: Final = frozenset((1, 3, 5, 6, 7, 12))
 _MOST_ROUNDS: Final = 150
 
 _STEP: Final = 16_384
-
 
 _bits: Final = TypeBits()
 
@@ -147,17 +139,17 @@ class _Proving:
         flags = node.flags
         covering: dict[int, RRSet] = {}
         for rrset in node.sets:
-            if rrset.rrType == _RRSIG:
+            if rrset.rrType == RRSIG:
                 covering[int.from_bytes(rrset.rdatas[0][:2], "big")] = rrset
         if flags & OCCLUDED and not (flags & HASHED and len(node.key) == node.key[0] + 1):
             for rrType in covering:
-                self.say("rrsig-extra", owner, f"the {typeName(rrType)} records below a delegation or a DNAME record are signed", _RRSIG)
+                self.say("rrsig-extra", owner, f"the {typeName(rrType)} records below a delegation or a DNAME record are signed", RRSIG)
             return
         cut = bool(flags & CUT)
         labels = labelCount(node.key + self.apex) - (node.key[:2] == b"\x01*")
         for rrset in node.sets:
             rrType = rrset.rrType
-            if rrType == _RRSIG or (cut and rrType not in _SIGNED_AT_CUTS):
+            if rrType == RRSIG or (cut and rrType not in _SIGNED_AT_CUTS):
                 continue
             signatures = covering.pop(rrType, None)
             if signatures is None:
@@ -167,7 +159,7 @@ class _Proving:
         for rrType in covering:
             there = node.of(rrType) is not None
             why = "the delegated zone signs these, not this one" if there else "there are no such records"
-            self.say("rrsig-extra", owner, f"a signature of {typeName(rrType)} records: {why}", _RRSIG)
+            self.say("rrsig-extra", owner, f"a signature of {typeName(rrType)} records: {why}", RRSIG)
 
     def _holds(self, rrset: RRSet, signatures: RRSet, labels: int) -> None:
         name, rrType = rrset.name, rrset.rrType
@@ -177,7 +169,7 @@ class _Proving:
             try:
                 _, algorithm, said, ttl, end, begin, tag = _signature(rdata)
             except StructError:
-                self.say("rrsig-values", name, f"the signature of {typeName(rrType)} is cut off", _RRSIG)
+                self.say("rrsig-values", name, f"the signature of {typeName(rrType)} is cut off", RRSIG)
                 continue
             algorithms.add(algorithm)
             wrong = ""
@@ -219,27 +211,27 @@ class _Proving:
         before: tuple[bytes, bytes] | None = None
         for node in self._named():
             owner = node.key + apex
-            rrset = node.of(_NSEC)
+            rrset = node.of(NSEC)
             if rrset is None:
-                self.say("nsec-missing", node.sets[0].name, "no NSEC record", _NSEC)
+                self.say("nsec-missing", node.sets[0].name, "no NSEC record", NSEC)
                 continue
             if len(rrset.rdatas) > 1:
-                self.say("nsec-chain", rrset.name, f"{len(rrset.rdatas)} NSEC records, where one is allowed", _NSEC)
+                self.say("nsec-chain", rrset.name, f"{len(rrset.rdatas)} NSEC records, where one is allowed", NSEC)
             if before is not None and before[1] != owner:
                 self._leads(before[0], before[1], owner)
             try:
                 following, bitmap = _nsecParts(rrset.rdatas[0])
             except IndexError:
-                self.say("rdata", rrset.name, "the NSEC record is cut off", _NSEC)
+                self.say("rdata", rrset.name, "the NSEC record is cut off", NSEC)
                 before = None
                 continue
             before = (rrset.name, following)
-            self._types(rrset.name, node, bitmap, _NSEC, _expected(node))
+            self._types(rrset.name, node, bitmap, NSEC, _expected(node))
         if before is not None and before[1] != apex:
             self._leads(before[0], before[1], apex)
 
     def _leads(self, owner: bytes, said: bytes, right: bytes) -> None:
-        self.say("nsec-chain", owner, f"the NSEC record leads to {nameToText(said)}; the next name is {nameToText(right)}", _NSEC)
+        self.say("nsec-chain", owner, f"the NSEC record leads to {nameToText(said)}; the next name is {nameToText(right)}", NSEC)
 
     def _types(self, owner: bytes, node: Node, bitmap: bytes, rrType: int, right: frozenset[int]) -> None:
         said = _typesOf(bitmap)
@@ -262,11 +254,11 @@ class _Proving:
         assert parameters is not None
         algorithm, rounds, salt = parameters
         if algorithm != 1:
-            self.say("nsec3-values", version.apexName, f"names are hashed by algorithm {algorithm}; 1 is the only one", _NSEC3PARAM)
+            self.say("nsec3-values", version.apexName, f"names are hashed by algorithm {algorithm}; 1 is the only one", NSEC3PARAM)
             return
         if rounds:
             text = f"names are hashed {rounds} times more than needed; many resolvers take such a zone for unsigned"
-            self.say("nsec3-values", version.apexName, text, _NSEC3PARAM)
+            self.say("nsec3-values", version.apexName, text, NSEC3PARAM)
         if rounds > _MOST_ROUNDS:
             return
         records = self._hashes(parameters)
@@ -276,11 +268,11 @@ class _Proving:
             record = records[label]
             if record.octets != _HASH:
                 text = f"the NSEC3 record leads to a hash of {record.octets} octets; those by SHA-1 have {_HASH}"
-                self.say("nsec3-values", record.owner, text, _NSEC3)
+                self.say("nsec3-values", record.owner, text, NSEC3)
                 continue
             if record.following != following:
                 text = f"the NSEC3 record leads to {record.following.decode()}; the next hash is {following.decode()}"
-                self.say("nsec-chain", record.owner, text, _NSEC3)
+                self.say("nsec-chain", record.owner, text, NSEC3)
         # Names above those in the chain, and empty non-terminals that are not in it.
         above: set[bytes] = set()
         out: list[bytes] = []
@@ -294,21 +286,21 @@ class _Proving:
             found = records.get(label)
             if found is not None:
                 found.used = True
-                self._types(found.owner, node, found.bitmap, _NSEC3, _expected(node))
+                self._types(found.owner, node, found.bitmap, NSEC3, _expected(node))
                 key = node.key
                 while key and (key := parentKey(key)) and key not in above:
                     above.add(key)
             elif not self._mayBeOut(node, labels, label, records):
-                self.say("nsec-missing", node.key + apex, "no NSEC3 record", _NSEC3)
+                self.say("nsec-missing", node.key + apex, "no NSEC3 record", NSEC3)
             elif not node.sets:
                 out.append(node.key)
         for key in out:
             if key in above:
                 text = "no NSEC3 record, though there is one of a name below"
-                self.say("nsec-missing", key + apex, text, _NSEC3)
+                self.say("nsec-missing", key + apex, text, NSEC3)
         for record in records.values():
             if not record.used:
-                self.say("nsec-extra", record.owner, "an NSEC3 record whose hash is of no name here", _NSEC3)
+                self.say("nsec-extra", record.owner, "an NSEC3 record whose hash is of no name here", NSEC3)
 
     def _hashes(self, parameters: tuple[int, int, bytes]) -> dict[bytes, _Hash]:
         """
@@ -319,7 +311,7 @@ class _Proving:
         start = bytes([algorithm])
         behind = rounds.to_bytes(2, "big") + bytes([len(salt)]) + salt
         for node in self.version.nodes():
-            rrset = node.of(_NSEC3)
+            rrset = node.of(NSEC3)
             if rrset is None:
                 continue
             for rdata in rrset.rdatas:
@@ -332,7 +324,7 @@ class _Proving:
         Return whether the name may be missing in the chain: an insecure delegation or an empty non-terminal, in an opt-out span (RFC 5155,
         section 6). For an empty non-terminal, all names below have to be missing as well, which is not checked here.
         """
-        if node.sets and (not node.flags & CUT or node.of(_DS) is not None):
+        if node.sets and (not node.flags & CUT or node.of(DS) is not None):
             return False
         if not labels:
             return False
@@ -362,7 +354,7 @@ def _expected(node: Node) -> frozenset[int]:
     types = frozenset(node.types)
     if node.flags & CUT:
         types &= _PROVED_AT_CUTS
-    return types - {_NSEC3} if node.key else types
+    return types - {NSEC3} if node.key else types
 
 
 def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:

@@ -13,7 +13,38 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import (
+    AAAA,
+    CAA,
+    DELEG,
+    DNSKEY,
+    DS,
+    HINFO,
+    HTTPS,
+    LOC,
+    MX,
+    NAPTR,
+    NS,
+    NSEC,
+    NSEC3,
+    NXT,
+    PTR,
+    RRSIG,
+    SIG,
+    SOA,
+    SPF,
+    SRV,
+    SSHFP,
+    SVCB,
+    TLSA,
+    TXT,
+    URI,
+    ZONEMD,
+    A,
+    typeName,
+)
+from twisted_ext.wire.rrtypes import CNAME as _CNAME
+from twisted_ext.wire.rrtypes import DNAME as _DNAME
 from twisted_ext.zone.check.cds import DNSSEC_ANNOUNCED, announcedAt, announcedKeys
 from twisted_ext.zone.check.findings import Report
 from twisted_ext.zone.limits import CHECKED_ALIASES
@@ -25,38 +56,20 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "owned"]
 
-_A: Final = 1
-_NS: Final = 2
-_CNAME: Final = 5
-_SOA: Final = 6
-_PTR: Final = 12
-_MX: Final = 15
-_TXT: Final = 16
-_AAAA: Final = 28
-_SRV: Final = 33
-_DNAME: Final = 39
-_DS: Final = 43
-_RRSIG: Final = 46
-_DNSKEY: Final = 48
-_NSEC3: Final = 50
-
-#: A delegation (draft-ietf-deleg).
-_DELEG: Final = 61440
-
 #: Types whose rdata has a host name, and the offset of the name.
-_HOSTS: Final = {_NS: 0, _MX: 2, _SRV: 6}
+_HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
 
-_ADDRESSES: Final = frozenset((_A, _AAAA))
+_ADDRESSES: Final = frozenset((A, AAAA))
 
 #: Types allowed beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, whose owner is a hash and
 #: not that name (RFC 5155, section 7.1). No server accepts KEY there any more, which RFC 2535 allowed.
-_BESIDE_CNAME: Final = frozenset((_CNAME, 24, 30, _RRSIG, 47, _NSEC3))
+_BESIDE_CNAME: Final = frozenset((_CNAME, SIG, NXT, RRSIG, NSEC, NSEC3))
 
 #: A single record of one of these types at a name without flags needs no check.
-_HARMLESS: Final = frozenset((_A, _PTR, 13, _TXT, _AAAA, 29, 35, 44, 52, 99, 256, 257))
+_HARMLESS: Final = frozenset((A, PTR, HINFO, TXT, AAAA, LOC, NAPTR, SSHFP, TLSA, SPF, URI, CAA))
 
 #: SVCB, HTTPS.
-_SERVICES: Final = frozenset((64, 65))
+_SERVICES: Final = frozenset((SVCB, HTTPS))
 
 #: Nodes between two calls of C{progress}.
 _STEP: Final = 16_384
@@ -87,7 +100,7 @@ def check(
         from twisted_ext.zone.check.dnssec import prove
 
         prove(version, report, now, progress)
-    if version.top.of(63) is not None:
+    if version.top.of(ZONEMD) is not None:
         from twisted_ext.zone.check.zonemd import Verdict, verify
 
         digested = verify(version)
@@ -97,7 +110,7 @@ def check(
 
 
 def _isSigned(version: Version) -> bool:
-    return version.signed or version.top.of(_DNSKEY) is not None or version.top.of(_RRSIG) is not None
+    return version.signed or version.top.of(DNSKEY) is not None or version.top.of(RRSIG) is not None
 
 
 class _Checking:
@@ -123,7 +136,7 @@ class _Checking:
                 node = self.version.find(key)
                 assert node is not None
                 text = "no delegation of this zone names this host; take the address away"
-                self.say("glue-extra", node.sets[0].name, text, _A if node.of(_A) is not None else _AAAA)
+                self.say("glue-extra", node.sets[0].name, text, A if node.of(A) is not None else AAAA)
         progress(count, count)
 
     def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
@@ -158,7 +171,7 @@ class _Checking:
 
     def _apex(self, node: Node) -> None:
         version = self.version
-        servers = node.of(_NS)
+        servers = node.of(NS)
         if servers is None:
             self.say("ns", version.apexName, "the apex has no NS records; give it one for each server of the zone")
         self._startOfAuthority(version.soa)
@@ -186,7 +199,7 @@ class _Checking:
             say(f"negative answers are cached for {minimum} s; at most a day is sensible (RFC 2308, section 5)")
         if texts:
             # One finding for all, since in a test zone all of them may be wrong.
-            self.say("soa-values", soa.name, "; ".join(texts), _SOA)
+            self.say("soa-values", soa.name, "; ".join(texts), SOA)
 
     def _look(self, node: Node) -> None:
         flags = node.flags
@@ -208,19 +221,19 @@ class _Checking:
             rrType = rrset.rrType
             if rrType in _HOSTS:
                 self._hosts(node, rrset)
-            elif rrType == _SOA and node.key:
-                self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", _SOA)
+            elif rrType == SOA and node.key:
+                self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", SOA)
             elif rrType in _SERVICES:
                 announcedAt(node, rrset, self.say)
             elif rrType in DNSSEC_ANNOUNCED and node.key:
                 self.say("cds-values", rrset.name, "keys are announced at the apex only; the zone above looks nowhere else", rrType)
-            elif rrType == _DNSKEY and node.key:
-                self.say("dnskey-place", rrset.name, "keys below the apex are of no use", _DNSKEY)
-            elif rrType == _DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+            elif rrType == DNSKEY and node.key:
+                self.say("dnskey-place", rrset.name, "keys below the apex are of no use", DNSKEY)
+            elif rrType == DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
                 text = "a digest by SHA-1, which is not to be used any more; have one by SHA-256"
-                self.say("ds-values", rrset.name, text, _DS)
-            if rrType == _DS and node.key and not flags & CUT:
-                self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", _DS)
+                self.say("ds-values", rrset.name, text, DS)
+            if rrType == DS and node.key and not flags & CUT:
+                self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", DS)
 
     def _hidden(self, node: Node) -> None:
         above = cutAbove(self.version, node.key)
@@ -234,7 +247,7 @@ class _Checking:
         others = [typeName(rrType) for rrType in node.types if rrType not in _ADDRESSES]
         if others:
             self.say("occluded", owner, f"{_listed(others)} here are never found: the name is delegated to the servers of {where}")
-        if node.of(_A) is not None or node.of(_AAAA) is not None:
+        if node.of(A) is not None or node.of(AAAA) is not None:
             self.glue.append(node.key)
 
     def _alias(self, node: Node) -> None:
@@ -264,10 +277,10 @@ class _Checking:
             self.say("dname-ns", rrset.name, "a delegation with a DNAME record; leave either", _DNAME)
 
     def _delegation(self, node: Node) -> None:
-        rrset = node.of(_NS)
+        rrset = node.of(NS)
         assert rrset is not None
         if node.key.startswith(b"\x01*"):
-            self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", _NS)
+            self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", NS)
         others = [typeName(rrType) for rrType in node.types if rrType not in _AT_CUTS]
         if others:
             self.say("occluded", rrset.name, f"{_listed(others)} here are never found: the name is delegated")
@@ -280,10 +293,10 @@ class _Checking:
         apex = self.apex
         rrType = rrset.rrType
         before = _HOSTS[rrType]
-        delegated = rrType == _NS and bool(node.key)
+        delegated = rrType == NS and bool(node.key)
         for rdata in rrset.rdatas:
             host = rdata[before:].lower()
-            if host == ROOT and rrType != _NS:
+            if host == ROOT and rrType != NS:
                 # Null MX and "service not available" (RFC 7505; RFC 2782).
                 continue
             if _isAddress(host):
@@ -293,7 +306,7 @@ class _Checking:
             key = keyBelow(host, apex)
             if key is None:
                 continue
-            if rrType == _NS:
+            if rrType == NS:
                 self.servers.add(key)
             if delegated and isBelow(host, node.key + apex):
                 found = self.version.find(key)
@@ -302,7 +315,7 @@ class _Checking:
                     self.say("glue-missing", rrset.name, text, rrType)
                 continue
             state, _ = self._reach(host)
-            if state == "delegated" and rrType == _NS and not node.key:
+            if state == "delegated" and rrType == NS and not node.key:
                 found = self.version.find(key)
                 if found is None or not _hasAddress(found):
                     text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; resolvers cannot reach it"
@@ -351,7 +364,7 @@ def owned(node: Node, report: Report) -> None:
     Check the apex, or a name with a CNAME or a DNAME record, for conflicting records.
     """
     if not node.key:
-        for rrType in (_DS, _DELEG):
+        for rrType in (DS, DELEG):
             if (parental := node.of(rrType)) is not None:
                 text = f"{typeName(rrType)} records at the apex; they belong to the zone above"
                 report.say("ds-apex", parental.name, text, rrType)
@@ -368,11 +381,11 @@ def owned(node: Node, report: Report) -> None:
 
 
 #: Types allowed at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, which another check reports.
-_AT_CUTS: Final = frozenset((_NS, _DS, _RRSIG, 47, 50, _DNAME, _A, _AAAA))
+_AT_CUTS: Final = frozenset((NS, DS, RRSIG, NSEC, NSEC3, _DNAME, A, AAAA))
 
 
 def _hasAddress(node: Node) -> bool:
-    return node.of(_A) is not None or node.of(_AAAA) is not None
+    return node.of(A) is not None or node.of(AAAA) is not None
 
 
 def _isAddress(name: bytes) -> bool:

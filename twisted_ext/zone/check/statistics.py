@@ -8,15 +8,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import labelCount, nameToText
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import DS, typeName
 from twisted_ext.zone.store.nodes import CUT, DNAME, EMPTY, HASHED, OCCLUDED
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["Statistics"]
-
-_DS: Final = 43
 
 #: Octets of a record's type, class, TTL and length.
 _FIXED: Final = 10
@@ -68,7 +66,7 @@ class Statistics:
                 self.hidden += 1
             elif flags & CUT:
                 self.delegations += 1
-                self.secure += node.of(_DS) is not None
+                self.secure += node.of(DS) is not None
             if flags & DNAME:
                 self.subtrees += 1
             if flags & HASHED:

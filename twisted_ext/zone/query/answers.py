@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import isBelow
+from twisted_ext.wire.rrtypes import CNAME as _CNAME
+from twisted_ext.wire.rrtypes import DNAME, RRSIG
 from twisted_ext.zone.query.lookup import MOST_LINKS, Find, Walk, authorityFor, originOf
 from twisted_ext.zone.store.nodes import CNAME, CUT, HASHED, OCCLUDED
 
@@ -22,10 +24,6 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["aliasTarget", "answer", "answerAcross"]
-
-_CNAME: Final = 5
-_DNAME: Final = 39
-_RRSIG: Final = 46
 
 #: Nodes at which the records of a type may not be the whole answer.
 _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
@@ -84,7 +82,7 @@ def aliasTarget(found: Answer) -> bytes | None:
     target = list(targets.values())[-1]
     folded = target.lower()
     if folded in targets or any(
-        rrset.rrType == _DNAME and isBelow(folded, rrset.name.lower()) for rrset in found.answer
+        rrset.rrType == DNAME and isBelow(folded, rrset.name.lower()) for rrset in found.answer
     ):
         return None
     return target
@@ -103,7 +101,7 @@ def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | Non
             break
     else:
         return None
-    if rrType == _RRSIG:
+    if rrType == RRSIG:
         return None
     sets: tuple[RRSet, ...] = (rrset,)
     if dnssecOk:

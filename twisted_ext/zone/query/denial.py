@@ -12,6 +12,7 @@ from hashlib import sha1
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.escapes import toBase32Hex
+from twisted_ext.wire.rrtypes import NSEC, NSEC3
 from twisted_ext.zone.limits import NSEC3_HASHES, NSEC3_ITERATIONS
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["absent", "expanded", "hashed", "noData", "noWildcardData", "tooManyIterations", "undelegated"]
-
-_NSEC: Final = 47
-_NSEC3: Final = 50
 
 #: The only hash algorithm (RFC 5155, section 11).
 _SHA1: Final = 1
@@ -67,11 +65,11 @@ def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
     if not version.proves:
         return ()
     if version.nsec3Parameters is None:
-        return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
+        return _sets(NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
     if tooManyIterations(version):
         return ()
     nearest, further, proved = _enclosed(version, key, encloser)
-    return _sets(_NSEC3, (nearest, further, _covering(version, _WILDCARD + proved)))
+    return _sets(NSEC3, (nearest, further, _covering(version, _WILDCARD + proved)))
 
 
 def noData(version: Version, key: bytes) -> Proof:
@@ -81,10 +79,10 @@ def noData(version: Version, key: bytes) -> Proof:
     if not version.proves:
         return ()
     if version.nsec3Parameters is None:
-        return _sets(_NSEC, (version.nsecBefore(key),))
+        return _sets(NSEC, (version.nsecBefore(key),))
     if tooManyIterations(version):
         return ()
-    return _sets(_NSEC3, _standing(version, key))
+    return _sets(NSEC3, _standing(version, key))
 
 
 def undelegated(version: Version, key: bytes) -> Proof:
@@ -98,7 +96,7 @@ def undelegated(version: Version, key: bytes) -> Proof:
     if version.nsec3Parameters is None:
         node = version.nsecBefore(key)
         # The NSEC of another name would deny the delegation itself.
-        return _sets(_NSEC, (node,)) if node is not None and node.key == key else ()
+        return _sets(NSEC, (node,)) if node is not None and node.key == key else ()
     return noData(version, key)
 
 
@@ -110,15 +108,15 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
     if not version.proves:
         return ()
     if version.nsec3Parameters is None:
-        return _sets(_NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
+        return _sets(NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
     if tooManyIterations(version):
         return ()
     nearest, further, proved = _enclosed(version, key, encloser)
     if proved != encloser:
         # The wildcard, too, has only insecure delegations below it and is opted out: prove the opt-out span only.
-        return _sets(_NSEC3, (nearest, further))
+        return _sets(NSEC3, (nearest, further))
     wildcard = _WILDCARD + encloser
-    return _sets(_NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
+    return _sets(NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
 
 
 def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
@@ -128,10 +126,10 @@ def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
     if not version.proves:
         return ()
     if version.nsec3Parameters is None:
-        return _sets(_NSEC, (version.nsecBefore(key),))
+        return _sets(NSEC, (version.nsecBefore(key),))
     if tooManyIterations(version):
         return ()
-    return _sets(_NSEC3, (_covering(version, _nextCloser(key, encloser)),))
+    return _sets(NSEC3, (_covering(version, _nextCloser(key, encloser)),))
 
 
 def _sets(rrType: int, nodes: tuple[Node | None, ...]) -> Proof:

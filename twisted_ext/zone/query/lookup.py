@@ -11,6 +11,9 @@ from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, DS, NS, NSEC, RRSIG, SOA
+from twisted_ext.wire.rrtypes import CNAME as _CNAME
+from twisted_ext.wire.rrtypes import DNAME as _DNAME
 from twisted_ext.zone.limits import CHAIN_LINKS
 from twisted_ext.zone.query import denial
 from twisted_ext.zone.query.referrals import addresses, cutAbove, referral
@@ -22,20 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_LINKS", "Find", "Walk", "authorityFor", "originOf"]
 
-_NS: Final = 2
-_CNAME: Final = 5
-_SOA: Final = 6
-_DNAME: Final = 39
-_DS: Final = 43
-_RRSIG: Final = 46
-_NSEC: Final = 47
-_ANY: Final = 255
-
 #: Nodes at or below which the zone is not authoritative.
 _BEYOND: Final = CUT | DNAME | OCCLUDED
 
 #: Types that a CNAME owner may have itself, so that a query for them does not follow the alias (RFC 4035, section 2.5).
-_BESIDE: Final = (_RRSIG, _NSEC)
+_BESIDE: Final = (RRSIG, NSEC)
 
 _WILDCARD: Final = b"\x01*"
 
@@ -139,7 +133,7 @@ class Walk:
         flags = node.flags
         if flags & OCCLUDED:
             return self._beyond(name, key, node)
-        if flags & CUT and self.rrType != _DS:
+        if flags & CUT and self.rrType != DS:
             self._refer(node)
             return None
         return self._within(node, name, key, None)
@@ -170,8 +164,8 @@ class Walk:
         @param encloser: the key of the closest encloser if the node is a wildcard below it (RFC 4592, section 3.3.1).
         """
         rrType = self.rrType
-        if rrType == _ANY:
-            found = [rrset for rrset in node.sets if rrset.rrType != _RRSIG or self.dnssecOk]
+        if rrType == ANY:
+            found = [rrset for rrset in node.sets if rrset.rrType != RRSIG or self.dnssecOk]
         else:
             found = [rrset for rrset in node.sets if rrset.rrType == rrType]
         alias = not found and bool(node.flags & CNAME) and rrType not in _BESIDE
@@ -182,7 +176,7 @@ class Walk:
             if self.dnssecOk:
                 self._prove(self._noData(node, key, encloser))
             return None
-        if self.dnssecOk and rrType != _RRSIG and rrType != _ANY:
+        if self.dnssecOk and rrType != RRSIG and rrType != ANY:
             signatures = node.signatures(found[0].rrType)
             if signatures is not None:
                 found.append(signatures)
@@ -241,7 +235,7 @@ class Walk:
             self.rcode = Rcode.YXDOMAIN
             return None
         self.sets.append(RRSet(name, _CNAME, rrset.rrClass, rrset.ttl, (target,)))
-        if self.rrType == _CNAME or self.rrType == _ANY:
+        if self.rrType == _CNAME or self.rrType == ANY:
             self.outcome = Outcome.DATA
             return None
         # If the target is below the owner, names would grow at each step, or stay the same.
@@ -259,7 +253,7 @@ class Walk:
             version.denial = denied = (soa.withTTL(ttl),)
             if self.dnssecOk:
                 apex = version.find(b"")
-                signatures = None if apex is None else apex.signatures(_SOA)
+                signatures = None if apex is None else apex.signatures(SOA)
                 if signatures is not None:
                     denied += (signatures.withTTL(ttl),)
                 version.signedDenial = denied
@@ -279,10 +273,10 @@ class Walk:
         version = self.version
         apex = version.find(b"")
         if apex is not None:
-            servers = apex.of(_NS)
+            servers = apex.of(NS)
             if servers is not None and servers not in self.sets:
                 self.authority.insert(0, servers)
-                signatures = apex.signatures(_NS) if self.dnssecOk else None
+                signatures = apex.signatures(NS) if self.dnssecOk else None
                 if signatures is not None:
                     self.authority.insert(1, signatures)
         more: list[RRSet] = []
@@ -329,7 +323,7 @@ def authorityFor(find: Find, folded: bytes, rrType: int) -> Version | None:
     3.1.4.1).
     """
     version = find(folded)
-    if rrType == _DS and version is not None and folded == version.apex:
+    if rrType == DS and version is not None and folded == version.apex:
         return find(parentOf(folded)) or version
     return version
 

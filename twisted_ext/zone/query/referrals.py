@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import isBelow
+from twisted_ext.wire.rrtypes import AAAA, DS, MX, NS, SRV, A
 from twisted_ext.zone.limits import GLUE_HOSTS
 from twisted_ext.zone.query.denial import undelegated
 from twisted_ext.zone.store.nodes import CUT, DNAME, OCCLUDED, keyBelow
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["addresses", "cutAbove", "referral"]
 
-_A: Final = 1
-_NS: Final = 2
-_AAAA: Final = 28
-_DS: Final = 43
-
 #: Types whose rdata has a host name, and the offset of the name: NS, MX, SRV.
-_HOSTS: Final = {2: 0, 15: 2, 33: 6}
+_HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
 
 #: Where the zone's authority ends, and names that may be glue.
 _ENDS: Final = CUT | DNAME
@@ -66,12 +62,12 @@ def referral(version: Version, cut: Node, dnssecOk: bool) -> tuple[Sets, Sets]:
         and the additional section: first the glue for servers inside the delegated zone, which is required, then the glue for servers in
         other delegated zones, which RFC 9471, section 3.2, recommends, last authoritative addresses.
     """
-    servers = cut.of(_NS)
+    servers = cut.of(NS)
     assert servers is not None
     authority: Sets = (servers,)
     if dnssecOk:
-        signers = cut.of(_DS)
-        signatures = cut.signatures(_DS)
+        signers = cut.of(DS)
+        signatures = cut.signatures(DS)
         if signers is None:
             authority += undelegated(version, cut.key)
         elif signatures is not None:
@@ -125,7 +121,7 @@ def _isVisible(version: Version, node: Node) -> bool:
 
 
 def _addressesOf(node: Node, dnssecOk: bool) -> Iterator[RRSet]:
-    for rrType in (_A, _AAAA):
+    for rrType in (A, AAAA):
         rrset = node.of(rrType)
         if rrset is not None:
             yield rrset

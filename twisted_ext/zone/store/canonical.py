@@ -10,14 +10,34 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf
+from twisted_ext.wire.rrtypes import (
+    AFSDB,
+    CNAME,
+    DNAME,
+    KX,
+    MB,
+    MD,
+    MF,
+    MG,
+    MINFO,
+    MR,
+    MX,
+    NS,
+    PTR,
+    PX,
+    RP,
+    RRSIG,
+    RT,
+    SRV,
+)
 
 __all__ = ["canonicalOf", "distinct"]
 
 #: Types whose rdata ends with names to be folded, and the offset of the first name: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
 #: RP, AFSDB, RT, PX, SRV, KX, DNAME.
-_ENDING: Final = dict.fromkeys((2, 3, 4, 5, 7, 8, 9, 12, 14, 17, 39), 0) | dict.fromkeys((15, 18, 21, 26, 36), 2) | {33: 6}
-
-_RRSIG: Final = 46
+_ENDING: Final = (
+    dict.fromkeys((NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, RP, DNAME), 0) | dict.fromkeys((MX, AFSDB, RT, PX, KX), 2) | {SRV: 6}
+)
 
 #: Octets of an RRSIG before the signer's name.
 _SIGNER: Final = 18
@@ -37,7 +57,7 @@ def canonicalOf(rrType: int, rdata: bytes) -> bytes:
         return rdata.lower() if not before else rdata[:before] + rdata[before:].lower()
     if not _isFolded(rrType):
         return rdata
-    if rrType == _RRSIG:
+    if rrType == RRSIG:
         position = _SIGNER
         try:
             while length := rdata[position]:

@@ -13,7 +13,7 @@ from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName
 from twisted_ext.zone.store.nodes import sortKey
 from twisted_ext.zone.store.order import canonicalOf, orderedNodes
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "changes"]
 
 #: RRSIG, NSEC, NSEC3.
-_SIGNATURES: Final = frozenset((46, 47, 50))
+_SIGNATURES: Final = frozenset((RRSIG, NSEC, NSEC3))
 
 
 class Change:

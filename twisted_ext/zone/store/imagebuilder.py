@@ -17,10 +17,10 @@ from zlib import crc32
 
 from twisted_ext.errors import BadZone
 from twisted_ext.files import newFileBeside
+from twisted_ext.wire import rrtypes
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
 from twisted_ext.zone.store.image import Header, abridged, digested
 from twisted_ext.zone.store.nodes import (
@@ -51,7 +51,7 @@ _Chain = list[tuple[bytes, int]]
 
 #: Flags of a name by its types. A caller that fills C{nodes} directly sets them in C{marks} for every name that has one of these types.
 #: (C{CUT} is ignored at the apex.)
-SAYING: Final = {2: CUT, 5: CNAME, 39: DNAME, 47: SIGNED, 50: HASHED}
+SAYING: Final = {rrtypes.NS: CUT, rrtypes.CNAME: CNAME, rrtypes.DNAME: DNAME, rrtypes.NSEC: SIGNED, rrtypes.NSEC3: HASHED}
 
 _pack: Final = Struct(">HHHIH").pack
 _TO_APEX: Final = 0xC00C
@@ -60,8 +60,7 @@ _TO_APEX: Final = 0xC00C
 _BETWEEN: Final = 12
 
 #: The type of SOA records.
-_START: Final = SOA.to_bytes(2, "big")
-
+_START: Final = rrtypes.SOA.to_bytes(2, "big")
 
 #: Octets of records at a name above which they are no longer copied for each further record.
 LONG: Final = 16_384

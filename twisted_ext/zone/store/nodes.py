@@ -12,6 +12,9 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME as _CNAME
+from twisted_ext.wire.rrtypes import DNAME as _DNAME
+from twisted_ext.wire.rrtypes import NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.zone.store.canonical import distinct
 
 __all__ = [
@@ -65,17 +68,8 @@ SIGNED: Final = 64
 #: The name has only NSEC3 records and signatures: it does not exist as a name (RFC 5155, section 7.2.8).
 HASHED: Final = 128
 
-_NS: Final = 2
-_CNAME: Final = 5
-_DNAME: Final = 39
-_SOA: Final = 6
-_RRSIG: Final = 46
-_NSEC: Final = 47
-_NSEC3: Final = 50
-
 #: Digits of hashes in names: base 32 with the extended hex alphabet.
 _HASH_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
-_NSEC3PARAM: Final = 51
 
 #: The wildcard label (RFC 4592, section 2.1.1).
 STAR: Final = b"\x01*"
@@ -84,7 +78,7 @@ STAR: Final = b"\x01*"
 SOA_OCTETS: Final = 22
 
 #: Flags of a node by its types.
-_SAYING: Final = {_NS: CUT, _CNAME: CNAME, _DNAME: DNAME, _NSEC: SIGNED}
+_SAYING: Final = {NS: CUT, _CNAME: CNAME, _DNAME: DNAME, NSEC: SIGNED}
 
 _FIXED: Final = Struct(">HHHIH")
 _fixed: Final = _FIXED.unpack_from
@@ -121,14 +115,14 @@ class Node:
         """
         for rrset in self.sets:
             if rrset.rrType == rrType:
-                if rrType == _RRSIG:
-                    return _allSignatures([each for each in self.sets if each.rrType == _RRSIG])
+                if rrType == RRSIG:
+                    return _allSignatures([each for each in self.sets if each.rrType == RRSIG])
                 return rrset
         return None
 
     def signatures(self, rrType: int) -> RRSet | None:
         for rrset in self.sets:
-            if rrset.rrType == _RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
+            if rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType:
                 return rrset
         return None
 
@@ -159,7 +153,7 @@ class Node:
 def _allSignatures(sets: list[RRSet]) -> RRSet:
     first = sets[0]
     rdatas = tuple([rdata for rrset in sets for rdata in rrset.rdatas])
-    return RRSet(first.name, _RRSIG, first.rrClass, min([rrset.ttl for rrset in sets]), rdatas)
+    return RRSet(first.name, RRSIG, first.rrClass, min([rrset.ttl for rrset in sets]), rdatas)
 
 
 def keyBelow(name: bytes, apex: bytes) -> bytes | None:
@@ -220,9 +214,9 @@ def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
     for rrset in sets:
         rrType = rrset.rrType
         flags |= _SAYING.get(rrType, 0)
-        if rrType == _NSEC3:
+        if rrType == NSEC3:
             hashed = True
-        elif rrType != _RRSIG:
+        elif rrType != RRSIG:
             others = True
     if not key:
         flags &= ~CUT
@@ -236,7 +230,7 @@ def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
     @param top: the RRsets of the apex.
     """
     for rrset in top:
-        if rrset.rrType == _NSEC3PARAM:
+        if rrset.rrType == NSEC3PARAM:
             for rdata in rrset.rdatas:
                 if len(rdata) >= 5 and rdata[0] == 1 and not rdata[1]:
                     return 1, int.from_bytes(rdata[2:4], "big"), rdata[5 : 5 + rdata[4]]
@@ -253,14 +247,14 @@ def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] 
     algorithm, iterations, salt = hashing
     said = iterations.to_bytes(2, "big") + bytes([len(salt)]) + salt
     for rrset in sets:
-        if rrset.rrType == _NSEC3:
+        if rrset.rrType == NSEC3:
             return any(rdata[0] == algorithm and rdata[2 : 2 + len(said)] == said for rdata in rrset.rdatas)
     return False
 
 
 def _order(rrset: RRSet) -> int:
     rrType = rrset.rrType
-    return rrType << 16 | int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == _RRSIG else rrType << 16
+    return rrType << 16 | int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else rrType << 16
 
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
@@ -289,14 +283,14 @@ def _merged(parts: list[RRSet]) -> RRSet:
 def _apart(rrset: RRSet) -> Iterable[RRSet]:
     if not rrset.rdatas:
         return ()
-    if rrset.rrType != _RRSIG or len(rrset.rdatas) == 1:
+    if rrset.rrType != RRSIG or len(rrset.rdatas) == 1:
         return (rrset,)
     covering: dict[bytes, list[bytes]] = {}
     for rdata in rrset.rdatas:
         covering.setdefault(rdata[:2], []).append(rdata)
     if len(covering) == 1:
         return (rrset,)
-    return [RRSet(rrset.name, _RRSIG, rrset.rrClass, rrset.ttl, tuple(rdatas)) for rdatas in covering.values()]
+    return [RRSet(rrset.name, RRSIG, rrset.rrClass, rrset.ttl, tuple(rdatas)) for rdatas in covering.values()]
 
 
 def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
@@ -324,7 +318,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
         _, rrType, rrClass, ttl, length = _fixed(records, fixed)
         start = fixed + _BETWEEN
         rdata = records[start : start + length]
-        place = rrType << 16 | int.from_bytes(rdata[:2], "big") if rrType == _RRSIG else rrType << 16
+        place = rrType << 16 | int.from_bytes(rdata[:2], "big") if rrType == RRSIG else rrType << 16
         group = groups.get(place)
         if group is None:
             groups[place] = (records[position:fixed] + apexName, rrType, rrClass, [ttl], [rdata])
@@ -414,7 +408,7 @@ def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
 
 
 def _afterSOA(rrset: RRSet) -> bool:
-    return rrset.rrType != _SOA
+    return rrset.rrType != SOA
 
 
 def hasKind(octets: bytes, length: int, record: bytes) -> bool:

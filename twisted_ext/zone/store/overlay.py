@@ -12,6 +12,7 @@ from typing import Final
 from twisted_ext.errors import BadChange, BudgetSpent
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NSEC3
 from twisted_ext.zone.limits import OVERLAY_NODES, OVERLAY_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import (
@@ -30,8 +31,6 @@ from twisted_ext.zone.store.nodes import (
 )
 
 __all__ = ["UNCHANGED", "Overlay", "Editing", "byOrder", "standing"]
-
-_NSEC3: Final = 50
 
 #: Entries after which a new log is started, since old ones are of little use.
 _LOGGED: Final = 256
@@ -255,13 +254,13 @@ class Editing:
     def _link(self, node: Node) -> None:
         if node.flags & SIGNED:
             insort(self._chain, (sortKey(node.key), node.key))
-        if _isLabel(node.key) and node.of(_NSEC3) is not None:
+        if _isLabel(node.key) and node.of(NSEC3) is not None:
             insort(self._hashes, node.key[1:])
 
     def _unlink(self, node: Node) -> None:
         if node.flags & SIGNED:
             del self._chain[bisect_left(self._chain, sortKey(node.key), key=byOrder)]
-        if _isLabel(node.key) and node.of(_NSEC3) is not None:
+        if _isLabel(node.key) and node.of(NSEC3) is not None:
             del self._hashes[bisect_left(self._hashes, node.key[1:])]
 
 

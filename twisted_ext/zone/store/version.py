@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.limits import NSEC3_STEPS, OVERLAY_NODES, OVERLAY_OCTETS, STRETCH_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import (
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
 
 __all__ = ["Version"]
-
-_SOA: Final = 6
 
 
 class Version:
@@ -92,7 +91,7 @@ class Version:
         """
         soa = self._soa
         if soa is None:
-            soa = self.top.of(_SOA)
+            soa = self.top.of(SOA)
             if soa is None or len(soa.rdatas) != 1 or len(soa.rdatas[0]) < SOA_OCTETS:
                 raise BadChange(f"{nameToText(self.apex)} would have no SOA any more, or more than one")
             self._soa = soa
@@ -186,7 +185,7 @@ class Version:
         Whether negative answers have proofs, because the apex is signed. In an unsigned zone, NSEC and NSEC3 records are ordinary data.
         """
         if self._proves is None:
-            self._proves = self.top.signatures(_SOA) is not None
+            self._proves = self.top.signatures(SOA) is not None
         return self._proves
 
     @property

@@ -18,6 +18,7 @@ from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
+from twisted_ext.wire.rrtypes import OPT, SOA
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
@@ -28,15 +29,13 @@ __all__ = ["Gathering", "gather", "gathered", "main"]
 _fixed: Final = Struct(">HHIH").unpack_from
 _length: Final = Struct(">H").pack
 
-_SOA: Final = 6
-_RRSIG: Final = 46
 _IN: Final = 1
 
 #: The pointer to the apex at the end of each owner.
 _APEX: Final = b"\xc0\x0c"
 
 #: Types that are valid only in messages or in questions (RFC 6895, section 3.1).
-_META: Final = frozenset((0, 41, *range(128, 256)))
+_META: Final = frozenset((0, OPT, *range(128, 256)))
 
 #: Octets of a type, class and TTL.
 _HEAD: Final = 8
@@ -159,12 +158,12 @@ class Gathering:
             if self.done:
                 raise BadMessage("records after the end of the zone")
             key = owner.lower()
-            if rrType == _SOA:
+            if rrType == SOA:
                 if key:
                     raise BadMessage(f"an SOA at {nameToText(key + self._apex)}, which is not the zone's name")
                 if self._soa:
                     # The final SOA may spell its names in another case, through compression pointers.
-                    if canonicalOf(_SOA, rdata) != canonicalOf(_SOA, self._soa):
+                    if canonicalOf(SOA, rdata) != canonicalOf(SOA, self._soa):
                         raise BadMessage("the SOA has changed during the transfer")
                     self.done = True
                     offset = end

@@ -19,7 +19,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.rdata.fields import MOST_RDATA
 from twisted_ext.wire.rdata.times import secondsFromDuration
-from twisted_ext.wire.rrtypes import ALIAS, isMeta
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, SOA, TXT, A, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG, SAYING
@@ -60,7 +60,7 @@ _A: Final = 0
 _AAAA: Final = 1
 _OTHER: Final = 2
 
-_KINDS: Final = {1: _A, 28: _AAAA}
+_KINDS: Final = {A: _A, AAAA: _AAAA}
 
 _head: Final = Struct(">HHHI").pack
 _short: Final = Struct(">H").pack
@@ -72,8 +72,6 @@ _BLANK: Final = 0x20
 _BLANKS: Final = b" \t"
 _COMMENT: Final = 0x3B
 _DOLLAR: Final = 0x24
-_SOA: Final = 6
-_TXT: Final = 16
 
 #: Forms and names that are cached; files with more of them are only slower.
 _REMEMBERED: Final = 8192
@@ -296,7 +294,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
         if form is None:
             return False
         if quote:
-            rdata = _strings(line, quote) if form[2] == _TXT and words[behind][:1] == b'"' else None
+            rdata = _strings(line, quote) if form[2] == TXT and words[behind][:1] == b'"' else None
         else:
             rdata = _rdata(reader, form, words, behind)
     except (CallerFault, ValueError, OSError, LookupError, StructError):
@@ -347,7 +345,7 @@ def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | N
     with suppress(ValueError, LookupError, StructError):
         return form[4](words, at, partial(_name, reader))
     values = words[at:]
-    if rrType == _SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
+    if rrType == SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
         return _name(reader, values[0]) + _name(reader, values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
     rdata = rdataFrom(rrType, tokens)

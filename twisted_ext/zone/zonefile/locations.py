@@ -8,11 +8,10 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.zonefile.reader import Reader
 
 __all__ = ["Locating", "Place", "serialPlace"]
-
-_SOA: Final = 6
 
 #: Blanks and parentheses; a comment; a quoted string; a word.
 _TOKENS: Final = re.compile(rb'[\s()]+|;[^\n]*|"(?:[^"\\]|\\.)*"|(?P<word>(?:[^\s()";\\]|\\.)+)', re.DOTALL)
@@ -79,7 +78,7 @@ def serialPlace(path: str, apex: bytes) -> Place | None:
     """
     locating = Locating(apex, (b"",))
     locating.read(path)
-    found = locating.places.get((b"", _SOA))
+    found = locating.places.get((b"", SOA))
     if found is None:
         return None
     source, line = found

@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.wire.rdata.times import secondsFromDate
-from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3, RRSIG
+from twisted_ext.wire.rrtypes import CNAME, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SRV
 from twisted_ext.zone.zonefile.rdatacheck import DIGEST_OCTETS
 
 __all__ = ["ReadRdata", "keep", "readerOf"]
@@ -137,7 +137,8 @@ def _digest(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> 
 
 
 _READERS: Final[dict[int, ReadRdata]] = {
-    2: _name, 5: _name, 12: _name, 15: _mail, 33: _service, 39: _name, DS: _digest, RRSIG: _signature, NSEC: _chained, NSEC3: _hashed,
+    **dict.fromkeys((NS, CNAME, PTR, DNAME), _name),
+    MX: _mail, SRV: _service, DS: _digest, RRSIG: _signature, NSEC: _chained, NSEC3: _hashed,
 }  # fmt: skip
 
 

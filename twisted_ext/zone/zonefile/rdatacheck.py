@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.wire.rdata.registry import declarationOf
-from twisted_ext.wire.rrtypes import DS
+from twisted_ext.wire.rrtypes import CDS, DLV, DS, TA
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["DIGEST_OCTETS", "flawOf", "rdataFrom"]
@@ -22,8 +22,7 @@ _ROOM: Final = 65535 - 12 - 5 - 12
 #: Octets of a DS record before the digest.
 _BEFORE_DIGEST: Final = 4
 
-#: DS, CDS, TA, DLV.
-_DIGESTED: Final = frozenset((DS, 59, 32768, 32769))
+_DIGESTED: Final = frozenset((DS, CDS, TA, DLV))
 
 
 def flawOf(rrType: int, rdata: bytes) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import ROOT, isBelow, nameToText
-from twisted_ext.wire.rrtypes import ALIAS, SOA, isMeta, typeName
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, APL, HTTPS, KX, SOA, SRV, SVCB, WKS, A, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.limits import (
@@ -48,8 +48,8 @@ _TO_APEX: Final = 0xC00C
 #: An SOA record at the apex, by its first octets.
 _START: Final = b"\xc0\x0c\x00\x06"
 
-#: Types whose rdata is defined for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4): A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS.
-_INTERNET: Final = frozenset((1, 11, 28, 33, 36, 42, 64, 65))
+#: Types whose rdata is defined for class IN only (RFC 1034, section 3.6; RFC 1035, section 3.4).
+_INTERNET: Final = frozenset((A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS))
 
 
 class _Enough(Exception):

@@ -45,7 +45,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.options import optionFromWire
 from twisted_ext.wire.records import RRSet, eachRecord
-from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.wire.rrtypes import TSIG, typeName
 
 __all__ = [
     "PLAIN",
@@ -80,8 +80,6 @@ _COLUMNS: Final = {(True, True): (32, 40, 48), (True, False): (24, 32, 40), (Fal
 #: The same for C{+multiline}: one character apart.
 _NARROW: Final = (24, 24, 24)
 _TTL: Final = 24
-
-_TSIG: Final = 250
 
 
 class Reply:
@@ -156,7 +154,7 @@ def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None =
             lines += linesOfRecords(section, flags, palette, unicode)
             if comments:
                 lines.append("")
-    if message.trailer is not None and message.trailer.rrType == _TSIG and flags["additional"]:
+    if message.trailer is not None and message.trailer.rrType == TSIG and flags["additional"]:
         if comments:
             lines.append(palette.comment(";; TSIG PSEUDOSECTION:"))
         lines += linesOfRecords((message.trailer,), flags, palette, unicode)

@@ -77,7 +77,6 @@ class A(Rdata):
     An IPv4 address (RFC 1035, section 3.4.1).
     """
 
-    rrType = 1
     address = Address4()
 
 
@@ -86,5 +85,4 @@ class AAAA(Rdata):
     An IPv6 address (RFC 3596).
     """
 
-    rrType = 28
     address = Address6()

@@ -20,7 +20,6 @@ class SOA(Rdata):
     The start of a zone (RFC 1035, section 3.3.13). Times are in seconds; C{minimum} is the TTL of negative answers (RFC 2308).
     """
 
-    rrType = 6
     primary = Name(expanded=True, folded=True)
     responsible = Name(expanded=True, folded=True)
     serial = Number(4)
@@ -35,7 +34,6 @@ class CSYNC(Rdata):
     The records at the child's apex that the parent should copy (RFC 7477).
     """
 
-    rrType = 62
     serial = Number(4)
     flags = Number()
     types = TypeBits()
@@ -46,7 +44,6 @@ class ZONEMD(Rdata):
     A digest of the whole zone (RFC 8976).
     """
 
-    rrType = 63
     serial = Number(4)
     scheme = Number(1)
     algorithm = Number(1)
@@ -66,7 +63,6 @@ class DSYNC(Rdata):
     The server to notify of changes of the child's CDS or CSYNC records (RFC 9859).
     """
 
-    rrType = 66
     type = TypeNumber()
     scheme = Number(1, {"NOTIFY": 1}, named=True)
     port = Number()

@@ -162,7 +162,6 @@ class DELEG(Rdata):
     @ivar infos: C{(key, octets)} in order of their keys.
     """
 
-    rrType = 61440
     infos = DelegationInfos()
 
     @classmethod
@@ -180,5 +179,3 @@ class DELEGPARAM(DELEG):
     """
     Parameters shared by the delegations that refer to it.
     """
-
-    rrType = 65433

@@ -26,7 +26,6 @@ class NSEC(Rdata):
     The next name in the zone, and the types of this one (RFC 4034, section 4).
     """
 
-    rrType = 47
     next = Name()
     types = TypeBits()
 
@@ -104,7 +103,6 @@ class NSEC3PARAM(Rdata):
     The parameters for hashing the zone's names (RFC 5155, section 4).
     """
 
-    rrType = 51
     algorithm = Number(1, {"SHA-1": 1, "SHA1": 1})
     flags = Number(1)
     iterations = Number()
@@ -116,7 +114,6 @@ class NSEC3(Rdata):
     The next hashed name in the zone, and the types of this one (RFC 5155, section 3).
     """
 
-    rrType = 50
     algorithm = Number(1, {"SHA-1": 1, "SHA1": 1})
     flags = Number(1)
     iterations = Number()
@@ -165,6 +162,5 @@ class NXT(Rdata):
     The predecessor of NSEC (RFC 2535, section 5; RFC 3755).
     """
 
-    rrType = 30
     next = Name(expanded=True, folded=True)
     types = _OldBits()

@@ -54,7 +54,6 @@ class DS(Rdata):
     The digest of a key that signs the child's keys (RFC 4034, section 5).
     """
 
-    rrType = 43
     keyTag = Number()
     algorithm = Number(1, ALGORITHMS)
     digestType = Number(1, _DIGESTS)
@@ -66,15 +65,11 @@ class CDS(DS):
     The DS record that the child requests from its parent (RFC 7344, section 3.1; RFC 8078).
     """
 
-    rrType = 59
-
 
 class TA(DS):
     """
     A trust anchor, in the format of DS.
     """
-
-    rrType = 32768
 
 
 class DLV(DS):
@@ -82,15 +77,12 @@ class DLV(DS):
     A trust anchor published outside the parent; historic (RFC 4431; RFC 8749).
     """
 
-    rrType = 32769
-
 
 class DNSKEY(Rdata):
     """
     A key of the zone (RFC 4034, section 2).
     """
 
-    rrType = 48
     flags = Number()
     protocol = Number(1)
     algorithm = Number(1, ALGORITHMS)
@@ -113,15 +105,11 @@ class CDNSKEY(DNSKEY):
     The key that the child requests a DS record for from its parent (RFC 7344, section 3.2; RFC 8078).
     """
 
-    rrType = 60
-
 
 class RKEY(DNSKEY):
     """
     A key that encrypts NAPTR records (draft-reid-dnsext-rkey).
     """
-
-    rrType = 57
 
 
 #: Mnemonics of a KEY record's flags, separated by C{|} (RFC 2535, section 7.1).
@@ -194,7 +182,6 @@ class KEY(Rdata):
     A key of a host or user, now only used with SIG(0) (RFC 2535, section 3; RFC 3445).
     """
 
-    rrType = 25
     flags = _Flags()
     protocol = Number(1, _PROTOCOLS)
     algorithm = Number(1, ALGORITHMS)
@@ -208,7 +195,6 @@ class RRSIG(Rdata):
     The signature of an RRset (RFC 4034, section 3).
     """
 
-    rrType = 46
     typeCovered = TypeNumber()
     algorithm = Number(1, ALGORITHMS)
     labels = Number(1)
@@ -225,7 +211,6 @@ class SIG(Rdata):
     The signature of a transaction, or of an RRset before RRSIG (RFC 2535, section 4; RFC 2931).
     """
 
-    rrType = 24
     typeCovered = TypeNumber()
     algorithm = Number(1, ALGORITHMS)
     labels = Number(1)

@@ -90,7 +90,6 @@ class IPSECKEY(Rdata):
     The key and the gateway to reach a host by IPsec (RFC 4025).
     """
 
-    rrType = 45
     precedence = Number(1)
     gatewayType = Number(1)
     algorithm = Number(1)
@@ -125,7 +124,6 @@ class AMTRELAY(Rdata):
     A relay for multicast (RFC 8777).
     """
 
-    rrType = 260
     precedence = Number(1)
     relayType = _Discovery(1)
     relay = Gateway(lambda before: cast(int, before[1]) & 0x7F)
@@ -172,7 +170,6 @@ class HIP(Rdata):
     precede the tag and the key.
     """
 
-    rrType = 55
     algorithm = Number(1)
     tag = hexOctets(least=1)
     key = base64Octets(least=1)
@@ -213,7 +210,6 @@ class DOA(Rdata):
     An object, or its location (draft-durand-doa-over-dns).
     """
 
-    rrType = 259
     enterprise = Number(4)
     type = Number(4)
     location = Number(1)

@@ -23,7 +23,6 @@ class GPOS(Rdata):
     Longitude and latitude in degrees, altitude in meters, as decimal numbers (RFC 1712; its example has latitude first).
     """
 
-    rrType = 27
     longitude = Text()
     latitude = Text()
     altitude = Text()
@@ -121,7 +120,6 @@ class LOC(Rdata):
     @ivar vertical: the vertical precision in the same form.
     """
 
-    rrType = 29
     version = Number(1)
     size = Number(1)
     horizontal = Number(1)

@@ -56,7 +56,6 @@ class OPT(Rdata):
     The options of EDNS (RFC 6891); L{twisted_ext.wire.edns} reads the whole record, whose class and TTL have other meanings.
     """
 
-    rrType = 41
     options = _Options()
 
 
@@ -108,7 +107,6 @@ class TSIG(Rdata):
     @ivar other: the server's time if the error is BADTIME.
     """
 
-    rrType = 250
     algorithm = Name(expanded=True)
     signed = Number(6)
     fudge = Number()
@@ -123,7 +121,6 @@ class TKEY(Rdata):
     Establishes a key (RFC 2930, section 2).
     """
 
-    rrType = 249
     algorithm = Name()
     inception = Time()
     expiration = Time()

@@ -39,7 +39,6 @@ class NS(Rdata):
     An authoritative name server of the zone (RFC 1035, section 3.3.11).
     """
 
-    rrType = 2
     target = Name(expanded=True, folded=True)
 
 
@@ -48,7 +47,6 @@ class MD(Rdata):
     The host that mail is delivered to; obsoleted by MX (RFC 1035, section 3.3.4).
     """
 
-    rrType = 3
     target = Name(expanded=True, folded=True)
 
 
@@ -57,7 +55,6 @@ class MF(Rdata):
     The host that mail is forwarded to; obsoleted by MX (RFC 1035, section 3.3.5).
     """
 
-    rrType = 4
     target = Name(expanded=True, folded=True)
 
 
@@ -66,7 +63,6 @@ class CNAME(Rdata):
     The canonical name of an alias (RFC 1035, section 3.3.1).
     """
 
-    rrType = 5
     target = Name(expanded=True, folded=True)
 
 
@@ -75,7 +71,6 @@ class MB(Rdata):
     The host of a mailbox (RFC 1035, section 3.3.3).
     """
 
-    rrType = 7
     target = Name(expanded=True, folded=True)
 
 
@@ -84,7 +79,6 @@ class MG(Rdata):
     A member of a mail group (RFC 1035, section 3.3.6).
     """
 
-    rrType = 8
     target = Name(expanded=True, folded=True)
 
 
@@ -93,7 +87,6 @@ class MR(Rdata):
     The new name of a mailbox (RFC 1035, section 3.3.8).
     """
 
-    rrType = 9
     target = Name(expanded=True, folded=True)
 
 
@@ -102,7 +95,6 @@ class PTR(Rdata):
     A pointer to another name (RFC 1035, section 3.3.12).
     """
 
-    rrType = 12
     target = Name(expanded=True, folded=True)
 
 
@@ -111,7 +103,6 @@ class MINFO(Rdata):
     The mailbox responsible for a mailing list (RFC 1035, section 3.3.7).
     """
 
-    rrType = 14
     responsible = Name(expanded=True, folded=True)
     errors = Name(expanded=True, folded=True)
 
@@ -121,7 +112,6 @@ class MX(Rdata):
     A mail server of the domain (RFC 1035, section 3.3.9); the root as exchange means that the domain accepts no mail (RFC 7505).
     """
 
-    rrType = 15
     preference = Number()
     exchange = Name(expanded=True, folded=True)
 
@@ -131,7 +121,6 @@ class RP(Rdata):
     The responsible person: a mailbox, and a name with TXT records (RFC 1183, section 2.2).
     """
 
-    rrType = 17
     mailbox = Name(expanded=True, folded=True)
     text = Name(expanded=True, folded=True)
 
@@ -141,7 +130,6 @@ class AFSDB(Rdata):
     A server of an AFS or DCE cell (RFC 1183, section 1; RFC 5864).
     """
 
-    rrType = 18
     subtype = Number()
     host = Name(expanded=True, folded=True)
 
@@ -151,7 +139,6 @@ class RT(Rdata):
     An intermediate host for one without a direct connection (RFC 1183, section 3.3).
     """
 
-    rrType = 21
     preference = Number()
     host = Name(expanded=True, folded=True)
 
@@ -161,8 +148,6 @@ class NSAP_PTR(Rdata):
     The name of a network service access point (RFC 1348; RFC 1706).
     """
 
-    rrType = 23
-    mnemonic = "NSAP-PTR"
     target = Name()
 
 
@@ -171,7 +156,6 @@ class PX(Rdata):
     A mapping between mail addresses of RFC 822 and X.400 (RFC 2163, section 4).
     """
 
-    rrType = 26
     preference = Number()
     map822 = Name(expanded=True, folded=True)
     mapX400 = Name(expanded=True, folded=True)
@@ -182,7 +166,6 @@ class KX(Rdata):
     A host that exchanges keys on behalf of this one (RFC 2230).
     """
 
-    rrType = 36
     preference = Number()
     exchanger = Name(folded=True)
 
@@ -192,7 +175,6 @@ class DNAME(Rdata):
     A redirection of all names below this one (RFC 6672). The target must not be compressed when sent; older servers may have done so.
     """
 
-    rrType = 39
     target = Name(expanded=True, folded=True)
 
 
@@ -201,7 +183,6 @@ class TALINK(Rdata):
     The neighbors in a list of trust anchors' histories (draft-wijngaards-dnsop-trust-history).
     """
 
-    rrType = 58
     previous = Name()
     next = Name()
 
@@ -211,7 +192,6 @@ class LP(Rdata):
     A name that has L32 or L64 records (RFC 6742, section 2.4).
     """
 
-    rrType = 107
     preference = Number()
     target = Name()
 
@@ -241,5 +221,4 @@ class ALIAS(Rdata):
     private use (RFC 6895, section 3.1). So it is written as an unknown type (RFC 3597).
     """
 
-    rrType = 65401
     target = _PrivateName()

@@ -67,7 +67,6 @@ class NID(Rdata):
     The identifier of a node in ILNP (RFC 6742, section 2.1).
     """
 
-    rrType = 104
     preference = Number()
     nodeId = _Grouped(8, 4, ":", padded=False)
 
@@ -77,7 +76,6 @@ class L32(Rdata):
     A 32-bit locator in ILNP (RFC 6742, section 2.2).
     """
 
-    rrType = 105
     preference = Number()
     locator = Address4()
 
@@ -87,7 +85,6 @@ class L64(Rdata):
     A 64-bit locator in ILNP (RFC 6742, section 2.3).
     """
 
-    rrType = 106
     preference = Number()
     locator = _Grouped(8, 4, ":", padded=False)
 
@@ -97,7 +94,6 @@ class EUI48(Rdata):
     A 48-bit hardware address (RFC 7043, section 3).
     """
 
-    rrType = 108
     address = _Grouped(6, 2, "-")
 
 
@@ -106,7 +102,6 @@ class EUI64(Rdata):
     A 64-bit hardware address (RFC 7043, section 4).
     """
 
-    rrType = 109
     address = _Grouped(8, 2, "-")
 
 
@@ -115,7 +110,6 @@ class IPN(Rdata):
     A node's number in an interplanetary network (draft-johnson-dns-ipn-cla).
     """
 
-    rrType = 264
     node = Number(8)
 
 
@@ -154,7 +148,6 @@ class NSAP(Rdata):
     A network service access point (RFC 1706).
     """
 
-    rrType = 22
     address = _ServicePoint()
 
 
@@ -190,7 +183,6 @@ class ATMA(Rdata):
     An address in an ATM network (ATM Forum, af-saa-0069.000): format 0 in hex, format 1 a telephone number.
     """
 
-    rrType = 34
     format = Number(1)
     address = _ATMAddress()
 
@@ -223,7 +215,6 @@ class EID(Rdata):
     An endpoint identifier of the Nimrod architecture, which was never deployed (IANA's registry).
     """
 
-    rrType = 31
     octets = hexOctets()
 
 
@@ -232,5 +223,4 @@ class NIMLOC(Rdata):
     A locator of the Nimrod architecture.
     """
 
-    rrType = 32
     octets = hexOctets()

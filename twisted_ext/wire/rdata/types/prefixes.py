@@ -74,7 +74,6 @@ class A6(Rdata):
     An IPv6 address, or its suffix and the name that has the prefix; historic (RFC 2874; RFC 6563).
     """
 
-    rrType = 38
     prefixLength = Number(1)
     suffix = _Suffix()
     prefix = _PrefixName(folded=True)
@@ -180,5 +179,4 @@ class APL(Rdata):
     A list of address prefixes (RFC 3123).
     """
 
-    rrType = 42
     prefixes = _Prefixes()

@@ -38,7 +38,6 @@ class CERT(Rdata):
     A certificate or revocation list (RFC 4398).
     """
 
-    rrType = 37
     type = Number(2, _CERTIFICATES, named=True)
     keyTag = Number()
     algorithm = Number(1, ALGORITHMS)
@@ -50,7 +49,6 @@ class SSHFP(Rdata):
     The fingerprint of a host's SSH key (RFC 4255).
     """
 
-    rrType = 44
     algorithm = Number(1)
     fingerprintType = Number(1)
     fingerprint = hexOctets()
@@ -67,7 +65,6 @@ class DHCID(Rdata):
     The identity of the DHCP client that a name belongs to (RFC 4701).
     """
 
-    rrType = 49
     identifier = base64Octets(least=1)
 
 
@@ -76,7 +73,6 @@ class TLSA(Rdata):
     The certificate to expect of a TLS server (RFC 6698).
     """
 
-    rrType = 52
     usage = Number(1, _USAGES)
     selector = Number(1, _SELECTORS)
     matchingType = Number(1, _MATCHING)
@@ -88,15 +84,12 @@ class SMIMEA(TLSA):
     The certificate to expect of a mail sender (RFC 8162).
     """
 
-    rrType = 53
-
 
 class OPENPGPKEY(Rdata):
     """
     An OpenPGP key (RFC 7929).
     """
 
-    rrType = 61
     key = base64Octets(least=1)
 
 
@@ -105,7 +98,6 @@ class HHIT(Rdata):
     The registration of a hierarchical host identity tag, in CBOR (RFC 9886).
     """
 
-    rrType = 67
     registration = base64Octets(least=1)
 
 
@@ -114,5 +106,4 @@ class BRID(Rdata):
     The broadcast endorsements of a drone's identity, in CBOR (RFC 9886).
     """
 
-    rrType = 68
     endorsements = base64Octets(least=1)

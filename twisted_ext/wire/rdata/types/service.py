@@ -21,7 +21,6 @@ class SRV(Rdata):
     The location of a service (RFC 2782); the root as target means that the service is not available.
     """
 
-    rrType = 33
     priority = Number()
     weight = Number()
     port = Number()
@@ -33,7 +32,6 @@ class NAPTR(Rdata):
     A rewriting rule from one name to another, or to a URI (RFC 3403, section 4).
     """
 
-    rrType = 35
     order = Number()
     preference = Number()
     flags = Text()
@@ -76,7 +74,6 @@ class URI(Rdata):
     A URI for the name (RFC 7553).
     """
 
-    rrType = 256
     priority = Number()
     weight = Number()
     target = _LongText(1)
@@ -102,7 +99,6 @@ class CAA(Rdata):
     The certification authorities that may issue certificates for the domain (RFC 8659).
     """
 
-    rrType = 257
     flags = Number(1)
     tag = _Tag()
     value = _LongText()

@@ -256,7 +256,6 @@ class SVCB(Rdata):
     @ivar parameters: C{(key, octets)} in order of their keys; properties give the known ones as typed values.
     """
 
-    rrType = 64
     priority = Number()
     target = Name()
     parameters = _Parameters()
@@ -346,5 +345,3 @@ class HTTPS(SVCB):
     """
     SVCB for the schemes http and https (RFC 9460, section 9).
     """
-
-    rrType = 65

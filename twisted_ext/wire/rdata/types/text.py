@@ -15,7 +15,6 @@ class HINFO(Rdata):
     A host's hardware and operating system (RFC 1035, section 3.3.2), or a minimal answer to an ANY query (RFC 8482).
     """
 
-    rrType = 13
     cpu = Text()
     system = Text()
 
@@ -25,7 +24,6 @@ class TXT(Rdata):
     Arbitrary text, in one or more strings (RFC 1035, section 3.3.14).
     """
 
-    rrType = 16
     strings = Strings()
 
     @property
@@ -41,7 +39,6 @@ class X25(Rdata):
     An address in a public packet-switched network (RFC 1183, section 3.1).
     """
 
-    rrType = 19
     address = Text()
 
 
@@ -50,7 +47,6 @@ class ISDN(Rdata):
     A telephone number with an optional subaddress (RFC 1183, section 3.2).
     """
 
-    rrType = 20
     strings = Strings(1, 2)
 
     @property
@@ -73,15 +69,11 @@ class NINFO(TXT):
     The state of a zone (draft-reid-dnsext-zs).
     """
 
-    rrType = 56
-
 
 class SPF(TXT):
     """
     The hosts that may send mail for the domain; replaced by TXT (RFC 7208, section 3.1).
     """
-
-    rrType = 99
 
 
 class AVC(TXT):
@@ -89,15 +81,11 @@ class AVC(TXT):
     Metadata on applications (Cisco's application visibility and control).
     """
 
-    rrType = 258
-
 
 class RESINFO(TXT):
     """
     The capabilities of a resolver (RFC 9606).
     """
-
-    rrType = 261
 
 
 class WALLET(TXT):
@@ -105,12 +93,8 @@ class WALLET(TXT):
     The address of a wallet, after the name of its currency.
     """
 
-    rrType = 262
-
 
 class CLA(TXT):
     """
     The addresses of a node in an interplanetary network (draft-johnson-dns-ipn-cla).
     """
-
-    rrType = 263

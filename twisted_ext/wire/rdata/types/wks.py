@@ -99,7 +99,6 @@ class WKS(Rdata):
     The well-known services of a host (RFC 1035, section 3.4.2).
     """
 
-    rrType = 11
     address = Address4()
     protocol = Number(1, _PROTOCOLS)
     ports = _Ports()

@@ -1,0 +1,239 @@
+"""
+Look-ups by type for type checkers. Written by C{docs/recordtypes.py}: do not edit.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.compat.lookupmethods import Lookup
+
+lookupAddress: Lookup
+lookupA: Lookup
+lookupNameservers: Lookup
+lookupNS: Lookup
+lookupMD: Lookup
+lookupMF: Lookup
+lookupCanonicalName: Lookup
+lookupCNAME: Lookup
+lookupAuthority: Lookup
+lookupSOA: Lookup
+lookupMailBox: Lookup
+lookupMB: Lookup
+lookupMailGroup: Lookup
+lookupMG: Lookup
+lookupMailRename: Lookup
+lookupMR: Lookup
+lookupNull: Lookup
+lookupNULL: Lookup
+lookupWellKnownServices: Lookup
+lookupWKS: Lookup
+lookupPointer: Lookup
+lookupPTR: Lookup
+lookupHostInfo: Lookup
+lookupHINFO: Lookup
+lookupMailboxInfo: Lookup
+lookupMINFO: Lookup
+lookupMailExchange: Lookup
+lookupMX: Lookup
+lookupText: Lookup
+lookupTXT: Lookup
+lookupResponsibility: Lookup
+lookupRP: Lookup
+lookupAFSDatabase: Lookup
+lookupAFSDB: Lookup
+lookupX25: Lookup
+lookupISDN: Lookup
+lookupRT: Lookup
+lookupNSAP: Lookup
+lookupNSAPPTR: Lookup
+lookupSIG: Lookup
+lookupKEY: Lookup
+lookupPX: Lookup
+lookupGPOS: Lookup
+lookupIPV6Address: Lookup
+lookupAAAA: Lookup
+lookupLOC: Lookup
+lookupNXT: Lookup
+lookupEID: Lookup
+lookupNIMLOC: Lookup
+lookupService: Lookup
+lookupSRV: Lookup
+lookupATMA: Lookup
+lookupNamingAuthorityPointer: Lookup
+lookupNAPTR: Lookup
+lookupKX: Lookup
+lookupCERT: Lookup
+lookupAddress6: Lookup
+lookupA6: Lookup
+lookupDNAME: Lookup
+lookupSINK: Lookup
+lookupAPL: Lookup
+lookupDS: Lookup
+lookupSSHFP: Lookup
+lookupIPSECKEY: Lookup
+lookupRRSIG: Lookup
+lookupNSEC: Lookup
+lookupDNSKEY: Lookup
+lookupDHCID: Lookup
+lookupNSEC3: Lookup
+lookupNSEC3PARAM: Lookup
+lookupTLSA: Lookup
+lookupSMIMEA: Lookup
+lookupHIP: Lookup
+lookupNINFO: Lookup
+lookupRKEY: Lookup
+lookupTALINK: Lookup
+lookupCDS: Lookup
+lookupCDNSKEY: Lookup
+lookupOPENPGPKEY: Lookup
+lookupCSYNC: Lookup
+lookupZONEMD: Lookup
+lookupSVCB: Lookup
+lookupHTTPS: Lookup
+lookupDSYNC: Lookup
+lookupHHIT: Lookup
+lookupBRID: Lookup
+lookupSenderPolicy: Lookup
+lookupSPF: Lookup
+lookupUINFO: Lookup
+lookupUID: Lookup
+lookupGID: Lookup
+lookupUNSPEC: Lookup
+lookupNID: Lookup
+lookupL32: Lookup
+lookupL64: Lookup
+lookupLP: Lookup
+lookupEUI48: Lookup
+lookupEUI64: Lookup
+lookupAllRecords: Lookup
+lookupANY: Lookup
+lookupURI: Lookup
+lookupCAA: Lookup
+lookupAVC: Lookup
+lookupDOA: Lookup
+lookupAMTRELAY: Lookup
+lookupRESINFO: Lookup
+lookupWALLET: Lookup
+lookupCLA: Lookup
+lookupIPN: Lookup
+lookupTA: Lookup
+lookupDLV: Lookup
+lookupDELEG: Lookup
+lookupALIAS: Lookup
+lookupDELEGPARAM: Lookup
+
+
+class _Methods:
+    lookupAddress: Lookup
+    lookupA: Lookup
+    lookupNameservers: Lookup
+    lookupNS: Lookup
+    lookupMD: Lookup
+    lookupMF: Lookup
+    lookupCanonicalName: Lookup
+    lookupCNAME: Lookup
+    lookupAuthority: Lookup
+    lookupSOA: Lookup
+    lookupMailBox: Lookup
+    lookupMB: Lookup
+    lookupMailGroup: Lookup
+    lookupMG: Lookup
+    lookupMailRename: Lookup
+    lookupMR: Lookup
+    lookupNull: Lookup
+    lookupNULL: Lookup
+    lookupWellKnownServices: Lookup
+    lookupWKS: Lookup
+    lookupPointer: Lookup
+    lookupPTR: Lookup
+    lookupHostInfo: Lookup
+    lookupHINFO: Lookup
+    lookupMailboxInfo: Lookup
+    lookupMINFO: Lookup
+    lookupMailExchange: Lookup
+    lookupMX: Lookup
+    lookupText: Lookup
+    lookupTXT: Lookup
+    lookupResponsibility: Lookup
+    lookupRP: Lookup
+    lookupAFSDatabase: Lookup
+    lookupAFSDB: Lookup
+    lookupX25: Lookup
+    lookupISDN: Lookup
+    lookupRT: Lookup
+    lookupNSAP: Lookup
+    lookupNSAPPTR: Lookup
+    lookupSIG: Lookup
+    lookupKEY: Lookup
+    lookupPX: Lookup
+    lookupGPOS: Lookup
+    lookupIPV6Address: Lookup
+    lookupAAAA: Lookup
+    lookupLOC: Lookup
+    lookupNXT: Lookup
+    lookupEID: Lookup
+    lookupNIMLOC: Lookup
+    lookupService: Lookup
+    lookupSRV: Lookup
+    lookupATMA: Lookup
+    lookupNamingAuthorityPointer: Lookup
+    lookupNAPTR: Lookup
+    lookupKX: Lookup
+    lookupCERT: Lookup
+    lookupAddress6: Lookup
+    lookupA6: Lookup
+    lookupDNAME: Lookup
+    lookupSINK: Lookup
+    lookupAPL: Lookup
+    lookupDS: Lookup
+    lookupSSHFP: Lookup
+    lookupIPSECKEY: Lookup
+    lookupRRSIG: Lookup
+    lookupNSEC: Lookup
+    lookupDNSKEY: Lookup
+    lookupDHCID: Lookup
+    lookupNSEC3: Lookup
+    lookupNSEC3PARAM: Lookup
+    lookupTLSA: Lookup
+    lookupSMIMEA: Lookup
+    lookupHIP: Lookup
+    lookupNINFO: Lookup
+    lookupRKEY: Lookup
+    lookupTALINK: Lookup
+    lookupCDS: Lookup
+    lookupCDNSKEY: Lookup
+    lookupOPENPGPKEY: Lookup
+    lookupCSYNC: Lookup
+    lookupZONEMD: Lookup
+    lookupSVCB: Lookup
+    lookupHTTPS: Lookup
+    lookupDSYNC: Lookup
+    lookupHHIT: Lookup
+    lookupBRID: Lookup
+    lookupSenderPolicy: Lookup
+    lookupSPF: Lookup
+    lookupUINFO: Lookup
+    lookupUID: Lookup
+    lookupGID: Lookup
+    lookupUNSPEC: Lookup
+    lookupNID: Lookup
+    lookupL32: Lookup
+    lookupL64: Lookup
+    lookupLP: Lookup
+    lookupEUI48: Lookup
+    lookupEUI64: Lookup
+    lookupAllRecords: Lookup
+    lookupANY: Lookup
+    lookupURI: Lookup
+    lookupCAA: Lookup
+    lookupAVC: Lookup
+    lookupDOA: Lookup
+    lookupAMTRELAY: Lookup
+    lookupRESINFO: Lookup
+    lookupWALLET: Lookup
+    lookupCLA: Lookup
+    lookupIPN: Lookup
+    lookupTA: Lookup
+    lookupDLV: Lookup
+    lookupDELEG: Lookup
+    lookupALIAS: Lookup
+    lookupDELEGPARAM: Lookup
