@@ -279,7 +279,7 @@ class BulkTests(SynchronousTestCase):
         for wrong in ("www.example.org", b"www.example.org", None, 5):
             results: Results = []
             done = collect(unchecked(bulk)(CannedSource(), wrong, clock=self.clock), results)
-            self.assertIn(f"not {wrong!r}", str(self.failureResultOf(done, CallerFault).value))
+            self.assertIn(f"{wrong!r} is not an iterable of names", str(self.failureResultOf(done, CallerFault).value))
 
     def test_invalidRateIsRefused(self) -> None:
         """

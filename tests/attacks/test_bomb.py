@@ -6,8 +6,8 @@ among themselves (TsuKing, 2023).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,7 +17,6 @@ from tests.queries import queryOf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
-from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply import packetcaches, requests, respond
@@ -25,6 +24,9 @@ from twisted_ext.server.upstreams import Listening, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.message import Message, Question
+
+if TYPE_CHECKING:
+    from twisted_ext.interfaces import Start
 
 WWW = questionOf("www.example.test")
 NAMES = [f"n{number}.example.test" for number in range(2000)]
@@ -328,10 +330,10 @@ class LoopTests(WholeServerTestCase):
         Without coalescing a query loops until its deadline, and more with each repetition.
         """
 
-        def straight(coalescing: CoalescingSource, question: Question, context: QueryContext) -> Deferred[Answer]:
-            return lookUp(coalescing._inner, question, context)
+        def straight(coalescing: CoalescingSource, question: Question, context: QueryContext) -> Answer | Start | None:
+            return coalescing._inner.ask(question, context)
 
-        self.patch(CoalescingSource, "answer", straight)
+        self.patch(CoalescingSource, "ask", straight)
         self.assertGreater(self.round(False)[0], 90)
 
     def test_probeDetectsTheLoop(self) -> None:

@@ -121,7 +121,7 @@ class DeadlineTests(SynchronousTestCase):
 
         self.patch(ForwardedLookup, "_byStream", asBefore)
         # No other part may check the time either.
-        self.patch(CoalescingSource, "answer", lambda coalescing, question, context: coalescing._inner.answer(question, context))
+        self.patch(CoalescingSource, "ask", lambda coalescing, question, context: coalescing._inner.ask(question, context))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
         self.assertGreater(self.lasts(lambda: self.resolver.lookupAddress("a0.example", SECONDS)), 10)
 

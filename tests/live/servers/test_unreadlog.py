@@ -110,7 +110,7 @@ def test_droppedLinesAreCounted(tmp_path: Path) -> None:
         process.terminate()
         text += process.stdout.read()
     before, _, after = text.partition(b"were dropped here")
-    missing = re.search(rb"(\d+) lines of the log $", before)
+    missing = re.search(rb"(\d+) log lines $", before)
     assert missing is not None
     numbers = [int(number) for number in re.findall(rb"q(\d+)\.test", before)]
     assert numbers == list(range(len(numbers)))

@@ -118,10 +118,10 @@ class PolicyTests(SynchronousTestCase):
         An invalid rule is refused in one line, with the mistake and the syntax of rules.
         """
         for line, expected in (
-            ("", "who"),
-            ("zone", "who"),
+            ("", "the client is missing"),
+            ("zone", "the client is missing"),
             ("key", "at the end"),
-            ("key a", "what"),
+            ("key a", "the names are missing"),
             ("key a everything", "'everything' where"),
             ("key a name", "takes a name"),
             ("key a zone FOO", "'FOO' is not a record type"),
