@@ -17,7 +17,7 @@ from glob import escape, glob
 from secrets import token_hex
 from typing import IO, Final
 
-__all__ = ["TemporaryFolder", "isPlain", "newFileBeside", "openNow", "replacingFile"]
+__all__ = ["TemporaryFolder", "isPlain", "newFileBeside", "openNow", "replacingFile", "syncFolder"]
 
 #: Never open an existing file or follow a link.
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
@@ -164,6 +164,17 @@ def _isEmptyDevice(found: os.stat_result) -> bool:
         return stat.S_ISCHR(found.st_mode) and found.st_rdev == os.stat(os.devnull).st_rdev
     except OSError:
         return False
+
+
+def syncFolder(path: str) -> None:
+    """
+    Synchronize the directory of a file, so that its name is durable as well.
+    """
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def isPlain(path: str) -> bool:

@@ -20,6 +20,7 @@ from tests.zone.changing import APEX, ZONE, record
 from tests.zone.transfer.test_receiver import reply
 from twisted_ext.errors import BadZone, BudgetSpent
 from twisted_ext.server.config.keys import Grants, Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.transfer.secondarystore import Spool
 from twisted_ext.server.transfer.xfrin import Secondary
@@ -236,7 +237,7 @@ class TransferAbuseTests(ReplicaTestCase):
         """
         A zone that does not end is accepted up to the limit, and the old one, or none, stays.
         """
-        with patch("twisted_ext.zone.transfer.receiver.RECEIVED_OCTETS.default", 200_000):
+        with patch.object(self.secondary.replication.secondaries, "most", 200_000):
             self.assertLess(self.octetsAccepted(), 200_000)
         self.assertGreater(self.octetsAccepted(), 900_000)
 
@@ -274,14 +275,15 @@ class TransferAbuseTests(ReplicaTestCase):
             return max(most), [name for name in os.listdir(folder) if name.endswith(".transfer")]
 
         room = 1 << 20
-        with patch("twisted_ext.server.transfer.secondarystore.SPOOL_OCTETS.default", room):
-            self.secondary.end()
-            self.network.advance(1)
-            self.secondary.begin()
-            most, left = flood()
+        self.secondary.settings = Settings.of(transfersMaxSize=room)
+        self.secondary.end()
+        self.network.advance(1)
+        self.secondary.begin()
+        most, left = flood()
         self.assertGreater(most, room // 2)
         self.assertLessEqual(most, room)
         self.assertEqual(left, [])
+        self.secondary.settings = None
         self.secondary.end()
         self.network.advance(1)
         self.secondary.begin()

@@ -18,9 +18,8 @@ from twisted_ext.errors import BadZone
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.check.checkfile import vet
-from twisted_ext.zone.check.findings import WARNING
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.findings import WARNING
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 
 Record = tuple[bytes, int, int, bytes]
 

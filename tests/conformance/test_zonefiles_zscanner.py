@@ -50,9 +50,9 @@ class Tracing(Reader):
         self.trace.append(Record(labels + b"\x00", rrType, ttl, record[length + 12 :]))
         super().place(labels, rrType, record)
 
-    def _complain(self, line: int, column: int, text: str, fatal: bool = True) -> None:
-        self.trace.append(Wrong(text, fatal))
-        super()._complain(line, column, text, fatal)
+    def _complain(self, line: int, column: int, text: str, check: str = "syntax") -> None:
+        self.trace.append(Wrong(text, check == "syntax"))
+        super()._complain(line, column, text, check)
 
 
 #: For each file the number of entries on which we differ, and why.

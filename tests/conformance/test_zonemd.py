@@ -16,8 +16,7 @@ from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.check.zonemd import Verdict, digests, verify
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 
 #: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, and 999 s within sets. By RFC 1035,
 #: section 5.1, they have the last stated TTL, as in BIND, and by RFC 2181, section 5.2, a set has one TTL. The digest of

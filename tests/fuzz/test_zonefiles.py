@@ -19,8 +19,7 @@ from twisted_ext.wire.names import ROOT
 from twisted_ext.zone.limits import MASTER_COMPLAINTS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 
 #: How often each file is damaged in each way.
 _TIMES: Final = 50

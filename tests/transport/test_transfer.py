@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from tests.networks import NetworkTestCase
 from twisted_ext.errors import BadMessage, BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.resolver.lookup.transfer import ZoneRecords, transferZone
+from twisted_ext.resolver.lookup.transfer import transferZone
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.transport.servers import Server
@@ -45,8 +45,7 @@ class Reading:
     """
 
     def __init__(self, zone: bytes = ZONE, most: int | None = None) -> None:
-        self._came = ZoneRecords(zone)
-        self._receiving = Receiving(zone, 7, "192.0.2.53:53", self._came.keep, most=most)
+        self._receiving = Receiving(zone, 7, "192.0.2.53:53", most=most)
 
     @property
     def done(self) -> bool:
@@ -60,7 +59,7 @@ class Reading:
         """
         The records so far.
         """
-        return self._came.records
+        return self._receiving.records
 
     def take(self, octets: bytes) -> None:
         """
@@ -71,7 +70,7 @@ class Reading:
 
 class ZoneRecordsTests(NetworkTestCase):
     """
-    Tests for L{ZoneRecords} behind L{Receiving}.
+    Tests for L{Receiving} that collects records.
     """
 
     def read(self, *messages: bytes, most: int | None = None) -> Reading:
@@ -294,14 +293,12 @@ class TransferZoneTests(NetworkTestCase):
         factory.protocol = Dribbling
         listener = self.network.reactor("192.0.2.58").listenTCP(53, factory)
         for dribble in (True, False):
-            came = ZoneRecords(ZONE)
-            asked = fetchZone(self.here, Server("192.0.2.58"), ZONE, came.keep, wait=3.0, begin=3.0, seconds=100.0)
+            asked = fetchZone(self.here, Server("192.0.2.58"), ZONE, wait=3.0, begin=3.0, seconds=100.0)
             self.network.advance(200)
             if dribble:
                 self.failureResultOf(asked, TimedOut)
             else:
-                self.assertTrue(self.successResultOf(asked).done)
-                self.assertEqual(came.records, [SOA, *HOSTS])
+                self.assertEqual(self.successResultOf(asked).records, [SOA, *HOSTS])
         listener.stopListening()
 
     def test_noServersIsACallerFault(self) -> None:

@@ -8,8 +8,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 
 __all__ = ["linesOf", "readText", "setsOf"]
 

@@ -14,8 +14,7 @@ from tests.zone.masters import linesOf, readText
 from twisted_ext.limits import Limit
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zonefile import reader as module
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 
 
 class IncludeTests(SynchronousTestCase):

@@ -137,12 +137,10 @@ class ServerService(Service):
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
         from twisted_ext.server.process.relay import Relay
-        from twisted_ext.server.transfer.transferlimits import TransferBounds
         from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 
-        bounds = TransferBounds.fromSettings(self.settings)
-        whole = OutgoingTransfers(mirrored.offer, bounds=bounds)
-        singly = OutgoingTransfers(mirrored.offerSingly, bounds=bounds)
+        whole = OutgoingTransfers(mirrored.offer, settings=self.settings)
+        singly = OutgoingTransfers(mirrored.offerSingly, settings=self.settings)
         self.passing = Relay(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
         mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
 

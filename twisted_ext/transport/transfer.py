@@ -168,7 +168,7 @@ def fetchZone(
     reactor: IReactorTime,
     server: Server,
     zone: bytes,
-    keep: Callable[[bytes], object],
+    keep: Callable[[bytes], object] | None = None,
     *,
     key: Key | None = None,
     soa: RRSet | None = None,
@@ -185,7 +185,7 @@ def fetchZone(
     Request a zone transfer.
 
     @param reactor: provides L{IReactorTCP} as well.
-    @param keep: called with each message of a whole zone, without its signature.
+    @param keep: called with each message of a whole zone, without its signature; by default the records are collected.
     @param key: signs the query, and has to sign the reply.
     @param soa: the SOA of the stored version, to request changes only.
     @param edns: whether to request the remaining seconds until the zone expires (RFC 7314).

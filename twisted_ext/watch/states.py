@@ -9,6 +9,7 @@ from typing import Final
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.errors import BadMessage, CallerFault
+from twisted_ext.wire.rdata.fieldtypes import joinedStrings
 from twisted_ext.wire.rdata.registry import canonicalRdata, rdataFromText, rdataToText
 from twisted_ext.wire.rrtypes import SPF, TXT
 
@@ -122,7 +123,7 @@ def stateOf(question: Question, answer: Answer) -> State:
     outcome = answer.outcome
     if outcome is Outcome.DATA and not order:
         outcome = Outcome.NODATA
-    return State(outcome, tuple([_text(rrType, records[each]) for each in order]), answer, None, order)
+    return State(outcome, tuple([rdataToText(rrType, records[each]) for each in order]), answer, None, order)
 
 
 def _canonical(rrType: int, rdata: bytes) -> bytes:
@@ -130,13 +131,6 @@ def _canonical(rrType: int, rdata: bytes) -> bytes:
         return canonicalRdata(rrType, rdata)
     except BadMessage:
         return rdata
-
-
-def _text(rrType: int, rdata: bytes) -> str:
-    try:
-        return rdataToText(rrType, rdata)
-    except BadMessage:
-        return f"\\# {len(rdata)} {rdata.hex()}"
 
 
 class Sought:
@@ -165,7 +159,7 @@ class Sought:
                 raise
         else:
             if self._octets is not None and text.startswith('"'):
-                self._octets = _joined(self._rdata)
+                self._octets = joinedStrings(self._rdata)
 
     def isIn(self, state: State) -> bool:
         """
@@ -173,14 +167,4 @@ class Sought:
         """
         if self._rdata is not None and self._rdata in state.rdatas:
             return True
-        return self._octets is not None and any(_joined(rdata) == self._octets for rdata in state.rdatas)
-
-
-def _joined(rdata: bytes) -> bytes:
-    parts: list[bytes] = []
-    position = 0
-    while position < len(rdata):
-        end = position + 1 + rdata[position]
-        parts.append(rdata[position + 1 : end])
-        position = end
-    return b"".join(parts)
+        return self._octets is not None and any(joinedStrings(rdata) == self._octets for rdata in state.rdatas)

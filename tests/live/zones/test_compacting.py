@@ -5,6 +5,7 @@ Live test of the process that builds the next image of a zone while the zone cha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,8 @@ from twisted.internet.task import deferLater
 
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
-from twisted_ext.server.update.commit import Changing, Made, threadsOf
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.update.commit import Changing, Made
 from twisted_ext.server.update.compaction import Compacting
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
@@ -36,12 +38,12 @@ async def test_compactionLosesNoChange(tmp_path: Path, monkeypatch: pytest.Monke
     versionOf().compacted(image, b"sources")
     zone = Zone(Version(Image.open(image)))
     journal = Journal(path, APEX)
-    compacting = Compacting(clock, threadsOf(clock), small=0)
+    compacting = Compacting(clock, partial(inThread, clock), small=0)
     with pytest.raises(StorageFault):
         await compacting(zone.current, path, "/nowhere/at/all")
     monkeypatch.setattr(Version, "crowded", property(lambda version: len(version.overlay) > 50))
     changing = Changing(
-        clock, zone, journal, threadsOf(clock), compact=lambda version: compacting(version, path, str(tmp_path / "next"))
+        clock, zone, journal, partial(inThread, clock), compact=lambda version: compacting(version, path, str(tmp_path / "next"))
     )
 
     def add(version: Version) -> Made:
@@ -87,9 +89,9 @@ async def test_processEndsWithItsServer(tmp_path: Path, monkeypatch: pytest.Monk
         return process
 
     monkeypatch.setattr(reactor, "spawnProcess", spawnProcess)
-    compacting = Compacting(clock, threadsOf(clock), small=0)
+    compacting = Compacting(clock, partial(inThread, clock), small=0)
     journal = Journal(path, APEX)
-    changing = Changing(clock, zone, journal, threadsOf(clock), compact=lambda version: compacting(version, path, str(target)))
+    changing = Changing(clock, zone, journal, partial(inThread, clock), compact=lambda version: compacting(version, path, str(target)))
 
     def add(version: Version) -> Made:
         transaction = Transaction(version)

@@ -14,8 +14,7 @@ import pytest
 from tests.peers import peer
 from tests.zone.masters import setsOf
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.zonefile.complaints import Reading
-from twisted_ext.zone.zonefile.reader import readMaster
+from twisted_ext.zone.zonefile.reader import Reading, readMaster
 from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
 __all__: list[str] = []

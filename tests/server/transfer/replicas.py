@@ -18,6 +18,7 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
@@ -88,7 +89,14 @@ class Host:
     """
 
     def __init__(
-        self, reactor: IReactorTime, address: str, folder: str = "", *, port: int = 53, today: Callable[[], float] | None = None
+        self,
+        reactor: IReactorTime,
+        address: str,
+        folder: str = "",
+        *,
+        port: int = 53,
+        today: Callable[[], float] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         """
         @param today: returns seconds since 1970; the reactor's time by default.
@@ -98,6 +106,7 @@ class Host:
         self.reactor = reactor
         self.folder = folder
         self.today = today or reactor.seconds
+        self.settings = settings
         self.changes = Changes()
         self.begin()
 
@@ -108,7 +117,7 @@ class Host:
         reactor = self.reactor
         self.zones = Zones()
         self.replication = Replication(
-            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=self.today
+            reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=self.today, settings=self.settings
         )
         errands = self.replication.errands
         gates = standardGates(

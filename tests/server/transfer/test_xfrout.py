@@ -4,7 +4,6 @@ Tests of outgoing zone transfers.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IPushProducer
@@ -15,6 +14,7 @@ from tests.queries import optOf
 from tests.server.transfer.askers import Asker, Datagrams, transferOf
 from tests.server.transfer.replicas import KEYS, PRIMARY, Host, ReplicaTestCase, soaOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
@@ -231,7 +231,7 @@ class TransferringTests(ReplicaTestCase):
         self.assertGreater(len(shown(11)), 8)
         edit(13)
         self.assertEqual(shown(12), ["13", "12", "two", "13", "13"])
-        with patch("twisted_ext.zone.store.history.COMPARED_NODES.default", 3):
+        with patch("twisted_ext.zone.store.events.COMPARED_NODES.default", 3):
             edit(14)
         self.assertGreater(len(shown(13)), 8)
         edit(15, *[f'big{number} 300 TXT "{"x" * 250}"' for number in range(1500)])
@@ -332,12 +332,9 @@ class TransferringTests(ReplicaTestCase):
         """
         Restart the primary with these limits.
         """
-        with ExitStack() as stack:
-            for name, value in bounds.items():
-                stack.enter_context(patch(f"twisted_ext.server.transfer.xfrout.{name}.default", value))
-            self.primary.end()
-            self.network.advance(1)
-            self.primary = Host(self.there[0], PRIMARY)
+        self.primary.end()
+        self.network.advance(1)
+        self.primary = Host(self.there[0], PRIMARY, settings=Settings.of(**bounds))
         self.offer(LARGE)
 
     def connectStalled(self, number: int) -> None:
@@ -354,7 +351,7 @@ class TransferringTests(ReplicaTestCase):
         """
         The number of running transfers to one network is limited; a further one waits until one of them ends or is cut off.
         """
-        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=2)
+        self.restartWithLimits(transfersOutPerClient=2)
         self.connectStalled(2)
         asker = self.request(transferOf()[0], 1)
         self.assertEqual((asker.messages, self.transferring.running, self.transferring.waiting), ([], 2, 1))
@@ -377,7 +374,7 @@ class TransferringTests(ReplicaTestCase):
         """
         The number of waiting transfers is limited, and that of one network to three quarters of the limit; a further request gets SERVFAIL.
         """
-        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=4)
+        self.restartWithLimits(transfersOutPerClient=1, transfersWaiting=4)
         self.connectStalled(4)
         self.assertEqual(self.transferring.waiting, 3)
         self.assertEqual(self.request(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
@@ -387,7 +384,7 @@ class TransferringTests(ReplicaTestCase):
         """
         A transfer that has waited is checked against the access control of the moment when it starts.
         """
-        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1)
+        self.restartWithLimits(transfersOutPerClient=1)
         self.connectStalled(1)
         asker = self.request(transferOf()[0], 1)
         self.primary.adopt(allow_transfer=["192.0.2.99"])
@@ -398,7 +395,7 @@ class TransferringTests(ReplicaTestCase):
         """
         Connections that end while their transfers wait leave nothing behind, however many wait.
         """
-        self.restartWithLimits(TRANSFERS_OUT_PER_PEER=1, TRANSFERS_WAITING=5000)
+        self.restartWithLimits(transfersOutPerClient=1, transfersWaiting=5000)
         self.connectStalled(1)
         for _ in range(30):
             asker = self.connect()

@@ -69,8 +69,8 @@ class ZonedTests(SynchronousTestCase):
             self.compilers.append(LocalCompilers(reactor, took))
             return self.compilers[-1]
 
-        for target in ("updates", "commit"):
-            threads = patch(f"twisted_ext.server.update.{target}.threadsOf", lambda reactor: self.disk)
+        for target in ("update.updates", "zones.zoneset"):
+            threads = patch(f"twisted_ext.server.{target}.inThread", lambda reactor, work: self.disk(work))
             threads.start()
             self.addCleanup(threads.stop)
         loading = patch.object(loadingModule, "Loading", partial(Loading, compilers=make))

@@ -19,10 +19,10 @@ from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
 from twisted_ext.zone.check.checkfile import Vetted, vet
-from twisted_ext.zone.check.findings import CHECKS, FATAL, Report
 from twisted_ext.zone.check.semantics import check
 from twisted_ext.zone.limits import FINDINGS_KEPT
 from twisted_ext.zone.zone import Zone
+from twisted_ext.zone.zonefile.findings import CHECKS, FATAL, Report
 
 #: A zone without mistakes.
 SOUND: Final = """\
@@ -126,7 +126,7 @@ class CheckingTests(SynchronousTestCase):
             self.assertEqual(finding.path, "example.org.zone")
             if name not in ("ttl-mixed", "repeated") and owner not in ("example.org.", "sub.example.org.", "old.example.org."):
                 self.assertEqual(finding.line, start, lines)
-            self.assertIn(f"[{name}]", str(finding))
+            self.assertIn(f"[{name}]", finding.labelled)
             self.assertEqual(finding.toJSON()["check"], name)
 
     def test_mistakeLeadsToNoOtherFindings(self) -> None:

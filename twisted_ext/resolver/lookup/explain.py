@@ -160,10 +160,7 @@ def recordLines(rrset: RRSet) -> list[str]:
 
     lines: list[str] = []
     for rdata in rrset.rdatas:
-        try:
-            text = rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata)
-        except DNSFault:
-            text = f"\\# {len(rdata)} {rdata.hex()}".rstrip()
+        text = rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata)
         lines.append(f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)} {text}")
     return lines
 

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -141,6 +142,7 @@ def _written(text: str) -> Iterator[str]:
             yield f"{algorithm[1].rstrip('.') if algorithm else 'hmac-sha256'}:{found['name']}:{secret[1]}"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class RemoteServer:
     """
     A server to transfer from or to notify.
@@ -149,11 +151,8 @@ class RemoteServer:
     @ivar key: the TSIG key for messages to and from it, or L{None}.
     """
 
-    __slots__ = ("server", "key")
-
-    def __init__(self, server: Server, key: Key | None = None) -> None:
-        self.server = server
-        self.key = key
+    server: Server
+    key: Key | None = None
 
     @classmethod
     def fromText(cls, text: str, keys: Keys) -> RemoteServer:

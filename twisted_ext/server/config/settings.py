@@ -5,6 +5,7 @@ The table of all settings. Command-line options, keys of the TOML file, C{--show
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import BadDescription
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SETTINGS", "Setting", "Settings", "settingNamed", "shown"]
 
+@dataclass(slots=True, eq=False)
 class Setting:
     """
     One setting of the server.
@@ -43,18 +45,14 @@ class Setting:
     @ivar live: whether a reload applies a new value; if not, it takes a restart.
     """
 
-    __slots__ = ("name", "kind", "default", "help", "short", "group", "live")
-
-    def __init__(
-        self, name: str, kind: Kind, default: Value, help: str, *, short: str = "", group: str = "", live: bool = True
-    ) -> None:
-        self.name = name
-        self.kind = kind
-        self.default = default
-        self.help = help
-        self.short = short
-        self.group = group
-        self.live = live
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    _: KW_ONLY
+    short: str = ""
+    group: str = ""
+    live: bool = True
 
     @property
     def many(self) -> bool:

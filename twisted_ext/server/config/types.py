@@ -335,12 +335,6 @@ def _route(text: str) -> str:
     return f"{_name(domain)}={_description(description)}"
 
 
-def _role(text: str) -> str:
-    if text not in ("forward", "serve"):
-        raise BadDescription(f"{text!r} is neither")
-    return text
-
-
 def _granted(text: str) -> str:
     from twisted_ext.server.config.keys import Grants
 
@@ -369,32 +363,13 @@ def _rule(text: str) -> str:
     return text
 
 
-def _serials(text: str) -> str:
-    from twisted_ext.zone.store.serials import SERIALS
+def _oneOf(*words: str) -> Text:
+    def check(text: str) -> str:
+        if text not in words:
+            raise BadDescription(f"{text!r} is none")
+        return text
 
-    if text not in SERIALS:
-        raise BadDescription(f"{text!r} is none")
-    return text
-
-
-def _catalog(text: str) -> str:
-    if text not in ("follow", "produce"):
-        raise BadDescription(f"{text!r} is none")
-    return text
-
-
-def _digest(text: str) -> str:
-    if text not in ("check", "require"):
-        raise BadDescription(f"{text!r} is none")
-    return text
-
-
-def _logFormat(text: str) -> str:
-    from twisted_ext.server.operations.logs import FORMATS
-
-    if text not in FORMATS:
-        raise BadDescription(f"{text!r} is not a format of the log")
-    return text
+    return Text(f"{', '.join(words[:-1])} or {words[-1]}", check)
 
 
 FLAG: Final = Flag()
@@ -412,14 +387,14 @@ READABLE: Final = File("the path of a file that can be read", _readable)
 LISTING: Final = File("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
-LOG_FORMAT: Final = Text("text or json", _logFormat)
-ROLE: Final = Text("forward or serve", _role)
+LOG_FORMAT: Final = _oneOf("text", "json")
+ROLE: Final = _oneOf("forward", "serve")
 ZONE: Final = Zone()
 GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
 GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
-CATALOG: Final = Text("follow or produce", _catalog)
-DIGEST: Final = Text("check or require", _digest)
-SERIALS: Final = Text("increment, unixtime or dateserial", _serials)
+CATALOG: Final = _oneOf("follow", "produce")
+DIGEST: Final = _oneOf("check", "require")
+SERIALS: Final = _oneOf("increment", "unixtime", "dateserial")
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -18,10 +18,7 @@ from twisted.logger import LogEvent, Logger, LogLevel, eventAsText, formatTime
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["FORMATS", "formatterFor", "isNoise", "isOfJournal", "relayed", "relayedLine"]
-
-#: Possible values of C{log-format}.
-FORMATS: Final = ("text", "json")
+__all__ = ["formatterFor", "isNoise", "isOfJournal", "relayed", "relayedLine"]
 
 #: Priorities of syslog (RFC 5424, section 6.2.1), by level.
 _PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
@@ -61,7 +58,7 @@ def formatterFor(style: str, journal: bool = False) -> _Formatter:
     """
     Return a formatter for log events. It returns L{None} for noise.
 
-    @param style: one of L{FORMATS}.
+    @param style: C{text} or C{json}.
     @param journal: the lines go to systemd's journal.
     """
     line = _json if style == "json" else _prioritized if journal else _stamped

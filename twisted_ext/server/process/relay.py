@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred
@@ -40,15 +41,13 @@ _GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the parent process does not re
 _log: Final = Logger()
 
 
+@dataclass(slots=True, eq=False)
 class _Passage:
-    __slots__ = ("request", "done", "timer", "turn")
-
-    def __init__(self, request: Request, done: Deferred[Refusal | MessageStream], timer: IDelayedCall) -> None:
-        self.request = request
-        self.done = done
-        self.timer = timer
-        # Fires when this process has a transfer slot to send the zone itself.
-        self.turn: Deferred[Refusal | MessageStream] | None = None
+    request: Request
+    done: Deferred[Refusal | MessageStream]
+    timer: IDelayedCall
+    # Fires when this process has a transfer slot to send the zone itself.
+    turn: Deferred[Refusal | MessageStream] | None = None
 
 
 class Relay:

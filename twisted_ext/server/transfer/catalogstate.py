@@ -17,6 +17,7 @@ from zlib import crc32
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.files import syncFolder
 
 __all__ = ["Remembered"]
 
@@ -104,11 +105,7 @@ class Remembered:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, self._path)
-        folder = os.open(os.path.dirname(self._path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        syncFolder(self._path)
         self._lines = len(kept)
         self._incomplete = False
 

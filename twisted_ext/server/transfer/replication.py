@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, BadZone
 from twisted_ext.server.authority.source import EXPIRED
 from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
@@ -27,7 +28,6 @@ from twisted_ext.server.reply.operations import Operation, errandKey
 from twisted_ext.server.transfer.catalogs import Cataloging
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.secondaries import Secondaries
-from twisted_ext.server.transfer.transferlimits import TransferBounds
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.codes import Opcode
@@ -35,7 +35,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.catalog.catalogs import Catalog
 from twisted_ext.zone.catalog.members import Step
-from twisted_ext.zone.store.history import Compared
+from twisted_ext.zone.store.events import Compared
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 
@@ -73,11 +73,11 @@ class Replication:
         *,
         journal: Callable[[bytes], Differences | None] = lambda apex: None,
         today: Callable[[], float] = time,
-        bounds: TransferBounds | None = None,
+        settings: Settings | None = None,
     ) -> None:
         """
         @param folder: where secondary zones are stored, or C{""}.
-        @param bounds: limits on concurrent transfers.
+        @param settings: the limits on concurrent transfers.
         @param journal: returns the recent changes of a primary zone.
         @param today: returns seconds since 1970.
 
@@ -104,11 +104,10 @@ class Replication:
         self._keys = Keys()
         self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
         self.notifying = NotifySender(reactor, today=today)
-        bounds = bounds or TransferBounds()
         self.secondaries = (
-            Secondaries(reactor, folder, self._install, told=self._told, today=today, bounds=bounds) if folder else None
+            Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
         )
-        transferring = OutgoingTransfers(self._offer, bounds=bounds, today=today)
+        transferring = OutgoingTransfers(self._offer, settings=settings, today=today)
         self.transferring = transferring
         self.errands: dict[int, Operation] = {
             errandKey(Opcode.QUERY, AXFR): transferring,

@@ -16,11 +16,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorT
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.config.keys import Grants, RemoteServer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.subprocess import runModule
-from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS, TRANSFERS_IN
+from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
-from twisted_ext.server.transfer.transferlimits import TransferBounds
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.zone.limits import GATHERING_SECONDS
 
@@ -58,12 +58,12 @@ class Secondaries:
         told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
         draw: Callable[[], float] = random,
-        bounds: TransferBounds | None = None,
+        settings: Settings | None = None,
         noticeWait: float | None = None,
     ) -> None:
         """
         @param folder: created if it does not exist.
-        @param bounds: limits on concurrent transfers.
+        @param settings: the limits on concurrent transfers.
 
         @raise OSError: the folder cannot be created.
         """
@@ -74,11 +74,11 @@ class Secondaries:
         self.told = told
         self.today = today
         self.draw = draw
-        bounds = bounds or TransferBounds()
+        settings = settings or Settings()
         removeUnfinished(folder)
-        self.room = SpoolRoom(bounds.incomingOctets)
-        self.most = bounds.octets
-        self.slots = Slots(int(TRANSFERS_IN.pick(bounds.incoming)))
+        self.room = SpoolRoom(settings.transfersMaxSize)
+        self.most = settings.transferMaxSize
+        self.slots = Slots(settings.transfersIn)
         self.probes = Slots(int(PROBES.default))
         self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
         self._zones: dict[bytes, Secondary] = {}

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -45,6 +46,7 @@ def removeUnfinished(folder: str) -> None:
                 os.unlink(path)
 
 
+@dataclass(slots=True, eq=False)
 class Held:
     """
     The stored state of a zone.
@@ -54,12 +56,9 @@ class Held:
     @ivar expiresAt: when it expires, in seconds since 1970.
     """
 
-    __slots__ = ("version", "refreshedAt", "expiresAt")
-
-    def __init__(self, version: Version, refreshedAt: float, expiresAt: float) -> None:
-        self.version = version
-        self.refreshedAt = refreshedAt
-        self.expiresAt = expiresAt
+    version: Version
+    refreshedAt: float
+    expiresAt: float
 
 
 class SpoolRoom:

@@ -20,7 +20,6 @@ from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, Spool
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
-from twisted_ext.server.transfer.zonemd import prove
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.codes import TC, Rcode
 from twisted_ext.wire.message import Question
@@ -489,3 +488,21 @@ def _ended(result: object, ended: Deferred[None]) -> None:
 def _changed(version: Version, came: Sequence[Difference]) -> tuple[Version, Sequence[Difference]]:
     differences = settled(version, came)
     return applied(version, differences), differences
+
+
+def prove(version: Version, wish: str, label: str) -> None:
+    """
+    Verify the ZONEMD records of a zone. This reads the whole zone.
+
+    @param wish: C{"check"} to accept a zone without a digest, or with only unsupported ones; C{"require"} to reject it. An attacker who
+        modifies a zone in transit can also remove its digest.
+    @param label: of the primary, for display.
+
+    @raise BadMessage: the zone is rejected.
+    """
+    from twisted_ext.zone.check.zonemd import Verdict, verify
+
+    digested = verify(version)
+    unproved = digested.verdict in (Verdict.ABSENT, Verdict.UNSUPPORTED)
+    if digested.verdict is not Verdict.VERIFIED and (wish == "require" or not unproved):
+        raise BadMessage(f"what {label} has as serial {version.serial} is not taken: {digested.text}")

@@ -5,6 +5,7 @@ Outgoing zone transfers: AXFR (RFC 5936) and IXFR (RFC 1995).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.logger import Logger
@@ -12,11 +13,10 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.limits import TRANSFERS_OUT, TRANSFERS_OUT_PER_PEER, TRANSFERS_WAITING
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.operations import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.fairqueue import Slots
-from twisted_ext.server.transfer.transferlimits import TransferBounds
 from twisted_ext.wire.codes import DO, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER_OCTETS, Message
@@ -53,6 +53,7 @@ _EXPIRE: Final = 9
 _log: Final = Logger()
 
 
+@dataclass(slots=True, eq=False)
 class Offer:
     """
     A zone that is available for transfer.
@@ -64,21 +65,11 @@ class Offer:
     @ivar singly: the clients that get each record in a separate message.
     """
 
-    __slots__ = ("version", "grants", "journal", "expires", "singly")
-
-    def __init__(
-        self,
-        version: Version | None,
-        grants: Grants,
-        journal: Differences | None = None,
-        expires: float | None = None,
-        singly: Grants | None = None,
-    ) -> None:
-        self.version = version
-        self.grants = grants
-        self.journal = journal
-        self.expires = expires
-        self.singly = singly
+    version: Version | None
+    grants: Grants
+    journal: Differences | None = None
+    expires: float | None = None
+    singly: Grants | None = None
 
 
 class OutgoingTransfers:
@@ -98,20 +89,20 @@ class OutgoingTransfers:
         self,
         find: Callable[[bytes], Offer | None],
         *,
-        bounds: TransferBounds | None = None,
+        settings: Settings | None = None,
         today: Callable[[], float] | None = None,
     ) -> None:
         """
         @param find: returns the offer for the zone with exactly this folded name.
-        @param bounds: limits on concurrent transfers.
+        @param settings: the limits on concurrent transfers.
         @param today: returns seconds since 1970.
         """
         from time import time
 
         self._find = find
-        bounds = bounds or TransferBounds()
-        self._slots = Slots(int(TRANSFERS_OUT.pick(bounds.out)), int(TRANSFERS_OUT_PER_PEER.pick(bounds.outPerClient)))
-        self._most = int(TRANSFERS_WAITING.pick(bounds.waiting))
+        settings = settings or Settings()
+        self._slots = Slots(settings.transfersOut, settings.transfersOutPerClient)
+        self._most = settings.transfersWaiting
         self._today = today or time
 
     @property

@@ -5,6 +5,7 @@ Commit queue of a zone that is changed while it is served: changes are computed 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Changing", "Elsewhere", "ChangeLog", "Made", "EditableZone", "threadsOf"]
+__all__ = ["Changing", "Elsewhere", "ChangeLog", "Made", "EditableZone"]
 
 #: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
@@ -37,22 +38,6 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 _STEP: Final = 500
 
 _log: Final = Logger()
-
-
-def threadsOf(reactor: IReactorTime) -> Elsewhere:
-    """
-    Return a function that runs work in the reactor's thread pool.
-
-    @param reactor: also provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>}.
-    """
-    from twisted.internet.interfaces import IReactorThreads
-    from twisted.internet.threads import deferToThreadPool
-
-    def elsewhere(work: Callable[[], object]) -> Deferred[object]:
-        threads = IReactorThreads(reactor)
-        return deferToThreadPool(threads, threads.getThreadPool(), work)
-
-    return elsewhere
 
 
 class ChangeLog(Protocol):
@@ -388,6 +373,7 @@ class Changing:
             self.journal.close()
 
 
+@dataclass(slots=True, eq=False)
 class EditableZone:
     """
     State of a zone that may be changed.
@@ -402,18 +388,15 @@ class EditableZone:
     @ivar keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
     """
 
-    __slots__ = ("policy", "serials", "path", "most", "journal", "changing", "damaged", "keeper", "elsewhere")
-
-    def __init__(self, policy: Policy, serials: str, path: str, most: float | None) -> None:
-        self.policy = policy
-        self.serials = serials
-        self.path = path
-        self.most = most
-        self.journal: Journal | None = None
-        self.changing: Changing | None = None
-        self.damaged: Image | None = None
-        self.keeper: ChangeLog | None = None
-        self.elsewhere: Elsewhere | None = None
+    policy: Policy
+    serials: str
+    path: str
+    most: float | None
+    journal: Journal | None = None
+    changing: Changing | None = None
+    damaged: Image | None = None
+    keeper: ChangeLog | None = None
+    elsewhere: Elsewhere | None = None
 
     @property
     def imagePath(self) -> str:

@@ -5,6 +5,7 @@ Replays journals on zones loaded from their sources, one step at a time, so that
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
@@ -30,6 +31,7 @@ _MOST_NAME: Final = 200
 _log: Final = Logger()
 
 
+@dataclass(slots=True, eq=False)
 class Aside:
     """
     A step that takes seconds.
@@ -38,11 +40,8 @@ class Aside:
     @ivar later: does it in the background, and returns a Deferred for the version. Cancelling that ends it.
     """
 
-    __slots__ = ("now", "later")
-
-    def __init__(self, now: Callable[[], Version], later: Callable[[], Deferred[Version]]) -> None:
-        self.now = now
-        self.later = later
+    now: Callable[[], Version]
+    later: Callable[[], Deferred[Version]]
 
 
 #: Generator of steps that returns a version; control may return to the reactor between steps. For each L{Aside} that it yields, the

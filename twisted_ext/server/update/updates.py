@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -15,9 +16,10 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
+from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.reply.operations import Operation, Outcome, errandKey
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.update.commit import ChangeLog, Changing, EditableZone, Elsewhere, threadsOf
+from twisted_ext.server.update.commit import ChangeLog, Changing, EditableZone, Elsewhere
 from twisted_ext.server.update.journalreplay import Steps, begun, compacted, finished, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
@@ -127,7 +129,7 @@ class Updating:
             place = zones.at(apex)
             return place.served() if place is not None and place.state == SERVING else None
 
-        elsewhere = threadsOf(reactor)
+        elsewhere = partial(inThread, reactor)
         compacting = Compacting(reactor, elsewhere)
         return cls(
             reactor,

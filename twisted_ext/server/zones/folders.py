@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from twisted.logger import Logger
 
 from twisted_ext.server.limits import CHANGING_SECONDS
+from twisted_ext.server.zones.imagefiles import statusOf
 
 __all__ = ["Folders"]
 
@@ -24,21 +26,19 @@ _log: Final = Logger()
 _Status = tuple[int, int] | None
 
 
+@dataclass(slots=True, eq=False)
 class _Folder:
     """
     One folder, or one list file.
     """
 
-    __slots__ = ("path", "status", "resting", "since", "names")
-
-    def __init__(self, path: str, status: _Status) -> None:
-        self.path = path
-        # The status when its zones were read; the last differing status, and since when it has been changing.
-        self.status = status
-        self.resting: _Status = None
-        self.since = 0.0
-        # Its file names, once they have been read.
-        self.names: frozenset[str] | None = None
+    path: str
+    # The status when its zones were read; the last differing status, and since when it has been changing.
+    status: _Status
+    resting: _Status = None
+    since: float = 0.0
+    # Its file names, once they have been read.
+    names: frozenset[str] | None = None
 
 
 class Folders:
@@ -52,7 +52,7 @@ class Folders:
         @param read: whether their zones have been read already, so that files may have been added since; otherwise they are read after
             this.
         """
-        self._folders = [_Folder(path, None if read else _statusOf(path)) for path in paths]
+        self._folders = [_Folder(path, None if read else statusOf(path)) for path in paths]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Folders:
             changing for C{CHANGING_SECONDS}.
         """
         for folder in self._folders:
-            status = _statusOf(folder.path)
+            status = statusOf(folder.path)
             if status == folder.status or status is None:
                 # A path that is missing for a moment, or not mounted, does not end its zones.
                 folder.resting = None
@@ -91,14 +91,6 @@ class Folders:
                     continue
                 folder.names = names
             found.append(folder.path)
-
-
-def _statusOf(path: str) -> _Status:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _read(path: str, names: set[str]) -> Iterator[None]:

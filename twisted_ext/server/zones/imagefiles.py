@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from mmap import ACCESS_READ, mmap
@@ -31,6 +32,7 @@ _ENDING: Final = ".image"
 Source = tuple[str, int, int]
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Built:
     """
     An image of a zone.
@@ -44,16 +46,13 @@ class Built:
     @ivar sources: the files that it was made from, the zone's own first.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources")
-
-    def __init__(self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...]) -> None:
-        self.zone = zone
-        self.path = path
-        self.offset = offset
-        self.octets = octets
-        self.serial = serial
-        self.records = records
-        self.sources = sources
+    zone: str
+    path: str
+    offset: int
+    octets: int
+    serial: int
+    records: int
+    sources: tuple[Source, ...]
 
     def toJSON(self) -> str:
         """

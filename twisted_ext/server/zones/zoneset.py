@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from glob import escape, glob
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,7 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.authority.source import Place, Zones, countsOf, zoneFigures
 from twisted_ext.server.config.ownership import refuseForeign
+from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.update.journalreplay import Replaying, journalName
@@ -285,15 +287,13 @@ class ZoneSet:
         """
         from twisted_ext.server.config.transferpolicy import keysOf
         from twisted_ext.server.transfer.replication import Replication
-        from twisted_ext.server.transfer.transferlimits import TransferBounds
         from twisted_ext.server.update.updates import Updating
 
         if self.keys is None:
             self.keys = keysOf(self._settings)
             self._warnOfKeys()
         try:
-            bounds = TransferBounds.fromSettings(self._settings)
-            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, bounds=bounds)
+            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, settings=self._settings)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
@@ -302,10 +302,9 @@ class ZoneSet:
         return replication
 
     def _store(self, replication: Replication) -> None:
-        from twisted_ext.server.update.commit import threadsOf
         from twisted_ext.server.zones.dbzones import Stored
 
-        self._stored = Stored(self._reactor, self.zones, threadsOf(self._reactor), replication.changed)
+        self._stored = Stored(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
 
     def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
         """

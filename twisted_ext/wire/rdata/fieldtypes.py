@@ -18,6 +18,7 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 __all__ = [
     "base64Octets",
     "hexOctets",
+    "joinedStrings",
     "Name",
     "Number",
     "Octets",
@@ -270,6 +271,19 @@ class Strings(Field[tuple[bytes, ...]]):
 
     def toText(self, value: tuple[bytes, ...], before: Sequence[object]) -> str:
         return " ".join([quoted(string) for string in value])
+
+
+def joinedStrings(rdata: bytes) -> bytes:
+    """
+    @return: the concatenated strings of a record such as TXT.
+    """
+    parts: list[bytes] = []
+    position = 0
+    while position < len(rdata):
+        end = position + 1 + rdata[position]
+        parts.append(rdata[position + 1 : end])
+        position = end
+    return b"".join(parts)
 
 
 class Octets(Field[bytes]):

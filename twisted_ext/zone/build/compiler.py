@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.zonefile.complaints import Reading
-    from twisted_ext.zone.check.findings import Finding
+    from twisted_ext.zone.zonefile.findings import Finding
     from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.zonefile.reader import Reading
 
 __all__ = ["Compiling", "fingerprintOf", "main"]
 
@@ -119,15 +119,15 @@ class Compiling:
         from twisted_ext.errors import BadName, BadZone
         from twisted_ext.wire.names import nameFromText
         from twisted_ext.zone.store.image import Image
-        from twisted_ext.zone.zonefile.progress import Telling
+        from twisted_ext.zone.zonefile.reader import Reader
 
         result: dict[str, object] = {"name": name, "sources": [], "complaints": [], "unsaid": 0}
         try:
-            reader = Telling(nameFromText(name), self._tell)
+            reader = Reader(nameFromText(name), None, True, tell=self._tell)
             reader.read(path)
             reading = reader.reading
             result["sources"] = [list(source) for source in reading.sources]
-            result["complaints"] = [complaint.toJSON() for complaint in reading.complaints]
+            result["complaints"] = [_found(finding) for finding in reading.complaints]
             result["unsaid"] = reading.unsaid
             if reading.sound and not self._refused(reading, result):
                 builder = reading.builder
@@ -251,7 +251,7 @@ class Compiling:
 
 def _found(finding: Finding) -> dict[str, object]:
     text = f"{finding.subject}: {finding.text}" if finding.subject else finding.text
-    return {"path": finding.path, "line": finding.line, "column": 0, "text": text, "fatal": finding.level == "fatal"}
+    return {"path": finding.path, "line": finding.line, "column": finding.column, "text": text, "fatal": finding.fatal}
 
 
 def _said(text: str, path: str = "") -> dict[str, object]:

@@ -7,15 +7,18 @@ A catalog is read as a whole: a broken one changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadZone, CallerFault
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.fieldtypes import joinedStrings
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
 from twisted_ext.zone.limits import CATALOG_GROUPS, CATALOG_MEMBERS
 from twisted_ext.zone.store.nodes import parentKey
+from twisted_ext.zone.store.traversal import candidates
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
@@ -40,6 +43,7 @@ _DIGITS: Final = 32
 _NOBODY: Final = nameFromText("invalid.")
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Member:
     """
     A member zone of a catalog.
@@ -50,13 +54,10 @@ class Member:
     @ivar coo: the catalog that it is about to move to, folded; C{b""} for none (change of ownership, RFC 9432, section 4.4.1).
     """
 
-    __slots__ = ("name", "label", "groups", "coo")
-
-    def __init__(self, name: bytes, label: bytes, groups: tuple[str, ...] = (), coo: bytes = b"") -> None:
-        self.name = name
-        self.label = label
-        self.groups = groups
-        self.coo = coo
+    name: bytes
+    label: bytes
+    groups: tuple[str, ...] = ()
+    coo: bytes = b""
 
     @property
     def apex(self) -> bytes:
@@ -112,8 +113,8 @@ class Catalog:
         schema = None if node is None else node.of(TXT)
         if schema is None or len(schema.rdatas) != 1:
             raise BadZone(f"catalog {name}: version.{name} has to have one TXT record that says which kind of catalog this is")
-        if _joined(schema.rdatas[0]) != SCHEMA:
-            raise BadZone(f"catalog {name}: version {_shown(_joined(schema.rdatas[0]))} where 2 is the one that is known")
+        if joinedStrings(schema.rdatas[0]) != SCHEMA:
+            raise BadZone(f"catalog {name}: version {_shown(joinedStrings(schema.rdatas[0]))} where 2 is the one that is known")
         members: dict[bytes, Member] = {}
         places: dict[bytes, bytes] = {}
         before = None if former is None else former._version
@@ -174,14 +175,7 @@ def _changed(before: Version, after: Version) -> set[bytes]:
     """
     Return the keys of names whose member may have changed between two versions of one image.
     """
-    old, new = before.overlay, after.overlay
-    keys: set[bytes] = set()
-    for key in {**old, **new}:
-        if key not in old or key not in new or old[key] is not new[key]:
-            member = _memberKey(key)
-            if member is not None:
-                keys.add(member)
-    return keys
+    return {member for key in candidates(before, after) if key is not None and (member := _memberKey(key)) is not None}
 
 
 def _memberKey(key: bytes) -> bytes | None:
@@ -200,25 +194,12 @@ def _shown(octets: bytes) -> str:
     return repr(octets.decode("utf-8", "backslashreplace"))
 
 
-def _joined(rdata: bytes) -> bytes:
-    """
-    Return the concatenated strings of a TXT record.
-    """
-    parts: list[bytes] = []
-    position = 0
-    while position < len(rdata):
-        end = position + 1 + rdata[position]
-        parts.append(rdata[position + 1 : end])
-        position = end
-    return b"".join(parts)
-
-
 def _groups(version: Version, key: bytes) -> tuple[str, ...]:
     node = version.find(_GROUP + key)
     found = None if node is None else node.of(TXT)
     if found is None:
         return ()
-    words = sorted({_joined(rdata).decode("utf-8", "backslashreplace") for rdata in found.rdatas})
+    words = sorted({joinedStrings(rdata).decode("utf-8", "backslashreplace") for rdata in found.rdatas})
     return tuple(words[: int(CATALOG_GROUPS.default)])
 
 

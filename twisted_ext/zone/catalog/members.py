@@ -5,6 +5,7 @@ Members of catalog zones: the catalog that each zone belongs to, and the changes
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Final, cast
 
 from twisted_ext.wire.names import nameToText
@@ -16,6 +17,7 @@ __all__ = ["Catalogs", "Step", "Steps"]
 _STEP: Final = 500
 
 
+@dataclass(slots=True, eq=False)
 class Step:
     """
     One change to the zones of a server.
@@ -26,15 +28,9 @@ class Step:
     @ivar member: the zone.
     """
 
-    __slots__ = ("kind", "catalog", "member")
-
-    def __init__(self, kind: str, catalog: bytes, member: Member) -> None:
-        self.kind = kind
-        self.catalog = catalog
-        self.member = member
-
-    def __repr__(self) -> str:
-        return f"<Step {self.kind} {self.member} of {nameToText(self.catalog)}>"
+    kind: str
+    catalog: bytes
+    member: Member
 
 
 #: Returns the changes, and yields between steps so that other work can run.

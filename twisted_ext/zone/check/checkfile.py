@@ -6,29 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
-from struct import Struct
-from typing import Final
 
 from twisted_ext.errors import BadChange, BadZone
 from twisted_ext.wire.rrtypes import RRSIG, typeName
-from twisted_ext.zone.check.findings import FATAL, WARNING, Finding, Report
 from twisted_ext.zone.check.semantics import check, owned
 from twisted_ext.zone.limits import LOCATED_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow
+from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.complaints import Complaint, Reading
+from twisted_ext.zone.zonefile.findings import Report
 from twisted_ext.zone.zonefile.locations import Locating
-from twisted_ext.zone.zonefile.reader import Reader
+from twisted_ext.zone.zonefile.reader import Reader, Reading
 
 __all__ = ["Vetted", "locate", "refused", "unlike", "vet"]
 
-_fixed: Final = Struct(">HHHIH").unpack_from
-
-#: Octets between an owner's labels and the rdata in images.
-_BETWEEN: Final = 12
 
 
 class Vetted:
@@ -72,7 +65,7 @@ def vet(
     reader = Reader(apex, None, True)
     reader.read(source, path)
     reading = reader.reading
-    report = Report([_finding(complaint) for complaint in reading.complaints])
+    report = Report(reading.complaints)
     unlike(reading.builder, report)
     version: Version | None = None
     image = b""
@@ -87,12 +80,6 @@ def vet(
     locate(source, apex, report, path)
     report.findings.sort(key=lambda finding: (finding.path, finding.line))
     return Vetted(report, version, image, reading)
-
-
-def _finding(complaint: Complaint) -> Finding:
-    check = "syntax" if complaint.fatal else "outside" if "lies outside" in complaint.text else "reading"
-    level = FATAL if complaint.fatal else WARNING
-    return Finding(check, b"", complaint.text, level=level, path=complaint.path, line=complaint.line)
 
 
 def refused(builder: ImageBuilder) -> Report:
@@ -116,12 +103,8 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
         ttls: dict[tuple[int, bytes], set[int]] = {}
         seen: set[tuple[int, bytes]] = set()
         twice: set[int] = set()
-        position = 0
-        while position < len(records):
-            place = position + len(key)
-            _, rrType, _, ttl, size = _fixed(records, place)
-            position = place + _BETWEEN + size
-            rdata = canonicalOf(rrType, records[place + _BETWEEN : position])
+        for _, rrType, ttl, octets in recordsIn(records, len(key)):
+            rdata = canonicalOf(rrType, octets)
             if (rrType, rdata) in seen:
                 twice.add(rrType)
             seen.add((rrType, rdata))

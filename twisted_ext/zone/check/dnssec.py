@@ -28,8 +28,8 @@ from twisted_ext.zone.store.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, pa
 from twisted_ext.zone.store.order import orderedNodes
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.check.findings import Report
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zonefile.findings import Report
 
 __all__ = ["prove"]
 

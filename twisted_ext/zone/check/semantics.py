@@ -46,10 +46,10 @@ from twisted_ext.wire.rrtypes import (
 from twisted_ext.wire.rrtypes import CNAME as _CNAME
 from twisted_ext.wire.rrtypes import DNAME as _DNAME
 from twisted_ext.zone.check.cds import DNSSEC_ANNOUNCED, announcedAt, announcedKeys
-from twisted_ext.zone.check.findings import Report
 from twisted_ext.zone.limits import CHECKED_ALIASES
 from twisted_ext.zone.query.referrals import cutAbove
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
+from twisted_ext.zone.zonefile.findings import Report
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version

@@ -19,9 +19,10 @@ from twisted_ext.zone.store.nodes import rendered as renderedSet
 from twisted_ext.zone.store.serials import serialIn
 
 if TYPE_CHECKING:
+    from twisted_ext.zone.store.nodes import Node
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Difference", "Kind", "applied", "condensed", "fromRendered", "kindOf", "rendered", "sortedSets"]
+__all__ = ["Difference", "Kind", "applied", "compareSets", "condensed", "fromRendered", "kindOf", "rendered", "setsOf", "sortedSets"]
 
 #: Type, and for signatures the type covered: identifies an RRset of a name (RFC 4034, section 3).
 Kind = tuple[int, int]
@@ -49,6 +50,45 @@ def sortedSets(sets: dict[Kind, RRSet]) -> tuple[RRSet, ...]:
     Return the RRsets of a name in the order in which a node has them.
     """
     return tuple([sets[kind] for kind in sorted(sets)])
+
+
+def setsOf(node: Node | None) -> dict[Kind, RRSet]:
+    """
+    @return: the sets of a node by kind.
+    """
+    return {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
+
+
+def compareSets(
+    before: dict[Kind, RRSet], after: dict[Kind, RRSet], removed: list[RRSet], added: list[RRSet], *, spelling: bool = False
+) -> None:
+    """
+    Collect the records removed from and added to a name, without SOAs.
+
+    @param spelling: whether a change of the owner's case counts.
+    """
+    for kind, old in before.items():
+        if kind[0] == SOA:
+            continue
+        new = after.get(kind)
+        if new is old:
+            continue
+        if new is None:
+            removed.append(old)
+        elif new.ttl != old.ttl or spelling and new.name != old.name:
+            removed.append(old)
+            added.append(new)
+        elif new.rdatas != old.rdatas:
+            _part(old, new.rdatas, removed)
+            _part(new, old.rdatas, added)
+    added.extend([new for kind, new in after.items() if kind[0] != SOA and kind not in before])
+
+
+def _part(rrset: RRSet, others: Iterable[bytes], to: list[RRSet]) -> None:
+    known = set(others)
+    rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in known])
+    if rdatas:
+        to.append(rrset if len(rdatas) == len(rrset.rdatas) else RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
 
 
 class Difference:

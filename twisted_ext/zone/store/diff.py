@@ -14,8 +14,9 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName
+from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.nodes import sortKey
-from twisted_ext.zone.store.order import canonicalOf, orderedNodes
+from twisted_ext.zone.store.traversal import candidates
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.nodes import Node
@@ -70,28 +71,9 @@ def changes(before: Version, after: Version, *, signatures: bool = True) -> Iter
 
     @return: the records removed and added, in canonical order. The case of names does not matter.
     """
-    old, new = orderedNodes(before), orderedNodes(after)
-    first, second = next(old, None), next(new, None)
-    while first is not None or second is not None:
-        place = _place(first, second)
-        gone = first if place <= 0 else None
-        come = second if place >= 0 else None
-        yield from _atNode(gone, come, signatures)
-        if gone is not None:
-            first = next(old, None)
-        if come is not None:
-            second = next(new, None)
-
-
-def _place(first: Node | None, second: Node | None) -> int:
-    """
-    Compare the order of two nodes: negative if the first one sorts before the second, positive if it sorts after it.
-    """
-    if first is None or second is None:
-        return 1 if first is None else -1
-    if first.key == second.key:
-        return 0
-    return -1 if sortKey(first.key) < sortKey(second.key) else 1
+    keys = [key for key in candidates(before, after) if key is not None]
+    for key in sorted(keys, key=sortKey):
+        yield from _atNode(before.find(key), after.find(key), signatures)
 
 
 def _atNode(first: Node | None, second: Node | None, signatures: bool) -> Iterator[Change]:

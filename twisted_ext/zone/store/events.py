@@ -4,18 +4,23 @@ Changes that zone stores report; see L{twisted_ext.interfaces.IZoneStore}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
 
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.limits import CHANGES_OCTETS
+from twisted_ext.zone.limits import CHANGES_OCTETS, COMPARED_NODES
 from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.store.traversal import differing
+from twisted_ext.zone.store.version import Version
 
-__all__ = ["History", "News"]
+__all__ = ["Compared", "History", "News"]
 
 #: Octets of a record without its owner and its rdata.
 _FIXED = 10
 
 
+@dataclass(slots=True, eq=False)
 class News:
     """
     The changes of one zone.
@@ -25,12 +30,9 @@ class News:
     @ivar soa: its SOA record, with that serial number.
     """
 
-    __slots__ = ("serial", "names", "soa")
-
-    def __init__(self, serial: int | None, names: dict[bytes, tuple[RRSet, ...]] | None, soa: RRSet | None = None) -> None:
-        self.serial = serial
-        self.names = names
-        self.soa = soa
+    serial: int | None
+    names: dict[bytes, tuple[RRSet, ...]] | None
+    soa: RRSet | None = None
 
 
 class History:
@@ -83,6 +85,39 @@ class History:
         @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; there is never more than fits in one go.
         """
         return None
+
+
+class Compared:
+    """
+    The latest version of a zone and its history.
+
+    @ivar version: the latest version.
+    @ivar history: the changes that lead to it.
+    """
+
+    __slots__ = ("version", "history")
+
+    def __init__(self, version: Version) -> None:
+        self.version = version
+        self.history = History()
+
+    def going(self, after: Version) -> Generator[None, None, None]:
+        """
+        Switch to another version, in short steps. If it is not newer, is large, or has little in common with the former version, discard
+        the history.
+        """
+        before, self.version = self.version, after
+        if after is before or (after.image.content == before.image.content and not before.overlay and not after.overlay):
+            return
+        if not isNewer(after.serial, before.serial) or max(before.nodeCount, after.nodeCount) > COMPARED_NODES.default:
+            self.history.forget()
+            return
+        difference = yield from differing(before, after, int(CHANGES_OCTETS.default))
+        if difference is None:
+            self.history.forget()
+        else:
+            # This discards a history that does not lead up to the difference.
+            self.history.note([difference])
 
 
 def _octetsOf(difference: Difference) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 from zlib import crc32
 
 from twisted_ext.errors import BadZone
-from twisted_ext.files import newFileBeside
+from twisted_ext.files import newFileBeside, syncFolder
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
@@ -24,6 +24,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
 from twisted_ext.zone.store.image import Header, abridged, digested
 from twisted_ext.zone.store.nodes import (
+    BETWEEN,
     CNAME,
     CUT,
     DNAME,
@@ -33,6 +34,7 @@ from twisted_ext.zone.store.nodes import (
     SIGNED,
     SOA_OCTETS,
     STAR,
+    TO_APEX,
     WILDCARD,
     decoded,
     gathered,
@@ -54,10 +56,6 @@ _Chain = list[tuple[bytes, int]]
 SAYING: Final = {rrtypes.NS: CUT, rrtypes.CNAME: CNAME, rrtypes.DNAME: DNAME, rrtypes.NSEC: SIGNED, rrtypes.NSEC3: HASHED}
 
 _pack: Final = Struct(">HHHIH").pack
-_TO_APEX: Final = 0xC00C
-
-#: Octets between an owner's labels and the rdata.
-_BETWEEN: Final = 12
 
 #: The type of SOA records.
 _START: Final = rrtypes.SOA.to_bytes(2, "big")
@@ -104,7 +102,7 @@ class ImageBuilder:
         @param rdata: uncompressed.
         """
         key = owner.lower()
-        record = owner + _pack(_TO_APEX, rrType, 1, ttl, len(rdata)) + rdata
+        record = owner + _pack(TO_APEX, rrType, 1, ttl, len(rdata)) + rdata
         before = self.nodes.get(key)
         if not before:
             self.nodes[key] = record
@@ -192,11 +190,7 @@ class ImageBuilder:
             os.unlink(beside)
             raise
         if durable:
-            folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            syncFolder(path)
 
     def _parts(self, fingerprint: bytes) -> list[bytes | array[int]]:
         if self.rrClass != IN:
@@ -263,10 +257,10 @@ class ImageBuilder:
         records = self.nodes[b""]
         said = "has no SOA record"
         if records[2:4] == _START:
-            end = _BETWEEN + (records[10] << 8 | records[11])
+            end = BETWEEN + (records[10] << 8 | records[11])
             said = "has more than one SOA record" if records[end + 2 : end + 4] == _START else "has an SOA record that is cut short"
-            if end - _BETWEEN >= SOA_OCTETS and records[end + 2 : end + 4] != _START:
-                return serialIn(records[_BETWEEN:end])
+            if end - BETWEEN >= SOA_OCTETS and records[end + 2 : end + 4] != _START:
+                return serialIn(records[BETWEEN:end])
         elif len(self.nodes) == 1 and not records:
             said = "is empty, and has no SOA record"
         raise BadZone(f"{nameToText(self.apexName)} {said}; a zone has exactly one SOA record, at its apex")

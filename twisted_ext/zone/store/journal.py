@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final, cast
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
+from twisted_ext.files import syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, rendered
-from twisted_ext.zone.store.journalindex import Entry, File, Pages, syncFolder
+from twisted_ext.zone.store.journalindex import Entry, File, Pages
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted_ext.zone.store.changeset import longestRendered
 
-__all__ = ["Entry", "File", "Pages", "syncFolder"]
+__all__ = ["Entry", "File", "Pages"]
 
 #: Differences, and octets of them, processed in one step: 10 ms of work.
 _PORTION: Final = 128
@@ -113,14 +113,3 @@ class Entry:
         self.old = old
         self.new = new
         self.longest = 0
-
-
-def syncFolder(path: str) -> None:
-    """
-    Synchronize the directory of a file, so that its name is durable as well.
-    """
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

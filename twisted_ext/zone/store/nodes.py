@@ -7,7 +7,7 @@ C{b"\\x03www"} is www below it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final
 
@@ -18,6 +18,7 @@ from twisted_ext.wire.rrtypes import NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.zone.store.canonical import distinct
 
 __all__ = [
+    "BETWEEN",
     "CUT",
     "DNAME",
     "CNAME",
@@ -39,8 +40,10 @@ __all__ = [
     "hasKind",
     "decoded",
     "rendered",
+    "recordsIn",
     "recordsOf",
     "STAR",
+    "TO_APEX",
     "SOA_OCTETS",
 ]
 
@@ -85,10 +88,10 @@ _fixed: Final = _FIXED.unpack_from
 _pack: Final = _FIXED.pack
 
 #: The end of every owner: a pointer to the apex, which is the name in the question of a transfer and so always at octet 12.
-_TO_APEX: Final = 0xC00C
+TO_APEX: Final = 0xC00C
 
 #: Octets of a record between its owner's labels and its rdata: pointer, type, class, TTL and length.
-_BETWEEN: Final = 12
+BETWEEN: Final = 12
 
 
 class Node:
@@ -307,7 +310,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     if end:
         # Most names have one record.
         _, rrType, rrClass, ttl, length = _fixed(records, labels)
-        start = labels + _BETWEEN
+        start = labels + BETWEEN
         if start + length == end:
             return (RRSet(records[:labels] + apexName, rrType, rrClass, ttl, (records[start:],)),)
     # For each RRset its name, type and class, its TTLs, and its rdata.
@@ -316,7 +319,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     while position < end:
         fixed = position + labels
         _, rrType, rrClass, ttl, length = _fixed(records, fixed)
-        start = fixed + _BETWEEN
+        start = fixed + BETWEEN
         rdata = records[start : start + length]
         place = rrType << 16 | int.from_bytes(rdata[:2], "big") if rrType == RRSIG else rrType << 16
         group = groups.get(place)
@@ -338,6 +341,21 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     return tuple(sets)
 
 
+def recordsIn(records: bytes, labels: int) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """
+    @param records: the records of one node, as returned by L{rendered}.
+
+    @return: the owner's labels, the type, the TTL and the rdata of each record.
+    """
+    position = 0
+    while position < len(records):
+        fixed = position + labels
+        _, rrType, _, ttl, length = _fixed(records, fixed)
+        start = fixed + BETWEEN
+        yield records[position:fixed], rrType, ttl, records[start : start + length]
+        position = start + length
+
+
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
     Write the records of an RRset in wire format.
@@ -348,7 +366,7 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
-    return [owner + _pack(_TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
+    return [owner + _pack(TO_APEX, rrType, rrClass, ttl, len(rdata)) + rdata for rdata in rrset.rdatas]
 
 
 def isSettled(records: bytes, labels: int) -> bool:
@@ -364,7 +382,7 @@ def isSettled(records: bytes, labels: int) -> bool:
     end = len(records)
     while position < end:
         fixed = position + labels
-        start = fixed + _BETWEEN
+        start = fixed + BETWEEN
         after = start + (records[fixed + 10] << 8 | records[fixed + 11])
         kind = records[fixed + 2 : fixed + 4]
         if kind == b"\x00\x2e":
@@ -396,7 +414,7 @@ def isOnlyHashed(records: bytes, labels: int) -> bool:
         fixed = position + labels
         if records[fixed + 2 : fixed + 4] not in (b"\x00\x32", b"\x00\x2e"):
             return False
-        position = fixed + _BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
+        position = fixed + BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
     return True
 
 
@@ -420,10 +438,10 @@ def hasKind(octets: bytes, length: int, record: bytes) -> bool:
     @return: whether one of the records has the same type; for signatures, covers the same type.
     """
     kind = record[length + 2 : length + 4]
-    covers = record[length + _BETWEEN : length + _BETWEEN + 2] if kind == b"\x00\x2e" else b""
+    covers = record[length + BETWEEN : length + BETWEEN + 2] if kind == b"\x00\x2e" else b""
     position = length
     while position < len(octets):
-        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + _BETWEEN):
+        if octets[position + 2 : position + 4] == kind and octets.startswith(covers, position + BETWEEN):
             return True
-        position += _BETWEEN + int.from_bytes(octets[position + 10 : position + _BETWEEN], "big") + length
+        position += BETWEEN + int.from_bytes(octets[position + 10 : position + BETWEEN], "big") + length
     return False

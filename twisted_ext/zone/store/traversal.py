@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.store.changeset import Difference, compareSets, setsOf
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["builderOf", "difference", "differing", "stretches"]
+__all__ = ["builderOf", "candidates", "difference", "differing", "stretches"]
 
 #: Names compared in one step: less than a millisecond.
 _STEP: Final = 200
@@ -31,16 +30,13 @@ def difference(before: Version, after: Version) -> Difference:
     """
     See L{Version.difference<twisted_ext.zone.store.version.Version.difference>}.
     """
-    from twisted_ext.zone.store.changeset import Difference
-
     if before.apex != after.apex:
         raise BadChange(f"{nameToText(before.apex)} and {nameToText(after.apex)} are two zones, not two versions of one")
     removed: list[RRSet] = []
     added: list[RRSet] = []
-    for key in _candidates(before, after):
+    for key in candidates(before, after):
         assert key is not None
-        old, new = before.find(key), after.find(key)
-        _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
+        compareSets(setsOf(before.find(key)), setsOf(after.find(key)), removed, added)
     return Difference(before.soa, removed, after.soa, added)
 
 
@@ -52,14 +48,11 @@ def differing(before: Version, after: Version, most: int) -> Generator[None, Non
 
     @return: L{None} if the changes are larger.
     """
-    from twisted_ext.zone.store.changeset import Difference
-
     removed: list[RRSet] = []
     added: list[RRSet] = []
-    for count, key in enumerate(_candidates(before, after, steps=_STEP)):
+    for count, key in enumerate(candidates(before, after, steps=_STEP)):
         if key is not None:
-            old, new = before.find(key), after.find(key)
-            _compare(() if old is None else old.sets, () if new is None else new.sets, removed, added)
+            compareSets(setsOf(before.find(key)), setsOf(after.find(key)), removed, added)
         if not count % _STEP or key is None:
             if sum([len(rdata) for rrset in (*removed, *added) for rdata in rrset.rdatas]) > most:
                 return None
@@ -67,16 +60,17 @@ def differing(before: Version, after: Version, most: int) -> Generator[None, Non
     return Difference(before.soa, removed, after.soa, added)
 
 
-def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
+def candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
     """
     Return the names at which the two may differ.
 
     @param steps: names after which to yield L{None}, so that the caller can do other work; 0 for never.
     """
-    yield from {**before.overlay, **after.overlay}
+    old, new = before.overlay, after.overlay
+    yield from [key for key in {**old, **new} if key not in old or key not in new or old[key] is not new[key]]
     if before.image is after.image:
         return
-    changed = before.overlay.keys() | after.overlay.keys()
+    changed = old.keys() | new.keys()
     for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
         for index in range(image.nodes):
             if steps and not index % steps:
@@ -86,19 +80,6 @@ def _candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[
                 there = other.find(key)
                 if there < 0 or both and image.rendered(index) != other.rendered(there):
                     yield key
-
-
-def _compare(old: tuple[RRSet, ...], new: tuple[RRSet, ...], removed: list[RRSet], added: list[RRSet]) -> None:
-    if old is new:
-        return
-    for sets, others, gone in ((old, new, removed), (new, old, added)):
-        there = {(rrset.rrType, rrset.ttl, rdata) for rrset in others for rdata in rrset.rdatas}
-        for rrset in sets:
-            if rrset.rrType == SOA:
-                continue
-            rdatas = tuple([rdata for rdata in rrset.rdatas if (rrset.rrType, rrset.ttl, rdata) not in there])
-            if rdatas:
-                gone.append(RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
 
 
 def stretches(version: Version, limit: int) -> Iterator[tuple[bytes | memoryview, int]]:

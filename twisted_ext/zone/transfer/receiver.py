@@ -1,8 +1,8 @@
 """
 Receives zones and changes of zones from transfer messages (RFC 5936; RFC 1995). No I/O and no clock.
 
-This module finds out what a transfer contains and where it ends. L{twisted_ext.zone.transfer.ingest} validates whole zones, large ones in
-another process. Changes are read here, since they are small: for large ones the whole zone is transferred instead.
+This module finds out what a transfer contains and where it ends. L{twisted_ext.zone.transfer.ingest} validates whole zones for images,
+large ones in another process. Changes are read here, since they are small: for large ones the whole zone is transferred instead.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Receiving:
     @ivar soa: its first SOA, or L{None}.
     @ivar serial: the serial number of that.
     @ivar differences: the changes, for L{Received.CHANGES}.
+    @ivar records: the records of a whole zone without C{keep}, each as an RRset of its own; the SOA first and not repeated at the end.
     @ivar expire: the seconds until the zone expires on the primary, or L{None} if it does not send them (RFC 7314).
     @ivar octets: the octets received.
     @ivar messages: the number of messages received.
@@ -87,7 +88,7 @@ class Receiving:
         zone: bytes,
         id: int,
         label: str,
-        keep: Callable[[bytes], object],
+        keep: Callable[[bytes], object] | None = None,
         *,
         serial: int | None = None,
         verifying: StreamVerifying | None = None,
@@ -97,7 +98,7 @@ class Receiving:
         """
         @param id: the ID of the query.
         @param label: the server, for error messages.
-        @param keep: called with each message of a whole zone, without its TSIG record.
+        @param keep: called with each message of a whole zone, without its TSIG record, instead of collecting the records.
         @param serial: the serial number of our version, as sent in the query (IXFR); L{None} for AXFR.
         @param most: maximum octets of the transfer.
         @param mostRecords: maximum records of its changes.
@@ -108,6 +109,7 @@ class Receiving:
         self.serial = 0
         self.expire: int | None = None
         self.differences: list[Difference] = []
+        self.records: list[RRSet] = []
         self.octets = 0
         self.messages = 0
         self._zone = zone.lower()
@@ -192,10 +194,26 @@ class Receiving:
 
     def _takeWhole(self, octets: bytes) -> None:
         assert self.soa is not None
+        if self._keep is None:
+            self._collect(self._read(octets))
+            return
         self._keep(octets)
         if octets.find(self.soa.rdatas[0][-_NUMBERS:]) >= 0:
             # This may be the final SOA; the octets may also match by chance.
             self.done = any(self._isSOA(record) for record in self._read(octets))
+
+    def _collect(self, records: list[RRSet]) -> None:
+        for record in records:
+            if self.done:
+                raise self._bad("there is more behind the end of")
+            if self.records and self._isSOA(record):
+                if record.rdatas != self.records[0].rdatas:
+                    raise self._bad("the SOA has changed during the transfer of")
+                self.done = True
+            elif isBelow(record.name.lower(), self._zone):
+                self.records.append(record)
+            else:
+                raise self._bad(f"{nameToText(record.name)} is not in")
 
     def _read(self, octets: bytes) -> list[RRSet]:
         message = Message.fromWire(octets).check()
@@ -231,7 +249,10 @@ class Receiving:
         assert self.soa is not None
         ours = self._ours
         if not records:
-            self._keep(octets)
+            if self._keep is None:
+                self._collect([self.soa])
+            else:
+                self._keep(octets)
             if ours is not None and not isNewer(self.serial, ours):
                 self.kind = Received.CURRENT
                 self.done = True
@@ -242,6 +263,9 @@ class Receiving:
             self._takeChanges(records)
             return
         self.kind = Received.WHOLE
+        if self._keep is None:
+            self._collect([self.soa, *records] if begins else records)
+            return
         self._keep(octets)
         self.done = any(self._isSOA(record) for record in records)
 

@@ -9,6 +9,7 @@ result of each, and calls again at L{RefreshState.wakeAt}. Times are seconds sin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -111,6 +112,7 @@ class Timers:
         self.expire = max(EXPIRES.pick(expire), self.refresh + self.retry)
 
 
+@dataclass(frozen=True, slots=True)
 class Step:
     """
     What the caller has to do now.
@@ -120,23 +122,9 @@ class Step:
     @ivar serial: the serial number of the held version, for IXFR; L{None} for AXFR.
     """
 
-    __slots__ = ("fetch", "primary", "serial")
-
-    def __init__(self, fetch: bool, primary: int, serial: int | None = None) -> None:
-        self.fetch = fetch
-        self.primary = primary
-        self.serial = serial
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Step):
-            return NotImplemented
-        return (self.fetch, self.primary, self.serial) == (other.fetch, other.primary, other.serial)
-
-    def __hash__(self) -> int:
-        return hash((self.fetch, self.primary, self.serial))
-
-    def __repr__(self) -> str:
-        return f"<Step {'fetch' if self.fetch else 'probe'} {self.primary} {self.serial}>"
+    fetch: bool
+    primary: int
+    serial: int | None = None
 
 
 class RefreshState:

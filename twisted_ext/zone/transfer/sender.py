@@ -18,7 +18,7 @@ from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.limits import CHANGES_OCTETS
 from twisted_ext.zone.store.changeset import Difference, condensed
 from twisted_ext.zone.store.image import HEAVY_OCTETS
-from twisted_ext.zone.store.nodes import rendered
+from twisted_ext.zone.store.nodes import BETWEEN, rendered
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.version import Version
 
@@ -28,9 +28,6 @@ __all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "reco
 Octets = tuple[bytes | memoryview, int]
 
 _MOST: Final = 65535
-
-#: Octets between an owner's labels and the rdata.
-_BETWEEN: Final = 12
 
 #: Octets of changes per record of a zone up to which sending them is worthwhile: about a quarter of the zone.
 _WORTH: Final = 8
@@ -89,7 +86,7 @@ def unsendable(version: Version, room: int) -> str:
     if version.changedOctets >= HEAVY_OCTETS:
         for key, node in overlay.items():
             for rrset in () if node is None else node.sets:
-                longest = max(map(len, rrset.rdatas)) + len(key) + _BETWEEN
+                longest = max(map(len, rrset.rdatas)) + len(key) + BETWEEN
                 if longest > room:
                     return _tooLong(rrset.name, rrset.rrType, longest)
     return ""
@@ -172,7 +169,7 @@ def recordsSince(version: Version, serial: int, journal: Differences | None, roo
 def _longest(difference: Difference) -> int:
     apex = len(difference.before.name)
     sets = (*difference.removed, *difference.added)
-    return max([max(map(len, rrset.rdatas)) + len(rrset.name) - apex + _BETWEEN for rrset in sets], default=0)
+    return max([max(map(len, rrset.rdatas)) + len(rrset.name) - apex + BETWEEN for rrset in sets], default=0)
 
 
 def messages(

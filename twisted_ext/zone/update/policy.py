@@ -20,6 +20,7 @@ The first rule that matches a record decides; if none does, the record may not b
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -41,6 +42,7 @@ _FORM: Final = "[allow|deny] [key NAME|*] [address PREFIX] zone|name NAME|subtre
 _Network = IPv4Network | IPv6Network
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Rule:
     """
     One rule of a policy.
@@ -53,17 +55,12 @@ class Rule:
     @ivar types: the types, or L{None} for all but L{GUARDED}; empty for all.
     """
 
-    __slots__ = ("allows", "key", "network", "place", "name", "types")
-
-    def __init__(
-        self, allows: bool, key: bytes | None, network: _Network | None, place: str, name: bytes, types: frozenset[int] | None
-    ) -> None:
-        self.allows = allows
-        self.key = key
-        self.network = network
-        self.place = place
-        self.name = name
-        self.types = types
+    allows: bool
+    key: bytes | None
+    network: _Network | None
+    place: str
+    name: bytes
+    types: frozenset[int] | None
 
     @classmethod
     def fromText(cls, text: str, origin: bytes | None = None) -> Rule:

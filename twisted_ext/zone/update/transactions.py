@@ -12,13 +12,11 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.changeset import Difference, Kind, kindOf, sortedSets
+from twisted_ext.zone.store.changeset import Difference, Kind, compareSets, kindOf, setsOf, sortedSets
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["BESIDE_ALIASES", "Transaction", "same"]
@@ -79,8 +77,7 @@ class Transaction:
         if sets is None:
             sets = self._before.get(key)
             if sets is None:
-                node = self.version.find(key)
-                sets = self._before[key] = {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
+                sets = self._before[key] = setsOf(self.version.find(key))
         return sets
 
     @property
@@ -242,7 +239,7 @@ class Transaction:
         removed: list[RRSet] = []
         added: list[RRSet] = []
         for key in changed:
-            _compare(self._setsBefore(key), self.touched[key], removed, added)
+            compareSets(self._setsBefore(key), self.touched[key], removed, added, spelling=True)
         difference = Difference(before, removed, soa, added)
         return version.edited({key: sortedSets(self.touched[key]) for key in changed}, bounded=bounded), difference
 
@@ -291,31 +288,3 @@ def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
         if rrset is not other and (rrset.name != other.name or rrset.rdatas != other.rdatas):
             return False
     return True
-
-
-def _compare(before: dict[Kind, RRSet], after: dict[Kind, RRSet], removed: list[RRSet], added: list[RRSet]) -> None:
-    """
-    Collect the records removed from and added to a name, without SOAs.
-    """
-    for kind, old in before.items():
-        if kind == _SOA:
-            continue
-        new = after.get(kind)
-        if new is old:
-            continue
-        if new is None:
-            removed.append(old)
-        elif new.ttl != old.ttl or new.name != old.name:
-            removed.append(old)
-            added.append(new)
-        else:
-            _part(old, new.rdatas, removed)
-            _part(new, old.rdatas, added)
-    added.extend([new for kind, new in after.items() if kind != _SOA and kind not in before])
-
-
-def _part(rrset: RRSet, others: Iterable[bytes], to: list[RRSet]) -> None:
-    known = set(others)
-    rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in known])
-    if rdatas:
-        to.append(rrset if len(rdatas) == len(rrset.rdatas) else RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))

@@ -4,6 +4,7 @@ Dynamic updates (RFC 2136): parses them, and checks prerequisites and policy bef
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BudgetSpent
@@ -35,6 +36,7 @@ _DNAME: Final[Kind] = (DNAME, 0)
 _WKS_OCTETS: Final = 5
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Update:
     """
     The content of an UPDATE message.
@@ -44,12 +46,9 @@ class Update:
     @ivar changes: records of the update section, in order.
     """
 
-    __slots__ = ("zone", "prerequisites", "changes")
-
-    def __init__(self, zone: bytes, prerequisites: list[RRSet], changes: list[RRSet]) -> None:
-        self.zone = zone
-        self.prerequisites = prerequisites
-        self.changes = changes
+    zone: bytes
+    prerequisites: list[RRSet]
+    changes: list[RRSet]
 
     @classmethod
     def fromMessage(cls, message: Message) -> Update:

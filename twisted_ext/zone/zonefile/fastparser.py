@@ -23,6 +23,7 @@ from twisted_ext.wire.rrtypes import AAAA, ALIAS, SOA, TXT, A, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG, SAYING
+from twisted_ext.zone.store.nodes import TO_APEX
 from twisted_ext.zone.zonefile.rdatacache import ReadRdata, keep, readerOf
 from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
 
@@ -67,7 +68,6 @@ _short: Final = Struct(">H").pack
 _long: Final = Struct(">I").pack
 _numbers: Final = Struct(">IIII").pack
 
-_TO_APEX: Final = 0xC00C
 _BLANK: Final = 0x20
 _BLANKS: Final = b" \t"
 _COMMENT: Final = 0x3B
@@ -444,7 +444,7 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
         if seconds is None or seconds > MOST_TTL:
             break
         kind = _KINDS.get(rrType, _OTHER)
-        head = _head(_TO_APEX, rrType, IN, seconds)
+        head = _head(TO_APEX, rrType, IN, seconds)
         if kind < _OTHER:
             head += b"\x00\x04" if kind == _A else b"\x00\x10"
         form = (head, kind, rrType, ttl, readerOf(rrType), SAYING.get(rrType, 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import length_hint
 from struct import Struct
 from typing import Final
@@ -31,19 +31,18 @@ from twisted_ext.zone.limits import (
     REPEATED_OCTETS,
 )
 from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
-from twisted_ext.zone.store.nodes import hasKind
-from twisted_ext.zone.zonefile.complaints import Complaint, Reading, plain, unreadable
+from twisted_ext.zone.store.nodes import TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
+from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
 from twisted_ext.zone.zonefile.scanner import JOINT, Unclosed, afterwards, entryEnd, goesOn, joined, normalized
 
-__all__ = ["Reader", "readMaster"]
+__all__ = ["Line", "Reader", "Reading", "Source", "readMaster"]
 
 #: Octets that are split into lines at a time.
 _CHUNK: Final = 1 << 18
 
 _head: Final = Struct(">HHHIH").pack
-_TO_APEX: Final = 0xC00C
 
 #: An SOA record at the apex, by its first octets.
 _START: Final = b"\xc0\x0c\x00\x06"
@@ -52,10 +51,52 @@ _START: Final = b"\xc0\x0c\x00\x06"
 _INTERNET: Final = frozenset((A, WKS, AAAA, SRV, KX, APL, SVCB, HTTPS))
 
 
+#: A file that was read: its path, its size, and its modification time in nanoseconds.
+Source = tuple[str, int, int]
+
+#: A record: its owner's absolute name as written, its type, its TTL, its rdata.
+Line = tuple[bytes, int, int, bytes]
+
+
 class _Enough(Exception):
     """
     There are too many errors to continue reading.
     """
+
+
+class Reading:
+    """
+    The content of a master file.
+
+    @ivar builder: the records, ready for an image to be built, and their class.
+    @ivar complaints: the complaints, in the order of the file.
+    @ivar unsaid: the number of further complaints.
+    @ivar sources: every file that was read.
+    """
+
+    __slots__ = ("builder", "complaints", "unsaid", "sources")
+
+    def __init__(self, builder: ImageBuilder) -> None:
+        self.builder = builder
+        self.complaints: list[Finding] = []
+        self.unsaid = 0
+        self.sources: list[Source] = []
+
+    @property
+    def sound(self) -> bool:
+        """
+        Whether there are no fatal complaints.
+        """
+        return not any(complaint.fatal for complaint in self.complaints)
+
+    def records(self) -> Iterator[Line]:
+        """
+        @return: the records name by name, the apex first, the others in the order of their first record; duplicates are kept.
+        """
+        apex = self.builder.apexName
+        for key, octets in self.builder.nodes.items():
+            for labels, rrType, ttl, rdata in recordsIn(octets, len(key)):
+                yield labels + apex, rrType, ttl, rdata
 
 
 def readMaster(
@@ -97,15 +138,26 @@ class Reader:
 
     __slots__ = (
         "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
-        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_path", "_line", "_opened", "_known", "_octets",
+        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_tell", "_path", "_line", "_opened", "_known", "_octets",
         "_repeated", "_made", "_generated", "_fatal", "_warnings", "_unclosed", "_strangers", "_stranger",
     )  # fmt: skip
 
-    def __init__(self, apex: bytes, ttl: int | None, quick: bool, rrClass: int = IN) -> None:
+    def __init__(
+        self,
+        apex: bytes,
+        ttl: int | None,
+        quick: bool,
+        rrClass: int = IN,
+        tell: Callable[[int], object] = lambda octets: None,
+    ) -> None:
+        """
+        @param tell: called with the number of octets read since the last call, from any file.
+        """
         builder = ImageBuilder(apex, rrClass)
         self.reading = Reading(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.lengthen = builder.lengthen
+        self._tell = tell
         self.apexName, self.apex = apex, apex.lower()
         self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
         self.owner: bytes | None = None
@@ -199,30 +251,32 @@ class Reader:
 
     # -- complaints
 
-    def _complain(self, line: int, column: int, text: str, fatal: bool = True) -> None:
+    def _complain(self, line: int, column: int, text: str, check: str = "syntax") -> None:
         most = MASTER_COMPLAINTS.default
         reading = self.reading
-        if fatal:
+        finding = Finding(check, b"", text, path=self._path, line=line, column=column)
+        if finding.fatal:
             self._fatal += 1
             if self._fatal > most:
                 reading.unsaid += 1
-                reading.complaints.append(Complaint(self._path, line, column, "too many errors; reading ends here"))
+                finding.text = "too many errors; reading ends here"
+                reading.complaints.append(finding)
                 raise _Enough
         else:
             self._warnings += 1
             if self._warnings > most:
                 reading.unsaid += 1
                 return
-        reading.complaints.append(Complaint(self._path, line, column, text, fatal))
+        reading.complaints.append(finding)
 
-    def _complainOf(self, error: BadRecord, text: str, line: int, fatal: bool = True) -> None:
+    def _complainOf(self, error: BadRecord, text: str, line: int, check: str = "syntax") -> None:
         """
         @param text: the entry with the error.
         @param line: the first line of the entry.
         """
         before = text[: max(error.column - 1, 0)]
         place = line + before.count("\n")
-        self._complain(place, len(before) - before.rfind("\n"), plain(error), fatal)
+        self._complain(place, len(before) - before.rfind("\n"), _plain(error), check)
 
     # -- files
 
@@ -233,7 +287,7 @@ class Reader:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except (OSError, ValueError) as error:
-            raise unreadable(path, error) from None
+            raise _unreadable(path, error) from None
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -259,7 +313,7 @@ class Reader:
             with open(descriptor, "rb", closefd=False) as file:
                 return data + file.read(status.st_size - len(data))
         except OSError as error:
-            raise unreadable(path, error) from None
+            raise _unreadable(path, error) from None
         finally:
             os.close(descriptor)
 
@@ -274,7 +328,9 @@ class Reader:
             self.quick = False
         position, number = 0, 1
         while position < len(data):
+            before = position
             position, number = self._chunk(data, position, number)
+            self._tell(min(position, len(data)) - before)
         self.quick = quick
 
     def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
@@ -374,7 +430,7 @@ class Reader:
         if rrClass not in (None, self.rrClass):
             # All records of a file should be of one class (RFC 1035, section 5.2).
             what = f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected; the record is left out"
-            self._complainOf(badRecord(what, tokens.column), text, number, False)
+            self._complainOf(badRecord(what, tokens.column), text, number, "reading")
             return
         if isMeta(rrType):
             raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
@@ -389,15 +445,15 @@ class Reader:
         if seconds > MOST_TTL:
             remarks.append(badRecord(f"a TTL of {seconds} is set to 0: at most {MOST_TTL} is allowed (RFC 2181, section 8)", column))
             seconds = 0
-        if self.outside:
-            remarks.append(badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1))
         for remark in remarks:
-            self._complainOf(remark, text, number, False)
+            self._complainOf(remark, text, number, "reading")
         if self.outside:
+            outside = badRecord(f"the owner lies outside of {nameToText(self.apex)}; the record is left out", 1)
+            self._complainOf(outside, text, number, "outside")
             self._passOver(rrType, number)
             return
         labels = self.owner or b""
-        self.place(labels, rrType, labels + _head(_TO_APEX, rrType, self.rrClass, seconds, len(rdata)) + rdata)
+        self.place(labels, rrType, labels + _head(TO_APEX, rrType, self.rrClass, seconds, len(rdata)) + rdata)
 
     def _passOver(self, rrType: int, number: int) -> None:
         """
@@ -456,7 +512,7 @@ class Reader:
             what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; add a dot at its end if it is absolute"
             tokens.remarks.append(badRecord(what, tokens.column))
         for remark in tokens.remarks:
-            self._complain(self._line, remark.column, plain(remark), False)
+            self._complain(self._line, remark.column, _plain(remark), "reading")
 
     def _lifetimes(self, tokens: Tokens) -> None:
         from twisted_ext.wire.rdata.times import secondsFromDuration
@@ -530,5 +586,17 @@ class Reader:
             try:
                 self._record(Tokens(text, self.origin), text, self._line)
             except BadRecord as error:
-                raise badRecord(f"{text[:80]!r}: {plain(error)}", column) from None
+                raise badRecord(f"{text[:80]!r}: {_plain(error)}", column) from None
         self.owner, self.outside = before
+
+
+def _plain(error: BadRecord) -> str:
+    """
+    @return: the error text without its column, which is that of the entry and not of the file.
+    """
+    return error.text.removeprefix(f"column {error.column}: ")
+
+
+def _unreadable(path: str, error: Exception) -> BadRecord:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return badRecord(f"{path!r} cannot be read: {why}")

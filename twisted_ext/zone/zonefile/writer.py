@@ -13,9 +13,10 @@ from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import canonicalKey, isBelow, nameToText
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name
-from twisted_ext.wire.rdata.registry import canonicalRdata, declarationOf, rdataToText
+from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
+from twisted_ext.zone.store.canonical import canonicalOf
 
 __all__ = ["canonicalFile", "ordered", "readableFile"]
 
@@ -37,11 +38,7 @@ def ordered(sets: Iterable[RRSet]) -> list[tuple[RRSet, bytes]]:
 
 def _order(record: tuple[RRSet, bytes]) -> tuple[tuple[bytes, ...], bool, int, bytes]:
     rrset, rdata = record
-    try:
-        octets = canonicalRdata(rrset.rrType, rdata)
-    except BadMessage:
-        octets = rdata
-    return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, octets
+    return canonicalKey(rrset.name), rrset.rrType != SOA, rrset.rrType, canonicalOf(rrset.rrType, rdata)
 
 
 def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]:

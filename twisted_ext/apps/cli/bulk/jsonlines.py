@@ -19,7 +19,7 @@ from socket import inet_ntoa
 
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.input import Item
-from twisted_ext.errors import BadMessage, ServerFailed
+from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.codes import EDE_NAMES, rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -49,7 +49,7 @@ def lineOf(item: Item, result: Answer | Exception) -> str:
 def _answerLine(name: str, rrType: str, answer: Answer) -> str:
     wanted = typeNumber(rrType)
     found = [rrset for rrset in answer.answer if rrset.rrType == wanted or (wanted == ANY and rrset.rrType != CNAME)]
-    data = [_text(rrset.rrType, rdata) for rrset in found for rdata in rrset.rdatas]
+    data = [rdataToText(rrset.rrType, rdata) for rrset in found for rdata in rrset.rdatas]
     fields: dict[str, object] = {
         "name": name,
         "type": rrType,
@@ -71,13 +71,6 @@ def _denialTTL(answer: Answer) -> int | None:
         if rrset.rrType == SOA:
             return min(rrset.ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"))
     return None
-
-
-def _text(rrType: int, rdata: bytes) -> str:
-    try:
-        return rdataToText(rrType, rdata)
-    except BadMessage:
-        return f"\\# {len(rdata)} {rdata.hex()}"
 
 
 def _faultLine(name: str, rrType: str, fault: Exception) -> str:

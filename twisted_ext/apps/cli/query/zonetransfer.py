@@ -93,7 +93,7 @@ async def _transferred(
     """
     Return the records in the order of the transfer, one record in each set, with the SOA record at both ends.
     """
-    from twisted_ext.resolver.lookup.transfer import ZoneRecords, transferZone
+    from twisted_ext.resolver.lookup.transfer import transferZone
     from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.transfer.receiver import Received
 
@@ -105,12 +105,11 @@ async def _transferred(
         soa = RRSet(wishes.name, SOA, 1, 0, (ROOT + ROOT + wishes.serial.to_bytes(4, "big") + bytes(16),))
     fault: DNSFault | None = None
     for server in servers:
-        came = ZoneRecords(wishes.name)
         left = max(0.0, deadline - reactor.seconds())
         local = None if wishes.local is None else (wishes.local, wishes.localPort)
         try:
             received = await fetchZone(
-                reactor, server, wishes.name, came.keep, key=key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
+                reactor, server, wishes.name, key=key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
                 begin=min(left, wishes.seconds * wishes.tries), seconds=left, local=local,
             )  # fmt: skip
         except DNSFault as error:
@@ -125,6 +124,6 @@ async def _transferred(
                 for sets in ((difference.before, *difference.removed), (difference.after, *difference.added)):
                     changed += eachRecord(sets)
             return [*changed, received.soa]
-        return [*came.records, came.records[0]]
+        return [*received.records, received.records[0]]
     assert fault is not None
     raise fault

@@ -18,8 +18,8 @@ from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.check.findings import Report
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zonefile.findings import Report
 
 __all__ = ["main"]
 
@@ -80,7 +80,7 @@ def main(words: list[str]) -> int:
         print(dumps(_data(zone, report, version)))
     elif not given.has("quiet"):
         palette = paletteFor(sys.stdout)
-        for line in _table(report, palette) if palette.on else [printable(str(finding)) for finding in report.findings]:
+        for line in _table(report, palette) if palette.on else [printable(finding.labelled) for finding in report.findings]:
             print(line)
         if given.has("verbose"):
             for check in _checks():
@@ -118,7 +118,7 @@ def _translated(words: list[str]) -> list[str]:
 
 
 def _checks() -> Iterator[str]:
-    from twisted_ext.zone.check.findings import CHECKS
+    from twisted_ext.zone.zonefile.findings import CHECKS
 
     return iter(CHECKS)
 
@@ -157,7 +157,7 @@ def _moment(text: str) -> float:
 
 
 def _list(json: bool) -> None:
-    from twisted_ext.zone.check.findings import CHECKS
+    from twisted_ext.zone.zonefile.findings import CHECKS
 
     for check, (level, right) in CHECKS.items():
         print(dumps({"check": check, "level": level, "right": right}) if json else f"{check:<15} {level:<8} {right}")

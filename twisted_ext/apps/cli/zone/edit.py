@@ -149,7 +149,7 @@ class _Editing:
 
         vetted = vet(text.encode("utf-8", "surrogateescape"), self._apexName, path=path)
         for finding in vetted.report.findings:
-            complain(str(finding))
+            complain(finding.labelled)
         after = vetted.version
         if after is None or vetted.report.fatal:
             if self._choose("This cannot be served. Edit again?", "yn", "n") == "y":

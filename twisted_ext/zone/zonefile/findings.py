@@ -1,5 +1,5 @@
 """
-Findings of zone checks, and their levels.
+What is wrong in a zone or its master file: findings, and their levels.
 """
 
 from __future__ import annotations
@@ -78,18 +78,35 @@ class Finding:
     @ivar text: what is wrong and what would be right, without the owner.
     @ivar path: the file, if known.
     @ivar line: the line in it, the first being 1; 0 if unknown.
+    @ivar column: the column in that, likewise.
     """
 
-    __slots__ = ("check", "level", "owner", "rrType", "text", "path", "line")
+    __slots__ = ("check", "owner", "rrType", "text", "path", "line", "column")
 
-    def __init__(self, check: str, owner: bytes, text: str, rrType: int = 0, *, level: str = "", path: str = "", line: int = 0) -> None:
+    def __init__(
+        self, check: str, owner: bytes, text: str, rrType: int = 0, *, path: str = "", line: int = 0, column: int = 0
+    ) -> None:
         self.check = check
-        self.level = level or CHECKS[check][0]
         self.owner = owner
         self.rrType = rrType
         self.text = text
         self.path = path
         self.line = line
+        self.column = column
+
+    @property
+    def level(self) -> str:
+        """
+        L{FATAL} or L{WARNING}.
+        """
+        return CHECKS[self.check][0]
+
+    @property
+    def fatal(self) -> bool:
+        """
+        Whether it prevents the zone from being served.
+        """
+        return self.level == FATAL
 
     @property
     def place(self) -> str:
@@ -118,8 +135,16 @@ class Finding:
             said["line"] = self.line
         return said
 
-    def __str__(self) -> str:
+    @property
+    def labelled(self) -> str:
+        """
+        The finding with its level and check.
+        """
         return ": ".join([each for each in (self.place, f"{self.level} [{self.check}]", self.subject, self.text) if each])
+
+    def __str__(self) -> str:
+        place = ":".join([self.path or "zone", *[str(number) for number in (self.line, self.column) if number]])
+        return ": ".join([each for each in (place, "" if self.fatal else "warning", self.subject, self.text) if each])
 
     def __repr__(self) -> str:
         return f"<Finding {self}>"
@@ -131,40 +156,28 @@ class Report:
 
     @ivar findings: the findings in the order in which they were added, up to a limit for each check.
     @ivar counts: the number of findings of each check.
+    @ivar fatal: the number of findings that prevent the zone from being served.
+    @ivar warnings: the number of the other findings.
     """
 
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
         self.findings: list[Finding] = []
         self.counts: dict[str, int] = {}
-        self._fatal = self._warnings = 0
+        self.fatal = self.warnings = 0
         for finding in findings:
             self.add(finding)
 
     def add(self, finding: Finding) -> None:
         count = self.counts[finding.check] = self.counts.get(finding.check, 0) + 1
-        if finding.level == FATAL:
-            self._fatal += 1
+        if finding.fatal:
+            self.fatal += 1
         else:
-            self._warnings += 1
+            self.warnings += 1
         if count <= FINDINGS_KEPT.default:
             self.findings.append(finding)
 
     def say(self, check: str, owner: bytes, text: str, rrType: int = 0) -> None:
         self.add(Finding(check, owner, text, rrType))
-
-    @property
-    def fatal(self) -> int:
-        """
-        The number of findings that prevent the zone from being served.
-        """
-        return self._fatal
-
-    @property
-    def warnings(self) -> int:
-        """
-        The number of the other findings.
-        """
-        return self._warnings
 
     @property
     def omitted(self) -> dict[str, int]:
