@@ -505,4 +505,4 @@ def prove(version: Version, wish: str, label: str) -> None:
     digested = verify(version)
     unproved = digested.verdict in (Verdict.ABSENT, Verdict.UNSUPPORTED)
     if digested.verdict is not Verdict.VERIFIED and (wish == "require" or not unproved):
-        raise BadMessage(f"what {label} has as serial {version.serial} is not taken: {digested.text}")
+        raise BadMessage(f"what {label} has as serial {version.serial} is rejected: {digested.text}")
