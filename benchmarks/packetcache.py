@@ -27,7 +27,7 @@ from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -97,7 +97,7 @@ class Measured:
         self.clock.advance(1_000_000)
         self.source = _Answering()
         cookies = Cookies(bytes(16))
-        self.lane = laneFor(cookies=cookies)
+        self.lane = packetCacheFor(cookies=cookies)
         caching = CachedSource(CoalescingSource(self.source, self.clock), self.clock, prefetch=True)
         self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), lane=self.lane)
 

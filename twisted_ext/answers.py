@@ -196,7 +196,7 @@ class Answer:
 
 class Note:
     """
-    One step of a look-up, for L{explain<twisted_ext.interfaces.IAnswerSource>}.
+    One step of a look-up, for C{explain}.
 
     @ivar source: the source that took it: C{"cache"}, C{"hosts"}, C{"forward"}...
     @ivar event: the step in one or a few words: C{"hit"}, C{"sent"}, C{"timed out"}.

@@ -91,11 +91,11 @@ def _serve(folder: Path) -> None:
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.operations.control import ControlService
-    from twisted_ext.server.operations.operations import Sight
+    from twisted_ext.server.operations.operations import ServerStatus
     from twisted_ext.testing.sources import CannedSource, questionOf
 
     clock = cast(IReactorTime, reactor)
-    sight = Sight(clock, busy())
+    sight = ServerStatus(clock, busy())
     source = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
     sight.source = sight.caching = CachedSource(source, clock)
     for name in ("www.example.com", "a.sub.example.com"):

@@ -16,7 +16,7 @@ from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import Obeying
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.source import Zones
-from twisted_ext.server.reply.operations import errandKey
+from twisted_ext.server.reply.operations import operationKey
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.builder import buildMessage
@@ -45,7 +45,7 @@ class ObeyingTests(SynchronousTestCase):
         self.clock.advance(0)
         self.addCleanup(self.assertStopped)
         self.send(do="serve", settings={"role": "serve"}, bound=[], secret="00" * 16, zoned=True)
-        self.send(do="errands", errands=[errandKey(Opcode.UPDATE)], keys=[])
+        self.send(do="operations", operations=[operationKey(Opcode.UPDATE)], keys=[])
 
     def write(self, octets: bytes) -> None:
         """

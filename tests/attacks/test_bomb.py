@@ -20,7 +20,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply import packetcaches, requests, respond
-from twisted_ext.server.upstreams import Listening, LoopWatch
+from twisted_ext.server.upstreams import ListenAddresses, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -284,7 +284,7 @@ class LoopTests(WholeServerTestCase):
         """
         error = self.assertRaises(BadDescription, self.run_, upstream=US)
         self.assertIn("is this server itself", str(error))
-        self.patch(Listening, "has", lambda listening, server: False)
+        self.patch(ListenAddresses, "has", lambda listening, server: False)
         self.run_(upstream=US, allow=["any"])
         self.assertIsNone(self.secondsToAnswer())
         self.assertGreater(self.network.sent[US, 53], 1)

@@ -145,7 +145,7 @@ class ClassesTests(ReplicaTestCase):
         """
         Requests with unsupported opcodes cost no look-up. Without the opcode gate they would be answered like queries.
         """
-        others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.errands)]
+        others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.operations)]
         self.assertGreater(len(others), 12)
         for opcode in others:
             self.assertEqual(self.countLookups(queryOf(APEX, "SOA", flags=opcode << 11)), 0)

@@ -14,7 +14,7 @@ from twisted_ext.resolver.forward import forwarder, lookup
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport import udpsockets
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.pollers import Drained
+from twisted_ext.transport.pollers import ReadableSocket
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
@@ -110,7 +110,7 @@ class Unwatched:
     A poller that watches nothing.
     """
 
-    def watch(self, descriptor: int, socket: Drained) -> None:
+    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
         pass
 
     def forget(self, descriptor: int) -> None:

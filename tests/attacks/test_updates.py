@@ -15,7 +15,7 @@ from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
 from twisted_ext.server.reply.gates import SignatureGate
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.update.updates import Updating
+from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
@@ -90,7 +90,7 @@ class UpdateTests(SynchronousTestCase):
                 self.assertEqual(reply[3] & 15, rcode)
                 self.assertEqual(reply[:2], wire[:2])
             self.assertEqual(read, [])
-            with patch.object(Updating, "isHopeless", lambda self, request, signed: False):
+            with patch.object(UpdateHandler, "isHopeless", lambda self, request, signed: False):
                 (reply,) = self.server.send(wire, STRANGER)
             self.assertEqual((reply[3] & 15, len(read)), (Rcode.REFUSED, 1))
             # A signed update may be permitted, unless the signature is too old or the zone is not served here.

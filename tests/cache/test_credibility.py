@@ -7,7 +7,15 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, records
-from twisted_ext.cache.credibility import ADDITIONAL, ANSWER, AUTHORITATIVE, AUTHORITY, GLUE, Ranked, rankedSets
+from twisted_ext.cache.credibility import (
+    ADDITIONAL,
+    ANSWER,
+    AUTHORITATIVE,
+    AUTHORITY,
+    GLUE,
+    CredibilityCache,
+    rankedSets,
+)
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import nameFromText
 
@@ -17,11 +25,11 @@ ZONE = nameFromText("example.com")
 
 class RankedTests(SynchronousTestCase):
     """
-    Tests for L{Ranked}.
+    Tests for L{CredibilityCache}.
     """
 
     def setUp(self) -> None:
-        self.ranked = Ranked(2**20)
+        self.ranked = CredibilityCache(2**20)
 
     def learn(self, text: str, rank: int, now: float = 0.0, renewed: bool = False) -> bool:
         """
@@ -79,7 +87,7 @@ class RankedTests(SynchronousTestCase):
         """
         The sets stay within the memory limit, and sets in use are kept.
         """
-        ranked = Ranked(64 * 1024)
+        ranked = CredibilityCache(64 * 1024)
         for number in range(2000):
             ranked.learn(records(f"n{number}.example.com. 300 IN A 192.0.2.1")[0], GLUE, 0.0)
             ranked.find(nameFromText("n0.example.com"), 1, 0.0)

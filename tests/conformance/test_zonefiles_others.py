@@ -19,7 +19,7 @@ from twisted_ext.wire.codes import CH
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.zonefile.findings import WARNING
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 
 Record = tuple[bytes, int, int, bytes]
 
@@ -48,7 +48,7 @@ def apexOf(path: Path) -> str:
     return apex if apex != "@" else origin[1] if origin else "example."
 
 
-def recordsOf(reading: Reading) -> set[Record]:
+def recordsOf(reading: MasterFileContent) -> set[Record]:
     """
     Return the records without duplicates.
     """
@@ -85,7 +85,7 @@ class OthersTests(SynchronousTestCase):
     Tests with whole zones.
     """
 
-    def assertReads(self, path: Path, apex: str = "") -> Reading:
+    def assertReads(self, path: Path, apex: str = "") -> MasterFileContent:
         """
         Assert that a zone is sound and has the records that dnspython reads from it, where it does.
         """

@@ -16,7 +16,7 @@ from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.check.zonemd import Verdict, digests, verify
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 
 #: The digest in C{22-lots-rr-types} was made by a program that gives records without a TTL 3600 s, and 999 s within sets. By RFC 1035,
 #: section 5.1, they have the last stated TTL, as in BIND, and by RFC 2181, section 5.2, a set has one TTL. The digest of
@@ -40,14 +40,14 @@ UNBOUND: Final = {
 URI_ARPA: Final = "1291b78ddf7669b1a39d014d87626b709b55774c5d7d58fadc556439889a10eaf6f11d615900a4f996bd46279514e473"
 
 
-def readingOf(path: Path, origin: str) -> Reading:
+def readingOf(path: Path, origin: str) -> MasterFileContent:
     """
     Return the content of a file.
     """
     return readMaster(str(path), nameFromText(origin))
 
 
-def verdictOf(reading: Reading) -> Verdict:
+def verdictOf(reading: MasterFileContent) -> Verdict:
     """
     Return the verdict on its digests.
     """

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.discovery import svcb as bindingModule
 from twisted_ext.discovery.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
-from twisted_ext.discovery.svcb import Binding, questionFor
+from twisted_ext.discovery.svcb import ServiceBinding, questionFor
 from twisted_ext.discovery.targets import BEHIND, Target
 from twisted_ext.errors import BadName, CallerFault, NotOffered, UnusableRecords
 from twisted_ext.limits import Limit
@@ -82,7 +82,7 @@ class QuestionTests(SynchronousTestCase):
 
 class BindingTests(SynchronousTestCase):
     """
-    Tests of L{Binding}.
+    Tests of L{ServiceBinding}.
     """
 
     def bind(
@@ -101,7 +101,7 @@ class BindingTests(SynchronousTestCase):
 
         @param zone: records by owner.
         """
-        binding = Binding(scheme, host, port, Random(seed), protocols=protocols, understood=understood)
+        binding = ServiceBinding(scheme, host, port, Random(seed), protocols=protocols, understood=understood)
         self.asked = [nameToText(binding.name, final=False)]
         while not binding.done:
             owner = nameToText(binding.name, final=False)
@@ -168,7 +168,7 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(self.find("1 . alpn=h2"), ["example.org:443"])
         found = self.bind({"_8443._https.example.org": rdatas("1 .")}, port=8443)
         self.assertEqual([str(target) for target in found], ["_8443._https.example.org:8443", "example.org:8443"])
-        binding = Binding("https", "example.org", None, Random(1))
+        binding = ServiceBinding("https", "example.org", None, Random(1))
         binding.learned(nameFromText("cdn.example"), rdatas("1 ."), 1)
         self.assertEqual([str(target) for target in binding.targets()], ["cdn.example:443", "example.org:443"])
 
@@ -239,7 +239,7 @@ class BindingTests(SynchronousTestCase):
         self.assertEqual(len(self.asked), limit + 1)
         with patch.object(bindingModule, "SERVICE_ALIASES", Limit(limit + 1, 1, limit + 1)):
             self.assertEqual(self.bind(zone, host="before.example")[0].host, "end.example")
-        endless = Binding("https", "example.org", None, Random(1))
+        endless = ServiceBinding("https", "example.org", None, Random(1))
         steps = 0
         while not endless.done:
             steps += 1

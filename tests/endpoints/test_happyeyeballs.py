@@ -338,7 +338,7 @@ class CancelTests(ReachingTestCase):
         """
         Sockets would stay open without the cleanup of pending attempts.
         """
-        self.patch(happyeyeballs.Connecting, "_stop", lambda self: setattr(self, "_over", True))
+        self.patch(happyeyeballs.ConnectAttempt, "_stop", lambda self: setattr(self, "_over", True))
         found = self.connect(self.endpoint(DEAD))
         found.cancel()
         self.failureResultOf(found, ConnectingCancelledError)

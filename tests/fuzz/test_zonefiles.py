@@ -19,7 +19,7 @@ from twisted_ext.wire.names import ROOT
 from twisted_ext.zone.limits import MASTER_COMPLAINTS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 
 #: How often each file is damaged in each way.
 _TIMES: Final = 50
@@ -31,7 +31,7 @@ _MOST: Final = 60_000
 _MEANINGS: Final = b'"();\\$@\n\r\t .*0\x00\xff'
 
 
-def readEverything(data: bytes) -> Reading:
+def readEverything(data: bytes) -> MasterFileContent:
     """
     Read everything in a damaged file, which gives complaints with positions, or a sound zone.
     """

@@ -30,7 +30,7 @@ from twisted_ext.integrations import dnspython
 from twisted_ext.integrations.aioxmpp import blocking
 from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
 from twisted_ext.integrations.aioxmpp.retries import ValidationError
-from twisted_ext.integrations.dnspython import DomainName, Meaning, Record, RecordSet, asTheirs, lookUp, meaningOf
+from twisted_ext.integrations.dnspython import DomainName, FailureKind, Record, RecordSet, asTheirs, lookUp, meaningOf
 from twisted_ext.testing.sources import Entry, answerOf, questionOf
 from twisted_ext.wire.codes import AD
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
@@ -192,7 +192,7 @@ def test_malformedRecordsAreAServerFailure() -> None:
     answer.answer[0].rdatas = (b"\x00",)
     with pytest.raises(DNSServerError) as raised:
         look(Scripted(answer), "a.example", "SRV")
-    assert meaningOf(raised.value) is Meaning.FAILED
+    assert meaningOf(raised.value) is FailureKind.FAILED
 
 
 # -- exceptions
@@ -227,14 +227,14 @@ def test_exceptionsMatchDnspython(entry: Entry, ours: type[Exception], theirs: t
         assert (error.rcode, error.server, error.__cause__) == (plain.rcode, plain.server, plain.__cause__)
         assert meaningOf(error) is meaningOf(plain)
         assert repr(error)
-    assert meaningOf(KeyError()) is Meaning.OTHER
+    assert meaningOf(KeyError()) is FailureKind.OTHER
 
 
 def test_unreachableServerByTransport() -> None:
     """
     An unreachable server is a time-out over UDP and a failure over TCP.
     """
-    for stream, meaning in ((False, Meaning.TIMEOUT), (True, Meaning.FAILED)):
+    for stream, meaning in ((False, FailureKind.TIMEOUT), (True, FailureKind.FAILED)):
         with pytest.raises(LookupFailed) as raised:
             look(Scripted(Unreachable("refused")), "x.example", "SRV", stream=stream)
         assert meaningOf(raised.value) is meaning
@@ -249,7 +249,7 @@ def test_callerErrorsStayUnchanged() -> None:
     with pytest.raises(DNSFormatError) as raised:
         look(Scripted(), "a..b", "SRV")
     assert asTheirs(raised.value) is raised.value
-    assert meaningOf(ValidationError()) is Meaning.OTHER
+    assert meaningOf(ValidationError()) is FailureKind.OTHER
 
 
 # -- blocking resolvers

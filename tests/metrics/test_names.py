@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.metrics.names import Asked, Slowest
+from twisted_ext.metrics.names import FrequentNames, Slowest
 
 
 class AskedTests(SynchronousTestCase):
     """
-    Tests for L{Asked}.
+    Tests for L{FrequentNames}.
     """
 
     def test_countsOfFewNamesAreExact(self) -> None:
         """
         The counts are exact while there are few names.
         """
-        asked = Asked(16)
+        asked = FrequentNames(16)
         for name in (b"a", b"b", b"a"):
             asked.add(name)
         self.assertEqual(asked.most(5), [(b"a", 2), (b"b", 1)])
@@ -33,7 +33,7 @@ class AskedTests(SynchronousTestCase):
         """
         A flood of random names takes a bounded number of slots, and the most frequent name stays on top.
         """
-        asked, flood = Asked(64), Random(7)
+        asked, flood = FrequentNames(64), Random(7)
         for turn in range(20_000):
             asked.add(flood.randbytes(8))
             if turn % 10 == 0:
@@ -47,7 +47,7 @@ class AskedTests(SynchronousTestCase):
         A count is never too large, and too small by at most the announced error. A name with more queries than that is always
         listed.
         """
-        asked, exact = Asked(most), Counter(names)
+        asked, exact = FrequentNames(most), Counter(names)
         for name in names:
             asked.add(bytes([name]))
         found = dict(asked.most(1000))
@@ -60,7 +60,7 @@ class AskedTests(SynchronousTestCase):
         """
         Old counts decay and make room for recent ones.
         """
-        asked = Asked()
+        asked = FrequentNames()
         asked.add(b"then", 100)
         for _ in range(7):
             asked.halve()

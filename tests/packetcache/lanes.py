@@ -17,7 +17,7 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question
@@ -125,7 +125,7 @@ class Server:
         self.inner = CannedSource(RECORDS, denial)
         self.source = CachedSource(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
-        self.lane = laneFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
+        self.lane = packetCacheFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
         for group in self.lane.groups:
             if not remembers:
                 group.datagrams = group.messages = Forgetful()

@@ -25,7 +25,7 @@ from twisted_ext.addrinfo.hints import AddressInfo
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.system.threaded import Pool, Threaded
+from twisted_ext.resolver.system.threaded import Pool, ThreadedSource
 from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
@@ -69,7 +69,7 @@ class _Reactor(Protocol):
 
 class _Shared:
     """
-    The reactor's own pool, used for look-ups, which L{Threaded} never does.
+    The reactor's own pool, used for look-ups, which L{ThreadedSource} never does.
     """
 
     def __init__(self, shared: _SharedThreads) -> None:
@@ -105,7 +105,7 @@ def theReactor() -> tuple[IReactorTime, _SharedThreads]:
     return cast(IReactorTime, reactor), cast(_Reactor, reactor).getThreadPool()
 
 
-async def isFound(source: Threaded, reactor: IReactorTime, seconds: float) -> bool:
+async def isFound(source: ThreadedSource, reactor: IReactorTime, seconds: float) -> bool:
     """
     Return whether a look-up ends within so many seconds.
     """
@@ -136,7 +136,7 @@ async def test_busyPoolDoesNotStarveLookups(released: threading.Event, own: bool
     reactor, shared = theReactor()
     hanging = [deferToThread(released.wait) for _ in range(shared.max)]
     pool: Pool | None = None if own else _Shared(shared)
-    source = Threaded(reactor, pool=pool, getAddresses=lambda _: [b"\xc0\x00\x02\x01"])
+    source = ThreadedSource(reactor, pool=pool, getAddresses=lambda _: [b"\xc0\x00\x02\x01"])
     try:
         assert await isFound(source, reactor, _SOON if own else _PATIENCE) is own
     finally:
@@ -158,7 +158,7 @@ async def test_hangingLookupsDoNotStarvePool(released: threading.Event, own: boo
         released.wait()
         return []
 
-    source = Threaded(reactor, pool=pool, getAddresses=hang)
+    source = ThreadedSource(reactor, pool=pool, getAddresses=hang)
     wishes = QueryContext(reactor.seconds() + 60)
     asking = [lookUp(source, question(f"name{number}.example"), wishes) for number in range(3 * shared.max)]
     try:
@@ -181,7 +181,7 @@ async def test_hangingResolverIsLeftAtDeadline(released: threading.Event) -> Non
         released.wait()
         return []
 
-    source = Threaded(reactor, getAddresses=hang)
+    source = ThreadedSource(reactor, getAddresses=hang)
     assert not await isFound(source, reactor, _PATIENCE)
     closing = source.close()
     assert not closing.called

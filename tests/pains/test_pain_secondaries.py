@@ -33,7 +33,7 @@ class SecondaryTests(ReplicaTestCase):
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = watching
+            self.primary.responder.operations[rrType] = watching
         self.primary.change("new 300 A 192.0.2.9")
         self.network.advance(2)
         self.assertEqual((self.secondary.serial(), asked), (11, [(IXFR, b"\x03one\x03key\x00")]))

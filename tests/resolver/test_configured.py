@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.system.configured.Configured}.
+Tests of L{twisted_ext.resolver.system.configured.ConfiguredSource}.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.system.configured import Configured
+from twisted_ext.resolver.system.configured import ConfiguredSource
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.testing.sources import atHand
 
 
 class ConfiguredTests(SynchronousTestCase):
     """
-    Tests for L{Configured}.
+    Tests for L{ConfiguredSource}.
     """
 
     def ask(
@@ -30,7 +30,7 @@ class ConfiguredTests(SynchronousTestCase):
         Return the result and the contexts that the servers got.
         """
         inner = Told({"www.example A": "192.0.2.1"}, otherwise=ServerFailed("no"))
-        source = Configured(inner, SystemConfiguration.parse(text.encode()))
+        source = ConfiguredSource(inner, SystemConfiguration.parse(text.encode()))
         verifyObject(IAnswerSource, source)
         self.assertEqual(source.sources(), (inner,))
         results: list[Answer | DNSFault] = []
@@ -78,11 +78,11 @@ class ConfiguredTests(SynchronousTestCase):
             ("sortlist 192.0.2.2/32\n", ["192.0.2.2", "192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1"]),
             ("sortlist 10.0.0.0\n", ["192.0.2.1", "198.51.100.2", "203.0.113.3", "198.51.100.1", "192.0.2.2"]),
         ):
-            source = Configured(inner, SystemConfiguration.parse(text.encode()))
+            source = ConfiguredSource(inner, SystemConfiguration.parse(text.encode()))
             answer = self.successResultOf(lookUp(source, question("www.example"), wishes()))
             self.assertEqual(addresses(answer), expected)
             self.assertEqual(addresses(found)[0], "192.0.2.1")
-        source = Configured(inner, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
+        source = ConfiguredSource(inner, SystemConfiguration.parse(b"sortlist 203.0.113.0/24\n"))
         answer = self.successResultOf(lookUp(source, question("alias.example"), wishes()))
         self.assertEqual([len(rrset.rdatas) for rrset in answer.answer], [1, 2])
         self.assertEqual(answer.answer[1].rdatas[0], b"\xcb\x00\x71\x03")

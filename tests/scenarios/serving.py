@@ -16,13 +16,13 @@ from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
+from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import opcodesOf, transfersIn
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
@@ -166,21 +166,21 @@ class ScenarioServer:
         self.cookies = Cookies(bytes.fromhex(said["cookie-secret"])) if said.get("answer-cookie") == "yes" else None
         self._replication = Replication(reactor, zones, str(folder), today=reactor.seconds)
         self._replication.adopt(tables, shared)
-        errands = self._replication.errands
+        operations = self._replication.operations
         gates = standardGates(
-            keys=shared, cookies=self.cookies, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=reactor.seconds
+            keys=shared, cookies=self.cookies, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=reactor.seconds
         )
         required = [value.split()[0] for key, value in scenario.config if key == "access-control" and value.endswith(" allow_cookie")]
         self._responder = responder = Responder(
             AuthoritySource(zones),
             reactor,
             gates=gates,
-            errands=errands,
-            lane=laneFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
+            operations=operations,
+            lane=packetCacheFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
             finishing=ReplyBuilder(recursion=False, idle=idle),
         )
         self._datagrams = DatagramListener(reactor, responder, _SERVER)
-        self._servings = StreamFactory(Responding(responder), reactor, idle=idle)
+        self._servings = StreamFactory(StreamResponder(responder), reactor, idle=idle)
         self._listener = StreamListener(reactor, responder, _SERVER, servings=self._servings)
 
     def __enter__(self) -> ScenarioServer:

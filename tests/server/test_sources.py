@@ -16,7 +16,7 @@ from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.sources import ForwardStack
-from twisted_ext.server.upstreams import Listening, SystemServers
+from twisted_ext.server.upstreams import ListenAddresses, SystemServers
 from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Question
@@ -44,7 +44,7 @@ class StackCase(NetworkTestCase):
         """
         self.changes += 1
 
-    def stack(self, listening: Listening | None = None, **values: object) -> ForwardStack:
+    def stack(self, listening: ListenAddresses | None = None, **values: object) -> ForwardStack:
         """
         Build a stack, without a hosts file unless one is given.
         """
@@ -423,14 +423,14 @@ class SystemTests(StackCase):
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         for path, complaint in (("/nonexistent", "cannot be read: No such file"), (self.file("server 1\n"), "line 1: 'server'")):
             said.clear()
-            SystemServers(self.here, path, Listening((), 0), self.changed).close()
+            SystemServers(self.here, path, ListenAddresses((), 0), self.changed).close()
             self.assertEqual([event["path"] for event in said if str(event.get("complaint")).startswith(complaint)], [path])
 
     def test_serverSkipsItself(self) -> None:
         """
         A server that C{resolv.conf} names does not ask itself, and reports an error if the file names no other server.
         """
-        here, alone = Listening(("192.0.2.7",), 53), self.file("nameserver 192.0.2.7\n")
+        here, alone = ListenAddresses(("192.0.2.7",), 53), self.file("nameserver 192.0.2.7\n")
         fault = self.fault(self.stack(here, resolvConf=alone))
         self.assertIsInstance(fault, Unreachable)
         self.assertIn("names only this server itself", str(fault))
@@ -449,13 +449,13 @@ class LoopTests(StackCase):
         """
         C{Listening} recognizes the addresses where this server listens.
         """
-        somewhere = Listening(("192.0.2.7", "::1"), 5300)
+        somewhere = ListenAddresses(("192.0.2.7", "::1"), 5300)
         self.assertTrue(somewhere.has(Server("192.0.2.7", 5300)))
         self.assertTrue(somewhere.has(Server("::1", 5300)))
         self.assertFalse(somewhere.has(Server("192.0.2.7", 53)))
         self.assertFalse(somewhere.has(Server("192.0.2.8", 5300)))
         self.assertFalse(somewhere.has(Server("127.0.0.1", 5300)))
-        for everywhere in (Listening((), 53), Listening(("",), 53), Listening(("0.0.0.0", "::"), 53)):
+        for everywhere in (ListenAddresses((), 53), ListenAddresses(("",), 53), ListenAddresses(("0.0.0.0", "::"), 53)):
             self.assertTrue(everywhere.has(Server("127.0.0.53", 53)))
             self.assertTrue(everywhere.has(Server("::1", 53)))
             self.assertFalse(everywhere.has(Server("127.0.0.1", 5353)))
@@ -465,7 +465,7 @@ class LoopTests(StackCase):
         """
         An upstream that is this server itself is an error before anything starts.
         """
-        error = self.assertRaises(BadDescription, self.stack, Listening(("192.0.2.7",), 53), upstream="192.0.2.7")
+        error = self.assertRaises(BadDescription, self.stack, ListenAddresses(("192.0.2.7",), 53), upstream="192.0.2.7")
         self.assertIn("is this server itself", str(error))
 
     def askedInLoop(self, watched: bool) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.transfer.receiver import Receiving
+from twisted_ext.zone.transfer.receiver import TransferReceiver
 
 ZONE = nameFromText("example.test")
 SOA = rrsetOf(ZONE, 6, "ns.example.test. admin.example.test. 7 3600 900 604800 300")
@@ -45,7 +45,7 @@ class Reading:
     """
 
     def __init__(self, zone: bytes = ZONE, most: int | None = None) -> None:
-        self._receiving = Receiving(zone, 7, "192.0.2.53:53", most=most)
+        self._receiving = TransferReceiver(zone, 7, "192.0.2.53:53", most=most)
 
     @property
     def done(self) -> bool:
@@ -70,7 +70,7 @@ class Reading:
 
 class ZoneRecordsTests(NetworkTestCase):
     """
-    Tests for L{Receiving} that collects records.
+    Tests for L{TransferReceiver} that collects records.
     """
 
     def read(self, *messages: bytes, most: int | None = None) -> Reading:

@@ -8,14 +8,14 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 
 __all__ = ["linesOf", "readText", "setsOf"]
 
 
 def readText(
     text: str | bytes, apex: str = "example.", *, quick: bool = True, ttl: int | None = None, path: str = "", rrClass: int = 1
-) -> Reading:
+) -> MasterFileContent:
     """
     Read a zone file from a string.
     """
@@ -23,14 +23,14 @@ def readText(
     return readMaster(octets, nameFromText(apex), quick=quick, ttl=ttl, path=path, rrClass=rrClass)
 
 
-def linesOf(reading: Reading) -> list[str]:
+def linesOf(reading: MasterFileContent) -> list[str]:
     """
     Return each record as owner, TTL, type and rdata with absolute names.
     """
     return [f"{nameToText(owner)} {ttl} {typeName(rrType)} {rdataToText(rrType, rdata)}" for owner, rrType, ttl, rdata in reading.records()]
 
 
-def setsOf(reading: Reading) -> list[RRSet]:
+def setsOf(reading: MasterFileContent) -> list[RRSet]:
     """
     Return each record as a set of its own.
     """

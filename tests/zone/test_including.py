@@ -14,7 +14,7 @@ from tests.zone.masters import linesOf, readText
 from twisted_ext.limits import Limit
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zonefile import reader as module
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 
 
 class IncludeTests(SynchronousTestCase):
@@ -38,7 +38,7 @@ class IncludeTests(SynchronousTestCase):
                 file.write(text)
         return paths[0]
 
-    def read(self, **files: str) -> Reading:
+    def read(self, **files: str) -> MasterFileContent:
         """
         Write these files and read the first one.
         """

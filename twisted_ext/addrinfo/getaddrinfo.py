@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
     from twisted_ext.resolver.system.hosts import Hosts
 
-__all__ = ["Addressing", "Host"]
+__all__ = ["AddressLookups", "Host"]
 
 #: The types of a C{host} argument.
 Host = str | bytes | None
@@ -91,7 +91,7 @@ class _Name:
         self.plain = _PLAIN.fullmatch(text) is not None or isHostName(name)
 
 
-class Addressing:
+class AddressLookups:
     """
     Implements L{getaddrinfo} for one resolver. Parsed names are cached; hints and results are cached for a second.
     """
@@ -309,7 +309,7 @@ class _Call:
     __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting")
 
     def __init__(
-        self, addressing: Addressing, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
+        self, addressing: AddressLookups, hints: Hints, name: _Name, context: QueryContext, halves: list[_Half | None]
     ) -> None:
         self.result: Deferred[list[AddressInfo]] = Deferred(self._cancelled)
         self._addressing = addressing

@@ -24,20 +24,20 @@ from twisted_ext.server.jobs.gctuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
-from twisted_ext.server.process.workers import Lines
+from twisted_ext.server.process.workers import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
-    from twisted_ext.server.operations.operations import Sight
+    from twisted_ext.server.operations.operations import ServerStatus
 
 __all__ = ["Obeying", "main"]
 
 _log = Logger()
 
 #: Requests of the parent that have a result, and the calls that handle them.
-_ASKED: Final[dict[str, Callable[[Sight, dict[str, JSON]], Deferred[object]]]] = {
+_ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[object]]]] = {
     "figures": lambda sight, _: cast("Deferred[object]", sight.figures().addCallback(Figures.toJSON)),
     "cached": lambda sight, said: cast("Deferred[object]", sight.cached(_name(said))),
     "flush": lambda sight, said: cast(
@@ -72,7 +72,7 @@ class Obeying(Protocol):
         self.service: ServerService | None = None
         self._reactor = reactor
         self._stop = stop
-        self._lines = Lines(self._took)
+        self._lines = LineSplitter(self._took)
         # Zone messages not executed yet, with None for the start of service; the one being executed; whether _obey is scheduled.
         self._zones: deque[list[JSON] | None] = deque()
         self._steps: Iterator[None] | None = None
@@ -137,10 +137,10 @@ class Obeying(Protocol):
             assert service.passing is not None
             service.passing.take(said)
             return None
-        if do == "errands":
+        if do == "operations":
             from twisted_ext.server.process.relay import keysFrom
 
-            service.passOn([int(str(key)) for key in cast("list[JSON]", said["errands"])], keysFrom(said["keys"]))
+            service.passOn([int(str(key)) for key in cast("list[JSON]", said["operations"])], keysFrom(said["keys"]))
             return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))

@@ -24,7 +24,7 @@ __all__ = [
     "AUTHORITY",
     "AUTHORITATIVE",
     "PROVED",
-    "Ranked",
+    "CredibilityCache",
     "rankedSets",
 ]
 
@@ -84,7 +84,7 @@ class _Known:
         self.used = False
 
 
-class Ranked:
+class CredibilityCache:
     """
     RRsets by owner and type, each from the most trustworthy source seen, within a memory limit.
     """

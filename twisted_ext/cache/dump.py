@@ -20,7 +20,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 
-__all__ = ["FORMAT", "VERSION", "Loaded", "dumpLines", "loadLines", "loading"]
+__all__ = ["FORMAT", "VERSION", "LoadResult", "dumpLines", "loadLines", "loading"]
 
 #: The name of the format in the first line.
 FORMAT: Final = "twisted_ext cache"
@@ -87,7 +87,7 @@ class _Wrong(Exception):
     """
 
 
-class Loaded:
+class LoadResult:
     """
     The result of loading a file.
 
@@ -112,7 +112,7 @@ class Loaded:
             self.complaints.append(f"line {number}: {reason}")
 
 
-def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Loaded:
+def loadLines(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> LoadResult:
     """
     Load what L{dumpLines} wrote, skipping lines that cannot be used.
 
@@ -127,15 +127,15 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
         try:
             next(steps)
         except StopIteration as done:
-            loaded: Loaded = done.value
+            loaded: LoadResult = done.value
             return loaded
 
 
-def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, Loaded]:
+def loading(store: Store, lines: Iterable[str], now: float, today: float, source: str) -> Generator[None, None, LoadResult]:
     """
     Do the work of L{loadLines} in steps of a few milliseconds, so that a server can keep serving.
     """
-    loaded = Loaded()
+    loaded = LoadResult()
     taken: list[tuple[bytes, bytes]] = []
     octets = number = 0
     elapsed: float | None = None

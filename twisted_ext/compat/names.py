@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         IResolutionReceiver,
     )
 
-    from twisted_ext.addrinfo.getaddrinfo import Addressing, Host
+    from twisted_ext.addrinfo.getaddrinfo import AddressLookups, Host
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
     from twisted_ext.addrinfo.order import Order
     from twisted_ext.compat.explain import Explanation
@@ -96,7 +96,7 @@ class NamesResolver(Lookups):
         self._recent = self._absolute
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
-        self._addressing: Addressing | None = None
+        self._addressing: AddressLookups | None = None
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
@@ -307,14 +307,14 @@ class NamesResolver(Lookups):
         return Order(self._now)
 
     @property
-    def addressing(self) -> Addressing:
+    def addressing(self) -> AddressLookups:
         """
         Implements C{getaddrinfo} and C{getnameinfo}.
         """
         if self._addressing is None:
-            from twisted_ext.addrinfo.getaddrinfo import Addressing
+            from twisted_ext.addrinfo.getaddrinfo import AddressLookups
 
-            self._addressing = Addressing(self, self._now)
+            self._addressing = AddressLookups(self, self._now)
         return self._addressing
 
     def getaddrinfo(

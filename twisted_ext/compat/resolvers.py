@@ -363,7 +363,7 @@ class ThreadedResolver(NamesResolver):
     """
 
     def __init__(self, reactor: IReactorTime | None = None) -> None:
-        from twisted_ext.resolver.system.threaded import Threaded
+        from twisted_ext.resolver.system.threaded import ThreadedSource
 
         clock = globalReactor() if reactor is None else reactor
-        super().__init__(Threaded(clock), clock)
+        super().__init__(ThreadedSource(clock), clock)

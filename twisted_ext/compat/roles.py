@@ -113,7 +113,7 @@ def _copied(answer: Answer, flags: int, authority: tuple[RRSet, ...] | None = No
 
 
 @implementer(IAnswerSource)
-class Told:
+class ClientSource:
     """
     A client or cache resolver, optionally with a cache of twisted.names that stores its answers. AA is cleared on all of them.
     """
@@ -165,8 +165,8 @@ class Roles:
         self.canRecurse = bool(clients)
         remembering = cast(_Remembering, self.cache) if hasattr(self.cache, "cacheResult") else None
         knowing: list[IAnswerSource] = [Authority(each, clock) for each in authorities]
-        knowing += [Told(each, None, clock) for each in caches]
-        everybody = knowing + [Told(each, remembering, clock) for each in clients]
+        knowing += [ClientSource(each, None, clock) for each in caches]
+        everybody = knowing + [ClientSource(each, remembering, clock) for each in clients]
         self._clock = clock
         self._authorities = len(authorities)
         self._knowing: IAnswerSource | None = ChainSource(knowing, clock) if knowing else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.discovery.targets import Target, hostOf
-from twisted_ext.discovery.weights import Shuffling, inOrder
+from twisted_ext.discovery.weights import ShufflingSource, inOrder
 from twisted_ext.errors import NotOffered, UnusableRecords
 from twisted_ext.wire.names import ROOT, nameToText
 
@@ -21,7 +21,7 @@ __all__ = ["SMTP", "targetsOf"]
 SMTP: Final = 25
 
 
-def targetsOf(domain: str, records: Iterable[MX], rng: Shuffling, most: float | None = None) -> list[Target]:
+def targetsOf(domain: str, records: Iterable[MX], rng: ShufflingSource, most: float | None = None) -> list[Target]:
     """
     Return the mail servers in the order in which to try them, those of equal preference in random order.
 

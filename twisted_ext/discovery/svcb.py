@@ -1,8 +1,8 @@
 """
 Turn SVCB and HTTPS records into targets to connect to (service binding, RFC 9460).
 
-This module sends no queries. The caller creates a L{Binding}, looks up its C{name} and C{rrType}, passes the outcome to L{Binding.learned},
-and repeats this until the binding is C{done}.
+This module sends no queries. The caller creates a L{ServiceBinding}, looks up its C{name} and C{rrType}, passes the outcome to
+L{ServiceBinding.learned}, and repeats this until the binding is C{done}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.discovery.limits import SERVICE_ALIASES, SERVICE_HINTS, SERVICE_TARGETS
 from twisted_ext.discovery.targets import BEHIND, Target, checkedPort, hostIn, hostOf, protocolsIn
-from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.discovery.weights import ShufflingSource
 from twisted_ext.errors import BadMessage, CallerFault, NotOffered, UnusableRecords
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import HTTPS, SVCB
@@ -20,7 +20,7 @@ from twisted_ext.wire.rrtypes import HTTPS, SVCB
 if TYPE_CHECKING:
     from twisted_ext.wire.rdata.types.svcb import SVCB as SVCBRecord
 
-__all__ = ["Binding", "DEFAULT_ALPN", "PORTS", "UNDERSTOOD", "questionFor"]
+__all__ = ["ServiceBinding", "DEFAULT_ALPN", "PORTS", "UNDERSTOOD", "questionFor"]
 
 #: Default ports of schemes. With these, the port is not part of the queried name (RFC 9460, section 9.1; RFC 9461, section 4).
 PORTS: Final = {"https": 443, "wss": 443, "dns": 53}
@@ -78,7 +78,7 @@ def _keysIn(given: object) -> frozenset[int]:
     raise CallerFault(f"understood: {given!r:.80} is not a list of keys; write their numbers, such as [5]")
 
 
-class Binding:
+class ServiceBinding:
     """
     Finds the targets of a service, one look-up after the other.
 
@@ -98,7 +98,7 @@ class Binding:
         scheme: str,
         host: str,
         port: int | None,
-        rng: Shuffling,
+        rng: ShufflingSource,
         *,
         protocols: Collection[str] | None = None,
         understood: Collection[int] = (),

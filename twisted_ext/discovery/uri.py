@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.discovery.limits import REWRITTEN_CHARACTERS
-from twisted_ext.discovery.weights import Shuffling, inOrder
+from twisted_ext.discovery.weights import ShufflingSource, inOrder
 from twisted_ext.errors import UnusableRecords
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def isURI(text: str) -> bool:
     return scheme.isascii() and scheme[:1].isalpha() and not scheme.translate(_SCHEME)
 
 
-def urisOf(records: Iterable[URI], rng: Shuffling, most: float | None = None) -> list[str]:
+def urisOf(records: Iterable[URI], rng: ShufflingSource, most: float | None = None) -> list[str]:
     """
     Return the URIs in the order in which to try them (RFC 7553, section 4); an empty list if there are no records.
 

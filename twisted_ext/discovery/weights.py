@@ -18,12 +18,12 @@ from twisted_ext.wire.names import ROOT, nameToText
 if TYPE_CHECKING:
     from twisted_ext.wire.rdata.types.service import SRV
 
-__all__ = ["Drawing", "Shuffling", "drawn", "grouped", "inOrder", "targetsOf"]
+__all__ = ["RandomSource", "ShufflingSource", "drawn", "grouped", "inOrder", "targetsOf"]
 
 _T = TypeVar("_T")
 
 
-class Drawing(Protocol):
+class RandomSource(Protocol):
     """
     A random number generator, such as L{random.Random} or the module itself.
     """
@@ -34,7 +34,7 @@ class Drawing(Protocol):
         """
 
 
-class Shuffling(Drawing, Protocol):
+class ShufflingSource(RandomSource, Protocol):
     """
     A random number generator that can shuffle.
     """
@@ -45,7 +45,7 @@ class Shuffling(Drawing, Protocol):
         """
 
 
-def drawn(weighed: Iterable[tuple[int, _T]], rng: Drawing) -> Iterator[_T]:
+def drawn(weighed: Iterable[tuple[int, _T]], rng: RandomSource) -> Iterator[_T]:
     """
     Yield items in weighted random order, the probability of each proportional to its weight among those left (RFC 2782, on Weight): a
     random number from 0 to the sum of the weights, both included, selects the first item whose running sum is not less.
@@ -63,7 +63,7 @@ def drawn(weighed: Iterable[tuple[int, _T]], rng: Drawing) -> Iterator[_T]:
         yield last
 
 
-def grouped(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing) -> Iterator[_T]:
+def grouped(allRecords: Iterable[tuple[int, int, _T]], rng: RandomSource) -> Iterator[_T]:
     """
     Yield items by priority, lowest first, and in weighted random order within a priority; records that are equal in both are drawn in the
     order given.
@@ -74,7 +74,7 @@ def grouped(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing) -> Iterator
         yield from drawn([(weight, record) for _, weight, record in records], rng)
 
 
-def inOrder(records: Iterable[tuple[int, int, _T]], rng: Shuffling, most: float | None = None) -> list[_T]:
+def inOrder(records: Iterable[tuple[int, int, _T]], rng: ShufflingSource, most: float | None = None) -> list[_T]:
     """
     Put records into the order in which to try them.
 
@@ -99,7 +99,7 @@ def inOrder(records: Iterable[tuple[int, int, _T]], rng: Shuffling, most: float 
     return list(islice(ordered, int(SERVICE_TARGETS.pick(most))))
 
 
-def targetsOf(records: Iterable[SRV], rng: Shuffling, most: float | None = None) -> list[Target]:
+def targetsOf(records: Iterable[SRV], rng: ShufflingSource, most: float | None = None) -> list[Target]:
     """
     Return the targets in the order in which to try them; an empty list if there are no records.
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints.wrapper import Passing
+from twisted_ext.endpoints.wrapper import ProtocolWrapper
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["BindAddress", "Building", "Secure", "dial"]
+__all__ = ["BindAddress", "RecordingFactory", "Secure", "dial"]
 
 #: The local address: an address; or a pair of address and port, where the address may be empty; L{None} leaves it to the kernel. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
@@ -45,7 +45,7 @@ _newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
 
 
 @implementer(IProtocolFactory)
-class Building:
+class RecordingFactory:
     """
     Builds protocols with the caller's factory, and records an exception that it raises: trying other targets would not help then.
 
@@ -82,7 +82,7 @@ def dial(
     reactor: IReactorTime,
     address: str,
     target: Target,
-    building: Building,
+    building: RecordingFactory,
     timeout: float,
     bindAddress: tuple[str, int] | None,
     secure: Secure | None,
@@ -166,7 +166,7 @@ class _Dialing(ClientFactory):
             connector.stopConnecting()
 
 
-class _Beginning(Passing):
+class _Beginning(ProtocolWrapper):
     """
     Reports whether the inner protocol's C{makeConnection} succeeds.
     """
@@ -193,7 +193,7 @@ class _Handing:
 
     noisy = False
 
-    def __init__(self, handshake: _Handshake, building: Building) -> None:
+    def __init__(self, handshake: _Handshake, building: RecordingFactory) -> None:
         self._handshake = handshake
         self._building = building
 
@@ -219,7 +219,7 @@ class _Handshake(Protocol):
 
     address: IAddress
 
-    def __init__(self, reactor: IReactorTime, building: Building, timeout: float) -> None:
+    def __init__(self, reactor: IReactorTime, building: RecordingFactory, timeout: float) -> None:
         self._reactor = reactor
         self._building = building
         self._result: Deferred[IProtocol] = Deferred(self._canceled)

@@ -54,7 +54,7 @@ from twisted_ext.discovery.svcb import questionFor
 from twisted_ext.discovery.targets import Target, checkedPort, hostIn, hostOf, protocolsIn
 from twisted_ext.endpoints.attempts import Attempt, TargetsFailed
 from twisted_ext.endpoints.dial import BindAddress, Secure
-from twisted_ext.endpoints.happyeyeballs import Connecting, Way
+from twisted_ext.endpoints.happyeyeballs import ConnectAttempt, Way
 from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     )
     from twisted.internet.ssl import Certificate, PrivateCertificate
 
-    from twisted_ext.discovery.weights import Shuffling
+    from twisted_ext.discovery.weights import ShufflingSource
 
 __all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint", "TargetsEndpoint", "TargetsFailed"]
 
@@ -154,7 +154,7 @@ class _Reaching:
         @param find: looks up the targets, given a resolver and a timeout.
         """
         resolver = self.resolver()
-        connecting = Connecting(self._way, resolver, address, protocolFactory, secure)
+        connecting = ConnectAttempt(self._way, resolver, address, protocolFactory, secure)
         connecting.begin(find(resolver, self._way.lookupTimeout))
         return connecting.result
 
@@ -239,7 +239,7 @@ class SRVEndpoint:
         owner: str | bytes,
         defaultPort: int | None = None,
         *,
-        rng: Shuffling | None = None,
+        rng: ShufflingSource | None = None,
         **options: Unpack[Options],
     ) -> None:
         """

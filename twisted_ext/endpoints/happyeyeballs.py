@@ -26,7 +26,7 @@ from twisted_ext.compat.conversion.timeouts import secondsAndWaits, secondsOf
 from twisted_ext.compat.hostnames import HostResolution, whyNoAddress
 from twisted_ext.discovery.targets import Target
 from twisted_ext.endpoints.attempts import Attempt, failureOf
-from twisted_ext.endpoints.dial import BindAddress, Building, Secure, dial
+from twisted_ext.endpoints.dial import BindAddress, RecordingFactory, Secure, dial
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.compat.names import NamesResolver
 
-__all__ = ["Connecting", "Way"]
+__all__ = ["ConnectAttempt", "Way"]
 
 _newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
 
@@ -202,7 +202,7 @@ class _Place:
         self._changed(self)
 
 
-class Connecting:
+class ConnectAttempt:
     """
     A connection being established.
 
@@ -220,7 +220,7 @@ class Connecting:
         self._resolver = resolver
         self._address = address
         self._secure = secure
-        self._building = Building(protocolFactory)
+        self._building = RecordingFactory(protocolFactory)
         self._finding: Deferred[None] | None = None
         self._unopened: deque[Target] = deque()
         self._places: list[_Place] = []

@@ -28,7 +28,7 @@ from twisted_ext.compat.lookups.follow import chanceOf
 from twisted_ext.discovery.targets import Target, checkedPort
 from twisted_ext.discovery.weights import grouped
 from twisted_ext.endpoints.endpoints import Options, SRVEndpoint
-from twisted_ext.endpoints.wrapper import Passing
+from twisted_ext.endpoints.wrapper import ProtocolWrapper
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -299,7 +299,7 @@ class _Building:
         pass
 
 
-class _Line(Passing):
+class _Line(ProtocolWrapper):
     """
     Notifies the connector when the connection is made and lost.
     """

@@ -12,13 +12,13 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides
 
-__all__ = ["Passing"]
+__all__ = ["ProtocolWrapper"]
 
 #: Optional interfaces of protocols that transports check for.
 _ASKED_FOR = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
 
 
-class Passing(Protocol):
+class ProtocolWrapper(Protocol):
     """
     Passes all events on to C{inner}, except C{connectionMade}: subclasses connect C{inner} to the transport themselves.
 

@@ -22,7 +22,7 @@ from twisted_ext.compat.conversion.errors import (
     errorFromAnswer,
     errorFromFault,
 )
-from twisted_ext.compat.lookups.follow import Asking, about, nameOf
+from twisted_ext.compat.lookups.follow import ServiceLookups, about, nameOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import CallerFault, DNSFault, Unreachable
 from twisted_ext.wire.codes import AD, CD, IN
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DomainName",
-    "Meaning",
+    "FailureKind",
     "NXDOMAIN",
     "NoAnswer",
     "NoNameservers",
@@ -81,7 +81,7 @@ class NoNameservers(LookupFailed):
     """
 
 
-class Meaning(Enum):
+class FailureKind(Enum):
     """
     The kind of a failed look-up.
     """
@@ -261,7 +261,7 @@ async def lookUp(
     @raise LookupFailed: the look-up failed.
     """
     try:
-        asking = Asking(resolver, timeout, bool(flags & AD), bool(flags & CD), stream)
+        asking = ServiceLookups(resolver, timeout, bool(flags & AD), bool(flags & CD), stream)
         question = Question(nameOf(name), rrTypeOf(rdtype))
     except DNSFault as fault:
         raise errorFromFault(fault) from fault
@@ -282,21 +282,21 @@ async def lookUp(
     return RecordSet(asked, question.rrType, DomainName(nameToText(found.owner)), response, records)
 
 
-def meaningOf(raised: BaseException) -> Meaning:
+def meaningOf(raised: BaseException) -> FailureKind:
     """
     Classify an exception of this package or of dnspython.
     """
     if isinstance(raised, LookupFailed):
         cause = raised.__cause__
         if isinstance(raised, NXDOMAIN | NoAnswer | DNSNameError):
-            return Meaning.NOTHING
+            return FailureKind.NOTHING
         if isinstance(raised, NoNameservers):
-            return Meaning.FAILED
+            return FailureKind.FAILED
         if isinstance(raised, Timeout | DNSQueryTimeoutError) or isinstance(cause, Unreachable):
-            return Meaning.TIMEOUT
-        return Meaning.OTHER if isinstance(raised, ResolverError) or isinstance(cause, CallerFault) else Meaning.FAILED
+            return FailureKind.TIMEOUT
+        return FailureKind.OTHER if isinstance(raised, ResolverError) or isinstance(cause, CallerFault) else FailureKind.FAILED
     if isinstance(raised, TimeoutError):
-        return Meaning.TIMEOUT
+        return FailureKind.TIMEOUT
     # If the exception is dnspython's, its module is loaded.
     theirs = sys.modules.get(_THEIR_RESOLVER)
     if theirs is not None:
@@ -304,13 +304,13 @@ def meaningOf(raised: BaseException) -> Meaning:
             kinds = [getattr(theirs, name, None) for name in names]
             if isinstance(raised, tuple([kind for kind in kinds if isinstance(kind, type)])):
                 return meaning
-    return Meaning.OTHER
+    return FailureKind.OTHER
 
 
 _THEIR_MEANINGS: Final = (
-    (("Timeout", "LifetimeTimeout"), Meaning.TIMEOUT),
-    (("NoAnswer", "NXDOMAIN"), Meaning.NOTHING),
-    (("NoNameservers",), Meaning.FAILED),
+    (("Timeout", "LifetimeTimeout"), FailureKind.TIMEOUT),
+    (("NoAnswer", "NXDOMAIN"), FailureKind.NOTHING),
+    (("NoNameservers",), FailureKind.FAILED),
 )
 
 
@@ -323,12 +323,12 @@ def asTheirs(raised: LookupFailed) -> LookupFailed:
     @return: the exception itself if it is the caller's fault.
     """
     meaning = meaningOf(raised)
-    if meaning is Meaning.OTHER:
+    if meaning is FailureKind.OTHER:
         return raised
-    if meaning is Meaning.NOTHING:
+    if meaning is FailureKind.NOTHING:
         ours: type[LookupFailed] = NoAnswer if isinstance(raised, NoAnswer) else NXDOMAIN
     else:
-        ours = Timeout if meaning is Meaning.TIMEOUT else NoNameservers
+        ours = Timeout if meaning is FailureKind.TIMEOUT else NoNameservers
     kind = ours
     try:
         theirs = getattr(import_module(_THEIR_RESOLVER), ours.__name__)

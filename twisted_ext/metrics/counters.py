@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.metrics.histogram import Histogram
-from twisted_ext.metrics.names import Asked, Slowest, questionName
+from twisted_ext.metrics.names import FrequentNames, Slowest, questionName
 from twisted_ext.wire.rrtypes import DLV, IPN, TA
 
 __all__ = ["OTHER_TYPES", "RCODES", "Counters"]
@@ -102,7 +102,7 @@ class Counters:
         self.refusals: dict[str, int] = {}
         self.latency = Histogram()
         self.types: dict[int, int] = {}
-        self.names = Asked()
+        self.names = FrequentNames()
         self.slowest = Slowest()
 
     @property

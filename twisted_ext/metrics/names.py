@@ -8,7 +8,7 @@ from heapq import nlargest, nsmallest
 
 from twisted_ext.metrics.limits import NAMES_COUNTED, NAMES_SLOW
 
-__all__ = ["Asked", "Slowest", "questionName"]
+__all__ = ["FrequentNames", "Slowest", "questionName"]
 
 
 def questionName(query: bytes) -> bytes:
@@ -27,7 +27,7 @@ def questionName(query: bytes) -> bytes:
     return b""
 
 
-class Asked:
+class FrequentNames:
     """
     Counts names, and forgets the least queried ones when there are too many (Misra and Gries): a flood of random names costs each other
     name at most what is subtracted from all of them alike, and no more work than any other name.

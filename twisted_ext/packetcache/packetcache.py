@@ -12,7 +12,7 @@ from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.epochs import Epoch
 from twisted_ext.packetcache.replykinds import kindOf
 
-__all__ = ["Address", "Counting", "PacketCache"]
+__all__ = ["Address", "PacketCounters", "PacketCache"]
 
 #: The address of a socket as the system reports it: host and port, and for IPv6 flow label and scope.
 Address = tuple[str, int] | tuple[str, int, int, int]
@@ -26,7 +26,7 @@ _MOST: Final = int(LISTENER_BATCH.default)
 _FOREVER: Final = float("inf")
 
 
-class Counting(Protocol):
+class PacketCounters(Protocol):
     """
     The part of L{Counters<twisted_ext.metrics.counters.Counters>} that the packet cache writes.
     """
@@ -83,7 +83,7 @@ class PacketCache:
         size: int,
         now: float,
         beyond: Callable[[bytes, _Place, Client, float], None],
-        counters: Counting,
+        counters: PacketCounters,
         failed: Callable[[Exception], object] | None = None,
     ) -> int:
         """

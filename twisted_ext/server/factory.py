@@ -20,7 +20,7 @@ from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def _use(self, source: IAnswerSource) -> None:
         super()._use(source)
-        lane = laneFor(self._access)
+        lane = packetCacheFor(self._access)
         for group in lane.groups:
             group.datagrams = group.messages = _Blank()
         self._responder = Responder(

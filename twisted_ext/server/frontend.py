@@ -19,7 +19,7 @@ from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.config.replies import finishingOf, identityOf
 from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
+from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
@@ -27,7 +27,7 @@ from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.querylog import QueryLog
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.server.reply.selftest import SelfTest
 
@@ -100,7 +100,7 @@ def _gates(
     rates: ClientRateLimit,
     cookies: Cookies | None,
     zones: Zones | None = None,
-    errands: dict[int, Operation] | None = None,
+    operations: dict[int, Operation] | None = None,
     keys: Keys | None = None,
 ) -> tuple[Gate, ...]:
     alone = settings.role == "serve"
@@ -112,9 +112,9 @@ def _gates(
         minimalAny=settings.minimalAny and not alone,
         serves=None if zones is None else zones.find,
         keys=keys,
-        opcodes=opcodesOf(errands or {}),
-        transfers=transfersIn(errands or {}),
-        hopeless=hopelessOf(errands or {}),
+        opcodes=opcodesOf(operations or {}),
+        transfers=transfersIn(operations or {}),
+        hopeless=hopelessOf(operations or {}),
     )
 
 
@@ -166,7 +166,7 @@ class Frontend:
         self._limiting = _Limiting()
         self._limiting.adopt(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
-        self.lane: PacketCache = laneFor(
+        self.lane: PacketCache = packetCacheFor(
             self._access,
             self._rates,
             self._cookies,
@@ -194,7 +194,7 @@ class Frontend:
         self._expiring: Callable[[bytes], float | None] | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
-        self._streams = StreamFactory(Responding(self.responder), reactor, idle=settings.tcpIdle)
+        self._streams = StreamFactory(StreamResponder(self.responder), reactor, idle=settings.tcpIdle)
         self._listeners: list[StreamListener] = []
 
     @property
@@ -212,7 +212,7 @@ class Frontend:
             group.messages = messages if remember else _Forgetful(stream=True)
 
     def see(
-        self, errands: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+        self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
     ) -> None:
         """
         Set the operations that handle requests other than QUERY.
@@ -220,9 +220,9 @@ class Frontend:
         @param keys: TSIG keys that requests may be signed with.
         @param expiring: see L{ReplyBuilder}.
         """
-        self._errands, self._keys, self._expiring = errands, keys, expiring
+        self._errands, self._keys, self._expiring = operations, keys, expiring
         self.responder.finishing.expiring = expiring
-        self.responder.errands = dict(errands)
+        self.responder.operations = dict(operations)
         self.responder.gates = self._gatesNow()
 
     def _gatesNow(self) -> tuple[Gate, ...]:

@@ -24,12 +24,12 @@ from twisted_ext.server.frontend import Frontend, KeptReplies, gatesOf
 from twisted_ext.server.jobs.rlimit import raiseDescriptors
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
-from twisted_ext.server.operations.operations import Sight
+from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import stackFor
-from twisted_ext.server.upstreams import Listening
+from twisted_ext.server.upstreams import ListenAddresses
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
     from twisted_ext.server.process.relay import Relay
-    from twisted_ext.server.zones.zonesyncworker import Mirrored
+    from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["ServerService", "Server", "makeServer", "pathOf"]
@@ -93,13 +93,13 @@ class ServerService(Service):
         self._reloads = DeferredLock()
         # Callers that share the next reload, while one is queued that has not started.
         self._waiting: list[Deferred[list[str]]] | None = None
-        self._listening = Listening(*_placeOf(bound)) if bound else Listening(settings.interface, settings.port)
+        self._listening = ListenAddresses(*_placeOf(bound)) if bound else ListenAddresses(settings.interface, settings.port)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = zoned
         self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=zoned)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
         self.counters = Counters()
-        self.sight = sight = Sight(reactor, self.counters)
+        self.sight = sight = ServerStatus(reactor, self.counters)
         sight.source = self.stack
         sight.caching = self.stack.caching
         if not zoned:
@@ -135,7 +135,7 @@ class ServerService(Service):
             self._listening.at(*_placeOf(bound))
         self.sight.listening = tuple([label for each in bound for label in each.labels])
 
-    def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: Mirrored) -> None:
+    def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: ZoneSyncWorker) -> None:
         from twisted_ext.server.process.relay import Relay
         from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 
@@ -144,20 +144,20 @@ class ServerService(Service):
         self.passing = Relay(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
         mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
 
-    def passOn(self, errands: Iterable[int], keys: Keys) -> None:
+    def passOn(self, operations: Iterable[int], keys: Keys) -> None:
         """
         In a worker: forward some requests to the parent.
 
-        @param errands: the keys of these operations, see L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        @param operations: the keys of these operations, see L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
         @param keys: the TSIG keys for requests that are parsed in this process.
         """
         assert self.passing is not None
-        self.zoned.errands = dict.fromkeys(errands, self.passing)
+        self.zoned.operations = dict.fromkeys(operations, self.passing)
         self.zoned.keys = keys
         self._see()
 
     def _see(self) -> None:
-        self._parts.see(self.zoned.errands, self.zoned.keys, self.zoned.expiring)
+        self._parts.see(self.zoned.operations, self.zoned.keys, self.zoned.expiring)
 
     def _changed(self) -> None:
         # The stack may call this while it is still being built.
@@ -486,7 +486,7 @@ def makeServer(
     if settings.workers > 1:
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
-        listening = Listening(settings.interface, settings.port)
+        listening = ListenAddresses(settings.interface, settings.port)
 
         def check(settings: Settings) -> None:
             gatesOf(settings, secret)
@@ -522,7 +522,7 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     zones = Zones()
     for zone in zonesIn(settings):
         zones.expect(zone.name, zone.file)
-    stack = stackFor(reactor, settings, zones, listening=Listening(settings.interface, settings.port))
+    stack = stackFor(reactor, settings, zones, listening=ListenAddresses(settings.interface, settings.port))
     try:
         lines = ["packet cache: replies to earlier queries with the same octets"] if not (settings.queryLog or settings.verbose) else []
         lines += ["query log: each request and its reply"] if settings.queryLog or settings.verbose else []

@@ -29,7 +29,7 @@ from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
-from twisted_ext.server.upstreams import Listening, LoopWatch, SystemServers, Upstream, isNear, serversOf
+from twisted_ext.server.upstreams import CountedUpstream, ListenAddresses, LoopWatch, SystemServers, isNear, serversOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
@@ -61,7 +61,7 @@ class _Asking:
     __slots__ = ("source", "default", "upstreams", "system")
 
     def __init__(
-        self, source: IAnswerSource, default: IAnswerSource, upstreams: list[Upstream], system: SystemServers | None
+        self, source: IAnswerSource, default: IAnswerSource, upstreams: list[CountedUpstream], system: SystemServers | None
     ) -> None:
         self.source = source
         self.default = default
@@ -86,7 +86,7 @@ class ForwardStack:
         reactor: IReactorTime,
         settings: Settings,
         *,
-        listening: Listening | None = None,
+        listening: ListenAddresses | None = None,
         changed: Callable[[], object] = lambda: None,
         zones: Zones | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class ForwardStack:
         @raise BadDescription: the settings cannot be used. Nothing is left open.
         """
         self._reactor = reactor
-        self._listening = listening or Listening((), 0)
+        self._listening = listening or ListenAddresses((), 0)
         self._changed = changed
         self._zones = zones
         self.settings = settings
@@ -130,12 +130,12 @@ class ForwardStack:
         if not settings.recursive:
             nobody = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
             return _Asking(nobody, nobody, [], None)
-        upstreams: list[Upstream] = []
+        upstreams: list[CountedUpstream] = []
         system: SystemServers | None = None
 
-        def built(description: str, setting: str, counted: bool = False) -> Upstream:
+        def built(description: str, setting: str, counted: bool = False) -> CountedUpstream:
             source = described(self._reactor, description, setting, self._listening)
-            upstream = Upstream(description, source, self._reactor, counted=counted)
+            upstream = CountedUpstream(description, source, self._reactor, counted=counted)
             upstreams.append(upstream)
             return upstream
 
@@ -148,7 +148,7 @@ class ForwardStack:
                     default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
             else:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
-                default = following = Upstream(system.path, system, self._reactor, counted=False)
+                default = following = CountedUpstream(system.path, system, self._reactor, counted=False)
                 upstreams.append(following)
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:
@@ -188,9 +188,9 @@ class ForwardStack:
             source = watch = LoopWatch(source, self._reactor)
         if self._zones is not None:
             # Zones may be added later, so do this even if there are none now.
-            from twisted_ext.server.authority.source import AuthoritySource, Leading
+            from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 
-            source = Leading(AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
+            source = AuthorityFirst(AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
         self._hosts, self._watch = hosts, watch
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
@@ -313,7 +313,7 @@ class ForwardStack:
             lines.append(f"forward: {', '.join(settings.upstream)}{hedge}")
         return lines
 
-    def _labelOf(self, upstream: Upstream) -> str:
+    def _labelOf(self, upstream: CountedUpstream) -> str:
         return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
 
 
@@ -326,7 +326,7 @@ def stackFor(
     settings: Settings,
     zones: Zones,
     *,
-    listening: Listening | None = None,
+    listening: ListenAddresses | None = None,
     changed: Callable[[], object] = lambda: None,
 ) -> ForwardStack | ZoneStack:
     """
@@ -396,11 +396,11 @@ class ZoneStack:
         return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
 
 
-def _rests(upstream: Upstream) -> bool:
+def _rests(upstream: CountedUpstream) -> bool:
     return upstream.rests
 
 
-def described(reactor: IReactorTime, description: str, setting: str, listening: Listening) -> IAnswerSource:
+def described(reactor: IReactorTime, description: str, setting: str, listening: ListenAddresses) -> IAnswerSource:
     """
     Build the source that a description names.
 

@@ -24,7 +24,7 @@ from twisted_ext.resolver.combine.failing import FailingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.rebinding import isPrivate
-from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, Configured
+from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, ConfiguredSource
 from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 from twisted_ext.transport.servers import Server
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
 
-__all__ = ["Listening", "LoopWatch", "SystemServers", "Upstream", "isNear", "serversOf"]
+__all__ = ["ListenAddresses", "LoopWatch", "SystemServers", "CountedUpstream", "isNear", "serversOf"]
 
 _log = Logger()
 
@@ -59,7 +59,7 @@ _LOOPS: Final = nameFromText("txdns-loop.test")
 _LOOP_SECONDS: Final = 3.0
 
 
-class Listening:
+class ListenAddresses:
     """
     The addresses that a server listens on, so that it does not forward to itself.
 
@@ -110,7 +110,7 @@ class SystemServers:
     Forwards to the servers of C{resolv.conf}, without search list or cache. Checks the file when a query arrives, at most once a second.
     """
 
-    def __init__(self, reactor: IReactorTime, path: str, listening: Listening, changed: Callable[[], object]) -> None:
+    def __init__(self, reactor: IReactorTime, path: str, listening: ListenAddresses, changed: Callable[[], object]) -> None:
         """
         @param path: the file; L{SYSTEM_RESOLV_CONF} if empty.
         @param listening: where the server itself listens; this address is left out.
@@ -147,7 +147,7 @@ class SystemServers:
         forwarding = ForwardingSource(
             self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags
         )
-        return Configured(forwarding, configuration, self.path)
+        return ConfiguredSource(forwarding, configuration, self.path)
 
     def look(self) -> None:
         """
@@ -188,7 +188,7 @@ class SystemServers:
 
 
 @implementer(IAnswerSource)
-class Upstream:
+class CountedUpstream:
     """
     One upstream, with its record of failures.
 
@@ -275,9 +275,9 @@ class LoopWatch:
         self._inner = inner
         self._clock = clock
         self._suffix = b"\x10" + token_hex(8).encode() + _LOOPS
-        self._probed: dict[bytes, Upstream] = {}
+        self._probed: dict[bytes, CountedUpstream] = {}
 
-    def probe(self, upstreams: list[Upstream]) -> None:
+    def probe(self, upstreams: list[CountedUpstream]) -> None:
         """
         Query the upstreams on this machine or in a private network; servers on the Internet cannot reach this server.
         """

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IUDPTransport
 from twisted.internet.protocol import AbstractDatagramProtocol
 from zope.interface import implementer
 
-from twisted_ext.testing.lifecycles import Receiving, newCannotListen
+from twisted_ext.testing.lifecycles import DatagramReceiver, newCannotListen
 from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.network import normal
 
@@ -35,7 +35,7 @@ class MemoryPort:
 
     def __init__(self, reactor: MemoryReactor, port: int, protocol: AbstractDatagramProtocol, interface: str, maxPacketSize: int) -> None:
         self.protocol = protocol
-        self._receiving = cast(Receiving, protocol)
+        self._receiving = cast(DatagramReceiver, protocol)
         self.interface = normal(interface) if interface else "0.0.0.0"
         self.maxPacketSize = maxPacketSize
         self.port = port

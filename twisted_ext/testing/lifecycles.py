@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IAddress, IConnector, IProtocol
 from twisted.python.failure import Failure
 
 __all__ = [
-    "Dialing",
+    "ConnectorFactory",
     "Lifecycle",
-    "Receiving",
+    "DatagramReceiver",
     "failureOf",
     "newCannotListen",
     "newRefusal",
@@ -41,7 +41,7 @@ class Lifecycle(Protocol):
         """
 
 
-class Dialing(Lifecycle, Protocol):
+class ConnectorFactory(Lifecycle, Protocol):
     """
     The part of a client factory that a connector needs.
     """
@@ -67,7 +67,7 @@ class Dialing(Lifecycle, Protocol):
         """
 
 
-class Receiving(Lifecycle, Protocol):
+class DatagramReceiver(Lifecycle, Protocol):
     """
     The methods of a UDP protocol, including what Twisted's classes leave out: addresses of four elements, and refusals.
     """

@@ -32,7 +32,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
-__all__ = ["Asked", "CannedServer", "Reply", "Tamper"]
+__all__ = ["ReceivedQuery", "CannedServer", "Reply", "Tamper"]
 
 #: A reply: the text of one or several rdatas, an rcode, whole RRsets, or a function that returns one of these.
 Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str | int | Sequence[str] | Sequence[RRSet]"]
@@ -47,7 +47,7 @@ _NXDOMAIN = 3
 _PORTS_TRIED = 50
 
 
-class Asked:
+class ReceivedQuery:
     """
     A query that a server received.
 
@@ -104,7 +104,7 @@ class CannedServer:
         self.bare = False
         self.closesAfter: int | None = None
         self.tamper: Tamper | None = None
-        self.asked: list[Asked] = []
+        self.asked: list[ReceivedQuery] = []
         self._ports: list[IListeningPort] = []
         self._connections: set[_Stream] = set()
         self._later: set[IDelayedCall] = set()
@@ -196,7 +196,7 @@ class CannedServer:
             return
         if clock is None or len(message.questions) != 1:
             return
-        self.asked.append(Asked(message, transport, peer, clock.seconds()))
+        self.asked.append(ReceivedQuery(message, transport, peer, clock.seconds()))
         if self.silent or self.silentTo == transport:
             return
         reply = self.replyTo(message, transport)

@@ -26,7 +26,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.testing.lifecycles import Dialing, Lifecycle, failureOf, newRefusal, newTimeout, newUserError
+from twisted_ext.testing.lifecycles import ConnectorFactory, Lifecycle, failureOf, newRefusal, newTimeout, newUserError
 from twisted_ext.testing.network import normal
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class MemoryConnector:
     A client connector.
     """
 
-    def __init__(self, reactor: MemoryReactor, host: str, port: int, factory: Dialing, timeout: float | None) -> None:
+    def __init__(self, reactor: MemoryReactor, host: str, port: int, factory: ConnectorFactory, timeout: float | None) -> None:
         self.factory = factory
         self.state = "disconnected"
         self.transport: MemoryConnection | None = None

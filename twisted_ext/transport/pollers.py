@@ -15,15 +15,15 @@ from zope.interface import implementer
 
 from twisted_ext.transport.faultlog import FaultLog
 
-__all__ = ["KEPT_BACK", "Drained", "EachPoller", "EpollPoller", "Outbox", "Poller", "Sending", "outboxOf", "pollerFor"]
+__all__ = ["KEPT_BACK", "ReadableSocket", "EachPoller", "EpollPoller", "Outbox", "Poller", "DatagramSender", "outboxOf", "pollerFor"]
 
 
-class Drained(Protocol):
+class ReadableSocket(Protocol):
     """
     A socket that can be read from.
     """
 
-    def gather(self, arrivals: list[tuple[Drained, bytes]], now: float) -> None:
+    def gather(self, arrivals: list[tuple[ReadableSocket, bytes]], now: float) -> None:
         """
         Read all pending datagrams without handling them yet.
 
@@ -46,7 +46,7 @@ class Poller(Protocol):
     Watches sockets and drains those that are readable.
     """
 
-    def watch(self, descriptor: int, socket: Drained) -> None:
+    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
         """
         Start watching a socket.
         """
@@ -66,7 +66,7 @@ _SOCKETS_PER_TURN: Final = 32
 KEPT_BACK: Final = 32
 
 
-class Sending(Protocol):
+class DatagramSender(Protocol):
     """
     A sender whose datagrams can be held back.
     """
@@ -92,7 +92,7 @@ class Outbox:
     def __init__(self) -> None:
         self.open = False
         self.faults = FaultLog()
-        self.waiting: list[tuple[Sending, bytes]] = []
+        self.waiting: list[tuple[DatagramSender, bytes]] = []
 
     def flush(self, now: float) -> None:
         waiting, self.waiting = self.waiting, []
@@ -118,7 +118,7 @@ def outboxOf(reactor: object) -> Outbox:
     return outbox
 
 
-def _pass(socket: Drained, octets: bytes, now: float, faults: FaultLog) -> None:
+def _pass(socket: ReadableSocket, octets: bytes, now: float, faults: FaultLog) -> None:
     try:
         socket.arrived(octets, now)
     except Exception as error:
@@ -126,7 +126,7 @@ def _pass(socket: Drained, octets: bytes, now: float, faults: FaultLog) -> None:
         faults.note("reading a reply", error, now)
 
 
-def _gather(socket: Drained, arrivals: list[tuple[Drained, bytes]], now: float, faults: FaultLog) -> None:
+def _gather(socket: ReadableSocket, arrivals: list[tuple[ReadableSocket, bytes]], now: float, faults: FaultLog) -> None:
     try:
         socket.gather(arrivals, now)
     except Exception as error:
@@ -143,10 +143,10 @@ class EpollPoller:
         self._reactor = reactor
         self._seconds = seconds
         self._outbox = outbox
-        self._sockets: dict[int, Drained] = {}
+        self._sockets: dict[int, ReadableSocket] = {}
         self._epoll: select.epoll | None = None
 
-    def watch(self, descriptor: int, socket: Drained) -> None:
+    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
         epoll = self._epoll or select.epoll()
         epoll.register(descriptor, select.EPOLLIN)
         self._sockets[descriptor] = socket
@@ -176,7 +176,7 @@ class EpollPoller:
         outbox = self._outbox
         # Read everything first, then handle it, then send everything: alternating system calls for each datagram would cost half as much
         # again.
-        arrivals: list[tuple[Drained, bytes]] = []
+        arrivals: list[tuple[ReadableSocket, bytes]] = []
         outbox.open = True
         try:
             for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
@@ -208,7 +208,7 @@ class EpollPoller:
 
 @implementer(IReadDescriptor)
 class _Single:
-    def __init__(self, descriptor: int, socket: Drained, seconds: _Seconds, faults: FaultLog) -> None:
+    def __init__(self, descriptor: int, socket: ReadableSocket, seconds: _Seconds, faults: FaultLog) -> None:
         self._descriptor = descriptor
         self._faults = faults
         self._socket = socket
@@ -219,7 +219,7 @@ class _Single:
 
     def doRead(self) -> None:
         now = self._seconds()
-        arrivals: list[tuple[Drained, bytes]] = []
+        arrivals: list[tuple[ReadableSocket, bytes]] = []
         _gather(self._socket, arrivals, now, self._faults)
         for socket, octets in arrivals:
             _pass(socket, octets, now, self._faults)
@@ -242,7 +242,7 @@ class EachPoller:
         self._readers: dict[int, _Single] = {}
         self._faults = outbox.faults
 
-    def watch(self, descriptor: int, socket: Drained) -> None:
+    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
         reader = _Single(descriptor, socket, self._seconds, self._faults)
         self._reactor.addReader(reader)
         self._readers[descriptor] = reader

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["ROUNDING", "Timetable", "Waiting"]
+__all__ = ["ROUNDING", "Timetable", "TimetableItem"]
 
 #: Seconds by which a reactor's clock may seem to be early because of rounding.
 ROUNDING: Final = 1e-5
@@ -26,7 +26,7 @@ _READ_PER_TURN: Final = 32
 _MOST_TURNS: Final = 16
 
 
-class Waiting(Protocol):
+class TimetableItem(Protocol):
     """
     An item of a timetable.
     """
@@ -53,13 +53,13 @@ class Timetable:
     __slots__ = ("waiting", "wakesAt", "_clock", "_call", "_turns")
 
     def __init__(self, clock: IReactorTime) -> None:
-        self.waiting: set[Waiting] = set()
+        self.waiting: set[TimetableItem] = set()
         self.wakesAt = inf
         self._clock = clock
         self._call: IDelayedCall | None = None
         self._turns = 0
 
-    def add(self, item: Waiting) -> None:
+    def add(self, item: TimetableItem) -> None:
         """
         Add C{item}, or reschedule it after its C{due} has moved to an earlier time.
         """

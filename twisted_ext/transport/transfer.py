@@ -27,7 +27,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.store.serials import serialIn
-from twisted_ext.zone.transfer.receiver import Receiving
+from twisted_ext.zone.transfer.receiver import TransferReceiver
 
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
@@ -54,14 +54,14 @@ class _Fetch(ClientFactory):
         clock: IReactorTime,
         label: str,
         query: bytes,
-        receiving: Receiving,
+        receiving: TransferReceiver,
         today: Callable[[], float],
         begin: float,
         wait: float,
         seconds: float,
         rate: float,
     ) -> None:
-        self.deferred: Deferred[Receiving] | None = Deferred(self._cancel)
+        self.deferred: Deferred[TransferReceiver] | None = Deferred(self._cancel)
         self.query = query
         self.receiving = receiving
         self.today = today
@@ -123,7 +123,7 @@ class _Fetch(ClientFactory):
         else:
             deferred.errback(fault)
 
-    def _cancel(self, deferred: Deferred[Receiving]) -> None:
+    def _cancel(self, deferred: Deferred[TransferReceiver]) -> None:
         self.deferred = None
         self.finish(TimedOut("cancelled"))
 
@@ -180,7 +180,7 @@ def fetchZone(
     seconds: float | None = None,
     rate: float | None = None,
     local: tuple[str, int] | None = None,
-) -> Deferred[Receiving]:
+) -> Deferred[TransferReceiver]:
     """
     Request a zone transfer.
 
@@ -212,7 +212,7 @@ def fetchZone(
         query, mac = sign(query, key, today())
         verifying = StreamVerifying({key.name: key}, mac)
     serial = None if soa is None else serialIn(soa.rdatas[0])
-    receiving = Receiving(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
+    receiving = TransferReceiver(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
     made = _Fetch(
         reactor, label, frame(query), receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
         TRANSFER_SECONDS.default if seconds is None else seconds, TRANSFER_RATE.pick(rate),

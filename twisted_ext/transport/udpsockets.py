@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
 from twisted_ext.transport.exchange import PendingQuery
-from twisted_ext.transport.pollers import Drained, Poller
+from twisted_ext.transport.pollers import Poller, ReadableSocket
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 
@@ -176,7 +176,7 @@ class RawSocket(QuerySocket):
         self._descriptor = made.fileno()
         poller.watch(self._descriptor, self)
 
-    def gather(self, arrivals: list[tuple[Drained, bytes]], now: float) -> None:
+    def gather(self, arrivals: list[tuple[ReadableSocket, bytes]], now: float) -> None:
         # At most as many datagrams as replies are pending; the poller calls again if there are more.
         recv = self._recv
         try:

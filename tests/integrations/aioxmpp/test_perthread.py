@@ -303,9 +303,9 @@ def test_nothingIsASource() -> None:
     """
     The source without answers can be used like any other.
     """
-    resolver = NamesResolver(perthread.Nothing(), Clock())
+    resolver = NamesResolver(perthread.EmptySource(), Clock())
     found: list[object] = []
-    lookUp(perthread.Nothing(), questionOf("a.example"), QueryContext(0.0)).addCallback(found.append)
+    lookUp(perthread.EmptySource(), questionOf("a.example"), QueryContext(0.0)).addCallback(found.append)
     resolver.close().addCallback(found.append)
     assert len(found) == 2
-    assert perthread.Nothing().sources() == ()
+    assert perthread.EmptySource().sources() == ()

@@ -34,7 +34,7 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
@@ -95,7 +95,7 @@ def _listen(reactor: IReactorTime, address: str, port: int) -> None:
         reactor,
         gates=standardGates(cookies=cookies),
         finishing=ReplyBuilder(recursion=False),
-        lane=laneFor(access, None, cookies),
+        lane=packetCacheFor(access, None, cookies),
         unrecursed=True,
     )
     DatagramListener(reactor, responder, address, port).start()

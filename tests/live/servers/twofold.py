@@ -25,7 +25,7 @@ from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.sources import ForwardStack
-from twisted_ext.server.upstreams import Listening
+from twisted_ext.server.upstreams import ListenAddresses
 
 __all__ = ["LOADING", "SAMPLED", "main"]
 
@@ -92,7 +92,7 @@ class _Twofold:
         without = Settings.of(**words, queryLog=True)
         self.counting = (_Counting(), _Counting())
         self.counters = (Counters(), Counters())
-        stack = ForwardStack(reactor, settings, listening=Listening(("127.0.0.1",), bounds[0][0].port))
+        stack = ForwardStack(reactor, settings, listening=ListenAddresses(("127.0.0.1",), bounds[0][0].port))
         ports = []
         remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):

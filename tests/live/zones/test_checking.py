@@ -13,7 +13,7 @@ import pytest
 from tests.peers import peer
 from tests.zone.check.test_semantics import SOUND, WRONG
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.check.checkfile import Vetted, vet
+from twisted_ext.zone.check.checkfile import CheckResult, vet
 
 __all__: list[str] = []
 
@@ -28,7 +28,7 @@ def run(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[
     return subprocess.run([str(peer(program)), *words], cwd=folder, capture_output=True, text=True, timeout=120)
 
 
-def findingsIn(path: Path) -> Vetted:
+def findingsIn(path: Path) -> CheckResult:
     """
     Return the findings in a file.
     """

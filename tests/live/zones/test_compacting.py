@@ -19,8 +19,8 @@ from twisted.internet.task import deferLater
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.update.commit import Changing, Made
-from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.server.update.commit import CommitQueue, Made
+from twisted_ext.server.update.compaction import Compactor
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version
@@ -38,11 +38,11 @@ async def test_compactionLosesNoChange(tmp_path: Path, monkeypatch: pytest.Monke
     versionOf().compacted(image, b"sources")
     zone = Zone(Version(Image.open(image)))
     journal = Journal(path, APEX)
-    compacting = Compacting(clock, partial(inThread, clock), small=0)
+    compacting = Compactor(clock, partial(inThread, clock), small=0)
     with pytest.raises(StorageFault):
         await compacting(zone.current, path, "/nowhere/at/all")
     monkeypatch.setattr(Version, "crowded", property(lambda version: len(version.overlay) > 50))
-    changing = Changing(
+    changing = CommitQueue(
         clock, zone, journal, partial(inThread, clock), compact=lambda version: compacting(version, path, str(tmp_path / "next"))
     )
 
@@ -89,9 +89,9 @@ async def test_processEndsWithItsServer(tmp_path: Path, monkeypatch: pytest.Monk
         return process
 
     monkeypatch.setattr(reactor, "spawnProcess", spawnProcess)
-    compacting = Compacting(clock, partial(inThread, clock), small=0)
+    compacting = Compactor(clock, partial(inThread, clock), small=0)
     journal = Journal(path, APEX)
-    changing = Changing(clock, zone, journal, partial(inThread, clock), compact=lambda version: compacting(version, path, str(target)))
+    changing = CommitQueue(clock, zone, journal, partial(inThread, clock), compact=lambda version: compacting(version, path, str(target)))
 
     def add(version: Version) -> Made:
         transaction = Transaction(version)

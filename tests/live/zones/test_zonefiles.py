@@ -14,7 +14,7 @@ import pytest
 from tests.peers import peer
 from tests.zone.masters import setsOf
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.zonefile.reader import Reading, readMaster
+from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
 __all__: list[str] = []
@@ -63,7 +63,7 @@ def theirs(path: Path) -> set[tuple[bytes, int, int, bytes]]:
     return records(readMaster(str(written), _APEX))
 
 
-def records(reading: Reading) -> set[tuple[bytes, int, int, bytes]]:
+def records(reading: MasterFileContent) -> set[tuple[bytes, int, int, bytes]]:
     """
     Return the records that were read. Names are in lower case, as BIND gives all records of one owner the case of the first.
     """

@@ -91,7 +91,7 @@ async def test_otherServersFollowOurZone(program: str) -> None:
                 kinds.append(request.question.rrType)
                 return whole(request)
 
-            host.responder.errands.update({AXFR: counted, IXFR: counted})
+            host.responder.operations.update({AXFR: counted, IXFR: counted})
             host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
             await reach("11")
             assert await digShort(server, "new.example.org", "A") == ["192.0.2.99"]

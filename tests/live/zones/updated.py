@@ -32,9 +32,9 @@ def main(words: list[str]) -> None:
     from twisted_ext.server.reply.acl import Access
     from twisted_ext.server.reply.gates import standardGates
     from twisted_ext.server.reply.operations import opcodesOf
-    from twisted_ext.server.reply.packetcaches import laneFor
+    from twisted_ext.server.reply.packetcaches import packetCacheFor
     from twisted_ext.server.reply.respond import Responder
-    from twisted_ext.server.update.updates import Updating
+    from twisted_ext.server.update.updates import UpdateHandler
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
@@ -44,7 +44,7 @@ def main(words: list[str]) -> None:
     reactor = cast("IReactorTime", installed)
     keys = Keys.fromFile(f"{folder}/keys") if Path(f"{folder}/keys").exists() else Keys()
     zones = Zones()
-    updating = Updating.among(reactor, zones, f"{folder}/journals")
+    updating = UpdateHandler.among(reactor, zones, f"{folder}/journals")
     settings = ZoneSettings.fromTable({"name": name, "file": file, "update": list(rules)})
     updating.adopt([settings], keys)
     image = f"{folder}/{settings.name.hex()}.image"
@@ -57,9 +57,9 @@ def main(words: list[str]) -> None:
     responder = Responder(
         AuthoritySource(zones),
         reactor,
-        gates=standardGates(keys=keys, opcodes=opcodesOf(updating.errands)),
-        lane=laneFor(Access({"allow": ["any"]})),
-        errands=updating.errands,
+        gates=standardGates(keys=keys, opcodes=opcodesOf(updating.operations)),
+        lane=packetCacheFor(Access({"allow": ["any"]})),
+        operations=updating.operations,
     )
     DatagramListener(reactor, responder, "127.0.0.1", int(port)).start()
     StreamListener(reactor, responder, "127.0.0.1", int(port)).start()

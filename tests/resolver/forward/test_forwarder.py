@@ -14,14 +14,14 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import FAILURE_TRIES, FAILURES_IN_A_ROW, NO_EDNS_SECONDS, NO_EDNS_SIGNS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.servers import Asked, CannedServer
+from twisted_ext.testing.servers import CannedServer, ReceivedQuery
 from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
 
 
-def withEDNS(asked: list[Asked]) -> list[bool]:
+def withEDNS(asked: list[ReceivedQuery]) -> list[bool]:
     """
     Return for each query whether it had an OPT record.
     """

@@ -19,7 +19,7 @@ from twisted_ext.errors import BadDescription, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource, chained
-from twisted_ext.resolver.policy.localzones import Zones, zoneFromFile
+from twisted_ext.resolver.policy.localzones import ZonesSource, zoneFromFile
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -57,11 +57,11 @@ def lines(answer: Answer) -> list[str]:
 
 class ZonesTests(SynchronousTestCase):
     """
-    Tests of L{Zones}.
+    Tests of L{ZonesSource}.
     """
 
     def setUp(self) -> None:
-        self.zones = Zones([Zone.fromText(FILE, "example.com"), Zone.fromText(OTHER, "example.org")])
+        self.zones = ZonesSource([Zone.fromText(FILE, "example.com"), Zone.fromText(OTHER, "example.org")])
 
     def ask(self, name: str, rrType: str = "A") -> Answer | None:
         """
@@ -198,7 +198,7 @@ class ChainedTests(SynchronousTestCase):
         """
         A chain without zones is an ordinary chain.
         """
-        zones = Zones([zoneFromFile(nameFromText("example.com"), str(self.path))])
+        zones = ZonesSource([zoneFromFile(nameFromText("example.com"), str(self.path))])
         self.assertNotIsInstance(chained([zones]), ChainSource)
         self.assertIsInstance(chained([sourceFromString(self.here, "special")]), ChainSource)
         self.assertEqual(NamesResolver(chained([zones]), Clock()).source.sources()[0].sources(), (zones,))

@@ -22,7 +22,7 @@ from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut, Unkn
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import threaded
-from twisted_ext.resolver.system.threaded import Threaded
+from twisted_ext.resolver.system.threaded import ThreadedSource
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -72,7 +72,7 @@ class HeldPool:
 
 class ThreadedTests(SynchronousTestCase):
     """
-    Tests for L{Threaded}.
+    Tests for L{ThreadedSource}.
     """
 
     def setUp(self) -> None:
@@ -83,7 +83,7 @@ class ThreadedTests(SynchronousTestCase):
             "192.0.2.1": [nameFromText("www.example")],
         }
         self.asked: list[str] = []
-        self.source = Threaded(
+        self.source = ThreadedSource(
             self.clock, pool=self.pool, mostWaiting=5, getAddresses=self.getFromSystem, getNames=self.getFromSystem
         )
 
@@ -315,7 +315,7 @@ class ThreadedTests(SynchronousTestCase):
         """
         self.successResultOf(self.source.close())
         self.assertEqual(self.pool.stopped, 0)
-        source = Threaded(self.clock, pool=self.pool, getAddresses=self.getFromSystem)
+        source = ThreadedSource(self.clock, pool=self.pool, getAddresses=self.getFromSystem)
         asking = lookUp(source, question("www.example"), wishes())
         self.pool.work()
         self.successResultOf(asking)

@@ -15,7 +15,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.server.authority.source import EXPIRED, FAILED, AuthoritySource, Leading, Zones, countsOf
+from twisted_ext.server.authority.source import EXPIRED, FAILED, AuthorityFirst, AuthoritySource, Zones, countsOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply import respond
@@ -180,7 +180,7 @@ class ZonesTests(SynchronousTestCase):
 
 class SourceTests(SynchronousTestCase):
     """
-    Tests for L{AuthoritySource}, L{AuthoritySource} and L{Leading}.
+    Tests for L{AuthoritySource}, L{AuthoritySource} and L{AuthorityFirst}.
     """
 
     def setUp(self) -> None:
@@ -278,7 +278,7 @@ class SourceTests(SynchronousTestCase):
         with self.assertRaises(ServerFailed):
             atHand(leading, out, self.withoutRecursion)
         held = HeldSource()
-        leading = Leading(authority, held)
+        leading = AuthorityFirst(authority, held)
         self.assertIsNone(atHand(leading, out, self.context))
         waiting = lookUp(leading, out, self.context)
         held.release(Answer(Outcome.NODATA))
@@ -302,11 +302,11 @@ class SourceTests(SynchronousTestCase):
             assert answer is not None
             self.assertEqual(answer.answer[0].rdatas, (b"\x0a\x00\x00\x01",))
 
-    def leading(self, answer: Answer | None = None) -> Leading:
+    def leading(self, answer: Answer | None = None) -> AuthorityFirst:
         """
         Return the zones in front of a source that gives this answer to every question.
         """
-        return Leading(AuthoritySource(self.zones), _FixedSource(answer))
+        return AuthorityFirst(AuthoritySource(self.zones), _FixedSource(answer))
 
     def test_otherNamesGoToNextSource(self) -> None:
         """
@@ -340,7 +340,7 @@ class SourceTests(SynchronousTestCase):
         assert plain is not None
         self.assertEqual([rrset.rrType for rrset in plain.answer], [5])
         held = HeldSource()
-        leading = Leading(AuthoritySource(self.zones), held)
+        leading = AuthorityFirst(AuthoritySource(self.zones), held)
         self.assertIsNone(atHand(leading, question, self.context))
         waiting = lookUp(leading, question, self.context)
         self.assertNoResult(waiting)

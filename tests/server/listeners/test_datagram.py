@@ -23,7 +23,7 @@ from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Message
@@ -41,7 +41,7 @@ class MemoryTests(NetworkTestCase):
         canned, upstream = self.serve()
         host = self.network.reactor("192.0.2.1")
         source = CachedSource(ForwardingSource(host, [upstream]), host)
-        responder = Responder(source, host, lane=laneFor(Access({"allow": ["192.0.2.0/24"]})))
+        responder = Responder(source, host, lane=packetCacheFor(Access({"allow": ["192.0.2.0/24"]})))
         listener = DatagramListener(host, responder, "192.0.2.1", 53)
         listener.start()
         client = self.forward(Server("192.0.2.1", 53))

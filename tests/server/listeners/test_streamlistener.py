@@ -18,7 +18,7 @@ from tests.typed import clientOf
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.server.listeners.stream import StreamListener
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
@@ -37,7 +37,7 @@ def responder(reactor: IReactorTime, **access: list[str]) -> Responder:
     @param access: prefixes by action.
     """
     source = CannedSource({("www.example.org", "A"): "192.0.2.80"}, now=True)
-    return Responder(source, reactor, lane=laneFor(Access({"allow": ["any"], **access})))
+    return Responder(source, reactor, lane=packetCacheFor(Access({"allow": ["any"], **access})))
 
 
 class MemoryTests(SynchronousTestCase):
@@ -135,7 +135,7 @@ class MemoryTests(SynchronousTestCase):
         An answer that arrives after the server has stopped is dropped.
         """
         source = HeldSource()
-        listener = self.listen(Responder(source, self.serverHost, lane=laneFor(Access({"allow": ["any"]}))))
+        listener = self.listen(Responder(source, self.serverHost, lane=packetCacheFor(Access({"allow": ["any"]}))))
         replies, lost = self.ask(QUERY)
         listener.stop()
         self.network.advance(0.1)

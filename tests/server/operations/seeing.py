@@ -21,7 +21,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.server.operations.operations import Sight
+from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.testing.sources import CannedSource
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "objectIn", "sightOf", "talk"]
@@ -39,14 +39,14 @@ class Answering:
         self.source = source
 
 
-def sightOf(clock: Clock, *names: str) -> Sight:
+def sightOf(clock: Clock, *names: str) -> ServerStatus:
     """
     Return a server with a cache and non-zero statistics.
 
     @param names: names that are in the cache already.
     """
     inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
-    sight = Sight(clock, busy(), today=lambda: TODAY + clock.seconds())
+    sight = ServerStatus(clock, busy(), today=lambda: TODAY + clock.seconds())
     sight.caching = CachedSource(inner, clock, today=lambda: TODAY + clock.seconds())
     sight.source = sight.caching
     sight.responder = Answering(sight.caching)

@@ -380,7 +380,7 @@ class BoundTests(SynchronousTestCase):
 
 class TickingTests(SynchronousTestCase):
     """
-    Tests for L{Sight<twisted_ext.server.operations.operations.Sight>} as a service.
+    Tests for L{ServerStatus<twisted_ext.server.operations.operations.ServerStatus>} as a service.
     """
 
     def test_historyIsRecorded(self) -> None:

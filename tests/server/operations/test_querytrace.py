@@ -17,20 +17,20 @@ from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
-from twisted_ext.server.operations.querytrace import Followed, Tracing
+from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.testing.sources import CannedSource, atHand
 
 
 class TracingTests(SynchronousTestCase):
     """
-    Tests for L{Tracing}.
+    Tests for L{QueryTracer}.
     """
 
     def test_tracingEndsByItself(self) -> None:
         """
         Tracing ends by itself after a number of traces, and keeps a limited number of them.
         """
-        tracing = Tracing()
+        tracing = QueryTracer()
         tracing.turnOn()
         taken = 0
         while (trace := tracing.begin(question("a.example"), 0.0)) is not None:
@@ -44,9 +44,9 @@ class TracingTests(SynchronousTestCase):
         """
         A traced source answers as it does otherwise, synchronously and asynchronously, failures included.
         """
-        clock, tracing = Clock(), Tracing()
+        clock, tracing = Clock(), QueryTracer()
         inner = CannedSource({("a.example", "A"): "192.0.2.1", ("b.example", "A"): ServerFailed("no", rcode=5)})
-        followed = Followed(inner, tracing, clock)
+        followed = TracedSource(inner, tracing, clock)
         verifyObject(IAnswerSource, followed)
         self.assertEqual(followed.sources(), (inner,))
         tracing.turnOn()
@@ -60,12 +60,12 @@ class TracingTests(SynchronousTestCase):
         """
         Nothing is traced unless tracing is on.
         """
-        self.assertIsNone(Tracing().begin(question("a.example"), 0.0))
+        self.assertIsNone(QueryTracer().begin(question("a.example"), 0.0))
 
     def test_hostileNameIsEscaped(self) -> None:
         """
         A trace of a name with control characters is printable JSON.
         """
-        tracing, asked = Tracing(), question("a\\027]0;x\\007.example")
+        tracing, asked = QueryTracer(), question("a\\027]0;x\\007.example")
         tracing.finish(asked, Trace(0.0), "192.0.2.9", 0, 1.0)
         self.assertTrue(json.dumps(tracing.kept()).isprintable())

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.process.zonesyncparent import Mirroring
-from twisted_ext.server.zones.zonesyncworker import Mirrored
+from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
+from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["Parent", "Follower", "namesOf"]
@@ -47,7 +47,7 @@ class Follower:
     def __init__(self, words: Iterable[list[JSON]] = ()) -> None:
         self.zones = Zones()
         self.lacked: list[tuple[bytes, str]] = []
-        self.mirrored = Mirrored(self.zones, lacks=lambda apex, path: self.lacked.append((apex, path)), today=lambda: 1000.0)
+        self.mirrored = ZoneSyncWorker(self.zones, lacks=lambda apex, path: self.lacked.append((apex, path)), today=lambda: 1000.0)
         for some in words:
             self.take(some)
 
@@ -88,7 +88,7 @@ class Parent:
         self.folder = tempfile.mkdtemp()
         self.lineLengths: list[int] = []
         self.worker = Follower()
-        self.mirroring = Mirroring(clock, zones, self._send, lambda: self.folder, revised=revised, until=until)
+        self.mirroring = ZoneSyncParent(clock, zones, self._send, lambda: self.folder, revised=revised, until=until)
 
     def _send(self, words: list[JSON]) -> None:
         self.lineLengths.append(len(json.dumps(words)))

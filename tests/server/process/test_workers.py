@@ -23,7 +23,7 @@ from twisted_ext.metrics.figures import JSON, figuresOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, boundSockets
-from twisted_ext.server.process.workers import Lines, Workforce
+from twisted_ext.server.process.workers import LineSplitter, Workforce
 from twisted_ext.testing.sources import questionOf
 
 
@@ -414,7 +414,7 @@ class WorkforceTests(SynchronousTestCase):
 
 class LinesTests(SynchronousTestCase):
     """
-    Tests for L{Lines}.
+    Tests for L{LineSplitter}.
     """
 
     def test_linesAreReassembled(self) -> None:
@@ -422,7 +422,7 @@ class LinesTests(SynchronousTestCase):
         Lines are reassembled from the pieces in which they arrive.
         """
         took: list[dict[str, JSON]] = []
-        lines = Lines(took.append)
+        lines = LineSplitter(took.append)
         for piece in (b'{"a"', b': 1}\n{"b": 2}', b"\n", b'{"c": 3}\n'):
             lines.feed(piece)
         self.assertEqual(took, [{"a": 1}, {"b": 2}, {"c": 3}])
@@ -432,4 +432,4 @@ class LinesTests(SynchronousTestCase):
         A line that is not a JSON object is an error, and so is a line without an end.
         """
         for piece in (b"[]\n", b"x\n", b"x" * ((1 << 22) + 1)):
-            self.assertRaises(ValueError, Lines(lambda said: None).feed, piece)
+            self.assertRaises(ValueError, LineSplitter(lambda said: None).feed, piece)

@@ -84,13 +84,13 @@ class ZonedTests(SynchronousTestCase):
         """
         first, second = self.reactor.started
         for process in (first, second):
-            self.assertEqual(self.commandsTo(process), ["serve", "errands", "image", "begin"])
+            self.assertEqual(self.commandsTo(process), ["serve", "operations", "image", "begin"])
         self.changeZone()
         self.reactor.advance(0)
         self.assertEqual(self.commandsTo(second)[4:], ["edit"])
         second.end()
         self.reactor.advance(1)
-        self.assertEqual(self.commandsTo(self.reactor.started[-1]), ["serve", "errands", "image", "edit", "begin"])
+        self.assertEqual(self.commandsTo(self.reactor.started[-1]), ["serve", "operations", "image", "edit", "begin"])
 
     def test_changeSettlesInAllWorkers(self) -> None:
         """

@@ -122,6 +122,6 @@ class DecliningTests(SynchronousTestCase):
         A server without operations other than QUERY logs no refusals.
         """
         server = self.server()
-        with patch.object(server.responder, "errands", {}):
+        with patch.object(server.responder, "operations", {}):
             server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
         self.assertEqual(self.lines, [])

@@ -21,12 +21,12 @@ from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.stream import Responding, StreamFactory, StreamListener
+from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.reply.respond import Responder, laneFor
+from twisted_ext.server.reply.respond import Responder, packetCacheFor
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
@@ -34,7 +34,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.serials import serialIn, withSerial
-from twisted_ext.zone.transfer.refresh import State
+from twisted_ext.zone.transfer.refresh import SecondaryState
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
@@ -119,17 +119,17 @@ class Host:
         self.replication = Replication(
             reactor, self.zones, self.folder, journal=lambda apex: self.changes, today=self.today, settings=self.settings
         )
-        errands = self.replication.errands
+        operations = self.replication.operations
         gates = standardGates(
-            keys=KEYS, opcodes=opcodesOf(errands), transfers=transfersIn(errands), today=self.today
+            keys=KEYS, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=self.today
         )
         self.responder = Responder(
-            AuthoritySource(self.zones), reactor, gates=gates, errands=errands, lane=laneFor(Access({"allow": ["any"]}))
+            AuthoritySource(self.zones), reactor, gates=gates, operations=operations, lane=packetCacheFor(Access({"allow": ["any"]}))
         )
         self.responder.finishing.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
-        self.servings = StreamFactory(Responding(self.responder), reactor)
+        self.servings = StreamFactory(StreamResponder(self.responder), reactor)
         self.streams = StreamListener(reactor, self.responder, self.address, self.port, servings=self.servings)
         self.streams.start()
         self.replication.start()
@@ -262,11 +262,11 @@ class StepTestCase(ReplicaTestCase):
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = watching
+            self.primary.responder.operations[rrType] = watching
         return asked
 
     @property
-    def state(self) -> State:
+    def state(self) -> SecondaryState:
         """
         The state of the secondary zone.
         """

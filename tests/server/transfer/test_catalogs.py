@@ -16,7 +16,7 @@ from tests.zone.plain import HEAD, setsOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.authority.source import SERVING
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.transfer.catalogs import Cataloging
+from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.catalog.catalogs import Catalog, Member, catalogVersion
 from twisted_ext.zone.zone import Zone
@@ -33,7 +33,7 @@ def table(name: str, **said: object) -> ZoneSettings:
     return ZoneSettings.fromTable({"name": name, **{key.replace("_", "-"): value for key, value in said.items()}})
 
 
-def producedBy(cataloging: Cataloging) -> list[tuple[bytes, list[Member]]]:
+def producedBy(cataloging: CatalogSettings) -> list[tuple[bytes, list[Member]]]:
     """
     Return the catalogs that a server produces.
     """
@@ -444,7 +444,7 @@ class CatalogTests(ReplicaTestCase):
         for name, followed in (("producing", 0), ("following", 1)):
             with open(ROOT / "docs" / "listings" / "zonefiles" / f"{name}.toml", "rb") as file:
                 zones = [ZoneSettings.fromTable(each) for each in tomllib.load(file)["zone"]]
-            cataloging = Cataloging()
+            cataloging = CatalogSettings()
             cataloging.check(zones)
             cataloging.adopt(zones)
             self.assertEqual((len(cataloging.followed), len(producedBy(cataloging))), (followed, 1 - followed))

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.transfer.catalogstate import Remembered
+from twisted_ext.server.transfer.catalogstate import OwnershipLog
 
 A, B, ONE, TWO = b"\x01a\x00", b"\x01b\x00", b"\x03one\x00", b"\x03two\x00"
 
@@ -38,11 +38,11 @@ class RememberedTests(SynchronousTestCase):
         """
         return [formatEvent(event) for event in self.events if "path" in event]
 
-    def written(self, *owners: tuple[bytes, tuple[bytes, bytes] | None]) -> Remembered:
+    def written(self, *owners: tuple[bytes, tuple[bytes, bytes] | None]) -> OwnershipLog:
         """
         Record these owners, each in its own line.
         """
-        remembered = Remembered(self.path)
+        remembered = OwnershipLog(self.path)
         for apex, owner in owners:
             remembered.note({apex: owner})
             remembered.write()
@@ -53,7 +53,7 @@ class RememberedTests(SynchronousTestCase):
         The last recorded owner of a zone counts, and a removed zone has none.
         """
         self.written((A, (ONE, b"l")), (B, (ONE, b"m")), (A, (TWO, b"l")), (B, None))
-        again = Remembered(self.path)
+        again = OwnershipLog(self.path)
         self.assertEqual((again.get(A), again.get(B), list(again.of(TWO)), list(again.of(ONE))), ((TWO, b"l"), None, [A], []))
         self.assertEqual(self.loggedLines(), [])
 
@@ -67,7 +67,7 @@ class RememberedTests(SynchronousTestCase):
         # The thread of the first note comes second and finds nothing to write.
         remembered.write()
         remembered.write()
-        self.assertIsNone(Remembered(self.path).get(A))
+        self.assertIsNone(OwnershipLog(self.path).get(A))
 
     def test_unwrittenNoteIsLost(self) -> None:
         """
@@ -75,7 +75,7 @@ class RememberedTests(SynchronousTestCase):
         """
         remembered = self.written((A, (ONE, b"l")))
         remembered.note({A: (TWO, b"l")})
-        self.assertEqual(Remembered(self.path).get(A), (ONE, b"l"))
+        self.assertEqual(OwnershipLog(self.path).get(A), (ONE, b"l"))
 
     def test_truncatedFileInventsNoOwner(self) -> None:
         """
@@ -87,7 +87,7 @@ class RememberedTests(SynchronousTestCase):
         for end in range(len(whole)):
             with open(self.path, "wb") as file:
                 file.write(whole[:end])
-            self.assertIn(Remembered(self.path).get(A), (None, (ONE, b"label"), (TWO, b"label")))
+            self.assertIn(OwnershipLog(self.path).get(A), (None, (ONE, b"label"), (TWO, b"label")))
 
     def test_damagedLineIsLoggedOnce(self) -> None:
         """
@@ -102,7 +102,7 @@ class RememberedTests(SynchronousTestCase):
                 damaged[position : position + len(octets)] = octets if damaged[position : position + 1] != octets else b"1"
                 file.write(damaged)
             self.events.clear()
-            again = Remembered(self.path)
+            again = OwnershipLog(self.path)
             said = self.loggedLines()
             self.assertEqual(len(said), 1)
             self.assertIn(self.path, said[0])
@@ -111,7 +111,7 @@ class RememberedTests(SynchronousTestCase):
             with open(f"{self.path}.damaged", "rb") as file:
                 self.assertEqual(file.read(), bytes(damaged))
             self.events.clear()
-            self.assertEqual((Remembered(self.path).get(B), self.loggedLines()), (again.get(B), []))
+            self.assertEqual((OwnershipLog(self.path).get(B), self.loggedLines()), (again.get(B), []))
 
     def test_fileWithoutChecksumsIsUpgraded(self) -> None:
         """
@@ -119,7 +119,7 @@ class RememberedTests(SynchronousTestCase):
         """
         with open(self.path, "w", encoding="ascii") as file:
             file.write(f"\n{A.hex()} {ONE.hex()} {b'l'.hex()}\n\n{B.hex()} {ONE.hex()} {b'm'.hex()}\n\n{B.hex()}\n")
-        old = Remembered(self.path)
+        old = OwnershipLog(self.path)
         self.assertEqual((old.get(A), old.get(B)), ((ONE, b"l"), None))
         with open(self.path, encoding="ascii") as file:
             self.assertEqual([line[0] for line in file], ["#"])
@@ -128,12 +128,12 @@ class RememberedTests(SynchronousTestCase):
         """
         The size of the file is limited, however often owners change.
         """
-        remembered = Remembered(self.path)
+        remembered = OwnershipLog(self.path)
         for number in range(3000):
             remembered.note({A: (ONE, b"%d" % number)})
             remembered.write()
         self.assertLess(os.path.getsize(self.path), 2000 * 50)
-        self.assertEqual(Remembered(self.path).get(A), (ONE, b"2999"))
+        self.assertEqual(OwnershipLog(self.path).get(A), (ONE, b"2999"))
 
     def test_fullDiskDelaysNote(self) -> None:
         """
@@ -146,5 +146,5 @@ class RememberedTests(SynchronousTestCase):
         self.assertIn("No space left", self.loggedLines()[0])
         remembered.note({B: (TWO, b"m")})
         remembered.write()
-        again = Remembered(self.path)
+        again = OwnershipLog(self.path)
         self.assertEqual((again.get(A), again.get(B)), ((TWO, b"l"), (TWO, b"m")))

@@ -21,7 +21,7 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.transfer.refresh import RefreshState, State
+from twisted_ext.zone.transfer.refresh import RefreshState, SecondaryState
 from twisted_ext.zone.transfer.sender import messages, recordsOfChanges
 
 
@@ -56,13 +56,13 @@ class PrimariesTests(StepTestCase):
                 yield from list(self.pieces(request.id))[:kept]
                 raise RuntimeError("cut")
 
-            self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = cut
+            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = cut
             self.primary.change(f"new{kept} 300 A 192.0.2.9")
             self.network.advance(8)
-            self.assertEqual((self.secondary.serial(), self.state), (10, State.STALE))
+            self.assertEqual((self.secondary.serial(), self.state), (10, SecondaryState.STALE))
             # One error for IXFR and one for AXFR.
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
-        self.primary.responder.errands[IXFR] = self.primary.responder.errands[AXFR] = transferring
+        self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = transferring
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 10 + len(whole))
         self.assertInStep()
@@ -102,13 +102,13 @@ class PrimariesTests(StepTestCase):
         self.network.advance(10)
         self.assertEqual(self.secondary.serial(), 10)
         self.network.advance(7200)
-        self.assertEqual((self.secondary.serial(), self.state), (10, State.CURRENT))
+        self.assertEqual((self.secondary.serial(), self.state), (10, SecondaryState.CURRENT))
         place = self.secondary.zones.at(APEX)
         assert place is not None
         self.assertIn("older", place.said)
         # After the expiry the older zone is better than none.
         self.network.advance(86400)
-        self.assertEqual((self.secondary.serial(), self.state), (4294967290, State.CURRENT))
+        self.assertEqual((self.secondary.serial(), self.state), (4294967290, SecondaryState.CURRENT))
         self.assertEqual(place.said, "")
 
     def test_notifyDuringTransferCounts(self) -> None:
@@ -183,7 +183,7 @@ class PrimariesTests(StepTestCase):
             return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.errands[rrType] = old
+            self.primary.responder.operations[rrType] = old
         asked = self.answerDatagrams(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))

@@ -25,7 +25,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import IXFR, SOA
 from twisted_ext.zone.transfer.ingest import gather
-from twisted_ext.zone.transfer.refresh import State
+from twisted_ext.zone.transfer.refresh import SecondaryState
 
 
 class SecondaryTests(StepTestCase):
@@ -72,7 +72,7 @@ class SecondaryTests(StepTestCase):
         self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
-        self.primary.responder.errands[SOA] = refuse
+        self.primary.responder.operations[SOA] = refuse
         self.primary.change("new 300 A 192.0.2.99")
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 11)
@@ -98,7 +98,7 @@ class SecondaryTests(StepTestCase):
         self.network.advance(800)
         # The time of the next refresh is random.
         self.assertEqual(self.secondary.serial(), 10)
-        self.assertIn(self.state, (State.STALE, State.PROBING))
+        self.assertIn(self.state, (SecondaryState.STALE, SecondaryState.PROBING))
         self.network.advance(500)
         self.assertEqual(self.secondary.serial(), "the zone has expired")
         self.primary.begin()

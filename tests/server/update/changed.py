@@ -15,10 +15,10 @@ from twisted_ext.server.authority.source import AuthoritySource, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import errandKey, hopelessOf
-from twisted_ext.server.reply.packetcaches import laneFor
+from twisted_ext.server.reply.operations import hopelessOf, operationKey
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.update.updates import Updating
+from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.message import Message, Question
@@ -86,7 +86,7 @@ class UpdatedServer:
         self.zone = zoneOf()
         self.zones = Zones()
         self.changes: list[int] = []
-        self.updating = Updating(
+        self.updating = UpdateHandler(
             self.clock,
             self._found,
             self.disk,
@@ -104,10 +104,10 @@ class UpdatedServer:
                 keys=Keys([KEY]),
                 opcodes=frozenset((Opcode.UPDATE,)),
                 today=lambda: TODAY,
-                hopeless=hopelessOf({errandKey(Opcode.UPDATE): self.updating}),
+                hopeless=hopelessOf({operationKey(Opcode.UPDATE): self.updating}),
             ),
-            lane=laneFor(Access({"allow": ["any"]})),
-            errands={errandKey(Opcode.UPDATE): self.updating},
+            lane=packetCacheFor(Access({"allow": ["any"]})),
+            operations={operationKey(Opcode.UPDATE): self.updating},
         )
 
     def _found(self, apex: bytes) -> Zone | None:

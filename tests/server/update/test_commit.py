@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadChange, StorageFault
-from twisted_ext.server.update.commit import Changing, Made
+from twisted_ext.server.update.commit import CommitQueue, Made
 from twisted_ext.zone.limits import IMAGE_PAUSE
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
@@ -28,7 +28,7 @@ from twisted_ext.zone.update.transactions import Transaction
 
 class ChangingTests(SynchronousTestCase):
     """
-    Tests for L{Changing}.
+    Tests for L{CommitQueue}.
     """
 
     def setUp(self) -> None:
@@ -39,13 +39,13 @@ class ChangingTests(SynchronousTestCase):
         self.clock = Clock()
         self.addCleanup(self.journal.close)
 
-    def changing(self, compact: Callable[[Version], Deferred[Image]] | None = None) -> Changing:
+    def changing(self, compact: Callable[[Version], Deferred[Image]] | None = None) -> CommitQueue:
         """
         Return the object under test.
         """
-        return Changing(self.clock, self.zone, self.journal, self.disk, compact=compact)
+        return CommitQueue(self.clock, self.zone, self.journal, self.disk, compact=compact)
 
-    def add(self, changing: Changing, *lines: str) -> Deferred[Version]:
+    def add(self, changing: CommitQueue, *lines: str) -> Deferred[Version]:
         """
         Add records.
         """
@@ -134,7 +134,7 @@ class ChangingTests(SynchronousTestCase):
         """
         for most, refused in ((3, True), (100, False)):
             zone, disk = zoneOf(), SlowDisk()
-            changing = Changing(self.clock, zone, None if most == 100 else self.journal, disk, most=most)
+            changing = CommitQueue(self.clock, zone, None if most == 100 else self.journal, disk, most=most)
             results = [self.add(changing, f"n{number} 60 A 192.0.2.9") for number in range(5)]
             if refused:
                 self.failureResultOf(results[-1], StorageFault)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import SlowDisk
 from tests.zone.changing import APEX, textsOf, versionOf
 from tests.zone.journals import steps
-from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.server.update.compaction import Compactor
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version
@@ -21,13 +21,13 @@ from twisted_ext.zone.store.version import Version
 
 class CompactingTests(SynchronousTestCase):
     """
-    Tests for L{Compacting}.
+    Tests for L{Compactor}.
     """
 
     def setUp(self) -> None:
         self.disk = SlowDisk()
         # This reactor cannot start processes, so building in a process fails.
-        self.compacting = Compacting(Clock(), self.disk, small=1)
+        self.compacting = Compactor(Clock(), self.disk, small=1)
         self.folder = str(Path(self.mktemp()).absolute())
         os.mkdir(self.folder)
 

@@ -17,9 +17,9 @@ from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.errors import BadZone, ServerFailed
 from twisted_ext.server.authority.source import FAILED, LOADING, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.update.journalreplay import Replaying
-from twisted_ext.server.update.updates import Updating
-from twisted_ext.server.zones.publish import Placing
+from twisted_ext.server.update.journalreplay import JournalReplays
+from twisted_ext.server.update.updates import UpdateHandler
+from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.version import Version
@@ -71,11 +71,11 @@ class ReplayingTests(SynchronousTestCase):
             return place.served() if place is not None and place.state == SERVING else None
 
         self.disk = SlowDisk()
-        self.updating = Updating(self.clock, find, self.disk, folder=f"{self.folder}/journals", today=lambda: TODAY)
+        self.updating = UpdateHandler(self.clock, find, self.disk, folder=f"{self.folder}/journals", today=lambda: TODAY)
         self.updating.adopt([ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})], [KEY.name])
         self.addCleanup(lambda: self.successResultOf(self.updating.close()))
-        self.replaying = Replaying(self.clock)
-        self.placing = Placing(
+        self.replaying = JournalReplays(self.clock)
+        self.placing = ZonePublisher(
             self.zones,
             revise=self.updating.opening,
             takesLong=self.updating.takesLong,

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
-from twisted_ext.server.update.compaction import Compacting
+from twisted_ext.server.update.compaction import Compactor
 from twisted_ext.zone.store.journal import ORIGIN_OCTETS
 
 #: The offset of the first change in the journal.
@@ -103,7 +103,7 @@ class MendingTests(SynchronousTestCase):
         The changes in an image of the zone are not lost with the journal.
         """
         server = UpdatedServer(path=self.path)
-        compact = Compacting(server.clock, server.disk)
+        compact = Compactor(server.clock, server.disk)
         built = compact(server.zone.current, self.path, self.path + ".image")
         server.disk.settle()
         self.assertEqual(self.successResultOf(built).serial, 15)

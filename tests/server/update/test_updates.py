@@ -15,8 +15,8 @@ from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadDescription, BadZone, StorageFault
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.update import updates as module
-from twisted_ext.server.update.compaction import Compacting
-from twisted_ext.server.update.updates import Updating
+from twisted_ext.server.update.compaction import Compactor
+from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -33,7 +33,7 @@ NAME = NEW.name
 
 class UpdatingTests(SynchronousTestCase):
     """
-    Tests for L{Updating<twisted_ext.server.update.updates.Updating>}.
+    Tests for L{UpdateHandler<twisted_ext.server.update.updates.UpdateHandler>}.
     """
 
     def server(self, rules: tuple[str, ...] = ("key dhcp.example.org zone ANY", "address 127.0.0.0/8 zone ANY")) -> UpdatedServer:
@@ -273,8 +273,8 @@ class UpdatingTests(SynchronousTestCase):
 
         def server(settings: ZoneSettings) -> UpdatedServer:
             found = UpdatedServer(())
-            found.updating = Updating(found.clock, found._found, found.disk, folder=folder, today=lambda: TODAY)
-            found.responder.errands = found.updating.errands
+            found.updating = UpdateHandler(found.clock, found._found, found.disk, folder=folder, today=lambda: TODAY)
+            found.responder.operations = found.updating.operations
             found.updating.adopt([settings], [KEY.name])
             found.zones.remove(APEX)
             found.zone = Zone(found.updating.opened(zoneOf().current))
@@ -319,7 +319,7 @@ class UpdatingTests(SynchronousTestCase):
         for number in range(600):
             first.update(record(f"n{number} 60 TXT {'x' * 150}"))
         version = first.zone.current
-        compact = Compacting(first.clock, first.disk)
+        compact = Compactor(first.clock, first.disk)
         built = compact(version, path, path + ".image")
         first.disk.settle()
         self.assertEqual(self.successResultOf(built).serial, 610)

@@ -18,10 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.server.authority.source import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.compilers import Compilers, Job, Result
-from twisted_ext.server.zones.loader import Loading
-from twisted_ext.server.zones.publish import Placing
+from twisted_ext.server.zones.loader import ZoneLoader
+from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import Compiling
+from twisted_ext.zone.build.compiler import CompileJobs
 
 __all__ = ["LoadingCase", "LocalCompilers"]
 
@@ -50,7 +50,7 @@ class LocalCompilers(Compilers):
         """
         while self.jobs:
             job = self.jobs.pop(0)
-            compiling = Compiling()
+            compiling = CompileJobs()
             results = [compiling.perform(line) for line in job.lines().splitlines()]
             compiling.end()
             self.made += len(job.zones)
@@ -85,7 +85,7 @@ class LoadingCase(SynchronousTestCase):
         os.utime(path, ns=(self.stamp, self.stamp))
         return ZoneSettings.of(name, str(path))
 
-    def load(self, *zones: ZoneSettings, watch: bool = True, run: bool = True) -> Loading:
+    def load(self, *zones: ZoneSettings, watch: bool = True, run: bool = True) -> ZoneLoader:
         """
         Start loading, as a server does at its start.
         """
@@ -95,8 +95,8 @@ class LoadingCase(SynchronousTestCase):
             made.append(LocalCompilers(reactor, took))
             return made[0]
 
-        self.placing = Placing(self.zones, today=lambda: 5.0)
-        loading = Loading(self.clock, self.placing, str(self.folder / "state"), watch=watch, compilers=make)
+        self.placing = ZonePublisher(self.zones, today=lambda: 5.0)
+        loading = ZoneLoader(self.clock, self.placing, str(self.folder / "state"), watch=watch, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)
         loading.begin(zones)
@@ -104,7 +104,7 @@ class LoadingCase(SynchronousTestCase):
             self.compilers.run()
         return loading
 
-    def close(self, loading: Loading) -> None:
+    def close(self, loading: ZoneLoader) -> None:
         """
         Stop loading unless that has been done, and check that nothing is left.
         """
@@ -114,11 +114,11 @@ class LoadingCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @property
-    def closed(self) -> list[Loading]:
+    def closed(self) -> list[ZoneLoader]:
         """
         The loaders that have been closed.
         """
-        found: list[Loading] = self.__dict__.setdefault("_closed", [])
+        found: list[ZoneLoader] = self.__dict__.setdefault("_closed", [])
         return found
 
     def serial(self, name: str) -> int | None:

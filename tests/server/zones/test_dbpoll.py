@@ -17,8 +17,8 @@ from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.authority.source import FAILED, SERVING, Zones
 from twisted_ext.server.limits import STORE_LOOKS
-from twisted_ext.server.update.commit import Changing, Made
-from twisted_ext.server.zones.dbpoll import StoreJournal, Storing
+from twisted_ext.server.update.commit import CommitQueue, Made
+from twisted_ext.server.zones.dbpoll import DatabasePoller, StoreJournal
 from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -33,7 +33,7 @@ from twisted_ext.zone.zone import Zone
 
 class StoringTests(SynchronousTestCase):
     """
-    Tests for L{Storing}.
+    Tests for L{DatabasePoller}.
     """
 
     def setUp(self) -> None:
@@ -46,7 +46,7 @@ class StoringTests(SynchronousTestCase):
         self.disk = SlowDisk()
         self.zones = Zones()
         self.serials: list[int] = []
-        self.storing = Storing(
+        self.storing = DatabasePoller(
             self.clock, store, self.zones, self.disk, changed=lambda version: self.serials.append(version.serial), label="zones.db"
         )
         self.store = store
@@ -183,7 +183,7 @@ class StoringTests(SynchronousTestCase):
             os.rename(beside, self.path)
             place = self.zones.at(APEX)
             assert place is not None and place.zone is not None
-            result = Changing(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.withRecord)
+            result = CommitQueue(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.withRecord)
             self.disk.settle()
             if turn != 0:
                 self.failureResultOf(result, StorageFault)
@@ -227,7 +227,7 @@ class StoringTests(SynchronousTestCase):
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
-        changing = Changing(self.clock, place.zone, StoreJournal(self.store), self.storing.exclusively)
+        changing = CommitQueue(self.clock, place.zone, StoreJournal(self.store), self.storing.exclusively)
 
         def add(version: Version) -> Made:
             transaction = Transaction(version)
@@ -260,7 +260,7 @@ class StoringTests(SynchronousTestCase):
         before = self.current()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
         self.poll()
-        changing = Changing(self.clock, self.zone(), self.storing.keeper(), self.storing.exclusively)
+        changing = CommitQueue(self.clock, self.zone(), self.storing.keeper(), self.storing.exclusively)
         result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
         self.disk.settle()
         self.successResultOf(result)
@@ -305,7 +305,7 @@ class StoringTests(SynchronousTestCase):
         """
         zones = Zones()
         store = SQLiteStore(self.path)
-        storing = Storing(self.clock, store, zones, self.disk, label="zones.db")
+        storing = DatabasePoller(self.clock, store, zones, self.disk, label="zones.db")
         storing.wanted = {APEX}
         with patch.object(store, "position", side_effect=StorageFault("zones.db: database is locked")):
             started = storing.start()

@@ -20,7 +20,7 @@ from twisted_ext.wire.names import nameFromText
 
 class ReloadingTests(LoadingCase):
     """
-    Tests for L{Loading<twisted_ext.server.zones.loader.Loading>}.
+    Tests for L{ZoneLoader<twisted_ext.server.zones.loader.ZoneLoader>}.
     """
 
     def test_nextReloadRetriesFailedZone(self) -> None:

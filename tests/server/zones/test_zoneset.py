@@ -26,11 +26,11 @@ from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.update.commit import Changing
-from twisted_ext.server.update.updates import Updating
+from twisted_ext.server.update.commit import CommitQueue
+from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.server.zones import loader as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
-from twisted_ext.server.zones.loader import Loading
+from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.wire.builder import buildMessage
@@ -73,7 +73,7 @@ class ZonedTests(SynchronousTestCase):
             threads = patch(f"twisted_ext.server.{target}.inThread", lambda reactor, work: self.disk(work))
             threads.start()
             self.addCleanup(threads.stop)
-        loading = patch.object(loadingModule, "Loading", partial(Loading, compilers=make))
+        loading = patch.object(loadingModule, "ZoneLoader", partial(ZoneLoader, compilers=make))
         loading.start()
         self.addCleanup(loading.stop)
 
@@ -181,7 +181,7 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.readWhole()
-        outcome = zoned.errands[Opcode.UPDATE << 16](request)
+        outcome = zoned.operations[Opcode.UPDATE << 16](request)
         self.settle()
         if isinstance(outcome, Refusal):
             return outcome.rcode
@@ -198,7 +198,7 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
-        outcome = zoned.errands[IXFR](request)
+        outcome = zoned.operations[IXFR](request)
         assert isinstance(outcome, Iterator), outcome
         found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
         return [rrType for rrType in found if rrType != SOA]
@@ -237,7 +237,7 @@ class ZonedTests(SynchronousTestCase):
         self.assertIsNot(self.zone(zoned).current.image, before)
         self.assertTrue(self.has(zoned, b"\x03new"))
         before = self.zone(zoned).current.image
-        with patch.object(Changing, "busy", True):
+        with patch.object(CommitQueue, "busy", True):
             zoned.damaged(APEX, True)
             self.settle()
         self.assertIs(self.zone(zoned).current.image, before)
@@ -361,8 +361,8 @@ class ZonedTests(SynchronousTestCase):
             request.readWhole()
             request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
             requests.append(request)
-        outcome = zoned.errands[AXFR](requests[1])
+        outcome = zoned.operations[AXFR](requests[1])
         if not isinstance(outcome, Refusal):
             cast("Generator[bytes, None, None]", outcome).close()
-        updating = cast("Updating", zoned.errands[Opcode.UPDATE << 16])
+        updating = cast("UpdateHandler", zoned.operations[Opcode.UPDATE << 16])
         return not updating.isHopeless(requests[0], False), not isinstance(outcome, Refusal)

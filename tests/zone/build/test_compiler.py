@@ -14,7 +14,7 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import Compiling, fingerprintOf, main
+from twisted_ext.zone.build.compiler import CompileJobs, fingerprintOf, main
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.limits import TELLING_OCTETS
 
@@ -74,7 +74,7 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual([index for index, result in enumerate(found) if result == {"busy": True}], [4, 9])
         self.assertEqual(len([result for result in found if "image" in result]), 10)
         for each in (False, True):
-            compiling = Compiling()
+            compiling = CompileJobs()
             compiling.perform(json.dumps({"pack": self.at("pack"), "each": each}).encode())
             result = compiling.perform(json.dumps(jobs[0]).encode())
             self.assertEqual(compiling.packs(result), not each)

@@ -15,7 +15,7 @@ from twisted_ext.errors import BadZone, CallerFault
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.catalog.catalogs import Catalog, Member, catalogSets, catalogVersion, uniqueLabel
-from twisted_ext.zone.catalog.members import Catalogs, Step
+from twisted_ext.zone.catalog.members import Catalogs, CatalogStep
 from twisted_ext.zone.check.semantics import check
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
@@ -50,7 +50,7 @@ def member(name: str, label: str = "", groups: tuple[str, ...] = (), coo: bytes 
     return Member(nameFromText(name), (label or f"l-{name}").encode(), groups, coo)
 
 
-def summaryOf(steps: list[Step]) -> list[tuple[str, str, str]]:
+def summaryOf(steps: list[CatalogStep]) -> list[tuple[str, str, str]]:
     """
     Return the kind, zone and catalog of each step.
     """
@@ -328,7 +328,7 @@ class FollowingTests(SynchronousTestCase):
             catalogs = Catalogs()
             served: set[bytes] = set()
 
-            def do(steps: list[Step], served: set[bytes] = served) -> None:
+            def do(steps: list[CatalogStep], served: set[bytes] = served) -> None:
                 """
                 Perform the steps.
                 """
@@ -337,8 +337,8 @@ class FollowingTests(SynchronousTestCase):
 
             do(catalogs.follow(first))
             going = catalogs.following(second)
-            left: list[Step] | None = None
-            rest: list[Step] = []
+            left: list[CatalogStep] | None = None
+            rest: list[CatalogStep] = []
             for count in range(whole * 2 + 2):
                 if count == until:
                     left = catalogs.leave(ONE)

@@ -15,7 +15,7 @@ from tests.zone.check.test_semantics import PLAIN, SOUND
 from tests.zone.plain import HEAD, setsOf, versionOf
 from tests.zone.signing import signed
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import Compiling
+from twisted_ext.zone.build.compiler import CompileJobs
 from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
@@ -40,7 +40,7 @@ class LoadingTests(SynchronousTestCase):
         path = self.folder / "zone"
         path.write_text(text)
         job = {"name": "example.", "path": str(path), "image": str(self.image), "now": now}
-        return Compiling().perform(json.dumps(job).encode())
+        return CompileJobs().perform(json.dumps(job).encode())
 
     def complaints(self, result: dict[str, object]) -> list[tuple[object, object]]:
         """
@@ -85,7 +85,7 @@ class LoadingTests(SynchronousTestCase):
         """
         path = self.folder / "zone"
         path.write_text(WRONG)
-        compiling = Compiling()
+        compiling = CompileJobs()
         compiling.perform(json.dumps({"pack": str(self.folder / "pack")}).encode())
         result = compiling.perform(json.dumps({"name": "example.", "path": str(path)}).encode())
         self.assertNotIn("image", result)

@@ -18,7 +18,7 @@ from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.check.checkfile import Vetted, vet
+from twisted_ext.zone.check.checkfile import CheckResult, vet
 from twisted_ext.zone.check.semantics import check
 from twisted_ext.zone.limits import FINDINGS_KEPT
 from twisted_ext.zone.zone import Zone
@@ -90,7 +90,7 @@ WRONG: Final = (
 )
 
 
-def checkText(text: str, now: float | None = None) -> Vetted:
+def checkText(text: str, now: float | None = None) -> CheckResult:
     """
     Return the findings for a file with these lines.
     """

@@ -29,7 +29,7 @@ from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
-from twisted_ext.zone.transfer.receiver import Received, Receiving, settled
+from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, settled
 from twisted_ext.zone.transfer.sender import messages, recordsOf, recordsOfChanges
 
 SOA10 = record("@ 300 SOA ns1 hostmaster 10 3600 600 86400 300")
@@ -67,11 +67,11 @@ class Transfer:
         mostRecords: int | None = None,
     ) -> None:
         self.kept: list[bytes] = []
-        self.receiving = Receiving(
+        self.receiving = TransferReceiver(
             APEX, 7, "there", self.kept.append, serial=serial, verifying=verifying, most=most, mostRecords=mostRecords
         )
 
-    def take(self, *octets: bytes) -> Receiving:
+    def take(self, *octets: bytes) -> TransferReceiver:
         """
         Take messages.
         """
@@ -89,7 +89,7 @@ class Transfer:
 
 class WholeTests(SynchronousTestCase):
     """
-    Tests for L{Receiving} and L{gathered} with whole zones.
+    Tests for L{TransferReceiver} and L{gathered} with whole zones.
     """
 
     def test_ownTransfersAreRead(self) -> None:
@@ -100,7 +100,7 @@ class WholeTests(SynchronousTestCase):
             for most in (48_200, 65_535):
                 taking = Transfer()
                 done = taking.take(*messages(7, 0, QUESTION, recordsOf(version), most=most))
-                self.assertEqual((done.done, done.kind, done.serial), (True, Received.WHOLE, 10))
+                self.assertEqual((done.done, done.kind, done.serial), (True, TransferKind.WHOLE, 10))
                 self.assertEqual(textsOf(taking.version), textsOf(version))
 
     def test_oneRecordPerMessageIsRead(self) -> None:
@@ -301,10 +301,10 @@ class WholeTests(SynchronousTestCase):
 
 class ChangesTests(SynchronousTestCase):
     """
-    Tests for L{Receiving} with incremental transfers.
+    Tests for L{TransferReceiver} with incremental transfers.
     """
 
-    def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> Receiving:
+    def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> TransferReceiver:
         """
         Receive an incremental transfer with one message for each of C{sets}.
         """
@@ -323,15 +323,15 @@ class ChangesTests(SynchronousTestCase):
                 b"".join(messages(7, 0, APEX + b"\x00\xfb\x00\x01", records[at : at + size])) for at in range(0, len(records), size)
             ]
             received = Transfer(10).take(*octets)
-            self.assertEqual((received.done, received.kind, received.serial), (True, Received.CHANGES, 12))
+            self.assertEqual((received.done, received.kind, received.serial), (True, TransferKind.CHANGES, 12))
             self.assertEqual(textsOf(applied(before, received.differences)), textsOf(after))
 
     def test_singleSOAMeansCurrent(self) -> None:
         """
         A single SOA record that is not newer means that the zone is current. A newer one is the start of a transfer.
         """
-        self.assertIs(self.take([SOA10]).kind, Received.CURRENT)
-        self.assertIs(self.take([SOA10], serial=12).kind, Received.CURRENT)
+        self.assertIs(self.take([SOA10]).kind, TransferKind.CURRENT)
+        self.assertIs(self.take([SOA10], serial=12).kind, TransferKind.CURRENT)
         self.assertFalse(self.take([SOA11]).done)
 
     def test_wholeZoneInPlaceOfChanges(self) -> None:
@@ -340,7 +340,7 @@ class ChangesTests(SynchronousTestCase):
         """
         taking = Transfer(9)
         received = taking.take(reply([SOA11, NS1], rrType=IXFR), reply([SOA11], rrType=IXFR))
-        self.assertEqual((received.done, received.kind, received.serial), (True, Received.WHOLE, 11))
+        self.assertEqual((received.done, received.kind, received.serial), (True, TransferKind.WHOLE, 11))
 
     def test_invalidChangesAreRefused(self) -> None:
         """

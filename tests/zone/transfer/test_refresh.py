@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import record
-from twisted_ext.zone.transfer.refresh import TABLE, Event, RefreshState, State, Step, Timers
+from twisted_ext.zone.transfer.refresh import TABLE, Event, RefreshState, RefreshStep, SecondaryState, Timers
 
 
 def soa(serial: int, refresh: int = 3600, retry: int = 600, expire: int = 86400) -> bytes:
@@ -30,17 +30,17 @@ class RefreshStateTests(SynchronousTestCase):
         """
         zone = RefreshState(primaries, lambda: 0.0, 1000)
         if held:
-            self.assertEqual(zone.wake(1000), Step(True, 0))
+            self.assertEqual(zone.wake(1000), RefreshStep(True, 0))
             self.assertIsNone(zone.received(1000, soa(10)))
-            self.assertEqual((zone.state, zone.serving, zone.serial), (State.CURRENT, True, 10))
+            self.assertEqual((zone.state, zone.serving, zone.serial), (SecondaryState.CURRENT, True, 10))
         return zone
 
     def test_tableCoversStatesAndEvents(self) -> None:
         """
         Every state can be reached and left, and every event has transitions.
         """
-        self.assertEqual({state for state, _ in TABLE}, set(State))
-        self.assertEqual(set(TABLE.values()), set(State))
+        self.assertEqual({state for state, _ in TABLE}, set(SecondaryState))
+        self.assertEqual(set(TABLE.values()), set(SecondaryState))
         self.assertEqual({event for _, event in TABLE}, set(Event))
 
     def test_absentZoneIsFetchedWithBackoff(self) -> None:
@@ -48,13 +48,13 @@ class RefreshStateTests(SynchronousTestCase):
         A zone without data is fetched at once, then at growing intervals from each primary in turn.
         """
         zone = self.newState(2, held=False)
-        self.assertEqual(zone.wake(1000), Step(True, 0))
-        self.assertEqual(zone.failed(1000), Step(True, 1))
+        self.assertEqual(zone.wake(1000), RefreshStep(True, 0))
+        self.assertEqual(zone.failed(1000), RefreshStep(True, 1))
         waits = []
         now = 1000.0
         for _ in range(12):
             self.assertIsNone(zone.failed(now))
-            self.assertIs(zone.state, State.ABSENT)
+            self.assertIs(zone.state, SecondaryState.ABSENT)
             at = zone.wakeAt()
             assert at is not None
             waits.append(at - now)
@@ -71,11 +71,11 @@ class RefreshStateTests(SynchronousTestCase):
         zone = self.newState()
         self.assertEqual(zone.wakeAt(), 4600)
         self.assertIsNone(zone.wake(4599))
-        self.assertEqual(zone.wake(4600), Step(False, 0))
+        self.assertEqual(zone.wake(4600), RefreshStep(False, 0))
         self.assertIsNone(zone.probed(4601, 10))
-        self.assertEqual((zone.state, zone.refreshedAt, zone.expiresAt), (State.CURRENT, 4601, 4601 + 86400))
+        self.assertEqual((zone.state, zone.refreshedAt, zone.expiresAt), (SecondaryState.CURRENT, 4601, 4601 + 86400))
         zone.wake(9000)
-        self.assertEqual(zone.probed(9000, 11), Step(True, 0, 10))
+        self.assertEqual(zone.probed(9000, 11), RefreshStep(True, 0, 10))
         self.assertIsNone(zone.received(9000, soa(11)))
         self.assertEqual(zone.serial, 11)
 
@@ -98,13 +98,13 @@ class RefreshStateTests(SynchronousTestCase):
         while now < end:
             if zone.wake(now) is not None:
                 self.assertIsNone(zone.failed(now))
-            self.assertEqual((zone.state, zone.serving), (State.STALE, True))
+            self.assertEqual((zone.state, zone.serving), (SecondaryState.STALE, True))
             at = zone.wakeAt()
             assert at is not None
             self.assertLessEqual(at - now, 600)
             now = at
         self.assertEqual(now, end)
-        self.assertEqual(zone.wake(now), Step(True, 0))
+        self.assertEqual(zone.wake(now), RefreshStep(True, 0))
         self.assertFalse(zone.serving)
 
     def test_olderPrimariesDoNotProlong(self) -> None:
@@ -113,15 +113,15 @@ class RefreshStateTests(SynchronousTestCase):
         """
         for fetching in (False, True):
             zone = self.newState(2)
-            self.assertEqual(zone.wake(4600), Step(False, 0))
-            self.assertEqual(zone.probed(4600, 9), Step(False, 1))
+            self.assertEqual(zone.wake(4600), RefreshStep(False, 0))
+            self.assertEqual(zone.probed(4600, 9), RefreshStep(False, 1))
             if fetching:
-                self.assertEqual(zone.undisclosed(4600), Step(True, 1, 10))
+                self.assertEqual(zone.undisclosed(4600), RefreshStep(True, 1, 10))
                 self.assertIsNone(zone.unchanged(4600, 9))
             else:
                 self.assertIsNone(zone.probed(4600, 9))
-            self.assertEqual((zone.state, zone.refreshedAt, zone.expiresAt), (State.CURRENT, 1000, 1000 + 86400))
-            self.assertEqual(zone.wake(1000 + 86400), Step(True, 1))
+            self.assertEqual((zone.state, zone.refreshedAt, zone.expiresAt), (SecondaryState.CURRENT, 1000, 1000 + 86400))
+            self.assertEqual(zone.wake(1000 + 86400), RefreshStep(True, 1))
             self.assertFalse(zone.serving)
             zone.received(1000 + 86400, soa(9))
             self.assertEqual((zone.serving, zone.serial), (True, 9))
@@ -132,11 +132,11 @@ class RefreshStateTests(SynchronousTestCase):
         """
         zone = self.newState(2)
         zone.wake(5000)
-        self.assertEqual(zone.probed(5000, 9), Step(False, 1))
+        self.assertEqual(zone.probed(5000, 9), RefreshStep(False, 1))
         zone.wake(1000 + 86400)
         self.assertFalse(zone.serving)
         self.assertIsNone(zone.failed(1000 + 86400))
-        self.assertIs(zone.state, State.ABSENT)
+        self.assertIs(zone.state, SecondaryState.ABSENT)
         self.assertLess(zone.nextAt, 1000 + 86400 + 900)
 
     def test_primaryBehindLeadsToNext(self) -> None:
@@ -145,13 +145,13 @@ class RefreshStateTests(SynchronousTestCase):
         """
         zone = self.newState(2)
         zone.wake(5000)
-        self.assertEqual(zone.probed(5000, 9), Step(False, 1))
-        self.assertEqual(zone.probed(5000, 11), Step(True, 1, 10))
+        self.assertEqual(zone.probed(5000, 9), RefreshStep(False, 1))
+        self.assertEqual(zone.probed(5000, 11), RefreshStep(True, 1, 10))
         zone = self.newState(2)
         zone.wake(5000)
-        self.assertEqual(zone.probed(5000, 9), Step(False, 1))
+        self.assertEqual(zone.probed(5000, 9), RefreshStep(False, 1))
         self.assertIsNone(zone.failed(5000))
-        self.assertIs(zone.state, State.CURRENT)
+        self.assertIs(zone.state, SecondaryState.CURRENT)
 
     def test_notifyProbesItsSender(self) -> None:
         """
@@ -160,12 +160,12 @@ class RefreshStateTests(SynchronousTestCase):
         zone = self.newState(3)
         self.assertIsNone(zone.notified(2000, 2, 10))
         self.assertIsNone(zone.notified(2000, 2, 9))
-        self.assertEqual(zone.notified(2000, 2, 11), Step(False, 2))
+        self.assertEqual(zone.notified(2000, 2, 11), RefreshStep(False, 2))
         self.assertIsNone(zone.notified(2000, 1, 12))
-        self.assertEqual(zone.probed(2000, 11), Step(True, 2, 10))
-        self.assertEqual(zone.received(2000, soa(11)), Step(False, 2))
+        self.assertEqual(zone.probed(2000, 11), RefreshStep(True, 2, 10))
+        self.assertEqual(zone.received(2000, soa(11)), RefreshStep(False, 2))
         self.assertIsNone(zone.probed(2000, 11))
-        self.assertIs(zone.state, State.CURRENT)
+        self.assertIs(zone.state, SecondaryState.CURRENT)
 
     def test_failedChangesLeadToWholeTransfer(self) -> None:
         """
@@ -173,12 +173,12 @@ class RefreshStateTests(SynchronousTestCase):
         """
         zone = self.newState(2)
         zone.wake(5000)
-        self.assertEqual(zone.probed(5000, 11), Step(True, 0, 10))
-        self.assertEqual(zone.failed(5000), Step(True, 0))
-        self.assertEqual(zone.failed(5000), Step(True, 1, 10))
-        self.assertEqual(zone.failed(5000), Step(True, 1))
+        self.assertEqual(zone.probed(5000, 11), RefreshStep(True, 0, 10))
+        self.assertEqual(zone.failed(5000), RefreshStep(True, 0))
+        self.assertEqual(zone.failed(5000), RefreshStep(True, 1, 10))
+        self.assertEqual(zone.failed(5000), RefreshStep(True, 1))
         self.assertIsNone(zone.failed(5000))
-        self.assertEqual((zone.state, zone.serving), (State.STALE, True))
+        self.assertEqual((zone.state, zone.serving), (SecondaryState.STALE, True))
 
     def test_expireOptionLimitsService(self) -> None:
         """
@@ -193,7 +193,7 @@ class RefreshStateTests(SynchronousTestCase):
         zone.probed(4600, 10, 100)
         self.assertEqual(zone.expiresAt, 6000)
         zone.wake(5999)
-        self.assertIs(zone.state, State.CURRENT)
+        self.assertIs(zone.state, SecondaryState.CURRENT)
         zone.notified(5999)
         zone.probed(5999, 10, 1 << 31)
         self.assertEqual(zone.expiresAt, 5999 + 86400)
@@ -204,11 +204,11 @@ class RefreshStateTests(SynchronousTestCase):
         """
         zone = self.newState(held=False)
         zone.restore(soa(10), 500, 90_000, 1000)
-        self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (State.CURRENT, True, 1000))
-        self.assertEqual(zone.wake(1000), Step(False, 0))
+        self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (SecondaryState.CURRENT, True, 1000))
+        self.assertEqual(zone.wake(1000), RefreshStep(False, 0))
         zone = self.newState(held=False)
         zone.restore(soa(10), 500, 900, 1000)
-        self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (State.ABSENT, False, 1000))
+        self.assertEqual((zone.state, zone.serving, zone.wakeAt()), (SecondaryState.ABSENT, False, 1000))
         zone = self.newState(held=False)
         zone.restore(soa(10), 5_000_000, 9_000_000, 1000)
         self.assertEqual((zone.refreshedAt, zone.expiresAt), (1000, 1000 + 86400))
@@ -246,22 +246,22 @@ class RefreshStateTests(SynchronousTestCase):
             step = zone.wake(now)
             if event == "n":
                 step = zone.notified(now, serial % primaries, serial) or step
-            elif event == "p" and zone.state is State.PROBING:
+            elif event == "p" and zone.state is SecondaryState.PROBING:
                 step = zone.probed(now, serial)
-            elif event == "r" and zone.state is State.FETCHING:
+            elif event == "r" and zone.state is SecondaryState.FETCHING:
                 step = zone.received(now, soa(serial))
-            elif event == "u" and zone.state is State.FETCHING:
+            elif event == "u" and zone.state is SecondaryState.FETCHING:
                 step = zone.unchanged(now, serial)
-            elif event == "f" and zone.state in (State.PROBING, State.FETCHING):
+            elif event == "f" and zone.state in (SecondaryState.PROBING, SecondaryState.FETCHING):
                 step = zone.failed(now)
             if step is not None:
                 self.assertLess(step.primary, primaries)
-                self.assertIn(zone.state, (State.PROBING, State.FETCHING))
-                self.assertEqual(step.fetch, zone.state is State.FETCHING)
-            if zone.state in (State.ABSENT, State.CURRENT, State.STALE):
+                self.assertIn(zone.state, (SecondaryState.PROBING, SecondaryState.FETCHING))
+                self.assertEqual(step.fetch, zone.state is SecondaryState.FETCHING)
+            if zone.state in (SecondaryState.ABSENT, SecondaryState.CURRENT, SecondaryState.STALE):
                 self.assertIsNotNone(zone.wakeAt())
             if zone.serving:
                 self.assertGreater(zone.expiresAt, now)
             else:
                 # It must not wait for a refresh.
-                self.assertNotIn(zone.state, (State.CURRENT, State.STALE))
+                self.assertNotIn(zone.state, (SecondaryState.CURRENT, SecondaryState.STALE))

@@ -15,7 +15,7 @@ from twisted.names import dns
 
 from twisted_ext.compat.conversion.names import nameOf
 
-__all__ = ["Pointing", "newA", "payloadOf", "pointing"]
+__all__ = ["NamePayload", "newA", "payloadOf", "pointing"]
 
 
 class _Address(Protocol):
@@ -23,7 +23,7 @@ class _Address(Protocol):
     ttl: int
 
 
-class Pointing(Protocol):
+class NamePayload(Protocol):
     """
     A record whose rdata is one name, under construction.
     """
@@ -32,7 +32,7 @@ class Pointing(Protocol):
     ttl: int
 
 
-class _Exchange(Pointing, Protocol):
+class _Exchange(NamePayload, Protocol):
     preference: int
 
 
@@ -80,8 +80,8 @@ _six: Final = Struct(">HHH").unpack_from
 _numbers: Final = Struct(">LlllL").unpack_from
 
 
-def _newPointing(kind: type[dns.SimpleRecord]) -> Callable[[], Pointing]:
-    return cast("Callable[[], Pointing]", partial(object.__new__, kind))
+def _newPointing(kind: type[dns.SimpleRecord]) -> Callable[[], NamePayload]:
+    return cast("Callable[[], NamePayload]", partial(object.__new__, kind))
 
 
 #: Types whose rdata is one name: creates an empty record.
@@ -98,7 +98,7 @@ pointing: Final = {
 }
 
 
-def _pointed(new: Callable[[], Pointing]) -> Callable[[bytes, int], object]:
+def _pointed(new: Callable[[], NamePayload]) -> Callable[[bytes, int], object]:
     def make(rdata: bytes, ttl: int) -> object:
         payload = new()
         payload.name = nameOf(rdata)

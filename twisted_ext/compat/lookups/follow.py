@@ -20,7 +20,7 @@ from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.lookups.optional import hastened
 from twisted_ext.discovery.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.discovery.targets import Target, hostOf
-from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.discovery.weights import ShufflingSource
 from twisted_ext.errors import BadMessage, BadName, CallerFault, DNSFault, UnusableRecords
 from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.wire import rrtypes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twisted_ext.discovery.naptr import Rule
     from twisted_ext.wire.rdata.fields import Rdata
 
-__all__ = ["Asking", "Found", "Walk", "about", "chanceOf", "literalHost", "nameOf"]
+__all__ = ["ServiceLookups", "Found", "NAPTRWalk", "about", "chanceOf", "literalHost", "nameOf"]
 
 _R = TypeVar("_R", bound="Rdata")
 
@@ -73,7 +73,7 @@ class Found:
         return records
 
 
-class Asking:
+class ServiceLookups:
     """
     The look-ups of one call, which have one deadline.
     """
@@ -149,7 +149,7 @@ class Asking:
 
         return hastened(Deferred.fromCoroutine(self.records(name, rrType)), addresses, self._resolver._reactor, delay)
 
-    async def servers(self, name: bytes, rng: Shuffling) -> list[Target]:
+    async def servers(self, name: bytes, rng: ShufflingSource) -> list[Target]:
         """
         Look up SRV records and return their targets.
         """
@@ -194,7 +194,7 @@ def literalHost(host: object) -> str | None:
     return literalOf(host.removeprefix("[").removesuffix("]"))
 
 
-def chanceOf(rng: Shuffling | None) -> Shuffling:
+def chanceOf(rng: ShufflingSource | None) -> ShufflingSource:
     """
     Return the random number generator to use.
 
@@ -207,12 +207,12 @@ def chanceOf(rng: Shuffling | None) -> Shuffling:
     return rng
 
 
-class Walk:
+class NAPTRWalk:
     """
     The NAPTR rules of one call, followed depth first.
     """
 
-    def __init__(self, asking: Asking, rng: Shuffling) -> None:
+    def __init__(self, asking: ServiceLookups, rng: ShufflingSource) -> None:
         from twisted_ext.discovery.posixregex import Work
 
         self._asking = asking

@@ -10,7 +10,7 @@ from twisted_ext.addrinfo.routes import SourceFor, sourceFor
 from twisted_ext.answers import Question
 from twisted_ext.compat.conversion.errors import argumentError, errorFromFault
 from twisted_ext.compat.conversion.timeouts import Timeout
-from twisted_ext.compat.lookups.follow import Asking, nameOf
+from twisted_ext.compat.lookups.follow import ServiceLookups, nameOf
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.watch.limits import ZONE_NAMES, ZONE_SERVERS
 from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
@@ -41,7 +41,7 @@ def zoneServers(
 async def _zoneServers(name: str | bytes, resolver: object, timeout: Timeout, source: SourceFor) -> list[str]:
     try:
         wire = nameOf(name)
-        asking = Asking(resolver, timeout)
+        asking = ServiceLookups(resolver, timeout)
     except DNSFault as fault:
         raise argumentError(fault) from fault
     try:
@@ -62,7 +62,7 @@ async def _zoneServers(name: str | bytes, resolver: object, timeout: Timeout, so
     return [f"udp:[{address}]" if ":" in address else f"udp:{address}" for address in reached]
 
 
-async def _hosts(asking: Asking, name: bytes) -> list[bytes]:
+async def _hosts(asking: ServiceLookups, name: bytes) -> list[bytes]:
     """
     Return the names of the name servers of the closest enclosing zone.
     """

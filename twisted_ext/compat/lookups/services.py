@@ -28,10 +28,10 @@ from twisted.internet.defer import Deferred
 from twisted_ext.answers import Outcome, Question
 from twisted_ext.compat.conversion.errors import LookupFailed, argumentError, errorFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsOf
-from twisted_ext.compat.lookups.follow import Asking, Found, Walk, about, chanceOf, literalHost, nameOf
+from twisted_ext.compat.lookups.follow import Found, NAPTRWalk, ServiceLookups, about, chanceOf, literalHost, nameOf
 from twisted_ext.discovery.limits import RECORD_DELAY, SERVICE_TARGETS
 from twisted_ext.discovery.targets import BEHIND, Target, checkedPort, hostOf, protocolsIn
-from twisted_ext.discovery.weights import Shuffling
+from twisted_ext.discovery.weights import ShufflingSource
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, TrustFault
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -54,11 +54,14 @@ _T = TypeVar("_T")
 
 
 def _firing(
-    find: Callable[[Asking], Coroutine[Deferred[object], object, _T]], resolver: object, timeout: Timeout, authenticData: bool = False
+    find: Callable[[ServiceLookups], Coroutine[Deferred[object], object, _T]],
+    resolver: object,
+    timeout: Timeout,
+    authenticData: bool = False,
 ) -> Deferred[_T]:
     async def run() -> _T:
         try:
-            asking = Asking(resolver, timeout, authenticData)
+            asking = ServiceLookups(resolver, timeout, authenticData)
             try:
                 return await find(asking)
             finally:
@@ -70,7 +73,7 @@ def _firing(
 
 
 def serverTargets(
-    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: ShufflingSource | None = None
 ) -> Deferred[list[Target]]:
     """
     Find the servers of a service by its SRV records (RFC 2782).
@@ -80,7 +83,7 @@ def serverTargets(
     @return: fires with the targets in the order in which to try them, drawn anew by each call; an empty list if there are no such records.
     """
 
-    async def find(asking: Asking) -> list[Target]:
+    async def find(asking: ServiceLookups) -> list[Target]:
         return await asking.servers(nameOf(owner), chanceOf(rng))
 
     return _firing(find, resolver, timeout)
@@ -97,7 +100,7 @@ def bindingTargets(
     recordDelay: float | None = None,
     resolver: object = None,
     timeout: Timeout = None,
-    rng: Shuffling | None = None,
+    rng: ShufflingSource | None = None,
 ) -> Deferred[list[Target]]:
     """
     Find out how to connect to a URI's host by its HTTPS or SVCB records (RFC 9460).
@@ -122,13 +125,13 @@ def bindingTargets(
     @return: fires with the targets in the order in which to try them.
     """
 
-    async def find(asking: Asking) -> list[Target]:
-        from twisted_ext.discovery.svcb import Binding, questionFor
+    async def find(asking: ServiceLookups) -> list[Target]:
+        from twisted_ext.discovery.svcb import ServiceBinding, questionFor
 
         literal = literalHost(host)
         if literal is not None:
             return [Target(literal, questionFor(scheme, "address.invalid", port)[2], BEHIND + 1)]
-        binding = Binding(scheme, host, port, chanceOf(rng), protocols=protocols, understood=understood)
+        binding = ServiceBinding(scheme, host, port, chanceOf(rng), protocols=protocols, understood=understood)
         delay = secondsOf("recordDelay", recordDelay, RECORD_DELAY)
         found: Found | None
         while not binding.done:
@@ -151,7 +154,7 @@ def bindingTargets(
 
 
 def mailTargets(
-    domain: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+    domain: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: ShufflingSource | None = None
 ) -> Deferred[list[Target]]:
     """
     Find the mail servers of a domain (RFC 5321, section 5.1): those of its MX records, in random order among equal preferences; or, without
@@ -164,7 +167,7 @@ def mailTargets(
         L{ServiceNotAvailable<twisted_ext.compat.conversion.errors.ServiceNotAvailable>} if it accepts no mail (RFC 7505).
     """
 
-    async def find(asking: Asking) -> list[Target]:
+    async def find(asking: ServiceLookups) -> list[Target]:
         from twisted_ext.discovery.mail import targetsOf
         from twisted_ext.wire.rdata.types.names import MX
 
@@ -182,7 +185,7 @@ def mailTargets(
 
 
 def urisOf(
-    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: Shuffling | None = None
+    owner: str | bytes, *, resolver: object = None, timeout: Timeout = None, rng: ShufflingSource | None = None
 ) -> Deferred[list[str]]:
     """
     Look up the URI records of a name (RFC 7553).
@@ -192,7 +195,7 @@ def urisOf(
     @return: fires with the URIs in the order in which to try them; an empty list if there are no such records.
     """
 
-    async def find(asking: Asking) -> list[str]:
+    async def find(asking: ServiceLookups) -> list[str]:
         from twisted_ext.discovery.uri import urisOf as inOrder
         from twisted_ext.wire.rdata.types.service import URI
 
@@ -226,7 +229,7 @@ def tlsaOf(
     @return: fires with the records; an empty list if there are no validated ones.
     """
 
-    async def find(asking: Asking) -> list[TLSA]:
+    async def find(asking: ServiceLookups) -> list[TLSA]:
         from twisted_ext.wire.rdata.types.security import TLSA
 
         checkedPort(port)
@@ -250,7 +253,7 @@ def rewrittenTargets(
     *,
     resolver: object = None,
     timeout: Timeout = None,
-    rng: Shuffling | None = None,
+    rng: ShufflingSource | None = None,
 ) -> Deferred[list[Target]]:
     """
     Find the servers of a service by NAPTR records without expressions (S-NAPTR, RFC 3958).
@@ -265,11 +268,11 @@ def rewrittenTargets(
     @return: fires with the targets in the order in which to try them; an empty list if there are no rules for the service.
     """
 
-    async def find(asking: Asking) -> list[Target]:
+    async def find(asking: ServiceLookups) -> list[Target]:
         spoken = protocolsIn("protocols", protocols)
         if port is not None:
             checkedPort(port)
-        return await Walk(asking, chanceOf(rng)).targets(nameOf(domain), _textIn("service", service), spoken, port)
+        return await NAPTRWalk(asking, chanceOf(rng)).targets(nameOf(domain), _textIn("service", service), spoken, port)
 
     return _firing(find, resolver, timeout)
 
@@ -286,10 +289,10 @@ def rewrittenURIs(
     @return: fires with the URIs in the order in which to try them; an empty list if no rule for the service matches the text.
     """
 
-    async def find(asking: Asking) -> list[str]:
+    async def find(asking: ServiceLookups) -> list[str]:
         name = nameOf(owner)
         applied = nameToText(name, final=False) if text is None else _textIn("text", text)
-        return await Walk(asking, chanceOf(None)).uris(name, _textIn("service", service), applied)
+        return await NAPTRWalk(asking, chanceOf(None)).uris(name, _textIn("service", service), applied)
 
     return _firing(find, resolver, timeout)
 
@@ -311,11 +314,11 @@ def numberURIs(
     @return: see L{rewrittenURIs}.
     """
 
-    async def find(asking: Asking) -> list[str]:
+    async def find(asking: ServiceLookups) -> list[str]:
         from twisted_ext.discovery.naptr import numberName
 
         name, digits = numberName(number, suffix)
-        return await Walk(asking, chanceOf(None)).uris(nameFromText(name), _textIn("service", service), digits)
+        return await NAPTRWalk(asking, chanceOf(None)).uris(nameFromText(name), _textIn("service", service), digits)
 
     return _firing(find, resolver, timeout)
 

@@ -24,7 +24,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 
 from twisted_ext.asyncio import asFuture
-from twisted_ext.discovery.weights import Drawing
+from twisted_ext.discovery.weights import RandomSource
 from twisted_ext.integrations.aioxmpp import perthread, retries
 from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
 from twisted_ext.integrations.aioxmpp.retries import InThread, ServerRecord, ValidationError
@@ -153,7 +153,7 @@ async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attem
     return [(0, 0, (host, retries.CLIENT_PORT))] if found is None else found
 
 
-def group_and_order_srv_records(all_records: Iterable[tuple[int, int, _T]], rng: Drawing | None = None) -> Iterator[_T]:
+def group_and_order_srv_records(all_records: Iterable[tuple[int, int, _T]], rng: RandomSource | None = None) -> Iterator[_T]:
     """
     Yield servers in the order in which to try them: the lowest priority first, by weighted random choice within a priority (RFC 2782).
 

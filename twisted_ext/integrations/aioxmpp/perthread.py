@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.asyncio.loops import OnLoop
 
 __all__ = [
-    "Nothing",
+    "EmptySource",
     "currentReactor",
     "described",
     "freshResolver",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 @implementer(IAnswerSource)
-class Nothing:
+class EmptySource:
     """
     An answer source without servers: no name has any records.
     """
@@ -124,7 +124,7 @@ def freshResolver(reactor: IReactorTime) -> NamesResolver:
     from twisted_ext.resolver.system.configured import System
 
     source = System(reactor)
-    return NamesResolver(Nothing() if source.configuration.defaulted else source, reactor)
+    return NamesResolver(EmptySource() if source.configuration.defaulted else source, reactor)
 
 
 def getResolver() -> object:

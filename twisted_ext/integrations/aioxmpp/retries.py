@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.compat.conversion.errors import LookupFailed, errorFromFault
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.discovery.weights import Drawing, grouped
+from twisted_ext.discovery.weights import RandomSource, grouped
 from twisted_ext.errors import DNSFault
 from twisted_ext.integrations.aioxmpp.perthread import (
     described,
@@ -25,14 +25,14 @@ from twisted_ext.integrations.aioxmpp.perthread import (
     resolverHere,
     runsLoop,
 )
-from twisted_ext.integrations.dnspython import Meaning, NoAnswer, RecordSet, asTheirs, lookUp, meaningOf
+from twisted_ext.integrations.dnspython import FailureKind, NoAnswer, RecordSet, asTheirs, lookUp, meaningOf
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.wire.codes import AD, CD, RD
 
 __all__ = [
     "CLIENT_PORT",
     "CLIENT_SERVICE",
-    "Blocking",
+    "DnspythonResolver",
     "InThread",
     "ServerRecord",
     "ValidationError",
@@ -70,7 +70,7 @@ class ValidationError(Exception):
     """
 
 
-class Blocking(Protocol):
+class DnspythonResolver(Protocol):
     """
     A blocking resolver with dnspython's interface.
     """
@@ -116,7 +116,7 @@ class _Ours:
 
 
 class _Theirs:
-    def __init__(self, resolver: Blocking, inThread: InThread) -> None:
+    def __init__(self, resolver: DnspythonResolver, inThread: InThread) -> None:
         self._resolver = resolver
         self._inThread = inThread
 
@@ -136,7 +136,7 @@ def isBlocking(resolver: object) -> bool:
 
 def _asked(resolver: object, inThread: InThread) -> _Asked:
     if isBlocking(resolver):
-        return _Theirs(cast(Blocking, resolver), inThread)
+        return _Theirs(cast(DnspythonResolver, resolver), inThread)
     return _Ours(resolverHere(resolver))
 
 
@@ -195,15 +195,15 @@ async def repeatedQuery(
                 found = await asked.ask(name, rdtype, _FLAGS, stream)
             except Exception as raised:
                 meaning = meaningOf(raised)
-                if meaning is Meaning.NOTHING:
+                if meaning is FailureKind.NOTHING:
                     return None
-                if meaning is Meaning.OTHER:
+                if meaning is FailureKind.OTHER:
                     raise
                 if own is not None:
                     renewResolver(own)
                     asked, own = _ofThread(inThread)[0], None
                     continue
-                if meaning is Meaning.FAILED:
+                if meaning is FailureKind.FAILED:
                     await _expectTimeout(asked, name, rdtype, stream, raised)
                 stream = True
                 continue
@@ -227,9 +227,9 @@ async def _expectTimeout(asked: _Asked, name: str, rdtype: object, stream: bool,
         await asked.ask(name, rdtype, _UNCHECKED, stream)
     except Exception as raised:
         meaning = meaningOf(raised)
-        if meaning is Meaning.TIMEOUT:
+        if meaning is FailureKind.TIMEOUT:
             return
-        if meaning is not Meaning.NOTHING:
+        if meaning is not FailureKind.NOTHING:
             if isinstance(raised, LookupFailed):
                 raise asTheirs(raised) from raised.__cause__
             raise
@@ -326,7 +326,7 @@ def certificatesIn(found: Iterable[object] | None) -> list[tuple[int, int, int, 
     return [(each.usage, each.selector, each.mtype, each.cert) for each in records] or None
 
 
-def inOrder(allRecords: Iterable[tuple[int, int, _T]], rng: Drawing | None = None) -> Iterator[_T]:
+def inOrder(allRecords: Iterable[tuple[int, int, _T]], rng: RandomSource | None = None) -> Iterator[_T]:
     """
     Yield servers in the order in which to try them: the lowest priority first, by weighted random choice within a priority (RFC 2782).
 

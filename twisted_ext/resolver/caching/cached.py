@@ -36,7 +36,7 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.cache.dump import Loaded
+    from twisted_ext.cache.dump import LoadResult
     from twisted_ext.interfaces import Start
 
 __all__ = ["CachedSource"]
@@ -326,7 +326,7 @@ class CachedSource:
 
         return dumpLines(self.store, self._seconds(), self._today())
 
-    def load(self, lines: Iterable[str], source: str = "cache file") -> Loaded:
+    def load(self, lines: Iterable[str], source: str = "cache file") -> LoadResult:
         """
         Load the output of L{dump}, skipping invalid lines.
 
@@ -338,7 +338,7 @@ class CachedSource:
 
         return loadLines(self.store, lines, self._seconds(), self._today(), source)
 
-    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, Loaded]:
+    def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, LoadResult]:
         """
         Do the work of L{load} in steps of a few milliseconds, so that a server can keep serving.
         """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Budget
     from twisted_ext.interfaces import Start
 
-__all__ = ["CoalescingSource", "Learning", "startAnew"]
+__all__ = ["CoalescingSource", "OutcomeListener", "startAnew"]
 
 _log: Final = Logger()
 
@@ -256,7 +256,7 @@ class _Flight:
                 waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
 
 
-class Learning(Protocol):
+class OutcomeListener(Protocol):
     """
     Receives the outcomes of look-ups, for a cache. It is called once for each look-up, before the waiters.
     """
@@ -311,7 +311,7 @@ class CoalescingSource:
         #: Called when no look-up is in progress.
         self.idle: Callable[[], object] | None = None
         #: The cache that receives the outcomes.
-        self.learning: Learning | None = None
+        self.learning: OutcomeListener | None = None
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)

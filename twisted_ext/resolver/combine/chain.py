@@ -115,9 +115,9 @@ def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None)
     chain = ChainSource(sources, clock)
     if not any(getattr(each, "leadsOn", False) for source in sources for each in behind(source, object)):
         return chain
-    from twisted_ext.resolver.policy.localzones import LeadingOn
+    from twisted_ext.resolver.policy.localzones import FollowingChain
 
-    return LeadingOn(chain)
+    return FollowingChain(chain)
 
 
 def _moreTelling(before: DNSFault | None, after: DNSFault) -> DNSFault:

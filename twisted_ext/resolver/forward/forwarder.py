@@ -24,7 +24,7 @@ from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import Timetable, Waiting
+from twisted_ext.transport.timers import Timetable, TimetableItem
 from twisted_ext.wire.builder import optRecord
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.message import Question
@@ -135,7 +135,7 @@ class ForwardingSource:
         self._rotate = rotate
         self._turn = -1
         self.timetable = Timetable(reactor)
-        self.waiting: set[Waiting] = self.timetable.waiting
+        self.waiting: set[TimetableItem] = self.timetable.waiting
         self.admission = admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
         self.queued = admission.queue
         self._free = admission.free

@@ -25,7 +25,7 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["InOrder", "Run", "Slot"]
+__all__ = ["InOrder", "Run", "OrderSlot"]
 
 Item = TypeVar("Item")
 
@@ -212,9 +212,9 @@ class InOrder(Generic[Item]):
         self._pull = pull
         self._done = done
         self._most = BULK_KEPT_BACK.pick(most)
-        self._slots: deque[Slot[Item]] = deque()
+        self._slots: deque[OrderSlot[Item]] = deque()
 
-    def pull(self) -> tuple[Slot[Item], Question | Exception] | None:
+    def pull(self) -> tuple[OrderSlot[Item], Question | Exception] | None:
         """
         @see: L{Run.__init__}
         """
@@ -223,11 +223,11 @@ class InOrder(Generic[Item]):
         pulled = self._pull()
         if pulled is None:
             return None
-        slot = Slot(pulled[0])
+        slot = OrderSlot(pulled[0])
         self._slots.append(slot)
         return slot, pulled[1]
 
-    def done(self, slot: Slot[Item], result: Answer | Exception) -> None:
+    def done(self, slot: OrderSlot[Item], result: Answer | Exception) -> None:
         """
         @see: L{Run.__init__}
         """
@@ -237,7 +237,7 @@ class InOrder(Generic[Item]):
             self._done(slots.popleft().item, ready)
 
 
-class Slot(Generic[Item]):
+class OrderSlot(Generic[Item]):
     """
     The position of one item in the order.
 

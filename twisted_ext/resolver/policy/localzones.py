@@ -30,7 +30,7 @@ from twisted_ext.zone.zone import Zone
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
 
-__all__ = ["LeadingOn", "Zones", "zoneFromFile"]
+__all__ = ["FollowingChain", "ZonesSource", "zoneFromFile"]
 
 _EVERYTHING: Final = (A, AAAA)
 
@@ -55,7 +55,7 @@ def zoneFromFile(name: bytes, path: str) -> Zone:
 
 
 @implementer(IAnswerSource)
-class Zones:
+class ZonesSource:
     """
     Answers from zones as an authoritative server does: with wildcards, denials, and aliases from one zone to another. It does not answer
     for names outside the zones or below a delegation.
@@ -132,7 +132,7 @@ def _isPartial(answer: Answer) -> bool:
 
 
 @implementer(IAnswerSource)
-class LeadingOn:
+class FollowingChain:
     """
     A chain that contains zones: if an alias leads out of a zone, the chain is queried for its target.
     """

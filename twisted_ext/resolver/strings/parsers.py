@@ -161,9 +161,9 @@ def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = N
     """
     C{threaded[:threads=number][:ttl=seconds]}
     """
-    from twisted_ext.resolver.system.threaded import Threaded
+    from twisted_ext.resolver.system.threaded import ThreadedSource
 
-    return Threaded(site.reactor, threads=threads, ttl=ttl)
+    return ThreadedSource(site.reactor, threads=threads, ttl=ttl)
 
 
 def parseCache(
@@ -200,11 +200,11 @@ def parseZone(site: Site, /, **files: str) -> IAnswerSource:
     """
     C{zone:name=path...}: zones from master files, which are read once.
     """
-    from twisted_ext.resolver.policy.localzones import Zones, zoneFromFile
+    from twisted_ext.resolver.policy.localzones import ZonesSource, zoneFromFile
 
     if not files:
         raise CallerFault("a zone needs its name and its file, such as example.org=/etc/zones/example.org")
-    return Zones([zoneFromFile(nameFromText(name), path) for name, path in files.items()])
+    return ZonesSource([zoneFromFile(nameFromText(name), path) for name, path in files.items()])
 
 
 def parseRace(site: Site, *sources: IAnswerSource, delay: float | None = None) -> IAnswerSource:

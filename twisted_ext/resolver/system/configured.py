@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
-__all__ = ["Configured", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
+__all__ = ["ConfiguredSource", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
 
 #: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
 SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
@@ -53,7 +53,7 @@ _LONG_AGO: Final = float("-inf")
 
 
 @implementer(IAnswerSource)
-class Configured:
+class ConfiguredSource:
     """
     Applies the options of C{resolv.conf}: timeout and attempts, AD if the servers are trusted, no AAAA if so configured, and the address
     order of C{sortlist}.
@@ -294,7 +294,7 @@ class System:
         from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
         inner = self._upstream(configuration)
-        wanted = Configured(inner, configuration, self._path)
+        wanted = ConfiguredSource(inner, configuration, self._path)
         if not wanted.idle:
             inner = wanted
         mostBytes, stale, prefetch = self._cacheOptions

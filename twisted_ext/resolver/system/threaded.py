@@ -28,7 +28,7 @@ from twisted_ext.wire.rrtypes import AAAA, PTR, A
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
 
-__all__ = ["Pool", "Threaded", "addressesOf", "namesOf"]
+__all__ = ["Pool", "ThreadedSource", "addressesOf", "namesOf"]
 
 #: Errors of C{gethostbyaddr} (C{netdb.h}) for an unknown host and for one without data.
 _HOST_NOT_FOUND: Final = 1
@@ -62,7 +62,7 @@ class Pool(Protocol):
 
 
 @implementer(IAnswerSource)
-class Threaded:
+class ThreadedSource:
     """
     Queries the operating system's resolver, with everything that it is configured to use, including nsswitch and mDNS, but only for
     addresses and names of addresses. It uses a thread pool of its own, so a system resolver that hangs does not block other users of

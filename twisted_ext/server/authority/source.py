@@ -42,7 +42,7 @@ __all__ = [
     "SERVING",
     "AliasLeads",
     "AuthoritySource",
-    "Leading",
+    "AuthorityFirst",
     "Place",
     "Zones",
     "countsOf",
@@ -194,7 +194,7 @@ def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
 
 
 @implementer(IAnswerSource)
-class Leading:
+class AuthorityFirst:
     """
     Zones first, and another source for all other names. Clients that request recursion get no referrals: if a zone refers to other servers,
     or an alias leads out of the zones, the other source is queried.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
     from twisted_ext.server.listeners.stream import StreamFactory
 
-__all__ = ["Answering", "Send", "StreamServing"]
+__all__ = ["ReplySource", "Send", "StreamServing"]
 
 #: Octets of replies that are gathered before they are written.
 _WINDOW: Final = 65536
@@ -48,7 +48,7 @@ _log: Final = Logger()
 Send = Callable[[bytes], None]
 
 
-class Answering(Protocol):
+class ReplySource(Protocol):
     """
     The source of a connection's replies.
 

@@ -34,7 +34,7 @@ from twisted_ext.server.limits import (
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
 )
-from twisted_ext.server.listeners.connection import Answering, Send, StreamServing
+from twisted_ext.server.listeners.connection import ReplySource, Send, StreamServing
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.reply.respond import Responder
 
-__all__ = ["Answering", "Responding", "Send", "StreamListener", "StreamServing", "StreamFactory"]
+__all__ = ["ReplySource", "StreamResponder", "Send", "StreamListener", "StreamServing", "StreamFactory"]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
@@ -70,7 +70,7 @@ class StreamFactory(ServerFactory):
 
     def __init__(
         self,
-        answering: Answering,
+        answering: ReplySource,
         clock: IReactorTime,
         *,
         most: int | None = None,
@@ -183,9 +183,9 @@ class StreamFactory(ServerFactory):
         return done
 
 
-class Responding:
+class StreamResponder:
     """
-    Adapts a responder to L{Answering<twisted_ext.server.listeners.connection.Answering>}.
+    Adapts a responder to L{ReplySource<twisted_ext.server.listeners.connection.ReplySource>}.
     """
 
     def __init__(self, responder: Responder, transport: str = "tcp") -> None:
@@ -257,7 +257,7 @@ class StreamListener:
         self._socket = socket
         self._endpoint = endpoint
         self._shared = servings is not None
-        self.servings = StreamFactory(Responding(responder), reactor) if servings is None else servings
+        self.servings = StreamFactory(StreamResponder(responder), reactor) if servings is None else servings
         self._listening: IListeningPort | None = None
         self._lost = lost
         self._last = port

@@ -43,7 +43,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A, typeNumber
 
-__all__ = ["ControlService", "Streaming", "controlSite", "controlTree", "linesIn"]
+__all__ = ["ControlService", "LineStream", "controlSite", "controlTree", "linesIn"]
 
 #: Lines of a dump that are sent at once.
 _LINES: Final = 64
@@ -325,12 +325,12 @@ class _Dump(Resource):
         except CallerFault as fault:
             return replyJSON(request, {"error": str(fault)}, 400)
         request.setHeader(b"Content-Type", b"application/x-ndjson")
-        Streaming(request, lines, self._clock).begin()
+        LineStream(request, lines, self._clock).begin()
         return NOT_DONE_YET
 
 
 @implementer(IPushProducer)
-class Streaming:
+class LineStream:
     """
     Push producer that sends lines, and closes the connection if the client stops reading.
     """

@@ -20,7 +20,7 @@ from twisted.logger import FileLogObserver, LogEvent, LogLevel
 
 from twisted_ext.server.limits import LOG_FLUSH, LOG_OCTETS
 
-__all__ = ["Descriptor", "LogQueue", "Sink", "drainAll", "queuedObserver", "sinkFor"]
+__all__ = ["Descriptor", "LogQueue", "LogSink", "drainAll", "queuedObserver", "sinkFor"]
 
 #: Seconds that lines are collected after a write before the next one, so that logging every query does not cost a thread switch for each.
 _GATHER: Final = 0.005
@@ -29,7 +29,7 @@ _GATHER: Final = 0.005
 _queues: Final[list[LogQueue]] = []
 
 
-class Sink(Protocol):
+class LogSink(Protocol):
     """
     The destination of log lines.
     """
@@ -82,7 +82,7 @@ class LogQueue:
     @ivar dropped: lines that were dropped and not reported yet.
     """
 
-    def __init__(self, sink: Sink, report: Callable[[int], str], most: float | None = None) -> None:
+    def __init__(self, sink: LogSink, report: Callable[[int], str], most: float | None = None) -> None:
         """
         @param report: returns a line that reports a number of dropped lines. It is called from any thread.
         @param most: the maximum number of queued octets.
@@ -236,7 +236,7 @@ class LogQueue:
                 self.dropped += text.count("\n")
 
 
-def sinkFor(file: IO[str]) -> Sink:
+def sinkFor(file: IO[str]) -> LogSink:
     """
     Return a sink that writes to the same destination as this file, unbuffered if it has a descriptor.
     """
@@ -250,7 +250,7 @@ def sinkFor(file: IO[str]) -> Sink:
     return Descriptor(descriptor, getattr(file, "encoding", None) or "utf-8")
 
 
-def queuedObserver(reactor: object, sink: Sink, line: Callable[[LogEvent], str | None]) -> tuple[FileLogObserver, LogQueue]:
+def queuedObserver(reactor: object, sink: LogSink, line: Callable[[LogEvent], str | None]) -> tuple[FileLogObserver, LogQueue]:
     """
     Make a log observer with a queue.
 

@@ -26,16 +26,16 @@ from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
 from twisted_ext.resolver.ask import behind
 from twisted_ext.server.limits import CONTROL_SHOWN
-from twisted_ext.server.operations.querytrace import Followed, Tracing
+from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 
 if TYPE_CHECKING:
-    from twisted_ext.cache.dump import Loaded
+    from twisted_ext.cache.dump import LoadResult
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.authority.zonetable import Place
 
-__all__ = ["Asking", "Keeping", "Operations", "Sight", "WhichZones", "shownZones", "upstreamsOf"]
+__all__ = ["SourceHolder", "PacketCacheStats", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
 
 #: Seconds between two samples of the history.
 _EVERY: Final = 1.0
@@ -93,7 +93,7 @@ class Operations(Protocol):
         Return the lines of a cache file.
         """
 
-    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+    def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
         """
         Load the lines of a L{dump}, skipping those that cannot be used.
         """
@@ -140,7 +140,7 @@ class Operations(Protocol):
         """
 
 
-class Asking(Protocol):
+class SourceHolder(Protocol):
     """
     An object that answers from a replaceable source.
 
@@ -150,7 +150,7 @@ class Asking(Protocol):
     source: IAnswerSource
 
 
-class Keeping(Protocol):
+class PacketCacheStats(Protocol):
     """
     The statistics of a packet cache; its length is the number of entries.
 
@@ -166,7 +166,7 @@ class Keeping(Protocol):
     def __len__(self) -> int: ...
 
 
-class Sight(Service):
+class ServerStatus(Service):
     """
     The status and control of one serving process. The server sets the attributes when it is built, and again after a reload.
 
@@ -191,14 +191,14 @@ class Sight(Service):
         self.counters = counters
         self.source: IAnswerSource | None = None
         self.caching: CachedSource | None = None
-        self.lane: Keeping | None = None
+        self.lane: PacketCacheStats | None = None
         self.zones: Zones | None = None
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
         self.flushed: Callable[[], object] = _nothing
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
-        self.responder: Asking | None = None
+        self.responder: SourceHolder | None = None
         self.listening: tuple[str, ...] = ()
-        self.tracing = Tracing()
+        self.tracing = QueryTracer()
         self.history = History()
         self.started = today()
         self._reactor = reactor
@@ -322,11 +322,11 @@ class Sight(Service):
             raise CallerFault(_NO_CACHE)
         return self.caching.dump()
 
-    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+    def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
         if self.caching is None:
             return _withoutCache()
         loading = self.caching.loading(lines, "the file")
-        done: list[Loaded] = []
+        done: list[LoadResult] = []
 
         def steps() -> Iterator[None]:
             done.append((yield from loading))
@@ -343,9 +343,9 @@ class Sight(Service):
         if responder is None:
             return fail(CallerFault("this server's look-ups cannot be traced"))
         source = responder.source
-        inner = source.inner if isinstance(source, Followed) else source
+        inner = source.inner if isinstance(source, TracedSource) else source
         if on:
-            responder.source = Followed(inner, self.tracing, self._reactor)
+            responder.source = TracedSource(inner, self.tracing, self._reactor)
             self.tracing.turnOn(below)
         else:
             responder.source = inner

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
 
-__all__ = ["Followed", "Tracing"]
+__all__ = ["TracedSource", "QueryTracer"]
 
 
-class Tracing:
+class QueryTracer:
     """
     Keeps the traces of the last look-ups. Off by default.
 
@@ -108,13 +108,13 @@ class Tracing:
 
 
 @implementer(IAnswerSource)
-class Followed:
+class TracedSource:
     """
     Traces look-ups. It is placed before the server's source only while tracing is on, so that tracing costs nothing otherwise. Queries
     answered from the packet cache do not get here.
     """
 
-    def __init__(self, inner: IAnswerSource, tracing: Tracing, clock: IReactorTime) -> None:
+    def __init__(self, inner: IAnswerSource, tracing: QueryTracer, clock: IReactorTime) -> None:
         self.inner = inner
         self._tracing = tracing
         self._seconds = clock.seconds

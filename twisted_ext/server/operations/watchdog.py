@@ -24,7 +24,7 @@ from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATC
 from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.wire.framing import frame
 
-__all__ = ["Watched", "Watchdog"]
+__all__ = ["WatchedListener", "Watchdog"]
 
 #: The maximum size of a reply that is read.
 _SIZE: Final = 4096
@@ -33,7 +33,7 @@ _SIZE: Final = 4096
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
-class Watched(Protocol):
+class WatchedListener(Protocol):
     """
     A listener.
 
@@ -61,7 +61,7 @@ class _Place:
     A listener and its state.
     """
 
-    def __init__(self, way: str, listener: Watched) -> None:
+    def __init__(self, way: str, listener: WatchedListener) -> None:
         self.way = way
         self.listener = listener
         self.host = _OWN.get(listener.address, listener.address)
@@ -86,8 +86,8 @@ class Watchdog:
         self,
         reactor: IReactorTime,
         test: SelfTest,
-        datagrams: Sequence[Watched],
-        streams: Sequence[Watched],
+        datagrams: Sequence[WatchedListener],
+        streams: Sequence[WatchedListener],
         failed: Callable[[str], object],
         faults: Callable[[], int] = lambda: 0,
         *,

@@ -207,23 +207,23 @@ class RelayedRequests:
         """
         from twisted_ext.resolver.combine.failing import FailingSource
         from twisted_ext.server.reply.acl import Access
-        from twisted_ext.server.reply.packetcaches import laneFor
+        from twisted_ext.server.reply.packetcaches import packetCacheFor
         from twisted_ext.server.reply.respond import Responder
 
         self._secret = secret
         self._settled = settled
         self._most = PASSED_REPLY.pick(most)
         # The worker has already checked ACL and rate limits.
-        lane = laneFor(Access({"allow": ["any"]}))
+        lane = packetCacheFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
-        self.errands: dict[int, Operation] = {}
+        self.operations: dict[int, Operation] = {}
         self._responder = Responder(nobody, clock, gates=(), lane=lane)
         self.see(settings, {}, None)
 
     def see(
         self,
         settings: Settings,
-        errands: dict[int, Operation],
+        operations: dict[int, Operation],
         keys: Keys | None,
         expiring: Callable[[bytes], float | None] | None = None,
     ) -> None:
@@ -235,16 +235,16 @@ class RelayedRequests:
         from twisted_ext.server.reply.gates import standardGates
         from twisted_ext.server.reply.operations import hopelessOf
 
-        self.errands = errands
+        self.operations = operations
         self._keys = keys
         responder = self._responder
-        responder.errands = dict(errands)
+        responder.operations = dict(operations)
         responder.gates = standardGates(
             cookies=Cookies(self._secret) if settings.cookies else None,
             keys=keys,
-            opcodes=opcodesOf(errands),
-            transfers=transfersIn(errands),
-            hopeless=hopelessOf(errands),
+            opcodes=opcodesOf(operations),
+            transfers=transfersIn(operations),
+            hopeless=hopelessOf(operations),
         )
         responder.finishing = finishingOf(settings)
         responder.finishing.expiring = expiring
@@ -255,7 +255,7 @@ class RelayedRequests:
         """
         keys = [] if self._keys is None else [*self._keys.values()]
         return {
-            "errands": [*self.errands],
+            "operations": [*self.operations],
             "keys": [[key.name.hex(), key.secret.hex(), key.algorithm.hex(), key.macSize] for key in keys],
         }
 

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.process.workers import Workforce
 
-__all__ = ["Lines", "Worker"]
+__all__ = ["LineSplitter", "Worker"]
 
 
 #: The states of a process by their letters on Linux (proc(5)).
 _STATES: Final = {"R": "running", "S": "asleep", "D": "waiting for a disk", "T": "stopped", "t": "stopped by a debugger", "Z": "dead"}
 
 
-class Lines:
+class LineSplitter:
     """
     Splits received data into lines of JSON.
     """
@@ -83,7 +83,7 @@ class Worker(ProcessProtocol):
         self._settling: list[tuple[int, Deferred[None]]] = []
         self._patience: IDelayedCall | None = None
         self._force = force
-        self._lines = Lines(self._took)
+        self._lines = LineSplitter(self._took)
         self._waiting: dict[int, Deferred[JSON]] = {}
         self._count = 0
         self._said = b""

@@ -31,21 +31,21 @@ from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, 
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
-from twisted_ext.server.process.worker import Lines, Worker
-from twisted_ext.server.process.zonesyncparent import Mirroring
+from twisted_ext.server.process.worker import LineSplitter, Worker
+from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from twisted_ext.cache.dump import Loaded
+    from twisted_ext.cache.dump import LoadResult
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.operations.operations import WhichZones
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
 
-__all__ = ["Lines", "Workforce"]
+__all__ = ["LineSplitter", "Workforce"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
@@ -126,10 +126,10 @@ class Workforce(Service):
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self.zoned = zoned
-        self._mirroring: Mirroring | None = None
+        self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
         if zoned is not None:
-            self._mirroring = Mirroring(
+            self._mirroring = ZoneSyncParent(
                 reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
             )
             self._passed = RelayedRequests(reactor, settings, secret, self.settled)
@@ -181,7 +181,7 @@ class Workforce(Service):
         self._workers[number] = worker
         worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
         if self._mirroring is not None and self._passed is not None:
-            worker.tell("errands", **self._passed.told())
+            worker.tell("operations", **self._passed.told())
             # Send pending changes to the other workers only: this one gets the complete state below.
             del self._workers[number]
             self._mirroring.flush()
@@ -221,9 +221,9 @@ class Workforce(Service):
         zoned, passed = self.zoned, self._passed
         if zoned is None or passed is None:
             return
-        passed.see(self.settings, zoned.errands, zoned.keys, zoned.expiring)
+        passed.see(self.settings, zoned.operations, zoned.keys, zoned.expiring)
         for worker in self._workers.values():
-            worker.tell("errands", **passed.told())
+            worker.tell("operations", **passed.told())
 
     def _spread(self, words: list[JSON]) -> None:
         for worker in self._workers.values():
@@ -443,7 +443,7 @@ class Workforce(Service):
     def dump(self) -> Iterator[str]:
         raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
 
-    def load(self, lines: Iterable[str]) -> Deferred[Loaded]:
+    def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
         return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
 
     def reload(self) -> Deferred[list[str]]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Mirroring"]
+__all__ = ["ZoneSyncParent"]
 
 #: Maximum number of messages in one line, and of names in one message.
 _LINE: Final = 500
@@ -75,12 +75,12 @@ class _Shown:
         self.own = False
 
 
-class Mirroring:
+class ZoneSyncParent:
     """
     Sends the zones of a table to the workers, and all their changes.
 
     The messages are C{expect}, C{image}, C{more}, C{gone} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
-    <twisted_ext.server.zones.zonesyncworker.Mirrored>} applies them.
+    <twisted_ext.server.zones.zonesyncworker.ZoneSyncWorker>} applies them.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
-__all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "errandKey", "hopelessOf", "opcodesOf", "transfersIn"]
+__all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "operationKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
 #: Whole messages, signed if needed, made as the client reads them.
 MessageStream = Iterator[bytes]
@@ -58,7 +58,7 @@ class EarlyRefusal(Protocol):
         """
 
 
-def errandKey(opcode: int, rrType: int = 0) -> int:
+def operationKey(opcode: int, rrType: int = 0) -> int:
     """
     Return the key under which a handler is registered.
 
@@ -67,19 +67,19 @@ def errandKey(opcode: int, rrType: int = 0) -> int:
     return opcode << 16 if opcode else rrType
 
 
-def opcodesOf(errands: dict[int, Operation]) -> frozenset[int]:
-    return frozenset([key >> 16 for key in errands if key >> 16])
+def opcodesOf(operations: dict[int, Operation]) -> frozenset[int]:
+    return frozenset([key >> 16 for key in operations if key >> 16])
 
 
-def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
+def hopelessOf(operations: Mapping[int, Operation]) -> Callable[[Request], bool]:
     """
     Return a predicate on non-queries of which only the question has been read: whether the handler will refuse the request, or another
     process will read it.
     """
     foreseeing: dict[int, EarlyRefusal] = {}
     unread: set[int] = set()
-    for key, errand in errands.items():
-        sees: object = errand
+    for key, operation in operations.items():
+        sees: object = operation
         if key >> 16 and getattr(sees, "unread", False):
             # Another process reads and judges it.
             unread.add(key >> 16)
@@ -98,5 +98,5 @@ def hopelessOf(errands: Mapping[int, Operation]) -> Callable[[Request], bool]:
     return hopeless
 
 
-def transfersIn(errands: dict[int, Operation]) -> bool:
-    return any(each in errands for each in _TRANSFERS)
+def transfersIn(operations: dict[int, Operation]) -> bool:
+    return any(each in operations for each in _TRANSFERS)

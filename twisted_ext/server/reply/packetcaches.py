@@ -18,10 +18,10 @@ from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
 if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["laneFor"]
+__all__ = ["packetCacheFor"]
 
 
-def laneFor(
+def packetCacheFor(
     access: Access | None = None,
     rates: ClientRateLimit | None = None,
     cookies: Cookies | None = None,

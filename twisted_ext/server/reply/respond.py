@@ -34,7 +34,7 @@ from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
-from twisted_ext.server.reply.packetcaches import laneFor
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, withCookie
 from twisted_ext.server.reply.replywriter import WrittenReply
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.wire.records import RRSet
 
-__all__ = ["Later", "Responder", "laneFor"]
+__all__ = ["Later", "Responder", "packetCacheFor"]
 
 #: A request that waits to be looked up: what starts the look-up, the request, its context, and how to reply.
 Later = tuple["Start", Request, QueryContext, Send]
@@ -135,7 +135,7 @@ class Responder:
         perClient: int | None = None,
         waiting: int | None = None,
         yields: float | None = None,
-        errands: Mapping[int, Operation] | None = None,
+        operations: Mapping[int, Operation] | None = None,
     ) -> None:
         """
         @param lane: the packet cache; by default one that allows clients on this machine and in private networks.
@@ -150,16 +150,16 @@ class Responder:
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
         @param yields: seconds after which a waiting request may be dropped in favor of a new one, if the limit is reached.
-        @param errands: handlers of operations, by L{errandKey<twisted_ext.server.reply.operations.errandKey>}.
+        @param operations: handlers of operations, by L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
         """
         self.source = source
-        self.lane = laneFor() if lane is None else lane
+        self.lane = packetCacheFor() if lane is None else lane
         self.counters = Counters() if counters is None else counters
         self.finishing = finishing or ReplyBuilder()
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self._clock = clock
-        self.errands = dict(errands or {})
+        self.operations = dict(operations or {})
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
@@ -283,14 +283,14 @@ class Responder:
                 self.counters.refused(gate.name)
                 if self.queryLog is not None:
                     self.queryLog.gate = gate.name
-                if gate.name == "signature" and self.errands:
+                if gate.name == "signature" and self.operations:
                     self._declining.tell(request, refusal)
                 self._refuse(request, refusal, send, lasting=gate.name != "rate")
                 return
-        if self.errands:
-            errand = self.errands.get(request.opcode << 16 or question.rrType)
-            if errand is not None:
-                self._run(errand, request, send, flow)
+        if self.operations:
+            operation = self.operations.get(request.opcode << 16 or question.rrType)
+            if operation is not None:
+                self._run(operation, request, send, flow)
                 return
         self.counters.asked(question.name, question.rrType)
         source = self._views.get(request.record.group.name, self.source) if self._views else self.source
@@ -341,9 +341,9 @@ class Responder:
         except Exception as error:
             self._broken(error, request, send)
 
-    def _run(self, errand: Operation, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+    def _run(self, operation: Operation, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
         try:
-            outcome = errand(request)
+            outcome = operation(request)
         except Exception as error:
             outcome = self._failure(error)
         if isinstance(outcome, Deferred):

@@ -14,16 +14,16 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, BadName, BadZone
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.transfer.catalogstate import Remembered
+from twisted_ext.server.transfer.catalogstate import OwnershipLog
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.catalog.catalogs import Catalog, Member, catalogVersion, uniqueLabel
-from twisted_ext.zone.catalog.members import Catalogs, Step
+from twisted_ext.zone.catalog.members import Catalogs, CatalogStep
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Cataloging"]
+__all__ = ["CatalogSettings"]
 
 #: Settings that members inherit from their catalog zone.
 _SHARED: Final = ("allow-transfer", "one-answer", "notify", "allow-notify", "zonemd")
@@ -34,7 +34,7 @@ _STEP: Final = 500
 _log: Final = Logger()
 
 
-class Cataloging:
+class CatalogSettings:
     """
     The zone settings of a server, including those for members of catalog zones.
 
@@ -46,7 +46,7 @@ class Cataloging:
         """
         @param path: path of the file that stores which catalog zone owns each member; C{""} to keep that in memory only.
         """
-        self._remembered = Remembered(path)
+        self._remembered = OwnershipLog(path)
         self.catalogs = Catalogs(lambda apex: apex in self._said, self._ownerBefore)
         self.broken: dict[bytes, str] = {}
         self._said: dict[bytes, ZoneSettings] = {}
@@ -117,7 +117,7 @@ class Cataloging:
                 _catalogOf(zone, said)
             yield
 
-    def adopt(self, zones: Sequence[ZoneSettings]) -> list[Step]:
+    def adopt(self, zones: Sequence[ZoneSettings]) -> list[CatalogStep]:
         """
         Apply new zone settings, which L{check} has validated.
 
@@ -125,7 +125,7 @@ class Cataloging:
         """
         self._said = {zone.name: zone for zone in zones}
         followed = {zone.name: zone for zone in zones if not zone.plain and zone.value("catalog") == "follow"}
-        steps: list[Step] = []
+        steps: list[CatalogStep] = []
         for apex in [apex for apex in self._followed if apex not in followed]:
             steps += self.catalogs.leave(apex)
             self.broken.pop(apex, None)
@@ -135,7 +135,7 @@ class Cataloging:
         again = self.catalogs.reconsider()
         self._beginAnew(again)
         steps += again
-        steps += [Step("change", apex, member) for apex in altered for member in self.catalogs.members(apex)]
+        steps += [CatalogStep("change", apex, member) for apex in altered for member in self.catalogs.members(apex)]
         self._note(steps)
         self._remembered.write()
         return steps
@@ -161,7 +161,7 @@ class Cataloging:
         self.broken[apex] = str(wrong)
         _log.error("{wrong}; the version before it stays in force", wrong=wrong)
 
-    def following(self, catalog: Catalog) -> Generator[None, None, list[Step]]:
+    def following(self, catalog: Catalog) -> Generator[None, None, list[CatalogStep]]:
         """
         Apply a new version of a catalog zone, in short steps.
 
@@ -188,7 +188,7 @@ class Cataloging:
         """
         self._remembered.write()
 
-    def _outdated(self, catalog: Catalog, steps: list[Step]) -> Generator[None, None, list[Step]]:
+    def _outdated(self, catalog: Catalog, steps: list[CatalogStep]) -> Generator[None, None, list[CatalogStep]]:
         """
         Turn additions into resets for members whose stored data belongs to another catalog zone or label.
 
@@ -200,21 +200,21 @@ class Cataloging:
             some = steps[begin : begin + _STEP]
             self._beginAnew(some)
             gone.update([step.member.apex for step in some])
-        found: list[Step] = []
+        found: list[CatalogStep] = []
         for count, apex in enumerate(self._remembered.of(catalog.apex)):
             if not count % _STEP:
                 yield
             if apex not in gone and apex not in self._said and self.catalogs.ownerOf(apex) is None:
-                found.append(Step("remove", catalog.apex, Member(apex, b"")))
+                found.append(CatalogStep("remove", catalog.apex, Member(apex, b"")))
         return found
 
-    def _beginAnew(self, steps: Iterable[Step]) -> None:
+    def _beginAnew(self, steps: Iterable[CatalogStep]) -> None:
         for step in steps:
             known = self._remembered.get(step.member.apex)
             if step.kind == "add" and known is not None and known != (step.catalog, step.member.label):
                 step.kind = "reset"
 
-    def _note(self, steps: Iterable[Step]) -> None:
+    def _note(self, steps: Iterable[CatalogStep]) -> None:
         self._remembered.note(
             {step.member.apex: None if step.kind == "remove" else (step.catalog, step.member.label) for step in steps}
         )

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadMessage
 from twisted_ext.files import syncFolder
 
-__all__ = ["Remembered"]
+__all__ = ["OwnershipLog"]
 
 #: Number of superfluous lines above which the file is rewritten.
 _SPARE: Final = 1000
@@ -30,7 +30,7 @@ _log: Final = Logger()
 _Owner = tuple[bytes, bytes]
 
 
-class Remembered:
+class OwnershipLog:
     """
     A file with one line for each change of ownership. The last line of a zone counts. Each line begins with a checksum, so that lines
     truncated by a crash or damaged on disk are detected.

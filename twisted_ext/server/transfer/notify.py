@@ -25,7 +25,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.serials import serialIn
 
-__all__ = ["NotifyReceiver", "NotifySender", "Watched", "notify"]
+__all__ = ["NotifyReceiver", "NotifySender", "NotifyTarget", "notify"]
 
 _PROHIBITED: Final = 18
 _NOT_AUTHORITATIVE: Final = 20
@@ -207,7 +207,7 @@ class NotifySender:
         return gatherResults(flights, consumeErrors=True).addCallback(lambda _: None)
 
 
-class Watched(Protocol):
+class NotifyTarget(Protocol):
     """
     The part of a secondary zone that receives NOTIFY.
     """
@@ -238,7 +238,7 @@ class NotifyReceiver:
     _CONFIRMED: Final = Refusal(Rcode.NOERROR, flags=AA)
     _NOT_KNOWN: Final = Refusal(Rcode.NOTIMP)
 
-    def __init__(self, find: Callable[[bytes], Watched | None]) -> None:
+    def __init__(self, find: Callable[[bytes], NotifyTarget | None]) -> None:
         """
         @param find: returns the secondary zone with exactly this folded name.
         """

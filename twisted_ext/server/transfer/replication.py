@@ -24,8 +24,8 @@ from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, terms
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import STARTS
-from twisted_ext.server.reply.operations import Operation, errandKey
-from twisted_ext.server.transfer.catalogs import Cataloging
+from twisted_ext.server.reply.operations import Operation, operationKey
+from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.secondaries import Secondaries
 from twisted_ext.server.transfer.xfrin import Secondary
@@ -34,8 +34,8 @@ from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.catalog.catalogs import Catalog
-from twisted_ext.zone.catalog.members import Step
-from twisted_ext.zone.store.events import Compared
+from twisted_ext.zone.catalog.members import CatalogStep
+from twisted_ext.zone.store.events import VersionHistory
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 
@@ -59,7 +59,7 @@ class Replication:
     """
     All transfers and NOTIFY messages of a server, in both directions.
 
-    @ivar errands: the operations for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
+    @ivar operations: the operations for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
     @ivar secondaries: the secondary zones; L{None} without a folder to store them in.
     @ivar notifying: sends NOTIFY messages.
     @ivar cataloging: the zone settings, including those for members of catalog zones.
@@ -90,10 +90,10 @@ class Replication:
         self._terms: dict[bytes, Terms] = {}
         # Members of catalog zones in service; those to be rearranged, and why; versions of catalog zones being read.
         self._fromCatalogs: set[bytes] = set()
-        self._pending: dict[bytes, tuple[Step, tuple[bool, bool]]] = {}
+        self._pending: dict[bytes, tuple[CatalogStep, tuple[bool, bool]]] = {}
         self._versions: dict[bytes, Version] = {}
         # Recent changes of zones without a journal.
-        self._compared: dict[bytes, Compared] = {}
+        self._compared: dict[bytes, VersionHistory] = {}
         self._comparing: set[Deferred[None]] = set()
         # Secondary zones being stopped, and whether their stored data has to be removed.
         self._leaving: dict[bytes, bool] = {}
@@ -102,17 +102,17 @@ class Replication:
         self._stopped = False
         self._ended: Deferred[None] | None = None
         self._keys = Keys()
-        self.cataloging = Cataloging(f"{folder}/catalogs" if folder else "")
+        self.cataloging = CatalogSettings(f"{folder}/catalogs" if folder else "")
         self.notifying = NotifySender(reactor, today=today)
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
         )
         transferring = OutgoingTransfers(self._offer, settings=settings, today=today)
         self.transferring = transferring
-        self.errands: dict[int, Operation] = {
-            errandKey(Opcode.QUERY, AXFR): transferring,
-            errandKey(Opcode.QUERY, IXFR): transferring,
-            errandKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
+        self.operations: dict[int, Operation] = {
+            operationKey(Opcode.QUERY, AXFR): transferring,
+            operationKey(Opcode.QUERY, IXFR): transferring,
+            operationKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
 
     def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
@@ -162,7 +162,7 @@ class Replication:
 
     # -- members of catalog zones, in short turns
 
-    def _settle(self, steps: list[Step]) -> None:
+    def _settle(self, steps: list[CatalogStep]) -> None:
         """
         Add and remove members of catalog zones, some in each turn of the reactor.
         """
@@ -171,7 +171,7 @@ class Replication:
         if self._turn is None:
             self._settleSome()
 
-    def _pend(self, steps: list[Step]) -> Iterator[None]:
+    def _pend(self, steps: list[CatalogStep]) -> Iterator[None]:
         for count, step in enumerate(steps):
             if not count % _STEP:
                 yield
@@ -276,7 +276,7 @@ class Replication:
                 except BadZone as wrong:
                     self.cataloging.breaks(apex, wrong)
                 else:
-                    found: list[Step] = []
+                    found: list[CatalogStep] = []
                     await self._pacing(self._found(catalog, found))
                     # Catalog ownership is on disk before anything is done with a zone.
                     await inThread(reactor, self.cataloging.write)
@@ -291,7 +291,7 @@ class Replication:
         finally:
             del self._versions[apex]
 
-    def _found(self, catalog: Catalog, found: list[Step]) -> Iterator[None]:
+    def _found(self, catalog: Catalog, found: list[CatalogStep]) -> Iterator[None]:
         found += yield from self.cataloging.following(catalog)
 
     async def _pacing(self, steps: Iterator[None]) -> None:
@@ -366,7 +366,7 @@ class Replication:
             return
         compared = self._compared.get(version.apex)
         if compared is None:
-            compared = self._compared[version.apex] = Compared(version)
+            compared = self._compared[version.apex] = VersionHistory(version)
         # Compute the differences first: notified secondaries request IXFR at once.
         comparing = paced(self._reactor, compared.going(version))
         self._comparing.add(comparing)

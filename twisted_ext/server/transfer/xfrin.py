@@ -27,8 +27,8 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.changeset import applied
 from twisted_ext.zone.store.serials import isNewer, serialIn
-from twisted_ext.zone.transfer.receiver import Received, Receiving, settled
-from twisted_ext.zone.transfer.refresh import RefreshState, State, Step
+from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, settled
+from twisted_ext.zone.transfer.refresh import RefreshState, RefreshStep, SecondaryState
 
 if TYPE_CHECKING:
     from twisted_ext.server.transfer.secondaries import Secondaries
@@ -207,7 +207,7 @@ class Secondary:
         if not self._running or not refreshing.isNews(serial):
             return
         # Possibly spoofed NOTIFY messages must not cause repeated attempts to fetch a zone that cannot be fetched.
-        soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is State.CURRENT else _FAILED)
+        soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is SecondaryState.CURRENT else _FAILED)
         if not refreshing.waiting:
             # The transfer under way may have started before the change.
             self._called = (soonest, serial)
@@ -280,7 +280,7 @@ class Secondary:
 
     # -- steps
 
-    def _take(self, step: Step) -> None:
+    def _take(self, step: RefreshStep) -> None:
         """
         Carry out a step, and the steps that follow from it, one after the other.
         """
@@ -291,8 +291,8 @@ class Secondary:
             flight.addErrback(_given)
         self._arm()
 
-    async def _run(self, first: Step) -> None:
-        step: Step | None = first
+    async def _run(self, first: RefreshStep) -> None:
+        step: RefreshStep | None = first
         try:
             while step is not None and self._running:
                 remote = self.primaries[step.primary % len(self.primaries)]
@@ -309,11 +309,11 @@ class Secondary:
         finally:
             self._flight = None
         called, self._called = self._called, None
-        if called is not None and self.refreshing.state is State.CURRENT and self.refreshing.isNews(called[1]):
+        if called is not None and self.refreshing.state is SecondaryState.CURRENT and self.refreshing.isNews(called[1]):
             self.refreshing.nextAt = min(self.refreshing.nextAt, called[0])
         self._arm()
 
-    async def _probe(self, remote: RemoteServer) -> Step | None:
+    async def _probe(self, remote: RemoteServer) -> RefreshStep | None:
         question = Question(self.apexName, SOA)
         label = remote.server.label
         options = () if label in self._plain else ((_EXPIRE, b""),)
@@ -368,7 +368,7 @@ class Secondary:
         else:
             self._complain("zone {zone}: {fault}", f"{label} has serial number {serial}, which is older than {self.refreshing.serial}")
 
-    async def _fetch(self, step: Step, remote: RemoteServer) -> Step | None:
+    async def _fetch(self, step: RefreshStep, remote: RemoteServer) -> RefreshStep | None:
         label = remote.server.label
         spool = Spool(self._holding.spoolPath, room=self._all.room, label=label)
         slots = self._all.slots
@@ -394,7 +394,7 @@ class Secondary:
         finally:
             spool.drop()
 
-    async def _received(self, receiving: Receiving, spool: Spool, remote: RemoteServer) -> Step | None:
+    async def _received(self, receiving: TransferReceiver, spool: Spool, remote: RemoteServer) -> RefreshStep | None:
         refreshing = self.refreshing
         current = self.version
         if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
@@ -402,9 +402,9 @@ class Secondary:
             step = refreshing.unchanged(self._today(), receiving.serial, receiving.expire)
             await self._looked(receiving.serial, remote.server.label)
             return step
-        if receiving.kind is Received.CURRENT:
+        if receiving.kind is TransferKind.CURRENT:
             raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
-        if receiving.kind is Received.CHANGES:
+        if receiving.kind is TransferKind.CHANGES:
             assert current is not None
             before, came = current, receiving.differences
             # In a thread: some thousands of records take several hundredths of a second, too long for one turn of the reactor.

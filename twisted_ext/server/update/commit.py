@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Changing", "Elsewhere", "ChangeLog", "Made", "EditableZone"]
+__all__ = ["CommitQueue", "Elsewhere", "ChangeLog", "Made", "EditableZone"]
 
 #: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
@@ -77,7 +77,7 @@ class _Change:
         self.result: Deferred[Version] = Deferred()
 
 
-class Changing:
+class CommitQueue:
     """
     The commit queue of one zone.
 
@@ -393,7 +393,7 @@ class EditableZone:
     path: str
     most: float | None
     journal: Journal | None = None
-    changing: Changing | None = None
+    changing: CommitQueue | None = None
     damaged: Image | None = None
     keeper: ChangeLog | None = None
     elsewhere: Elsewhere | None = None

@@ -19,7 +19,7 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["Compacting"]
+__all__ = ["Compactor"]
 
 #: Names up to which a thread builds the image: a process takes longer to start.
 _SMALL: Final = 20_000
@@ -27,7 +27,7 @@ _SMALL: Final = 20_000
 _MODULE: Final = "twisted_ext.zone.build.compaction"
 
 
-class Compacting:
+class Compactor:
     """
     Builds images: small ones in a thread, large ones in a subprocess, since threads compete with the reactor for the interpreter.
     """

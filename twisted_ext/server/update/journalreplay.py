@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.journal import Journal
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Aside", "Replaying", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
+__all__ = ["Aside", "JournalReplays", "Steps", "begun", "compacted", "finished", "journalName", "replaying"]
 
 #: Characters of a file name before its suffix.
 _MOST_NAME: Final = 200
@@ -185,7 +185,7 @@ def journalName(apex: bytes) -> str:
     return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
 
 
-class Replaying:
+class JournalReplays:
     """
     The zones whose journals are being replayed.
     """

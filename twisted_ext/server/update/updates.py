@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.reply.operations import Operation, Outcome, errandKey
+from twisted_ext.server.reply.operations import Operation, Outcome, operationKey
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.update.commit import ChangeLog, Changing, EditableZone, Elsewhere
+from twisted_ext.server.update.commit import ChangeLog, CommitQueue, EditableZone, Elsewhere
 from twisted_ext.server.update.journalreplay import Steps, begun, compacted, finished, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["Updating"]
+__all__ = ["UpdateHandler"]
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -51,7 +51,7 @@ _LONG: Final = 2**16
 _log: Final = Logger()
 
 
-class Updating:
+class UpdateHandler:
     """
     Handles UPDATE requests. Whether the client may change anything at all is checked before any expensive work.
 
@@ -113,7 +113,7 @@ class Updating:
         *,
         changed: Callable[[Version], object] = lambda version: None,
         today: Callable[[], float] | None = None,
-    ) -> Updating:
+    ) -> UpdateHandler:
         """
         Create the handler for the updates of a server's zones.
 
@@ -123,14 +123,14 @@ class Updating:
         @param changed: called with each new version of a zone in force.
         """
         from twisted_ext.server.authority.source import SERVING
-        from twisted_ext.server.update.compaction import Compacting
+        from twisted_ext.server.update.compaction import Compactor
 
         def find(apex: bytes) -> Zone | None:
             place = zones.at(apex)
             return place.served() if place is not None and place.state == SERVING else None
 
         elsewhere = partial(inThread, reactor)
-        compacting = Compacting(reactor, elsewhere)
+        compacting = Compactor(reactor, elsewhere)
         return cls(
             reactor,
             find,
@@ -144,11 +144,11 @@ class Updating:
         )
 
     @property
-    def errands(self) -> dict[int, Operation]:
+    def operations(self) -> dict[int, Operation]:
         """
         The operations to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
         """
-        return {errandKey(Opcode.UPDATE): self}
+        return {operationKey(Opcode.UPDATE): self}
 
     # -- zones
 
@@ -399,13 +399,13 @@ class Updating:
     def _pathOf(self, apex: bytes) -> str:
         return f"{self._folder}/{journalName(apex)}" if self._folder else ""
 
-    def _changingOf(self, ward: EditableZone, zone: Zone) -> Changing | None:
+    def _changingOf(self, ward: EditableZone, zone: Zone) -> CommitQueue | None:
         """
         Return the commit queue; L{None} while an earlier one is still writing.
         """
         changing = ward.changing
         if changing is None:
-            changing = ward.changing = Changing(
+            changing = ward.changing = CommitQueue(
                 self._clock,
                 zone,
                 ward.keeper or ward.journal,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IZoneStore
     from twisted_ext.server.authority.source import Zones
 
-__all__ = ["StoreJournal", "Storing"]
+__all__ = ["StoreJournal", "DatabasePoller"]
 
 #: Names processed before control returns to the reactor.
 _STEP: Final = 200
@@ -43,8 +43,8 @@ _log: Final = Logger()
 
 class StoreJournal:
     """
-    Stores changes in the database that the zone comes from; used by L{Changing<twisted_ext.server.update.commit.Changing>} in place of a
-    journal.
+    Stores changes in the database that the zone comes from; used by L{CommitQueue<twisted_ext.server.update.commit.CommitQueue>} in place
+    of a journal.
     """
 
     def __init__(self, store: IZoneStore, note: Callable[[Sequence[Difference]], object] = lambda differences: None) -> None:
@@ -75,7 +75,7 @@ class StoreJournal:
         """
 
 
-class Storing:
+class DatabasePoller:
     """
     Serves the zones of a database. Changes in the database are in force within a second, or the reason is logged.
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.update.commit import ChangeLog, Elsewhere
-from twisted_ext.server.zones.dbpoll import Storing
+from twisted_ext.server.zones.dbpoll import DatabasePoller
 from twisted_ext.server.zones.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.events import History
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Stored"]
+__all__ = ["ZoneDatabases"]
 
 _log: Final = Logger()
 
 
-class Stored:
+class ZoneDatabases:
     """
     The databases of a server. Each is opened for its first zone, and closed after its last one is removed.
     """
@@ -44,9 +44,9 @@ class Stored:
         self._zones = zones
         self._elsewhere = elsewhere
         self._changed = changed
-        self._open: dict[str, tuple[SQLiteStore, Storing]] = {}
+        self._open: dict[str, tuple[SQLiteStore, DatabasePoller]] = {}
         self._homes: dict[bytes, str] = {}
-        self._new: list[Storing] = []
+        self._new: list[DatabasePoller] = []
 
     def adopt(self, zones: Iterable[ZoneSettings]) -> None:
         """
@@ -68,7 +68,7 @@ class Stored:
         for path in set(self._open) - set(homes.values()):
             self._open.pop(path)[1].close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
         for path, store in opened.items():
-            storing = Storing(self._reactor, store, self._zones, self._elsewhere, changed=self._changed, label=path)
+            storing = DatabasePoller(self._reactor, store, self._zones, self._elsewhere, changed=self._changed, label=path)
             self._open[path] = store, storing
             self._new.append(storing)
         self._homes = homes

@@ -32,14 +32,14 @@ from twisted_ext.server.limits import (
 )
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
-from twisted_ext.server.zones.pending import ABSENT, GONE, Reload, Wanted
+from twisted_ext.server.zones.pending import ABSENT, GONE, PendingZone, Reload
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["Loading", "Sink", "stateFolder"]
+__all__ = ["ZoneLoader", "ZoneSink", "stateFolder"]
 
 _log: Final = Logger()
 
@@ -60,9 +60,9 @@ def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ)
     return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
 
-class Sink(Protocol):
+class ZoneSink(Protocol):
     """
-    Receives the zones that L{Loading} has loaded.
+    Receives the zones that L{ZoneLoader} has loaded.
     """
 
     def expect(self, apex: bytes, file: str) -> object:
@@ -94,7 +94,7 @@ class Sink(Protocol):
         """
 
 
-class Loading:
+class ZoneLoader:
     """
     Loads zones from master files, and passes them to a sink.
 
@@ -105,7 +105,7 @@ class Loading:
     def __init__(
         self,
         reactor: IReactorTime,
-        sink: Sink,
+        sink: ZoneSink,
         folder: str = "",
         *,
         watch: bool = True,
@@ -123,8 +123,8 @@ class Loading:
         self._own = None if folder else TemporaryFolder()
         self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
         self._compilers = compilers(reactor, self._took)
-        self._wanted: dict[str, Wanted] = {}
-        self._order: Iterator[Wanted] = iter(())
+        self._wanted: dict[str, PendingZone] = {}
+        self._order: Iterator[PendingZone] = iter(())
         # Zones with changed files: the files' status at the last check, and since when they have been changing.
         self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
         self._sweeping: Deferred[None] | None = None
@@ -137,7 +137,7 @@ class Loading:
         self._taking: Deferred[None] | None = None
         self._busy = False
         # Zones for which no process could be started, the timer for the next attempt, and the seconds until the one after that.
-        self._unstarted: dict[str, Wanted] = {}
+        self._unstarted: dict[str, PendingZone] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
         # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
@@ -153,11 +153,11 @@ class Loading:
         """
         starting = self._starting = Reload()
         began = self._reactor.seconds()
-        stale: list[Wanted] = []
+        stale: list[PendingZone] = []
         for zone in zones:
             if not zone.file:
                 continue
-            wanted = self._wanted[zone.text] = Wanted(zone)
+            wanted = self._wanted[zone.text] = PendingZone(zone)
             self._sink.expect(wanted.apex, wanted.file)
             if not self._found(wanted):
                 stale.append(wanted)
@@ -189,7 +189,7 @@ class Loading:
             _log.error(text, count=unnamed, broken=self._broken)
         self.settled.callback((len(self._wanted), served))
 
-    def _found(self, wanted: Wanted) -> bool:
+    def _found(self, wanted: PendingZone) -> bool:
         """
         Publish the current image of a zone, if there is one; return whether there is.
         """
@@ -230,11 +230,11 @@ class Loading:
 
     # -- compiling zones
 
-    def _make(self, several: Sequence[Wanted], reload: Reload | None = None) -> None:
+    def _make(self, several: Sequence[PendingZone], reload: Reload | None = None) -> None:
         """
         Compile zones: each large one as a separate job, small ones in batches.
         """
-        batch: list[Wanted] = []
+        batch: list[PendingZone] = []
         octets = 0
         for wanted in several:
             if reload is not None:
@@ -258,7 +258,7 @@ class Loading:
         if batch:
             self._job(batch)
 
-    def _job(self, several: list[Wanted]) -> None:
+    def _job(self, several: list[PendingZone]) -> None:
         self._compilers.add(Job(self.images.path(), [(wanted.zone, wanted.file) for wanted in several]))
 
     def _took(self, results: list[Result]) -> None:
@@ -301,7 +301,7 @@ class Loading:
                 wanted.failed = True
                 wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
 
-    def _result(self, wanted: Wanted, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
+    def _result(self, wanted: PendingZone, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
         wanted.pending = False
         complaints = complaintsOf(result)
         if sources:
@@ -344,7 +344,7 @@ class Loading:
             return
         wanted.leave()
 
-    def _later(self, wanted: Wanted, said: str) -> None:
+    def _later(self, wanted: PendingZone, said: str) -> None:
         """
         Schedule another attempt for a zone for which no process could be started.
         """
@@ -363,7 +363,7 @@ class Loading:
         unstarted, self._unstarted = self._unstarted, {}
         self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
 
-    def _news(self, wanted: Wanted, built: Built, before: int | None) -> str:
+    def _news(self, wanted: PendingZone, built: Built, before: int | None) -> str:
         now = self._sink.serial(wanted.apex)
         # Report the serial number after updates, if it is known.
         serial = built.serial if now is None else now
@@ -377,7 +377,7 @@ class Loading:
         remark = "; it went back, so secondaries will not take it" if older else ""
         return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
 
-    def _tell(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+    def _tell(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
         Log the result for a zone that is served, and report it to waiting reload requests.
         """
@@ -392,7 +392,7 @@ class Loading:
                 reload.say(line)
             reload.say(outcome)
 
-    def _tellBroken(self, wanted: Wanted, complaints: list[tuple[str, bool]], outcome: str) -> None:
+    def _tellBroken(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
         """
         Log why a zone could not be loaded, and report it to waiting reload requests. Each zone is named, however much has been logged about
         others.
@@ -428,7 +428,7 @@ class Loading:
 
     def _sweep(self) -> Iterator[None]:
         now = self._reactor.seconds()
-        ready: dict[str, Wanted] = {}
+        ready: dict[str, PendingZone] = {}
         for zone, (before, since) in list(self._resting.items()):
             wanted = self._wanted.get(zone)
             del self._resting[zone]
@@ -453,7 +453,7 @@ class Loading:
             self._make(changed[begin : begin + int(BATCH_ZONES.default)])
             yield
 
-    def _some(self, count: int) -> list[Wanted]:
+    def _some(self, count: int) -> list[PendingZone]:
         """
         Return the next C{count} zones, cycling through all of them.
         """
@@ -485,7 +485,7 @@ class Loading:
 
         def step() -> Iterator[None]:
             seen: set[str] = set()
-            changed: list[Wanted] = []
+            changed: list[PendingZone] = []
             yield from first
             for zone in zones:
                 if not zone.file:
@@ -495,7 +495,7 @@ class Loading:
                 if wanted is None or wanted.file != zone.file:
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
-                    wanted = self._wanted[zone.text] = Wanted(zone)
+                    wanted = self._wanted[zone.text] = PendingZone(zone)
                     self._sink.expect(wanted.apex, wanted.file)
                     if not self._found(wanted):
                         changed.append(wanted)

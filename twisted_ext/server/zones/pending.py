@@ -14,7 +14,7 @@ from twisted_ext.server.zones.imagefiles import Source, statusOf
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["ABSENT", "GONE", "Reload", "Wanted"]
+__all__ = ["ABSENT", "GONE", "Reload", "PendingZone"]
 
 #: Size and time of a missing file.
 ABSENT: Final = (-1, -1)
@@ -25,7 +25,7 @@ GONE: Final = ": is served no more"
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 
-class Wanted:
+class PendingZone:
     """
     A zone configured to be loaded from a master file.
 

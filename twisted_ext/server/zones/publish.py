@@ -12,13 +12,13 @@ from twisted.logger import Logger
 
 from twisted_ext.server.authority.source import Place, Zones
 from twisted_ext.server.authority.zonetable import SERVING
-from twisted_ext.server.update.journalreplay import Replaying, Steps, finished
+from twisted_ext.server.update.journalreplay import JournalReplays, Steps, finished
 from twisted_ext.server.zones.imagefiles import Built, Maps
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Placing"]
+__all__ = ["ZonePublisher"]
 
 #: Number of zones up to which images are opened at once, so that a damaged one is detected before the first query.
 _FEW: Final = 100
@@ -26,9 +26,9 @@ _FEW: Final = 100
 _log: Final = Logger()
 
 
-class Placing:
+class ZonePublisher:
     """
-    Publishes zones in a table. Provides L{Sink<twisted_ext.server.zones.loader.Sink>}.
+    Publishes zones in a table. Provides L{ZoneSink<twisted_ext.server.zones.loader.ZoneSink>}.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Placing:
         maps: Maps | None = None,
         revise: Callable[[Version], Steps] | None = None,
         takesLong: Callable[[bytes], bool] = lambda apex: False,
-        replaying: Replaying | None = None,
+        replaying: JournalReplays | None = None,
         put: Callable[[Place], object] | None = None,
         today: Callable[[], float] = time,
     ) -> None:

@@ -55,7 +55,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
         return None
     from twisted_ext.server.config.transferpolicy import checkZone, keysOf
     from twisted_ext.server.config.updatepolicy import policyOf
-    from twisted_ext.server.transfer.catalogs import Cataloging
+    from twisted_ext.server.transfer.catalogs import CatalogSettings
 
     keys = keysOf(settings)
     for zone in special:
@@ -66,5 +66,5 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
         checkZone(zone, keys)
         policyOf(zone, keys)
         yield
-    yield from Cataloging.checking(special)
+    yield from CatalogSettings.checking(special)
     return keys

@@ -28,10 +28,10 @@ from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import WATCH_SECONDS
-from twisted_ext.server.update.journalreplay import Replaying, journalName
+from twisted_ext.server.update.journalreplay import JournalReplays, journalName
 from twisted_ext.server.zones.folders import Folders
 from twisted_ext.server.zones.pending import GONE
-from twisted_ext.server.zones.publish import Placing
+from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
 from twisted_ext.wire.names import nameToText
 
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.journalreplay import Steps
-    from twisted_ext.server.update.updates import Updating
-    from twisted_ext.server.zones.dbzones import Stored
-    from twisted_ext.server.zones.loader import Loading
-    from twisted_ext.server.zones.zonesyncworker import Mirrored
+    from twisted_ext.server.update.updates import UpdateHandler
+    from twisted_ext.server.zones.dbzones import ZoneDatabases
+    from twisted_ext.server.zones.loader import ZoneLoader
+    from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.transfer.sender import Differences
     from twisted_ext.zone.zone import Zone
@@ -93,7 +93,7 @@ class ZoneSet:
     @ivar zones: the table.
     @ivar placing: publishes zones there.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
-    @ivar errands: the operations for requests other than QUERY; empty as long as there are no zones.
+    @ivar operations: the operations for requests other than QUERY; empty as long as there are no zones.
     @ivar keys: the TSIG keys.
     @ivar mirrored: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
@@ -137,23 +137,23 @@ class ZoneSet:
         self._made: dict[str, Zone] = {}
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
-        self.placing = Placing(
-            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=Replaying(reactor), put=self._put
+        self.placing = ZonePublisher(
+            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=JournalReplays(reactor), put=self._put
         )
-        self.loading: Loading | None = None
-        self.errands: dict[int, Operation] = {}
+        self.loading: ZoneLoader | None = None
+        self.operations: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
         self._replication: Replication | None = None
-        self._updating: Updating | None = None
-        self._stored: Stored | None = None
+        self._updating: UpdateHandler | None = None
+        self._stored: ZoneDatabases | None = None
         self._own: TemporaryFolder | None = None
         self._telling: set[bytes] = set()
-        self.mirrored: Mirrored | None = None
+        self.mirrored: ZoneSyncWorker | None = None
         if worker:
-            from twisted_ext.server.zones.zonesyncworker import Mirrored
+            from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
 
-            self.mirrored = Mirrored(self.zones)
+            self.mirrored = ZoneSyncWorker(self.zones)
         self._listing: Deferred[None] | None = None
         # The zones validated last, and their keys.
         self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
@@ -246,8 +246,8 @@ class ZoneSet:
                     # They stay, and a garbage collection that scans them takes a quarter of a second.
                     gc.freeze()
 
-    def _open(self, zones: list[ZoneSettings]) -> Loading:
-        from twisted_ext.server.zones.loader import Loading, stateFolder
+    def _open(self, zones: list[ZoneSettings]) -> ZoneLoader:
+        from twisted_ext.server.zones.loader import ZoneLoader, stateFolder
 
         folder = stateFolder(self._settings)
         if not folder:
@@ -263,7 +263,7 @@ class ZoneSet:
             for _ in self._adopting(zones):
                 # The server does not answer yet, so there is no need for turns.
                 pass
-        self.loading = loading = Loading(self._reactor, self.placing, folder, watch=self._settings.watch)
+        self.loading = loading = ZoneLoader(self._reactor, self.placing, folder, watch=self._settings.watch)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
@@ -287,7 +287,7 @@ class ZoneSet:
         """
         from twisted_ext.server.config.transferpolicy import keysOf
         from twisted_ext.server.transfer.replication import Replication
-        from twisted_ext.server.update.updates import Updating
+        from twisted_ext.server.update.updates import UpdateHandler
 
         if self.keys is None:
             self.keys = keysOf(self._settings)
@@ -296,15 +296,15 @@ class ZoneSet:
             replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, settings=self._settings)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
-        updating = Updating.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        updating = UpdateHandler.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
         self._replication, self._updating = replication, updating
-        self.errands = {**replication.errands, **updating.errands}
+        self.operations = {**replication.operations, **updating.operations}
         return replication
 
     def _store(self, replication: Replication) -> None:
-        from twisted_ext.server.zones.dbzones import Stored
+        from twisted_ext.server.zones.dbzones import ZoneDatabases
 
-        self._stored = Stored(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
+        self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
 
     def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
         """
@@ -495,7 +495,7 @@ class ZoneSet:
         """
         Returns the seconds for which a zone may be served (RFC 7314).
         """
-        if self.mirrored is not None and self.errands:
+        if self.mirrored is not None and self.operations:
             return self.mirrored.expires
         return self._expires if self._replication is None else self._replication.expires
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Mirrored"]
+__all__ = ["ZoneSyncWorker"]
 
 #: Messages applied, and names changed, before control returns to the reactor: a few milliseconds of work.
 _STEP: Final = 500
@@ -35,7 +35,7 @@ _ANYBODY: Final = Grants.fromTexts(["any"])
 _log: Final = Logger()
 
 
-class Mirrored:
+class ZoneSyncWorker:
     """
     Applies the parent's messages to a table of zones.
     """
@@ -65,8 +65,8 @@ class Mirrored:
 
     def obeying(self, words: Iterable[JSON]) -> Iterator[None]:
         """
-        Apply messages of L{Mirroring<twisted_ext.server.process.zonesyncparent.Mirroring>}, in steps between which control may return to
-        the reactor.
+        Apply messages of L{ZoneSyncParent<twisted_ext.server.process.zonesyncparent.ZoneSyncParent>}, in steps between which control may
+        return to the reactor.
 
         @raise ValueError: a message is not valid or does not follow on the earlier ones.
         """

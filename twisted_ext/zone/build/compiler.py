@@ -38,9 +38,9 @@ from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.findings import Finding
     from twisted_ext.zone.store.image import Image
-    from twisted_ext.zone.zonefile.reader import Reading
+    from twisted_ext.zone.zonefile.reader import MasterFileContent
 
-__all__ = ["Compiling", "fingerprintOf", "main"]
+__all__ = ["CompileJobs", "fingerprintOf", "main"]
 
 #: Alignment of images in a pack.
 _ALIGNED: Final = 8
@@ -65,7 +65,7 @@ def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
     return _toJSON([list(source) for source in sources]).encode("utf-8", "surrogateescape")
 
 
-class Compiling:
+class CompileJobs:
     """
     Performs the jobs.
     """
@@ -161,7 +161,7 @@ class Compiling:
             self._untold = 0
             self._sign()
 
-    def _refused(self, reading: Reading, result: dict[str, object]) -> bool:
+    def _refused(self, reading: MasterFileContent, result: dict[str, object]) -> bool:
         """
         Report conflicting records at a name; return whether there are any.
         """
@@ -269,7 +269,7 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
 
     # Report at once that the process has started.
     sign()
-    compiling = Compiling(sign)
+    compiling = CompileJobs(sign)
     for line in lines:
         if line.strip():
             result = compiling.perform(line)

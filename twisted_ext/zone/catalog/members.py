@@ -11,14 +11,14 @@ from typing import Final, cast
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.catalog.catalogs import Catalog, Member
 
-__all__ = ["Catalogs", "Step", "Steps"]
+__all__ = ["Catalogs", "CatalogStep", "Steps"]
 
 #: Zones processed in one step: a millisecond.
 _STEP: Final = 500
 
 
 @dataclass(slots=True, eq=False)
-class Step:
+class CatalogStep:
     """
     One change to the zones of a server.
 
@@ -34,7 +34,7 @@ class Step:
 
 
 #: Returns the changes, and yields between steps so that other work can run.
-Steps = Generator[None, None, list[Step]]
+Steps = Generator[None, None, list[CatalogStep]]
 
 
 class Catalogs:
@@ -83,7 +83,7 @@ class Catalogs:
         """
         return [member for owner, member in self._owned.values() if owner == catalog]
 
-    def follow(self, catalog: Catalog) -> list[Step]:
+    def follow(self, catalog: Catalog) -> list[CatalogStep]:
         """
         Switch to a new version of a catalog, or follow a new catalog.
 
@@ -100,7 +100,7 @@ class Catalogs:
         self._catalogs[catalog.apex] = catalog
         return (yield from self._settle(catalog, before))
 
-    def leave(self, apex: bytes) -> list[Step]:
+    def leave(self, apex: bytes) -> list[CatalogStep]:
         """
         Stop following a catalog: remove its zones.
 
@@ -114,23 +114,23 @@ class Catalogs:
         left = {member.apex: member for member in self.members(apex)}
         return _finished(self._settle(Catalog(apex, before.serial, {}), Catalog(apex, before.serial, {**left, **before.members})))
 
-    def reconsider(self) -> list[Step]:
+    def reconsider(self) -> list[CatalogStep]:
         """
         Check clashes again, after zones from other sources were added or removed.
         """
-        steps: list[Step] = []
+        steps: list[CatalogStep] = []
         for apex, (catalog, member) in list(self._owned.items()):
             if self._isOurs(apex):
                 # The operator has configured the zone, and so takes it over with its records.
                 del self._owned[apex]
                 self._clash(apex, catalog, "there is such a zone already")
-                steps.append(Step("remove", catalog, member))
+                steps.append(CatalogStep("remove", catalog, member))
         for apex in list(self.clashes):
             steps += self._claims(apex)
         return steps
 
     def _settle(self, catalog: Catalog, before: Catalog | None) -> Steps:
-        steps: list[Step] = []
+        steps: list[CatalogStep] = []
         former = {} if before is None else before.members
         released: list[bytes] = []
         # Other calls may have changed what is followed by the time this resumes.
@@ -146,7 +146,7 @@ class Catalogs:
             owned = self._owned.get(apex)
             if owned is not None and owned[0] == catalog.apex:
                 del self._owned[apex]
-                steps.append(Step("remove", catalog.apex, member))
+                steps.append(CatalogStep("remove", catalog.apex, member))
                 released.append(apex)
         for count, (apex, member) in enumerate(catalog.members.items()):
             if not count % _STEP:
@@ -173,7 +173,7 @@ class Catalogs:
                     steps += self._claims(apex)
         return steps
 
-    def _claims(self, apex: bytes) -> list[Step]:
+    def _claims(self, apex: bytes) -> list[CatalogStep]:
         """
         Assign a zone to a catalog that waits for it, if possible now.
         """
@@ -188,7 +188,7 @@ class Catalogs:
                 return steps
         return []
 
-    def _want(self, catalog: bytes, member: Member) -> list[Step]:
+    def _want(self, catalog: bytes, member: Member) -> list[CatalogStep]:
         apex = member.apex
         if self._isOurs(apex) or apex in self._catalogs:
             self._clash(apex, catalog, "there is such a zone already")
@@ -200,14 +200,14 @@ class Catalogs:
                 self._clash(apex, catalog, f"it is a zone of {nameToText(before)}, which has not been read since the start")
                 return []
             self._take(apex, catalog, member)
-            return [Step("add", catalog, member)]
+            return [CatalogStep("add", catalog, member)]
         owner, known = owned
         if owner == catalog:
             self._owned[apex] = (catalog, member)
             if known.label != member.label:
                 # RFC 9432, section 5.4.
-                return [Step("reset", catalog, member)]
-            return [Step("change", catalog, member)] if known.groups != member.groups else []
+                return [CatalogStep("reset", catalog, member)]
+            return [CatalogStep("change", catalog, member)] if known.groups != member.groups else []
         if known.coo != catalog or member.coo == owner:
             self._clash(apex, catalog, f"it is a zone of {nameToText(owner)}, which does not let go of it")
             return []
@@ -215,7 +215,7 @@ class Catalogs:
         if apex in self._catalogs[owner].members:
             self._clash(apex, owner, f"it has moved to {nameToText(catalog)}")
         # The zone keeps its state if it keeps its label (RFC 9432, sections 5.5 and 5.6).
-        return [Step("change" if known.label == member.label else "reset", catalog, member)]
+        return [CatalogStep("change" if known.label == member.label else "reset", catalog, member)]
 
     def _take(self, apex: bytes, catalog: bytes, member: Member) -> None:
         self._owned[apex] = (catalog, member)
@@ -232,9 +232,9 @@ class Catalogs:
                 del self.clashes[apex]
 
 
-def _finished(steps: Steps) -> list[Step]:
+def _finished(steps: Steps) -> list[CatalogStep]:
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return cast("list[Step]", end.value)
+            return cast("list[CatalogStep]", end.value)

@@ -17,14 +17,14 @@ from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.findings import Report
-from twisted_ext.zone.zonefile.locations import Locating
-from twisted_ext.zone.zonefile.reader import Reader, Reading
+from twisted_ext.zone.zonefile.locations import RecordLocations
+from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
 
-__all__ = ["Vetted", "locate", "refused", "unlike", "vet"]
+__all__ = ["CheckResult", "locate", "refused", "unlike", "vet"]
 
 
 
-class Vetted:
+class CheckResult:
     """
     The result of a check.
 
@@ -36,7 +36,7 @@ class Vetted:
 
     __slots__ = ("report", "version", "image", "reading")
 
-    def __init__(self, report: Report, version: Version | None, image: bytes, reading: Reading) -> None:
+    def __init__(self, report: Report, version: Version | None, image: bytes, reading: MasterFileContent) -> None:
         self.report = report
         self.version = version
         self.image = image
@@ -51,7 +51,7 @@ def vet(
     now: float | None = None,
     fingerprint: bytes = b"",
     progress: Callable[[int, int], object] = lambda done, all: None,
-) -> Vetted:
+) -> CheckResult:
     """
     Read a master file and check its zone.
 
@@ -79,7 +79,7 @@ def vet(
         check(version, now=now, report=report, progress=progress)
     locate(source, apex, report, path)
     report.findings.sort(key=lambda finding: (finding.path, finding.line))
-    return Vetted(report, version, image, reading)
+    return CheckResult(report, version, image, reading)
 
 
 def refused(builder: ImageBuilder) -> Report:
@@ -144,7 +144,7 @@ def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> 
         size = len(source)
     if size > LOCATED_OCTETS.default:
         return
-    locating = Locating(apex, set(wanted.values()))
+    locating = RecordLocations(apex, set(wanted.values()))
     locating.read(source, path)
     for finding, key in wanted.items():
         found = locating.places.get((key, finding.rrType)) or locating.places.get((key, 0))

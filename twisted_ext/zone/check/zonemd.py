@@ -18,7 +18,7 @@ from twisted_ext.zone.store.order import canonicalRecords
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ALGORITHMS", "SIMPLE", "Digested", "Verdict", "digests", "verify", "withDigests"]
+__all__ = ["ALGORITHMS", "SIMPLE", "ZonemdResult", "Verdict", "digests", "verify", "withDigests"]
 
 #: The only scheme: all records, one after the other (RFC 8976, section 3.3).
 SIMPLE: Final = 1
@@ -46,7 +46,7 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
-class Digested:
+class ZonemdResult:
     """
     A verdict, and the reason.
 
@@ -104,7 +104,7 @@ def _covered(rrset: RRSet) -> int:
     return int.from_bytes(rrset.rdatas[0][:2], "big")
 
 
-def verify(version: Version, progress: Callable[[int], object] = lambda count: None) -> Digested:
+def verify(version: Version, progress: Callable[[int], object] = lambda count: None) -> ZonemdResult:
     """
     Verify a zone against the ZONEMD records at its apex (RFC 8976, section 4). Their signatures are not validated here.
 
@@ -112,7 +112,7 @@ def verify(version: Version, progress: Callable[[int], object] = lambda count: N
     """
     rrset = version.top.of(ZONEMD)
     if rrset is None:
-        return Digested(Verdict.ABSENT, "there is no ZONEMD record at the apex")
+        return ZonemdResult(Verdict.ABSENT, "there is no ZONEMD record at the apex")
     given: dict[tuple[int, int], list[bytes]] = {}
     reasons: list[str] = []
     for rdata in rrset.rdatas:
@@ -139,12 +139,12 @@ def verify(version: Version, progress: Callable[[int], object] = lambda count: N
         made = digests(version, known, progress)
         for algorithm, value in known.items():
             if made[algorithm] == value:
-                return Digested(Verdict.VERIFIED, f"the zone is what its {ALGORITHMS[algorithm]} digest says")
+                return ZonemdResult(Verdict.VERIFIED, f"the zone is what its {ALGORITHMS[algorithm]} digest says")
             right = f"the zone's {ALGORITHMS[algorithm]} digest is {_short(made[algorithm])}"
             reasons.append(f"{right}, its ZONEMD record says {_short(value)}")
     if reasons or not unknown:
-        return Digested(Verdict.FAILED, "; ".join(reasons))
-    return Digested(Verdict.UNSUPPORTED, f"only digests of unknown kinds: {', '.join(unknown)}")
+        return ZonemdResult(Verdict.FAILED, "; ".join(reasons))
+    return ZonemdResult(Verdict.UNSUPPORTED, f"only digests of unknown kinds: {', '.join(unknown)}")
 
 
 def _short(digest: bytes) -> str:

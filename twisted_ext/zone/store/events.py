@@ -14,7 +14,7 @@ from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.traversal import differing
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["Compared", "History", "News"]
+__all__ = ["VersionHistory", "History", "News"]
 
 #: Octets of a record without its owner and its rdata.
 _FIXED = 10
@@ -87,7 +87,7 @@ class History:
         return None
 
 
-class Compared:
+class VersionHistory:
     """
     The latest version of a zone and its history.
 

@@ -24,7 +24,7 @@ from twisted_ext.files import syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, rendered
-from twisted_ext.zone.store.journalindex import Entry, File, Pages
+from twisted_ext.zone.store.journalindex import Entry, Pages, SharedFile
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Journal:
         self._broken = False
         self._readOnly = readOnly
         try:
-            file = File(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            file = SharedFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
             self._pages = Pages(file)
             if not readOnly:
                 self._claim(file.number, path)
@@ -582,7 +582,7 @@ class Journal:
     def _rewrite(self, entries: list[Entry], origin: bytes) -> None:
         beside = self.path + ".new"
         try:
-            file = File(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+            file = SharedFile(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
             self._claim(file.number, beside)
             pages = Pages(file)
             position = os.pwrite(file.number, self._head + origin, 0)

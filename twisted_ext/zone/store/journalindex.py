@@ -10,14 +10,14 @@ from typing import Final
 
 from twisted_ext.zone.store.changeset import longestRendered
 
-__all__ = ["Entry", "File", "Pages"]
+__all__ = ["Entry", "SharedFile", "Pages"]
 
 #: Differences, and octets of them, processed in one step: 10 ms of work.
 _PORTION: Final = 128
 _PORTION_OCTETS: Final = 2**17
 
 
-class File:
+class SharedFile:
     """
     An open file, closed when its last user releases it: a reader may still use it after another file has replaced it.
     """
@@ -49,7 +49,7 @@ class Pages:
 
     __slots__ = ("file", "entries", "places")
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: SharedFile) -> None:
         self.file = file
         self.entries: list[Entry] = []
         self.places: dict[int, int] = {}

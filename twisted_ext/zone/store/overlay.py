@@ -30,7 +30,7 @@ from twisted_ext.zone.store.nodes import (
     sortKey,
 )
 
-__all__ = ["UNCHANGED", "Overlay", "Editing", "byOrder", "standing"]
+__all__ = ["UNCHANGED", "Overlay", "OverlayEditor", "byOrder", "standing"]
 
 #: Entries after which a new log is started, since old ones are of little use.
 _LOGGED: Final = 256
@@ -41,7 +41,7 @@ byOrder: Final = itemgetter(0)
 
 class Overlay:
     """
-    The names that differ from the image. Immutable: L{Editing} makes the next one.
+    The names that differ from the image. Immutable: L{OverlayEditor} makes the next one.
 
     @ivar nodes: the nodes of these names now; L{None} for a name that was removed. Their L{OCCLUDED} flag takes only the image's cuts into
         account; other cuts are applied at each look-up, since adding or removing one may affect every name of the zone.
@@ -107,7 +107,7 @@ def standing(gone: Sequence[int], place: int) -> int:
     return gone[first] - 1
 
 
-class Editing:
+class OverlayEditor:
     """
     Makes the next overlay of an image.
     """

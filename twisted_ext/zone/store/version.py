@@ -27,7 +27,7 @@ from twisted_ext.zone.store.nodes import (
     parentKey,
     sortKey,
 )
-from twisted_ext.zone.store.overlay import UNCHANGED, Editing, Overlay, byOrder, standing
+from twisted_ext.zone.store.overlay import UNCHANGED, Overlay, OverlayEditor, byOrder, standing
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Origin
@@ -289,7 +289,7 @@ class Version:
         @raise BadChange: the zone would have no SOA, or more than one.
         @raise BudgetSpent: more names would differ from the image than the limit. Build a new image first.
         """
-        return Version(self.image, Editing(self.image, self._changes).finish(changes, bounded))
+        return Version(self.image, OverlayEditor(self.image, self._changes).finish(changes, bounded))
 
     def difference(self, other: Version) -> Difference:
         """

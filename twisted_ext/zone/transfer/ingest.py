@@ -24,7 +24,7 @@ from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
 from twisted_ext.zone.store.nodes import keyBelow
 
-__all__ = ["Gathering", "gather", "gathered", "main"]
+__all__ = ["TransferIngest", "gather", "gathered", "main"]
 
 _fixed: Final = Struct(">HHIH").unpack_from
 _length: Final = Struct(">H").pack
@@ -44,7 +44,7 @@ _HEAD: Final = 8
 _PER_NAME: Final = 300
 _PER_SEVERAL: Final = 400
 
-class Gathering:
+class TransferIngest:
     """
     Takes the messages of one transfer in order.
 
@@ -238,13 +238,13 @@ def gathered(apexName: bytes, messages: list[bytes]) -> ImageBuilder:
     @raise BadZone: the records are not a valid zone.
     @raise BudgetSpent: the records exceed the limit.
     """
-    gathering = Gathering(apexName)
+    gathering = TransferIngest(apexName)
     for message in messages:
         _taken(gathering, message)
     return _whole(gathering)
 
 
-def _taken(gathering: Gathering, message: bytes) -> None:
+def _taken(gathering: TransferIngest, message: bytes) -> None:
     try:
         gathering.take(message)
     except BadMessage as fault:
@@ -253,7 +253,7 @@ def _taken(gathering: Gathering, message: bytes) -> None:
         raise BudgetSpent(f"{nameToText(gathering.builder.apexName)}: {fault}") from None
 
 
-def _whole(gathering: Gathering) -> ImageBuilder:
+def _whole(gathering: TransferIngest) -> ImageBuilder:
     gathering.join()
     builder = gathering.builder
     text = nameToText(builder.apexName)
@@ -265,7 +265,7 @@ def _whole(gathering: Gathering) -> ImageBuilder:
 
 
 def _fromFile(apexName: bytes, path: str) -> ImageBuilder:
-    gathering = Gathering(apexName)
+    gathering = TransferIngest(apexName)
     with open(path, "rb", buffering=1 << 20) as spool:
         while prefix := spool.read(2):
             _taken(gathering, spool.read(int.from_bytes(prefix, "big")))

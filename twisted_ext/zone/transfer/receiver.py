@@ -30,7 +30,7 @@ from twisted_ext.zone.store.serials import isNewer, serialIn
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BadTransfer", "Received", "Receiving", "settled"]
+__all__ = ["BadTransfer", "TransferKind", "TransferReceiver", "settled"]
 
 _OPCODE: Final = 0x7800
 
@@ -54,7 +54,7 @@ def _isUnread(rrType: int) -> bool:
     return layoutOf(rrType) is None and declarationOf(rrType) is not Unknown
 
 
-class Received(Enum):
+class TransferKind(Enum):
     """
     What a transfer has turned out to be.
     """
@@ -68,7 +68,7 @@ class Received(Enum):
     CURRENT = "nothing newer"
 
 
-class Receiving:
+class TransferReceiver:
     """
     One transfer, message by message.
 
@@ -76,7 +76,7 @@ class Receiving:
     @ivar done: whether it is complete.
     @ivar soa: its first SOA, or L{None}.
     @ivar serial: the serial number of that.
-    @ivar differences: the changes, for L{Received.CHANGES}.
+    @ivar differences: the changes, for L{TransferKind.CHANGES}.
     @ivar records: the records of a whole zone without C{keep}, each as an RRset of its own; the SOA first and not repeated at the end.
     @ivar expire: the seconds until the zone expires on the primary, or L{None} if it does not send them (RFC 7314).
     @ivar octets: the octets received.
@@ -103,7 +103,7 @@ class Receiving:
         @param most: maximum octets of the transfer.
         @param mostRecords: maximum records of its changes.
         """
-        self.kind = Received.NOTHING
+        self.kind = TransferKind.NOTHING
         self.done = False
         self.soa: RRSet | None = None
         self.serial = 0
@@ -160,7 +160,7 @@ class Receiving:
             octets = self._verified(verifying, octets, flags, now)
         if flags & 15:
             raise self._declined(flags & 15)
-        if self.kind is Received.WHOLE:
+        if self.kind is TransferKind.WHOLE:
             self._takeWhole(octets)
         else:
             self._takeFirst(octets)
@@ -241,9 +241,9 @@ class Receiving:
                 raise self._bad("it is not the SOA that begins the transfer of")
             self.soa = first
             self.serial = serialIn(first.rdatas[0])
-            self.kind = Received.SOA
+            self.kind = TransferKind.SOA
             records = records[1:]
-        if self.kind is Received.CHANGES:
+        if self.kind is TransferKind.CHANGES:
             self._takeChanges(records)
             return
         assert self.soa is not None
@@ -254,15 +254,15 @@ class Receiving:
             else:
                 self._keep(octets)
             if ours is not None and not isNewer(self.serial, ours):
-                self.kind = Received.CURRENT
+                self.kind = TransferKind.CURRENT
                 self.done = True
             return
         second = records[0]
         if ours is not None and self._isSOA(second) and serialIn(second.rdatas[0]) != self.serial:
-            self.kind = Received.CHANGES
+            self.kind = TransferKind.CHANGES
             self._takeChanges(records)
             return
-        self.kind = Received.WHOLE
+        self.kind = TransferKind.WHOLE
         if self._keep is None:
             self._collect([self.soa, *records] if begins else records)
             return

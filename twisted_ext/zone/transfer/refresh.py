@@ -2,8 +2,8 @@
 Refresh state of a secondary zone: when to query the primaries, how to handle their responses, and when the zone expires (RFC 1034, section
 4.3.5; RFC 1996; RFC 7314).
 
-L{TABLE} has all states and events. This module does no I/O and reads no clock: the caller takes the L{Step}s that it gets, reports the
-result of each, and calls again at L{RefreshState.wakeAt}. Times are seconds since 1970, so that they stay valid over restarts.
+L{TABLE} has all states and events. This module does no I/O and reads no clock: the caller takes the L{RefreshStep}s that it gets, reports
+the result of each, and calls again at L{RefreshState.wakeAt}. Times are seconds since 1970, so that they stay valid over restarts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from twisted_ext.zone.limits import EXPIRES, REFRESHES, RETRIES
 from twisted_ext.zone.store.serials import isNewer, serialIn
 
-__all__ = ["Event", "RefreshState", "State", "Step", "TABLE", "Timers"]
+__all__ = ["Event", "RefreshState", "SecondaryState", "RefreshStep", "TABLE", "Timers"]
 
 #: Seconds to the second try for a zone that has not been transferred yet, doubled each time up to the default of L{RETRIES}.
 _FIRST_TRY: Final = 3.0
@@ -28,7 +28,7 @@ _SETTLING: Final = 10.0
 _JITTER: Final = 0.15
 
 
-class State(Enum):
+class SecondaryState(Enum):
     """
     The state of a secondary zone.
     """
@@ -71,30 +71,30 @@ class Event(Enum):
 
 
 #: The next state by state and event. Pairs that are not listed change nothing.
-TABLE: Final[Mapping[tuple[State, Event], State]] = {
-    (State.ABSENT, Event.DUE): State.FETCHING,
-    (State.ABSENT, Event.NOTIFIED): State.FETCHING,
-    (State.CURRENT, Event.DUE): State.PROBING,
-    (State.CURRENT, Event.NOTIFIED): State.PROBING,
-    (State.CURRENT, Event.EXPIRED): State.ABSENT,
-    (State.STALE, Event.DUE): State.PROBING,
-    (State.STALE, Event.NOTIFIED): State.PROBING,
-    (State.STALE, Event.EXPIRED): State.ABSENT,
-    (State.PROBING, Event.SAME): State.CURRENT,
-    (State.PROBING, Event.NEWER): State.FETCHING,
-    (State.PROBING, Event.NEXT): State.PROBING,
-    (State.PROBING, Event.FAILED): State.STALE,
-    (State.PROBING, Event.LOST): State.ABSENT,
-    (State.PROBING, Event.EXPIRED): State.PROBING,
-    (State.FETCHING, Event.SAME): State.CURRENT,
-    (State.FETCHING, Event.NEXT): State.FETCHING,
-    (State.FETCHING, Event.FAILED): State.STALE,
-    (State.FETCHING, Event.LOST): State.ABSENT,
-    (State.FETCHING, Event.RECEIVED): State.CURRENT,
-    (State.FETCHING, Event.EXPIRED): State.FETCHING,
+TABLE: Final[Mapping[tuple[SecondaryState, Event], SecondaryState]] = {
+    (SecondaryState.ABSENT, Event.DUE): SecondaryState.FETCHING,
+    (SecondaryState.ABSENT, Event.NOTIFIED): SecondaryState.FETCHING,
+    (SecondaryState.CURRENT, Event.DUE): SecondaryState.PROBING,
+    (SecondaryState.CURRENT, Event.NOTIFIED): SecondaryState.PROBING,
+    (SecondaryState.CURRENT, Event.EXPIRED): SecondaryState.ABSENT,
+    (SecondaryState.STALE, Event.DUE): SecondaryState.PROBING,
+    (SecondaryState.STALE, Event.NOTIFIED): SecondaryState.PROBING,
+    (SecondaryState.STALE, Event.EXPIRED): SecondaryState.ABSENT,
+    (SecondaryState.PROBING, Event.SAME): SecondaryState.CURRENT,
+    (SecondaryState.PROBING, Event.NEWER): SecondaryState.FETCHING,
+    (SecondaryState.PROBING, Event.NEXT): SecondaryState.PROBING,
+    (SecondaryState.PROBING, Event.FAILED): SecondaryState.STALE,
+    (SecondaryState.PROBING, Event.LOST): SecondaryState.ABSENT,
+    (SecondaryState.PROBING, Event.EXPIRED): SecondaryState.PROBING,
+    (SecondaryState.FETCHING, Event.SAME): SecondaryState.CURRENT,
+    (SecondaryState.FETCHING, Event.NEXT): SecondaryState.FETCHING,
+    (SecondaryState.FETCHING, Event.FAILED): SecondaryState.STALE,
+    (SecondaryState.FETCHING, Event.LOST): SecondaryState.ABSENT,
+    (SecondaryState.FETCHING, Event.RECEIVED): SecondaryState.CURRENT,
+    (SecondaryState.FETCHING, Event.EXPIRED): SecondaryState.FETCHING,
 }
 
-_WAITING: Final = frozenset((State.ABSENT, State.CURRENT, State.STALE))
+_WAITING: Final = frozenset((SecondaryState.ABSENT, SecondaryState.CURRENT, SecondaryState.STALE))
 
 
 class Timers:
@@ -113,7 +113,7 @@ class Timers:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RefreshStep:
     """
     What the caller has to do now.
 
@@ -131,7 +131,7 @@ class RefreshState:
     """
     The refresh state of one secondary zone.
 
-    @ivar state: see L{State}.
+    @ivar state: see L{SecondaryState}.
     @ivar serving: whether queries may be answered from the held version.
     @ivar serial: the serial number of the held version; 0 without one.
     @ivar refreshedAt: when a primary last confirmed it.
@@ -149,7 +149,7 @@ class RefreshState:
         @param primaries: the number of primaries.
         @param draw: returns a random number from 0 to 1.
         """
-        self.state = State.ABSENT
+        self.state = SecondaryState.ABSENT
         self.serving = False
         self.serial = 0
         self.refreshedAt = 0.0
@@ -182,10 +182,10 @@ class RefreshState:
         self.expiresAt = min(expiresAt, now + self._timers.expire)
         if self.expiresAt <= now:
             self.serving = False
-            self.state = State.ABSENT
+            self.state = SecondaryState.ABSENT
             self.nextAt = now
         else:
-            self.state = State.CURRENT
+            self.state = SecondaryState.CURRENT
             # A NOTIFY may have been missed meanwhile.
             self.nextAt = min(now + _SETTLING * self._draw(), max(now, self.refreshedAt + self._timers.refresh))
 
@@ -236,7 +236,7 @@ class RefreshState:
             times.append(self.expiresAt)
         return min(times, default=None)
 
-    def wake(self, now: float) -> Step | None:
+    def wake(self, now: float) -> RefreshStep | None:
         """
         Handle the passing of time.
 
@@ -250,7 +250,7 @@ class RefreshState:
             return self._begin(Event.DUE, self._primary)
         return None
 
-    def notified(self, now: float, primary: int | None = None, serial: int | None = None) -> Step | None:
+    def notified(self, now: float, primary: int | None = None, serial: int | None = None) -> RefreshStep | None:
         """
         Handle a NOTIFY from an address that may send it.
 
@@ -266,7 +266,7 @@ class RefreshState:
             return None
         return self._begin(Event.NOTIFIED, self._primary if primary is None else primary)
 
-    def _begin(self, event: Event, primary: int) -> Step | None:
+    def _begin(self, event: Event, primary: int) -> RefreshStep | None:
         if not self._go(event):
             return None
         self._primary = primary % self._primaries
@@ -274,19 +274,19 @@ class RefreshState:
         self._again = self._whole = self._behind = False
         return self._step()
 
-    def _step(self) -> Step:
-        fetch = self.state is State.FETCHING
-        return Step(fetch, self._primary, self.serial if fetch and self.serving and not self._whole else None)
+    def _step(self) -> RefreshStep:
+        fetch = self.state is SecondaryState.FETCHING
+        return RefreshStep(fetch, self._primary, self.serial if fetch and self.serving and not self._whole else None)
 
     # -- results of steps
 
-    def probed(self, now: float, serial: int, expire: int | None = None) -> Step | None:
+    def probed(self, now: float, serial: int, expire: int | None = None) -> RefreshStep | None:
         """
         Handle a response with the primary's SOA.
 
         @param expire: seconds until the zone expires on the primary, if it sent them (RFC 7314).
         """
-        if self.state is not State.PROBING:
+        if self.state is not SecondaryState.PROBING:
             return None
         if not self.serving or isNewer(serial, self.serial):
             self._go(Event.NEWER)
@@ -294,7 +294,7 @@ class RefreshState:
             return self._step()
         return self._same(now, serial, expire)
 
-    def _same(self, now: float, serial: int, expire: int | None) -> Step | None:
+    def _same(self, now: float, serial: int, expire: int | None) -> RefreshStep | None:
         """
         Handle an SOA response that is not newer than the held version. An older one confirms nothing: this primary had the held version
         once, and no longer has it. If all primaries stay behind, the zone expires, and their version is transferred.
@@ -311,17 +311,17 @@ class RefreshState:
                 return self._following(Event.NEXT)
         return self._rest(Event.SAME, now)
 
-    def undisclosed(self, now: float) -> Step | None:
+    def undisclosed(self, now: float) -> RefreshStep | None:
         """
         Transfer the zone from a primary that does not answer SOA queries over UDP, such as Knot DNS for catalogs.
         """
-        if self.state is not State.PROBING:
+        if self.state is not SecondaryState.PROBING:
             return None
         self._go(Event.NEWER)
         self._whole = not self.serving
         return self._step()
 
-    def received(self, now: float, soa: bytes, expire: int | None = None) -> Step | None:
+    def received(self, now: float, soa: bytes, expire: int | None = None) -> RefreshStep | None:
         """
         Handle a complete transfer, which is served now.
 
@@ -334,7 +334,7 @@ class RefreshState:
         self.expiresAt = now + (self._timers.expire if expire is None else min(expire, self._timers.expire))
         return self._rest(Event.RECEIVED, now)
 
-    def unchanged(self, now: float, serial: int, expire: int | None = None) -> Step | None:
+    def unchanged(self, now: float, serial: int, expire: int | None = None) -> RefreshStep | None:
         """
         Handle an IXFR response without changes: the primary has nothing newer.
 
@@ -342,11 +342,11 @@ class RefreshState:
         """
         return self._same(now, serial, expire) if self.serving else self.failed(now)
 
-    def failed(self, now: float) -> Step | None:
+    def failed(self, now: float) -> RefreshStep | None:
         """
         Handle a failed step. If IXFR failed or returned inconsistent changes, try AXFR from the same primary, once.
         """
-        if self.state is State.FETCHING and self.serving and not self._whole:
+        if self.state is SecondaryState.FETCHING and self.serving and not self._whole:
             self._whole = True
             return self._step()
         if self._left:
@@ -356,7 +356,7 @@ class RefreshState:
             return self._rest(Event.SAME, now)
         return self._rest(Event.FAILED if self.serving else Event.LOST, now)
 
-    def _following(self, event: Event) -> Step:
+    def _following(self, event: Event) -> RefreshStep:
         self._go(event)
         self._left -= 1
         self._primary = (self._primary + 1) % self._primaries
@@ -371,18 +371,18 @@ class RefreshState:
             # RFC 7314, section 4: this never shortens the time.
             self.expiresAt = max(self.expiresAt, now + min(expire, self._timers.expire))
 
-    def _rest(self, event: Event, now: float) -> Step | None:
+    def _rest(self, event: Event, now: float) -> RefreshStep | None:
         """
         Wait for the next time, unless there is reason to query again at once.
         """
         self._go(event)
         again, self._again = self._again, False
         timers = self._timers
-        if self.state is State.CURRENT:
+        if self.state is SecondaryState.CURRENT:
             assert timers is not None
             self._tries = 0
             wait = timers.refresh
-        elif self.state is State.STALE:
+        elif self.state is SecondaryState.STALE:
             assert timers is not None
             wait = timers.retry
             self._primary = (self._primary + 1) % self._primaries
@@ -392,4 +392,4 @@ class RefreshState:
             self._primary = (self._primary + 1) % self._primaries
         self.nextAt = now + wait * (1 - _JITTER * self._draw())
         # Do not query a primary that has just failed again before its retry time.
-        return self._begin(Event.NOTIFIED, self._primary) if again and self.state is State.CURRENT else None
+        return self._begin(Event.NOTIFIED, self._primary) if again and self.state is SecondaryState.CURRENT else None

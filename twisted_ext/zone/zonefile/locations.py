@@ -11,13 +11,13 @@ from typing import Final
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.zonefile.reader import Reader
 
-__all__ = ["Locating", "Place", "serialPlace"]
+__all__ = ["RecordLocations", "NumberPosition", "serialPlace"]
 
 #: Blanks and parentheses; a comment; a quoted string; a word.
 _TOKENS: Final = re.compile(rb'[\s()]+|;[^\n]*|"(?:[^"\\]|\\.)*"|(?P<word>(?:[^\s()";\\]|\\.)+)', re.DOTALL)
 
 
-class Locating(Reader):
+class RecordLocations(Reader):
     """
     Stores the positions of the records of some names, and none of the records.
 
@@ -42,7 +42,7 @@ class Locating(Reader):
             self.places.setdefault((key, 0), where)
 
 
-class Place:
+class NumberPosition:
     """
     The position of a number in a file.
 
@@ -65,7 +65,7 @@ class Place:
         return int(self.text)
 
 
-def serialPlace(path: str, apex: bytes) -> Place | None:
+def serialPlace(path: str, apex: bytes) -> NumberPosition | None:
     """
     Find the serial number of a zone in its master file.
 
@@ -76,7 +76,7 @@ def serialPlace(path: str, apex: bytes) -> Place | None:
 
     @raise OSError: a file cannot be read.
     """
-    locating = Locating(apex, (b"",))
+    locating = RecordLocations(apex, (b"",))
     locating.read(path)
     found = locating.places.get((b"", SOA))
     if found is None:
@@ -97,5 +97,5 @@ def serialPlace(path: str, apex: bytes) -> Place | None:
         elif word.upper() == b"SOA":
             words = 1
         if words == 4:
-            return Place(source, token.start(), token.end(), word) if word.isdigit() else None
+            return NumberPosition(source, token.start(), token.end(), word) if word.isdigit() else None
     return None

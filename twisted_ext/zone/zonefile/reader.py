@@ -35,9 +35,9 @@ from twisted_ext.zone.store.nodes import TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
-from twisted_ext.zone.zonefile.scanner import JOINT, Unclosed, afterwards, entryEnd, goesOn, joined, normalized
+from twisted_ext.zone.zonefile.scanner import JOINT, UnclosedEntry, afterwards, entryEnd, goesOn, joined, normalized
 
-__all__ = ["Line", "Reader", "Reading", "Source", "readMaster"]
+__all__ = ["Line", "Reader", "MasterFileContent", "Source", "readMaster"]
 
 #: Octets that are split into lines at a time.
 _CHUNK: Final = 1 << 18
@@ -64,7 +64,7 @@ class _Enough(Exception):
     """
 
 
-class Reading:
+class MasterFileContent:
     """
     The content of a master file.
 
@@ -101,7 +101,7 @@ class Reading:
 
 def readMaster(
     source: bytes | str, apex: bytes, *, path: str = "", ttl: int | None = None, quick: bool = True, rrClass: int = IN
-) -> Reading:
+) -> MasterFileContent:
     """
     Read a zone from a master file.
 
@@ -154,7 +154,7 @@ class Reader:
         @param tell: called with the number of octets read since the last call, from any file.
         """
         builder = ImageBuilder(apex, rrClass)
-        self.reading = Reading(builder)
+        self.reading = MasterFileContent(builder)
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.lengthen = builder.lengthen
         self._tell = tell
@@ -391,7 +391,7 @@ class Reader:
                 return behind
             try:
                 end = entryEnd(data, start, most)
-            except Unclosed as error:
+            except UnclosedEntry as error:
                 before = data[start : error.offset]
                 column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
                 self._complain(number + before.count(b"\n"), column, error.text)

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted_ext.wire.tokens import TOKEN
 
-__all__ = ["JOINT", "Unclosed", "afterwards", "entryEnd", "goesOn", "joined", "normalized"]
+__all__ = ["JOINT", "UnclosedEntry", "afterwards", "entryEnd", "goesOn", "joined", "normalized"]
 
 #: Octets scanned first for the end of an entry; eight times as many if it is not in these.
 _FIRST: Final = 4096
@@ -38,7 +38,7 @@ _BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 _ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
 
 
-class Unclosed(Exception):
+class UnclosedEntry(Exception):
     """
     An entry has no end.
 
@@ -111,16 +111,16 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
                 opened.pop()
             elif mark == '"':
                 if whole or size == most:
-                    raise Unclosed(start + match.start(), "a quote is opened and never closed")
+                    raise UnclosedEntry(start + match.start(), "a quote is opened and never closed")
                 break
         else:
             if whole:
                 if opened:
-                    raise Unclosed(start + opened[0], "a parenthesis is opened and never closed")
+                    raise UnclosedEntry(start + opened[0], "a parenthesis is opened and never closed")
                 return len(data)
         if size == most:
             place = opened[0] if opened else 0
-            raise Unclosed(start + place, f"the entry that begins here does not end within {most} octets")
+            raise UnclosedEntry(start + place, f"the entry that begins here does not end within {most} octets")
         size *= 8
 
 

@@ -29,7 +29,7 @@ from twisted_ext.resolver.lookup.stream import InOrder, Run
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.resolver.lookup.stream import Slot
+    from twisted_ext.resolver.lookup.stream import OrderSlot
 
 __all__ = ["BulkWork"]
 
@@ -81,7 +81,7 @@ class BulkWork:
         rate = None if wishes.rate is None else Rate(wishes.rate)
         source, clock, window, seconds = upstream.source, self._reactor, self._window, wishes.time
         order: InOrder[Item] = InOrder(self._pull, self._done)
-        self._run: Run[Item] | Run[Slot[Item]]
+        self._run: Run[Item] | Run[OrderSlot[Item]]
         if wishes.ordered:
             self._run = Run(source, clock, pull=order.pull, done=order.done, window=window, seconds=seconds, rate=rate)
         else:

@@ -95,7 +95,7 @@ async def _transferred(
     """
     from twisted_ext.resolver.lookup.transfer import transferZone
     from twisted_ext.transport.transfer import fetchZone
-    from twisted_ext.zone.transfer.receiver import Received
+    from twisted_ext.zone.transfer.receiver import TransferKind
 
     if wishes.rrType == AXFR and key is None and wishes.local is None:
         records = await transferZone(reactor, servers, wishes.name, deadline)
@@ -116,9 +116,9 @@ async def _transferred(
             fault = error
             continue
         assert received.soa is not None
-        if received.kind is Received.CURRENT:
+        if received.kind is TransferKind.CURRENT:
             return [received.soa]
-        if received.kind is Received.CHANGES:
+        if received.kind is TransferKind.CHANGES:
             changed = [received.soa]
             for difference in received.differences:
                 for sets in ((difference.before, *difference.removed), (difference.after, *difference.added)):

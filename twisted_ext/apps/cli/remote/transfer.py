@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.config.keys import RemoteServer
-    from twisted_ext.zone.transfer.receiver import Receiving
+    from twisted_ext.zone.transfer.receiver import TransferReceiver
 
 __all__ = ["main"]
 
@@ -81,7 +81,7 @@ def main(words: list[str]) -> int:
 
 async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int, path: str) -> None:
     from twisted_ext.transport.transfer import fetchZone
-    from twisted_ext.zone.transfer.receiver import Received
+    from twisted_ext.zone.transfer.receiver import TransferKind
 
     kept: list[bytes] = []
     began = reactor.seconds()
@@ -91,9 +91,9 @@ async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, se
         soa = RRSet(zone, SOA, 1, 0, (ROOT + ROOT + numbers,))
     received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa)
     took = reactor.seconds() - began
-    if received.kind is Received.CHANGES:
+    if received.kind is TransferKind.CHANGES:
         lines = _changes(received)
-    elif received.kind is Received.CURRENT:
+    elif received.kind is TransferKind.CURRENT:
         lines = iter(())
     else:
         lines = _records(kept)
@@ -121,7 +121,7 @@ def _records(messages: list[bytes]) -> Iterator[str]:
             begun = True
 
 
-def _changes(received: Receiving) -> Iterator[str]:
+def _changes(received: TransferReceiver) -> Iterator[str]:
     for difference in received.differences:
         for mark, sets in (("-", (difference.before, *difference.removed)), ("+", (difference.after, *difference.added))):
             for record in eachRecord(sets):

@@ -14,7 +14,7 @@ from twisted_ext.apps.cli.zone.args import BAD_ZONE, ZoneWord, wordsOf
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.zonefile.locations import Place
+    from twisted_ext.zone.zonefile.locations import NumberPosition
 
 __all__ = ["main", "raised"]
 
@@ -115,7 +115,7 @@ def _isDay(number: int) -> bool:
     return 1990 <= number // 10000 <= 2100 and 1 <= number // 100 % 100 <= 12 and 1 <= number % 100 <= 31
 
 
-def _write(place: Place, serial: int) -> None:
+def _write(place: NumberPosition, serial: int) -> None:
     from twisted_ext.apps.cli.zone.format import replaceFile
 
     try:
