@@ -16,10 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.apps.terminals import Terminal
 from tests.peers import freePort
 from tests.test_architecture import ROOT
-from twisted_ext.apps.serve import commandFor, main, reaches, told
+from twisted_ext.apps.serve import commandFor, main, told
 from twisted_ext.apps.tap import Options
 from twisted_ext.errors import TimedOut
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.system.probe import reaches
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import CannedSource
 

@@ -11,13 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.answers import Outcome, QueryContext
-from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.ask import lookUp
-from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A
+from twisted_ext.resolver.system.probe import PROBE, reaches
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -26,12 +21,6 @@ if TYPE_CHECKING:
     from twisted_ext.testing.servers import CannedServer
 
 __all__ = ["demonstrate", "main"]
-
-#: A name that any server on the Internet can resolve; looked up first to find out whether there is one.
-_PROBE: Final = "www.python.org"
-
-#: Seconds to wait for a reply from the system's servers.
-_PATIENCE: Final = 3.0
 
 #: Names, types and comments to print.
 _ONLINE: Final = (
@@ -72,16 +61,6 @@ def _server() -> CannedServer:
     )
 
 
-async def _answers(source: IAnswerSource, reactor: IReactorTime) -> bool:
-    question = Question(nameFromText(_PROBE), A)
-    context = QueryContext(reactor.seconds() + _PATIENCE)
-    try:
-        answer = await lookUp(source, question, context)
-    except DNSFault:
-        return False
-    return answer.outcome is Outcome.DATA
-
-
 async def demonstrate(reactor: IReactorTime, system: IAnswerSource, say: Callable[[str], object]) -> None:
     """
     Look up the demo's names and print how each answer was found.
@@ -95,10 +74,10 @@ async def demonstrate(reactor: IReactorTime, system: IAnswerSource, say: Callabl
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
     say("twisted_ext looks up names and shows how each answer was found.\n")
-    if await _answers(system, reactor):
+    if await reaches(system, reactor):
         say("This machine's servers answer, so these are names on the Internet. The resolver is: system")
         await _show(NamesResolver(system, reactor), _ONLINE, say)
-        say(_NEXT.format(query=_PROBE, name=_PROBE))
+        say(_NEXT.format(query=PROBE, name=PROBE))
         return
     await system.close()
     server = _server()

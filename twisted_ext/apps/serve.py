@@ -9,48 +9,20 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from twisted_ext.answers import Outcome, QueryContext
-from twisted_ext.errors import DNSFault
-from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.system.probe import PROBE, reaches
 from twisted_ext.server.jobs.subprocess import pythonCommand
-from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A
 
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
-__all__ = ["commandFor", "main", "reaches", "serve", "told"]
+__all__ = ["commandFor", "main", "serve", "told"]
 
 _PORT: Final = 5300
 
 #: The status page's port minus the server's port.
 _PAGE: Final = 80
 
-#: A name that any server on the Internet can resolve.
-_PROBE: Final = "www.python.org"
-
 #: A local record of this server, for use without the Internet.
 _LOCAL: Final = "www.example.test"
-
-#: Seconds to wait for a reply from the system's servers.
-_PATIENCE: Final = 3.0
-
-
-async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
-    """
-    Return whether a source can resolve names on the Internet.
-    """
-    question = Question(nameFromText(_PROBE), A)
-    context = QueryContext(reactor.seconds() + _PATIENCE)
-    try:
-        answer = await lookUp(source, question, context)
-    except DNSFault:
-        return False
-    return answer.outcome is Outcome.DATA
 
 
 def commandFor(online: bool, port: int = _PORT) -> list[str]:
@@ -68,7 +40,7 @@ def told(online: bool, port: int = _PORT) -> str:
     """
     Return text that explains how to try the server.
     """
-    name = _PROBE if online else _LOCAL
+    name = PROBE if online else _LOCAL
     lines = [""]
     if not online:
         lines += [

@@ -139,7 +139,7 @@ class _Words(usage.Options):
 
     def opt_bindzone(self, path: str) -> None:
         """
-        Serve the zone of this master file; its name comes from the file name or C{$ORIGIN}, as for C{twistd dns}.
+        Serve the zone of this master file; its name comes from the file name or $ORIGIN, as for twistd dns.
         """
         from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn
 
@@ -150,7 +150,7 @@ class _Words(usage.Options):
 
     def opt_secondary(self, text: str) -> None:
         """
-        Fetch a zone from a server and serve it, as for C{twistd dns}: C{192.0.2.1/example.org}, C{192.0.2.1:5353/example.org}.
+        Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org.
         """
         from twisted_ext.server.config.zonesettings import ZoneSettings
 
@@ -233,7 +233,7 @@ class _Words(usage.Options):
         return f"Usage: twistd [options] txdns {self.role or '[forward | serve]'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
-        return usageOf(self.role)
+        return usageOf(self.role, _Words)
 
 
 def _addOptions() -> None:

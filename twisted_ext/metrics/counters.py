@@ -58,7 +58,7 @@ class Counters:
     @ivar shed: datagrams dropped because more cache misses arrived than could be handled in time.
     @ivar faults: unexpected exceptions caught while a packet, a message or a batch was processed.
     @ivar refusals: requests declined, by the name of the gate. The names are constants of ours and never come from the network.
-    @ivar latency: seconds for answers that had to be waited for. Immediate answers took less than the first bound and are not included.
+    @ivar latency: seconds for answers that needed a look-up. Immediate answers took less than the first bound and are not included.
     @ivar types: questions by type, including samples of packet cache hits; unassigned types count as L{OTHER_TYPES}.
     @ivar names: the names queried most. Packet cache hits are sampled.
     @ivar slowest: the names that took longest.
@@ -154,7 +154,7 @@ class Counters:
 
     def waited(self, name: bytes, seconds: float) -> None:
         """
-        Count an answer, or a failure, that had to be waited for.
+        Count an answer, or a failure, that needed a look-up.
 
         @param seconds: from the request's arrival to its reply.
         """

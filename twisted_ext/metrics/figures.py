@@ -51,7 +51,7 @@ class Figures:
     @ivar types: questions by the mnemonic of their type; C{other} for unassigned types.
     @ivar replies: replies by the mnemonic of their rcode, without those that are zero.
     @ivar refusals: requests declined, by gate.
-    @ivar latency: counts for each of L{BOUNDS}, and for slower answers; only answers that had to be waited for.
+    @ivar latency: counts for each of L{BOUNDS}, and for slower answers; only answers that needed a look-up.
     @ivar latencyTotal: the sum of those latencies, in seconds.
     @ivar asked: the recently most queried names with their counts, the highest first; as text with escapes.
     @ivar slowest: the recently slowest names with their longest times in seconds, the longest first.

@@ -62,7 +62,7 @@ class History:
 
     def toJSON(self) -> list[JSON]:
         """
-        Return for each step its length in seconds, queries, immediate answers, answers waited for and failures; oldest first.
+        Return for each step its length in seconds, queries, answers given at once, answers by look-up and failures; oldest first.
         """
         moments = list(self._moments)
         return [

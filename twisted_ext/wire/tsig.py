@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, BadMessage, BadName
 from twisted_ext.limits import TSIG_FUDGE
-from twisted_ext.wire.codes import ANY_CLASS, Rcode
+from twisted_ext.wire.codes import ANY_CLASS, Rcode, rcodeName
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
 from twisted_ext.wire.reader import Reader
@@ -29,6 +29,7 @@ __all__ = [
     "judge",
     "replySigned",
     "sign",
+    "signatureError",
     "signatureSize",
     "splitSigned",
     "verify",
@@ -36,6 +37,15 @@ __all__ = [
 
 #: Error for a signature that does not match; outside of TSIG this number means BADVERS (RFC 8945, section 3).
 BADSIG: Final = 16
+
+
+
+def signatureError(error: int) -> str:
+    """
+    Return the mnemonic of an error in a TSIG record.
+    """
+    return "BADSIG" if error == BADSIG else rcodeName(error)
+
 
 #: Mnemonic, name on the wire, hash, octets of the hash, octets of the MAC (RFC 8945, section 6, and its registry).
 _TABLE: Final = (

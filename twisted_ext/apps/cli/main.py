@@ -52,6 +52,13 @@ class Command:
         found: Callable[[list[str]], int] = import_module(f"twisted_ext.apps.{self._module}").main
         return found
 
+    def subcommands(self) -> Sequence[Command]:
+        """
+        Return its sub-commands, which are the C{SUBCOMMANDS} of its module.
+        """
+        found: Sequence[Command] = getattr(import_module(f"twisted_ext.apps.{self._module}"), "SUBCOMMANDS", ())
+        return found
+
 
 #: All commands, in the order in which help lists them.
 COMMANDS: Final = (
@@ -175,10 +182,20 @@ def _settleErrors() -> None:
 
 def _say(words: list[str], line: str, code: int) -> int:
     if line:
-        prefix = f"txdns {words[0]}" if any(words[:1] == [command.word] for command in COMMANDS) else "txdns"
         for each in line.splitlines():
-            complain(f"{prefix}: {each}")
+            complain(f"{_prefix(words)}: {each}")
     return code
+
+
+def _prefix(words: list[str]) -> str:
+    """
+    Return the name of the command, with its sub-command if it has one.
+    """
+    for command in COMMANDS:
+        if words[:1] == [command.word]:
+            below = any(words[1:2] == [each.word] for each in command.subcommands())
+            return f"txdns {' '.join(words[: 1 + below])}"
+    return "txdns"
 
 
 def _dispatch(words: list[str]) -> int:
@@ -223,18 +240,16 @@ _SERVING: Final = ("serve", "server", "forward", "run", "start", "listen", "daem
 
 
 def _unknown(word: str, words: list[str]) -> str:
-    from difflib import get_close_matches
+    from twisted_ext.apps.cli.terminal.arguments import didYouMean
 
     if word in _SERVING:
         kind = " serve" if word == "serve" else ""
         return f"unknown command {word!r}; to run a server, write: twistd -n txdns{kind} ...; see twistd txdns{kind} --help"
     known = [command.word for command in COMMANDS]
-    close = get_close_matches(word, known, 1)
-    if close:
-        return f"unknown command {word!r}; did you mean {close[0]}?"
+    hint = f"write one of {', '.join(known)}"
     if word[:1] in "@+-" or "." in word:
-        return f"unknown command {word!r}; to look up a name, write: txdns query {' '.join(words)}"
-    return f"unknown command {word!r}; write one of {', '.join(known)}"
+        hint = f"to look up a name, write: txdns query {' '.join(words)}"
+    return f"unknown command {word!r}; {didYouMean(word, known, hint)}"
 
 
 if __name__ == "__main__":

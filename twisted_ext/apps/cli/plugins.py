@@ -8,11 +8,12 @@ import sys
 from json import dumps
 from typing import Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, complain
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns plugins [+json]
 
 Lists the prefixes of resolver descriptions: those of twisted_ext, and those of plugins that
@@ -25,15 +26,18 @@ With +json, prints one object per line with the keys prefix, summary and from.
 """
 
 
+_JSON: Final = flag("+json")
+
+ARGUMENTS: Final = Arguments(_HELP, _JSON)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    if words not in ([], ["+json"], ["--json"]):
-        raise ExitError(USAGE, f"{' '.join(words)!r}: the only argument is +json")
+    given = ARGUMENTS.parse(words)
+    if given.bare:
+        raise ExitError(USAGE, f"{' '.join(given.bare)!r}: the only argument is +json")
     from twisted_ext.apps.cli.terminal.run import hush
     from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers
 
@@ -43,7 +47,7 @@ def main(words: list[str]) -> int:
     for parser in parsers:
         module = str(getattr(parser, "module", type(parser).__module__))
         rows.append((parser.prefix, "twisted_ext" if parser in BUILT_IN else module, parser.summary))
-    if words:
+    if given[_JSON]:
         for prefix, origin, summary in rows:
             print(dumps({"prefix": prefix, "summary": summary, "from": origin}))
     else:

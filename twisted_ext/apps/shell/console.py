@@ -10,8 +10,9 @@ import termios
 import tty
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import redirect_stdout
+from functools import partial
 from inspect import CO_COROUTINE
 from io import StringIO
 from rlcompleter import Completer
@@ -27,7 +28,6 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.monkey import MonkeyPatcher
 
-from twisted_ext.apps.shell.coroutines import stepped
 from twisted_ext.apps.shell.namespace import Told
 
 __all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
@@ -84,7 +84,7 @@ class Interpreter(ManholeInterpreter):
             except SystemExit as leaving:
                 self._console.leave(leaving.code)
             return
-        done = stepped(cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)()), self._step)
+        done = _stepped(cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)()), self._step)
         done.addErrback(self._raised, done.called)
 
     def _step(self, take: Callable[[], object], later: bool) -> object:
@@ -300,3 +300,41 @@ def runConsole(namespace: dict[str, object], banner: str) -> int:
         sys.stdout.write("\n")
         sys.stdout.flush()
     return console.code
+
+
+#: Runs a step of a coroutine; the flag is true for steps after the first C{await}.
+_Step = Callable[[Callable[[], object], bool], object]
+
+
+def _stepped(coroutine: Coroutine[Any, Any, object], step: _Step) -> Deferred[object]:
+    """
+    Run a coroutine and call C{step} for each of its steps, so that the shell's hooks are in place during the step only.
+
+    @return: fires with the coroutine's result.
+    """
+
+    async def whole() -> object:
+        return await _Stepping(coroutine, step)
+
+    return Deferred.fromCoroutine(whole())
+
+
+class _Stepping:
+    def __init__(self, coroutine: Coroutine[Any, Any, object], step: _Step) -> None:
+        self._coroutine = coroutine
+        self._step = step
+
+    def __await__(self) -> Generator[object, object, object]:
+        coroutine = self._coroutine
+        take: Callable[[], object] = partial(coroutine.send, None)
+        later = False
+        while True:
+            try:
+                awaited = self._step(take, later)
+            except StopIteration as end:
+                return end.value
+            later = True
+            try:
+                take = partial(coroutine.send, (yield awaited))
+            except BaseException as raised:
+                take = partial(coroutine.throw, raised)

@@ -72,7 +72,7 @@ function upstreams(found) {
   }));
 }
 
-// One stacked bar for each second: answers at hand at the bottom, then those waited for, then failures.
+// One stacked bar for each second: answers given at once at the bottom, then those by look-up, then failures.
 function history(steps) {
   const width = 600, height = 120, room = 300;
   const most = Math.max(1, ...steps.map(([seconds, queries]) => queries / Math.max(seconds, 0.1)));

@@ -15,11 +15,8 @@ __all__ = ["usageOf"]
 _ASKING: Final = ("Upstreams", "Cache", "Local records")
 _AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
 
-#: Options that are not settings.
-_LIKE_TWISTD: Final = (
-    ("    --bindzone=", "Serve the zone of this master file; its name comes from the file name or $ORIGIN, as for twistd dns."),
-    ("    --secondary=", "Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org."),
-)
+#: Options of tap that stand for a setting.
+_LIKE_TWISTD: Final = ("bindzone", "secondary")
 
 _INTRODUCTIONS: Final = {
     "": (
@@ -56,13 +53,17 @@ _ENDING: Final = (
 )
 
 
-def usageOf(role: str) -> str:
+def usageOf(role: str, options: type) -> str:
     """
     Return the options under the headings of their groups.
 
     @param role: C{"forward"}, C{"serve"}, or C{""} for the options of both.
+    @param options: has a method C{opt_x}, with a docstring, for each option C{x} that is not a setting.
     """
     from textwrap import wrap
+
+    def described(name: str) -> str:
+        return " ".join(str(getattr(options, f"opt_{name}").__doc__).split())
 
     lines = [*_INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
     rows: list[tuple[str, str]] = []
@@ -71,10 +72,10 @@ def usageOf(role: str) -> str:
         (
             group,
             [
-                ("--config=", "Read settings from this TOML file; options on the command line override it. It is read again at SIGHUP."),
-                ("--show-config", "Print all settings as a TOML file, and exit."),
-                ("--show-path", "Print the steps that a query goes through, in order, and exit."),
-                ("--version", "Print the version, and exit."),
+                ("--config=", described("config")),
+                ("--show-config", described("show_config")),
+                ("--show-path", described("show_path")),
+                ("--version", described("version")),
                 ("--help", "Print this, and exit."),
             ],
         )
@@ -95,7 +96,7 @@ def usageOf(role: str) -> str:
             default = " [default: yes]"
         rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
         if setting.name == "zones":
-            rows += _LIKE_TWISTD
+            rows += [(f"    --{name}=", described(name)) for name in _LIKE_TWISTD]
     for heading, each in everything:
         lines += ["", f"{heading}:"]
         for option, text in each:

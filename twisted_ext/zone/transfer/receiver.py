@@ -20,7 +20,7 @@ from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
-from twisted_ext.wire.tsig import BADSIG
+from twisted_ext.wire.tsig import signatureError
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
@@ -175,7 +175,7 @@ class TransferReceiver:
         record = verdict.record
         error = verdict.error or (0 if record is None else record.error)
         if error:
-            word = "BADSIG" if error == BADSIG else rcodeName(error)
+            word = signatureError(error)
             if record is None and flags & 15:
                 raise self._declined(flags & 15)
             said = "is not signed" if record is None else f"has a signature with {word}"

@@ -16,9 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.apps.turning import TurningReactor
 from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.apps.cli.bulk import run as working
-from twisted_ext.apps.cli.bulk.args import parseBulk
-from twisted_ext.apps.cli.bulk.run import BulkWork
-from twisted_ext.apps.cli.bulk.streams import Streams
+from twisted_ext.apps.cli.bulk.command import parseBulk
+from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import Upstream
 from twisted_ext.errors import ServerFailed, TimedOut

@@ -16,11 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
 from tests.typed import failureOf
-from twisted_ext.apps.cli.bulk.args import parseBulk
+from twisted_ext.apps.cli.bulk.command import parseBulk
 from twisted_ext.apps.cli.bulk.input import Fed, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.output import LineWriter
 from twisted_ext.apps.cli.bulk.resume import Resuming
-from twisted_ext.apps.cli.bulk.streams import Streams
+from twisted_ext.apps.cli.bulk.run import Streams
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_LINE, BULK_OUTPUT

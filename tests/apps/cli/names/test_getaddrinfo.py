@@ -144,10 +144,10 @@ def test_hangingSystemIsGivenUp() -> None:
     [
         ([], "a host is missing; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]"),
         (["a", "b", "c"], "unexpected argument 'c'; write one host and one service"),
-        (["a", "-7"], "'-7' is not an option; the options are -4, -6 and -x, and flags that begin with a plus"),
+        (["a", "-7"], "'-7' is not an option; the options are -4, -6, -x, +json, +passive"),
         (["-x", "a", "http"], "'http' is not a valid port; with -x write a number"),
         (["-x", "a", "+canonname"], "+canonname is not a flag; the flags are +numerichost"),
-        (["a", "+dgramm"], "+dgramm is not a flag; the flags are +passive"),
+        (["a", "+dgramm"], "'+dgramm' is not an option; did you mean +dgram?"),
     ],
 )
 def test_invalidArgumentsAreRefused(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.services import _find, _show
+from twisted_ext.apps.cli.terminal.arguments import Given
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.testing.network import MemoryNetwork
@@ -175,7 +176,7 @@ def test_formErrIsNoUsageError() -> None:
     server = CannedServer()
     server.rcode = 1
     server.listen(network.reactor("192.0.2.53"))
-    shown = Deferred.fromCoroutine(_show(network.reactor("192.0.2.7"), "_a._tcp.example.com", "192.0.2.53", set()))
+    shown = Deferred.fromCoroutine(_show(network.reactor("192.0.2.7"), "_a._tcp.example.com", "192.0.2.53", Given()))
     failures: list[Failure] = []
     shown.addErrback(failures.append)
     for _ in range(100):

@@ -18,7 +18,7 @@ from tests.apps.terminals import Terminal
 from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.main import main
-from twisted_ext.apps.cli.names.watchargs import parseWatch
+from twisted_ext.apps.cli.names.watch import parseWatch
 from twisted_ext.apps.cli.terminal.brokenpipe import Leaving
 from twisted_ext.apps.cli.terminal.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE
 from twisted_ext.testing.sources import answerOf, questionOf
@@ -213,7 +213,7 @@ def test_openReaderKeepsTheCommand() -> None:
         (["www.example.com", "--every-server", "@a", "@b"], "--every-server"),
         (["www.example.com", "@"], "@ must be followed by a server"),
         (["www.example.com", "@a", "@a"], "twice"),
-        (["www.example.com", "+short"], "+short is not an option"),
+        (["www.example.com", "+short"], "'+short' is not an option"),
         (["www.example.com", "--color"], "--color"),
         (["www.example.com", "@nosuch:1"], "nosuch"),
         (["www.example.com", *[f"@192.0.2.{number}" for number in range(33)]], "at most 32 servers"),

@@ -228,7 +228,7 @@ def test_traceFollowsQueries(server: Controlled, capfd: pytest.CaptureFixture[st
         ["status", "more"],
         ["cache"],
         ["cache", "flush"],
-        ["cache", "flush", "--al"],
+        ["cache", "flush", "--bellow"],
         ["cache", "show", "a", "b"],
         ["cache", "dump", "a", "b"],
         ["explain"],

@@ -90,7 +90,7 @@ def test_missingFileIsReported(command: str, zone: Path, capsys: Captured) -> No
     """
     more = ["--output", "x"] if command == "compile" else []
     assert main(["zone", command, "no.example.zone", *more]) == BATCH
-    assert capsys.readouterr().err == f"txdns zone: no.example.zone: {os.strerror(2)}\n"
+    assert capsys.readouterr().err == f"txdns zone {command}: no.example.zone: {os.strerror(2)}\n"
 
 
 def test_checkReportsFindings(zone: Path, capsys: Captured) -> None:
@@ -129,7 +129,7 @@ def test_checkTakesOptionsOfOtherTools(zone: Path, capsys: Captured) -> None:
     assert main(["zone", "check", "-q", "example.org", "zone"]) == BAD_ZONE
     assert capsys.readouterr().out == ""
     assert main(["zone", "check", "zone", "-o"]) == USAGE
-    assert "-o needs the name of the zone" in capsys.readouterr().err
+    assert "-o must be followed by the name of the zone" in capsys.readouterr().err
 
 
 def test_checkUsesColumnsAtTerminals(zone: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,7 +355,8 @@ def test_bumpWithoutMethodIsExplained(zone: Path, capsys: Captured) -> None:
     A missing method for C{--bump}, so that the file is taken for it, is explained.
     """
     assert main(["zone", "serial", "--bump", "example.org.zone"]) == USAGE
-    assert capsys.readouterr().err.startswith("txdns zone: --bump example.org.zone: write one of auto, ")
+    wrong = "txdns zone serial: --bump: 'example.org.zone' is not a way to increase a serial; write one of auto, "
+    assert capsys.readouterr().err.startswith(wrong)
 
 
 def test_interruptKeepsTheOldFile(zone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,23 @@ C{txdns bulk}: looks up any number of names and writes one JSON line for each.
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.bulk.args import parseBulk
-from twisted_ext.apps.cli.terminal.exits import OK
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number, whole
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
+from twisted_ext.apps.cli.terminal.upstream import SERVER, targetIn
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
+from twisted_ext.wire.rrtypes import PTR, A, typeNumber
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "BulkWishes", "main", "parseBulk"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns bulk [FILE|-] [TYPE] [@DESCRIPTION] [OPTION ...]
        txdns bulk --reverse RANGE ... [@DESCRIPTION] [OPTION ...]
 
@@ -31,16 +36,7 @@ with # are skipped.
   txdns bulk --reverse 192.0.2.0/24 2001:db8::/120  the names of all these addresses
   txdns bulk --reverse ranges.txt @cache:system
 
-  --output FILE     write to this new file instead of the standard output
-  --resume FILE     append to this file, and skip names that have a line in it
-  --ordered         write lines in the order of the input, not of the answers
-  --reverse         look up the names of addresses and ranges: 192.0.2.0/24,
-                    192.0.2.3-192.0.2.9, 2001:db8::1; RFC 2317 aliases are followed
-  --window N        at most N look-ups in parallel ({window}); fewer when replies get lost
-  --rate N          start at most N look-ups per second
-  --time SECONDS    the timeout of each look-up ({seconds:g})
-  --progress        show progress on the standard error even if that is not a terminal
-  --no-progress     do not show progress
+{options}
 
 An output line has name, type, rcode, ttl and data, and aliases and errors if there are any; or
 name, type, error and kind if the look-up failed.
@@ -49,17 +45,121 @@ Exit codes: 0 every name has its line; 1 wrong usage; 8 a file cannot be read or
 name got a reply; 130 interrupted, 143 terminated by SIGTERM, both with complete lines written.
 """
 
+_OUTPUT: Final = Option[str | None]("--output FILE", "write to this new file instead of the standard output", None, str, also="-o")
+_RESUME: Final = Option[str | None]("--resume FILE", "append to this file, and skip names that have a line in it", None, str)
+_ORDERED: Final = flag("--ordered", "write lines in the order of the input, not of the answers")
+_REVERSE: Final = flag(
+    "--reverse",
+    "look up the names of addresses and ranges: 192.0.2.0/24, 192.0.2.3-192.0.2.9, 2001:db8::1; RFC 2317 aliases are followed",
+    also="-x",
+)
+_WINDOW: Final = Option[int | None](
+    "--window N",
+    f"at most N look-ups in parallel ({BULK_WINDOW.default:.0f}); fewer when replies get lost",
+    None,
+    whole(1, int(BULK_WINDOW.most)),
+)
+_RATE: Final = Option[float | None]("--rate N", "start at most N look-ups per second", None, number(0.001, 1e9))
+_TIME: Final = Option[float | None](
+    "--time SECONDS",
+    f"the timeout of each look-up ({LOOKUP_SECONDS.default:g})",
+    None,
+    number(LOOKUP_SECONDS.least, LOOKUP_SECONDS.most),
+)
+_PROGRESS: Final = Option[bool | None](
+    "--[no-]progress", "show progress on the standard error even if that is not a terminal, or never", None
+)
+
+ARGUMENTS: Final = Arguments(_HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS)
+
+
+@dataclass(slots=True)
+class BulkWishes:
+    """
+    The parsed arguments.
+
+    @ivar file: the file of names or ranges, C{"-"} for the standard input; not used if there are C{ranges}.
+    @ivar target: the server or description after C{@}, or C{""}.
+    """
+
+    file: str
+    target: str
+    rrType: int
+    ranges: list[str]
+    output: str | None
+    resume: str | None
+    ordered: bool
+    reverse: bool
+    window: int | None
+    rate: float | None
+    time: float | None
+    progress: bool | None
+
+
+def parseBulk(words: list[str]) -> BulkWishes:
+    """
+    Parse the arguments.
+
+    @raise ExitError: an argument is not valid.
+    """
+    given = ARGUMENTS.parse(words)
+    reverse = given[_REVERSE]
+    if given[_OUTPUT] is not None and given[_RESUME] is not None:
+        raise ExitError(USAGE, "--output begins a new file and --resume continues one; write one of them")
+    ranges: list[str] = []
+    files: list[str] = []
+    types: dict[str, int] = {}
+    for word in given.bare:
+        if reverse and _isRange(word):
+            ranges.append(word)
+        elif (number := typeNumber(word)) is not None and not os.path.exists(word):
+            types[word] = number
+        else:
+            files.append(word)
+    if len(types) > 1:
+        raise ExitError(USAGE, f"two types, {' and '.join(types)}; write one, or a type after each name in the file")
+    if len(files) > 1 or (files and ranges):
+        wrong = files[1] if len(files) > 1 else files[0]
+        kind = "not an address or range" if ranges else "not a record type, and the file of names is given already"
+        raise ExitError(USAGE, f"{wrong!r} is {kind}; write: {ARGUMENTS.usage}")
+    if not files and not ranges and sys.stdin.isatty():
+        raise ExitError(USAGE, f"a file of names is missing; write: {ARGUMENTS.usage}, with - for the standard input")
+    return BulkWishes(
+        files[0] if files else "-",
+        targetIn(given),
+        PTR if reverse else next(iter(types.values()), A),
+        ranges,
+        given[_OUTPUT],
+        given[_RESUME],
+        given[_ORDERED],
+        reverse,
+        given[_WINDOW],
+        given[_RATE],
+        given[_TIME],
+        given[_PROGRESS],
+    )
+
+
+def _isRange(word: str) -> bool:
+    from twisted_ext.addressranges import AddressRange, BadAddress
+
+    if os.path.exists(word) or word == "-":
+        return False
+    try:
+        AddressRange.fromText(word)
+    except BadAddress as fault:
+        if word[:1].isdigit() or ":" in word:
+            raise ExitError(USAGE, str(fault)) from fault
+        return False
+    return True
+
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP.format(window=int(BULK_WINDOW.default), seconds=LOOKUP_SECONDS.default), end="")
-        return OK
     wishes = parseBulk(words)
-    from twisted_ext.apps.cli.bulk.run import BulkWork
-    from twisted_ext.apps.cli.bulk.streams import Streams
+    from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
     with Streams(wishes) as streams:

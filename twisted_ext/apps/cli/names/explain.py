@@ -10,23 +10,24 @@ from itertools import groupby
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
-from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.apps.cli.terminal.upstream import SERVER, resolverFor, targetIn, typeIn
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import PTR, A, typeName, typeNumber
+from twisted_ext.wire.rrtypes import PTR, A, typeName
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.compat.explain import Explanation
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns explain NAME [TYPE] [@DESCRIPTION] [+json] [+[no]color]
        txdns explain -x ADDRESS [@DESCRIPTION] [+json]
 
@@ -47,64 +48,33 @@ look-up failed.
 """
 
 
+_ADDRESS: Final = Option("-x ADDRESS", "", "", str, what="an address, such as 192.0.2.1")
+_JSON: Final = flag("+json")
+_COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
+
+ARGUMENTS: Final = Arguments(_HELP, SERVER, _ADDRESS, _JSON, _COLOR)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    wishes = _Wishes(words)
+    given = ARGUMENTS.parse(words)
+    reverse = _ADDRESS in given
+    name, *more = [_reverse(given[_ADDRESS]), *given.bare] if reverse else given.bare or [""]
+    if not name:
+        raise ExitError(USAGE, "a name is missing; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
+    rrType = typeIn(more, PTR if reverse else A)
+    try:
+        nameFromText(name)
+    except CallerFault as fault:
+        raise ExitError(USAGE, str(fault)) from fault
+    target = targetIn(given)
 
     async def begin(reactor: IReactorTime) -> int:
-        return await _explain(reactor, wishes)
+        return await _explain(reactor, name, rrType, target, given)
 
     return runUntilDone(begin, command="explain")
-
-
-class _Wishes:
-    def __init__(self, words: list[str]) -> None:
-        self.name = ""
-        self.target = ""
-        self.json = False
-        self.color: bool | None = None
-        rrType: int | None = None
-        reverse = False
-        remaining = iter(words)
-        for word in remaining:
-            if word.startswith("@"):
-                self.target = soleTarget(word, self.target)
-            elif word.startswith("+") or word == "--json":
-                self._plus(word.replace("--", "+"))
-            elif word == "-x":
-                reverse = True
-                address = next(remaining, "")
-                if not address:
-                    raise ExitError(USAGE, "-x must be followed by an address, such as 192.0.2.1")
-                self.name = _reverse(address)
-            elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is not an option; write: txdns explain NAME [TYPE] [@DESCRIPTION] [+json]")
-            elif self.name and rrType is None and typeNumber(word) is not None:
-                rrType = typeNumber(word)
-            elif not self.name:
-                self.name = word
-            else:
-                raise ExitError(USAGE, f"{word!r} is not a record type; write A, AAAA, MX..., or @ before a server or resolver description")
-        if not self.name:
-            raise ExitError(USAGE, "a name is missing; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
-        self.rrType = rrType if rrType is not None else PTR if reverse else A
-        try:
-            nameFromText(self.name)
-        except CallerFault as fault:
-            raise ExitError(USAGE, str(fault)) from fault
-
-    def _plus(self, word: str) -> None:
-        if word == "+json":
-            self.json = True
-        elif word in ("+color", "+colour", "+nocolor", "+nocolour"):
-            self.color = not word.startswith("+no")
-        else:
-            raise ExitError(USAGE, f"{word} is not an option; the options are +json and +[no]color")
 
 
 def _reverse(address: str) -> str:
@@ -116,25 +86,22 @@ def _reverse(address: str) -> str:
         raise ExitError(USAGE, f"-x {fault}") from fault
 
 
-async def _explain(reactor: IReactorTime, wishes: _Wishes) -> int:
-    from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
-    from twisted_ext.compat.names import NamesResolver
+async def _explain(reactor: IReactorTime, name: str, rrType: int, target: str, given: Given) -> int:
     from twisted_ext.wire.rdata.registry import layoutOf
 
-    source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
-    resolver = NamesResolver(source, reactor)
+    resolver = await resolverFor(reactor, target)
     # Do imports and initialization now, so that they do not count as time of the look-up.
-    source.sources()
-    layoutOf(wishes.rrType)
+    resolver.source.sources()
+    layoutOf(rrType)
     try:
-        explanation = await resolver.explain(wishes.name, wishes.rrType)
+        explanation = await resolver.explain(name, rrType)
     finally:
         await resolver.close()
-    if wishes.json:
+    if given[_JSON]:
         print(dumps(explanation.data))
     else:
         fancy = (sys.stdout.encoding or "").lower().startswith("utf")
-        print("\n".join(treeOf(explanation, paletteFor(sys.stdout, wishes.color), fancy)))
+        print("\n".join(treeOf(explanation, paletteFor(sys.stdout, given[_COLOR]), fancy)))
     return OK if explanation.answer is not None else NO_REPLY
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from json import dumps
 from typing import TYPE_CHECKING, Final, cast
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, flag
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
-from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.apps.cli.terminal.upstream import SERVER, resolverFor, targetIn
 from twisted_ext.limits import SYSTEM_SECONDS
 from twisted_ext.wire.escapes import printable
 
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.addrinfo.hints import AddressInfo
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns getaddrinfo HOST [SERVICE] [-4|-6] [+FLAG ...] [@DESCRIPTION] [+json]
        txdns getaddrinfo -x ADDRESS [PORT] [+FLAG ...] [@DESCRIPTION] [+json]
 
@@ -48,21 +50,42 @@ Exit codes: 0 the results are the same; 1 wrong usage; 2 they differ; 9 the syst
 """
 
 _KINDS: Final = {"stream": socket.SOCK_STREAM, "dgram": socket.SOCK_DGRAM, "raw": socket.SOCK_RAW}
-_FLAGS: Final = ("passive", "canonname", "numerichost", "numericserv", "addrconfig", "v4mapped", "all")
+_FLAGS: Final = ("passive", "canonname", "numerichost", "numericserv", "addrconfig", "v4mapped", "all", *_KINDS)
 _NAME_FLAGS: Final = ("numerichost", "numericserv", "nofqdn", "namereqd", "dgram")
+
+_IPV4: Final = flag("-4")
+_IPV6: Final = flag("-6")
+_REVERSE: Final = flag("-x")
+_JSON: Final = flag("+json")
+_PLUS: Final = {word: flag(f"+{word}") for word in (*_FLAGS, "nofqdn", "namereqd")}
+
+ARGUMENTS: Final = Arguments(_HELP, SERVER, _IPV4, _IPV6, _REVERSE, _JSON, *_PLUS.values())
 
 #: A result: the rows of C{getaddrinfo}, the names of C{getnameinfo}, or an error.
 _Told = list[object] | dict[str, object]
+
+
+@dataclass(slots=True)
+class _Wishes:
+    host: str
+    service: str | None
+    reverse: bool
+    json: bool
+    target: str
+    family: int
+    kind: int = 0
+    flags: int = 0
+
+    @property
+    def sockaddr(self) -> tuple[str, int]:
+        return self.host, int((self.service or "0")[:6])
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    wishes = _Wishes(words)
+    wishes = _parsed(ARGUMENTS.parse(words))
 
     async def begin(reactor: IReactorTime) -> int:
         return await _show(reactor, wishes)
@@ -70,60 +93,32 @@ def main(words: list[str]) -> int:
     return runUntilDone(begin, command="getaddrinfo")
 
 
-class _Wishes:
-    def __init__(self, words: list[str]) -> None:
-        self.target = ""
-        self.json = self.reverse = False
-        self.family = self.kind = self.flags = 0
-        given: list[str] = []
-        plus: list[str] = []
-        for word in words:
-            if word.startswith("@"):
-                self.target = soleTarget(word, self.target)
-            elif word in ("+json", "--json"):
-                self.json = True
-            elif word.startswith("+"):
-                plus.append(word[1:].lower())
-            elif word in ("-4", "-6"):
-                self.family = socket.AF_INET if word == "-4" else socket.AF_INET6
-            elif word == "-x":
-                self.reverse = True
-            elif word.startswith("-") and len(word) > 1:
-                raise ExitError(USAGE, f"{word!r} is not an option; the options are -4, -6 and -x, and flags that begin with a plus")
-            else:
-                given.append(word)
-        if not given:
-            raise ExitError(USAGE, "a host is missing; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
-        if len(given) > 2:
-            raise ExitError(USAGE, f"unexpected argument {given[2]!r}; write one host and one service")
-        self.host = given[0]
-        self.service = given[1] if len(given) > 1 else None
-        if self.reverse and self.service is not None and not (self.service.isascii() and self.service.isdigit()):
-            raise ExitError(USAGE, f"{self.service!r} is not a valid port; with -x write a number")
-        for word in plus:
-            self._plus(word)
-
-    def _plus(self, word: str) -> None:
-        flags, prefix = (_NAME_FLAGS, "NI_") if self.reverse else (_FLAGS, "AI_")
-        if word in flags:
-            self.flags |= getattr(socket, prefix + word.upper(), 0)
-        elif word in _KINDS and not self.reverse:
-            self.kind = _KINDS[word]
+def _parsed(given: Given) -> _Wishes:
+    if not given.bare:
+        raise ExitError(USAGE, "a host is missing; write: txdns getaddrinfo HOST [SERVICE], or -x ADDRESS [PORT]")
+    service = given.bare[1] if len(given.bare) > 1 else None
+    if len(given.bare) > 2:
+        raise ExitError(USAGE, f"unexpected argument {given.bare[2]!r}; write one host and one service")
+    reverse = given[_REVERSE]
+    if reverse and service is not None and not (service.isascii() and service.isdigit()):
+        raise ExitError(USAGE, f"{service!r} is not a valid port; with -x write a number")
+    family = socket.AF_INET6 if given[_IPV6] else socket.AF_INET if given[_IPV4] else 0
+    wishes = _Wishes(given.bare[0], service, reverse, given[_JSON], targetIn(given), family)
+    known, prefix = (_NAME_FLAGS, "NI_") if reverse else (_FLAGS, "AI_")
+    for word, option in _PLUS.items():
+        if option not in given:
+            continue
+        if word not in known:
+            raise ExitError(USAGE, f"+{word} is not a flag; the flags are {', '.join(['+' + each for each in known])} and +json")
+        if word in _KINDS and not reverse:
+            wishes.kind = _KINDS[word]
         else:
-            known = ", ".join(["+" + each for each in (*flags, *(() if self.reverse else _KINDS))])
-            raise ExitError(USAGE, f"+{word} is not a flag; the flags are {known} and +json")
-
-    @property
-    def sockaddr(self) -> tuple[str, int]:
-        return self.host, int((self.service or "0")[:6])
+            wishes.flags |= getattr(socket, prefix + word.upper(), 0)
+    return wishes
 
 
 async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
-    from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
-    from twisted_ext.compat.names import NamesResolver
-
-    source = (await upstreamFor(reactor, wishes.target)).source if wishes.target else describedSource(reactor, "system")
-    resolver = NamesResolver(source, reactor)
+    resolver = await resolverFor(reactor, wishes.target)
 
     async def ours() -> list[object]:
         if wishes.reverse:

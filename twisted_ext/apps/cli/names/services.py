@@ -7,9 +7,10 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, flag
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
-from twisted_ext.apps.cli.terminal.upstream import soleTarget
+from twisted_ext.apps.cli.terminal.upstream import SERVER, resolverFor, targetIn
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from twisted_ext.compat.names import NamesResolver
     from twisted_ext.discovery.targets import Target
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns services SERVICE [@DESCRIPTION] [+short] [+json]
 
 Lists the targets of a service, in the order in which a client would try them: priority, weight,
@@ -43,37 +44,31 @@ does not offer the service; 9 the look-up failed.
 _FORMS: Final = "write one such as _xmpp-client._tcp.example.org, https://example.org, mailto:example.org or tel:+442079460148"
 
 
+_SHORT: Final = flag("+short")
+_JSON: Final = flag("+json")
+
+ARGUMENTS: Final = Arguments(_HELP, SERVER, _SHORT, _JSON)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    service = target = ""
-    wishes: set[str] = set()
-    for word in words:
-        if word.startswith("@"):
-            target = soleTarget(word, target)
-        elif word in ("+short", "+json", "--short", "--json"):
-            wishes.add(word.replace("--", "+"))
-        elif word.startswith(("+", "-")):
-            raise ExitError(USAGE, f"{word!r} is not an option; the options are +short and +json")
-        elif service:
-            raise ExitError(USAGE, f"two services, {service!r} and {word!r}; write one")
-        else:
-            service = word
-    if not service:
+    given = ARGUMENTS.parse(words)
+    if not given.bare:
         raise ExitError(USAGE, f"a service is missing; {_FORMS}")
+    service, *more = given.bare
+    if more:
+        raise ExitError(USAGE, f"two services, {service!r} and {more[0]!r}; write one")
+    target = targetIn(given)
 
     async def begin(reactor: IReactorTime) -> int:
-        return await _show(reactor, service, target, wishes)
+        return await _show(reactor, service, target, given)
 
     return runUntilDone(begin, command="services")
 
 
-async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[str]) -> int:
-    from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
+async def _show(reactor: IReactorTime, service: str, target: str, given: Given) -> int:
     from twisted_ext.compat.conversion.errors import (
         DNSFormatError,
         DNSNameError,
@@ -81,11 +76,9 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
         ServiceNotAvailable,
         UnusableService,
     )
-    from twisted_ext.compat.names import NamesResolver
     from twisted_ext.errors import CallerFault
 
-    source = (await upstreamFor(reactor, target)).source if target else describedSource(reactor, "system")
-    resolver = NamesResolver(source, reactor)
+    resolver = await resolverFor(reactor, target)
     try:
         found = await _find(resolver, service)
     except (CallerFault, DNSFormatError) as error:
@@ -97,11 +90,11 @@ async def _show(reactor: IReactorTime, service: str, target: str, wishes: set[st
         raise ExitError(NO_REPLY, str(error)) from error
     finally:
         await resolver.close()
-    if "+json" in wishes:
+    if given[_JSON]:
         print(dumps([each if isinstance(each, str) else _described(each) for each in found]))
     else:
         for each in found:
-            print(str(each) if isinstance(each, str) or "+short" in wishes else _line(each))
+            print(str(each) if isinstance(each, str) or given[_SHORT] else _line(each))
     if not found:
         raise ExitError(DECLINED, f"{service}: no records found")
     return OK

@@ -4,13 +4,20 @@ C{txdns watch}: prints the records of a name, and each change to them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.names.watchargs import WatchWishes, parseWatch
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number
 from twisted_ext.apps.cli.terminal.exits import DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
+from twisted_ext.apps.cli.terminal.upstream import typeIn
+from twisted_ext.errors import CallerFault
+from twisted_ext.watch.limits import WATCH_SECONDS, ZONE_SERVERS
+from twisted_ext.watch.states import Sought, State
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A, isMeta
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -18,11 +25,11 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Question
     from twisted_ext.compat.lookups.watch import Watch
     from twisted_ext.compat.names import NamesResolver
-    from twisted_ext.watch.states import Change, State
+    from twisted_ext.watch.states import Change
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "WatchWishes", "main", "parseWatch"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns watch NAME [TYPE] [@SERVER ...] [--until VALUE] [--timeout SECONDS] [...]
 
 Prints the records of a name, and then a line for each change. The name is looked up again when
@@ -36,18 +43,7 @@ Ctrl-C ends it.
   txdns watch _acme-challenge.example.com TXT --until gfj9Xq @192.0.2.1 @192.0.2.2
   txdns watch new.example.com --until-any              until it exists and has an address
 
-  --until VALUE      end when this record exists, written as in a master file (a TXT record:
-                     '"two words"'); if given several times, when all of them exist
-  --until-any        end when there is any record of this type
-  --until-none       end when there is no record of this type
-  --timeout SECONDS  end after this time at the latest
-  --interval SECONDS look up the name at this interval instead of by the TTL; for authoritative
-                     servers: a cache does not return changes before the TTL has expired
-  --every-server     query each name server of the zone, every 5 seconds unless --interval is
-                     given; the condition must hold at all of them
-  --json             one JSON object per line with the keys time, name, type, outcome (data,
-                     nodata, nxdomain or unknown), data, ttl and before, and server and error if
-                     they apply
+{options}
 
 Several @SERVERs are also queried independently. Without @SERVER the look-up is that of programs
 on this machine: hosts file, search list, cache.
@@ -57,17 +53,133 @@ condition held; 9 timeout without any answer; 130 interrupted before the conditi
 terminated by SIGTERM.
 """
 
+#: The longest accepted timeout, in seconds.
+_LONGEST: Final = 1_000_000_000
+
+_SERVER: Final = Option("@SERVER", "", "", str, what="a server, such as 192.0.2.1, or a resolver description")
+_UNTIL: Final = Option(
+    "--until VALUE",
+    "end when this record exists, written as in a master file (a TXT record: '\"two words\"'); if given several times, when all of them"
+    " exist",
+    "",
+    str,
+)
+_ANY: Final = flag("--until-any", "end when there is any record of this type")
+_NONE: Final = flag("--until-none", "end when there is no record of this type")
+_TIMEOUT: Final = Option[float | None](
+    "--timeout SECONDS", "end after this time at the latest", None, number(0.001, _LONGEST, " of seconds")
+)
+_INTERVAL: Final = Option[float | None](
+    "--interval SECONDS",
+    "look up the name at this interval instead of by the TTL; for authoritative servers: a cache does not return changes before the TTL"
+    " has expired",
+    None,
+    number(WATCH_SECONDS.least, WATCH_SECONDS.most, " of seconds"),
+)
+_EVERY: Final = flag(
+    "--every-server",
+    "query each name server of the zone, every 5 seconds unless --interval is given; the condition must hold at all of them",
+)
+_JSON: Final = flag(
+    "--json",
+    "one JSON object per line with the keys time, name, type, outcome (data, nodata, nxdomain or unknown), data, ttl and before, and"
+    " server and error if they apply",
+)
+
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, _UNTIL, _ANY, _NONE, _TIMEOUT, _INTERVAL, _EVERY, _JSON)
+
 #: The outcome to print after a failed look-up.
 _UNKNOWN: Final = "unknown"
+
+
+@dataclass(slots=True)
+class WatchWishes:
+    """
+    The parsed arguments.
+
+    @ivar targets: the server or description of each C{@} argument.
+    @ivar sought: the records to wait for.
+    @ivar untilAny: whether to wait for any record.
+    @ivar untilNone: whether to wait until there is no record.
+    @ivar every: whether to query each name server of the zone.
+    """
+
+    name: str
+    rrType: int
+    targets: list[str]
+    sought: list[Sought]
+    untilAny: bool
+    untilNone: bool
+    timeout: float | None
+    interval: float | None
+    every: bool
+    json: bool
+
+    @property
+    def waits(self) -> bool:
+        """
+        Whether there is a condition to wait for.
+        """
+        return bool(self.sought) or self.untilAny or self.untilNone
+
+    def isDone(self, state: State) -> bool:
+        """
+        Return whether a state meets the condition to wait for.
+        """
+        if not self.waits or state.outcome is None:
+            return False
+        if self.untilNone:
+            return not state.texts
+        return bool(state.texts) and all(each.isIn(state) for each in self.sought)
+
+
+def parseWatch(words: list[str]) -> WatchWishes:
+    """
+    Parse the arguments.
+
+    @raise ExitError: an argument is not valid.
+    """
+    given = ARGUMENTS.parse(words)
+    if not given.bare:
+        raise ExitError(USAGE, "a name is missing; write: txdns watch NAME [TYPE] [@SERVER]")
+    name, *more = given.bare
+    rrType = typeIn(more, A)
+    if not rrType or isMeta(rrType):
+        raise ExitError(USAGE, f"{more[0]} is not a type of records; write one such as A or TXT")
+    if (_UNTIL in given) + given[_ANY] + given[_NONE] > 1:
+        raise ExitError(USAGE, "--until, --until-any and --until-none exclude each other; write one of them")
+    try:
+        nameFromText(name)
+    except CallerFault as fault:
+        raise ExitError(USAGE, str(fault)) from fault
+    try:
+        sought = [Sought(rrType, each) for each in given.all(_UNTIL)]
+    except CallerFault as fault:
+        raise ExitError(USAGE, f"--until: {fault}") from fault
+    every, interval = given[_EVERY], given[_INTERVAL]
+    if every and interval is None:
+        # Authoritative servers return changes at once, so do not wait for the TTL.
+        interval = WATCH_SECONDS.default
+    targets = _targets(given, every)
+    return WatchWishes(name, rrType, targets, sought, given[_ANY], given[_NONE], given[_TIMEOUT], interval, every, given[_JSON])
+
+
+def _targets(given: Given, every: bool) -> list[str]:
+    targets = given.all(_SERVER)
+    for index, target in enumerate(targets):
+        if target in targets[:index]:
+            raise ExitError(USAGE, f"@{target} is given twice")
+        if index >= ZONE_SERVERS.default:
+            raise ExitError(USAGE, f"at most {ZONE_SERVERS.default:g} servers; this is one more: @{target}")
+    if every and len(targets) > 1:
+        raise ExitError(USAGE, "--every-server finds the servers itself, with the help of one; write one @SERVER or none")
+    return targets
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
     wishes = parseWatch(words)
 
     async def begin(reactor: IReactorTime) -> int:

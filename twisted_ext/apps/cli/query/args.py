@@ -4,23 +4,87 @@ Parses the arguments of C{txdns query}, which are those of C{dig}. It opens no f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted_ext.addressranges import reverseNameOf
+from twisted_ext.apps.cli.terminal.arguments import (
+    Arguments,
+    Option,
+    didYouMean,
+    flag,
+    fullName,
+    number,
+    valueOf,
+    whole,
+)
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import LOOKUP_SECONDS, NDOTS, QUERY_TRIES
 from twisted_ext.wire.codes import IN, Opcode, classNumber
 from twisted_ext.wire.names import ROOT, nameFromText
-from twisted_ext.wire.optiontext import optionCode, optionFromText
-from twisted_ext.wire.rrtypes import IXFR, NS, PTR, A, typeNumber
+from twisted_ext.wire.rrtypes import IXFR, NS, PTR, TYPE_NAMES, A, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["PLUS_WORDS", "QueryOptions", "parseQueries", "parseQuery"]
+__all__ = ["ARGUMENTS", "PLUS_WORDS", "QueryOptions", "parseQueries", "parseQuery"]
+
+
+_HELP: Final = """\
+Usage: txdns query [@SERVER] NAME [TYPE] [CLASS] [-OPTION ...] [+OPTION ...] [NAME ...]
+
+Queries a server for the records of a name and prints the reply as dig does.
+
+  txdns query www.example.com                      IPv4 addresses, from the system's servers
+  txdns query example.com MX @192.0.2.53           from this server only
+  txdns query example.com AAAA @[2001:db8::53]:5353
+  txdns query -x 192.0.2.1 +short                  the name of an address and nothing else
+  txdns query bücher.example TXT +json             a name in any script; output as JSON
+  txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
+  txdns query version.bind CH TXT @192.0.2.53
+  txdns query example.com AXFR @192.0.2.53         a zone transfer; ixfr=7: the changes since
+                                                   serial 7
+  txdns query -f names.txt +short                  one look-up per line, with these arguments
+
+The default TYPE is A, the default CLASS is IN; without NAME the query is for the NS records of
+the root. Several look-ups may be given: options before the first NAME apply to all of them,
+options after a NAME to that one. Options in ~/.digrc apply to all commands.
+
+{options}
+
+Query options (to turn one off, write no before its name):
+  +tcp          use TCP from the start; +ignore: accept truncated UDP replies
+  +dnssec       request DNSSEC records (DO)
+  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N set its fields
+  +recurse      set RD (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag, +zflag set AA, AD, CD,
+                RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
+  +time=5       seconds to wait for each reply
+  +tries=3      attempts at each server
+  +search       apply the system's search list; +domain=NAME, +ndots=N override it
+  +trace        follow delegations from the root; +nssearch: query each server of a zone for its
+                SOA record
+  +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
+  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
+  +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
+
+Output options:
+  +short        the data of the records only
+  +json, +yaml  one JSON object, or YAML as dig writes it, for each look-up
+  +multiline    SOA, DNSKEY, RRSIG and DS records on several lines with comments
+  +nocrypto     omit keys, signatures and digests; +rrcomments: comments on keys
+  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as in RFC 3597
+  +qr           print each query before it is sent
+  +onesoa       omit the SOA record at the end of a transfer
+  +noall        print nothing but the parts turned on afterwards: +cmd, +comments, +question,
+                +answer, +authority, +additional, +stats; +ttlid and +class are columns
+  +idnout, +color    names in Unicode; colors: by default if the terminal supports them, colors
+                only without NO_COLOR
+
+Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
+"""
+
+_SEE: Final = "see txdns query --help"
 
 
 class QueryOptions:
@@ -53,72 +117,42 @@ class QueryOptions:
     @ivar first: whether this is the first look-up, whose output begins with the arguments of the command.
     """
 
-    __slots__ = (
-        "name",
-        "rrType",
-        "rrClass",
-        "relative",
-        "target",
-        "port",
-        "family",
-        "batch",
-        "tries",
-        "seconds",
-        "options",
-        "flags",
-        "words",
-        "serial",
-        "local",
-        "localPort",
-        "key",
-        "keyFile",
-        "opcode",
-        "queryId",
-        "ednsVersion",
-        "ednsFlags",
-        "payloadSize",
-        "domain",
-        "ndots",
-        "first",
-    )
+    name: bytes = ROOT
+    rrType: int = A
+    rrClass: int = IN
+    relative: bool = False
+    target: str = ""
+    port: int | None = None
+    family: int = 0
+    batch: str = ""
+    tries: int = 3
+    seconds: float = 5.0
+    serial: int | None = None
+    local: str | None = None
+    localPort: int = 0
+    key: Key | None = None
+    keyFile: str = ""
+    opcode: int = Opcode.QUERY
+    queryId: int | None = None
+    ednsVersion: int = 0
+    ednsFlags: int = 0
+    payloadSize: int | None = None
+    domain: bytes | None = None
+    ndots: int | None = None
+    first: bool = True
 
+    # Not a dataclass, which would take a millisecond at each start of the command.
     def __init__(self) -> None:
-        self.name = ROOT
-        self.rrType = A
-        self.rrClass = IN
-        self.relative = False
-        self.target = ""
-        self.port: int | None = None
-        self.family = 0
-        self.batch = ""
-        self.tries = 3
-        self.seconds = 5.0
         self.options: list[tuple[int, bytes]] = []
         self.flags = dict(_FLAGS)
         self.words: list[str] = []
-        self.serial: int | None = None
-        self.local: str | None = None
-        self.localPort = 0
-        self.key: Key | None = None
-        self.keyFile = ""
-        self.opcode = int(Opcode.QUERY)
-        self.queryId: int | None = None
-        self.ednsVersion = 0
-        self.ednsFlags = 0
-        self.payloadSize: int | None = None
-        self.domain: bytes | None = None
-        self.ndots: int | None = None
-        self.first = True
 
     def copy(self) -> QueryOptions:
         """
         Return an independent copy.
         """
         other = QueryOptions()
-        for slot in self.__slots__:
-            setattr(other, slot, getattr(self, slot))
-        other.flags = dict(self.flags)
-        other.options = list(self.options)
+        other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options))
         return other
 
     @property
@@ -220,16 +254,42 @@ _PARTS: Final = ("cmd", "comments", "question", "answer", "authority", "addition
 #: Options that send an EDNS option; some of them take C{=value}.
 _EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "padding", "chain", "zoneversion")
 
-#: Options that take a number.
-_NUMBERS: Final = ("time", "tries", "retry")
+def _bits(value: str) -> int:
+    try:
+        number = int(value, 0)
+    except ValueError:
+        number = -1
+    if 0 <= number <= 0xFFFF:
+        return number
+    raise BadDescription(f"{value!r} is not 16 bits; write a number such as 0x40")
 
-#: Options that take a value, which a prefixed C{no} resets.
-_SETTINGS: Final = ("bufsize", "domain", "ednsflags", "ndots", "opcode", "qid")
 
-_VALUES: Final = (*_NUMBERS, *_SETTINGS, *_EDNS, "ednsopt")
+def _opcode(value: str) -> int:
+    word = value.upper()
+    if word in Opcode.__members__:
+        return int(Opcode[word])
+    if value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 15:
+        return int(value)
+    raise BadDescription(f"{value!r} is not an opcode; write {', '.join(Opcode.__members__)} or a number from 0 to 15")
+
+
+_TRIES: Final = int(QUERY_TRIES.most)
+
+#: Options that take a value: the attribute that they set, its default, which a prefixed C{no} restores, and the parser of the value.
+_SETTINGS: Final[dict[str, tuple[str, object, Callable[[str], object]]]] = {
+    "bufsize": ("payloadSize", None, whole(0, 65535)),
+    "domain": ("domain", None, nameFromText),
+    "ednsflags": ("ednsFlags", 0, _bits),
+    "ndots": ("ndots", None, whole(int(NDOTS.least), int(NDOTS.most))),
+    "opcode": ("opcode", int(Opcode.QUERY), _opcode),
+    "qid": ("queryId", None, whole(0, 65535)),
+    "time": ("seconds", 5.0, number(LOOKUP_SECONDS.least, LOOKUP_SECONDS.most, " of seconds")),
+    "tries": ("tries", 3, whole(1, _TRIES)),
+    "retry": ("tries", 3, lambda text: 1 + whole(0, _TRIES - 1)(text)),
+}
 
 #: The full names of all C{+} options.
-PLUS_WORDS: Final = (*_FLAGS, *_VALUES, *_WITHOUT_EFFECT, "all")
+PLUS_WORDS: Final = (*_FLAGS, *_SETTINGS, *_EDNS, "ednsopt", *_WITHOUT_EFFECT, "all")
 
 #: The maximum length of a word after a look-up that is taken for a mistyped type or class, not for another name.
 _MNEMONIC: Final = 10
@@ -256,9 +316,9 @@ def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryO
     """
     common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
-    for number, wishes in enumerate(every):
+    for wishes in every:
         wishes.words = list(words)
-        wishes.first = not number
+        wishes.first = wishes is every[0]
     return every
 
 
@@ -287,18 +347,11 @@ class _Reading:
         return self.finished
 
     def _readWords(self) -> None:
-        while self.words:
-            word = self.words.pop(0)
-            if word.startswith("@"):
-                if word == "@" and self.words:
-                    word += self.words.pop(0)
-                self.wishes.target = self.target = soleTarget(word, self.target)
-            elif word.startswith("+") and len(word) > 1:
-                self._plus(word[1:])
-            elif word.startswith("-") and len(word) > 1:
-                self._dash(word)
+        for option, name, text in ARGUMENTS.each(self.words):
+            if option is not None:
+                _ACTIONS[option](self, text or name)
             else:
-                self._bare(word)
+                self._bare(text)
 
     def _begin(self, name: str, *, reverse: bytes = b"") -> None:
         """
@@ -339,11 +392,6 @@ class _Reading:
             wishes.flags["search"] = True
         self.finished.append(wishes)
 
-    def _value(self, word: str, what: str) -> str:
-        if not self.words:
-            raise ExitError(USAGE, f"{word} must be followed by {what}")
-        return self.words.pop(0)
-
     def _bare(self, word: str) -> None:
         # As in dig, a mnemonic of a type or class is not a name; for such names there is -q NAME.
         ours = self.common is None or (self.rrType, self.rrClass) == self.common[1:]
@@ -366,7 +414,7 @@ class _Reading:
         mnemonic, equals, serial = word.partition("=")
         if not equals or mnemonic.lower() != "ixfr":
             return typeNumber(word)
-        self.wishes.serial = _whole(serial, word, 0, 0xFFFFFFFF)
+        self.wishes.serial = valueOf(whole(0, 0xFFFFFFFF), serial, word)
         return IXFR
 
     def _second(self, word: str) -> str:
@@ -374,48 +422,43 @@ class _Reading:
             if self.rrClass is not None:
                 return f"unexpected argument {word!r}: name, type and class are given already"
             return f"{word!r} is not a class; write IN, CH, HS, ANY or CLASS65280"
-        hint = _closest(word.upper(), _commonTypes())
+        hint = didYouMean(word.upper(), TYPE_NAMES.values(), _SEE)
         return f"{word!r} is not a record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})"
 
-    def _dash(self, word: str) -> None:
-        wishes = self.wishes
-        if word in ("-4", "-6"):
-            wishes.family = int(word[1])
-            return
-        if word in ("--json", "--short"):
-            # The spelling of other commands.
-            self._plus(word[2:])
-            return
-        if word in ("-m", "-r", "-u"):
-            # -m is for debugging dig; -r has been handled; -u has no effect, as JSON has fractions of milliseconds.
-            return
-        letter, joined = word[:2], word[2:]
-        if letter not in _DASHES:
-            raise ExitError(USAGE, f"{word!r} is not an option; the options are {', '.join(_DASHES)}, -4 and -6; see txdns query --help")
-        value = joined or self._value(letter, _DASHES[letter])
-        if letter == "-x":
-            self._address(value)
-        elif letter == "-p":
-            wishes.port = _whole(value, f"-p {value}", 1, 65535)
-        elif letter == "-q":
-            self._begin(value)
-        elif letter == "-b":
-            self._local(value)
-        elif letter == "-k":
-            wishes.keyFile, wishes.key = value, None
-        elif letter == "-y":
-            self._key(value)
-        elif letter == "-f":
-            wishes.batch = value
-        elif letter == "-t":
-            self.rrType = self._typeNumber(value)
-            if self.rrType is None:
-                hint = _closest(value.upper(), _commonTypes())
-                raise ExitError(USAGE, f"-t {value}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
-        else:
-            self.rrClass = classNumber(value)
-            if self.rrClass is None:
-                raise ExitError(USAGE, f"-c {value}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
+    def _server(self, text: str) -> None:
+        self.wishes.target = self.target = soleTarget(text, self.target)
+
+    def _family(self, name: str) -> None:
+        self.wishes.family = int(name[1])
+
+    def _port(self, text: str) -> None:
+        self.wishes.port = valueOf(whole(1, 65535), text, "-p")
+
+    def _keyFile(self, text: str) -> None:
+        self.wishes.keyFile, self.wishes.key = text, None
+
+    def _batch(self, text: str) -> None:
+        self.wishes.batch = text
+
+    def _type(self, text: str) -> None:
+        self.rrType = self._typeNumber(text)
+        if self.rrType is None:
+            hint = didYouMean(text.upper(), TYPE_NAMES.values(), _SEE)
+            raise ExitError(USAGE, f"-t {text}: there is no such record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})")
+
+    def _class(self, text: str) -> None:
+        self.rrClass = classNumber(text)
+        if self.rrClass is None:
+            raise ExitError(USAGE, f"-c {text}: there is no such class; write IN, CH, HS, ANY or CLASS65280")
+
+    def _plusWord(self, name: str) -> None:
+        # The spelling of other commands.
+        self._plus(name.lstrip("-"))
+
+    def _nothing(self, name: str) -> None:
+        """
+        Ignore C{-m}, which is for debugging dig, C{-u}, as JSON has fractions of milliseconds, and what C{main} has handled.
+        """
 
     def _address(self, text: str) -> None:
         name = _reverseName(text)
@@ -427,7 +470,7 @@ class _Reading:
         from twisted_ext.transport.servers import Server
 
         address, mark, port = text.partition("#")
-        number = _whole(port, f"-b {text}: the port", 1, 65535) if mark else 0
+        number = valueOf(whole(1, 65535), port, f"-b {text}") if mark else 0
         try:
             self.wishes.local = Server(address).address
         except CallerFault as fault:
@@ -453,60 +496,25 @@ class _Reading:
                 wishes.flags[part] = on
         elif full in _FLAGS:
             if full == "edns":
-                wishes.ednsVersion = _whole(value, f"+{text}", 0, 255) if value else 0
+                wishes.ednsVersion = valueOf(whole(0, 255), value, f"+{text}") if value else 0
             elif equals:
                 raise ExitError(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
             wishes.flags[full] = on
         elif full in _WITHOUT_EFFECT:
             return
-        elif full in _NUMBERS:
-            self._number(full, value, text)
         elif full in _SETTINGS:
-            self._setting(full, value if on else None, text)
+            attribute, usual, read = _SETTINGS[full]
+            setattr(wishes, attribute, valueOf(read, value, f"+{text}") if on else usual)
         elif not on:
+            from twisted_ext.wire.optiontext import optionCode
+
             wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
         else:
             self._option(full, value, text)
 
-    def _number(self, word: str, value: str, text: str) -> None:
-        wishes = self.wishes
-        if word == "time":
-            try:
-                seconds = float(value)
-            except ValueError:
-                seconds = -1.0
-            if not LOOKUP_SECONDS.least <= seconds <= LOOKUP_SECONDS.most:
-                least, most = LOOKUP_SECONDS.least, LOOKUP_SECONDS.most
-                raise ExitError(USAGE, f"+{text}: write seconds, from {least:g} to {most:g}, such as +time=2")
-            wishes.seconds = seconds
-        else:
-            more = int(word == "retry")
-            wishes.tries = more + _whole(value, f"+{text}", 1 - more, int(QUERY_TRIES.most) - more)
-
-    def _setting(self, word: str, value: str | None, text: str) -> None:
-        """
-        Set or reset an option that takes a value.
-
-        @param value: L{None} to reset it.
-        """
-        wishes = self.wishes
-        if word == "bufsize":
-            wishes.payloadSize = None if value is None else _whole(value, f"+{text}", 0, 65535)
-        elif word == "ednsflags":
-            wishes.ednsFlags = 0 if value is None else _bits(value, f"+{text}")
-        elif word == "ndots":
-            wishes.ndots = None if value is None else _whole(value, f"+{text}", int(NDOTS.least), int(NDOTS.most))
-        elif word == "qid":
-            wishes.queryId = None if value is None else _whole(value, f"+{text}", 0, 65535)
-        elif word == "opcode":
-            wishes.opcode = int(Opcode.QUERY) if value is None else _opcode(value, f"+{text}")
-        else:
-            try:
-                wishes.domain = None if value is None else nameFromText(value)
-            except CallerFault as fault:
-                raise ExitError(USAGE, f"+{text}: {fault}") from fault
-
     def _option(self, word: str, value: str, text: str) -> None:
+        from twisted_ext.wire.optiontext import optionFromText
+
         if word == "cookie" and not value:
             from secrets import token_hex
 
@@ -518,72 +526,16 @@ class _Reading:
         self.wishes.options.append(option.toWire())
 
 
-_DASHES: Final = {
-    "-x": "an address, such as 192.0.2.1",
-    "-b": "an address of this machine",
-    "-k": "a file with a TSIG key",
-    "-y": "a TSIG key, [ALGORITHM:]NAME:SECRET",
-    "-p": "a port",
-    "-t": "a record type, such as MX",
-    "-c": "a class, such as IN or CH",
-    "-q": "a name",
-    "-f": "a file of look-ups, or - for the standard input",
-}
-
-
 def _full(word: str, text: str) -> str:
     """
     Return the full name of an option, given by its full name, an alias or a unique prefix.
     """
-    known = PLUS_WORDS
-    if word in known:
-        return word
     if word in _ALIASES:
         return _ALIASES[word]
-    beginning = [each for each in known if len(word) > 1 and each.startswith(word)]
-    if len(beginning) == 1:
-        return beginning[0]
-    if beginning:
-        raise ExitError(USAGE, f"+{text} may mean {' or '.join(['+' + each for each in beginning])}; write it in full")
-    raise ExitError(USAGE, f"+{text} is not an option ({_closest(word, known, '+')})")
-
-
-def _closest(word: str, known: Sequence[str], mark: str = "") -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, known, 1, 0.6)
-    return f"did you mean {mark}{close[0]}?" if close else "see txdns query --help"
-
-
-def _commonTypes() -> list[str]:
-    from twisted_ext.wire import rrtypes
-
-    return list(rrtypes.TYPE_NAMES.values())
-
-
-def _whole(value: str, text: str, least: int, most: int) -> int:
-    if value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most:
-        return int(value)
-    raise ExitError(USAGE, f"{text}: write a number from {least} to {most}")
-
-
-def _bits(value: str, text: str) -> int:
-    try:
-        number = int(value, 0)
-    except ValueError:
-        number = -1
-    if 0 <= number <= 0xFFFF:
-        return number
-    raise ExitError(USAGE, f"{text}: write 16 bits as a number, such as 0x40")
-
-
-def _opcode(value: str, text: str) -> int:
-    word = value.upper()
-    if word in Opcode.__members__:
-        return int(Opcode[word])
-    if value.isascii() and value.isdigit() and len(value) < 3 and int(value) <= 15:
-        return int(value)
-    raise ExitError(USAGE, f"{text}: write {', '.join(Opcode.__members__)} or a number from 0 to 15")
+    full = fullName(word, PLUS_WORDS, f"+{text}") if len(word) > 1 else None
+    if full is None:
+        raise ExitError(USAGE, f"+{text} is not an option ({didYouMean(f'+{word}', [f'+{each}' for each in PLUS_WORDS], _SEE)})")
+    return full
 
 
 def _reverseName(text: str) -> bytes | None:
@@ -594,6 +546,8 @@ def _reverseName(text: str) -> bytes | None:
     """
     from ipaddress import ip_address
 
+    from twisted_ext.addressranges import reverseNameOf
+
     try:
         return reverseNameOf(ip_address(text.partition("%")[0]).packed)
     except ValueError:
@@ -602,3 +556,49 @@ def _reverseName(text: str) -> bytes | None:
     if len(octets) > 4 or not all(each.isascii() and each.isdigit() and len(each) <= 3 and int(each) <= 255 for each in octets):
         return None
     return nameFromText(".".join([*[str(int(octet)) for octet in reversed(octets)], "in-addr.arpa"]))
+
+
+#: The options, and what each one does with its value, or with its name if it takes none.
+_ACTIONS: Final[dict[Option[Any], Callable[[_Reading, str], None]]] = {
+    Option(
+        "@SERVER",
+        "an address or a name, with or without a port (@192.0.2.1:5353, @2001:db8::1#5353, @localhost:5300); or a resolver description",
+        "",
+        str,
+        what="a server, such as 192.0.2.1, or a resolver description",
+    ): _Reading._server,
+    Option(
+        "-x ADDRESS", "look up the name of an address, or of a network: -x 192.0.2", "", str, what="an address, such as 192.0.2.1"
+    ): _Reading._address,
+    Option("-p PORT", "send queries to this port", "", str, what="a port"): _Reading._port,
+    Option("-t TYPE", "the type, if the word could be taken for a name", "", str, what="a record type, such as MX"): _Reading._type,
+    Option("-c CLASS", "the class, if the word could be taken for a name", "", str, what="a class, such as IN or CH"): _Reading._class,
+    Option("-q NAME", "the name, if it could be taken for a type or class", "", str, what="a name"): _Reading._begin,
+    flag("-4", "query IPv4 servers only"): _Reading._family,
+    flag("-6", "query IPv6 servers only"): _Reading._family,
+    Option("-b ADDRESS[#PORT]", "send from this address", "", str, what="an address of this machine"): _Reading._local,
+    Option("-k FILE", "sign with the TSIG key in this file", "", str, what="a file with a TSIG key"): _Reading._keyFile,
+    Option(
+        "-y [ALG:]NAME:SECRET",
+        "sign with this TSIG key; other users of this machine can see the secret",
+        "",
+        str,
+        what="a TSIG key, [ALGORITHM:]NAME:SECRET",
+    ): _Reading._key,
+    Option(
+        "-f FILE",
+        "read look-ups from a file; - for the standard input",
+        "",
+        str,
+        what="a file of look-ups, or - for the standard input",
+    ): _Reading._batch,
+    flag("-r", "ignore ~/.digrc"): _Reading._nothing,
+    flag("-v", "print the version"): _Reading._nothing,
+    flag("-m"): _Reading._nothing,
+    flag("-u"): _Reading._nothing,
+    flag("--json"): _Reading._plusWord,
+    flag("--short"): _Reading._plusWord,
+    Option("+OPTION", "", "", str): _Reading._plus,
+}
+
+ARGUMENTS: Final = Arguments(_HELP, *_ACTIONS)

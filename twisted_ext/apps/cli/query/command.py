@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, QueryContext, Trace
-from twisted_ext.apps.cli.query.args import QueryOptions, parseQueries
+from twisted_ext.apps.cli.query.args import ARGUMENTS, QueryOptions, parseQueries
 from twisted_ext.apps.cli.query.rendering import (
     Reply,
     greeting,
@@ -45,79 +45,13 @@ if TYPE_CHECKING:
     from twisted_ext.apps.cli.query.direct import DirectSource
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["main"]
-
-HELP: Final = """\
-Usage: txdns query [@SERVER] NAME [TYPE] [CLASS] [-OPTION ...] [+OPTION ...] [NAME ...]
-
-Queries a server for the records of a name and prints the reply as dig does.
-
-  txdns query www.example.com                      IPv4 addresses, from the system's servers
-  txdns query example.com MX @192.0.2.53           from this server only
-  txdns query example.com AAAA @[2001:db8::53]:5353
-  txdns query -x 192.0.2.1 +short                  the name of an address and nothing else
-  txdns query bücher.example TXT +json             a name in any script; output as JSON
-  txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
-  txdns query version.bind CH TXT @192.0.2.53
-  txdns query example.com AXFR @192.0.2.53         a zone transfer; ixfr=7: the changes since
-                                                   serial 7
-  txdns query -f names.txt +short                  one look-up per line, with these arguments
-
-The default TYPE is A, the default CLASS is IN; without NAME the query is for the NS records of
-the root. Several look-ups may be given: options before the first NAME apply to all of them,
-options after a NAME to that one. Options in ~/.digrc apply to all commands.
-
-  @SERVER       an address or a name, with or without a port (@192.0.2.1:5353,
-                @2001:db8::1#5353, @localhost:5300); or a resolver description
-  -x ADDRESS    look up the name of an address, or of a network: -x 192.0.2
-  -p PORT       send queries to this port
-  -t, -c, -q    type, class and name, if the word could be taken for something else
-  -4, -6        query IPv4 or IPv6 servers only
-  -b ADDRESS[#PORT]          send from this address
-  -k FILE, -y [ALG:]NAME:SECRET   sign with this TSIG key; other users of this machine can see
-                the secret of -y
-  -f FILE       read look-ups from a file; - for the standard input
-  -r, -v        ignore ~/.digrc; print the version
-
-Query options (to turn one off, write no before its name):
-  +tcp          use TCP from the start; +ignore: accept truncated UDP replies
-  +dnssec       request DNSSEC records (DO)
-  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N set its fields
-  +recurse      set RD (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag, +zflag set AA, AD, CD,
-                RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
-  +time=5       seconds to wait for each reply
-  +tries=3      attempts at each server
-  +search       apply the system's search list; +domain=NAME, +ndots=N override it
-  +trace        follow delegations from the root; +nssearch: query each server of a zone for its
-                SOA record
-  +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
-  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
-  +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
-
-Output options:
-  +short        the data of the records only
-  +json, +yaml  one JSON object, or YAML as dig writes it, for each look-up
-  +multiline    SOA, DNSKEY, RRSIG and DS records on several lines with comments
-  +nocrypto     omit keys, signatures and digests; +rrcomments: comments on keys
-  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as in RFC 3597
-  +qr           print each query before it is sent
-  +onesoa       omit the SOA record at the end of a transfer
-  +noall        print nothing but the parts turned on afterwards: +cmd, +comments, +question,
-                +answer, +authority, +additional, +stats; +ttlid and +class are columns
-  +idnout, +color    names in Unicode; colors: by default if the terminal supports them, colors
-                only without NO_COLOR
-
-Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
-"""
-
+__all__ = ["ARGUMENTS", "main"]
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
+    ARGUMENTS.showHelp(words)
     if "-v" in words:
         from twisted_ext.apps.cli.main import versions
 

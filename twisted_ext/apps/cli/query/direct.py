@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -35,11 +36,11 @@ from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.resolver.forward.failures import mostTelling
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode, Z, rcodeName
+from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode, Z
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.tsig import Key, sign, verify
+from twisted_ext.wire.tsig import Key, sign, signatureError, verify
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -59,6 +60,7 @@ _PAYLOAD: Final = 1232
 _BITS: Final = (("aaflag", AA), ("tcflag", TC), ("recurse", RD), ("raflag", RA), ("zflag", Z), ("adflag", AD), ("cdflag", CD))
 
 
+@dataclass(slots=True)
 class Exchanged:
     """
     A query and its reply.
@@ -69,16 +71,13 @@ class Exchanged:
     @ivar doubt: why the TSIG signature of the reply is not valid; C{""} if it is, or none was expected.
     """
 
-    __slots__ = ("query", "reply", "server", "kind", "seconds", "truncated", "doubt")
-
-    def __init__(self, query: Message, reply: Message, server: Server, kind: str, seconds: float, truncated: bool, doubt: str) -> None:
-        self.query = query
-        self.reply = reply
-        self.server = server
-        self.kind = kind
-        self.seconds = seconds
-        self.truncated = truncated
-        self.doubt = doubt
+    query: Message
+    reply: Message
+    server: Server
+    kind: str
+    seconds: float
+    truncated: bool
+    doubt: str
 
 
 @implementer(IAnswerSource)
@@ -195,9 +194,6 @@ class DirectSource:
 
     async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchanged:
         wire, mac = buildMessage(query), b""
-        if query.flags & TC:
-            # The user requested TC: it does not mark a truncated message.
-            wire = wire[:2] + query.flags.to_bytes(2, "big") + wire[4:]
         if self._key is not None:
             wire, mac = sign(wire, self._key, self._today())
         began = self._reactor.seconds()
@@ -215,13 +211,9 @@ class DirectSource:
                 doubt = str(error)
             else:
                 code = verdict.error or (verdict.record.error if verdict.record is not None else 0)
-                doubt = "" if verdict.good else "the reply is not signed" if verdict.record is None else _TSIG.get(code, rcodeName(code))
+                doubt = "" if verdict.good else "the reply is not signed" if verdict.record is None else signatureError(code)
         kind = "tcp" if stream else "udp"
         return Exchanged(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
-
-
-#: TSIG errors (RFC 8945, section 3); some of these numbers have other names as rcodes.
-_TSIG: Final = {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}
 
 
 class _Asking:

@@ -16,6 +16,7 @@ A failed look-up is an object with C{question}, C{error}, C{kind}, C{server} and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -82,12 +83,12 @@ _NARROW: Final = (24, 24, 24)
 _TTL: Final = 24
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class Reply:
     """
     The outcome of a look-up.
 
     @ivar message: the reply; constructed if the answer did not come in a message.
-    @ivar size: octets received; L{None} if no message was received.
     @ivar source: the source of the answer: C{"udp"}, C{"tcp"}, C{"cache"}...
     @ivar server: the address and port of the server, as text.
     @ivar seconds: the time that the look-up took.
@@ -95,17 +96,20 @@ class Reply:
     @ivar truncated: whether it came by TCP because it did not fit into a datagram.
     """
 
-    __slots__ = ("question", "message", "size", "source", "server", "seconds", "when", "truncated")
+    question: Question
+    message: Message
+    source: str
+    server: str
+    seconds: float
+    when: datetime
+    truncated: bool = False
 
-    def __init__(self, question: Question, message: Message, *, source: str, server: str, seconds: float, when: datetime) -> None:
-        self.question = question
-        self.message = message
-        self.size = len(message.wire) or None
-        self.source = source
-        self.server = server
-        self.seconds = seconds
-        self.when = when
-        self.truncated = False
+    @property
+    def size(self) -> int | None:
+        """
+        Octets received, or L{None} if no message was received.
+        """
+        return len(self.message.wire) or None
 
 
 def renderShort(reply: Reply, flags: Flags) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.remote.args import RemoteWords
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.errors import DNSFault, ServerFailed
@@ -18,9 +19,9 @@ from twisted_ext.wire.rrtypes import SOA
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns notify ZONE @SERVER ... [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
                     [-s SERIAL] [-t SECONDS]
 
@@ -30,32 +31,31 @@ do so if this machine is allowed to notify them, and fetch the zone from their o
   txdns notify example.org @192.0.2.54 @192.0.2.55
   txdns notify example.org @192.0.2.54:5353 -k transfer.key -s 2026112001
 
-  @SERVER       an address, with or without a port
-  -p PORT       the port of servers that are given without one
-  -k FILE       a file with the TSIG key, as tsig-keygen writes it
-  -y ...        the key itself, which other users of this machine can see
-  -s SERIAL     the new serial, as a hint
-  -t SECONDS    how long to wait for each confirmation (5); in this time there are three attempts
+{options}
 
 Exit codes: 0 all servers have confirmed it; 1 wrong usage; 2 a server declined; 9 a server did
 not reply.
 """
 
-_SECONDS: Final = 5
 _TRIES: Final = 3
+
+_SERVER: Final = Option("@SERVER", "an address, with or without a port", "", str, what="a server, such as 192.0.2.54")
+_SERIAL: Final = Option[int | None]("-s SERIAL", "the new serial, as a hint", None, whole(0, 0xFFFFFFFF), what="a serial")
+_WAIT: Final = Option(
+    "-t SECONDS", "how long to wait for each confirmation (5); in this time there are three attempts", 5, whole(1, 600)
+)
+
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _WAIT)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    said = RemoteWords("notify", words, ("-s", "-t"))
-    serial = said.number("-s", 0, 0xFFFFFFFF, -1)
-    seconds = said.number("-t", 1, 600, _SECONDS)
-    soa = None if serial < 0 else RRSet(said.zone, SOA, 1, 0, (ROOT + ROOT + serial.to_bytes(4, "big") + bytes(16),))
+    given = ARGUMENTS.parse(words)
+    zone, remotes = zoneAndServers(given, _SERVER, "notify")
+    serial, seconds = given[_SERIAL], given[_WAIT]
+    soa = None if serial is None else RRSet(zone, SOA, 1, 0, (ROOT + ROOT + serial.to_bytes(4, "big") + bytes(16),))
 
     async def begin(reactor: IReactorTime) -> int:
         from twisted_ext.server.transfer.notify import notify
@@ -64,9 +64,9 @@ def main(words: list[str]) -> int:
         code = OK
         sender = MessageSender(reactor)
         telling = [
-            notify(sender, remote, said.zone, soa, wait=seconds / (2**_TRIES - 1), tries=_TRIES, today=time) for remote in said.remotes
+            notify(sender, remote, zone, soa, wait=seconds / (2**_TRIES - 1), tries=_TRIES, today=time) for remote in remotes
         ]
-        for remote, told in zip(said.remotes, telling, strict=True):
+        for remote, told in zip(remotes, telling, strict=True):
             try:
                 await told
                 print(f"{remote.server.label} has confirmed it")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, TextIO
 
-from twisted_ext.apps.cli.remote.args import RemoteWords
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
 from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, ExitError, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import RemoteServer
     from twisted_ext.zone.transfer.receiver import TransferReceiver
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns transfer ZONE @SERVER [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
                       [-i SERIAL] [-o FILE]
 
@@ -38,14 +39,7 @@ Fetches a zone from a server (AXFR) and prints it as a master file.
   txdns transfer example.org @192.0.2.53 -k transfer.key -o example.org.zone
   txdns transfer example.org @192.0.2.53 -i 2026112000    the changes since this serial
 
-  @SERVER       an address, with or without a port; if there are several, the next is tried when
-                one fails
-  -p PORT       the port of servers that are given without one
-  -k FILE       a file with the TSIG key, as tsig-keygen writes it
-  -y ...        the key itself, which other users of this machine can see
-  -i SERIAL     fetch the changes since this serial (IXFR): - marks removed records, + added
-                ones; a server that does not have the changes sends the whole zone
-  -o FILE       write to this file; its former content stays until the transfer is complete
+{options}
 
 A summary of the transfer is written to the standard error.
 
@@ -54,21 +48,40 @@ key cannot be read; 9 no server replied.
 """
 
 
+_SERVER: Final = Option(
+    "@SERVER",
+    "an address, with or without a port; if there are several, the next is tried when one fails",
+    "",
+    str,
+    what="a server, such as 192.0.2.53",
+)
+_SERIAL: Final = Option[int | None](
+    "-i SERIAL",
+    "fetch the changes since this serial (IXFR): - marks removed records, + added ones; a server that does not have the changes sends"
+    " the whole zone",
+    None,
+    whole(0, 0xFFFFFFFF),
+    what="a serial",
+)
+_OUTPUT: Final = Option(
+    "-o FILE", "write to this file; its former content stays until the transfer is complete", "", str, what="a file"
+)
+
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _OUTPUT)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    said = RemoteWords("transfer", words, ("-i", "-o"))
-    serial = said.number("-i", 0, 0xFFFFFFFF, -1)
+    given = ARGUMENTS.parse(words)
+    zone, remotes = zoneAndServers(given, _SERVER, "transfer")
 
     async def begin(reactor: IReactorTime) -> int:
         code = NO_REPLY
-        for remote in said.remotes:
+        for remote in remotes:
             try:
-                await _transfer(reactor, remote, said.zone, serial, said.values.get("-o", ""))
+                await _transfer(reactor, remote, zone, given[_SERIAL], given[_OUTPUT])
                 return OK
             except DNSFault as fault:
                 complain(f"txdns transfer: {fault}")
@@ -79,14 +92,14 @@ def main(words: list[str]) -> int:
     return runUntilDone(begin)
 
 
-async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int, path: str) -> None:
+async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int | None, path: str) -> None:
     from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.transfer.receiver import TransferKind
 
     kept: list[bytes] = []
     began = reactor.seconds()
     soa: RRSet | None = None
-    if serial >= 0:
+    if serial is not None:
         numbers = serial.to_bytes(4, "big") + bytes(16)
         soa = RRSet(zone, SOA, 1, 0, (ROOT + ROOT + numbers,))
     received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa)

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from time import time
 from typing import IO, Final
 
-from twisted_ext.apps.cli.remote.args import keyFromFile
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE
 from twisted_ext.apps.cli.remote.statements import Batch, lineOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, whole
 from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.builder import buildMessage
@@ -23,11 +24,11 @@ from twisted_ext.wire.message import HEADER, Message, Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.wire.tsig import Key, sign, verify
+from twisted_ext.wire.tsig import sign, signatureError, verify
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns update [@SERVER] [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET] [-v] [-l] [FILE]
 
 Changes a zone on its server by dynamic update (RFC 2136). It reads statements from FILE or the
@@ -49,12 +50,7 @@ standard input, which are those of nsupdate:
   answer                    print the last reply
   quit
 
-  @SERVER, -p PORT   the same as the statement server
-  -k FILE            a file with a TSIG key, as tsig-keygen and txdns zone keygen write it
-  -y ...             the key itself, which other users of this machine can see
-  -v                 use TCP
-  -l                 use the server of this machine
-  -t SECONDS         how long to wait for a reply (5)
+{options}
 
   txdns update @192.0.2.53 -k dhcp.key changes.txt
   echo 'update add www.example.org 300 A 192.0.2.1
@@ -68,59 +64,58 @@ declined; 8 a file cannot be read; 9 no reply.
 _DATAGRAM: Final = 1232
 
 _TRIES: Final = 3
-_SECONDS: Final = 5.0
+
+
+def _serverOf(text: str) -> tuple[str, int]:
+    from twisted_ext.apps.cli.terminal.upstream import nameAndPort, nearlyServer
+    from twisted_ext.transport.servers import Server
+
+    try:
+        server = Server.fromText(text)
+    except BadDescription as fault:
+        if nearlyServer(text):
+            raise ExitError(USAGE, f"@{text}: {fault}") from None
+        name, port = nameAndPort(text)
+        return name, port or 53
+    return server.address, server.port
+
+
+_SERVER: Final = Option[tuple[str, int] | None](
+    "@SERVER", "the same as the statement server", None, _serverOf, what="a server, such as 192.0.2.53"
+)
+_PORT: Final = Option[int | None]("-p PORT", "the port of this server", None, whole(1, 65535), what="a port")
+_STREAM: Final = flag("-v", "use TCP")
+_HERE: Final = flag("-l", "use the server of this machine")
+_WAIT: Final = Option("-t SECONDS", "how long to wait for a reply (5)", 5, whole(1, 86400))
+
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, _STREAM, _HERE, _WAIT)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    return _Updating(words).run()
+    return _Updating(ARGUMENTS.parse(words)).run()
 
 
 class _Updating:
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, given: Given) -> None:
+        if len(given.bare) > 1:
+            raise ExitError(USAGE, f"two files, {given.bare[0]!r} and {given.bare[1]!r}; write one")
         self._batch = Batch()
-        self._path = ""
-        self._stream = False
-        self._seconds = _SECONDS
+        self._path = given.bare[0] if given.bare else ""
+        self._stream = given[_STREAM]
+        self._seconds = float(given[_WAIT])
         self._reply: Message | None = None
         self._code = OK
-        port = 0
-        remaining = iter(words)
-        for word in remaining:
-            if word.startswith("@") and len(word) > 1:
-                self._batch.server = _serverOf(word[1:])
-            elif word == "-v":
-                self._stream = True
-            elif word == "-l":
-                self._batch.server = ("127.0.0.1", 53)
-            elif word in ("-p", "-k", "-y", "-t"):
-                value = next(remaining, "")
-                if word == "-p" and value.isdecimal() and 0 < int(value) < 65536:
-                    port = int(value)
-                elif word == "-t" and value.isdecimal() and int(value):
-                    self._seconds = float(value)
-                elif word == "-k" and value:
-                    self._batch.key = keyFromFile(value)
-                elif word == "-y" and value:
-                    try:
-                        self._batch.key = Key.fromText(value)
-                    except BadDescription as fault:
-                        raise ExitError(USAGE, f"-y: {fault}") from None
-                else:
-                    raise ExitError(USAGE, f"{word} {value}: this is not a valid value; see txdns update --help ({word})")
-            elif (word.startswith("-") and word != "-") or self._path:
-                raise ExitError(USAGE, f"{word!r} is not an option; see txdns update --help")
-            else:
-                self._path = word
-        if port:
-            if self._batch.server is None:
+        self._batch.key = given[KEY] or given[KEY_FILE]
+        server = ("127.0.0.1", 53) if given[_HERE] else given[_SERVER]
+        port = given[_PORT]
+        if port is not None:
+            if server is None:
                 raise ExitError(USAGE, "-p needs a server: @ADDRESS")
-            self._batch.server = (self._batch.server[0], port)
+            server = (server[0], port)
+        self._batch.server = server
 
     # -- statements
 
@@ -180,7 +175,7 @@ class _Updating:
             if self._reply is not None:
                 print(f";; {rcodeName(self._reply.rcode)}, id {self._reply.id}")
         elif word == "help":
-            print(HELP, end="")
+            print(ARGUMENTS.help, end="")
         elif word == "send" and self._batch.pending:
             try:
                 self._send()
@@ -214,10 +209,10 @@ class _Updating:
             if batch.key is not None:
                 verdict = verify(octets, {batch.key.name: batch.key}, time(), requestMac=mac)
                 if verdict.error or verdict.record is None:
-                    why = _whyOf(verdict.error)
+                    why = signatureError(verdict.error)
                     raise ExitError(NO_REPLY, f"{where} answered {rcodeName(reply.rcode)} without a valid signature: {why}")
                 if verdict.record.error:
-                    raise ExitError(DECLINED, f"{where} does not accept the signature: {_whyOf(verdict.record.error)}")
+                    raise ExitError(DECLINED, f"{where} does not accept the signature: {signatureError(verdict.record.error)}")
         except BadMessage as fault:
             raise ExitError(NO_REPLY, f"{where}: {fault}") from None
         self._reply = reply
@@ -315,20 +310,6 @@ def _answers(reply: bytes, wire: bytes) -> bool:
     return len(reply) >= HEADER.size and reply[:2] == wire[:2] and bool(reply[2] & QR >> 8) and not (reply[2] ^ wire[2]) & 0x78
 
 
-def _serverOf(text: str) -> tuple[str, int]:
-    from twisted_ext.apps.cli.terminal.upstream import nameAndPort, nearlyServer
-    from twisted_ext.transport.servers import Server
-
-    try:
-        server = Server.fromText(text)
-    except BadDescription as fault:
-        if nearlyServer(text):
-            raise ExitError(USAGE, f"@{text}: {fault}") from None
-        name, port = nameAndPort(text)
-        return name, port or 53
-    return server.address, server.port
-
-
 def _primaryOf(soa: bytes) -> str:
     end = 0
     while soa[end]:
@@ -340,19 +321,11 @@ def _systemServer() -> tuple[str, int]:
     """
     Return the first of the system's servers.
     """
-    try:
-        with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                words = line.split()
-                if len(words) > 1 and words[0] == "nameserver":
-                    return words[1], 53
-    except OSError:
-        pass
-    return "127.0.0.1", 53
+    from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF
+    from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 
-
-def _whyOf(error: int) -> str:
-    return {16: "BADSIG", 17: "BADKEY", 18: "BADTIME", 22: "BADTRUNC"}.get(error, rcodeName(error))
+    server = ResolvConf(SYSTEM_RESOLV_CONF, os.environ).configuration.servers[0]
+    return server.address, server.port
 
 
 def _errorsIn(reply: Message) -> list[str]:

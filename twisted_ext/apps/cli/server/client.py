@@ -14,11 +14,15 @@ from stat import S_ISREG, S_ISSOCK
 from typing import IO, Final
 from urllib.parse import urlencode
 
+from twisted_ext.apps.cli.terminal.arguments import Option
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.operations.controlpath import controlPaths, isOwn
 
-__all__ = ["Channel"]
+__all__ = ["SOCKET", "Channel"]
+
+#: The option for the control socket.
+SOCKET: Final = Option("--socket PATH", "", "", str, what="the path of a control socket")
 
 #: Seconds to wait for a reply. Explaining a look-up takes as long as the look-up.
 _PATIENCE: Final = 30.0

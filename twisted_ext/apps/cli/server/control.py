@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import IO, Final
 
-from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.client import SOCKET, Channel
 from twisted_ext.apps.cli.server.report import (
     cacheLines,
     explanationLines,
@@ -20,14 +20,15 @@ from twisted_ext.apps.cli.server.report import (
     upstreamLines,
     zoneLines,
 )
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns control [--socket PATH] COMMAND [+json]
 
   status                    version, addresses and uptime of the server
@@ -65,46 +66,42 @@ _COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explai
 _FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "reload")
 
 
+_JSON: Final = flag("+json")
+_BELOW: Final = flag("--below")
+_ALL: Final = flag("--all")
+_BROKEN: Final = flag("--broken")
+
+#: The commands that take these options.
+_TAKEN: Final = {"cache flush": (_BELOW, _ALL), "zones": (_ALL, _BROKEN)}
+
+ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, _BELOW, _ALL, _BROKEN)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    return _Control(words).run()
+    return _Control(ARGUMENTS.parse(words)).run()
 
 
 class _Control:
-    def __init__(self, words: list[str]) -> None:
-        self._json = False
-        path = ""
-        rest: list[str] = []
-        remaining = iter(words)
-        for word in remaining:
-            if word == "--socket":
-                path = next(remaining, "")
-                if not path:
-                    raise ExitError(USAGE, "--socket needs the path of a control socket")
-            elif word.startswith("--socket="):
-                path = word.partition("=")[2]
-            elif word in ("+json", "--json"):
-                self._json = True
-            else:
-                rest.append(word)
-        self._path = path
-        self._words = rest
+    def __init__(self, given: Given) -> None:
+        self._given = given
 
     @cached_property
     def _channel(self) -> Channel:
         # Created when used, so that errors in the arguments are reported first.
-        return Channel(self._path)
+        return Channel(self._given[SOCKET])
 
     def run(self) -> int:
-        words = self._words
+        words = self._given.bare
         if not words:
             raise ExitError(USAGE, f"a command is missing; write one of {_COMMANDS}")
         first = words[0]
+        taken = _TAKEN.get(" ".join(words[:2] if first == "cache" else words[:1]), ())
+        for option in (_BELOW, _ALL, _BROKEN):
+            if option in self._given and option not in taken:
+                raise ExitError(USAGE, f"{first} does not take the option {option.spec}; see txdns control --help")
         if first == "cache":
             return self._cache(words[1:])
         if first == "explain":
@@ -114,14 +111,10 @@ class _Control:
         if first in ("zones", "zone"):
             return self._zones(first, words[1:])
         if first == "help":
-            print(HELP, end="")
+            print(ARGUMENTS.help, end="")
             return OK
         if first not in ("status", "stats", "upstreams", "reload"):
-            from difflib import get_close_matches
-
-            close = get_close_matches(first, _FIRST, 1)
-            hint = f"did you mean {close[0]}?" if close else f"write one of {_COMMANDS}"
-            raise ExitError(USAGE, f"unknown command {first!r}; {hint}")
+            raise ExitError(USAGE, f"unknown command {first!r}; {didYouMean(first, _FIRST, f'write one of {_COMMANDS}')}")
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, _list(said, "said")))
@@ -139,16 +132,15 @@ class _Control:
             said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
             code = self._show(said, lambda value: map(str, _list(value, "said")))
             return DECLINED if said.get("failed") else code
-        options = {word for word in words if word.startswith("--")}
-        names = [word for word in words if not word.startswith("--")]
-        if len(names) > 1 or options - {"--all", "--broken"} or (names and options):
+        given = self._given
+        if len(words) > 1 or (words and (_ALL in given or _BROKEN in given)):
             raise ExitError(USAGE, "write: txdns control zones [NAME], or: txdns control zones [--broken] [--all]")
-        asked = {"broken": "1"} if "--broken" in options else {}
-        if "--all" in options:
+        asked = {"broken": "1"} if given[_BROKEN] else {}
+        if given[_ALL]:
             return self._show(self._allZones(asked), zoneLines)
-        said = self._channel.ask("GET", "zones/", {"name": names[0]} if names else asked)
-        if names and not _list(said, "zones"):
-            raise ExitError(USAGE, f"the server has no zone {names[0]}")
+        said = self._channel.ask("GET", "zones/", {"name": words[0]} if words else asked)
+        if words and not _list(said, "zones"):
+            raise ExitError(USAGE, f"the server has no zone {words[0]}")
         return self._show(said, zoneLines)
 
     def _allZones(self, asked: dict[str, str]) -> dict[str, JSON]:
@@ -181,14 +173,14 @@ class _Control:
         raise ExitError(USAGE, "write: txdns control cache show NAME, flush NAME, dump [FILE] or load FILE")
 
     def _flush(self, words: list[str]) -> int:
+        given = self._given
         parameters: dict[str, str] = {}
-        if words != ["--all"]:
-            if words[:1] == ["--below"]:
-                parameters["subtree"] = "1"
-                words = words[1:]
+        if given[_BELOW] or not given[_ALL] or words:
+            if given[_ALL]:
+                words = []
             parameters["name"] = self._one(words, "cache flush NAME, cache flush --below NAME or cache flush --all")
-            if parameters["name"].startswith("-"):
-                raise ExitError(USAGE, f"{parameters['name']!r} is not an option; the options are --below and --all")
+            if given[_BELOW]:
+                parameters["subtree"] = "1"
         said = self._channel.ask("POST", "cache/flush", parameters)
         return self._show(said, lambda value: [f"{_counted(value.get('flushed'), 'answer')} forgotten"])
 
@@ -248,7 +240,7 @@ class _Control:
             raise ExitError(USAGE, f"{command}: unexpected argument {words[0]!r}")
 
     def _show(self, said: dict[str, JSON], lines: Callable[[dict[str, JSON]], Iterable[str]]) -> int:
-        if self._json:
+        if self._given[_JSON]:
             print(json.dumps(said))
             return OK
         try:

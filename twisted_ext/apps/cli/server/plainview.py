@@ -103,7 +103,7 @@ def _pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     up = duration(uptime) if isinstance(uptime, int | float) else "?"
     hitRate = "-" if rates.hitRate is None else f"{rates.hitRate:.1%}"
     yield f"txdns {status.get('version')}  process {status.get('process')}  up {up}"
-    yield f"{rates.perSecond:,.0f} queries per second  at hand {hitRate}  pending {figures.numbers['pending']:,.0f}"
+    yield f"{rates.perSecond:,.0f} queries per second  at once {hitRate}  pending {figures.numbers['pending']:,.0f}"
     yield (
         f"{figures.queries:,} queries  cache {figures.numbers.get('cacheEntries', 0):,.0f} answers"
         f"  memory {octets(figures.numbers.get('residentOctets', 0))}"

@@ -107,13 +107,13 @@ def statLines(figures: Figures) -> Iterator[str]:
     yield f"{'queries':<24} {total:>14,}"
     yield f"{'  by UDP':<24} {numbers['udp']:>14,.0f}"
     yield f"{'  by TCP':<24} {numbers['tcp']:>14,.0f}"
-    yield f"{'answered at hand':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
-    yield f"{'  by the fast lane':<24} {figures.laneHits:>14,}{_share(figures.laneHits, answered)}"
-    yield f"{'waited for':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
+    yield f"{'answered at once':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
+    yield f"{'  from the packet cache':<24} {figures.laneHits:>14,}{_share(figures.laneHits, answered)}"
+    yield f"{'answered by look-up':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
     for name, words in _WORDS:
         if numbers.get(name):
             yield f"{words:<24} {numbers[name]:>14,.0f}"
-    for name, words in (("cacheOctets", "cache memory"), ("laneOctets", "fast lane memory"), ("residentOctets", "total memory")):
+    for name, words in (("cacheOctets", "cache memory"), ("laneOctets", "packet cache memory"), ("residentOctets", "total memory")):
         if name in numbers:
             yield f"{words:<24} {octets(numbers[name]):>14}"
     if "cpuSeconds" in numbers:
@@ -157,7 +157,7 @@ _WORDS: Final = (
     ("cacheMisses", "cache misses"),
     ("cachePrefetches", "prefetched"),
     ("cacheEvictions", "cache evictions"),
-    ("laneEntries", "fast lane replies"),
+    ("laneEntries", "packet cache replies"),
 )
 
 

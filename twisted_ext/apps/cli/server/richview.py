@@ -48,7 +48,7 @@ def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
     head.append(f"\n{rates.perSecond:,.0f}", "bold cyan")
     head.append(" queries per second   ")
     head.append("-" if rates.hitRate is None else f"{rates.hitRate:.1%}", "bold green")
-    head.append(f" at hand   {figures.numbers['pending']:,.0f} pending   {figures.queries:,} in total   ")
+    head.append(f" at once   {figures.numbers['pending']:,.0f} pending   {figures.queries:,} in total   ")
     head.append(f"cache {figures.numbers.get('cacheEntries', 0):,.0f}   memory {octets(figures.numbers.get('residentOctets', 0))}\n")
     for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1]):
         style = {"NOERROR": "green", "NXDOMAIN": "yellow"}.get(rcode, "red")

@@ -14,17 +14,18 @@ import tty
 from contextlib import suppress
 from typing import IO, Any, Final
 
-from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.client import SOCKET, Channel
 from twisted_ext.apps.cli.server.plainview import PlainView, Rates, View
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, number, whole
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, TERMINATED, USAGE, ExitError
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns top [--socket PATH] [--every SECONDS] [--count N]
 
-Shows queries per second, the share answered at hand (without a look-up), look-up times, the
+Shows queries per second, the share answered at once (without a look-up), look-up times, the
 most queried and the slowest names, and the state of the upstream servers: one that is down is
 shown in red. q or Ctrl-C ends it.
 
@@ -37,35 +38,24 @@ another.
 Exit codes: 0 ended by the user, 1 wrong usage, 9 no server, 143 terminated by SIGTERM.
 """
 
-_LEAST: Final = 0.1
+_EVERY: Final = Option("--every SECONDS", "", 1.0, number(0.1, 1e9))
+_COUNT: Final = Option("--count N", "", 0, whole(1, 10**9))
+
+ARGUMENTS: Final = Arguments(_HELP, SOCKET, _EVERY, _COUNT)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    path, every, count = "", 1.0, 0
-    remaining = iter(words)
-    for word in remaining:
-        option, given, value = word.partition("=")
-        if option not in ("--socket", "--every", "--count"):
-            raise ExitError(USAGE, f"{word!r} is not an option; the options are --socket PATH, --every SECONDS and --count N")
-        if not given:
-            value = next(remaining, "")
-        if option == "--socket":
-            path = value
-        elif option == "--every":
-            every = _number(option, value, _LEAST)
-        else:
-            count = int(_number(option, value, 1))
-    channel = Channel(path)
+    given = ARGUMENTS.parse(words)
+    if given.bare:
+        raise ExitError(USAGE, f"unexpected argument {given.bare[0]!r}; write: {ARGUMENTS.usage}")
+    channel = Channel(given[SOCKET])
     former = signal.signal(signal.SIGTERM, _terminate)
     try:
         with Keyboard(sys.stdin) as keyboard:
-            _watch(channel, every, count, keyboard)
+            _watch(channel, given[_EVERY], given[_COUNT], keyboard)
     except KeyboardInterrupt:
         # The usual way to leave.
         return OK
@@ -133,16 +123,6 @@ class Keyboard:
                 if not keys:
                     self._fileno = None
         return False
-
-
-def _number(option: str, value: str, least: float) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not least <= number <= 1e9:
-        raise ExitError(USAGE, f"{option} takes a number, {least:g} or more, not {value!r}")
-    return number
 
 
 def _watch(channel: Channel, every: float, count: int, keyboard: Keyboard) -> None:

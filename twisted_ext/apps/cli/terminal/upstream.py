@@ -5,8 +5,10 @@ Selects the upstream of a command: the servers given after C{@}, or the system's
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Given, Option
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
@@ -14,18 +16,21 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import AAAA, A
+from twisted_ext.wire.rrtypes import AAAA, A, typeNumber
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Upstream", "describedSource", "nameAndPort", "soleTarget", "upstreamFor"]
+    from twisted_ext.compat.names import NamesResolver
+
+__all__ = ["SERVER", "Upstream", "describedSource", "nameAndPort", "resolverFor", "soleTarget", "targetIn", "typeIn", "upstreamFor"]
 
 
 #: The maximum length of a server name in an error.
 _SHOWN: Final = 80
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class Upstream:
     """
     The upstream of a command.
@@ -37,33 +42,57 @@ class Upstream:
     @ivar hint: text to append to the error that the server cannot be reached.
     """
 
-    __slots__ = ("source", "servers", "domains", "ndots", "hint")
-
-    def __init__(
-        self, source: IAnswerSource, servers: int = 1, domains: Sequence[bytes] = (), ndots: int = 1, hint: str = ""
-    ) -> None:
-        self.source = source
-        self.servers = servers
-        self.domains = domains
-        self.ndots = ndots
-        self.hint = hint
+    source: IAnswerSource
+    servers: int = 1
+    domains: Sequence[bytes] = ()
+    ndots: int = 1
+    hint: str = ""
 
 
-def soleTarget(word: str, before: str = "") -> str:
+#: The server or resolver description after C{@}.
+SERVER: Final = Option(
+    "@DESCRIPTION", "", "", str, what="a server, such as 192.0.2.1, or a resolver description"
+)
+
+
+def soleTarget(target: str, before: str) -> str:
     """
-    Return the server of an C{@} argument.
+    Return C{target}, the server of an C{@} argument.
 
-    @param word: an argument that begins with C{@}.
     @param before: the server given by a former argument.
 
-    @raise ExitError: the server is missing, or a second one is given.
+    @raise ExitError: a second server is given.
     """
-    target = word[1:]
     if before:
-        raise ExitError(USAGE, f"two servers, @{before} and {word}; write one, or both in one argument: @udp:192.0.2.1,192.0.2.2")
-    if not target:
-        raise ExitError(USAGE, "@ must be followed by a server, such as 192.0.2.1, or a resolver description")
+        raise ExitError(USAGE, f"two servers, @{before} and @{target}; write one, or both in one argument: @udp:192.0.2.1,192.0.2.2")
     return target
+
+
+def targetIn(given: Given) -> str:
+    """
+    Return the server in the parsed arguments, or C{""}.
+
+    @raise ExitError: there are several.
+    """
+    target = ""
+    for each in given.all(SERVER):
+        target = soleTarget(each, target)
+    return target
+
+
+def typeIn(words: Sequence[str], otherwise: int) -> int:
+    """
+    Return the record type that follows a name.
+
+    @param words: the arguments after the name: a type or nothing.
+
+    @raise ExitError: there is something else.
+    """
+    number = typeNumber(words[0]) if words else otherwise
+    if number is None or len(words) > 1:
+        wrong = words[0] if number is None else words[1]
+        raise ExitError(USAGE, f"{wrong!r} is not a record type; write A, AAAA, MX..., or @ before a server or resolver description")
+    return number
 
 
 def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
@@ -153,6 +182,17 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
         servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
     servers = _ofFamily(servers, family, f"@{target}")
     return Upstream(ForwardingSource(reactor, servers), len(servers))
+
+
+async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
+    """
+    Return the resolver for an C{@} argument, by default the one that programs on this machine use.
+
+    @raise ExitError: see L{upstreamFor}.
+    """
+    from twisted_ext.compat.names import NamesResolver
+
+    return NamesResolver((await upstreamFor(reactor, target)).source if target else describedSource(reactor, "system"), reactor)
 
 
 def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import BadImage, BadName, DNSFault
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BAD_ZONE", "DIFFERENT", "Progress", "Words", "ZoneWord", "transferred", "wordsOf"]
+__all__ = ["BAD_ZONE", "DIFFERENT", "Progress", "ZoneWord", "oneZone", "transferred"]
 
 #: Exit code: the zone cannot be served.
 BAD_ZONE: Final = 2
@@ -33,57 +33,15 @@ _ENDINGS: Final = (".zone", ".db", ".txt", ".signed")
 _PATIENCE: Final = 60.0
 
 
-class Words:
+def oneZone(given: Given, arguments: Arguments) -> ZoneWord:
     """
-    Parsed arguments.
+    Return the only zone in the parsed arguments.
 
-    @ivar bare: those that are not options.
-    @ivar values: the values of options, by their names without hyphens; C{""} for those that take no value.
+    @raise ExitError: there is not exactly one, or its name cannot be determined.
     """
-
-    __slots__ = ("bare", "values")
-
-    def __init__(self, bare: list[str], values: dict[str, str]) -> None:
-        self.bare = bare
-        self.values = values
-
-    def has(self, name: str) -> bool:
-        return name in self.values
-
-
-def wordsOf(words: Sequence[str], flags: Iterable[str], valued: Mapping[str, str], usage: str) -> Words:
-    """
-    Parse arguments.
-
-    @param flags: options without a value.
-    @param valued: options with a value, and descriptions of the values.
-    @param usage: one line, for error messages.
-
-    @raise ExitError: an argument is not valid.
-    """
-    bare: list[str] = []
-    values: dict[str, str] = {}
-    remaining = iter(words)
-    known = [*flags, *valued]
-    for word in remaining:
-        if word == "-" or not word.startswith("-"):
-            bare.append(word)
-            continue
-        if word == "-o" and "output" in valued:
-            # The option of named-compilezone.
-            word = "--output"
-        name, equals, value = word.lstrip("-").partition("=")
-        if name not in known or not word.startswith("--"):
-            options = ", ".join([f"--{each}" for each in known])
-            raise ExitError(USAGE, f"{word!r} is not an option; the options are {options}. Write: {usage}")
-        if name in valued:
-            value = value if equals else next(remaining, "")
-            if not value:
-                raise ExitError(USAGE, f"--{name} must be followed by {valued[name]}")
-        elif equals:
-            raise ExitError(USAGE, f"--{name} takes no value")
-        values[name] = value
-    return Words(bare, values)
+    if len(given.bare) != 1:
+        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {arguments.usage}")
+    return ZoneWord(given.bare[0])
 
 
 class ZoneWord:
@@ -228,5 +186,3 @@ class Progress:
         """
         if self._said:
             print("\r" + " " * len(self._said) + "\r", end="", file=sys.stderr, flush=True)
-
-

@@ -11,9 +11,11 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.args import BAD_ZONE, Progress, ZoneWord, wordsOf
+from twisted_ext.apps.cli.terminal.exits import OK, ExitError
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, Progress, ZoneWord, oneZone
+from twisted_ext.errors import BadDescription
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 
@@ -21,9 +23,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zonefile.findings import Report
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone check [NAME=]FILE [--json] [--strict] [--time WHEN] [--no-time] [--checks]
                         [--verbose | --quiet]
 
@@ -35,18 +37,10 @@ findings, and logs the other findings.
   txdns zone check example.org=/etc/zones/primary --strict
   txdns zone check example.org.zone --json | jq .findings
 
-  --json      one object: zone, file, serial, records, fatal, warnings, findings (each with
-              check, level, text, and if known name, type, path, line), omitted
-  --strict    warnings also change the exit code
-  --time      check the validity of signatures at this time: seconds since 1970, or
-              20261231235959
-  --no-time   do not check whether signatures have expired
-  --checks    list all checks with a description of each
-  --verbose   print the number of findings for each check, including those without any
-  --quiet     print nothing; there is only the exit code
+{options}
 
-As for kzonecheck, -o NAME is the zone, -t WHEN the time and -v is --verbose; as for
-named-checkzone, NAME and FILE may be two arguments, and -q is --quiet.
+-t, -v, -q and -o are those of kzonecheck and named-checkzone; as for named-checkzone, NAME and
+FILE may be two arguments.
 
 Signatures are not verified cryptographically; for that use delv or ldns-verify-zone.
 
@@ -54,67 +48,70 @@ Exit codes: 0 the zone can be served (with --strict: and has no warnings), 1 wro
 cannot (with --strict: or has warnings), 8 the file cannot be read.
 """
 
-_USAGE: Final = "txdns zone check [NAME=]FILE [--json] [--strict]"
+
+def _moment(text: str) -> float:
+    from twisted_ext.wire.rdata.times import secondsFromDate
+
+    try:
+        return float(secondsFromDate(text)) if len(text) == 14 else float(int(text))
+    except ValueError:
+        raise BadDescription(f"{text!r} is not a time; write seconds since 1970, or a date such as 20261231235959") from None
+
+
+_JSON: Final = flag(
+    "--json",
+    "one object: zone, file, serial, records, fatal, warnings, findings (each with check, level, text, and if known name, type, path,"
+    " line), omitted",
+)
+_STRICT: Final = flag("--strict", "warnings also change the exit code")
+_TIME: Final = Option[float | None](
+    "--time WHEN",
+    "check the validity of signatures at this time: seconds since 1970, or 20261231235959",
+    None,
+    _moment,
+    also="-t",
+    what="a time such as 20261231235959",
+)
+_NO_TIME: Final = flag("--no-time", "do not check whether signatures have expired")
+_CHECKS: Final = flag("--checks", "list all checks with a description of each")
+_VERBOSE: Final = flag("--verbose", "print the number of findings for each check, including those without any", also="-v")
+_QUIET: Final = flag("--quiet", "print nothing; there is only the exit code", also="-q")
+_ORIGIN: Final = Option("-o NAME", "the name of the zone", "", str, what="the name of the zone")
+
+ARGUMENTS: Final = Arguments(_HELP, _JSON, _STRICT, _TIME, _NO_TIME, _CHECKS, _VERBOSE, _QUIET, _ORIGIN)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
+    given = ARGUMENTS.parse(words)
+    if given[_CHECKS]:
+        _list(given[_JSON])
         return OK
-    flags = ("json", "strict", "no-time", "checks", "verbose", "quiet")
-    given = wordsOf(_translated(words), flags, {"time": "a time such as 20261231235959"}, _USAGE)
-    if given.has("checks"):
-        _list(given.has("json"))
-        return OK
-    if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
-    zone = ZoneWord(given.bare[0])
-    now = None if given.has("no-time") else _moment(given.values["time"]) if given.has("time") else time()
+    name = given[_ORIGIN]
+    if not name and len(given.bare) == 2 and "=" not in given.bare[0] and not os.path.exists(given.bare[0]):
+        name = given.bare.pop(0)
+    if name and given.bare:
+        given.bare[0] = f"{name}={given.bare[0]}"
+    zone = oneZone(given, ARGUMENTS)
+    moment = given[_TIME]
+    now = None if given[_NO_TIME] else time() if moment is None else moment
     progress = Progress(f"checking {nameToText(zone.apex)}")
     report, version = _report(zone, now, progress)
     progress.end()
-    if given.has("json"):
+    if given[_JSON]:
         print(dumps(_data(zone, report, version)))
-    elif not given.has("quiet"):
+    elif not given[_QUIET]:
         palette = paletteFor(sys.stdout)
         for line in _table(report, palette) if palette.on else [printable(finding.labelled) for finding in report.findings]:
             print(line)
-        if given.has("verbose"):
+        if given[_VERBOSE]:
             for check in _checks():
                 print(f"{check:<15} {report.counts.get(check, 0) or 'none'}")
         print(_summary(zone, report, version, palette))
     sys.stdout.flush()
-    return BAD_ZONE if report.fatal or (given.has("strict") and report.warnings) else OK
-
-
-def _translated(words: list[str]) -> list[str]:
-    """
-    Translate the arguments of C{kzonecheck} and C{named-checkzone} to those of this command.
-    """
-    said: list[str] = []
-    bare: list[str] = []
-    name = ""
-    remaining = iter(words)
-    for word in remaining:
-        if word in ("-o", "-t"):
-            value = next(remaining, "")
-            if not value:
-                raise ExitError(USAGE, f"{word} needs {'the name of the zone' if word == '-o' else 'a time'} behind it")
-            name, said = (value, said) if word == "-o" else (name, [*said, f"--time={value}"])
-        elif word == "--time":
-            said += [word, *[value for value in [next(remaining, "")] if value]]
-        elif word in ("-v", "-q"):
-            said.append("--verbose" if word == "-v" else "--quiet")
-        elif word.startswith("-") and word != "-":
-            said.append(word)
-        else:
-            bare.append(word)
-    if not name and len(bare) == 2 and "=" not in bare[0] and not os.path.exists(bare[0]):
-        name = bare.pop(0)
-    return [*said, *([f"{name}={bare[0]}", *bare[1:]] if name and bare else bare)]
+    return BAD_ZONE if report.fatal or (given[_STRICT] and report.warnings) else OK
 
 
 def _checks() -> Iterator[str]:
@@ -145,15 +142,6 @@ def _report(zone: ZoneWord, now: float | None, progress: Progress) -> tuple[Repo
         return check(version, now=now, progress=progress), version
     vetted = vet(zone.path, zone.apex, now=now, progress=progress)
     return vetted.report, vetted.version
-
-
-def _moment(text: str) -> float:
-    from twisted_ext.wire.rdata.times import secondsFromDate
-
-    try:
-        return float(secondsFromDate(text)) if len(text) == 14 else float(int(text))
-    except ValueError:
-        raise ExitError(USAGE, f"--time {text}: write seconds since 1970, or a date such as 20261231235959") from None
 
 
 def _list(json: bool) -> None:

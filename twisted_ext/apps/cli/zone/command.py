@@ -56,12 +56,10 @@ def main(words: list[str]) -> int:
     for command in SUBCOMMANDS:
         if command.word == word:
             return command.load()(words[1:])
-    from difflib import get_close_matches
+    from twisted_ext.apps.cli.terminal.arguments import didYouMean
 
     known = [command.word for command in SUBCOMMANDS]
-    close = get_close_matches(word, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"write one of {', '.join(known)}"
-    raise ExitError(USAGE, f"unknown command {word!r}; {hint}")
+    raise ExitError(USAGE, f"unknown command {word!r}; {didYouMean(word, known, 'write one of ' + ', '.join(known))}")
 
 
 def _help() -> str:

@@ -8,13 +8,14 @@ import os
 import sys
 from typing import Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
-from twisted_ext.apps.cli.zone.args import BAD_ZONE, ZoneWord, wordsOf
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, oneZone
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone compile [NAME=]FILE --output IMAGE
 
 Compiles a master file to an image, which a server maps into memory instead of reading the file.
@@ -25,31 +26,30 @@ compared with the other commands.
   txdns zone compile example.org=/etc/zones/primary --output /tmp/example.org.image
   txdns zone stats example.org=/tmp/example.org.image
 
-An image can be used on machines with the same byte order and with this version of txdns. -o is
-short for --output.
+{options}
+
+An image can be used on machines with the same byte order and with this version of txdns.
 
 Exit codes: 0 the image is written, 1 wrong usage, 2 the file does not hold a valid zone of this
 name, 8 a file cannot be read or written.
 """
 
-_USAGE: Final = "txdns zone compile [NAME=]FILE --output IMAGE"
+
+_OUTPUT: Final = Option("--output IMAGE", "the file to write", "", str, also="-o", what="the image's file")
+
+ARGUMENTS: Final = Arguments(_HELP, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    given = wordsOf(words, (), {"output": "the image's file"}, _USAGE)
-    if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
-    if not given.has("output"):
-        raise ExitError(USAGE, f"--output is missing; write: {_USAGE}")
-    zone = ZoneWord(given.bare[0])
+    given = ARGUMENTS.parse(words)
+    zone = oneZone(given, ARGUMENTS)
+    image = given[_OUTPUT]
+    if not image:
+        raise ExitError(USAGE, f"--output is missing; write: {ARGUMENTS.usage}")
     zone.readable()
-    image = given.values["output"]
 
     from twisted_ext.errors import BadZone
     from twisted_ext.zone.build.compiler import fingerprintOf

@@ -8,18 +8,19 @@ import sys
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.args import DIFFERENT, ZoneWord, transferred, wordsOf
+from twisted_ext.apps.cli.zone.args import DIFFERENT, ZoneWord, transferred
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.diff import Change
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER [--json] [--quiet] [--no-signatures]
 
 Compares the records of two zones, independently of their order and layout: - marks records only
@@ -28,31 +29,31 @@ in the first zone, + records only in the second. From @SERVER the zone is fetche
   txdns zone diff example.org.zone example.org=/tmp/edited
   txdns zone diff example.org.zone @192.0.2.53
 
-  --json            one object per line: change, name, ttl, class, type, data
-  --quiet           print nothing; there is only the exit code
-  --no-signatures   ignore RRSIG, NSEC and NSEC3 records
+{options}
 
 Exit codes: 0 the zones are equal, 1 they differ, or wrong usage, 2 a file does not hold a valid
 zone, 8 a file cannot be read, 9 the transfer failed.
 """
 
-_USAGE: Final = "txdns zone diff [NAME=]FILE [NAME=]FILE|@SERVER"
+
+_JSON: Final = flag("--json", "one object per line: change, name, ttl, class, type, data")
+_QUIET: Final = flag("--quiet", "print nothing; there is only the exit code")
+_UNSIGNED: Final = flag("--no-signatures", "ignore RRSIG, NSEC and NSEC3 records")
+
+ARGUMENTS: Final = Arguments(_HELP, _JSON, _QUIET, _UNSIGNED)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    given = wordsOf(words, ("json", "quiet", "no-signatures"), {}, _USAGE)
+    given = ARGUMENTS.parse(words)
     if len(given.bare) != 2:
-        raise ExitError(USAGE, f"write exactly two zones, not {len(given.bare)}: {_USAGE}")
+        raise ExitError(USAGE, f"write exactly two zones, not {len(given.bare)}: {ARGUMENTS.usage}")
     first, second = given.bare
     named = next((ZoneWord(each) for each in (first, second) if not each.startswith("@")), None)
     if named is None:
-        raise ExitError(USAGE, f"two servers; one of the two must be a file. Write: {_USAGE}")
+        raise ExitError(USAGE, f"two servers; one of the two must be a file. Write: {ARGUMENTS.usage}")
     before, after = [_version(each, named) for each in (first, second)]
     if before.apex != after.apex:
         raise ExitError(USAGE, f"{first} and {second} are zones with different names")
@@ -61,11 +62,11 @@ def main(words: list[str]) -> int:
 
     count = 0
     palette = paletteFor(sys.stdout)
-    for change in changes(before, after, signatures=not given.has("no-signatures")):
+    for change in changes(before, after, signatures=not given[_UNSIGNED]):
         count += 1
-        if given.has("quiet"):
+        if given[_QUIET]:
             break
-        if given.has("json"):
+        if given[_JSON]:
             print(dumps(change.toJSON()))
         else:
             line = printable(_line(change))

@@ -11,8 +11,9 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
-from twisted_ext.apps.cli.zone.args import BAD_ZONE, wordsOf
+from twisted_ext.apps.cli.zone.args import BAD_ZONE
 from twisted_ext.errors import BadName, BadZone, StorageFault
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.sqlite import SQLiteStore
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
 Usage: txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME
@@ -34,9 +35,7 @@ zone load them within a second. A zone or database that does not exist is create
   txdns zone edit --store zones.sqlite example.org
   txdns zone edit --store zones.sqlite --from example.org.zone --yes example.org
 
-  --store DATABASE  an SQLite file; by default the value of TXDNS_STORE
-  --from FILE       read the records from a master file instead of an editor
-  --yes             do not ask for confirmation
+{options}
 
 The serial is increased automatically. The same changes can be made with SQL in the tables zones
 and records.
@@ -45,7 +44,11 @@ Exit codes: 0 done, or nothing differs; 1 wrong usage, or not confirmed; 2 the z
 served; 8 a file or the database cannot be read or written.
 """
 
-_USAGE: Final = "txdns zone edit [--store DATABASE] [--from FILE] [--yes] NAME"
+_STORE: Final = Option("--store DATABASE", "an SQLite file; by default the value of TXDNS_STORE", "", str, what="a database")
+_FROM: Final = Option("--from FILE", "read the records from a master file instead of an editor", "", str, what="a master file")
+_YES: Final = flag("--yes", "do not ask for confirmation")
+
+ARGUMENTS: Final = Arguments(_HELP, _STORE, _FROM, _YES)
 
 #: The initial text of a new zone.
 _TEMPLATE: Final = """\
@@ -61,15 +64,12 @@ def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(_HELP, end="")
-        return OK
-    given = wordsOf(words, ("yes",), {"store": "a database", "from": "a master file"}, _USAGE)
-    path = given.values.get("store") or os.environ.get("TXDNS_STORE", "")
+    given = ARGUMENTS.parse(words)
+    path = given[_STORE] or os.environ.get("TXDNS_STORE", "")
     if len(given.bare) != 1:
-        raise ExitError(USAGE, f"write exactly one zone, not {len(given.bare)}: {_USAGE}")
+        raise ExitError(USAGE, f"write exactly one zone, not {len(given.bare)}: {ARGUMENTS.usage}")
     if not path:
-        raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {_USAGE}")
+        raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {ARGUMENTS.usage}")
     try:
         apexName = nameFromText(given.bare[0])
     except BadName as fault:
@@ -80,7 +80,7 @@ def main(words: list[str]) -> int:
     try:
         store = SQLiteStore(path)
         try:
-            return _Editing(store, apexName, asks=not given.has("yes")).run(given.values.get("from", ""))
+            return _Editing(store, apexName, asks=not given[_YES]).run(given[_FROM])
         finally:
             store.close()
     except (StorageFault, BadZone) as fault:

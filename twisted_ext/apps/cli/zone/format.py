@@ -8,16 +8,17 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.args import ZoneWord, wordsOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, ExitError
+from twisted_ext.apps.cli.zone.args import oneZone
 from twisted_ext.files import replacingFile
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["main", "replaceFile", "written"]
+__all__ = ["ARGUMENTS", "main", "replaceFile", "written"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone format [NAME=]FILE [--readable] [--zonemd] [--output FILE]
 
 Writes all records of a zone, from a master file or an image: by default one per line with its
@@ -27,36 +28,39 @@ full name, TTL and class, in canonical order, so that the files of equal zones a
   txdns zone format example.org=/var/lib/txdns/example.org.image --readable
   txdns zone format example.org.zone --readable --output example.org.zone
 
-  --readable   names relative to $ORIGIN, the most frequent TTL as $TTL, columns, comments on
-               numbers. Comments and directives of the original are lost
-  --zonemd     add a ZONEMD record with the zone's digest (RFC 8976); it is not signed
-  --output     or -o: replace this file; it is left alone if writing fails
+{options}
 
 Exit codes: 0 the zone is written, 1 wrong usage, 2 the file does not hold a valid zone of this
 name, 8 a file cannot be read or written.
 """
 
-_USAGE: Final = "txdns zone format [NAME=]FILE [--readable] [--output FILE]"
+
+_READABLE: Final = flag(
+    "--readable",
+    "names relative to $ORIGIN, the most frequent TTL as $TTL, columns, comments on numbers. Comments and directives of the original are"
+    " lost",
+)
+_ZONEMD: Final = flag("--zonemd", "add a ZONEMD record with the zone's digest (RFC 8976); it is not signed")
+_OUTPUT: Final = Option(
+    "--output FILE", "replace this file; it is left alone if writing fails", "", str, also="-o", what="a file"
+)
+
+ARGUMENTS: Final = Arguments(_HELP, _READABLE, _ZONEMD, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    given = wordsOf(words, ("readable", "zonemd"), {"output": "a file"}, _USAGE)
-    if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
-    version = ZoneWord(given.bare[0]).version()
-    if given.has("zonemd"):
+    given = ARGUMENTS.parse(words)
+    version = oneZone(given, ARGUMENTS).version()
+    if given[_ZONEMD]:
         from twisted_ext.zone.check.zonemd import withDigests
 
         version = withDigests(version)
-    lines = written(version, given.has("readable"))
-    if given.has("output"):
-        replaceFile(given.values["output"], "".join([f"{line}\n" for line in lines]).encode("utf-8", "surrogateescape"))
+    lines = written(version, given[_READABLE])
+    if given[_OUTPUT]:
+        replaceFile(given[_OUTPUT], "".join([f"{line}\n" for line in lines]).encode("utf-8", "surrogateescape"))
         return OK
     write = sys.stdout.write
     for line in lines:

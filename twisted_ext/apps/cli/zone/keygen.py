@@ -9,12 +9,13 @@ import sys
 from base64 import b64encode
 from typing import Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
 
-__all__ = ["keyText", "main"]
+__all__ = ["ARGUMENTS", "keyText", "main"]
 
 _HELP: Final = """\
 Usage: txdns zone keygen [-a ALGORITHM] [-o FILE] NAME
@@ -23,9 +24,7 @@ Generates a TSIG key, a secret shared by two servers, or by a server and the cli
 its zones. The output can be read by txdns (setting key-file), BIND, and the tools of NSD and
 Knot.
 
-  -a ALGORITHM   {algorithms};
-                 hmac-sha256 by default
-  -o FILE        write it to this new file, readable by its owner only
+{options}
 
   txdns zone keygen -o dhcp.key dhcp.example.org
   txdns update -k dhcp.key changes.txt
@@ -44,28 +43,35 @@ def keyText(name: str, algorithm: str, secret: bytes) -> str:
     return f'key "{name}" {{\n\talgorithm {algorithm};\n\tsecret "{b64encode(secret).decode("ascii")}";\n}};\n'
 
 
+def _algorithm(text: str) -> str:
+    algorithm = text.lower()
+    if algorithm not in ALGORITHMS:
+        raise BadDescription(f"{algorithm!r} is not an algorithm; write one of {', '.join(ALGORITHMS)}")
+    return algorithm
+
+
+_ALGORITHM: Final = Option(
+    "-a ALGORITHM",
+    f"{', '.join([each for each in ALGORITHMS if each.count('-') == 1])}; hmac-sha256 by default",
+    "hmac-sha256",
+    _algorithm,
+    what="an algorithm",
+)
+_OUTPUT: Final = Option("-o FILE", "write it to this new file, readable by its owner only", "", str, what="a file")
+
+ARGUMENTS: Final = Arguments(_HELP, _ALGORITHM, _OUTPUT)
+
+
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(_HELP.format(algorithms=", ".join([each for each in ALGORITHMS if each.count("-") == 1])), end="")
-        return OK
-    algorithm, path, name = "hmac-sha256", "", ""
-    remaining = iter(words)
-    for word in remaining:
-        if word == "-a":
-            algorithm = next(remaining, "").lower()
-        elif word == "-o":
-            path = next(remaining, "")
-        elif word.startswith("-") or name:
-            raise ExitError(USAGE, f"unexpected argument {word!r}; write: txdns zone keygen [-a ALGORITHM] [-o FILE] NAME")
-        else:
-            name = word
-    if not name:
-        raise ExitError(USAGE, "the name of the key is missing; write one such as dhcp.example.org")
-    if algorithm not in ALGORITHMS:
-        raise ExitError(USAGE, f"{algorithm!r} is not an algorithm; write one of {', '.join(ALGORITHMS)}")
+    given = ARGUMENTS.parse(words)
+    if len(given.bare) != 1:
+        wrong = f"unexpected argument {given.bare[1]!r}" if given.bare else "the name of the key is missing"
+        raise ExitError(USAGE, f"{wrong}; write one name such as dhcp.example.org")
+    (name,) = given.bare
+    algorithm, path = given[_ALGORITHM], given[_OUTPUT]
     secret = os.urandom(_SECRETS[algorithm.split("-")[1]])
     try:
         wire = nameFromText(name)

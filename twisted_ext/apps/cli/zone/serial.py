@@ -9,16 +9,18 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, whole
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.args import BAD_ZONE, ZoneWord, wordsOf
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, oneZone
+from twisted_ext.errors import BadDescription
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.locations import NumberPosition
 
-__all__ = ["main", "raised"]
+__all__ = ["ARGUMENTS", "main", "raised"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone serial [NAME=]FILE [--bump HOW] [--set NUMBER] [--json]
 
 Prints the serial of a zone. With --bump or --set the serial is changed in the master file; the
@@ -28,39 +30,49 @@ rest of the file, including comments and columns, is left unchanged.
   txdns zone serial example.org.zone --bump auto
   txdns zone serial example.org=/etc/zones/primary --set 2026112001
 
-  --bump   increment: add 1; dateserial: the date and two digits, such as 2026112000; unixtime:
-           seconds since 1970; auto: dateserial if the serial begins with a date, else
-           increment. If the result would not be greater (RFC 1982), 1 is added instead
-  --set    use this number, whatever the old one is
-  --json   one object: zone, serial, and before if it was changed
+{options}
 
 Exit codes: 0 done, 1 wrong usage, 2 the file does not hold a valid zone of this name, 8 the file
 cannot be read or written.
 """
 
-_USAGE: Final = "txdns zone serial [NAME=]FILE [--bump auto] [--set NUMBER]"
+
+def _known(way: str) -> str:
+    from twisted_ext.zone.store.serials import SERIALS
+
+    if way not in ("auto", *SERIALS):
+        raise BadDescription(f"{way!r} is not a way to increase a serial; write one of auto, {', '.join(SERIALS)}")
+    return way
+
+
+_BUMP: Final = Option(
+    "--bump HOW",
+    "increment: add 1; dateserial: the date and two digits, such as 2026112000; unixtime: seconds since 1970; auto: dateserial if the"
+    " serial begins with a date, else increment. If the result would not be greater (RFC 1982), 1 is added instead",
+    "",
+    _known,
+    what="auto, increment, dateserial or unixtime",
+)
+_SET: Final = Option[int | None](
+    "--set NUMBER", "use this number, whatever the old one is", None, whole(0, 2**32 - 1), what="a number"
+)
+_JSON: Final = flag("--json", "one object: zone, serial, and before if it was changed")
+
+ARGUMENTS: Final = Arguments(_HELP, _BUMP, _SET, _JSON)
 
 
 def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    given = wordsOf(words, ("json",), {"bump": "auto, increment, dateserial or unixtime", "set": "a number"}, _USAGE)
-    if given.has("bump"):
-        # Checked first: with --bump FILE the file would be taken for its value, and reported as missing.
-        _known(given.values["bump"])
-    if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
-    if given.has("bump") and given.has("set"):
+    given = ARGUMENTS.parse(words)
+    zone = oneZone(given, ARGUMENTS)
+    way, number = given[_BUMP], given[_SET]
+    if way and number is not None:
         raise ExitError(USAGE, "--bump and --set exclude each other; write one of them")
-    zone = ZoneWord(given.bare[0])
-    changing = given.has("bump") or given.has("set")
-    if not changing:
+    if not way and number is None:
         serial = zone.version().serial
-        print(dumps({"zone": nameToText(zone.apex), "serial": serial}) if given.has("json") else serial)
+        print(dumps({"zone": nameToText(zone.apex), "serial": serial}) if given[_JSON] else serial)
         sys.stdout.flush()
         return OK
     if zone.path == "-":
@@ -73,18 +85,12 @@ def main(words: list[str]) -> int:
     if place is None:
         raise ExitError(BAD_ZONE, f"{zone.path}: no SOA record of {nameToText(zone.apex)} whose serial can be changed")
     before = place.serial
-    after = _set(given.values["set"]) if given.has("set") else raised(before, given.values["bump"], time())
+    after = raised(before, way, time()) if number is None else number
     _write(place, after)
     said = {"zone": nameToText(zone.apex), "serial": after, "before": before}
-    print(dumps(said) if given.has("json") else f"{before} -> {after}")
+    print(dumps(said) if given[_JSON] else f"{before} -> {after}")
     sys.stdout.flush()
     return OK
-
-
-def _set(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 2**32):
-        raise ExitError(USAGE, f"--set {text}: write a number up to {2**32 - 1}")
-    return int(text)
 
 
 def raised(serial: int, way: str, now: float) -> int:
@@ -94,7 +100,7 @@ def raised(serial: int, way: str, now: float) -> int:
     @param way: C{auto}, or one of L{SERIALS<twisted_ext.zone.store.serials.SERIALS>}.
     @param now: seconds since 1970.
 
-    @raise ExitError: C{way} is not one of them.
+    @raise BadDescription: C{way} is not one of them.
     """
     from twisted_ext.zone.store.serials import nextSerial
 
@@ -102,13 +108,6 @@ def raised(serial: int, way: str, now: float) -> int:
     if way == "auto":
         way = "dateserial" if _isDay(serial // 100) else "increment"
     return nextSerial(serial, way, now)
-
-
-def _known(way: str) -> None:
-    from twisted_ext.zone.store.serials import SERIALS
-
-    if way not in ("auto", *SERIALS):
-        raise ExitError(USAGE, f"--bump {way}: write one of auto, {', '.join(SERIALS)}")
 
 
 def _isDay(number: int) -> bool:

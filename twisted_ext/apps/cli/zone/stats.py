@@ -8,9 +8,10 @@ import sys
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.colors import paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.args import ZoneWord, wordsOf
+from twisted_ext.apps.cli.terminal.exits import OK
+from twisted_ext.apps.cli.zone.args import oneZone
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
@@ -18,9 +19,9 @@ from twisted_ext.wire.rrtypes import typeName
 if TYPE_CHECKING:
     from twisted_ext.zone.check.statistics import Statistics
 
-__all__ = ["main"]
+__all__ = ["ARGUMENTS", "main"]
 
-HELP: Final = """\
+_HELP: Final = """\
 Usage: txdns zone stats [NAME=]FILE [--json]
 
 Prints statistics of a zone: names, records by type, octets, TTLs, delegations, wildcards, the
@@ -33,7 +34,9 @@ Exit codes: 0 done, 1 wrong usage, 2 the file does not hold a valid zone of this
 cannot be read.
 """
 
-_USAGE: Final = "txdns zone stats [NAME=]FILE [--json]"
+_JSON: Final = flag("--json")
+
+ARGUMENTS: Final = Arguments(_HELP, _JSON)
 
 #: The length of the longest bar in characters.
 _BAR: Final = 30
@@ -43,17 +46,13 @@ def main(words: list[str]) -> int:
     """
     Run the command with its arguments, and return the exit code.
     """
-    if any(word in ("-h", "--help") for word in words):
-        print(HELP, end="")
-        return OK
-    given = wordsOf(words, ("json",), {}, _USAGE)
-    if len(given.bare) != 1:
-        raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {_USAGE}")
+    given = ARGUMENTS.parse(words)
+    zone = oneZone(given, ARGUMENTS)
 
     from twisted_ext.zone.check.statistics import Statistics
 
-    statistics = Statistics(ZoneWord(given.bare[0]).version())
-    print(dumps(statistics.toJSON()) if given.has("json") else "\n".join(_lines(statistics)))
+    statistics = Statistics(zone.version())
+    print(dumps(statistics.toJSON()) if given[_JSON] else "\n".join(_lines(statistics)))
     sys.stdout.flush()
     return OK
 
