@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.process.mirrors import Parent
 from tests.zone.changing import APEX, ZONE, zoneOf
-from twisted_ext.apps.worker import Obeying
+from twisted_ext.apps.worker import ParentMessages
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.source import Zones
 from twisted_ext.server.reply.operations import operationKey
@@ -28,14 +28,14 @@ from twisted_ext.wire.rrtypes import SOA, A
 
 class ObeyingTests(SynchronousTestCase):
     """
-    Tests for L{Obeying}, with zones.
+    Tests for L{ParentMessages}, with zones.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.stopped = 0
         self.wire = bytearray()
-        self.worker = Obeying(self.clock, self.stop)
+        self.worker = ParentMessages(self.clock, self.stop)
         self.worker.transport = cast(ITransport, self)
         self.zones = Zones()
         self.zone = zoneOf(ZONE + "".join([f"h{number} 300 A 192.0.2.1\n" for number in range(1200)]))

@@ -9,43 +9,12 @@ from twisted.application.service import ServiceMaker
 from twisted_ext.endpoints.prefixes import ENDPOINTS
 from twisted_ext.resolver.strings.descriptions import BUILT_IN
 
-__all__ = [
-    "cacheParser",
-    "chainParser",
-    "coalesceParser",
-    "dnsEndpoints",
-    "hostsParser",
-    "httpsEndpoints",
-    "namesParser",
-    "raceParser",
-    "routeParser",
-    "searchParser",
-    "specialParser",
-    "srvEndpoints",
-    "systemParser",
-    "tcpParser",
-    "threadedParser",
-    "txdns",
-    "udpParser",
-    "zoneParser",
-]
+__all__ = ["dnsEndpoints", "httpsEndpoints", "srvEndpoints", "txdns"]
 
-(
-    systemParser,
-    hostsParser,
-    zoneParser,
-    specialParser,
-    udpParser,
-    tcpParser,
-    threadedParser,
-    cacheParser,
-    coalesceParser,
-    chainParser,
-    raceParser,
-    routeParser,
-    searchParser,
-    namesParser,
-) = BUILT_IN
+# One plugin for each prefix: systemParser, udpParser...
+_parsers = {f"{parser.prefix}Parser": parser for parser in BUILT_IN}
+globals().update(_parsers)
+__all__ += list(_parsers)
 
 srvEndpoints, httpsEndpoints, dnsEndpoints = ENDPOINTS
 

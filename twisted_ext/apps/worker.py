@@ -32,7 +32,7 @@ from twisted_ext.wire.names import nameFromText
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import ServerStatus
 
-__all__ = ["Obeying", "main"]
+__all__ = ["ParentMessages", "main"]
 
 _log = Logger()
 
@@ -55,7 +55,7 @@ def _name(said: dict[str, JSON]) -> bytes:
     return nameFromText(str(said["name"]))
 
 
-class Obeying(Protocol):
+class ParentMessages(Protocol):
     """
     Executes the parent's messages, and ends this process when the connection to the parent closes.
 
@@ -214,7 +214,7 @@ def main() -> None:
         if reactor.running:
             reactor.stop()
 
-    obeying = Obeying(cast(IReactorTime, reactor), stop)
+    obeying = ParentMessages(cast(IReactorTime, reactor), stop)
 
     connect: Callable[[Protocol], object] = StandardIO
 

@@ -35,11 +35,13 @@ _SECONDS = 10.0
 
 def serversBehind(source: IAnswerSource) -> list[Server]:
     """
-    Return every server that C{source} may query, in the order of its inner sources.
+    Return every server that C{source} may query, in the order of its inner sources. Servers that are reached by another transport than UDP
+    and TCP are left out: the caller connects to them in clear text.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
-    return list(dict.fromkeys([upstream.server for each in behind(source, ForwardingSource) for upstream in each.upstreams]))
+    forwarders = [each for each in behind(source, ForwardingSource) if each.transport.kind == "tcp"]
+    return list(dict.fromkeys([upstream.server for each in forwarders for upstream in each.upstreams]))
 
 
 def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes, timeout: Timeout) -> Deferred[Result]:

@@ -36,7 +36,7 @@ from tests.live.servers.enduring import (
 )
 from tests.live.twistds import PATIENCE, Twistd, wait
 from tests.peers import LivePeer, freePort, living, nsd
-from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.metrics.figures import Figures
 
 #: Seconds for which dnsperf sends queries.
@@ -204,7 +204,7 @@ def _endure(folder: Path, seconds: int, alone: bool) -> Endured:
                         endured.kills += 1
                     assert asking.wait(20 * seconds) == 0
             told = json.loads(sender.communicate()[0])
-        figures = Figures.fromJSON(Channel(str(control)).ask("GET", "stats"))
+        figures = Figures.fromJSON(ControlChannel(str(control)).ask("GET", "stats"))
         endured.dropped = datagramsDropped(server.port)
         endured.ended = [perf.queriesEnded(start, end) for start, end in zip(marks, [*marks[1:], None], strict=True)]
         endured.wrong = checker.wrong + probe.wrong

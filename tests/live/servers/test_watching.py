@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.apps.terminals import plain
 from tests.live.twistds import Twistd, wait
 from tests.peers import freePort, peer
-from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.metrics.figures import Figures
 
 
@@ -46,7 +46,7 @@ def test_allViewsAgree(workers: int, tmp_path: Path) -> None:
     control = tmp_path / "run" / "control.sock"
     words = ["--workers", str(workers), "--http", f"127.0.0.1:{page}", "--local", "www.example.org A 192.0.2.1", "--no-recursive"]
     with Twistd(tmp_path, *words, "--control", str(control)) as server:
-        channel = Channel(str(control))
+        channel = ControlChannel(str(control))
         wait(control.exists, server)
         # Queries from before the workers were ready have waited in their sockets.
         wait(lambda: Figures.fromJSON(channel.ask("GET", "stats")).processes == workers, server)

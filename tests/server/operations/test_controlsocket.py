@@ -173,16 +173,16 @@ class SocketTests(SynchronousTestCase):
                 with socket.socket(socket.AF_UNIX) as listening:
                     listening.bind(str(path))
                     listening.listen(1)
-                    self.assertEqual(client.Channel().path, str(path))
+                    self.assertEqual(client.ControlChannel().path, str(path))
             Path(paths[1]).unlink()
             Path(paths[0]).parent.chmod(0o777)
             with self.assertRaises(ExitError) as caught:
-                client.Channel()
+                client.ControlChannel()
             line = caught.exception.line
             self.assertIn(f"{paths[0]} (other users can write to its directory), {paths[1]}; name its socket with --socket", line)
             Path(paths[0]).parent.chmod(0o700)
             with self.assertRaises(ExitError) as caught:
-                client.Channel()
+                client.ControlChannel()
             self.assertIn(f"{paths[0]} (the server no longer runs)", caught.exception.line)
 
 

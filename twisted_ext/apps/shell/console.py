@@ -28,16 +28,16 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.monkey import MonkeyPatcher
 
-from twisted_ext.apps.shell.namespace import Told
+from twisted_ext.apps.shell.namespace import PlainText
 
-__all__ = ["Console", "Interpreter", "Leaving", "runConsole"]
+__all__ = ["Console", "Interpreter", "ExitCommand", "runConsole"]
 
 _MOST_SHOWN: Final = 100
 _TAB: Final = b"\t"
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 
 
-class Leaving:
+class ExitCommand:
     """
     C{exit} and C{quit} for the shell. Python's own would raise L{SystemExit} inside the reactor.
     """
@@ -140,7 +140,7 @@ class Interpreter(ManholeInterpreter):
 
     def _described(self, deferred: Deferred[Any]) -> str:
         result = getattr(deferred, "result", None)
-        return f"<Deferred at {id(deferred):#x} current result:>\n{result}" if isinstance(result, Told) else repr(deferred)
+        return f"<Deferred at {id(deferred):#x} current result:>\n{result}" if isinstance(result, PlainText) else repr(deferred)
 
     def _fired(self, result: object, deferred: Deferred[Any]) -> object:
         self._waiting.discard(id(deferred))
@@ -162,7 +162,7 @@ class Console(ColoredManhole):
         self.code = 0
         #: The octets received so far of an incomplete UTF-8 character.
         self._octets = b""
-        self._names = {**namespace, "exit": Leaving(self), "quit": Leaving(self)}
+        self._names = {**namespace, "exit": ExitCommand(self), "quit": ExitCommand(self)}
         self._banner = banner
 
     def connectionMade(self) -> None:

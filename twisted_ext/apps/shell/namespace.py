@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from twisted_ext.compat.explain import Explanation
     from twisted_ext.compat.names import NamesResolver
 
-__all__ = ["Helpers", "Told"]
+__all__ = ["Helpers", "PlainText"]
 
 
-class Told(str):
+class PlainText(str):
     """
     Text that the shell displays unquoted.
     """
@@ -65,12 +65,12 @@ class Helpers:
 
         return self._resolver.lookupPointer(reverseName(address))
 
-    def explain(self, name: str, type: int | str = "A") -> Deferred[Told]:
+    def explain(self, name: str, type: int | str = "A") -> Deferred[PlainText]:
         """
         Look up a name and describe the steps of the look-up.
         """
 
-        def tell(explanation: Explanation) -> Told:
-            return Told(explanation.text)
+        def tell(explanation: Explanation) -> PlainText:
+            return PlainText(explanation.text)
 
         return self._resolver.explain(name, type).addCallback(tell)

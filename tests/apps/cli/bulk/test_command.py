@@ -19,7 +19,7 @@ from twisted_ext.apps.cli.bulk import run as working
 from twisted_ext.apps.cli.bulk.command import parseBulk
 from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
-from twisted_ext.apps.cli.terminal.upstream import Upstream
+from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
@@ -53,8 +53,8 @@ class BulkWorkTests(SynchronousTestCase):
             streams.__exit__()
             return result
 
-        async def upstreamFor(reactor: object, target: str) -> Upstream:
-            return Upstream(self.source)
+        async def upstreamFor(reactor: object, target: str) -> CommandUpstream:
+            return CommandUpstream(self.source)
 
         self.patch(working, "upstreamFor", upstreamFor)
         self.work = BulkWork(self.reactor, wishes, streams)
@@ -201,8 +201,8 @@ class BulkWorkTests(SynchronousTestCase):
         streams = Streams(wishes)
         self.addCleanup(streams.__exit__)
 
-        async def upstreamFor(reactor: object, target: str) -> Upstream:
-            return Upstream(CannedSource(otherwise="host.example.org."))
+        async def upstreamFor(reactor: object, target: str) -> CommandUpstream:
+            return CommandUpstream(CannedSource(otherwise="host.example.org."))
 
         self.patch(working, "upstreamFor", upstreamFor)
         self.assertEqual(self.finish(Deferred.fromCoroutine(BulkWork(self.reactor, wishes, streams).run())), OK)
@@ -288,8 +288,8 @@ class PipeTests(SynchronousTestCase):
         self.closing = {inputThere, self.inputHere, self.outputHere, outputThere}
         self.addCleanup(self.closeAll)
 
-        async def upstreamFor(reactor: object, target: str) -> Upstream:
-            return Upstream(self.source)
+        async def upstreamFor(reactor: object, target: str) -> CommandUpstream:
+            return CommandUpstream(self.source)
 
         self.patch(working, "upstreamFor", upstreamFor)
         self.done = Deferred.fromCoroutine(BulkWork(self.reactor, wishes, streams).run())

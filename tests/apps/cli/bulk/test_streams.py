@@ -19,7 +19,7 @@ from tests.typed import failureOf
 from twisted_ext.apps.cli.bulk.command import parseBulk
 from twisted_ext.apps.cli.bulk.input import Fed, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.output import LineWriter
-from twisted_ext.apps.cli.bulk.resume import Resuming
+from twisted_ext.apps.cli.bulk.resume import EarlierOutput
 from twisted_ext.apps.cli.bulk.run import Streams
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import CallerFault
@@ -316,16 +316,16 @@ class LineWriterTests(SynchronousTestCase):
 
 class ResumingTests(SynchronousTestCase):
     """
-    Tests for L{Resuming}.
+    Tests for L{EarlierOutput}.
     """
 
-    def resume(self, text: str) -> Resuming:
+    def resume(self, text: str) -> EarlierOutput:
         """
         Return the state of a run that resumes after this output.
         """
         self.path = Path(self.mktemp())
         self.path.write_text(text)
-        resuming = Resuming(str(self.path))
+        resuming = EarlierOutput(str(self.path))
         self.addCleanup(resuming.close)
         return resuming
 
@@ -351,7 +351,7 @@ class ResumingTests(SynchronousTestCase):
         A missing file is created.
         """
         path = Path(self.mktemp())
-        resuming = Resuming(str(path))
+        resuming = EarlierOutput(str(path))
         self.addCleanup(resuming.close)
         self.assertFalse(resuming.has(("a", "A")))
         self.assertTrue(path.exists())
@@ -362,13 +362,13 @@ class ResumingTests(SynchronousTestCase):
         """
         first = self.resume("")
         with pytest.raises(ExitError, match="another run writes to it"):
-            Resuming(str(self.path))
+            EarlierOutput(str(self.path))
         first.close()
-        Resuming(str(self.path)).close()
+        EarlierOutput(str(self.path)).close()
         path = f"{self.path}.new"
         with Streams(parseBulk(["-", "--output", path])), pytest.raises(ExitError, match="another run writes to it"):
-            Resuming(path)
-        Resuming(path).close()
+            EarlierOutput(path)
+        EarlierOutput(path).close()
 
     def test_irregularFileIsRefused(self) -> None:
         """
@@ -378,7 +378,7 @@ class ResumingTests(SynchronousTestCase):
         os.mkfifo(pipe)
         for path, why in ((pipe, "it is not a regular file"), (os.devnull, "it is not a regular file"), ("/", "Is a directory")):
             with pytest.raises(ExitError, match=f"--resume {path}: {why}; write the file of an earlier --output"):
-                Resuming(path)
+                EarlierOutput(path)
 
     def test_onlyLinesAheadAreKept(self) -> None:
         """
@@ -400,7 +400,7 @@ class ResumingTests(SynchronousTestCase):
             path = Path(self.mktemp())
             path.write_text(text + "rest")
             with self.assertRaises(ExitError) as caught:
-                Resuming(str(path))
+                EarlierOutput(str(path))
             self.assertEqual(caught.exception.code, BATCH)
             self.assertIn("line 1: this is not a line of txdns bulk", caught.exception.line)
             self.assertEqual(path.read_text(), text + "rest")
@@ -418,7 +418,7 @@ def test_resumeNeverLoses(names: list[str], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "out")
         path.write_text("".join([f'{{"name":"{name}","type":"A"}}\n' for name in written]))
-        resuming = Resuming(str(path))
+        resuming = EarlierOutput(str(path))
         rest = [name for name in names if not resuming.has((name, "A"))]
         resuming.close()
     assert Counter(written) + Counter(rest) == Counter(names)

@@ -19,7 +19,7 @@ from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.watch import parseWatch
-from twisted_ext.apps.cli.terminal.brokenpipe import Leaving
+from twisted_ext.apps.cli.terminal.brokenpipe import BrokenPipeWatch
 from twisted_ext.apps.cli.terminal.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE
 from twisted_ext.testing.sources import answerOf, questionOf
 from twisted_ext.watch.limits import ZONE_SERVERS
@@ -181,14 +181,14 @@ def test_openReaderKeepsTheCommand() -> None:
     reactor = TurningReactor()
     left: list[str] = []
     with tempfile.TemporaryFile() as file:
-        Leaving(reactor, file.fileno(), lambda: left.append("file")).stop()
+        BrokenPipeWatch(reactor, file.fileno(), lambda: left.append("file")).stop()
         assert reactor.readers == set()
     theirs, ours = os.pipe()
-    leaving = Leaving(reactor, ours, lambda: left.append("pipe"))
+    leaving = BrokenPipeWatch(reactor, ours, lambda: left.append("pipe"))
     assert reactor.readers == {leaving}
     leaving.stop()
     assert reactor.readers == set()
-    leaving = Leaving(reactor, ours, lambda: left.append("pipe"))
+    leaving = BrokenPipeWatch(reactor, ours, lambda: left.append("pipe"))
     os.close(theirs)
     leaving.doRead()
     leaving.doRead()

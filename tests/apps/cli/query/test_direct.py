@@ -11,7 +11,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.cli.query.args import parseQuery
-from twisted_ext.apps.cli.query.direct import DirectSource, Exchanged
+from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
 from twisted_ext.errors import TimedOut, Unreachable
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
@@ -70,7 +70,7 @@ class DirectSourceTests(SynchronousTestCase):
         self.network.reactor(address).listenUDP(53, made)
         return made
 
-    def exchange(self, words: str, *servers: str) -> Deferred[Exchanged]:
+    def exchange(self, words: str, *servers: str) -> Deferred[Exchange]:
         """
         Start an exchange with these servers.
         """

@@ -11,7 +11,7 @@ from io import StringIO
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.cli.query.args import parseQuery
-from twisted_ext.apps.cli.query.rendering import Reply, renderFault, renderJSON, renderShort, renderText
+from twisted_ext.apps.cli.query.rendering import LookupOutcome, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.errors import TimedOut
 from twisted_ext.testing.sources import questionOf, rrsetOf
@@ -27,12 +27,12 @@ WHEN = datetime(2026, 11, 20, 12, 0, 5, tzinfo=UTC)
 PLAIN = Palette(False)
 
 
-def replyOf(message: Message, name: str = "www.example.org", rrType: str = "A") -> Reply:
+def replyOf(message: Message, name: str = "www.example.org", rrType: str = "A") -> LookupOutcome:
     """
     Return the message as a reply of a server.
     """
     read = Message.fromWire(buildMessage(message))
-    return Reply(questionOf(name, rrType), read, source="udp", server="192.0.2.53:53", seconds=0.0123, when=WHEN)
+    return LookupOutcome(questionOf(name, rrType), read, source="udp", server="192.0.2.53:53", seconds=0.0123, when=WHEN)
 
 
 def replyWithAlias(edns: EDNS | None = None) -> Message:
@@ -129,7 +129,7 @@ xn--bcher-kva.example.org. 60	IN	A	192.0.2.2
         """
         An answer that came in no message names its source.
         """
-        reply = Reply(
+        reply = LookupOutcome(
             questionOf("a.example"), Message(0, QR), source="hosts", server="/etc/hosts", seconds=0, when=WHEN
         )
         text = renderText(reply, parseQuery(["a.example"]).flags, PLAIN)

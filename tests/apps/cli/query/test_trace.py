@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.query.args import parseQuery
 from twisted_ext.apps.cli.query.direct import DirectSource
 from twisted_ext.apps.cli.query.trace import ROOT_SERVERS, showServers, showTrace
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK
-from twisted_ext.apps.cli.terminal.upstream import Upstream
+from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
@@ -80,7 +80,7 @@ class TracingTests(SynchronousTestCase):
         """
         wishes = parseQuery(f"{words} @192.0.2.53 +tries=1 +time=1".split())
         servers = [Server("192.0.2.53")]
-        upstream = Upstream(ForwardingSource(self.here, servers))
+        upstream = CommandUpstream(ForwardingSource(self.here, servers))
         direct = DirectSource(self.here, servers, wishes)
         show = showTrace if wishes.flags["trace"] else showServers
         done = Deferred.fromCoroutine(show(self.here, upstream, direct, wishes))

@@ -18,7 +18,7 @@ import pytest
 
 from tests.apps.controlled import Controlled, controlled
 from twisted_ext.apps.cli.main import main
-from twisted_ext.apps.cli.server.client import Channel
+from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.apps.cli.server.report import duration, octets
 
 __all__ = ["CommandResult", "runCommand"]
@@ -195,7 +195,7 @@ def test_failedZoneReloadHasExitCode(failed: bool, code: int, monkeypatch: pytes
     """
     A failed reload of a zone has an exit code and shows the reason.
     """
-    monkeypatch.setattr(Channel, "ask", lambda *words: {"said": ["example.org:5: nonsense"], "failed": failed})
+    monkeypatch.setattr(ControlChannel, "ask", lambda *words: {"said": ["example.org:5: nonsense"], "failed": failed})
     assert main(["control", "--socket", "control.sock", "zone", "reload", "example.org"]) == code
     assert capsys.readouterr().out == "example.org:5: nonsense\n"
 
@@ -229,6 +229,7 @@ def test_traceFollowsQueries(server: Controlled, capfd: pytest.CaptureFixture[st
         ["cache"],
         ["cache", "flush"],
         ["cache", "flush", "--bellow"],
+        ["cache", "flush", "--al"],
         ["cache", "show", "a", "b"],
         ["cache", "dump", "a", "b"],
         ["explain"],

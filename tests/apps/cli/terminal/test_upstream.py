@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
-from twisted_ext.apps.cli.terminal.upstream import Upstream, looksDescribed, upstreamFor
+from twisted_ext.apps.cli.terminal.upstream import CommandUpstream, looksDescribed, upstreamFor
 from twisted_ext.compat.transfers import serversBehind
 from twisted_ext.resolver.system import configured
 from twisted_ext.testing.network import MemoryNetwork
@@ -42,7 +42,7 @@ class UpstreamTests(SynchronousTestCase):
         )
         self.server.listen(self.network.reactor("192.0.2.53"))
 
-    def ask(self, target: str, port: int | None = None, family: int = 0) -> Deferred[Upstream]:
+    def ask(self, target: str, port: int | None = None, family: int = 0) -> Deferred[CommandUpstream]:
         """
         Return a fired Deferred with the upstream.
         """
@@ -53,7 +53,7 @@ class UpstreamTests(SynchronousTestCase):
             self.network.advance(0.05)
         return done
 
-    def find(self, target: str, port: int | None = None, family: int = 0) -> Upstream:
+    def find(self, target: str, port: int | None = None, family: int = 0) -> CommandUpstream:
         """
         Return the upstream.
         """

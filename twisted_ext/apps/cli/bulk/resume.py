@@ -15,12 +15,12 @@ from typing import BinaryIO, Final
 from twisted_ext.apps.cli.bulk.input import Fed, Item
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 
-__all__ = ["Resuming", "hold"]
+__all__ = ["EarlierOutput", "hold"]
 
 _CHUNK: Final = 1 << 16
 
 
-class Resuming:
+class EarlierOutput:
     """
     Compares the input with the output of an earlier run. Output lines are in nearly the order of the input, so only those ahead of their
     turn are kept in memory: as many as were written during the slowest look-up.

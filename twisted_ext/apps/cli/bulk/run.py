@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.bulk.command import BulkWishes
 from twisted_ext.apps.cli.bulk.input import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.jsonlines import lineOf
 from twisted_ext.apps.cli.bulk.output import LineWriter
-from twisted_ext.apps.cli.bulk.resume import Resuming, hold
+from twisted_ext.apps.cli.bulk.resume import EarlierOutput, hold
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import Progress, drawingFor
@@ -54,11 +54,11 @@ class Streams:
         if not wishes.ranges:
             hint = "write a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "write a file with one name per line"
             self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
-        self.resuming: Resuming | None = None
+        self.resuming: EarlierOutput | None = None
         self.output = 1
         self.path = wishes.resume or wishes.output or ""
         if wishes.resume is not None:
-            self.resuming = Resuming(wishes.resume)
+            self.resuming = EarlierOutput(wishes.resume)
             self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "write the file of an earlier --output")
         elif wishes.output is not None:
             hint = "write the name of a new file"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.query.args import ARGUMENTS, QueryOptions, parseQueries
 from twisted_ext.apps.cli.query.rendering import (
-    Reply,
+    LookupOutcome,
     greeting,
     renderFault,
     renderJSON,
@@ -23,7 +23,7 @@ from twisted_ext.apps.cli.query.rendering import (
 from twisted_ext.apps.cli.terminal.colors import encodable, isTerminal, paletteFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
-from twisted_ext.apps.cli.terminal.upstream import Upstream, upstreamFor
+from twisted_ext.apps.cli.terminal.upstream import CommandUpstream, upstreamFor
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import openNow
 from twisted_ext.interfaces import IAnswerSource
@@ -155,7 +155,7 @@ def _keyFor(wishes: QueryOptions) -> Key | None:
     return keyFromFile(wishes.keyFile)
 
 
-def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> DirectSource | None:
+def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions) -> DirectSource | None:
     """
     Return a source that sends queries with the requested header and OPT fields; L{None} if no argument requires that.
 
@@ -188,7 +188,7 @@ def _direct(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions) -> 
     return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending)
 
 
-async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
+async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     _settleScript(wishes)
     began = reactor.seconds()
@@ -213,7 +213,7 @@ async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSourc
     last = direct.last if direct is not None else None
     if last is not None:
         seconds, source = last.seconds, last.kind
-    reply = Reply(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
+    reply = LookupOutcome(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
     reply.truncated = any(note.event == "truncated" for note in trace.notes) or (last is not None and last.truncated)
     _show(reply, wishes)
     if last is not None and last.doubt:
@@ -223,7 +223,7 @@ async def _lookUp(reactor: IReactorTime, upstream: Upstream, direct: DirectSourc
 
 
 async def _ask(
-    reactor: IReactorTime, upstream: Upstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace
+    reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace
 ) -> Answer:
     source = upstream.source if direct is None else direct
     flags = wishes.flags
@@ -246,7 +246,7 @@ async def _ask(
     return await lookUp(source, question, context)
 
 
-def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: Upstream, wishes: QueryOptions) -> IAnswerSource:
+def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: CommandUpstream, wishes: QueryOptions) -> IAnswerSource:
     """
     Return C{source} wrapped in a search list: the domain of C{+domain}, or the system's list.
     """
@@ -285,7 +285,7 @@ def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> 
     return Message(0, QR | answer.flags | rcode & 15, (question,), answer.answer, answer.authority, answer.additional, edns)
 
 
-def _show(reply: Reply, wishes: QueryOptions) -> None:
+def _show(reply: LookupOutcome, wishes: QueryOptions) -> None:
     flags = wishes.flags
     text = _rendered(reply, wishes)
     if flags["idnout"] and not encodable(text, sys.stdout):
@@ -295,7 +295,7 @@ def _show(reply: Reply, wishes: QueryOptions) -> None:
     sys.stdout.flush()
 
 
-def _rendered(reply: Reply, wishes: QueryOptions) -> str:
+def _rendered(reply: LookupOutcome, wishes: QueryOptions) -> str:
     flags = wishes.flags
     if flags["json"]:
         return renderJSON(reply)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from twisted_ext.apps.cli.query.args import QueryOptions
     from twisted_ext.interfaces import Start
 
-__all__ = ["DirectSource", "Exchanged"]
+__all__ = ["DirectSource", "Exchange"]
 
 _OPCODE: Final = 0x7800
 _COOKIE: Final = 10
@@ -61,7 +61,7 @@ _BITS: Final = (("aaflag", AA), ("tcflag", TC), ("recurse", RD), ("raflag", RA),
 
 
 @dataclass(slots=True)
-class Exchanged:
+class Exchange:
     """
     A query and its reply.
 
@@ -104,7 +104,7 @@ class DirectSource:
         @param sending: called with each query before it is sent.
         @param today: returns the time in seconds since 1970.
         """
-        self.last: Exchanged | None = None
+        self.last: Exchange | None = None
         self._reactor = reactor
         self._servers = servers
         self._wishes = wishes
@@ -130,7 +130,7 @@ class DirectSource:
             context.trace.note(self._reactor.seconds(), "forward", "truncated")
         return answerFromMessage(question, done.reply, Origin(done.kind, done.server.label, 1, done.seconds))
 
-    async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchanged:
+    async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchange:
         """
         Query each server in turn, C{wishes.tries} times.
 
@@ -154,7 +154,7 @@ class DirectSource:
         labels = [server.label for server in servers]
         raise mostTelling(question, list(faults.values()), labels, attempts, self._reactor.seconds() - began)
 
-    async def _exchange(self, question: Question, server: Server) -> Exchanged:
+    async def _exchange(self, question: Question, server: Server) -> Exchange:
         wishes = self._wishes
         options = tuple(wishes.options)
         stream = bool(wishes.flags["tcp"])
@@ -192,7 +192,7 @@ class DirectSource:
             edns = EDNS(size, wishes.ednsFlags | (DO if dnssec else 0), options, wishes.ednsVersion)
         return Message(number, flags, () if wishes.flags["header-only"] else (question,), edns=edns)
 
-    async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchanged:
+    async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchange:
         wire, mac = buildMessage(query), b""
         if self._key is not None:
             wire, mac = sign(wire, self._key, self._today())
@@ -213,7 +213,7 @@ class DirectSource:
                 code = verdict.error or (verdict.record.error if verdict.record is not None else 0)
                 doubt = "" if verdict.good else "the reply is not signed" if verdict.record is None else signatureError(code)
         kind = "tcp" if stream else "udp"
-        return Exchanged(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
+        return Exchange(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
 
 
 class _Asking:

@@ -50,7 +50,7 @@ from twisted_ext.wire.rrtypes import TSIG, typeName
 
 __all__ = [
     "PLAIN",
-    "Reply",
+    "LookupOutcome",
     "dataOfRecords",
     "flagWords",
     "greeting",
@@ -84,7 +84,7 @@ _TTL: Final = 24
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class Reply:
+class LookupOutcome:
     """
     The outcome of a look-up.
 
@@ -112,7 +112,7 @@ class Reply:
         return len(self.message.wire) or None
 
 
-def renderShort(reply: Reply, flags: Flags) -> str:
+def renderShort(reply: LookupOutcome, flags: Flags) -> str:
     """
     Return the data of the answer section, one record per line; with C{identify} each line names the server.
 
@@ -123,7 +123,7 @@ def renderShort(reply: Reply, flags: Flags) -> str:
     return "".join([f"{dataText(record, flags, unicode)}{behind}\n" for record in eachRecord(reply.message.answer)])
 
 
-def renderText(reply: Reply, flags: Flags, palette: Palette, words: str | None = "") -> str:
+def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str | None = "") -> str:
     """
     Return a reply in the format of C{dig}.
 
@@ -279,7 +279,7 @@ def _gap(column: int, begin: int) -> str:
     return "\t" * tabs + " " * (begin % 8 if tabs else begin - column)
 
 
-def _statistics(reply: Reply) -> Iterator[str]:
+def _statistics(reply: LookupOutcome) -> Iterator[str]:
     yield f";; Query time: {reply.seconds * 1000:.0f} msec"
     address, _, port = reply.server.rpartition(":")
     if reply.size is None or not port.isdigit():
@@ -292,7 +292,7 @@ def _statistics(reply: Reply) -> Iterator[str]:
         yield f";; MSG SIZE  rcvd: {reply.size}"
 
 
-def renderJSON(reply: Reply) -> str:
+def renderJSON(reply: LookupOutcome) -> str:
     """
     Return one line of JSON, as described above.
     """
@@ -317,7 +317,7 @@ def renderFault(question: Question, fault: DNSFault) -> str:
     return dumps(data) + "\n"
 
 
-def replyData(reply: Reply) -> dict[str, object]:
+def replyData(reply: LookupOutcome) -> dict[str, object]:
     """
     Return the object that L{renderJSON} writes.
     """

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.apps.cli.query.args import QueryOptions
-    from twisted_ext.apps.cli.query.direct import DirectSource, Exchanged
-    from twisted_ext.apps.cli.terminal.upstream import Upstream
+    from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
+    from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 
 __all__ = ["ROOT_SERVERS", "showServers", "showTrace"]
 
@@ -53,7 +53,7 @@ class _Walk:
     The sources that both commands use: one for queries to the servers of zones, one to look up their addresses.
     """
 
-    def __init__(self, reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> None:
+    def __init__(self, reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> None:
         self.direct = direct
         self.wishes = wishes
         self._reactor = reactor
@@ -99,7 +99,7 @@ class _Walk:
         return answer.answer
 
 
-async def showTrace(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
+async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
     Query the root servers, follow each referral down to the answer, and print each step.
 
@@ -166,7 +166,7 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
     return None
 
 
-def _show(done: Exchanged, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
+def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
     """
     Print a step.
 
@@ -199,7 +199,7 @@ def _show(done: Exchanged, records: Sequence[RRSet], wishes: QueryOptions, last:
     sys.stdout.flush()
 
 
-async def showServers(reactor: IReactorTime, upstream: Upstream, direct: DirectSource, wishes: QueryOptions) -> int:
+async def showServers(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
     Query each server of a zone for its SOA record, and print one line for each server, to show which of them lag behind.
 

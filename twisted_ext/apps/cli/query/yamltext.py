@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, typeText
-from twisted_ext.apps.cli.query.rendering import PLAIN, Reply, flagWords, opcodeName
+from twisted_ext.apps.cli.query.rendering import PLAIN, LookupOutcome, flagWords, opcodeName
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, DO, rcodeName
 from twisted_ext.wire.message import Message
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["renderYAML"]
 
 
-def renderYAML(reply: Reply) -> str:
+def renderYAML(reply: LookupOutcome) -> str:
     """
     Return the reply as an element of a YAML list.
     """
     return "".join([f"{line}\n" for line in _lines(reply)])
 
 
-def _lines(reply: Reply) -> Iterator[str]:
+def _lines(reply: LookupOutcome) -> Iterator[str]:
     message = reply.message
     address, _, port = reply.server.rpartition(":")
     ended = reply.when.astimezone(UTC)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.apps.cli.query.args import QueryOptions
-    from twisted_ext.apps.cli.terminal.upstream import Upstream
+    from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
     from twisted_ext.transport.servers import Server
     from twisted_ext.wire.tsig import Key
 
@@ -34,7 +34,7 @@ __all__ = ["showZone"]
 _PATIENCE: Final = 60.0
 
 
-async def showZone(reactor: IReactorTime, upstream: Upstream, wishes: QueryOptions, key: Key | None = None) -> int:
+async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions, key: Key | None = None) -> int:
     """
     Transfer a zone, or with IXFR its changes since C{wishes.serial}, and print the records as text, or with C{+json} one object for each.
 

@@ -88,7 +88,7 @@ _STREAM: Final = flag("-v", "use TCP")
 _HERE: Final = flag("-l", "use the server of this machine")
 _WAIT: Final = Option("-t SECONDS", "how long to wait for a reply (5)", 5, whole(1, 86400))
 
-ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, _STREAM, _HERE, _WAIT)
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, _STREAM, _HERE, _WAIT, exact=True)
 
 
 def main(words: list[str]) -> int:

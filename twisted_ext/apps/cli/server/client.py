@@ -19,7 +19,7 @@ from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.operations.controlpath import controlPaths, isOwn
 
-__all__ = ["SOCKET", "Channel"]
+__all__ = ["SOCKET", "ControlChannel"]
 
 #: The option for the control socket.
 SOCKET: Final = Option("--socket PATH", "", "", str, what="the path of a control socket")
@@ -35,7 +35,7 @@ _PIECE: Final = 65536
 _NONE: Final[Mapping[str, str]] = {}
 
 
-class Channel:
+class ControlChannel:
     """
     A connection to the control socket of a server.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import IO, Final
 
-from twisted_ext.apps.cli.server.client import SOCKET, Channel
+from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
 from twisted_ext.apps.cli.server.report import (
     cacheLines,
     explanationLines,
@@ -74,7 +74,7 @@ _BROKEN: Final = flag("--broken")
 #: The commands that take these options.
 _TAKEN: Final = {"cache flush": (_BELOW, _ALL), "zones": (_ALL, _BROKEN)}
 
-ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, _BELOW, _ALL, _BROKEN)
+ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, _BELOW, _ALL, _BROKEN, exact=True)
 
 
 def main(words: list[str]) -> int:
@@ -89,9 +89,9 @@ class _Control:
         self._given = given
 
     @cached_property
-    def _channel(self) -> Channel:
+    def _channel(self) -> ControlChannel:
         # Created when used, so that errors in the arguments are reported first.
-        return Channel(self._given[SOCKET])
+        return ControlChannel(self._given[SOCKET])
 
     def run(self) -> int:
         words = self._given.bare

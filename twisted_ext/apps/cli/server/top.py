@@ -14,7 +14,7 @@ import tty
 from contextlib import suppress
 from typing import IO, Any, Final
 
-from twisted_ext.apps.cli.server.client import SOCKET, Channel
+from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
 from twisted_ext.apps.cli.server.plainview import PlainView, Rates, View
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, number, whole
 from twisted_ext.apps.cli.terminal.colors import isTerminal
@@ -51,7 +51,7 @@ def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if given.bare:
         raise ExitError(USAGE, f"unexpected argument {given.bare[0]!r}; write: {ARGUMENTS.usage}")
-    channel = Channel(given[SOCKET])
+    channel = ControlChannel(given[SOCKET])
     former = signal.signal(signal.SIGTERM, _terminate)
     try:
         with Keyboard(sys.stdin) as keyboard:
@@ -125,7 +125,7 @@ class Keyboard:
         return False
 
 
-def _watch(channel: Channel, every: float, count: int, keyboard: Keyboard) -> None:
+def _watch(channel: ControlChannel, every: float, count: int, keyboard: Keyboard) -> None:
     rates = Rates()
     view: View | None = None
     shown = 0

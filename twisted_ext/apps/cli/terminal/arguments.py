@@ -173,11 +173,13 @@ class Arguments:
     The arguments that a command takes.
     """
 
-    def __init__(self, help: str, *options: Option[Any]) -> None:
+    def __init__(self, help: str, *options: Option[Any], exact: bool = False) -> None:
         """
         @param help: its help, which begins with C{Usage:}; C{{options}} in it is replaced by the table of options.
+        @param exact: take no abbreviated names, for commands that change something.
         """
         self._help = help
+        self._exact = exact
         self._options = options
         self._names = {name: option for option in options for name in option.names}
         self._long = {name.lstrip("+-"): name for name in self._names if len(name) > 2}
@@ -273,7 +275,7 @@ class Arguments:
             name, equals, value = word.partition("=")
             rest = name.lstrip("+-").lower()
             # Each command takes both --json and +json.
-            full = fullName(rest, self._long, name) if rest else None
+            full = fullName(rest, self._long, name) if rest and not self._exact else rest if rest in self._long else None
             if full is not None:
                 return self._long[full], value if equals else None
         elif word in names:

@@ -16,11 +16,11 @@ from zope.interface import implementer
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-__all__ = ["Leaving"]
+__all__ = ["BrokenPipeWatch"]
 
 
 @implementer(IReadDescriptor)
-class Leaving:
+class BrokenPipeWatch:
     """
     Watches the write end of a pipe, such as the standard output before C{| head -1}. A program gets EPIPE only when it writes, so one that
     writes nothing for hours would not notice for hours that the reader is gone.

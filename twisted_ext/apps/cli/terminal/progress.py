@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["Drawing", "PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
+__all__ = ["ProgressLine", "PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
 
 #: Seconds between two updates.
 _EVERY = 0.25
@@ -40,7 +40,7 @@ def progressLine(done: int, perSecond: float, part: float | None, window: int, f
     return "  ".join(pieces)
 
 
-class Drawing(Protocol):
+class ProgressLine(Protocol):
     """
     Draws the progress line.
     """
@@ -103,7 +103,7 @@ class RichDrawing:
         self._progress.stop()
 
 
-def drawingFor(stream: IO[str]) -> Drawing:
+def drawingFor(stream: IO[str]) -> ProgressLine:
     """
     Return a L{RichDrawing} if the stream is a terminal and rich is installed, else a L{PlainDrawing}.
     """
@@ -121,7 +121,7 @@ class Progress:
     @ivar failed: how many of them failed.
     """
 
-    def __init__(self, clock: IReactorTime, drawing: Drawing, *, part: Callable[[], float | None], window: Callable[[], int]) -> None:
+    def __init__(self, clock: IReactorTime, drawing: ProgressLine, *, part: Callable[[], float | None], window: Callable[[], int]) -> None:
         self.done = 0
         self.failed = 0
         self._clock = clock

@@ -81,9 +81,9 @@ def runUntilDone(
     def start() -> None:
         Deferred.fromCoroutine(begin(reactor)).addBoth(end)
         if whileRead:
-            from twisted_ext.apps.cli.terminal.brokenpipe import Leaving
+            from twisted_ext.apps.cli.terminal.brokenpipe import BrokenPipeWatch
 
-            Leaving(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
+            BrokenPipeWatch(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
         if command and sys.stderr.isatty():
             reactor.callLater(_PATIENCE, complain, f"txdns {command}: no answer yet; Ctrl-C ends it")
 

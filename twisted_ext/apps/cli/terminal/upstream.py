@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.compat.names import NamesResolver
 
-__all__ = ["SERVER", "Upstream", "describedSource", "nameAndPort", "resolverFor", "soleTarget", "targetIn", "typeIn", "upstreamFor"]
+__all__ = ["SERVER", "CommandUpstream", "describedSource", "nameAndPort", "resolverFor", "soleTarget", "targetIn", "typeIn", "upstreamFor"]
 
 
 #: The maximum length of a server name in an error.
@@ -31,7 +31,7 @@ _SHOWN: Final = 80
 
 
 @dataclass(slots=True, repr=False, eq=False)
-class Upstream:
+class CommandUpstream:
     """
     The upstream of a command.
 
@@ -154,7 +154,7 @@ def nearlyServer(target: str) -> bool:
     return True
 
 
-async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> Upstream:
+async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> CommandUpstream:
     """
     Return the upstream for an C{@} argument.
 
@@ -178,10 +178,10 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
                 raise ExitError(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
             if port is not None:
                 raise ExitError(USAGE, f"-p {port} cannot be combined with @{target}; write the port in the description") from fault
-            return Upstream(describedSource(reactor, target))
+            return CommandUpstream(describedSource(reactor, target))
         servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
     servers = _ofFamily(servers, family, f"@{target}")
-    return Upstream(ForwardingSource(reactor, servers), len(servers))
+    return CommandUpstream(ForwardingSource(reactor, servers), len(servers))
 
 
 async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
@@ -195,7 +195,7 @@ async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
     return NamesResolver((await upstreamFor(reactor, target)).source if target else describedSource(reactor, "system"), reactor)
 
 
-def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Upstream:
+def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> CommandUpstream:
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.resolver.system.configured import System, hintOf
 
@@ -203,7 +203,7 @@ def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> Ups
     servers = [Server(server.address, port) if port else server for server in configuration.servers]
     servers = _ofFamily(servers, family, "the system's resolv.conf")
     source = ForwardingSource(reactor, servers, stream="use-vc" in configuration.flags)
-    return Upstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
+    return CommandUpstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
 
 
 def _ofFamily(servers: list[Server], family: int, where: str) -> list[Server]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BAD_ZONE", "DIFFERENT", "Progress", "ZoneWord", "oneZone", "transferred"]
+__all__ = ["BAD_ZONE", "DIFFERENT", "Percentage", "ZoneWord", "oneZone", "transferred"]
 
 #: Exit code: the zone cannot be served.
 BAD_ZONE: Final = 2
@@ -161,7 +161,7 @@ def transferred(target: str, apex: bytes) -> Version:
     return found[0]
 
 
-class Progress:
+class Percentage:
     """
     Shows a percentage, on a terminal only.
     """

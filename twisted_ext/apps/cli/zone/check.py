@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.apps.cli.terminal.exits import OK, ExitError
-from twisted_ext.apps.cli.zone.args import BAD_ZONE, Progress, ZoneWord, oneZone
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, ZoneWord, oneZone
 from twisted_ext.errors import BadDescription
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
@@ -97,7 +97,7 @@ def main(words: list[str]) -> int:
     zone = oneZone(given, ARGUMENTS)
     moment = given[_TIME]
     now = None if given[_NO_TIME] else time() if moment is None else moment
-    progress = Progress(f"checking {nameToText(zone.apex)}")
+    progress = Percentage(f"checking {nameToText(zone.apex)}")
     report, version = _report(zone, now, progress)
     progress.end()
     if given[_JSON]:
@@ -120,7 +120,7 @@ def _checks() -> Iterator[str]:
     return iter(CHECKS)
 
 
-def _report(zone: ZoneWord, now: float | None, progress: Progress) -> tuple[Report, Version | None]:
+def _report(zone: ZoneWord, now: float | None, progress: Percentage) -> tuple[Report, Version | None]:
     from twisted_ext.errors import BadImage
     from twisted_ext.zone.check.checkfile import vet
     from twisted_ext.zone.check.semantics import check

@@ -48,7 +48,7 @@ _STORE: Final = Option("--store DATABASE", "an SQLite file; by default the value
 _FROM: Final = Option("--from FILE", "read the records from a master file instead of an editor", "", str, what="a master file")
 _YES: Final = flag("--yes", "do not ask for confirmation")
 
-ARGUMENTS: Final = Arguments(_HELP, _STORE, _FROM, _YES)
+ARGUMENTS: Final = Arguments(_HELP, _STORE, _FROM, _YES, exact=True)
 
 #: The initial text of a new zone.
 _TEMPLATE: Final = """\
