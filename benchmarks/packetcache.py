@@ -97,9 +97,9 @@ class Measured:
         self.clock.advance(1_000_000)
         self.source = _Answering()
         cookies = Cookies(bytes(16))
-        self.lane = packetCacheFor(cookies=cookies)
+        self.packetCache = packetCacheFor(cookies=cookies)
         caching = CachedSource(CoalescingSource(self.source, self.clock), self.clock, prefetch=True)
-        self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), lane=self.lane)
+        self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), packetCache=self.packetCache)
 
     def lose(self, octets: bytes, address: object = None) -> None:
         """
@@ -124,7 +124,7 @@ class Measured:
             return arriving.pop()
 
         began = time.process_time()
-        while self.lane.drain(receive, self.lose, 4096, self.clock.seconds(), self.beyond, self.responder.counters):
+        while self.packetCache.drain(receive, self.lose, 4096, self.clock.seconds(), self.beyond, self.responder.counters):
             pass
         if self.source.waiting:
             self.source.letGo()

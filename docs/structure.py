@@ -132,10 +132,6 @@ def floors(found: Mapping[str, Place]) -> list[list[Place]]:
     return [made[number] for number in range(len(made))]
 
 
-def _label(place: Place) -> str:
-    return f"{place.modules} modules" if place.modules > 1 else "1 module"
-
-
 def svg(stack: list[list[Place]]) -> str:
     """
     Return the picture: one row for each layer, the highest first. The tooltip of a box lists its imports.
@@ -144,10 +140,10 @@ def svg(stack: list[list[Place]]) -> str:
     y = _GAP
     for number, floor in reversed(list(enumerate(stack))):
         x = 40
-        height = 2 * _LINE + _GAP
+        height = _LINE + _GAP
         row = y
         for place in floor:
-            width = 7.6 * max(len(place.name), len(_label(place)) * 0.86) + 2 * _GAP
+            width = 7.6 * len(place.name) + 2 * _GAP
             if x + width > _WIDTH - _GAP:
                 x = 40
                 row += height + _GAP
@@ -156,8 +152,7 @@ def svg(stack: list[list[Place]]) -> str:
             boxes.append(
                 f'<g class="{escape(room)}"><title>{escape(place.name)} uses {escape(uses)}</title>'
                 f'<rect x="{x:.0f}" y="{row}" width="{width:.0f}" height="{height}" rx="4"/>'
-                f'<text x="{x + _GAP:.0f}" y="{row + _LINE + 2}">{escape(place.name)}</text>'
-                f'<text x="{x + _GAP:.0f}" y="{row + 2 * _LINE}" class="size">{_label(place)}</text></g>'
+                f'<text x="{x + _GAP:.0f}" y="{row + _LINE + 2}">{escape(place.name)}</text></g>'
             )
             x += int(width) + _GAP
         boxes.append(f'<text x="{_GAP}" y="{(y + row + height) // 2 + 5}" class="floor">{number}</text>')
@@ -165,7 +160,7 @@ def svg(stack: list[list[Place]]) -> str:
         boxes.append(f'<line x1="0" y1="{y}" x2="{_WIDTH}" y2="{y}"/>')
         y += _GAP
     style = (
-        "text{font:13px sans-serif;fill:#222}.size{font-size:11px;fill:#666}.floor{font-size:14px;fill:#888}"
+        "text{font:13px sans-serif;fill:#222}.floor{font-size:14px;fill:#888}"
         "rect{fill:#f4f4f0;stroke:#999}.server rect{fill:#e4eefb}.zone rect{fill:#e6f4e4}.resolver rect{fill:#fdf0dc}"
         ".apps rect{fill:#f6e6f3}.compat rect,.endpoints rect,.addrinfo rect,.asyncio rect,.integrations rect{fill:#fbe9e7}"
         "line{stroke:#ddd}"

@@ -219,7 +219,7 @@ class ManholeTests(SynchronousTestCase):
         self.assertIs(names["server"], self.sight)
         self.assertIs(names["caching"], self.sight.caching)
         self.assertEqual(names["more"], 1)
-        self.assertNotIn("lane", names)
+        self.assertNotIn("packetCache", names)
 
     def test_otherKeysAndPasswordsAreRefused(self) -> None:
         """

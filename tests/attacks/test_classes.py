@@ -34,7 +34,7 @@ class ClassesTests(ReplicaTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["any"])
+        self.primary.apply(allow_transfer=["any"])
 
     def repliesTo(self, octets: bytes) -> list[bytes]:
         """

@@ -43,7 +43,7 @@ class DigestTests(ReplicaTestCase):
         if digested:
             version = withDigests(version)
         self.primary.zones.put(Zone(version))
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
         self.follow(wish)
         self.network.advance(1)
         return version
@@ -55,7 +55,7 @@ class DigestTests(ReplicaTestCase):
         said: dict[str, object] = {"name": "example.org", "primaries": [PRIMARY]}
         if wish:
             said["zonemd"] = wish
-        self.secondary.replication.adopt([ZoneSettings.fromTable(said)], KEYS)
+        self.secondary.replication.apply([ZoneSettings.fromTable(said)], KEYS)
 
     def tampered(self, digested: bool) -> Version:
         """

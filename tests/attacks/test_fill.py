@@ -31,14 +31,14 @@ class Filled:
     The results of an attack.
 
     @ivar cache: the most octets that the cache took by its own count.
-    @ivar lane: the same for the packet cache.
+    @ivar packetCache: the same for the packet cache.
     @ivar growth: blocks of memory that the process took for the second half of the names, and those for the first.
     @ivar fetched: upstream queries for the useful name.
     @ivar beyond: how often the packet cache did not have it.
     """
 
     def __init__(self) -> None:
-        self.cache = self.lane = self.fetched = self.beyond = 0
+        self.cache = self.packetCache = self.fetched = self.beyond = 0
         self.growth = (0, 0)
 
 
@@ -84,7 +84,7 @@ class FillTests(WholeServerTestCase):
                 self.assertIsNotNone(self.secondsToAnswer(HOT))
             filled.beyond += service.counters.udpBeyond - before
             filled.cache = max(filled.cache, storeOf(service).octets)
-            filled.lane = max(filled.lane, service._parts.lane.octets)
+            filled.packetCache = max(filled.packetCache, service._parts.packetCache.octets)
             self.network.sent.clear()
             filled.fetched += len([each for each in self.upstream.asked if each.question.key.startswith(b"\x03hot")])
             self.upstream.asked.clear()
@@ -103,8 +103,8 @@ class FillTests(WholeServerTestCase):
         filled = self.fill()
         self.assertLessEqual(filled.cache, ROOM)
         self.assertGreater(filled.cache, ROOM * 0.8)
-        self.assertLessEqual(filled.lane, 2 * ROOM)
-        self.assertGreater(filled.lane, ROOM * 0.4)
+        self.assertLessEqual(filled.packetCache, 2 * ROOM)
+        self.assertGreater(filled.packetCache, ROOM * 0.4)
         self.assertLess(filled.growth[0], 2500)
         self.assertEqual((filled.fetched, filled.beyond), (1, 0))
 
@@ -113,7 +113,7 @@ class FillTests(WholeServerTestCase):
         The useful name stays in the cache without the packet cache too.
         """
         filled = self.fill(logging=True, often=1, every=500)
-        self.assertEqual((filled.lane, filled.fetched), (0, 1))
+        self.assertEqual((filled.packetCache, filled.fetched), (0, 1))
         self.assertLessEqual(filled.cache, ROOM)
 
     def test_withoutEvictionBothGrow(self) -> None:
@@ -124,7 +124,7 @@ class FillTests(WholeServerTestCase):
         self.patch(table, "LANE_BYTES", Limit(default=1 << 30, least=1 << 10, most=1 << 30))
         filled = self.fill()
         self.assertGreater(filled.cache, 7 * ROOM)
-        self.assertGreater(filled.lane, 20 * ROOM)
+        self.assertGreater(filled.packetCache, 20 * ROOM)
         self.assertGreater(filled.growth[0], 12_000)
 
     def test_withoutProvenEntriesNameIsEvicted(self) -> None:

@@ -107,7 +107,7 @@ class LyingTests(RequestsTestCase):
         """
         Return how often a server sends its NSID to a client that asks for it ninety times in one request.
         """
-        self.server.responder.finishing = ReplyBuilder(identity=ChaosIdentity(nsid="here"))
+        self.server.responder.replyBuilder = ReplyBuilder(identity=ChaosIdentity(nsid="here"))
         reply = self.server.ask(queryOf(opt=optOf(options=[(NSID, b"")] * 90))) or b""
         edns = Message.fromWire(reply).check().edns
         assert edns is not None
@@ -119,7 +119,7 @@ class LyingTests(RequestsTestCase):
         """
         self.assertEqual(self.identities(), 1)
 
-        def each(finishing: ReplyBuilder, request: Request, extendedRcode: int, ede: object) -> bytes:
+        def each(replyBuilder: ReplyBuilder, request: Request, extendedRcode: int, ede: object) -> bytes:
             assert request.edns is not None
             return EDNS(1232, 0, tuple([(NSID, b"here") for code, _ in request.edns.options if code == NSID])).toWire()
 

@@ -50,17 +50,17 @@ class ShapeKeyTests(WholeServerTestCase):
         Such datagrams get no reply, over UDP or TCP.
         """
         service = self.prepare()
-        lane = service._parts.lane
-        self.assertEqual([len(group.datagrams) for group in lane.groups if len(group.datagrams)], [1])
+        packetCache = service._parts.packetCache
+        self.assertEqual([len(group.datagrams) for group in packetCache.groups if len(group.datagrams)], [1])
         self.assertEqual(self.attack(), 0)
-        self.assertIsNone(lane.find(self.packet, EVIL, self.here.seconds()))
+        self.assertIsNone(packetCache.find(self.packet, EVIL, self.here.seconds()))
 
     def test_attack27_mixedTablesWouldReply(self) -> None:
         """
         If shapes were stored among whole datagrams, each such datagram would get the whole reply.
         """
         service = self.prepare()
-        for group in service._parts.lane.groups:
+        for group in service._parts.packetCache.groups:
             for table in (group.datagrams, group.messages):
                 table._young.update(table._youngShapes)
         self.assertEqual(self.attack(), 5)

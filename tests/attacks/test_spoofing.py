@@ -18,8 +18,8 @@ from twisted_ext.testing.links import Datagram
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport import datagram
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.matching import isReplyTo
 from twisted_ext.transport.random import Draw
+from twisted_ext.transport.replymatch import isReplyTo
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet

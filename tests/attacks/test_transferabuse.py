@@ -125,8 +125,8 @@ class TransferAbuseTests(ReplicaTestCase):
         Let the zone be transferred.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=[SECONDARY])
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.primary.apply(allow_transfer=[SECONDARY])
+        self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
 
@@ -154,9 +154,9 @@ class TransferAbuseTests(ReplicaTestCase):
         """
         self.begin()
         before = self.network.sent[(PRIMARY, 53)]
-        epoch = self.secondary.responder.lane.epoch.value
+        epoch = self.secondary.responder.packetCache.epoch.value
         self.assertEqual(self.sendNotices(20), {Rcode.REFUSED})
-        self.assertEqual((self.network.sent[(PRIMARY, 53)], self.secondary.responder.lane.epoch.value), (before, epoch))
+        self.assertEqual((self.network.sent[(PRIMARY, 53)], self.secondary.responder.packetCache.epoch.value), (before, epoch))
         with patch.object(Secondary, "mayNotify", lambda *_: True):
             self.assertEqual(self.sendNotices(20), {Rcode.NOERROR})
             self.assertGreater(self.network.sent[(PRIMARY, 53)], before)
@@ -188,7 +188,7 @@ class TransferAbuseTests(ReplicaTestCase):
         A hundred strangers that request the zone and read nothing do not block the permitted secondary.
         """
         self.primary.serve(LARGE)
-        self.primary.adopt(allow_transfer=[SECONDARY])
+        self.primary.apply(allow_transfer=[SECONDARY])
 
         def crowd() -> list[Asker]:
             askers = []
@@ -207,7 +207,7 @@ class TransferAbuseTests(ReplicaTestCase):
 
         askers = crowd()
         self.assertEqual(self.primary.replication.transferring.running, 0)
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
         ended(askers)
@@ -226,10 +226,10 @@ class TransferAbuseTests(ReplicaTestCase):
             factory.noisy = False
             factory.protocol = _Flooding
             listener = self.stranger.listenTCP(53, factory)
-            self.secondary.adopt(primaries=[STRANGER])
+            self.secondary.apply(primaries=[STRANGER])
             self.network.advance(2)
             listener.stopListening()
-            self.secondary.replication.adopt([], Keys())
+            self.secondary.replication.apply([], Keys())
             self.network.advance(1)
         return sum(taken)
 
@@ -267,10 +267,10 @@ class TransferAbuseTests(ReplicaTestCase):
                 most.append(sum([os.path.getsize(path) for path in spools]))
 
             with patch.object(Spool, "keep", watching):
-                self.secondary.replication.adopt(tables, Keys())
+                self.secondary.replication.apply(tables, Keys())
                 self.network.advance(2)
             listener.stopListening()
-            self.secondary.replication.adopt([], Keys())
+            self.secondary.replication.apply([], Keys())
             self.network.advance(1)
             return max(most), [name for name in os.listdir(folder) if name.endswith(".transfer")]
 
@@ -305,7 +305,7 @@ class TransferAbuseTests(ReplicaTestCase):
         factory = Factory()
         with patch.object(_Dripping, "seconds", seconds):
             listener = self.stranger.listenTCP(53, factory)
-            self.secondary.adopt(primaries=[STRANGER])
+            self.secondary.apply(primaries=[STRANGER])
             self.network.advance(until)
             listener.stopListening()
         secondaries = self.secondary.replication.secondaries
@@ -313,7 +313,7 @@ class TransferAbuseTests(ReplicaTestCase):
         assert secondaries is not None and place is not None
         running = secondaries.slots.running
         said = place.said
-        self.secondary.replication.adopt([], Keys())
+        self.secondary.replication.apply([], Keys())
         self.network.advance(100)
         return said, running
 
@@ -401,7 +401,7 @@ class TransferAbuseTests(ReplicaTestCase):
         A zone is transferred to permitted clients only, in any way. With an open access list it would be.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=[SECONDARY])
+        self.primary.apply(allow_transfer=[SECONDARY])
         asker = Asker.at(self.network, self.stranger, PRIMARY)
         asker.ask(transferOf()[0], transferOf(soa=soaOf(9))[0])
         self.network.advance(1)

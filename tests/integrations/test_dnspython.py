@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.integrations.dnspython} and of its user L{twisted_ext.integrations.aioxmpp.blocking}.
+Tests of L{twisted_ext.integrations.dnspython} and of its user L{twisted_ext.integrations.aioxmpp.blockingresolver}.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from twisted_ext.asyncio.loops import onLoop
 from twisted_ext.compat.conversion.errors import DNSFormatError, DNSServerError, LookupFailed
 from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.integrations import dnspython
-from twisted_ext.integrations.aioxmpp import blocking
-from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
+from twisted_ext.integrations.aioxmpp import blockingresolver as blocking
+from twisted_ext.integrations.aioxmpp.blockingresolver import BlockingResolver
 from twisted_ext.integrations.aioxmpp.retries import ValidationError
 from twisted_ext.integrations.dnspython import DomainName, FailureKind, Record, RecordSet, asTheirs, lookUp, meaningOf
 from twisted_ext.testing.sources import Entry, answerOf, questionOf

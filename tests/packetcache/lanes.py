@@ -125,8 +125,8 @@ class Server:
         self.inner = CannedSource(RECORDS, denial)
         self.source = CachedSource(self.inner, clock, prefetch=prefetch) if source is None else source
         self.cookies = cookies
-        self.lane = packetCacheFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
-        for group in self.lane.groups:
+        self.packetCache = packetCacheFor(access, rates, cookies, limiting=limiting, required=required, today=clock.seconds)
+        for group in self.packetCache.groups:
             if not remembers:
                 group.datagrams = group.messages = Forgetful()
             elif eager:
@@ -137,7 +137,7 @@ class Server:
             self.source,
             clock,
             gates=gates,
-            lane=self.lane,
+            packetCache=self.packetCache,
             limiting=limiting,
             perClient=perClient,
             waiting=waiting,
@@ -172,7 +172,7 @@ class Server:
             self.beyond += 1
             self.responder.take(datagram, address, "udp", lambda octets: send(octets, address), None, known)
 
-        while self.lane.drain(receive, send, 4096, self.clock.seconds(), beyond, self.responder.counters):
+        while self.packetCache.drain(receive, send, 4096, self.clock.seconds(), beyond, self.responder.counters):
             pass
         return [octets for octets, _ in self.sent[before:]]
 
@@ -180,7 +180,7 @@ class Server:
         """
         Receive a message over a stream and return the reply that is sent at once, if any.
         """
-        reply = self.lane.find(query, client, self.clock.seconds())
+        reply = self.packetCache.find(query, client, self.clock.seconds())
         if reply is not None:
             return query[:2] + reply
         self.beyond += 1

@@ -110,7 +110,7 @@ class Side:
             self.stack = stackFor(clock, self.settings, zones)
             self.serving = Frontend(clock, self.settings, self.stack, Counters(), _SECRET, zones=zones)
             self.serving.see({}, Keys([_KEY]))
-        for group in self.serving.lane.groups:
+        for group in self.serving.packetCache.groups:
             if remembers:
                 # Stores every reply when it is first sent.
                 group.datagrams, group.messages = Table(1 << 20, sights=0, shown=group.shown), Table(1 << 20, sights=0, stream=True)
@@ -138,18 +138,18 @@ class Side:
             self.beyond += 1
             responder.take(datagram, address, "udp", self._sent.append, None, known)
 
-        self.serving.lane.drain(receive, send, 4096, self.clock.seconds(), beyond, responder.counters)
+        self.serving.packetCache.drain(receive, send, 4096, self.clock.seconds(), beyond, responder.counters)
 
     def message(self, packet: bytes, client: str) -> None:
         """
         Receive a message over a stream, as the listener does.
         """
-        reply = self.serving.lane.find(packet, client, self.clock.seconds())
+        reply = self.serving.packetCache.find(packet, client, self.clock.seconds())
         if reply is not None:
             self._sent.append(packet[:2] + reply)
             return
         self.beyond += 1
-        known = self.serving.lane.clients.find(client, self.clock.seconds())
+        known = self.serving.packetCache.clients.find(client, self.clock.seconds())
         if known.group.action == "drop" or not self.serving.responder.take(packet, (client, 4000), "tcp", self._sent.append, None, known):
             self._sent.append(b"ended")
 

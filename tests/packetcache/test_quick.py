@@ -26,7 +26,7 @@ class QuickTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.group = Group("allowed", "allow", Table(1 << 16), Table(1 << 16, stream=True))
-        self.lane = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,), quick=True)
+        self.packetCache = PacketCache(Clients(lambda address, now: Client(address, self.group)), (self.group,), quick=True)
         self.zone = Epoch()
         self.counters = Counters()
         self.now = 1000.0
@@ -56,7 +56,7 @@ class QuickTests(SynchronousTestCase):
         def send(octets: bytes, address: object) -> None:
             sent.append(octets)
 
-        self.lane.drain(receive, send, 4096, self.now, lambda query, *others: self.beyond.append(query), self.counters)
+        self.packetCache.drain(receive, send, 4096, self.now, lambda query, *others: self.beyond.append(query), self.counters)
         return [octets[len(queries[0]) :] for octets in sent]
 
     def test_repeatedQueriesAreAnsweredAndCounted(self) -> None:

@@ -304,7 +304,7 @@ class PacketCacheTests(SynchronousTestCase):
         """
         for _ in range(4):
             self.server.ask(queryOf())
-        lane = self.server.lane
+        packetCache = self.server.packetCache
         arriving = [(queryOf(id=number), (NEAR, number)) for number in range(3)]
         sent: list[int] = []
 
@@ -319,7 +319,7 @@ class PacketCacheTests(SynchronousTestCase):
             sent.append(address[1])
 
         counters = self.server.responder.counters
-        lane.drain(receive, send, 512, self.clock.seconds(), lambda *everything: self.fail(), counters)
+        packetCache.drain(receive, send, 512, self.clock.seconds(), lambda *everything: self.fail(), counters)
         self.assertEqual((sent, counters.unsent), ([2, 0], 1))
 
     def test_flushDropsRepliesAndClients(self) -> None:
@@ -333,13 +333,13 @@ class PacketCacheTests(SynchronousTestCase):
         self.server.ask(queryOf())
         self.server.stream(queryOf())
         self.assertEqual(self.server.beyond, before)
-        self.assertGreater(self.server.lane.octets, 0)
-        self.server.lane.epoch.bump()
+        self.assertGreater(self.server.packetCache.octets, 0)
+        self.server.packetCache.epoch.bump()
         self.server.ask(queryOf())
         self.server.stream(queryOf())
         self.assertEqual(self.server.beyond, before + 2)
-        self.server.lane.clear()
-        self.assertEqual((self.server.lane.octets, len(self.server.lane.clients)), (0, 0))
+        self.server.packetCache.clear()
+        self.assertEqual((self.server.packetCache.octets, len(self.server.packetCache.clients)), (0, 0))
 
     def test_popularNameIsPrefetched(self) -> None:
         """

@@ -21,8 +21,8 @@ class SecondaryTests(ReplicaTestCase):
         A change reaches the secondary a moment later, as a signed IXFR. Without the key a client gets and causes nothing.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
-        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
+        self.primary.apply(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
+        self.secondary.apply(primaries=[f"{PRIMARY} key=one.key"])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
         transferring = self.primary.replication.transferring

@@ -165,7 +165,7 @@ class ScenarioServer:
         shared = self.keys = Keys.fromTexts(keys)
         self.cookies = Cookies(bytes.fromhex(said["cookie-secret"])) if said.get("answer-cookie") == "yes" else None
         self._replication = Replication(reactor, zones, str(folder), today=reactor.seconds)
-        self._replication.adopt(tables, shared)
+        self._replication.apply(tables, shared)
         operations = self._replication.operations
         gates = standardGates(
             keys=shared, cookies=self.cookies, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=reactor.seconds
@@ -176,8 +176,8 @@ class ScenarioServer:
             reactor,
             gates=gates,
             operations=operations,
-            lane=packetCacheFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
-            finishing=ReplyBuilder(recursion=False, idle=idle),
+            packetCache=packetCacheFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
+            replyBuilder=ReplyBuilder(recursion=False, idle=idle),
         )
         self._datagrams = DatagramListener(reactor, responder, _SERVER)
         self._servings = StreamFactory(StreamResponder(responder), reactor, idle=idle)

@@ -329,6 +329,6 @@ def namespaceFor(operations: object, **more: object) -> dict[str, object]:
     @param operations: controls the server: L{Operations<twisted_ext.server.operations.operations.Operations>}.
     @param more: further names.
     """
-    names = ("counters", "source", "caching", "lane", "tracing", "history")
+    names = ("counters", "source", "caching", "packetCache", "tracing", "history")
     found = {name: getattr(operations, name) for name in names if getattr(operations, name, None) is not None}
     return {"__name__": "__manhole__", "server": operations, **found, **more}

@@ -134,15 +134,15 @@ class DNSServerFactory(MessageServing, ServerFactory):
 
     def _use(self, source: IAnswerSource) -> None:
         super()._use(source)
-        lane = packetCacheFor(self._access)
-        for group in lane.groups:
+        packetCache = packetCacheFor(self._access)
+        for group in packetCache.groups:
             group.datagrams = group.messages = _Blank()
         self._responder = Responder(
             source,
             self.clock,
             gates=standardGates(minimalAny=False),
-            finishing=ReplyBuilder(minimal=False, recursion=self.canRecurse),
-            lane=lane,
+            replyBuilder=ReplyBuilder(minimal=False, recursion=self.canRecurse),
+            packetCache=packetCache,
             counters=self.counters,
             unrecursed=True,
         )

@@ -58,7 +58,7 @@ class _Forgetful(Table):
 
 
 class _Access(Access):
-    def adopt(self, settings: Settings, zones: Zones | None) -> None:
+    def apply(self, settings: Settings, zones: Zones | None) -> None:
         rules = _rules(settings)
         # Validate first: an invalid rule raises here, while the old rules are still in force.
         Access(rules)
@@ -66,12 +66,12 @@ class _Access(Access):
 
 
 class _Rates(ClientRateLimit):
-    def adopt(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         ClientRateLimit.__init__(self, settings.clientRate)
 
 
 class _Limiting(ResponseRateLimit):
-    def adopt(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         ResponseRateLimit.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
 
 
@@ -136,7 +136,7 @@ class Frontend:
     """
     Everything between the sockets and the answer source.
 
-    @ivar lane: the packet cache.
+    @ivar packetCache: the packet cache.
     @ivar responder: handles requests that miss the packet cache.
     """
 
@@ -164,9 +164,9 @@ class Frontend:
         self._access = _Access(_rules(settings), _otherwise(zones))
         self._rates = _Rates(settings.clientRate)
         self._limiting = _Limiting()
-        self._limiting.adopt(settings)
+        self._limiting.apply(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
-        self.lane: PacketCache = packetCacheFor(
+        self.packetCache: PacketCache = packetCacheFor(
             self._access,
             self._rates,
             self._cookies,
@@ -176,14 +176,14 @@ class Frontend:
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
         )
-        self._tables = [(group.datagrams, group.messages) for group in self.lane.groups]
+        self._tables = [(group.datagrams, group.messages) for group in self.packetCache.groups]
         self.responder = Responder(
             source,
             reactor,
             gates=_gates(settings, self._rates, self._cookies, zones),
-            finishing=finishingOf(settings),
+            replyBuilder=finishingOf(settings),
             views=_views(settings, zones),
-            lane=self.lane,
+            packetCache=self.packetCache,
             counters=counters,
             limiting=self._limiting,
         )
@@ -202,12 +202,12 @@ class Frontend:
         """
         The epoch of the packet cache; bump it when cached replies may be out of date.
         """
-        return self.lane.epoch
+        return self.packetCache.epoch
 
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
         self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
-        for group, (datagrams, messages) in zip(self.lane.groups, self._tables, strict=True):
+        for group, (datagrams, messages) in zip(self.packetCache.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else _Forgetful()
             group.messages = messages if remember else _Forgetful(stream=True)
 
@@ -221,29 +221,29 @@ class Frontend:
         @param expiring: see L{ReplyBuilder}.
         """
         self._errands, self._keys, self._expiring = operations, keys, expiring
-        self.responder.finishing.expiring = expiring
+        self.responder.replyBuilder.expiring = expiring
         self.responder.operations = dict(operations)
         self.responder.gates = self._gatesNow()
 
     def _gatesNow(self) -> tuple[Gate, ...]:
         return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys)
 
-    def adopt(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         """
         Apply new settings.
 
         @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
-        self._access.adopt(settings, self._zones)
-        self._limiting.adopt(settings)
-        self._rates.adopt(settings)
+        self._access.apply(settings, self._zones)
+        self._limiting.apply(settings)
+        self._rates.apply(settings)
         self._settings = settings
         self.responder.gates = self._gatesNow()
-        self.responder.finishing = finishingOf(settings)
-        self.responder.finishing.expiring = self._expiring
+        self.responder.replyBuilder = finishingOf(settings)
+        self.responder.replyBuilder.expiring = self._expiring
         self._remember(not _logging(settings))
         # The access decisions for known clients and the stored replies may both be out of date.
-        self.lane.clear()
+        self.packetCache.clear()
         self.epoch.bump()
 
     def listen(self, several: Sequence[Bound], lost: Callable[[str], object] = lambda reason: None) -> None:
@@ -301,15 +301,15 @@ class KeptReplies:
     The size of a packet cache: entries and memory.
     """
 
-    def __init__(self, lane: PacketCache) -> None:
-        self._lane = lane
+    def __init__(self, packetCache: PacketCache) -> None:
+        self._packetCache = packetCache
 
     @property
     def octets(self) -> int:
         """
         Memory used, in octets.
         """
-        return self._lane.octets
+        return self._packetCache.octets
 
     def __len__(self) -> int:
-        return sum([len(group.datagrams) + len(group.messages) for group in self._lane.groups])
+        return sum([len(group.datagrams) + len(group.messages) for group in self._packetCache.groups])

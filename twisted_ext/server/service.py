@@ -117,7 +117,7 @@ class ServerService(Service):
             raise
         sight.responder = self._serving.responder
         self._serving.responder.relieve = self._relieve
-        sight.lane = KeptReplies(self._serving.lane)
+        sight.packetCache = KeptReplies(self._serving.packetCache)
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self.lost: Callable[[str], object] | None = None
@@ -192,7 +192,7 @@ class ServerService(Service):
         """
         Free memory: drop everything that can be looked up again.
         """
-        self._parts.lane.clear()
+        self._parts.packetCache.clear()
         if self.stack.caching is not None:
             self.stack.caching.flush()
         self.log.error("out of memory; all caches are cleared")
@@ -292,7 +292,7 @@ class ServerService(Service):
         gatesOf(inForce, bytes(SECRET_OCTETS))
         self.stack.reload(inForce)
         self.settings = inForce
-        self._parts.adopt(inForce)
+        self._parts.apply(inForce)
         if self._worker:
             self._see()
         self.stack.started()

@@ -17,7 +17,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.chain import ChainSource
-from twisted_ext.resolver.combine.failing import FailingSource
+from twisted_ext.resolver.combine.failure import FailingSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.combine.route import RouteSource

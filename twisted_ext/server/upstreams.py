@@ -20,7 +20,7 @@ from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
 from twisted_ext.resolver.ask import behind, lookUp
-from twisted_ext.resolver.combine.failing import FailingSource
+from twisted_ext.resolver.combine.failure import FailingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.rebinding import isPrivate

@@ -21,7 +21,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.integrations import aioxmpp as deferreds
 from twisted_ext.integrations.aioxmpp import asyncio as network
 from twisted_ext.integrations.aioxmpp import perthread
-from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
+from twisted_ext.integrations.aioxmpp.blockingresolver import BlockingResolver
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import configured
 from twisted_ext.resolver.system.configured import System

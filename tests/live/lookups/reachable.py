@@ -205,8 +205,8 @@ class Setup:
 
         def begin() -> None:
             server.setblocking(False)
-            adopt = cast(_Adopting, reactor).adoptStreamPort
-            self._ports.append(adopt(server.fileno(), server.family, taking))
+            apply = cast(_Adopting, reactor).adoptStreamPort
+            self._ports.append(apply(server.fileno(), server.family, taking))
 
         timer = reactor.callLater(seconds, begin)
 

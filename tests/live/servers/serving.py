@@ -94,8 +94,8 @@ def _listen(reactor: IReactorTime, address: str, port: int) -> None:
         _source(),
         reactor,
         gates=standardGates(cookies=cookies),
-        finishing=ReplyBuilder(recursion=False),
-        lane=packetCacheFor(access, None, cookies),
+        replyBuilder=ReplyBuilder(recursion=False),
+        packetCache=packetCacheFor(access, None, cookies),
         unrecursed=True,
     )
     DatagramListener(reactor, responder, address, port).start()

@@ -102,7 +102,7 @@ class _Twofold:
             others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]
             serving.responder.gates = (counting, *others)
             if how != "right" and each is settings:
-                for group in serving.lane.groups:
+                for group in serving.packetCache.groups:
                     group.datagrams, group.messages = _Wrong(how, False), _Wrong(how, True)
             serving.listen(bound)
             ports.append(bound[0].port)

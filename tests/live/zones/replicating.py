@@ -47,7 +47,7 @@ async def hosting(**said: Sequence[str]) -> AsyncIterator[Host]:
         host = Host(reactor, ADDRESS, f"{folder}/state", port=freePort(ADDRESS), today=time.time)
         try:
             if said:
-                host.adopt(**said)
+                host.apply(**said)
             yield host
         finally:
             await host.end()

@@ -142,7 +142,7 @@ def produce(host: Host, server: LivePeer, *names: str) -> None:
         if host.zones.at(nameFromText(name)) is None:
             host.zones.put(Zone.fromRecords(name, setsOf(HEAD, name)))
         zones.append(table(name, file="/nobody/reads/this", listed_in=CATALOG, **said))
-    host.replication.adopt(zones, KEYS)
+    host.replication.apply(zones, KEYS)
 
 
 async def hasZone(server: LivePeer, name: str) -> bool:
@@ -186,7 +186,7 @@ async def test_followsCatalogsOfOthers(program: str) -> None:
                 return [place.text for place in host.zones if place.state == SERVING and place.text != f"{CATALOG}."]
 
             primary = f"{server.address}:{server.port} key={KEY}"
-            host.replication.adopt([table(CATALOG, catalog="follow", primaries=[primary])], KEYS)
+            host.replication.apply([table(CATALOG, catalog="follow", primaries=[primary])], KEYS)
             await until(lambda: sorted(served()) == [f"{name}." for name in NAMES[:2]], lambda: (served(), server.log()))
             if program == "named":
                 script = server.folder / "script"

@@ -93,7 +93,7 @@ async def test_secondaryFollowsPrimary(program: str) -> None:
     """
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:
-            host.adopt(primaries=[f"{ADDRESS}:{server.port} key={KEY}"])
+            host.apply(primaries=[f"{ADDRESS}:{server.port} key={KEY}"])
             await until(lambda: host.serial() == 10, server.log)
             place = host.zones.at(APEX)
             assert place is not None and place.zone is not None
@@ -116,7 +116,7 @@ async def test_wrongKeyTransfersNothing(program: str) -> None:
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:
             for suffix in ("", " key=two.key"):
-                host.adopt(primaries=[f"{ADDRESS}:{server.port}{suffix}"])
+                host.apply(primaries=[f"{ADDRESS}:{server.port}{suffix}"])
                 zoneOf(host).said = ""
                 await until(lambda: zoneOf(host).said, server.log)
                 assert host.serial() == "the zone is being loaded"
@@ -130,12 +130,12 @@ async def test_restartServesTheStoredZone(program: str) -> None:
     async with hosting() as host:
         with PEERS[program](host, "example.org", primary=ZONE) as server:
             primaries = [f"{ADDRESS}:{server.port} key={KEY}"]
-            host.adopt(primaries=primaries)
+            host.apply(primaries=primaries)
             await until(lambda: host.serial() == 10, server.log)
             await host.end()
             server.stop()
             host.begin()
-            host.adopt(primaries=primaries)
+            host.apply(primaries=primaries)
             assert host.serial() == 10
             server.start()
             await change(server)

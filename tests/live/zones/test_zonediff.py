@@ -32,7 +32,7 @@ async def test_fileIsComparedWithServer(tmp_path: Path) -> None:
         out, error, code = await outputAndValue(sys.executable, words)
         assert (out, code) == (b"", NO_REPLY), error
         assert b"REFUSED" in error
-        host.adopt(allow_transfer=["127.0.0.0/8"])
+        host.apply(allow_transfer=["127.0.0.0/8"])
         out, error, code = await outputAndValue(sys.executable, words)
         assert (out, code) == (b"", OK), error
         path.write_text(path.read_text().replace("192.0.2.3", "192.0.2.66"))

@@ -52,7 +52,7 @@ def offer(host: Host, *notify: LivePeer) -> None:
     Serve the zone and allow transfers with the key.
     """
     host.zones.put(Zone.fromText(ZONE, APEX))
-    host.adopt(allow_transfer=[f"key={KEY}"], notify=[f"{ADDRESS}:{server.port} key={KEY}" for server in notify])
+    host.apply(allow_transfer=[f"key={KEY}"], notify=[f"{ADDRESS}:{server.port} key={KEY}" for server in notify])
 
 
 async def digShort(host: Host | LivePeer, *words: str) -> list[str]:

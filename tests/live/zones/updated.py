@@ -46,7 +46,7 @@ def main(words: list[str]) -> None:
     zones = Zones()
     updating = UpdateHandler.among(reactor, zones, f"{folder}/journals")
     settings = ZoneSettings.fromTable({"name": name, "file": file, "update": list(rules)})
-    updating.adopt([settings], keys)
+    updating.apply([settings], keys)
     image = f"{folder}/{settings.name.hex()}.image"
     if not os.path.exists(image):
         # The file is not read again while an image exists.
@@ -58,7 +58,7 @@ def main(words: list[str]) -> None:
         AuthoritySource(zones),
         reactor,
         gates=standardGates(keys=keys, opcodes=opcodesOf(updating.operations)),
-        lane=packetCacheFor(Access({"allow": ["any"]})),
+        packetCache=packetCacheFor(Access({"allow": ["any"]})),
         operations=updating.operations,
     )
     DatagramListener(reactor, responder, "127.0.0.1", int(port)).start()

@@ -374,8 +374,8 @@ class ServingTests(SynchronousTestCase):
         """
         query = queryOf(name, rrType, flags=flags, opt=opt)
         self.fromCache = False
-        lane = self.serving.lane
-        known = lane.clients.find(client, self.clock.seconds())
+        packetCache = self.serving.packetCache
+        known = packetCache.clients.find(client, self.clock.seconds())
         entry = known.table.find(query[2:])
         if entry is not None and self.clock.seconds() < entry.until and entry.epoch.value == entry.value:
             self.fromCache = True
@@ -442,7 +442,7 @@ class ServingTests(SynchronousTestCase):
         """
         self.serve(role="serve")
         self.ask("www.example.org")
-        table = self.serving.lane.clients.find("127.0.0.1", 0).table
+        table = self.serving.packetCache.clients.find("127.0.0.1", 0).table
         table._old, table._young = table._young, {}
         table.find = table._young.get
         self.ask("www.example.org")
@@ -459,10 +459,10 @@ class ServingTests(SynchronousTestCase):
             for expected in (False, False, True):
                 self.ask(name)
                 self.assertEqual(self.fromCache, expected, name)
-        kept = len(self.serving.lane.clients.find("127.0.0.1", 0).table)
+        kept = len(self.serving.packetCache.clients.find("127.0.0.1", 0).table)
         for number in range(100):
             self.ask(f"n{number}.wild.example.org")
-        self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), kept)
+        self.assertEqual(len(self.serving.packetCache.clients.find("127.0.0.1", 0).table), kept)
 
     def test_wildcardFloodFillsUndefendedCache(self) -> None:
         """
@@ -472,7 +472,7 @@ class ServingTests(SynchronousTestCase):
         with mock.patch.object(respond, "_isKnown", lambda answer, name: True):
             for number in range(100):
                 self.ask(f"n{number}.wild.example.org")
-        self.assertEqual(len(self.serving.lane.clients.find("127.0.0.1", 0).table), 100)
+        self.assertEqual(len(self.serving.packetCache.clients.find("127.0.0.1", 0).table), 100)
 
     def test_forwarderServesZonesToStrangers(self) -> None:
         """

@@ -41,7 +41,7 @@ class MemoryTests(NetworkTestCase):
         canned, upstream = self.serve()
         host = self.network.reactor("192.0.2.1")
         source = CachedSource(ForwardingSource(host, [upstream]), host)
-        responder = Responder(source, host, lane=packetCacheFor(Access({"allow": ["192.0.2.0/24"]})))
+        responder = Responder(source, host, packetCache=packetCacheFor(Access({"allow": ["192.0.2.0/24"]})))
         listener = DatagramListener(host, responder, "192.0.2.1", 53)
         listener.start()
         client = self.forward(Server("192.0.2.1", 53))

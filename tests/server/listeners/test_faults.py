@@ -112,7 +112,7 @@ class DatagramTests(SynchronousTestCase):
             raise MemoryError
 
         with self.listening() as (listener, clock):
-            self.patch(listener.responder.finishing, "refusal", fail)
+            self.patch(listener.responder.replyBuilder, "refusal", fail)
             self.assertEqual(self.exchange(listener, clock, *self.queries()), {0: Rcode.NOERROR, 2: Rcode.NOERROR})
             self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 2)
 
@@ -132,8 +132,8 @@ class DatagramTests(SynchronousTestCase):
         A failure before the request is parsed spares the others of its batch.
         """
         with self.listening() as (listener, clock):
-            lane = listener.responder.lane
-            find = lane.clients.find
+            packetCache = listener.responder.packetCache
+            find = packetCache.clients.find
             failing = [False, True, False, True]
 
             def sometimes(address: str, now: float) -> Client:
@@ -141,7 +141,7 @@ class DatagramTests(SynchronousTestCase):
                     raise MemoryError
                 return find(address, now)
 
-            self.patch(lane, "clients", Clients(sometimes))
+            self.patch(packetCache, "clients", Clients(sometimes))
             self.patch(Clients, "find", lambda clients, address, now: sometimes(address, now))
             found = self.exchange(listener, clock, *[queryOf(id=number) for number in range(4)])
             self.assertEqual(found, {0: Rcode.NOERROR, 2: Rcode.NOERROR})
@@ -204,7 +204,7 @@ class LaterTests(SynchronousTestCase):
         sent: list[bytes] = []
         for transport in ("udp", "tcp"):
             self.assertTrue(responder.take(queryOf(), ("127.0.0.1", 4000), transport, sent.append))
-        self.patch(responder.finishing, "answer", lambda request, answer: 1 // 0)
+        self.patch(responder.replyBuilder, "answer", lambda request, answer: 1 // 0)
         source.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
         self.assertEqual([Message.fromWire(octets).rcode for octets in sent], [Rcode.SERVFAIL] * 2)
         self.assertEqual((responder.counters.pending, responder.counters.faults), (0, 2))

@@ -37,7 +37,7 @@ def responder(reactor: IReactorTime, **access: list[str]) -> Responder:
     @param access: prefixes by action.
     """
     source = CannedSource({("www.example.org", "A"): "192.0.2.80"}, now=True)
-    return Responder(source, reactor, lane=packetCacheFor(Access({"allow": ["any"], **access})))
+    return Responder(source, reactor, packetCache=packetCacheFor(Access({"allow": ["any"], **access})))
 
 
 class MemoryTests(SynchronousTestCase):
@@ -135,7 +135,7 @@ class MemoryTests(SynchronousTestCase):
         An answer that arrives after the server has stopped is dropped.
         """
         source = HeldSource()
-        listener = self.listen(Responder(source, self.serverHost, lane=packetCacheFor(Access({"allow": ["any"]}))))
+        listener = self.listen(Responder(source, self.serverHost, packetCache=packetCacheFor(Access({"allow": ["any"]}))))
         replies, lost = self.ask(QUERY)
         listener.stop()
         self.network.advance(0.1)

@@ -144,10 +144,10 @@ class QueueTests(SynchronousTestCase):
         """
         queue = self.queue()
         self.blockThread(queue)
-        finishing = threading.Thread(target=queue.finish)
-        finishing.start()
+        replyBuilder = threading.Thread(target=queue.finish)
+        replyBuilder.start()
         self.pipe.open.set()
-        finishing.join(TIMEOUT)
+        replyBuilder.join(TIMEOUT)
         self.assertEqual(self.pipe.taken, "first\n")
         queue.write("last\n")
         self.assertEqual(self.pipe.taken, "first\nlast\n")

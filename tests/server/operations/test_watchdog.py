@@ -157,7 +157,7 @@ class WatchdogTests(ServiceCase):
             self.asked()
         before = len(self.upstream.asked)
         self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
-        self.assertEqual((len(self.service._parts.lane.clients), self.service._parts.lane.octets), (0, 0))
+        self.assertEqual((len(self.service._parts.packetCache.clients), self.service._parts.packetCache.octets), (0, 0))
         for _ in range(4):
             self.assertEqual(self.addressOf(), "192.0.2.80")
         self.assertEqual(len(self.upstream.asked), before + 1)

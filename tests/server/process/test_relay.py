@@ -84,7 +84,7 @@ class RelayTests(SynchronousTestCase):
             AuthoritySource(self.zones),
             self.clock,
             gates=standardGates(opcodes=opcodesOf(theirs), transfers=transfersIn(theirs), hopeless=hopelessOf(theirs)),
-            lane=packetCacheFor(Access({"allow": ["any"]})),
+            packetCache=packetCacheFor(Access({"allow": ["any"]})),
             operations=theirs,
         )
         self.connected = True
@@ -354,7 +354,7 @@ class RelayTests(SynchronousTestCase):
         said: list[dict[str, object]] = []
         request = Request.fromWire(wire, ("127.0.0.1", 1), "udp")
         assert request is not None
-        request.record = self.responder.lane.clients.find("127.0.0.1", 0.0)
+        request.record = self.responder.packetCache.clients.find("127.0.0.1", 0.0)
         outcome = self.relay(request)
         assert isinstance(outcome, Deferred)
         came: list[object] = []

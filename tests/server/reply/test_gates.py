@@ -195,7 +195,7 @@ class GatesTests(SynchronousTestCase):
                     assert octets is not None
                     self.assertEqual(octets[3] & 15, 0)
             # The reply to the query with the valid cookie comes from the packet cache.
-            kept = self.server.lane.clients.find(NEAR, self.clock.seconds()).group
+            kept = self.server.packetCache.clients.find(NEAR, self.clock.seconds()).group
             self.assertEqual((kept.shown, len(kept.datagrams) > 0), (bool(required), True))
             asked = self.server.responder.counters.ready
             self.ask(good)
@@ -273,7 +273,7 @@ class GatesTests(SynchronousTestCase):
         identity = ChaosIdentity(version="txdns", host="here", nsid="ns1")
         responder = self.server.responder
         responder.gates = standardGates(cookies=self.cookies, identity=identity)
-        responder.finishing = ReplyBuilder(identity=identity)
+        responder.replyBuilder = ReplyBuilder(identity=identity)
         reply = self.ask(queryOf(b"\x07VERSION\x04bind\x00", "TXT", rrClass=3))
         self.assertEqual((reply.rcode, [each.rdatas for each in reply.answer]), (0, [(b"\x05txdns",)]))
         self.assertEqual(self.ask(queryOf(b"\x02id\x06server\x00", "TXT", rrClass=3)).answer[0].rdatas, (b"\x04here",))

@@ -30,7 +30,7 @@ class ZoneTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.version = versionOf(ZONE)
-        self.finishing = ReplyBuilder(recursion=False)
+        self.replyBuilder = ReplyBuilder(recursion=False)
 
     def reply(self, name: str, rrType: str = "A", *, opt: bytes = b"", transport: str = "udp") -> Message:
         """
@@ -38,7 +38,7 @@ class ZoneTests(SynchronousTestCase):
         """
         request = Request.fromWire(queryOf(name, rrType, opt=opt), ("127.0.0.1", 53535), transport)
         assert request is not None
-        return Message.fromWire(self.finishing.answer(request, answer(self.version, request.question)).octets).check()
+        return Message.fromWire(self.replyBuilder.answer(request, answer(self.version, request.question)).octets).check()
 
     def test_referralHasNoAA(self) -> None:
         """
@@ -57,7 +57,7 @@ class ZoneTests(SynchronousTestCase):
         assert request is not None
         own = answer(self.version, request.question, minimal=False)
         told = Answer(Outcome.DATA, own.answer, own.authority, own.additional, flags=AA, origin=Origin("udp"))
-        read = Message.fromWire(self.finishing.answer(request, told).octets).check()
+        read = Message.fromWire(self.replyBuilder.answer(request, told).octets).check()
         self.assertEqual((read.authority, read.additional, read.flags & AA), ((), (), 0))
         self.assertEqual(len(read.answer), 1)
 

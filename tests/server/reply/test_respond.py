@@ -110,7 +110,7 @@ class RespondTests(SynchronousTestCase):
         self.assertEqual((len(reply.answer), reply.authority, reply.additional), (1, (), ()))
         reply = self.replyFor(answer, queryOf(opt=optOf(flags=0x8000)))
         self.assertEqual((reply.authority, reply.additional), ((proof,), ()))
-        self.server.responder.finishing = ReplyBuilder(minimal=False)
+        self.server.responder.replyBuilder = ReplyBuilder(minimal=False)
         reply = self.replyFor(answer)
         self.assertEqual((reply.authority, reply.additional), ((servers, proof), (address,)))
 

@@ -124,9 +124,9 @@ class Host:
             keys=KEYS, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=self.today
         )
         self.responder = Responder(
-            AuthoritySource(self.zones), reactor, gates=gates, operations=operations, lane=packetCacheFor(Access({"allow": ["any"]}))
+            AuthoritySource(self.zones), reactor, gates=gates, operations=operations, packetCache=packetCacheFor(Access({"allow": ["any"]}))
         )
-        self.responder.finishing.expiring = self.replication.expires
+        self.responder.replyBuilder.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
         self.datagrams.start()
         self.servings = StreamFactory(StreamResponder(self.responder), reactor)
@@ -134,13 +134,13 @@ class Host:
         self.streams.start()
         self.replication.start()
 
-    def adopt(self, **said: Iterable[str]) -> None:
+    def apply(self, **said: Iterable[str]) -> None:
         """
         Configure the zone of these tests with these settings; an underscore stands for a hyphen.
         """
         values: dict[str, object] = {"name": "example.org"}
         values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
-        self.replication.adopt([ZoneSettings.fromTable(values)], KEYS)
+        self.replication.apply([ZoneSettings.fromTable(values)], KEYS)
 
     def serve(self, text: str = ZONE) -> None:
         """
@@ -245,8 +245,8 @@ class StepTestCase(ReplicaTestCase):
         Configure both servers, and check that the secondary has fetched the zone.
         """
         self.primary.serve(text)
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
-        self.secondary.adopt(primaries=[PRIMARY], **said)
+        self.primary.apply(allow_transfer=["192.0.2.0/24"], notify=[SECONDARY])
+        self.secondary.apply(primaries=[PRIMARY], **said)
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
 

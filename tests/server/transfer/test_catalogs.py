@@ -59,14 +59,14 @@ class CatalogTests(ReplicaTestCase):
             zones.append(table(name, file="/zones/nobody-reads-it", listed_in=CATALOG, allow_transfer=["192.0.2.0/24"], **said))
             if self.primary.zones.at(nameFromText(name)) is None:
                 self.primary.zones.put(Zone.fromRecords(name, setsOf(HEAD, name)))
-        self.primary.replication.adopt(zones, KEYS)
+        self.primary.replication.apply(zones, KEYS)
 
     def follow(self, *more: ZoneSettings, **said: object) -> None:
         """
         Let the secondary follow the catalog.
         """
         said = {"primaries": [PRIMARY], **said}
-        self.secondary.replication.adopt([table(CATALOG, catalog="follow", **said), *more], KEYS)
+        self.secondary.replication.apply([table(CATALOG, catalog="follow", **said), *more], KEYS)
         self.network.advance(2)
 
     def served(self, host: Host | None = None) -> list[str]:
@@ -225,7 +225,7 @@ class CatalogTests(ReplicaTestCase):
         """
         self.produce(NAMES[0])
         self.follow()
-        self.secondary.replication.adopt([table(CATALOG, primaries=[PRIMARY])], KEYS)
+        self.secondary.replication.apply([table(CATALOG, primaries=[PRIMARY])], KEYS)
         self.network.advance(1)
         self.assertEqual(self.served(), [])
 
@@ -239,7 +239,7 @@ class CatalogTests(ReplicaTestCase):
         self.primary.end()
         self.network.advance(1)
         self.secondary.begin()
-        self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
+        self.secondary.replication.apply([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
 
     def relabel(self) -> None:
@@ -283,7 +283,7 @@ class CatalogTests(ReplicaTestCase):
             file.write("03")
         self.relabel()
         self.secondary.begin()
-        self.secondary.replication.adopt([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
+        self.secondary.replication.apply([table(CATALOG, catalog="follow", primaries=[PRIMARY])], KEYS)
         self.assertEqual(self.served(), [NAMES[0], NAMES[1]])
         secondaries = self.secondary.replication.secondaries
         assert secondaries is not None
@@ -325,7 +325,7 @@ class CatalogTests(ReplicaTestCase):
         Let the secondary follow both catalogs, the other one first, and refresh both.
         """
         said = {"catalog": "follow", "primaries": [PRIMARY]}
-        self.secondary.replication.adopt([table(RIVAL, **said), table(CATALOG, **said)], KEYS)
+        self.secondary.replication.apply([table(RIVAL, **said), table(CATALOG, **said)], KEYS)
         self.refreshBoth()
 
     def refreshBoth(self) -> None:
@@ -362,7 +362,7 @@ class CatalogTests(ReplicaTestCase):
         Let one catalog own a zone, and let the other one list it in vain.
         """
         self.produce(NAMES[0])
-        self.primary.replication.adopt(
+        self.primary.replication.apply(
             [
                 table(CATALOG, catalog="produce", allow_transfer=["192.0.2.0/24"]),
                 table(RIVAL, file="/zones/nobody-reads-it", allow_transfer=["192.0.2.0/24"]),
@@ -446,7 +446,7 @@ class CatalogTests(ReplicaTestCase):
                 zones = [ZoneSettings.fromTable(each) for each in tomllib.load(file)["zone"]]
             cataloging = CatalogSettings()
             cataloging.check(zones)
-            cataloging.adopt(zones)
+            cataloging.apply(zones)
             self.assertEqual((len(cataloging.followed), len(producedBy(cataloging))), (followed, 1 - followed))
 
     def test_contradictingSettingsAreRefused(self) -> None:
@@ -459,6 +459,6 @@ class CatalogTests(ReplicaTestCase):
             [table(NAMES[0], file="/zones/one", listed_in=CATALOG)],
             [table(NAMES[0], file="/zones/one", listed_in=CATALOG), table(CATALOG, catalog="follow", primaries=[PRIMARY])],
         ):
-            self.assertRaises(BadDescription, self.secondary.replication.adopt, zones, KEYS)
+            self.assertRaises(BadDescription, self.secondary.replication.apply, zones, KEYS)
         self.assertRaises(BadDescription, table, CATALOG, catalog="sideways")
         self.assertRaises(BadDescription, table, CATALOG, catalog="follow", group_primaries=["fast"])

@@ -37,8 +37,8 @@ class PrimariesTests(StepTestCase):
         third = Host(self.network.reactor("192.0.2.55"), "192.0.2.55")
         third.serve()
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
-        self.secondary.adopt(primaries=["192.0.2.99", "192.0.2.55", PRIMARY])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
+        self.secondary.apply(primaries=["192.0.2.99", "192.0.2.55", PRIMARY])
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 10)
         third.end()
@@ -194,16 +194,16 @@ class PrimariesTests(StepTestCase):
         """
         self.begin()
         table = ZoneSettings.fromTable({"name": "example.org", "primaries": [PRIMARY], "zonemd": "check"})
-        self.secondary.replication.adopt([table], KEYS)
+        self.secondary.replication.apply([table], KEYS)
         with patch("twisted_ext.server.transfer.xfrin.prove", side_effect=BadMessage("its digest is wrong")):
             self.primary.serve(ZONE.replace(" 10 3600", " 11 3600"))
             self.network.advance(4000)
         self.assertEqual(self.secondary.serial(), 10)
         self.secondary.end()
         self.network.advance(1)
-        self.primary.adopt()
+        self.primary.apply()
         self.secondary.begin()
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(0.1)
         self.assertEqual(self.secondary.serial(), 10)
 
@@ -212,14 +212,14 @@ class PrimariesTests(StepTestCase):
         With the right key all messages are signed in both directions; without it the zone is not transferred.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=two.key"])
-        self.secondary.adopt(primaries=[f"{PRIMARY}"])
+        self.primary.apply(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=two.key"])
+        self.secondary.apply(primaries=[f"{PRIMARY}"])
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), "the zone is being loaded")
-        self.secondary.adopt(primaries=[f"{PRIMARY} key=two.key"])
+        self.secondary.apply(primaries=[f"{PRIMARY} key=two.key"])
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), "the zone is being loaded")
-        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"], allow_notify=["key=two.key"])
+        self.secondary.apply(primaries=[f"{PRIMARY} key=one.key"], allow_notify=["key=two.key"])
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 10)
         self.primary.change("new 300 A 192.0.2.9")
@@ -232,9 +232,9 @@ class PrimariesTests(StepTestCase):
         An unexpected exception is logged, and the transfer is tried again.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
         with patch("twisted_ext.server.transfer.xfrin.fetchZone", lambda *_, **__: 1 / 0):
-            self.secondary.adopt(primaries=[PRIMARY])
+            self.secondary.apply(primaries=[PRIMARY])
             self.network.advance(1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.network.advance(5)

@@ -38,8 +38,8 @@ class SecondaryTests(StepTestCase):
         A zone is served with all of its records soon after it is configured; until then queries get an error.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
+        self.secondary.apply(primaries=[PRIMARY])
         self.assertEqual(self.secondary.serial(), "the zone is being loaded")
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
@@ -68,8 +68,8 @@ class SecondaryTests(StepTestCase):
             return Refusal(Rcode.REFUSED)
 
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
-        self.secondary.adopt(primaries=[f"{PRIMARY} key=one.key"])
+        self.primary.apply(allow_transfer=["key=one.key"], notify=[f"{SECONDARY} key=one.key"])
+        self.secondary.apply(primaries=[f"{PRIMARY} key=one.key"])
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
         self.primary.responder.operations[SOA] = refuse
@@ -103,7 +103,7 @@ class SecondaryTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), "the zone has expired")
         self.primary.begin()
         self.primary.serve(QUICK)
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
         self.network.advance(1000)
         self.assertEqual(self.secondary.serial(), 10)
 
@@ -121,7 +121,7 @@ class SecondaryTests(StepTestCase):
         self.secondary.end()
         self.network.advance(300)
         self.secondary.begin()
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.secondary.apply(primaries=[PRIMARY])
         self.assertEqual(self.secondary.serial(), 11)
         self.assertInStep()
         self.network.advance(300)
@@ -136,7 +136,7 @@ class SecondaryTests(StepTestCase):
         self.secondary.end()
         self.network.advance(2000)
         self.secondary.begin()
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.secondary.apply(primaries=[PRIMARY])
         self.assertEqual(self.secondary.serial(), "the zone has expired")
 
     def test_damagedFilesAreFetchedAgain(self) -> None:
@@ -153,7 +153,7 @@ class SecondaryTests(StepTestCase):
             with open(path, "wb") as file:
                 file.write(octets[: len(octets) // 2])
             self.secondary.begin()
-            self.secondary.adopt(primaries=[PRIMARY])
+            self.secondary.apply(primaries=[PRIMARY])
             self.network.advance(1)
             self.assertEqual(self.secondary.serial(), 10, name)
             self.assertInStep()
@@ -180,7 +180,7 @@ class SecondaryTests(StepTestCase):
                 file.write(damage(octets))
             with capturedLogs() as events:
                 self.secondary.begin()
-                self.secondary.adopt(primaries=[PRIMARY])
+                self.secondary.apply(primaries=[PRIMARY])
                 self.network.advance(15)
             self.assertEqual(len([event for event in events if "the missing changes are transferred" in event["log_format"]]), 1)
             self.assertEqual(self.secondary.serial(), 13)
@@ -225,13 +225,13 @@ class SecondaryTests(StepTestCase):
         gc.disable()
         self.addCleanup(gc.enable)
         for seconds in (0.0, 0.5):
-            self.secondary.adopt(primaries=[PRIMARY])
+            self.secondary.apply(primaries=[PRIMARY])
             self.network.advance(seconds)
             zone = secondaries.at(APEX)
             assert zone is not None
             known = ref(zone)
             del zone
-            self.secondary.replication.adopt([], Keys())
+            self.secondary.replication.apply([], Keys())
             self.network.advance(1)
             self.assertIsNone(known())
 
@@ -240,7 +240,7 @@ class SecondaryTests(StepTestCase):
         A zone that is removed while a thread builds its image is gone when the thread has finished, and none of its files are left.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
         waiting: list[Callable[[], object]] = []
 
         def later(reactor: object, work: Callable[[], object]) -> Deferred[object]:
@@ -249,7 +249,7 @@ class SecondaryTests(StepTestCase):
             return done
 
         with patch("twisted_ext.server.transfer.xfrin.inThread", later):
-            self.secondary.adopt(primaries=[PRIMARY])
+            self.secondary.apply(primaries=[PRIMARY])
             self.network.advance(2)
             self.assertEqual(len(waiting), 1)
             secondaries = self.secondary.replication.secondaries
@@ -297,7 +297,7 @@ class SecondaryTests(StepTestCase):
         place = self.secondary.zones.at(APEX)
         assert place is not None
         self.assertEqual(place.said, "")
-        self.primary.adopt()
+        self.primary.apply()
         self.primary.change("new 300 A 192.0.2.10")
         self.secondary.replication.refresh(APEX)
         self.network.advance(5)
@@ -311,7 +311,7 @@ class SecondaryTests(StepTestCase):
         self.begin(QUICK, allow_transfer=["any"])
         self.primary.end()
         self.network.advance(800)
-        third.adopt(primaries=[SECONDARY])
+        third.apply(primaries=[SECONDARY])
         self.network.advance(1)
         self.assertEqual((self.secondary.serial(), third.serial()), (10, 10))
         expiring = [host.replication.expires(APEX) or 0.0 for host in (self.secondary, third)]
@@ -345,8 +345,8 @@ class SecondaryTests(StepTestCase):
         A server that stops during a transfer leaves nothing behind.
         """
         self.primary.serve()
-        self.primary.adopt(allow_transfer=["192.0.2.0/24"])
-        self.secondary.adopt(primaries=[PRIMARY])
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
+        self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(0.003)
         self.secondary.end()
         self.network.advance(1)

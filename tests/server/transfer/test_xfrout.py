@@ -87,7 +87,7 @@ class TransferringTests(ReplicaTestCase):
         Serve the zone and allow transfers to these clients.
         """
         self.primary.serve(text)
-        self.primary.adopt(allow_transfer=grants)
+        self.primary.apply(allow_transfer=grants)
 
     def test_allowedClientGetsWholeZone(self) -> None:
         """
@@ -183,7 +183,7 @@ class TransferringTests(ReplicaTestCase):
         self.primary.serve()
         there = self.there[0]
         for grants, single in (((PRIMARY,), False), (("any",), True), (("key=one.key",), True), (("key=two.key",), False)):
-            self.primary.adopt(allow_transfer=("any",), one_answer=grants)
+            self.primary.apply(allow_transfer=("any",), one_answer=grants)
             octets, mac = transferOf(key=KEY, now=there.seconds())
             asker = self.request(octets, 1)
             counts = [len(Message.fromWire(each).records()[0]) for each in asker.messages]
@@ -194,7 +194,7 @@ class TransferringTests(ReplicaTestCase):
             self.assertEqual(sent, textsOf(place.zone.current))
             verifying = StreamVerifying({KEY.name: KEY}, mac)
             self.assertTrue(all(verifying.feed(each, there.seconds()).good for each in asker.messages))
-        self.primary.adopt(allow_transfer=("any",), one_answer=("any",))
+        self.primary.apply(allow_transfer=("any",), one_answer=("any",))
         before = soaOf(int(self.primary.serial()))
         self.primary.change("new 300 A 192.0.2.9", "new 300 A 192.0.2.10")
         counts = [len(Message.fromWire(each).records()[0]) for each in self.request(transferOf(soa=before)[0], 1).messages]
@@ -206,7 +206,7 @@ class TransferringTests(ReplicaTestCase):
         is large.
         """
         replication = self.primary.replication
-        self.primary.adopt(allow_transfer=["any"])
+        self.primary.apply(allow_transfer=["any"])
         replication._journal = lambda apex: None
 
         def edit(serial: int, *lines: str) -> None:
@@ -244,7 +244,7 @@ class TransferringTests(ReplicaTestCase):
         """
         self.primary.serve()
         for grants in ((), ("198.51.100.0/24",), ("key=one.key",), ("198.51.100.0/24 key=one.key",)):
-            self.primary.adopt(allow_transfer=grants)
+            self.primary.apply(allow_transfer=grants)
             for octets in (transferOf()[0], transferOf(soa=record("@ 300 SOA a b 1 2 3 4 5"))[0]):
                 asker = self.request(octets, 1)
                 self.assertEqual((asker.rcode, asker.records), (Rcode.REFUSED, []))
@@ -387,7 +387,7 @@ class TransferringTests(ReplicaTestCase):
         self.restartWithLimits(transfersOutPerClient=1)
         self.connectStalled(1)
         asker = self.request(transferOf()[0], 1)
-        self.primary.adopt(allow_transfer=["192.0.2.99"])
+        self.primary.apply(allow_transfer=["192.0.2.99"])
         self.network.advance(15)
         self.assertEqual((asker.rcode, len(asker.messages), self.transferring.running), (Rcode.REFUSED, 1, 0))
 

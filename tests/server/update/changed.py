@@ -106,7 +106,7 @@ class UpdatedServer:
                 today=lambda: TODAY,
                 hopeless=hopelessOf({operationKey(Opcode.UPDATE): self.updating}),
             ),
-            lane=packetCacheFor(Access({"allow": ["any"]})),
+            packetCache=packetCacheFor(Access({"allow": ["any"]})),
             operations={operationKey(Opcode.UPDATE): self.updating},
         )
 
@@ -151,6 +151,6 @@ class UpdatedServer:
         Send a query by TCP, through the packet cache as listeners do.
         """
         wire = buildMessage(Message(9, 0, (Question(name, rrType),)))
-        found = self.responder.lane.find(wire, client, self.clock.seconds())
+        found = self.responder.packetCache.find(wire, client, self.clock.seconds())
         self.fromCache = found is not None
         return Message.fromWire(self.send(wire, client)[0] if found is None else wire[:2] + found).check()

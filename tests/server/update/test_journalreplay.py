@@ -72,7 +72,7 @@ class ReplayingTests(SynchronousTestCase):
 
         self.disk = SlowDisk()
         self.updating = UpdateHandler(self.clock, find, self.disk, folder=f"{self.folder}/journals", today=lambda: TODAY)
-        self.updating.adopt([ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})], [KEY.name])
+        self.updating.apply([ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})], [KEY.name])
         self.addCleanup(lambda: self.successResultOf(self.updating.close()))
         self.replaying = JournalReplays(self.clock)
         self.placing = ZonePublisher(
@@ -223,7 +223,7 @@ class ReplayingTests(SynchronousTestCase):
         Changes are kept if updates are forbidden before the zone has been replayed.
         """
         self.place()
-        self.updating.adopt([ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})], [])
+        self.updating.apply([ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})], [])
         self.runTurns()
         self.assertEqual(textsOf(self.current), self.wanted)
         journal = self.updating.journal(APEX)

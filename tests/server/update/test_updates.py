@@ -275,7 +275,7 @@ class UpdatingTests(SynchronousTestCase):
             found = UpdatedServer(())
             found.updating = UpdateHandler(found.clock, found._found, found.disk, folder=folder, today=lambda: TODAY)
             found.responder.operations = found.updating.operations
-            found.updating.adopt([settings], [KEY.name])
+            found.updating.apply([settings], [KEY.name])
             found.zones.remove(APEX)
             found.zone = Zone(found.updating.opened(zoneOf().current))
             found.zones.put(found.zone)
@@ -284,7 +284,7 @@ class UpdatingTests(SynchronousTestCase):
         first = server(may)
         self.assertEqual(first.update(NEW, key=KEY)[0].rcode, Rcode.NOERROR)
         self.assertEqual(first.zone.current.serial, int(TODAY))
-        first.updating.adopt([mayNot], [])
+        first.updating.apply([mayNot], [])
         self.assertEqual(first.update(record("two 60 A 192.0.2.1"), key=KEY)[0].rcode, Rcode.REFUSED)
         self.successResultOf(first.updating.close())
         second = server(mayNot)
@@ -304,7 +304,7 @@ class UpdatingTests(SynchronousTestCase):
             ({"update": ["key dhcp.example.org zone"], "primaries": ["192.0.2.1"]}, "comes from its primaries"),
         ):
             settings = ZoneSettings.fromTable({"name": "example.org", **table})
-            fault = self.assertRaises(BadDescription, server.updating.adopt, [settings], [KEY.name])
+            fault = self.assertRaises(BadDescription, server.updating.apply, [settings], [KEY.name])
             self.assertIn("zone example.org.: update", str(fault).replace("rule ", ""))
             self.assertIn(said, str(fault))
         self.assertEqual(server.update(NEW)[0].rcode, Rcode.NOERROR)

@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred
 from twisted_ext.asyncio import asFuture
 from twisted_ext.discovery.weights import RandomSource
 from twisted_ext.integrations.aioxmpp import perthread, retries
-from twisted_ext.integrations.aioxmpp.blocking import BlockingResolver
+from twisted_ext.integrations.aioxmpp.blockingresolver import BlockingResolver
 from twisted_ext.integrations.aioxmpp.retries import InThread, ServerRecord, ValidationError
 from twisted_ext.integrations.dnspython import RecordSet
 from twisted_ext.wire import rrtypes

@@ -15,7 +15,7 @@ from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
-from twisted_ext.transport.matching import isBareFailure, isReplyTo
+from twisted_ext.transport.replymatch import isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
 from twisted_ext.wire.codes import AA, AD, CD, RA, RD, rcodeName

@@ -141,7 +141,7 @@ class _Reader:
         self.socket = made
         self._listener = listener
         self._responder = responder = listener.responder
-        self._lane = responder.lane
+        self._packetCache = responder.packetCache
         self._counters = responder.counters
         self._seconds = responder.seconds
         self._receive = made.recvfrom
@@ -259,7 +259,7 @@ class _Reader:
         self._responder.faults.note("answering datagrams", error, self._seconds())
 
     def _drain(self, now: float) -> int:
-        return self._lane.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters, self._failed)
+        return self._packetCache.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters, self._failed)
 
     def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
         """
@@ -316,7 +316,7 @@ class _EverywhereReader(_Reader):
             made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
 
     def _drain(self, now: float) -> int:
-        return self._lane.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters, self._failed)
+        return self._packetCache.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters, self._failed)
 
     def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
         datagram, ancillary, _, address = self.socket.recvmsg(size, _ANCILLARY)
@@ -413,7 +413,7 @@ class _Protocol(DatagramProtocol):
             responder.faults.note("answering datagrams", error, now)
 
         try:
-            responder.lane.drain(receive, self._send, _SIZE, now, beyond, responder.counters, failed)
+            responder.packetCache.drain(receive, self._send, _SIZE, now, beyond, responder.counters, failed)
         except Exception as error:
             failed(error)
 

@@ -191,8 +191,8 @@ class StreamResponder:
     def __init__(self, responder: Responder, transport: str = "tcp") -> None:
         self.counters = responder.counters
         self._responder = responder
-        self._clients = responder.lane.clients
-        self.find: Callable[[bytes, str, float], bytes | None] = responder.lane.find
+        self._clients = responder.packetCache.clients
+        self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.find
         self._transport = transport
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
@@ -277,9 +277,9 @@ class StreamListener:
             endpoint = described(self._reactor, self._endpoint)
             return endpoint.listen(self._factory).addCallback(self._listens)
         if self._socket is not None:
-            adopting = IReactorSocket(self._reactor)
+            applying = IReactorSocket(self._reactor)
             return maybeDeferred(
-                adopting.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
+                applying.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
             ).addCallback(self._listens)
         return maybeDeferred(
             IReactorTCP(self._reactor).listenTCP, self._port, self._factory, _BACKLOG, self.address

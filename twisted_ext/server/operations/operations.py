@@ -173,7 +173,7 @@ class ServerStatus(Service):
     @ivar counters: the statistics.
     @ivar source: the source that answers, or L{None} before it has been built.
     @ivar caching: the cache in it, if there is one.
-    @ivar lane: the packet cache, if there is one.
+    @ivar packetCache: the packet cache, if there is one.
     @ivar zones: the zones that are served, if there are any.
     @ivar reloadingZone: reloads the zone of a folded name.
     @ivar flushed: called after entries of the cache were flushed: invalidates the packet cache.
@@ -191,7 +191,7 @@ class ServerStatus(Service):
         self.counters = counters
         self.source: IAnswerSource | None = None
         self.caching: CachedSource | None = None
-        self.lane: PacketCacheStats | None = None
+        self.packetCache: PacketCacheStats | None = None
         self.zones: Zones | None = None
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
         self.flushed: Callable[[], object] = _nothing
@@ -271,9 +271,9 @@ class ServerStatus(Service):
             from twisted_ext.server.authority.source import zoneFigures
 
             numbers.update(zoneFigures(self.zones))
-        if self.lane is not None:
-            numbers["laneEntries"] = len(self.lane)
-            numbers["laneOctets"] = self.lane.octets
+        if self.packetCache is not None:
+            numbers["laneEntries"] = len(self.packetCache)
+            numbers["laneOctets"] = self.packetCache.octets
         figures.upstreams = upstreamsOf(self.source, self._reactor.seconds())
         return succeed(figures)
 

@@ -205,7 +205,7 @@ class RelayedRequests:
         @param settled: returns a Deferred that fires when all workers have applied everything sent to them so far.
         @param most: maximum octets of a reply that is passed back.
         """
-        from twisted_ext.resolver.combine.failing import FailingSource
+        from twisted_ext.resolver.combine.failure import FailingSource
         from twisted_ext.server.reply.acl import Access
         from twisted_ext.server.reply.packetcaches import packetCacheFor
         from twisted_ext.server.reply.respond import Responder
@@ -214,10 +214,10 @@ class RelayedRequests:
         self._settled = settled
         self._most = PASSED_REPLY.pick(most)
         # The worker has already checked ACL and rate limits.
-        lane = packetCacheFor(Access({"allow": ["any"]}))
+        packetCache = packetCacheFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
         self.operations: dict[int, Operation] = {}
-        self._responder = Responder(nobody, clock, gates=(), lane=lane)
+        self._responder = Responder(nobody, clock, gates=(), packetCache=packetCache)
         self.see(settings, {}, None)
 
     def see(
@@ -246,8 +246,8 @@ class RelayedRequests:
             transfers=transfersIn(operations),
             hopeless=hopelessOf(operations),
         )
-        responder.finishing = finishingOf(settings)
-        responder.finishing.expiring = expiring
+        responder.replyBuilder = finishingOf(settings)
+        responder.replyBuilder.expiring = expiring
 
     def told(self) -> dict[str, object]:
         """

@@ -106,7 +106,7 @@ class Responder:
     the source. Clients with different answers need a group of their own.
 
     @ivar source: the source that answers.
-    @ivar lane: the packet cache, which also tracks the clients.
+    @ivar packetCache: the packet cache, which also tracks the clients.
     @ivar counters: the statistics.
     @ivar queryLog: logs requests and their replies, or L{None}.
     @ivar faults: logs and counts unexpected exceptions.
@@ -122,8 +122,8 @@ class Responder:
         clock: IReactorTime,
         *,
         gates: tuple[Gate, ...] | None = None,
-        finishing: ReplyBuilder | None = None,
-        lane: PacketCache | None = None,
+        replyBuilder: ReplyBuilder | None = None,
+        packetCache: PacketCache | None = None,
         counters: Counters | None = None,
         limiting: ResponseRateLimit | None = None,
         views: Mapping[str, IAnswerSource] | None = None,
@@ -138,7 +138,7 @@ class Responder:
         operations: Mapping[int, Operation] | None = None,
     ) -> None:
         """
-        @param lane: the packet cache; by default one that allows clients on this machine and in private networks.
+        @param packetCache: the packet cache; by default one that allows clients on this machine and in private networks.
         @param limiting: response rate limiting for the networks of the clients; none by default.
         @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
         @param share: the share of an answer's TTL for which the packet cache keeps it: below 1 where the cache prefetches.
@@ -153,9 +153,9 @@ class Responder:
         @param operations: handlers of operations, by L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
         """
         self.source = source
-        self.lane = packetCacheFor() if lane is None else lane
+        self.packetCache = packetCacheFor() if packetCache is None else packetCache
         self.counters = Counters() if counters is None else counters
-        self.finishing = finishing or ReplyBuilder()
+        self.replyBuilder = replyBuilder or ReplyBuilder()
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self._clock = clock
@@ -163,7 +163,7 @@ class Responder:
         self.queryLog: QueryLog | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
-        self.relieve: Callable[[], object] = self.lane.clear
+        self.relieve: Callable[[], object] = self.packetCache.clear
         self._relieved = float("-inf")
         self.later: deque[Later] | None = None
         self._declining = RefusalLog()
@@ -223,7 +223,7 @@ class Responder:
             self.counters.dropped += 1
             return False
         try:
-            request.record = self.lane.clients.find(address[0], now) if client is None else client
+            request.record = self.packetCache.clients.find(address[0], now) if client is None else client
             self.respond(request, send, flow)
         except Exception as error:
             self._broken(error, request, send)
@@ -247,7 +247,7 @@ class Responder:
         request.replied = True
         try:
             self.counters.replied(Rcode.SERVFAIL)
-            send(self.finishing.refusal(request, _BROKEN))
+            send(self.replyBuilder.refusal(request, _BROKEN))
         except Exception as again:
             # Out of memory, even this reply may fail.
             self.faults.note("refusing a request", again, request.arrived)
@@ -276,7 +276,7 @@ class Responder:
         if self.queryLog is not None:
             send, flow = self.queryLog.guard(request, send, flow)
         if self._limiting is not None and request.record.accounts is not None:
-            send = self._limiting.guard(request, send, self.finishing, self.counters, self.seconds)
+            send = self._limiting.guard(request, send, self.replyBuilder, self.counters, self.seconds)
         for gate in gates:
             refusal = gate(request, now)
             if refusal is not None:
@@ -329,7 +329,7 @@ class Responder:
             counters.tcp -= 1
             counters.tcpBeyond -= 1
         request.replied = True
-        send(self.finishing.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
+        send(self.replyBuilder.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
 
     def lookUp(self, start: Start, request: Request, context: QueryContext, send: Send) -> None:
         """
@@ -487,7 +487,7 @@ class Responder:
 
         @param now: the time, for an immediate answer, which may go into the packet cache; L{None} after a look-up.
         """
-        composed = self.finishing.answer(request, answer)
+        composed = self.replyBuilder.answer(request, answer)
         octets = composed.octets
         if self._views and request.record.group.name in self._views:
             # Views do not offer recursion.
@@ -552,7 +552,7 @@ class Responder:
             learned,
             said,
             ends,
-            origin.epoch or self.lane.epoch,
+            origin.epoch or self.packetCache.epoch,
             request.questionEnd,
             whole=composed.whole,
             plain=edns is not None and composed.optAt == len(composed.octets) - 11,
@@ -575,14 +575,14 @@ class Responder:
                 self.queryLog.dropped(request, "policy")
             return
         self.counters.replied(refusal.rcode)
-        octets = self.finishing.refusal(request, refusal)
+        octets = self.replyBuilder.refusal(request, refusal)
         if request.keyName:
             octets = _signed(request, octets)
         request.replied = True
         send(octets)
         if lasting and not request.cookie and request.signature is None and not request.opcode:
             now = request.arrived
-            reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.lane.epoch, request.questionEnd)
+            reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)
             group = request.record.group
             table = group.datagrams if request.transport == "udp" else group.messages
             table.offer(request.wire, reply)

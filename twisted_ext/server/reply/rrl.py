@@ -143,7 +143,7 @@ class ResponseRateLimit:
             wanted = owned + granted
         account.tokens = wanted
 
-    def guard(self, request: Request, send: Send, finishing: ReplyBuilder, counters: Counters, seconds: Callable[[], float]) -> Send:
+    def guard(self, request: Request, send: Send, replyBuilder: ReplyBuilder, counters: Counters, seconds: Callable[[], float]) -> Send:
         """
         Wrap C{send} so that replies over the limit are dropped or truncated.
         """
@@ -160,7 +160,7 @@ class ResponseRateLimit:
                 send(octets)
             elif account.holdBack():
                 counters.limited(1, 0)
-                send(finishing.refusal(request, _TRUNCATED))
+                send(replyBuilder.refusal(request, _TRUNCATED))
             else:
                 counters.limited(1, 1)
 

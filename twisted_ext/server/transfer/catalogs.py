@@ -117,7 +117,7 @@ class CatalogSettings:
                 _catalogOf(zone, said)
             yield
 
-    def adopt(self, zones: Sequence[ZoneSettings]) -> list[CatalogStep]:
+    def apply(self, zones: Sequence[ZoneSettings]) -> list[CatalogStep]:
         """
         Apply new zone settings, which L{check} has validated.
 

@@ -115,16 +115,16 @@ class Replication:
             operationKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
 
-    def adopt(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
+    def apply(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
         """
         Apply new zone settings. Secondary zones are started or stopped accordingly.
 
         @raise BadDescription: the settings cannot be used; nothing has changed then.
         """
-        for _ in self.adopting(list(zones), keys):
+        for _ in self.applying(list(zones), keys):
             pass
 
-    def adopting(
+    def applying(
         self,
         zones: Sequence[ZoneSettings],
         keys: Keys,
@@ -144,7 +144,7 @@ class Replication:
                 raise BadDescription(f"zone {zone.text}: a folder is needed to store it; set state")
             yield
         self._keys = keys
-        steps = self.cataloging.adopt(zones)
+        steps = self.cataloging.apply(zones)
         said = self.cataloging.said
         # Unchanged members of catalog zones, perhaps a hundred thousand, need no update here.
         known = [apex for apex in self._terms if apex in said or apex not in self._fromCatalogs]

@@ -277,7 +277,7 @@ class SecondaryStore:
         """
         return Version(Image.open(self.nextPath))
 
-    def adopt(self) -> Version:
+    def apply(self) -> Version:
         """
         Install the version built, and clear the journal of changes since the previous image.
 

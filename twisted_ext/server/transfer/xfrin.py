@@ -425,7 +425,7 @@ class Secondary:
             except DNSFault:
                 self._holding.reject()
                 raise
-            version = await self._aside(self._holding.adopt)
+            version = await self._aside(self._holding.apply)
         self.version = version
         self.said = ""
         step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)

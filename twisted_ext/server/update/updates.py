@@ -152,7 +152,7 @@ class UpdateHandler:
 
     # -- zones
 
-    def adopt(
+    def apply(
         self,
         zones: Iterable[ZoneSettings],
         keys: Iterable[bytes],

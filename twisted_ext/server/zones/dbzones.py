@@ -48,7 +48,7 @@ class ZoneDatabases:
         self._homes: dict[bytes, str] = {}
         self._new: list[DatabasePoller] = []
 
-    def adopt(self, zones: Iterable[ZoneSettings]) -> None:
+    def apply(self, zones: Iterable[ZoneSettings]) -> None:
         """
         Apply new zone settings.
 

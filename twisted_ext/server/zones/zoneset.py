@@ -260,7 +260,7 @@ class ZoneSet:
         # Changes made earlier are kept, even if updates are not allowed any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder)
-            for _ in self._adopting(zones):
+            for _ in self._applying(zones):
                 # The server does not answer yet, so there is no need for turns.
                 pass
         self.loading = loading = ZoneLoader(self._reactor, self.placing, folder, watch=self._settings.watch)
@@ -306,7 +306,7 @@ class ZoneSet:
 
         self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
 
-    def _adopting(self, zones: list[ZoneSettings]) -> Iterator[None]:
+    def _applying(self, zones: list[ZoneSettings]) -> Iterator[None]:
         """
         Apply new zone settings in short steps, one for each zone.
 
@@ -323,7 +323,7 @@ class ZoneSet:
         if stored is not None:
             if loading is not None:
                 loading.release({zone.name for zone in special if zone.values.get("store")})
-            stored.adopt(special)
+            stored.apply(special)
         # Zones that were loaded from files until now.
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
 
@@ -336,7 +336,7 @@ class ZoneSet:
                 moved[apex]()
             updating.arrange(apex, zone, keys, _unkept if stored is None else stored.keeperOf)
 
-        yield from replication.adopting(zones, keys, go, updating.wards)
+        yield from replication.applying(zones, keys, go, updating.wards)
         if stored is not None:
             stored.start()
 
@@ -428,7 +428,7 @@ class ZoneSet:
         if self._replication is None and not all(zone.plain for zone in zones):
             self._connect(os.path.dirname(loading.images.folder)).start()
         loading.follow(settings.watch)
-        return loading.reload(zones, () if self._replication is None else self._adopting(zones))
+        return loading.reload(zones, () if self._replication is None else self._applying(zones))
 
     def _follow(self) -> None:
         if self._folders.paths and not self._polling.running:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.query.args import ARGUMENTS, QueryOptions, parseQueries
-from twisted_ext.apps.cli.query.rendering import (
+from twisted_ext.apps.cli.query.formats import (
     LookupOutcome,
     greeting,
     renderFault,

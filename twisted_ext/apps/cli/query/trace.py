@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import QueryContext
+from twisted_ext.apps.cli.query.formats import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
-from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
 from twisted_ext.errors import DNSFault

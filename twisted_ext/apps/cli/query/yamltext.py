@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from twisted_ext.apps.cli.query.formats import PLAIN, LookupOutcome, flagWords, opcodeName
 from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, typeText
-from twisted_ext.apps.cli.query.rendering import PLAIN, LookupOutcome, flagWords, opcodeName
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, DO, rcodeName
 from twisted_ext.wire.message import Message

@@ -9,8 +9,8 @@ from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.query.formats import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
-from twisted_ext.apps.cli.query.rendering import dataOfRecords, linesOfRecords
 from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import DNSFault, ServerFailed

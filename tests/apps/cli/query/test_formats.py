@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.cli.query.rendering}. L{tests.live} compares the text with that of C{dig}.
+Tests of L{twisted_ext.apps.cli.query.formats}. L{tests.live} compares the text with that of C{dig}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from io import StringIO
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.cli.query.args import parseQuery
-from twisted_ext.apps.cli.query.rendering import LookupOutcome, renderFault, renderJSON, renderShort, renderText
+from twisted_ext.apps.cli.query.formats import LookupOutcome, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.errors import TimedOut
 from twisted_ext.testing.sources import questionOf, rrsetOf
