@@ -8,6 +8,11 @@ from typing import Final
 
 from twisted_ext.limits import Limit
 
+__all__ = [
+    "SERVICE_TARGETS", "SERVICE_HINTS", "SERVICE_ALIASES", "RECORD_DELAY", "REWRITE_LOOKUPS", "REWRITE_STEPS", "PATTERN_PARTS",
+    "PATTERN_DEPTH", "PATTERN_WORK", "REWRITTEN_CHARACTERS",
+]
+
 # -- services
 
 #: Maximum number of targets of one service; further ones are left out. A message has room for 3,000, each of which could be a third party's
@@ -44,5 +49,3 @@ PATTERN_WORK: Final = Limit(default=100_000, least=1000, most=10_000_000)
 
 #: Maximum length of the result of a rule, in characters. A rule could repeat a long text nine times.
 REWRITTEN_CHARACTERS: Final = Limit(default=4096, least=255, most=65_535)
-
-__all__ = [name for name in dir() if name.isupper()]

@@ -8,6 +8,10 @@ from typing import Final
 
 from twisted_ext.limits import Limit
 
+__all__ = [
+    "NAMES_COUNTED", "NAMES_SLOW", "NAMES_SHOWN", "HISTORY_SECONDS",
+]
+
 # -- names and history
 
 #: Names whose queries are counted; a flood of other names at most halves the counts.
@@ -21,5 +25,3 @@ NAMES_SHOWN: Final = Limit(default=20, least=1, most=1000)
 
 #: Seconds of history on the status page.
 HISTORY_SECONDS: Final = Limit(default=300, least=10, most=3600)
-
-__all__ = [name for name in dir() if name.isupper()]

@@ -8,6 +8,10 @@ from typing import Final
 
 from twisted_ext.limits import Limit
 
+__all__ = [
+    "WATCH_SECONDS", "WATCH_MOST_SECONDS", "WATCH_JITTER", "WATCH_RETRY_SECONDS", "WATCH_ALIASES", "ZONE_NAMES", "ZONE_SERVERS",
+]
+
 # -- watching
 
 #: Minimum seconds between two look-ups of a name, however short its TTL is. A caller that passes an C{interval} may go below it.
@@ -31,5 +35,3 @@ ZONE_NAMES: Final = Limit(default=36, least=1, most=127)
 
 #: Maximum addresses of name servers queried for one zone; the root's servers have 26.
 ZONE_SERVERS: Final = Limit(default=32, least=1, most=256)
-
-__all__ = [name for name in dir() if name.isupper()]

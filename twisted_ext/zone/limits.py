@@ -8,6 +8,18 @@ from typing import Final
 
 from twisted_ext.limits import Limit
 
+__all__ = [
+    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
+    "GLUE_HOSTS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
+    "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
+    "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
+    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
+    "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS", "GATHERING_SECONDS", "REFRESHES", "RETRIES", "EXPIRES",
+    "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS", "RECORDS_GENERATED",
+    "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS",
+    "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
+]
+
 # -- images
 
 #: Octets of an image: its arrays have 32 bits for each offset.
@@ -178,5 +190,3 @@ STORE_NEWS: Final = Limit(default=5000, least=1, most=100_000)
 
 #: Changed names that a database records for the servers that poll it.
 STORE_FEED: Final = Limit(default=100_000, least=1000, most=10_000_000)
-
-__all__ = [name for name in dir() if name.isupper()]

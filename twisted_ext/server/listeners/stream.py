@@ -277,9 +277,9 @@ class StreamListener:
             endpoint = described(self._reactor, self._endpoint)
             return endpoint.listen(self._factory).addCallback(self._listens)
         if self._socket is not None:
-            applying = IReactorSocket(self._reactor)
+            sockets = IReactorSocket(self._reactor)
             return maybeDeferred(
-                applying.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
+                sockets.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
             ).addCallback(self._listens)
         return maybeDeferred(
             IReactorTCP(self._reactor).listenTCP, self._port, self._factory, _BACKLOG, self.address

@@ -132,7 +132,7 @@ class Replication:
         others: Iterable[bytes] = (),
     ) -> Iterator[None]:
         """
-        Apply new zone settings in short steps; see L{adopt}. All settings of one zone take effect in one step.
+        Apply new zone settings in short steps; see L{apply}. All settings of one zone take effect in one step.
 
         @param also: called in the same step with the zone's name and settings, L{None} if it is not configured any more.
         @param others: names of further zones to call C{also} for.

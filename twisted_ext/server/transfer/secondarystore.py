@@ -271,7 +271,7 @@ class SecondaryStore:
 
     def built(self) -> Version:
         """
-        Return the version built, for L{adopt} or L{reject}.
+        Return the version built, for L{apply} or L{reject}.
 
         @raise BadImage: there is none.
         """

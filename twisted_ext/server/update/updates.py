@@ -85,7 +85,7 @@ class UpdateHandler:
         @param elsewhere: runs work in a thread.
         @param exists: whether there is a zone of this name at all.
         @param changed: called with each new version of a zone in force.
-        @param folder: folder of the journals, for L{adopt}.
+        @param folder: folder of the journals, for L{apply}.
         @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.update.compaction}.
         @param grow: applies a long journal to a version, building a new image; see there. By default this is done in a thread.
         @param today: returns seconds since 1970.
@@ -199,7 +199,7 @@ class UpdateHandler:
         keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
     ) -> None:
         """
-        Apply the settings of one zone; see L{adopt}.
+        Apply the settings of one zone; see L{apply}.
 
         @param zone: L{None} if it is not served any more.
         """
