@@ -213,6 +213,15 @@ def test_anyDescriptionBehindAt(server: LivePeer) -> None:
         assert (ended.stdout, ended.stderr) == ("192.0.2.2\n", "")
 
 
+def test_cookieIsSentOverTheTransportOfTheDescription(server: LivePeer) -> None:
+    """
+    A query with fields of its own is sent over TCP if all servers of the description are queried over TCP, also behind a wrapper.
+    """
+    for target, transport in (("tcp:", "TCP"), ("cache:tcp:", "TCP"), ("cache:udp:", "UDP")):
+        shown = txdns("query", "www.example.org", f"@{target}{server.address}:{server.port}", "+cookie").stdout
+        assert f"({transport})" in shown, shown
+
+
 def test_EDNSOptionsAreDecoded(server: LivePeer) -> None:
     """
     EDNS options of the reply are decoded.

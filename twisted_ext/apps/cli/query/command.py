@@ -28,7 +28,7 @@ from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import openNow
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import CONFIGURATION_OCTETS, LOOKUP_SECONDS
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.edns import EDNS
@@ -167,13 +167,14 @@ def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptio
         return None
     from twisted_ext.apps.cli.query.direct import DirectSource
     from twisted_ext.compat.transfers import serversBehind
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
     servers = serversBehind(upstream.source)
     if not servers:
         if not word:
             return None
         raise ExitError(USAGE, f"{word} requires a server, such as @192.0.2.53; @{wishes.target} is not a server")
-    if wishes.target.partition(":")[0] == "tcp":
+    if all(forwarder.stream for forwarder in behind(upstream.source, ForwardingSource)):
         wishes.flags["tcp"] = True
 
     def sending(query: Message, server: Server) -> None:
