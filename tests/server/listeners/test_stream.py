@@ -4,7 +4,11 @@ Tests of serving connections.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.server.listeners.streams import StreamTestCase, request
+
+Find = Callable[[bytes, str, float], bytes | None]
 
 
 class ReplyTests(StreamTestCase):
@@ -171,18 +175,25 @@ class LimitTests(StreamTestCase):
 
     def test_turnsAreSharedFairly(self) -> None:
         """
-        A client that sends very many requests at once is answered in several turns, with other clients between them.
+        A client that sends very many requests at once is answered in several turns, with other clients between them. In one turn it would
+        be answered first.
         """
-        self.serve(perTurn=10)
-        client, other = self.connect(), self.connect()
-        client.ask(*[request(number, b"now") for number in range(25)])
-        seen = []
-        other.ask(request(99, b"lane"))
-        while len(client.replies) < 25:
-            self.network.advance(0.0005)
-            seen.append((self.parrot.seen, len(other.replies)))
-        self.assertEqual(client.replies, list(range(25)))
-        self.assertEqual(other.replies, [99])
+        for perTurn, between in ((10, True), (100, False)):
+            self.serve(perTurn=perTurn)
+            order: list[int] = []
+            find = self.parrot.find
+
+            def noting(octets: bytes, address: str, now: float, order: list[int] = order, find: Find = find) -> bytes | None:
+                order.append(int.from_bytes(octets[:2], "big"))
+                return find(octets, address, now)
+
+            self.patch(self.parrot, "find", noting)
+            client, other = self.connect(), self.connect()
+            client.ask(*[request(number, b"now") for number in range(25)])
+            other.ask(request(99, b"lane"))
+            self.network.advance(0.1)
+            self.assertEqual((client.replies, other.replies), (list(range(25)), [99]))
+            self.assertEqual(order.index(99) < order.index(24), between)
 
     def test_disconnectEndsTurns(self) -> None:
         """
