@@ -131,7 +131,7 @@ def test_versionIsOneLine(capsys: pytest.CaptureFixture[str]) -> None:
         ("explain www.example.org @foo:", USAGE, "there is no prefix 'foo'"),
         ("bulk no-such-file", BATCH, "txdns bulk: no-such-file: No such file or directory"),
         ("bulk - @foo:", USAGE, "there is no prefix 'foo'"),
-        ("plugins foo", USAGE, "txdns plugins: 'foo': the only argument is +json"),
+        ("plugins udq", USAGE, "txdns plugins: unknown prefix 'udq'; did you mean udp?"),
         ("shell a b", USAGE, "txdns shell: 'a b': write one resolver description"),
     ],
 )

@@ -19,7 +19,6 @@ from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.live.twistds import PATIENCE, exchange, twistd, wait
 from tests.peers import freePort
 from tests.test_architecture import ROOT
-from twisted_ext.server.config.settings import SETTINGS, Settings
 
 __all__ = ["FOLDER"]
 
@@ -102,11 +101,3 @@ def test_serverAnswersAsThePageShows(folder: Path, servers: Servers) -> None:
             finally:
                 process.terminate()
                 process.wait(PATIENCE)
-
-
-def test_everyDefaultIsShown() -> None:
-    """
-    The page shows every setting with its default.
-    """
-    assert (FOLDER / "defaults.toml").read_text("utf-8") == Settings().toTOML()
-    assert all(f"\n{setting.name} = " in Settings().toTOML() for setting in SETTINGS)

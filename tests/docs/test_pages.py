@@ -15,6 +15,7 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
+from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.cli.terminal import exits
 from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
 from twisted_ext.compat.conversion import errors as codes
@@ -51,24 +52,32 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"``([^`]+)``", text))
 
 
+_USAGE: Final = runpy.run_path(str(DOCS / "usage.py"))
+
+
 def test_everyPrefixIsListed() -> None:
     """
-    The how-to lists each prefix of descriptions with its parameters, and no other.
+    The how-to lists each prefix of descriptions with its class, its purpose and its options, from the docstring of its function.
     """
-    told = {next(iter(words(row[0]))) for row in rowsOf("howto/upstreams.rst")[1:]}
-    assert told == {Schema(parser.load()).usage(parser.prefix) for parser in BUILT_IN}
-
-
-def test_everyImplementationIsListed() -> None:
-    """
-    The page of implementations lists each prefix with its class.
-    """
-    rows = [row for row in rowsOf("implementations.rst") if len(row) == 3 and "." in row[1]]
-    told = {next(iter(words(row[0]))): next(iter(words(row[1]))) for row in rows}
-    assert set(told) == {parser.prefix for parser in BUILT_IN}
-    for path in told.values():
+    found = list(cast("Callable[[], Iterator[tuple[str, str, str, dict[str, str]]]]", _USAGE["prefixes"])())
+    assert [usage for usage, *_ in found] == [Schema(parser.load()).usage(parser.prefix) for parser in BUILT_IN]
+    for _, path, _, _ in found:
         module, _, name = path.rpartition(".")
-        assert name in __import__(f"twisted_ext.{module}", fromlist=[name]).__all__
+        assert name in __import__(module, fromlist=[name]).__all__
+    table = cast("Callable[[], str]", _USAGE["prefixTable"])()
+    assert "``ndots``: a name with so many dots or more is tried as written first" in table
+    assert "Class: ``resolver.combine.searchlist.SearchListSource``\n" in table
+
+
+def test_everyCommandIsListed() -> None:
+    """
+    The page of commands has a section with the help of each command and sub-command.
+    """
+    page = cast("Callable[[], str]", _USAGE["commandSections"])()
+    for command in COMMANDS:
+        assert f"{command.word}\n{'=' * len(command.word)}\n\n.. code-block:: none\n\n    Usage: txdns {command.word}" in page
+        for below in command.subcommands():
+            assert f"\n{command.word} {below.word}\n---" in page
 
 
 def test_everyLimitIsListed() -> None:

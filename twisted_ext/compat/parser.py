@@ -19,10 +19,11 @@ __all__ = ["parseNames"]
 
 def parseNames(site: Site, path: str) -> IAnswerSource:
     """
-    Build the source for C{names:path}.
+    Use an existing C{IResolver} of C{twisted.names}, behind a cache or in a chain.
 
-    @param path: the dotted path of a resolver, or of a callable without arguments that returns one.
+    @param path: the dotted path of a resolver, or of a callable that returns one: C{names:twisted.names.client.getResolver}.
 
+    @return: L{NamesSource<twisted_ext.compat.foreign.NamesSource>}
     @raise BadDescription: the object does not exist, or is not a resolver.
     """
     found = _find(path)

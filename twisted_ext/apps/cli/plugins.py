@@ -8,18 +8,19 @@ import sys
 from json import dumps
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
+from twisted_ext.apps.cli.terminal.arguments import Arguments, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, complain
 
 __all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
-Usage: txdns plugins [+json]
+Usage: txdns plugins [PREFIX ...] [+json]
 
 Lists the prefixes of resolver descriptions: those of twisted_ext, and those of plugins that
-Twisted's plugin system finds.
+Twisted's plugin system finds; or only those given.
 
   txdns plugins
+  txdns plugins udp tcp
   txdns query www.example.com @PREFIX:...
 
 With +json, prints one object per line with the keys prefix, summary and from.
@@ -36,15 +37,20 @@ def main(words: list[str]) -> int:
     Run the command with its arguments, and return the exit code.
     """
     given = ARGUMENTS.parse(words)
-    if given.bare:
-        raise ExitError(USAGE, f"{' '.join(given.bare)!r}: the only argument is +json")
     from twisted_ext.apps.cli.terminal.run import hush
     from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers
 
     hush()
     parsers, complaints = foundParsers()
+    known = [parser.prefix for parser in parsers]
+    for word in given.bare:
+        if word not in known:
+            hint = didYouMean(word, known, f"write one of {', '.join(known)}")
+            raise ExitError(USAGE, f"unknown prefix {word!r}; {hint}")
     rows = []
     for parser in parsers:
+        if given.bare and parser.prefix not in given.bare:
+            continue
         module = str(getattr(parser, "module", type(parser).__module__))
         rows.append((parser.prefix, "twisted_ext" if parser in BUILT_IN else module, parser.summary))
     if given[_JSON]:

@@ -104,7 +104,15 @@ def parseSystem(
     stale: float = 0,
 ) -> IAnswerSource:
     """
-    C{system[:resolvConf=path][:hosts=path][:mostBytes=number][:stale=seconds]}
+    Use the machine's configuration: hosts file, special names, search list, cache and the servers of C{resolv.conf}, which is reloaded when
+    it changes. C{client.getResolver()} returns this. It does not support other modules of nsswitch (mDNS, LDAP); C{threaded} does.
+
+    @param resolvConf: a file to use instead of the system's.
+    @param hosts: a hosts file to use instead of the system's.
+    @param mostBytes: the size of the cache in bytes.
+    @param stale: how many seconds after its expiry an answer may be used if no other is available.
+
+    @return: L{System<twisted_ext.resolver.system.configured.System>}
     """
     from twisted_ext.resolver.system.configured import System
 
@@ -113,7 +121,12 @@ def parseSystem(
 
 def parseHosts(site: Site, path: str | None = None, *, ttl: int | None = None) -> IAnswerSource:
     """
-    C{hosts[:path][:ttl=seconds]}
+    Answer from a hosts file, the system's or another, with both families, aliases, and reverse look-ups. Changes take effect at once.
+
+    @param path: a file to use instead of the system's.
+    @param ttl: the TTL of its records in seconds.
+
+    @return: L{Hosts<twisted_ext.resolver.system.hosts.Hosts>}
     """
     from twisted_ext.resolver.system.hosts import Hosts
 
@@ -122,7 +135,11 @@ def parseHosts(site: Site, path: str | None = None, *, ttl: int | None = None) -
 
 def parseSpecial(site: Site, *, local: bool = False) -> IAnswerSource:
     """
-    C{special[:local=yes]}
+    Answer queries for C{localhost}, C{.onion}, C{.invalid} and IP literals, which never leave the machine then. C{system} includes it.
+
+    @param local: C{yes} sends names below C{local} to the servers.
+
+    @return: L{Special<twisted_ext.resolver.policy.specialnames.Special>}
     """
     from twisted_ext.resolver.policy.specialnames import Special
 
@@ -139,7 +156,16 @@ def parseUDP(
     keep: float | None = None,
 ) -> IAnswerSource:
     """
-    C{udp:address[,address...][:port][:mixCase=yes][:tries=number][:keep=seconds]}
+    Query certain servers by UDP, and by TCP if a reply is truncated or may be forged. Several servers are measured, and the fastest is
+    queried.
+
+    @param addresses: separated by commas, with C{@port} after an address that has another port: C{udp:192.0.2.53,192.0.2.54@5353}.
+    @param port: the port of addresses without one, 53 by default.
+    @param mixCase: C{yes} sends names in mixed case, which forgers have to guess.
+    @param tries: limits the queries to one server in one look-up, 12 by default.
+    @param keep: the number of seconds that an idle TCP connection is kept open.
+
+    @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.transport.exchange import TCP
@@ -149,7 +175,14 @@ def parseUDP(
 
 def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None) -> IAnswerSource:
     """
-    C{tcp:address[,address...][:port][:keep=seconds]}
+    Query servers by TCP, for networks in which UDP is blocked or not trusted. Queries share a connection and do not wait for each other's
+    replies. The first one takes an additional round trip.
+
+    @param addresses: as for C{udp}.
+    @param port: as for C{udp}.
+    @param keep: as for C{udp}.
+
+    @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.transport.exchange import TCP
@@ -159,7 +192,13 @@ def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float
 
 def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = None) -> IAnswerSource:
     """
-    C{threaded[:threads=number][:ttl=seconds]}
+    Use the operating system's own resolver. It supports addresses and their names only, no other record types. It runs in threads of its
+    own, not in the reactor's pool.
+
+    @param threads: the number of threads; about as many look-ups run at once.
+    @param ttl: the TTL of results in seconds, because the system reports none.
+
+    @return: L{ThreadedSource<twisted_ext.resolver.system.threaded.ThreadedSource>}
     """
     from twisted_ext.resolver.system.threaded import ThreadedSource
 
@@ -170,7 +209,14 @@ def parseCache(
     site: Site, source: IAnswerSource, *, mostBytes: int | None = None, stale: float = 0, prefetch: bool = False
 ) -> IAnswerSource:
     """
-    C{cache[:mostBytes=number][:stale=seconds][:prefetch=yes]:source}. Concurrent look-ups of the same question are sent once.
+    Cache answers, denials and failures as long as their zones allow, within a limit in bytes. Nearly every resolver needs this. Concurrent
+    look-ups of the same question are sent once.
+
+    @param mostBytes: the size of the cache in bytes.
+    @param stale: how many seconds after its expiry an answer may be used if no other is available.
+    @param prefetch: C{yes} refreshes popular answers shortly before they expire; then queries are sent while no client waits for them.
+
+    @return: L{CachedSource<twisted_ext.resolver.caching.cached.CachedSource>}
     """
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching.cached import CachedSource
@@ -180,7 +226,9 @@ def parseCache(
 
 def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:
     """
-    C{coalesce:source}
+    Send one query for all callers that ask the same question at the same time. C{cache} does that as well.
+
+    @return: L{CoalescingSource<twisted_ext.resolver.caching.coalescing.CoalescingSource>}
     """
     from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
@@ -189,7 +237,11 @@ def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:
 
 def parseChain(site: Site, *sources: IAnswerSource) -> IAnswerSource:
     """
-    C{chain:(source):(source)...}. The remaining time is shared among the remaining sources; aliases of zones are followed into the others.
+    Query several sources in order. The next source is queried if one has no information or fails. A denial (NXDOMAIN) is an answer and ends
+    the chain. The time left is divided among the remaining sources, so that one that never answers does not use up all of it. Aliases that
+    lead out of a C{zone} are followed in the other sources.
+
+    @return: L{ChainSource<twisted_ext.resolver.combine.chain.ChainSource>}
     """
     from twisted_ext.resolver.combine.chain import chained
 
@@ -198,7 +250,12 @@ def parseChain(site: Site, *sources: IAnswerSource) -> IAnswerSource:
 
 def parseZone(site: Site, /, **files: str) -> IAnswerSource:
     """
-    C{zone:name=path...}: zones from master files, which are read once.
+    Answer from master files, with wildcards and denials, as an authoritative server would. The files are read once. In a C{chain}, names
+    below a delegation are looked up in the other sources.
+
+    @param files: names of zones and the paths of their master files: C{zone:example.org=/etc/zones/example.org}.
+
+    @return: L{ZonesSource<twisted_ext.resolver.policy.localzones.ZonesSource>}
     """
     from twisted_ext.resolver.policy.localzones import ZonesSource, zoneFromFile
 
@@ -209,7 +266,11 @@ def parseZone(site: Site, /, **files: str) -> IAnswerSource:
 
 def parseRace(site: Site, *sources: IAnswerSource, delay: float | None = None) -> IAnswerSource:
     """
-    C{race[:delay=seconds]:(source):(source)...}
+    Query the next source as well if one takes long, and use the first answer; for when delay matters more than traffic.
+
+    @param delay: seconds before the next source is queried as well, a quarter of a second by default; 0 queries all of them at once.
+
+    @return: L{RaceSource<twisted_ext.resolver.combine.race.RaceSource>}
     """
     from twisted_ext.resolver.combine.race import RaceSource
 
@@ -218,7 +279,13 @@ def parseRace(site: Site, *sources: IAnswerSource, delay: float | None = None) -
 
 def parseRoute(site: Site, default: IAnswerSource | None = None, /, **routes: IAnswerSource) -> IAnswerSource:
     """
-    C{route:domain=(source)...[:source]}, the last one for all other names.
+    Query one source for each domain, for example for names of a company's network. Only the route with the longest matching suffix of the
+    name is queried.
+
+    @param default: the source for all other names.
+    @param routes: any number of C{domain=(source)}.
+
+    @return: L{RouteSource<twisted_ext.resolver.combine.route.RouteSource>}
     """
     from twisted_ext.resolver.combine.route import RouteSource
 
@@ -229,7 +296,13 @@ def parseRoute(site: Site, default: IAnswerSource | None = None, /, **routes: IA
 
 def parseSearch(site: Site, domains: Domains, source: IAnswerSource, *, ndots: int | None = None) -> IAnswerSource:
     """
-    C{search[:ndots=number]:domain[,domain...]:source}
+    Complete short names from a search list. C{system} includes the list of C{resolv.conf}.
+
+    @param domains: separated by commas.
+    @param ndots: a name with so many dots or more is tried as written first, and then in the domains if it does not exist or no server
+        answers.
+
+    @return: L{SearchListSource<twisted_ext.resolver.combine.searchlist.SearchListSource>}
     """
     from twisted_ext.resolver.combine.searchlist import SearchListSource
 
