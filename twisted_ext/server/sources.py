@@ -5,7 +5,9 @@ Builds the answer source of a server from its settings.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -44,10 +46,14 @@ __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
 _LOCAL: Final = nameFromText("local")
 
+#: Describes a step that queries pass through. What it says may change while the server runs.
+_Step: TypeAlias = "Callable[[], str]"
+
 #: Settings from which the sources that query other servers are built.
 _ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge")
 
 
+@dataclass(slots=True)
 class _Asking:
     """
     The sources that query other servers.
@@ -55,18 +61,15 @@ class _Asking:
     @ivar source: the source for all names.
     @ivar default: the source for names without a route.
     @ivar upstreams: all upstreams.
+    @ivar steps: what L{ForwardStack.path} says of them.
     @ivar system: the servers of C{resolv.conf}, if these are used.
     """
 
-    __slots__ = ("source", "default", "upstreams", "system")
-
-    def __init__(
-        self, source: IAnswerSource, default: IAnswerSource, upstreams: list[CountedUpstream], system: SystemServers | None
-    ) -> None:
-        self.source = source
-        self.default = default
-        self.upstreams = upstreams
-        self.system = system
+    source: IAnswerSource
+    default: IAnswerSource
+    upstreams: list[CountedUpstream]
+    steps: list[_Step]
+    system: SystemServers | None = None
 
 
 @implementer(IAnswerSource)
@@ -128,9 +131,10 @@ class ForwardStack:
 
     def _makeAsking(self, settings: Settings) -> _Asking:
         if not settings.recursive:
-            nobody = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
-            return _Asking(nobody, nobody, [], None)
+            refusing = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
+            return _Asking(refusing, refusing, [], [lambda: "no upstream is asked"])
         upstreams: list[CountedUpstream] = []
+        steps: list[_Step] = []
         system: SystemServers | None = None
 
         def built(description: str, setting: str, counted: bool = False) -> CountedUpstream:
@@ -142,6 +146,8 @@ class ForwardStack:
         try:
             if settings.upstream:
                 several = len(settings.upstream) > 1
+                hedge = f", each {settings.hedge:g} s ahead of the next" if several else ""
+                steps.append(lambda: f"forward: {', '.join(settings.upstream)}{hedge}")
                 first = [built(description, "upstream", several) for description in settings.upstream]
                 default: IAnswerSource = first[0]
                 if several:
@@ -150,15 +156,17 @@ class ForwardStack:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
                 default = following = CountedUpstream(system.path, system, self._reactor, counted=False)
                 upstreams.append(following)
+                steps.append(lambda: f"forward: the servers of {following.description}: {_labelOf(following)}")
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:
                 domain, _, description = route.partition("=")
                 routes[nameFromText(domain)] = built(description, f"route {domain}")
+                steps.insert(-1, partial("route: {} to {}".format, domain, description))
         except BaseException:
             for upstream in upstreams:
                 upstream.close()
             raise
-        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, system)
+        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, steps, system)
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
@@ -169,29 +177,47 @@ class ForwardStack:
         records = [localRecord(text) for text in settings.local]
         for path in settings.localFile:
             records += readLocalFile(path)
+        # Built from the innermost source to the outermost, and described in the opposite order.
+        steps: list[_Step] = [lambda: "coalesce: one look-up for equal queries"]
+        source: IAnswerSource = self._coalescing
+        if settings.cache:
+            source = self.caching
+            stale = f", stale answers for {settings.stale} s" if settings.stale else ""
+            prefetch = ", prefetching" if settings.prefetch else ""
+            steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}")
         domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
-        source: IAnswerSource = self.caching if settings.cache else self._coalescing
         if settings.stopRebinding:
-            allowed = [*domains, *[nameFromText(name) for name in settings.rebindingAllow]]
-            source = StopRebinding(source, allowed, RebindingLog(self._reactor))
+            allowed = [nameFromText(name) for name in settings.rebindingAllow]
+            source = StopRebinding(source, [*domains, *allowed], RebindingLog(self._reactor))
+            but = "".join([f", but for {nameToText(name)}" for name in allowed])
+            steps.append(lambda: f"rebinding: no private addresses from upstreams{but}")
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
         sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), source]
+        steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
+        steps.append(lambda: "special: names that are never forwarded, and literal addresses")
         hosts: Hosts | None = None
         if settings.hostsFile:
             hosts = Hosts(self._reactor, settings.hostsFile)
             sources.insert(0, hosts)
+            steps.append(partial("hosts: {}".format, hosts.path))
         source = ChainSource(sources)
         if records:
             source = LocalRecordsSource(source, localRecords(records))
+        if settings.local or settings.localFile:
+            files = "".join([f", {path}" for path in settings.localFile])
+            steps.append(lambda: f"local: {len(settings.local)} records given{files}")
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
-        if self._zones is not None:
+            steps.append(lambda: "loop detection: queries of this server that come back to it")
+        zones = self._zones
+        if zones is not None:
             # Zones may be added later, so do this even if there are none now.
             from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 
-            source = AuthorityFirst(AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
-        self._hosts, self._watch = hosts, watch
+            source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
+            steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
+        self._hosts, self._watch, self._steps = hosts, watch, steps[::-1]
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
@@ -281,40 +307,11 @@ class ForwardStack:
         """
         Describe the steps that an accepted query passes through, in order, one line each.
         """
-        settings = self.settings
-        lines: list[str] = []
-        if self._zones:
-            lines.append(f"zones: {_counted(len(self._zones))}")
-        if self._watch is not None:
-            lines.append("loop detection: queries of this server that come back to it")
-        if settings.local or settings.localFile:
-            files = "".join([f", {path}" for path in settings.localFile])
-            lines.append(f"local: {len(settings.local)} records given{files}")
-        if self._hosts is not None:
-            lines.append(f"hosts: {self._hosts.path}")
-        lines.append("special: names that are never forwarded, and literal addresses")
-        lines.append("private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
-        if settings.stopRebinding:
-            but = "".join([f", but for {nameToText(nameFromText(name))}" for name in settings.rebindingAllow])
-            lines.append(f"rebinding: no private addresses from upstreams{but}")
-        if settings.cache:
-            stale = f", stale answers for {settings.stale} s" if settings.stale else ""
-            prefetch = ", prefetching" if settings.prefetch else ""
-            lines.append(f"cache: {settings.cacheSize} octets{prefetch}{stale}")
-        lines.append("coalesce: one look-up for equal queries")
-        lines += [f"route: {route.partition('=')[0]} to {route.partition('=')[2]}" for route in settings.route if settings.recursive]
-        if not settings.recursive:
-            lines.append("no upstream is asked")
-        elif self._asking.system is not None:
-            servers = ", ".join([self._labelOf(upstream) for upstream in self._asking.upstreams[:1]])
-            lines.append(f"forward: the servers of {self._asking.system.path}: {servers}")
-        else:
-            hedge = f", each {settings.hedge:g} s ahead of the next" if len(settings.upstream) > 1 else ""
-            lines.append(f"forward: {', '.join(settings.upstream)}{hedge}")
-        return lines
+        return [line for step in (*self._steps, *self._asking.steps) if (line := step())]
 
-    def _labelOf(self, upstream: CountedUpstream) -> str:
-        return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
+
+def _labelOf(upstream: CountedUpstream) -> str:
+    return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
 
 
 def _counted(zones: int) -> str:
