@@ -22,7 +22,7 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
-from twisted_ext.zone.transfer.sender import messages, recordsOf
+from twisted_ext.zone.transfer.sender import Envelope, recordsOf
 
 _APEX = nameFromText("bench.example")
 _QUESTION = _APEX + b"\x00\xfc\x00\x01"
@@ -61,12 +61,13 @@ def main() -> int:
     records = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
     zone = version(records)
     sent: list[bytes] = []
-    timed("out", records, lambda: sent.extend(messages(1, 0, _QUESTION, recordsOf(zone))))
+    timed("out", records, lambda: sent.extend(Envelope(1, 0, _QUESTION).messages(recordsOf(zone))))
     key = Key(b"\x03key\x00", bytes(32))
     signing = StreamSigning(key, bytes(32))
 
     def signed() -> None:
-        for _ in messages(1, 0, _QUESTION, recordsOf(zone), reserve=signatureSize(key), seal=lambda octets: signing.sign(octets, 0)):
+        envelope = Envelope(1, 0, _QUESTION, most=65_535 - signatureSize(key), seal=lambda octets: signing.sign(octets, 0))
+        for _ in envelope.messages(recordsOf(zone)):
             pass
 
     timed("out, signed", records, signed)

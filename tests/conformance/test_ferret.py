@@ -12,13 +12,13 @@ from zipfile import ZipFile
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
+from tests.zone.plain import answer
 from twisted_ext.answers import Answer, Question
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.query.answers import answer
 from twisted_ext.zone.zone import Zone
 
 #: The number of cases in the known copy. Fewer would mean that some were not read.

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
-from tests.zone.plain import setsOf
+from tests.zone.plain import answer, setsOf
 from twisted_ext.answers import Answer, Question
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.zone.query.answers import answer, answerAcross
+from twisted_ext.zone.query.answers import answerAcross
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.answers import Answer
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
+from twisted_ext.zone.query.answers import answerAcross
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["HEAD", "setsOf", "versionOf"]
+__all__ = ["HEAD", "answer", "setsOf", "versionOf"]
 
 #: The start of most zones. Denials hold for a minute.
 HEAD: Final = """\
@@ -54,3 +57,16 @@ def versionOf(text: str, origin: str = "example.", ttl: int = 300) -> Version:
     Return a zone with these records.
     """
     return Zone.fromRecords(nameFromText(origin), setsOf(text, origin, ttl)).current
+
+
+def answer(version: Version, question: Question, *, dnssecOk: bool = False, minimal: bool = True) -> Answer:
+    """
+    Return the answer of a server that has only this zone.
+    """
+
+    def find(name: bytes) -> Version | None:
+        return version if isBelow(name, version.apex) else None
+
+    found = answerAcross(find, question, dnssecOk=dnssecOk, minimal=minimal)
+    assert found is not None
+    return found

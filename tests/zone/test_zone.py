@@ -18,7 +18,8 @@ from twisted_ext.zone import Zone
 from twisted_ext.zone.limits import OVERLAY_NODES
 from twisted_ext.zone.store import version
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.nodes import Node
+from twisted_ext.zone.store.nodes import Node, keyBelow
+from twisted_ext.zone.store.traversal import stretches
 from twisted_ext.zone.store.version import Version
 
 TEXT = """
@@ -75,7 +76,7 @@ class ZoneTests(SynchronousTestCase):
         self.assertIsNotNone(before.find(b"\x01b"))
         self.assertEqual(zone.epoch.value, 1)
         self.assertEqual(zone.current.recordCount, 5)
-        self.assertEqual(sum([count for _, count in zone.current.stretches()]), 5)
+        self.assertEqual(sum([count for _, count in stretches(zone.current)]), 5)
 
     def text(self) -> Zone:
         """
@@ -87,7 +88,7 @@ class ZoneTests(SynchronousTestCase):
         """
         Return the node of a name.
         """
-        key = zone.current.keyOf(nameFromText(name, zone.apex))
+        key = keyBelow(nameFromText(name, zone.apex), zone.apex)
         assert key is not None
         return zone.current.find(key)
 

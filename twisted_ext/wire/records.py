@@ -55,6 +55,12 @@ class RRSet:
         """
         return RRSet(self.name, self.rrType, self.rrClass, ttl, self.rdatas)
 
+    def withRdatas(self, rdatas: tuple[bytes, ...]) -> RRSet:
+        """
+        Return a set of the same owner, type and TTL with these records.
+        """
+        return RRSet(self.name, self.rrType, self.rrClass, self.ttl, rdatas)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RRSet):
             return NotImplemented

@@ -7,13 +7,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.queries import optOf, queryOf
-from tests.zone.plain import HEAD, versionOf
+from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.codes import AA, TC
 from twisted_ext.wire.message import Message
-from twisted_ext.zone.query.answers import answer
 
 ZONE = (
     HEAD

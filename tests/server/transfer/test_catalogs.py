@@ -345,7 +345,7 @@ class CatalogTests(ReplicaTestCase):
         """
         The catalog that owns the first zone.
         """
-        owned = self.secondary.replication.cataloging.catalogs.ownerOf(nameFromText(NAMES[0]))
+        owned = self.secondary.replication.cataloging.catalogs.owned.get(nameFromText(NAMES[0]))
         return "" if owned is None else nameToText(owned[0])
 
     def restart(self) -> None:

@@ -21,8 +21,9 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
+from twisted_ext.zone.store.traversal import stretches
 from twisted_ext.zone.transfer.refresh import RefreshState, SecondaryState
-from twisted_ext.zone.transfer.sender import messages, recordsOfChanges
+from twisted_ext.zone.transfer.sender import Envelope, recordsOfChanges
 
 
 class PrimariesTests(StepTestCase):
@@ -74,8 +75,8 @@ class PrimariesTests(StepTestCase):
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
         version = place.zone.current
-        records = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
-        return messages(id, 0, APEX + b"\x00\xfc\x00\x01", records, most=200)
+        records = chain(stretches(version, 40), recordsOfChanges((), version.soa, once=True))
+        return Envelope(id, 0, APEX + b"\x00\xfc\x00\x01", most=200).messages(records)
 
     def test_invalidChangesCauseFullTransfer(self) -> None:
         """

@@ -13,8 +13,9 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.check.zonemd import Verdict, digests, verify, withDigests
+from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.diff import changes
-from twisted_ext.zone.store.order import canonicalOf, canonicalRecords, orderedNodes
+from twisted_ext.zone.store.order import canonicalRecords, orderedNodes
 
 ZONE = HEAD + """\
 z A 192.0.2.9

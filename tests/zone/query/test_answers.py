@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.plain import HEAD, versionOf
+from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Answer, Outcome, Question
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName, typeNumber
-from twisted_ext.zone.query import lookup, referrals
-from twisted_ext.zone.query.answers import aliasTarget, answer
+from twisted_ext.zone.query import answers, referrals
+from twisted_ext.zone.query.answers import aliasTarget
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["question", "textsOf"]
@@ -94,7 +94,7 @@ def textsOf(sets: tuple[RRSet, ...]) -> list[str]:
 
 class AnswerTests(SynchronousTestCase):
     """
-    Tests for L{answer} with a zone without signatures.
+    Tests for L{answerAcross} with a zone without signatures.
     """
 
     def setUp(self) -> None:
@@ -261,7 +261,7 @@ class AnswerTests(SynchronousTestCase):
         found = self.ask("n0.example", "A", chain)
         self.assertEqual(len(found.answer), 16)
         self.assertIsNone(aliasTarget(found))
-        self.patch(lookup, "MOST_LINKS", 150)
+        self.patch(answers, "_MOST_LINKS", 150)
         self.assertEqual(len(self.ask("n0.example", "A", chain).answer), 150)
 
     # -- wildcards (RFC 4592)

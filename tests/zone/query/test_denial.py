@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.zone.plain import HEAD, versionOf
+from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Answer, Question
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
 from twisted_ext.zone.query import denial
-from twisted_ext.zone.query.answers import answer
 from twisted_ext.zone.query.denial import hashed
 from twisted_ext.zone.store.version import Version
 

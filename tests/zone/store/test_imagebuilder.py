@@ -25,8 +25,8 @@ from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.zone.limits import PROBES
 from twisted_ext.zone.store import imagebuilder
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.imagebuilder import SAYING, ImageBuilder
-from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SIGNED, recordsOf
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SAYING, SIGNED, recordsOf
 
 
 def builder(*lines: str) -> ImageBuilder:
@@ -103,7 +103,7 @@ class ImageBuilderTests(SynchronousTestCase):
 
     def test_imageIsSyncedBeforeRename(self) -> None:
         """
-        An image is on disk before it gets its name, and then the name is. A caller may opt out to save time.
+        An image is on disk before it gets its name, and then the name is.
         """
         calls: list[str] = []
         fsync, rename = os.fsync, os.rename
@@ -120,8 +120,6 @@ class ImageBuilderTests(SynchronousTestCase):
         with patch.object(os, "fsync", synced), patch.object(os, "rename", renamed):
             builder("a 60 A 192.0.2.1").finishTo(path)
             self.assertEqual(calls, ["file", "rename", "folder"])
-            builder("a 60 A 192.0.2.1").finishTo(path, durable=False)
-            self.assertEqual(calls[3:], ["rename"])
 
     def test_builderKnowsTheHeader(self) -> None:
         """
@@ -233,11 +231,10 @@ class ImageBuilderTests(SynchronousTestCase):
         """
         with TemporaryDirectory() as folder:
             path = Path(folder, "zone.image")
-            for durable in (True, False):
-                builder("a 60 A 192.0.2.1").finishTo(str(path), b"said", durable=durable)
-                self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish(b"said"))
-                self.assertEqual(path.stat().st_mode & 0o777 & ~0o640, 0)
-                self.assertEqual(os.listdir(folder), ["zone.image"])
+            builder("a 60 A 192.0.2.1").finishTo(str(path), b"said")
+            self.assertEqual(path.read_bytes(), builder("a 60 A 192.0.2.1").finish(b"said"))
+            self.assertEqual(path.stat().st_mode & 0o777 & ~0o640, 0)
+            self.assertEqual(os.listdir(folder), ["zone.image"])
 
     def test_failedWriteKeepsFormerFile(self) -> None:
         """

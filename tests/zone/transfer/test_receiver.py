@@ -27,10 +27,11 @@ from twisted_ext.wire.tsig import Key
 from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.traversal import stretches
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
 from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, settled
-from twisted_ext.zone.transfer.sender import messages, recordsOf, recordsOfChanges
+from twisted_ext.zone.transfer.sender import Envelope, recordsOf, recordsOfChanges
 
 SOA10 = record("@ 300 SOA ns1 hostmaster 10 3600 600 86400 300")
 SOA11 = record("@ 300 SOA ns1 hostmaster 11 3600 600 86400 300")
@@ -64,12 +65,9 @@ class Transfer:
         *,
         verifying: StreamVerifying | None = None,
         most: float | None = None,
-        mostRecords: int | None = None,
     ) -> None:
         self.kept: list[bytes] = []
-        self.receiving = TransferReceiver(
-            APEX, 7, "there", self.kept.append, serial=serial, verifying=verifying, most=most, mostRecords=mostRecords
-        )
+        self.receiving = TransferReceiver(APEX, 7, "there", self.kept.append, serial=serial, verifying=verifying, most=most)
 
     def take(self, *octets: bytes) -> TransferReceiver:
         """
@@ -99,7 +97,7 @@ class WholeTests(SynchronousTestCase):
         for version in (versionOf(), versionOf(LARGE)):
             for most in (48_200, 65_535):
                 taking = Transfer()
-                done = taking.take(*messages(7, 0, QUESTION, recordsOf(version), most=most))
+                done = taking.take(*Envelope(7, 0, QUESTION, most=most).messages(recordsOf(version)))
                 self.assertEqual((done.done, done.kind, done.serial), (True, TransferKind.WHOLE, 10))
                 self.assertEqual(textsOf(taking.version), textsOf(version))
 
@@ -252,7 +250,8 @@ class WholeTests(SynchronousTestCase):
             Return the messages with TSIG records.
             """
             signing = StreamSigning(key, b"m")
-            return list(messages(7, 0, QUESTION, recordsOf(version), reserve=200, seal=lambda octets: signing.sign(octets, 1000)))
+            envelope = Envelope(7, 0, QUESTION, most=65_535 - 200, seal=lambda octets: signing.sign(octets, 1000))
+            return list(envelope.messages(recordsOf(version)))
 
         def taking() -> Transfer:
             """
@@ -264,8 +263,8 @@ class WholeTests(SynchronousTestCase):
         whole = signed()
         self.assertRaises(DNSFault, taking().take, whole[0], *whole[2:])
         self.assertRaises(DNSFault, taking().take, whole[0], whole[1][:100] + b"\xff" + whole[1][101:], *whole[2:])
-        self.assertRaises(DNSFault, taking().take, *list(messages(7, 0, QUESTION, recordsOf(version))))
-        plain = list(messages(7, 0, QUESTION, recordsOf(version)))
+        self.assertRaises(DNSFault, taking().take, *list(Envelope(7, 0, QUESTION).messages(recordsOf(version))))
+        plain = list(Envelope(7, 0, QUESTION).messages(recordsOf(version)))
         self.assertRaises(DNSFault, taking().take, *whole[:-1], plain[-1])
 
     def test_truncatedTransferIsNotDone(self) -> None:
@@ -273,8 +272,8 @@ class WholeTests(SynchronousTestCase):
         A truncated transfer is never complete.
         """
         version = versionOf()
-        pieces = chain(version.stretches(40), recordsOfChanges((), version.soa, once=True))
-        octets = list(messages(7, 0, QUESTION, pieces, most=200))
+        pieces = chain(stretches(version, 40), recordsOfChanges((), version.soa, once=True))
+        octets = list(Envelope(7, 0, QUESTION, most=200).messages(pieces))
         self.assertGreater(len(octets), 2)
         for count in range(len(octets)):
             taking = Transfer()
@@ -287,7 +286,7 @@ class WholeTests(SynchronousTestCase):
         A transfer with damaged octets yields a zone or a DNS failure.
         """
         dice = Random(seed)
-        octets = [bytearray(each) for each in messages(7, 0, QUESTION, recordsOf(versionOf()))]
+        octets = [bytearray(each) for each in Envelope(7, 0, QUESTION).messages(recordsOf(versionOf()))]
         for _ in range(dice.randrange(1, 5)):
             message = dice.choice(octets)
             message[dice.randrange(len(message))] = dice.randrange(256)
@@ -304,11 +303,11 @@ class ChangesTests(SynchronousTestCase):
     Tests for L{TransferReceiver} with incremental transfers.
     """
 
-    def take(self, *sets: Sequence[RRSet], serial: int = 10, mostRecords: int | None = None) -> TransferReceiver:
+    def take(self, *sets: Sequence[RRSet], serial: int = 10) -> TransferReceiver:
         """
         Receive an incremental transfer with one message for each of C{sets}.
         """
-        return Transfer(serial, mostRecords=mostRecords).take(*[reply(each, rrType=IXFR) for each in sets])
+        return Transfer(serial).take(*[reply(each, rrType=IXFR) for each in sets])
 
     def test_incrementalTransferIsApplied(self) -> None:
         """
@@ -320,7 +319,8 @@ class ChangesTests(SynchronousTestCase):
         records = list(recordsOfChanges([one, two], after.soa))
         for size in (1, 2, 100):
             octets = [
-                b"".join(messages(7, 0, APEX + b"\x00\xfb\x00\x01", records[at : at + size])) for at in range(0, len(records), size)
+                b"".join(Envelope(7, 0, APEX + b"\x00\xfb\x00\x01").messages(records[at : at + size]))
+                for at in range(0, len(records), size)
             ]
             received = Transfer(10).take(*octets)
             self.assertEqual((received.done, received.kind, received.serial), (True, TransferKind.CHANGES, 12))
@@ -381,7 +381,8 @@ class ChangesTests(SynchronousTestCase):
         The number of records in differences is limited.
         """
         many = [record(f"h{number} 300 A 192.0.2.1") for number in range(100)]
-        self.assertRaises(BudgetSpent, self.take, [SOA11, SOA10, SOA11, *many, SOA11], mostRecords=50)
+        with patch("twisted_ext.zone.transfer.receiver.CHANGES_RECORDS", Limit(50, 16, 1000)):
+            self.assertRaises(BudgetSpent, self.take, [SOA11, SOA10, SOA11, *many, SOA11])
 
     def test_existingRecordsAreDroppedFromChanges(self) -> None:
         """

@@ -24,7 +24,7 @@ from twisted_ext.wire.tsig import Key
 from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.transfer.sender import messages, oneMessage, recordsOf, recordsOfChanges, recordsSince
+from twisted_ext.zone.transfer.sender import Envelope, recordsOf, recordsOfChanges, recordsSince
 from twisted_ext.zone.update.transactions import Transaction
 
 QUESTION = APEX + b"\x00\xfc\x00\x01"
@@ -107,7 +107,7 @@ class SendingTests(SynchronousTestCase):
         """
         edited = changed(versionOf(LARGE), "new 300 A 192.0.2.1", remove=["host7 300 A 10.0.0.7"])[0]
         for version in (versionOf(), versionOf(LARGE), edited):
-            octets = list(messages(7, 0x0100, QUESTION, recordsOf(version)))
+            octets = list(Envelope(7, 0x0100, QUESTION).messages(recordsOf(version)))
             zone = self.read(octets)
             self.assertEqual(sum(len(rdataset) for _, rdataset in zone.iterate_rdatasets()), version.recordCount)
             records = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
@@ -121,17 +121,17 @@ class SendingTests(SynchronousTestCase):
         """
         A smaller size limit leads to more messages, each as full as possible.
         """
-        octets = list(messages(7, 0, QUESTION, recordsOf(versionOf()), most=40_000))
+        octets = list(Envelope(7, 0, QUESTION, most=40_000).messages(recordsOf(versionOf())))
         self.assertEqual(len(octets), 1)
         version = versionOf(LARGE)
-        self.assertGreater(len(list(messages(7, 0, QUESTION, recordsOf(version), most=48_100))), 3)
+        self.assertGreater(len(list(Envelope(7, 0, QUESTION, most=48_100).messages(recordsOf(version)))), 3)
 
     def test_transferIsOfOneVersion(self) -> None:
         """
         A transfer is of one version, whatever changes in the meantime.
         """
         version = versionOf(LARGE)
-        flow = messages(7, 0, QUESTION, recordsOf(version))
+        flow = Envelope(7, 0, QUESTION).messages(recordsOf(version))
         first = next(flow)
         changed(version, "new 300 A 192.0.2.1", remove=[f"host{number} 300 A 10.0.0.{number}" for number in range(200)])
         zone = self.read([first, *flow])
@@ -143,7 +143,8 @@ class SendingTests(SynchronousTestCase):
         """
         key = Key(b"\x03key\x00", b"secret")
         signing, verifying = StreamSigning(key, b"m" * 32), StreamVerifying({key.name: key}, b"m" * 32)
-        flow = messages(7, 0, QUESTION, recordsOf(versionOf(LARGE)), reserve=200, seal=lambda octets: signing.sign(octets, 1000))
+        envelope = Envelope(7, 0, QUESTION, most=65_535 - 200, seal=lambda octets: signing.sign(octets, 1000))
+        flow = envelope.messages(recordsOf(versionOf(LARGE)))
         for message in flow:
             self.assertLessEqual(len(message), 65535)
             self.assertTrue(verifying.feed(message, 1000).good)
@@ -159,7 +160,7 @@ class SendingTests(SynchronousTestCase):
         journal = _Journal([one, two])
         pieces = recordsSince(third, 10, journal)
         assert pieces is not None
-        (octets,) = messages(7, 0, APEX + b"\x00\xfb\x00\x01", pieces)
+        (octets,) = Envelope(7, 0, APEX + b"\x00\xfb\x00\x01").messages(pieces)
         records = Message.fromWire(octets).check().records()[0]
         serials = [int.from_bytes(each.rdatas[0][-20:-16], "big") if each.rrType == SOA else each.name[:4] for each in records]
         self.assertEqual(serials, [12, 10, b"\x03www", 12, b"\x03new", 12])
@@ -192,7 +193,7 @@ class SendingTests(SynchronousTestCase):
             self.assertEqual(journal.read, [10])
             pieces = recordsSince(version, 10, journal)
             assert pieces is not None
-            octets = list(messages(7, 0, APEX + b"\x00\xfb\x00\x01", pieces, most=300))
+            octets = list(Envelope(7, 0, APEX + b"\x00\xfb\x00\x01", most=300).messages(pieces))
         self.assertGreater(len(octets), 3)
         records = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
         self.assertEqual(len(records), 2 + 3 * 20)
@@ -214,7 +215,7 @@ class SendingTests(SynchronousTestCase):
         """
         name = nameFromText("large.example.org.")
         version = versionOf().edited({name[: -len(APEX)]: (RRSet(name, 65280, 1, 60, (bytes(65500),)),)})
-        self.assertRaises(BadMessage, list, messages(7, 0, APEX + b"\x00\xfc\x00\x01", recordsOf(version)))
+        self.assertRaises(BadMessage, list, Envelope(7, 0, APEX + b"\x00\xfc\x00\x01").messages(recordsOf(version)))
 
     def test_udpReplyIsOneMessageOrNone(self) -> None:
         """
@@ -222,8 +223,8 @@ class SendingTests(SynchronousTestCase):
         """
         version = versionOf()
         question = APEX + b"\x00\xfb\x00\x01"
-        self.assertIsNone(oneMessage(7, 0, question, recordsOf(version), most=200))
-        message = oneMessage(7, 0, question, recordsOfChanges((), version.soa, once=True), most=200)
+        self.assertIsNone(Envelope(7, 0, question, most=200).oneMessage(recordsOf(version)))
+        message = Envelope(7, 0, question, most=200).oneMessage(recordsOfChanges((), version.soa, once=True))
         assert message is not None
         self.assertEqual([each.rrType for each in Message.fromWire(message).check().answer], [SOA])
         self.assertEqual(Message.fromWire(message).questions[0].rrType, IXFR)

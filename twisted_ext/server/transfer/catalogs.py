@@ -1,7 +1,7 @@
 """
 Catalog zones (RFC 9432): those that the server consumes, whose members it transfers, and those that it produces.
 
-L{twisted_ext.zone.catalog.members} decides what changes; members become zone settings like those of a file, and
+L{twisted_ext.zone.catalog.catalogs} decides what changes; members become zone settings like those of a file, and
 L{twisted_ext.server.transfer.replication} applies them.
 """
 
@@ -16,8 +16,7 @@ from twisted_ext.errors import BadDescription, BadName, BadZone
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.transfer.catalogstate import OwnershipLog
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.zone.catalog.catalogs import Catalog, Member, catalogVersion, uniqueLabel
-from twisted_ext.zone.catalog.members import Catalogs, CatalogStep
+from twisted_ext.zone.catalog.catalogs import Catalog, Catalogs, CatalogStep, Member, catalogVersion, uniqueLabel
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
@@ -82,7 +81,7 @@ class CatalogSettings:
         """
         zone = self._said.get(apex)
         if zone is None:
-            owned = self.catalogs.ownerOf(apex)
+            owned = self.catalogs.owned.get(apex)
             zone = None if owned is None else self._settingsOf(*owned)
         return zone
 
@@ -204,7 +203,7 @@ class CatalogSettings:
         for count, apex in enumerate(self._remembered.of(catalog.apex)):
             if not count % _STEP:
                 yield
-            if apex not in gone and apex not in self._said and self.catalogs.ownerOf(apex) is None:
+            if apex not in gone and apex not in self._said and self.catalogs.owned.get(apex) is None:
                 found.append(CatalogStep("remove", catalog.apex, Member(apex, b"")))
         return found
 

@@ -33,8 +33,7 @@ from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.codes import Opcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-from twisted_ext.zone.catalog.catalogs import Catalog
-from twisted_ext.zone.catalog.members import CatalogStep
+from twisted_ext.zone.catalog.catalogs import Catalog, CatalogStep
 from twisted_ext.zone.store.events import VersionHistory
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
@@ -272,7 +271,8 @@ class Replication:
             while not self._stopped:
                 version = self._versions[apex]
                 try:
-                    catalog = await inThread(reactor, partial(Catalog.fromVersion, version, former=self.cataloging.catalogs.catalog(apex)))
+                    former = self.cataloging.catalogs.followed.get(apex)
+                    catalog = await inThread(reactor, partial(Catalog.fromVersion, version, former=former))
                 except BadZone as wrong:
                     self.cataloging.breaks(apex, wrong)
                 else:

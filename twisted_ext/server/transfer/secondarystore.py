@@ -267,7 +267,7 @@ class SecondaryStore:
         @raise BadZone: the messages are not a valid zone.
         @raise OSError: it cannot be written.
         """
-        gathered(self._apexName, list(messages)).finishTo(self.nextPath)
+        gathered(self._apexName, messages).finishTo(self.nextPath)
 
     def built(self) -> Version:
         """

@@ -27,9 +27,8 @@ from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.sender import (
     Differences,
+    Envelope,
     Octets,
-    messages,
-    oneMessage,
     recordsOf,
     recordsOfChanges,
     recordsSince,
@@ -162,8 +161,9 @@ class OutgoingTransfers:
             return self._MALFORMED
         pieces = recordsSince(version, serial, offer.journal)
         # If the reply does not fit, the SOA alone makes the client retry over TCP (RFC 1995, section 2).
-        message = None if pieces is None else self._one(request, offer, pieces)
-        return iter([message or self._one(request, offer, recordsOfChanges((), version.soa, once=True)) or b""])
+        message = None if pieces is None else self._envelope(request, offer).oneMessage(pieces)
+        soa = recordsOfChanges((), version.soa, once=True)
+        return iter([message or self._envelope(request, offer).oneMessage(soa) or b""])
 
     def _stream(self, request: Request, offer: Offer, version: Version) -> Refusal | MessageStream:
         """
@@ -197,16 +197,9 @@ class OutgoingTransfers:
     def _room(request: Request, offer: Offer) -> int:
         return request.size - request.questionEnd - len(_opt(request, offer))
 
-    def _one(self, request: Request, offer: Offer, pieces: Iterator[Octets]) -> bytes | None:
-        return oneMessage(
-            request.id,
-            request.flags,
-            request.wire[HEADER_OCTETS : request.questionEnd],
-            pieces,
-            opt=_opt(request, offer),
-            most=request.size,
-            seal=self._seal(request),
-        )
+    def _envelope(self, request: Request, offer: Offer) -> Envelope:
+        question = request.wire[HEADER_OCTETS : request.questionEnd]
+        return Envelope(request.id, request.flags, question, _opt(request, offer), request.size, self._seal(request))
 
     def _seal(self, request: Request) -> Callable[[bytes], bytes] | None:
         verdict = request.verdict
@@ -229,16 +222,7 @@ class OutgoingTransfers:
             )
 
         single = offer.singly is not None and offer.singly.allows(request.client, request.keyName)
-        made = messages(
-            request.id,
-            request.flags,
-            request.wire[HEADER_OCTETS : request.questionEnd],
-            pieces,
-            opt=_opt(request, offer),
-            most=request.size,
-            seal=self._seal(request),
-            single=single,
-        )
+        made = self._envelope(request, offer).messages(pieces, single=single)
         return _Counted(made, over, single)
 
 

@@ -124,7 +124,7 @@ def mended(journal: Journal, version: Version) -> Version:
 
     lost, text = journal.lost, nameToText(version.apexName)
     found = [difference for difference in journal.recovered if isNewer(difference.newSerial, version.serial)]
-    journal.mended()
+    journal.lost, journal.recovered = None, []
     if lost is None or not (found or isNewer(lost, version.serial)):
         # The master file is newer, or the image contains all changes.
         return version

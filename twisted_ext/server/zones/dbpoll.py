@@ -19,10 +19,11 @@ from twisted_ext.server.update.commit import Elsewhere
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.zone.store.changeset import Difference, kindOf
+from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.events import History, News
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.nodes import kindOf
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
-from twisted_ext.zone.store.traversal import builderOf
+from twisted_ext.zone.store.traversal import builderOf, portions
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
@@ -32,7 +32,7 @@ def brought(version: Version, differences: Iterable[Difference]) -> Version:
 
     @raise BadChange: a difference does not apply.
     """
-    for some in _portions(differences):
+    for some in portions(differences, lambda difference: difference.records, _STEP):
         try:
             version = applied(version, some)
         except BudgetSpent:
@@ -42,25 +42,11 @@ def brought(version: Version, differences: Iterable[Difference]) -> Version:
     return version
 
 
-def _portions(differences: Iterable[Difference]) -> Iterator[list[Difference]]:
-    some: list[Difference] = []
-    records = 0
-    for difference in differences:
-        some.append(difference)
-        records += difference.records
-        if records >= _STEP:
-            yield some
-            some, records = [], 0
-    if some:
-        yield some
-
-
 def compact(image: str, journal: str, serial: int, target: str) -> None:
     """
     Build the image of a zone at a serial number.
 
     @param image: the file with an earlier image, of the master file or of an earlier compaction.
-    @param journal: the file with the changes since.
     @param target: the file to write; replaced atomically.
 
     @raise DNSFault: the image and the journal do not lead to that serial number.
@@ -85,13 +71,6 @@ def compact(image: str, journal: str, serial: int, target: str) -> None:
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command.
-
-    @param words: image, journal, serial number, target.
-
-    @return: the exit code.
-    """
     try:
         image, journal, serial, target = words
         compact(image, journal, int(serial), target)

@@ -45,6 +45,8 @@ __all__ = ["CompileJobs", "fingerprintOf", "main"]
 #: Alignment of images in a pack.
 _ALIGNED: Final = 8
 
+_Complaint = dict[str, object]
+
 _toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 #: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
@@ -56,11 +58,9 @@ _MADE: Final = 100_000
 
 def fingerprintOf(sources: Iterable[Iterable[object]]) -> bytes:
     """
-    Return the fingerprint of a zone's sources.
+    Return the fingerprint of a zone's sources in its image: equal as long as none of them changes.
 
     @param sources: path, size and modification time of each file that a zone is read from.
-
-    @return: the fingerprint of these sources in an image: equal as long as none of them changes.
     """
     return _toJSON([list(source) for source in sources]).encode("utf-8", "surrogateescape")
 
@@ -84,13 +84,6 @@ class CompileJobs:
         self._offset = 0
 
     def perform(self, line: bytes) -> dict[str, object]:
-        """
-        Perform one job.
-
-        @param line: a job, as JSON.
-
-        @return: its result.
-        """
         try:
             job = json.loads(line)
             name = job.get("name")
@@ -121,15 +114,16 @@ class CompileJobs:
         from twisted_ext.zone.store.image import Image
         from twisted_ext.zone.zonefile.reader import Reader
 
-        result: dict[str, object] = {"name": name, "sources": [], "complaints": [], "unsaid": 0}
+        complaints: list[_Complaint] = []
+        result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
             reader = Reader(nameFromText(name), None, True, tell=self._tell)
             reader.read(path)
             reading = reader.reading
             result["sources"] = [list(source) for source in reading.sources]
-            result["complaints"] = [_found(finding) for finding in reading.complaints]
+            complaints += [_found(finding) for finding in reading.complaints]
             result["unsaid"] = reading.unsaid
-            if reading.sound and not self._refused(reading, result):
+            if reading.sound and not self._refused(reading, complaints):
                 builder = reading.builder
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
@@ -138,19 +132,19 @@ class CompileJobs:
                 else:
                     builder.finishTo(image, fingerprint)
                     place, offset, size = image, 0, os.path.getsize(image)
-                    self._checked(Image.open(image, checked=False), path, now, result)
+                    self._checked(Image.open(image, checked=False), path, now, complaints)
                 header = builder.header
                 assert header is not None
                 result |= {"image": place, "offset": offset, "octets": size}
                 result |= {"serial": header.serial, "records": header.records, "nodes": header.nodes}
         except BadName as error:
-            result["complaints"] = [_said(f"the zone's name: {error}", path)]
+            complaints[:] = [_said(f"the zone's name: {error}", path)]
         except BadZone as error:
-            self._add(result, _said(str(error), path))
+            complaints.append(_said(str(error), path))
         except OSError as error:
-            self._add(result, _said(f"the image cannot be written: {error.strerror or error}", path))
+            complaints.append(_said(f"the image cannot be written: {error.strerror or error}", path))
         except MemoryError:
-            self._add(result, _said("there is not enough memory for this zone", path))
+            complaints.append(_said("there is not enough memory for this zone", path))
         return result
 
     def _tell(self, octets: int) -> None:
@@ -161,7 +155,7 @@ class CompileJobs:
             self._untold = 0
             self._sign()
 
-    def _refused(self, reading: MasterFileContent, result: dict[str, object]) -> bool:
+    def _refused(self, reading: MasterFileContent, complaints: list[_Complaint]) -> bool:
         """
         Report conflicting records at a name; return whether there are any.
         """
@@ -172,36 +166,23 @@ class CompileJobs:
             return False
         from twisted_ext.zone.check.checkfile import locate, refused
 
-        report = refused(reading.builder)
-        if report.findings:
-            locate(reading.sources[0][0], reading.builder.apexName, report)
-        for finding in report.findings:
-            self._add(result, _found(finding))
+        report = refused(builder)
+        locate(reading.sources[0][0], builder.apexName, report)
+        complaints += [_found(finding) for finding in report.findings]
         return bool(report.fatal)
 
-    def _checked(self, built: Image, path: str, now: float | None, result: dict[str, object]) -> None:
-        """
-        Run all checks on a small zone, and report the findings.
-        """
+    def _checked(self, built: Image, path: str, now: float | None, complaints: list[_Complaint]) -> None:
         from twisted_ext.zone.limits import CHECKED_NODES
 
         if built.nodes > CHECKED_NODES.default:
             return
+        from twisted_ext.zone.check.checkfile import locate
         from twisted_ext.zone.check.semantics import check
         from twisted_ext.zone.store.version import Version
-        from twisted_ext.zone.check.checkfile import locate
 
         report = check(Version(built), now=now)
-        if report.findings:
-            locate(path, built.apexName, report)
-        for finding in report.findings:
-            self._add(result, _found(finding))
-
-    @staticmethod
-    def _add(result: dict[str, object], complaint: dict[str, object]) -> None:
-        complaints = result["complaints"]
-        assert isinstance(complaints, list)
-        complaints.append(complaint)
+        locate(path, built.apexName, report)
+        complaints += [_found(finding) for finding in report.findings]
 
     def _packed(self, image: bytes) -> int:
         """
@@ -227,16 +208,12 @@ class CompileJobs:
     def packs(self, result: dict[str, object]) -> bool:
         """
         Return whether the image of a zone is unusable until the pack is complete.
-
-        @param result: the result for the zone.
         """
         return self._pack is not None and not self._each and result.get("image") == self._path
 
     def end(self) -> dict[str, object]:
         """
-        Complete the pack.
-
-        @return: the result: whether the pack is on disk.
+        Complete the pack. The result says whether it is on disk.
         """
         pack, self._pack = self._pack, None
         if pack is not None:
@@ -249,20 +226,16 @@ class CompileJobs:
         return {"done": True, "pack": self._path, "octets": self._offset}
 
 
-def _found(finding: Finding) -> dict[str, object]:
+def _found(finding: Finding) -> _Complaint:
     text = f"{finding.subject}: {finding.text}" if finding.subject else finding.text
     return {"path": finding.path, "line": finding.line, "column": finding.column, "text": text, "fatal": finding.fatal}
 
 
-def _said(text: str, path: str = "") -> dict[str, object]:
+def _said(text: str, path: str = "") -> _Complaint:
     return {"path": path, "line": 0, "column": 0, "text": text, "fatal": True}
 
 
 def main(lines: BinaryIO, results: BinaryIO) -> None:
-    """
-    Perform all jobs.
-    """
-
     def sign() -> None:
         results.write(b'{"busy":true}\n')
         results.flush()

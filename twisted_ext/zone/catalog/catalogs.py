@@ -1,13 +1,13 @@
 """
-Catalog zones: zones that list the zones that servers are to serve (RFC 9432).
+Catalog zones: zones that list the zones that servers are to serve (RFC 9432), and what a new version of one changes.
 
 A catalog is read as a whole: a broken one changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -18,12 +18,12 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
 from twisted_ext.zone.limits import CATALOG_GROUPS, CATALOG_MEMBERS
 from twisted_ext.zone.store.nodes import parentKey
-from twisted_ext.zone.store.traversal import candidates
+from twisted_ext.zone.store.traversal import candidates, finished
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Catalog", "Member", "catalogSets", "catalogVersion", "uniqueLabel"]
+__all__ = ["Catalog", "CatalogStep", "Catalogs", "Member", "Steps", "catalogSets", "catalogVersion", "uniqueLabel"]
 
 #: The schema version (RFC 9432, section 4.3.1).
 SCHEMA: Final = b"2"
@@ -39,11 +39,14 @@ _TTL: Final = 0
 #: Digits of generated labels.
 _DIGITS: Final = 32
 
+#: Zones processed in one step: a millisecond.
+_STEP: Final = 500
+
 #: Name server in the NS record: catalogs are not served to resolvers (RFC 9432, section 4.1).
 _NOBODY: Final = nameFromText("invalid.")
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Member:
     """
     A member zone of a catalog.
@@ -74,41 +77,32 @@ class Member:
     def __hash__(self) -> int:
         return hash((self.apex, self.label))
 
-    def __repr__(self) -> str:
-        return f"<Member {nameToText(self.name)} {self.label!r} {self.groups}>"
 
-
+@dataclass(slots=True, eq=False, repr=False)
 class Catalog:
     """
     The content of one version of a catalog.
 
     @ivar apex: the catalog's name, folded.
-    @ivar serial: its serial number.
     @ivar members: the member zones by their folded names.
+    @ivar places: the folded name of the member at each key.
     """
 
-    __slots__ = ("apex", "serial", "members", "_version", "_places")
-
-    def __init__(self, apex: bytes, serial: int, members: Mapping[bytes, Member]) -> None:
-        self.apex = apex
-        self.serial = serial
-        self.members = members
-        self._version: Version | None = None
-        # The folded name of the member at each key.
-        self._places: dict[bytes, bytes] = {}
+    apex: bytes
+    serial: int
+    members: Mapping[bytes, Member]
+    version: Version | None = None
+    places: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
-    def fromVersion(cls, version: Version, *, former: Catalog | None = None, most: int | None = None) -> Catalog:
+    def fromVersion(cls, version: Version, *, former: Catalog | None = None) -> Catalog:
         """
-        Read a catalog.
-
         @param former: the former version: where little has changed since, only the changes are read.
-        @param most: the maximum number of members.
 
         @raise BadZone: the catalog is broken, and none of it may be used (RFC 9432, section 5.1).
         """
         name = nameToText(version.apex)
-        bound = int(CATALOG_MEMBERS.pick(most))
+        bound = int(CATALOG_MEMBERS.default)
         node = version.find(_VERSION)
         schema = None if node is None else node.of(TXT)
         if schema is None or len(schema.rdatas) != 1:
@@ -117,16 +111,16 @@ class Catalog:
             raise BadZone(f"catalog {name}: version {_shown(joinedStrings(schema.rdatas[0]))} where 2 is the one that is known")
         members: dict[bytes, Member] = {}
         places: dict[bytes, bytes] = {}
-        before = None if former is None else former._version
+        before = None if former is None else former.version
         if former is not None and before is not None and before.image is version.image:
-            keys: Iterable[bytes] = _changed(before, version)
+            keys: Iterable[bytes] = _changedMemberKeys(before, version)
             members.update(former.members)
-            places.update(former._places)
+            places.update(former.places)
             for key in keys:
                 if key in places:
                     del members[places.pop(key)]
         else:
-            keys = _listed(version)
+            keys = _memberKeys(version)
         for key in keys:
             node = version.find(key)
             pointers = None if node is None else node.of(PTR)
@@ -146,21 +140,13 @@ class Catalog:
             more = bool(node.children)
             members[apex] = Member(zone, label, _groups(version, key) if more else (), _owner(version, key) if more else b"")
             places[key] = apex
-        catalog = cls(version.apex, version.serial, members)
-        catalog._version, catalog._places = version, places
-        return catalog
-
-    def __len__(self) -> int:
-        return len(self.members)
+        return cls(version.apex, version.serial, members, version, places)
 
     def __repr__(self) -> str:
         return f"<Catalog {nameToText(self.apex)} {self.serial} with {len(self.members)} zones>"
 
 
-def _listed(version: Version) -> Iterator[bytes]:
-    """
-    Return the keys of all names that may have a member.
-    """
+def _memberKeys(version: Version) -> Iterator[bytes]:
     image, overlay = version.image, version.overlay
     for index in range(image.nodes):
         key = image.key(index)
@@ -171,10 +157,7 @@ def _listed(version: Version) -> Iterator[bytes]:
             yield key
 
 
-def _changed(before: Version, after: Version) -> set[bytes]:
-    """
-    Return the keys of names whose member may have changed between two versions of one image.
-    """
+def _changedMemberKeys(before: Version, after: Version) -> set[bytes]:
     return {member for key in candidates(before, after) if key is not None and (member := _memberKey(key)) is not None}
 
 
@@ -215,29 +198,20 @@ def _owner(version: Version, key: bytes) -> bytes:
     return found.rdatas[0].lower()
 
 
-def uniqueLabel(apex: bytes, salt: bytes = b"") -> bytes:
+def uniqueLabel(apex: bytes) -> bytes:
     """
     Return a unique label for a member zone (RFC 9432, section 4.1).
-
-    @param apex: a zone's name.
-    @param salt: a different salt makes a different label, to reset a zone.
     """
-    return sha256(apex.lower() + salt).hexdigest()[:_DIGITS].encode()
+    return sha256(apex.lower()).hexdigest()[:_DIGITS].encode()
 
 
-def catalogSets(name: bytes, serial: int, members: Iterable[Member], *, refresh: int = 3600, retry: int = 600) -> list[RRSet]:
+def catalogSets(name: bytes, serial: int, members: Iterable[Member]) -> list[RRSet]:
     """
-    Make the records of a catalog zone.
-
-    @param name: the name of the catalog.
-    @param members: its zones. Those without a label get one.
-    @param refresh: the refresh interval of the SOA, in seconds.
-
-    @return: its records.
+    Make the records of a catalog zone. Members without a label get one.
 
     @raise CallerFault: a zone is listed twice, two have one label, or a label or a group is not valid.
     """
-    times = b"".join([number.to_bytes(4, "big") for number in (serial, refresh, retry, 2419200, 3600)])
+    times = b"".join([number.to_bytes(4, "big") for number in (serial, 3600, 600, 2419200, 3600)])
     sets = [
         RRSet(name, SOA, 1, _TTL, (_NOBODY + _NOBODY + times,)),
         RRSet(name, NS, 1, _TTL, (_NOBODY,)),
@@ -273,10 +247,198 @@ def _text(group: str) -> bytes:
 
 def catalogVersion(name: bytes, serial: int, members: Iterable[Member]) -> Version:
     """
-    Make a version of a catalog zone.
-
     @raise CallerFault: see L{catalogSets}.
     """
     from twisted_ext.zone.zone import Zone
 
     return Zone.fromRecords(name, catalogSets(name, serial, members)).current
+
+
+@dataclass(slots=True, eq=False)
+class CatalogStep:
+    """
+    One change to the zones of a server.
+
+    @ivar kind: C{"add"} the zone; C{"remove"} it and all its state; C{"reset"} it: remove its state and start over; C{"change"} its
+        settings: it belongs to another catalog now or has other groups, and its records stay.
+    @ivar catalog: the catalog that lists it, folded; for a removed zone the one that did.
+    """
+
+    kind: str
+    catalog: bytes
+    member: Member
+
+
+#: Returns the changes, and yields between steps so that other work can run.
+Steps = Generator[None, None, list[CatalogStep]]
+
+
+class Catalogs:
+    """
+    All catalogs that a server follows, and the catalog that each zone belongs to.
+    """
+
+    def __init__(
+        self,
+        isOurs: Callable[[bytes], bool] = lambda apex: False,
+        ownerBefore: Callable[[bytes], bytes] = lambda apex: b"",
+    ) -> None:
+        """
+        @param isOurs: returns whether there is a zone of this folded name that is not from a catalog, which no catalog may touch (RFC 9432,
+            section 5.2).
+        @param ownerBefore: returns the followed catalog that owned a zone, by its folded name, in an earlier process; C{b""} for none.
+            Until that catalog has been read, no other one gets the zone.
+        """
+        self._isOurs = isOurs
+        self._ownerBefore = ownerBefore
+        # Catalogs of which a whole version has been processed.
+        self._complete: set[bytes] = set()
+        #: The version of each catalog that was followed last.
+        self.followed: dict[bytes, Catalog] = {}
+        #: The catalog that each zone belongs to, and its entry there.
+        self.owned: dict[bytes, tuple[bytes, Member]] = {}
+        #: Zones that a catalog lists but does not own, by their names: for each such catalog, why it does not get the zone.
+        self.clashes: dict[bytes, dict[bytes, str]] = {}
+
+    def members(self, catalog: bytes) -> list[Member]:
+        """
+        Return the zones that a catalog owns, without those that it lists but another one owns.
+        """
+        return [member for owner, member in self.owned.values() if owner == catalog]
+
+    def following(self, catalog: Catalog) -> Steps:
+        """
+        Switch to a new version of a catalog, or follow a new catalog, in short steps. If the catalog is left or gets another version
+        meanwhile, return only the changes found so far, in order.
+        """
+        before = self.followed.get(catalog.apex)
+        self.followed[catalog.apex] = catalog
+        return (yield from self._settle(catalog.apex, catalog.members, {} if before is None else before.members))
+
+    def leave(self, apex: bytes) -> list[CatalogStep]:
+        """
+        Stop following a catalog: remove its zones.
+        """
+        before = self.followed.pop(apex, None)
+        self._complete.discard(apex)
+        if before is None:
+            return []
+        # Members of the version before that, if not all of this one has been processed.
+        left = {member.apex: member for member in self.members(apex)}
+        return finished(self._settle(apex, {}, {**left, **before.members}))
+
+    def reconsider(self) -> list[CatalogStep]:
+        """
+        Check clashes again, after zones from other sources were added or removed.
+        """
+        steps: list[CatalogStep] = []
+        for apex, (catalog, member) in list(self.owned.items()):
+            if self._isOurs(apex):
+                # The operator has configured the zone, and so takes it over with its records.
+                del self.owned[apex]
+                self._clash(apex, catalog, "there is such a zone already")
+                steps.append(CatalogStep("remove", catalog, member))
+        for apex in list(self.clashes):
+            steps += self._claims(apex)
+        return steps
+
+    def _settle(self, catalog: bytes, members: Mapping[bytes, Member], former: Mapping[bytes, Member]) -> Steps:
+        steps: list[CatalogStep] = []
+        released: list[bytes] = []
+        # Other calls may have changed what is followed by the time this resumes.
+        current = self.followed.get(catalog)
+        for count, (apex, member) in enumerate(former.items()):
+            if not count % _STEP:
+                yield
+                if self.followed.get(catalog) is not current:
+                    return steps
+            if apex in members:
+                continue
+            self._unclash(apex, catalog)
+            owned = self.owned.get(apex)
+            if owned is not None and owned[0] == catalog:
+                del self.owned[apex]
+                steps.append(CatalogStep("remove", catalog, member))
+                released.append(apex)
+        for count, (apex, member) in enumerate(members.items()):
+            if not count % _STEP:
+                yield
+                if self.followed.get(catalog) is not current:
+                    return steps
+            owned = self.owned.get(apex)
+            # Most members are unchanged.
+            if owned is None or owned[1] is not member or owned[0] != catalog:
+                steps += self._want(catalog, member)
+        for apex in released:
+            steps += self._claims(apex)
+        # A catalog may be waiting for the change of ownership of a zone.
+        for apex, member in members.items():
+            if member.coo and apex in self.clashes:
+                steps += self._claims(apex)
+        if catalog in self.followed and catalog not in self._complete:
+            self._complete.add(catalog)
+            # Zones that it owned before a restart and no longer lists.
+            for count, apex in enumerate(list(self.clashes)):
+                if not count % _STEP:
+                    yield
+                if self._ownerBefore(apex) == catalog:
+                    steps += self._claims(apex)
+        return steps
+
+    def _claims(self, apex: bytes) -> list[CatalogStep]:
+        """
+        Assign a zone to a catalog that waits for it, if possible now.
+        """
+        for name in list(self.clashes.get(apex, ())):
+            catalog = self.followed.get(name)
+            member = None if catalog is None else catalog.members.get(apex)
+            if member is None:
+                self._unclash(apex, name)
+                continue
+            steps = self._want(name, member)
+            if steps:
+                return steps
+        return []
+
+    def _want(self, catalog: bytes, member: Member) -> list[CatalogStep]:
+        apex = member.apex
+        if self._isOurs(apex) or apex in self.followed:
+            self._clash(apex, catalog, "there is such a zone already")
+            return []
+        owned = self.owned.get(apex)
+        if owned is None:
+            before = self._ownerBefore(apex)
+            if before and before != catalog and before not in self._complete:
+                self._clash(apex, catalog, f"it is a zone of {nameToText(before)}, which has not been read since the start")
+                return []
+            self._take(apex, catalog, member)
+            return [CatalogStep("add", catalog, member)]
+        owner, known = owned
+        if owner == catalog:
+            self.owned[apex] = (catalog, member)
+            if known.label != member.label:
+                # RFC 9432, section 5.4.
+                return [CatalogStep("reset", catalog, member)]
+            return [CatalogStep("change", catalog, member)] if known.groups != member.groups else []
+        if known.coo != catalog or member.coo == owner:
+            self._clash(apex, catalog, f"it is a zone of {nameToText(owner)}, which does not let go of it")
+            return []
+        self._take(apex, catalog, member)
+        if apex in self.followed[owner].members:
+            self._clash(apex, owner, f"it has moved to {nameToText(catalog)}")
+        # The zone keeps its state if it keeps its label (RFC 9432, sections 5.5 and 5.6).
+        return [CatalogStep("change" if known.label == member.label else "reset", catalog, member)]
+
+    def _take(self, apex: bytes, catalog: bytes, member: Member) -> None:
+        self.owned[apex] = (catalog, member)
+        self._unclash(apex, catalog)
+
+    def _clash(self, apex: bytes, catalog: bytes, why: str) -> None:
+        self.clashes.setdefault(apex, {})[catalog] = why
+
+    def _unclash(self, apex: bytes, catalog: bytes) -> None:
+        waiting = self.clashes.get(apex)
+        if waiting is not None:
+            waiting.pop(catalog, None)
+            if not waiting:
+                del self.clashes[apex]

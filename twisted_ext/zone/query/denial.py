@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.wire.escapes import toBase32Hex
 from twisted_ext.wire.rrtypes import NSEC, NSEC3
 from twisted_ext.zone.limits import NSEC3_HASHES, NSEC3_ITERATIONS
+from twisted_ext.zone.store.nodes import STAR
 
 if TYPE_CHECKING:
     from twisted_ext.wire.records import RRSet
@@ -25,8 +26,6 @@ __all__ = ["absent", "expanded", "hashed", "noData", "noWildcardData", "tooManyI
 #: The only hash algorithm (RFC 5155, section 11).
 _SHA1: Final = 1
 
-_WILDCARD: Final = b"\x01*"
-
 _MOST_ITERATIONS: Final = int(NSEC3_ITERATIONS.default)
 
 Proof = tuple["RRSet", ...]
@@ -35,11 +34,7 @@ Proof = tuple["RRSet", ...]
 @lru_cache(int(NSEC3_HASHES.default))
 def hashed(name: bytes, iterations: int, salt: bytes) -> bytes:
     """
-    Hash a name as NSEC3 does (RFC 5155, section 5).
-
-    @param name: folded and absolute.
-
-    @return: the hash in base 32, in lower case, as in the owners of NSEC3 records.
+    Return the NSEC3 hash of a folded absolute name (RFC 5155, section 5), in base 32 and lower case as in the owners of NSEC3 records.
     """
     digest = sha1(name + salt, usedforsecurity=False).digest()
     for _ in range(iterations):
@@ -56,44 +51,47 @@ def tooManyIterations(version: Version) -> bool:
     return parameters is not None and (parameters[0] != _SHA1 or parameters[1] > _MOST_ITERATIONS)
 
 
+def _chain(version: Version) -> int:
+    """
+    Return the type of the records that proofs are made of; 0 for no proofs.
+    """
+    if not version.proves:
+        return 0
+    if version.nsec3Parameters is None:
+        return NSEC
+    return 0 if tooManyIterations(version) else NSEC3
+
+
 def absent(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
     Prove that a name does not exist, and that no wildcard matches it (RFC 4035, section 3.1.3.2; RFC 5155, section 7.2.2).
 
     @param encloser: the key of the closest encloser.
     """
-    if not version.proves:
-        return ()
-    if version.nsec3Parameters is None:
-        return _sets(NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
-    if tooManyIterations(version):
+    chain = _chain(version)
+    if chain == NSEC:
+        return _sets(NSEC, (version.nsecBefore(key), version.nsecBefore(STAR + encloser)))
+    if not chain:
         return ()
     nearest, further, proved = _enclosed(version, key, encloser)
-    return _sets(NSEC3, (nearest, further, _covering(version, _WILDCARD + proved)))
+    return _sets(NSEC3, (nearest, further, _covering(version, STAR + proved)))
 
 
 def noData(version: Version, key: bytes) -> Proof:
     """
     Prove that an existing name has no records of a type (RFC 4035, section 3.1.3.1; RFC 5155, section 7.2.3).
     """
-    if not version.proves:
-        return ()
-    if version.nsec3Parameters is None:
+    chain = _chain(version)
+    if chain == NSEC:
         return _sets(NSEC, (version.nsecBefore(key),))
-    if tooManyIterations(version):
-        return ()
-    return _sets(NSEC3, _standing(version, key))
+    return _sets(NSEC3, _standing(version, key)) if chain else ()
 
 
 def undelegated(version: Version, key: bytes) -> Proof:
     """
     Prove that a delegation has no DS records (RFC 4035, section 3.1.4.1; RFC 5155, sections 7.2.4 and 7.2.7).
-
-    @param key: the name of the delegation.
     """
-    if not version.proves:
-        return ()
-    if version.nsec3Parameters is None:
+    if _chain(version) == NSEC:
         node = version.nsecBefore(key)
         # The NSEC of another name would deny the delegation itself.
         return _sets(NSEC, (node,)) if node is not None and node.key == key else ()
@@ -105,17 +103,13 @@ def noWildcardData(version: Version, key: bytes, encloser: bytes) -> Proof:
     Prove that a name does not exist, and that the wildcard which matches it has no records of a type (RFC 4035, section 3.1.3.4; RFC
     5155, section 7.2.5).
     """
-    if not version.proves:
-        return ()
-    if version.nsec3Parameters is None:
-        return _sets(NSEC, (version.nsecBefore(key), version.nsecBefore(_WILDCARD + encloser)))
-    if tooManyIterations(version):
-        return ()
+    if _chain(version) != NSEC3:
+        return absent(version, key, encloser)
     nearest, further, proved = _enclosed(version, key, encloser)
     if proved != encloser:
         # The wildcard, too, has only insecure delegations below it and is opted out: prove the opt-out span only.
         return _sets(NSEC3, (nearest, further))
-    wildcard = _WILDCARD + encloser
+    wildcard = STAR + encloser
     return _sets(NSEC3, (nearest, further, _matching(version, wildcard) or _covering(version, wildcard)))
 
 
@@ -123,13 +117,10 @@ def expanded(version: Version, key: bytes, encloser: bytes) -> Proof:
     """
     Prove that a name does not exist, for an answer expanded from a wildcard (RFC 4035, section 3.1.3.3; RFC 5155, section 7.2.6).
     """
-    if not version.proves:
-        return ()
-    if version.nsec3Parameters is None:
+    chain = _chain(version)
+    if chain == NSEC:
         return _sets(NSEC, (version.nsecBefore(key),))
-    if tooManyIterations(version):
-        return ()
-    return _sets(NSEC3, (_covering(version, _nextCloser(key, encloser)),))
+    return _sets(NSEC3, (_covering(version, _nextCloser(key, encloser)),)) if chain else ()
 
 
 def _sets(rrType: int, nodes: tuple[Node | None, ...]) -> Proof:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.nodes import Node
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["addresses", "cutAbove", "referral"]
+__all__ = ["addresses", "cutAbove", "referral", "startsAbove"]
 
-#: Types whose rdata has a host name, and the offset of the name: NS, MX, SRV.
+#: Types whose rdata has a host name, and the offset of the name.
 _HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
 
 #: Where the zone's authority ends, and names that may be glue.
@@ -33,13 +33,9 @@ _MOST_HOSTS: Final = int(GLUE_HOSTS.default)
 Sets = tuple["RRSet", ...]
 
 
-def cutAbove(version: Version, key: bytes) -> Node | None:
+def startsAbove(key: bytes) -> list[int]:
     """
-    Find the cut or DNAME record that occludes a name.
-
-    @param key: a name below a cut or a DNAME record.
-
-    @return: the highest such node above it, where the zone's authority ends.
+    Return where the keys of the names above begin in a key, the nearest first and the apex last.
     """
     starts = []
     position = key[0] + 1 if key else 0
@@ -47,7 +43,14 @@ def cutAbove(version: Version, key: bytes) -> Node | None:
         starts.append(position)
         position += key[position] + 1
     starts.append(len(key))
-    for start in reversed(starts):
+    return starts
+
+
+def cutAbove(version: Version, key: bytes) -> Node | None:
+    """
+    Return the highest cut or DNAME record above a name, where the zone's authority ends.
+    """
+    for start in reversed(startsAbove(key)):
         node = version.find(key[start:])
         if node is not None and node.flags & _ENDS:
             return node

@@ -33,8 +33,7 @@ from twisted_ext.wire.rrtypes import (
 
 __all__ = ["canonicalOf", "distinct"]
 
-#: Types whose rdata ends with names to be folded, and the offset of the first name: NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, MX,
-#: RP, AFSDB, RT, PX, SRV, KX, DNAME.
+#: Types whose rdata ends with names to be folded, and the offset of the first name.
 _ENDING: Final = (
     dict.fromkeys((NS, MD, MF, CNAME, MB, MG, MR, PTR, MINFO, RP, DNAME), 0) | dict.fromkeys((MX, AFSDB, RT, PX, KX), 2) | {SRV: 6}
 )

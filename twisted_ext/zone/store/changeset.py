@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadChange, BadMessage
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet, eachRecord
-from twisted_ext.wire.rrtypes import RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import SOA, typeName
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
 from twisted_ext.zone.store.nodes import rendered as renderedSet
 from twisted_ext.zone.store.serials import serialIn
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.nodes import Node
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Difference", "Kind", "applied", "compareSets", "condensed", "fromRendered", "kindOf", "rendered", "setsOf", "sortedSets"]
-
-#: Type, and for signatures the type covered: identifies an RRset of a name (RFC 4034, section 3).
-Kind = tuple[int, int]
+__all__ = [
+    "Difference", "applied", "compareSets", "condensed", "fromRendered", "isIdentical", "longestRendered", "rendered",
+    "setsOf", "sortedSets",
+]  # fmt: skip
 
 #: Type, class, TTL, octets of rdata.
 _FIXED: Final = Struct(">HHIH")
@@ -37,25 +37,11 @@ _APEX: Final = b"\xc0\x0c"
 _Record = tuple[bytes, int, bytes]
 
 
-def kindOf(rrset: RRSet) -> Kind:
-    """
-    Return the kind of this set, which is unique at its name.
-    """
-    rrType = rrset.rrType
-    return (rrType, int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else 0)
-
-
 def sortedSets(sets: dict[Kind, RRSet]) -> tuple[RRSet, ...]:
-    """
-    Return the RRsets of a name in the order in which a node has them.
-    """
     return tuple([sets[kind] for kind in sorted(sets)])
 
 
 def setsOf(node: Node | None) -> dict[Kind, RRSet]:
-    """
-    @return: the sets of a node by kind.
-    """
     return {} if node is None else {kindOf(rrset): rrset for rrset in node.sets}
 
 
@@ -88,7 +74,7 @@ def _part(rrset: RRSet, others: Iterable[bytes], to: list[RRSet]) -> None:
     known = set(others)
     rdatas = tuple([rdata for rdata in rrset.rdatas if rdata not in known])
     if rdatas:
-        to.append(rrset if len(rdatas) == len(rrset.rdatas) else RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
+        to.append(rrset if len(rdatas) == len(rrset.rdatas) else rrset.withRdatas(rdatas))
 
 
 class Difference:
@@ -116,24 +102,25 @@ class Difference:
 
     @property
     def oldSerial(self) -> int:
-        """
-        The serial number before the changes.
-        """
         return serialIn(self.before.rdatas[0])
 
     @property
     def newSerial(self) -> int:
-        """
-        The serial number after the changes.
-        """
         return serialIn(self.after.rdatas[0])
+
+    @property
+    def sets(self) -> tuple[RRSet, ...]:
+        """
+        All RRsets, in the order of a transfer (RFC 1995, section 4).
+        """
+        return (self.before, *self.removed, self.after, *self.added)
 
     @property
     def records(self) -> int:
         """
         The number of records removed and added, the SOAs included.
         """
-        return 2 + sum([len(rrset.rdatas) for rrset in self.removed]) + sum([len(rrset.rdatas) for rrset in self.added])
+        return sum([len(rrset.rdatas) for rrset in self.sets])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Difference):
@@ -160,18 +147,11 @@ def _recordsOf(sets: Iterable[RRSet]) -> dict[_Record, RRSet]:
 
 
 def _grouped(records: dict[_Record, RRSet]) -> tuple[RRSet, ...]:
-    """
-    Return the records in RRsets of equal owner, kind and TTL.
-    """
-    groups: dict[tuple[bytes, Kind, int], list[RRSet]] = {}
+    groups: dict[tuple[bytes, Kind, int], tuple[RRSet, list[bytes]]] = {}
     for (name, _, _), record in records.items():
-        groups.setdefault((name, kindOf(record), record.ttl), []).append(record)
-    return tuple(
-        [
-            RRSet(group[0].name, group[0].rrType, group[0].rrClass, group[0].ttl, tuple([record.rdatas[0] for record in group]))
-            for group in groups.values()
-        ]
-    )
+        _, rdatas = groups.setdefault((name, kindOf(record), record.ttl), (record, []))
+        rdatas += record.rdatas
+    return tuple([first.withRdatas(tuple(rdatas)) for first, rdatas in groups.values()])
 
 
 def condensed(differences: Sequence[Difference]) -> Difference:
@@ -196,15 +176,18 @@ def condensed(differences: Sequence[Difference]) -> Difference:
             if added.pop(key, None) is None:
                 removed[key] = record
         for key, record in _recordsOf(difference.added).items():
-            if key in removed and _isSpelled(removed[key], record):
+            if key in removed and isIdentical(removed[key], record):
                 del removed[key]
             else:
                 added[key] = record
     return Difference(differences[0].before, _grouped(removed), differences[-1].after, _grouped(added))
 
 
-def _isSpelled(record: RRSet, other: RRSet) -> bool:
-    return record.ttl == other.ttl and record.rdatas == other.rdatas and record.name == other.name
+def isIdentical(rrset: RRSet, other: RRSet) -> bool:
+    """
+    Return whether two sets of one kind are equal to the octet: C{==} ignores case and order.
+    """
+    return rrset.ttl == other.ttl and rrset.rdatas == other.rdatas and rrset.name == other.name
 
 
 class _Changing:
@@ -243,7 +226,7 @@ class _Changing:
     def rrset(self) -> RRSet:
         like = self.like
         rdatas = tuple(self.rdatas.values())
-        return like if rdatas == like.rdatas else RRSet(like.name, like.rrType, like.rrClass, like.ttl, rdatas)
+        return like if rdatas == like.rdatas else like.withRdatas(rdatas)
 
 
 def applied(version: Version, differences: Iterable[Difference], *, bounded: bool = True) -> Version:
@@ -305,11 +288,7 @@ def _setsAt(version: Version, nodes: dict[bytes, dict[Kind, _Changing]], name: b
 
 def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
     """
-    Write records in wire format for a transfer.
-
-    @param apex: the zone's name.
-
-    @return: the records in wire format for a transfer message whose question begins with the zone's name.
+    Write records in wire format for a transfer message, whose question begins with the zone's name.
     """
     parts: list[bytes] = []
     size = len(apex)
@@ -320,11 +299,9 @@ def rendered(sets: Iterable[RRSet], apex: bytes) -> bytes:
 
 def longestRendered(octets: bytes) -> int:
     """
-    Estimate the size of the longest record.
+    Estimate the size of the longest record in the output of L{rendered}; reading stops at anything else.
 
-    @param octets: the output of L{rendered}; reading stops at anything else.
-
-    @return: the size of the longest record if it is more than half of them; otherwise a number up to that size.
+    @return: the size of the longest record if it is more than half of the octets; otherwise a number up to that size.
     """
     position = longest = 0
     end = len(octets)
@@ -343,12 +320,9 @@ def longestRendered(octets: bytes) -> int:
 
 def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
     """
-    Parse records.
+    Parse the output of L{rendered}; adjacent records of one RRset are merged.
 
-    @param octets: the output of L{rendered}.
     @param apexName: the zone's name as it is written.
-
-    @return: the RRsets; adjacent records of one RRset are merged.
 
     @raise BadMessage: this is not output of L{rendered}.
     """
@@ -377,9 +351,4 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
                 groups.append((record, [rdata]))
     except (IndexError, StructError):
         raise BadMessage("a record that runs out of the stored octets") from None
-    return tuple(
-        [
-            first if len(rdatas) == 1 else RRSet(first.name, first.rrType, first.rrClass, first.ttl, tuple(rdatas))
-            for first, rdatas in groups
-        ]
-    )
+    return tuple([first if len(rdatas) == 1 else first.withRdatas(tuple(rdatas)) for first, rdatas in groups])

@@ -1,12 +1,13 @@
 """
 Lists the differences between two zones record by record, in canonical order, for display.
 
-L{Version.difference<twisted_ext.zone.store.version.Version.difference>} computes them for transfers and journals.
+L{twisted_ext.zone.store.traversal.difference} computes them for transfers and journals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.codes import className
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "changes"]
 
-#: RRSIG, NSEC, NSEC3.
 _SIGNATURES: Final = frozenset((RRSIG, NSEC, NSEC3))
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Change:
     """
     A record that is in one of two zones only.
@@ -35,18 +36,12 @@ class Change:
     @ivar added: whether it is in the second zone.
     """
 
-    __slots__ = ("added", "rrset", "rdata")
-
-    def __init__(self, added: bool, rrset: RRSet, rdata: bytes) -> None:
-        self.added = added
-        self.rrset = rrset
-        self.rdata = rdata
+    added: bool
+    rrset: RRSet
+    rdata: bytes
 
     @property
     def text(self) -> str:
-        """
-        The record in presentation format.
-        """
         rrset = self.rrset
         head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} {typeName(rrset.rrType)}"
         return f"{head} {rdataToText(rrset.rrType, self.rdata)}"
@@ -65,11 +60,9 @@ class Change:
 
 def changes(before: Version, after: Version, *, signatures: bool = True) -> Iterator[Change]:
     """
-    Compare two versions of a zone.
+    Return the records removed and added between two versions of a zone, in canonical order. The case of names does not matter.
 
     @param signatures: include RRSIG, NSEC and NSEC3 records.
-
-    @return: the records removed and added, in canonical order. The case of names does not matter.
     """
     keys = [key for key in candidates(before, after) if key is not None]
     for key in sorted(keys, key=sortKey):

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.limits import CHANGES_OCTETS, COMPARED_NODES
 from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.nodes import octetsOf
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.traversal import differing
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["VersionHistory", "History", "News"]
-
-#: Octets of a record without its owner and its rdata.
-_FIXED = 10
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +53,7 @@ class History:
         for difference in differences:
             if kept and kept[-1][0].newSerial != difference.oldSerial:
                 kept = []
-            kept.append((difference, _octetsOf(difference)))
+            kept.append((difference, octetsOf(difference.sets)))
         left = CHANGES_OCTETS.default
         first = len(kept)
         while first and left >= kept[first - 1][1]:
@@ -78,21 +76,16 @@ class History:
 
     def octetsSince(self, serial: int) -> int | None:
         differences = self.since(serial)
-        return None if differences is None else sum([_octetsOf(each) for each in differences])
+        return None if differences is None else sum([octetsOf(each.sets) for each in differences])
 
     def oneByOne(self, serial: int, last: int, room: int) -> None:
-        """
-        @see: L{Differences.oneByOne<twisted_ext.zone.transfer.sender.Differences.oneByOne>}; there is never more than fits in one go.
-        """
+        # There is never more than fits in one go.
         return None
 
 
 class VersionHistory:
     """
-    The latest version of a zone and its history.
-
-    @ivar version: the latest version.
-    @ivar history: the changes that lead to it.
+    The latest version of a zone, and the changes that lead to it.
     """
 
     __slots__ = ("version", "history")
@@ -118,8 +111,3 @@ class VersionHistory:
         else:
             # This discards a history that does not lead up to the difference.
             self.history.note([difference])
-
-
-def _octetsOf(difference: Difference) -> int:
-    sets = (difference.before, *difference.removed, difference.after, *difference.added)
-    return sum([len(rrset.name) + _FIXED + len(rdata) for rrset in sets for rdata in rrset.rdatas])

@@ -28,13 +28,13 @@ from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from os import fstat
 from struct import Struct
 from struct import error as StructError
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from twisted_ext.errors import BadImage
 from twisted_ext.zone.store.nodes import Node, decoded, sortKey
 
-__all__ = ["HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "digested"]
+__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "digested"]
 
 #: The first octets of an image; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -42,6 +42,7 @@ MAGIC: Final = b"txdnsz01"
 #: Byte order mark: reads the same only on machines with the byte order of the one that wrote it.
 _MARK: Final = 0x01020304
 
+#: Mark, size, and the fields of L{Header}.
 _HEAD: Final = Struct("=8sIQIIIIIIIIIIII8s")
 
 #: Octets of records at a name below which each record fits into any TCP message, regardless of its other content.
@@ -51,58 +52,33 @@ HEAVY_OCTETS: Final = 60_000
 _CHUNK: Final = 1 << 20
 
 #: Flag in the field of the salt's length: records of type 65401 are ALIAS records.
-_ALIASES: Final = 256
+ALIASES: Final = 256
 
 #: Octets of a file up to which it is read instead of mapped.
 _SMALL: Final = 1 << 16
 
 
-class Header:
+class Header(NamedTuple):
     """
     The header of an image: its counts, and the offsets of its parts.
 
-    @ivar padding: padding octets at the end.
-    @ivar salt: eight octets if the slots use salted BLAKE2b, none if they use CRC-32.
-    @ivar aliases: whether records of type 65401 are ALIAS records: the master file had them under that name.
+    @ivar salted: the octets of C{salt}; and L{ALIASES}, if the master file had records of type 65401 under the name ALIAS.
+    @ivar salt: for slots that use salted BLAKE2b; unused if they use CRC-32.
     """
 
-    __slots__ = (
-        "size", "nodes", "records", "slots", "salt", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed",
-        "padding", "aliases",
-    )
-
-    def __init__(
-        self,
-        *,
-        nodes: int,
-        records: int,
-        slots: int,
-        salt: bytes,
-        chain: int,
-        hashed: int,
-        names: int,
-        area: int,
-        serial: int,
-        apex: int,
-        fingerprint: int,
-        summed: int = 0,
-        aliases: bool = False,
-    ) -> None:
-        self.nodes = nodes
-        self.records = records
-        self.slots = slots
-        self.salt = salt
-        self.chain = chain
-        self.hashed = hashed
-        self.names = names
-        self.area = area
-        self.serial = serial
-        self.apex = apex
-        self.fingerprint = fingerprint
-        self.summed = summed
-        self.aliases = aliases
-        *_, begin, self.size = self.places()
-        self.padding = self.size - begin - area
+    nodes: int
+    records: int
+    slots: int
+    salted: int
+    chain: int
+    hashed: int
+    names: int
+    area: int
+    serial: int
+    apex: int
+    fingerprint: int
+    summed: int
+    salt: bytes
 
     def places(self) -> tuple[int, ...]:
         """
@@ -126,11 +102,7 @@ class Header:
         """
         Return the header, apex and fingerprint, padded to where the arrays begin.
         """
-        head = _HEAD.pack(
-            MAGIC, _MARK, self.size, self.nodes, self.records, self.slots, len(self.salt) | self.aliases * _ALIASES, self.chain,
-            self.hashed,
-            self.names, self.area, self.serial, self.apex, self.fingerprint, self.summed, self.salt,
-        )  # fmt: skip
+        head = _HEAD.pack(MAGIC, _MARK, self.places()[-1], *self)
         said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
         return said + bytes(-len(said) % 8)
 
@@ -151,15 +123,14 @@ def abridged(order: bytes) -> int:
 
 class Image:
     """
-    The names of a zone and their records, read on demand.
+    The names of a zone and their records, read on demand. Reading damaged records raises L{BadImage}.
 
     @ivar apexName: the apex as it is written.
     @ivar apex: the apex, folded.
     @ivar nodes: how many there are, empty non-terminals included. The apex is node 0.
-    @ivar records: how many records there are.
     @ivar fingerprint: identifies the sources, as set by the program that built the image.
     @ivar aliases: whether records of type 65401 are ALIAS records.
-    @ivar path: the file it is mapped from, or C{""}.
+    @ivar path: its file, or C{""}.
     @ivar start: the offset of the image in the file.
     """
 
@@ -178,40 +149,37 @@ class Image:
         @raise BadImage: there is no image, or it is truncated. Its content is not verified: see L{sound}.
         """
         try:
-            fields = _HEAD.unpack_from(buffer, start)
-            magic, mark, size, nodes, records, slots, salted, chain, hashed, names, area, serial, apex, prints, summed, salt = fields
+            magic, mark, size, *fields = _HEAD.unpack_from(buffer, start)
+            header = Header(*fields)
             place = start + _HEAD.size
             check = int.from_bytes(buffer[place : place + 4], "little")
             head = buffer[start:place]
-            said = buffer[place + 4 : place + 4 + apex + prints]
+            said = buffer[place + 4 : place + 4 + header.apex + header.fingerprint]
         except StructError:
             raise BadImage("a file too short to be an image of a zone") from None
         if magic != MAGIC or mark != _MARK:
             raise BadImage("no image of a zone, or one of another version or another kind of machine")
-        if crc32(head + said) != check or len(said) != apex + prints:
+        if crc32(head + said) != check or len(said) != header.apex + header.fingerprint:
             raise BadImage("the header of the image is damaged")
-        header = Header(
-            nodes=nodes, records=records, slots=slots, salt=salt, chain=chain, hashed=hashed, names=names, area=area,
-            serial=serial, apex=apex, fingerprint=prints, summed=summed,
-        )  # fmt: skip
+        slots = header.slots
         places = header.places()
-        if size != places[-1] or start + size > len(buffer) or start % 8 or not nodes or not slots or slots & slots - 1:
+        if size != places[-1] or start + size > len(buffer) or start % 8 or not header.nodes or not slots or slots & slots - 1:
             raise BadImage(f"an image of {size} octets of which {len(buffer) - start} are there")
-        self.apexName = said[:apex]
+        self.apexName = said[: header.apex]
         self.apex = self.apexName.lower()
-        self.fingerprint = said[apex:]
-        self.serial: int = serial
-        self.nodes: int = nodes
-        self.records: int = records
+        self.fingerprint = said[header.apex :]
+        self.serial = header.serial
+        self.nodes = header.nodes
+        self.records = header.records
         self.path = ""
         self.start = start
-        self.signed: int = chain
-        self.hashes: int = hashed
+        self.signed = header.chain
+        self.hashes = header.hashed
         self._buffer = buffer
         self._words = memoryview(buffer)[: len(buffer) & ~3].cast("I") if words is None else words
         self._mask = slots - 1
-        self._salt: bytes = salt if salted & ~_ALIASES else b""
-        self.aliases = bool(salted & _ALIASES)
+        self._salt = header.salt if header.salted & ~ALIASES else b""
+        self.aliases = bool(header.salted & ALIASES)
         self._order = start + places[0]
         self._records = start + places[1] >> 2
         self._counts = start + places[2] >> 2
@@ -219,12 +187,12 @@ class Image:
         self._children = start + places[4] >> 2
         self._slots = start + places[5] >> 2
         self._chain = start + places[6] >> 2
-        self._hashed = self._chain + chain
+        self._hashed = self._chain + header.chain
         self._flags = start + places[7]
         self._keys = start + places[8]
         self._area = start + places[9]
-        self._octets: int = area
-        self._summed: int = summed
+        self._octets = header.area
+        self._summed = header.summed
         self._heavy: list[int] | None = None
 
     @classmethod
@@ -306,17 +274,11 @@ class Image:
         while found := words[slots + (slot & mask)]:
             place = names + found
             if buffer[keys + words[place] : keys + words[place + 1]] == key:
-                number: int = found - 1
-                return number
+                return found - 1
             slot += 1
         return -1
 
     def at(self, key: bytes) -> Node | None:
-        """
-        Return the node of a name, or L{None}.
-
-        @raise BadImage: its records are damaged.
-        """
         index = self.find(key)
         return None if index < 0 else self._node(index, key)
 
@@ -331,11 +293,6 @@ class Image:
         return self._words[self._children + index]
 
     def node(self, index: int) -> Node:
-        """
-        Return a node by its number.
-
-        @raise BadImage: its records are damaged.
-        """
         return self._node(index, self.key(index))
 
     def _node(self, index: int, key: bytes) -> Node:
@@ -372,20 +329,15 @@ class Image:
         return found
 
     def tally(self, index: int) -> int:
-        """
-        Return the number of records at a node.
-        """
         return self._words[self._counts + index + 1] - self._words[self._counts + index]
 
     def stretches(self, first: int, limit: int, stop: int) -> tuple[memoryview, int, int]:
         """
-        Return the records of consecutive nodes in wire format.
+        Return the records of consecutive nodes in wire format: of as many as fit into C{limit} octets, but of one node at least.
 
-        @param first: the first node.
-        @param limit: the maximum number of octets.
         @param stop: the node to end before.
 
-        @return: the records of as many nodes as fit, of one node at least; the number of records; and the next node.
+        @return: the records; their number; and the next node.
         """
         words = self._words
         base = self._records
@@ -397,21 +349,13 @@ class Image:
 
     def chainBefore(self, order: bytes) -> int:
         """
-        Find a name in the NSEC chain.
-
-        @param order: the sort key of a name (L{sortKey}).
-
-        @return: the index in the NSEC chain of the last name that does not sort after it, or -1.
+        Return the index in the NSEC chain of the last name that does not sort after this sort key (L{sortKey}), or -1.
         """
         return self._before(order, 0, self.signed)
 
     def hashBefore(self, label: bytes) -> int:
         """
-        Find a hash in the NSEC3 chain.
-
-        @param label: a hash in base 32, in lower case.
-
-        @return: the index in the NSEC3 chain of the last hash that does not sort after it, or -1.
+        Return the index in the NSEC3 chain of the last hash, in base 32 and lower case, that does not sort after this one, or -1.
         """
         return self._before(label, self.signed, self.signed + self.hashes)
 
@@ -433,14 +377,7 @@ class Image:
         return sortKey(key) if place < self.signed else key[1 : 1 + key[0]]
 
     def inChain(self, place: int) -> int:
-        """
-        Return the node at an index of the NSEC chain.
-        """
         return self._words[self._chain + place]
 
     def inHashes(self, place: int) -> int:
-        """
-        Return the node at an index of the NSEC3 chain.
-        """
-        node: int = self._words[self._hashed + place]
-        return node
+        return self._words[self._hashed + place]

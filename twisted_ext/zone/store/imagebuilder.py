@@ -17,20 +17,20 @@ from zlib import crc32
 
 from twisted_ext.errors import BadZone
 from twisted_ext.files import newFileBeside, syncFolder
-from twisted_ext.wire import rrtypes
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
-from twisted_ext.zone.store.image import Header, abridged, digested
+from twisted_ext.zone.store.image import ALIASES, Header, abridged, digested
 from twisted_ext.zone.store.nodes import (
     BETWEEN,
-    CNAME,
     CUT,
     DNAME,
     EMPTY,
     HASHED,
     OCCLUDED,
+    SAYING,
     SIGNED,
     SOA_OCTETS,
     STAR,
@@ -46,19 +46,15 @@ from twisted_ext.zone.store.nodes import (
 )  # fmt: skip
 from twisted_ext.zone.store.serials import serialIn
 
-__all__ = ["ImageBuilder", "LONG", "SAYING"]
+__all__ = ["ImageBuilder", "LONG"]
 
 #: Sort keys of names, and the numbers of their nodes.
 _Chain = list[tuple[bytes, int]]
 
-#: Flags of a name by its types. A caller that fills C{nodes} directly sets them in C{marks} for every name that has one of these types.
-#: (C{CUT} is ignored at the apex.)
-SAYING: Final = {rrtypes.NS: CUT, rrtypes.CNAME: CNAME, rrtypes.DNAME: DNAME, rrtypes.NSEC: SIGNED, rrtypes.NSEC3: HASHED}
-
 _pack: Final = Struct(">HHHIH").pack
 
 #: The type of SOA records.
-_START: Final = rrtypes.SOA.to_bytes(2, "big")
+_START: Final = SOA.to_bytes(2, "big")
 
 #: Octets of records at a name above which they are no longer copied for each further record.
 LONG: Final = 16_384
@@ -70,10 +66,9 @@ class ImageBuilder:
 
     For speed, a caller with many records may fill C{nodes}, C{counts}, C{marks} and C{mixed} directly.
 
-    @ivar apexName: the apex as it is written.
     @ivar nodes: the records of each key, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
     @ivar counts: the number of records of a key if there is more than one.
-    @ivar marks: the flags of a key by its types (L{SAYING}), if any.
+    @ivar marks: the flags of a key by its types (L{SAYING}), if any; C{CUT} is ignored at the apex.
     @ivar mixed: keys with several records of a type: duplicates there are removed and TTLs made equal.
     @ivar long: further records of keys whose C{nodes} have L{LONG} octets or more, so that these are not copied for each.
     @ivar aliases: whether records of type 65401 are ALIAS records, whose target's addresses are those of their owner.
@@ -96,8 +91,6 @@ class ImageBuilder:
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
         """
-        Add a record.
-
         @param owner: the owner's labels above the apex, as written and without a final zero.
         @param rdata: uncompressed.
         """
@@ -120,9 +113,7 @@ class ImageBuilder:
 
     def lengthen(self, key: bytes, record: bytes) -> int:
         """
-        Append a record to a key that has many.
-
-        @return: how many octets its further records have in C{long}.
+        Append a record to a key that has many; return how many octets its further records have in C{long}.
         """
         more = self.long.setdefault(key, bytearray())
         more += record
@@ -140,8 +131,6 @@ class ImageBuilder:
 
     def addSets(self, sets: Iterable[RRSet]) -> None:
         """
-        Add the records of RRsets.
-
         @raise BadZone: an owner lies outside of the zone.
         """
         apex = self.apexName.lower()
@@ -159,18 +148,13 @@ class ImageBuilder:
 
         @param fingerprint: identifies the sources; returned with the opened image.
 
-        @return: the image.
-
         @raise BadZone: there is not exactly one SOA, the zone is too large for an image, or it is not of class IN.
         """
         return b"".join(self._parts(fingerprint))
 
-    def finishTo(self, path: str, fingerprint: bytes = b"", *, durable: bool = True) -> None:
+    def finishTo(self, path: str, fingerprint: bytes = b"") -> None:
         """
         Write the image to a file, atomically: a process that opens the path meanwhile gets the old content or all of the new one.
-
-        @param durable: wait for the disk, so that the image survives a crash of the machine. Callers that can build it again may skip that:
-            a truncated file is noticed when it is opened.
 
         @raise BadZone: see L{finish}.
         @raise OSError: it cannot be written.
@@ -183,14 +167,12 @@ class ImageBuilder:
                     view = memoryview(part).cast("B")
                     while view:
                         view = view[file.write(view) :]
-                if durable:
-                    os.fsync(descriptor)
+                os.fsync(descriptor)
             os.rename(beside, path)
         except BaseException:
             os.unlink(beside)
             raise
-        if durable:
-            syncFolder(path)
+        syncFolder(path)
 
     def _parts(self, fingerprint: bytes) -> list[bytes | array[int]]:
         if self.rrClass != IN:
@@ -230,11 +212,12 @@ class ImageBuilder:
         for part in body:
             summed = crc32(part, summed)
         header = self.header = Header(
-            nodes=len(keys), records=tallies[-1], slots=len(slots), salt=salt, chain=len(chain), hashed=len(hashed), names=len(names),
-            area=len(area), serial=serial, apex=len(self.apexName), fingerprint=len(fingerprint), summed=summed,
-            aliases=self.aliases,
+            nodes=len(keys), records=tallies[-1], slots=len(slots), salted=len(salt) | (ALIASES if self.aliases else 0),
+            chain=len(chain), hashed=len(hashed), names=len(names), area=len(area), serial=serial, apex=len(self.apexName),
+            fingerprint=len(fingerprint), summed=summed, salt=salt,
         )  # fmt: skip
-        return [header.packed(self.apexName, fingerprint), *body, bytes(header.padding)]
+        *_, begin, size = header.places()
+        return [header.packed(self.apexName, fingerprint), *body, bytes(size - begin - len(area))]
 
     def _settle(self) -> None:
         """
@@ -267,9 +250,7 @@ class ImageBuilder:
 
     def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:
         """
-        Add empty non-terminals.
-
-        @return: the number of children of each name that has any, and the names with a wildcard among them.
+        Add empty non-terminals; return the number of children of each name that has any, and the names with a wildcard among them.
         """
         nodes, counts = self.nodes, self.counts
         deep = [key for key in nodes if key and key[0] + 1 != len(key)]
@@ -326,12 +307,8 @@ class ImageBuilder:
 
 def _beside(path: str) -> tuple[int, str]:
     """
-    Open an empty file that no other process writes. Its path is the same each time, unless another process is writing the same image now: a
-    file left by a killed process is reused.
-
-    @return: descriptor and path.
-
-    @raise OSError: it cannot be created.
+    Open an empty file that no other process writes; return descriptor and path. Its path is the same each time, unless another process is
+    writing the same image now: a file left by a killed process is reused.
     """
     beside = f"{path}.new"
     try:

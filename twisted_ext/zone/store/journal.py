@@ -14,18 +14,19 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from struct import Struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.files import syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
-from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, rendered
-from twisted_ext.zone.store.journalindex import Entry, Pages, SharedFile
+from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
 from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.store.traversal import finished, portions
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.image import Image
@@ -52,6 +53,10 @@ _MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
 _PIECE: Final = 2**20
 _READ_ENTRIES: Final = 1024
 
+#: Octets of differences that are applied in one step, 10 ms of work, and those that a small difference counts as.
+_PORTION: Final = 2**17
+_ENTRY_WORK: Final = 2**10
+
 #: Offsets after damage at which a complete difference is searched for: half a second's work.
 _SCANNED: Final = 2**18
 
@@ -67,16 +72,11 @@ def originOf(image: Image) -> bytes:
 
 
 def fingerprintOf(origin: bytes) -> bytes:
-    """
-    Return the fingerprint of an image that is built from a journal.
-    """
     return _FROM + origin
 
 
 def encoded(difference: Difference) -> bytes:
     """
-    Encode a difference as an entry.
-
     @raise StorageFault: the entry is larger than the limit.
     """
     apex = difference.before.name
@@ -88,17 +88,81 @@ def encoded(difference: Difference) -> bytes:
     return _LENGTH.pack(len(body), crc32(body, crc32(covered))) + covered + body
 
 
+def _write(file: int, octets: bytes, at: int) -> None:
+    view = memoryview(octets)
+    while view:
+        written = os.pwrite(file, view, at)
+        at += written
+        view = view[written:]
+
+
 class NoJournal(StorageFault):
     """
     The file is not a journal of this zone.
     """
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class _Entry:
+    """
+    The place of a difference in a file.
+
+    @ivar old: the serial number before it.
+    @ivar new: the serial number after it.
+    @ivar longest: the size of its longest record; 0 if not computed yet.
+    """
+
+    offset: int
+    length: int
+    old: int
+    new: int
+    longest: int = 0
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _Pages:
+    """
+    An open file and its entries in one object, so that a reading thread gets both from the same state. The file is closed when its last
+    user releases it: a reader may still use it after another one has replaced it.
+
+    @ivar file: its descriptor.
+    @ivar places: the index of the entry that begins at each serial number.
+    """
+
+    file: int
+    entries: list[_Entry] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+
+    def note(self, entry: _Entry) -> None:
+        self.entries.append(entry)
+        self.places[entry.old] = len(self.entries) - 1
+
+    def longest(self, entry: _Entry, room: int) -> int:
+        """
+        Return the size of the longest record of an entry if that may be larger than C{room} octets. The result is cached.
+        """
+        if entry.length > room and not entry.longest:
+            try:
+                octets = os.pread(self.file, entry.length, entry.offset)
+            except OSError:
+                # The sender will get and report the error.
+                return 0
+            entry.longest = max(longestRendered(octets[_ENTRY.size :]), 1)
+        return entry.longest
+
+    def close(self) -> None:
+        file, self.file = self.file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Journal:
     """
     The journal of one zone.
 
-    @ivar path: the file.
     @ivar octets: its size, header included.
     @ivar origin: the origin of the zone before the first difference (L{originOf}).
     @ivar said: the fault found when the file was opened, as a sentence; empty if there was none.
@@ -144,10 +208,10 @@ class Journal:
         self._broken = False
         self._readOnly = readOnly
         try:
-            file = SharedFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
-            self._pages = Pages(file)
+            flags = os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._pages = _Pages(os.open(path, flags, 0o640))
             if not readOnly:
-                self._claim(file.number, path)
+                self._claim(self._pages.file, path)
         except OSError as error:
             raise self._fault(error) from error
         try:
@@ -191,11 +255,11 @@ class Journal:
             raise self._fault(error) from error
 
     def _read(self) -> Iterator[None]:
-        size = os.fstat(self._pages.file.number).st_size
+        size = os.fstat(self._pages.file).st_size
         head = self._head
-        start = os.pread(self._pages.file.number, len(head) + ORIGIN_OCTETS, 0)
+        start = os.pread(self._pages.file, len(head) + ORIGIN_OCTETS, 0)
         if self._mends and self._isDamaged(start):
-            self._recover(size)
+            self._startAnew(size)
             return
         if not start.startswith(head) or len(start) < len(head) + ORIGIN_OCTETS:
             if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
@@ -223,7 +287,7 @@ class Journal:
             position += entry.length
         if position < size and not self._readOnly:
             if self._mends:
-                self._find(position, size)
+                self._findBehindDamage(position, size)
             self._cut(position, size, reason)
         self.octets = position
         self._compare()
@@ -231,30 +295,22 @@ class Journal:
     def _isDamaged(self, start: bytes) -> bool:
         """
         Return whether the file was emptied, or begins with something else than a header of any journal, or a part of one.
-
-        @param start: the first octets of the file.
         """
         if not start:
             return self._there
         return not start.startswith(_MAGIC) and not self._head.startswith(start)
 
-    def _recover(self, size: int) -> None:
-        """
-        Start a new journal, and keep a copy of the old file.
-        """
+    def _startAnew(self, size: int) -> None:
         if size:
             kept = self._keepAside()
-            self._find(0, size)
+            self._findBehindDamage(0, size)
             self.said = f"{self.path}: the beginning is damaged; the file is kept as {kept}"
         self._begin()
         self._compare()
         if not size and self.lost is not None:
             self.said = f"{self.path}: there is nothing in it any more"
 
-    def _find(self, position: int, size: int) -> None:
-        """
-        Find complete differences after damage.
-        """
+    def _findBehindDamage(self, position: int, size: int) -> None:
         tries = _SCANNED
         while position < size and tries:
             entry = self._entryAt(position, size)[1]
@@ -285,9 +341,6 @@ class Journal:
             self.lost = known
 
     def _serialKept(self) -> int | None:
-        """
-        Return the newest serial number stored next to the journal.
-        """
         try:
             with open(f"{self.path}.serial", encoding="ascii", errors="replace") as file:
                 serial, checksum = file.read(100).split()
@@ -300,39 +353,27 @@ class Journal:
         with suppress(OSError), open(f"{self.path}.serial", "w", encoding="ascii") as file:
             file.write(f"{serial} {crc32(b'%d' % serial):08x}\n")
 
-    def mended(self) -> None:
-        """
-        Mark lost changes as made up for.
-        """
-        self.lost = None
-        self.recovered = []
-
     def _keepAside(self) -> str:
-        """
-        Copy the damaged file; return the path of the copy.
-        """
         kept = self.path + ".damaged"
         with open(kept, "wb") as copy:
             at = 0
-            while piece := os.pread(self._pages.file.number, _PIECE, at):
+            while piece := os.pread(self._pages.file, _PIECE, at):
                 copy.write(piece)
                 at += len(piece)
         return kept
 
     def _begin(self) -> None:
-        os.ftruncate(self._pages.file.number, 0)
-        os.pwrite(self._pages.file.number, self._head + self.origin, 0)
-        os.fsync(self._pages.file.number)
+        os.ftruncate(self._pages.file, 0)
+        os.pwrite(self._pages.file, self._head + self.origin, 0)
+        os.fsync(self._pages.file)
         syncFolder(self.path)
         self.octets = len(self._head) + ORIGIN_OCTETS
 
-    def _entryAt(self, position: int, size: int) -> tuple[str, Entry | None]:
+    def _entryAt(self, position: int, size: int) -> tuple[str, _Entry | None]:
         """
-        Read the header of an entry.
-
-        @return: why there is no complete entry, and the entry.
+        Read the header of an entry; return why there is no complete one, and the entry.
         """
-        head = os.pread(self._pages.file.number, _ENTRY.size, position)
+        head = os.pread(self._pages.file, _ENTRY.size, position)
         if len(head) < _ENTRY.size:
             return f"octet {position} begins a difference that was not written to its end", None
         length, checksum, old, new, gone = _ENTRY.unpack(head)
@@ -342,7 +383,7 @@ class Journal:
         found = crc32(head[_LENGTH.size :])
         at, left = position + _ENTRY.size, length
         while left:
-            piece = os.pread(self._pages.file.number, min(left, _PIECE), at)
+            piece = os.pread(self._pages.file, min(left, _PIECE), at)
             if not piece:
                 return f"the difference at octet {position} cannot be read to its end", None
             found = crc32(piece, found)
@@ -350,7 +391,7 @@ class Journal:
             left -= len(piece)
         if found != checksum:
             return f"the difference at octet {position} is damaged", None
-        return "", Entry(position, whole, old, new)
+        return "", _Entry(position, whole, old, new)
 
     def _cut(self, position: int, size: int, reason: str) -> None:
         """
@@ -361,11 +402,11 @@ class Journal:
         if self._isFollowed(position, size) or self._entryAt(position, size)[1] is not None:
             kept = self._keepAside()
             self.said += f", and changes with them that had been acknowledged; all of it is kept in {kept}"
-        os.ftruncate(self._pages.file.number, position)
-        os.fsync(self._pages.file.number)
+        os.ftruncate(self._pages.file, position)
+        os.fsync(self._pages.file)
 
     def _isFollowed(self, position: int, size: int) -> bool:
-        head = os.pread(self._pages.file.number, _ENTRY.size, position)
+        head = os.pread(self._pages.file, _ENTRY.size, position)
         if len(head) < _ENTRY.size:
             return False
         behind = position + _ENTRY.size + int(_ENTRY.unpack(head)[0])
@@ -375,17 +416,11 @@ class Journal:
 
     @property
     def oldest(self) -> int | None:
-        """
-        The serial number before the first difference.
-        """
         entries = self._pages.entries
         return entries[0].old if entries else None
 
     @property
     def newest(self) -> int | None:
-        """
-        The serial number after the last difference.
-        """
         entries = self._pages.entries
         return entries[-1].new if entries else None
 
@@ -405,9 +440,6 @@ class Journal:
         return None if start is None else list(self._load(pages, pages.entries[start:]))
 
     def octetsSince(self, serial: int) -> int | None:
-        """
-        Return the size of the differences since a serial number, without reading them; L{None} if they are not kept.
-        """
         if serial == self.newest:
             return 0
         start = self._pages.places.get(serial)
@@ -423,14 +455,14 @@ class Journal:
         while entries and entries[-1].new != last:
             entries.pop()
         small = all(entry.length <= CHANGES_OCTETS.default for entry in entries)
-        if not entries or not small or any(pages.longest(entry, _ENTRY.size, room) > room for entry in entries):
+        if not entries or not small or any(pages.longest(entry, room) > room for entry in entries):
             return None
         return self._load(pages, entries)
 
-    def _load(self, pages: Pages, entries: list[Entry]) -> Iterator[Difference]:
+    def _load(self, pages: _Pages, entries: list[_Entry]) -> Iterator[Difference]:
         for entry in entries:
             try:
-                octets = os.pread(pages.file.number, entry.length, entry.offset)
+                octets = os.pread(pages.file, entry.length, entry.offset)
             except OSError as error:
                 raise self._fault(error) from error
             try:
@@ -454,12 +486,7 @@ class Journal:
         @raise BudgetSpent: more names would differ from the image than the limit; L{twisted_ext.zone.build.compaction} builds a new image
             of both.
         """
-        steps = self.replaying(version)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return cast("Version", end.value)
+        return finished(self.replaying(version))
 
     def replaying(self, version: Version) -> Generator[None, None, Version]:
         """
@@ -475,7 +502,7 @@ class Journal:
                 f"{self.path}: leads from serial {self.oldest} to {self.newest}, and the zone has {serial}; where the zone's file is right,"
                 " remove the journal"
             )
-        for portion in pages.portions(start):
+        for portion in portions(pages.entries[start:], lambda entry: max(entry.length, _ENTRY_WORK), _PORTION):
             try:
                 version = applied(version, self._load(pages, portion))
             except BadChange as error:
@@ -494,7 +521,7 @@ class Journal:
         if self._broken:
             self._mend()
         newest = self.newest
-        entries: list[Entry] = []
+        entries: list[_Entry] = []
         parts: list[bytes] = []
         position = self.octets
         for difference in differences:
@@ -503,13 +530,16 @@ class Journal:
                 raise StorageFault(f"{self.path}: ends at serial {newest}; the next difference begins at {old}")
             newest = new
             part = encoded(difference)
-            entries.append(Entry(position, len(part), old, new))
+            entries.append(_Entry(position, len(part), old, new))
             position += len(part)
             parts.append(part)
         try:
-            self._write(b"".join(parts))
+            _write(self._pages.file, b"".join(parts), self.octets)
+            os.fdatasync(self._pages.file)
         except OSError as error:
-            self._undo()
+            self._broken = True
+            with suppress(StorageFault):
+                self._mend()
             raise self._fault(error) from error
         for entry in entries:
             self._pages.note(entry)
@@ -517,42 +547,23 @@ class Journal:
         if self._mends and newest is not None:
             self._keepSerial(newest)
 
-    def _write(self, octets: bytes) -> None:
-        view = memoryview(octets)
-        at = self.octets
-        while view:
-            written = os.pwrite(self._pages.file.number, view, at)
-            at += written
-            view = view[written:]
-        os.fdatasync(self._pages.file.number)
-
-    def _undo(self) -> None:
-        """
-        Truncate a failed write. If that fails too, refuse further writes until it succeeds.
-        """
-        try:
-            os.ftruncate(self._pages.file.number, self.octets)
-            os.fsync(self._pages.file.number)
-        except OSError:
-            self._broken = True
-
     def _mend(self) -> None:
+        """
+        Truncate a failed write. Until that succeeds, all writes are refused.
+        """
         try:
-            os.ftruncate(self._pages.file.number, self.octets)
-            os.fsync(self._pages.file.number)
+            os.ftruncate(self._pages.file, self.octets)
+            os.fsync(self._pages.file)
         except OSError as error:
             raise self._fault(error) from error
         self._broken = False
 
     def trim(self, imaged: int) -> bool:
         """
-        Delete the oldest differences if the journal is over its limit, except those missing in the image.
-
+        Delete the oldest differences if the journal is over its limit, except those missing in the image; return whether any were deleted.
         The journal is written to a new file, which replaces this one atomically.
 
         @param imaged: the serial number of the image.
-
-        @return: whether any were deleted.
 
         @raise StorageFault: it cannot be written; then nothing has changed.
         """
@@ -579,21 +590,19 @@ class Journal:
         """
         self._rewrite([], self.origin if origin is None else origin)
 
-    def _rewrite(self, entries: list[Entry], origin: bytes) -> None:
+    def _rewrite(self, entries: list[_Entry], origin: bytes) -> None:
         beside = self.path + ".new"
         try:
-            file = SharedFile(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
-            self._claim(file.number, beside)
-            pages = Pages(file)
-            position = os.pwrite(file.number, self._head + origin, 0)
+            pages = _Pages(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+            file = pages.file
+            self._claim(file, beside)
+            position = os.pwrite(file, self._head + origin, 0)
             for entry in entries:
-                octets = os.pread(self._pages.file.number, entry.length, entry.offset)
-                pages.note(Entry(position, entry.length, entry.old, entry.new))
-                while octets:
-                    written = os.pwrite(file.number, octets, position)
-                    position += written
-                    octets = octets[written:]
-            os.fsync(file.number)
+                octets = os.pread(self._pages.file, entry.length, entry.offset)
+                pages.note(_Entry(position, entry.length, entry.old, entry.new))
+                _write(file, octets, position)
+                position += len(octets)
+            os.fsync(file)
             os.rename(beside, self.path)
         except OSError as error:
             # Free the space of the incomplete file.
@@ -614,4 +623,4 @@ class Journal:
         """
         Close the file. Closing again does nothing.
         """
-        self._pages.file.close()
+        self._pages.close()

@@ -27,8 +27,11 @@ __all__ = [
     "WILDCARD",
     "SIGNED",
     "HASHED",
+    "SAYING",
+    "Kind",
     "Node",
     "keyBelow",
+    "kindOf",
     "parentKey",
     "sortKey",
     "flagsOf",
@@ -38,6 +41,7 @@ __all__ = [
     "isSettled",
     "gathered",
     "hasKind",
+    "octetsOf",
     "decoded",
     "rendered",
     "recordsIn",
@@ -81,7 +85,7 @@ STAR: Final = b"\x01*"
 SOA_OCTETS: Final = 22
 
 #: Flags of a node by its types.
-_SAYING: Final = {NS: CUT, _CNAME: CNAME, _DNAME: DNAME, NSEC: SIGNED}
+SAYING: Final = {NS: CUT, _CNAME: CNAME, _DNAME: DNAME, NSEC: SIGNED, NSEC3: HASHED}
 
 _FIXED: Final = Struct(">HHHIH")
 _fixed: Final = _FIXED.unpack_from
@@ -92,6 +96,12 @@ TO_APEX: Final = 0xC00C
 
 #: Octets of a record between its owner's labels and its rdata: pointer, type, class, TTL and length.
 BETWEEN: Final = 12
+
+#: Type, and for signatures the type covered: identifies an RRset of a name (RFC 4034, section 3).
+Kind = tuple[int, int]
+
+#: Octets of a record besides its owner and its rdata.
+_BESIDE: Final = 10
 
 
 class Node:
@@ -114,12 +124,10 @@ class Node:
 
     def of(self, rrType: int) -> RRSet | None:
         """
-        Return the records of a type; for RRSIG all of them, with their minimum TTL.
+        Return the records of a type; for RRSIG those that cover one type.
         """
         for rrset in self.sets:
             if rrset.rrType == rrType:
-                if rrType == RRSIG:
-                    return _allSignatures([each for each in self.sets if each.rrType == RRSIG])
                 return rrset
         return None
 
@@ -131,9 +139,6 @@ class Node:
 
     @property
     def types(self) -> tuple[int, ...]:
-        """
-        The types at this name, each once.
-        """
         return tuple(dict.fromkeys([rrset.rrType for rrset in self.sets]))
 
     def __eq__(self, other: object) -> bool:
@@ -153,20 +158,11 @@ class Node:
         return f"<Node {self.key!r} {list(self.sets)} flags={self.flags} children={self.children}>"
 
 
-def _allSignatures(sets: list[RRSet]) -> RRSet:
-    first = sets[0]
-    rdatas = tuple([rdata for rrset in sets for rdata in rrset.rdatas])
-    return RRSet(first.name, RRSIG, first.rrClass, min([rrset.ttl for rrset in sets]), rdatas)
-
-
 def keyBelow(name: bytes, apex: bytes) -> bytes | None:
     """
-    Return the key of an absolute name.
+    Return the key of an absolute name, or L{None} if it is outside of the zone.
 
-    @param name: an absolute name.
-    @param apex: a folded absolute name.
-
-    @return: the key of C{name} in the zone of C{apex}, or L{None} if it is outside.
+    @param apex: the zone's name, folded.
     """
     folded = name.lower()
     if not folded.endswith(apex):
@@ -180,9 +176,7 @@ def keyBelow(name: bytes, apex: bytes) -> bytes | None:
 
 def parentKey(key: bytes) -> bytes:
     """
-    Return the key of the name directly above.
-
-    @param key: any key but the apex.
+    Return the key of the name directly above any key but the apex.
     """
     return key[key[0] + 1 :]
 
@@ -213,24 +207,19 @@ def flagsOf(key: bytes, sets: tuple[RRSet, ...]) -> int:
     if not sets:
         return EMPTY if key else 0
     flags = 0
-    hashed = others = False
     for rrset in sets:
-        rrType = rrset.rrType
-        flags |= _SAYING.get(rrType, 0)
-        if rrType == NSEC3:
-            hashed = True
-        elif rrType != RRSIG:
-            others = True
+        flags |= SAYING.get(rrset.rrType, 0)
     if not key:
         flags &= ~CUT
-    return flags | HASHED if hashed and not others else flags
+    if flags & HASHED and any(rrset.rrType not in (NSEC3, RRSIG) for rrset in sets):
+        flags &= ~HASHED
+    return flags
 
 
 def hashingOf(top: Iterable[RRSet]) -> tuple[int, int, bytes] | None:
     """
-    Return the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
-
-    @param top: the RRsets of the apex.
+    Return the hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if these RRsets of the
+    apex have one.
     """
     for rrset in top:
         if rrset.rrType == NSEC3PARAM:
@@ -255,9 +244,9 @@ def isHashed(key: bytes, sets: Iterable[RRSet], hashing: tuple[int, int, bytes] 
     return False
 
 
-def _order(rrset: RRSet) -> int:
+def kindOf(rrset: RRSet) -> Kind:
     rrType = rrset.rrType
-    return rrType << 16 | int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else rrType << 16
+    return (rrType, int.from_bytes(rrset.rdatas[0][:2], "big") if rrType == RRSIG else 0)
 
 
 def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
@@ -265,11 +254,11 @@ def gathered(sets: Iterable[RRSet]) -> tuple[RRSet, ...]:
     Merge and sort the RRsets of one node: types ascending, duplicate rdata removed (ignoring the case of names), one TTL for each RRset
     (RFC 2181, section 5), signatures separated by type covered. Empty RRsets are omitted.
     """
-    groups: dict[int, list[RRSet]] = {}
+    groups: dict[Kind, list[RRSet]] = {}
     for rrset in sets:
         for part in _apart(rrset):
-            groups.setdefault(_order(part), []).append(part)
-    return tuple([_merged(groups[place]) for place in sorted(groups)])
+            groups.setdefault(kindOf(part), []).append(part)
+    return tuple([_merged(groups[kind]) for kind in sorted(groups)])
 
 
 def _merged(parts: list[RRSet]) -> RRSet:
@@ -278,7 +267,7 @@ def _merged(parts: list[RRSet]) -> RRSet:
         if len(first.rdatas) == 1:
             return first
         rdatas = distinct(first.rrType, first.rdatas)
-        return first if len(rdatas) == len(first.rdatas) else RRSet(first.name, first.rrType, first.rrClass, first.ttl, rdatas)
+        return first if len(rdatas) == len(first.rdatas) else first.withRdatas(rdatas)
     rdatas = distinct(first.rrType, [rdata for part in parts for rdata in part.rdatas])
     return RRSet(first.name, first.rrType, first.rrClass, min([part.ttl for part in parts]), rdatas)
 
@@ -293,14 +282,13 @@ def _apart(rrset: RRSet) -> Iterable[RRSet]:
         covering.setdefault(rdata[:2], []).append(rdata)
     if len(covering) == 1:
         return (rrset,)
-    return [RRSet(rrset.name, RRSIG, rrset.rrClass, rrset.ttl, tuple(rdatas)) for rdatas in covering.values()]
+    return [rrset.withRdatas(tuple(rdatas)) for rdatas in covering.values()]
 
 
 def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     """
-    Parse the output of L{rendered}.
+    Parse the output of L{rendered} for one node.
 
-    @param records: the records of one node.
     @param labels: the size of their owner's labels.
     @param apexName: the apex as it is written.
 
@@ -341,11 +329,16 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
     return tuple(sets)
 
 
+def octetsOf(sets: Iterable[RRSet]) -> int:
+    """
+    Return the size of records with their whole owners.
+    """
+    return sum([len(rrset.name) + len(rdata) + _BESIDE for rrset in sets for rdata in rrset.rdatas])
+
+
 def recordsIn(records: bytes, labels: int) -> Iterator[tuple[bytes, int, int, bytes]]:
     """
-    @param records: the records of one node, as returned by L{rendered}.
-
-    @return: the owner's labels, the type, the TTL and the rdata of each record.
+    Return the owner's labels, the type, the TTL and the rdata of each record of one node.
     """
     position = 0
     while position < len(records):
@@ -358,11 +351,9 @@ def recordsIn(records: bytes, labels: int) -> Iterator[tuple[bytes, int, int, by
 
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
-    Write the records of an RRset in wire format.
+    Write the records of an RRset in wire format as in a transfer message.
 
     @param labels: octets of the owner above the apex.
-
-    @return: the records of an RRset in wire format as in a transfer message.
     """
     owner = rrset.name[:labels]
     rrType, rrClass, ttl = rrset.rrType, rrset.rrClass, rrset.ttl
@@ -371,9 +362,7 @@ def rendered(rrset: RRSet, labels: int) -> list[bytes]:
 
 def isSettled(records: bytes, labels: int) -> bool:
     """
-    Return whether the records of each RRset are certainly adjacent and distinct, with the same owner and TTL.
-
-    @param records: the records of one node, as returned by L{rendered}.
+    Return whether the records of each RRset of one node are certainly adjacent and distinct, with the same owner and TTL.
     """
     kinds: set[bytes] = set()
     several: set[bytes] = set()
@@ -405,9 +394,7 @@ def isSettled(records: bytes, labels: int) -> bool:
 
 def isOnlyHashed(records: bytes, labels: int) -> bool:
     """
-    Return whether all others are signatures, so that the node is only the hash of a name.
-
-    @param records: the records of one node, NSEC3 records among them, as returned by L{rendered}.
+    Return whether a node with NSEC3 records has only these and their signatures, so that it is only the hash of a name.
     """
     position = 0
     while position < len(records):
@@ -420,22 +407,16 @@ def isOnlyHashed(records: bytes, labels: int) -> bool:
 
 def recordsOf(sets: Iterable[RRSet], labels: int) -> list[bytes]:
     """
-    Return the records of a node as returned by L{rendered}, the SOA first.
+    Return the records of a node, the SOA first.
     """
-    return [record for rrset in sorted(sets, key=_afterSOA) for record in rendered(rrset, labels)]
-
-
-def _afterSOA(rrset: RRSet) -> bool:
-    return rrset.rrType != SOA
+    return [record for rrset in sorted(sets, key=lambda rrset: rrset.rrType != SOA) for record in rendered(rrset, labels)]
 
 
 def hasKind(octets: bytes, length: int, record: bytes) -> bool:
     """
-    Look for a record of the same kind as C{record}.
+    Return whether one of the records has the same type as C{record}; for signatures, covers the same type.
 
     @param length: octets of the owner's labels, the same in all records.
-
-    @return: whether one of the records has the same type; for signatures, covers the same type.
     """
     kind = record[length + 2 : length + 4]
     covers = record[length + BETWEEN : length + BETWEEN + 2] if kind == b"\x00\x2e" else b""

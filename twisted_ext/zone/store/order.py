@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.nodes import Node
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["canonicalOf", "canonicalRecords", "orderedNodes", "recordsOf"]
+__all__ = ["canonicalRecords", "orderedNodes"]
 
-_fixed: Final = Struct(">HHIH").pack
+_fixed: Final = Struct(">HHI").pack
 
 
 def orderedNodes(version: Version) -> Iterator[Node]:
@@ -39,26 +39,17 @@ def orderedNodes(version: Version) -> Iterator[Node]:
         yield image.node(index) if index >= 0 else changed[-1 - index]
 
 
-def recordsOf(node: Node, owner: bytes) -> Iterator[tuple[RRSet, bytes]]:
-    """
-    Return the node's RRsets in canonical order, each with its records in canonical form.
-
-    @param owner: the node's name, folded and absolute.
-    """
-    for rrset in node.sets:
-        rrType = rrset.rrType
-        if len(rrset.rdatas) == 1:
-            rdatas = [canonicalOf(rrType, rrset.rdatas[0])]
-        else:
-            rdatas = sorted({canonicalOf(rrType, rdata) for rdata in rrset.rdatas})
-        start = owner + _fixed(rrType, rrset.rrClass, rrset.ttl, 0)[:8]
-        yield rrset, b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in rdatas])
-
-
 def canonicalRecords(version: Version) -> Iterator[tuple[RRSet, bytes]]:
     """
     Return the RRsets of a zone in canonical order, each with its records in canonical form.
     """
-    apex = version.apex
     for node in orderedNodes(version):
-        yield from recordsOf(node, node.key + apex)
+        owner = node.key + version.apex
+        for rrset in node.sets:
+            rrType = rrset.rrType
+            if len(rrset.rdatas) == 1:
+                rdatas = [canonicalOf(rrType, rrset.rdatas[0])]
+            else:
+                rdatas = sorted({canonicalOf(rrType, rdata) for rdata in rrset.rdatas})
+            start = owner + _fixed(rrType, rrset.rrClass, rrset.ttl)
+            yield rrset, b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in rdatas])

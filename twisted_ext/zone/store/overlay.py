@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadChange, BudgetSpent
 from twisted_ext.wire.names import nameToText
@@ -26,6 +26,7 @@ from twisted_ext.zone.store.nodes import (
     Node,
     flagsOf,
     gathered,
+    octetsOf,
     parentKey,
     sortKey,
 )
@@ -39,9 +40,9 @@ _LOGGED: Final = 256
 byOrder: Final = itemgetter(0)
 
 
-class Overlay:
+class Overlay(NamedTuple):
     """
-    The names that differ from the image. Immutable: L{OverlayEditor} makes the next one.
+    The names that differ from the image. L{OverlayEditor} makes the next one; this one never changes.
 
     @ivar nodes: the nodes of these names now; L{None} for a name that was removed. Their L{OCCLUDED} flag takes only the image's cuts into
         account; other cuts are applied at each look-up, since adding or removing one may affect every name of the zone.
@@ -56,35 +57,20 @@ class Overlay:
     @ivar place: the number of log entries up to this overlay.
     """
 
-    __slots__ = ("nodes", "octets", "cuts", "uncut", "chain", "chainGone", "hashes", "hashesGone", "log", "place")
-
-    def __init__(
-        self,
-        nodes: Mapping[bytes, Node | None],
-        octets: int,
-        cuts: frozenset[bytes],
-        uncut: frozenset[bytes],
-        chain: Sequence[tuple[bytes, bytes]],
-        chainGone: Sequence[int],
-        hashes: Sequence[bytes],
-        hashesGone: Sequence[int],
-        log: list[tuple[bytes, ...]] | None = None,
-        place: int = 0,
-    ) -> None:
-        self.nodes = nodes
-        self.octets = octets
-        self.cuts = cuts
-        self.uncut = uncut
-        self.chain = chain
-        self.chainGone = chainGone
-        self.hashes = hashes
-        self.hashesGone = hashesGone
-        self.log = log
-        self.place = place
+    nodes: dict[bytes, Node | None]
+    octets: int
+    cuts: set[bytes]
+    uncut: set[bytes]
+    chain: list[tuple[bytes, bytes]]
+    chainGone: list[int]
+    hashes: list[bytes]
+    hashesGone: list[int]
+    log: list[tuple[bytes, ...]] | None = None
+    place: int = 0
 
 
 #: The overlay without changes.
-UNCHANGED: Final = Overlay({}, 0, frozenset(), frozenset(), (), (), (), ())
+UNCHANGED: Final = Overlay({}, 0, set(), set(), [], [], [], [])
 
 
 def standing(gone: Sequence[int], place: int) -> int:
@@ -112,55 +98,43 @@ class OverlayEditor:
     Makes the next overlay of an image.
     """
 
-    __slots__ = (
-        "_apex", "_image", "_nodes", "_octets", "_cuts", "_uncut", "_chain", "_chainGone", "_hashes", "_hashesGone", "_before", "_touched",
-    )  # fmt: skip
+    __slots__ = ("_image", "_before", "_after", "_octets", "_touched")
 
     def __init__(self, image: Image, before: Overlay) -> None:
-        self._before = before
-        self._touched: dict[bytes, None] = {}
         self._image = image
-        self._apex = image.apex
-        self._nodes = dict(before.nodes)
+        self._before = before
+        self._after = Overlay(
+            dict(before.nodes), before.octets, set(before.cuts), set(before.uncut), list(before.chain), list(before.chainGone),
+            list(before.hashes), list(before.hashesGone),
+        )  # fmt: skip
         self._octets = before.octets
-        self._cuts = set(before.cuts)
-        self._uncut = set(before.uncut)
-        self._chain = list(before.chain)
-        self._chainGone = list(before.chainGone)
-        self._hashes = list(before.hashes)
-        self._hashesGone = list(before.hashesGone)
+        self._touched: dict[bytes, None] = {}
 
-    def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool = True) -> Overlay:
+    def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool) -> Overlay:
         """
-        Apply changes and make the next overlay.
-
-        @param changes: all RRsets of each changed name after the change.
-        @param bounded: enforce the limits of the overlay.
+        Apply changes and make the next overlay; see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
 
         @raise BadChange: the owner of an RRset is not the name that it is given for.
-        @raise BudgetSpent: more names would differ from the image than the limit.
         """
+        after = self._after
         for key, sets in changes.items():
-            name = key + self._apex
+            name = key + self._image.apex
             for rrset in sets:
                 if rrset.name.lower() != name:
                     raise BadChange(f"records of {nameToText(rrset.name)} cannot be at {nameToText(name)}")
             self._change(key, gathered(sets))
-        if bounded and (len(self._nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
-            zone = nameToText(self._apex)
-            raise BudgetSpent(f"{len(self._nodes)} names of {zone} would differ from its image; it needs the next one first")
+        if bounded and (len(after.nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
+            zone = nameToText(self._image.apex)
+            raise BudgetSpent(f"{len(after.nodes)} names of {zone} would differ from its image; it needs the next one first")
         log, place = self._before.log, self._before.place
         if log is None or place != len(log) or place >= _LOGGED:
             # The former overlay was edited twice, or its log has reached its maximum size.
             log, place = [], 0
         log.append(tuple(self._touched))
-        return Overlay(
-            self._nodes, self._octets, frozenset(self._cuts), frozenset(self._uncut), self._chain, self._chainGone, self._hashes,
-            self._hashesGone, log, place + 1,
-        )  # fmt: skip
+        return after._replace(octets=self._octets, log=log, place=place + 1)
 
     def _get(self, key: bytes) -> Node | None:
-        nodes = self._nodes
+        nodes = self._after.nodes
         return nodes[key] if key in nodes else self._image.at(key)
 
     def _change(self, key: bytes, sets: tuple[RRSet, ...]) -> None:
@@ -168,17 +142,14 @@ class OverlayEditor:
         if old is None:
             if sets:
                 self._put(key, Node(key, sets, flagsOf(key, sets) | self._occlusion(key), 0))
-                self._climb(key)
+                self._addToParents(key)
         elif sets or old.children or not key:
             self._put(key, Node(key, sets, flagsOf(key, sets) | old.flags & (OCCLUDED | WILDCARD), old.children))
         else:
             self._put(key, None)
-            self._descend(key)
+            self._removeFromParents(key)
 
-    def _climb(self, key: bytes) -> None:
-        """
-        Add a new name to the names above it.
-        """
+    def _addToParents(self, key: bytes) -> None:
         while key:
             wild = WILDCARD if key.startswith(STAR) else 0
             key = parentKey(key)
@@ -188,10 +159,7 @@ class OverlayEditor:
                 return
             self._put(key, Node(key, (), EMPTY | wild | self._occlusion(key), 1))
 
-    def _descend(self, key: bytes) -> None:
-        """
-        Remove a name from the names above it.
-        """
+    def _removeFromParents(self, key: bytes) -> None:
         while key:
             wild = WILDCARD if key.startswith(STAR) else 0
             key = parentKey(key)
@@ -216,60 +184,50 @@ class OverlayEditor:
         return 0
 
     def _put(self, key: bytes, node: Node | None) -> None:
-        nodes = self._nodes
+        nodes = self._after.nodes
         index = self._image.find(key)
         self._touched[key] = None
         if key in nodes:
             before = nodes[key]
             if before is not None:
-                self._octets -= _octetsOf(before)
+                self._octets -= octetsOf(before.sets)
                 self._unlink(before)
         elif index >= 0:
             self._supersede(key, index)
         nodes[key] = node
         if node is not None:
-            self._octets += _octetsOf(node)
+            self._octets += octetsOf(node.sets)
             self._link(node)
         cut = node is not None and bool(node.flags & (CUT | DNAME))
         cutBefore = index >= 0 and bool(self._image.flags(index) & (CUT | DNAME))
-        if (cut and not cutBefore) != (key in self._cuts):
-            self._cuts ^= {key}
-        if (cutBefore and not cut) != (key in self._uncut):
-            self._uncut ^= {key}
+        if (cut and not cutBefore) != (key in self._after.cuts):
+            self._after.cuts.symmetric_difference_update((key,))
+        if (cutBefore and not cut) != (key in self._after.uncut):
+            self._after.uncut.symmetric_difference_update((key,))
 
     def _supersede(self, key: bytes, index: int) -> None:
-        """
-        Mark a changed name's entries in the image's chains as superseded.
-        """
         image = self._image
         if image.flags(index) & SIGNED:
             place = image.chainBefore(sortKey(key))
             if place >= 0 and image.inChain(place) == index:
-                insort(self._chainGone, place)
-        if image.hashes and _isLabel(key):
+                insort(self._after.chainGone, place)
+        if image.hashes and _isOneLabel(key):
             place = image.hashBefore(key[1:])
             if place >= 0 and image.inHashes(place) == index:
-                insort(self._hashesGone, place)
+                insort(self._after.hashesGone, place)
 
     def _link(self, node: Node) -> None:
         if node.flags & SIGNED:
-            insort(self._chain, (sortKey(node.key), node.key))
-        if _isLabel(node.key) and node.of(NSEC3) is not None:
-            insort(self._hashes, node.key[1:])
+            insort(self._after.chain, (sortKey(node.key), node.key))
+        if _isOneLabel(node.key) and node.of(NSEC3) is not None:
+            insort(self._after.hashes, node.key[1:])
 
     def _unlink(self, node: Node) -> None:
         if node.flags & SIGNED:
-            del self._chain[bisect_left(self._chain, sortKey(node.key), key=byOrder)]
-        if _isLabel(node.key) and node.of(NSEC3) is not None:
-            del self._hashes[bisect_left(self._hashes, node.key[1:])]
+            del self._after.chain[bisect_left(self._after.chain, sortKey(node.key), key=byOrder)]
+        if _isOneLabel(node.key) and node.of(NSEC3) is not None:
+            del self._after.hashes[bisect_left(self._after.hashes, node.key[1:])]
 
 
-def _isLabel(key: bytes) -> bool:
-    """
-    Return whether the name is directly below the apex.
-    """
+def _isOneLabel(key: bytes) -> bool:
     return bool(key) and key[0] + 1 == len(key)
-
-
-def _octetsOf(node: Node) -> int:
-    return sum([len(rrset.name) + len(rdata) + 10 for rrset in node.sets for rdata in rrset.rdatas])

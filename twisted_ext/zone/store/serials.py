@@ -31,13 +31,11 @@ def isNewer(serial: int, other: int) -> bool:
 
 def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
     """
-    Return the next serial number.
+    Return a newer serial number; 0 is skipped, since some software takes it for a missing one.
 
     @param how: one of L{SERIALS}: add one; the seconds since 1970; or the date and two digits, as in 2026112000. The latter two add one if
         the result would not be newer.
     @param now: seconds since 1970.
-
-    @return: a newer serial number. 0 is skipped, since some software takes it for a missing one.
     """
     if how == "unixtime":
         wanted = int(now) & _MASK
@@ -53,19 +51,13 @@ def nextSerial(serial: int, how: str = "increment", now: float = 0.0) -> int:
 
 def serialIn(soa: bytes) -> int:
     """
-    Return the serial number of an SOA record.
-
-    @param soa: the rdata of an SOA record.
+    Return the serial number in the rdata of an SOA record.
     """
     return int.from_bytes(soa[_FROM:_TO], "big")
 
 
 def withSerial(soa: bytes, serial: int) -> bytes:
     """
-    Replace the serial number of an SOA record.
-
-    @param soa: the rdata of an SOA record.
-
-    @return: the same with another serial number.
+    Return the rdata of an SOA record with another serial number.
     """
     return soa[:_FROM] + serial.to_bytes(4, "big") + soa[_TO:]

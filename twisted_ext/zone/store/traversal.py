@@ -4,12 +4,13 @@ Iterates over whole versions: to compare two, for a transfer, for the next image
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.limits import STRETCH_OCTETS
 from twisted_ext.zone.store.changeset import Difference, compareSets, setsOf
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
@@ -17,54 +18,79 @@ from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNE
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["builderOf", "candidates", "difference", "differing", "stretches"]
+__all__ = ["builderOf", "candidates", "difference", "differing", "finished", "portions", "stretches"]
+
+_T = TypeVar("_T")
 
 #: Names compared in one step: less than a millisecond.
 _STEP: Final = 200
 
 #: Flags of a node that depend on its own records only.
-MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
+_MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
+
+
+def finished(steps: Generator[object, None, _T]) -> _T:
+    """
+    Run all steps at once.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+
+def portions(items: Iterable[_T], weigh: Callable[[_T], int], most: int) -> Iterator[list[_T]]:
+    """
+    Split items into lists that end once they weigh C{most} or more.
+    """
+    some: list[_T] = []
+    weight = 0
+    for item in items:
+        some.append(item)
+        weight += weigh(item)
+        if weight >= most:
+            yield some
+            some, weight = [], 0
+    if some:
+        yield some
 
 
 def difference(before: Version, after: Version) -> Difference:
     """
-    See L{Version.difference<twisted_ext.zone.store.version.Version.difference>}.
+    Return the records removed and added from a version to a later one.
+
+    @raise BadChange: it is a version of another zone.
     """
     if before.apex != after.apex:
         raise BadChange(f"{nameToText(before.apex)} and {nameToText(after.apex)} are two zones, not two versions of one")
-    removed: list[RRSet] = []
-    added: list[RRSet] = []
-    for key in candidates(before, after):
-        assert key is not None
-        compareSets(setsOf(before.find(key)), setsOf(after.find(key)), removed, added)
-    return Difference(before.soa, removed, after.soa, added)
+    found = finished(differing(before, after))
+    assert found is not None
+    return found
 
 
-def differing(before: Version, after: Version, most: int) -> Generator[None, None, Difference | None]:
+def differing(before: Version, after: Version, most: int | None = None) -> Generator[None, None, Difference | None]:
     """
     Compare two versions as L{difference} does, in short steps.
 
-    @param most: the maximum size of the rdata of all changes.
-
-    @return: L{None} if the changes are larger.
+    @param most: the maximum size of the rdata of all changes; L{None} is returned if they are larger.
     """
     removed: list[RRSet] = []
     added: list[RRSet] = []
-    for count, key in enumerate(candidates(before, after, steps=_STEP)):
+    for count, key in enumerate(candidates(before, after)):
         if key is not None:
             compareSets(setsOf(before.find(key)), setsOf(after.find(key)), removed, added)
         if not count % _STEP or key is None:
-            if sum([len(rdata) for rrset in (*removed, *added) for rdata in rrset.rdatas]) > most:
+            if most is not None and sum([len(rdata) for rrset in (*removed, *added) for rdata in rrset.rdatas]) > most:
                 return None
             yield
     return Difference(before.soa, removed, after.soa, added)
 
 
-def candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[bytes | None]:
+def candidates(before: Version, after: Version) -> Iterator[bytes | None]:
     """
-    Return the names at which the two may differ.
-
-    @param steps: names after which to yield L{None}, so that the caller can do other work; 0 for never.
+    Return the names at which the two may differ, and L{None} from time to time, so that the caller can do other work.
     """
     old, new = before.overlay, after.overlay
     yield from [key for key in {**old, **new} if key not in old or key not in new or old[key] is not new[key]]
@@ -73,7 +99,7 @@ def candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[b
     changed = old.keys() | new.keys()
     for image, other, both in ((before.image, after.image, True), (after.image, before.image, False)):
         for index in range(image.nodes):
-            if steps and not index % steps:
+            if not index % _STEP:
                 yield None
             key = image.key(index)
             if key not in changed:
@@ -82,9 +108,13 @@ def candidates(before: Version, after: Version, *, steps: int = 0) -> Iterator[b
                     yield key
 
 
-def stretches(version: Version, limit: int) -> Iterator[tuple[bytes | memoryview, int]]:
+def stretches(version: Version, limit: int = int(STRETCH_OCTETS.default)) -> Iterator[tuple[bytes | memoryview, int]]:
     """
-    See L{Version.stretches<twisted_ext.zone.store.version.Version.stretches>}.
+    Return all records in wire format for transfer messages, which have the apex at octet 12 in their question. The SOA comes first.
+
+    @param limit: the maximum size of a piece; a single record may be larger.
+
+    @return: octets, and the number of records in them.
     """
     image = version.image
     overlay = version.overlay
@@ -117,9 +147,6 @@ def _pieces(nodes: list[Node], limit: int) -> Iterator[tuple[bytes, int]]:
 
 
 def builderOf(version: Version) -> ImageBuilder:
-    """
-    Return a builder for the next image, with the records of a version.
-    """
     image = version.image
     overlay = version.overlay
     builder = ImageBuilder(version.apexName)
@@ -138,8 +165,8 @@ def builderOf(version: Version) -> ImageBuilder:
         count = image.tally(index)
         if count > 1:
             counts[key] = count
-        if flags & MARKS:
-            marks[key] = flags & MARKS
+        if flags & _MARKS:
+            marks[key] = flags & _MARKS
     for place in range(image.hashes):
         key = image.key(image.inHashes(place))
         if key not in overlay:

@@ -12,7 +12,7 @@ from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.zone.limits import NSEC3_STEPS, OVERLAY_NODES, OVERLAY_OCTETS, STRETCH_OCTETS
+from twisted_ext.zone.limits import NSEC3_STEPS, OVERLAY_NODES, OVERLAY_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import (
     CUT,
@@ -23,15 +23,14 @@ from twisted_ext.zone.store.nodes import (
     Node,
     hashingOf,
     isHashed,
-    keyBelow,
     parentKey,
     sortKey,
 )
 from twisted_ext.zone.store.overlay import UNCHANGED, Overlay, OverlayEditor, byOrder, standing
+from twisted_ext.zone.store.serials import serialIn
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Origin
-    from twisted_ext.zone.store.changeset import Difference
 
 __all__ = ["Version"]
 
@@ -40,14 +39,10 @@ class Version:
     """
     The content of a zone at one serial number. Immutable: an edit makes another version, which shares most data with it.
 
-    @ivar image: the image built last.
     @ivar overlay: the nodes of names that differ from the image; L{None} for removed names.
-    @ivar apex: the apex, folded.
-    @ivar apexName: the apex as it is written.
-    @ivar serial: the serial number in its SOA.
     @ivar origin: the origin of answers from this version; set when it is published.
     @ivar denial: the authority section of negative answers, and C{signedDenial} the same with signatures; cached by
-        L{twisted_ext.zone.query.lookup}.
+        L{twisted_ext.zone.query.answers}.
     """
 
     __slots__ = (
@@ -72,13 +67,10 @@ class Version:
         self.origin: Origin | None = None
         self.denial: tuple[RRSet, ...] | None = None
         self.signedDenial: tuple[RRSet, ...] | None = None
-        self.serial = image.serial if self._top is None else int.from_bytes(self.soa.rdatas[0][-20:-16], "big")
+        self.serial = image.serial if self._top is None else serialIn(self.soa.rdatas[0])
 
     @property
     def top(self) -> Node:
-        """
-        The node of the apex.
-        """
         top = self._top
         if top is None:
             top = self._top = self.image.node(0)
@@ -86,9 +78,6 @@ class Version:
 
     @property
     def soa(self) -> RRSet:
-        """
-        The zone's SOA.
-        """
         soa = self._soa
         if soa is None:
             soa = self.top.of(SOA)
@@ -99,32 +88,17 @@ class Version:
 
     @property
     def changedOctets(self) -> int:
-        """
-        The size of the records at names that differ from the image.
-        """
         return self._changes.octets
 
     def keysSince(self, before: Version | None) -> Iterable[bytes]:
         """
-        Find the names that were changed since another version.
-
-        @param before: another version of the same image, or L{None}.
-
-        @return: the names that may differ between the two. If this version was made from that one by edits, these are few, regardless of
-            how many names differ from the image.
+        Return the names that may differ from another version of the same image, or from the image. If edits made this version from
+        that one, these are few, regardless of how many names differ from the image.
         """
         now, then = self._changes, UNCHANGED if before is None else before._changes
         if now.log is None or then.log is not now.log or then.place > now.place:
             return self.overlay
         return dict.fromkeys([key for keys in now.log[then.place : now.place] for key in keys])
-
-    def keyOf(self, name: bytes) -> bytes | None:
-        """
-        Return the key of a name, or L{None} if it is outside of the zone.
-
-        @param name: an absolute name.
-        """
-        return keyBelow(name, self.apex)
 
     def find(self, key: bytes) -> Node | None:
         """
@@ -231,20 +205,15 @@ class Version:
 
     @property
     def nsec3Parameters(self) -> tuple[int, int, bytes] | None:
-        """
-        The hash algorithm, the further iterations and the salt of the NSEC3 chain in use (RFC 5155, section 4), if there is one.
-        """
         if self._hashing is None:
             self._hashing = hashingOf(self.top.sets)
         return self._hashing
 
     def nsec3For(self, label: bytes) -> tuple[Node, bool] | None:
         """
-        Find the NSEC3 record for a hash.
+        Return the node whose NSEC3 record matches or covers a hash, and whether it matches; L{None} if there is no chain.
 
         @param label: a hash in base 32 with the extended hex alphabet, in lower case, as in the owners of NSEC3 records.
-
-        @return: the node whose NSEC3 matches or covers it, and whether it matches; L{None} if there is no chain.
         """
         hashing = self.nsec3Parameters
         if hashing is None:
@@ -278,46 +247,17 @@ class Version:
 
     def edited(self, changes: Mapping[bytes, tuple[RRSet, ...]], *, bounded: bool = True) -> Version:
         """
-        Replace the records at some names.
+        Replace the records at some names. Empty non-terminals, flags and children are updated.
 
         @param changes: all records of each changed name after the change, their owners absolute; an empty tuple removes the name.
-
         @param bounded: enforce the limits of what may differ from the image; not needed if the next image is built of the result at once.
-
-        @return: the edited version, with empty non-terminals, flags and children updated.
 
         @raise BadChange: the zone would have no SOA, or more than one.
         @raise BudgetSpent: more names would differ from the image than the limit. Build a new image first.
         """
         return Version(self.image, OverlayEditor(self.image, self._changes).finish(changes, bounded))
 
-    def difference(self, other: Version) -> Difference:
-        """
-        Compare this version with a later one.
-
-        @param other: a later version of the same zone.
-
-        @return: the records removed and added from this version to that one.
-
-        @raise BadChange: it is a version of another zone.
-        """
-        from twisted_ext.zone.store.traversal import difference
-
-        return difference(self, other)
-
-    # -- all of it
-
-    def stretches(self, limit: int = int(STRETCH_OCTETS.default)) -> Iterator[tuple[bytes | memoryview, int]]:
-        """
-        Return all records in wire format for transfer messages, which have the apex at octet 12 in their question. The SOA comes first.
-
-        @param limit: the maximum size of a piece; a single record may be larger.
-
-        @return: octets, and the number of records in them.
-        """
-        from twisted_ext.zone.store.traversal import stretches
-
-        return stretches(self, limit)
+    # -- the next image
 
     def compacted(self, path: str, fingerprint: bytes = b"") -> None:
         """

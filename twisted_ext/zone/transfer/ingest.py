@@ -7,6 +7,7 @@ C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does this in a se
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from struct import error as StructError
 from typing import Final
@@ -21,8 +22,8 @@ from twisted_ext.wire.records import Layout, expand
 from twisted_ext.wire.rrtypes import OPT, SOA
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
-from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
+from twisted_ext.zone.store.nodes import CUT, SAYING, keyBelow
 
 __all__ = ["TransferIngest", "gather", "gathered", "main"]
 
@@ -44,23 +45,20 @@ _HEAD: Final = 8
 _PER_NAME: Final = 300
 _PER_SEVERAL: Final = 400
 
+
 class TransferIngest:
     """
     Takes the messages of one transfer in order.
 
-    @ivar builder: the builder of the image.
     @ivar done: whether the final SOA has been received.
     @ivar octets: the size of all records as in the image, with compressed names expanded.
     """
 
-    def __init__(self, apexName: bytes, most: float | None = None) -> None:
-        """
-        @param most: the maximum number of octets of memory.
-        """
+    def __init__(self, apexName: bytes) -> None:
         self.builder = ImageBuilder(apexName)
         self.done = False
         self.octets = 0
-        self._most = HELD_OCTETS.pick(most)
+        self._most = HELD_OCTETS.default
         self._apex = apexName.lower()
         self._soa = b""
         self._layouts: dict[int, Layout] = {}
@@ -70,8 +68,6 @@ class TransferIngest:
 
     def take(self, message: bytes) -> None:
         """
-        Take the next message.
-
         @raise BadMessage: a record is not valid in a zone, or is outside of this one.
         @raise BudgetSpent: the records exceed the limit.
         """
@@ -79,21 +75,9 @@ class TransferIngest:
             self._take(message)
         except (IndexError, StructError):
             raise BadMessage("a record runs out of the message") from None
-        if self.held > self._most:
+        held = self.octets + _PER_NAME * len(self.builder.nodes) + _PER_SEVERAL * len(self.builder.counts)
+        if held > self._most:
             raise BudgetSpent(f"its records take more than {self._most:.0f} octets of memory; no more are taken")
-
-    @property
-    def held(self) -> int:
-        """
-        The approximate number of octets of memory in use.
-        """
-        return self.octets + _PER_NAME * len(self.builder.nodes) + _PER_SEVERAL * len(self.builder.counts)
-
-    def join(self) -> None:
-        """
-        Finish after the last message: join the records of each name.
-        """
-        self.builder.join()
 
     def _take(self, data: bytes) -> None:
         questions = data[4] << 8 | data[5]
@@ -229,7 +213,7 @@ def _kind(record: bytes, labels: int) -> bytes:
     return record[labels + 2 : labels + 4]
 
 
-def gathered(apexName: bytes, messages: list[bytes]) -> ImageBuilder:
+def gathered(apexName: bytes, messages: Iterable[bytes]) -> ImageBuilder:
     """
     Collect the records of a whole transfer.
 
@@ -238,38 +222,28 @@ def gathered(apexName: bytes, messages: list[bytes]) -> ImageBuilder:
     @raise BadZone: the records are not a valid zone.
     @raise BudgetSpent: the records exceed the limit.
     """
+    text = nameToText(apexName)
     gathering = TransferIngest(apexName)
-    for message in messages:
-        _taken(gathering, message)
-    return _whole(gathering)
-
-
-def _taken(gathering: TransferIngest, message: bytes) -> None:
     try:
-        gathering.take(message)
+        for message in messages:
+            gathering.take(message)
     except BadMessage as fault:
-        raise BadZone(f"{nameToText(gathering.builder.apexName)}: {fault}") from None
+        raise BadZone(f"{text}: {fault}") from None
     except BudgetSpent as fault:
-        raise BudgetSpent(f"{nameToText(gathering.builder.apexName)}: {fault}") from None
-
-
-def _whole(gathering: TransferIngest) -> ImageBuilder:
-    gathering.join()
+        raise BudgetSpent(f"{text}: {fault}") from None
     builder = gathering.builder
-    text = nameToText(builder.apexName)
+    builder.join()
     if not gathering.done:
         raise BadZone(f"{text} is incomplete: the final SOA is missing")
-    if not builder.marks.get(b"", 0) & SAYING[2]:
+    if not builder.marks.get(b"", 0) & CUT:
         raise BadZone(f"{text} has no NS records of its own")
     return builder
 
 
-def _fromFile(apexName: bytes, path: str) -> ImageBuilder:
-    gathering = TransferIngest(apexName)
+def _spooled(path: str) -> Iterator[bytes]:
     with open(path, "rb", buffering=1 << 20) as spool:
         while prefix := spool.read(2):
-            _taken(gathering, spool.read(int.from_bytes(prefix, "big")))
-    return _whole(gathering)
+            yield spool.read(int.from_bytes(prefix, "big"))
 
 
 def gather(words: list[str]) -> dict[str, str]:
@@ -282,16 +256,13 @@ def gather(words: list[str]) -> dict[str, str]:
     """
     apex, spool, image = words
     try:
-        _fromFile(bytes.fromhex(apex), spool).finishTo(image)
+        gathered(bytes.fromhex(apex), _spooled(spool)).finishTo(image)
     except (DNSFault, OSError) as fault:
         return {"fault": str(fault)}
     return {"image": image}
 
 
 def main() -> int:
-    """
-    Return the exit code.
-    """
     import gc
     from json import dumps
 

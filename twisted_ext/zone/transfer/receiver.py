@@ -24,7 +24,8 @@ from twisted_ext.wire.tsig import signatureError
 from twisted_ext.wire.tsigstream import StreamVerifying
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.changeset import Difference, kindOf
+from twisted_ext.zone.store.changeset import Difference, setsOf
+from twisted_ext.zone.store.nodes import keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
@@ -72,15 +73,11 @@ class TransferReceiver:
     """
     One transfer, message by message.
 
-    @ivar kind: the kind of transfer, once known.
     @ivar done: whether it is complete.
     @ivar soa: its first SOA, or L{None}.
-    @ivar serial: the serial number of that.
     @ivar differences: the changes, for L{TransferKind.CHANGES}.
     @ivar records: the records of a whole zone without C{keep}, each as an RRset of its own; the SOA first and not repeated at the end.
     @ivar expire: the seconds until the zone expires on the primary, or L{None} if it does not send them (RFC 7314).
-    @ivar octets: the octets received.
-    @ivar messages: the number of messages received.
     """
 
     def __init__(
@@ -93,7 +90,6 @@ class TransferReceiver:
         serial: int | None = None,
         verifying: StreamVerifying | None = None,
         most: float | None = None,
-        mostRecords: int | None = None,
     ) -> None:
         """
         @param id: the ID of the query.
@@ -101,7 +97,6 @@ class TransferReceiver:
         @param keep: called with each message of a whole zone, without its TSIG record, instead of collecting the records.
         @param serial: the serial number of our version, as sent in the query (IXFR); L{None} for AXFR.
         @param most: maximum octets of the transfer.
-        @param mostRecords: maximum records of its changes.
         """
         self.kind = TransferKind.NOTHING
         self.done = False
@@ -121,15 +116,12 @@ class TransferReceiver:
         self._question = Question(zone, AXFR if serial is None else IXFR)
         self._verifying = verifying
         self._most = RECEIVED_OCTETS.pick(most)
-        self._mostRecords = int(CHANGES_RECORDS.pick(mostRecords))
         self._records = 0
         self._removed: list[RRSet] | None = None
         self._added: list[RRSet] | None = None
 
     def take(self, octets: bytes, now: float) -> None:
         """
-        Read the next message.
-
         @param now: seconds since 1970, for signatures.
 
         @raise BadTransfer: the message does not belong to this transfer, or its content is not valid in a zone.
@@ -142,6 +134,8 @@ class TransferReceiver:
             raise
         except BadMessage as fault:
             raise BadTransfer(f"{self._label}: {self._text}: {fault}", server=self._label) from fault
+        if self.done and self._verifying is not None and not self._verifying.complete:
+            raise self._bad("no signature at the end of")
 
     def _take(self, octets: bytes, now: float) -> None:
         self.octets += len(octets)
@@ -164,11 +158,6 @@ class TransferReceiver:
             self._takeWhole(octets)
         else:
             self._takeFirst(octets)
-        if self._finished() and verifying is not None and not verifying.complete:
-            raise self._bad("no signature at the end of")
-
-    def _finished(self) -> bool:
-        return self.done
 
     def _verified(self, verifying: StreamVerifying, octets: bytes, flags: int, now: float) -> bytes:
         verdict = verifying.feed(octets, now)
@@ -194,13 +183,11 @@ class TransferReceiver:
 
     def _takeWhole(self, octets: bytes) -> None:
         assert self.soa is not None
-        if self._keep is None:
-            self._collect(self._read(octets))
-            return
-        self._keep(octets)
-        if octets.find(self.soa.rdatas[0][-_NUMBERS:]) >= 0:
-            # This may be the final SOA; the octets may also match by chance.
-            self.done = any(self._isSOA(record) for record in self._read(octets))
+        # Octets like those of the final SOA may be there by chance.
+        if self._keep is None or octets.find(self.soa.rdatas[0][-_NUMBERS:]) >= 0:
+            self._hold(octets, self._read(octets))
+        else:
+            self._keep(octets)
 
     def _collect(self, records: list[RRSet]) -> None:
         for record in records:
@@ -249,10 +236,7 @@ class TransferReceiver:
         assert self.soa is not None
         ours = self._ours
         if not records:
-            if self._keep is None:
-                self._collect([self.soa])
-            else:
-                self._keep(octets)
+            self._hold(octets, [self.soa])
             if ours is not None and not isNewer(self.serial, ours):
                 self.kind = TransferKind.CURRENT
                 self.done = True
@@ -263,16 +247,20 @@ class TransferReceiver:
             self._takeChanges(records)
             return
         self.kind = TransferKind.WHOLE
+        self._hold(octets, [self.soa, *records] if begins else records)
+
+    def _hold(self, octets: bytes, records: list[RRSet]) -> None:
         if self._keep is None:
-            self._collect([self.soa, *records] if begins else records)
-            return
-        self._keep(octets)
-        self.done = any(self._isSOA(record) for record in records)
+            self._collect(records)
+        else:
+            self._keep(octets)
+            self.done = any(self._isSOA(record) for record in records if record is not self.soa)
 
     def _takeChanges(self, records: list[RRSet]) -> None:
         self._records += len(records)
-        if self._records > self._mostRecords:
-            raise BudgetSpent(f"{self._label}: {self._text} has changed in more than {self._mostRecords} records", server=self._label)
+        most = int(CHANGES_RECORDS.default)
+        if self._records > most:
+            raise BudgetSpent(f"{self._label}: {self._text} has changed in more than {most} records", server=self._label)
         for record in records:
             if self.done:
                 raise self._bad("there are more records after the end of the changes of")
@@ -331,10 +319,10 @@ def settled(version: Version, differences: Sequence[Difference]) -> list[Differe
         place = (folded, *kindOf(rrset))
         found = sets.get(place)
         if found is None:
-            key = version.keyOf(folded)
+            key = keyBelow(folded, version.apex)
             node = None if key is None else version.find(key)
-            same = [] if node is None else [each for each in node.sets if kindOf(each) == place[1:]]
-            found = sets[place] = (same[0].ttl, set(same[0].rdatas)) if same else (rrset.ttl, set())
+            same = setsOf(node).get(kindOf(rrset))
+            found = sets[place] = (rrset.ttl, set()) if same is None else (same.ttl, set(same.rdatas))
         return found
 
     after: list[Difference] = []
@@ -348,7 +336,7 @@ def settled(version: Version, differences: Sequence[Difference]) -> list[Differe
             if len(rdatas) == len(rrset.rdatas):
                 added.append(rrset)
             elif rdatas:
-                added.append(RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rdatas))
+                added.append(rrset.withRdatas(rdatas))
             there.update(rdatas)
             sets[(rrset.name.lower(), *kindOf(rrset))] = (rrset.ttl, there)
         after.append(Difference(difference.before, difference.removed, difference.after, added))

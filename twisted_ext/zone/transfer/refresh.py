@@ -9,7 +9,7 @@ the result of each, and calls again at L{RefreshState.wakeAt}. Times are seconds
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -58,11 +58,9 @@ class Event(Enum):
     SAME = "same"
     #: The primary has a newer version.
     NEWER = "newer"
-    #: This primary did not respond, or not usefully, and there is another one.
-    NEXT = "next"
-    #: The last primary failed too, while a version is served.
+    #: The last primary failed or did not respond usefully, while a version is served.
     FAILED = "failed"
-    #: The last primary failed too, and no version is served.
+    #: The last primary failed, and no version is served.
     LOST = "lost"
     #: The transfer is complete.
     RECEIVED = "received"
@@ -82,16 +80,12 @@ TABLE: Final[Mapping[tuple[SecondaryState, Event], SecondaryState]] = {
     (SecondaryState.STALE, Event.EXPIRED): SecondaryState.ABSENT,
     (SecondaryState.PROBING, Event.SAME): SecondaryState.CURRENT,
     (SecondaryState.PROBING, Event.NEWER): SecondaryState.FETCHING,
-    (SecondaryState.PROBING, Event.NEXT): SecondaryState.PROBING,
     (SecondaryState.PROBING, Event.FAILED): SecondaryState.STALE,
     (SecondaryState.PROBING, Event.LOST): SecondaryState.ABSENT,
-    (SecondaryState.PROBING, Event.EXPIRED): SecondaryState.PROBING,
     (SecondaryState.FETCHING, Event.SAME): SecondaryState.CURRENT,
-    (SecondaryState.FETCHING, Event.NEXT): SecondaryState.FETCHING,
     (SecondaryState.FETCHING, Event.FAILED): SecondaryState.STALE,
     (SecondaryState.FETCHING, Event.LOST): SecondaryState.ABSENT,
     (SecondaryState.FETCHING, Event.RECEIVED): SecondaryState.CURRENT,
-    (SecondaryState.FETCHING, Event.EXPIRED): SecondaryState.FETCHING,
 }
 
 _WAITING: Final = frozenset((SecondaryState.ABSENT, SecondaryState.CURRENT, SecondaryState.STALE))
@@ -118,7 +112,7 @@ class RefreshStep:
     What the caller has to do now.
 
     @ivar fetch: transfer the zone; otherwise query its SOA.
-    @ivar primary: the index of the primary to query.
+    @ivar primary: the index of the primary.
     @ivar serial: the serial number of the held version, for IXFR; L{None} for AXFR.
     """
 
@@ -127,58 +121,47 @@ class RefreshStep:
     serial: int | None = None
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class RefreshState:
     """
     The refresh state of one secondary zone.
 
-    @ivar state: see L{SecondaryState}.
+    @ivar primaries: the number of primaries.
+    @ivar draw: returns a random number from 0 to 1.
+    @ivar nextAt: when to query next, in waiting states.
     @ivar serving: whether queries may be answered from the held version.
     @ivar serial: the serial number of the held version; 0 without one.
     @ivar refreshedAt: when a primary last confirmed it.
     @ivar expiresAt: when it expires.
-    @ivar nextAt: when to query next, in waiting states.
     """
 
-    __slots__ = (
-        "state", "serving", "serial", "refreshedAt", "expiresAt", "nextAt", "_primaries", "_draw", "_timers", "_primary", "_left", "_whole",
-        "_again", "_tries", "_behind",
-    )  # fmt: skip
-
-    def __init__(self, primaries: int, draw: Callable[[], float], now: float) -> None:
-        """
-        @param primaries: the number of primaries.
-        @param draw: returns a random number from 0 to 1.
-        """
-        self.state = SecondaryState.ABSENT
-        self.serving = False
-        self.serial = 0
-        self.refreshedAt = 0.0
-        self.expiresAt = 0.0
-        self.nextAt = now
-        self._primaries = primaries
-        self._draw = draw
-        self._timers: Timers | None = None
-        # The primary queried now, and how many may be queried after it.
-        self._primary = 0
-        self._left = 0
-        # Transfer the whole zone, even if a version is held.
-        self._whole = False
-        # A NOTIFY has arrived while a step was under way.
-        self._again = False
-        self._tries = 0
-        # A primary had nothing newer, or an older version.
-        self._behind = False
+    primaries: int
+    draw: Callable[[], float]
+    nextAt: float
+    state: SecondaryState = SecondaryState.ABSENT
+    serving: bool = False
+    serial: int = 0
+    refreshedAt: float = 0.0
+    expiresAt: float = 0.0
+    _timers: Timers = field(init=False)
+    # The primary queried now, and how many may be queried after it.
+    _primary: int = 0
+    _left: int = 0
+    # Transfer the whole zone, even if a version is held.
+    _whole: bool = False
+    # A NOTIFY has arrived while a step was under way.
+    _again: bool = False
+    _tries: int = 0
+    # A primary had nothing newer, or an older version.
+    _behind: bool = False
 
     def restore(self, soa: bytes, refreshedAt: float, expiresAt: float, now: float) -> None:
         """
         Restore the state from before a restart.
-
-        @param soa: the rdata of its SOA.
         """
         self._hold(soa)
         self.refreshedAt = min(refreshedAt, now)
         # If the clock was set back, the zone must not stay forever.
-        assert self._timers is not None
         self.expiresAt = min(expiresAt, now + self._timers.expire)
         if self.expiresAt <= now:
             self.serving = False
@@ -187,29 +170,24 @@ class RefreshState:
         else:
             self.state = SecondaryState.CURRENT
             # A NOTIFY may have been missed meanwhile.
-            self.nextAt = min(now + _SETTLING * self._draw(), max(now, self.refreshedAt + self._timers.refresh))
+            self.nextAt = min(now + _SETTLING * self.draw(), max(now, self.refreshedAt + self._timers.refresh))
 
     def follow(self, primaries: int, now: float) -> None:
         """
         Set new primaries, and query them soon.
         """
-        self._primaries = primaries
+        self.primaries = primaries
         self._primary = self._left = 0
         self._again = self.state not in _WAITING
         self.nextAt = now
 
     @property
     def waiting(self) -> bool:
-        """
-        Whether no step is under way.
-        """
         return self.state in _WAITING
 
     def isNews(self, serial: int | None) -> bool:
         """
-        Return whether a NOTIFY may announce a newer version than the held one.
-
-        @param serial: the serial number in it, if any.
+        Return whether a NOTIFY may announce a newer version than the held one. It may have a serial number.
         """
         return not self.serving or serial is None or isNewer(serial, self.serial)
 
@@ -238,13 +216,11 @@ class RefreshState:
 
     def wake(self, now: float) -> RefreshStep | None:
         """
-        Handle the passing of time.
-
-        @return: the next step, if any. C{serving} may have changed.
+        Handle the passing of time. C{serving} may change.
         """
         if self.serving and now >= self.expiresAt:
             self.serving = False
-            if self._go(Event.EXPIRED) and self.state in _WAITING:
+            if self._go(Event.EXPIRED):
                 self.nextAt = now
         if self.state in _WAITING and now >= self.nextAt:
             return self._begin(Event.DUE, self._primary)
@@ -256,8 +232,6 @@ class RefreshState:
 
         @param primary: the index of the sender if it is one of the primaries: it is queried first.
         @param serial: the serial number in the NOTIFY. If it is not newer, ignore the NOTIFY (RFC 1996, section 3.11).
-
-        @return: the next step, if any.
         """
         if not self.isNews(serial):
             return None
@@ -269,8 +243,8 @@ class RefreshState:
     def _begin(self, event: Event, primary: int) -> RefreshStep | None:
         if not self._go(event):
             return None
-        self._primary = primary % self._primaries
-        self._left = self._primaries - 1
+        self._primary = primary % self.primaries
+        self._left = self.primaries - 1
         self._again = self._whole = self._behind = False
         return self._step()
 
@@ -289,17 +263,18 @@ class RefreshState:
         if self.state is not SecondaryState.PROBING:
             return None
         if not self.serving or isNewer(serial, self.serial):
-            self._go(Event.NEWER)
-            self._whole = not self.serving
-            return self._step()
+            return self._fetch()
         return self._same(now, serial, expire)
+
+    def _fetch(self) -> RefreshStep:
+        self._go(Event.NEWER)
+        self._whole = not self.serving
+        return self._step()
 
     def _same(self, now: float, serial: int, expire: int | None) -> RefreshStep | None:
         """
         Handle an SOA response that is not newer than the held version. An older one confirms nothing: this primary had the held version
         once, and no longer has it. If all primaries stay behind, the zone expires, and their version is transferred.
-
-        @param serial: the primary's serial number.
         """
         if serial == self.serial:
             self._confirm(now, expire)
@@ -308,7 +283,7 @@ class RefreshState:
             if self._left:
                 # Another primary may have a newer one.
                 self._whole = False
-                return self._following(Event.NEXT)
+                return self._following()
         return self._rest(Event.SAME, now)
 
     def undisclosed(self, now: float) -> RefreshStep | None:
@@ -317,19 +292,14 @@ class RefreshState:
         """
         if self.state is not SecondaryState.PROBING:
             return None
-        self._go(Event.NEWER)
-        self._whole = not self.serving
-        return self._step()
+        return self._fetch()
 
     def received(self, now: float, soa: bytes, expire: int | None = None) -> RefreshStep | None:
         """
         Handle a complete transfer, which is served now.
-
-        @param soa: the rdata of its SOA.
         """
         self._hold(soa)
         self._tries = 0
-        assert self._timers is not None
         self.refreshedAt = now
         self.expiresAt = now + (self._timers.expire if expire is None else min(expire, self._timers.expire))
         return self._rest(Event.RECEIVED, now)
@@ -337,8 +307,6 @@ class RefreshState:
     def unchanged(self, now: float, serial: int, expire: int | None = None) -> RefreshStep | None:
         """
         Handle an IXFR response without changes: the primary has nothing newer.
-
-        @param serial: its serial number.
         """
         return self._same(now, serial, expire) if self.serving else self.failed(now)
 
@@ -351,19 +319,17 @@ class RefreshState:
             return self._step()
         if self._left:
             self._whole = False
-            return self._following(Event.NEXT)
+            return self._following()
         if self._behind and self.serving:
             return self._rest(Event.SAME, now)
         return self._rest(Event.FAILED if self.serving else Event.LOST, now)
 
-    def _following(self, event: Event) -> RefreshStep:
-        self._go(event)
+    def _following(self) -> RefreshStep:
         self._left -= 1
-        self._primary = (self._primary + 1) % self._primaries
+        self._primary = (self._primary + 1) % self.primaries
         return self._step()
 
     def _confirm(self, now: float, expire: int | None) -> None:
-        assert self._timers is not None
         self.refreshedAt = now
         if expire is None:
             self.expiresAt = now + self._timers.expire
@@ -377,19 +343,16 @@ class RefreshState:
         """
         self._go(event)
         again, self._again = self._again, False
-        timers = self._timers
         if self.state is SecondaryState.CURRENT:
-            assert timers is not None
             self._tries = 0
-            wait = timers.refresh
+            wait = self._timers.refresh
         elif self.state is SecondaryState.STALE:
-            assert timers is not None
-            wait = timers.retry
-            self._primary = (self._primary + 1) % self._primaries
+            wait = self._timers.retry
+            self._primary = (self._primary + 1) % self.primaries
         else:
             wait = min(_FIRST_TRY * 2 ** min(self._tries, 16), RETRIES.default)
             self._tries += 1
-            self._primary = (self._primary + 1) % self._primaries
-        self.nextAt = now + wait * (1 - _JITTER * self._draw())
+            self._primary = (self._primary + 1) % self.primaries
+        self.nextAt = now + wait * (1 - _JITTER * self.draw())
         # Do not query a primary that has just failed again before its retry time.
         return self._begin(Event.NOTIFIED, self._primary) if again and self.state is SecondaryState.CURRENT else None

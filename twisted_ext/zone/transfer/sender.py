@@ -6,6 +6,7 @@ of the zone, so that later changes of the zone have no effect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol
 
@@ -20,9 +21,10 @@ from twisted_ext.zone.store.changeset import Difference, condensed
 from twisted_ext.zone.store.image import HEAVY_OCTETS
 from twisted_ext.zone.store.nodes import BETWEEN, rendered
 from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.store.traversal import stretches
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["Differences", "Octets", "messages", "oneMessage", "recordsOf", "recordsOfChanges", "recordsSince", "singly", "unsendable"]
+__all__ = ["Differences", "Envelope", "Octets", "recordsOf", "recordsOfChanges", "recordsSince", "singly", "unsendable"]
 
 #: Records in wire format, and their number.
 Octets = tuple[bytes | memoryview, int]
@@ -51,13 +53,10 @@ class Differences(Protocol):
 
     def oneByOne(self, serial: int, last: int, room: int) -> Iterator[Difference] | None:
         """
-        Read the changes one by one.
+        Return the same changes, each read on demand; L{None} if they are not kept, or one of them is too large to be read in one go.
 
         @param last: the serial number at which they have to end.
         @param room: the maximum size of a record in octets.
-
-        @return: the same changes, each read on demand; L{None} if they are not kept, or one of them is too large to be read in one go or
-            has a larger record.
         """
 
 
@@ -65,16 +64,12 @@ def recordsOf(version: Version) -> Iterator[Octets]:
     """
     Return all records of a version, with its SOA first and last, in pieces that each fit into a message.
     """
-    return chain(version.stretches(), [(rendered(version.soa, 0)[0], 1)])
+    return chain(stretches(version), [(rendered(version.soa, 0)[0], 1)])
 
 
 def unsendable(version: Version, room: int) -> str:
     """
-    Find a record that is too large for a transfer message.
-
-    @param room: octets that a message has for its records.
-
-    @return: a sentence about a record that does not fit into a message; C{""} if all fit.
+    Return a sentence about a record that does not fit into a message with C{room} octets for records; C{""} if all fit.
     """
     image, overlay = version.image, version.overlay
     for index in image.heavy():
@@ -109,7 +104,7 @@ def recordsOfChanges(differences: Iterable[Difference], soa: RRSet, *, once: boo
     if once:
         return
     for difference in differences:
-        for rrset in (difference.before, *difference.removed, difference.after, *difference.added):
+        for rrset in difference.sets:
             for record in rendered(rrset, len(rrset.name) - labels):
                 yield record, 1
     yield last, 1
@@ -172,81 +167,63 @@ def _longest(difference: Difference) -> int:
     return max([max(map(len, rrset.rdatas)) + len(rrset.name) - apex + BETWEEN for rrset in sets], default=0)
 
 
-def messages(
-    id: int,
-    flags: int,
-    question: bytes,
-    pieces: Iterable[Octets],
-    *,
-    opt: bytes = b"",
-    most: int = _MOST,
-    reserve: int = 0,
-    seal: Callable[[bytes], bytes] | None = None,
-    single: bool = False,
-) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Envelope:
     """
-    Pack records into messages, as many as fit into each. All messages repeat the question, since the owners' pointers refer to the zone's
-    name in it.
+    What the messages of a transfer have besides its records. All messages repeat the question, since the owners' pointers refer to the
+    zone's name in it.
 
-    @param flags: the flags of the query.
-    @param opt: a whole OPT record for the first message.
-    @param reserve: octets that C{seal} adds.
-    @param seal: signs a message.
-    @param single: put one record into each message, for clients that support nothing else (RFC 5936, section 7.1).
+    @ivar flags: the flags of the query.
+    @ivar opt: a whole OPT record for the first message.
+    @ivar most: the maximum size of a message, without what C{seal} adds.
+    @ivar seal: signs a message.
     """
-    if single:
-        pieces = singly(pieces)
-    flags = QR | AA | flags & RD
-    room = most - reserve - HEADER_OCTETS - len(question)
-    parts: list[bytes | memoryview] = []
-    octets = len(opt)
-    count = 0
-    for piece, records in pieces:
-        if count and (single or octets + len(piece) > room):
-            yield _message(id, flags, question, parts, count, opt, seal)
-            parts, octets, count, opt = [], 0, 0, b""
-        parts.append(piece)
-        octets += len(piece)
-        count += records
-        if octets > room:
-            raise BadMessage("a record that fits into no message of a transfer")
-    yield _message(id, flags, question, parts, count, opt, seal)
 
+    id: int
+    flags: int
+    question: bytes
+    opt: bytes = b""
+    most: int = _MOST
+    seal: Callable[[bytes], bytes] | None = None
 
-def oneMessage(
-    id: int,
-    flags: int,
-    question: bytes,
-    pieces: Iterable[Octets],
-    *,
-    opt: bytes = b"",
-    most: int,
-    reserve: int = 0,
-    seal: Callable[[bytes], bytes] | None = None,
-) -> bytes | None:
-    """
-    Return all of these records in one message, as UDP requires; L{None} if they do not fit.
-    """
-    room = most - reserve - HEADER_OCTETS - len(question) - len(opt)
-    parts: list[bytes | memoryview] = []
-    count = 0
-    for piece, records in pieces:
-        room -= len(piece)
-        if room < 0:
-            return None
-        parts.append(piece)
-        count += records
-    return _message(id, QR | AA | flags & RD, question, parts, count, opt, seal)
+    def messages(self, pieces: Iterable[Octets], *, single: bool = False) -> Iterator[bytes]:
+        """
+        Pack records into messages, as many as fit into each.
 
+        @param single: put one record into each message, for clients that support nothing else (RFC 5936, section 7.1).
+        """
+        room = self.most - HEADER_OCTETS - len(self.question)
+        opt = self.opt
+        octets = len(opt)
+        parts: list[bytes | memoryview] = []
+        count = 0
+        for piece, records in singly(pieces) if single else pieces:
+            if count and (single or octets + len(piece) > room):
+                yield self._message(parts, count, opt)
+                parts, octets, count, opt = [], 0, 0, b""
+            parts.append(piece)
+            octets += len(piece)
+            count += records
+            if octets > room:
+                raise BadMessage("a record that fits into no message of a transfer")
+        yield self._message(parts, count, opt)
 
-def _message(
-    id: int,
-    flags: int,
-    question: bytes,
-    parts: list[bytes | memoryview],
-    count: int,
-    opt: bytes,
-    seal: Callable[[bytes], bytes] | None,
-) -> bytes:
-    message = b"".join([HEADER.pack(id, flags, 1, count, 0, 1 if opt else 0), question, *parts, opt])
-    return message if seal is None else seal(message)
+    def oneMessage(self, pieces: Iterable[Octets]) -> bytes | None:
+        """
+        Return all of these records in one message, as UDP requires; L{None} if they do not fit.
+        """
+        room = self.most - HEADER_OCTETS - len(self.question) - len(self.opt)
+        parts: list[bytes | memoryview] = []
+        count = 0
+        for piece, records in pieces:
+            room -= len(piece)
+            if room < 0:
+                return None
+            parts.append(piece)
+            count += records
+        return self._message(parts, count, self.opt)
+
+    def _message(self, parts: list[bytes | memoryview], count: int, opt: bytes) -> bytes:
+        header = HEADER.pack(self.id, QR | AA | self.flags & RD, 1, count, 0, 1 if opt else 0)
+        message = b"".join([header, self.question, *parts, opt])
+        return message if self.seal is None else self.seal(message)

@@ -42,16 +42,15 @@ _FORM: Final = "[allow|deny] [key NAME|*] [address PREFIX] zone|name NAME|subtre
 _Network = IPv4Network | IPv6Network
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Rule:
     """
     One rule of a policy.
 
-    @ivar allows: whether it allows what it matches.
     @ivar key: the TSIG key that has to sign, folded; L{None} if no signature is required; the root name for any key.
     @ivar network: the address prefix of the client, or L{None}.
     @ivar place: one of C{zone}, C{name}, C{subtree}, C{self}, C{selfsub}.
-    @ivar name: the name for those keywords that take one, folded.
+    @ivar name: the name for C{name} and C{subtree}, folded.
     @ivar types: the types, or L{None} for all but L{GUARDED}; empty for all.
     """
 
@@ -65,8 +64,6 @@ class Rule:
     @classmethod
     def fromText(cls, text: str, origin: bytes | None = None) -> Rule:
         """
-        Parse a rule.
-
         @param origin: the zone, to which names may be relative.
 
         @raise BadDescription: the line is not a valid rule.
@@ -95,7 +92,7 @@ class Rule:
             raise _bad(text, f"{words[0]!r} where {', '.join(_PLACES)} was expected" if words else "the names are missing")
         place = words.pop(0)
         name = b""
-        if place in ("name", "subtree"):
+        if place in _NAMING:
             if not words:
                 raise _bad(text, f"{place!r} takes a name")
             name = _placed(text, words.pop(0), origin)
@@ -110,7 +107,6 @@ class Rule:
         Return whether the rule applies to a client.
 
         @param keyName: the key that signed the message, folded; empty for an unsigned message.
-        @param client: the client's address.
         """
         if self.key is not None and (not keyName or (self.key != ROOT and self.key != keyName)):
             return False
@@ -119,19 +115,9 @@ class Rule:
         address = _addressOf(client)
         return address is not None and address in self.network
 
-    def mayFit(self, client: str, signed: bool) -> bool:
-        """
-        Return whether L{fitsWho} may be true once the key is known.
-
-        @param signed: whether the message may be signed.
-        """
-        return (signed or self.key is None) and self.fitsWho(b"" if self.key is None else self.key, client)
-
     def fitsWhat(self, keyName: bytes, name: bytes, rrType: int) -> bool:
         """
-        Return whether the rule applies to records of a name and type.
-
-        @param name: folded.
+        Return whether the rule applies to records of a folded name and a type.
         """
         types = self.types
         if types is None:
@@ -148,9 +134,6 @@ class Rule:
             return name == self.name
         return name == keyName or (place == "selfsub" and isBelow(name, keyName))
 
-    def __repr__(self) -> str:
-        return f"<Rule {'allow' if self.allows else 'deny'} {self.place}>"
-
 
 class Policy:
     """
@@ -165,8 +148,6 @@ class Policy:
     @classmethod
     def fromTexts(cls, lines: Iterable[str], origin: bytes | None = None) -> Policy:
         """
-        Parse the rules of a zone.
-
         @raise BadDescription: a line is not a valid rule.
         """
         # Ten thousand zones mostly have the same few rules.
@@ -174,9 +155,7 @@ class Policy:
 
     def keysMissing(self, keys: Iterable[bytes]) -> list[str]:
         """
-        Return keys that rules name but that are not configured, as text.
-
-        @param keys: the names of the configured keys.
+        Return those keys that rules name and that are not among these, as text.
         """
         known = set(keys)
         return [nameToText(rule.key) for rule in self.rules if rule.key is not None and rule.key != ROOT and rule.key not in known]
@@ -190,19 +169,15 @@ class Policy:
     def mayAdmit(self, client: str, signed: bool) -> bool:
         """
         Return whether L{admits} may be true once the key is known.
-
-        @param signed: whether the message may be signed.
         """
-        return any(rule.allows and rule.mayFit(client, signed) for rule in self.rules)
+        rules = [rule for rule in self.rules if rule.allows and (signed or rule.key is None)]
+        return any(rule.fitsWho(rule.key or b"", client) for rule in rules)
 
     def allows(self, keyName: bytes, client: str, name: bytes, rrType: int) -> bool:
         """
         Return whether a client may change records of a name and type.
 
         @param keyName: the key that signed the message, folded; empty for an unsigned message.
-        @param client: the client's address.
-        @param name: the owner of the records.
-        @param rrType: their type.
         """
         folded = name.lower()
         for rule in self.rules:

@@ -12,14 +12,14 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.changeset import Difference, Kind, compareSets, kindOf, setsOf, sortedSets
-from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
+from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BESIDE_ALIASES", "Transaction", "same"]
+__all__ = ["BESIDE_ALIASES", "Transaction"]
 
 #: Types allowed beside a CNAME (RFC 4035, section 2.5).
 BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
@@ -31,27 +31,20 @@ _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
 
 
-def same(rrType: int, rdata: bytes, other: bytes) -> bool:
-    """
-    Return whether two records are equal: the names in the rdata of some types are compared case-insensitively (RFC 4034, section 6.2).
-    """
-    return rdata == other or canonicalOf(rrType, rdata) == canonicalOf(rrType, other)
-
-
 class Transaction:
     """
     Changes to one version of a zone. Methods that read see the changes made so far; the version itself never changes.
 
     @ivar version: the version before the changes.
-    @ivar touched: the RRsets of names that were changed, or opened for a change, by their keys.
     """
 
-    __slots__ = ("version", "touched", "_apex", "_before", "_known")
+    __slots__ = ("version", "_apex", "_touched", "_before", "_known")
 
     def __init__(self, version: Version) -> None:
         self.version = version
-        self.touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._apex = version.apex
+        # The RRsets of names that were changed, or opened for a change, by their keys.
+        self._touched: dict[bytes, dict[Kind, RRSet]] = {}
         self._before: dict[bytes, dict[Kind, RRSet]] = {}
         # Changed RRsets with their records by canonical form, so that finding a record takes the same time in a large RRset.
         self._known: dict[tuple[bytes, Kind], tuple[RRSet, dict[bytes, bytes]]] = {}
@@ -60,8 +53,6 @@ class Transaction:
 
     def keyOf(self, name: bytes) -> bytes:
         """
-        Return the key of a name in this zone.
-
         @raise BadChange: the name is outside of the zone.
         """
         key = keyBelow(name, self._apex)
@@ -73,31 +64,20 @@ class Transaction:
         """
         Return the RRsets of a name after the changes so far. Do not modify the result.
         """
-        sets = self.touched.get(key)
+        sets = self._touched.get(key)
         if sets is None:
             sets = self._before.get(key)
             if sets is None:
                 sets = self._before[key] = setsOf(self.version.find(key))
         return sets
 
-    @property
-    def soa(self) -> RRSet:
-        """
-        The zone's SOA after the changes so far.
-        """
-        return self.setsAt(b"")[_SOA]
-
     def _open(self, key: bytes) -> dict[Kind, RRSet]:
-        sets = self.touched.get(key)
+        sets = self._touched.get(key)
         if sets is None:
-            sets = self.touched[key] = dict(self.setsAt(key))
+            sets = self._touched[key] = dict(self.setsAt(key))
         return sets
 
-    def _recordsOf(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
-        """
-        Return the records of an RRset in order, by their canonical forms: names in the rdata of some types are compared case-insensitively
-        (RFC 4034, section 6.2).
-        """
+    def _byCanonicalForm(self, key: bytes, kind: Kind, rrset: RRSet) -> dict[bytes, bytes]:
         known = self._known.get((key, kind))
         if known is not None and known[0] is rrset:
             return known[1]
@@ -111,9 +91,7 @@ class Transaction:
 
     def add(self, record: RRSet) -> bool:
         """
-        Add records to a name. Their TTL becomes that of the whole RRset (RFC 2181, section 5.2).
-
-        @return: whether that changes anything.
+        Add records to a name; return whether that changes anything. Their TTL becomes that of the whole RRset (RFC 2181, section 5.2).
 
         @raise BadChange: the name is outside of the zone.
         """
@@ -124,7 +102,7 @@ class Transaction:
             self._open(key)[kind] = record
             return True
         rrType = record.rrType
-        records = self._recordsOf(key, kind, present)
+        records = self._byCanonicalForm(key, kind, present)
         come: list[bytes] = []
         for rdata in record.rdatas:
             said = canonicalOf(rrType, rdata)
@@ -139,67 +117,50 @@ class Transaction:
 
     def replace(self, rrset: RRSet) -> bool:
         """
-        Replace the records of a name and type.
-
-        @return: whether that changes anything.
+        Replace the records of a name and type; return whether that changes anything.
         """
         key = self.keyOf(rrset.name)
         kind = kindOf(rrset)
         present = self.setsAt(key).get(kind)
-        if present is not None and present.ttl == rrset.ttl and present.rdatas == rrset.rdatas and present.name == rrset.name:
+        if present is not None and isIdentical(present, rrset):
             return False
         self._open(key)[kind] = rrset
         return True
 
     def remove(self, record: RRSet) -> bool:
         """
-        Remove records, regardless of their TTL.
-
-        @return: whether any were there.
+        Remove records, regardless of their TTL; return whether any were there.
         """
         key = self.keyOf(record.name)
         kind = kindOf(record)
         present = self.setsAt(key).get(kind)
         if present is None:
             return False
-        rrType = record.rrType
-        records = self._recordsOf(key, kind, present)
-        gone = [rdata for rdata in record.rdatas if records.pop(canonicalOf(rrType, rdata), None) is not None]
+        records = self._byCanonicalForm(key, kind, present)
+        gone = [rdata for rdata in record.rdatas if records.pop(canonicalOf(record.rrType, rdata), None) is not None]
         if not gone:
             return False
         if records:
-            self._put(key, RRSet(present.name, rrType, present.rrClass, present.ttl, tuple(records.values())), kind, records)
+            self._put(key, present.withRdatas(tuple(records.values())), kind, records)
         else:
             del self._open(key)[kind]
         return True
 
     def removeType(self, name: bytes, rrType: int) -> bool:
-        """
-        Remove all records of a type from a name.
-
-        @return: whether any were there.
-        """
         key = self.keyOf(name)
-        gone = [kind for kind in self.setsAt(key) if kind[0] == rrType]
-        if gone:
-            sets = self._open(key)
-            for kind in gone:
-                del sets[kind]
-        return bool(gone)
+        return self._drop(key, [kind for kind in self.setsAt(key) if kind[0] == rrType])
 
     def removeName(self, name: bytes) -> bool:
         """
-        Remove all records from a name; from the apex, all but SOA and NS (RFC 2136, section 3.4.2.3).
-
-        @return: whether any were there.
+        Remove all records from a name, from the apex all but SOA and NS (RFC 2136, section 3.4.2.3); return whether any were there.
         """
         key = self.keyOf(name)
-        gone = [kind for kind in self.setsAt(key) if key or kind not in (_SOA, _NS)]
-        if gone:
-            sets = self._open(key)
-            for kind in gone:
-                del sets[kind]
-        return bool(gone)
+        return self._drop(key, [kind for kind in self.setsAt(key) if key or kind not in (_SOA, _NS)])
+
+    def _drop(self, key: bytes, kinds: list[Kind]) -> bool:
+        for kind in kinds:
+            del self._open(key)[kind]
+        return bool(kinds)
 
     # -- commit
 
@@ -217,36 +178,30 @@ class Transaction:
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
         version = self.version
-        changed = [key for key, sets in self.touched.items() if sets != self._before[key] or not _alike(sets, self._before[key])]
+        changed = [key for key, sets in self._touched.items() if not _alike(sets, self._before[key])]
         if not changed:
             return None
-        before = self._setsBefore(b"")[_SOA]
         apex = self._open(b"")
+        before = self._before[b""][_SOA]
         soa = apex.get(_SOA)
         if soa is None or len(soa.rdatas) != 1:
             raise BadChange(f"{nameToText(self._apex)} would have {0 if soa is None else len(soa.rdatas)} SOA records; a zone has one")
         old = serialIn(before.rdatas[0])
         serial = serialIn(soa.rdatas[0])
         if serial == old:
-            soa = RRSet(soa.name, SOA, soa.rrClass, soa.ttl, (withSerial(soa.rdatas[0], nextSerial(old, serials, now)),))
-            apex[_SOA] = soa
+            apex[_SOA] = soa = soa.withRdatas((withSerial(soa.rdatas[0], nextSerial(old, serials, now)),))
         elif not isNewer(serial, old):
             raise BadChange(f"{nameToText(self._apex)}: serial number {serial} is not newer than {old} (RFC 1982)")
         if b"" not in changed:
             changed.append(b"")
         for key in changed:
-            self._check(key, self.touched[key], self._setsBefore(key))
+            self._check(key, self._touched[key], self._before[key])
         removed: list[RRSet] = []
         added: list[RRSet] = []
         for key in changed:
-            compareSets(self._setsBefore(key), self.touched[key], removed, added, spelling=True)
+            compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
         difference = Difference(before, removed, soa, added)
-        return version.edited({key: sortedSets(self.touched[key]) for key in changed}, bounded=bounded), difference
-
-    def _setsBefore(self, key: bytes) -> dict[Kind, RRSet]:
-        if key not in self._before:
-            self.setsAt(key)
-        return self._before[key]
+        return version.edited({key: sortedSets(self._touched[key]) for key in changed}, bounded=bounded), difference
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """
@@ -280,11 +235,6 @@ class Transaction:
 
 
 def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:
-    """
-    Return whether equal RRsets also have the same spelling.
-    """
-    for kind, rrset in sets.items():
-        other = others[kind]
-        if rrset is not other and (rrset.name != other.name or rrset.rdatas != other.rdatas):
-            return False
-    return True
+    if sets.keys() != others.keys():
+        return False
+    return all(rrset is others[kind] or isIdentical(rrset, others[kind]) for kind, rrset in sets.items())

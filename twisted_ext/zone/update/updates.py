@@ -15,10 +15,10 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
 from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
 from twisted_ext.zone.store.canonical import canonicalOf
-from twisted_ext.zone.store.changeset import Difference, Kind, kindOf
-from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.store.changeset import Difference
+from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
-from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction, same
+from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
 
 if TYPE_CHECKING:
     from twisted_ext.wire.message import Message
@@ -30,13 +30,12 @@ __all__ = ["Update", "updated"]
 _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
 _CNAME: Final[Kind] = (CNAME, 0)
-_DNAME: Final[Kind] = (DNAME, 0)
 
 #: Octets of a WKS record's rdata that identify it: address and protocol (RFC 2136, section 1.1.5).
 _WKS_OCTETS: Final = 5
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Update:
     """
     The content of an UPDATE message.
@@ -53,8 +52,6 @@ class Update:
     @classmethod
     def fromMessage(cls, message: Message) -> Update:
         """
-        Parse an UPDATE message.
-
         @raise BadUpdate: there is not exactly one zone (RFC 2136, section 3.1.1), or there are more records than the limit.
         @raise BadMessage: its records cannot be read.
         """
@@ -106,7 +103,7 @@ class Update:
             raise BadUpdate("the zone is signed: a client that changes it needs the right to change its signatures as well")
         for record in self.changes:
             rrType = record.rrType
-            key = version.keyOf(record.name)
+            key = keyBelow(record.name, version.apex)
             if record.rrClass == ANY_CLASS and rrType == ANY and key is not None:
                 types = {kind[0] for kind in transaction.setsAt(key) if key or kind not in (_SOA, _NS)}
             else:
@@ -155,9 +152,6 @@ class Update:
                 transaction.removeName(record.name)
             elif record.rrType not in (SOA, NS) or transaction.keyOf(record.name):
                 transaction.removeType(record.name, record.rrType)
-
-    def __repr__(self) -> str:
-        return f"<Update {nameToText(self.zone)} {len(self.prerequisites)} prerequisite(s), {len(self.changes)} change(s)>"
 
 
 def _malformed(text: str) -> BadUpdate:
@@ -243,7 +237,7 @@ def _remove(transaction: Transaction, record: RRSet) -> None:
     if rrType == NS:
         key = transaction.keyOf(record.name)
         present = transaction.setsAt(key).get(_NS)
-        if not key and present is not None and all(same(NS, each, record.rdatas[0]) for each in present.rdatas):
+        if not key and present is not None and _canonical(NS, present.rdatas) == _canonical(NS, record.rdatas):
             # The last NS record of the apex stays (RFC 2136, section 3.4.2.4).
             return
     transaction.remove(record)

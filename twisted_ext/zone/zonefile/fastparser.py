@@ -22,8 +22,8 @@ from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, SOA, TXT, A, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
-from twisted_ext.zone.store.imagebuilder import LONG, SAYING
-from twisted_ext.zone.store.nodes import TO_APEX
+from twisted_ext.zone.store.imagebuilder import LONG
+from twisted_ext.zone.store.nodes import SAYING, TO_APEX
 from twisted_ext.zone.zonefile.rdatacache import ReadRdata, keep, readerOf
 from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
 

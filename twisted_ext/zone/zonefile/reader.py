@@ -30,8 +30,8 @@ from twisted_ext.zone.limits import (
     RECORDS_GENERATED,
     REPEATED_OCTETS,
 )
-from twisted_ext.zone.store.imagebuilder import LONG, SAYING, ImageBuilder
-from twisted_ext.zone.store.nodes import TO_APEX, hasKind, recordsIn
+from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
+from twisted_ext.zone.store.nodes import SAYING, TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.rdatacheck import rdataFrom

@@ -205,12 +205,13 @@ class _Editing:
     def _apply(self, before: Version | None, after: Version) -> None:
         from twisted_ext.zone.store.changeset import Difference
         from twisted_ext.zone.store.serials import isNewer, nextSerial, withSerial
+        from twisted_ext.zone.store.traversal import difference
 
         if before is None:
             self._store.create(self._apexName, [rrset for node in after.nodes() for rrset in node.sets])
             print(f"{self._name}: serial {after.serial}")
             return
-        found = before.difference(after)
+        found = difference(before, after)
         soa = found.after
         serial = after.serial
         if not isNewer(serial, before.serial):
