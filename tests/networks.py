@@ -21,7 +21,7 @@ from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.udpports import PortSocket
+from twisted_ext.transport.udpsockets import PortSocket
 from twisted_ext.wire.rdata.registry import rdataToText
 
 __all__ = ["NetworkTestCase", "WWW", "socketOf", "textsOf"]

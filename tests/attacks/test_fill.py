@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.attacks.whole import WholeServerTestCase, storeOf
 from tests.packetcache.test_table import replyOf
 from tests.queries import queryOf
+from twisted_ext.answers import Epoch
 from twisted_ext.cache.store import Store
 from twisted_ext.limits import Limit
 from twisted_ext.packetcache import table
-from twisted_ext.packetcache.epochs import Epoch
 from twisted_ext.packetcache.table import Entry, Table
 
 #: The budget of the cache and of the packet cache in octets, far below the default, and names for ten times as much.
@@ -185,7 +185,7 @@ class TableTests(SynchronousTestCase):
         @return: how often the hot one was missing, and the most octets that were taken.
         """
         epoch = Epoch()
-        table = Table(1 << 18, sights=sights, echo=False)
+        table = Table(1 << 18, sights=sights)
         hot = queryOf()
         for _ in range(2):
             table.offer(hot, replyOf(hot, epoch))

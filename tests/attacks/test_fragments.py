@@ -14,7 +14,6 @@ from twisted_ext.resolver.forward import forwarder, lookup
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport import udpsockets
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.pollers import ReadableSocket
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
@@ -93,9 +92,7 @@ class FragmentTests(NetworkTestCase):
         """
         Without the limit the oversized reply would be accepted.
         """
-        from twisted_ext.transport import udpports
-
-        for module in (udpsockets, udpports, lookup):
+        for module in (udpsockets, lookup):
             self.patch(module, "SIZE", 65535)
         self.enlarge()
         asked = self.ask(self.source, "long.test", "TXT")
@@ -110,7 +107,7 @@ class Unwatched:
     A poller that watches nothing.
     """
 
-    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
+    def watch(self, descriptor: int, socket: udpsockets.RawSocket) -> None:
         pass
 
     def forget(self, descriptor: int) -> None:

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.cache.canned import answered, denied, question
 from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.cache import store as stores
-from twisted_ext.cache.denial import denialKey
+from twisted_ext.cache.entries import denialKey
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import ServerFailed
 from twisted_ext.wire.message import Question
@@ -145,16 +145,6 @@ class StoreTests(SynchronousTestCase):
         self.assertFalse(any(learned < 20 for learned in [entry.learned for entry in store.ready.values()]))
         self.assertGreater(len([key for key in store.keys() if self.isHit(store, int(key[2 : 1 + key[0]]), 21.0)]), 800)
 
-    def test_sweepDropsExpiredEntries(self) -> None:
-        """
-        A sweep drops all expired entries.
-        """
-        store = Store(256 * 1024)
-        self.fill(store, range(500), ttl=10)
-        self.fill(store, range(500, 600), ttl=100)
-        self.assertEqual(store.sweep(50.0), 500)
-        self.assertEqual(len(store), 100)
-
     def test_lookupDropsExpiredEntry(self) -> None:
         """
         A look-up that finds an expired entry drops it.
@@ -251,8 +241,6 @@ class StoreTests(SynchronousTestCase):
         """
         Flushing a name also drops the answers whose aliases lead to it, packed or unpacked.
         """
-        from twisted_ext.cache.flush import flush
-
         for packed in (False, True):
             store = Store(256 * 1024)
             chain = answered("www.example.com. 90000 IN CNAME a.example.org.", "a.example.org. 90000 IN A 192.0.2.1")
@@ -260,6 +248,6 @@ class StoreTests(SynchronousTestCase):
             if packed:
                 self.fill(store, range(200))
                 self.assertNotIn(question("www.example.com").key, store.ready)
-            self.assertEqual(flush(store, nameFromText("le.org"), subtree=True), 0)
-            self.assertEqual(flush(store, nameFromText("example.org"), subtree=True), 1)
+            self.assertEqual(store.flush(nameFromText("le.org"), subtree=True), 0)
+            self.assertEqual(store.flush(nameFromText("example.org"), subtree=True), 1)
             self.assertIsNone(store.find(question("www.example.com").key, 1.0))

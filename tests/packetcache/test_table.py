@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
+from twisted_ext.answers import Epoch
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.epochs import Epoch
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.reply.cookies import Cookies
@@ -35,6 +35,13 @@ def ttlOf(reply: bytes | None) -> int | None:
     Return the TTL of the one record of a reply without its ID.
     """
     return None if reply is None else Message.fromWire(b"\x00\x00" + reply).check().answer[0].ttl
+
+
+def spentOf(table: Table) -> int:
+    """
+    Return how many dropped replies still use memory.
+    """
+    return sum([len(spent) for spent in table._spent])
 
 
 class TableTests(SynchronousTestCase):
@@ -107,7 +114,7 @@ class TableTests(SynchronousTestCase):
         """
         The table stays within its limit whatever is stored, and does not store a reply that is too large.
         """
-        table = Table(1 << 18, sights=0, echo=False)
+        table = Table(1 << 18, sights=0)
         for number in range(3000):
             query = queryOf(f"n{number}.example.test")
             table.offer(query, replyOf(query, self.epoch, padding=number % 300))
@@ -180,13 +187,13 @@ class TableTests(SynchronousTestCase):
         for atOnce in (False, True):
             with patch.object(module, "_AT_ONCE", 10**9 if atOnce else 1000):
                 fill()
-                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.assertEqual((len(self.table), spentOf(self.table)), (count, 0))
                 self.table.clear()
                 self.assertEqual((len(self.table), self.table.octets, self.table.again(queries[0], 1.0)), (0, 0, None))
-                self.assertEqual(self.table.spent, 0 if atOnce else count)
+                self.assertEqual(spentOf(self.table), 0 if atOnce else count)
                 fill()
                 self.assertIsNotNone(self.table.again(queries[0], 1.0))
-                self.assertEqual((len(self.table), self.table.spent), (count, 0))
+                self.assertEqual((len(self.table), spentOf(self.table)), (count, 0))
                 self.table.clear()
                 fill()
         self.table = Table(2 * self.table.octets // 2, sights=0)
@@ -194,7 +201,7 @@ class TableTests(SynchronousTestCase):
         for number in range(4 * count):
             query = queryOf(b"\x05m%04d\x00" % number)
             self.table.offer(query, replyOf(query, self.epoch))
-            most = max(most, len(self.table) + self.table.spent)
+            most = max(most, len(self.table) + spentOf(self.table))
         self.assertGreater(most, 0)
         self.assertLessEqual(most, count + 10)
 
@@ -350,5 +357,5 @@ class PacketCacheTests(SynchronousTestCase):
             self.assertIsNotNone(self.server.ask(queryOf()))
             self.clock.advance(0.5)
         self.assertGreaterEqual(self.server.inner.asked, 5)
-        self.assertEqual(self.server.responder.counters.latency.count, 1)
+        self.assertEqual(sum(self.server.responder.counters.latency.counts), 1)
         self.assertLess(self.server.beyond, 30)

@@ -15,7 +15,7 @@ from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.transport import udpports
+from twisted_ext.transport import udpsockets
 from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.servers import Server
 
@@ -82,7 +82,7 @@ class SocketTests(SynchronousTestCase):
         """
         If our ports were noisy, they would be logged, as Twisted's are.
         """
-        self.patch(udpports._Receiver, "noisy", True)
+        self.patch(udpsockets._Receiver, "noisy", True)
         self.look(TOGETHER)
         self.assertNotEqual(self.lines, [])
         self.lines.clear()

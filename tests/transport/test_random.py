@@ -58,16 +58,6 @@ class DrawTests(SynchronousTestCase):
         self.assertTrue(all(1024 <= port < 65536 for port in ports))
         self.assertGreater(len(set(ports)), 16_000)
 
-    def test_belowHasNoBias(self) -> None:
-        """
-        Numbers below a limit have no bias.
-        """
-        draw = Draw(lambda count: bytes(range(256)) * (count // 256))
-        drawn = [draw.below(100) for _ in range(400)]
-        self.assertEqual({drawn.count(number) for number in range(100)}, {4})
-        self.assertEqual(Draw().below(1), 0)
-        self.assertLess(Draw().below(1000), 1000)
-
     def test_lotsAreRefilled(self) -> None:
         """
         IDs and socket numbers come in batches, and another batch follows when one is used up.

@@ -9,9 +9,8 @@ from functools import partial
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.case0x20 import mixed
 from twisted_ext.transport.random import Draw
-from twisted_ext.transport.replymatch import isBareFailure, isReplyTo
+from twisted_ext.transport.replymatch import isBareFailure, isReplyTo, mixed
 from twisted_ext.wire.message import Question
 
 WIRE = questionOf("www.example.test").toWire()

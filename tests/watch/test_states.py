@@ -57,7 +57,7 @@ class StateTests(SynchronousTestCase):
         for index, each in enumerate(states):
             self.assertEqual([each == other for other in states], [index == other for other in range(len(states))])
         self.assertNotEqual(state("abc", rrType="TXT"), state("ABC", rrType="TXT"))
-        self.assertFalse(states[0] == "192.0.2.1")
+        self.assertNotEqual(states[0], "192.0.2.1")
 
     def test_differentErrorsAreNoChange(self) -> None:
         """

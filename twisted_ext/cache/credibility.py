@@ -8,6 +8,7 @@ iterative resolver does, because it learns delegations and server addresses from
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -17,16 +18,7 @@ from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS
 
-__all__ = [
-    "ADDITIONAL",
-    "ANSWER",
-    "GLUE",
-    "AUTHORITY",
-    "AUTHORITATIVE",
-    "PROVED",
-    "CredibilityCache",
-    "rankedSets",
-]
+__all__ = ["ADDITIONAL", "ANSWER", "GLUE", "AUTHORITY", "AUTHORITATIVE", "PROVED", "CredibilityCache", "rankedSets"]
 
 #: The additional section, or the authority section of a nonauthoritative reply. For finding servers, never for an answer.
 ADDITIONAL: Final = 1
@@ -58,8 +50,6 @@ def rankedSets(answer: Answer, zone: bytes) -> Iterator[tuple[RRSet, int]]:
 
     @param zone: folded name of the zone that the server was asked about. RRsets outside it are not accepted (bailiwick; RFC 5452, section
         6), whatever their section.
-
-    @return: RRsets and their ranks.
     """
     authoritative = answer.authoritative
     for sets, rank in (
@@ -72,16 +62,14 @@ def rankedSets(answer: Answer, zone: bytes) -> Iterator[tuple[RRSet, int]]:
                 yield rrset, rank
 
 
+@dataclass(slots=True, eq=False)
 class _Known:
-    __slots__ = ("rrset", "rank", "learned", "expires", "octets", "used")
-
-    def __init__(self, rrset: RRSet, rank: int, learned: float, expires: float, octets: int) -> None:
-        self.rrset = rrset
-        self.rank = rank
-        self.learned = learned
-        self.expires = expires
-        self.octets = octets
-        self.used = False
+    rrset: RRSet
+    rank: int
+    learned: float
+    expires: float
+    octets: int
+    used: bool = False
 
 
 class CredibilityCache:

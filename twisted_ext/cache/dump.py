@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome
@@ -87,6 +88,7 @@ class _Wrong(Exception):
     """
 
 
+@dataclass(slots=True)
 class LoadResult:
     """
     The result of loading a file.
@@ -96,17 +98,11 @@ class LoadResult:
     @ivar complaints: the number of each such line and its error, as many as L{FILE_COMPLAINTS} allows.
     """
 
-    __slots__ = ("answers", "skipped", "complaints")
-
-    def __init__(self) -> None:
-        self.answers = 0
-        self.skipped = 0
-        self.complaints: list[str] = []
+    answers: int = 0
+    skipped: int = 0
+    complaints: list[str] = field(default_factory=list)
 
     def skip(self, number: int, reason: object) -> None:
-        """
-        Count a line that cannot be used.
-        """
         self.skipped += 1
         if self.skipped <= FILE_COMPLAINTS.default:
             self.complaints.append(f"line {number}: {reason}")
@@ -116,8 +112,6 @@ def loadLines(store: Store, lines: Iterable[str], now: float, today: float, sour
     """
     Load what L{dumpLines} wrote, skipping lines that cannot be used.
 
-    @param now: the clock's seconds.
-    @param today: seconds since 1970.
     @param source: the name of the file, for errors.
 
     @raise CallerFault: the first line is not that of a cache file; names the source and the error.

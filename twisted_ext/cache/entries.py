@@ -1,9 +1,12 @@
 """
-Cache entries: answers ready for use, or packed into octets.
+Cache entries: answers ready for use, or packed into octets; and their keys.
+
+NXDOMAIN applies to all types of a name, so its key names none; NODATA applies to one (RFC 2308).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
@@ -12,20 +15,12 @@ from twisted_ext.cache.lifetimes import Sections
 from twisted_ext.outcomes import answerFromReply
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import HEADER_OCTETS, Question
+from twisted_ext.wire.names import nameEnd
 from twisted_ext.wire.records import RRSet
 
 __all__ = [
-    "ALIASED",
-    "Entry",
-    "Servers",
-    "askedAgain",
-    "learnedAt",
-    "nameOfKey",
-    "pack",
-    "packEntry",
-    "packedBytes",
-    "readyBytes",
-    "unpack",
+    "ALIASED", "Entry", "Servers", "askedAgain", "denialKey", "keysAbove", "learnedAt", "nameOfKey", "pack",
+    "packEntry", "packedBytes", "readyBytes", "unpack",
 ]
 
 #: Time learned, seconds from then to expiry, flags, rcode, outcome and security, request count, server, RRsets per section.
@@ -80,21 +75,35 @@ _SET: Final = 256
 
 
 def nameOfKey(key: bytes) -> bytes:
+    return key[: nameEnd(key)]
+
+
+def denialKey(key: bytes, variant: bytes) -> bytes:
     """
-    Return the folded name at the start of a key.
+    Return the cache key for the nonexistence of the question's name: it has type 0, which no question has.
+
+    @param variant: the flags that it was asked with.
     """
-    end = 0
-    while length := key[end]:
-        end += length + 1
-    return key[: end + 1]
+    return key[:-4] + b"\x00\x00" + key[-2:] + variant
+
+
+def keysAbove(key: bytes, variant: bytes) -> Iterator[bytes]:
+    """
+    Return the keys of denials of the names above a question's, the nearest first, without the root.
+    """
+    behind = b"\x00\x00" + key[-2:] + variant
+    end = len(key) - 4
+    position = 0
+    while length := key[position]:
+        position += length + 1
+        if key[position]:
+            yield key[position:end] + behind
 
 
 class Servers:
     """
     Server names, each kept once; packed answers hold their indexes.
     """
-
-    __slots__ = ("names", "_numbers")
 
     #: Names beyond this number share the index of the empty name, which bounds the memory.
     MOST: Final = 4096
@@ -104,9 +113,6 @@ class Servers:
         self._numbers = {"": 0}
 
     def number(self, name: str) -> int:
-        """
-        Return the index of C{name} in L{names}, added if necessary.
-        """
         number = self._numbers.get(name)
         if number is None:
             if len(self.names) >= self.MOST or len(name) > 256:
@@ -124,8 +130,6 @@ class Entry:
     @ivar hits: how often it was returned since the store last added this to its counters.
     @ivar asked: how often before that.
     @ivar kept: the answer as it was learned, without AA and without its message.
-    @ivar learned: when it was learned.
-    @ivar expires: when it expires.
     @ivar octets: memory that it takes in the cache.
     @ivar stale: whether C{answer} is a stale one.
     @ivar fetched: whether it is being fetched again, or was prefetched.
@@ -221,7 +225,6 @@ def pack(
     @param key: the cache key; it begins with the question's folded name.
     @param sections: the three sections to keep.
     @param seconds: from C{learned} to expiry.
-    @param asked: how often it has been requested.
     """
     origin = answer.origin
     answers, authority, additional = sections
@@ -307,9 +310,6 @@ def _saysAll(answer: Answer, sections: Sections) -> bool:
 
 
 def packEntry(key: bytes, entry: Entry, servers: Servers) -> bytes:
-    """
-    Pack an entry that was ready.
-    """
     kept = entry.kept
     sections = (kept.answer, kept.authority, kept.additional)
     # Floating-point addition may have lost a fraction of a second.
@@ -344,11 +344,6 @@ def learnedAt(data: bytes) -> tuple[float, float]:
 
 
 def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
-    """
-    Unpack an answer.
-
-    @param key: the key that it was packed with.
-    """
     learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
     if kind & _REPLY:
         return _unpackReply(key, data, servers)
@@ -404,17 +399,8 @@ def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:
     wire = data[_HEADER.size :]
     end = HEADER_OCTETS + len(nameOfKey(key))
     question = Question(wire[HEADER_OCTETS:end], wire[end] << 8 | wire[end + 1])
-    said = answerFromReply(question, wire, Origin("cache", servers.names[server]))
-    kept = Answer(
-        said.outcome,
-        said.answer,
-        said.authority,
-        said.additional,
-        rcode=rcode,
-        flags=flags,
-        security=_SECURITIES[kind & 15],
-        origin=said.origin,
-    )
+    kept = _copied(answerFromReply(question, wire, Origin("cache", servers.names[server])))
+    kept.rcode, kept.flags, kept.security = rcode, flags, _SECURITIES[kind & 15]
     entry = Entry(kept, learned, seconds)
     entry.asked = asked
     return entry

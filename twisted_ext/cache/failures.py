@@ -5,6 +5,7 @@ The failure cache: failed questions are not retried for a while (RFC 9520).
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -64,13 +65,11 @@ def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:
     return ((code, cause if len(cause) <= _CAUSE else f"{cause[: _CAUSE - 3]}..."),)
 
 
+@dataclass(slots=True, eq=False)
 class _Failure:
-    __slots__ = ("fault", "until", "wait")
-
-    def __init__(self, fault: DNSFault, until: float, wait: float) -> None:
-        self.fault = fault
-        self.until = until
-        self.wait = wait
+    fault: DNSFault
+    until: float
+    wait: float
 
 
 class Failures:
@@ -80,8 +79,6 @@ class Failures:
     @ivar first: seconds to cache a first failure; 0 disables the cache.
     @ivar most: seconds up to which that is doubled for repeated failures.
     """
-
-    __slots__ = ("first", "most", "_kept", "_most")
 
     def __init__(self, first: float | None = None, most: float | None = None, kept: float | None = None) -> None:
         self.first = 0.0 if first == 0 else FAILURE_SECONDS.pick(first)
@@ -94,9 +91,6 @@ class Failures:
 
     @property
     def octets(self) -> int:
-        """
-        Return the approximate memory used, in octets.
-        """
         return len(self._kept) * FAILURE_OCTETS
 
     def note(self, key: bytes, fault: DNSFault, now: float, asked: float) -> float:
@@ -136,18 +130,12 @@ class Failures:
         return wait
 
     def find(self, key: bytes, now: float) -> DNSFault | None:
-        """
-        Return the cached failure, as a new exception.
-        """
         failure = self._kept.get(key)
         if failure is None or not failure.until - failure.wait <= now < failure.until:
             return None
         return again(failure.fault)
 
     def forget(self, key: bytes) -> None:
-        """
-        Remove a question that has been answered.
-        """
         self._kept.pop(key, None)
 
     def clear(self, begins: bytes = b"") -> None:
@@ -161,7 +149,4 @@ class Failures:
             del self._kept[key]
 
     def keys(self) -> list[bytes]:
-        """
-        Return the keys of all cached failures, the oldest first.
-        """
         return list(self._kept)

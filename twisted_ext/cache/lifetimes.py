@@ -5,15 +5,16 @@ Cache lifetimes of answers (RFC 1035, section 3.2.1; RFC 2181, section 8; RFC 23
 from __future__ import annotations
 
 from copy import copy
+from operator import is_
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome
-from twisted_ext.cache.denial import denialSeconds
 from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AXFR, IXFR, MAILA, MAILB, NS, OPT, RRSIG, SOA, TKEY, TSIG
+from twisted_ext.wire.rrtypes import AXFR, CNAME, IXFR, MAILA, MAILB, NS, OPT, RRSIG, SOA, TKEY, TSIG
 
 __all__ = ["Lifetimes", "Sections"]
 
@@ -22,11 +23,34 @@ Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 
 _NOTHING: Final[Sections] = ((), (), ())
 
+#: Octets of the five numbers of an SOA record.
+_SOA_NUMBERS: Final = 20
+
 _DATA = Outcome.DATA
 _IN = 1
 
 #: Types that are not data of a name: transfers, mail agents, and types that occur only in messages.
 _UNKEPT = frozenset((0, OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA))
+
+
+def _denialSeconds(question: Question, answer: Answer, soa: RRSet) -> int | None:
+    """
+    Return the TTL of a denial by an SOA record: the lesser of its TTL and its MINIMUM field (RFC 2308, sections 3 and 5).
+
+    @return: seconds; L{None} if the record does not apply: its zone does not contain the denied name.
+    """
+    rdata = soa.rdatas[0]
+    if len(rdata) < _SOA_NUMBERS + 2:
+        return None
+    denied = question.name.lower()
+    if answer.answer:
+        aliases = {rrset.name.lower(): rrset for rrset in answer.answer if rrset.rrType == CNAME}
+        # Remove each alias, so that a loop ends.
+        while (alias := aliases.pop(denied, None)) is not None:
+            denied = alias.rdatas[0].lower()
+    if not isBelow(denied, soa.name.lower()):
+        return None
+    return min(soa.ttl, int.from_bytes(rdata[-4:], "big"))
 
 
 class Lifetimes:
@@ -38,8 +62,6 @@ class Lifetimes:
     @ivar mostDenial: the maximum seconds for a denial.
     @ivar referral: seconds for a referral received in place of an answer.
     """
-
-    __slots__ = ("most", "least", "mostDenial", "referral")
 
     def __init__(
         self,
@@ -102,7 +124,7 @@ class Lifetimes:
                 return None
         sections = answer.answer, answer.authority, answer.additional
         clamped = tuple([self.clamped(answer, sets) for sets in sections])
-        if all(one is other for one, other in zip(sections, clamped, strict=True)):
+        if all(map(is_, sections, clamped)):
             return None
         other = copy(answer)
         other.answer, other.authority, other.additional = clamped
@@ -117,7 +139,7 @@ class Lifetimes:
         referral = False
         for rrset in answer.authority:
             if rrset.rrType == SOA:
-                seconds = denialSeconds(question, answer, rrset)
+                seconds = _denialSeconds(question, answer, rrset)
                 if seconds is not None:
                     return min(seconds, self.mostDenial)
             elif rrset.rrType == NS:
@@ -132,14 +154,11 @@ class Lifetimes:
         """
         least = self.least
         signed = {rrset.name.lower() for rrset in sets if rrset.rrType == RRSIG}
-        return tuple(
-            [
-                rrset.withTTL(least)
-                if rrset.ttl < least and rrset.rrType not in (RRSIG, SOA) and rrset.name.lower() not in signed
-                else rrset
-                for rrset in sets
-            ]
-        )
+        raised: list[RRSet] = []
+        for rrset in sets:
+            own = rrset.ttl >= least or rrset.rrType in (RRSIG, SOA) or rrset.name.lower() in signed
+            raised.append(rrset if own else rrset.withTTL(least))
+        return tuple(raised)
 
     def clamped(self, answer: Answer, sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
         """
@@ -157,12 +176,9 @@ class Lifetimes:
         else:
             return sets
         changed: list[RRSet] = []
-        different = False
         for rrset in sets:
             ttl = min(rrset.ttl, most)
             if rrset.rrType == SOA and answer.outcome is not Outcome.DATA:
                 ttl = min(ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"), self.mostDenial)
-            if ttl != rrset.ttl:
-                different = True
             changed.append(rrset if ttl == rrset.ttl else rrset.withTTL(ttl))
-        return tuple(changed) if different else sets
+        return sets if all(map(is_, changed, sets)) else tuple(changed)

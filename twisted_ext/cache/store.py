@@ -9,16 +9,19 @@ attacks).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.cache.denial import denialKey, deniesName, keysAbove
 from twisted_ext.cache.entries import (
     ALIASED,
     Entry,
     Servers,
     askedAgain,
+    denialKey,
+    keysAbove,
     learnedAt,
     nameOfKey,
     pack,
@@ -29,11 +32,15 @@ from twisted_ext.cache.entries import (
 )
 from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
-from twisted_ext.cache.packed import PARTS, PackedTable
 from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_LARGE_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow
 
 __all__ = ["Statistics", "Store"]
+
+#: The number of dictionaries that the answers are divided among. A dictionary with as many deletions as insertions is rebuilt now and then,
+#: using twice the memory meanwhile; with many small ones, that happens to one at a time.
+_PARTS: Final = 16
 
 #: Entries examined at once during eviction: reaching the front of a dictionary costs as much as many entries.
 _BATCH: Final = 64
@@ -54,6 +61,7 @@ _LARGE_SHARE: Final = 8
 _EMPTY: Final = 4096
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Statistics:
     """
     Cache statistics.
@@ -69,14 +77,94 @@ class Statistics:
     @ivar octets: memory they take.
     """
 
-    __slots__ = ("hits", "misses", "stale", "failures", "prefetches", "kept", "evictions", "entries", "octets")
-
-    def __init__(self) -> None:
-        self.hits = self.misses = self.stale = self.failures = self.prefetches = 0
-        self.kept = self.evictions = self.entries = self.octets = 0
+    hits: int = 0
+    misses: int = 0
+    stale: int = 0
+    failures: int = 0
+    prefetches: int = 0
+    kept: int = 0
+    evictions: int = 0
+    entries: int = 0
+    octets: int = 0
 
     def __repr__(self) -> str:
         return "<Statistics " + " ".join([f"{name}={getattr(self, name)}" for name in self.__slots__]) + ">"
+
+
+class _PackedTable:
+    """
+    Packed answers in approximate insertion order.
+
+    @ivar octets: memory that they take.
+    @ivar parts: the answers by key, in L{_PARTS} dictionaries chosen by the key's hash. Read only.
+    """
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self.parts: tuple[dict[bytes, bytes], ...] = tuple([{} for _ in range(_PARTS)])
+        self._last = self._turn = 0
+
+    def __len__(self) -> int:
+        return sum([len(part) for part in self.parts])
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.parts[hash(key) % _PARTS].get(key)
+
+    def put(self, key: bytes, data: bytes, octets: int) -> None:
+        """
+        Insert a key that is not in the table.
+
+        @param octets: its memory as returned by L{packedBytes}.
+        """
+        self._last = hash(key) % _PARTS
+        self.parts[self._last][key] = data
+        self.octets += octets
+
+    def pop(self, key: bytes) -> bytes | None:
+        data = self.parts[hash(key) % _PARTS].pop(key, None)
+        if data is not None:
+            self.octets -= packedBytes(key, data)
+        return data
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """
+        Return all items; the table must not change during the iteration.
+        """
+        for part in self.parts:
+            yield from part.items()
+
+    def oldest(self, count: int) -> list[bytes]:
+        """
+        Return some of the oldest keys, from a different part each time.
+        """
+        self._turn = (self._turn + 1) % _PARTS
+        return list(islice(self.parts[self._turn], count))
+
+    def evict(self, over: int) -> int:
+        """
+        Drop the oldest until this many octets are free, or nothing is left. It begins with the part that was inserted into last, so that
+        all parts keep their sizes.
+
+        @return: how many were dropped.
+        """
+        least = self.octets - over
+        dropped = empty = 0
+        index = self._last
+        while self.octets > least and empty < _PARTS:
+            part = self.parts[index]
+            for key in list(islice(part, _BATCH)):
+                self.octets -= packedBytes(key, part.pop(key))
+                dropped += 1
+                if self.octets <= least:
+                    return dropped
+            empty = 0 if part else empty + 1
+            index = (index + 1) % _PARTS
+        return dropped
+
+    def clear(self) -> None:
+        for part in self.parts:
+            part.clear()
+        self.octets = 0
 
 
 class Store:
@@ -98,24 +186,20 @@ class Store:
         mostBytes: float | None = None,
         *,
         lifetimes: Lifetimes | None = None,
-        failures: Failures | None = None,
-        keepStale: float = 0,
         readyMost: float | None = None,
         entryBytes: float | None = None,
     ) -> None:
         self.mostBytes = int(CACHE_BYTES.pick(mostBytes))
         self.lifetimes = Lifetimes() if lifetimes is None else lifetimes
-        if failures is None:
-            kept = min(self.mostBytes // _FAILURES_SHARE // FAILURE_OCTETS, FAILURES_KEPT.default)
-            failures = Failures(kept=max(kept, FAILURES_KEPT.least))
-        self.failures = failures
-        self.keepStale = keepStale
+        kept = min(self.mostBytes // _FAILURES_SHARE // FAILURE_OCTETS, FAILURES_KEPT.default)
+        self.failures = Failures(kept=max(kept, FAILURES_KEPT.least))
+        self.keepStale: float = 0
         self.servers = Servers()
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
         self.denies = self.proves = False
-        self._fresh = PackedTable()
-        self._proven = PackedTable()
+        self._fresh = _PackedTable()
+        self._proven = _PackedTable()
         # For the fast path.
         self._freshParts = self._fresh.parts
         self._provenParts = self._proven.parts
@@ -135,25 +219,17 @@ class Store:
 
     @property
     def octets(self) -> int:
-        """
-        Return the memory used, in octets.
-        """
         return _EMPTY + self._readyBytes + self._fresh.octets + self._proven.octets + self.failures.octets
 
     def statistics(self) -> Statistics:
         """
-        Return the current counters, including those that only the store knows.
+        Return the current counters; those that only the caller knows are 0.
         """
-        counted = Statistics()
         for entry in self.ready.values():
             self._tally(entry)
-        counted.hits = self._hits
-        counted.stale = self._stale
-        counted.kept = self._kept
-        counted.evictions = self._evictions
-        counted.entries = len(self)
-        counted.octets = self.octets
-        return counted
+        return Statistics(
+            hits=self._hits, stale=self._stale, kept=self._kept, evictions=self._evictions, entries=len(self), octets=self.octets
+        )
 
     # -- adding
 
@@ -169,20 +245,21 @@ class Store:
         if not seconds:
             return 0
         key = question.key + variant
-        if answer.outcome is Outcome.NXDOMAIN and deniesName(answer):
-            self._drop(key)
+        # Behind aliases it is their target that does not exist (RFC 6604).
+        if answer.outcome is Outcome.NXDOMAIN and not answer.answer:
+            self.drop(key)
             key = denialKey(question.key, variant)
             self.denies = True
             if answer.security is Security.SECURE:
                 self.proves = True
         elif self.denies and answer.outcome is Outcome.DATA:
             # The name exists after all.
-            self._drop(denialKey(question.key, variant))
+            self.drop(denialKey(question.key, variant))
         if variant not in self.variants and len(variant) <= 1:
             self.variants |= {variant}
-        part = hash(key) % PARTS
+        part = hash(key) % _PARTS
         if key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready:
-            self._drop(key)
+            self.drop(key)
         data = pack(key, answer, sections, now, seconds, self.servers)
         octets = packedBytes(key, data)
         if octets > self._largeFrom:
@@ -204,10 +281,7 @@ class Store:
             self._makePackedRoom(now)
 
     def restore(self, key: bytes, data: bytes) -> None:
-        """
-        Add an entry that is already packed.
-        """
-        self._drop(key)
+        self.drop(key)
         end = len(nameOfKey(key))
         self.denies = self.denies or key[end : end + 2] == b"\x00\x00"
         self.variants |= {key[end + 4 :]}
@@ -229,12 +303,12 @@ class Store:
         if self.proves or len(variants) > 1 or (variants and variant not in variants):
             return False
         key = question.key + variant
-        part = hash(key) % PARTS
+        part = hash(key) % _PARTS
         if key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready:
             return False
         if self.denies:
             key = denialKey(question.key, variant)
-            part = hash(key) % PARTS
+            part = hash(key) % _PARTS
             return not (key in self._freshParts[part] or key in self._provenParts[part] or key in self.ready)
         return True
 
@@ -267,7 +341,7 @@ class Store:
             else:
                 self._proven.put(key, askedAgain(data), packedBytes(key, data))
         elif self._isOver(entry, now):
-            self._drop(key)
+            self.drop(key)
             return None
         return entry
 
@@ -287,9 +361,6 @@ class Store:
         return None
 
     def show(self, entry: Entry, now: float) -> Answer:
-        """
-        Return an entry's answer with TTLs counted down to now.
-        """
         if entry.hits:
             self._tally(entry)
         return entry.show(now)
@@ -325,9 +396,12 @@ class Store:
             # It may have been dropped already.
             oldest = next(iter(large))
             self._largeBytes -= large.pop(oldest)
-            self._evictions += self._drop(oldest)
+            self._evictions += self.drop(oldest)
 
-    def _drop(self, key: bytes) -> bool:
+    def drop(self, key: bytes) -> bool:
+        """
+        @return: whether there was an entry under this key.
+        """
         entry = self.ready.pop(key, None)
         if entry is not None:
             self._tally(entry)
@@ -381,9 +455,6 @@ class Store:
     # -- flushing and iterating
 
     def clear(self) -> None:
-        """
-        Drop everything, including failures.
-        """
         for entry in self.ready.values():
             self._tally(entry)
         self.ready.clear()
@@ -393,24 +464,48 @@ class Store:
         self._large.clear()
         self.failures.clear()
 
-    def drop(self, key: bytes) -> bool:
-        """
-        Return whether there was an entry under this key.
-        """
-        return self._drop(key)
-
     def keys(self) -> list[bytes]:
-        """
-        Return a list of all keys.
-        """
         return [*self.ready, *[key for key, _ in self._fresh.items()], *[key for key, _ in self._proven.items()]]
 
-    def mentioning(self, name: bytes) -> list[bytes]:
+    def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
+        """
+        Drop all answers to questions for a name, answers to other questions whose aliases pass through it, and failures.
+
+        @param name: L{None} for everything.
+        @param subtree: include all names below it.
+
+        @return: how many answers were dropped.
+        """
+        if name is None:
+            count = len(self)
+            self.clear()
+            return count
+        folded = name.lower()
+
+        def concerns(owner: bytes) -> bool:
+            return owner == folded or subtree and isBelow(owner, folded)
+
+        concerned: list[bytes] = []
+        for key in self._mentioning(folded):
+            if concerns(nameOfKey(key)):
+                concerned.append(key)
+                continue
+            entry = self.ready.get(key)
+            if entry is None:
+                entry = unpack(key, self.packed(key) or b"", self.servers)
+            if len(entry.kept.answer) > 1 and any(concerns(rrset.name.lower()) for rrset in entry.kept.answer):
+                concerned.append(key)
+        for key in concerned:
+            self.drop(key)
+        for key in self.failures.keys():
+            if concerns(nameOfKey(key)):
+                self.failures.forget(key)
+        return len(concerned)
+
+    def _mentioning(self, name: bytes) -> list[bytes]:
         """
         Return the keys of all entries in which this name, or one that ends with it, may be the question or an owner; possibly of others
         too.
-
-        @param name: folded.
         """
         keys = [key for key, entry in self.ready.items() if name in key or len(entry.kept.answer) > 1]
         for table in (self._fresh, self._proven):
@@ -423,24 +518,7 @@ class Store:
         return keys
 
     def packed(self, key: bytes) -> bytes | None:
-        """
-        Return the packed entry, wherever it is, or L{None}.
-        """
         entry = self.ready.get(key)
         if entry is not None:
             return packEntry(key, entry, self.servers)
         return self._fresh.get(key) or self._proven.get(key)
-
-    def sweep(self, now: float) -> int:
-        """
-        Drop the entries that have expired and are past the time for stale answers.
-
-        @return: how many were dropped.
-        """
-        keepStale = self.keepStale
-        ended = [key for key, entry in self.ready.items() if now >= entry.expires + keepStale]
-        for table in (self._fresh, self._proven):
-            ended += [key for key, data in table.items() if now >= learnedAt(data)[1] + keepStale]
-        for key in ended:
-            self._drop(key)
-        return len(ended)

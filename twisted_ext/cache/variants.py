@@ -7,6 +7,7 @@ for a query without RD; never the other way round, and never across CD, which le
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from twisted_ext.answers import Answer, QueryContext
@@ -31,8 +32,6 @@ _APART: Final = _CHECKING | _EDNS | _STREAM
 #: Records that are left out unless the query has DO (RFC 4035, section 3.2.1), or asks for their type.
 _LEFT_OUT: Final = frozenset((RRSIG, NSEC, NSEC3))
 
-_known: dict[tuple[bytes, frozenset[bytes]], tuple[bytes, ...]] = {}
-
 
 def _bits(variant: bytes) -> int:
     return variant[0] if variant else _RECURSION | _EDNS
@@ -45,16 +44,13 @@ def kinOf(variant: bytes, others: frozenset[bytes]) -> tuple[bytes, ...]:
     @param variant: the flags of the question.
     @param others: the flags that answers are cached for.
     """
-    if len(variant) > 1:
-        return ()
-    kin = _known.get((variant, others))
-    if kin is None:
-        if len(_known) > 1024:
-            _known.clear()
-        kin = _known[variant, others] = tuple(
-            sorted([other for other in others if _holds(other, variant)], key=lambda other: (_bits(other) ^ _bits(variant)).bit_count())
-        )
-    return kin
+    return () if len(variant) > 1 else _kinOf(variant, others)
+
+
+@lru_cache(1024)
+def _kinOf(variant: bytes, others: frozenset[bytes]) -> tuple[bytes, ...]:
+    kin = [other for other in others if _holds(other, variant)]
+    return tuple(sorted(kin, key=lambda other: (_bits(other) ^ _bits(variant)).bit_count()))
 
 
 def _holds(richer: bytes, plainer: bytes) -> bool:

@@ -4,13 +4,14 @@ The counters of a server. Serving code writes these attributes directly: a cache
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import Final
 
-from twisted_ext.metrics.histogram import Histogram
 from twisted_ext.metrics.names import FrequentNames, Slowest, questionName
 from twisted_ext.wire.rrtypes import DLV, IPN, TA
 
-__all__ = ["OTHER_TYPES", "RCODES", "Counters"]
+__all__ = ["BOUNDS", "OTHER_TYPES", "RCODES", "Counters", "Histogram"]
 
 #: Rcodes with a counter of their own: those of RFC 6895, up to BADCOOKIE (23). Larger ones count as the last.
 RCODES: Final = 24
@@ -18,11 +19,30 @@ RCODES: Final = 24
 #: Stands for all unassigned types, so that clients cannot create any number of counters (65535 is reserved, RFC 6895).
 OTHER_TYPES: Final = 65535
 
-#: The end of the range with nearly all assigned types, and the range of the others (TA, DLV).
-_LAST_TYPE: Final = IPN
-_HIGH_TYPES: Final = (TA, DLV)
+#: Upper bounds of the buckets in seconds, inclusive. A last bucket takes everything slower.
+BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
+@dataclass(eq=False)
+class Histogram:
+    """
+    Counts of durations by bucket.
+
+    @ivar counts: one number for each of L{BOUNDS}, and one for everything slower. Not cumulative.
+    @ivar total: the sum of all durations, in seconds.
+    """
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        # A value equal to a bound belongs to its bucket, as in Prometheus.
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        if seconds > 0:
+            self.total += seconds
+
+
+@dataclass(slots=True, eq=False)
 class Counters:
     """
     All counters of one server process since its start.
@@ -64,52 +84,34 @@ class Counters:
     @ivar slowest: the names that took longest.
     """
 
-    __slots__ = (
-        "udp",
-        "udpBeyond",
-        "tcp",
-        "tcpBeyond",
-        "tcpOpened",
-        "tcpOpen",
-        "tcpTurnedAway",
-        "tcpIdled",
-        "replies",
-        "truncated",
-        "ready",
-        "stale",
-        "failed",
-        "dropped",
-        "late",
-        "pending",
-        "overflowed",
-        "unsent",
-        "shed",
-        "faults",
-        "refusals",
-        "latency",
-        "types",
-        "names",
-        "slowest",
-    )
-
-    def __init__(self) -> None:
-        self.udp = self.udpBeyond = 0
-        self.tcp = self.tcpBeyond = 0
-        self.tcpOpened = self.tcpOpen = self.tcpTurnedAway = self.tcpIdled = 0
-        self.replies = [0] * RCODES
-        self.truncated = self.ready = self.stale = self.failed = 0
-        self.dropped = self.late = self.pending = self.overflowed = self.unsent = self.shed = self.faults = 0
-        self.refusals: dict[str, int] = {}
-        self.latency = Histogram()
-        self.types: dict[int, int] = {}
-        self.names = FrequentNames()
-        self.slowest = Slowest()
+    udp: int = 0
+    udpBeyond: int = 0
+    tcp: int = 0
+    tcpBeyond: int = 0
+    tcpOpened: int = 0
+    tcpOpen: int = 0
+    tcpTurnedAway: int = 0
+    tcpIdled: int = 0
+    replies: list[int] = field(default_factory=lambda: [0] * RCODES)
+    truncated: int = 0
+    ready: int = 0
+    stale: int = 0
+    failed: int = 0
+    dropped: int = 0
+    late: int = 0
+    pending: int = 0
+    overflowed: int = 0
+    unsent: int = 0
+    shed: int = 0
+    faults: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    latency: Histogram = field(default_factory=Histogram)
+    types: dict[int, int] = field(default_factory=dict)
+    names: FrequentNames = field(default_factory=FrequentNames)
+    slowest: Slowest = field(default_factory=Slowest)
 
     @property
     def hits(self) -> int:
-        """
-        Return how many queries were answered from the packet cache.
-        """
         return self.udp - self.udpBeyond + self.tcp - self.tcpBeyond
 
     def replied(self, rcode: int) -> None:
@@ -121,8 +123,6 @@ class Counters:
     def refused(self, gate: str) -> None:
         """
         Count a request that a gate declined, in addition to its reply or drop.
-
-        @param gate: the gate's name.
         """
         self.refusals[gate] = self.refusals.get(gate, 0) + 1
 
@@ -148,7 +148,8 @@ class Counters:
             self._count(rrType, 1)
 
     def _count(self, rrType: int, weight: int) -> None:
-        if rrType > _LAST_TYPE and not _HIGH_TYPES[0] <= rrType <= _HIGH_TYPES[1]:
+        # The assigned types end with IPN, but for two.
+        if rrType > IPN and rrType not in (TA, DLV):
             rrType = OTHER_TYPES
         self.types[rrType] = self.types.get(rrType, 0) + weight
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.metrics.histogram import BOUNDS
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -115,8 +115,7 @@ def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Itera
         for suffix, key in (("sum", "replySeconds"), ("count", "replies")):
             value = upstream.get(key)
             if isinstance(value, int | float):
-                text = ",".join([f'{label}="{_escaped(said)}"' for label, said in labels.items()])
-                yield f"{metric}_{suffix}{{{text}}} {_number(value)}"
+                yield _sample(f"{metric}_{suffix}", labels, value)
 
 
 def _latency(figures: Figures) -> Iterator[str]:
@@ -136,8 +135,12 @@ def _metric(metric: str, kind: str, meaning: str, samples: Iterable[_Sample]) ->
     yield f"# HELP {metric} {meaning}"
     yield f"# TYPE {metric} {kind}"
     for labels, value in samples:
-        text = ",".join([f'{label}="{_escaped(said)}"' for label, said in labels.items()])
-        yield f"{metric}{{{text}}} {_number(value)}" if text else f"{metric} {_number(value)}"
+        yield _sample(metric, labels, value)
+
+
+def _sample(metric: str, labels: Mapping[str, str], value: float) -> str:
+    text = ",".join([f'{label}="{_escaped(said)}"' for label, said in labels.items()])
+    return f"{metric}{{{text}}} {_number(value)}" if text else f"{metric} {_number(value)}"
 
 
 def _escaped(text: str) -> str:

@@ -5,10 +5,10 @@ A snapshot of all metrics, of one process or added up over several.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Final, TypeAlias, Union
 
-from twisted_ext.metrics.counters import RCODES, Counters
-from twisted_ext.metrics.histogram import BOUNDS
+from twisted_ext.metrics.counters import BOUNDS, RCODES, Counters
 from twisted_ext.metrics.limits import NAMES_SHOWN
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
@@ -20,29 +20,10 @@ __all__ = ["COUNTED", "Figures", "JSON", "figuresOf", "sumOf"]
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
 
 #: Attributes of L{Counters} that are plain numbers.
-COUNTED: Final = (
-    "udp",
-    "udpBeyond",
-    "tcp",
-    "tcpBeyond",
-    "tcpOpened",
-    "tcpOpen",
-    "tcpTurnedAway",
-    "tcpIdled",
-    "truncated",
-    "ready",
-    "stale",
-    "failed",
-    "dropped",
-    "late",
-    "pending",
-    "overflowed",
-    "unsent",
-    "shed",
-    "faults",
-)
+COUNTED: Final = tuple([each.name for each in fields(Counters) if each.default == 0])
 
 
+@dataclass(slots=True, eq=False)
 class Figures:
     """
     A snapshot of all metrics.
@@ -50,7 +31,6 @@ class Figures:
     @ivar numbers: counters and gauges by name: those of L{COUNTED}, and others that the server adds, such as C{cacheEntries}.
     @ivar types: questions by the mnemonic of their type; C{other} for unassigned types.
     @ivar replies: replies by the mnemonic of their rcode, without those that are zero.
-    @ivar refusals: requests declined, by gate.
     @ivar latency: counts for each of L{BOUNDS}, and for slower answers; only answers that needed a look-up.
     @ivar latencyTotal: the sum of those latencies, in seconds.
     @ivar asked: the recently most queried names with their counts, the highest first; as text with escapes.
@@ -59,25 +39,19 @@ class Figures:
     @ivar processes: how many processes were added up.
     """
 
-    __slots__ = ("numbers", "types", "replies", "refusals", "latency", "latencyTotal", "asked", "slowest", "upstreams", "processes")
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, float] = dict.fromkeys(COUNTED, 0)
-        self.types: dict[str, int] = {}
-        self.replies: dict[str, int] = {}
-        self.refusals: dict[str, int] = {}
-        self.latency = [0] * (len(BOUNDS) + 1)
-        self.latencyTotal = 0.0
-        self.asked: list[tuple[str, int]] = []
-        self.slowest: list[tuple[str, float]] = []
-        self.upstreams: list[dict[str, JSON]] = []
-        self.processes = 1
+    numbers: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    types: dict[str, int] = field(default_factory=dict)
+    replies: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+    latency: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    latencyTotal: float = 0.0
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    slowest: list[tuple[str, float]] = field(default_factory=list)
+    upstreams: list[dict[str, JSON]] = field(default_factory=list)
+    processes: int = 1
 
     @property
     def queries(self) -> int:
-        """
-        Return how many queries were received.
-        """
         return int(self.numbers["udp"] + self.numbers["tcp"])
 
     @property
@@ -96,15 +70,9 @@ class Figures:
 
     @property
     def waited(self) -> int:
-        """
-        Return how many queries had to wait for an answer.
-        """
         return sum(self.latency)
 
     def toJSON(self) -> dict[str, JSON]:
-        """
-        Return all metrics, for L{fromJSON} and for programs.
-        """
         return {
             "queries": self.queries,
             "laneHits": self.laneHits,
@@ -230,8 +198,7 @@ def sumOf(several: Iterable[Figures]) -> Figures:
     """
     Return the sum of several processes' figures. An upstream is up if it is up for one of them.
     """
-    total = Figures()
-    total.processes = 0
+    total = Figures(processes=0)
     asked: dict[str, int] = {}
     slowest: dict[str, float] = {}
     upstreams: dict[str, dict[str, JSON]] = {}

@@ -5,6 +5,7 @@ The recent history of the main metrics.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.metrics.limits import HISTORY_SECONDS
@@ -12,19 +13,13 @@ from twisted_ext.metrics.limits import HISTORY_SECONDS
 __all__ = ["History", "Moment"]
 
 
+@dataclass(slots=True)
 class Moment:
-    """
-    The metrics recorded at one moment.
-    """
-
-    __slots__ = ("at", "queries", "atHand", "waited", "failed")
-
-    def __init__(self, at: float, queries: int, atHand: int, waited: int, failed: int) -> None:
-        self.at = at
-        self.queries = queries
-        self.atHand = atHand
-        self.waited = waited
-        self.failed = failed
+    at: float
+    queries: int
+    atHand: int
+    waited: int
+    failed: int
 
 
 class History:
@@ -36,9 +31,6 @@ class History:
         self._moments: deque[Moment] = deque(maxlen=int(HISTORY_SECONDS.default) + 1)
 
     def note(self, figures: Figures, now: float) -> None:
-        """
-        Record the current metrics.
-        """
         moments = self._moments
         if moments and (figures.queries < moments[-1].queries or now < moments[-1].at):
             # A worker process has exited, and its counts are gone.

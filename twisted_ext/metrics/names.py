@@ -37,12 +37,7 @@ class FrequentNames:
     @ivar taken: the total subtracted so far, the most by which a count may be too low.
     """
 
-    __slots__ = ("taken", "_counts", "_most")
-
     def __init__(self, most: int | None = None) -> None:
-        """
-        @param most: the maximum number of names.
-        """
         self.taken = 0
         self._counts: dict[bytes, int] = {}
         self._most = int(NAMES_COUNTED.pick(most))
@@ -87,21 +82,13 @@ class Slowest:
     The slowest names since the last L{turn} but one.
     """
 
-    __slots__ = ("_floor", "_former", "_most", "_worst")
-
     def __init__(self, most: int | None = None) -> None:
-        """
-        @param most: the maximum number of names.
-        """
         self._most = int(NAMES_SLOW.pick(most))
         self._worst: dict[bytes, float] = {}
         self._former: dict[bytes, float] = {}
         self._floor = 0.0
 
     def add(self, name: bytes, seconds: float) -> None:
-        """
-        Record how long a name took, if it is among the longest.
-        """
         if seconds <= self._floor:
             return
         name = name.lower()

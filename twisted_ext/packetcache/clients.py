@@ -5,6 +5,8 @@ Per-client state by address: one look-up for each query gives the client's ACL g
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from twisted_ext.limits import CLIENTS_KNOWN
@@ -13,6 +15,7 @@ from twisted_ext.packetcache.table import Table
 __all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED"]
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Group:
     """
     A group of clients with the same permissions and the same replies.
@@ -24,21 +27,13 @@ class Group:
     @ivar shown: whether a client needs a valid cookie to be answered by UDP.
     """
 
-    __slots__ = ("name", "action", "datagrams", "messages", "shown")
-
-    def __init__(
-        self, name: str, action: str = "allow", datagrams: Table | None = None, messages: Table | None = None, shown: bool = False
-    ) -> None:
-        self.name = name
-        self.action = action
-        self.datagrams = Table() if datagrams is None else datagrams
-        self.messages = Table(stream=True) if messages is None else messages
-        self.shown = shown
+    name: str
+    action: str = "allow"
+    datagrams: Table = field(default_factory=Table)
+    messages: Table = field(default_factory=partial(Table, stream=True))
+    shown: bool = False
 
     def clear(self) -> None:
-        """
-        Forget all replies.
-        """
         self.datagrams.clear()
         self.messages.clear()
 
@@ -63,9 +58,6 @@ class Bucket:
         self.slips = 0
 
     def fill(self, now: float, perSecond: float, most: float) -> None:
-        """
-        Add the tokens for the time since the last call.
-        """
         if now > self.since:
             self.tokens = min(self.tokens + (now - self.since) * perSecond, most)
         self.since = now
@@ -114,8 +106,8 @@ class Client:
     @ivar table: the group's cached replies for UDP.
     @ivar bucket: the query rate limit, shared by all addresses of its network.
     @ivar site: the name of that network, whose addresses count as one client; the address itself where it is a network of its own.
-    @ivar accounts: the response rate limits of its network, one for each of L{KINDS<twisted_ext.packetcache.replykinds.KINDS>}; L{None}
-        where replies are not limited.
+    @ivar accounts: the response rate limits of its network, one for each of L{KINDS<twisted_ext.packetcache.table.KINDS>}; L{None} where
+        replies are not limited.
     """
 
     __slots__ = ("address", "group", "table", "bucket", "site", "accounts")
@@ -137,8 +129,6 @@ class Clients:
 
     @ivar known: C{known(address)} returns the L{Client} for an address as the socket reports it, or L{None} if L{find} has to classify it.
     """
-
-    __slots__ = ("known", "_classify", "_young", "_old", "_most")
 
     def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
         """

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
+from twisted_ext.answers import Epoch
 from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.epochs import Epoch
-from twisted_ext.packetcache.replykinds import kindOf
+from twisted_ext.packetcache.table import kindOf
 
 __all__ = ["Address", "PacketCounters", "PacketCache"]
 
@@ -36,15 +36,9 @@ class PacketCounters(Protocol):
     unsent: int
     replies: list[int]
 
-    def limited(self, count: int, silent: int) -> None:
-        """
-        Count withheld replies, and how many of them were dropped silently.
-        """
+    def limited(self, count: int, silent: int) -> None: ...
 
-    def sampled(self, datagram: bytes, weight: int = 1) -> None:
-        """
-        Count the name of one query as a sample of several.
-        """
+    def sampled(self, datagram: bytes, weight: int = 1) -> None: ...
 
 
 class PacketCache:
@@ -61,18 +55,16 @@ class PacketCache:
         clients: Clients,
         groups: Iterable[Group],
         *,
-        epoch: Epoch | None = None,
         cookie: Callable[[str, bytes], bytes | None] | None = None,
         quick: bool = False,
     ) -> None:
         """
         @param quick: whether there are zones, whose replies do not age, so that they can be sent by the shortest path.
-        @param cookie: returns the complete EDNS option to reply with, given a client and the octets of its cookie: empty if it is not
-            known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
+        @param cookie: see L{Table.again<twisted_ext.packetcache.table.Table.again>}.
         """
         self.clients = clients
         self.groups = tuple(groups)
-        self.epoch = Epoch() if epoch is None else epoch
+        self.epoch = Epoch()
         self._cookie = cookie
         self._quick = quick
 
@@ -242,16 +234,10 @@ class PacketCache:
         return reply
 
     def clear(self) -> None:
-        """
-        Forget all replies and all clients.
-        """
         self.clients.clear()
         for group in self.groups:
             group.clear()
 
     @property
     def octets(self) -> int:
-        """
-        Return the memory that all replies take, in octets.
-        """
         return sum([group.datagrams.octets + group.messages.octets for group in self.groups])

@@ -7,6 +7,7 @@ reply. This module parses such queries by hand in as few steps as possible; quer
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["Shape", "shapeOf"]
@@ -29,6 +30,7 @@ _LEAST: Final = 512
 _MOST: Final = 1232
 
 
+@dataclass(slots=True, eq=False)
 class Shape:
     """
     The parts of a query that its reply depends on.
@@ -40,13 +42,10 @@ class Shape:
     @ivar cookie: the octets of the cookie option, L{None} without one.
     """
 
-    __slots__ = ("key", "questionEnd", "size", "cookie")
-
-    def __init__(self, key: bytes, questionEnd: int, size: int, cookie: bytes | None) -> None:
-        self.key = key
-        self.questionEnd = questionEnd
-        self.size = size
-        self.cookie = cookie
+    key: bytes
+    questionEnd: int
+    size: int
+    cookie: bytes | None
 
 
 def shapeOf(datagram: bytes) -> Shape | None:

@@ -17,15 +17,19 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from struct import Struct
 from typing import Final
 
+from twisted_ext.answers import Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
-from twisted_ext.packetcache.epochs import Epoch
-from twisted_ext.packetcache.replykinds import kindOf
 from twisted_ext.packetcache.shape import shapeOf
 
-__all__ = ["Entry", "Reply", "Table"]
+__all__ = ["KINDS", "Entry", "Reply", "Table", "kindOf"]
+
+#: The kinds of replies, in the order of L{kindOf}. Each kind has a limit of its own, so that a flood of denials for one network does not
+#: use up the limit for its answers.
+KINDS: Final = ("positive", "nxdomain", "nodata", "referral", "error")
 
 _ttl: Final = Struct(">I").pack_into
 
@@ -41,6 +45,23 @@ _TC: Final = 2
 _STREAM: Final = int(MESSAGE_SIZE.default)
 
 
+def kindOf(reply: bytes) -> int:
+    """
+    Classify a reply.
+
+    @param reply: the reply without its id.
+
+    @return: the index into L{KINDS}. A reply without answer records that is not authoritative counts as a referral.
+    """
+    rcode = reply[1] & 15
+    if rcode:
+        return 1 if rcode == 3 else 4
+    if reply[5] or reply[4]:
+        return 0
+    return 2 if reply[0] & 4 else 3
+
+
+@dataclass(slots=True, eq=False)
 class Reply:
     """
     A complete reply and what is needed to send it again.
@@ -50,39 +71,23 @@ class Reply:
     @ivar learned: when the records were learned, on the listeners' clock. Their TTLs are counted down from then.
     @ivar said: whole seconds since C{learned} already subtracted from the TTLs in C{octets}.
     @ivar ends: when it expires from this table.
-    @ivar epoch: the epoch of its source.
     @ivar questionEnd: the offset in it where the question ends.
     @ivar whole: whether nothing was left out for lack of space.
     @ivar plain: whether it ends with an OPT record without options.
     @ivar known: whether it is for one of a bounded number of names that clients cannot invent, so that it is admitted the first time.
     """
 
-    __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain", "known")
-
-    def __init__(
-        self,
-        octets: bytes,
-        ttls: Sequence[tuple[int, int]],
-        learned: float,
-        said: int,
-        ends: float,
-        epoch: Epoch,
-        questionEnd: int,
-        *,
-        whole: bool = False,
-        plain: bool = False,
-        known: bool = False,
-    ) -> None:
-        self.octets = octets
-        self.ttls = ttls
-        self.learned = learned
-        self.said = said
-        self.ends = ends
-        self.epoch = epoch
-        self.questionEnd = questionEnd
-        self.whole = whole
-        self.plain = plain
-        self.known = known
+    octets: bytes
+    ttls: Sequence[tuple[int, int]]
+    learned: float
+    said: int
+    ends: float
+    epoch: Epoch
+    questionEnd: int
+    _: KW_ONLY
+    whole: bool = False
+    plain: bool = False
+    known: bool = False
 
 
 class Entry:
@@ -92,8 +97,7 @@ class Entry:
     @ivar reply: the message without its id, with TTLs that are correct until C{until}.
     @ivar until: the clock's seconds until which it may be used.
     @ivar rcode: the lower four bits of the rcode.
-    @ivar kind: the index into L{KINDS<twisted_ext.packetcache.replykinds.KINDS>}.
-    @ivar epoch: the epoch of its source.
+    @ivar kind: the index into L{KINDS}.
     @ivar value: the value of the epoch when the reply was made.
     @ivar plain: whether it ends with an OPT record without options.
     @ivar octets: memory used, including overhead.
@@ -169,23 +173,19 @@ class Table:
 
     @ivar find: C{find(datagram[2:])} returns the L{Entry} for a query by its octets. The caller may use it only while C{now < entry.until
         and entry.epoch.value == entry.value}, and calls L{again} otherwise.
-    @ivar octets: memory that the entries use.
     @ivar quick: replies from zones by the octets of their queries, without their ids. They are valid until an L{Epoch} changes; the caller
         calls L{freshen} before each batch.
     """
 
     __slots__ = (
-        "find", "quick", "echo", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
+        "find", "quick", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
         "_mask", "_stream", "_shaped", "_shown", "_spent",
     )  # fmt: skip
 
-    def __init__(
-        self, most: float | None = None, *, sights: int | None = None, echo: bool = True, stream: bool = False, shown: bool = False
-    ) -> None:
+    def __init__(self, most: float | None = None, *, sights: int | None = None, stream: bool = False, shown: bool = False) -> None:
         """
         @param most: memory for all entries, in octets.
         @param sights: how many queries seen once are remembered; 0 to admit replies the first time.
-        @param echo: also find queries by their shape, see L{twisted_ext.packetcache.shape}.
         @param stream: replies may be as large as a message can be.
         @param shown: do not reuse replies to clients with a valid cookie for clients without one.
         """
@@ -193,7 +193,6 @@ class Table:
         slots = int(LANE_SIGHTS.pick(sights)) if sights is None or sights else 0
         self._sights = array("H", bytes(2 * slots))
         self._mask = slots - 1
-        self.echo = echo
         self._stream = stream
         self._shown = shown
         # Whether any reply was ever kept by shape: if not, shapes need not be computed.
@@ -220,9 +219,6 @@ class Table:
 
     @property
     def octets(self) -> int:
-        """
-        Return the memory that the entries use, in octets, including overhead.
-        """
         return self._youngOctets + self._oldOctets
 
     def __len__(self) -> int:
@@ -234,7 +230,6 @@ class Table:
         """
         Find the reply to a query for which C{find} returned no valid entry.
 
-        @param client: the client's address.
         @param cookie: returns the complete EDNS option to reply with, given the client's address and the octets of its cookie: empty if it
             is not known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
 
@@ -278,9 +273,7 @@ class Table:
         """
         entry = young.get(key)
         if entry is not None:
-            if now < entry.until and entry.epoch.value == entry.value:
-                return entry
-            if entry.renew(now):
+            if (now < entry.until and entry.epoch.value == entry.value) or entry.renew(now):
                 return entry
             del young[key]
             self._youngOctets -= entry.octets
@@ -314,13 +307,12 @@ class Table:
         """
         Offer a reply for reuse; it is admitted when it is offered for the second time.
 
-        @param datagram: the query.
         @param reply: valid as it is for all clients of this table's group.
         @param varies: other clients are likely to send the same query with other octets, in another case or with other options: key it by
             shape if possible, and not by these octets.
         @param personal: the reply is followed by something for this client only, its cookie.
         """
-        if varies and self.echo and reply.whole:
+        if varies and reply.whole:
             shape = shapeOf(datagram)
             if shape is not None and (shape.cookie is not None) == personal:
                 self._shaped = True
@@ -332,7 +324,7 @@ class Table:
     def _admit(self, key: bytes, reply: Reply, shaped: bool) -> None:
         if self._mask >= 0 and not reply.known and self._isFirst(~hash(key) if shaped else hash(key)):
             return
-        self._forget(key, shaped)
+        self.drop(key, shaped)
         entry = Entry(reply, key)
         if entry.octets <= self._most // 16:
             self._put(key, entry, shaped)
@@ -357,26 +349,16 @@ class Table:
             if not spent:
                 self._spent.pop()
 
-    @property
-    def spent(self) -> int:
-        """
-        Return how many dropped replies still use memory. Some of them are freed with each admitted reply.
-        """
-        return sum([len(spent) for spent in self._spent])
-
     def _discard(self, entries: dict[bytes, Entry]) -> None:
         if len(entries) > _AT_ONCE:
             self._spent.append(entries)
 
-    def drop(self, key: bytes) -> None:
+    def drop(self, key: bytes, shaped: bool = False) -> None:
         """
         Forget the reply to one query.
 
-        @param key: the query without its id.
+        @param key: the query without its id, or its shape.
         """
-        self._forget(key, False)
-
-    def _forget(self, key: bytes, shaped: bool) -> None:
         young, old = (self._youngShapes, self._oldShapes) if shaped else (self._young, self._old)
         if not shaped:
             self.quick.pop(key, None)
@@ -388,9 +370,6 @@ class Table:
             self._oldOctets -= entry.octets
 
     def clear(self) -> None:
-        """
-        Forget everything.
-        """
         self.quick.clear()
         for each in (self._young, self._old, self._youngShapes, self._oldShapes):
             self._discard(each)

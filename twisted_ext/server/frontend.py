@@ -34,7 +34,7 @@ from twisted_ext.server.reply.selftest import SelfTest
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-    from twisted_ext.packetcache.epochs import Epoch
+    from twisted_ext.answers import Epoch
     from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings

@@ -4,8 +4,8 @@ Send queries over UDP from connected sockets on random ports, each used for a fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReactorUDP
@@ -18,9 +18,9 @@ from twisted_ext.transport.exchange import Channel, PendingQuery
 from twisted_ext.transport.pollers import outboxOf, pollerFor
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.udpsockets import QuerySocket, unreachable
+from twisted_ext.transport.udpsockets import PortMaker, QuerySocket, RawMaker, unreachable
 
-__all__ = ["DatagramExchange", "Datagrams", "Maker"]
+__all__ = ["DatagramExchange", "Datagrams"]
 
 #: Queries under way for each socket; with more, another socket is opened.
 _QUERIES_PER_WIDTH: Final = 4
@@ -31,7 +31,6 @@ class DatagramExchange:
     """
     Queries to one server over UDP.
 
-    @ivar server: the server.
     @ivar live: the number of queries under way.
     """
 
@@ -115,44 +114,13 @@ class DatagramExchange:
         return succeed(None)
 
 
-class _NoMaker:
-    """
-    Makes no sockets: the reactor does not support any.
-    """
-
-    def __init__(self, reactor: object) -> None:
-        self._reactor = reactor
-
-    def make(self, exchange: DatagramExchange) -> QuerySocket:
-        """
-        @raise Unreachable: always.
-        """
-        label = exchange.server.label
-        raise Unreachable(
-            f"{label} cannot be reached: {self._reactor!r:.80} cannot do UDP; give a reactor that provides IReactorFDSet or IReactorUDP",
-            server=label,
-        )
-
-
-class Maker(Protocol):
-    """
-    Makes sockets for a kind of reactor.
-    """
-
-    def make(self, exchange: DatagramExchange) -> QuerySocket:
-        """
-        Open a socket.
-
-        @raise Unreachable: there is none available.
-        """
-
-
 class Datagrams:
     """
     The UDP sockets of one resolver.
 
     On reactors with file descriptors the sockets are read in batches; on others C{listenUDP} makes them.
 
+    @ivar make: opens a socket; raises L{Unreachable} if there is none available.
     @ivar draw: the source of IDs and ports.
     @ivar width: sockets per server that take queries at the same time.
     @ivar queriesEach: maximum queries of a socket.
@@ -165,7 +133,6 @@ class Datagrams:
         draw: Draw | None = None,
         width: int | None = None,
         queriesEach: int | None = None,
-        nearMisses: int | None = None,
         nearMissesHeard: int | None = None,
     ) -> None:
         """
@@ -175,18 +142,20 @@ class Datagrams:
         self.draw = draw or Draw()
         self.width = int(POOL_SOCKETS.pick(width))
         self.queriesEach = int(SOCKET_QUERIES.pick(queriesEach))
-        self.nearMisses = int(NEAR_MISSES.pick(nearMisses))
+        self.nearMisses = int(NEAR_MISSES.default)
         self.nearMissesHeard = int(NEAR_MISSES_HEARD.pick(nearMissesHeard))
         self.outbox = outboxOf(reactor)
-        self.make = self._maker(reactor).make
+        self.make = self._maker(reactor)
 
-    def _maker(self, reactor: IReactorTime) -> Maker:
+    def _maker(self, reactor: IReactorTime) -> Callable[[DatagramExchange], QuerySocket]:
         if IReactorFDSet.providedBy(reactor):
-            from twisted_ext.transport.udpsockets import RawMaker
-
-            return RawMaker(pollerFor(reactor, reactor.seconds, self.outbox), self.draw)
+            return RawMaker(pollerFor(reactor, self.outbox), self.draw).make
         if IReactorUDP.providedBy(reactor):
-            from twisted_ext.transport.udpports import PortMaker
+            return PortMaker(reactor, self.draw).make
 
-            return PortMaker(reactor, self.draw)
-        return _NoMaker(reactor)
+        def refuse(exchange: DatagramExchange) -> QuerySocket:
+            label = exchange.server.label
+            text = f"{label} cannot be reached: {reactor!r:.80} cannot do UDP; give a reactor that provides IReactorFDSet or IReactorUDP"
+            raise Unreachable(text, server=label)
+
+        return refuse

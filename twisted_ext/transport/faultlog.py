@@ -5,6 +5,7 @@ Log unexpected exceptions at a bounded rate, since the cause of one may recur wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from traceback import walk_tb
 from typing import Final, cast
 
 from twisted.logger import Logger
@@ -27,9 +28,6 @@ class FaultLog:
     """
 
     def __init__(self, counted: Callable[[BaseException], object] = lambda error: None) -> None:
-        """
-        @param counted: called with each exception.
-        """
         self._counted = counted
         self._known: set[tuple[type[BaseException], str, int]] = set()
         self._next = float("-inf")
@@ -40,7 +38,6 @@ class FaultLog:
         Log and count an exception. Never raises, even if memory is short: the caller continues with other work.
 
         @param doing: what was being done: C{"reading datagrams"}.
-        @param now: the clock's seconds.
         """
         try:
             self._counted(error)
@@ -66,9 +63,7 @@ class FaultLog:
 
 
 def _placeOf(error: BaseException) -> tuple[str, int]:
-    at = error.__traceback__
-    if at is None:
-        return "", 0
-    while at.tb_next is not None:
-        at = at.tb_next
-    return at.tb_frame.f_code.co_filename, at.tb_lineno
+    place = ("", 0)
+    for frame, line in walk_tb(error.__traceback__):
+        place = (frame.f_code.co_filename, line)
+    return place

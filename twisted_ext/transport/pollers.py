@@ -5,40 +5,19 @@ Read many sockets with one reader, so that the reactor's cost per event is paid 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.transport.faultlog import FaultLog
 
-__all__ = ["KEPT_BACK", "ReadableSocket", "EachPoller", "EpollPoller", "Outbox", "Poller", "DatagramSender", "outboxOf", "pollerFor"]
+if TYPE_CHECKING:
+    from twisted_ext.transport.udpsockets import RawSocket
 
-
-class ReadableSocket(Protocol):
-    """
-    A socket that can be read from.
-    """
-
-    def gather(self, arrivals: list[tuple[ReadableSocket, bytes]], now: float) -> None:
-        """
-        Read all pending datagrams without handling them yet.
-
-        @param arrivals: datagrams read from this socket and others; this appends to it.
-        """
-
-    def arrived(self, octets: bytes, now: float) -> None:
-        """
-        Handle a datagram that was read before.
-        """
-
-    def close(self) -> None:
-        """
-        Close the system's socket.
-        """
+__all__ = ["KEPT_BACK", "EachPoller", "EpollPoller", "Outbox", "Poller", "DatagramSender", "outboxOf", "pollerFor"]
 
 
 class Poller(Protocol):
@@ -46,18 +25,13 @@ class Poller(Protocol):
     Watches sockets and drains those that are readable.
     """
 
-    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
-        """
-        Start watching a socket.
-        """
+    def watch(self, descriptor: int, socket: RawSocket) -> None: ...
 
     def forget(self, descriptor: int) -> None:
         """
         Stop watching a socket. Has to be called right before the socket is closed.
         """
 
-
-_Seconds = Callable[[], float]
 
 #: Sockets that are drained in one reactor iteration, so that other events are handled too.
 _SOCKETS_PER_TURN: Final = 32
@@ -67,10 +41,6 @@ KEPT_BACK: Final = 32
 
 
 class DatagramSender(Protocol):
-    """
-    A sender whose datagrams can be held back.
-    """
-
     def sendNow(self, octets: bytes, now: float) -> None:
         """
         Send, or fail the pending queries with the reason.
@@ -84,10 +54,7 @@ class Outbox:
 
     @ivar open: whether to hold datagrams back.
     @ivar waiting: the datagrams, each with its sender.
-    @ivar faults: logs unexpected exceptions.
     """
-
-    __slots__ = ("open", "waiting", "faults")
 
     def __init__(self) -> None:
         self.open = False
@@ -118,7 +85,7 @@ def outboxOf(reactor: object) -> Outbox:
     return outbox
 
 
-def _pass(socket: ReadableSocket, octets: bytes, now: float, faults: FaultLog) -> None:
+def _pass(socket: RawSocket, octets: bytes, now: float, faults: FaultLog) -> None:
     try:
         socket.arrived(octets, now)
     except Exception as error:
@@ -126,7 +93,7 @@ def _pass(socket: ReadableSocket, octets: bytes, now: float, faults: FaultLog) -
         faults.note("reading a reply", error, now)
 
 
-def _gather(socket: ReadableSocket, arrivals: list[tuple[ReadableSocket, bytes]], now: float, faults: FaultLog) -> None:
+def _gather(socket: RawSocket, arrivals: list[tuple[RawSocket, bytes]], now: float, faults: FaultLog) -> None:
     try:
         socket.gather(arrivals, now)
     except Exception as error:
@@ -139,14 +106,14 @@ class EpollPoller:
     An epoll that the reactor reads as a single descriptor; registered only while a socket is watched.
     """
 
-    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
+    def __init__(self, reactor: IReactorFDSet, outbox: Outbox) -> None:
         self._reactor = reactor
-        self._seconds = seconds
+        self._clock = IReactorTime(reactor)
         self._outbox = outbox
-        self._sockets: dict[int, ReadableSocket] = {}
+        self._sockets: dict[int, RawSocket] = {}
         self._epoll: select.epoll | None = None
 
-    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
+    def watch(self, descriptor: int, socket: RawSocket) -> None:
         epoll = self._epoll or select.epoll()
         epoll.register(descriptor, select.EPOLLIN)
         self._sockets[descriptor] = socket
@@ -171,12 +138,12 @@ class EpollPoller:
         epoll = self._epoll
         if epoll is None:
             return
-        now = self._seconds()
+        now = self._clock.seconds()
         sockets = self._sockets
         outbox = self._outbox
         # Read everything first, then handle it, then send everything: alternating system calls for each datagram would cost half as much
         # again.
-        arrivals: list[tuple[ReadableSocket, bytes]] = []
+        arrivals: list[tuple[RawSocket, bytes]] = []
         outbox.open = True
         try:
             for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
@@ -196,9 +163,7 @@ class EpollPoller:
             outbox.flush(now)
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor has stopped reading, as on shutdown: close all sockets.
-        """
+        # The reactor has stopped reading, as on shutdown.
         for socket in list(self._sockets.values()):
             socket.close()
 
@@ -208,18 +173,18 @@ class EpollPoller:
 
 @implementer(IReadDescriptor)
 class _Single:
-    def __init__(self, descriptor: int, socket: ReadableSocket, seconds: _Seconds, faults: FaultLog) -> None:
+    def __init__(self, descriptor: int, socket: RawSocket, clock: IReactorTime, faults: FaultLog) -> None:
         self._descriptor = descriptor
         self._faults = faults
         self._socket = socket
-        self._seconds = seconds
+        self._clock = clock
 
     def fileno(self) -> int:
         return self._descriptor
 
     def doRead(self) -> None:
-        now = self._seconds()
-        arrivals: list[tuple[ReadableSocket, bytes]] = []
+        now = self._clock.seconds()
+        arrivals: list[tuple[RawSocket, bytes]] = []
         _gather(self._socket, arrivals, now, self._faults)
         for socket, octets in arrivals:
             _pass(socket, octets, now, self._faults)
@@ -236,14 +201,14 @@ class EachPoller:
     Registers each socket with the reactor, for systems without epoll.
     """
 
-    def __init__(self, reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> None:
+    def __init__(self, reactor: IReactorFDSet, outbox: Outbox) -> None:
         self._reactor = reactor
-        self._seconds = seconds
+        self._clock = IReactorTime(reactor)
         self._readers: dict[int, _Single] = {}
         self._faults = outbox.faults
 
-    def watch(self, descriptor: int, socket: ReadableSocket) -> None:
-        reader = _Single(descriptor, socket, self._seconds, self._faults)
+    def watch(self, descriptor: int, socket: RawSocket) -> None:
+        reader = _Single(descriptor, socket, self._clock, self._faults)
         self._reactor.addReader(reader)
         self._readers[descriptor] = reader
 
@@ -256,8 +221,5 @@ class EachPoller:
 _HAS_EPOLL: Final = hasattr(select, "epoll")
 
 
-def pollerFor(reactor: IReactorFDSet, seconds: _Seconds, outbox: Outbox) -> Poller:
-    """
-    Return the best poller that this system supports.
-    """
-    return EpollPoller(reactor, seconds, outbox) if _HAS_EPOLL else EachPoller(reactor, seconds, outbox)
+def pollerFor(reactor: IReactorFDSet, outbox: Outbox) -> Poller:
+    return EpollPoller(reactor, outbox) if _HAS_EPOLL else EachPoller(reactor, outbox)

@@ -10,10 +10,10 @@ from struct import Struct
 from typing import Final
 from weakref import WeakSet
 
-__all__ = ["Draw", "LOWEST_PORT"]
+__all__ = ["Draw"]
 
 #: Lower ports belong to services and need privileges.
-LOWEST_PORT: Final = 1024
+_LOWEST_PORT: Final = 1024
 
 #: Octets fetched at a time: a system call for each query would be a tenth of its cost.
 _BLOCK: Final = 4096
@@ -72,24 +72,10 @@ class Draw:
         """
         while True:
             port = int.from_bytes(self.take(2), "big")
-            if port >= LOWEST_PORT:
+            if port >= _LOWEST_PORT:
                 return port
 
-    def below(self, most: int) -> int:
-        """
-        Return a number from 0 to C{most} - 1, uniformly distributed.
-        """
-        count = (most.bit_length() + 7) // 8 or 1
-        limit = (1 << 8 * count) // most * most
-        while True:
-            number = int.from_bytes(self.take(count), "big")
-            if number < limit:
-                return number % most
-
     def forget(self) -> None:
-        """
-        Discard unused octets.
-        """
         self._octets = b""
         self._position = 0
         self.lots = iter(())

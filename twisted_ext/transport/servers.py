@@ -59,29 +59,25 @@ class Server:
         @raise BadDescription: the text is none of these.
         """
         address = text.strip()
-        digits = ""
+        digits: str | None = None
         if "#" in address:
             address, _, digits = address.partition("#")
             if address.startswith("[") and address.endswith("]"):
                 address = address[1:-1]
-            if not digits:
-                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
         elif address.startswith("["):
             address, bracket, rest = address[1:].partition("]")
             if not bracket or (rest and not rest.startswith(":")):
                 raise BadDescription(f"{text!r} is not a valid server: after [address] comes nothing, or :port")
-            digits = rest[1:]
-            if rest == ":":
-                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
+            digits = rest[1:] if rest else None
         elif address.count(":") == 1:
             address, _, digits = address.partition(":")
-            if not digits:
-                raise BadDescription(f"{text!r} is not a valid server: the port is missing")
-        if digits:
-            if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
-                raise BadDescription(f"{text!r} is not a valid server: {digits!r} is not a valid port")
-            port = int(digits)
-        return cls(address, port)
+        if digits is None:
+            return cls(address, port)
+        if not digits:
+            raise BadDescription(f"{text!r} is not a valid server: the port is missing")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 5):
+            raise BadDescription(f"{text!r} is not a valid server: {digits!r} is not a valid port")
+        return cls(address, int(digits))
 
     def socketAddress(self) -> tuple[str, int] | tuple[str, int, int, int]:
         """

@@ -1,12 +1,13 @@
 """
-Send queries over TCP: one connection per server, many queries in flight, replies in any order (RFC 7766).
+Send queries over TCP: one connection per server, many queries in flight, replies in any order (RFC 7766). The edns-tcp-keepalive option
+(RFC 7828) negotiates how long it stays open.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
@@ -18,10 +19,11 @@ from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
 from twisted_ext.transport.exchange import PendingQuery
-from twisted_ext.transport.keepalive import secondsAllowed, wishing
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.framing import StreamBuffer, frame
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameEnd
 
 if TYPE_CHECKING:
     from typing import Protocol as Shape
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
         def connectTCP(self, host: str, port: int, factory: _Attempt, timeout: float | None) -> IConnector: ...
 
 
-__all__ = ["StreamExchange"]
+__all__ = ["StreamExchange", "secondsAllowed", "wishing"]
+
+_KEEPALIVE: Final = 11
+
+#: Octets of an OPT record before its options.
+_OPT_OCTETS: Final = 11
 
 
 @implementer(IExchange)
@@ -80,9 +87,7 @@ class StreamExchange:
         keys = self.keys
         if len(keys) >= STREAM_WAITING.default:
             raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
+        self._stopKeeping()
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -129,10 +134,13 @@ class StreamExchange:
         self._keeping = None
         self._drop()
 
-    def _drop(self) -> None:
+    def _stopKeeping(self) -> None:
         if self._keeping is not None:
             self._keeping.cancel()
             self._keeping = None
+
+    def _drop(self) -> None:
+        self._stopKeeping()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             unanswered = bool(self._sent)
@@ -182,18 +190,12 @@ class StreamExchange:
             attempt.transport.write(b"".join(framed))
 
     def connected(self, attempt: _Attempt) -> None:
-        """
-        A connection is established.
-        """
         if attempt is self._attempt:
             self._flush()
         else:
             attempt.leave(True)
 
     def received(self, attempt: _Attempt, messages: list[bytes]) -> None:
-        """
-        Handle received replies, in any order.
-        """
         now = self._clock.seconds()
         for octets in messages:
             if attempt is not self._attempt:
@@ -231,9 +233,7 @@ class StreamExchange:
                     done.callback(None)
             return
         self._attempt = None
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
+        self._stopKeeping()
         keys = self.keys
         failed: list[tuple[bytes, PendingQuery]] = []
         if attempt.transport is None:
@@ -321,3 +321,29 @@ class _Connection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._attempt.exchange.lost(self._attempt, reason.getErrorMessage())
 
+
+def wishing(query: bytes) -> bytes:
+    """
+    Add the keepalive option to a query, which may only be sent over TCP (RFC 7828, section 3.2.1).
+
+    @param query: a message without its ID. It is returned unchanged if it has no OPT record.
+    """
+    if query[8:10] != b"\x00\x01":
+        return query
+    opt = nameEnd(query, 10) + 4
+    options = query[opt + _OPT_OCTETS :]
+    length = len(options) + 4
+    return query[: opt + _OPT_OCTETS - 2] + length.to_bytes(2, "big") + options + _KEEPALIVE.to_bytes(2, "big") + b"\x00\x00"
+
+
+def secondsAllowed(reply: bytes) -> float | None:
+    """
+    Return how many seconds the server lets the connection be idle; 0 if it requests that the connection be closed (RFC 7828, section 3.4);
+    L{None} if the option is absent.
+    """
+    try:
+        edns = Message.fromWire(reply).edns
+    except BadMessage:
+        return None
+    octets = None if edns is None else edns.option(_KEEPALIVE)
+    return int.from_bytes(octets, "big") / 10 if octets is not None and len(octets) == 2 else None

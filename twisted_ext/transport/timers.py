@@ -27,10 +27,6 @@ _MOST_TURNS: Final = 16
 
 
 class TimetableItem(Protocol):
-    """
-    An item of a timetable.
-    """
-
     #: The clock's seconds at which C{overdue} is called. May be moved later at any time; C{hurry} is for earlier.
     due: float
 
@@ -45,12 +41,7 @@ class Timetable:
     A set of items with due times, served by a single delayed call, or none while the set is empty.
 
     Adding and removing items is cheap; time-critical callers modify the set directly.
-
-    @ivar waiting: the items.
-    @ivar wakesAt: when the delayed call fires.
     """
-
-    __slots__ = ("waiting", "wakesAt", "_clock", "_call", "_turns")
 
     def __init__(self, clock: IReactorTime) -> None:
         self.waiting: set[TimetableItem] = set()
@@ -68,9 +59,6 @@ class Timetable:
             self.wakeAt(item.due)
 
     def wakeAt(self, due: float) -> None:
-        """
-        Move the delayed call to an earlier time.
-        """
         self.wakesAt = due
         delay = max(0.0, due - self._clock.seconds())
         if self._call is None:

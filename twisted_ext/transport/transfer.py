@@ -59,7 +59,6 @@ class _Fetch(ClientFactory):
         begin: float,
         wait: float,
         seconds: float,
-        rate: float,
     ) -> None:
         self.deferred: Deferred[TransferReceiver] | None = Deferred(self._cancel)
         self.query = query
@@ -70,7 +69,6 @@ class _Fetch(ClientFactory):
         self.connector: IConnector | None = None
         self._clock = clock
         self._wait = wait
-        self._rate = rate
         self._before = 0
         self._idle: IDelayedCall | None = clock.callLater(begin, self._late)
         self._whole: IDelayedCall | None = clock.callLater(seconds, self._late)
@@ -81,17 +79,15 @@ class _Fetch(ClientFactory):
 
     def _look(self) -> None:
         came = self.receiving.octets - self._before
-        if self.receiving.messages and came < self._rate * _LOOK:
-            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {self._rate * _LOOK:.0f}"
+        least = TRANSFER_RATE.default * _LOOK
+        if self.receiving.messages and came < least:
+            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {least:.0f}"
             self.finish(TimedOut(said, server=self.label))
             return
         self._before = self.receiving.octets
         self._slow = self._clock.callLater(_LOOK, self._look)
 
     def heard(self) -> None:
-        """
-        Restart the idle timeout: a message has arrived.
-        """
         if self._idle is not None and self._idle.active():
             self._idle.reset(self._wait)
 
@@ -178,7 +174,6 @@ def fetchZone(
     begin: float | None = None,
     wait: float | None = None,
     seconds: float | None = None,
-    rate: float | None = None,
     local: tuple[str, int] | None = None,
 ) -> Deferred[TransferReceiver]:
     """
@@ -194,7 +189,6 @@ def fetchZone(
     @param begin: seconds until the first message, including the time to connect.
     @param wait: seconds between messages.
     @param seconds: seconds for the whole transfer, regardless of other limits.
-    @param rate: minimum octets per second.
     @param local: the address and port to connect from, port 0 for any.
 
     @return: fires with the complete transfer once all signatures are verified. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
@@ -215,7 +209,7 @@ def fetchZone(
     receiving = TransferReceiver(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
     made = _Fetch(
         reactor, label, frame(query), receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
-        TRANSFER_SECONDS.default if seconds is None else seconds, TRANSFER_RATE.pick(rate),
+        TRANSFER_SECONDS.default if seconds is None else seconds,
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None

@@ -1,5 +1,5 @@
 """
-The UDP sockets that queries are sent from.
+The UDP sockets that queries are sent from: the system's own, or ports of reactors without file descriptors (in-memory networks, IOCP).
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP, IUDPTransport
+from twisted.internet.protocol import DatagramProtocol
+
 from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
 from twisted_ext.transport.exchange import PendingQuery
-from twisted_ext.transport.pollers import Poller, ReadableSocket
+from twisted_ext.transport.pollers import Poller
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:
     from twisted_ext.transport.datagram import DatagramExchange
 
-__all__ = ["QuerySocket", "RawMaker", "RawSocket", "SIZE", "unreachable"]
+__all__ = ["PortMaker", "PortSocket", "QuerySocket", "RawMaker", "RawSocket", "SIZE", "unreachable"]
 
 #: Maximum octets of a UDP reply; a longer one is truncated, fails to parse, and is requested over TCP.
 SIZE: Final = int(DATAGRAM_SIZE.default)
@@ -37,16 +41,14 @@ _KIND: Final = socket.SOCK_DGRAM | _NONBLOCKING
 
 class QuerySocket:
     """
-    One socket on a random port, connected to one server. Subclasses implement sending and closing.
+    One socket on a random port, connected to one server. Subclasses implement sending, closing (C{shut}) and no longer reading (C{mute}).
 
-    @ivar exchange: the exchange that owns this socket.
     @ivar keys: maps the ids of all queries sent to their pending queries, or to L{None} for queries no longer pending, so that a late or
         duplicate reply is not counted as a forgery attempt.
     @ivar send: sends octets to the server; raises L{OSError} if the kernel reports an error for this datagram or an earlier one.
     @ivar live: the number of pending queries.
     @ivar misses: replies from the right address to the right port with a wrong id or question.
     @ivar retired: whether it takes no more queries.
-    @ivar closed: whether it is closed.
     @ivar deaf: whether incoming datagrams are ignored because too many were wrong.
     """
 
@@ -63,15 +65,9 @@ class QuerySocket:
         self.deaf = False
 
     def shut(self) -> None:
-        """
-        Close the operating system's socket.
-        """
         raise NotImplementedError
 
     def mute(self) -> None:
-        """
-        Stop reading.
-        """
         raise NotImplementedError
 
     def arrived(self, octets: bytes, now: float) -> None:
@@ -124,9 +120,6 @@ class QuerySocket:
                 asking.failed(fault, now, self, key)
 
     def sendNow(self, octets: bytes, now: float) -> None:
-        """
-        Send octets that were held back.
-        """
         if self.closed:
             return
         try:
@@ -155,9 +148,6 @@ class QuerySocket:
 
 
 def unreachable(server: Server, error: OSError) -> Unreachable:
-    """
-    Return an error with the server and the reason.
-    """
     return Unreachable(f"{server.label} cannot be reached: {error.strerror or error}", server=server.label)
 
 
@@ -176,7 +166,12 @@ class RawSocket(QuerySocket):
         self._descriptor = made.fileno()
         poller.watch(self._descriptor, self)
 
-    def gather(self, arrivals: list[tuple[ReadableSocket, bytes]], now: float) -> None:
+    def gather(self, arrivals: list[tuple[RawSocket, bytes]], now: float) -> None:
+        """
+        Read all pending datagrams without handling them yet.
+
+        @param arrivals: datagrams read from this socket and others; this appends to it.
+        """
         # At most as many datagrams as replies are pending; the poller calls again if there are more.
         recv = self._recv
         try:
@@ -207,10 +202,6 @@ def _nowhere(octets: bytes) -> None:
 
 
 class RawMaker:
-    """
-    Makes connected sockets at random ports.
-    """
-
     def __init__(self, poller: Poller, draw: Draw) -> None:
         self._poller = poller
         self._draw = draw
@@ -249,3 +240,74 @@ class RawMaker:
                 # The port is in use or not permitted; another one may be free.
                 if not tries:
                     raise
+
+
+class PortSocket(QuerySocket):
+    """
+    A UDP port of the reactor, connected to the server.
+    """
+
+    __slots__ = ("_port", "_protocol")
+
+    def __init__(self, exchange: DatagramExchange, port: IListeningPort, protocol: _Receiver) -> None:
+        super().__init__(exchange, protocol.write)
+        self._port = port
+        self._protocol = protocol
+
+    def shut(self) -> None:
+        self._protocol.socket = None
+        self._port.stopListening()
+
+    def mute(self) -> None:
+        self._protocol.socket = None
+
+
+class _Receiver(DatagramProtocol):
+    noisy = False
+    transport: IUDPTransport
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
+        self.socket: PortSocket | None = None
+
+    def write(self, octets: bytes) -> None:
+        try:
+            self.transport.write(octets, None)
+        except MessageLengthError as error:
+            raise OSError(str(error)) from error
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
+        receiver = self.socket
+        if receiver is not None and receiver.exchange.server.isAt(addr[0], addr[1]):
+            receiver.arrived(datagram[:SIZE], self.clock.seconds())
+
+    def connectionRefused(self) -> None:
+        receiver = self.socket
+        if receiver is not None:
+            receiver.broken(ConnectionRefusedError("connection refused"), self.clock.seconds())
+
+
+class PortMaker:
+    def __init__(self, reactor: IReactorUDP, draw: Draw) -> None:
+        self._reactor = reactor
+        self._clock = IReactorTime(reactor)
+        self._draw = draw
+
+    def make(self, exchange: DatagramExchange) -> QuerySocket:
+        server = exchange.server
+        interface = "" if server.family == socket.AF_INET else "::"
+        protocol = _Receiver(self._clock)
+        for tries in range(int(PORT_TRIES.default), -1, -1):
+            try:
+                port = self._reactor.listenUDP(self._draw.port(), protocol, interface, SIZE)
+                break
+            except CannotListenError as error:
+                if not tries:
+                    raise unreachable(server, OSError(str(error))) from error
+        try:
+            protocol.transport.connect(server.address, server.port)
+        except OSError as error:
+            port.stopListening()
+            raise unreachable(server, error) from error
+        made = protocol.socket = PortSocket(exchange, port, protocol)
+        return made

@@ -35,8 +35,6 @@ class Pace:
     @ivar interval: the seconds that the caller set, or L{None} to follow the TTLs.
     """
 
-    __slots__ = ("interval", "_draw", "_wait")
-
     def __init__(self, interval: float | None, draw: Callable[[], float]) -> None:
         """
         @param interval: clamped to the range of L{WATCH_SECONDS}.
@@ -54,8 +52,6 @@ class Pace:
 
     def afterAnswer(self, holds: float) -> float:
         """
-        Return the pause after an answer.
-
         @param holds: for how many seconds the answer is valid.
 
         @return: in how many seconds to look the name up again.

@@ -4,6 +4,7 @@ What a watched name resolves to at one moment, and whether two such states diffe
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from twisted_ext.aliases import found
@@ -19,6 +20,7 @@ __all__ = ["Change", "Sought", "State", "stateOf"]
 _STRINGS: Final = (TXT, SPF)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class State:
     """
     What a name resolves to: records of one type, NODATA or NXDOMAIN, or unknown after a failed look-up.
@@ -30,34 +32,14 @@ class State:
     @ivar texts: the records in presentation format, in canonical order; empty if there are none or the look-up failed.
     @ivar answer: the answer, aliases included; L{None} if the look-up failed.
     @ivar error: why the look-up failed, or L{None}.
+    @ivar rdatas: the records in canonical form, in the order of C{texts}.
     """
 
-    __slots__ = ("outcome", "texts", "answer", "error", "rdatas")
-
-    def __init__(
-        self,
-        outcome: Outcome | None,
-        texts: tuple[str, ...] = (),
-        answer: Answer | None = None,
-        error: Exception | None = None,
-        rdatas: tuple[bytes, ...] = (),
-    ) -> None:
-        """
-        @param rdatas: the records in canonical form, in the order of C{texts}.
-        """
-        self.outcome = outcome
-        self.texts = texts
-        self.answer = answer
-        self.error = error
-        self.rdatas = rdatas
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, State):
-            return NotImplemented
-        return self.outcome is other.outcome and self.rdatas == other.rdatas
-
-    def __hash__(self) -> int:
-        return hash((self.outcome, self.rdatas))
+    outcome: Outcome | None
+    texts: tuple[str, ...] = field(default=(), compare=False)
+    answer: Answer | None = field(default=None, compare=False)
+    error: Exception | None = field(default=None, compare=False)
+    rdatas: tuple[bytes, ...] = ()
 
     def __str__(self) -> str:
         if self.texts:
@@ -70,6 +52,7 @@ class State:
         return f"<State {self}>"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Change:
     """
     A name resolves to something else than before, or look-ups of it began to fail or to succeed again.
@@ -78,11 +61,8 @@ class Change:
     @ivar after: the new state.
     """
 
-    __slots__ = ("before", "after")
-
-    def __init__(self, before: State | None, after: State) -> None:
-        self.before = before
-        self.after = after
+    before: State | None
+    after: State
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -113,9 +93,6 @@ class Change:
 
 
 def stateOf(question: Question, answer: Answer) -> State:
-    """
-    Return the state that an answer gives for its question.
-    """
     rrType = question.rrType
     rdatas, _, _ = found(question, answer)
     records = {_canonical(rrType, rdata): rdata for rdata in rdatas}
@@ -140,8 +117,6 @@ class Sought:
     @ivar text: the record as the caller wrote it.
     """
 
-    __slots__ = ("text", "_rrType", "_rdata", "_octets")
-
     def __init__(self, rrType: int, text: str) -> None:
         """
         @param text: the rdata in presentation format. The quotation marks of TXT may be left out.
@@ -162,9 +137,6 @@ class Sought:
                 self._octets = joinedStrings(self._rdata)
 
     def isIn(self, state: State) -> bool:
-        """
-        Return whether the record is in this state.
-        """
         if self._rdata is not None and self._rdata in state.rdatas:
             return True
         return self._octets is not None and any(joinedStrings(rdata) == self._octets for rdata in state.rdatas)

@@ -20,6 +20,7 @@ __all__ = [
     "nameFromLabels",
     "labelsOf",
     "labelCount",
+    "nameEnd",
     "parentOf",
     "isBelow",
     "joined",
@@ -229,6 +230,17 @@ def labelCount(name: bytes) -> int:
         position += length + 1
         length = name[position]
     return count
+
+
+def nameEnd(octets: bytes, position: int = 0) -> int:
+    """
+    Return the offset behind the uncompressed name at C{position}.
+
+    @raise IndexError: the name is cut off.
+    """
+    while length := octets[position]:
+        position += length + 1
+    return position + 1
 
 
 def parentOf(name: bytes) -> bytes:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.packetcache.replykinds import KINDS, kindOf
+from twisted_ext.packetcache.table import KINDS, kindOf
 from twisted_ext.server.limits import RESPONSE_NETWORKS
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies

@@ -243,7 +243,7 @@ class CheckingTests(SynchronousTestCase):
         result = checkText("".join([line for line in SOUND.splitlines(True) if not line.startswith("@ NS")]))
         self.assertEqual((result.report.counts, result.report.fatal), ({"ns": 1}, 0))
         result = checkText("$TTL 60\n@ NS ns1\nns1 A 192.0.2.1\n")
-        self.assertEqual((result.report.counts, result.version, result.image), ({"soa": 1}, None, b""))
+        self.assertEqual((result.report.counts, result.version), ({"soa": 1}, None))
 
     def test_overlayIsChecked(self) -> None:
         """

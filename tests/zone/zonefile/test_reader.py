@@ -217,6 +217,14 @@ class RecordTests(SynchronousTestCase):
             (complaint,) = readText(octets).complaints
             self.assertEqual(str(complaint), f"zone: the file is {what}; text in ASCII or UTF-8 was expected")
 
+    def test_nameLikeImageIsRead(self) -> None:
+        """
+        A file that begins with a name like the magic of an image is read as text.
+        """
+        for name in ("txdnsz", MAGIC.decode()):
+            for quick in (True, False):
+                self.assertEqual(linesOf(readText(f"{name} 1 A 192.0.2.1\n", quick=quick)), [f"{name}.example. 1 A 192.0.2.1"])
+
     def test_builderKnowsNamesWithSeveralRecords(self) -> None:
         """
         The image builder knows the names with several records and those with several records of one type.

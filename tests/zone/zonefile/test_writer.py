@@ -18,7 +18,7 @@ from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta, typeNumber
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.traversal import builderOf
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zonefile.rdatacheck import flawOf
+from twisted_ext.zone.zonefile.rdatacache import flawOf
 from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
 #: The types in zones for which the strategies can draw rdata.

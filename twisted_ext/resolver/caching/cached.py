@@ -13,8 +13,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.cache.denial import denialKey
-from twisted_ext.cache.entries import Entry
+from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer
 from twisted_ext.errors import DNSFault, PeerFault
@@ -305,10 +304,8 @@ class CachedSource:
 
         @return: the number of answers removed.
         """
-        from twisted_ext.cache.flush import flush
-
         startAnew(self._inner)
-        return flush(self.store, name, subtree)
+        return self.store.flush(name, subtree)
 
     def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
         """

@@ -19,10 +19,10 @@ from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
 from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
-from twisted_ext.transport.case0x20 import mixed
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchange import TCP
 from twisted_ext.transport.random import Draw
+from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.timers import Timetable, TimetableItem
 from twisted_ext.wire.builder import optRecord

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from twisted_ext.packetcache.clients import Account, Bucket
-from twisted_ext.packetcache.replykinds import KINDS, kindOf
+from twisted_ext.packetcache.table import KINDS, kindOf
 from twisted_ext.server.limits import RESPONSE_NETWORKS, RESPONSE_PAUSE, RESPONSE_RATE, RESPONSE_SLIP, RESPONSE_WINDOW
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.requests import Refusal

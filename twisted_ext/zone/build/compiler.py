@@ -117,7 +117,7 @@ class CompileJobs:
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
-            reader = Reader(nameFromText(name), None, True, tell=self._tell)
+            reader = Reader(nameFromText(name), tell=self._tell)
             reader.read(path)
             reading = reader.reading
             result["sources"] = [list(source) for source in reading.sources]

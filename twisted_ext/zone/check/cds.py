@@ -18,13 +18,10 @@ from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
 from twisted_ext.wire.rrtypes import SVCB as _SVCB
 from twisted_ext.zone.store.nodes import Node
 
-__all__ = ["DNSSEC_ANNOUNCED", "announcedAt", "announcedKeys"]
+__all__ = ["announcedAt", "announcedKeys"]
 
 #: Reports a finding: the check, the owner, what is wrong, the type.
 Say = Callable[[str, bytes, str, int], None]
-
-#: CDS and CDNSKEY.
-DNSSEC_ANNOUNCED: Final = frozenset((CDS, CDNSKEY))
 
 _DIGESTS: Final = {1: "sha1", 2: "sha256", 4: "sha384"}
 

@@ -4,8 +4,10 @@ Checks a master file and its zone, and reports all findings together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import chain
+from typing import NamedTuple
 
 from twisted_ext.errors import BadChange, BadZone
 from twisted_ext.wire.rrtypes import RRSIG, typeName
@@ -18,29 +20,18 @@ from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, 
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.findings import Report
 from twisted_ext.zone.zonefile.locations import RecordLocations
-from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
+from twisted_ext.zone.zonefile.reader import readMaster
 
 __all__ = ["CheckResult", "locate", "refused", "unlike", "vet"]
 
 
-
-class CheckResult:
+class CheckResult(NamedTuple):
     """
-    The result of a check.
-
-    @ivar report: the findings.
-    @ivar version: the zone; L{None} if the file has none that can be built.
-    @ivar image: its image, to be written to a file; C{b""} without a version.
-    @ivar reading: the reader's result.
+    The findings, and the zone; L{None} if the file has none that can be built.
     """
 
-    __slots__ = ("report", "version", "image", "reading")
-
-    def __init__(self, report: Report, version: Version | None, image: bytes, reading: MasterFileContent) -> None:
-        self.report = report
-        self.version = version
-        self.image = image
-        self.reading = reading
+    report: Report
+    version: Version | None
 
 
 def vet(
@@ -49,29 +40,22 @@ def vet(
     *,
     path: str = "",
     now: float | None = None,
-    fingerprint: bytes = b"",
     progress: Callable[[int, int], object] = lambda done, all: None,
 ) -> CheckResult:
     """
     Read a master file and check its zone.
 
     @param source: the content of a master file, or the path of one.
-    @param apex: the zone's name.
     @param path: the name of a source that is given as octets, for findings.
     @param now: seconds since 1970, for signatures; L{None} to skip their validity periods.
-    @param fingerprint: for the image.
     @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
     """
-    reader = Reader(apex, None, True)
-    reader.read(source, path)
-    reading = reader.reading
+    reading = readMaster(source, apex, path=path)
     report = Report(reading.complaints)
     unlike(reading.builder, report)
     version: Version | None = None
-    image = b""
     try:
-        image = reading.builder.finish(fingerprint)
-        version = Version(Image(image))
+        version = Version(Image(reading.builder.finish()))
     except (BadZone, BadChange) as wrong:
         if reading.sound:
             report.say("soa", apex, str(wrong))
@@ -79,7 +63,7 @@ def vet(
         check(version, now=now, report=report, progress=progress)
     locate(source, apex, report, path)
     report.findings.sort(key=lambda finding: (finding.path, finding.line))
-    return CheckResult(report, version, image, reading)
+    return CheckResult(report, version)
 
 
 def refused(builder: ImageBuilder) -> Report:
@@ -121,8 +105,6 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
 def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> None:
     """
     Add to each finding the line of the file that its records are in. Reads the file once more, record by record, unless it is very large.
-
-    @param source: see L{vet}.
     """
     folded = apex.lower()
     wanted = {}
@@ -134,8 +116,6 @@ def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> 
     if not wanted:
         return
     if isinstance(source, str):
-        import os
-
         try:
             size = os.stat(source).st_size
         except OSError:

@@ -7,16 +7,15 @@ Signatures are not verified cryptographically. The checks find mistakes of opera
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from hashlib import sha1
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import toBase32Hex
-from twisted_ext.wire.names import labelCount, nameToText
+from twisted_ext.wire.names import labelCount, nameEnd, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.rdata.types.dnssec import DNSKEY
@@ -24,6 +23,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
 from twisted_ext.wire.rrtypes import DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, typeName
 from twisted_ext.zone.limits import SIGNATURE_WARNING
+from twisted_ext.zone.query.denial import hashed
 from twisted_ext.zone.store.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, parentKey
 from twisted_ext.zone.store.order import orderedNodes
 
@@ -63,13 +63,10 @@ def _typesOf(bitmap: bytes) -> frozenset[int] | None:
         return None
 
 
-def prove(
-    version: Version, report: Report, now: float | None, progress: Callable[[int, int], object] = lambda done, all: None
-) -> None:
+def prove(version: Version, report: Report, now: float | None, progress: Callable[[int, int], object]) -> None:
     """
     Check a signed zone.
 
-    @param report: where to add findings.
     @param now: seconds since 1970; L{None} to skip the validity periods of signatures.
     @param progress: see L{check<twisted_ext.zone.check.semantics.check>}.
     """
@@ -116,12 +113,10 @@ class _Proving:
             if key.algorithm in _OLD:
                 text = f"key {key.keyTag} is of algorithm {key.algorithm}, which is not to be used any more"
                 self.say("dnskey-values", rrset.name, text, _DNSKEY)
-            if key.flags & 0x80:
-                # Revoked: it signs only the keys (RFC 5011, section 2.1).
-                self.keys.add((key.keyTag, key.algorithm))
-                continue
             self.keys.add((key.keyTag, key.algorithm))
-            self.algorithms.add(key.algorithm)
+            # A revoked key signs only the keys (RFC 5011, section 2.1).
+            if not key.flags & 0x80:
+                self.algorithms.add(key.algorithm)
 
     # -- signatures
 
@@ -198,18 +193,12 @@ class _Proving:
 
     # -- the chain of names
 
-    def _named(self) -> Iterator[Node]:
-        """
-        Return the names for which the zone is authoritative, in canonical order.
-        """
-        for node in orderedNodes(self.version):
-            if not node.flags & (OCCLUDED | HASHED):
-                yield node
-
     def chain(self) -> None:
         apex = self.apex
         before: tuple[bytes, bytes] | None = None
-        for node in self._named():
+        for node in orderedNodes(self.version):
+            if node.flags & (OCCLUDED | HASHED):
+                continue
             owner = node.key + apex
             rrset = node.of(NSEC)
             if rrset is None:
@@ -219,14 +208,15 @@ class _Proving:
                 self.say("nsec-chain", rrset.name, f"{len(rrset.rdatas)} NSEC records, where one is allowed", NSEC)
             if before is not None and before[1] != owner:
                 self._leads(before[0], before[1], owner)
+            rdata = rrset.rdatas[0]
             try:
-                following, bitmap = _nsecParts(rrset.rdatas[0])
+                end = nameEnd(rdata)
             except IndexError:
                 self.say("rdata", rrset.name, "the NSEC record is cut off", NSEC)
                 before = None
                 continue
-            before = (rrset.name, following)
-            self._types(rrset.name, node, bitmap, NSEC, _expected(node))
+            before = (rrset.name, rdata[:end].lower())
+            self._types(rrset.name, node, rdata[end:], NSEC, _expected(node))
         if before is not None and before[1] != apex:
             self._leads(before[0], before[1], apex)
 
@@ -279,10 +269,8 @@ class _Proving:
         for node in version.nodes():
             if node.flags & (OCCLUDED | HASHED):
                 continue
-            digest = sha1(node.key + apex + salt, usedforsecurity=False).digest()
-            for _ in range(rounds):
-                digest = sha1(digest + salt, usedforsecurity=False).digest()
-            label = toBase32Hex(digest).encode().lower()
+            # Without its cache, which is for the names that clients ask for.
+            label = hashed.__wrapped__(node.key + apex, rounds, salt)
             found = records.get(label)
             if found is not None:
                 found.used = True
@@ -296,8 +284,7 @@ class _Proving:
                 out.append(node.key)
         for key in out:
             if key in above:
-                text = "no NSEC3 record, though there is one of a name below"
-                self.say("nsec-missing", key + apex, text, NSEC3)
+                self.say("nsec-missing", key + apex, "no NSEC3 record, though there is one of a name below", NSEC3)
         for record in records.values():
             if not record.used:
                 self.say("nsec-extra", record.owner, "an NSEC3 record whose hash is of no name here", NSEC3)
@@ -324,18 +311,12 @@ class _Proving:
         Return whether the name may be missing in the chain: an insecure delegation or an empty non-terminal, in an opt-out span (RFC 5155,
         section 6). For an empty non-terminal, all names below have to be missing as well, which is not checked here.
         """
-        if node.sets and (not node.flags & CUT or node.of(DS) is not None):
-            return False
-        if not labels:
+        if not labels or (node.sets and (not node.flags & CUT or node.of(DS) is not None)):
             return False
         return records[labels[bisect_right(labels, label) - 1]].optOut
 
 
 class _Hash:
-    """
-    One NSEC3 record.
-    """
-
     __slots__ = ("owner", "following", "octets", "bitmap", "optOut", "used")
 
     def __init__(self, owner: bytes, rdata: bytes, position: int) -> None:
@@ -355,16 +336,6 @@ def _expected(node: Node) -> frozenset[int]:
     if node.flags & CUT:
         types &= _PROVED_AT_CUTS
     return types - {NSEC3} if node.key else types
-
-
-def _nsecParts(rdata: bytes) -> tuple[bytes, bytes]:
-    """
-    Return the next name, folded, and the type bitmap.
-    """
-    position = 0
-    while rdata[position]:
-        position += rdata[position] + 1
-    return rdata[: position + 1].lower(), rdata[position + 1 :]
 
 
 def _apart(later: int, earlier: int) -> int:

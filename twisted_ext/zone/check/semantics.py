@@ -11,41 +11,11 @@ from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameToText
+from twisted_ext.wire import rrtypes
+from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameEnd, nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import (
-    AAAA,
-    CAA,
-    DELEG,
-    DNSKEY,
-    DS,
-    HINFO,
-    HTTPS,
-    LOC,
-    MX,
-    NAPTR,
-    NS,
-    NSEC,
-    NSEC3,
-    NXT,
-    PTR,
-    RRSIG,
-    SIG,
-    SOA,
-    SPF,
-    SRV,
-    SSHFP,
-    SVCB,
-    TLSA,
-    TXT,
-    URI,
-    ZONEMD,
-    A,
-    typeName,
-)
-from twisted_ext.wire.rrtypes import CNAME as _CNAME
-from twisted_ext.wire.rrtypes import DNAME as _DNAME
-from twisted_ext.zone.check.cds import DNSSEC_ANNOUNCED, announcedAt, announcedKeys
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.check.cds import announcedAt, announcedKeys
 from twisted_ext.zone.limits import CHECKED_ALIASES
 from twisted_ext.zone.query.referrals import cutAbove
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
@@ -57,27 +27,28 @@ if TYPE_CHECKING:
 __all__ = ["check", "owned"]
 
 #: Types whose rdata has a host name, and the offset of the name.
-_HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
+_HOSTS: Final = {rrtypes.NS: 0, rrtypes.MX: 2, rrtypes.SRV: 6}
 
-_ADDRESSES: Final = frozenset((A, AAAA))
+_ADDRESSES: Final = frozenset((rrtypes.A, rrtypes.AAAA))
+
+#: Types allowed at a delegation: those of the delegation itself; addresses of a server of that name; DNAME, which another check reports.
+_AT_CUTS: Final = _ADDRESSES | {rrtypes.NS, rrtypes.DS, rrtypes.RRSIG, rrtypes.NSEC, rrtypes.NSEC3, rrtypes.DNAME}
 
 #: Types allowed beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, whose owner is a hash and
 #: not that name (RFC 5155, section 7.1). No server accepts KEY there any more, which RFC 2535 allowed.
-_BESIDE_CNAME: Final = frozenset((_CNAME, SIG, NXT, RRSIG, NSEC, NSEC3))
+_BESIDE_CNAME: Final = frozenset((rrtypes.CNAME, rrtypes.SIG, rrtypes.NXT, rrtypes.RRSIG, rrtypes.NSEC, rrtypes.NSEC3))
 
 #: A single record of one of these types at a name without flags needs no check.
-_HARMLESS: Final = frozenset((A, PTR, HINFO, TXT, AAAA, LOC, NAPTR, SSHFP, TLSA, SPF, URI, CAA))
-
-#: SVCB, HTTPS.
-_SERVICES: Final = frozenset((SVCB, HTTPS))
+_HARMLESS: Final = frozenset((
+    rrtypes.A, rrtypes.AAAA, rrtypes.PTR, rrtypes.TXT, rrtypes.SPF, rrtypes.HINFO, rrtypes.LOC, rrtypes.NAPTR, rrtypes.SSHFP,
+    rrtypes.TLSA, rrtypes.URI, rrtypes.CAA,
+))  # fmt: skip
 
 #: Nodes between two calls of C{progress}.
 _STEP: Final = 16_384
 
 _type: Final = Struct(">H").unpack_from
 _times: Final = Struct(">IIIII").unpack_from
-
-_DAY: Final = 86400
 
 
 def check(
@@ -96,21 +67,17 @@ def check(
     """
     report = Report() if report is None else report
     _Checking(version, report).run(progress)
-    if _isSigned(version):
+    if version.signed or version.top.of(rrtypes.DNSKEY) is not None or version.top.of(rrtypes.RRSIG) is not None:
         from twisted_ext.zone.check.dnssec import prove
 
         prove(version, report, now, progress)
-    if version.top.of(ZONEMD) is not None:
+    if version.top.of(rrtypes.ZONEMD) is not None:
         from twisted_ext.zone.check.zonemd import Verdict, verify
 
         digested = verify(version)
         if digested.verdict is not Verdict.VERIFIED:
-            report.say("zonemd", version.apexName, digested.text, 63)
+            report.say("zonemd", version.apexName, digested.text, rrtypes.ZONEMD)
     return report
-
-
-def _isSigned(version: Version) -> bool:
-    return version.signed or version.top.of(DNSKEY) is not None or version.top.of(RRSIG) is not None
 
 
 class _Checking:
@@ -136,13 +103,11 @@ class _Checking:
                 node = self.version.find(key)
                 assert node is not None
                 text = "no delegation of this zone names this host; take the address away"
-                self.say("glue-extra", node.sets[0].name, text, A if node.of(A) is not None else AAAA)
+                self.say("glue-extra", node.sets[0].name, text, rrtypes.A if node.of(rrtypes.A) is not None else rrtypes.AAAA)
         progress(count, count)
 
     def _guarded(self, look: Callable[[Node], None], node: Node) -> None:
-        """
-        Check a name. Transferred records may have malformed rdata.
-        """
+        # Transferred records may have malformed rdata.
         try:
             look(node)
         except (IndexError, StructError):
@@ -171,8 +136,7 @@ class _Checking:
 
     def _apex(self, node: Node) -> None:
         version = self.version
-        servers = node.of(NS)
-        if servers is None:
+        if node.of(rrtypes.NS) is None:
             self.say("ns", version.apexName, "the apex has no NS records; give it one for each server of the zone")
         self._startOfAuthority(version.soa)
         announcedKeys(node, self.say)
@@ -181,25 +145,23 @@ class _Checking:
     def _startOfAuthority(self, soa: RRSet) -> None:
         rdata = soa.rdatas[0]
         _, refresh, retry, expire, minimum = _times(rdata, len(rdata) - 20)
-        position = 0
-        while rdata[position]:
-            position += rdata[position] + 1
-        responsible = labelsOf(rdata[position + 1 : -20])
+        mailbox = rdata[nameEnd(rdata) : -20]
+        responsible = labelsOf(mailbox)
         texts: list[str] = []
         say = texts.append
         if responsible and b"@" in responsible[0]:
-            say(f"the mail address has an @, which is to be a dot: {nameToText(rdata[position + 1 : -20])}")
+            say(f"the mail address has an @, which is to be a dot: {nameToText(mailbox)}")
         if refresh < 60:
             say(f"secondaries are to ask every {refresh} s; an hour or more is usual")
         if retry >= refresh:
             say(f"retry is {retry} s, not less than refresh, {refresh} s")
         if expire <= refresh + retry:
             say(f"expire is {expire} s; secondaries give the zone up before they have tried again after {refresh} s and {retry} s")
-        if minimum > _DAY:
+        if minimum > 86400:
             say(f"negative answers are cached for {minimum} s; at most a day is sensible (RFC 2308, section 5)")
         if texts:
             # One finding for all, since in a test zone all of them may be wrong.
-            self.say("soa-values", soa.name, "; ".join(texts), SOA)
+            self.say("soa-values", soa.name, "; ".join(texts), rrtypes.SOA)
 
     def _look(self, node: Node) -> None:
         flags = node.flags
@@ -213,27 +175,28 @@ class _Checking:
             owned(node, self.report)
         if flags & CNAME:
             self._alias(node)
-        if flags & DNAME:
-            self._subtree(node)
+        subtree = node.of(rrtypes.DNAME)
+        if subtree is not None and flags & CUT:
+            self.say("dname-ns", subtree.name, "a delegation with a DNAME record; leave either", rrtypes.DNAME)
         if flags & CUT:
             self._delegation(node)
         for rrset in node.sets:
             rrType = rrset.rrType
             if rrType in _HOSTS:
                 self._hosts(node, rrset)
-            elif rrType == SOA and node.key:
-                self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", SOA)
-            elif rrType in _SERVICES:
+            elif rrType == rrtypes.SOA and node.key:
+                self.say("soa", rrset.name, "a SOA record below the apex; take it away, or make this a zone of its own", rrtypes.SOA)
+            elif rrType in (rrtypes.SVCB, rrtypes.HTTPS):
                 announcedAt(node, rrset, self.say)
-            elif rrType in DNSSEC_ANNOUNCED and node.key:
+            elif rrType in (rrtypes.CDS, rrtypes.CDNSKEY) and node.key:
                 self.say("cds-values", rrset.name, "keys are announced at the apex only; the zone above looks nowhere else", rrType)
-            elif rrType == DNSKEY and node.key:
-                self.say("dnskey-place", rrset.name, "keys below the apex are of no use", DNSKEY)
-            elif rrType == DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
+            elif rrType == rrtypes.DNSKEY and node.key:
+                self.say("dnskey-place", rrset.name, "keys below the apex are of no use", rrtypes.DNSKEY)
+            elif rrType == rrtypes.DS and any(rdata[3] == 1 for rdata in rrset.rdatas):
                 text = "a digest by SHA-1, which is not to be used any more; have one by SHA-256"
-                self.say("ds-values", rrset.name, text, DS)
-            if rrType == DS and node.key and not flags & CUT:
-                self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", DS)
+                self.say("ds-values", rrset.name, text, rrtypes.DS)
+            if rrType == rrtypes.DS and node.key and not flags & CUT:
+                self.say("ds-place", rrset.name, "DS records where nothing is delegated; they belong to NS records", rrtypes.DS)
 
     def _hidden(self, node: Node) -> None:
         above = cutAbove(self.version, node.key)
@@ -247,40 +210,34 @@ class _Checking:
         others = [typeName(rrType) for rrType in node.types if rrType not in _ADDRESSES]
         if others:
             self.say("occluded", owner, f"{_listed(others)} here are never found: the name is delegated to the servers of {where}")
-        if node.of(A) is not None or node.of(AAAA) is not None:
+        if _hasAddress(node):
             self.glue.append(node.key)
 
     def _alias(self, node: Node) -> None:
-        rrset = node.of(_CNAME)
+        rrset = node.of(rrtypes.CNAME)
         assert rrset is not None
         seen = {node.key}
         target = rrset.rdatas[0]
         for _ in range(int(CHECKED_ALIASES.default)):
             state, found = self._reach(target)
             if state == "missing":
-                self.say("cname-dangling", rrset.name, f"the alias leads to {nameToText(target)}, which does not exist", _CNAME)
+                self.say("cname-dangling", rrset.name, f"the alias leads to {nameToText(target)}, which does not exist", rrtypes.CNAME)
             if state != "alias" or found is None:
                 return
             if found.key in seen:
                 break
             seen.add(found.key)
-            following = found.of(_CNAME)
+            following = found.of(rrtypes.CNAME)
             if following is None:
                 return
             target = following.rdatas[0]
-        self.say("cname-loop", rrset.name, f"the aliases from here do not end within {int(CHECKED_ALIASES.default)} steps", _CNAME)
-
-    def _subtree(self, node: Node) -> None:
-        rrset = node.of(_DNAME)
-        assert rrset is not None
-        if node.flags & CUT:
-            self.say("dname-ns", rrset.name, "a delegation with a DNAME record; leave either", _DNAME)
+        self.say("cname-loop", rrset.name, f"the aliases from here do not end within {int(CHECKED_ALIASES.default)} steps", rrtypes.CNAME)
 
     def _delegation(self, node: Node) -> None:
-        rrset = node.of(NS)
+        rrset = node.of(rrtypes.NS)
         assert rrset is not None
         if node.key.startswith(b"\x01*"):
-            self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", NS)
+            self.say("ns-wildcard", rrset.name, "what a wildcard delegates is not defined; delegate each name", rrtypes.NS)
         others = [typeName(rrType) for rrType in node.types if rrType not in _AT_CUTS]
         if others:
             self.say("occluded", rrset.name, f"{_listed(others)} here are never found: the name is delegated")
@@ -293,10 +250,10 @@ class _Checking:
         apex = self.apex
         rrType = rrset.rrType
         before = _HOSTS[rrType]
-        delegated = rrType == NS and bool(node.key)
+        delegated = rrType == rrtypes.NS and bool(node.key)
         for rdata in rrset.rdatas:
             host = rdata[before:].lower()
-            if host == ROOT and rrType != NS:
+            if host == ROOT and rrType != rrtypes.NS:
                 # Null MX and "service not available" (RFC 7505; RFC 2782).
                 continue
             if _isAddress(host):
@@ -306,19 +263,15 @@ class _Checking:
             key = keyBelow(host, apex)
             if key is None:
                 continue
-            if rrType == NS:
+            if rrType == rrtypes.NS:
                 self.servers.add(key)
-            if delegated and isBelow(host, node.key + apex):
+            inside = delegated and isBelow(host, node.key + apex)
+            state = "" if inside else self._reach(host)[0]
+            if inside or (state == "delegated" and rrType == rrtypes.NS and not node.key):
                 found = self.version.find(key)
                 if found is None or not _hasAddress(found):
-                    text = f"{nameToText(host)} is inside of what is delegated to it, and has no address here; resolvers cannot reach it"
-                    self.say("glue-missing", rrset.name, text, rrType)
-                continue
-            state, _ = self._reach(host)
-            if state == "delegated" and rrType == NS and not node.key:
-                found = self.version.find(key)
-                if found is None or not _hasAddress(found):
-                    text = f"{nameToText(host)} is inside of what this zone delegates, and has no address here; resolvers cannot reach it"
+                    what = "is delegated to it" if inside else "this zone delegates"
+                    text = f"{nameToText(host)} is inside of what {what}, and has no address here; resolvers cannot reach it"
                     self.say("glue-missing", rrset.name, text, rrType)
             elif state == "missing":
                 self.say("target-missing", rrset.name, f"{nameToText(host)} does not exist", rrType)
@@ -364,28 +317,24 @@ def owned(node: Node, report: Report) -> None:
     Check the apex, or a name with a CNAME or a DNAME record, for conflicting records.
     """
     if not node.key:
-        for rrType in (DS, DELEG):
+        for rrType in (rrtypes.DS, rrtypes.DELEG):
             if (parental := node.of(rrType)) is not None:
                 text = f"{typeName(rrType)} records at the apex; they belong to the zone above"
                 report.say("ds-apex", parental.name, text, rrType)
-    aliases = node.of(_CNAME)
+    aliases = node.of(rrtypes.CNAME)
     if aliases is not None:
         if len(aliases.rdatas) > 1:
-            report.say("cname-several", aliases.name, f"{len(aliases.rdatas)} CNAME records; leave one", _CNAME)
+            report.say("cname-several", aliases.name, f"{len(aliases.rdatas)} CNAME records; leave one", rrtypes.CNAME)
         others = [typeName(rrType) for rrType in node.types if rrType not in _BESIDE_CNAME]
         if others:
-            report.say("cname-others", aliases.name, f"an alias that has {_listed(others)} as well; leave either", _CNAME)
-    subtrees = node.of(_DNAME)
+            report.say("cname-others", aliases.name, f"an alias that has {_listed(others)} as well; leave either", rrtypes.CNAME)
+    subtrees = node.of(rrtypes.DNAME)
     if subtrees is not None and len(subtrees.rdatas) > 1:
-        report.say("dname-several", subtrees.name, f"{len(subtrees.rdatas)} DNAME records; leave one", _DNAME)
-
-
-#: Types allowed at a delegation: NS, DS, RRSIG, NSEC, NSEC3; addresses of a server of that name; DNAME, which another check reports.
-_AT_CUTS: Final = frozenset((NS, DS, RRSIG, NSEC, NSEC3, _DNAME, A, AAAA))
+        report.say("dname-several", subtrees.name, f"{len(subtrees.rdatas)} DNAME records; leave one", rrtypes.DNAME)
 
 
 def _hasAddress(node: Node) -> bool:
-    return node.of(A) is not None or node.of(AAAA) is not None
+    return node.of(rrtypes.A) is not None or node.of(rrtypes.AAAA) is not None
 
 
 def _isAddress(name: bytes) -> bool:

@@ -25,9 +25,6 @@ class Statistics:
     Statistics of one version.
 
     @ivar names: the number of names with records.
-    @ivar records: the number of records.
-    @ivar types: the number of records by type.
-    @ivar ttls: the number of records by TTL.
     @ivar octets: the size of all records, uncompressed.
     @ivar largest: the size of the largest RRset, its owner and its type.
     @ivar deepest: the largest number of labels of a name, and the name.

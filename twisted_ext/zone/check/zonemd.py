@@ -4,7 +4,8 @@ Zone digests, with which a recipient verifies that a zone is complete and unchan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha384, sha512
 from struct import Struct
@@ -36,16 +37,13 @@ _PIECE: Final = 1 << 16
 
 
 class Verdict(Enum):
-    """
-    The result of verifying a zone against its ZONEMD records.
-    """
-
     VERIFIED = "verified"
     ABSENT = "absent"
     UNSUPPORTED = "unsupported"
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True)
 class ZonemdResult:
     """
     A verdict, and the reason.
@@ -53,22 +51,13 @@ class ZonemdResult:
     @ivar text: the reason, as a sentence.
     """
 
-    __slots__ = ("verdict", "text")
-
-    def __init__(self, verdict: Verdict, text: str) -> None:
-        self.verdict = verdict
-        self.text = text
-
-    def __repr__(self) -> str:
-        return f"<Digested {self.verdict.value}: {self.text}>"
+    verdict: Verdict
+    text: str
 
 
-def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int], object] = lambda count: None) -> dict[int, bytes]:
+def digests(version: Version, algorithms: Iterable[int]) -> dict[int, bytes]:
     """
     Digest a zone (RFC 8976, section 3).
-
-    @param algorithms: the numbers of the algorithms.
-    @param progress: called with the number of RRsets done, every few thousand RRsets.
 
     @return: the digests by algorithm.
 
@@ -82,10 +71,9 @@ def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int
     hashes = {algorithm: _HASHES[algorithm]() for algorithm in wanted}
     apex = version.apex
     gathered: list[bytes] = []
-    size = count = 0
+    size = 0
     for rrset, octets in canonicalRecords(version):
-        count += 1
-        if rrset.name.lower() == apex and (rrset.rrType == ZONEMD or (rrset.rrType == RRSIG and _covered(rrset) == ZONEMD)):
+        if rrset.name.lower() == apex and _isDigest(rrset):
             continue
         gathered.append(octets)
         size += len(octets)
@@ -94,21 +82,18 @@ def digests(version: Version, algorithms: Iterable[int], progress: Callable[[int
             for each in hashes.values():
                 each.update(piece)
             gathered, size = [], 0
-            progress(count)
     for each in hashes.values():
         each.update(b"".join(gathered))
     return {algorithm: each.digest() for algorithm, each in hashes.items()}
 
 
-def _covered(rrset: RRSet) -> int:
-    return int.from_bytes(rrset.rdatas[0][:2], "big")
+def _isDigest(rrset: RRSet) -> bool:
+    return rrset.rrType == ZONEMD or (rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == ZONEMD)
 
 
-def verify(version: Version, progress: Callable[[int], object] = lambda count: None) -> ZonemdResult:
+def verify(version: Version) -> ZonemdResult:
     """
     Verify a zone against the ZONEMD records at its apex (RFC 8976, section 4). Their signatures are not validated here.
-
-    @param progress: see L{digests}.
     """
     rrset = version.top.of(ZONEMD)
     if rrset is None:
@@ -136,7 +121,7 @@ def verify(version: Version, progress: Callable[[int], object] = lambda count: N
         else:
             known[algorithm] = values[0]
     if known:
-        made = digests(version, known, progress)
+        made = digests(version, known)
         for algorithm, value in known.items():
             if made[algorithm] == value:
                 return ZonemdResult(Verdict.VERIFIED, f"the zone is what its {ALGORITHMS[algorithm]} digest says")
@@ -155,12 +140,10 @@ def withDigests(version: Version, algorithms: Iterable[int] = (1,)) -> Version:
     """
     Replace the ZONEMD records of a zone with new ones. Remove their signatures, since there is no key to sign new ones with.
 
-    @return: the version with ZONEMD records at the apex.
-
     @raise CallerFault: an algorithm is not supported.
     """
     before = version.top.of(ZONEMD)
-    kept = [rrset for rrset in version.top.sets if rrset.rrType != ZONEMD and not (rrset.rrType == RRSIG and _covered(rrset) == ZONEMD)]
+    kept = [rrset for rrset in version.top.sets if not _isDigest(rrset)]
     made = digests(version, algorithms)
     start = version.serial
     rdatas = tuple([_FIXED.pack(start, SIMPLE, algorithm) + digest for algorithm, digest in made.items()])

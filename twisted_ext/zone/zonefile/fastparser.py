@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
 from struct import error as StructError
@@ -24,8 +24,7 @@ from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX
-from twisted_ext.zone.zonefile.rdatacache import ReadRdata, keep, readerOf
-from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
+from twisted_ext.zone.zonefile.rdatacache import ReadRdata, keep, rdataFrom, readerOf
 
 if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.reader import Reader
@@ -90,14 +89,9 @@ class Forms:
     @ivar heads: the tree by the first word.
     """
 
-    __slots__ = ("heads", "_count")
-
     def __init__(self) -> None:
         self.heads: dict[bytes, Step] = {}
         self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
 
     def learn(self, words: tuple[bytes, ...], form: Form) -> None:
         """
@@ -264,18 +258,15 @@ def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
 
 
 def _directive(reader: Reader, words: list[bytes]) -> bool:
-    if len(words) == 2 and words[0] == b"$TTL":
-        try:
+    try:
+        if len(words) == 2 and words[0] == b"$TTL":
             reader.setTTL(secondsFromDuration(words[1].decode("ascii")))
-        except ValueError:
-            return False
-        return True
-    if len(words) == 2 and words[0] == b"$ORIGIN" and words[1][-1:] == b".":
-        try:
+            return True
+        if len(words) == 2 and words[0] == b"$ORIGIN" and words[1][-1:] == b".":
             reader.setOrigin(_name(reader, words[1]))
-        except (ValueError, LookupError):
-            return False
-        return True
+            return True
+    except (ValueError, LookupError):
+        pass
     return False
 
 
@@ -303,23 +294,8 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
         return False
     record = labels + form[0] + (rdata if form[1] < _OTHER else _short(len(rdata)) + rdata)
     reader.place(labels, form[2], record)
-    reader.owner = labels
-    reader.outside = False
-    if form[3] is not None:
-        reader.lastTTL = form[3]
+    _settle(reader, labels, form)
     return True
-
-
-def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
-    """
-    Return the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
-    """
-    step = reader.forms.heads.get(words[at])
-    behind = at + 1
-    while isinstance(step, dict):
-        step = step.get(words[behind])
-        behind += 1
-    return (behind, step) if step is not None else _learned(reader, words, at)
 
 
 def _strings(line: bytes, start: int) -> bytes | None:
@@ -355,20 +331,12 @@ def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | N
     return rdata
 
 
+@lru_cache(_REMEMBERED)
 def _times(words: tuple[bytes, ...]) -> bytes:
     """
     @param words: the last four words of the rdata of an SOA record, which are the same in most zones of one operator.
     """
-    known = _timers.get(words)
-    if known is None:
-        if len(_timers) >= _REMEMBERED:
-            _timers.clear()
-        known = _timers[words] = _numbers(*[secondsFromDuration(word.decode("ascii")) for word in words])
-    return known
-
-
-#: The four times of SOA records in wire format, by their words.
-_timers: Final[dict[tuple[bytes, ...], bytes]] = {}
+    return _numbers(*[secondsFromDuration(word.decode("ascii")) for word in words])
 
 
 def _labels(reader: Reader, word: bytes) -> bytes | None:
@@ -424,19 +392,21 @@ def _name(reader: Reader, word: bytes) -> bytes:
     return name
 
 
-def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
+def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
-    Parse the words between owner and rdata, and cache their form.
-
-    @return: the index of the first word of the rdata, and the form of those before it; L{None} if the reader has to parse them.
+    Return the index of the first word of the rdata, and the form of those before it, which is cached; L{None} if the reader has to parse
+    them.
     """
+    step = reader.forms.heads.get(words[at])
+    behind = at + 1
+    while isinstance(step, dict):
+        step = step.get(words[behind])
+        behind += 1
+    if step is not None:
+        return behind, step
     for behind in range(at + 1, min(at + 4, len(words) + 1)):
         said = tuple(words[at:behind])
-        if said not in _heads:
-            if len(_heads) >= _REMEMBERED:
-                _heads.clear()
-            _heads[said] = _understood(said)
-        known = _heads[said]
+        known = _understood(said)
         if known is None:
             continue
         ttl, rrType = known
@@ -456,8 +426,6 @@ def _learned(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | N
 def formsOf(ttl: int | None) -> Forms:
     """
     Return the cached forms under that TTL, shared by all zones.
-
-    @param ttl: the value of C{$TTL}, if set.
     """
     forms = _forms.get(ttl)
     if forms is None:
@@ -469,11 +437,12 @@ def formsOf(ttl: int | None) -> Forms:
 
 _forms: Final[dict[int | None, Forms]] = {}
 
-#: TTL and type by the words between owner and rdata, for any zone; L{None} if the words are incomplete or not plain.
-_heads: Final[dict[tuple[bytes, ...], tuple[int | None, int] | None]] = {}
 
-
+@lru_cache(_REMEMBERED)
 def _understood(words: tuple[bytes, ...]) -> tuple[int | None, int] | None:
+    """
+    Return TTL and type from the words between owner and rdata; L{None} if the words are incomplete or not plain.
+    """
     try:
         tokens = Tokens.ofWords([word.decode("ascii") for word in words], None)
         rrClass, ttl, rrType = headFromTokens(tokens)

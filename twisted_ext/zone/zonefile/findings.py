@@ -5,6 +5,7 @@ What is wrong in a zone or its master file: findings, and their levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from twisted_ext.wire.names import nameToText
@@ -67,12 +68,12 @@ CHECKS: Final = {
 }
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Finding:
     """
     One error or warning.
 
     @ivar check: the key in L{CHECKS} of the check that found it.
-    @ivar level: L{FATAL} or L{WARNING}.
     @ivar owner: the absolute name in the zone; C{b""} if the finding is about the file.
     @ivar rrType: the type of the records; 0 if it is not about one type.
     @ivar text: what is wrong and what would be right, without the owner.
@@ -81,31 +82,21 @@ class Finding:
     @ivar column: the column in that, likewise.
     """
 
-    __slots__ = ("check", "owner", "rrType", "text", "path", "line", "column")
-
-    def __init__(
-        self, check: str, owner: bytes, text: str, rrType: int = 0, *, path: str = "", line: int = 0, column: int = 0
-    ) -> None:
-        self.check = check
-        self.owner = owner
-        self.rrType = rrType
-        self.text = text
-        self.path = path
-        self.line = line
-        self.column = column
+    check: str
+    owner: bytes
+    text: str
+    rrType: int = 0
+    _: KW_ONLY
+    path: str = ""
+    line: int = 0
+    column: int = 0
 
     @property
     def level(self) -> str:
-        """
-        L{FATAL} or L{WARNING}.
-        """
         return CHECKS[self.check][0]
 
     @property
     def fatal(self) -> bool:
-        """
-        Whether it prevents the zone from being served.
-        """
         return self.level == FATAL
 
     @property
@@ -117,9 +108,6 @@ class Finding:
 
     @property
     def subject(self) -> str:
-        """
-        The owner and the type that the finding is about.
-        """
         words = [nameToText(self.owner)] if self.owner else []
         return " ".join([*words, typeName(self.rrType)] if self.rrType else words)
 
@@ -137,9 +125,6 @@ class Finding:
 
     @property
     def labelled(self) -> str:
-        """
-        The finding with its level and check.
-        """
         return ": ".join([each for each in (self.place, f"{self.level} [{self.check}]", self.subject, self.text) if each])
 
     def __str__(self) -> str:
@@ -155,7 +140,6 @@ class Report:
     All findings of a check.
 
     @ivar findings: the findings in the order in which they were added, up to a limit for each check.
-    @ivar counts: the number of findings of each check.
     @ivar fatal: the number of findings that prevent the zone from being served.
     @ivar warnings: the number of the other findings.
     """

@@ -48,8 +48,6 @@ class Template:
     A text with placeholders for a number.
     """
 
-    __slots__ = ("_parts", "_least", "_most", "_column")
-
     def __init__(self, text: str, column: int) -> None:
         """
         @raise BadRecord: the text in braces is not C{offset,width,base}.
@@ -78,8 +76,6 @@ class Template:
 
     def fits(self, numbers: range) -> None:
         """
-        Check that all numbers stay within the limit.
-
         @raise BadRecord: an offset leads to numbers beyond the limit.
         """
         if numbers[-1] + self._most > _MOST or numbers[0] + self._least < -_MOST - 1:
@@ -128,10 +124,6 @@ def texts(numbers: range, owner: Template, head: str, rest: Template) -> Iterato
     Generate lines of a master file.
 
     @param head: TTL, class and type.
-
-    @return: the lines for the numbers.
-
-    @raise BadRecord: an offset leads to numbers beyond the limit.
     """
     owner.fits(numbers)
     rest.fits(numbers)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from twisted_ext.wire.rrtypes import SOA
@@ -24,13 +25,8 @@ class RecordLocations(Reader):
     @ivar places: path and line by key and type, and by key and 0 for the first record of a name.
     """
 
-    __slots__ = ("_wanted", "places")
-
     def __init__(self, apex: bytes, wanted: Collection[bytes]) -> None:
-        """
-        @param wanted: keys of names.
-        """
-        super().__init__(apex, None, False)
+        super().__init__(apex, quick=False)
         self._wanted = wanted
         self.places: dict[tuple[bytes, int], tuple[str, int]] = {}
 
@@ -42,23 +38,19 @@ class RecordLocations(Reader):
             self.places.setdefault((key, 0), where)
 
 
+@dataclass(frozen=True, slots=True)
 class NumberPosition:
     """
     The position of a number in a file.
 
-    @ivar path: the file.
     @ivar begin: the offset of its first digit.
     @ivar end: the offset after it.
-    @ivar text: the digits.
     """
 
-    __slots__ = ("path", "begin", "end", "text")
-
-    def __init__(self, path: str, begin: int, end: int, text: bytes) -> None:
-        self.path = path
-        self.begin = begin
-        self.end = end
-        self.text = text
+    path: str
+    begin: int
+    end: int
+    text: bytes
 
     @property
     def serial(self) -> int:
@@ -68,8 +60,6 @@ class NumberPosition:
 def serialPlace(path: str, apex: bytes) -> NumberPosition | None:
     """
     Find the serial number of a zone in its master file.
-
-    @param path: a zone's master file.
 
     @return: where the serial number is, in this file or in one that it includes; L{None} if no SOA record can be read, or if its rdata is
         in generic format (RFC 3597).

@@ -1,7 +1,8 @@
 """
-Fast parsing of frequent rdata from plain words, mainly of DNSSEC records, in which the same types, TTLs and times recur.
+Parses rdata in master files, with checks that rdata received from other servers does not undergo.
 
-Parts that are new are parsed through the declaration of their type once, and then cached.
+A fast path parses frequent rdata from plain words, mainly of DNSSEC records, in which the same types, TTLs and times recur: parts that are
+new are parsed through the declaration of their type once, and then cached.
 """
 
 from __future__ import annotations
@@ -11,11 +12,25 @@ from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final
 
+from twisted_ext.wire.names import nameEnd
+from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.times import secondsFromDate
-from twisted_ext.wire.rrtypes import CNAME, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SRV
-from twisted_ext.zone.zonefile.rdatacheck import DIGEST_OCTETS
+from twisted_ext.wire.rrtypes import CDS, CNAME, DLV, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SRV, TA
+from twisted_ext.wire.tokens import Tokens, badRecord
 
-__all__ = ["ReadRdata", "keep", "readerOf"]
+__all__ = ["ReadRdata", "flawOf", "keep", "rdataFrom", "readerOf"]
+
+#: Octets of digests by the digest type of DS records (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
+_DIGEST_OCTETS: Final = {1: 20, 2: 32, 3: 32, 4: 48, 5: 32, 6: 32}
+
+#: Octets of rdata beyond which a record fits into no message: the header, a question of at least five octets, and twelve octets of the
+#: record precede it (RFC 1035, sections 4.1 and 4.2.2).
+_ROOM: Final = 65535 - 12 - 5 - 12
+
+#: Octets of a DS record before the digest.
+_BEFORE_DIGEST: Final = 4
+
+_DIGESTED: Final = frozenset((DS, CDS, TA, DLV))
 
 #: Parses rdata from the plain words of a record, the index of the first word of the rdata, and a function that returns the name for a word.
 #: Raises L{ValueError}, L{LookupError} or L{struct.error} if a part is new or not valid.
@@ -63,10 +78,37 @@ _KEPT: Final = 8192
 _KEPT_WORDS: Final = 64
 
 
+def flawOf(rrType: int, rdata: bytes) -> str:
+    """
+    Check rdata for flaws that its syntax allows.
+
+    @param rdata: well-formed rdata of its type.
+
+    @return: what is wrong with it; empty in most cases.
+    """
+    if rrType in _DIGESTED:
+        count, wanted = len(rdata) - _BEFORE_DIGEST, _DIGEST_OCTETS.get(rdata[3])
+        if wanted not in (None, count):
+            return f"a digest of {count} octets; type {rdata[3]} gives {wanted}"
+    return ""
+
+
+def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
+    """
+    Parse the rdata of a record from the remaining words.
+
+    @raise BadRecord: it is not valid for its type, or has a flaw.
+    """
+    rdata = declarationOf(rrType).fromTokens(tokens).wire
+    if flaw := flawOf(rrType, rdata):
+        raise badRecord(flaw, tokens.column)
+    if len(rdata) > _ROOM:
+        text = f"{len(rdata)} octets; a message has room for {_ROOM}, so neither this record nor a transfer of the zone can be sent"
+        tokens.remarks.append(badRecord(text, tokens.column))
+    return rdata
+
+
 def readerOf(rrType: int) -> ReadRdata:
-    """
-    Return the parser for the rdata of a type.
-    """
     return _READERS.get(rrType, _unknown)
 
 
@@ -131,7 +173,7 @@ def _hashed(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> 
 def _digest(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
     digits = b"".join(words[at + 3 :])
     kind = _number(words[at + 2])
-    if not 0 < len(digits) <= _LETTERS or DIGEST_OCTETS.get(kind, 0) not in (0, len(digits) >> 1):
+    if not 0 < len(digits) <= _LETTERS or _DIGEST_OCTETS.get(kind, 0) not in (0, len(digits) >> 1):
         raise ValueError(words)
     return _digested(_number(words[at]), _number(words[at + 1]), kind) + unhexlify(digits)
 
@@ -163,10 +205,7 @@ def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
         if not _seconds:
             _seconds.update({b"%02d%02d" % (minute, second): minute * 60 + second for minute in range(60) for second in range(60)})
     elif rrType == NSEC:
-        position = 0
-        while rdata[position]:
-            position += rdata[position] + 1
-        _types[tuple(words[1:])] = rdata[position + 1 :]
+        _types[tuple(words[1:])] = rdata[nameEnd(rdata) :]
     else:
         salted = 5 + rdata[4]
         if rdata[salted] == _HASH:

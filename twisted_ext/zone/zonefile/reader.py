@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from operator import length_hint
 from struct import Struct
 from typing import Final
@@ -16,6 +17,8 @@ from typing import Final
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import ROOT, isBelow, nameToText
+from twisted_ext.wire.rdata.fieldtypes import nameFromToken
+from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, APL, HTTPS, KX, SOA, SRV, SVCB, WKS, A, isMeta, typeName
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
@@ -34,7 +37,7 @@ from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
-from twisted_ext.zone.zonefile.rdatacheck import rdataFrom
+from twisted_ext.zone.zonefile.rdatacache import rdataFrom
 from twisted_ext.zone.zonefile.scanner import JOINT, UnclosedEntry, afterwards, entryEnd, goesOn, joined, normalized
 
 __all__ = ["Line", "Reader", "MasterFileContent", "Source", "readMaster"]
@@ -64,6 +67,7 @@ class _Enough(Exception):
     """
 
 
+@dataclass(slots=True, eq=False)
 class MasterFileContent:
     """
     The content of a master file.
@@ -74,19 +78,13 @@ class MasterFileContent:
     @ivar sources: every file that was read.
     """
 
-    __slots__ = ("builder", "complaints", "unsaid", "sources")
-
-    def __init__(self, builder: ImageBuilder) -> None:
-        self.builder = builder
-        self.complaints: list[Finding] = []
-        self.unsaid = 0
-        self.sources: list[Source] = []
+    builder: ImageBuilder
+    complaints: list[Finding] = field(default_factory=list)
+    unsaid: int = 0
+    sources: list[Source] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
-        """
-        Whether there are no fatal complaints.
-        """
         return not any(complaint.fatal for complaint in self.complaints)
 
     def records(self) -> Iterator[Line]:
@@ -131,22 +129,15 @@ class Reader:
     @ivar owner: the labels above the apex of the last owner; L{None} if there is none yet.
     @ivar outside: whether that owner is outside of the zone.
     @ivar ttl: the value of $TTL.
-    @ivar lastTTL: the last TTL of a record.
     @ivar forms: cached forms of the words between owner and rdata, for the current $TTL.
     @ivar names: cached names by word, for the current origin.
     """
 
-    __slots__ = (
-        "apexName", "apex", "suffix", "under", "origin", "tail", "owner", "outside", "ttl", "lastTTL", "forms", "names", "nodes", "counts",
-        "marks", "mixed", "lengthen", "reading", "quick", "rrClass", "_tell", "_path", "_line", "_opened", "_known", "_octets",
-        "_repeated", "_made", "_generated", "_fatal", "_warnings", "_unclosed", "_strangers", "_stranger",
-    )  # fmt: skip
-
     def __init__(
         self,
         apex: bytes,
-        ttl: int | None,
-        quick: bool,
+        ttl: int | None = None,
+        quick: bool = True,
         rrClass: int = IN,
         tell: Callable[[int], object] = lambda octets: None,
     ) -> None:
@@ -179,9 +170,6 @@ class Reader:
         self.setOrigin(apex)
 
     def read(self, source: bytes | str, path: str = "") -> None:
-        """
-        Read a whole file and the files that it includes.
-        """
         try:
             if isinstance(source, str):
                 self._path = source
@@ -199,9 +187,6 @@ class Reader:
     # -- state changed by directives and records
 
     def setOrigin(self, origin: bytes) -> None:
-        """
-        Set the origin of names without a final dot.
-        """
         if origin == self.origin:
             return
         self.origin = origin
@@ -211,17 +196,11 @@ class Reader:
         if self.tail is None and isBelow(self.apex, folded):
             # As in "$ORIGIN .", with all names written to their last label and without its dot.
             self.under = self.suffix[: -1 if origin == ROOT else -len(nameToText(origin)) - 1]
-        self._forget()
-
-    def _forget(self) -> None:
         self.names.clear()
         self.names[b"."] = b"\x00"
         self.names[b"@"] = self.origin
 
     def setTTL(self, ttl: int | None) -> None:
-        """
-        Set the TTL of records without one.
-        """
         self.ttl = ttl
         self.forms = formsOf(ttl)
 
@@ -306,12 +285,8 @@ class Reader:
             self._known.add(identity)
             self._opened.append(identity)
             self.reading.sources.append((path, status.st_size, status.st_mtime_ns))
-            data = os.read(descriptor, status.st_size)
-            if len(data) == status.st_size:
-                return data
-            # A large file takes more than one read().
             with open(descriptor, "rb", closefd=False) as file:
-                return data + file.read(status.st_size - len(data))
+                return file.read(status.st_size)
         except OSError as error:
             raise _unreadable(path, error) from None
         finally:
@@ -417,8 +392,6 @@ class Reader:
     # -- entries
 
     def _record(self, tokens: Tokens, text: str, number: int) -> None:
-        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
-
         if text[0] not in " \t":
             word = tokens.take("the owner's name")
             self.owner = None
@@ -491,8 +464,6 @@ class Reader:
         return seconds
 
     def _directive(self, tokens: Tokens) -> None:
-        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
-
         word = tokens.take("")
         kinds: dict[str, Callable[[Tokens], None]] = {"$TTL": self._lifetimes, "$INCLUDE": self._include, "$GENERATE": self._generate}
         directive = kinds.get(word.upper())
@@ -515,8 +486,6 @@ class Reader:
             self._complain(self._line, remark.column, _plain(remark), "reading")
 
     def _lifetimes(self, tokens: Tokens) -> None:
-        from twisted_ext.wire.rdata.times import secondsFromDuration
-
         expected = "a TTL in seconds, or as 1h30m,"
         word = tokens.take(expected)
         try:
@@ -527,8 +496,6 @@ class Reader:
         self.setTTL(seconds)
 
     def _include(self, tokens: Tokens) -> None:
-        from twisted_ext.wire.rdata.fieldtypes import nameFromToken
-
         path = os.fsdecode(tokens.octets("the path of a file"))
         column = tokens.column
         origin = self.origin

@@ -23,10 +23,11 @@ _BEYOND: Final = (
     (b"\x28\xb5\x2f\xfd", "Zstandard"),
     # BIND's default format of secondary zones.
     (b"\x00\x00\x00\x02\x00\x00\x00", "in BIND's raw format, of which named-compilezone -f raw makes text"),
-    (b"txdnsz", "an image, as txdns zone compile makes them"),
     (b"SQLite format 3\x00", "a database; configure it with store"),
 )
 
+#: The beginning of an image of any version. Its magic alone may be a name in a text.
+_IMAGE: Final = re.compile(rb"txdnsz[0-9]{2}[\x00-\x08]")
 
 #: Replacement of a line end between parentheses: a blank that does not occur in texts on which L{joined} is used.
 JOINT: Final = b"\x0c"
@@ -43,7 +44,6 @@ class UnclosedEntry(Exception):
     An entry has no end.
 
     @ivar offset: the position of the quote or parenthesis that is never closed.
-    @ivar text: the error message.
     """
 
     def __init__(self, offset: int, text: str) -> None:
@@ -56,6 +56,8 @@ def normalized(data: bytes) -> tuple[bytes, str]:
     """
     Return the file with LF as line ends and without a byte order mark; and its format if it is not text.
     """
+    if _IMAGE.match(data):
+        return b"", "an image, as txdns zone compile makes them"
     for mark, what in _BEYOND:
         if data.startswith(mark):
             if what:
@@ -90,7 +92,7 @@ def entryEnd(data: bytes, start: int, most: int) -> int:
 
     @return: the end of the entry that begins at C{start}: after a line end outside of parentheses and quotes, or at the end of the file.
 
-    @raise Unclosed: there is no such place.
+    @raise UnclosedEntry: there is no such place.
     """
     size = _FIRST
     while True:

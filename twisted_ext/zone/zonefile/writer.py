@@ -46,8 +46,6 @@ def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]
     Write records so that equal zones give equal files: sorted, one per line, with absolute names and all fields.
 
     @param aliases: write records of type 65401 as ALIAS records.
-
-    @return: the lines.
     """
     for rrset, rdata in ordered(sets):
         head = f"{nameToText(rrset.name)} {rrset.ttl} {className(rrset.rrClass)} "
@@ -63,8 +61,6 @@ def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) ->
     SOA record on several lines, with comments.
 
     @param aliases: write records of type 65401 as ALIAS records.
-
-    @return: the lines.
     """
     records = ordered(sets)
     tally = Counter([rrset.ttl for rrset, _ in records])
@@ -89,9 +85,6 @@ def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) ->
 
 
 def _relative(name: bytes, origin: bytes) -> str:
-    """
-    Return the name as written relative to C{origin}.
-    """
     if not isBelow(name.lower(), origin.lower()):
         return nameToText(name)
     return nameToText(name[: len(name) - len(origin)] + b"\x00", final=False) if len(name) > len(origin) else "@"

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.metrics.histogram import BOUNDS
 
 __all__ = [
     "bar",

@@ -130,8 +130,7 @@ def _report(zone: ZoneWord, now: float | None, progress: Percentage) -> tuple[Re
     zone.readable()
     octets = zone.octets()
     if octets is not None:
-        vetted = vet(octets, zone.apex, path="standard input", now=now, progress=progress)
-        return vetted.report, vetted.version
+        return vet(octets, zone.apex, path="standard input", now=now, progress=progress)
     with open(zone.path, "rb") as file:
         image = file.read(len(MAGIC)) == MAGIC
     if image:
@@ -140,8 +139,7 @@ def _report(zone: ZoneWord, now: float | None, progress: Percentage) -> tuple[Re
         except BadImage as wrong:
             raise ExitError(BAD_ZONE, str(wrong)) from wrong
         return check(version, now=now, progress=progress), version
-    vetted = vet(zone.path, zone.apex, now=now, progress=progress)
-    return vetted.report, vetted.version
+    return vet(zone.path, zone.apex, now=now, progress=progress)
 
 
 def _list(json: bool) -> None:
