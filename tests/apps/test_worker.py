@@ -15,7 +15,7 @@ from tests.server.process.mirrors import Parent
 from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import ParentMessages
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.reply.operations import operationKey
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.service import ServerService

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.server.transfer.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase
+from tests.server.transfer.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase, applyZones
 from tests.zone.changing import APEX, ZONE, records
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.zone.check.zonemd import withDigests
@@ -55,7 +55,7 @@ class DigestTests(ReplicaTestCase):
         said: dict[str, object] = {"name": "example.org", "primaries": [PRIMARY]}
         if wish:
             said["zonemd"] = wish
-        self.secondary.replication.apply([ZoneSettings.fromTable(said)], KEYS)
+        applyZones(self.secondary.replication, [ZoneSettings.fromTable(said)], KEYS)
 
     def tampered(self, digested: bool) -> Version:
         """

@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from tests.server.transfer.askers import Asker, Datagrams, transferOf
-from tests.server.transfer.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, soaOf
+from tests.server.transfer.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, applyZones, soaOf
 from tests.server.transfer.test_xfrout import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.transfer.test_receiver import reply
@@ -206,14 +206,14 @@ class TransferAbuseTests(ReplicaTestCase):
             self.network.advance(15)
 
         askers = crowd()
-        self.assertEqual(self.primary.replication.transferring.running, 0)
+        self.assertEqual(self.primary.replication.transferring.slots.running, 0)
         self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
         ended(askers)
         with patch.object(Grants, "allows", lambda *_: True):
             askers = crowd()
-            self.assertGreater(self.primary.replication.transferring.running, 5)
+            self.assertGreater(self.primary.replication.transferring.slots.running, 5)
         ended(askers)
 
     def octetsAccepted(self) -> int:
@@ -229,7 +229,7 @@ class TransferAbuseTests(ReplicaTestCase):
             self.secondary.apply(primaries=[STRANGER])
             self.network.advance(2)
             listener.stopListening()
-            self.secondary.replication.apply([], Keys())
+            applyZones(self.secondary.replication, [], Keys())
             self.network.advance(1)
         return sum(taken)
 
@@ -267,10 +267,10 @@ class TransferAbuseTests(ReplicaTestCase):
                 most.append(sum([os.path.getsize(path) for path in spools]))
 
             with patch.object(Spool, "keep", watching):
-                self.secondary.replication.apply(tables, Keys())
+                applyZones(self.secondary.replication, tables, Keys())
                 self.network.advance(2)
             listener.stopListening()
-            self.secondary.replication.apply([], Keys())
+            applyZones(self.secondary.replication, [], Keys())
             self.network.advance(1)
             return max(most), [name for name in os.listdir(folder) if name.endswith(".transfer")]
 
@@ -313,7 +313,7 @@ class TransferAbuseTests(ReplicaTestCase):
         assert secondaries is not None and place is not None
         running = secondaries.slots.running
         said = place.said
-        self.secondary.replication.apply([], Keys())
+        applyZones(self.secondary.replication, [], Keys())
         self.network.advance(100)
         return said, running
 

@@ -16,7 +16,7 @@ from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Table
 from twisted_ext.server import frontend as module
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend

@@ -12,7 +12,9 @@ from typing import Final
 
 from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
 from tests.server.transfer.askers import Asker, Datagrams
-from twisted_ext.server.authority.source import AuthoritySource, Zones
+from tests.server.transfer.replicas import applyZones
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
@@ -165,7 +167,7 @@ class ScenarioServer:
         shared = self.keys = Keys.fromTexts(keys)
         self.cookies = Cookies(bytes.fromhex(said["cookie-secret"])) if said.get("answer-cookie") == "yes" else None
         self._replication = Replication(reactor, zones, str(folder), today=reactor.seconds)
-        self._replication.apply(tables, shared)
+        applyZones(self._replication, tables, shared)
         operations = self._replication.operations
         gates = standardGates(
             keys=shared, cookies=self.cookies, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=reactor.seconds

@@ -376,7 +376,7 @@ def makeService(options: Options) -> IService:
     complainPlainly(partial(_logsToFile, options.parent))
     from twisted.internet import reactor
 
-    from twisted_ext.server.jobs.gctuning import collectLess
+    from twisted_ext.server.jobs.tuning import collectLess
     from twisted_ext.server.service import makeServer
 
     try:

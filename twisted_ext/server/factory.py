@@ -14,7 +14,8 @@ from twisted_ext.compat.protocols import DNSProtocol
 from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
-from twisted_ext.server.authority.source import AuthoritySource, Zones
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.answers import Epoch
-    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound

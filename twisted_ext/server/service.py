@@ -18,11 +18,11 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, KeptReplies, gatesOf
-from twisted_ext.server.jobs.rlimit import raiseDescriptors
 from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.jobs.tuning import raiseDescriptors
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import Start
-    from twisted_ext.server.authority.source import Zones
+    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.settings import Settings
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]

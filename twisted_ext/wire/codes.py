@@ -26,6 +26,7 @@ __all__ = [
     "ANY_CLASS",
     "CLASS_NAMES",
     "EDE_NAMES",
+    "Ede",
     "OPTION_NAMES",
     "className",
     "classNumber",
@@ -71,6 +72,18 @@ class Rcode(IntEnum):
     BADALG = 21
     BADTRUNC = 22
     BADCOOKIE = 23
+
+
+class Ede(IntEnum):
+    """
+    Info codes of the extended errors that servers send (RFC 8914).
+    """
+
+    OTHER = 0
+    NOT_READY = 14
+    PROHIBITED = 18
+    NOT_AUTHORITATIVE = 20
+    INVALID_DATA = 24
 
 
 # Bits of the header's second pair of octets.

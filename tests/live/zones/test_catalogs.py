@@ -11,9 +11,9 @@ import pytest_twisted
 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, hosting, run, until
 from tests.peers import LivePeer
-from tests.server.transfer.replicas import KEYS, Host
+from tests.server.transfer.replicas import KEYS, Host, applyZones
 from tests.zone.plain import HEAD, setsOf
-from twisted_ext.server.authority.source import SERVING
+from twisted_ext.server.authority.zonetable import SERVING
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone
@@ -142,7 +142,7 @@ def produce(host: Host, server: LivePeer, *names: str) -> None:
         if host.zones.at(nameFromText(name)) is None:
             host.zones.put(Zone.fromRecords(name, setsOf(HEAD, name)))
         zones.append(table(name, file="/nobody/reads/this", listed_in=CATALOG, **said))
-    host.replication.apply(zones, KEYS)
+    applyZones(host.replication, zones, KEYS)
 
 
 async def hasZone(server: LivePeer, name: str) -> bool:
@@ -186,7 +186,7 @@ async def test_followsCatalogsOfOthers(program: str) -> None:
                 return [place.text for place in host.zones if place.state == SERVING and place.text != f"{CATALOG}."]
 
             primary = f"{server.address}:{server.port} key={KEY}"
-            host.replication.apply([table(CATALOG, catalog="follow", primaries=[primary])], KEYS)
+            applyZones(host.replication, [table(CATALOG, catalog="follow", primaries=[primary])], KEYS)
             await until(lambda: sorted(served()) == [f"{name}." for name in NAMES[:2]], lambda: (served(), server.log()))
             if program == "named":
                 script = server.folder / "script"

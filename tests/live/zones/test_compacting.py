@@ -19,8 +19,7 @@ from twisted.internet.task import deferLater
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.update.commit import CommitQueue, Made
-from twisted_ext.server.update.compaction import Compactor
+from twisted_ext.server.update.commit import CommitQueue, Compactor, Made
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal
 from twisted_ext.zone.store.version import Version

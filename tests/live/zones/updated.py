@@ -24,7 +24,8 @@ def main(words: list[str]) -> None:
     """
     from twisted.internet import reactor as installed
 
-    from twisted_ext.server.authority.source import AuthoritySource, Zones
+    from twisted_ext.server.authority.source import AuthoritySource
+    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.datagram import DatagramListener
@@ -34,6 +35,7 @@ def main(words: list[str]) -> None:
     from twisted_ext.server.reply.operations import opcodesOf
     from twisted_ext.server.reply.packetcaches import packetCacheFor
     from twisted_ext.server.reply.respond import Responder
+    from twisted_ext.server.update.journalreplay import finished
     from twisted_ext.server.update.updates import UpdateHandler
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
@@ -44,16 +46,17 @@ def main(words: list[str]) -> None:
     reactor = cast("IReactorTime", installed)
     keys = Keys.fromFile(f"{folder}/keys") if Path(f"{folder}/keys").exists() else Keys()
     zones = Zones()
-    updating = UpdateHandler.among(reactor, zones, f"{folder}/journals")
+    updating = UpdateHandler(reactor, zones, f"{folder}/journals")
     settings = ZoneSettings.fromTable({"name": name, "file": file, "update": list(rules)})
-    updating.apply([settings], keys)
+    updating.ready()
+    updating.arrange(settings.name, settings, keys)
     image = f"{folder}/{settings.name.hex()}.image"
     if not os.path.exists(image):
         # The file is not read again while an image exists.
         reading = readMaster(file, settings.apexName, path=file)
         assert reading.sound, reading.complaints
         reading.builder.finishTo(image, b"sources")
-    zones.put(Zone(updating.opened(Version(Image.open(image)))))
+    zones.put(Zone(finished(updating.opening(Version(Image.open(image))))))
     responder = Responder(
         AuthoritySource(zones),
         reactor,

@@ -15,7 +15,8 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.server.authority.source import EXPIRED, FAILED, AuthorityFirst, AuthoritySource, Zones, countsOf
+from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
+from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, Zones, countsOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply import respond

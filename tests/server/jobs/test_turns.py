@@ -55,7 +55,7 @@ class PacedTests(SynchronousTestCase):
             if len(self.taken) < 9:
                 self.clock.callLater(0, other)
 
-        done = paced(self.clock, self.steps(9, 0.005), 0.01)
+        done = paced(self.clock, self.steps(9, 0.005))
         self.assertNoResult(done)
         other()
         self.clock.advance(0)

@@ -47,7 +47,8 @@ class Follower:
     def __init__(self, words: Iterable[list[JSON]] = ()) -> None:
         self.zones = Zones()
         self.lacked: list[tuple[bytes, str]] = []
-        self.mirrored = ZoneSyncWorker(self.zones, lacks=lambda apex, path: self.lacked.append((apex, path)), today=lambda: 1000.0)
+        self.mirrored = ZoneSyncWorker(self.zones, today=lambda: 1000.0)
+        self.mirrored.lacks = lambda apex, path: self.lacked.append((apex, path))
         for some in words:
             self.take(some)
 

@@ -17,7 +17,8 @@ from tests.server.transfer.replicas import KEYS, Changes
 from tests.server.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.source import AuthoritySource, Zones
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
@@ -302,7 +303,7 @@ class RelayTests(SynchronousTestCase):
         self.zone = zoneOf(LARGE)
         self.assertEqual(self.transfer(AXFR), [b"one", b"two"])
         self.assertEqual(self.ownTransfers, [False])
-        self.assertEqual(self.sending.running, 0)
+        self.assertEqual(self.sending.slots.running, 0)
         (refused,) = self.transfer(AXFR, "192.0.2.1")
         self.assertEqual(refused[3] & 15, Rcode.REFUSED)
         (datagram,) = self.transfer(AXFR, transport="udp")

@@ -21,8 +21,7 @@ from tests.server.zones.loaded import LoadingCase
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.source import Zones
-from twisted_ext.server.authority.zonetable import EXPIRED
+from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.process import zonesyncparent
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.store.image import Image

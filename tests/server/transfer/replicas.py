@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from shutil import rmtree
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -16,7 +16,8 @@ from tests.networks import NetworkTestCase
 from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
-from twisted_ext.server.authority.source import AuthoritySource, Zones
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -38,7 +39,7 @@ from twisted_ext.zone.transfer.refresh import SecondaryState
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["KEYS", "PRIMARY", "QUICK", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "StepTestCase", "soaOf"]
+__all__ = ["KEYS", "PRIMARY", "QUICK", "SECONDARY", "Changes", "Host", "ReplicaTestCase", "StepTestCase", "applyZones", "soaOf"]
 
 PRIMARY, SECONDARY = "192.0.2.53", "192.0.2.54"
 
@@ -54,6 +55,14 @@ def soaOf(serial: int, *, refresh: int = 3600, retry: int = 600, expire: int = 8
     Return an SOA record for the zone of these tests.
     """
     return record(f"@ 3600 SOA ns1 hostmaster {serial} {refresh} {retry} {expire} 300")
+
+
+def applyZones(replication: Replication, zones: Sequence[ZoneSettings], keys: Keys) -> None:
+    """
+    Apply zone settings at once.
+    """
+    for _ in replication.applying(zones, keys):
+        pass
 
 
 class Changes:
@@ -140,7 +149,7 @@ class Host:
         """
         values: dict[str, object] = {"name": "example.org"}
         values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
-        self.replication.apply([ZoneSettings.fromTable(values)], KEYS)
+        applyZones(self.replication, [ZoneSettings.fromTable(values)], KEYS)
 
     def serve(self, text: str = ZONE) -> None:
         """

@@ -20,6 +20,7 @@ from twisted_ext.server.reply.gates import FormGate
 from twisted_ext.server.reply.operations import hopelessOf, operationKey
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
+from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
@@ -220,7 +221,7 @@ class NoticingTests(NetworkTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.zone = _Zone()
-        self.noticing = NotifyReceiver(lambda apex: self.zone if apex == APEX else None)
+        self.noticing = NotifyReceiver(lambda apex: cast("Secondary", self.zone) if apex == APEX else None)
 
     def notify(self, client: str = "192.0.2.7", zone: bytes = APEX, rrType: int = SOA, *, serial: int | None = 11) -> int:
         """

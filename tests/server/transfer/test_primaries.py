@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from twisted.internet.protocol import DatagramProtocol
 
-from tests.server.transfer.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host, StepTestCase, soaOf
+from tests.server.transfer.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones, soaOf
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -117,7 +117,9 @@ class PrimariesTests(StepTestCase):
         A notify that arrives during a transfer of the previous version is not lost, even right behind another notify.
         """
         self.begin()
-        self.primary.replication.notifying._delay = 0
+        soon = patch("twisted_ext.server.transfer.notify.NOTIFY_DELAY.default", 0)
+        soon.start()
+        self.addCleanup(soon.stop)
         for called in (False, True):
             before = int(self.secondary.serial())
             self.network.shape(delay=0.1)
@@ -195,7 +197,7 @@ class PrimariesTests(StepTestCase):
         """
         self.begin()
         table = ZoneSettings.fromTable({"name": "example.org", "primaries": [PRIMARY], "zonemd": "check"})
-        self.secondary.replication.apply([table], KEYS)
+        applyZones(self.secondary.replication, [table], KEYS)
         with patch("twisted_ext.server.transfer.xfrin.prove", side_effect=BadMessage("its digest is wrong")):
             self.primary.serve(ZONE.replace(" 10 3600", " 11 3600"))
             self.network.advance(4000)

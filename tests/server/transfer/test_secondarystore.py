@@ -31,7 +31,7 @@ class SpoolTests(SynchronousTestCase):
         room again.
         """
         room = SpoolRoom(1 << 20)
-        spools = [Spool(self.mktemp(), room=room, label=label) for label in ("one", "one", "two", "three")]
+        spools = [Spool(self.mktemp(), room, label) for label in ("one", "one", "two", "three")]
         piece = bytes(1 << 15)
         for number in range(24):
             spools[number % 2].keep(piece)
@@ -100,12 +100,12 @@ class HoldingTests(SynchronousTestCase):
         other.close()
         held = SecondaryStore(folder, APEX).restore()
         assert held is not None
-        self.assertEqual(held.version.serial, 13)
+        self.assertEqual(held[0].serial, 13)
         with open(holding._journalPath, "wb") as file:
             file.write(b"something else" * 100)
         held = SecondaryStore(folder, APEX).restore()
         assert held is not None
-        self.assertEqual(held.version.serial, 10)
+        self.assertEqual(held[0].serial, 10)
 
     def test_fullDiskKeepsUntrimmedJournal(self) -> None:
         """
@@ -132,6 +132,6 @@ class HoldingTests(SynchronousTestCase):
         holding.close()
         held = SecondaryStore(folder, APEX).restore()
         assert held is not None
-        self.assertEqual((held.version.serial, held.expiresAt), (711, 2000))
-        self.assertEqual(textsOf(held.version), textsOf(version))
+        self.assertEqual((held[0].serial, held[2]), (711, 2000))
+        self.assertEqual(textsOf(held[0]), textsOf(version))
         self.assertEqual(textsOf(applied(made[-1][0], [difference])), textsOf(version))

@@ -15,9 +15,9 @@ from twisted.logger import capturedLogs
 
 from tests.queries import optOf, queryOf
 from tests.server.transfer.askers import Datagrams
-from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase
+from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones
 from tests.zone.changing import APEX, ZONE
-from twisted_ext.server.config.keys import Keys, RemoteServer
+from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import Rcode
@@ -197,7 +197,7 @@ class SecondaryTests(StepTestCase):
         assert secondaries is not None
         zone = secondaries.at(APEX)
         assert zone is not None
-        other = secondaries.add(nameFromText("other.example."), [RemoteServer(Server(PRIMARY))])
+        other = secondaries.add(nameFromText("other.example."), [RemoteServer(Server(PRIMARY))], Grants(), "")
         with patch("twisted_ext.server.transfer.secondaries.JOURNALS_OPEN.default", 1):
             self.assertTrue(zone._holding.isOpen)
             secondaries.opened(other)
@@ -231,7 +231,7 @@ class SecondaryTests(StepTestCase):
             assert zone is not None
             known = ref(zone)
             del zone
-            self.secondary.replication.apply([], Keys())
+            applyZones(self.secondary.replication, [], Keys())
             self.network.advance(1)
             self.assertIsNone(known())
 

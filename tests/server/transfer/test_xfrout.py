@@ -44,7 +44,7 @@ class TransferringTests(ReplicaTestCase):
         for each in self.askers:
             each.transport.abortConnection()
         self.network.advance(1)
-        self.assertEqual(self.transferring.running, 0)
+        self.assertEqual(self.transferring.slots.running, 0)
         super().tearDown()
 
     @property
@@ -306,11 +306,11 @@ class TransferringTests(ReplicaTestCase):
             asker.ask(transferOf()[0])
             self.network.advance(3)
             self.assertLess(sum(made), 400_000)
-            self.assertEqual(self.transferring.running, 1)
+            self.assertEqual(self.transferring.slots.running, 1)
             other = self.request(transferOf()[0], 2)
             self.assertEqual(other.records[-1].rrType, SOA)
         self.network.advance(20)
-        self.assertEqual(self.transferring.running, 0)
+        self.assertEqual(self.transferring.slots.running, 0)
 
     def test_slowClientGetsWholeZone(self) -> None:
         """
@@ -354,7 +354,7 @@ class TransferringTests(ReplicaTestCase):
         self.restartWithLimits(transfersOutPerClient=2)
         self.connectStalled(2)
         asker = self.request(transferOf()[0], 1)
-        self.assertEqual((asker.messages, self.transferring.running, self.transferring.waiting), ([], 2, 1))
+        self.assertEqual((asker.messages, self.transferring.slots.running, self.transferring.slots.waiting), ([], 2, 1))
         self.network.advance(15)
         self.assertEqual((asker.rcode, len(asker.records)), (0, 12_000 + 11 + 1))
 
@@ -368,7 +368,7 @@ class TransferringTests(ReplicaTestCase):
         self.network.advance(5)
         whole = {message[:2] for message in asker.messages if message[3] & 15 == 0}
         self.assertEqual(len(whole), 40)
-        self.assertEqual((len(asker.messages), self.transferring.waiting), (40, 0))
+        self.assertEqual((len(asker.messages), self.transferring.slots.waiting), (40, 0))
 
     def test_waitingTransfersAreBounded(self) -> None:
         """
@@ -376,7 +376,7 @@ class TransferringTests(ReplicaTestCase):
         """
         self.restartWithLimits(transfersOutPerClient=1, transfersWaiting=4)
         self.connectStalled(4)
-        self.assertEqual(self.transferring.waiting, 3)
+        self.assertEqual(self.transferring.slots.waiting, 3)
         self.assertEqual(self.request(transferOf()[0], 1).rcode, Rcode.SERVFAIL)
         self.network.advance(60)
 
@@ -389,7 +389,7 @@ class TransferringTests(ReplicaTestCase):
         asker = self.request(transferOf()[0], 1)
         self.primary.apply(allow_transfer=["192.0.2.99"])
         self.network.advance(15)
-        self.assertEqual((asker.rcode, len(asker.messages), self.transferring.running), (Rcode.REFUSED, 1, 0))
+        self.assertEqual((asker.rcode, len(asker.messages), self.transferring.slots.running), (Rcode.REFUSED, 1, 0))
 
     def test_lostConnectionFreesItsTransfers(self) -> None:
         """
@@ -402,9 +402,9 @@ class TransferringTests(ReplicaTestCase):
             asker.ask(*[transferOf(id=number)[0] for number in range(90)])
             self.network.advance(0.1)
             asker.transport.abortConnection()
-        self.assertEqual(self.transferring.waiting, 30 * 90)
+        self.assertEqual(self.transferring.slots.waiting, 30 * 90)
         self.network.advance(15)
-        self.assertEqual((self.transferring.waiting, self.transferring.running), (0, 0))
+        self.assertEqual((self.transferring.slots.waiting, self.transferring.slots.running), (0, 0))
 
     def test_expireOptionOfOwnZone(self) -> None:
         """

@@ -11,13 +11,15 @@ from twisted.internet.task import Clock
 
 from tests.typed import failureOf
 from tests.zone.changing import APEX, zoneOf
-from twisted_ext.server.authority.source import AuthoritySource, Zones
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import hopelessOf, operationKey
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.update.journalreplay import finished
 from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode
@@ -25,8 +27,8 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsig import Key, sign, verify
+from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.policy import Policy
-from twisted_ext.zone.zone import Zone
 
 __all__ = ["KEY", "SlowDisk", "UpdatedServer"]
 
@@ -88,14 +90,13 @@ class UpdatedServer:
         self.changes: list[int] = []
         self.updating = UpdateHandler(
             self.clock,
-            self._found,
-            self.disk,
-            exists=lambda apex: self.zones.at(apex) is not None,
+            self.zones,
             changed=lambda version: self.changes.append(version.serial),
+            elsewhere=self.disk,
             today=lambda: TODAY,
         )
         self.updating.permit(APEX, Policy.fromTexts(rules, APEX), path=path)
-        self.zone.replace(self.updating.opened(self.zone.current))
+        self.zone.replace(self.opened(self.zone.current))
         self.zones.put(self.zone)
         self.responder = Responder(
             AuthoritySource(self.zones),
@@ -110,9 +111,11 @@ class UpdatedServer:
             operations={operationKey(Opcode.UPDATE): self.updating},
         )
 
-    def _found(self, apex: bytes) -> Zone | None:
-        place = self.zones.at(apex)
-        return None if place is None else place.served()
+    def opened(self, version: Version) -> Version:
+        """
+        Return a loaded version with the changes of the journal.
+        """
+        return finished(self.updating.opening(version))
 
     def send(self, wire: bytes, client: str = "127.0.0.1", transport: str = "tcp") -> list[bytes]:
         """

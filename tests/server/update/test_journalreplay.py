@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import KEY, TODAY, SlowDisk, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.errors import BadZone, ServerFailed
-from twisted_ext.server.authority.source import FAILED, LOADING, SERVING, Zones
+from twisted_ext.server.authority.zonetable import FAILED, LOADING, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.update.journalreplay import JournalReplays
 from twisted_ext.server.update.updates import UpdateHandler
+from twisted_ext.server.zones.imagefiles import Built
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.store.changeset import Difference, applied
@@ -65,21 +65,17 @@ class ReplayingTests(SynchronousTestCase):
         """
         Restart with the files on disk.
         """
-
-        def find(apex: bytes) -> Zone | None:
-            place = self.zones.at(apex)
-            return place.served() if place is not None and place.state == SERVING else None
-
         self.disk = SlowDisk()
-        self.updating = UpdateHandler(self.clock, find, self.disk, folder=f"{self.folder}/journals", today=lambda: TODAY)
-        self.updating.apply([ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})], [KEY.name])
+        self.updating = UpdateHandler(self.clock, self.zones, f"{self.folder}/journals", elsewhere=self.disk, today=lambda: TODAY)
+        self.updating.ready()
+        settings = ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})
+        self.updating.arrange(APEX, settings, [KEY.name])
         self.addCleanup(lambda: self.successResultOf(self.updating.close()))
-        self.replaying = JournalReplays(self.clock)
         self.placing = ZonePublisher(
+            self.clock,
             self.zones,
-            revise=self.updating.opening,
+            self.updating.opening,
             takesLong=self.updating.takesLong,
-            replaying=self.replaying,
             put=lambda place: self.put.append(place.serial),
         )
 
@@ -87,7 +83,7 @@ class ReplayingTests(SynchronousTestCase):
         """
         Report an image of the zone.
         """
-        self.placing.place(APEX, "zone", image or self.image, 0, 10, 9)
+        self.placing.loaded(APEX, "zone", Built("example.org.", image or self.image, 0, 0, 10, 9, ()))
 
     def runTurns(self) -> int:
         """
@@ -157,7 +153,7 @@ class ReplayingTests(SynchronousTestCase):
             self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
             place = self.zones.at(APEX)
             assert place is not None
-            self.assertEqual((place.state, place.said), (FAILED, "list index out of range"))
+            self.assertEqual((place.state, place.said), (FAILED, repr(IndexError("list index out of range"))))
             self.successResultOf(self.updating.close())
             self.begin()
             self.place()
@@ -223,7 +219,7 @@ class ReplayingTests(SynchronousTestCase):
         Changes are kept if updates are forbidden before the zone has been replayed.
         """
         self.place()
-        self.updating.apply([ZoneSettings.fromTable({"name": "example.org", "file": "/zone"})], [])
+        self.updating.arrange(APEX, ZoneSettings.fromTable({"name": "example.org", "file": "/zone"}), [])
         self.runTurns()
         self.assertEqual(textsOf(self.current), self.wanted)
         journal = self.updating.journal(APEX)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
-from twisted_ext.server.update.compaction import Compactor
+from twisted_ext.server.update.commit import Compactor
 from twisted_ext.zone.store.journal import ORIGIN_OCTETS
 
 #: The offset of the first change in the journal.

@@ -15,17 +15,24 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.update.journalreplay import Steps
 from twisted_ext.server.zones.compilers import Compilers, Job, Result
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.build.compiler import CompileJobs
+from twisted_ext.zone.store.version import Version
 
 __all__ = ["LoadingCase", "LocalCompilers"]
 
 _TEXT: Final = "$TTL 300\n@ SOA ns1 hostmaster {serial} 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n{more}"
+
+
+def _asLoaded(version: Version) -> Steps:
+    yield from ()
+    return version
 
 
 class LocalCompilers(Compilers):
@@ -95,7 +102,7 @@ class LoadingCase(SynchronousTestCase):
             made.append(LocalCompilers(reactor, took))
             return made[0]
 
-        self.placing = ZonePublisher(self.zones, today=lambda: 5.0)
+        self.placing = ZonePublisher(self.clock, self.zones, _asLoaded, today=lambda: 5.0)
         loading = ZoneLoader(self.clock, self.placing, str(self.folder / "state"), watch=watch, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)

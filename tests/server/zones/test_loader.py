@@ -16,7 +16,7 @@ from zope.interface import provider
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadZone
 from twisted_ext.server.authority import zonetable
-from twisted_ext.server.authority.source import Zones
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.compilers import Job
 from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
@@ -84,7 +84,8 @@ class ReloadingTests(LoadingCase):
         self.assertEqual(self.serial("example.org"), 5)
         self.successResultOf(loading.settled)
         waiting = loading.reloadZone(nameFromText("example.org"))
-        loading.release({nameFromText("example.org")})
+        apex = nameFromText("example.org")
+        loading.among({apex})[apex]()
         self.assertEqual(self.successResultOf(waiting), [])
         self.compilers.run()
         self.assertIsNone(self.zones.at(nameFromText("example.org")))
@@ -188,11 +189,11 @@ class ReloadingTests(LoadingCase):
         """
         folder = str(self.folder / "images")
         first = Images(folder)
-        path = first.path()
+        path = first.newPath()
         first.close()
         again = Images(folder)
         self.addCleanup(again.close)
-        self.assertNotIn(path, [again.path() for _ in range(10)])
+        self.assertNotIn(path, [again.newPath() for _ in range(10)])
 
     def test_zonesAreFrozenFromGC(self) -> None:
         """

@@ -32,6 +32,7 @@ from twisted_ext.server.zones import loader as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -159,7 +160,7 @@ class ZonedTests(SynchronousTestCase):
         """
         Switch to other settings.
         """
-        waiting = zoned.reload(settings)
+        waiting = zoned.reload(settings, zonesIn(settings))
         self.settle()
         return self.successResultOf(waiting)
 
@@ -332,7 +333,8 @@ class ZonedTests(SynchronousTestCase):
             self.assertEqual(before, [(False, False)] * len(names))
             assert zoned.loading is not None
             zoned.loading._cooperator = Cooperator(lambda: lambda: not lasting, lambda step: self.clock.callLater(1, step))
-            done = zoned.reload(settings(update=[_RULE], **{"allow-transfer": ["any"]}))
+            changed = settings(update=[_RULE], **{"allow-transfer": ["any"]})
+            done = zoned.reload(changed, zonesIn(changed))
             counts = [0]
             while counts[-1] < len(names):
                 self.clock.advance(1)

@@ -14,17 +14,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import then
-from twisted_ext.server.authority.zonetable import (
-    EXPIRED,
-    FAILED,
-    LOADING,
-    SERVING,
-    Place,
-    Zones,
-    countsOf,
-    zoneFigures,
-)
-from twisted_ext.wire.codes import AA
+from twisted_ext.wire.codes import AA, Ede
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.fieldtypes import plainName
@@ -34,24 +24,9 @@ from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
+    from twisted_ext.server.authority.zonetable import Zones
 
-__all__ = [
-    "EXPIRED",
-    "FAILED",
-    "LOADING",
-    "SERVING",
-    "AliasLeads",
-    "AuthoritySource",
-    "AuthorityFirst",
-    "Place",
-    "Zones",
-    "countsOf",
-    "isReferral",
-    "zoneFigures",
-]
-
-#: Info code of an extended error (RFC 8914).
-_OTHER: Final = 0
+__all__ = ["AliasLeads", "AuthorityFirst", "AuthoritySource", "isReferral"]
 
 #: Types for which an ALIAS record is expanded.
 _ADDRESSES: Final = (A, AAAA)
@@ -66,20 +41,18 @@ class AuthoritySource:
     Answers from the zones of a server, at once. Returns nothing for other names.
     """
 
-    def __init__(self, zones: Zones, *, minimal: bool = True, minimalAny: bool = True, expandAlias: bool = False) -> None:
+    def __init__(self, zones: Zones, *, minimalAny: bool = True, expandAlias: bool = False) -> None:
         """
-        @param minimal: leave out name servers and addresses that resolvers do not need.
         @param minimalAny: answer ANY queries with one RRset (RFC 8482, section 4.1).
         @param expandAlias: treat records of type 65401 as ALIAS in all zones, not only if a master file names them so.
         """
         self.zones = zones
         self._version = zones.version
-        self._minimal = minimal
         self._minimalAny = minimalAny
         self._expandAlias = expandAlias
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
-        answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk, minimal=self._minimal)
+        answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk)
         if answer is None:
             return None
         sets = answer.answer
@@ -89,7 +62,7 @@ class AuthoritySource:
         else:
             first = sets[0].rrType
             if first == CNAME or first == DNAME:
-                if self._crosses(answer):
+                if self._spansZones(answer):
                     answer.origin = _SEVERAL
             elif question.rrType == ANY and self._minimalAny:
                 answer.answer = _one(sets)
@@ -114,10 +87,7 @@ class AuthoritySource:
             raise AliasLeads(target, alias.ttl)
         return asAlias(question, alias.ttl, found)
 
-    def _crosses(self, answer: Answer) -> bool:
-        """
-        Return whether the answer contains data from more than one zone.
-        """
+    def _spansZones(self, answer: Answer) -> bool:
         find = self.zones.find
         if len(self.zones) < 2:
             return False
@@ -145,7 +115,7 @@ class AliasLeads(ServerFailed):
 
     def __init__(self, question: Question, ttl: int) -> None:
         super().__init__(
-            f"an ALIAS record leads to {nameToText(question.name)}", ede=((_OTHER, "the target of an ALIAS record is in no zone here"),)
+            f"an ALIAS record leads to {nameToText(question.name)}", ede=((Ede.OTHER, "the target of an ALIAS record is in no zone here"),)
         )
         self.question = question
         self.ttl = ttl
@@ -163,7 +133,6 @@ def asAlias(question: Question, ttl: int, found: Answer) -> Answer | None:
     Return the addresses of an ALIAS target under the queried name; L{None} if there are none.
 
     @param ttl: the TTL of the ALIAS record.
-    @param found: the answer for the target.
     """
     sets = [rrset for rrset in found.answer if rrset.rrType == question.rrType]
     if not sets:

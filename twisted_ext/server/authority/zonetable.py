@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import DNSFault, ServerFailed
+from twisted_ext.wire.codes import Ede
 from twisted_ext.wire.names import nameToText, parentOf
 
 if TYPE_CHECKING:
@@ -24,24 +26,20 @@ SERVING: Final = "serving"
 FAILED: Final = "failed"
 EXPIRED: Final = "expired"
 
-# Info codes of extended errors (RFC 8914).
-_OTHER: Final = 0
-_NOT_READY: Final = 14
-_INVALID_DATA: Final = 24
 
 #: Extended errors for a zone that cannot be served.
 _WHY: Final = {
-    LOADING: ((_NOT_READY, "the zone is being loaded"),),
-    FAILED: ((_OTHER, "the zone could not be loaded"),),
-    EXPIRED: ((_INVALID_DATA, "the zone has expired"),),
+    LOADING: ((Ede.NOT_READY, "the zone is being loaded"),),
+    FAILED: ((Ede.OTHER, "the zone could not be loaded"),),
+    EXPIRED: ((Ede.INVALID_DATA, "the zone has expired"),),
 }
-
 
 #: Number of versions after which they are excluded from garbage collection (C{gc.freeze}): existing garbage then stays too, so this has to
 #: be rare.
 _MANY: Final = 1000
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Place:
     """
     A zone that this server is configured to serve, whether it is loaded or not.
@@ -51,25 +49,21 @@ class Place:
     @ivar state: L{LOADING}, L{SERVING}, L{FAILED} or L{EXPIRED}.
     @ivar file: its master file or other origin, for display.
     @ivar serial: the serial number of the version that was put there last.
-    @ivar records: the number of its records.
     @ivar since: when it was put there, in seconds since 1970.
     @ivar said: its last error, in one line, or C{""}.
     @ivar source: the file with the image that was put there last, and the image's offset in it; L{None} if it came otherwise.
     """
 
-    __slots__ = ("apex", "zone", "state", "file", "serial", "records", "since", "said", "source", "_open")
-
-    def __init__(self, apex: bytes, file: str = "") -> None:
-        self.apex = apex
-        self.zone: Zone | None = None
-        self.state = LOADING
-        self.file = file
-        self.serial = 0
-        self.records = 0
-        self.since = 0.0
-        self.said = ""
-        self.source: tuple[str, int] | None = None
-        self._open: Callable[[], Version] | None = None
+    apex: bytes
+    file: str = ""
+    zone: Zone | None = None
+    state: str = LOADING
+    serial: int = 0
+    records: int = 0
+    since: float = 0.0
+    said: str = ""
+    source: tuple[str, int] | None = None
+    _open: Callable[[], Version] | None = field(default=None, init=False)
 
     @property
     def text(self) -> str:
@@ -101,9 +95,6 @@ class Place:
             self.zone.replace(version)
 
     def toJSON(self) -> dict[str, JSON]:
-        """
-        Return the state of the zone for display.
-        """
         zone = self.zone
         known: dict[str, JSON] = {"zone": self.text, "state": self.state}
         if self.state in (SERVING, EXPIRED):
@@ -151,8 +142,6 @@ class Zones:
     def find(self, folded: bytes) -> Place | None:
         """
         Return the zone that contains a name: the one with the longest name if there are several.
-
-        @param folded: a folded name.
         """
         get = self._places.get
         place = get(folded)
@@ -168,8 +157,6 @@ class Zones:
     def version(self, folded: bytes) -> Version | None:
         """
         Return the version in force of the zone that contains a name; L{None} if there is none.
-
-        @param folded: a folded name.
 
         @raise ServerFailed: there is a zone, but it cannot be served; C{ede} gives the reason.
         """
@@ -192,16 +179,18 @@ class Zones:
         """
         Add a zone that is to be loaded. Until it is, its clients get SERVFAIL with "Not Ready" (RFC 8914, section 4.15).
 
-        @param apex: a folded name.
-
         @return: its place; an existing one stays.
         """
+        place = self._placeOf(apex, file)
+        place.file = file
+        return place
+
+    def _placeOf(self, apex: bytes, file: str = "") -> Place:
         place = self._places.get(apex)
         if place is None:
             place = self._places[apex] = Place(apex, file)
             self._disturb(apex)
             self.told(apex)
-        place.file = file
         return place
 
     def defer(self, apex: bytes, file: str = "") -> Place:
@@ -244,15 +233,12 @@ class Zones:
         """
         Serve a version of a zone. It is opened on the first query; or at once, if another version is in force.
 
-        @param opening: returns the version.
-        @param serial: its serial number.
-        @param records: the number of its records.
         @param source: the file with its image, and the image's offset in it.
 
         @raise DNSFault: it cannot be opened. The version in force stays.
         @raise OSError: the same.
         """
-        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
+        place = self._placeOf(apex)
         if place.zone is None:
             place._open = opening
         else:
@@ -265,7 +251,7 @@ class Zones:
         """
         Serve another version of an existing zone. Its other attributes stay.
         """
-        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
+        place = self._placeOf(apex)
         place._open = None
         place._put(version)
         place.serial = version.serial
@@ -297,7 +283,7 @@ class Zones:
 
         @param said: the failure, in one line.
         """
-        place = self.expect(apex, "" if (known := self._places.get(apex)) is None else known.file)
+        place = self._placeOf(apex)
         place.said = said
         if state == EXPIRED or (place.zone is None and place._open is None):
             place.state = state
@@ -306,9 +292,6 @@ class Zones:
         self.told(apex)
 
     def remove(self, apex: bytes) -> None:
-        """
-        Stop serving a zone.
-        """
         place = self._places.pop(apex, None)
         if place is not None:
             if place.zone is not None:

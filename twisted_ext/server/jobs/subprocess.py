@@ -34,13 +34,6 @@ class _Child(ProcessProtocol):
         self._out = bytearray()
         self._error = bytearray()
 
-    def late(self, seconds: float) -> None:
-        """
-        Fail because the child has exceeded its time limit, and kill it.
-        """
-        self.done.errback(OSError(f"a child process has taken more than {seconds:.0f} seconds, and was ended"))
-        self._cancel(self.done)
-
     def _cancel(self, done: Deferred[bytes]) -> None:
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("KILL")
@@ -131,15 +124,12 @@ def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: fl
     child = _Child()
     spawnModule(reactor, child, module, words)
     if seconds is not None:
-        call = IReactorTime(reactor).callLater(seconds, child.late, seconds)
-
-        def over(result: bytes) -> bytes:
-            if call.active():
-                call.cancel()
-            return result
-
-        child.done.addBoth(over)
+        child.done.addTimeout(seconds, IReactorTime(reactor), _late)
     return child.done
+
+
+def _late(_: object, seconds: float) -> bytes:
+    raise OSError(f"a child process has taken more than {seconds:.0f} seconds, and was ended")
 
 
 def stateOf(process: int) -> str:

@@ -16,12 +16,11 @@ __all__ = ["paced"]
 _TURN: Final = 0.01
 
 
-def paced(reactor: IReactorTime, steps: Iterator[object], turn: float | None = None) -> Deferred[None]:
+def paced(reactor: IReactorTime, steps: Iterator[object]) -> Deferred[None]:
     """
     Run an iterator of short steps to its end.
 
     @param steps: an exception in a step ends the work.
-    @param turn: seconds after which control returns to the reactor.
 
     @return: fires when all is done, immediately if that takes no longer than one turn; fails with the exception of a step. Cancelling it
         ends the work.
@@ -39,7 +38,7 @@ def paced(reactor: IReactorTime, steps: Iterator[object], turn: float | None = N
 
     def go() -> None:
         later.clear()
-        end = reactor.seconds() + (_TURN if turn is None else turn)
+        end = reactor.seconds() + _TURN
         try:
             for _ in steps:
                 if reactor.seconds() >= end:

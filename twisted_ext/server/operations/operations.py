@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
-    from twisted_ext.server.authority.source import Zones
-    from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.authority.zonetable import Place, Zones
 
 __all__ = ["SourceHolder", "PacketCacheStats", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
 
@@ -268,7 +267,7 @@ class ServerStatus(Service):
             numbers["cachePrefetches"] = counted.prefetches
             numbers["cacheEvictions"] = counted.evictions
         if self.zones:
-            from twisted_ext.server.authority.source import zoneFigures
+            from twisted_ext.server.authority.zonetable import zoneFigures
 
             numbers.update(zoneFigures(self.zones))
         if self.packetCache is not None:
@@ -354,7 +353,7 @@ class ServerStatus(Service):
 
 
 def _countsOf(zones: Zones) -> dict[str, int]:
-    from twisted_ext.server.authority.source import countsOf
+    from twisted_ext.server.authority.zonetable import countsOf
 
     return countsOf(zones)
 

@@ -26,6 +26,7 @@ from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
+from twisted_ext.server.authority.zonetable import countsOf, zoneFigures
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
@@ -399,7 +400,7 @@ class Workforce(Service):
         def add(_: object) -> Figures:
             figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
             if self.zoned is not None:
-                figures.numbers.update(self.zoned.figures())
+                figures.numbers.update(zoneFigures(self.zoned.zones))
             return figures
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
@@ -416,7 +417,7 @@ class Workforce(Service):
             }
             for worker in self._workers.values()
         ]
-        zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**self.zoned.counts()}}
+        zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**countsOf(self.zoned.zones)}}
         return succeed(
             zones
             | {
@@ -486,7 +487,9 @@ class Workforce(Service):
         return self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
 
     def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
-        return succeed({"zones": [], "count": 0, "more": 0} if self.zoned is None else self.zoned.shown(which))
+        from twisted_ext.server.operations.operations import shownZones
+
+        return succeed({"zones": [], "count": 0, "more": 0} if self.zoned is None else shownZones(self.zoned.zones, which))
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         if self.zoned is None:

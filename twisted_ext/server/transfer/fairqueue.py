@@ -22,7 +22,6 @@ class Slots:
 
     def __init__(self, most: int, each: int | None = None) -> None:
         """
-        @param most: number of slots.
         @param each: maximum number of slots for one server; three quarters by default.
         """
         self.running = 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,17 +18,17 @@ from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
-from twisted_ext.wire.codes import AA, Opcode, Rcode
+from twisted_ext.wire.codes import AA, Ede, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.serials import serialIn
 
-__all__ = ["NotifyReceiver", "NotifySender", "NotifyTarget", "notify"]
+if TYPE_CHECKING:
+    from twisted_ext.server.transfer.xfrin import Secondary
 
-_PROHIBITED: Final = 18
-_NOT_AUTHORITATIVE: Final = 20
+__all__ = ["NotifyReceiver", "NotifySender", "notify"]
 
 #: NOTIFY messages sent in one turn of the reactor: some 10 ms.
 _PER_TURN: Final = 50
@@ -78,32 +78,16 @@ class NotifySender:
     @ivar givenUp: number of messages that were never acknowledged.
     """
 
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        *,
-        today: Callable[[], float] | None = None,
-        delay: float | None = None,
-        wait: float | None = None,
-        tries: int | None = None,
-        most: int | None = None,
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, *, today: Callable[[], float], most: int | None = None) -> None:
         """
         @param today: returns seconds since 1970.
-        @param delay: seconds between a change and its NOTIFY.
-        @param wait: seconds to wait for a reply to the first try.
         @param most: maximum number of messages awaiting a reply.
         """
-        from time import time
-
         self.confirmed = 0
         self.givenUp = 0
         self._reactor = reactor
         self._sender = MessageSender(reactor)
-        self._today = today or time
-        self._delay = NOTIFY_DELAY.pick(delay)
-        self._wait = NOTIFY_WAIT.pick(wait)
-        self._tries = int(NOTIFY_TRIES.pick(tries))
+        self._today = today
         self._most = int(NOTIFIES.pick(most))
         self._targets: dict[bytes, list[RemoteServer]] = {}
         self._each = max(1, self._most - self._most // 4)
@@ -114,29 +98,19 @@ class NotifySender:
         self._timer: IDelayedCall | None = None
         self._stopped = False
 
-    def targets(self, zone: bytes, remotes: Sequence[RemoteServer]) -> None:
-        """
-        Set the servers to notify about a zone.
-
-        @param zone: its name, folded.
-        """
+    def targets(self, apex: bytes, remotes: Sequence[RemoteServer]) -> None:
         if remotes:
-            self._targets[zone] = list(remotes)
+            self._targets[apex] = list(remotes)
         else:
-            self._targets.pop(zone, None)
+            self._targets.pop(apex, None)
 
-    def changed(self, zone: bytes, soa: RRSet) -> None:
-        """
-        Queue NOTIFY messages for a zone with a new serial number.
-
-        @param zone: its name, folded.
-        """
+    def changed(self, apex: bytes, soa: RRSet) -> None:
         if self._stopped:
             return
-        for remote in self._targets.get(zone, ()):
-            self._waiting.setdefault(remote.server.label, {})[zone] = (remote, soa)
+        for remote in self._targets.get(apex, ()):
+            self._waiting.setdefault(remote.server.label, {})[apex] = (remote, soa)
         if self._waiting and self._timer is None:
-            self._timer = self._reactor.callLater(self._delay, self._tell)
+            self._timer = self._reactor.callLater(NOTIFY_DELAY.default, self._tell)
 
     def _tell(self) -> None:
         """
@@ -160,10 +134,8 @@ class NotifySender:
                 # The server has not acknowledged the previous message: replace it, and send at once, since the server may be back.
                 before.cancel()
             self._told[label] += 1
-            told = notify(
-                self._sender, remote, notice[0], soa, wait=self._wait, tries=self._tries, today=self._today
-            )
-            flight = told.addCallback(self._cbConfirmed)
+            wait, tries = NOTIFY_WAIT.default, int(NOTIFY_TRIES.default)
+            flight = notify(self._sender, remote, zone, soa, wait=wait, tries=tries, today=self._today).addCallback(self._cbConfirmed)
             self._flights[notice] = flight
             flight.addErrback(self._ebTold, notice, remote).addBoth(self._over, notice)
         self._goOn()
@@ -192,8 +164,6 @@ class NotifySender:
 
     def stop(self) -> Deferred[None]:
         """
-        Stop sending.
-
         @return: fires when no message awaits a reply.
         """
         self._stopped = True
@@ -207,38 +177,18 @@ class NotifySender:
         return gatherResults(flights, consumeErrors=True).addCallback(lambda _: None)
 
 
-class NotifyTarget(Protocol):
-    """
-    The part of a secondary zone that receives NOTIFY.
-    """
-
-    def mayNotify(self, client: str, keyName: bytes) -> bool:
-        """
-        Return whether a client may send NOTIFY for the zone.
-
-        @param keyName: the name of the TSIG key that verified the message, C{b""} if unsigned.
-        """
-
-    def notified(self, client: str, serial: int | None) -> None:
-        """
-        Handle an authorized NOTIFY.
-
-        @param serial: the serial number in the message, if any.
-        """
-
-
 class NotifyReceiver:
     """
     Handles received NOTIFY messages. Messages from unauthorized clients are refused, and have no effect.
     """
 
-    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone is fetched here"),))
-    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone is fetched here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
     _CONFIRMED: Final = Refusal(Rcode.NOERROR, flags=AA)
     _NOT_KNOWN: Final = Refusal(Rcode.NOTIMP)
 
-    def __init__(self, find: Callable[[bytes], NotifyTarget | None]) -> None:
+    def __init__(self, find: Callable[[bytes], Secondary | None]) -> None:
         """
         @param find: returns the secondary zone with exactly this folded name.
         """

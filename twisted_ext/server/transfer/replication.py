@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadZone
-from twisted_ext.server.authority.source import EXPIRED
+from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
@@ -39,7 +39,6 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
-    from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.zone.transfer.sender import Differences
 
@@ -60,7 +59,6 @@ class Replication:
 
     @ivar operations: the operations for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
     @ivar secondaries: the secondary zones; L{None} without a folder to store them in.
-    @ivar notifying: sends NOTIFY messages.
     @ivar cataloging: the zone settings, including those for members of catalog zones.
     """
 
@@ -106,22 +104,12 @@ class Replication:
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
         )
-        transferring = OutgoingTransfers(self._offer, settings=settings, today=today)
-        self.transferring = transferring
+        self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today)
         self.operations: dict[int, Operation] = {
-            operationKey(Opcode.QUERY, AXFR): transferring,
-            operationKey(Opcode.QUERY, IXFR): transferring,
+            operationKey(Opcode.QUERY, AXFR): self.transferring,
+            operationKey(Opcode.QUERY, IXFR): self.transferring,
             operationKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
-
-    def apply(self, zones: Iterable[ZoneSettings], keys: Keys) -> None:
-        """
-        Apply new zone settings. Secondary zones are started or stopped accordingly.
-
-        @raise BadDescription: the settings cannot be used; nothing has changed then.
-        """
-        for _ in self.applying(list(zones), keys):
-            pass
 
     def applying(
         self,
@@ -131,10 +119,13 @@ class Replication:
         others: Iterable[bytes] = (),
     ) -> Iterator[None]:
         """
-        Apply new zone settings in short steps; see L{apply}. All settings of one zone take effect in one step.
+        Apply new zone settings in short steps. Secondary zones are started or stopped accordingly. All settings of one zone take effect in
+        one step.
 
         @param also: called in the same step with the zone's name and settings, L{None} if it is not configured any more.
         @param others: names of further zones to call C{also} for.
+
+        @raise BadDescription: the settings cannot be used; nothing has changed then.
         """
         special = [zone for zone in zones if not zone.plain]
         yield from self.cataloging.checking(zones)
@@ -162,9 +153,6 @@ class Replication:
     # -- members of catalog zones, in short turns
 
     def _settle(self, steps: list[CatalogStep]) -> None:
-        """
-        Add and remove members of catalog zones, some in each turn of the reactor.
-        """
         for _ in self._pend(steps):
             pass
         if self._turn is None:
@@ -240,7 +228,7 @@ class Replication:
             return
         if known is None:
             self._zones.expect(apex)
-            self.secondaries.add(zone.apexName, primaries, terms.notices, digest=terms.digest)
+            self.secondaries.add(zone.apexName, primaries, terms.notices, terms.digest)
         else:
             known.digest = terms.digest
             known.follow(primaries, terms.notices)
@@ -279,7 +267,7 @@ class Replication:
                     found: list[CatalogStep] = []
                     await self._pacing(self._found(catalog, found))
                     # Catalog ownership is on disk before anything is done with a zone.
-                    await inThread(reactor, self.cataloging.write)
+                    await inThread(reactor, self.cataloging.owners.write)
                     if not self._stopped:
                         await self._pacing(self._pend(found))
                         self._settle([])
@@ -306,9 +294,6 @@ class Replication:
             self._comparing.discard(done)
 
     def _produce(self) -> Iterator[None]:
-        """
-        Generate new versions of produced catalog zones whose members have changed.
-        """
         for name, members in (yield from self.cataloging.producing()):
             yield
             place = self._zones.at(name.lower())
@@ -354,9 +339,6 @@ class Replication:
         return zone is not None
 
     def changed(self, version: Version) -> None:
-        """
-        Handle a new version in force: notify the secondaries.
-        """
         self._catalogued(version)
         terms = self._terms.get(version.apex)
         secondary = self._watched(version.apex)

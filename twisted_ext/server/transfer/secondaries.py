@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from random import random
 from time import time
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,7 @@ from twisted_ext.zone.limits import GATHERING_SECONDS
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Install", "Secondaries"]
-
-#: Puts a version of a zone into service, called with its name as written; or takes it out of service, with L{None}.
-Install = Callable[[bytes, "Version | None"], object]
+__all__ = ["Secondaries"]
 
 
 class Secondaries:
@@ -38,11 +34,9 @@ class Secondaries:
     The secondary zones of a server, with the resources that they share.
 
     @ivar folder: where the zones are stored.
-    @ivar install: puts a version into service.
+    @ivar install: puts a version of a zone into service, called with its name as written; or takes it out of service, with L{None}.
     @ivar told: called with the error of a zone, and with an empty text when it has recovered.
     @ivar today: returns seconds since 1970.
-    @ivar draw: returns a random number from 0 to 1.
-    @ivar slots: slots for transfers.
     @ivar room: limits the octets of all transfers.
     @ivar most: maximum octets of one transfer, or L{None} for the default.
     @ivar probes: slots for SOA queries.
@@ -53,13 +47,11 @@ class Secondaries:
         self,
         reactor: IReactorTime,
         folder: str,
-        install: Install,
+        install: Callable[[bytes, Version | None], object],
         *,
         told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
-        draw: Callable[[], float] = random,
         settings: Settings | None = None,
-        noticeWait: float | None = None,
     ) -> None:
         """
         @param folder: created if it does not exist.
@@ -73,14 +65,13 @@ class Secondaries:
         self.install = install
         self.told = told
         self.today = today
-        self.draw = draw
         settings = settings or Settings()
         removeUnfinished(folder)
         self.room = SpoolRoom(settings.transfersMaxSize)
         self.most = settings.transferMaxSize
         self.slots = Slots(settings.transfersIn)
         self.probes = Slots(int(PROBES.default))
-        self.noticeWait = NOTICES_PER_ZONE.pick(noticeWait)
+        self.noticeWait = NOTICES_PER_ZONE.default
         self._zones: dict[bytes, Secondary] = {}
         # Zones with an open journal, the most recently used one last.
         self._open: dict[Secondary, None] = {}
@@ -106,24 +97,18 @@ class Secondaries:
             if not oldest.rest():
                 self._open[oldest] = None
 
-    def add(
-        self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants | None = None, *, digest: str = ""
-    ) -> Secondary:
+    def add(self, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants, digest: str) -> Secondary:
         """
         Start to replicate a zone.
 
         @param grants: further clients that may send NOTIFY for it.
-        @param digest: see L{Secondary}.
         """
-        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants or Grants(), digest)
+        zone = self._zones[apexName.lower()] = Secondary(self, apexName, primaries, grants, digest)
         if self._running:
             self._begin([zone])
         return zone
 
     def _begin(self, zones: Iterable[Secondary]) -> None:
-        """
-        Start a limited number of zones in each turn of the reactor.
-        """
         self._starting.extend(zones)
         if self._turn is None:
             self._startSome()
@@ -137,9 +122,7 @@ class Secondaries:
 
     def remove(self, apex: bytes, *, forget: bool = False) -> Deferred[None]:
         """
-        Stop replicating a zone.
-
-        @param forget: whether to remove its stored data.
+        @param forget: whether to remove the stored data.
 
         @return: fires when nothing is under way.
         """
@@ -151,9 +134,6 @@ class Secondaries:
         return done
 
     def erase(self, apex: bytes) -> None:
-        """
-        Remove the stored data of a zone that is not replicated any more.
-        """
         SecondaryStore(self.folder, apex).remove()
 
     def start(self) -> None:
@@ -162,8 +142,6 @@ class Secondaries:
 
     def stop(self) -> Deferred[None]:
         """
-        Stop all zones.
-
         @return: fires when nothing is under way.
         """
         self._running = False

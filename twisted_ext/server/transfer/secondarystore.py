@@ -9,7 +9,6 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -25,7 +24,7 @@ from twisted_ext.zone.store.journal import Journal, NoJournal
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
 
-__all__ = ["Held", "SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
+__all__ = ["SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
 
 _log: Final = Logger()
 
@@ -46,26 +45,9 @@ def removeUnfinished(folder: str) -> None:
                 os.unlink(path)
 
 
-@dataclass(slots=True, eq=False)
-class Held:
-    """
-    The stored state of a zone.
-
-    @ivar version: the zone.
-    @ivar refreshedAt: when a primary last confirmed it, in seconds since 1970.
-    @ivar expiresAt: when it expires, in seconds since 1970.
-    """
-
-    version: Version
-    refreshedAt: float
-    expiresAt: float
-
-
 class SpoolRoom:
     """
     A limit on the octets of all incoming transfers together.
-
-    @ivar octets: octets in use.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -78,10 +60,6 @@ class SpoolRoom:
 
     def take(self, label: str, octets: int) -> None:
         """
-        Reserve octets.
-
-        @param label: the primary, as displayed.
-
         @raise BudgetSpent: this would exceed the limit.
         """
         each = self._most - self._most // 4
@@ -106,34 +84,29 @@ class Spool:
     @ivar messages: the messages in memory.
     """
 
-    def __init__(self, path: str, most: int | None = None, *, room: SpoolRoom | None = None, label: str = "") -> None:
+    def __init__(self, path: str, room: SpoolRoom, label: str) -> None:
         """
         @param path: the file to create if one is needed.
-        @param most: maximum octets in memory.
-        @param room: the limit to reserve octets from; a separate one by default.
         @param label: the primary, as displayed.
         """
         self.path = ""
-        self._room = SpoolRoom() if room is None else room
+        self._room = room
         self._label = label
         self.messages: list[bytes] = []
         self._wanted = path
-        self._most = GATHERED_OCTETS.pick(most)
         self._octets = 0
         self._file: int | None = None
 
     def keep(self, message: bytes) -> None:
         """
-        Store a message.
-
-        @raise OSError: it cannot be written.
+        @raise OSError: the message cannot be written.
         @raise BudgetSpent: all incoming transfers together have reached their limit.
         """
         self._room.take(self._label, len(message))
         self._octets += len(message)
         if self._file is None:
             self.messages.append(message)
-            if self._octets <= self._most:
+            if self._octets <= GATHERED_OCTETS.default:
                 return
             self._file = os.open(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             self.path = self._wanted
@@ -153,9 +126,6 @@ class Spool:
             self._file = None
 
     def drop(self) -> None:
-        """
-        Drop all messages, and remove the file.
-        """
         self.close()
         self.messages.clear()
         self._room.giveBack(self._label, self._octets)
@@ -170,9 +140,7 @@ class SecondaryStore:
     """
     The files of one zone. Files left half written by a crash are never used.
 
-    @ivar imagePath: the image.
     @ivar nextPath: where the next image is built.
-    @ivar spoolPath: file for the messages of a transfer.
     """
 
     def __init__(self, folder: str, apexName: bytes) -> None:
@@ -210,9 +178,10 @@ class SecondaryStore:
         if journal is not None:
             journal.close()
 
-    def restore(self) -> Held | None:
+    def restore(self) -> tuple[Version, float, float] | None:
         """
-        Return the stored state; L{None} if there is none that is complete.
+        Return the stored version, when a primary last confirmed it, and when it expires, both in seconds since 1970; L{None} if there is no
+        complete one.
 
         @raise StorageFault: the files cannot be read at the moment.
         """
@@ -241,7 +210,7 @@ class SecondaryStore:
                 raise
             # The image is newer than the journal: a crash came between installing it and clearing the journal.
             self._forget()
-        return Held(version, refreshedAt, expiresAt)
+        return version, refreshedAt, expiresAt
 
     def _openJournal(self) -> Journal:
         try:
@@ -328,8 +297,5 @@ class SecondaryStore:
                 os.unlink(path)
 
     def close(self) -> None:
-        """
-        Close the files.
-        """
         self._closed = True
         self.rest()

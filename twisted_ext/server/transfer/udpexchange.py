@@ -8,14 +8,15 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUDP, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 
-from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import BadMessage, ServerFailed, TimedOut, Unreachable
 from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.transport.random import Draw
+from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, Opcode, Rcode, rcodeName
 from twisted_ext.wire.edns import EDNS
@@ -72,157 +73,32 @@ class MessageSender:
 
 
 class _Port(DatagramProtocol):
-    """
-    A shared UDP port.
-
-    @ivar exchanges: exchanges awaiting a reply, by id.
-    """
-
     # Not a connected socket: it is shared, and Twisted closes a connected one as soon as its server is unreachable.
     noisy = False
     transport: IUDPTransport
 
     def __init__(self, closed: Callable[[], object]) -> None:
-        self.exchanges: dict[int, _Exchange] = {}
+        # Exchanges awaiting a reply, by id: the server, and the datagrams from it.
+        self._exchanges: dict[int, tuple[Server, DeferredQueue[bytes | None]]] = {}
         self._closed = closed
 
-    def add(self, exchange: _Exchange) -> int:
-        """
-        Register an exchange.
-
-        @return: the id for its message.
-        """
+    def add(self, server: Server, datagrams: DeferredQueue[bytes | None]) -> int:
         id = _drawId()
-        while id in self.exchanges:
+        while id in self._exchanges:
             id = _drawId()
-        self.exchanges[id] = exchange
+        self._exchanges[id] = (server, datagrams)
         return id
 
     def remove(self, id: int) -> None:
-        """
-        Remove an exchange; close the port after the last one.
-        """
-        del self.exchanges[id]
-        if not self.exchanges:
+        del self._exchanges[id]
+        if not self._exchanges:
             self._closed()
             self.transport.stopListening()
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
-        exchange = self.exchanges.get(int.from_bytes(datagram[:2], "big"))
-        if exchange is not None and exchange.remote.server.isAt(addr[0], addr[1]):
-            exchange.received(datagram)
-
-
-class _Exchange:
-    def __init__(
-        self,
-        sender: MessageSender,
-        remote: RemoteServer,
-        wait: float,
-        tries: int,
-        today: Callable[[], float],
-        unsignedRefusals: bool,
-    ) -> None:
-        self.deferred: Deferred[Message] | None = Deferred(self._cancel)
-        self.remote = remote
-        self._clock = sender.reactor
-        self._port: _Port | None = None
-        self._wait = wait
-        self._tries = tries
-        self._today = today
-        self._unsignedRefusals = unsignedRefusals
-        self._mac = b""
-        self._timer: IDelayedCall | None = None
-        self._last = ""
-        self._rcode: int | None = None
-
-    def begin(self, port: _Port, message: Callable[[int], Message]) -> None:
-        """
-        Send the message that C{message} makes with an id.
-        """
-        self._port = port
-        self._message = message(port.add(self))
-        self._octets = buildMessage(self._message)
-        self._send()
-
-    def _send(self) -> None:
-        port = self._port
-        if port is None:
-            return
-        octets = self._octets
-        if self.remote.key is not None:
-            octets, self._mac = sign(octets, self.remote.key, self._today())
-        self._timer = self._clock.callLater(self._wait, self._late)
-        self._wait *= 2
-        self._tries -= 1
-        try:
-            server = self.remote.server
-            port.transport.write(octets, (server.address, server.port))
-        except OSError as error:
-            self.unreachable(error)
-
-    def unreachable(self, error: Exception) -> None:
-        """
-        Fail, since nothing can be sent.
-        """
-        label = self.remote.server.label
-        self._fail(Unreachable(f"{label}: {error}", server=label))
-
-    def _late(self) -> None:
-        self._timer = None
-        if self._tries > 0:
-            self._send()
-        else:
-            label = self.remote.server.label
-            self._fail(TimedOut(f"{label} does not answer{self._last}", server=label, rcode=self._rcode))
-
-    def received(self, datagram: bytes) -> None:
-        """
-        Handle a datagram from the server with the id of this exchange.
-        """
-        try:
-            reply = Message.fromWire(datagram).check()
-            asked = self._message
-            if not reply.flags & QR or (reply.flags ^ asked.flags) & _OPCODE:
-                return
-            if reply.questions and reply.questions != asked.questions:
-                return
-            key = self.remote.key
-            if key is not None:
-                verdict = verify(datagram, {key.name: key}, self._today(), requestMac=self._mac)
-                if not verdict.good:
-                    # The reply may be spoofed.
-                    self._rcode = reply.rcode or None
-                    self._last = f", or not with a signature that could be trusted ({rcodeName(reply.rcode)})"
-                    if not self._unsignedRefusals or reply.rcode not in _REFUSALS:
-                        return
-        except BadMessage:
-            return
-        if reply.rcode:
-            label = self.remote.server.label
-            self._fail(ServerFailed(f"{label} answered {rcodeName(reply.rcode)}", server=label, rcode=reply.rcode))
-            return
-        deferred = self._end()
-        if deferred is not None:
-            deferred.callback(reply)
-
-    def _fail(self, fault: DNSFault) -> None:
-        deferred = self._end()
-        if deferred is not None:
-            deferred.errback(fault)
-
-    def _end(self) -> Deferred[Message] | None:
-        deferred, self.deferred = self.deferred, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        port, self._port = self._port, None
-        if port is not None:
-            port.remove(self._message.id)
-        return deferred
-
-    def _cancel(self, deferred: Deferred[Message]) -> None:
-        self._end()
+        exchange = self._exchanges.get(int.from_bytes(datagram[:2], "big"))
+        if exchange is not None and exchange[0].isAt(addr[0], addr[1]):
+            exchange[1].put(datagram)
 
 
 def exchange(
@@ -242,7 +118,6 @@ def exchange(
     """
     Send a message and wait for the reply; repeat it, waiting twice as long each time.
 
-    @param sender: provides the source port.
     @param wait: seconds to wait for a reply to the first try.
     @param today: returns seconds since 1970.
     @param unsignedRefusals: whether REFUSED and NOTAUTH end this without a valid signature as well: for callers that then try another way,
@@ -252,13 +127,65 @@ def exchange(
         is no reply that can be trusted, L{Unreachable} if nothing can be sent.
     """
     edns = EDNS(_SIZE, 0, options) if options else None
-    made = _Exchange(sender, remote, wait, tries, today, unsignedRefusals)
-    deferred = made.deferred
-    assert deferred is not None
+    asked = Message(0, opcode << 11 | flags, (question,), answer, edns=edns)
+    return Deferred.fromCoroutine(_exchange(sender, remote, asked, wait, tries, today, unsignedRefusals))
+
+
+async def _exchange(
+    sender: MessageSender,
+    remote: RemoteServer,
+    asked: Message,
+    wait: float,
+    tries: int,
+    today: Callable[[], float],
+    unsignedRefusals: bool,
+) -> Message:
+    server, key, label = remote.server, remote.key, remote.server.label
     try:
         port = sender.port(remote)
     except (OSError, CannotListenError) as error:
-        made.unreachable(error)
-    else:
-        made.begin(port, lambda id: Message(id, opcode << 11 | flags, (question,), answer, edns=edns))
-    return deferred
+        raise Unreachable(f"{label}: {error}", server=label) from error
+    datagrams: DeferredQueue[bytes | None] = DeferredQueue()
+    asked.id = port.add(server, datagrams)
+    octets = buildMessage(asked)
+    mac, untrusted, rcode = b"", "", None
+    timer: IDelayedCall | None = None
+    try:
+        for _ in range(tries):
+            signed = octets
+            if key is not None:
+                signed, mac = sign(octets, key, today())
+            timer = sender.reactor.callLater(wait, datagrams.put, None)
+            try:
+                port.transport.write(signed, (server.address, server.port))
+            except OSError as error:
+                raise Unreachable(f"{label}: {error}", server=label) from error
+            while (datagram := await datagrams.get()) is not None:
+                try:
+                    reply = Message.fromWire(datagram).check()
+                    if not _isReply(reply, asked):
+                        continue
+                    trusted = key is None or verify(datagram, {key.name: key}, today(), requestMac=mac).good
+                except BadMessage:
+                    continue
+                if not trusted:
+                    # The reply may be spoofed.
+                    rcode = reply.rcode or None
+                    untrusted = f", or not with a signature that could be trusted ({rcodeName(reply.rcode)})"
+                    if not unsignedRefusals or reply.rcode not in _REFUSALS:
+                        continue
+                if reply.rcode:
+                    raise ServerFailed(f"{label} answered {rcodeName(reply.rcode)}", server=label, rcode=reply.rcode)
+                return reply
+            wait *= 2
+        raise TimedOut(f"{label} does not answer{untrusted}", server=label, rcode=rcode)
+    finally:
+        if timer is not None and timer.active():
+            timer.cancel()
+        port.remove(asked.id)
+
+
+def _isReply(reply: Message, asked: Message) -> bool:
+    if not reply.flags & QR or (reply.flags ^ asked.flags) & _OPCODE:
+        return False
+    return not reply.questions or reply.questions == asked.questions

@@ -7,6 +7,7 @@ L{twisted_ext.zone.transfer.refresh} decides what to do; this module does it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import random
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -62,9 +63,7 @@ class Secondary:
     @ivar digest: how to check ZONEMD, see L{prove}; C{""} for not at all.
     """
 
-    def __init__(
-        self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants, digest: str = ""
-    ) -> None:
+    def __init__(self, all_: Secondaries, apexName: bytes, primaries: Sequence[RemoteServer], grants: Grants, digest: str) -> None:
         self.apexName = apexName
         self.digest = digest
         self.version: Version | None = None
@@ -75,7 +74,7 @@ class Secondary:
         self._all = all_
         self._today = all_.today
         self._holding = SecondaryStore(all_.folder, apexName)
-        self.refreshing = RefreshState(len(self.primaries), all_.draw, self._today())
+        self.refreshing = RefreshState(len(self.primaries), random, self._today())
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
         self._noticed = 0.0
@@ -90,9 +89,6 @@ class Secondary:
 
     @property
     def journal(self) -> Journal | None:
-        """
-        The journal with recent changes, if there is one.
-        """
         if self._thread is not None and not self._holding.isOpen:
             # A thread may be opening it right now.
             return None
@@ -116,9 +112,6 @@ class Secondary:
 
     @property
     def expires(self) -> float:
-        """
-        Seconds until the zone expires.
-        """
         return max(0.0, self.refreshing.expiresAt - self._today())
 
     # -- start and stop
@@ -139,18 +132,16 @@ class Secondary:
         if self._holding.isOpen:
             self._all.opened(self)
         if held is not None:
-            self.version = held.version
-            self.refreshing.restore(held.version.soa.rdatas[0], held.refreshedAt, held.expiresAt, now)
+            self.version, refreshedAt, expiresAt = held
+            self.refreshing.restore(self.version.soa.rdatas[0], refreshedAt, expiresAt, now)
             if self.refreshing.serving:
-                self._all.install(self.apexName, held.version)
+                self._all.install(self.apexName, self.version)
             else:
                 self._giveUp()
         self._look()
 
     def stop(self) -> Deferred[None]:
         """
-        Stop the refresh cycle and any transfer.
-
         @return: fires when nothing is under way any more.
         """
         self._ended = True
@@ -193,6 +184,11 @@ class Secondary:
     # -- NOTIFY
 
     def mayNotify(self, client: str, keyName: bytes) -> bool:
+        """
+        Return whether a client may send NOTIFY for the zone.
+
+        @param keyName: the name of the TSIG key that verified the message, C{b""} if unsigned.
+        """
         return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName)
 
     def _primaryAt(self, client: str, keyName: bytes) -> int | None:
@@ -202,6 +198,11 @@ class Secondary:
         return None
 
     def notified(self, client: str, serial: int | None) -> None:
+        """
+        Handle an authorized NOTIFY.
+
+        @param serial: the serial number in the message, if any.
+        """
         now = self._today()
         refreshing = self.refreshing
         if not self._running or not refreshing.isNews(serial):
@@ -242,9 +243,6 @@ class Secondary:
     # -- timers
 
     def _look(self) -> None:
-        """
-        Do what is due now, and set the timer for what is due next.
-        """
         self._timer = None
         if not self._running:
             return
@@ -288,7 +286,7 @@ class Secondary:
             flight = Deferred.fromCoroutine(self._run(step))
             if not flight.called:
                 self._flight = flight
-            flight.addErrback(_given)
+            flight.addErrback(_logBug)
         self._arm()
 
     async def _run(self, first: RefreshStep) -> None:
@@ -333,7 +331,7 @@ class Secondary:
                     serial = serialIn(rrset.rdatas[0])
                     step = self.refreshing.probed(self._today(), serial, seconds)
                     if step is None or not step.fetch:
-                        await self._looked(serial, label)
+                        await self._notNewer(serial, label)
                     return step
             if reply.flags & TC:
                 # A server with response rate limiting sends this: query it over TCP.
@@ -359,10 +357,7 @@ class Secondary:
         self._plain.add(label)
         return True
 
-    async def _looked(self, serial: int, label: str) -> None:
-        """
-        Handle an SOA reply with no newer serial number.
-        """
+    async def _notNewer(self, serial: int, label: str) -> None:
         if serial == self.refreshing.serial:
             await self._confirm()
         else:
@@ -370,7 +365,7 @@ class Secondary:
 
     async def _fetch(self, step: RefreshStep, remote: RemoteServer) -> RefreshStep | None:
         label = remote.server.label
-        spool = Spool(self._holding.spoolPath, room=self._all.room, label=label)
+        spool = Spool(self._holding.spoolPath, self._all.room, label)
         slots = self._all.slots
         version = self.version if step.serial is not None else None
         try:
@@ -400,7 +395,7 @@ class Secondary:
         if refreshing.serving and not isNewer(receiving.serial, refreshing.serial):
             # The serial number must not go back, no matter how the zone was transferred.
             step = refreshing.unchanged(self._today(), receiving.serial, receiving.expire)
-            await self._looked(receiving.serial, remote.server.label)
+            await self._notNewer(receiving.serial, remote.server.label)
             return step
         if receiving.kind is TransferKind.CURRENT:
             raise ServerFailed(f"{remote.server.label} has nothing of {self.text}")
@@ -470,10 +465,7 @@ class Secondary:
         return f"<Secondary {self.text} {self.refreshing.state.value}>"
 
 
-def _given(failure: Failure) -> None:
-    """
-    Log an unexpected failure of the refresh cycle; ignore cancellation.
-    """
+def _logBug(failure: Failure) -> None:
     if isinstance(failure.value, CancelledError):
         # The traceback and its frames form a reference cycle: ten thousand of them are costly to collect.
         failure.value.__traceback__ = failure.tb = None

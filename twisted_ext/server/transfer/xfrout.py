@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.logger import Logger
@@ -17,7 +18,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.operations import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.fairqueue import Slots
-from twisted_ext.wire.codes import DO, Rcode
+from twisted_ext.wire.codes import DO, Ede, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER_OCTETS, Message
 from twisted_ext.wire.names import nameToText
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 __all__ = ["Offer", "OutgoingTransfers"]
-
-# Info codes of extended errors (RFC 8914).
-_NOT_READY: Final = 14
-_PROHIBITED: Final = 18
-_NOT_AUTHORITATIVE: Final = 20
-_INVALID_DATA: Final = 24
 
 #: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
@@ -77,11 +72,11 @@ class OutgoingTransfers:
     requests are queued, and the client networks take turns.
     """
 
-    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
-    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
     _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP"),))
-    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((_INVALID_DATA, "no version of this zone can be sent"),))
-    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many transfers; try again"),))
+    _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((Ede.INVALID_DATA, "no version of this zone can be sent"),))
+    _BUSY: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "too many transfers; try again"),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
 
     def __init__(
@@ -89,34 +84,18 @@ class OutgoingTransfers:
         find: Callable[[bytes], Offer | None],
         *,
         settings: Settings | None = None,
-        today: Callable[[], float] | None = None,
+        today: Callable[[], float] = time,
     ) -> None:
         """
         @param find: returns the offer for the zone with exactly this folded name.
         @param settings: the limits on concurrent transfers.
         @param today: returns seconds since 1970.
         """
-        from time import time
-
         self._find = find
         settings = settings or Settings()
-        self._slots = Slots(settings.transfersOut, settings.transfersOutPerClient)
+        self.slots = Slots(settings.transfersOut, settings.transfersOutPerClient)
         self._most = settings.transfersWaiting
-        self._today = today or time
-
-    @property
-    def running(self) -> int:
-        """
-        Transfers under way.
-        """
-        return self._slots.running
-
-    @property
-    def waiting(self) -> int:
-        """
-        Queued requests.
-        """
-        return self._slots.waiting
+        self._today = today
 
     def __call__(self, request: Request) -> Outcome:
         offered = self._offered(request)
@@ -125,7 +104,7 @@ class OutgoingTransfers:
         if request.transport == "udp":
             return self._datagram(request, *offered)
         site = request.record.site
-        slots = self._slots
+        slots = self.slots
         if slots.take(site):
             return self._stream(request, *offered)
         if slots.waiting >= self._most or slots.waitingFor(site) >= max(1, self._most - self._most // 4):
@@ -138,7 +117,7 @@ class OutgoingTransfers:
         """
         offered = self._offered(request)
         if isinstance(offered, Refusal):
-            self._slots.release(request.record.site)
+            self.slots.release(request.record.site)
             return offered
         return self._stream(request, *offered)
 
@@ -172,15 +151,15 @@ class OutgoingTransfers:
         try:
             pieces = self._pieces(request, offer, version)
         except BaseException:
-            self._slots.release(request.record.site)
+            self.slots.release(request.record.site)
             raise
         if isinstance(pieces, Refusal):
-            self._slots.release(request.record.site)
+            self.slots.release(request.record.site)
             return pieces
         return self._flow(request, offer, version, pieces)
 
     def _pieces(self, request: Request, offer: Offer, version: Version) -> Refusal | Iterator[Octets]:
-        room = self._room(request, offer)
+        room = request.size - request.questionEnd - len(_opt(request, offer))
         if request.question.rrType != AXFR:
             try:
                 serial = _serialOf(request)
@@ -210,7 +189,7 @@ class OutgoingTransfers:
 
     def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> MessageStream:
         def over(count: int, elsewhere: bool) -> None:
-            self._slots.release(request.record.site)
+            self.slots.release(request.record.site)
             if elsewhere:
                 return
             _log.info(
@@ -250,9 +229,6 @@ class _Counted:
         return message
 
     def close(self) -> None:
-        """
-        End the transfer early, because the client reads no further.
-        """
         self._end(False)
 
     def handOver(self) -> bool:
@@ -278,11 +254,6 @@ def _opt(request: Request, offer: Offer) -> bytes:
 
 
 def _serialOf(request: Request) -> int:
-    """
-    Return the serial number that the client has.
-
-    @raise BadMessage: the request does not contain it.
-    """
     for rrset in Message.fromWire(request.wire).authority:
         if rrset.rrType == SOA and rrset.name.lower() == request.question.name.lower():
             return serialIn(rrset.rdatas[0])

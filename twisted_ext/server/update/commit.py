@@ -1,32 +1,36 @@
 """
-Commit queue of a zone that is changed while it is served: changes are computed at once, and take effect once they are on disk.
+Commit queue of a zone that is changed while it is served: changes are computed at once, and take effect once they are on disk. Now and then
+the next image of the zone is built from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault, StorageFault
+from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import IMAGE_PAUSE, UPDATES_WAITING
 from twisted_ext.zone.store.changeset import Difference, applied
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf
 from twisted_ext.zone.store.version import Version
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.zone.store.image import Image
-    from twisted_ext.zone.store.journal import Journal
+    from twisted_ext.server.zones.dbzones import StoreJournal
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "Elsewhere", "ChangeLog", "Made", "EditableZone"]
+__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made"]
 
 #: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
@@ -37,44 +41,17 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 #: RRsets applied to a new image before control returns to the reactor: 5 ms of work.
 _STEP: Final = 500
 
+#: Names up to which a thread builds the image: a process takes longer to start.
+_SMALL: Final = 20_000
+
 _log: Final = Logger()
 
 
-class ChangeLog(Protocol):
-    """
-    Storage for changes: a journal, or the database that a zone comes from.
-    """
-
-    def append(self, differences: Sequence[Difference]) -> None:
-        """
-        Write differences. When this returns, they are on disk.
-
-        @raise StorageFault: they cannot be written; then none of them is stored.
-        """
-
-    def trim(self, imaged: int) -> bool:
-        """
-        Drop old differences that exceed the size limit.
-        """
-
-    def clear(self, origin: bytes | None = None) -> None:
-        """
-        Drop all differences, and start again from a zone made from C{origin}.
-        """
-
-    def close(self) -> None:
-        """
-        Close the storage.
-        """
-
-
+@dataclass(slots=True, eq=False)
 class _Change:
-    __slots__ = ("version", "difference", "result")
-
-    def __init__(self, version: Version, difference: Difference | None) -> None:
-        self.version = version
-        self.difference = difference
-        self.result: Deferred[Version] = Deferred()
+    version: Version
+    difference: Difference | None
+    result: Deferred[Version] = field(init=False, default_factory=Deferred)
 
 
 class CommitQueue:
@@ -84,8 +61,7 @@ class CommitQueue:
     Each change is applied to the result of the one before, whether or not that is on disk yet; all changes that arrive while the disk is
     busy are written together. A change is confirmed and becomes visible only when it would survive a crash of this process.
 
-    @ivar zone: the zone.
-    @ivar journal: the storage for changes; L{None} for a zone that lives only in this process.
+    @ivar journal: a journal, or the database that the zone comes from; L{None} for a zone that lives only in this process.
     @ivar superseded: the origin of a newly loaded version for which the journal has yet to be cleared, or L{None}.
     """
 
@@ -93,7 +69,7 @@ class CommitQueue:
         self,
         clock: IReactorTime,
         zone: Zone,
-        journal: ChangeLog | None,
+        journal: Journal | StoreJournal | None,
         elsewhere: Elsewhere,
         *,
         changed: Callable[[Version], object] = lambda version: None,
@@ -131,8 +107,6 @@ class CommitQueue:
 
     def change(self, make: Callable[[Version], Made]) -> Deferred[Version]:
         """
-        Change the zone.
-
         @param make: called with a version; returns the next version, or L{None} if there is nothing to change.
 
         @return: fires with the version that has the change, once it is in force and on disk. Fails with any exception of C{make}, and with
@@ -169,8 +143,6 @@ class CommitQueue:
         Clear the journal because a version unrelated to its changes is about to be put in force; this happens as soon as no write is under
         way. If the journal cannot be cleared, no more changes are accepted until it can; the contents of an uncleared journal are older
         than the zone, and are ignored when it is next read.
-
-        @param origin: the origin of the new version.
         """
         if self.journal is not None:
             self.superseded = origin
@@ -268,9 +240,6 @@ class CommitQueue:
             self._next()
 
     def _untrimmed(self, failure: Failure) -> None:
-        """
-        Log that trimming failed; the journal is still valid.
-        """
         _log.error("the journal of {zone} stays as large as it is: {reason}", zone=nameToText(self.zone.apex), reason=failure.value)
 
     def _cleared(self, ignored: object, origin: bytes) -> None:
@@ -378,14 +347,13 @@ class EditableZone:
     """
     State of a zone that may be changed.
 
-    @ivar policy: the update policy.
     @ivar serials: how a change chooses the next serial number.
     @ivar path: the path of its journal, C{""} without one.
     @ivar most: maximum octets of the journal, or L{None}.
     @ivar journal: the journal, once the zone has been read or changed for the first time.
     @ivar changing: the commit queue, from the first change on.
     @ivar damaged: an image that must not be served any more, or L{None}.
-    @ivar keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
+    @ivar keeper: storage for changes used in place of a journal, and the function that runs work on it.
     """
 
     policy: Policy
@@ -395,8 +363,7 @@ class EditableZone:
     journal: Journal | None = None
     changing: CommitQueue | None = None
     damaged: Image | None = None
-    keeper: ChangeLog | None = None
-    elsewhere: Elsewhere | None = None
+    keeper: tuple[StoreJournal, Elsewhere] | None = None
 
     @property
     def imagePath(self) -> str:
@@ -404,3 +371,62 @@ class EditableZone:
         The path of the image that was last built from the journal.
         """
         return self.path + ".image"
+
+
+class Compactor:
+    """
+    Builds images: small ones in a thread, large ones in a subprocess, since threads compete with the reactor for the interpreter.
+    """
+
+    def __init__(self, reactor: IReactorTime, elsewhere: Elsewhere, *, small: int = _SMALL) -> None:
+        """
+        @param reactor: provides L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
+        """
+        self._reactor = reactor
+        self._elsewhere = elsewhere
+        self._small = small
+
+    def __call__(self, version: Version, journal: str, target: str) -> Deferred[Image]:
+        """
+        @param journal: the journal with the changes since the version's image.
+        @param target: the file to write.
+
+        @return: fires with the image; fails if it cannot be built. Cancelling ends the process.
+        """
+        image = version.image
+        if not self._isForProcess(image):
+            def work() -> None:
+                version.compacted(target, fingerprintOf(originOf(image)))
+
+            return self._elsewhere(work).addCallback(lambda _: Image.open(target, checked=False))
+        return self._built(image.path, journal, version.serial, target)
+
+    def grown(self, version: Version, journal: Journal, target: str, work: Callable[[], Version]) -> Deferred[Version]:
+        """
+        Apply a journal that is so long that a new image is needed.
+
+        @param target: the file to write, if a subprocess is used.
+        @param work: does the same in this process.
+
+        @return: fires with the resulting version; fails if there is none. Cancelling ends the process.
+        """
+        image, newest = version.image, journal.newest
+        if newest is None or not self._isForProcess(image):
+            return self._elsewhere(work).addCallback(lambda came: cast("Version", came))
+        return self._built(image.path, journal.path, newest, target).addCallback(Version)
+
+    def _isForProcess(self, image: Image) -> bool:
+        # The subprocess would read the first image of a file that has several.
+        return image.nodes >= self._small and not image.start and bool(image.path) and os.path.exists(image.path)
+
+    def _built(self, image: str, journal: str, serial: int, target: str) -> Deferred[Image]:
+        built = runModule(self._reactor, "twisted_ext.zone.build.compaction", [image, journal, str(serial), target]).addErrback(_unbuilt)
+        return built.addCallback(lambda _: Image.open(target, checked=False))
+
+
+def _unbuilt(failure: Failure) -> bytes:
+    fault = failure.value
+    if isinstance(fault, OSError):
+        raise StorageFault(str(fault)) from fault
+    assert isinstance(fault, BaseException)
+    raise fault

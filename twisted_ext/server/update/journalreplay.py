@@ -10,15 +10,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadChange, BadImage, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.wire.names import ROOT, nameToText
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
-    from twisted.python.failure import Failure
+    from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.zone.store.journal import Journal
     from twisted_ext.zone.store.version import Version
@@ -65,9 +65,6 @@ def finished(steps: Steps) -> Version:
 def compacted(path: str, version: Version, origin: bytes) -> Version:
     """
     Return the version in the image that was last built from a journal, or C{version} if the image is missing or has another origin.
-
-    @param path: the path of that image.
-    @param origin: the origin of the journal.
     """
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.journal import originOf
@@ -113,8 +110,6 @@ def mended(journal: Journal, version: Version) -> Version:
     than its last one, so that its secondaries transfer it.
 
     @param version: the result of the intact part of the journal, or an image or a master file if there is none.
-
-    @return: the version to put in force.
 
     @raise StorageFault: the journal cannot be written.
     """
@@ -192,7 +187,7 @@ class JournalReplays:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._going: dict[bytes, tuple[Steps, IDelayedCall | Deferred[Version]]] = {}
+        self._going: dict[bytes, Deferred[None]] = {}
 
     def __contains__(self, apex: bytes) -> bool:
         return apex in self._going
@@ -205,64 +200,43 @@ class JournalReplays:
         @param failed: called instead with the error, in one line.
         """
         self.cancel(apex)
-        self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
+        self._going[apex] = Deferred.fromCoroutine(self._replay(apex, steps, done, failed))
 
-    def _step(
-        self,
-        apex: bytes,
-        steps: Steps,
-        done: Callable[[Version], object],
-        failed: Callable[[str], object],
-        came: Version | None = None,
-    ) -> None:
-        del self._going[apex]
+    async def _replay(self, apex: bytes, steps: Steps, done: Callable[[Version], object], failed: Callable[[str], object]) -> None:
         try:
-            aside = steps.send(came)
-        except StopIteration as end:
-            version = cast("Version", end.value)
+            try:
+                version = await self._run(steps)
+            finally:
+                steps.close()
+                self._going.pop(apex, None)
+            done(version)
+        except CancelledError:
+            return
         except (DNSFault, OSError) as fault:
             failed(str(fault))
-            return
         except Exception as error:
             _log.failure("the journal of {zone} cannot be replayed", zone=nameToText(apex))
             failed(repr(error))
-            return
-        else:
-            if aside is None:
-                self._going[apex] = steps, self._clock.callLater(0, self._step, apex, steps, done, failed)
-            else:
-                waiting = aside.later()
-                self._going[apex] = steps, waiting
-                waiting.addCallback(lambda version: self._step(apex, steps, done, failed, version))
-                waiting.addErrback(self._nothing, apex, steps, failed)
-            return
-        try:
-            done(version)
-        except (DNSFault, OSError) as fault:
-            failed(str(fault))
 
-    def _nothing(self, failure: Failure, apex: bytes, steps: Steps, failed: Callable[[str], object]) -> None:
-        if self._going.get(apex, (None,))[0] is not steps:
-            # Cancelled or replaced in the meantime.
-            return
-        del self._going[apex]
-        steps.close()
-        if not isinstance(failure.value, DNSFault | OSError):
-            _log.failure("the journal of {zone} cannot be replayed", failure, zone=nameToText(apex))
-        failed(str(failure.value))
+    async def _run(self, steps: Steps) -> Version:
+        await deferLater(self._clock, 0)
+        came: Version | None = None
+        while True:
+            try:
+                aside = steps.send(came)
+            except StopIteration as end:
+                return cast("Version", end.value)
+            if aside is not None:
+                came = await aside.later()
+            else:
+                came = None
+                await deferLater(self._clock, 0)
 
     def cancel(self, apex: bytes) -> None:
-        """
-        Cancel the replay of a zone, if there is one.
-        """
-        steps, call = self._going.pop(apex, (None, None))
-        if steps is not None and call is not None:
-            call.cancel()
-            steps.close()
+        going = self._going.pop(apex, None)
+        if going is not None:
+            going.cancel()
 
     def close(self) -> None:
-        """
-        Cancel all replays.
-        """
         for apex in list(self._going):
             self.cancel(apex)

@@ -8,20 +8,22 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from time import time
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.reply.operations import Operation, Outcome, operationKey
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.update.commit import ChangeLog, CommitQueue, EditableZone, Elsewhere
-from twisted_ext.server.update.journalreplay import Steps, begun, compacted, finished, journalName, mended, replaying
-from twisted_ext.wire.codes import IN, Opcode, Rcode
+from twisted_ext.server.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere
+from twisted_ext.server.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
+from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.store.journal import Journal, originOf
 from twisted_ext.zone.store.serials import isNewer
@@ -31,19 +33,13 @@ from twisted_ext.zone.update.updates import Update, updated
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.authority.source import Zones
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.dbzones import StoreJournal
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["UpdateHandler"]
-
-# Info codes of extended errors (RFC 8914).
-_OTHER: Final = 0
-_NOT_READY: Final = 14
-_PROHIBITED: Final = 18
-_NOT_AUTHORITATIVE: Final = 20
 
 #: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
@@ -54,129 +50,56 @@ _log: Final = Logger()
 class UpdateHandler:
     """
     Handles UPDATE requests. Whether the client may change anything at all is checked before any expensive work.
-
-    @ivar done: number of updates that succeeded, whether or not they changed anything.
-    @ivar refused: number of updates that failed for any reason.
     """
 
-    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((_NOT_AUTHORITATIVE, "no such zone here"),))
-    _DENIED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
     _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
     _DONE: Final = Refusal(Rcode.NOERROR)
-    _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "the zone is not loaded"),))
-    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the change cannot be stored"),))
+    _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "the zone is not loaded"),))
+    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be stored"),))
 
     def __init__(
         self,
-        clock: IReactorTime,
-        find: Callable[[bytes], Zone | None],
-        elsewhere: Elsewhere,
-        *,
-        exists: Callable[[bytes], bool] | None = None,
-        changed: Callable[[Version], object] = lambda version: None,
-        folder: str = "",
-        compact: Callable[[Version, str, str], Deferred[Image]] | None = None,
-        grow: Callable[[Version, Journal, str, Callable[[], Version]], Deferred[Version]] | None = None,
-        today: Callable[[], float] | None = None,
-    ) -> None:
-        """
-        @param find: returns the zone with exactly this folded name, if a version of it is in force.
-        @param elsewhere: runs work in a thread.
-        @param exists: whether there is a zone of this name at all.
-        @param changed: called with each new version of a zone in force.
-        @param folder: folder of the journals, for L{apply}.
-        @param compact: builds the image of a version, from its journal, in a file; see L{twisted_ext.server.update.compaction}.
-        @param grow: applies a long journal to a version, building a new image; see there. By default this is done in a thread.
-        @param today: returns seconds since 1970.
-        """
-        from time import time
-
-        self.done = self.refused = 0
-        self._clock = clock
-        self._find = find
-        self._elsewhere = elsewhere
-        self._exists = exists or (lambda apex: find(apex) is not None)
-        self._changed = changed
-        self._folder = folder
-        self._compact = compact
-        self._grow = grow
-        self._today = today or time
-        self._wards: dict[bytes, EditableZone] = {}
-
-    @classmethod
-    def among(
-        cls,
         reactor: IReactorTime,
         zones: Zones,
         folder: str = "",
         *,
         changed: Callable[[Version], object] = lambda version: None,
-        today: Callable[[], float] | None = None,
-    ) -> UpdateHandler:
+        elsewhere: Elsewhere | None = None,
+        today: Callable[[], float] = time,
+    ) -> None:
         """
-        Create the handler for the updates of a server's zones.
-
         @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
             L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
         @param folder: folder of the journals; without one changes are lost when this process ends.
         @param changed: called with each new version of a zone in force.
+        @param elsewhere: runs work in a thread; by default in one of the reactor's.
+        @param today: returns seconds since 1970.
         """
-        from twisted_ext.server.authority.source import SERVING
-        from twisted_ext.server.update.compaction import Compactor
+        self._clock = reactor
+        self._zones = zones
+        self._folder = folder
+        self._changed = changed
+        self._elsewhere = elsewhere or partial(inThread, reactor)
+        self._compactor = Compactor(reactor, self._elsewhere)
+        self._today = today
+        self._wards: dict[bytes, EditableZone] = {}
 
-        def find(apex: bytes) -> Zone | None:
-            place = zones.at(apex)
-            return place.served() if place is not None and place.state == SERVING else None
-
-        elsewhere = partial(inThread, reactor)
-        compacting = Compactor(reactor, elsewhere)
-        return cls(
-            reactor,
-            find,
-            elsewhere,
-            exists=lambda apex: zones.at(apex) is not None,
-            changed=changed,
-            folder=folder,
-            compact=compacting,
-            grow=compacting.grown,
-            today=today,
-        )
+    def _find(self, apex: bytes) -> Zone | None:
+        place = self._zones.at(apex)
+        return place.served() if place is not None and place.state == SERVING else None
 
     @property
     def operations(self) -> dict[int, Operation]:
-        """
-        The operations to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
-        """
         return {operationKey(Opcode.UPDATE): self}
 
     # -- zones
 
-    def apply(
-        self,
-        zones: Iterable[ZoneSettings],
-        keys: Iterable[bytes],
-        keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
-    ) -> None:
-        """
-        Apply new zone settings.
-
-        @param keys: the names of all configured keys.
-        @param keeperOf: returns the storage used for a zone's changes in place of a journal.
-
-        @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
-        """
-        said = {zone.name: zone for zone in zones}
-        if [zone for zone in said.values() if not zone.plain and policyOf(zone, keys).rules]:
-            self.ready()
-        for apex in {**self._wards, **said}:
-            self.arrange(apex, said.get(apex), keys, keeperOf)
-
     def ready(self) -> None:
         """
-        Make sure that the folder for journals exists.
-
-        @raise BadDescription: it cannot be created.
+        @raise BadDescription: the folder for journals cannot be created.
         """
         if self._folder:
             try:
@@ -196,22 +119,22 @@ class UpdateHandler:
         apex: bytes,
         zone: ZoneSettings | None,
         keys: Iterable[bytes],
-        keeperOf: Callable[[bytes], tuple[ChangeLog, Elsewhere] | None] = lambda apex: None,
+        keeper: tuple[StoreJournal, Elsewhere] | None = None,
     ) -> None:
         """
-        Apply the settings of one zone; see L{apply}.
+        Apply the settings of one zone.
 
         @param zone: L{None} if it is not served any more.
+        @param keys: the names of all configured keys.
+        @param keeper: storage for changes used in place of a journal, and the function that runs work on it.
+
+        @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
         """
         if zone is not None and not zone.plain:
             policy = policyOf(zone, keys)
             if policy.rules:
-                serials = str(zone.value("serial"))
-                kept = keeperOf(apex)
-                if kept is not None:
-                    self.permit(apex, policy, serials=serials, keeper=kept[0], elsewhere=kept[1])
-                else:
-                    self.permit(apex, policy, serials=serials, path=self._pathOf(apex), most=journalOctets(zone))
+                path = "" if keeper is not None else self._pathOf(apex)
+                self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=journalOctets(zone), keeper=keeper)
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
@@ -228,54 +151,33 @@ class UpdateHandler:
         serials: str = "increment",
         path: str = "",
         most: float | None = None,
-        keeper: ChangeLog | None = None,
-        elsewhere: Elsewhere | None = None,
+        keeper: tuple[StoreJournal, Elsewhere] | None = None,
     ) -> None:
         """
-        Allow updates of a zone.
-
-        @param apex: its name, folded.
-        @param path: the path of its journal; without one changes are lost when this process ends.
+        @param path: the path of the zone's journal; without one changes are lost when this process ends.
         @param most: maximum octets of the journal.
-        @param keeper: storage for changes used in place of a journal; C{elsewhere} runs work on it.
+        @param keeper: see L{arrange}.
         """
         ward = self._wards.get(apex)
-        if ward is not None and ward.elsewhere != elsewhere:
+        if ward is not None and ward.keeper != keeper:
             # The zone has another source now, so the storage of its earlier changes no longer applies.
             self.forbid(apex)
             ward = None
         if ward is None:
-            ward = self._wards[apex] = EditableZone(policy, serials, path, most)
-            ward.keeper, ward.elsewhere = keeper, elsewhere
+            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper)
         else:
             # The journal stays open at its current path.
             ward.policy, ward.serials = policy, serials
 
     def forbid(self, apex: bytes) -> Deferred[None]:
         """
-        Stop allowing updates of a zone.
-
-        @return: fires when its journal is closed.
+        @return: fires when the journal of the zone is closed.
         """
         return self._closed(self._wards.pop(apex, None))
 
     def journal(self, apex: bytes) -> Journal | None:
-        """
-        Return the journal of a zone, for IXFR.
-        """
         ward = self._wards.get(apex)
         return None if ward is None else ward.journal
-
-    def opened(self, version: Version) -> Version:
-        """
-        Apply the journal to a version that was loaded from its source. Call this with each version before it is put in force.
-
-        @return: the version to put in force.
-
-        @raise StorageFault: the journal cannot be read, or has no record of this version although its serial number is not newer.
-        @raise BadZone: the zone is served and was changed, and the loaded version has no newer serial number.
-        """
-        return finished(self.opening(version))
 
     def takesLong(self, apex: bytes) -> bool:
         """
@@ -290,7 +192,13 @@ class UpdateHandler:
 
     def opening(self, version: Version) -> Steps:
         """
-        Apply the journal as L{opened} does, in steps between which control may return to the reactor.
+        Apply the journal to a version that was loaded from its source, in steps between which control may return to the reactor. Do this
+        with each version before it is put in force.
+
+        @return: the version to put in force.
+
+        @raise StorageFault: the journal cannot be read, or has no record of this version although its serial number is not newer.
+        @raise BadZone: the zone is served and was changed, and the loaded version has no newer serial number.
         """
         came = yield from self._opening(version)
         ward = self._wards.get(version.apex)
@@ -326,7 +234,7 @@ class UpdateHandler:
             return zone.current
         base = compacted(ward.imagePath, version, journal.origin)
         if known and journal.octetsSince(base.serial) is not None:
-            return (yield from replaying(journal, base, lambda work: self._grown(ward, journal, base, work)))
+            return (yield from replaying(journal, base, lambda work: self._compactor.grown(base, journal, ward.imagePath, work)))
         if not isNewer(version.serial, newest):
             text = (
                 f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
@@ -359,12 +267,6 @@ class UpdateHandler:
         ward, zone = self._wards.get(apex), self._find(apex)
         return ward is not None and zone is not None and ward.damaged is zone.current.image
 
-    def _grown(self, ward: EditableZone, journal: Journal, base: Version, work: Callable[[], Version]) -> Deferred[Version]:
-        grow = self._grow
-        if grow is not None:
-            return grow(base, journal, ward.imagePath, work)
-        return self._elsewhere(work).addCallback(lambda version: cast("Version", version))
-
     def _clear(self, ward: EditableZone, version: Version, origin: bytes) -> None:
         """
         Clear the journal: through the commit queue if the zone is served, so that no write is interrupted.
@@ -377,9 +279,6 @@ class UpdateHandler:
             ward.journal.clear(origin)
 
     def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
-        """
-        Return the zone with its journal.
-        """
         journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
         try:
             yield from journal.reading()
@@ -405,26 +304,19 @@ class UpdateHandler:
         """
         changing = ward.changing
         if changing is None:
+
+            def compact(version: Version) -> Deferred[Image]:
+                return self._compactor(version, ward.path, ward.imagePath)
+
+            keeper, elsewhere = ward.keeper or (ward.journal, self._elsewhere)
             changing = ward.changing = CommitQueue(
-                self._clock,
-                zone,
-                ward.keeper or ward.journal,
-                ward.elsewhere or self._elsewhere,
-                changed=self._changed,
-                compact=self._compacting(ward),
+                self._clock, zone, keeper, elsewhere, changed=self._changed, compact=compact if ward.path else None
             )
         elif changing.zone is not zone:
             if changing.busy:
                 return None
             changing.zone = zone
         return changing
-
-    def _compacting(self, ward: EditableZone) -> Callable[[Version], Deferred[Image]] | None:
-        compact = self._compact
-        if compact is None or not ward.path:
-            return None
-        chosen = compact
-        return lambda version: chosen(version, ward.path, ward.imagePath)
 
     # -- requests
 
@@ -433,15 +325,9 @@ class UpdateHandler:
         return ward is None or not ward.policy.mayAdmit(request.client, signed)
 
     def __call__(self, request: Request) -> Outcome:
-        outcome = self._judge(request)
-        if isinstance(outcome, Refusal) and outcome is not self._DONE:
-            self.refused += 1
-        return outcome
-
-    def _judge(self, request: Request) -> Outcome:
         question = request.question
         apex = question.name.lower()
-        if question.rrClass != IN or not self._exists(apex):
+        if question.rrClass != IN or self._zones.at(apex) is None:
             return self._UNKNOWN
         ward = self._wards.get(apex)
         if ward is None:
@@ -475,7 +361,6 @@ class UpdateHandler:
         return changed.addCallbacks(self._cbChanged, self._ebChanged, (request,), {}, (request,))
 
     def _cbChanged(self, version: Version, request: Request) -> Refusal:
-        self.done += 1
         _log.info(
             "{zone} {serial}: update by {client} {key}",
             zone=nameToText(version.apex),
@@ -486,7 +371,6 @@ class UpdateHandler:
         return self._DONE
 
     def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
-        self.refused += 1
         fault = failure.value
         if isinstance(fault, StorageFault):
             return self._UNKEPT
@@ -506,8 +390,6 @@ class UpdateHandler:
 
     def close(self) -> Deferred[None]:
         """
-        Accept no more updates.
-
         @return: fires when all accepted updates are stored.
         """
         wards, self._wards = self._wards, {}
@@ -515,5 +397,5 @@ class UpdateHandler:
 
 
 def _refusalOf(fault: DNSFault) -> Refusal:
-    code = _PROHIBITED if fault.rcode == Rcode.REFUSED else _OTHER
+    code = Ede.PROHIBITED if fault.rcode == Rcode.REFUSED else Ede.OTHER
     return Refusal(fault.rcode, ((code, fault.text),))

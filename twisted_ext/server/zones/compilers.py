@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -38,28 +39,26 @@ _decode: Final = json.JSONDecoder().decode
 Result = dict[str, "JSON"]
 
 
+@dataclass(slots=True, eq=False)
 class Job:
     """
     Zones to be compiled in one go.
 
     @ivar image: the file to write, for one zone or for all.
     @ivar zones: the name and master file of each.
-    @ivar left: zones without a result yet.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
+    @ivar left: zones without a result yet.
     """
 
-    __slots__ = ("image", "zones", "left", "tried")
+    image: str
+    zones: list[tuple[str, str]]
+    tried: bool = False
+    left: dict[str, str] = field(init=False)
 
-    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False) -> None:
-        self.image = image
-        self.zones = zones
-        self.left = dict(zones)
-        self.tried = tried
+    def __post_init__(self) -> None:
+        self.left = dict(self.zones)
 
     def lines(self) -> bytes:
-        """
-        Format the job as input for the process.
-        """
         if len(self.zones) == 1:
             zone, path = self.zones[0]
             said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image, "now": time()}]
@@ -104,20 +103,17 @@ class _Compiler(ProcessProtocol):
 
     def begin(self, job: Job) -> None:
         self.job = job
-        self._watch = self._compilers.watch(self._silent)
+        self._watch = self._compilers.reactor.callLater(self._compilers.silence, self._silent)
         with suppress(KeyError):
             self.transport.writeToChild(0, job.lines())
 
     def _silent(self) -> None:
-        job = self.forget()
+        job = self.takeJob()
         self.kill()
         if job is not None:
             self._compilers.silent(job)
 
-    def forget(self) -> Job | None:
-        """
-        Return the job, and take it from this process.
-        """
+    def takeJob(self) -> Job | None:
         job, self.job = self.job, None
         watch, self._watch = self._watch, None
         if watch is not None and watch.active():
@@ -125,9 +121,6 @@ class _Compiler(ProcessProtocol):
         return job
 
     def finish(self) -> None:
-        """
-        Let the process exit: there are no more jobs for it.
-        """
         with suppress(KeyError):
             self.transport.closeChildFD(0)
 
@@ -158,7 +151,7 @@ class _Compiler(ProcessProtocol):
                 return
         elif "done" not in said:
             return
-        self.forget()
+        self.takeJob()
         results, self._results = self._results, []
         if said.get("done") is False:
             # None of the packed images is certain to be on disk.
@@ -172,7 +165,7 @@ class _Compiler(ProcessProtocol):
             self.transport.signalProcess("KILL")
 
     def processEnded(self, reason: Failure) -> None:
-        job = self.forget()
+        job = self.takeJob()
         if job is not None:
             words = self._complained.decode("utf-8", "replace").strip().splitlines()
             job.left = dict(job.zones)
@@ -201,14 +194,12 @@ class Compilers:
         module: str = _MODULE,
     ) -> None:
         """
-        @param took: called with the results for zones.
         @param most: maximum number of processes.
-        @param module: the module that they run.
         """
         self.took = took
         self.silence = COMPILER_SILENCE.pick(silence)
         self._module = module
-        self._reactor = reactor
+        self.reactor = reactor
         self._most = int(COMPILERS.pick(most)) if most else max(1, min(int(COMPILERS.default), os.cpu_count() or 1))
         self._jobs: deque[Job] = deque()
         self._running: list[_Compiler] = []
@@ -216,9 +207,6 @@ class Compilers:
 
     @property
     def busy(self) -> bool:
-        """
-        Whether there are unfinished jobs.
-        """
         return bool(self._jobs) or any(each.job is not None for each in self._running)
 
     def add(self, job: Job) -> None:
@@ -231,19 +219,13 @@ class Compilers:
             compiler = _Compiler(self)
             self._running.append(compiler)
             try:
-                spawnModule(self._reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
+                spawnModule(self.reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
             except OSError as error:
                 self._running.remove(compiler)
                 said = f"no process to compile zones can be started: {error.strerror or error}"
                 self.took(job.failed(said, unstarted=True))
                 continue
             compiler.begin(job)
-
-    def watch(self, silent: Callable[[], object]) -> IDelayedCall:
-        """
-        Start a timer that calls C{silent} when a process has written no output for too long.
-        """
-        return self._reactor.callLater(self.silence, silent)
 
     def silent(self, job: Job) -> None:
         """
@@ -265,9 +247,6 @@ class Compilers:
         self.took(job.failed(said))
 
     def idle(self, compiler: _Compiler) -> None:
-        """
-        Give an idle process the next job, if there is one.
-        """
         if self._jobs and not self._closed:
             compiler.begin(self._jobs.popleft())
         else:
@@ -281,7 +260,7 @@ class Compilers:
         self._closed = True
         self._jobs.clear()
         for compiler in self._running:
-            compiler.forget()
+            compiler.takeJob()
             compiler.kill()
 
 

@@ -52,11 +52,8 @@ class Folders:
         @param read: whether their zones have been read already, so that files may have been added since; otherwise they are read after
             this.
         """
-        self._folders = [_Folder(path, None if read else statusOf(path)) for path in paths]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple([folder.path for folder in self._folders])
+        self.paths = tuple(paths)
+        self._folders = [_Folder(path, None if read else statusOf(path)) for path in self.paths]
 
     def changed(self, now: float, found: list[str]) -> Iterator[None]:
         """

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
@@ -32,7 +33,7 @@ _ENDING: Final = ".image"
 Source = tuple[str, int, int]
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class Built:
     """
     An image of a zone.
@@ -40,9 +41,6 @@ class Built:
     @ivar zone: the zone's name, as text with its final dot.
     @ivar path: the file with the image.
     @ivar offset: the offset of the image in the file.
-    @ivar octets: its size.
-    @ivar serial: the zone's serial number.
-    @ivar records: the number of its records.
     @ivar sources: the files that it was made from, the zone's own first.
     """
 
@@ -55,9 +53,6 @@ class Built:
     sources: tuple[Source, ...]
 
     def toJSON(self) -> str:
-        """
-        Format the entry as one line, for L{fromList}.
-        """
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
@@ -83,9 +78,6 @@ class Built:
         Whether all files that it was made from are unchanged.
         """
         return all(statusOf(path) == (size, changed) for path, size, changed in self.sources)
-
-    def __repr__(self) -> str:
-        return f"<Built {self.zone} {self.serial} {self.path}:{self.offset}>"
 
 
 def statusOf(path: str) -> tuple[int, int] | None:
@@ -242,31 +234,20 @@ class Images:
             # If the disk is full, the longer index still works.
             _unlink(temporary)
 
-    def path(self) -> str:
-        """
-        Return a new, unused path.
-        """
+    def newPath(self) -> str:
         self._count += 1
         return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
 
     def of(self, zone: str) -> Built | None:
         """
-        Return the image of a zone, whether it is current or not.
-
-        @param zone: the name as text with its final dot.
+        Return the image of a zone, current or not. Its name is text with a final dot.
         """
         return self._known.get(zone)
 
     def __iter__(self) -> Iterator[Built]:
         return iter(self._known.values())
 
-    def __len__(self) -> int:
-        return len(self._known)
-
     def note(self, several: list[Built]) -> None:
-        """
-        Record new images of zones.
-        """
         lines = []
         for built in several:
             self._uses[built.path] = self._uses.get(built.path, 0) + 1
@@ -290,9 +271,6 @@ class Images:
             self._write("".join(lines))
 
     def discard(self, path: str) -> None:
-        """
-        Remove a file unless it is used for some zone.
-        """
         if path not in self._uses:
             _unlink(path)
 
@@ -306,22 +284,14 @@ class Images:
             _unlink(built.path)
 
     def _write(self, lines: str) -> None:
-        try:
-            with open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8") as file:
-                file.write(lines)
-        except OSError:
-            # The only loss is that the zone is compiled again next time.
-            pass
+        # After an error the only loss is that the zone is compiled again next time.
+        with suppress(OSError), open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8") as file:
+            file.write(lines)
 
     def close(self) -> None:
-        """
-        Release the lock on the folder.
-        """
         os.close(self._lock)
 
 
 def _unlink(path: str) -> None:
-    try:
+    with suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -32,14 +32,14 @@ from twisted_ext.server.limits import (
 )
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
-from twisted_ext.server.zones.pending import ABSENT, GONE, PendingZone, Reload
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.publish import ZonePublisher
 
-__all__ = ["ZoneLoader", "ZoneSink", "stateFolder"]
+__all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader", "stateFolder"]
 
 _log: Final = Logger()
 
@@ -51,6 +51,12 @@ _RESULTS: Final = 20
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
+#: Size and time of a missing file.
+_ABSENT: Final = (-1, -1)
+
+#: Ending of the line that reports a removed zone.
+GONE: Final = ": is served no more"
+
 
 def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
     """
@@ -60,52 +66,113 @@ def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ)
     return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
 
-class ZoneSink(Protocol):
+class PendingZone:
     """
-    Receives the zones that L{ZoneLoader} has loaded.
+    A zone configured to be loaded from a master file.
+
+    @ivar serial: the serial number of the version served, L{None} if there is none.
+    @ivar sources: the files of the last attempt, with their status at that time.
+    @ivar pending: whether it is being compiled.
+    @ivar again: whether it has to be compiled once more after that.
+    @ivar failed: whether the last attempt failed, not necessarily because of its files.
+    @ivar reloads: the reload requests that wait for it.
     """
 
-    def expect(self, apex: bytes, file: str) -> object:
-        """
-        Announce a zone that is not loaded yet.
-        """
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads")
 
-    def loaded(self, apex: bytes, file: str, built: Built) -> object:
-        """
-        Publish an image of a zone.
+    def __init__(self, zone: ZoneSettings) -> None:
+        self.zone = zone.text
+        self.apex = zone.name
+        self.file = zone.file
+        self.serial: int | None = None
+        self.sources: tuple[Source, ...] = ((zone.file, *_ABSENT),)
+        self.pending = False
+        self.again = False
+        self.failed = False
+        self.reloads: list[Reload] = []
 
-        @raise DNSFault: it cannot be used.
-        @raise OSError: the same.
+    def leave(self, said: str = "") -> None:
         """
+        Complete the zone for all reload requests that wait for it, and report a line to them.
+        """
+        reloads, self.reloads = self.reloads, []
+        for reload in reloads:
+            if said:
+                reload.say(said)
+            reload.left -= 1
+            reload.settle()
 
-    def serial(self, apex: bytes) -> int | None:
-        """
-        Return the serial number served, which updates may have raised; L{None} if the zone is not served yet.
-        """
+    @property
+    def status(self) -> tuple[tuple[int, int], ...]:
+        return tuple([statusOf(path) or _ABSENT for path, _, _ in self.sources])
 
-    def fail(self, apex: bytes, said: str) -> object:
+    @property
+    def current(self) -> bool:
         """
-        Report that a zone could not be loaded, or not reloaded.
+        Whether its files are unchanged since the last attempt.
         """
+        for path, size, changed in self.sources:
+            if (statusOf(path) or _ABSENT) != (size, changed):
+                return False
+        return True
 
-    def remove(self, apex: bytes) -> object:
+
+class Reload:
+    """
+    A reload request that waits for zones.
+
+    @ivar left: number of zones that are not done yet.
+    @ivar done: fires with lines that report the result.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.lines: list[str] = []
+        self.unsaid = self._said = self._named = 0
+        self.done: Deferred[list[str]] = Deferred()
+        self._begun = False
+
+    def say(self, line: str) -> None:
+        self._said += 1
+        if self._said <= _MOST_LINES:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def name(self, line: str) -> None:
         """
-        Stop serving a zone.
+        Report a zone that could not be loaded, no matter how many lines there are about other zones.
         """
+        self._named += 1
+        if self._named <= LOADING_BROKEN.default:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def begin(self) -> None:
+        """
+        Fire L{done} as soon as no zones are left: all have been counted.
+        """
+        self._begun = True
+        self.settle()
+
+    def settle(self) -> None:
+        if self._begun and not self.left and not self.done.called:
+            more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []
+            self.done.callback([*self.lines, *more])
 
 
 class ZoneLoader:
     """
-    Loads zones from master files, and passes them to a sink.
+    Loads zones from master files, and has them published.
 
-    @ivar images: the existing images.
     @ivar settled: fires once, when all initial zones have been tried, with their number and the number of those served.
     """
 
     def __init__(
         self,
         reactor: IReactorTime,
-        sink: ZoneSink,
+        publisher: ZonePublisher,
         folder: str = "",
         *,
         watch: bool = True,
@@ -119,7 +186,7 @@ class ZoneLoader:
         @raise BadDescription: the folder cannot be used.
         """
         self._reactor = reactor
-        self._sink = sink
+        self._publisher = publisher
         self._own = None if folder else TemporaryFolder()
         self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
         self._compilers = compilers(reactor, self._took)
@@ -158,14 +225,13 @@ class ZoneLoader:
             if not zone.file:
                 continue
             wanted = self._wanted[zone.text] = PendingZone(zone)
-            self._sink.expect(wanted.apex, wanted.file)
+            self._publisher.expect(wanted.apex, wanted.file)
             if not self._found(wanted):
                 stale.append(wanted)
         self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
         self._make(stale, starting)
-        starting.begun = True
         starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
-        starting.settle()
+        starting.begin()
         self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
             lambda failure: _log.failure("while checking master files", failure=failure)
         )
@@ -197,7 +263,7 @@ class ZoneLoader:
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
             return False
         try:
-            self._sink.loaded(wanted.apex, wanted.file, built)
+            self._publisher.loaded(wanted.apex, wanted.file, built)
         except (DNSFault, OSError) as fault:
             _log.warn("{zone}: the image is built anew: {fault}", zone=wanted.zone, fault=fault)
             self.images.forget(wanted.zone)
@@ -207,9 +273,6 @@ class ZoneLoader:
         return True
 
     def close(self) -> None:
-        """
-        Stop loading zones.
-        """
         if self._looking.running:
             self._looking.stop()
         self._cooperator.stop()
@@ -244,7 +307,7 @@ class ZoneLoader:
                 wanted.again = True
                 continue
             wanted.pending = True
-            status = statusOf(wanted.file) or ABSENT
+            status = statusOf(wanted.file) or _ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
             if size > BATCH_OCTETS.default:
@@ -259,7 +322,7 @@ class ZoneLoader:
             self._job(batch)
 
     def _job(self, several: list[PendingZone]) -> None:
-        self._compilers.add(Job(self.images.path(), [(wanted.zone, wanted.file) for wanted in several]))
+        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several]))
 
     def _took(self, results: list[Result]) -> None:
         self._results.append(results)
@@ -321,9 +384,9 @@ class ZoneLoader:
                 numberIn(result, "records"),
                 sources,
             )
-            before = None if wanted.serial is None else self._sink.serial(wanted.apex)
+            before = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             try:
-                self._sink.loaded(wanted.apex, wanted.file, built)
+                self._publisher.loaded(wanted.apex, wanted.file, built)
                 made.append(built)
             except (DNSFault, OSError) as fault:
                 first = str(fault)
@@ -334,8 +397,8 @@ class ZoneLoader:
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
-            self._sink.fail(wanted.apex, first)
-            serial = None if wanted.serial is None else self._sink.serial(wanted.apex)
+            self._publisher.fail(wanted.apex, first)
+            serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
             self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         if wanted.again:
@@ -345,12 +408,9 @@ class ZoneLoader:
         wanted.leave()
 
     def _later(self, wanted: PendingZone, said: str) -> None:
-        """
-        Schedule another attempt for a zone for which no process could be started.
-        """
         wanted.failed = True
         wanted.again = False
-        self._sink.fail(wanted.apex, said)
+        self._publisher.fail(wanted.apex, said)
         self._unstarted[wanted.zone] = wanted
         if self._retry is None:
             _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
@@ -364,7 +424,7 @@ class ZoneLoader:
         self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
 
     def _news(self, wanted: PendingZone, built: Built, before: int | None) -> str:
-        now = self._sink.serial(wanted.apex)
+        now = self._publisher.serial(wanted.apex)
         # Report the serial number after updates, if it is known.
         serial = built.serial if now is None else now
         changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
@@ -496,7 +556,7 @@ class ZoneLoader:
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
                     wanted = self._wanted[zone.text] = PendingZone(zone)
-                    self._sink.expect(wanted.apex, wanted.file)
+                    self._publisher.expect(wanted.apex, wanted.file)
                     if not self._found(wanted):
                         changed.append(wanted)
                 elif wanted.failed or not wanted.current:
@@ -511,43 +571,26 @@ class ZoneLoader:
                 self._make(changed[begin : begin + size], reload)
                 yield
 
-        def over(_: object) -> None:
-            reload.begun = True
-            reload.settle()
-
         # One after the other, so that the last request is in force in the end.
-        self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(over, reload.done.errback)
+        self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(lambda _: reload.begin(), reload.done.errback)
         return reload.done
-
-    def release(self, apexes: Collection[bytes]) -> None:
-        """
-        Stop serving some zones from their files, at once, since they now have another source.
-
-        @param apexes: folded names.
-        """
-        for drop in self.among(apexes).values():
-            drop()
 
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """
         Return those of some zones that are served from their files, each with a function that stops that.
-
-        @param apexes: folded names.
         """
         here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
 
     def _drop(self, text: str) -> None:
         gone = self._wanted.pop(text)
-        self._sink.remove(gone.apex)
+        self._publisher.remove(gone.apex)
         self.images.forget(text)
         gone.leave()
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
         Reload a zone, whether its file has changed or not.
-
-        @param apex: a folded name.
 
         @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
@@ -557,8 +600,7 @@ class ZoneLoader:
             reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
             return reload.done
         self._make([wanted], reload)
-        reload.begun = True
-        reload.settle()
+        reload.begin()
         return reload.done
 
 

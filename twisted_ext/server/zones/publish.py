@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from twisted_ext.server.authority.source import Place, Zones
-from twisted_ext.server.authority.zonetable import SERVING
+from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
 from twisted_ext.server.update.journalreplay import JournalReplays, Steps, finished
 from twisted_ext.server.zones.imagefiles import Built, Maps
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ZonePublisher"]
@@ -28,33 +29,31 @@ _log: Final = Logger()
 
 class ZonePublisher:
     """
-    Publishes zones in a table. Provides L{ZoneSink<twisted_ext.server.zones.loader.ZoneSink>}.
+    Publishes zones in a table.
     """
 
     def __init__(
         self,
+        reactor: IReactorTime,
         zones: Zones,
+        revise: Callable[[Version], Steps],
         *,
-        maps: Maps | None = None,
-        revise: Callable[[Version], Steps] | None = None,
         takesLong: Callable[[bytes], bool] = lambda apex: False,
-        replaying: JournalReplays | None = None,
-        put: Callable[[Place], object] | None = None,
+        put: Callable[[Place], object] = lambda place: None,
         today: Callable[[], float] = time,
     ) -> None:
         """
         @param revise: applies later changes to a loaded version, and returns the version to serve.
         @param takesLong: returns whether that takes so long for a zone that it has to be done in turns.
-        @param replaying: runs it in turns.
         @param put: called when a version of a zone has been published.
         @param today: returns seconds since 1970.
         """
         self._put = put
         self._zones = zones
-        self._maps = Maps() if maps is None else maps
+        self._maps = Maps()
         self._revise = revise
         self._takesLong = takesLong
-        self._replaying = replaying
+        self._replaying = JournalReplays(reactor)
         # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}
         self._today = today
@@ -63,39 +62,27 @@ class ZonePublisher:
         self._zones.expect(apex, file)
 
     def loaded(self, apex: bytes, file: str, built: Built) -> None:
-        self.place(apex, file, built.path, built.offset, built.serial, built.records)
-
-    def place(self, apex: bytes, file: str, path: str, offset: int, serial: int, records: int) -> None:
         """
-        Serve the zone in an image.
+        Publish an image of a zone.
 
         @raise DNSFault: it cannot be used.
         @raise OSError: the same.
         """
         place = self._zones.expect(apex, file)
-        opening = self._maps.opening(apex, path, offset)
-        revise, replaying = self._revise, self._replaying
-        if revise is not None:
-            opened = opening
+        opening = self._maps.opening(apex, built.path, built.offset)
+        self._cancel(apex)
+        if not self._takesLong(apex) or place.served() is not None:
+            self._serve(place, lambda: finished(self._revise(opening())), built)
+            return
+        steps = self._revise(opening())
+        self._zones.defer(apex, file)
 
-            def revised() -> Version:
-                return finished(revise(opened()))
+        def done(version: Version) -> None:
+            self._serve(place, lambda: version, built)
+            if said := self._later.pop(apex, ""):
+                self.fail(apex, said)
 
-            opening = revised
-            if replaying is not None:
-                self._cancel(apex)
-                if self._takesLong(apex) and place.served() is None:
-                    steps = revise(opened())
-                    self._zones.defer(apex, file)
-
-                    def done(version: Version) -> None:
-                        self._serve(place, file, lambda: version, path, offset, serial, records)
-                        if said := self._later.pop(apex, ""):
-                            self.fail(apex, said)
-
-                    replaying.begin(apex, steps, done, lambda said: self._failed(place, said))
-                    return
-        self._serve(place, file, opening, path, offset, serial, records)
+        self._replaying.begin(apex, steps, done, lambda said: self._failed(place, said))
 
     def _failed(self, place: Place, said: str) -> None:
         _log.error("{zone}: {said}", zone=place.text, said=said)
@@ -103,14 +90,11 @@ class ZonePublisher:
         self.fail(place.apex, said)
 
     def _cancel(self, apex: bytes) -> None:
-        if self._replaying is not None:
-            self._replaying.cancel(apex)
-            self._later.pop(apex, None)
+        self._replaying.cancel(apex)
+        self._later.pop(apex, None)
 
-    def _serve(
-        self, place: Place, file: str, opening: Callable[[], Version], path: str, offset: int, serial: int, records: int
-    ) -> None:
-        zones, apex = self._zones, place.apex
+    def _serve(self, place: Place, opening: Callable[[], Version], built: Built) -> None:
+        zones = self._zones
         if len(zones) <= _FEW and place.zone is None:
             version = opening()
 
@@ -118,18 +102,20 @@ class ZonePublisher:
                 return version
 
             opening = opened
-        zones.putLater(apex, opening, serial, records, self._today(), source=(path, offset))
-        if self._put is not None:
-            self._put(place)
+        zones.putLater(place.apex, opening, built.serial, built.records, self._today(), source=(built.path, built.offset))
+        self._put(place)
 
     def serial(self, apex: bytes) -> int | None:
+        """
+        Return the serial number served, which updates may have raised; L{None} if the zone is not served yet.
+        """
         place = self._zones.at(apex)
         if place is None or place.state != SERVING:
             return None
         return place.serial if place.zone is None or place.unopened else place.zone.current.serial
 
     def fail(self, apex: bytes, said: str) -> None:
-        if self._replaying is not None and apex in self._replaying:
+        if apex in self._replaying:
             # The version being replayed is still usable.
             self._later[apex] = said
             return
@@ -140,5 +126,4 @@ class ZonePublisher:
         self._zones.remove(apex)
 
     def close(self) -> None:
-        if self._replaying is not None:
-            self._replaying.close()
+        self._replaying.close()

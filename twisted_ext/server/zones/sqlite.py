@@ -369,8 +369,5 @@ def _numbered(soa: RRSet, serial: int) -> RRSet:
 
 
 def _relative(name: bytes, apexName: bytes) -> str:
-    """
-    Return a name as written in a master file.
-    """
     labels = name[: len(name) - len(apexName)]
     return nameToText(labels + b"\x00", final=False) if labels else "@"

@@ -19,8 +19,6 @@ __all__ = ["checkZones", "checking", "zonesIn"]
 
 def zonesIn(settings: Settings) -> list[ZoneSettings]:
     """
-    Return the zones in the settings.
-
     @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
     """
     if not (settings.zone or settings.zones):
@@ -32,8 +30,6 @@ def zonesIn(settings: Settings) -> list[ZoneSettings]:
 
 def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:
     """
-    Validate the zone settings.
-
     @return: the TSIG keys, if the settings use any.
 
     @raise BadDescription: the zone settings are not valid.

@@ -23,26 +23,21 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
-from twisted_ext.server.authority.source import Place, Zones, countsOf, zoneFigures
+from twisted_ext.server.authority.zonetable import Place, Zones
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import WATCH_SECONDS
-from twisted_ext.server.update.journalreplay import JournalReplays, journalName
+from twisted_ext.server.update.journalreplay import journalName
 from twisted_ext.server.zones.folders import Folders
-from twisted_ext.server.zones.pending import GONE
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.operations.operations import WhichZones
     from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.journalreplay import Steps
@@ -90,11 +85,8 @@ class ZoneSet:
     """
     A server's zones, as configured: loaded, transferred in and out, and updated.
 
-    @ivar zones: the table.
-    @ivar placing: publishes zones there.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
     @ivar operations: the operations for requests other than QUERY; empty as long as there are no zones.
-    @ivar keys: the TSIG keys.
     @ivar mirrored: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
@@ -137,9 +129,7 @@ class ZoneSet:
         self._made: dict[str, Zone] = {}
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
-        self.placing = ZonePublisher(
-            self.zones, revise=self._revised, takesLong=self._takesLong, replaying=JournalReplays(reactor), put=self._put
-        )
+        self.placing = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
         self.loading: ZoneLoader | None = None
         self.operations: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
@@ -147,6 +137,8 @@ class ZoneSet:
         self._replication: Replication | None = None
         self._updating: UpdateHandler | None = None
         self._stored: ZoneDatabases | None = None
+        # The folder for persistent state, once there are zones; the temporary one if the settings give none.
+        self._folder = ""
         self._own: TemporaryFolder | None = None
         self._telling: set[bytes] = set()
         self.mirrored: ZoneSyncWorker | None = None
@@ -162,9 +154,6 @@ class ZoneSet:
 
     @property
     def any(self) -> bool:
-        """
-        Whether there are zones to serve.
-        """
         return bool(self._beginning or self._settings.pyzone or self.zones)
 
     def _fromCode(self, settings: Settings) -> dict[str, Zone]:
@@ -179,10 +168,7 @@ class ZoneSet:
             made[path] = self._fromPython(path)
         return made
 
-    def _use(self, made: dict[str, Zone]) -> None:
-        """
-        Serve zones made by code, in place of those that it made before.
-        """
+    def _replaceMade(self, made: dict[str, Zone]) -> None:
         for zone in self._made.values():
             if zone.apex not in [each.apex for each in made.values()]:
                 self.zones.remove(zone.apex)
@@ -237,7 +223,7 @@ class ZoneSet:
             self._beginning = []
             return
         self._follow()
-        self._use(self._fromCode(self._settings))
+        self._replaceMade(self._fromCode(self._settings))
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
@@ -264,6 +250,7 @@ class ZoneSet:
                 # The server does not answer yet, so there is no need for turns.
                 pass
         self.loading = loading = ZoneLoader(self._reactor, self.placing, folder, watch=self._settings.watch)
+        self._folder = os.path.abspath(folder)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
@@ -296,15 +283,10 @@ class ZoneSet:
             replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, settings=self._settings)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
-        updating = UpdateHandler.among(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
         self._replication, self._updating = replication, updating
         self.operations = {**replication.operations, **updating.operations}
         return replication
-
-    def _store(self, replication: Replication) -> None:
-        from twisted_ext.server.zones.dbzones import ZoneDatabases
-
-        self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
 
     def _applying(self, zones: list[ZoneSettings]) -> Iterator[None]:
         """
@@ -318,11 +300,14 @@ class ZoneSet:
         if any(zone.values.get("update") for zone in special):
             updating.ready()
         if self._stored is None and any(zone.values.get("store") for zone in special):
-            self._store(replication)
+            from twisted_ext.server.zones.dbzones import ZoneDatabases
+
+            self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
         stored, loading = self._stored, self.loading
         if stored is not None:
             if loading is not None:
-                loading.release({zone.name for zone in special if zone.values.get("store")})
+                for drop in loading.among({zone.name for zone in special if zone.values.get("store")}).values():
+                    drop()
             stored.apply(special)
         # Zones that were loaded from files until now.
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
@@ -334,7 +319,7 @@ class ZoneSet:
                 self._telling.discard(apex)
             if apex in moved:
                 moved[apex]()
-            updating.arrange(apex, zone, keys, _unkept if stored is None else stored.keeperOf)
+            updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
 
         yield from replication.applying(zones, keys, go, updating.wards)
         if stored is not None:
@@ -378,8 +363,6 @@ class ZoneSet:
 
     def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
         """
-        Validate the zone settings.
-
         @param zones: the result of L{listed}, which has validated them already.
 
         @return: the TSIG keys, if the settings use any.
@@ -393,11 +376,11 @@ class ZoneSet:
             self._checked = zones, keys
         return keys
 
-    def reload(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Deferred[list[str]]:
+    def reload(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
         """
         Apply the zone settings, and reload zones whose files have changed.
 
-        @param zones: the result of L{listed}, if the caller has it.
+        @param zones: the result of L{listed}.
 
         @return: lines that report the result.
 
@@ -405,11 +388,9 @@ class ZoneSet:
         """
         if self._closed:
             raise BadDescription("the server is stopping")
-        if zones is None:
-            zones = zonesIn(settings)
         keys = self.check(settings, zones)
         self._checked = None, None
-        self._use(self._fromCode(settings))
+        self._replaceMade(self._fromCode(settings))
         if settings.zones != self._folders.paths:
             self._folders = Folders(settings.zones, read=True)
             self._follow()
@@ -426,7 +407,7 @@ class ZoneSet:
             self.keys = keys
             self._warnOfKeys()
         if self._replication is None and not all(zone.plain for zone in zones):
-            self._connect(os.path.dirname(loading.images.folder)).start()
+            self._connect(self._folder).start()
         loading.follow(settings.watch)
         return loading.reload(zones, () if self._replication is None else self._applying(zones))
 
@@ -462,6 +443,8 @@ class ZoneSet:
 
     @staticmethod
     def _tellGone(lines: list[str]) -> None:
+        from twisted_ext.server.zones.loader import GONE
+
         for line in lines:
             if line.endswith(GONE):
                 _log.info("{line}", line=line)
@@ -478,10 +461,6 @@ class ZoneSet:
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
-        Reload a zone.
-
-        @param apex: a folded name.
-
         @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
         if self._replication is not None and self._replication.refresh(apex):
@@ -491,7 +470,7 @@ class ZoneSet:
         return self.loading.reloadZone(apex)
 
     @property
-    def expiring(self) -> Callable[[bytes], float | None] | None:
+    def expiring(self) -> Callable[[bytes], float | None]:
         """
         Returns the seconds for which a zone may be served (RFC 7314).
         """
@@ -513,10 +492,7 @@ class ZoneSet:
         """
         Return whether a zone may differ from its image, because it has been updated.
         """
-        loading = self.loading
-        if self._updating is None or loading is None:
-            return False
-        return os.path.exists(f"{os.path.dirname(loading.images.folder)}/journals/{journalName(apex)}")
+        return self._updating is not None and os.path.exists(f"{self._folder}/journals/{journalName(apex)}")
 
     def sharedFolder(self) -> str:
         """
@@ -524,9 +500,8 @@ class ZoneSet:
 
         @raise OSError: it cannot be created.
         """
-        if self.loading is not None:
-            folder = os.path.dirname(self.loading.images.folder)
-        else:
+        folder = self._folder
+        if not folder:
             self._own = self._own or TemporaryFolder()
             folder = self._own.path
         return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
@@ -542,21 +517,8 @@ class ZoneSet:
         else:
             self._damaged(apex)
 
-    def shown(self, which: WhichZones) -> dict[str, JSON]:
-        from twisted_ext.server.operations.operations import shownZones
-
-        return shownZones(self.zones, which)
-
-    def counts(self) -> dict[str, int]:
-        return countsOf(self.zones)
-
-    def figures(self) -> dict[str, int]:
-        return zoneFigures(self.zones)
-
     def close(self) -> Deferred[None]:
         """
-        Stop loading, transferring and updating zones.
-
         @return: fires when everything is stopped.
         """
         self._closed = True
@@ -583,9 +545,3 @@ class ZoneSet:
                 self._own.close()
 
         return gatherResults(stopping, consumeErrors=True).addCallback(over)
-
-
-def _unkept(apex: bytes) -> None:
-    """
-    Return L{None}: changes of a zone are only stored in its journal.
-    """

@@ -40,21 +40,14 @@ class ZoneSyncWorker:
     Applies the parent's messages to a table of zones.
     """
 
-    def __init__(
-        self,
-        zones: Zones,
-        *,
-        lacks: Callable[[bytes, str], object] = lambda apex, path: None,
-        maps: Maps | None = None,
-        today: Callable[[], float] = time,
-    ) -> None:
+    def __init__(self, zones: Zones, *, today: Callable[[], float] = time) -> None:
         """
-        @param lacks: called with a zone and the file of its image if that cannot be used.
         @param today: returns seconds since 1970.
         """
         self.zones = zones
-        self.lacks = lacks
-        self._maps = Maps() if maps is None else maps
+        #: Called with a zone and the file of its image if that cannot be used.
+        self.lacks: Callable[[bytes, str], object] = lambda apex, path: None
+        self._maps = Maps()
         self._today = today
         self._paths: dict[bytes, str] = {}
         self._edits: dict[bytes, int] = {}
@@ -171,9 +164,6 @@ class ZoneSyncWorker:
         return int.from_bytes(offer.version.soa.rdatas[0][-8:-4], "big") if offer.expires is None else offer.expires
 
     def offerSingly(self, apex: bytes) -> Offer | None:
-        """
-        Return the offer of a zone with each record in a separate message.
-        """
         offer = self.offer(apex)
         if offer is not None:
             offer.singly = _ANYBODY

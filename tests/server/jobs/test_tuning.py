@@ -1,15 +1,20 @@
 """
-Tests of L{twisted_ext.server.jobs.rlimit}, in separate processes.
+Tests for L{twisted_ext.server.jobs.tuning}; the limit on open files is raised in separate processes.
 """
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
+from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.limits import DESCRIPTORS
+
+__all__ = ["CollectingTests"]
 
 #: Prints the limits that C{raiseDescriptors} reaches from a soft and a hard limit.
 PROGRAM = """
@@ -17,10 +22,35 @@ import resource
 import sys
 soft, hard, *wanted = [int(word) for word in sys.argv[1:]]
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-from twisted_ext.server.jobs.rlimit import raiseDescriptors
+from twisted_ext.server.jobs.tuning import raiseDescriptors
 said = raiseDescriptors(*wanted)
 print(said, *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
+
+
+class CollectingTests(SynchronousTestCase):
+    """
+    Tests for L{collectLess}.
+    """
+
+    def test_collectorRunsLessOften(self) -> None:
+        """
+        The garbage collector skips the objects that exist already and runs less often, and still collects reference cycles.
+        """
+        before = gc.get_threshold()
+        # Python's defaults, since an earlier test may have run a server.
+        gc.set_threshold(700, 10, 10)
+        try:
+            collectLess()
+            self.assertGreater(gc.get_freeze_count(), 1000)
+            self.assertGreater(gc.get_threshold()[0], 700)
+            circle: list[object] = []
+            circle.append(circle)
+            del circle
+            self.assertGreaterEqual(gc.collect(), 1)
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize(

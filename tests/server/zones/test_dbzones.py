@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.dbpoll}: serving the zones of a database.
+Tests of L{twisted_ext.server.zones.dbzones}: serving the zones of a database.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tests.server.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.authority.source import FAILED, SERVING, Zones
+from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import CommitQueue, Made
-from twisted_ext.server.zones.dbpoll import DatabasePoller, StoreJournal
+from twisted_ext.server.zones.dbzones import DatabasePoller, StoreJournal
 from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -183,7 +183,7 @@ class StoringTests(SynchronousTestCase):
             os.rename(beside, self.path)
             place = self.zones.at(APEX)
             assert place is not None and place.zone is not None
-            result = CommitQueue(self.clock, place.zone, self.storing.keeper(), self.storing.exclusively).change(self.withRecord)
+            result = CommitQueue(self.clock, place.zone, self.storing.keeper, self.storing.exclusively).change(self.withRecord)
             self.disk.settle()
             if turn != 0:
                 self.failureResultOf(result, StorageFault)
@@ -260,7 +260,7 @@ class StoringTests(SynchronousTestCase):
         before = self.current()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
         self.poll()
-        changing = CommitQueue(self.clock, self.zone(), self.storing.keeper(), self.storing.exclusively)
+        changing = CommitQueue(self.clock, self.zone(), self.storing.keeper, self.storing.exclusively)
         result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
         self.disk.settle()
         self.successResultOf(result)
