@@ -27,7 +27,8 @@ from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import HeldSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

@@ -58,12 +58,16 @@ THEIRS = (
 SUBNET = (8, b"\x00\x01\x18\x00\xc0\xa8\x00")
 
 
+def _asWithRD(until: float, *, recursionDesired: bool, dnssecOk: bool, checkingDisabled: bool, client: str) -> QueryContext:
+    return QueryContext(until, recursionDesired=True, dnssecOk=dnssecOk, checkingDisabled=checkingDisabled, client=client)
+
+
 class RememberedTests(SynchronousTestCase):
     """
     Tests of probing the cache.
     """
 
-    def ask(self, fromCache: bool) -> tuple[list[Message], list[Message]]:
+    def ask(self, defended: bool) -> tuple[list[Message], list[Message]]:
         """
         Query a cached and an uncached name without RD.
 
@@ -72,28 +76,30 @@ class RememberedTests(SynchronousTestCase):
         clock = Clock()
         clock.advance(1_000_000)
         server = Server(clock)
-        server.responder._fromCache = fromCache
+        if not defended:
+            self.patch(respond, "_isRemembered", lambda answer: False)
+            self.patch(respond, "QueryContext", _asWithRD)
         for _ in range(5):
             server.ask(queryOf())
         asked = server.inner.asked
         known = [server.ask(queryOf(flags=0)) or b"" for _ in range(5)]
         unknown = [server.ask(queryOf("many.example.test", flags=0)) or b"" for _ in range(5)]
         self.assertEqual(server.inner.asked, asked)
-        self.assertEqual(known == [reply.replace(b"\x04many", b"\x03www") for reply in unknown], not fromCache)
+        self.assertEqual(known == [reply.replace(b"\x04many", b"\x03www") for reply in unknown], defended)
         return [Message.fromWire(reply) for reply in known], [Message.fromWire(reply) for reply in unknown]
 
     def test_cacheContentIsNotRevealed(self) -> None:
         """
         Queries without RD get the same refusal for cached and uncached names, and no upstream is asked.
         """
-        for replies in self.ask(False):
+        for replies in self.ask(True):
             self.assertEqual({reply.rcode for reply in replies}, {Rcode.REFUSED})
 
     def test_withoutDefenseCacheContentIsRevealed(self) -> None:
         """
         With the defense off, cached answers are given.
         """
-        known, unknown = self.ask(True)
+        known, unknown = self.ask(False)
         self.assertEqual({(reply.rcode, len(reply.answer)) for reply in known}, {(Rcode.NOERROR, 1)})
         self.assertEqual({reply.rcode for reply in unknown}, {Rcode.REFUSED})
 

@@ -16,8 +16,9 @@ from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question

@@ -23,8 +23,9 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import opcodesOf, transfersIn
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor

@@ -24,7 +24,7 @@ from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
-from twisted_ext.server.process.workers import LineSplitter
+from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -193,7 +193,7 @@ class ParentMessages(Protocol):
         zoned = bool(said.get("zoned"))
         secret = bytes.fromhex(str(said["secret"]))
         passing = self._tell if zoned else None
-        self.service = service = ServerService(self._reactor, settings, bound, secret, zoned=zoned, passing=passing)
+        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing)
         service.lost = self._lost
         if not zoned:
             self._begin(service)

@@ -239,5 +239,12 @@ class PacketCache:
             group.clear()
 
     @property
+    def entries(self) -> int:
+        """
+        The number of replies.
+        """
+        return sum([len(group.datagrams) + len(group.messages) for group in self.groups])
+
+    @property
     def octets(self) -> int:
         return sum([group.datagrams.octets + group.messages.octets for group in self.groups])

@@ -13,15 +13,15 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted_ext.compat.protocols import DNSProtocol
 from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
@@ -37,26 +37,7 @@ __all__ = ["DNSServerFactory"]
 _PROTOCOL: Final = cast("Callable[[], Protocol]", DNSProtocol)
 
 
-class _Blank(Table):
-    """
-    A reply table that stores nothing. A resolver supplied by the application may answer differently from one second to the next, and from
-    one client to another.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(0, sights=0)
-
-    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
-        """
-        @see: L{Table.offer}
-        """
-
-
 class _Connections(StreamFactory):
-    """
-    Stream factory that reports opened and closed connections to the L{DNSServerFactory}.
-    """
-
     def __init__(self, factory: DNSServerFactory) -> None:
         super().__init__(_Answering(factory), factory.clock)
         self._factory = factory
@@ -137,7 +118,8 @@ class DNSServerFactory(MessageServing, ServerFactory):
         super()._use(source)
         packetCache = packetCacheFor(self._access)
         for group in packetCache.groups:
-            group.datagrams = group.messages = _Blank()
+            # A resolver of the application may answer differently from one second to the next, and from one client to another.
+            group.datagrams = group.messages = ForgetfulTable(0, sights=0)
         self._responder = Responder(
             source,
             self.clock,
@@ -170,9 +152,6 @@ class DNSServerFactory(MessageServing, ServerFactory):
         return stream
 
     def stopFactory(self) -> None:
-        """
-        Close all connections once no port listens with this factory any more.
-        """
         servings, self._servings = self._servings, None
         if servings is not None:
             servings.close()

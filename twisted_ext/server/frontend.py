@@ -15,19 +15,22 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.packetcache.table import Reply, Table
-from twisted_ext.server.config.replies import finishingOf, identityOf
+from twisted_ext.server.authority.source import AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
 from twisted_ext.server.reply.querylog import QueryLog
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.server.reply.selftest import SelfTest
 
@@ -35,44 +38,14 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.answers import Epoch
-    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound
     from twisted_ext.server.reply.operations import Operation
 
-__all__ = ["KeptReplies", "Frontend", "gatesOf"]
+__all__ = ["Frontend", "gatesOf"]
 
 _log: Final = Logger()
-
-
-class _Forgetful(Table):
-    """
-    A reply table that stores nothing, so that every query reaches the responder.
-    """
-
-    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
-        """
-        @see: L{Table.offer}
-        """
-
-
-class _Access(Access):
-    def apply(self, settings: Settings, zones: Zones | None) -> None:
-        rules = _rules(settings)
-        # Validate first: an invalid rule raises here, while the old rules are still in force.
-        Access(rules)
-        Access.__init__(self, rules, _otherwise(zones))
-
-
-class _Rates(ClientRateLimit):
-    def apply(self, settings: Settings) -> None:
-        ClientRateLimit.__init__(self, settings.clientRate)
-
-
-class _Limiting(ResponseRateLimit):
-    def apply(self, settings: Settings) -> None:
-        ResponseRateLimit.__init__(self, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
 
 
 def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
@@ -86,8 +59,6 @@ def _otherwise(zones: Zones | None) -> str:
 def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
     if zones is None or settings.role == "serve":
         return {}
-    from twisted_ext.server.authority.source import AuthoritySource
-
     return {"public": AuthoritySource(zones)}
 
 
@@ -107,7 +78,7 @@ def _gates(
     return standardGates(
         rates=rates,
         cookies=cookies,
-        identity=identityOf(settings),
+        identity=ChaosIdentity.of(settings),
         # A server that only serves zones answers ANY in full for its own names.
         minimalAny=settings.minimalAny and not alone,
         serves=None if zones is None else zones.find,
@@ -135,9 +106,6 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
 class Frontend:
     """
     Everything between the sockets and the answer source.
-
-    @ivar packetCache: the packet cache.
-    @ivar responder: handles requests that miss the packet cache.
     """
 
     def __init__(
@@ -161,10 +129,10 @@ class Frontend:
         gatesOf(settings, secret)
         self._reactor = reactor
         self._zones = zones
-        self._access = _Access(_rules(settings), _otherwise(zones))
-        self._rates = _Rates(settings.clientRate)
-        self._limiting = _Limiting()
-        self._limiting.apply(settings)
+        self._access = Access(_rules(settings), _otherwise(zones))
+        self._rates = ClientRateLimit(settings.clientRate)
+        self._limiting = ResponseRateLimit()
+        self._limit(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
         self.packetCache: PacketCache = packetCacheFor(
             self._access,
@@ -181,7 +149,7 @@ class Frontend:
             source,
             reactor,
             gates=_gates(settings, self._rates, self._cookies, zones),
-            replyBuilder=finishingOf(settings),
+            replyBuilder=ReplyBuilder.of(settings),
             views=_views(settings, zones),
             packetCache=self.packetCache,
             counters=counters,
@@ -204,12 +172,17 @@ class Frontend:
         """
         return self.packetCache.epoch
 
+    def _limit(self, settings: Settings) -> None:
+        ResponseRateLimit.__init__(
+            self._limiting, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt
+        )
+
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
         self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
         for group, (datagrams, messages) in zip(self.packetCache.groups, self._tables, strict=True):
-            group.datagrams = datagrams if remember else _Forgetful()
-            group.messages = messages if remember else _Forgetful(stream=True)
+            group.datagrams = datagrams if remember else ForgetfulTable()
+            group.messages = messages if remember else ForgetfulTable(stream=True)
 
     def see(
         self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
@@ -234,12 +207,15 @@ class Frontend:
 
         @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
-        self._access.apply(settings, self._zones)
-        self._limiting.apply(settings)
-        self._rates.apply(settings)
+        rules = _rules(settings)
+        # Validate first: an invalid rule raises here, while the old rules are still in force.
+        Access(rules)
+        Access.__init__(self._access, rules, _otherwise(self._zones))
+        self._limit(settings)
+        ClientRateLimit.__init__(self._rates, settings.clientRate)
         self._settings = settings
         self.responder.gates = self._gatesNow()
-        self.responder.replyBuilder = finishingOf(settings)
+        self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
         self._remember(not _logging(settings))
         # The access decisions for known clients and the stored replies may both be out of date.
@@ -277,16 +253,14 @@ class Frontend:
         @param failed: called with a message when a listener does not answer.
         @param shared: whether other processes listen on the same addresses and ports.
         """
-        return Watchdog(self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, self._faults, shared=shared)
-
-    def _faults(self) -> int:
-        return self.responder.counters.faults
+        counters = self.responder.counters
+        return Watchdog(
+            self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, lambda: counters.faults, shared=shared
+        )
 
     def stop(self) -> Deferred[None]:
         """
         Close all listeners and connections.
-
-        @return: fires when all listeners and connections are closed.
         """
         stopping = [listener.stop() for listener in self._listeners] + [listener.stop() for listener in self._datagrams]
         self._listeners.clear()
@@ -294,22 +268,3 @@ class Frontend:
         self.responder.close()
         stopping.append(self._streams.close())
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)
-
-
-class KeptReplies:
-    """
-    The size of a packet cache: entries and memory.
-    """
-
-    def __init__(self, packetCache: PacketCache) -> None:
-        self._packetCache = packetCache
-
-    @property
-    def octets(self) -> int:
-        """
-        Memory used, in octets.
-        """
-        return self._packetCache.octets
-
-    def __len__(self) -> int:
-        return sum([len(group.datagrams) + len(group.messages) for group in self._packetCache.groups])

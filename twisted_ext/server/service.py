@@ -20,12 +20,13 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.types import readSecret
-from twisted_ext.server.frontend import Frontend, KeptReplies, gatesOf
+from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import raiseDescriptors
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
+from twisted_ext.server.process.relay import Relay
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import stackFor
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
-    from twisted_ext.server.process.relay import Relay
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
@@ -53,10 +53,6 @@ class ServerService(Service):
     """
     The service of one process that answers queries: sockets, answer source and counters.
 
-    @ivar settings: the settings in force.
-    @ivar zoned: the zones that it serves.
-    @ivar stack: the answer source.
-    @ivar counters: the server's counters.
     @ivar sight: status and control of this process.
     @ivar watchdog: checks that the process still answers, while it runs.
     @ivar lost: called with a message if it does not, or if a socket is lost: this process has to be replaced.
@@ -72,17 +68,12 @@ class ServerService(Service):
         secret: bytes,
         *,
         reread: Callable[[], Settings] | None = None,
-        zoned: bool = False,
         passing: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
     ) -> None:
         """
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
-        @param secret: the secret for cookies.
-        @param reread: returns the settings for a reload.
-        @param fromPython: makes the zone of a file of Python code.
-        @param zoned: whether this is a worker, whose zones the parent process manages.
-        @param passing: in a worker, sends a message to the parent.
+        @param passing: in a worker, whose zones the parent process manages, sends a message to the parent.
 
         @raise BadDescription: the settings cannot be used. The sockets stay open then.
         """
@@ -95,14 +86,14 @@ class ServerService(Service):
         self._waiting: list[Deferred[list[str]]] | None = None
         self._listening = ListenAddresses(*_placeOf(bound)) if bound else ListenAddresses(settings.interface, settings.port)
         # A worker's settings contain no zones: its parent loads them.
-        self._worker = zoned
-        self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=zoned)
+        self._worker = passing is not None
+        self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=self._worker)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
         self.counters = Counters()
         self.sight = sight = ServerStatus(reactor, self.counters)
         sight.source = self.stack
         sight.caching = self.stack.caching
-        if not zoned:
+        if not self._worker:
             sight.zones = self.zoned.zones
             sight.reloadingZone = self.zoned.reloadZone
         sight.flushed = self._changed
@@ -110,14 +101,14 @@ class ServerService(Service):
         self.use(bound)
         self._serving: Frontend | None = None
         try:
-            large = zoned or self.zoned.any or settings.role == "serve"
+            large = self._worker or self.zoned.any or settings.role == "serve"
             self._serving = Frontend(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
         except BaseException:
             self.stack.close()
             raise
         sight.responder = self._serving.responder
         self._serving.responder.relieve = self._relieve
-        sight.packetCache = KeptReplies(self._serving.packetCache)
+        sight.packetCache = self._serving.packetCache
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self.lost: Callable[[str], object] | None = None
@@ -136,7 +127,6 @@ class ServerService(Service):
         self.sight.listening = tuple([label for each in bound for label in each.labels])
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: ZoneSyncWorker) -> None:
-        from twisted_ext.server.process.relay import Relay
         from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 
         whole = OutgoingTransfers(mirrored.offer, settings=self.settings)
@@ -189,9 +179,6 @@ class ServerService(Service):
             self.lost(reason)
 
     def _relieve(self) -> None:
-        """
-        Free memory: drop everything that can be looked up again.
-        """
         self._parts.packetCache.clear()
         if self.stack.caching is not None:
             self.stack.caching.flush()
@@ -205,11 +192,6 @@ class ServerService(Service):
             self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
 
     def stopService(self) -> Deferred[None]:
-        """
-        Stop answering.
-
-        @return: fires when all sockets, look-ups and timers are gone.
-        """
         self.running = 0
         if self.watchdog is not None:
             self.watchdog.stop()
@@ -376,9 +358,6 @@ class Server(Service):
             self.lost(said)
 
     def _tellAlive(self) -> None:
-        """
-        Report to systemd that this server still answers.
-        """
         watchdog = self._inner.watchdog if isinstance(self._inner, ServerService) else None
         if watchdog is None or watchdog.well:
             notify("WATCHDOG=1")
@@ -417,12 +396,9 @@ class Server(Service):
             bind()
 
     def startService(self) -> None:
-        """
-        Start all services, and report readiness to systemd.
-        """
         self.running = 1
         for part in self._parts:
-            _run(part.startService)
+            part.startService()
         seconds = watchdogSeconds()
         if seconds:
             self._alive.start(seconds).addErrback(lambda failure: self.log.failure("while telling systemd", failure=failure))
@@ -460,10 +436,6 @@ class Server(Service):
             notify("READY=1")
 
         return self.operations.reload().addCallbacks(done, failed).addBoth(over)
-
-
-def _run(step: Callable[[], object]) -> None:
-    step()
 
 
 def makeServer(
@@ -524,8 +496,9 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
         zones.expect(zone.name, zone.file)
     stack = stackFor(reactor, settings, zones, listening=ListenAddresses(settings.interface, settings.port))
     try:
-        lines = ["packet cache: replies to earlier queries with the same octets"] if not (settings.queryLog or settings.verbose) else []
-        lines += ["query log: each request and its reply"] if settings.queryLog or settings.verbose else []
+        lines = ["packet cache: replies to earlier queries with the same octets"]
+        if settings.queryLog or settings.verbose:
+            lines = ["query log: each request and its reply"]
         lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
         lines += stack.path()
     finally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
@@ -30,6 +31,8 @@ from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
 from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.resolver.system.hosts import Hosts
+from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import CountedUpstream, ListenAddresses, LoopWatch, SystemServers, isNear, serversOf
 from twisted_ext.wire.message import Question
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import Start
-    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.settings import Settings
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
@@ -53,14 +55,13 @@ _Step: TypeAlias = "Callable[[], str]"
 _ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Asking:
     """
     The sources that query other servers.
 
     @ivar source: the source for all names.
     @ivar default: the source for names without a route.
-    @ivar upstreams: all upstreams.
     @ivar steps: what L{ForwardStack.path} says of them.
     @ivar system: the servers of C{resolv.conf}, if these are used.
     """
@@ -80,7 +81,6 @@ class ForwardStack:
 
     The object stays the same when settings change; its parts are replaced, except for the cache.
 
-    @ivar settings: the settings in force.
     @ivar caching: the cache, to flush, dump or load; exists even if it is not used.
     """
 
@@ -94,7 +94,6 @@ class ForwardStack:
         zones: Zones | None = None,
     ) -> None:
         """
-        @param listening: where the server listens.
         @param zones: the zones, which are consulted first.
         @param changed: called when earlier answers may be out of date, so that copies of them have to be dropped.
 
@@ -151,7 +150,7 @@ class ForwardStack:
                 first = [built(description, "upstream", several) for description in settings.upstream]
                 default: IAnswerSource = first[0]
                 if several:
-                    default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=_rests))
+                    default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=attrgetter("rests")))
             else:
                 system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
                 default = following = CountedUpstream(system.path, system, self._reactor, counted=False)
@@ -213,8 +212,6 @@ class ForwardStack:
         zones = self._zones
         if zones is not None:
             # Zones may be added later, so do this even if there are none now.
-            from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
-
             source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
         self._hosts, self._watch, self._steps = hosts, watch, steps[::-1]
@@ -283,9 +280,6 @@ class ForwardStack:
         self._changed()
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
-        """
-        Remove names from the cache: see L{CachedSource.flush}.
-        """
         count = self.caching.flush(name, subtree)
         self._changed()
         return count
@@ -340,25 +334,17 @@ def stackFor(
 class ZoneStack:
     """
     The answer source of an authoritative-only server. Names outside its zones are refused.
-
-    @ivar settings: the settings in force.
-    @ivar caching: always L{None}.
     """
 
     caching = None
 
     def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
-        """
-        @param changed: called when earlier answers may be out of date.
-        """
         self.settings = settings
         self._zones = zones
         self._changed = changed
         self._use(settings)
 
     def _use(self, settings: Settings) -> None:
-        from twisted_ext.server.authority.source import AuthoritySource
-
         self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._ask = self._source.ask
 
@@ -387,21 +373,12 @@ class ZoneStack:
         return (cast(IAnswerSource, self._source),)
 
     def path(self) -> list[str]:
-        """
-        Describe the steps that an accepted query passes through, in order, one line each.
-        """
         return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
-
-
-def _rests(upstream: CountedUpstream) -> bool:
-    return upstream.rests
 
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: ListenAddresses) -> IAnswerSource:
     """
     Build the source that a description names.
-
-    @param setting: the name of the setting, for errors.
 
     @raise BadDescription: it cannot be built, or is this server itself.
     """

@@ -25,7 +25,6 @@ from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.rebinding import isPrivate
 from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, ConfiguredSource
-from twisted_ext.resolver.system.resolvconf import SystemConfiguration
 from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["ListenAddresses", "LoopWatch", "SystemServers", "CountedUpstream", "isNear", "serversOf"]
 
 _log = Logger()
-
-_PAUSE: Final = LOOK_SECONDS.default
-_LONG_AGO: Final = float("-inf")
 
 #: Failed look-ups in a row after which other upstreams are preferred.
 _MISSES: Final = 3
@@ -61,10 +57,8 @@ _LOOP_SECONDS: Final = 3.0
 
 class ListenAddresses:
     """
-    The addresses that a server listens on, so that it does not forward to itself.
-
-    @ivar addresses: the addresses of the sockets; a wildcard address also covers all loopback addresses of this machine.
-    @ivar port: their port.
+    The addresses that a server listens on, so that it does not forward to itself. A wildcard address also covers all loopback addresses of
+    this machine.
     """
 
     def __init__(self, addresses: tuple[str, ...], port: int) -> None:
@@ -80,9 +74,6 @@ class ListenAddresses:
         self._everywhere = len(named) < len(addresses) or not named or any(not any(_packed(address)) for address in named)
 
     def has(self, server: Server) -> bool:
-        """
-        Return whether the address is one that this server listens on.
-        """
         if not self.port or server.port != self.port:
             return False
         if self._everywhere:
@@ -125,13 +116,6 @@ class SystemServers:
         self._switching = ReplaceableSource(self._make())
 
     @property
-    def configuration(self) -> SystemConfiguration:
-        """
-        The configuration in force.
-        """
-        return self._file.configuration
-
-    @property
     def path(self) -> str:
         return self._file.path
 
@@ -150,11 +134,8 @@ class SystemServers:
         return ConfiguredSource(forwarding, configuration, self.path)
 
     def look(self) -> None:
-        """
-        Reload the file if it has changed.
-        """
         now = self._reactor.seconds()
-        if 0.0 <= now - self._looked < _PAUSE:
+        if 0.0 <= now - self._looked < LOOK_SECONDS.default:
             return
         self._looked = now
         before = self._file.look(now)
@@ -165,12 +146,12 @@ class SystemServers:
                 path=self.path,
                 seconds=LOST_CONFIGURATION_SECONDS.default,
             )
-        elif self._lost and not lost and not self.configuration.defaulted:
+        elif self._lost and not lost and not self._file.configuration.defaulted:
             _log.info("{path} names servers again", path=self.path)
         self._lost = lost
         if before is not None:
             self._switching.replace(self._make())
-            if set(before.servers) != set(self.configuration.servers):
+            if set(before.servers) != set(self._file.configuration.servers):
                 self._changed()
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
@@ -195,7 +176,6 @@ class CountedUpstream:
     A look-up cancelled because another upstream answered first counts as a failure like one that was never answered: clients should not
     wait for a server that is down.
 
-    @ivar description: as configured.
     @ivar looped: whether it was found to forward back to this server; it is not queried any more.
     @ivar misses: look-ups in a row that it did not answer.
     """
@@ -268,8 +248,6 @@ class LoopWatch:
     upstream is no longer used. An undetected loop still ends by itself: a query that comes back waits for the look-up that caused it, and
     is not sent again.
     """
-
-    __slots__ = ("_inner", "_suffix", "_probed", "_clock")
 
     def __init__(self, inner: IAnswerSource, clock: IReactorTime) -> None:
         self._inner = inner

@@ -33,8 +33,9 @@ from twisted_ext.server.listeners.stream import StreamListener
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question

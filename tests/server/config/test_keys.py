@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
-from twisted_ext.server.config.transferpolicy import checkZone
+from twisted_ext.server.config.transferpolicy import termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import ALGORITHMS
@@ -145,7 +145,7 @@ class GrantsTests(SynchronousTestCase):
         for name in ("allow-transfer", "one-answer", "allow-notify"):
             zone = ZoneSettings.fromTable({"name": "example.org", "file": "example.org", name: ["192.0.2.1 key=their"]})
             with self.assertRaises(BadDescription) as caught:
-                checkZone(zone, keys)
+                termsOf(zone, keys)
             self.assertEqual(
                 str(caught.exception),
                 f"zone example.org.: {name}: there is no TSIG key their.; key-file names the file that has it",

@@ -23,7 +23,8 @@ from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.listeners.datagram import DatagramListener, datagramSocket
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.message import Message

@@ -112,7 +112,7 @@ def test_bindErrorSaysWhatToDo(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*arguments: object, **more: object) -> socket.socket:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(sockets, "_opened", forbidden)
+    monkeypatch.setattr(sockets, "boundTo", forbidden)
     with pytest.raises(BadDescription, match="127.0.0.1:53 may not be used: ports below 1024 take root"):
         boundSockets(["127.0.0.1"], 53)
 

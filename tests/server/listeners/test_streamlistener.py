@@ -18,7 +18,8 @@ from tests.typed import clientOf
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.server.listeners.stream import StreamListener
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf

@@ -23,6 +23,7 @@ from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
 from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
+from twisted_ext.server.reply import gates
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import (
@@ -75,7 +76,7 @@ class RelayTests(SynchronousTestCase):
         self.relayed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
         transfers: dict[int, Operation] = {operationKey(0, AXFR): sending, operationKey(0, IXFR): sending}
         operations = {**self.server.updating.operations, **transfers}
-        with patch("time.time", lambda: TODAY):
+        with patch.object(gates, "time", lambda: TODAY):
             self.relayed.see(Settings(), operations, Keys([KEY, *KEYS.values()]))
         self.ownTransfers: list[bool] = []
         # Fires when the worker has room for one more transfer of its own.

@@ -26,8 +26,9 @@ from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, S
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.reply.respond import Responder, packetCacheFor
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import resources
 from ipaddress import ip_address
 from json import dumps
+from socket import SOCK_STREAM
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,7 +26,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import WEB_FRESH
-from twisted_ext.server.listeners.sockets import boundStream
+from twisted_ext.server.listeners.sockets import boundTo
 from twisted_ext.server.operations.http import BoundedRequest, finishWith
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
@@ -95,7 +96,7 @@ class WebService(Service):
         """
         self._site = self._newSite()
         try:
-            self._bound = boundStream(self._server.address, self._wanted)
+            self._bound = boundTo(self._server.address, self._wanted, SOCK_STREAM)
         except OSError as error:
             raise self._fault(error.strerror or error) from error
 

@@ -4,6 +4,7 @@ Builds the text of C{twistd txdns --help}.
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Final
 
 from twisted_ext.server.config.settings import SETTINGS
@@ -60,7 +61,6 @@ def usageOf(role: str, options: type) -> str:
     @param role: C{"forward"}, C{"serve"}, or C{""} for the options of both.
     @param options: has a method C{opt_x}, with a docstring, for each option C{x} that is not a setting.
     """
-    from textwrap import wrap
 
     def described(name: str) -> str:
         return " ".join(str(getattr(options, f"opt_{name}").__doc__).split())

@@ -69,8 +69,8 @@ class Keys(Mapping[bytes, Key]):
     @classmethod
     def fromFile(cls, path: str, *, weak: bool = False) -> Keys:
         """
-        Read a key file: one key per line as for L{fromTexts}, or in the form written by in the form that C{tsig-keygen} and C{ddns-confgen}
-        write: C{key "name" { algorithm hmac-sha256; secret "..."; };}
+        Read a key file: one key per line as for L{fromTexts}, or in the form that C{tsig-keygen} and C{ddns-confgen} write:
+        C{key "name" { algorithm hmac-sha256; secret "..."; };}
 
         @raise BadDescription: the file cannot be read, is writable by every user, or contains something else than keys.
         """
@@ -142,12 +142,11 @@ def _written(text: str) -> Iterator[str]:
             yield f"{algorithm[1].rstrip('.') if algorithm else 'hmac-sha256'}:{found['name']}:{secret[1]}"
 
 
-@dataclass(slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False)
 class RemoteServer:
     """
     A server to transfer from or to notify.
 
-    @ivar server: its address and port.
     @ivar key: the TSIG key for messages to and from it, or L{None}.
     """
 
@@ -171,9 +170,6 @@ class RemoteServer:
         if not words:
             raise BadDescription("a server is written as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME")
         return cls(Server.fromText(words[0]), key)
-
-    def __repr__(self) -> str:
-        return f"<RemoteServer {self.server.label}{'' if self.key is None else f' {self.key!r}'}>"
 
 
 class Grants:
@@ -211,7 +207,6 @@ class Grants:
         """
         Return whether a client is granted access.
 
-        @param client: an address.
         @param keyName: the folded name of the key that the request was verified with; C{b""} for unsigned requests.
         """
         if not self._grants:

@@ -24,7 +24,6 @@ def refuseForeign(setting: str, path: str, *, owners: bool = True) -> None:
     Check that a file cannot be changed or replaced by other users: its mode and owner, those of all folders above it, and those of a link's
     target.
 
-    @param setting: its name, for the error.
     @param owners: whether to check owners; not possible before privileges are dropped, when the user of the server is not known.
 
     @raise BadDescription: another user can change the file; says where.

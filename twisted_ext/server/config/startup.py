@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +44,6 @@ def end(text: str, code: int = WRONG) -> NoReturn:
 
     @param code: L{WRONG} or L{MISCONFIGURED}.
     """
-    from twisted_ext.wire.escapes import printable
-
     # sys.stderr may have been redirected to the log by now.
     terminal = sys.__stderr__ or sys.stderr
     with suppress(OSError, ValueError):
@@ -72,8 +71,6 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     for _ in gather(settings, found):
         if found:
             return
-    if found:
-        return
     said = "there is no zone to serve; write --zone NAME=FILE, --zones FOLDER, or [[zone]] tables into a file for --config"
     if settings.zones:
         said = f"there is no zone in {', '.join(settings.zones)}; files there have to be named like their zones"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from difflib import get_close_matches
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
@@ -22,9 +23,6 @@ __all__ = ["readSettings", "valuesFromTOML"]
 
 #: Line and column in the error messages of Python's TOML parser.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-
-_ZONE: Final = "zone"
-_ZONES: Final = "zones"
 
 #: The header of a zone's table.
 _TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
@@ -52,13 +50,9 @@ def readSettings(path: str) -> dict[str, Value]:
 
 def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
     """
-    Check the text of a settings file.
+    Check the text of a settings file, as L{readSettings} does.
 
     @param path: the file's path: named in errors, and its folder is the base of relative paths.
-
-    @return: see L{readSettings}.
-
-    @raise BadDescription: see L{readSettings}.
     """
     import tomllib
 
@@ -78,32 +72,27 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
         if setting is None:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
-        if key == _ZONE and isinstance(value, list):
+        if key == "zone" and isinstance(value, list):
             values[key] = _zones(setting, value, text, folder, wrong)
             continue
         try:
             values[key] = setting.fromTOML(value, folder)
         except BadDescription as fault:
             tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
-            if key == _ZONE and tables:
+            if key == "zone" and tables:
                 wrong += [(_lineOf(text, key), said) for said in str(fault).splitlines()]
             else:
-                hint = "; tables of zones are headed [[zone]]" if key == _ZONES and tables else ""
+                hint = "; tables of zones are headed [[zone]]" if key == "zones" and tables else ""
                 wrong.append((_lineOf(text, key), f"{key} {fault}{hint}"))
     if wrong:
-        raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=_line)]))
+        raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=itemgetter(0))]))
     return values
-
-
-def _line(wrong: tuple[int, str]) -> int:
-    return wrong[0]
 
 
 def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
     """
     Read the C{[[zone]]} tables.
 
-    @param folder: the folder that relative paths start from.
     @param wrong: faults are appended here, with the line number of their table.
     """
     found: list[str] = []
@@ -112,12 +101,12 @@ def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong
         try:
             found.append(str(setting.kind.fromTOML(table, folder)))
         except BadDescription as fault:
-            said = str(fault).splitlines() if isinstance(table, dict) else [f"{_ZONE} {fault}"]
+            said = str(fault).splitlines() if isinstance(table, dict) else [f"zone {fault}"]
             faults += [(number, line) for line in said]
     if faults:
         lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
         # Inline tables in an array have no header lines to tell them apart.
-        usual = _lineOf(text, _ZONE)
+        usual = _lineOf(text, "zone")
         most = int(LOADING_COMPLAINTS.default)
         wrong += [(lines[number] if len(lines) == len(tables) else usual, said) for number, said in faults[:most]]
         if len(faults) > most:

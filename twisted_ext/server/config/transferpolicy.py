@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["NOBODY", "USUAL", "Terms", "checkZone", "keysOf", "termsOf"]
+__all__ = ["NOBODY", "USUAL", "Terms", "keysOf", "termsOf"]
 
 #: Grants nothing.
 NOBODY: Final = Grants()
@@ -38,10 +38,7 @@ class Terms:
     The transfer policy of zones. Zones with the same settings share one object, so it must not be changed.
 
     @ivar keys: the keys that key names were looked up in.
-    @ivar primaries: the servers that the zone is transferred from.
-    @ivar transfer: the clients that may transfer it.
-    @ivar singly: the clients among them that get each record in a separate message.
-    @ivar notify: the servers to send NOTIFY to.
+    @ivar singly: the clients among those of C{transfer} that get each record in a separate message.
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
     """
@@ -105,12 +102,3 @@ def termsOf(zone: ZoneSettings, keys: Keys) -> Terms:
             raise BadDescription(f"zone {zone.text}: has a file and primaries; its records come from one or the other")
         zone.terms = terms
     return terms
-
-
-def checkZone(zone: ZoneSettings, keys: Keys) -> None:
-    """
-    Check the transfer policy of a zone.
-
-    @raise BadDescription: it is not valid.
-    """
-    termsOf(zone, keys)

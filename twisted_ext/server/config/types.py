@@ -16,6 +16,7 @@ from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = [
     "ADDRESS",
@@ -75,8 +76,6 @@ class Kind(Protocol):
     def fromText(self, text: str) -> Value:
         """
         Check the argument of an option.
-
-        @raise BadDescription: it is not valid.
         """
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
@@ -84,8 +83,6 @@ class Kind(Protocol):
         Check a TOML value.
 
         @param folder: the base of relative paths; C{""} for the working directory.
-
-        @raise BadDescription: it is not valid.
         """
 
 
@@ -107,9 +104,7 @@ class Number:
     """
     A number within a range.
 
-    @param limit: the range.
     @param whole: whether only integers are valid.
-    @param unit: the unit, for error messages.
     """
 
     def __init__(self, limit: Limit, unit: str = "", *, whole: bool = True) -> None:
@@ -119,11 +114,10 @@ class Number:
 
     def fromText(self, text: str) -> Value:
         try:
-            return self.fromTOML(int(text) if self.whole else float(text))
-        except ValueError as error:
-            if isinstance(error, BadDescription):
-                raise
+            number = int(text) if self.whole else float(text)
+        except ValueError:
             raise BadDescription(f"takes {self.allowed}, not {text!r}") from None
+        return self.fromTOML(number)
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
@@ -139,10 +133,6 @@ def _plain(number: float) -> str:
 
 
 class Octets(Number):
-    """
-    A size in octets, also as C{64M}.
-    """
-
     def __init__(self, limit: Limit) -> None:
         super().__init__(limit, "octets")
         self.allowed += ", also as 64K, 64M or 1G"
@@ -203,16 +193,10 @@ class File(Text):
 
 
 class Zone:
-    """
-    A zone: its name and its settings.
-    """
-
     allowed = "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table"
 
     def fromText(self, text: str) -> Value:
-        from twisted_ext.server.config.zonesettings import ZoneSettings
-
-        return ZoneSettings.fromText(text).toText()
+        return self.fromTOML(text)
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -223,14 +207,6 @@ class Zone:
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
         return ZoneSettings.fromText(value, folder).toText()
 
-    def shown(self, text: str) -> str:
-        """
-        Format one zone as TOML.
-        """
-        from twisted_ext.server.config.zonesettings import ZoneSettings
-
-        return ZoneSettings.fromText(text).toTOML()
-
 
 def _any(text: str) -> str:
     if not text.isprintable():
@@ -239,8 +215,6 @@ def _any(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    from twisted_ext.wire.names import nameFromText, nameToText
-
     return nameToText(nameFromText(text))
 
 

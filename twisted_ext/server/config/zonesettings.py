@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TextIO
@@ -35,44 +35,32 @@ _ENTRIES: Final = 500
 _ENDINGS: Final = (".zone", ".db", ".txt")
 
 
-def _zoneSettings() -> Iterable[Setting]:
-    yield Setting("name", types.NAME, "", "The zone's name, its apex")
-    yield Setting("file", types.PATH, "", "Its master file")
-    yield Setting("store", types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit")
-    yield Setting(
-        "primaries", types.REMOTE, (), "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"
-    )
-    yield Setting("allow-transfer", types.GRANT, (), "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME")
-    yield Setting(
+#: The settings of a C{[[zone]]} table.
+ZONE_SETTINGS: Final = (
+    Setting("name", types.NAME, "", "The zone's name, its apex"),
+    Setting("file", types.PATH, "", "Its master file"),
+    Setting("store", types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit"),
+    Setting("primaries", types.REMOTE, (), "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"),
+    Setting("allow-transfer", types.GRANT, (), "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME"),
+    Setting(
         "one-answer", types.GRANT, (), "Clients that get each record in a separate message, as old servers need it: 192.0.2.7, key=NAME"
-    )
-    yield Setting("notify", types.REMOTE, (), "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME")
-    yield Setting("allow-notify", types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it")
-    yield Setting(
-        "zonemd",
-        types.DIGEST,
-        "",
-        "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)",
-    )
-    yield Setting(
+    ),
+    Setting("notify", types.REMOTE, (), "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME"),
+    Setting("allow-notify", types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it"),
+    Setting("zonemd", types.DIGEST, "", "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)"),
+    Setting(
         "catalog", types.CATALOG, "", "Of a catalog zone (RFC 9432): follow it and serve its members, or produce it of zones with listed-in"
-    )
-    yield Setting(
+    ),
+    Setting(
         "member-primaries", types.REMOTE, (), "Of a catalog to follow: servers to transfer its zones from; by default its own primaries"
-    )
-    yield Setting("group-primaries", types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
-    yield Setting("listed-in", types.NAME, "", "The catalog of this server that lists it")
-    yield Setting("group", types.TEXT, (), "Group of the zone in that catalog")
-    yield Setting("update", types.RULE, (), "Rule for updates (RFC 2136): key NAME subtree dyn A AAAA; the first one that matches decides")
-    yield Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number")
-    yield Setting(
-        "journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default),
-        "Maximum octets of its stored changes, for IXFR",
-    )
-
-
-#: The table. Packages that add zone settings extend it.
-ZONE_SETTINGS: Final = tuple(_zoneSettings())
+    ),
+    Setting("group-primaries", types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME"),
+    Setting("listed-in", types.NAME, "", "The catalog of this server that lists it"),
+    Setting("group", types.TEXT, (), "Group of the zone in that catalog"),
+    Setting("update", types.RULE, (), "Rule for updates (RFC 2136): key NAME subtree dyn A AAAA; the first one that matches decides"),
+    Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number"),
+    Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR"),
+)
 
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 
@@ -125,9 +113,6 @@ class ZoneSettings:
         return self
 
     def value(self, name: str) -> Value:
-        """
-        Return the value of a setting, or its default.
-        """
         found = self.values.get(name)
         return _BY_NAME[name].default if found is None else found
 
@@ -139,9 +124,6 @@ class ZoneSettings:
         return nameFromText(self.text)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """
-        Return the values of a setting that takes several.
-        """
         value = self.value(name)
         return value if isinstance(value, tuple) else (str(value),)
 
@@ -198,24 +180,12 @@ class ZoneSettings:
                 values[name] = _absolute(str(values[name]))
         return cls(values)
 
-    def only(self, *names: str) -> ZoneSettings:
-        """
-        Return a copy with these settings only.
-        """
-        return ZoneSettings({name: self.values[name] for name in names if name in self.values})
-
     def toText(self) -> str:
-        """
-        Format the settings for L{fromText}.
-        """
         if set(self.values) == {"name", "file"}:
             return f"{self.text}={self.file}"
         return json.dumps({name: list(value) if isinstance(value, tuple) else value for name, value in self.values.items()})
 
     def toTOML(self) -> str:
-        """
-        Format the settings as an inline table.
-        """
         return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in self.values.items()])} }}"
 
     def __repr__(self) -> str:

@@ -51,8 +51,6 @@ Send = Callable[[bytes], None]
 class ReplySource(Protocol):
     """
     The source of a connection's replies.
-
-    @ivar counters: the statistics.
     """
 
     counters: Counters
@@ -60,8 +58,6 @@ class ReplySource(Protocol):
     def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         """
         Look up a reply in the packet cache.
-
-        @param address: the client's.
 
         @return: the reply without its message ID, or L{None}.
         """
@@ -188,9 +184,6 @@ class StreamServing(StreamProtocol):
             self._broken(error)
 
     def _broken(self, error: Exception) -> None:
-        """
-        Log an unexpected exception and abort this connection. Others go on.
-        """
         self._servings.faults.note("serving a connection", error, self._seconds())
         self.abort()
 
@@ -222,7 +215,7 @@ class StreamServing(StreamProtocol):
             self._held = []
             if self._pausedAt is None:
                 self._spring.resumeProducing()
-        self._leave()
+        self._endIfServed()
 
     def _batch(self, messages: list[bytes], position: int, end: int, now: float) -> int:
         """
@@ -301,7 +294,7 @@ class StreamServing(StreamProtocol):
         if self._held:
             self._continue()
         else:
-            self._leave()
+            self._endIfServed()
 
     def flow(self, messages: Iterator[bytes]) -> None:
         """
@@ -316,9 +309,6 @@ class StreamServing(StreamProtocol):
             self._pumping = self._servings.clock.callLater(0, self._pump)
 
     def _pump(self) -> None:
-        """
-        Send as much as the client reads, yielding to the reactor now and then.
-        """
         self._pumping = None
         budget = _FLOW_TURN
         flows = self._flows
@@ -341,7 +331,7 @@ class StreamServing(StreamProtocol):
                 flows.popleft()
                 self.waiting -= 1
                 self._continue()
-                self._leave()
+                self._endIfServed()
             else:
                 budget -= len(message)
                 self._write(len(message).to_bytes(2, "big") + message)
@@ -414,15 +404,12 @@ class StreamServing(StreamProtocol):
         if self._ending:
             return
         self._silent = True
-        self._leave()
+        self._endIfServed()
 
     def writeConnectionLost(self) -> None:
         self.abort()
 
     def overdue(self, now: float) -> bool:
-        """
-        Return whether a time limit of this connection is over.
-        """
         servings = self._servings
         if self._pausedAt is not None:
             return now - self._pausedAt >= servings.stalled
@@ -466,10 +453,7 @@ class StreamServing(StreamProtocol):
             self._sink.unregisterProducer()
             self.transport.loseConnection()
 
-    def _leave(self) -> None:
-        """
-        Close the connection if the client has closed its side and has all replies.
-        """
+    def _endIfServed(self) -> None:
         if self._silent and not self.waiting and not self._held:
             self.end()
 
@@ -485,9 +469,6 @@ class StreamServing(StreamProtocol):
         self.end()
 
     def abort(self) -> None:
-        """
-        Close the connection now.
-        """
         self._ending = True
         # Free its slot at once, before the transport calls connectionLost.
         self._servings.closed(self)
@@ -502,7 +483,4 @@ class _Writable(Protocol):
     A message of twisted.names.
     """
 
-    def toStr(self) -> bytes:
-        """
-        Return its octets.
-        """
+    def toStr(self) -> bytes: ...

@@ -30,6 +30,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault, Unreachable
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.packetcache.packetcache import Address
+from twisted_ext.server.listeners.sockets import boundTo, labelOf
 from twisted_ext.transport.pollers import KEPT_BACK, Outbox, outboxOf
 
 if TYPE_CHECKING:
@@ -69,37 +70,20 @@ _Ancillary = list[tuple[int, int, bytes]]
 
 def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.socket:
     """
-    Bind a UDP socket to serve on.
+    Bind a UDP socket to serve on, see L{boundTo}.
 
     @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family.
     @param port: 0 for any free port.
-    @param shared: let other processes bind to the same address and port, each getting a share of the datagrams (SO_REUSEPORT).
 
     @raise CallerFault: the address is not valid.
     @raise Unreachable: the socket cannot be bound.
     """
     try:
-        found = socket.getaddrinfo(
-            address, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
-        )
-    except OSError as error:
+        return boundTo(address, port, socket.SOCK_DGRAM, shared)
+    except socket.gaierror as error:
         raise CallerFault(f"{address!r} is not an address to listen at: {error.strerror}") from None
-    family, _, _, _, where = found[0]
-    made = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.bind(where)
     except OSError as error:
-        made.close()
-        raise Unreachable(f"cannot listen at {_label(address, port)} by UDP: {error.strerror}") from error
-    return made
-
-
-def _label(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        raise Unreachable(f"cannot listen at {labelOf(address, port)} by UDP: {error.strerror}") from error
 
 
 _Where = TypeVar("_Where")
@@ -108,8 +92,6 @@ _Where = TypeVar("_Where")
 class _Way(Generic[_Where]):
     """
     Sends replies to one client.
-
-    @ivar address: the client's socket address.
     """
 
     __slots__ = ("_outbox", "_send", "_where", "address")
@@ -132,10 +114,6 @@ class _Way(Generic[_Where]):
 
 @implementer(IReadDescriptor)
 class _Reader:
-    """
-    Reads a socket that the listener owns.
-    """
-
     def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
         made.setblocking(False)
         self.socket = made
@@ -279,9 +257,6 @@ class _Reader:
             self._counters.unsent += 1
 
     def close(self) -> None:
-        """
-        Close the socket. Requests without a reply get none.
-        """
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -427,7 +402,6 @@ class DatagramListener:
     """
     Serves UDP at one address and port.
 
-    @ivar responder: answers the requests.
     @ivar address: the address, in canonical form.
     @ivar port: the port; after L{start} the real one if it was 0.
     """
@@ -482,8 +456,6 @@ class DatagramListener:
     def stop(self) -> Deferred[None]:
         """
         Stop serving. Calling this again does nothing.
-
-        @return: fires when the socket is closed.
         """
         reader, self._reader = self._reader, None
         self._protocol = None
@@ -498,12 +470,10 @@ class DatagramListener:
     def lose(self, reader: object, reason: str) -> None:
         """
         Handle the loss of a socket: the reactor has stopped reading it.
-
-        @param reader: its reader.
         """
         if reader is self._reader or reader is self._protocol:
             self._reader = self._protocol = None
-            self._lost(f"nothing listens at {_label(self.address, self.port)} by UDP any more: {reason}")
+            self._lost(f"nothing listens at {labelOf(self.address, self.port)} by UDP any more: {reason}")
 
     @property
     def heard(self) -> int:
@@ -517,4 +487,4 @@ class DatagramListener:
         return -1 if self._reader is None else self._reader.fileno()
 
     def __repr__(self) -> str:
-        return f"<DatagramListener {_label(self.address, self.port)}>"
+        return f"<DatagramListener {labelOf(self.address, self.port)}>"

@@ -9,12 +9,13 @@ import os
 import socket
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
 
-__all__ = ["Bound", "boundSockets", "boundStream", "closeSockets", "receivedSockets"]
+__all__ = ["BACKLOG", "Bound", "boundSockets", "boundTo", "closeSockets", "labelOf", "receivedSockets"]
 
 #: The first descriptor that systemd hands down (sd_listen_fds(3)).
 _FIRST: Final = 3
@@ -22,9 +23,11 @@ _FIRST: Final = 3
 #: All addresses of this machine, of both families.
 _EVERYWHERE: Final = ("0.0.0.0", "::")
 
-_BACKLOG: Final = 511
+#: The listen(2) backlog: connections that the kernel queues until they are accepted.
+BACKLOG: Final = 511
 
 
+@dataclass(slots=True, eq=False)
 class Bound:
     """
     The bound sockets of one address; that for TCP listens. Without sockets the reactor makes them, as in tests on simulated networks.
@@ -35,13 +38,10 @@ class Bound:
     @ivar stream: the TCP socket, likewise.
     """
 
-    __slots__ = ("address", "port", "datagram", "stream")
-
-    def __init__(self, address: str, port: int, datagram: socket.socket | None = None, stream: socket.socket | None = None) -> None:
-        self.address = address
-        self.port = port
-        self.datagram = datagram
-        self.stream = stream
+    address: str
+    port: int
+    datagram: socket.socket | None = None
+    stream: socket.socket | None = None
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -52,9 +52,13 @@ class Bound:
         """
         The sockets as displayed: C{"udp 127.0.0.1:53"}.
         """
-        where = f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        where = labelOf(self.address, self.port)
         ways = (("udp", self.datagram), ("tcp", self.stream))
         return [f"{way} {where}" for way, each in ways if each is not None or not self.sockets]
+
+
+def labelOf(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def closeSockets(several: Iterable[Bound]) -> None:
@@ -97,15 +101,8 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
     return made
 
 
-def boundStream(address: str, port: int) -> socket.socket:
-    """
-    Bind one TCP socket and listen on it.
-    """
-    return _opened(address, port, socket.SOCK_STREAM, False)
-
-
 def _reason(error: OSError, address: str, port: int) -> str:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    where = labelOf(address, port)
     if error.errno == errno.EADDRINUSE:
         return f"{where} is in use: another program listens there, for UDP or TCP; end it, or choose another --port or --interface"
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -119,13 +116,12 @@ def _boundPair(address: str, port: int, copies: int) -> list[Bound]:
     for left in reversed(range(int(PORT_TRIES.default))):
         opened: list[socket.socket] = []
         try:
-            datagram = _bound(address, port, socket.SOCK_DGRAM, copies > 1, opened)
-            number = int(datagram.getsockname()[1])
-            stream = _bound(address, number, socket.SOCK_STREAM, copies > 1, opened)
-            pairs = [Bound(address, number, datagram, stream)]
-            for _ in range(copies - 1):
-                datagram = _bound(address, number, socket.SOCK_DGRAM, True, opened, probe=False)
-                stream = _bound(address, number, socket.SOCK_STREAM, True, opened, probe=False)
+            pairs: list[Bound] = []
+            number = port
+            for copy in range(copies):
+                datagram = _bound(address, number, socket.SOCK_DGRAM, copies > 1, opened, probe=not copy)
+                number = int(datagram.getsockname()[1])
+                stream = _bound(address, number, socket.SOCK_STREAM, copies > 1, opened, probe=not copy)
                 pairs.append(Bound(address, number, datagram, stream))
             return pairs
         except OSError as error:
@@ -138,20 +134,28 @@ def _boundPair(address: str, port: int, copies: int) -> list[Bound]:
 
 
 def _bound(
-    address: str, port: int, kind: socket.SocketKind, shared: bool, opened: list[socket.socket], *, probe: bool = True
+    address: str, port: int, kind: socket.SocketKind, shared: bool, opened: list[socket.socket], *, probe: bool
 ) -> socket.socket:
     """
     @param shared: set SO_REUSEPORT.
     @param probe: fail if another process has the address and port, even one that would share them.
     """
     if shared and probe and port:
-        _opened(address, port, kind, False).close()
-    made = _opened(address, port, kind, shared)
+        boundTo(address, port, kind).close()
+    made = boundTo(address, port, kind, shared)
     opened.append(made)
     return made
 
 
-def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> socket.socket:
+def boundTo(address: str, port: int, kind: socket.SocketKind, shared: bool = False) -> socket.socket:
+    """
+    Bind one socket; that for TCP listens.
+
+    @param shared: let other processes bind to the same address and port, each getting a share of the requests (SO_REUSEPORT).
+
+    @raise socket.gaierror: the address is not valid.
+    @raise OSError: it cannot be bound.
+    """
     found = socket.getaddrinfo(address, port, type=kind, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE)
     family, _, _, _, where = found[0]
     made = socket.socket(family, kind)
@@ -169,7 +173,7 @@ def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> s
         made.setblocking(False)
         made.bind(where)
         if kind == socket.SOCK_STREAM:
-            made.listen(_BACKLOG)
+            made.listen(BACKLOG)
     except BaseException:
         made.close()
         raise
@@ -179,8 +183,6 @@ def _opened(address: str, port: int, kind: socket.SocketKind, shared: bool) -> s
 def receivedSockets(environment: MutableMapping[str, str] = os.environ, process: int | None = None) -> list[Bound]:
     """
     Take the sockets that systemd passed to this process, if any (C{LISTEN_FDS}), and remove its variables from the environment.
-
-    @param process: the ID of this process.
 
     @raise BadDescription: DNS cannot be served on one of them.
     """

@@ -35,6 +35,7 @@ from twisted_ext.server.limits import (
     CLIENT_STREAMS_PER_PEER,
 )
 from twisted_ext.server.listeners.connection import ReplySource, Send, StreamServing
+from twisted_ext.server.listeners.sockets import BACKLOG
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
 
@@ -43,13 +44,10 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.reply.respond import Responder
 
-__all__ = ["ReplySource", "StreamResponder", "Send", "StreamListener", "StreamServing", "StreamFactory"]
+__all__ = ["StreamFactory", "StreamListener", "StreamResponder"]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
-
-#: The listen(2) backlog: connections that the kernel queues until they are accepted.
-_BACKLOG: Final = 511
 
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
@@ -59,7 +57,6 @@ class StreamFactory(ServerFactory):
     """
     The connections of one or several listeners, with their limits and timeouts.
 
-    @ivar faults: logs and counts unexpected exceptions.
     @ivar idle: seconds between messages.
     @ivar message: seconds for the first message, and for each one from its first octet to its last.
     @ivar stalled: seconds for a client that does not read.
@@ -77,10 +74,7 @@ class StreamFactory(ServerFactory):
         perPeer: int | None = None,
         inFlight: int | None = None,
         perTurn: int | None = None,
-        unread: int | None = None,
         idle: float | None = None,
-        message: float | None = None,
-        stalled: float | None = None,
     ) -> None:
         self.answering = answering
         self.clock = clock
@@ -90,14 +84,13 @@ class StreamFactory(ServerFactory):
         self.mostPerPeer = int(CLIENT_STREAMS_PER_PEER.pick(perPeer))
         self.mostInFlight = int(CLIENT_STREAM_IN_FLIGHT.pick(inFlight))
         self.mostPerTurn = int(CLIENT_STREAM_TURN.pick(perTurn))
-        self.mostUnread = int(CLIENT_STREAM_UNREAD.pick(unread))
+        self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
         self.idle = CLIENT_STREAM_IDLE.pick(idle)
-        self.message = CLIENT_STREAM_MESSAGE.pick(message)
-        self.stalled = CLIENT_STREAM_STALLED.pick(stalled)
+        self.message = CLIENT_STREAM_MESSAGE.default
+        self.stalled = CLIENT_STREAM_STALLED.default
         self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
         self._streams: set[StreamServing] = set()
         self._peers: dict[str, set[StreamServing]] = {}
-        self._spare: list[StreamServing] = []
         self._timer: IDelayedCall | None = None
         self._alive = 0
         self._ended: Deferred[None] | None = None
@@ -168,8 +161,6 @@ class StreamFactory(ServerFactory):
     def close(self) -> Deferred[None]:
         """
         Close all connections and accept no new ones.
-
-        @return: fires when all transports are closed.
         """
         if self._ended is None:
             self._ended = Deferred()
@@ -188,12 +179,11 @@ class StreamResponder:
     Adapts a responder to L{ReplySource<twisted_ext.server.listeners.connection.ReplySource>}.
     """
 
-    def __init__(self, responder: Responder, transport: str = "tcp") -> None:
+    def __init__(self, responder: Responder) -> None:
         self.counters = responder.counters
         self._responder = responder
         self._clients = responder.packetCache.clients
         self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.find
-        self._transport = transport
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
         client = self._clients.find(stream.host, self._responder.seconds())
@@ -201,7 +191,7 @@ class StreamResponder:
             # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (stream.host, stream.port), self._transport, send, stream.local, client, stream.flow)
+        return self._responder.take(octets, (stream.host, stream.port), "tcp", send, stream.local, client, stream.flow)
 
 
 class _Port(ServerFactory):
@@ -226,7 +216,6 @@ class StreamListener:
     """
     Serves TCP at one address.
 
-    @ivar servings: the connections.
     @ivar address: the listening address, as it was given.
     @ivar heard: the number of connections accepted.
     """
@@ -275,15 +264,13 @@ class StreamListener:
 
             described = cast("Callable[[object, str], IStreamServerEndpoint]", endpoints.serverFromString)
             endpoint = described(self._reactor, self._endpoint)
-            return endpoint.listen(self._factory).addCallback(self._listens)
-        if self._socket is not None:
-            sockets = IReactorSocket(self._reactor)
-            return maybeDeferred(
-                sockets.adoptStreamPort, self._socket.fileno(), self._socket.family, self._factory
-            ).addCallback(self._listens)
-        return maybeDeferred(
-            IReactorTCP(self._reactor).listenTCP, self._port, self._factory, _BACKLOG, self.address
-        ).addCallback(self._listens)
+            listening = endpoint.listen(self._factory)
+        elif self._socket is not None:
+            adopt = IReactorSocket(self._reactor).adoptStreamPort
+            listening = maybeDeferred(adopt, self._socket.fileno(), self._socket.family, self._factory)
+        else:
+            listening = maybeDeferred(IReactorTCP(self._reactor).listenTCP, self._port, self._factory, BACKLOG, self.address)
+        return listening.addCallback(self._listens)
 
     def _listens(self, port: IListeningPort) -> None:
         self._listening = port
@@ -308,8 +295,6 @@ class StreamListener:
     def stop(self) -> Deferred[None]:
         """
         Stop listening, and close all connections unless they are shared with other listeners.
-
-        @return: fires when that is done.
         """
         listening, self._listening = self._listening, None
         stopped: Deferred[object] = succeed(None) if listening is None else maybeDeferred(listening.stopListening)
@@ -319,11 +304,9 @@ class StreamListener:
 def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: float = float("inf")) -> int:
     """
     Close the least valuable connections: those of client networks above their share first, then by L{StreamServing.worth}, the oldest
-    first.
+    first. Return how many were closed.
 
     @param share: connections that all client networks share evenly.
-
-    @return: how many were closed.
     """
     networks: dict[str, int] = {}
     worths: list[tuple[StreamServing, tuple[int, float]]] = []

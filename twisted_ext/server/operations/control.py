@@ -177,17 +177,11 @@ class _Command(Resource):
 class _Absent(Resource):
     isLeaf = True
 
-    def __init__(self) -> None:
-        Resource.__init__(self)
-
     def render(self, request: Request) -> bytes:
         return replyJSON(request, {"error": "there is no such command"}, 404)
 
 
 class _Branch(Resource):
-    def __init__(self) -> None:
-        Resource.__init__(self)
-
     def getChild(self, path: bytes, request: Request) -> Resource:
         return _Absent()
 
@@ -308,10 +302,6 @@ def linesIn(content: IO[bytes]) -> Iterator[str]:
 
 
 class _Dump(Resource):
-    """
-    The cache dump, sent as fast as the client reads it.
-    """
-
     isLeaf = True
 
     def __init__(self, operations: Operations, clock: IReactorTime) -> None:
@@ -342,9 +332,6 @@ class LineStream:
         self._next: IDelayedCall | None = None
 
     def begin(self) -> None:
-        """
-        Start sending.
-        """
         self._request.notifyFinish().addBoth(self._ended)
         # Not as a pull producer, which Twisted would drive with the global reactor.
         self._request.registerProducer(self, True)

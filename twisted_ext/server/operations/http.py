@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -27,14 +27,10 @@ __all__ = ["BoundedRequest", "BoundedSite", "ConnectionLimit", "finishWith", "re
 
 log = Logger()
 
-_JSON: Final = b"application/json; charset=utf-8"
-
 
 class BoundedRequest(Request):
     """
     A request with a limit on the size of its body.
-
-    @cvar mostOctets: the maximum size of the body.
     """
 
     mostOctets = int(CONTROL_OCTETS.default)
@@ -91,35 +87,22 @@ class BoundedSite(Site):
         return found
 
 
-class ConnectionLimit(Factory[ProtocolWrapper]):
-    """
-    A factory that limits the number of concurrent connections.
-    """
-
+class ConnectionLimit(WrappingFactory[ProtocolWrapper]):
     noisy = False
 
     def __init__(self, factory: Factory[Any], most: int) -> None:
-        self._wrapping: WrappingFactory[ProtocolWrapper] = WrappingFactory(factory)
-        self._wrapping.noisy = False
+        WrappingFactory.__init__(self, factory)
         self._most = most
 
+    def logPrefix(self) -> str:
+        # One word, as L{isNoise<twisted_ext.server.operations.logs.isNoise>} expects it.
+        return "ConnectionLimit"
+
     def buildProtocol(self, addr: IAddress | None) -> ProtocolWrapper | None:
-        """
-        Return L{None}, which closes the connection, at the limit.
-        """
-        return None if len(self._wrapping.protocols) >= self._most else self._wrapping.buildProtocol(addr)
-
-    def doStart(self) -> None:
-        self._wrapping.doStart()
-
-    def doStop(self) -> None:
-        self._wrapping.doStop()
+        return None if len(self.protocols) >= self._most else WrappingFactory.buildProtocol(self, addr)
 
     def end(self) -> None:
-        """
-        Close all connections.
-        """
-        for wrapper in list(self._wrapping.protocols):
+        for wrapper in list(self.protocols):
             transport = wrapper.transport
             if transport is not None:
                 transport.abortConnection()
@@ -132,7 +115,7 @@ def replyJSON(request: Request, value: JSON, code: int = 200) -> bytes:
     @return: the value that a C{render} method has to return.
     """
     request.setResponseCode(code)
-    request.setHeader(b"Content-Type", _JSON)
+    request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
     request.setHeader(b"Cache-Control", b"no-store")
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 

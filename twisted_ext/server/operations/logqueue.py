@@ -34,15 +34,9 @@ class LogSink(Protocol):
     The destination of log lines.
     """
 
-    def write(self, text: str) -> object:
-        """
-        Write lines, possibly to a buffer.
-        """
+    def write(self, text: str) -> object: ...
 
-    def flush(self) -> object:
-        """
-        Write buffered lines.
-        """
+    def flush(self) -> object: ...
 
 
 class Descriptor:
@@ -85,7 +79,6 @@ class LogQueue:
     def __init__(self, sink: LogSink, report: Callable[[int], str], most: float | None = None) -> None:
         """
         @param report: returns a line that reports a number of dropped lines. It is called from any thread.
-        @param most: the maximum number of queued octets.
         """
         self.dropped = 0
         self._sink = sink
@@ -110,9 +103,6 @@ class LogQueue:
             self._thread.start()
 
     def write(self, text: str) -> None:
-        """
-        Queue a text for writing, or drop it if the queue is full.
-        """
         if self._thread is None:
             self._sink.write(text)
             return
@@ -146,17 +136,12 @@ class LogQueue:
             self._add(function)
 
     def flush(self) -> None:
-        """
-        Flush the sink; with a thread, lines are flushed as they are written.
-        """
         if self._thread is None:
             self._sink.flush()
 
     def drain(self, seconds: float | None = None) -> bool:
         """
-        Wait until the queue is empty, for a limited time.
-
-        @return: whether it is empty.
+        Wait until the queue is empty, for a limited time; return whether it is.
         """
         if self._thread is None:
             return True

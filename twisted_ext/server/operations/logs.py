@@ -26,8 +26,6 @@ _PRIORITIES: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 
 #: Messages of Twisted about its internals.
 _PARTS: Final = re.compile(r"\w+ starting on \S+$|\(\S+ Port \S+ Closed\)$|(Starting|Stopping) factory <")
 
-_Formatter = Callable[[LogEvent], "str | None"]
-
 
 def isNoise(event: LogEvent) -> bool:
     """
@@ -54,7 +52,7 @@ def isOfJournal(file: IO[str], environment: Mapping[str, str]) -> bool:
     return (device, inode) == (str(found.st_dev), str(found.st_ino))
 
 
-def formatterFor(style: str, journal: bool = False) -> _Formatter:
+def formatterFor(style: str, journal: bool = False) -> Callable[[LogEvent], str | None]:
     """
     Return a formatter for log events. It returns L{None} for noise.
 
@@ -62,7 +60,12 @@ def formatterFor(style: str, journal: bool = False) -> _Formatter:
     @param journal: the lines go to systemd's journal.
     """
     line = _json if style == "json" else _prioritized if journal else _stamped
-    return lambda event: None if isNoise(event) else line(event)
+
+    def format(event: LogEvent) -> str | None:
+        text = "" if isNoise(event) else _textOf(event)
+        return line(event, text) if text else None
+
+    return format
 
 
 def _textOf(event: LogEvent) -> str:
@@ -75,28 +78,19 @@ def _levelOf(event: LogEvent) -> str:
     return "info" if level is None else str(level.name)
 
 
-def _stamped(event: LogEvent) -> str | None:
-    text = _textOf(event)
-    if not text:
-        return None
+def _stamped(event: LogEvent, text: str) -> str:
     indented = text.replace("\n", "\n  ")
     return f"{formatTime(event.get('log_time'))} [{_levelOf(event)}] {indented}\n"
 
 
-def _prioritized(event: LogEvent) -> str | None:
-    text = _textOf(event)
-    if not text:
-        return None
+def _prioritized(event: LogEvent, text: str) -> str:
     # The journal makes an entry of each line.
     prefix = f"<{_PRIORITIES[_levelOf(event)]}>"
     indented = text.replace("\n", f"\n{prefix}  ")
     return f"{prefix}{indented}\n"
 
 
-def _json(event: LogEvent) -> str | None:
-    text = _textOf(event)
-    if not text:
-        return None
+def _json(event: LogEvent, text: str) -> str:
     when = datetime.fromtimestamp(event.get("log_time") or 0.0, UTC)
     said: dict[str, object] = {"time": when.isoformat(timespec="microseconds").replace("+00:00", "Z"), "level": _levelOf(event)}
     fields = event.get("fields")
@@ -139,8 +133,6 @@ def relayed(line: bytes, worker: int, log: Logger) -> dict[str, JSON]:
         pass
     if isinstance(fields, dict) and fields.get("event") == "upstream":
         return cast("dict[str, JSON]", fields)
-    if isinstance(fields, dict):
-        log.emit(level, "worker {worker}: {line}", worker=worker, line=text, fields=fields)
-    else:
-        log.emit(level, "worker {worker}: {line}", worker=worker, line=text)
+    more = {"fields": fields} if isinstance(fields, dict) else {}
+    log.emit(level, "worker {worker}: {line}", worker=worker, line=text, **more)
     return {}

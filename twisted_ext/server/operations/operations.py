@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from twisted_ext._version import __version__
 from twisted_ext.answers import QueryContext, Question
+from twisted_ext.cache.entries import nameOfKey, unpack
 from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOOKUP_SECONDS
@@ -25,16 +26,22 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
 from twisted_ext.resolver.ask import behind
+from twisted_ext.server.authority.zonetable import Zones, countsOf, zoneFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
+from twisted_ext.wire.codes import rcodeName
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
+    from twisted_ext.cache.store import Store
+    from twisted_ext.packetcache.packetcache import PacketCache
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
-    from twisted_ext.server.authority.zonetable import Place, Zones
+    from twisted_ext.server.authority.zonetable import Place
 
-__all__ = ["SourceHolder", "PacketCacheStats", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
+__all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
 
 #: Seconds between two samples of the history.
 _EVERY: Final = 1.0
@@ -70,15 +77,9 @@ class Operations(Protocol):
         Return facts about this server: version, process ID, listening addresses.
         """
 
-    def figures(self) -> Deferred[Figures]:
-        """
-        Return the current statistics.
-        """
+    def figures(self) -> Deferred[Figures]: ...
 
-    def cached(self, name: bytes) -> Deferred[list[JSON]]:
-        """
-        Return the cache entries of a name.
-        """
+    def cached(self, name: bytes) -> Deferred[list[JSON]]: ...
 
     def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
         """
@@ -87,10 +88,7 @@ class Operations(Protocol):
         @return: how many answers were flushed.
         """
 
-    def dump(self) -> Iterator[str]:
-        """
-        Return the lines of a cache file.
-        """
+    def dump(self) -> Iterator[str]: ...
 
     def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
         """
@@ -142,45 +140,20 @@ class Operations(Protocol):
 class SourceHolder(Protocol):
     """
     An object that answers from a replaceable source.
-
-    @ivar source: the source.
     """
 
     source: IAnswerSource
-
-
-class PacketCacheStats(Protocol):
-    """
-    The statistics of a packet cache; its length is the number of entries.
-
-    @ivar octets: the memory that it uses.
-    """
-
-    @property
-    def octets(self) -> int:
-        """
-        The memory that it uses.
-        """
-
-    def __len__(self) -> int: ...
 
 
 class ServerStatus(Service):
     """
     The status and control of one serving process. The server sets the attributes when it is built, and again after a reload.
 
-    @ivar counters: the statistics.
     @ivar source: the source that answers, or L{None} before it has been built.
     @ivar caching: the cache in it, if there is one.
-    @ivar packetCache: the packet cache, if there is one.
-    @ivar zones: the zones that are served, if there are any.
-    @ivar reloadingZone: reloads the zone of a folded name.
     @ivar flushed: called after entries of the cache were flushed: invalidates the packet cache.
-    @ivar reloading: reads the settings again.
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
-    @ivar tracing: the traces of live queries.
-    @ivar history: the statistics over time.
     @ivar started: seconds since 1970.
     """
 
@@ -190,10 +163,10 @@ class ServerStatus(Service):
         self.counters = counters
         self.source: IAnswerSource | None = None
         self.caching: CachedSource | None = None
-        self.packetCache: PacketCacheStats | None = None
+        self.packetCache: PacketCache | None = None
         self.zones: Zones | None = None
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
-        self.flushed: Callable[[], object] = _nothing
+        self.flushed: Callable[[], object] = lambda: None
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
         self.responder: SourceHolder | None = None
         self.listening: tuple[str, ...] = ()
@@ -207,9 +180,6 @@ class ServerStatus(Service):
         self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
 
     def startService(self) -> None:
-        """
-        Start to sample the statistics.
-        """
         self.running = 1
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._reactor
@@ -235,7 +205,7 @@ class ServerStatus(Service):
     # -- seeing
 
     def status(self) -> Deferred[dict[str, JSON]]:
-        zones: dict[str, JSON] = {} if not self.zones else {"zones": {**_countsOf(self.zones)}}
+        zones: dict[str, JSON] = {"zones": {**countsOf(self.zones)}} if self.zones else {}
         return succeed(
             zones
             | {
@@ -267,11 +237,9 @@ class ServerStatus(Service):
             numbers["cachePrefetches"] = counted.prefetches
             numbers["cacheEvictions"] = counted.evictions
         if self.zones:
-            from twisted_ext.server.authority.zonetable import zoneFigures
-
             numbers.update(zoneFigures(self.zones))
         if self.packetCache is not None:
-            numbers["laneEntries"] = len(self.packetCache)
+            numbers["laneEntries"] = self.packetCache.entries
             numbers["laneOctets"] = self.packetCache.octets
         figures.upstreams = upstreamsOf(self.source, self._reactor.seconds())
         return succeed(figures)
@@ -279,9 +247,7 @@ class ServerStatus(Service):
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
         if self.caching is None:
             return _withoutCache()
-        from twisted_ext.server.operations.cachedump import keptFor
-
-        return succeed(keptFor(self.caching.store, name, self._reactor.seconds(), int(CONTROL_SHOWN.default)))
+        return succeed(_keptFor(self.caching.store, name, self._reactor.seconds()))
 
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
         from twisted_ext.resolver.lookup.explain import explained
@@ -352,12 +318,6 @@ class ServerStatus(Service):
         return succeed(None)
 
 
-def _countsOf(zones: Zones) -> dict[str, int]:
-    from twisted_ext.server.authority.zonetable import countsOf
-
-    return countsOf(zones)
-
-
 def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
     """
     Describe the selected zones, as L{Operations.served} returns them.
@@ -371,7 +331,7 @@ def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
         if which.broken:
             places = [place for place in places if _isWrong(place)]
         elif which.begin is None:
-            places.sort(key=_isRight)
+            places.sort(key=_isWrong, reverse=True)
     begin = which.begin or 0
     shown = places[begin : begin + int(CONTROL_SHOWN.default)]
     return {"zones": [place.toJSON() for place in shown], "count": len(places), "more": max(len(places) - begin - len(shown), 0)}
@@ -379,10 +339,6 @@ def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:
 
 def _isWrong(place: Place) -> bool:
     return bool(place.said) or place.state != "serving"
-
-
-def _isRight(place: Place) -> bool:
-    return not _isWrong(place)
 
 
 T = TypeVar("T")
@@ -394,12 +350,6 @@ def _withoutCache() -> Deferred[T]:
     return fail(CallerFault(_NO_CACHE))
 
 
-def _nothing() -> None:
-    """
-    Do nothing: there is no packet cache.
-    """
-
-
 def _residentOctets() -> int:
     try:
         with open("/proc/self/statm", "rb") as file:
@@ -407,6 +357,48 @@ def _residentOctets() -> int:
     except (OSError, IndexError, ValueError):
         # Not Linux: use the peak size instead, usually in kilobytes.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _keptFor(store: Store, name: bytes, now: float) -> list[JSON]:
+    """
+    Describe the cache entries of a name.
+
+    @return: one object for each entry: C{name}, C{type} (the query type; C{ANY} for an NXDOMAIN), C{outcome}, C{rcode}, C{left} (seconds,
+        below zero for stale entries), C{age}, C{server}, C{security}, C{records}.
+    """
+    from twisted_ext.resolver.lookup.explain import recordLines
+
+    folded = name.lower()
+    shown: list[JSON] = []
+    # Keys begin with the name, so that only the wanted entries are unpacked.
+    for key in [key for key in store.keys() if key.startswith(folded)]:
+        if len(shown) >= CONTROL_SHOWN.default:
+            break
+        if nameOfKey(key) != folded:
+            continue
+        entry = store.ready.get(key)
+        if entry is None:
+            packed = store.packed(key)
+            if packed is None:
+                continue
+            entry = unpack(key, packed, store.servers)
+        kept = entry.kept
+        rrType = int.from_bytes(key[len(folded) : len(folded) + 2], "big")
+        shown.append(
+            {
+                "name": nameToText(folded),
+                # The cache files NXDOMAIN, which holds for all types, under type 0.
+                "type": typeName(rrType) if rrType else "ANY",
+                "outcome": kept.outcome.value,
+                "rcode": rcodeName(kept.rcode),
+                "left": round(entry.expires - now, 3),
+                "age": round(now - entry.learned, 3),
+                "server": kept.origin.server if kept.origin is not None else "",
+                "security": kept.security.value,
+                "records": [line for rrset in kept.answer for line in recordLines(rrset)],
+            }
+        )
+    return shown
 
 
 def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:

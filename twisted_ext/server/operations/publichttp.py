@@ -185,9 +185,6 @@ class PublicSite(BoundedSite):
             channel.end()
 
     def end(self) -> None:
-        """
-        Close all connections.
-        """
         self._port = None
         for channel in list(self._channels):
             channel.end()
@@ -200,9 +197,6 @@ class PublicSite(BoundedSite):
     # -- turns
 
     def enqueue(self, channel: _Channel) -> None:
-        """
-        Queue a connection for a turn.
-        """
         self._queue.append(channel)
         self._go()
 
@@ -262,20 +256,14 @@ class _Channel(HTTPChannel):
         self.deadline = self.since + WEB_SECONDS.default
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Buffer the data, and stop reading until this connection has had its turn.
-        """
         if self._ended:
             return
         if not self._received and self.isWaiting:
             self.deadline = min(self.deadline, self._site.clock.seconds() + WEB_REQUEST_SECONDS.default)
         self._received += data
-        self._line()
+        self._queueUp()
 
-    def _line(self) -> None:
-        """
-        Queue for a turn, unless already queued or waiting for the client to read.
-        """
+    def _queueUp(self) -> None:
         if self.isQueued or self._replying or self._unread or self._ended:
             return
         self.isQueued = True
@@ -292,9 +280,6 @@ class _Channel(HTTPChannel):
             producer.pauseProducing()
 
     def turn(self) -> None:
-        """
-        Handle the next request if it is complete.
-        """
         self.isQueued = False
         if self._ended:
             return
@@ -327,7 +312,7 @@ class _Channel(HTTPChannel):
         if not self.isWaiting:
             self._wait()
         if self._received:
-            self._line()
+            self._queueUp()
         else:
             self._read(True)
 
@@ -371,18 +356,12 @@ class _Channel(HTTPChannel):
             self._goOn()
 
     def loseConnection(self) -> None:
-        """
-        Close the connection once the client has read all data, or when the time for that is over.
-        """
         self._received.clear()
         self._ended = True
         self.isWaiting = False
         super().loseConnection()
 
     def end(self) -> None:
-        """
-        Close the connection at once.
-        """
         self._ended = True
         self.isWaiting = False
         self._site.closed(self, self._peer)
@@ -401,10 +380,6 @@ class SharedBytes:
     """
 
     def __init__(self, make: Callable[[], Deferred[bytes]], clock: IReactorTime, seconds: float) -> None:
-        """
-        @param make: computes the octets.
-        @param seconds: how long they are reused.
-        """
         self._make = make
         self._clock = clock
         self._seconds = seconds
@@ -423,17 +398,13 @@ class SharedBytes:
             self._waiting.append(asked)
             return asked
         self._waiting = [asked]
-        maybeDeferred(self._make).addCallbacks(self._cbMade, self._ebMade)
+        maybeDeferred(self._make).addBoth(self._tell)
         return asked
 
-    def _cbMade(self, made: bytes) -> None:
-        self._made = made
-        self._until = self._clock.seconds() + self._seconds
+    def _tell(self, made: bytes | Failure) -> None:
+        if isinstance(made, bytes):
+            self._made = made
+            self._until = self._clock.seconds() + self._seconds
         waiting, self._waiting = self._waiting or [], None
         for asked in waiting:
             asked.callback(made)
-
-    def _ebMade(self, failure: Failure) -> None:
-        waiting, self._waiting = self._waiting or [], None
-        for asked in waiting:
-            asked.errback(failure)

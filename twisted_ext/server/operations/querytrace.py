@@ -33,8 +33,6 @@ __all__ = ["TracedSource", "QueryTracer"]
 class QueryTracer:
     """
     Keeps the traces of the last look-ups. Off by default.
-
-    @ivar on: whether look-ups are traced.
     """
 
     log = Logger()
@@ -48,8 +46,6 @@ class QueryTracer:
     def turnOn(self, below: bytes | None = None) -> None:
         """
         Trace look-ups from now on, until L{turnOff} or the limit L{TRACES_TAKEN}.
-
-        @param below: trace only this name and its subdomains.
         """
         self._below = None if below is None else below.lower()
         self._left = int(TRACES_TAKEN.default)
@@ -62,9 +58,6 @@ class QueryTracer:
         self.on = False
 
     def begin(self, question: Question, now: float) -> Trace | None:
-        """
-        Return a new trace, or L{None} if this look-up is not to be traced.
-        """
         if not self.on or (self._below is not None and not isBelow(question.name.lower(), self._below)):
             return None
         self._left -= 1
@@ -75,8 +68,6 @@ class QueryTracer:
     def finish(self, question: Question, trace: Trace, client: str, rcode: int, now: float) -> None:
         """
         Keep and log the trace of a finished look-up.
-
-        @param client: the client's address.
         """
         kept: dict[str, JSON] = {
             "name": nameToText(question.name),
@@ -101,9 +92,6 @@ class QueryTracer:
         )
 
     def kept(self) -> list[JSON]:
-        """
-        Return the last traces, oldest first.
-        """
         return list(self._kept)
 
 

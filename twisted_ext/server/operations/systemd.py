@@ -14,11 +14,9 @@ __all__ = ["notify", "watchdogSeconds"]
 
 def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
     """
-    Send a notification.
+    Send a notification; return whether it was sent.
 
     @param state: assignments, one on each line: C{READY=1}.
-
-    @return: whether it was sent.
     """
     path = environment.get("NOTIFY_SOCKET", "")
     if path[:1] not in ("/", "@"):

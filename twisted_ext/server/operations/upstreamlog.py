@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from twisted.logger import Logger, LogLevel
@@ -41,9 +42,9 @@ def logUpstream(fields: dict[str, JSON]) -> None:
     _log.emit(LogLevel.warn if fields["state"] == "down" else LogLevel.info, "{text}", text=text, fields={"event": "upstream", **fields})
 
 
+@dataclass(slots=True, eq=False)
 class _Watched:
     """
-    @ivar standing: the server's statistics.
     @ivar down: the state that was logged last.
     @ivar wasDown: the state at the last check.
     @ivar since: when it last stopped replying.
@@ -51,14 +52,12 @@ class _Watched:
     @ivar unlogged: changes since then that were not logged.
     """
 
-    __slots__ = ("standing", "down", "wasDown", "since", "lines", "unlogged")
-
-    def __init__(self, standing: ServerStats) -> None:
-        self.standing = standing
-        self.down = self.wasDown = False
-        self.since = 0.0
-        self.lines: deque[float] = deque(maxlen=_MOST)
-        self.unlogged = 0
+    standing: ServerStats
+    down: bool = False
+    wasDown: bool = False
+    since: float = 0.0
+    lines: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST))
+    unlogged: int = 0
 
 
 class UpstreamLog:
@@ -141,9 +140,6 @@ class SharedUpstreamLog:
             logUpstream({name: value for name, value in fields.items() if name != "event"})
 
     def ended(self, worker: int) -> None:
-        """
-        Forget the state reported by a worker that has ended.
-        """
         for key in [key for key, workers in self._down.items() if worker in workers]:
             self._down[key].discard(worker)
             if not self._down[key]:

@@ -10,12 +10,12 @@ server.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort, IReactorTCP, IReactorTime, IReactorUDP
-from twisted.internet.protocol import ClientFactory, DatagramProtocol, connectionDone
-from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTCP, IReactorTime, IReactorUDP
+from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,7 +24,11 @@ from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATC
 from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.wire.framing import frame
 
-__all__ = ["WatchedListener", "Watchdog"]
+if TYPE_CHECKING:
+    from twisted_ext.server.listeners.datagram import DatagramListener
+    from twisted_ext.server.listeners.stream import StreamListener
+
+__all__ = ["Watchdog"]
 
 #: The maximum size of a reply that is read.
 _SIZE: Final = 4096
@@ -33,35 +37,8 @@ _SIZE: Final = 4096
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
-class WatchedListener(Protocol):
-    """
-    A listener.
-
-    @ivar address: the listening address, which may be a wildcard.
-    @ivar port: its port.
-    """
-
-    address: str
-
-    @property
-    def port(self) -> int:
-        """
-        Its port, 0 before it has one.
-        """
-
-    @property
-    def heard(self) -> int:
-        """
-        A number that grows with everything that it reads.
-        """
-
-
 class _Place:
-    """
-    A listener and its state.
-    """
-
-    def __init__(self, way: str, listener: WatchedListener) -> None:
+    def __init__(self, way: str, listener: DatagramListener | StreamListener) -> None:
         self.way = way
         self.listener = listener
         self.host = _OWN.get(listener.address, listener.address)
@@ -86,20 +63,18 @@ class Watchdog:
         self,
         reactor: IReactorTime,
         test: SelfTest,
-        datagrams: Sequence[WatchedListener],
-        streams: Sequence[WatchedListener],
+        datagrams: Sequence[DatagramListener],
+        streams: Sequence[StreamListener],
         failed: Callable[[str], object],
-        faults: Callable[[], int] = lambda: 0,
+        faults: Callable[[], int],
         *,
-        shared: bool = False,
-        seconds: float | None = None,
+        shared: bool,
     ) -> None:
         """
         @param failed: called with a message when a listener has not answered several times in a row.
         @param faults: returns the number of unexpected exceptions so far: a listener that reads but fails does not count as busy.
         @param shared: whether other processes listen at the same addresses and ports. The kernel then chooses one of them by the client's
             port, so queries are sent from many ports at once.
-        @param seconds: between two checks.
         """
         self.well = True
         self._reactor = reactor
@@ -116,22 +91,15 @@ class Watchdog:
         # Checks in a row that failed for lack of memory.
         self._short = 0
         self._ports = int(WATCHDOG_PORTS.default) if shared else 1
-        self._seconds = WATCHDOG_SECONDS.pick(seconds)
         self._asking: list[_Asking] = []
         self._looping = LoopingCall(self._look)
         self._looping.clock = reactor
 
     def start(self) -> None:
-        """
-        Start checking.
-        """
-        looping = self._looping.start(self._seconds, now=False)
+        looping = self._looping.start(WATCHDOG_SECONDS.default, now=False)
         looping.addErrback(lambda failure: self._log.failure("the watchdog has ended", failure=failure))
 
     def stop(self) -> None:
-        """
-        Stop checking.
-        """
         if self._looping.running:
             self._looping.stop()
         for asking in list(self._asking):
@@ -181,7 +149,8 @@ class Watchdog:
             if each.failures >= WATCHDOG_FAILURES.default:
                 # Report it only once.
                 self._looping.stop()
-                self._failed(f"{each.label} port {each.listener.port} has not answered for {each.failures * self._seconds:.0f} seconds")
+                seconds = each.failures * WATCHDOG_SECONDS.default
+                self._failed(f"{each.label} port {each.listener.port} has not answered for {seconds:.0f} seconds")
                 return
 
     def _isDeaf(self, place: _Place) -> bool:
@@ -224,7 +193,9 @@ class _Asking:
         self._ends.append(port.stopListening)
 
     def _byStream(self, query: bytes) -> None:
-        factory = _Factory(self, query)
+        factory: ClientFactory[_Stream] = ClientFactory()
+        factory.noisy = False
+        factory.protocol = partial(_Stream, self, query)
         connector = IReactorTCP(self._reactor).connectTCP(self.host, self.port, factory, int(WATCHDOG_PATIENCE.default) + 1)
         self._ends.append(connector.disconnect)
 
@@ -268,7 +239,7 @@ class _Datagram(DatagramProtocol):
             self._asking.end(True)
 
 
-class _Stream(StreamProtocol):
+class _Stream(Protocol):
     def __init__(self, asking: _Asking, query: bytes) -> None:
         self._asking = asking
         self._query = query
@@ -288,14 +259,3 @@ class _Stream(StreamProtocol):
         if not self._got and isinstance(reason.value, ConnectionDone):
             # It accepted and closed, as for clients that get no reply.
             self._asking.end(True)
-
-
-class _Factory(ClientFactory):
-    noisy = False
-
-    def __init__(self, asking: _Asking, query: bytes) -> None:
-        self._asking = asking
-        self._query = query
-
-    def buildProtocol(self, addr: IAddress | None) -> _Stream:
-        return _Stream(self._asking, self._query)

@@ -16,9 +16,24 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
+from twisted_ext.resolver.combine.failure import FailingSource
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
-from twisted_ext.server.reply.operations import Delegable, MessageStream, Operation, Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.gates import standardGates
+from twisted_ext.server.reply.operations import (
+    Delegable,
+    MessageStream,
+    Operation,
+    Outcome,
+    hopelessOf,
+    opcodesOf,
+    transfersIn,
+)
+from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
 
@@ -67,7 +82,6 @@ class Relay:
         *,
         most: int | None = None,
         octets: int | None = None,
-        seconds: float | None = None,
     ) -> None:
         """
         @param say: sends a message to the parent.
@@ -75,14 +89,12 @@ class Relay:
         @param most: maximum number of requests that wait for a reply: at most half of them over UDP, and a quarter from one network. Beyond
             that, requests over TCP are queued, with networks taking turns, and requests over UDP are refused.
         @param octets: maximum octets of all these; half of that for UDP.
-        @param seconds: seconds to wait for a reply.
         """
         self._clock = clock
         self._say = say
         self._own = own
         self._most = int(PASSED_WAITING.pick(most))
         self._mostOctets = int(PASSED_OCTETS.pick(octets))
-        self._seconds = PASSED_SECONDS.pick(seconds)
         self._waiting: dict[int, _Passage] = {}
         self._slots = Slots(self._most, self._most // 4)
         # Requests that have not been forwarded yet.
@@ -126,7 +138,7 @@ class Relay:
         self._count += 1
         number = self._count
         done: Deferred[Refusal | MessageStream] = Deferred()
-        self._waiting[number] = _Passage(request, done, self._clock.callLater(self._seconds, self._finish, number, _GONE))
+        self._waiting[number] = _Passage(request, done, self._clock.callLater(PASSED_SECONDS.default, self._finish, number, _GONE))
         self._say(
             {
                 "pass": number,
@@ -175,9 +187,6 @@ class Relay:
         passage.done.callback(outcome)
 
     def close(self) -> None:
-        """
-        Refuse all waiting requests, because the parent is gone.
-        """
         self._closed = True
         for turn in list(self._turns):
             turn.cancel()
@@ -192,27 +201,13 @@ class RelayedRequests:
     """
 
     def __init__(
-        self,
-        clock: IReactorTime,
-        settings: Settings,
-        secret: bytes,
-        settled: Callable[[], Deferred[None]],
-        *,
-        most: int | None = None,
+        self, clock: IReactorTime, settings: Settings, secret: bytes, settled: Callable[[], Deferred[None]]
     ) -> None:
         """
-        @param secret: the secret for cookies.
         @param settled: returns a Deferred that fires when all workers have applied everything sent to them so far.
-        @param most: maximum octets of a reply that is passed back.
         """
-        from twisted_ext.resolver.combine.failure import FailingSource
-        from twisted_ext.server.reply.acl import Access
-        from twisted_ext.server.reply.packetcaches import packetCacheFor
-        from twisted_ext.server.reply.respond import Responder
-
         self._secret = secret
         self._settled = settled
-        self._most = PASSED_REPLY.pick(most)
         # The worker has already checked ACL and rate limits.
         packetCache = packetCacheFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
@@ -230,11 +225,6 @@ class RelayedRequests:
         """
         Set the operations for forwarded requests; see L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
         """
-        from twisted_ext.server.config.replies import finishingOf
-        from twisted_ext.server.reply.cookies import Cookies
-        from twisted_ext.server.reply.gates import standardGates
-        from twisted_ext.server.reply.operations import hopelessOf
-
         self.operations = operations
         self._keys = keys
         responder = self._responder
@@ -246,7 +236,7 @@ class RelayedRequests:
             transfers=transfersIn(operations),
             hopeless=hopelessOf(operations),
         )
-        responder.replyBuilder = finishingOf(settings)
+        responder.replyBuilder = ReplyBuilder.of(settings)
         responder.replyBuilder.expiring = expiring
 
     def told(self) -> dict[str, object]:
@@ -261,10 +251,7 @@ class RelayedRequests:
 
     def take(self, said: dict[str, JSON], reply: Callable[[dict[str, object]], object]) -> None:
         """
-        Handle a forwarded request.
-
-        @param said: the message of L{Relay}.
-        @param reply: called with the reply for it.
+        Handle a request forwarded by L{Relay}.
         """
         number = said["pass"]
         wire = b64decode(str(said["wire"]))
@@ -285,7 +272,7 @@ class RelayedRequests:
             octets = 0
             for message in made:
                 octets += len(message)
-                if octets > self._most and isinstance(made, Delegable):
+                if octets > PASSED_REPLY.default and isinstance(made, Delegable):
                     reply({"passed": number, "own": made.handOver()})
                     return
                 messages.append(message)

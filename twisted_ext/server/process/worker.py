@@ -66,9 +66,8 @@ class Worker(ProcessProtocol):
     One worker process, from its start to its end.
 
     @ivar ready: whether it has reported that it serves.
-    @ivar since: when it was started.
     @ivar heard: when it last wrote a line.
-    @ivar figures: its counters, as last reported.
+    @ivar figures: as last reported.
     @ivar behind: lines about zones that were sent to it and that it has not processed yet.
     """
 

@@ -32,7 +32,7 @@ from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, 
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
-from twisted_ext.server.process.worker import LineSplitter, Worker
+from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
 from twisted_ext.wire.names import nameToText
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
 
-__all__ = ["LineSplitter", "Workforce"]
+__all__ = ["Workforce"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
@@ -73,7 +73,6 @@ class Workforce(Service):
     """
     The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} for all of them together.
 
-    @ivar settings: the settings in force.
     @ivar history: the recent figures of all workers together.
     @ivar upstreamLog: collects the workers' reports about upstreams.
     @ivar started: in seconds since 1970.
@@ -97,11 +96,9 @@ class Workforce(Service):
         """
         @param bound: the sockets of each worker; empty if L{use} is called later.
         @param secret: the secret for cookies, the same for all workers.
-        @param reread: returns the settings for a reload.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that workers could not use.
         @param ready: called when all workers serve.
         @param zoned: the zones that workers serve, by default none.
-        @param stateOf: returns the state of a process.
         """
         self.clock = reactor
         self.settings = settings
@@ -193,9 +190,6 @@ class Workforce(Service):
             worker.tell("begin")
 
     def _watch(self) -> None:
-        """
-        Replace workers that hang, and request a heartbeat from all of them from time to time.
-        """
         now = self.clock.seconds()
         late, self._watched = now - self._watched - _WATCH > _LATE, now
         for worker in list(self._workers.values()):
@@ -252,9 +246,6 @@ class Workforce(Service):
             mirroring.taken()
 
     def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
-        """
-        Handle a request that a worker has forwarded.
-        """
         if self._passed is not None:
             self._passed.take(said, worker.reply)
 
@@ -280,23 +271,17 @@ class Workforce(Service):
             self._timers[number] = self.clock.callLater(WORKER_PAUSE.most, self._startAgain, number)
 
     def serves(self, worker: Worker) -> None:
-        """
-        Called when a worker has started serving.
-        """
         self.log.info("worker {number} serves as process {process}", number=worker.number, process=worker.process)
         if self._ready is not None and len(self._workers) == len(self._bound) and all(each.ready for each in self._workers.values()):
             ready, self._ready = self._ready, None
             ready()
 
     def ended(self, worker: Worker, reason: Failure) -> None:
-        """
-        Called when a worker has ended. Unless the service is stopping, start another one with its sockets.
-        """
         number = worker.number
         self.upstreamLog.ended(number)
         if self._workers.get(number) is worker:
             del self._workers[number]
-        self._keep(worker)
+        self._keepTotalsOf(worker)
         if not self.running:
             self._over()
             return
@@ -317,8 +302,6 @@ class Workforce(Service):
     def stopService(self) -> Deferred[None]:
         """
         Stop all workers; kill those that do not exit in time.
-
-        @return: fires when none is left.
         """
         self.running = 0
         closing = succeed(None) if self.zoned is None else self.zoned.close()
@@ -377,10 +360,7 @@ class Workforce(Service):
 
         return gatherResults([each.addErrback(silent) for each in asked], consumeErrors=True).addErrback(_firstOf)
 
-    def _keep(self, worker: Worker) -> None:
-        """
-        Keep a worker's totals after it has ended.
-        """
+    def _keepTotalsOf(self, worker: Worker) -> None:
         figures = worker.figures
         if figures is None:
             return
@@ -516,9 +496,6 @@ def _reasonOf(ended: Failure) -> str:
 
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
-    """
-    Return the settings for workers, without those for zones, which are sent separately.
-    """
     return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
 
 

@@ -12,6 +12,7 @@ import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -48,6 +49,7 @@ _NOBODY: Final = object()
 _NOTHING: Final[Mapping[bytes, Node | None]] = {}
 
 
+@dataclass(slots=True, eq=False)
 class _Shown:
     """
     The state of a zone as sent to the workers.
@@ -61,18 +63,17 @@ class _Shown:
     @ivar own: whether the file was made for the workers only.
     """
 
-    __slots__ = ("state", "file", "path", "offset", "serial", "records", "image", "version", "edits", "until", "own")
-
-    def __init__(self) -> None:
-        self.state = ""
-        self.file = ""
-        self.path = ""
-        self.offset = self.serial = self.records = 0
-        self.image: Image | None = None
-        self.version: Version | None = None
-        self.edits = 0
-        self.until: float | None = None
-        self.own = False
+    state: str = ""
+    file: str = ""
+    path: str = ""
+    offset: int = 0
+    serial: int = 0
+    records: int = 0
+    image: Image | None = None
+    version: Version | None = None
+    edits: int = 0
+    until: float | None = None
+    own: bool = False
 
 
 class ZoneSyncParent:
@@ -130,9 +131,6 @@ class ZoneSyncParent:
         self.note(zone.apex)
 
     def flush(self) -> None:
-        """
-        Send all pending changes.
-        """
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
@@ -384,9 +382,6 @@ class ZoneSyncParent:
             shown.own = False
 
     def close(self) -> None:
-        """
-        Stop sending, and remove the files made for workers.
-        """
         self._closed = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()

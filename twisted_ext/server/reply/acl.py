@@ -30,10 +30,6 @@ NEARBY: Final = (
 #: queries.
 ACTIONS: Final = ("allow", "refuse", "drop")
 
-_EVERYBODY: Final = ("0.0.0.0/0", "::/0")
-
-_Network = IPv4Network | IPv6Network
-
 
 class Access:
     """
@@ -55,14 +51,14 @@ class Access:
             if action not in ACTIONS:
                 raise BadDescription(f"access: {action!r} is not a valid action; there are {', '.join(ACTIONS)}")
             for prefix in prefixes:
-                for each in _EVERYBODY if prefix == "any" else (prefix,):
+                for each in ("0.0.0.0/0", "::/0") if prefix == "any" else (prefix,):
                     self._add(each, action)
         for version, lengths in self._prefixes.items():
             self._prefixes[version] = {length: lengths[length] for length in sorted(lengths, reverse=True)}
 
     def _add(self, prefix: str, action: str) -> None:
         try:
-            network: _Network = ip_network(prefix)
+            network: IPv4Network | IPv6Network = ip_network(prefix)
         except ValueError as error:
             raise BadDescription(f"access: {error}; write 192.0.2.0/24, 2001:db8::/32 or any") from None
         same = self._prefixes[network.version].setdefault(network.prefixlen, {})

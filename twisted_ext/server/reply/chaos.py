@@ -4,13 +4,15 @@ The server's identity: CHAOS names (RFC 4892) and NSID (RFC 5001), not disclosed
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.wire.codes import CH
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, TXT
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["ChaosIdentity"]
 
@@ -33,6 +35,10 @@ class ChaosIdentity:
         self.nsid = nsid.encode("utf-8") if isinstance(nsid, str) else nsid
         self._texts = {name: text.encode("utf-8")[:255] for names, text in ((_VERSION, version), (_HOST, host)) for name in names if text}
 
+    @classmethod
+    def of(cls, settings: Settings) -> ChaosIdentity:
+        return cls(version=settings.versionBind, host=settings.hostnameBind, nsid=settings.nsid)
+
     def answer(self, question: Question) -> tuple[RRSet, ...]:
         """
         Return the answer section; empty if the query is to be refused.
@@ -43,7 +49,3 @@ class ChaosIdentity:
         if text is None or question.rrType not in (TXT, ANY):
             return ()
         return (RRSet(question.name, TXT, CH, 0, (bytes([len(text)]) + text,)),)
-
-
-#: TTL of the HINFO record in the minimal response to ANY (RFC 8482).
-MINIMAL_TTL: Final = int(REFUSAL_TTL.default)

@@ -93,8 +93,6 @@ class Cookies:
         """
         Return whether the budget for new cookies is used up.
 
-        @param octets: the content of the client's option.
-
         @return: whether the client has no server cookie yet, and L{COOKIE_HASHES} of them were made in this second. The reply then has no
             cookie, unless one is already known for this client.
         """
@@ -116,7 +114,6 @@ class Cookies:
         """
         Verify a client's cookie, computing a new server cookie where one is due.
 
-        @param client: an address.
         @param octets: the content of the option, 8 or 16 to 40 octets.
         @param today: seconds since 1970, the only clock that servers with a shared secret have in common.
 

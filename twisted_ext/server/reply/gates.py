@@ -7,10 +7,12 @@ Each gate checks one thing and is independent of the others. L{standardGates} re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.server.reply.chaos import MINIMAL_TTL, ChaosIdentity
+from twisted_ext.server.limits import REFUSAL_TTL
+from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -195,15 +197,13 @@ class SignatureGate:
     _REFUSED: Final = Refusal(Rcode.NOTAUTH)
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
 
-    def __init__(self, keys: Mapping[bytes, Key] | None = None, today: Callable[[], float] | None = None) -> None:
+    def __init__(self, keys: Mapping[bytes, Key], today: Callable[[], float]) -> None:
         """
-        @param keys: by folded name; none by default.
+        @param keys: by folded name.
         @param today: returns seconds since 1970.
         """
-        from time import time
-
-        self._keys = keys or {}
-        self._today = today or time
+        self._keys = keys
+        self._today = today
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         if request.signature is None:
@@ -363,7 +363,7 @@ class MinimalAnyGate:
         question = request.question
         if question.rrType != ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
             return None
-        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, MINIMAL_TTL, (self._RDATA,)),))
+        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, int(REFUSAL_TTL.default), (self._RDATA,)),))
 
 
 def standardGates(
@@ -395,12 +395,11 @@ def standardGates(
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
         a request; the rate limit comes after the cookies that exempt from it.
     """
-    from time import time
-
-    signing = SignatureGate(keys, today)
+    today = today or time
+    signing = SignatureGate(keys or {}, today)
     gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(hopeless, signing.isForged), VersionGate()]
     if cookies is not None:
-        gates.append(CookieGate(cookies, today or time))
+        gates.append(CookieGate(cookies, today))
     else:
         gates.append(_QuestionGate())
     gates += [

@@ -23,8 +23,6 @@ Outcome = Refusal | MessageStream | Deferred[Refusal] | Deferred[Refusal | Messa
 
 Operation = Callable[[Request], Outcome]
 
-_TRANSFERS: Final = (IXFR, AXFR)
-
 #: Octets up to which a signed request is read whole even if it will be refused, so that the reply can be signed as well.
 _SIGNED_OCTETS: Final = 512
 
@@ -99,4 +97,4 @@ def hopelessOf(operations: Mapping[int, Operation]) -> Callable[[Request], bool]
 
 
 def transfersIn(operations: dict[int, Operation]) -> bool:
-    return any(each in operations for each in _TRANSFERS)
+    return IXFR in operations or AXFR in operations

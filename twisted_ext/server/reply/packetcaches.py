@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.packetcache.table import Table
+from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
@@ -18,7 +18,16 @@ from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
 if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["packetCacheFor"]
+__all__ = ["ForgetfulTable", "packetCacheFor"]
+
+
+class ForgetfulTable(Table):
+    """
+    A reply table that stores nothing, so that every query reaches the responder.
+    """
+
+    def offer(self, datagram: bytes, reply: Reply, *, varies: bool = False, personal: bool = False) -> None:
+        pass
 
 
 def packetCacheFor(
@@ -41,7 +50,6 @@ def packetCacheFor(
         of the other groups are minimal.
     @param sights: queries seen once that are remembered, for the same clients.
     @param public: whether there are zones, which clients without other access may query.
-    @param today: returns seconds since 1970.
     """
     allowed = access or Access()
     metered = rates or ClientRateLimit()

@@ -43,9 +43,6 @@ class QueryLog:
         self._ede: tuple[tuple[int, str], ...] = ()
 
     def answered(self, answer: Answer) -> None:
-        """
-        Note the answer that is sent next.
-        """
         origin = answer.origin
         source = "" if origin is None else origin.source
         self._source = "upstream" if source in _UPSTREAM else source
@@ -54,9 +51,6 @@ class QueryLog:
         self._ede = answer.ede
 
     def refused(self, refusal: Refusal) -> None:
-        """
-        Note the refusal that is sent next, or because of which no reply is sent.
-        """
         self._source, self.gate = self.gate or "failure", ""
         self._server = ""
         self._rcode = refusal.rcode

@@ -5,17 +5,22 @@ The client rate limit: a token bucket for each client network.
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Generic, TypeVar
 
+from twisted_ext.limits import Limit
 from twisted_ext.packetcache.clients import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
-__all__ = ["ClientRateLimit", "networkOf", "siteOf"]
+__all__ = ["ClientRateLimit", "Generations", "networkOf", "siteOf"]
 
 #: Bits of an IPv6 address that identify a client: a host with one address can use the whole /64.
 _SITE_BITS = 64
 
 #: Hexadecimal digits of a /48.
 _NETWORK_DIGITS = 12
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 def siteOf(client: str) -> str:
@@ -41,6 +46,34 @@ def networkOf(client: str) -> str:
     return site[:_NETWORK_DIGITS] if site.endswith(f"/{_SITE_BITS}") else site.rpartition(".")[0]
 
 
+class Generations(Generic[_Key, _Value]):
+    """
+    A bounded dictionary in two generations: the entries that were not used for longest are dropped.
+    """
+
+    def __init__(self, most: Limit) -> None:
+        self._half = most.default // 2
+        self._young: dict[_Key, _Value] = {}
+        self._old: dict[_Key, _Value] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def find(self, key: _Key) -> _Value | None:
+        found = self._young.get(key)
+        if found is None:
+            found = self._old.pop(key, None)
+            if found is not None:
+                self.keep(key, found)
+        return found
+
+    def keep(self, key: _Key, value: _Value) -> None:
+        if len(self._young) >= self._half:
+            self._old = self._young
+            self._young = {}
+        self._young[key] = value
+
+
 class ClientRateLimit:
     """
     A token bucket for each IPv4 address or IPv6 /64.
@@ -54,8 +87,7 @@ class ClientRateLimit:
         self.perSecond = CLIENT_RATE.pick(perSecond)
         self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
         self.slip = int(CLIENT_SLIP.pick(slip))
-        self._buckets: dict[str, Bucket] = {}
-        self._former: dict[str, Bucket] = {}
+        self._buckets: Generations[str, Bucket] = Generations(CLIENTS_METERED)
 
     def bucketFor(self, client: str, now: float) -> Bucket:
         """
@@ -66,21 +98,15 @@ class ClientRateLimit:
         if not self.perSecond or not client:
             return UNMETERED
         key = siteOf(client)
-        bucket = self._buckets.get(key) or self._former.pop(key, None)
+        bucket = self._buckets.find(key)
         if bucket is None:
             bucket = Bucket(self.most, now)
-        if key not in self._buckets:
-            if len(self._buckets) >= CLIENTS_METERED.default // 2:
-                self._former = self._buckets
-                self._buckets = {}
-            self._buckets[key] = bucket
+            self._buckets.keep(key, bucket)
         return bucket
 
     def take(self, bucket: Bucket, now: float) -> bool:
         """
-        Take a token.
-
-        @return: whether there was one.
+        Take a token; return whether there was one.
         """
         if bucket.tokens < 1.0:
             bucket.fill(now, self.perSecond, self.most)
@@ -91,9 +117,7 @@ class ClientRateLimit:
 
     def slips(self, bucket: Bucket) -> bool:
         """
-        Count a query without a token.
-
-        @return: whether it gets a truncated reply.
+        Count a query without a token; return whether it gets a truncated reply.
         """
         bucket.slips += 1
         return bool(self.slip) and bucket.slips % self.slip == 0

@@ -21,7 +21,6 @@ __all__ = ["RefusalLog"]
 _log: Final = Logger()
 
 _KINDS: Final[dict[int, str]] = {Opcode.UPDATE: "update", Opcode.NOTIFY: "notice"}
-_TRANSFERS: Final = (IXFR, AXFR)
 
 #: Explanations of TSIG errors (RFC 8945, section 5.2).
 _FAULTS: Final = {
@@ -30,7 +29,6 @@ _FAULTS: Final = {
     18: "the clocks of both sides differ too much",
     22: "the signature is cut too short",
 }
-_BADKEY: Final = 17
 
 
 class RefusalLog:
@@ -39,8 +37,6 @@ class RefusalLog:
 
     @ivar unsaid: refusals that were not logged since the last line.
     """
-
-    __slots__ = ("unsaid", "_most", "_seconds", "_begun", "_said")
 
     def __init__(self, *, most: int | None = None, seconds: float | None = None) -> None:
         self.unsaid = 0
@@ -73,7 +69,7 @@ class RefusalLog:
 
 def _kindOf(request: Request) -> str:
     kind = _KINDS.get(request.opcode)
-    return kind or ("transfer" if request.question.rrType in _TRANSFERS else "a query")
+    return kind or ("transfer" if request.question.rrType in (IXFR, AXFR) else "a query")
 
 
 def _keyOf(request: Request) -> str:
@@ -90,7 +86,7 @@ def _reason(request: Request, refusal: Refusal) -> str:
         said = f"rcode {refusal.rcode}"
     texts = [text for _, text in refusal.ede if text]
     if request.signature is not None and not request.keyName:
-        error = _BADKEY if request.verdict is None else request.verdict.error
+        error = Rcode.BADKEY if request.verdict is None else request.verdict.error
         if error in _FAULTS:
             texts.append(_FAULTS[error])
     return f"{said}: {'; '.join(texts)}" if texts else said

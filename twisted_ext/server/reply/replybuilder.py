@@ -5,7 +5,7 @@ Builds replies: header flags, the OPT record, and the choice of sections.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.limits import DATAGRAM_SIZE
@@ -19,6 +19,9 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
 
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+
 __all__ = ["ReplyBuilder", "withCookie"]
 
 _OPCODE: Final = 0x7800
@@ -29,10 +32,11 @@ _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 _EDE: Final = 15
 
+#: The payload size in the OPT record.
+_SIZE: Final = int(DATAGRAM_SIZE.default)
+
 #: Characters of an extended error's EXTRA-TEXT that are sent.
 _TEXT: Final = 200
-
-_NOTHING: Final[Sections] = ((), (), ())
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
@@ -40,15 +44,11 @@ _OPT_OCTETS: Final = 11
 #: Types that prove a denial: RRSIG, NSEC, NSEC3.
 _PROOFS: Final = frozenset((RRSIG, NSEC, NSEC3))
 
-#: Kinds of sources that answer with authority.
-_OWN: Final = frozenset(("zone",))
-
 
 class ReplyBuilder:
     """
     Builds replies from answers and refusals.
 
-    @ivar size: the largest UDP reply, and the payload size in the OPT record.
     @ivar expiring: returns the seconds until the zone of a folded name expires, for SOA queries with the EXPIRE option (RFC 7314); L{None}
         to ignore that option.
     """
@@ -56,7 +56,6 @@ class ReplyBuilder:
     def __init__(
         self,
         *,
-        size: int | None = None,
         minimal: bool = True,
         identity: ChaosIdentity | None = None,
         recursion: bool = True,
@@ -67,15 +66,18 @@ class ReplyBuilder:
         @param recursion: whether recursion is available (RA).
         @param idle: seconds for which an idle connection is kept.
         """
-        self.size = int(DATAGRAM_SIZE.pick(size))
         self.expiring: Callable[[bytes], float | None] | None = None
         self._minimal = minimal
         # In units of 100 ms, for clients that send the option (RFC 7828, section 3.3.2).
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
         self._available = RA if recursion else 0
         self._nsid = (identity or ChaosIdentity()).nsid
-        self._plainOPT = EDNS(self.size).toWire()
-        self._dnssecOPT = EDNS(self.size, DO).toWire()
+        self._plainOPT = EDNS(_SIZE).toWire()
+        self._dnssecOPT = EDNS(_SIZE, DO).toWire()
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReplyBuilder:
+        return cls(identity=ChaosIdentity.of(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
 
     def answer(self, request: Request, answer: Answer) -> WrittenReply:
         """
@@ -96,7 +98,7 @@ class ReplyBuilder:
             flags |= AD
         flags |= answer.rcode & 15
         sections: Sections
-        if answer.origin is not None and answer.origin.source in _OWN:
+        if answer.origin is not None and answer.origin.source == "zone":
             # Zones make minimal responses themselves, and do not copy CD (RFC 4035, section 3.1.6).
             flags = flags & ~CD | answer.flags & AA
             sections = (answer.answer, answer.authority, answer.additional)
@@ -106,7 +108,7 @@ class ReplyBuilder:
             sections = (answer.answer, _proofs(answer.authority) if dnssecOk and answer.authority else (), ())
         else:
             sections = (answer.answer, answer.authority, ())
-        size = (min(request.size, self.size) if request.transport == "udp" else request.size) - len(request.cookie)
+        size = request.size - len(request.cookie)
         return compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
 
     def refusal(self, request: Request, refusal: Refusal) -> bytes:
@@ -121,7 +123,7 @@ class ReplyBuilder:
             octets = HEADER.pack(request.id, flags, 0, 0, 0, 1 if opt else 0) + opt
             optAt = HEADER_OCTETS
         else:
-            sections = (refusal.answer, (), ()) if refusal.answer else _NOTHING
+            sections = (refusal.answer, (), ())
             size = request.size - len(request.cookie)
             composed = compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
             octets, optAt = composed.octets, composed.optAt
@@ -149,7 +151,7 @@ class ReplyBuilder:
                 options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
         if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
             options.append((_KEEPALIVE, self._idle))
-        return EDNS(self.size, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
+        return EDNS(_SIZE, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
 
 
 def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:

@@ -8,6 +8,7 @@ so no signature breaks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from struct import Struct, pack
 from typing import Final
 
@@ -34,23 +35,20 @@ _counts: Final = Struct(">HHHHH").pack_into
 Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 
 
+@dataclass(slots=True, eq=False)
 class WrittenReply:
     """
     A reply in wire format.
 
-    @ivar octets: the message.
     @ivar ttls: the offset and value of each TTL.
     @ivar whole: whether all records fit.
     @ivar optAt: the offset of the OPT record, which is the last record; the end of the message if there is none.
     """
 
-    __slots__ = ("octets", "ttls", "whole", "optAt")
-
-    def __init__(self, octets: bytes, ttls: list[tuple[int, int]], whole: bool, optAt: int) -> None:
-        self.octets = octets
-        self.ttls = ttls
-        self.whole = whole
-        self.optAt = optAt
+    octets: bytes
+    ttls: list[tuple[int, int]]
+    whole: bool
+    optAt: int
 
 
 def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: bytes, size: int) -> WrittenReply:
@@ -99,8 +97,6 @@ def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: by
 class _Writer:
     """
     A reply that is being written.
-
-    @ivar ttls: the offset and value of each TTL.
     """
 
     __slots__ = ("octets", "ttls", "_folded", "_offsets", "_budget")
@@ -114,11 +110,9 @@ class _Writer:
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
-        Append all records of an RRset, or none.
+        Append all records of an RRset, or none. Return whether they fit.
 
         @param most: the maximum size of the message with them.
-
-        @return: whether they fit.
         """
         octets = self.octets
         ttls = self.ttls
@@ -186,9 +180,6 @@ class _Writer:
         octets[start - 2 : start] = pack(">H", len(octets) - start)
 
     def _name(self, name: bytes, folded: bytes) -> None:
-        """
-        Append a name, compressed against earlier names.
-        """
         self._budget = appendName(self.octets, self._offsets or self._known(), name, folded, self._budget)
 
     def _known(self) -> dict[bytes, int]:

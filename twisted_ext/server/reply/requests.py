@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
@@ -44,6 +45,7 @@ _SIGNED: Final = b"\x00\xfa\x00\xff"
 _TAIL: Final = 1024
 
 
+@dataclass(slots=True, eq=False)
 class Refusal:
     """
     A reply made without a look-up, or the decision to send none.
@@ -51,49 +53,31 @@ class Refusal:
     @ivar rcode: the extended RCODE, all twelve bits.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
     @ivar truncated: set TC, so that the client retries by TCP.
-    @ivar answer: the answer section.
     @ivar silent: send no reply.
     @ivar bare: omit the question section.
     @ivar flags: header flags to set, such as AA.
     """
 
-    __slots__ = ("rcode", "ede", "truncated", "answer", "silent", "bare", "flags")
-
-    def __init__(
-        self,
-        rcode: int,
-        ede: tuple[tuple[int, str], ...] = (),
-        *,
-        truncated: bool = False,
-        answer: tuple[RRSet, ...] = (),
-        silent: bool = False,
-        bare: bool = False,
-        flags: int = 0,
-    ) -> None:
-        self.rcode = rcode
-        self.ede = ede
-        self.truncated = truncated
-        self.answer = answer
-        self.silent = silent
-        self.bare = bare
-        self.flags = flags
-
-    def __repr__(self) -> str:
-        return "<Refusal silent>" if self.silent else f"<Refusal {self.rcode} {self.ede}>"
+    rcode: int
+    ede: tuple[tuple[int, str], ...] = ()
+    _: KW_ONLY
+    truncated: bool = False
+    answer: tuple[RRSet, ...] = ()
+    silent: bool = False
+    bare: bool = False
+    flags: int = 0
 
 
+@dataclass(slots=True, init=False, eq=False, repr=False)
 class Request:
     """
     One request and its origin.
 
-    @ivar wire: the message.
-    @ivar id: the message ID.
     @ivar flags: the header's second pair of octets.
     @ivar opcode: see L{twisted_ext.wire.codes.Opcode}.
     @ivar question: the question, its name in the client's case. The root name if the message has no valid one: check C{fault} first.
     @ivar questionEnd: the offset in C{wire} where the question ends; 12 if there is none.
     @ivar edns: the content of the OPT record, or L{None} without one.
-    @ivar address: the client's socket address.
     @ivar client: the client's address in a form to compare: an IPv4 address mapped into IPv6 is written as IPv4.
     @ivar transport: C{"udp"} or C{"tcp"}.
     @ivar size: maximum octets of the reply.
@@ -110,32 +94,6 @@ class Request:
     @ivar today: seconds since 1970 at the time of that check.
     @ivar replied: whether a reply was sent, at least in part.
     """
-
-    __slots__ = (
-        "wire",
-        "id",
-        "flags",
-        "opcode",
-        "question",
-        "questionEnd",
-        "edns",
-        "address",
-        "client",
-        "transport",
-        "size",
-        "local",
-        "arrived",
-        "fault",
-        "signature",
-        "record",
-        "cookie",
-        "verified",
-        "message",
-        "keyName",
-        "verdict",
-        "today",
-        "replied",
-    )
 
     wire: bytes
     id: int

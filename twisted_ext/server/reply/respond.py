@@ -13,7 +13,6 @@ from os import urandom
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.wire.records import RRSet
 
-__all__ = ["Later", "Responder", "packetCacheFor"]
+__all__ = ["Later", "Responder"]
 
 #: A request that waits to be looked up: what starts the look-up, the request, its context, and how to reply.
 Later = tuple["Start", Request, QueryContext, Send]
@@ -93,10 +92,6 @@ _OVERFLOWED: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "too many requests wait f
 
 _NOT_RECURSED: Final = Refusal(Rcode.REFUSED, ((_NOT_AUTHORITATIVE, "the query has no RD flag"),))
 
-_log: Final = Logger()
-
-_failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
-
 
 class Responder:
     """
@@ -105,11 +100,7 @@ class Responder:
     Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
     the source. Clients with different answers need a group of their own.
 
-    @ivar source: the source that answers.
-    @ivar packetCache: the packet cache, which also tracks the clients.
-    @ivar counters: the statistics.
     @ivar queryLog: logs requests and their replies, or L{None}.
-    @ivar faults: logs and counts unexpected exceptions.
     @ivar relieve: called after a L{MemoryError}, to free memory.
     @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
     @ivar later: if not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call L{lookUp} for
@@ -127,29 +118,21 @@ class Responder:
         counters: Counters | None = None,
         limiting: ResponseRateLimit | None = None,
         views: Mapping[str, IAnswerSource] | None = None,
-        share: float = _SHARE,
-        fromCache: bool = False,
         unrecursed: bool = False,
-        seconds: float | None = None,
         late: float | None = None,
         perClient: int | None = None,
         waiting: int | None = None,
-        yields: float | None = None,
         operations: Mapping[int, Operation] | None = None,
     ) -> None:
         """
         @param packetCache: the packet cache; by default one that allows clients on this machine and in private networks.
         @param limiting: response rate limiting for the networks of the clients; none by default.
         @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
-        @param share: the share of an answer's TTL for which the packet cache keeps it: below 1 where the cache prefetches.
-        @param fromCache: answer queries without RD from the cache. This allows cache snooping.
         @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
             the source sends no queries for them.
-        @param seconds: the deadline of a request.
         @param late: seconds after which no answer is sent by UDP.
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
-        @param yields: seconds after which a waiting request may be dropped in favor of a new one, if the limit is reached.
         @param operations: handlers of operations, by L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
         """
         self.source = source
@@ -169,14 +152,11 @@ class Responder:
         self._declining = RefusalLog()
         self._limiting = limiting
         self._views = dict(views or {})
-        self._share = share
-        self._fromCache = fromCache
         self._unrecursed = unrecursed
-        self._patience = REQUEST_SECONDS.pick(seconds)
+        self._patience = REQUEST_SECONDS.default
         self._late = REQUEST_LATE.pick(late)
         self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
         self._most = int(REQUESTS_WAITING.pick(waiting))
-        self._yields = REQUEST_YIELDS.pick(yields)
         # In order of arrival: the requests of each client, and of all.
         self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
         self._flights: dict[Request, Deferred[Answer]] = {}
@@ -187,9 +167,6 @@ class Responder:
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """
-        Return the gates that requests pass, in order.
-        """
         return self._gates
 
     @gates.setter
@@ -297,7 +274,7 @@ class Responder:
         recursion = bool(request.flags & RD)
         context = QueryContext(
             now + self._patience,
-            recursionDesired=recursion or self._fromCache,
+            recursionDesired=recursion,
             dnssecOk=edns is not None and bool(edns.flags & DO),
             checkingDisabled=bool(request.flags & CD),
             client=request.client,
@@ -309,7 +286,7 @@ class Responder:
             return
         if found is None:
             self._refuse(request, self._failure(unknown(source, question)), send)
-        elif isinstance(found, Answer) and (recursion or self._fromCache or self._unrecursed or not _isRemembered(found)):
+        elif isinstance(found, Answer) and (recursion or self._unrecursed or not _isRemembered(found)):
             self.counters.ready += 1
             self._answer(request, found, send, now)
         elif isinstance(found, Answer) or not (recursion or self._unrecursed):
@@ -406,7 +383,7 @@ class Responder:
         time.
         """
         oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
-        if now - oldest.arrived >= self._yields:
+        if now - oldest.arrived >= REQUEST_YIELDS.default:
             self._yielding = oldest
             flight.cancel()
             self._yielding = None
@@ -454,11 +431,9 @@ class Responder:
 
     def _landed(self, request: Request, failed: bool = False) -> bool:
         """
-        Remove a finished request from those that wait.
+        Remove a finished request from those that wait; return whether to send a reply.
 
         @param failed: the look-up failed; a failure is replied even late.
-
-        @return: whether to send a reply.
         """
         del self._flights[request]
         counters = self.counters
@@ -519,7 +494,7 @@ class Responder:
             return
         if origin.learned is not None and origin.source == "cache":
             learned = origin.learned
-            ends = learned + (origin.expires - learned) * self._share
+            ends = learned + (origin.expires - learned) * _SHARE
             said = int(now - learned)
             ttls = composed.ttls
         elif origin.epoch is not None:

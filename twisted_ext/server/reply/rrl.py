@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.packetcache.clients import Account, Bucket
 from twisted_ext.packetcache.table import KINDS, kindOf
 from twisted_ext.server.limits import RESPONSE_NETWORKS, RESPONSE_PAUSE, RESPONSE_RATE, RESPONSE_SLIP, RESPONSE_WINDOW
 from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.ratelimit import Generations
 from twisted_ext.server.reply.requests import Refusal
 from twisted_ext.wire.codes import Rcode
 
@@ -33,7 +34,8 @@ __all__ = ["ResponseRateLimit"]
 #: Prefix lengths of the networks that are counted, and each one's limit as a multiple of the smallest network's.
 _LATTICE: Final = {4: ((24, 1), (20, 8), (16, 32)), 6: ((56, 1), (48, 8), (32, 64))}
 
-_Value = TypeVar("_Value")
+#: The version of IP, the length of a prefix, and the prefix.
+_Network = tuple[int, int, int]
 
 _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True)
 
@@ -62,7 +64,6 @@ class ResponseRateLimit:
         """
         @param slip: one in this many suppressed replies is sent truncated; 0 for none.
         @param window: seconds for which a network has to stay below its limit before it gets replies again.
-        @param exempt: prefixes without a limit.
 
         @raise BadDescription: one of C{exempt} is not a valid prefix.
         """
@@ -70,8 +71,8 @@ class ResponseRateLimit:
         self._slip = int(RESPONSE_SLIP.pick(slip))
         self._least = -self.perSecond * RESPONSE_WINDOW.pick(window)
         self._exempt = Access({"allow": exempt})
-        self._networks: _Kept[tuple[Account, ...]] = _Kept()
-        self._larger: _Kept[tuple[Bucket, ...]] = _Kept()
+        self._networks: Generations[_Network, tuple[Account, ...]] = Generations(RESPONSE_NETWORKS)
+        self._larger: Generations[_Network, tuple[Bucket, ...]] = Generations(RESPONSE_NETWORKS)
 
     def __len__(self) -> int:
         return len(self._networks) + len(self._larger)
@@ -114,9 +115,7 @@ class ResponseRateLimit:
 
     def takes(self, account: Account, now: float) -> bool:
         """
-        Take a token.
-
-        @return: whether there was one.
+        Take a token; return whether there was one.
         """
         if account.tokens < 1.0 and now >= account.shut:
             self._fill(account, now)
@@ -165,32 +164,3 @@ class ResponseRateLimit:
                 counters.limited(1, 1)
 
         return guarded
-
-
-class _Kept(Generic[_Value]):
-    """
-    A bounded dictionary by network, in two generations: the entries that were not used for longest are dropped.
-    """
-
-    __slots__ = ("_young", "_old")
-
-    def __init__(self) -> None:
-        self._young: dict[tuple[int, int, int], _Value] = {}
-        self._old: dict[tuple[int, int, int], _Value] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def find(self, place: tuple[int, int, int]) -> _Value | None:
-        found = self._young.get(place)
-        if found is None:
-            found = self._old.pop(place, None)
-            if found is not None:
-                self.keep(place, found)
-        return found
-
-    def keep(self, place: tuple[int, int, int], value: _Value) -> None:
-        if len(self._young) >= RESPONSE_NETWORKS.default // 2:
-            self._old = self._young
-            self._young = {}
-        self._young[place] = value

@@ -25,18 +25,12 @@ class SelfTest:
     """
 
     def __init__(self, secret: bytes) -> None:
-        """
-        @param secret: shared by the processes of the server.
-        """
         label = blake2s(secret, digest_size=16, person=b"selftest").hexdigest().encode("ascii")
         self.suffix = bytes([len(label)]) + label + b"\x08selftest\x00"
         self.token = urandom(8).hex().encode("ascii")
         self._count = 0
 
     def query(self) -> bytes:
-        """
-        Return a new query with a name that was not used before.
-        """
         self._count += 1
         first = b"%x" % self._count
         question = Question(bytes([len(first)]) + first + self.suffix, TXT, CH)
@@ -44,9 +38,7 @@ class SelfTest:
 
     def answer(self, question: Question) -> tuple[RRSet, ...]:
         """
-        Return the answer of this process; empty for other questions.
-
-        @param question: a question of class CH.
+        Return the answer of this process; empty for other questions of class CH.
         """
         if question.rrType != TXT or not question.name.lower().endswith(self.suffix):
             return ()

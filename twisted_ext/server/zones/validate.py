@@ -49,7 +49,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
     special = [zone for zone in zones if not zone.plain]
     if not special and not settings.keyFile:
         return None
-    from twisted_ext.server.config.transferpolicy import checkZone, keysOf
+    from twisted_ext.server.config.transferpolicy import keysOf, termsOf
     from twisted_ext.server.config.updatepolicy import policyOf
     from twisted_ext.server.transfer.catalogs import CatalogSettings
 
@@ -59,7 +59,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
         if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
-        checkZone(zone, keys)
+        termsOf(zone, keys)
         policyOf(zone, keys)
         yield
     yield from CatalogSettings.checking(special)
