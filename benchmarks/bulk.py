@@ -120,8 +120,7 @@ def share(path: Path) -> float:
     @return: microseconds for each line of C{path} that become a line of output, look-ups not counted.
     """
     from twisted_ext.apps.cli.bulk.input import Lines, namesOf
-    from twisted_ext.apps.cli.bulk.jsonlines import lineOf
-    from twisted_ext.apps.cli.bulk.output import LineWriter
+    from twisted_ext.apps.cli.bulk.output import LineWriter, lineOf
 
     source = Free()
     number = 0

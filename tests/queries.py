@@ -1,5 +1,5 @@
 """
-Queries as octets, of every kind for tests of the server.
+Queries: as octets, of every kind for tests of the server, and as arguments of C{txdns query}.
 """
 
 from __future__ import annotations
@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import pack
 
+from twisted_ext.apps.cli.query.args import QueryOptions, parseQueries
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import typeNumber
 
-__all__ = ["COOKIE", "mixedCase", "optOf", "queryOf"]
+__all__ = ["COOKIE", "mixedCase", "optOf", "parseQuery", "queryOf"]
 
 #: The code of the cookie option.
 COOKIE = 10
@@ -63,3 +64,10 @@ def mixedCase(query: bytes, bits: int) -> bytes:
                 octets[index] = octets[index] & 0xDF if bits >> index & 1 else octets[index] | 0x20
         position += length + 1
     return bytes(octets)
+
+
+def parseQuery(words: Sequence[str]) -> QueryOptions:
+    """
+    Return the first look-up in the arguments of C{txdns query}.
+    """
+    return parseQueries(words)[0]

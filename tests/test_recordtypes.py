@@ -37,7 +37,7 @@ from twisted.internet.task import Clock
 
 from tests.compat.fakes import Fake, data, rrset
 from twisted_ext import client, dns
-from twisted_ext.apps.cli.query.args import parseQuery
+from twisted_ext.apps.cli.query.args import parseQueries
 from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.wire.message import Message, Question
@@ -88,7 +88,7 @@ assert dns.QUERY_TYPES[number] == "FAKE-KIND" and "FAKE_KIND" in dns.__all__
 assert dns.Record_FAKE_KIND(7, "Host.a.example").rdata.wire == octets
 
 # The command.
-assert parseQuery(["a.example", "FAKE-KIND"]).rrType == number
+assert parseQueries(["a.example", "FAKE-KIND"])[0].rrType == number
 
 # Type checkers.
 script = runpy.run_path(sys.argv[2])

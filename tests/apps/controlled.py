@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
-from twisted.internet.interfaces import IReactorTCP, IReactorTime, IReactorUNIX
+from twisted.internet.interfaces import IReactorSocket, IReactorTime, IReactorUNIX
 
 from tests.test_architecture import ROOT
 from twisted_ext.resolver.ask import lookUp
@@ -130,7 +130,7 @@ def _serve(folder: Path) -> None:
         sight.counters.udp += 25
 
     LoopingCall(countQueries).start(0.1)
-    page = WebService(cast(IReactorTCP, reactor), "127.0.0.1", sight, port=0)
+    page = WebService(cast(IReactorSocket, reactor), "127.0.0.1", sight, port=0)
     services = [sight, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), sight), page]
     for service in services:
         service.startService()

@@ -215,10 +215,9 @@ class ManholeTests(SynchronousTestCase):
         """
         The namespace has the server and its parts.
         """
-        names = namespaceFor(self.sight, more=1)
+        names = namespaceFor(self.sight)
         self.assertIs(names["server"], self.sight)
         self.assertIs(names["caching"], self.sight.caching)
-        self.assertEqual(names["more"], 1)
         self.assertNotIn("packetCache", names)
 
     def test_otherKeysAndPasswordsAreRefused(self) -> None:

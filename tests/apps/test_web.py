@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Final, cast
 from urllib.request import urlopen
 
 import pytest
-from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -27,7 +28,8 @@ from tests.apps.browsing import Browsing
 from tests.apps.controlled import Controlled, controlled
 from tests.requirements import missing
 from tests.server.operations.seeing import Peer, Response, objectIn, sightOf, talk
-from tests.typed import newCannotListen, newMemoryReactor
+from tests.typed import newMemoryReactor
+from twisted_ext.apps.web import service as webservice
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import Figures
@@ -190,11 +192,19 @@ class ListeningTests(SynchronousTestCase):
         The page listens at the given address until the service stops.
         """
         reactor = newMemoryReactor()
+        bound: list[tuple[str, int]] = []
+
+        def bind(address: str, port: int) -> socket.socket:
+            bound.append((address, port))
+            return socket.socket()
+
+        self.patch(webservice, "boundStream", bind)
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
-            reactor.tcpServers.clear()
-            service = WebService(cast(IReactorTCP, reactor), address, sightOf(Clock()))
+            service = WebService(cast(IReactorSocket, reactor), address, sightOf(Clock()))
             service.startService()
-            self.assertEqual([(server[0], server[3]) for server in reactor.tcpServers], [(port, host)])
+            self.assertEqual(bound.pop(), (host, port))
+            self.assertEqual((bound, len(reactor.adoptedPorts)), ([], 1))
+            reactor.adoptedPorts.clear()
             self.successResultOf(service.stopService())
 
     def test_invalidOrTakenAddressIsRefused(self) -> None:
@@ -203,13 +213,13 @@ class ListeningTests(SynchronousTestCase):
         """
         reactor = newMemoryReactor()
         with self.assertRaises(CallerFault):
-            WebService(cast(IReactorTCP, reactor), "everywhere", sightOf(Clock()))
+            WebService(cast(IReactorSocket, reactor), "everywhere", sightOf(Clock()))
 
-        def taken(port: int, factory: object, backlog: int = 50, interface: str = "") -> object:
-            raise newCannotListen(interface, port, OSError(98, "Address already in use"))
+        def taken(address: str, port: int) -> socket.socket:
+            raise OSError(98, "Address already in use")
 
-        self.patch(reactor, "listenTCP", taken)
-        service = WebService(cast(IReactorTCP, reactor), "127.0.0.1:5380", sightOf(Clock()))
+        self.patch(webservice, "boundStream", taken)
+        service = WebService(cast(IReactorSocket, reactor), "127.0.0.1:5380", sightOf(Clock()))
         with self.assertRaisesRegex(CallerFault, "^http: cannot listen at 127.0.0.1:5380: .*already in use"):
             service.startService()
         self.successResultOf(service.stopService())

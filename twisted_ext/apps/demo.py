@@ -7,7 +7,6 @@ It uses names on the Internet if the system's configured servers answer; otherwi
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -62,12 +61,6 @@ def _server() -> CannedServer:
 
 
 async def demonstrate(reactor: IReactorTime, system: IAnswerSource, say: Callable[[str], object]) -> None:
-    """
-    Look up the demo's names and print how each answer was found.
-
-    @param system: the resolver that this machine is configured to use.
-    @param say: prints a line.
-    """
     from twisted.internet.error import CannotListenError
 
     from twisted_ext.compat.names import NamesResolver
@@ -113,35 +106,13 @@ To go on:
     .venv/bin/txdns --help"""
 
 
-def main() -> int:
-    """
-    Run the demo.
-
-    @return: the exit code.
-    """
-    from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
+def main() -> None:
+    from twisted.internet.task import react
 
     from twisted_ext.resolver.system.configured import System
 
-    failures: list[Failure] = []
-
-    def end(result: object) -> None:
-        if isinstance(result, Failure):
-            failures.append(result)
-        if reactor.running:
-            reactor.stop()
-
-    def begin() -> None:
-        Deferred.fromCoroutine(demonstrate(reactor, System(reactor), print)).addBoth(end)
-
-    reactor.callWhenRunning(begin)
-    reactor.run()
-    if failures:
-        failures[0].raiseException()
-    return 0
+    react(lambda reactor: demonstrate(reactor, System(reactor), print))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.application.service import Service
@@ -23,7 +23,7 @@ from twisted.conch.ssh.service import SSHService
 from twisted.conch.ssh.transport import SSHServerTransport
 from twisted.conch.ssh.userauth import SSHUserAuthServer
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import ISSHPrivateKey
+from twisted.cred.credentials import ISSHPrivateKey, SSHPrivateKey
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -46,25 +46,7 @@ _log: Final = Logger()
 _endpointFrom: Final[Callable[[IReactorTime, str], IStreamServerEndpoint]] = serverFromString
 
 
-class _Shown(Protocol):
-    """
-    The attributes of L{ISSHPrivateKey} credentials.
-
-    @ivar blob: the public key.
-    @ivar signature: made with the private key, or empty.
-    @ivar sigData: the signed data.
-    """
-
-    blob: bytes
-    signature: bytes
-    sigData: bytes
-
-
 class ManholeService(Service):
-    """
-    Listens for SSH connections at an endpoint.
-    """
-
     def __init__(self, reactor: IReactorTime, endpoint: str, keys: str, namespace: Mapping[str, object]) -> None:
         """
         @param endpoint: in the form of L{serverFromString}: C{tcp:5022:interface=127.0.0.1}.
@@ -84,15 +66,10 @@ class ManholeService(Service):
         self._keys.check()
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
         self._crowd = ConnectionLimit(self._factory, int(MANHOLE_CLIENTS.default))
-        self._port: IListeningPort | None = None
+        self.port: IListeningPort | None = None
         self._where = endpoint
 
     def startService(self) -> None:
-        """
-        Start listening.
-
-        @raise CallerFault: listening failed; the message gives the reason.
-        """
         self.running = 1
         faults: list[CallerFault] = []
 
@@ -112,23 +89,13 @@ class ManholeService(Service):
             raise faults[0]
 
     def _cbListening(self, port: IListeningPort) -> None:
-        self._port = port
+        self.port = port
         _log.info("manhole at {port}", port=port.getHost())
 
-    @property
-    def port(self) -> IListeningPort | None:
-        """
-        Return the listening port, or L{None} before it is there.
-        """
-        return self._port
-
     def stopService(self) -> Deferred[None]:
-        """
-        Close the port and end all sessions.
-        """
         self.running = 0
         self._crowd.end()
-        port, self._port = self._port, None
+        port, self.port = self.port, None
         return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
 
@@ -141,11 +108,6 @@ class AuthorizedKeys:
         self._path = path
 
     def check(self) -> None:
-        """
-        Check that the file can be used.
-
-        @raise CallerFault: the file cannot be read or trusted, or contains no key.
-        """
         if not self._read():
             raise CallerFault(f"manhole: {self._path}: the file contains no public key")
 
@@ -162,9 +124,6 @@ class AuthorizedKeys:
             raise CallerFault(f"manhole: {self._path}: {error.strerror or error}") from error
 
     def has(self, key: Key) -> bool:
-        """
-        Return whether the file contains a key now.
-        """
         try:
             return key in self._read()
         except CallerFault as fault:
@@ -196,7 +155,7 @@ class _Checker:
         self._keys = keys
 
     def requestAvatarId(self, credentials: object) -> Deferred[bytes | tuple[()]]:
-        shown = cast(_Shown, credentials)
+        shown = cast(SSHPrivateKey, credentials)
         try:
             key = Key.fromString(shown.blob)
             known = self._keys.has(key)
@@ -225,9 +184,6 @@ class _Transport(SSHServerTransport):
         self._patience = self.reactor.callLater(MANHOLE_SECONDS.default, self._giveUp)
 
     def setService(self, service: SSHService) -> None:
-        """
-        Cancel the authentication timeout once the SSH service is no longer authentication.
-        """
         SSHServerTransport.setService(self, service)
         if isinstance(service, SSHConnection):
             self._cease()
@@ -255,37 +211,22 @@ class _Login(SSHUserAuthServer):
 
 
 class _Session(TerminalSession):
-    """
-    A session that provides a terminal only.
-    """
-
     def windowChanged(self, newWindowSize: tuple[int, int, int, int]) -> None:
-        """
-        Ignore the new size: nothing depends on it.
-        """
+        # Nothing depends on it.
+        pass
 
     def eofReceived(self) -> None:
-        """
-        Ignore the end of input: the client closes next.
-        """
+        # The client closes next.
+        pass
 
 
 class _Shell(ColoredManhole):
-    """
-    A shell that logs its input.
-    """
-
     def lineReceived(self, line: bytes) -> None:
         _log.info("manhole: {line}", line=printable(line.decode("utf-8", "replace")))
         ColoredManhole.lineReceived(self, line)
 
 
 def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, namespace: Mapping[str, object]) -> ConchFactory:
-    """
-    Return a factory for SSH connections.
-
-    @param host: the server's own key.
-    """
     realm = TerminalRealm()
     realm.sessionFactory = _Session
     # A copy for each session, so that sessions do not share the names they define.
@@ -301,8 +242,6 @@ def manholeFactory(reactor: IReactorTime, keys: AuthorizedKeys, host: Key, names
 def hostKey(path: str) -> Key:
     """
     Read the server's own key from a file. If there is none, create a key, and write it there if possible.
-
-    @raise CallerFault: the file cannot be read or contains no private key.
     """
     try:
         with open(path, "rb", opener=openNow) as file:
@@ -322,13 +261,7 @@ def hostKey(path: str) -> Key:
     return key
 
 
-def namespaceFor(operations: object, **more: object) -> dict[str, object]:
-    """
-    Return the live objects of a server by short names.
-
-    @param operations: controls the server: L{Operations<twisted_ext.server.operations.operations.Operations>}.
-    @param more: further names.
-    """
+def namespaceFor(operations: object) -> dict[str, object]:
     names = ("counters", "source", "caching", "packetCache", "tracing", "history")
     found = {name: getattr(operations, name) for name in names if getattr(operations, name, None) is not None}
-    return {"__name__": "__manhole__", "server": operations, **found, **more}
+    return {"__name__": "__manhole__", "server": operations, **found}

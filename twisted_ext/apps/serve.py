@@ -26,9 +26,6 @@ _LOCAL: Final = "www.example.test"
 
 
 def commandFor(online: bool, port: int = _PORT) -> list[str]:
-    """
-    Return the arguments of the C{twistd} command that runs the server, without C{twistd} itself.
-    """
     page = f"127.0.0.1:{port + _PAGE}"
     words = ["-n", "--pidfile=", "txdns", "--interface", "127.0.0.1", "--port", str(port), "--http", page]
     if not online:
@@ -37,9 +34,6 @@ def commandFor(online: bool, port: int = _PORT) -> list[str]:
 
 
 def told(online: bool, port: int = _PORT) -> str:
-    """
-    Return text that explains how to try the server.
-    """
     name = PROBE if online else _LOCAL
     lines = [""]
     if not online:
@@ -81,10 +75,6 @@ def serve(online: bool, port: int) -> None:
 def main(words: Sequence[str] = ()) -> int:
     """
     Find out whether the machine's servers can resolve names on the Internet, and start the server.
-
-    @param words: the port to listen at, if it is not the default.
-
-    @return: an exit code, if the server was not started.
     """
     text = words[0] if words else str(_PORT)
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535 - _PAGE):

@@ -36,6 +36,7 @@ from twisted_ext.server.config.startup import (
     wantSomething,
 )
 from twisted_ext.server.config.tomlfile import readSettings
+from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 
@@ -62,10 +63,7 @@ _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 _ROLES: Final = ("forward", "serve")
 
 
-def _meant(word: str, known: Iterable[str], before: str = "") -> str:
-    """
-    Return a suggestion if one of the known words is similar to this one, else an empty text.
-    """
+def _suggestion(word: str, known: Iterable[str], before: str = "") -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(known), 1, 0.7)
@@ -103,9 +101,6 @@ class _Words(usage.Options):
         self.showPath = False
 
     def take(self, setting: Setting, text: str) -> None:
-        """
-        Parse and store the value of an option.
-        """
         option = f"--{setting.name}"
         try:
             value = setting.kind.fromText(text)
@@ -118,18 +113,6 @@ class _Words(usage.Options):
         self.given[setting.name] = value
         if setting.name == "resolv-conf":
             self.given["recursive"] = True
-
-    def more(self, setting: Setting) -> None:
-        """
-        Count an option that may be given several times.
-        """
-        self.given[setting.name] = cast(int, self.given.get(setting.name, 0)) + 1
-
-    def set(self, setting: Setting, value: bool) -> None:
-        """
-        Store the value of a yes-or-no option.
-        """
-        self.given[setting.name] = value
 
     def opt_config(self, path: str) -> None:
         """
@@ -210,11 +193,8 @@ class _Words(usage.Options):
             raise SystemExit(INTERRUPTED) from None
 
     def parseArgs(self, *words: str) -> None:
-        """
-        Refuse arguments: there are only options.
-        """
         if words:
-            raise usage.UsageError(f"unexpected argument {words[0]!r}{_meant(words[0], _ROLES)}")
+            raise usage.UsageError(f"unexpected argument {words[0]!r}{_suggestion(words[0], _ROLES)}")
 
     def _instead(self, said: str) -> str:
         """
@@ -224,9 +204,9 @@ class _Words(usage.Options):
         meant = ""
         if option is not None:
             name = option[1].replace("_", "-")
-            meant = _meant(name, [each.removeprefix("opt_").replace("_", "-") for each in dir(self) if each.startswith("opt_")], "--")
+            meant = _suggestion(name, [each.removeprefix("opt_").replace("_", "-") for each in dir(self) if each.startswith("opt_")], "--")
         elif command is not None:
-            meant = _meant(command[1], _ROLES)
+            meant = _suggestion(command[1], _ROLES)
         return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
     def getSynopsis(self) -> str:
@@ -236,62 +216,46 @@ class _Words(usage.Options):
         return usageOf(self.role, _Words)
 
 
-def _addOptions() -> None:
-    for setting in SETTINGS:
-        name = f"opt_{setting.name.replace('-', '_')}"
-        for key, option in _optionsFor(setting, name).items():
-            setattr(_Words, key, option)
+def _optionsFor(setting: Setting) -> dict[str, Callable[..., None]]:
+    """
+    Return methods for L{_Words} by the names of the options that call them.
+    """
+    name = setting.name.replace("-", "_")
+    made: dict[str, Callable[..., None]]
 
+    def count(self: _Words) -> None:
+        self.given[setting.name] = cast(int, self.given.get(setting.name, 0)) + 1
 
-def _optionsFor(setting: Setting, name: str) -> dict[str, Callable[..., None]]:
-    from twisted_ext.server.config.types import COUNT, FLAG
+    def yes(self: _Words) -> None:
+        self.given[setting.name] = True
 
-    made: dict[str, Callable[..., None]] = {}
-    if setting.kind is COUNT:
+    def no(self: _Words) -> None:
+        self.given[setting.name] = False
 
-        def count(self: _Words) -> None:
-            self.more(setting)
+    def take(self: _Words, text: str) -> None:
+        self.take(setting, text)
 
-        made[name] = count
-    elif setting.kind is FLAG:
-
-        def yes(self: _Words) -> None:
-            self.set(setting, True)
-
-        def no(self: _Words) -> None:
-            self.set(setting, False)
-
-        made[name] = yes
-        made[f"opt_no_{name.removeprefix('opt_')}"] = no
+    if setting.kind is FLAG:
+        made = {name: yes, f"no_{name}": no}
     else:
-
-        def take(self: _Words, text: str) -> None:
-            self.take(setting, text)
-
-        made[name] = take
+        made = {name: count if setting.kind is COUNT else take}
     if setting.short:
-        made[f"opt_{setting.short}"] = made[name]
+        made[setting.short] = made[name]
     for option in made.values():
         option.__doc__ = setting.help
     return made
 
 
-_addOptions()
+for _setting in SETTINGS:
+    for _name, _option in _optionsFor(_setting).items():
+        setattr(_Words, f"opt_{_name}", _option)
 
 
 class ForwardOptions(_Words):
-    """
-    C{twistd txdns forward}.
-    """
-
     role = "forward"
 
 
 class ServeOptions(_Words):
-    """
-    C{twistd txdns serve}.
-    """
-
     role = "serve"
 
 
@@ -315,8 +279,7 @@ class Options(_Words):
         Merge the sub-command's options, and check all settings before anything starts.
         """
         sub = _Words() if self.subOptions is None else self.subOptions
-        for name, value in sub.given.items():
-            self.given[name] = value
+        self.given.update(sub.given)
         for name, values in sub.several.items():
             self.several.setdefault(name, []).extend(values)
         if sub.role:
@@ -325,23 +288,24 @@ class Options(_Words):
         try:
             settings = self.settings()
             if self.showConfig or sub.showConfig:
+                from twisted_ext.server.zones.validate import checkZones, zonesIn
+
                 # An operator who prints the settings also wants to know whether they are valid.
-                _checkZones(settings)
+                checkZones(settings, zonesIn(settings))
                 print(settings.toTOML(), end="")
                 raise SystemExit(0)
             if self.showPath or sub.showPath:
-                _showPath(settings)
+                from twisted.internet import reactor
+
+                from twisted_ext.server.service import pathOf
+
+                print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
                 raise SystemExit(0)
             self._checked = settings
         except DNSFault as fault:
             end(str(fault), MISCONFIGURED)
 
     def settings(self) -> Settings:
-        """
-        Read the configuration file, and return its settings with the options applied.
-
-        @raise BadDescription: see L{readSettings}.
-        """
         values = {} if self.config is None else readSettings(self.config)
         several = {name: tuple(given) for name, given in self.several.items()}
         return Settings({**values, **self.given, **several})
@@ -352,20 +316,6 @@ class Options(_Words):
         """
         checked, self._checked = self._checked, None
         return self.settings() if checked is None else checked
-
-
-def _checkZones(settings: Settings) -> None:
-    from twisted_ext.server.zones.validate import checkZones, zonesIn
-
-    checkZones(settings, zonesIn(settings))
-
-
-def _showPath(settings: Settings) -> None:
-    from twisted.internet import reactor
-
-    from twisted_ext.server.service import pathOf
-
-    print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
 
 
 def makeService(options: Options) -> IService:
@@ -410,11 +360,7 @@ def _watchTheEnd(server: Server) -> None:
     """
     import atexit
 
-    def look() -> None:
-        if server.running:
-            _leave()
-
-    atexit.register(look)
+    atexit.register(lambda: _leave() if server.running else None)
 
 
 def _leave() -> None:
@@ -429,11 +375,6 @@ def _leave() -> None:
 
 
 def _logsToFile(words: usage.Options | None) -> bool:
-    """
-    Return whether log lines go to a file.
-
-    @param words: the options of C{twistd}; L{None} if another program runs the service.
-    """
     return words is not None and (bool(words.get("logfile", "-") not in (None, "", "-")) or not words.get("nodaemon"))
 
 
@@ -513,16 +454,10 @@ class _Willing(Service):
         return self._inner.stopService()
 
 
-def _load(module: str, name: str) -> Callable[..., Service]:
-    """
-    Import an optional part only when it is used, because it imports large modules.
-    """
-    return cast("Callable[..., Service]", getattr(import_module(module), name))
-
-
 def _watch(server: Server, settings: Settings) -> None:
     """
-    Add the status page, the manhole and the control socket that the settings ask for.
+    Add the status page, the manhole and the control socket that the settings ask for. Each is imported only when it is used, because it
+    imports large modules.
 
     @raise CallerFault: one of them cannot be made.
     """
@@ -535,7 +470,7 @@ def _watch(server: Server, settings: Settings) -> None:
     if settings.manhole:
         module = importWithExtra("twisted_ext.apps.manhole", "shell", "manhole")
         names = module.namespaceFor(operations)
-        server.add(_load(module.__name__, "ManholeService")(reactor, settings.manhole, settings.manholeKeys, names))
+        server.add(module.ManholeService(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
         from twisted_ext.server.operations.control import ControlService
         from twisted_ext.server.operations.controlpath import controlPaths
@@ -546,8 +481,6 @@ def _watch(server: Server, settings: Settings) -> None:
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:
-    import signal
-
     from twisted.internet import reactor
 
     def hungUp(number: int, frame: object) -> None:

@@ -10,7 +10,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime, ITransport
@@ -24,13 +24,11 @@ from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
+from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
-
-if TYPE_CHECKING:
-    from twisted_ext.server.operations.operations import ServerStatus
 
 __all__ = ["ParentMessages", "main"]
 
@@ -58,16 +56,11 @@ def _name(said: dict[str, JSON]) -> bytes:
 class ParentMessages(Protocol):
     """
     Executes the parent's messages, and ends this process when the connection to the parent closes.
-
-    @ivar code: the exit code of this process.
     """
 
     transport: ITransport
 
     def __init__(self, reactor: IReactorTime, stop: Callable[[], object]) -> None:
-        """
-        @param stop: ends this process.
-        """
         self.code = 0
         self.service: ServerService | None = None
         self._reactor = reactor
@@ -200,9 +193,6 @@ class ParentMessages(Protocol):
 
 
 def main() -> None:
-    """
-    Serve until the parent closes the connection or a signal arrives.
-    """
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from typing import Final, NamedTuple
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.terminal.exits import (
@@ -27,36 +27,30 @@ from twisted_ext.apps.cli.terminal.exits import (
 __all__ = ["COMMANDS", "Command", "main", "versions"]
 
 
-class Command:
+class Command(NamedTuple):
     """
     A command of C{txdns}.
 
-    @ivar word: the name of the command.
+    @ivar module: its module, relative to C{twisted_ext.apps}, with a function C{main}.
     @ivar summary: one line for C{txdns --help}.
     """
 
-    __slots__ = ("word", "summary", "_module")
-
-    def __init__(self, word: str, module: str, summary: str) -> None:
-        """
-        @param module: its module, relative to C{twisted_ext.apps}, with a function C{main}.
-        """
-        self.word = word
-        self.summary = summary
-        self._module = module
+    word: str
+    module: str
+    summary: str
 
     def load(self) -> Callable[[list[str]], int]:
         """
         Import the command's C{main}, which takes the arguments after the command's name and returns the exit code.
         """
-        found: Callable[[list[str]], int] = import_module(f"twisted_ext.apps.{self._module}").main
+        found: Callable[[list[str]], int] = import_module(f"twisted_ext.apps.{self.module}").main
         return found
 
     def subcommands(self) -> Sequence[Command]:
         """
         Return its sub-commands, which are the C{SUBCOMMANDS} of its module.
         """
-        found: Sequence[Command] = getattr(import_module(f"twisted_ext.apps.{self._module}"), "SUBCOMMANDS", ())
+        found: Sequence[Command] = getattr(import_module(f"twisted_ext.apps.{self.module}"), "SUBCOMMANDS", ())
         return found
 
 
@@ -105,11 +99,7 @@ Exit codes: 0 a reply came, 1 wrong usage, 2 a server declined, 8 a file cannot 
 
 def main(words: Sequence[str] | None = None) -> int:
     """
-    Run C{txdns}.
-
-    @param words: the arguments after C{txdns}; by default those of this process.
-
-    @return: the exit code.
+    Run C{txdns} with these arguments, by default those of this process, and return the exit code.
     """
     words = list(sys.argv[1:] if words is None else words)
     _standIn()
@@ -181,16 +171,12 @@ def _settleErrors() -> None:
 
 
 def _say(words: list[str], line: str, code: int) -> int:
-    if line:
-        for each in line.splitlines():
-            complain(f"{_prefix(words)}: {each}")
+    for each in line.splitlines():
+        complain(f"{_fullCommand(words)}: {each}")
     return code
 
 
-def _prefix(words: list[str]) -> str:
-    """
-    Return the name of the command, with its sub-command if it has one.
-    """
+def _fullCommand(words: list[str]) -> str:
     for command in COMMANDS:
         if words[:1] == [command.word]:
             below = any(words[1:2] == [each.word] for each in command.subcommands())
@@ -225,9 +211,6 @@ def _help() -> str:
 
 
 def versions() -> str:
-    """
-    Return what C{txdns --version} prints.
-    """
     import platform
 
     from twisted import __version__ as twisted

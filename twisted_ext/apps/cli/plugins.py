@@ -33,9 +33,6 @@ ARGUMENTS: Final = Arguments(_HELP, _JSON)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     from twisted_ext.apps.cli.terminal.run import hush
     from twisted_ext.resolver.strings.descriptions import BUILT_IN, foundParsers

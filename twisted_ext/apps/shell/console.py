@@ -10,11 +10,12 @@ import termios
 import tty
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import redirect_stdout
 from functools import partial
 from inspect import CO_COROUTINE
 from io import StringIO
+from os.path import commonprefix
 from rlcompleter import Completer
 from traceback import format_exception_only
 from types import CodeType, FunctionType
@@ -28,13 +29,23 @@ from twisted.logger import ILogObserver, LogEvent, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.monkey import MonkeyPatcher
 
-from twisted_ext.apps.shell.namespace import PlainText
-
-__all__ = ["Console", "Interpreter", "ExitCommand", "runConsole"]
+__all__ = ["Console", "Interpreter", "ExitCommand", "PlainText", "runConsole"]
 
 _MOST_SHOWN: Final = 100
 _TAB: Final = b"\t"
 _WORD: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
+
+#: Runs a step of a coroutine; the flag is true for steps after the first C{await}.
+_Step = Callable[[Callable[[], object], bool], object]
+
+
+class PlainText(str):
+    """
+    Text that the shell displays unquoted.
+    """
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class ExitCommand:
@@ -46,11 +57,6 @@ class ExitCommand:
         self._console = console
 
     def __call__(self, code: object = None) -> None:
-        """
-        Leave the shell.
-
-        @param code: the exit code or message, as for L{sys.exit}.
-        """
         self._console.leave(code)
 
     def __repr__(self) -> str:
@@ -84,7 +90,8 @@ class Interpreter(ManholeInterpreter):
             except SystemExit as leaving:
                 self._console.leave(leaving.code)
             return
-        done = _stepped(cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)()), self._step)
+        coroutine = cast("Coroutine[Any, Any, object]", FunctionType(code, self.locals)())
+        done = Deferred.fromCoroutine(_stepped(coroutine, self._step))
         done.addErrback(self._raised, done.called)
 
     def _step(self, take: Callable[[], object], later: bool) -> object:
@@ -103,14 +110,14 @@ class Interpreter(ManholeInterpreter):
             finally:
                 self._later = False
                 if text := printed.getvalue().rstrip("\n"):
-                    self.say(text, True)
+                    self.write(text, True)
 
     def _raised(self, failure: Failure, atOnce: bool) -> None:
         if isinstance(failure.value, SystemExit):
             self._console.leave(failure.value.code)
             return
         self.shown.append(failure.value)
-        self.say("".join(format_exception_only(failure.value)).rstrip("\n"), not atOnce)
+        self.write("".join(format_exception_only(failure.value)).rstrip("\n"), not atOnce)
 
     def displayhook(self, value: object) -> None:
         """
@@ -120,23 +127,15 @@ class Interpreter(ManholeInterpreter):
             return
         self.locals["_"] = value
         if not isinstance(value, Deferred):
-            self.say(repr(value), self._later)
+            self.write(repr(value), self._later)
             return
-        self.say(self._described(value), self._later)
+        self.write(self._described(value), self._later)
         result = getattr(value, "result", self)
         if isinstance(result, Failure):
             self.shown.append(result.value)
         elif result is self and id(value) not in self._waiting:
             self._waiting.add(id(value))
             value.addBoth(self._fired, value)
-
-    def say(self, text: str, meanwhile: bool = False) -> None:
-        """
-        Write text to the terminal.
-
-        @param meanwhile: the output is asynchronous, so the input line must be moved out of its way.
-        """
-        self.write(text, meanwhile)
 
     def _described(self, deferred: Deferred[Any]) -> str:
         result = getattr(deferred, "result", None)
@@ -146,17 +145,11 @@ class Interpreter(ManholeInterpreter):
         self._waiting.discard(id(deferred))
         if isinstance(result, Failure):
             self.shown.append(result.value)
-        self.say(self._described(deferred), True)
+        self.write(self._described(deferred), True)
         return result
 
 
 class Console(ColoredManhole):
-    """
-    A session at a terminal.
-
-    @ivar code: the exit code given to L{leave}.
-    """
-
     def __init__(self, namespace: dict[str, object], banner: str) -> None:
         super().__init__()
         self.code = 0
@@ -188,7 +181,7 @@ class Console(ColoredManhole):
             self.code = (code or 0) & 0xFF
         else:
             self.code = 1
-            self.interpreter.say(str(code))
+            self.interpreter.write(str(code))
         self.handle_QUIT()
 
     def handle_QUIT(self) -> None:
@@ -222,20 +215,17 @@ class Console(ColoredManhole):
         kind.characterReceived(self, ch, moreCharactersComing)
 
     def handle_TAB(self) -> None:
-        """
-        Complete the word before the cursor, or list its possible completions.
-        """
         before = b"".join(self.lineBuffer[: self.lineBufferIndex]).decode("utf-8", "replace")
         word = before[len(before.rstrip("".join(_WORD))) :]
         if not word:
             self._type("    ")
             return
         found = _completions(word, self._names)
-        common = _commonBeginning(found)
+        common = commonprefix(found)
         if len(common) > len(word):
             self._type(common[len(word) :])
         elif len(found) > 1:
-            self.interpreter.say("  ".join([name.rpartition(".")[2] for name in found]), True)
+            self.interpreter.write("  ".join([name.rpartition(".")[2] for name in found]), True)
 
     def _type(self, text: str) -> None:
         self._deliverBuffer([character.encode() for character in text])
@@ -251,12 +241,9 @@ class Console(ColoredManhole):
         """
         failure = event.get("log_failure")
         if isinstance(failure, Failure) and not any(failure.value is shown for shown in self.interpreter.shown):
-            self.interpreter.say(f"Unhandled: {type(failure.value).__name__}: {failure.getErrorMessage()}", True)
+            self.interpreter.write(f"Unhandled: {type(failure.value).__name__}: {failure.getErrorMessage()}", True)
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        Stop the reactor, which ends the program.
-        """
         from twisted.internet import reactor
 
         if reactor.running:
@@ -271,18 +258,7 @@ def _completions(word: str, names: dict[str, object]) -> list[str]:
     return sorted(dict.fromkeys([match.rstrip("() ") for match in found]))
 
 
-def _commonBeginning(texts: Iterable[str]) -> str:
-    from os.path import commonprefix
-
-    return commonprefix(list(texts))
-
-
 def runConsole(namespace: dict[str, object], banner: str) -> int:
-    """
-    Run the reactor until the session at this process's terminal is over.
-
-    @return: the exit code.
-    """
     from twisted.internet import reactor
 
     console = Console(namespace, banner)
@@ -301,40 +277,19 @@ def runConsole(namespace: dict[str, object], banner: str) -> int:
         sys.stdout.flush()
     return console.code
 
-
-#: Runs a step of a coroutine; the flag is true for steps after the first C{await}.
-_Step = Callable[[Callable[[], object], bool], object]
-
-
-def _stepped(coroutine: Coroutine[Any, Any, object], step: _Step) -> Deferred[object]:
+def _stepped(coroutine: Coroutine[Any, Any, object], step: _Step) -> Generator[Any, object, object]:
     """
     Run a coroutine and call C{step} for each of its steps, so that the shell's hooks are in place during the step only.
-
-    @return: fires with the coroutine's result.
     """
-
-    async def whole() -> object:
-        return await _Stepping(coroutine, step)
-
-    return Deferred.fromCoroutine(whole())
-
-
-class _Stepping:
-    def __init__(self, coroutine: Coroutine[Any, Any, object], step: _Step) -> None:
-        self._coroutine = coroutine
-        self._step = step
-
-    def __await__(self) -> Generator[object, object, object]:
-        coroutine = self._coroutine
-        take: Callable[[], object] = partial(coroutine.send, None)
-        later = False
-        while True:
-            try:
-                awaited = self._step(take, later)
-            except StopIteration as end:
-                return end.value
-            later = True
-            try:
-                take = partial(coroutine.send, (yield awaited))
-            except BaseException as raised:
-                take = partial(coroutine.throw, raised)
+    take: Callable[[], object] = partial(coroutine.send, None)
+    later = False
+    while True:
+        try:
+            awaited = step(take, later)
+        except StopIteration as end:
+            return end.value
+        later = True
+        try:
+            take = partial(coroutine.send, (yield awaited))
+        except BaseException as raised:
+            take = partial(coroutine.throw, raised)

@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from twisted.internet.defer import Deferred
 
+    from twisted_ext.compat.conversion.results import Result
     from twisted_ext.compat.names import NamesResolver
 
 __all__ = ["main"]
@@ -46,9 +47,6 @@ _USAGE: Final = 1
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the shell with its arguments, and return the exit code.
-    """
     if any(word in ("-h", "--help") for word in words):
         print(HELP, end="")
         return 0
@@ -92,21 +90,54 @@ def _banner(description: str) -> str:
 
 
 def namespaceFor(resolver: NamesResolver) -> dict[str, object]:
-    """
-    Return the names predefined in the shell.
-    """
     from twisted.internet import reactor
 
     from twisted_ext import client, dns
-    from twisted_ext.apps.shell import namespace
+    from twisted_ext.apps.shell.console import PlainText
+    from twisted_ext.errors import BadRecord
+    from twisted_ext.wire.rrtypes import AXFR, typeNumber
 
-    helpers = namespace.Helpers(resolver)
-    functions: tuple[Callable[..., object], ...] = (helpers.lookup, helpers.address, helpers.reverse, helpers.explain)
+    def lookup(name: str, type: int | str = "A") -> Deferred[Result]:
+        """
+        Look up records of any type.
+
+        @param type: a mnemonic or a number.
+
+        @raise BadRecord: C{type} is not a mnemonic of a record type.
+        """
+        number = typeNumber(type) if isinstance(type, str) else type
+        if number is None:
+            raise BadRecord(f"{type!r} is not a record type; write a mnemonic such as A, AAAA or MX, or TYPE65280")
+        if number == AXFR:
+            return resolver.lookupZone(name)
+        return resolver._look(name, number)
+
+    def address(name: str) -> Deferred[str]:
+        """
+        Look up one address of a host, IPv4 if there is one, else IPv6.
+        """
+        return resolver.getHostByName(name)
+
+    def reverse(address: str) -> Deferred[Result]:
+        """
+        Look up the name of an IPv4 or IPv6 address.
+        """
+        return resolver.lookupPointer(client.reverseName(address))
+
+    def explain(name: str, type: int | str = "A") -> Deferred[PlainText]:
+        """
+        Look up a name and describe the steps of the look-up.
+        """
+        return resolver.explain(name, type).addCallback(lambda explanation: PlainText(explanation.text))
+
     return {
         "__name__": "__console__",
         "client": client,
         "dns": dns,
         "resolver": resolver,
         "reactor": reactor,
-        **{function.__name__: function for function in functions},
+        "lookup": lookup,
+        "address": address,
+        "reverse": reverse,
+        "explain": explain,
     }

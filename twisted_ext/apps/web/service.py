@@ -9,15 +9,17 @@ from importlib import resources
 from ipaddress import ip_address
 from json import dumps
 from socket import SOCK_STREAM
+from socket import socket as Socket
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -31,11 +33,6 @@ from twisted_ext.server.operations.http import BoundedRequest, finishWith
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
 from twisted_ext.transport.servers import Server
-
-if TYPE_CHECKING:
-    from socket import socket as Socket
-
-    from twisted.python.failure import Failure
 
 __all__ = ["PORT", "WebService", "webSite"]
 
@@ -68,11 +65,7 @@ _FILES: Final = (
 
 
 class WebService(Service):
-    """
-    Listens for HTTP over TCP.
-    """
-
-    def __init__(self, reactor: IReactorTCP, address: str, operations: Operations, *, port: int | None = None) -> None:
+    def __init__(self, reactor: IReactorSocket, address: str, operations: Operations, *, port: int | None = None) -> None:
         """
         @param address: an address of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
         @param port: overrides the port of C{address}; 0 for one that the kernel chooses.
@@ -89,56 +82,31 @@ class WebService(Service):
 
     def bind(self) -> None:
         """
-        Bind the address and read the page before the service starts: while the process still has its privileges, and while errors still
-        reach the operator's terminal.
-
-        @raise CallerFault: the address cannot be bound; the message gives the reason.
+        Bind the address and read the page. Call it before the service starts: while the process still has its privileges, and while
+        errors still reach the operator's terminal.
         """
-        self._site = self._newSite()
+        self._site = webSite(self._operations, IReactorTime(self._reactor))
         try:
             self._bound = boundTo(self._server.address, self._wanted, SOCK_STREAM)
         except OSError as error:
-            raise self._fault(error.strerror or error) from error
-
-    def _newSite(self) -> PublicSite:
-        return webSite(self._operations, IReactorTime(self._reactor))
-
-    def _fault(self, reason: object) -> CallerFault:
-        return CallerFault(f"http: cannot listen at {self._server.label}: {reason}")
+            raise CallerFault(f"http: cannot listen at {self._server.label}: {error.strerror or error}") from error
 
     @property
     def port(self) -> int:
-        """
-        Return the port; if 0 was requested, the one that the kernel chose, once the service listens.
-        """
         return self._wanted if self._port is None else cast(IPv4Address, self._port.getHost()).port
 
     def startService(self) -> None:
-        """
-        Start listening.
-
-        @raise CallerFault: listening failed; the message gives the reason.
-        """
         self.running = 1
-        self._site = site = self._site or self._newSite()
-        factory = cast("ServerFactory[Any]", site)
-        bound, self._bound = self._bound, None
-        if bound is not None:
-            # The reactor duplicates the socket.
-            with bound:
-                self._port = IReactorSocket(self._reactor).adoptStreamPort(bound.fileno(), bound.family, factory)
-            site.listens(self._port)
-            return
-        try:
-            self._port = self._reactor.listenTCP(self._wanted, factory, interface=self._server.address)
-        except Exception as error:
-            raise self._fault(getattr(error, "socketError", error)) from error
-        site.listens(self._port)
+        if self._bound is None:
+            self.bind()
+        assert self._bound is not None and self._site is not None
+        # The reactor duplicates the socket.
+        with self._bound as bound:
+            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, cast("ServerFactory[Any]", self._site))
+        self._bound = None
+        self._site.listens(self._port)
 
     def stopService(self) -> Deferred[None]:
-        """
-        Close the port and end all connections.
-        """
         self.running = 0
         port, self._port = self._port, None
         bound, self._bound = self._bound, None
@@ -151,11 +119,6 @@ class WebService(Service):
 
 
 def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], float] = perf_counter) -> PublicSite:
-    """
-    Return a factory for HTTP connections.
-
-    @param timer: measures the time that replies take, see L{PublicSite}.
-    """
     root = _Root()
     for path, name, kind in _FILES:
         root.putChild(path.encode("ascii"), _File(name, kind))
@@ -181,18 +144,12 @@ async def _metrics(operations: Operations) -> bytes:
 
 
 class _PageRequest(BoundedRequest):
-    """
-    A request without a body.
-    """
-
     mostOctets = 0
 
 
 class _Page(Resource):
     """
     A page; this class itself replies 404.
-
-    @cvar anyHost: whether to accept requests for any host name.
     """
 
     isLeaf = True
@@ -217,17 +174,10 @@ class _Page(Resource):
         return _Page.show(self, request) if self.isLeaf and request.postpath else self.show(request)
 
     def show(self, request: Request) -> bytes | int:
-        """
-        Return the reply to a valid request, as L{Resource.render} does.
-        """
         return _refuse(request, 404, "This page does not exist.")
 
 
 class _Root(_Page):
-    """
-    The parent of all pages, which replies 404 to requests for others.
-    """
-
     isLeaf = False
 
     def getChild(self, path: bytes, request: Request) -> Resource:
@@ -277,8 +227,6 @@ class _Rendered(_Page):
 def _isOurs(host: str | bytes | None) -> bool:
     """
     Return whether a host is an address or C{localhost}, which no other machine can claim.
-
-    @param host: of the request, with or without a port.
     """
     text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
     if text.startswith("["):

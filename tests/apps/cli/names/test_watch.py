@@ -19,8 +19,8 @@ from tests.apps.turning import TurningReactor
 from tests.docs.listings import Servers, serving
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.watch import parseWatch
-from twisted_ext.apps.cli.terminal.brokenpipe import BrokenPipeWatch
 from twisted_ext.apps.cli.terminal.exits import BROKEN_PIPE, DECLINED, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE
+from twisted_ext.apps.cli.terminal.run import BrokenPipeWatch
 from twisted_ext.testing.sources import answerOf, questionOf
 from twisted_ext.watch.limits import ZONE_SERVERS
 from twisted_ext.watch.states import stateOf

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from twisted_ext.apps.cli.query.args import PLUS_WORDS, QueryOptions, parseQueries, parseQuery
+from tests.queries import parseQuery
+from twisted_ext.apps.cli.query.args import PLUS_WORDS, QueryOptions, parseQueries
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName

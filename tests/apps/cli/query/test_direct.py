@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.cli.query.args import parseQuery
+from tests.queries import parseQuery
 from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
 from twisted_ext.errors import TimedOut, Unreachable
 from twisted_ext.testing.network import MemoryNetwork

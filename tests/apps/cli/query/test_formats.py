@@ -10,7 +10,7 @@ from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.cli.query.args import parseQuery
+from tests.queries import parseQuery
 from twisted_ext.apps.cli.query.formats import LookupOutcome, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.errors import TimedOut

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.queries import parseQuery
 from tests.zone.changing import record
-from twisted_ext.apps.cli.query.args import parseQuery
 from twisted_ext.apps.cli.query.direct import DirectSource
 from twisted_ext.apps.cli.query.trace import ROOT_SERVERS, showServers, showTrace
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK

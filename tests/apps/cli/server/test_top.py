@@ -68,7 +68,7 @@ def test_pictureShowsEverythingEscaped() -> None:
     rates = Rates()
     rates.note(statsWith(), 10.0, 7.0)
     rates.figures.upstreams = [{"server": "\x1b[2J", "way": "udp", "up": True, "rtt": None}]
-    lines = list(pictureOf(STATUS, rates))
+    lines = [line for line, _ in pictureOf(STATUS, rates)]
     text = "\n".join(lines)
     for words in (
         "txdns 1.2.3",

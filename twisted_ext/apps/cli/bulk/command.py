@@ -7,16 +7,13 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number, whole
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import SERVER, targetIn
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
 from twisted_ext.wire.rrtypes import PTR, A, typeNumber
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["ARGUMENTS", "BulkWishes", "main", "parseBulk"]
 
@@ -97,11 +94,6 @@ class BulkWishes:
 
 
 def parseBulk(words: list[str]) -> BulkWishes:
-    """
-    Parse the arguments.
-
-    @raise ExitError: an argument is not valid.
-    """
     given = ARGUMENTS.parse(words)
     reverse = given[_REVERSE]
     if given[_OUTPUT] is not None and given[_RESUME] is not None:
@@ -155,16 +147,9 @@ def _isRange(word: str) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     wishes = parseBulk(words)
     from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
     with Streams(wishes) as streams:
-
-        async def begin(reactor: IReactorTime) -> int:
-            return await BulkWork(reactor, wishes, streams).run()
-
-        return runUntilDone(begin)
+        return runUntilDone(lambda reactor: BulkWork(reactor, wishes, streams).run())

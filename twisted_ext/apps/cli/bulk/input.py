@@ -8,9 +8,10 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.addressranges import AddressRange
@@ -19,9 +20,6 @@ from twisted_ext.limits import BULK_LINE
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, typeName, typeNumber
-
-if TYPE_CHECKING:
-    from twisted.python.failure import Failure
 
 __all__ = ["Fed", "Item", "Lines", "namesOf", "rangesOf"]
 
@@ -40,7 +38,6 @@ class Lines:
     Lines of a file or a pipe, one at a time. Blank lines and comments, which begin with C{#}, are skipped.
 
     @ivar ended: whether the input is exhausted.
-    @ivar consumed: octets read so far.
     @ivar size: the total number of octets, or L{None} if unknown.
     """
 
@@ -127,9 +124,6 @@ class Lines:
         self._lines.extend(lines)
 
     def close(self) -> None:
-        """
-        Stop reading.
-        """
         if self._waiting:
             self._waiting = False
             self._reactor.removeReader(self)

@@ -1,5 +1,14 @@
 """
-Writes the lines of C{txdns bulk}: complete lines only, and no faster than the reader takes them.
+Writes the lines of C{txdns bulk}: complete lines only, and no faster than the reader takes them. A line is a JSON object for one name:
+
+  - C{name}, as given in the input, and C{type};
+  - C{rcode}, C{ttl} (the lowest of the records; the negative TTL for a negative answer, or null);
+  - C{data}: the records in master file format;
+  - C{aliases}, if any: the names that led to the data;
+  - C{errors}, if any: extended errors as C{code}, C{name}, C{text}.
+
+A failed look-up has C{error} (a sentence), C{kind} (C{BadName}, C{TimedOut}, C{ServerFailed}...) and possibly C{rcode} in place of C{ttl}
+and C{data}.
 """
 
 from __future__ import annotations
@@ -8,19 +17,26 @@ import os
 import select
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from json import dumps
+from json.encoder import encode_basestring_ascii as quoted
+from socket import inet_ntoa
+from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime, IWriteDescriptor
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_ext.answers import Answer
+from twisted_ext.apps.cli.bulk.input import Item
+from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import BULK_OUTPUT
+from twisted_ext.wire.codes import EDE_NAMES, rcodeName
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import ANY, CNAME, SOA, A, typeNumber
 
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall
-    from twisted.python.failure import Failure
-
-__all__ = ["LineWriter"]
+__all__ = ["LineWriter", "lineOf"]
 
 #: Octets that a writable pipe accepts without blocking (PIPE_BUF of POSIX; 4096 on Linux).
 _PIECE: Final = 4096
@@ -37,7 +53,6 @@ class LineWriter:
     """
     Writes lines to a file, or to a pipe without blocking.
 
-    @ivar write: takes one line, including its newline.
     @ivar full: whether the backlog is so large that the producer should pause.
     @ivar broken: the error that ended the output, if any.
     """
@@ -53,7 +68,6 @@ class LineWriter:
     ) -> None:
         """
         @param drained: called when C{full} becomes false.
-        @param failed: called with the error when nothing more can be written.
         """
         self._reactor = reactor
         self._clock = clock
@@ -146,9 +160,7 @@ class LineWriter:
 
     def emptied(self) -> Deferred[None]:
         """
-        Write the whole backlog, as fast as the reader takes it.
-
-        @return: fires when the backlog is empty, or the reader has closed the pipe.
+        Write the whole backlog, as fast as the reader takes it, until it is empty or the reader has closed the pipe.
         """
         self.flush()
         if not self._backlog:
@@ -165,17 +177,12 @@ class LineWriter:
             emptied.callback(None)
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        Handle the close of the pipe's read end.
-        """
         if self.broken is None:
             self._break(BrokenPipeError(32, "Broken pipe"))
 
     def finish(self, seconds: float) -> None:
         """
-        Write the rest, waiting for the reader if necessary, and cancel the timers.
-
-        @param seconds: how long the reader may read nothing before the rest is discarded.
+        Write the rest and cancel the timers. The rest is discarded when the reader has read nothing for this time.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -189,3 +196,54 @@ class LineWriter:
         if self._writing:
             self._writing = False
             self._reactor.removeWriter(self)
+
+
+def lineOf(item: Item, result: Answer | Exception) -> str:
+    name, rrType = item
+    if isinstance(result, Exception):
+        return _faultLine(name, rrType, result)
+    sets = result.answer
+    if len(sets) == 1 and not result.ede:
+        # A fast path for the most frequent kind of line.
+        rrset = sets[0]
+        rdatas = rrset.rdatas
+        if rrset.rrType == A and rrType == "A":
+            data = inet_ntoa(rdatas[0]) if len(rdatas) == 1 else '","'.join([inet_ntoa(rdata) for rdata in rdatas])
+            return f'{{"name":{quoted(name)},"type":"A","rcode":"NOERROR","ttl":{rrset.ttl},"data":["{data}"]}}\n'
+    return _answerLine(name, rrType, result)
+
+
+def _answerLine(name: str, rrType: str, answer: Answer) -> str:
+    wanted = typeNumber(rrType)
+    found = [rrset for rrset in answer.answer if rrset.rrType == wanted or (wanted == ANY and rrset.rrType != CNAME)]
+    data = [rdataToText(rrset.rrType, rdata) for rrset in found for rdata in rrset.rdatas]
+    fields: dict[str, object] = {
+        "name": name,
+        "type": rrType,
+        "rcode": rcodeName(answer.rcode),
+        "ttl": min([rrset.ttl for rrset in found]) if found else _denialTTL(answer),
+        "data": data,
+    }
+    aliases = [nameToText(rrset.rdatas[0]) for rrset in answer.answer if rrset.rrType == CNAME and wanted != CNAME]
+    if aliases:
+        fields["aliases"] = aliases
+    if answer.ede:
+        fields["errors"] = [{"code": code, "name": EDE_NAMES.get(code, ""), "text": text} for code, text in answer.ede]
+    return dumps(fields, separators=(",", ":")) + "\n"
+
+
+def _denialTTL(answer: Answer) -> int | None:
+    # RFC 2308, section 5: the lesser of the SOA record's TTL and its last field.
+    for rrset in answer.authority:
+        if rrset.rrType == SOA:
+            return min(rrset.ttl, int.from_bytes(rrset.rdatas[0][-4:], "big"))
+    return None
+
+
+def _faultLine(name: str, rrType: str, fault: Exception) -> str:
+    fields: dict[str, object] = {"name": name, "type": rrType, "error": str(fault) or type(fault).__name__, "kind": type(fault).__name__}
+    if isinstance(fault, ServerFailed):
+        fields["rcode"] = rcodeName(fault.rcode)
+        if fault.ede:
+            fields["errors"] = [{"code": code, "name": EDE_NAMES.get(code, ""), "text": text} for code, text in fault.ede]
+    return dumps(fields, separators=(",", ":")) + "\n"

@@ -24,24 +24,18 @@ class EarlierOutput:
     """
     Compares the input with the output of an earlier run. Output lines are in nearly the order of the input, so only those ahead of their
     turn are kept in memory: as many as were written during the slowest look-up.
-
-    @ivar path: the path of the output.
-    @ivar skipped: the number of items found in it.
     """
 
     def __init__(self, path: str) -> None:
         """
         Open the output, and remove an incomplete last line.
-
-        @raise ExitError: the file cannot be read or written, or was not written by this command.
         """
-        self.path = path
-        self.skipped = 0
+        self._path = path
         self._ahead: Counter[Item] = Counter()
         try:
             # This creates the file if it does not exist: then there is nothing to skip.
             self._file: BinaryIO = open(_opened(path), "rb+")
-            self._end = self._wholeLines()
+            self._end = self._endOfWholeLines()
         except OSError as error:
             raise ExitError(BATCH, f"--resume {path}: {error.strerror}; write the file of an earlier --output") from error
         self._number = 0
@@ -53,10 +47,7 @@ class EarlierOutput:
             raise
         self._file.truncate(self._end)
 
-    def _wholeLines(self) -> int:
-        """
-        Return the length of the file up to the end of its last complete line.
-        """
+    def _endOfWholeLines(self) -> int:
         end = self._file.seek(0, os.SEEK_END)
         position = end
         while position:
@@ -82,15 +73,9 @@ class EarlierOutput:
             del ahead[item]
         else:
             ahead[item] -= 1
-        self.skipped += 1
         return True
 
     def _readAhead(self) -> bool:
-        """
-        Read one more line.
-
-        @return: whether there was one.
-        """
         if self._file.tell() >= self._end:
             return False
         self._number += 1
@@ -99,7 +84,7 @@ class EarlierOutput:
             found = loads(line)
             self._ahead[found["name"], found["type"]] += 1
         except (JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-            where = f"--resume {self.path}, line {self._number}"
+            where = f"--resume {self._path}, line {self._number}"
             raise ExitError(BATCH, f"{where}: this is not a line of txdns bulk; write the file of an earlier --output") from error
         return True
 
@@ -135,8 +120,6 @@ def _opened(path: str) -> int:
 def hold(fileno: int) -> None:
     """
     Lock an output file until it is closed, because two runs that resume with the same file would write everything twice.
-
-    @raise OSError: another run has locked it.
     """
     try:
         from fcntl import LOCK_EX, LOCK_NB, flock

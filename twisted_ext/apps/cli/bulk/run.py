@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet
+from twisted.internet.interfaces import IDelayedCall, IReactorCore, IReactorFDSet, IReactorTime
 
 from twisted_ext.addressranges import AddressRange
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.command import BulkWishes
 from twisted_ext.apps.cli.bulk.input import Fed, Item, Lines, namesOf, rangesOf
-from twisted_ext.apps.cli.bulk.jsonlines import lineOf
-from twisted_ext.apps.cli.bulk.output import LineWriter
+from twisted_ext.apps.cli.bulk.output import LineWriter, lineOf
 from twisted_ext.apps.cli.bulk.resume import EarlierOutput, hold
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, ExitError, complain
@@ -25,12 +23,7 @@ from twisted_ext.apps.cli.terminal.run import interruptedBy
 from twisted_ext.apps.cli.terminal.upstream import upstreamFor
 from twisted_ext.errors import TimedOut, Unreachable
 from twisted_ext.ratecontrol import Rate, Window
-from twisted_ext.resolver.lookup.stream import InOrder, Run
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
-    from twisted_ext.resolver.lookup.stream import OrderSlot
+from twisted_ext.resolver.lookup.stream import InOrder, OrderSlot, Run
 
 __all__ = ["BulkWork", "Streams"]
 
@@ -43,7 +36,6 @@ class Streams:
     The file descriptors of the input and output, opened before any look-up, so that a wrong path is reported at once.
 
     @ivar input: the input; L{None} if all ranges are arguments of the command.
-    @ivar output: the output.
     @ivar path: the output's path, or C{""} for the standard output.
     @ivar resuming: the existing lines of the output, or L{None} without C{--resume}.
     """
@@ -88,10 +80,6 @@ class Streams:
 
 
 class BulkWork:
-    """
-    A run of the command.
-    """
-
     def __init__(self, reactor: IReactorTime, wishes: BulkWishes, streams: Streams) -> None:
         self._reactor = reactor
         self._wishes = wishes
@@ -119,13 +107,6 @@ class BulkWork:
             self._feed = streams.resuming.around(self._feed)
 
     async def run(self) -> int:
-        """
-        Perform the look-ups.
-
-        @return: the exit code.
-
-        @raise ExitError: reading or writing failed.
-        """
         wishes = self._wishes
         upstream = await upstreamFor(self._reactor, wishes.target)
         rate = None if wishes.rate is None else Rate(wishes.rate)
@@ -203,9 +184,6 @@ class BulkWork:
         self._run.fill()
 
     def _settle(self) -> None:
-        """
-        Check after the current call stack has returned whether the run is complete.
-        """
         if self._settling is None and not self._run.underway:
             self._settling = self._reactor.callLater(0, self._settled)
 
@@ -231,8 +209,6 @@ class BulkWork:
     def _interrupt(self) -> Deferred[None]:
         """
         Stop after a signal such as that of Ctrl-C, leaving complete lines.
-
-        @return: fires when the output is written.
         """
         self._interrupted = True
         path = self._streams.path

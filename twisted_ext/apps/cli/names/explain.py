@@ -10,7 +10,7 @@ from itertools import groupby
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
@@ -56,25 +56,15 @@ ARGUMENTS: Final = Arguments(_HELP, SERVER, _ADDRESS, _JSON, _COLOR)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     reverse = _ADDRESS in given
     name, *more = [_reverse(given[_ADDRESS]), *given.bare] if reverse else given.bare or [""]
     if not name:
         raise ExitError(USAGE, "a name is missing; write: txdns explain NAME [TYPE] [@DESCRIPTION]")
     rrType = typeIn(more, PTR if reverse else A)
-    try:
-        nameFromText(name)
-    except CallerFault as fault:
-        raise ExitError(USAGE, str(fault)) from fault
+    valueOf(nameFromText, name)
     target = targetIn(given)
-
-    async def begin(reactor: IReactorTime) -> int:
-        return await _explain(reactor, name, rrType, target, given)
-
-    return runUntilDone(begin, command="explain")
+    return runUntilDone(lambda reactor: _explain(reactor, name, rrType, target, given), command="explain")
 
 
 def _reverse(address: str) -> str:
@@ -100,18 +90,16 @@ async def _explain(reactor: IReactorTime, name: str, rrType: int, target: str, g
     if given[_JSON]:
         print(dumps(explanation.data))
     else:
-        fancy = (sys.stdout.encoding or "").lower().startswith("utf")
-        print("\n".join(treeOf(explanation, paletteFor(sys.stdout, given[_COLOR]), fancy)))
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        print("\n".join(treeOf(explanation, paletteFor(sys.stdout, given[_COLOR]), unicode)))
     return OK if explanation.answer is not None else NO_REPLY
 
 
-def treeOf(explanation: Explanation, palette: Palette, fancy: bool = True) -> Iterator[str]:
+def treeOf(explanation: Explanation, palette: Palette, unicode: bool) -> Iterator[str]:
     """
     Format the steps as a tree with a branch for each source, followed by the result.
-
-    @param fancy: draw lines with non-ASCII characters.
     """
-    fork, last, bar = ("├─ ", "└─ ", "│  ") if fancy else ("|- ", "`- ", "|  ")
+    fork, last, bar = ("├─ ", "└─ ", "│  ") if unicode else ("|- ", "`- ", "|  ")
     question = explanation.question
     yield palette.name(str(explanation.data["name"])) + " " + palette.type(typeName(question.rrType))
     for source, notes in groupby(explanation.notes, lambda note: note.source):

@@ -82,15 +82,8 @@ class _Wishes:
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     wishes = _parsed(ARGUMENTS.parse(words))
-
-    async def begin(reactor: IReactorTime) -> int:
-        return await _show(reactor, wishes)
-
-    return runUntilDone(begin, command="getaddrinfo")
+    return runUntilDone(lambda reactor: _show(reactor, wishes), command="getaddrinfo")
 
 
 def _parsed(given: Given) -> _Wishes:
@@ -209,11 +202,6 @@ def _short(value: object) -> str:
 
 
 def _shown(here: _Told, system: _Told, why: str) -> list[str]:
-    """
-    Return the lines to print: those of both results, with differences marked.
-
-    @param why: the cause of the error of this package.
-    """
     ours, theirs = _asLines(here), _asLines(system)
     lines: list[str] = []
     for verb, start, end, otherStart, otherEnd in SequenceMatcher(None, ours, theirs, False).get_opcodes():

@@ -51,9 +51,6 @@ ARGUMENTS: Final = Arguments(_HELP, SERVER, _SHORT, _JSON)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     if not given.bare:
         raise ExitError(USAGE, f"a service is missing; {_FORMS}")
@@ -61,11 +58,7 @@ def main(words: list[str]) -> int:
     if more:
         raise ExitError(USAGE, f"two services, {service!r} and {more[0]!r}; write one")
     target = targetIn(given)
-
-    async def begin(reactor: IReactorTime) -> int:
-        return await _show(reactor, service, target, given)
-
-    return runUntilDone(begin, command="services")
+    return runUntilDone(lambda reactor: _show(reactor, service, target, given), command="services")
 
 
 async def _show(reactor: IReactorTime, service: str, target: str, given: Given) -> int:
@@ -131,17 +124,14 @@ def _hostAndPort(text: str, service: str) -> tuple[str, int | None]:
     return host, int(port)
 
 
-def _named(target: Target) -> bool:
-    """
-    Return whether a record names the target.
-    """
+def _hasRecord(target: Target) -> bool:
     from twisted_ext.discovery.targets import BEHIND
 
     return target.priority < BEHIND
 
 
 def _line(target: Target) -> str:
-    numbers = f"{target.priority:>5} {target.weight:>5}" if _named(target) else f"{'-':>5} {'-':>5}"
+    numbers = f"{target.priority:>5} {target.weight:>5}" if _hasRecord(target) else f"{'-':>5} {'-':>5}"
     said = [f"alpn={','.join(target.alpn)}"] if target.alpn else []
     said += [f"hint={','.join(target.addresses)}"] if target.addresses else []
     return " ".join([f"{numbers}  {target}", *said])
@@ -151,8 +141,8 @@ def _described(target: Target) -> dict[str, object]:
     return {
         "host": target.host,
         "port": target.port,
-        "priority": target.priority if _named(target) else None,
-        "weight": target.weight if _named(target) else None,
+        "priority": target.priority if _hasRecord(target) else None,
+        "weight": target.weight if _hasRecord(target) else None,
         "alpn": list(target.alpn),
         "addresses": list(target.addresses),
         "parameters": {str(key): value.hex() for key, value in target.parameters.items()},

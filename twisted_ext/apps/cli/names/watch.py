@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number, valueOf
 from twisted_ext.apps.cli.terminal.exits import DECLINED, INTERRUPTED, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import typeIn
-from twisted_ext.errors import CallerFault
 from twisted_ext.watch.limits import WATCH_SECONDS, ZONE_SERVERS
 from twisted_ext.watch.states import Sought, State
-from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A, isMeta
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import A, isMeta, typeName
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -88,10 +89,6 @@ _JSON: Final = flag(
 
 ARGUMENTS: Final = Arguments(_HELP, _SERVER, _UNTIL, _ANY, _NONE, _TIMEOUT, _INTERVAL, _EVERY, _JSON)
 
-#: The outcome to print after a failed look-up.
-_UNKNOWN: Final = "unknown"
-
-
 @dataclass(slots=True)
 class WatchWishes:
     """
@@ -99,8 +96,6 @@ class WatchWishes:
 
     @ivar targets: the server or description of each C{@} argument.
     @ivar sought: the records to wait for.
-    @ivar untilAny: whether to wait for any record.
-    @ivar untilNone: whether to wait until there is no record.
     @ivar every: whether to query each name server of the zone.
     """
 
@@ -117,15 +112,9 @@ class WatchWishes:
 
     @property
     def waits(self) -> bool:
-        """
-        Whether there is a condition to wait for.
-        """
         return bool(self.sought) or self.untilAny or self.untilNone
 
     def isDone(self, state: State) -> bool:
-        """
-        Return whether a state meets the condition to wait for.
-        """
         if not self.waits or state.outcome is None:
             return False
         if self.untilNone:
@@ -134,11 +123,6 @@ class WatchWishes:
 
 
 def parseWatch(words: list[str]) -> WatchWishes:
-    """
-    Parse the arguments.
-
-    @raise ExitError: an argument is not valid.
-    """
     given = ARGUMENTS.parse(words)
     if not given.bare:
         raise ExitError(USAGE, "a name is missing; write: txdns watch NAME [TYPE] [@SERVER]")
@@ -148,14 +132,8 @@ def parseWatch(words: list[str]) -> WatchWishes:
         raise ExitError(USAGE, f"{more[0]} is not a type of records; write one such as A or TXT")
     if (_UNTIL in given) + given[_ANY] + given[_NONE] > 1:
         raise ExitError(USAGE, "--until, --until-any and --until-none exclude each other; write one of them")
-    try:
-        nameFromText(name)
-    except CallerFault as fault:
-        raise ExitError(USAGE, str(fault)) from fault
-    try:
-        sought = [Sought(rrType, each) for each in given.all(_UNTIL)]
-    except CallerFault as fault:
-        raise ExitError(USAGE, f"--until: {fault}") from fault
+    valueOf(nameFromText, name)
+    sought = [valueOf(partial(Sought, rrType), each, "--until") for each in given.all(_UNTIL)]
     every, interval = given[_EVERY], given[_INTERVAL]
     if every and interval is None:
         # Authoritative servers return changes at once, so do not wait for the TTL.
@@ -177,21 +155,14 @@ def _targets(given: Given, every: bool) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     wishes = parseWatch(words)
-
-    async def begin(reactor: IReactorTime) -> int:
-        return await _begin(reactor, wishes)
-
-    code = runUntilDone(begin, whileRead=True)
+    code = runUntilDone(lambda reactor: _begin(reactor, wishes), whileRead=True)
     # Without a condition to wait for, Ctrl-C is the normal way to leave.
     return OK if code == INTERRUPTED and not wishes.waits else code
 
 
 async def _begin(reactor: IReactorTime, wishes: WatchWishes) -> int:
-    resolvers = await _resolvers(reactor, wishes)
+    resolvers = await _resolversByLabel(reactor, wishes)
     try:
         return await _watch(reactor, wishes, resolvers)
     finally:
@@ -199,12 +170,7 @@ async def _begin(reactor: IReactorTime, wishes: WatchWishes) -> int:
             await resolver.close()
 
 
-async def _resolvers(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, NamesResolver]:
-    """
-    Return the resolvers to use, by their labels.
-
-    @raise ExitError: a server or description is not valid, or the zone's servers cannot be found.
-    """
+async def _resolversByLabel(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, NamesResolver]:
     from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
     from twisted_ext.compat.conversion.errors import LookupFailed
     from twisted_ext.compat.names import NamesResolver
@@ -242,7 +208,7 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
     shown = len(watches) > 1
 
     async def one(label: str, watch: Watch) -> None:
-        await _tell(wishes, watch, label if shown else "")
+        await _printUntilDone(wishes, watch, label if shown else "")
         del pending[label]
 
     waits = [Deferred.fromCoroutine(one(label, watch)) for label, watch in watches.items()]
@@ -262,10 +228,7 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
     return OK
 
 
-async def _tell(wishes: WatchWishes, watch: Watch, label: str) -> None:
-    """
-    Print all changes until the condition holds.
-    """
+async def _printUntilDone(wishes: WatchWishes, watch: Watch, label: str) -> None:
     async with watch:
         async for change in watch:
             print(_json(wishes, watch.question, change, label) if wishes.json else _line(watch.question, change, label), flush=True)
@@ -278,17 +241,12 @@ def _now() -> str:
 
 
 def _line(question: Question, change: Change, label: str) -> str:
-    from twisted_ext.wire.escapes import printable
-    from twisted_ext.wire.names import nameToText
-    from twisted_ext.wire.rrtypes import typeName
-
     said = f" @{label}" if label else ""
     return printable(f"{_now()} {nameToText(question.name, final=False)} {typeName(question.rrType)}{said}: {change}")
 
 
 def _json(wishes: WatchWishes, question: Question, change: Change, label: str) -> str:
     from twisted_ext.watch.schedule import secondsOf
-    from twisted_ext.wire.rrtypes import typeName
 
     after, answer = change.after, change.answer
     fields: dict[str, object] = {
@@ -307,5 +265,5 @@ def _json(wishes: WatchWishes, question: Question, change: Change, label: str) -
 
 def _described(state: State) -> dict[str, object]:
     if state.outcome is None:
-        return {"outcome": _UNKNOWN, "data": [], "error": str(state.error)}
+        return {"outcome": "unknown", "data": [], "error": str(state.error)}
     return {"outcome": state.outcome.value, "data": list(state.texts)}

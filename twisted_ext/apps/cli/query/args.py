@@ -28,7 +28,7 @@ from twisted_ext.wire.rrtypes import IXFR, NS, PTR, TYPE_NAMES, A, typeNumber
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["ARGUMENTS", "PLUS_WORDS", "QueryOptions", "parseQueries", "parseQuery"]
+__all__ = ["ARGUMENTS", "PLUS_WORDS", "QueryOptions", "parseQueries"]
 
 
 _HELP: Final = """\
@@ -101,15 +101,9 @@ class QueryOptions:
     @ivar seconds: how long to wait for each reply.
     @ivar options: EDNS options to send.
     @ivar flags: the C{+} options that are on or off, by their full names.
-    @ivar words: all arguments of the command.
     @ivar serial: the serial of the version that the user has, for IXFR.
-    @ivar local: the source address, or L{None}.
-    @ivar localPort: the source port, 0 for any.
-    @ivar key: signs the query, or L{None}.
-    @ivar keyFile: the file of that key, or C{""}.
-    @ivar opcode: the query's opcode.
+    @ivar keyFile: the file of the key that signs the query, or C{""} if there is none or the key itself is given.
     @ivar queryId: the query's id, or L{None} for a random one.
-    @ivar ednsVersion: the version in the OPT record.
     @ivar ednsFlags: the flags in the OPT record, without DO.
     @ivar payloadSize: the payload size in the OPT record, or L{None} for the default.
     @ivar domain: the only domain to search, in wire form, or L{None} for the system's list.
@@ -148,9 +142,6 @@ class QueryOptions:
         self.words: list[str] = []
 
     def copy(self) -> QueryOptions:
-        """
-        Return an independent copy.
-        """
         other = QueryOptions()
         other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options))
         return other
@@ -295,24 +286,11 @@ PLUS_WORDS: Final = (*_FLAGS, *_SETTINGS, *_EDNS, "ednsopt", *_WITHOUT_EFFECT, "
 _MNEMONIC: Final = 10
 
 
-def parseQuery(words: Sequence[str]) -> QueryOptions:
-    """
-    Return the first look-up of L{parseQueries}.
-
-    @raise ExitError: as L{parseQueries} does.
-    """
-    return parseQueries(words)[0]
-
-
 def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryOptions]:
     """
     Parse the arguments of one or several look-ups. Options before the first name apply to all of them, options after a name to that one.
 
     @param usual: options to apply first, such as those of C{.digrc}.
-
-    @return: at least one look-up.
-
-    @raise ExitError: an argument is not valid; the message names it and what would be right.
     """
     common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
@@ -355,8 +333,6 @@ class _Reading:
 
     def _begin(self, name: str, *, reverse: bytes = b"") -> None:
         """
-        Begin a look-up with the options before the first name.
-
         @param reverse: the wire form of a name that was given as an address.
         """
         if self.common is None:
@@ -375,10 +351,7 @@ class _Reading:
         wishes = self.wishes
         if self.name is not None:
             if not self.reverse:
-                try:
-                    wishes.name = nameFromText(self.name)
-                except CallerFault as fault:
-                    raise ExitError(USAGE, str(fault)) from fault
+                wishes.name = valueOf(nameFromText, self.name)
                 wishes.relative = not self.name.endswith(".")
         if self.rrType is not None:
             wishes.rrType = self.rrType
@@ -480,10 +453,7 @@ class _Reading:
     def _key(self, text: str) -> None:
         from twisted_ext.wire.tsig import Key
 
-        try:
-            self.wishes.key, self.wishes.keyFile = Key.fromText(text), ""
-        except CallerFault as fault:
-            raise ExitError(USAGE, f"-y: {fault}") from fault
+        self.wishes.key, self.wishes.keyFile = valueOf(Key.fromText, text, "-y"), ""
 
     def _plus(self, text: str) -> None:
         word, equals, value = text.partition("=")
@@ -519,17 +489,11 @@ class _Reading:
             from secrets import token_hex
 
             value = token_hex(8)
-        try:
-            option = optionFromText(value if word == "ednsopt" else f"{word}={value}" if value else word)
-        except CallerFault as fault:
-            raise ExitError(USAGE, f"+{text}: {fault}") from fault
+        option = valueOf(optionFromText, value if word == "ednsopt" else f"{word}={value}" if value else word, f"+{text}")
         self.wishes.options.append(option.toWire())
 
 
 def _full(word: str, text: str) -> str:
-    """
-    Return the full name of an option, given by its full name, an alias or a unique prefix.
-    """
     if word in _ALIASES:
         return _ALIASES[word]
     full = fullName(word, PLUS_WORDS, f"+{text}") if len(word) > 1 else None
@@ -540,9 +504,7 @@ def _full(word: str, text: str) -> str:
 
 def _reverseName(text: str) -> bytes | None:
     """
-    Return the name for a reverse look-up, or L{None} if C{text} is not an address.
-
-    @param text: an address, or the first one to three octets of an IPv4 address: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
+    Return the name for a reverse look-up of an address, or of its first one to three octets: C{192.0.2} stands for C{2.0.192.in-addr.arpa}.
     """
     from ipaddress import ip_address
 

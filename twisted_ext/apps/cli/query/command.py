@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.query.args import ARGUMENTS, QueryOptions, parseQueries
@@ -19,6 +19,7 @@ from twisted_ext.apps.cli.query.formats import (
     renderQuery,
     renderShort,
     renderText,
+    renderYAML,
 )
 from twisted_ext.apps.cli.terminal.colors import encodable, isTerminal, paletteFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
@@ -33,11 +34,8 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.options import ExtendedError
+from twisted_ext.wire.options import Cookie, ExtendedError
 from twisted_ext.wire.rrtypes import AXFR, IXFR
-
-#: The code of the EDNS option COOKIE.
-_COOKIE: Final = 10
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -47,10 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ARGUMENTS", "main"]
 
+
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     ARGUMENTS.showHelp(words)
     if "-v" in words:
         from twisted_ext.apps.cli.main import versions
@@ -158,11 +154,9 @@ def _keyFor(wishes: QueryOptions) -> Key | None:
 def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions) -> DirectSource | None:
     """
     Return a source that sends queries with the requested header and OPT fields; L{None} if no argument requires that.
-
-    @raise ExitError: an argument requires it, and the upstream has no servers to send such queries to.
     """
     word = wishes.needsServer
-    cookie = any(code == _COOKIE for code, _ in wishes.options)
+    cookie = any(code == Cookie.code for code, _ in wishes.options)
     if not word and not cookie:
         return None
     from twisted_ext.apps.cli.query.direct import DirectSource
@@ -191,7 +185,8 @@ def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptio
 
 async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
-    _settleScript(wishes)
+    if wishes.flags["idnout"] is None:
+        wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
     began = reactor.seconds()
     trace = Trace()
     try:
@@ -264,14 +259,6 @@ def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: CommandUp
     return SearchListSource(source, domains, ndots=ndots if wishes.ndots is None else wishes.ndots)
 
 
-def _settleScript(wishes: QueryOptions) -> None:
-    """
-    Decide C{+idnout} if it was not given: show Unicode names if the output is a terminal with a UTF encoding.
-    """
-    if wishes.flags["idnout"] is None:
-        wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
-
-
 def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> Message:
     """
     Return a message made from an answer or failure that came without one, for display.
@@ -303,8 +290,6 @@ def _rendered(reply: LookupOutcome, wishes: QueryOptions) -> str:
     if flags["short"]:
         return renderShort(reply, flags)
     if flags["yaml"]:
-        from twisted_ext.apps.cli.query.yamltext import renderYAML
-
         return renderYAML(reply)
     # The arguments are those of the whole command, so print them only once.
     words = " ".join(wishes.words) if wishes.first else None
@@ -315,10 +300,7 @@ def _unanswered(question: Question, fault: DNSFault, wishes: QueryOptions) -> in
     if wishes.flags["json"]:
         sys.stdout.write(renderFault(question, fault))
         sys.stdout.flush()
-    complain(f"txdns query: {_why(fault)}")
-    return NO_REPLY
-
-
-def _why(fault: DNSFault) -> str:
     text = str(fault)
-    return text if not fault.server or fault.server in text else f"{text} ({fault.server})"
+    server = f" ({fault.server})" if fault.server and fault.server not in text else ""
+    complain(f"txdns query: {text}{server}")
+    return NO_REPLY

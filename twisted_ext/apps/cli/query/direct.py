@@ -27,9 +27,11 @@ from twisted.internet.interfaces import (
     IUDPTransport,
 )
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.apps.cli.query.args import QueryOptions
 from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage
@@ -40,18 +42,15 @@ from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode, Z
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.options import Cookie
 from twisted_ext.wire.tsig import Key, sign, signatureError, verify
 
 if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
-    from twisted_ext.apps.cli.query.args import QueryOptions
     from twisted_ext.interfaces import Start
 
 __all__ = ["DirectSource", "Exchange"]
 
 _OPCODE: Final = 0x7800
-_COOKIE: Final = 10
 
 #: The advertised UDP payload size in octets (RFC 9715).
 _PAYLOAD: Final = 1232
@@ -66,7 +65,6 @@ class Exchange:
     A query and its reply.
 
     @ivar kind: C{"udp"} or C{"tcp"}.
-    @ivar seconds: the time from query to reply.
     @ivar truncated: whether the UDP reply was truncated, and this one came by TCP.
     @ivar doubt: why the TSIG signature of the reply is not valid; C{""} if it is, or none was expected.
     """
@@ -84,8 +82,6 @@ class Exchange:
 class DirectSource:
     """
     Queries servers in turn, with the header and OPT fields of C{wishes}.
-
-    @ivar last: the latest exchange, or L{None}.
     """
 
     def __init__(
@@ -96,13 +92,11 @@ class DirectSource:
         key: Key | None = None,
         *,
         sending: Callable[[Message, Server], object] = lambda query, server: None,
-        today: Callable[[], float] = time,
     ) -> None:
         """
         @param reactor: also provides L{IReactorUDP} and L{IReactorTCP}.
         @param key: signs queries; the replies must be signed with it too.
         @param sending: called with each query before it is sent.
-        @param today: returns the time in seconds since 1970.
         """
         self.last: Exchange | None = None
         self._reactor = reactor
@@ -110,7 +104,6 @@ class DirectSource:
         self._wishes = wishes
         self._key = key
         self._sending = sending
-        self._today = today
 
     def ask(self, question: Question, context: QueryContext) -> Start:
         return partial(self._start, question)
@@ -132,11 +125,7 @@ class DirectSource:
 
     async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchange:
         """
-        Query each server in turn, C{wishes.tries} times.
-
-        @return: the first reply, with any rcode.
-
-        @raise DNSFault: no server replied.
+        Query each server in turn, C{wishes.tries} times, and return the first reply, with any rcode.
         """
         began = self._reactor.seconds()
         faults: dict[str, DNSFault] = {}
@@ -169,12 +158,12 @@ class DirectSource:
             if reply.flags & TC and not stream and not wishes.flags["ignore"]:
                 stream = truncated = True
                 continue
-            ours = next((octets[:8] for code, octets in options if code == _COOKIE), b"")
-            theirs = reply.edns.option(_COOKIE) if reply.edns is not None else None
+            ours = next((octets[:8] for code, octets in options if code == Cookie.code), b"")
+            theirs = reply.edns.option(Cookie.code) if reply.edns is not None else None
             if reply.rcode == Rcode.BADCOOKIE and wishes.flags["badcookie"] and ours and theirs and refreshed < 2:
                 stream = stream or refreshed == 1
                 refreshed += 1
-                options = tuple([(code, theirs if code == _COOKIE else octets) for code, octets in options])
+                options = tuple([(code, theirs if code == Cookie.code else octets) for code, octets in options])
                 continue
             return done
 
@@ -195,18 +184,18 @@ class DirectSource:
     async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchange:
         wire, mac = buildMessage(query), b""
         if self._key is not None:
-            wire, mac = sign(wire, self._key, self._today())
+            wire, mac = sign(wire, self._key, time())
         began = self._reactor.seconds()
-        asking = _Asking(self._reactor, query, server, self._wishes.seconds)
+        asking = _Asking(self._reactor, query, server, self._wishes)
         if stream:
-            asking.byStream(wire, self._wishes.local, self._wishes.localPort)
+            asking.byStream(wire)
         else:
-            asking.byDatagram(wire, self._wishes.local, self._wishes.localPort)
+            asking.byDatagram(wire)
         octets = await asking.deferred
         doubt = ""
         if self._key is not None:
             try:
-                verdict = verify(octets, {self._key.name: self._key}, self._today(), requestMac=mac)
+                verdict = verify(octets, {self._key.name: self._key}, time(), requestMac=mac)
             except BadMessage as error:
                 doubt = str(error)
             else:
@@ -218,25 +207,23 @@ class DirectSource:
 
 class _Asking:
     """
-    A query in progress.
-
-    @ivar deferred: fires with the octets of the reply. Fails with L{TimedOut} or L{Unreachable}.
+    A query in progress. C{deferred} fires with the octets of the reply, or fails with L{TimedOut} or L{Unreachable}.
     """
 
-    def __init__(self, reactor: IReactorTime, query: Message, server: Server, seconds: float) -> None:
+    def __init__(self, reactor: IReactorTime, query: Message, server: Server, wishes: QueryOptions) -> None:
         self.deferred: Deferred[bytes] = Deferred(self._cancel)
         self.server = server
         self.query = query
         self._reactor = reactor
         self._ended = False
         self._close: Callable[[], object] = lambda: None
-        self._seconds = seconds
-        self._timer: IDelayedCall | None = reactor.callLater(seconds, self._late)
+        self._wishes = wishes
+        self._timer: IDelayedCall | None = reactor.callLater(wishes.seconds, self._late)
 
-    def byDatagram(self, wire: bytes, local: str | None, port: int) -> None:
-        interface = local or ("::" if self.server.family == socket.AF_INET6 else "")
+    def byDatagram(self, wire: bytes) -> None:
+        interface = self._wishes.local or ("::" if self.server.family == socket.AF_INET6 else "")
         try:
-            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(port, _Datagrams(self, wire), interface, 65535)
+            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(self._wishes.localPort, _Datagrams(self, wire), interface, 65535)
         except CannotListenError as error:
             self.fail(error.socketError)
             return
@@ -244,12 +231,13 @@ class _Asking:
         if self._ended:
             opened.stopListening()
 
-    def byStream(self, wire: bytes, local: str | None, port: int) -> None:
-        bindAddress = None if local is None else (local, port)
+    def byStream(self, wire: bytes) -> None:
+        wishes = self._wishes
+        bindAddress = None if wishes.local is None else (wishes.local, wishes.localPort)
         server = self.server
         try:
             connector: IConnector = IReactorTCP(self._reactor).connectTCP(
-                server.address, server.port, _Streams(self, wire), timeout=self._seconds, bindAddress=bindAddress
+                server.address, server.port, _Streams(self, wire), timeout=wishes.seconds, bindAddress=bindAddress
             )
         except OSError as error:
             self.fail(error)
@@ -275,9 +263,6 @@ class _Asking:
             self.deferred.callback(octets)
 
     def fail(self, error: BaseException | str) -> None:
-        """
-        End the query: it cannot be sent, or no reply can arrive.
-        """
         if self._end():
             why = error if isinstance(error, str) else getattr(error, "strerror", None) or str(error)
             self.deferred.errback(Unreachable(f"{self.server.label} cannot be reached: {why}", server=self.server.label))
@@ -291,11 +276,6 @@ class _Asking:
         self._end()
 
     def _end(self) -> bool:
-        """
-        End the query unless it has ended.
-
-        @return: whether it was still in progress.
-        """
         if self._ended:
             return False
         self._ended = True

@@ -1,5 +1,5 @@
 """
-Renders replies as text: in the format of C{dig}, as data only, or as JSON.
+Renders replies as text: in the formats of C{dig} and C{dig +yaml}, as data only, or as JSON.
 
 C{txdns query +json} writes one JSON object per line:
 
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from json import dumps
 from typing import Final
 
 from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, ttlText, typeText
@@ -44,27 +45,25 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.options import optionFromWire
+from twisted_ext.wire.options import ExtendedError, optionFromWire
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import TSIG, typeName
 
 __all__ = [
-    "PLAIN",
     "LookupOutcome",
     "dataOfRecords",
-    "flagWords",
     "greeting",
     "linesOfRecords",
-    "opcodeName",
     "renderFault",
     "renderJSON",
     "renderQuery",
     "renderShort",
     "renderText",
+    "renderYAML",
 ]
 
 #: The flags for records on one line, with nothing omitted.
-PLAIN: Final[Flags] = {
+_PLAIN: Final[Flags] = {
     "multiline": False,
     "ttlunits": False,
     "crypto": True,
@@ -91,8 +90,6 @@ class LookupOutcome:
     @ivar message: the reply; constructed if the answer did not come in a message.
     @ivar source: the source of the answer: C{"udp"}, C{"tcp"}, C{"cache"}...
     @ivar server: the address and port of the server, as text.
-    @ivar seconds: the time that the look-up took.
-    @ivar when: when the reply arrived.
     @ivar truncated: whether it came by TCP because it did not fit into a datagram.
     """
 
@@ -115,8 +112,6 @@ class LookupOutcome:
 def renderShort(reply: LookupOutcome, flags: Flags) -> str:
     """
     Return the data of the answer section, one record per line; with C{identify} each line names the server.
-
-    @param flags: as for L{renderText}.
     """
     behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if flags["identify"] else ""
     unicode = bool(flags["idnout"])
@@ -134,6 +129,14 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
     unicode = bool(flags["idnout"])
     comments = flags["comments"]
     lines: list[str] = []
+
+    def add(title: str, part: Iterable[str]) -> None:
+        if comments:
+            lines.append(palette.comment(f";; {title}:"))
+        lines.extend(part)
+        if comments:
+            lines.append("")
+
     if reply.truncated and comments:
         lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
     if flags["cmd"] and words is not None:
@@ -145,25 +148,12 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
         if message.edns is not None:
             lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(message.edns))]
     if flags["question"] and message.questions:
-        if comments:
-            lines.append(palette.comment(";; QUESTION SECTION:"))
-        lines += [palette.comment(_question(question, flags, unicode)) for question in message.questions]
-        if comments:
-            lines.append("")
-    sections = (("answer", message.answer), ("authority", message.authority), ("additional", message.additional))
-    for name, section in sections:
+        add("QUESTION SECTION", [palette.comment(_question(question, flags, unicode)) for question in message.questions])
+    for name, section in _sections(message):
         if flags[name] and section:
-            if comments:
-                lines.append(palette.comment(f";; {name.upper()} SECTION:"))
-            lines += linesOfRecords(section, flags, palette, unicode)
-            if comments:
-                lines.append("")
+            add(f"{name.upper()} SECTION", linesOfRecords(section, flags, palette, unicode))
     if message.trailer is not None and message.trailer.rrType == TSIG and flags["additional"]:
-        if comments:
-            lines.append(palette.comment(";; TSIG PSEUDOSECTION:"))
-        lines += linesOfRecords((message.trailer,), flags, palette, unicode)
-        if comments:
-            lines.append("")
+        add("TSIG PSEUDOSECTION", linesOfRecords((message.trailer,), flags, palette, unicode))
     if flags["stats"]:
         lines += [palette.comment(line) for line in _statistics(reply)]
         lines.append("")
@@ -171,16 +161,10 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
 
 
 def greeting(words: str, palette: Palette) -> list[str]:
-    """
-    Return the first lines of the output, with the arguments of the command.
-    """
     return ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
 
 
 def renderQuery(query: Message, flags: Flags, palette: Palette) -> str:
-    """
-    Return a query in the format of L{renderText}, for display before it is sent.
-    """
     lines: list[str] = []
     if flags["comments"]:
         lines += [palette.comment(";; Sending:"), *_header(query, palette), ""]
@@ -198,12 +182,10 @@ def renderQuery(query: Message, flags: Flags, palette: Palette) -> str:
 
 def _header(message: Message, palette: Palette) -> Iterator[str]:
     status = rcodeName(message.rcode)
-    counts = [sum([len(rrset.rdatas) for rrset in section]) for section in (message.answer, message.authority, message.additional)]
-    if message.edns is not None:
-        counts[2] += 1
-    opening = palette.comment(f";; ->>HEADER<<- opcode: {opcodeName(message.opcode)}, status: ")
+    counts = _counts(message)
+    opening = palette.comment(f";; ->>HEADER<<- opcode: {_opcodeName(message.opcode)}, status: ")
     yield opening + palette.status(status) + palette.comment(f", id: {message.id}")
-    flags = "".join([f" {word}" for word in flagWords(message)])
+    flags = "".join([f" {word}" for word in _flagWords(message)])
     yield palette.comment(
         f";; flags:{flags}; QUERY: {len(message.questions)}, ANSWER: {counts[0]}, AUTHORITY: {counts[1]}, ADDITIONAL: {counts[2]}"
     )
@@ -211,17 +193,22 @@ def _header(message: Message, palette: Palette) -> Iterator[str]:
         yield palette.comment(";; WARNING: recursion requested but not available")
 
 
-def opcodeName(number: int, unknown: str = "RESERVED") -> str:
-    """
-    Return the mnemonic of an opcode, or its number with C{unknown} as a prefix.
-    """
+def _sections(message: Message) -> tuple[tuple[str, tuple[RRSet, ...]], ...]:
+    return (("answer", message.answer), ("authority", message.authority), ("additional", message.additional))
+
+
+def _counts(message: Message) -> list[int]:
+    counts = [sum([len(rrset.rdatas) for rrset in section]) for _, section in _sections(message)]
+    if message.edns is not None:
+        counts[2] += 1
+    return counts
+
+
+def _opcodeName(number: int, unknown: str = "RESERVED") -> str:
     return Opcode(number).name if number in Opcode._value2member_map_ else f"{unknown}{number}"
 
 
-def flagWords(message: Message) -> list[str]:
-    """
-    Return the names of the header flags that are set, as C{dig} writes them.
-    """
+def _flagWords(message: Message) -> list[str]:
     return [word for bit, word in _FLAG_BITS if message.flags & bit]
 
 
@@ -250,9 +237,6 @@ def _question(question: Question, flags: Flags, unicode: bool) -> str:
 
 
 def linesOfRecords(section: Iterable[RRSet], flags: Flags, palette: Palette, unicode: bool) -> Iterator[str]:
-    """
-    Return a line for each record, in columns.
-    """
     classAt, typeAt, dataAt = _columns(flags)
     for record in eachRecord(tuple(section)):
         owner = nameToText(record.name, unicode=unicode)
@@ -293,20 +277,10 @@ def _statistics(reply: LookupOutcome) -> Iterator[str]:
 
 
 def renderJSON(reply: LookupOutcome) -> str:
-    """
-    Return one line of JSON, as described above.
-    """
-    from json import dumps
-
-    return dumps(replyData(reply)) + "\n"
+    return dumps(_replyData(reply)) + "\n"
 
 
 def renderFault(question: Question, fault: DNSFault) -> str:
-    """
-    Return one line of JSON for a failed look-up: C{question}, C{error}, C{kind}, C{server}, C{attempts}.
-    """
-    from json import dumps
-
     data = {
         "question": _questionData(question),
         "error": str(fault),
@@ -317,21 +291,16 @@ def renderFault(question: Question, fault: DNSFault) -> str:
     return dumps(data) + "\n"
 
 
-def replyData(reply: LookupOutcome) -> dict[str, object]:
-    """
-    Return the object that L{renderJSON} writes.
-    """
+def _replyData(reply: LookupOutcome) -> dict[str, object]:
     message = reply.message
     edns = message.edns
     return {
         "question": _questionData(reply.question),
         "id": message.id,
-        "opcode": opcodeName(message.opcode, "OPCODE"),
+        "opcode": _opcodeName(message.opcode, "OPCODE"),
         "rcode": rcodeName(message.rcode),
-        "flags": flagWords(message),
-        "answer": dataOfRecords(message.answer),
-        "authority": dataOfRecords(message.authority),
-        "additional": dataOfRecords(message.additional),
+        "flags": _flagWords(message),
+        **{name: dataOfRecords(section) for name, section in _sections(message)},
         "edns": None
         if edns is None
         else {
@@ -341,13 +310,8 @@ def replyData(reply: LookupOutcome) -> dict[str, object]:
             "options": [_optionData(code, octets) for code, octets in edns.options],
         },
         "errors": [
-            {
-                "code": int.from_bytes(octets[:2], "big"),
-                "name": EDE_NAMES.get(int.from_bytes(octets[:2], "big"), ""),
-                "text": octets[2:].decode("utf-8", "replace").rstrip("\x00"),
-            }
-            for code, octets in (edns.options if edns is not None else ())
-            if code == 15 and len(octets) >= 2
+            {"code": error.infoCode, "name": EDE_NAMES.get(error.infoCode, ""), "text": error.extraText}
+            for error in _errorsIn(edns)
         ],
         "source": reply.source,
         "server": reply.server,
@@ -357,21 +321,26 @@ def replyData(reply: LookupOutcome) -> dict[str, object]:
     }
 
 
+def _errorsIn(edns: EDNS | None) -> list[ExtendedError]:
+    """
+    Return the extended errors of a message, without those that are cut off.
+    """
+    options = () if edns is None else edns.options
+    return [ExtendedError(octets) for code, octets in options if code == ExtendedError.code and len(octets) >= 2]
+
+
 def _questionData(question: Question) -> dict[str, str]:
     return {"name": nameToText(question.name), "type": typeName(question.rrType), "class": className(question.rrClass)}
 
 
 def dataOfRecords(section: tuple[RRSet, ...]) -> list[dict[str, str | int]]:
-    """
-    Return a JSON object for each record.
-    """
     return [
         {
             "name": nameToText(record.name),
             "ttl": record.ttl,
             "class": className(record.rrClass),
             "type": typeName(record.rrType),
-            "data": dataText(record, PLAIN),
+            "data": dataText(record, _PLAIN),
         }
         for record in eachRecord(section)
     ]
@@ -383,3 +352,76 @@ def _optionData(code: int, octets: bytes) -> dict[str, str | int]:
     except BadMessage:
         value = octets.hex()
     return {"code": code, "name": OPTION_NAMES.get(code, f"OPT{code}"), "value": value}
+
+
+def renderYAML(reply: LookupOutcome) -> str:
+    """
+    Return the reply as an element of a YAML list, in the format of C{dig +yaml}.
+    """
+    return "".join([f"{line}\n" for line in _yamlLines(reply)])
+
+
+def _yamlLines(reply: LookupOutcome) -> Iterator[str]:
+    message = reply.message
+    address, _, port = reply.server.rpartition(":")
+    ended = reply.when.astimezone(UTC)
+    yield "- type: MESSAGE"
+    yield "  message:"
+    yield f"    type: {'AUTH' if message.flags & AA else 'RECURSIVE'}_RESPONSE"
+    yield f"    query_time: !!timestamp {_timestamp(ended - timedelta(seconds=reply.seconds))}"
+    yield f"    response_time: !!timestamp {_timestamp(ended)}"
+    if reply.size is not None:
+        yield f"    message_size: {reply.size}b"
+    if port.isdigit():
+        yield f"    socket_family: {'INET6' if address.startswith('[') else 'INET'}"
+        yield f"    socket_protocol: {reply.source.upper()}"
+        yield f'    response_address: "{address.strip("[]")}"'
+        yield f"    response_port: {port}"
+    yield "    response_message_data:"
+    yield f"      opcode: {_opcodeName(message.opcode)}"
+    yield f"      status: {rcodeName(message.rcode)}"
+    yield f"      id: {message.id}"
+    yield f"      flags: {' '.join(_flagWords(message))}".rstrip()
+    counts = _counts(message)
+    yield f"      QUESTION: {len(message.questions)}"
+    yield f"      ANSWER: {counts[0]}"
+    yield f"      AUTHORITY: {counts[1]}"
+    yield f"      ADDITIONAL: {counts[2]}"
+    if message.edns is not None:
+        yield from _yamlOPT(message.edns)
+    if message.questions:
+        yield "      QUESTION_SECTION:"
+        for question in message.questions:
+            text = f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"
+            yield f"        - {_quoted(text)}"
+    for name, section in _sections(message):
+        if section:
+            yield f"      {name.upper()}_SECTION:"
+            for record in eachRecord(section):
+                head = f"{nameToText(record.name)} {record.ttl} {className(record.rrClass)} {typeName(record.rrType)}"
+                yield f"        - {_quoted(f'{head} {dataText(record, _PLAIN)}')}"
+
+
+def _yamlOPT(edns: EDNS) -> Iterator[str]:
+    yield "      OPT_PSEUDOSECTION:"
+    yield "        EDNS:"
+    yield f"          version: {edns.version}"
+    yield f"          flags:{' do' if edns.flags & DO else ''}"
+    yield f"          udp: {edns.payloadSize}"
+    for code, octets in edns.options:
+        try:
+            word, _, value = optionFromWire(code, octets).toText().partition(": ")
+        except BadMessage:
+            word, value = f"OPT={code}", octets.hex()
+        yield f"          {word if word.isidentifier() else _quoted(word)}: {_quoted(value)}"
+
+
+def _timestamp(when: datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
+
+
+def _quoted(text: str) -> str:
+    """
+    Return a single-quoted scalar, in which only single quotes need an escape.
+    """
+    return "'" + text.replace("'", "''") + "'"

@@ -69,17 +69,12 @@ def classText(number: int, flags: Flags) -> str:
 
 
 def typeText(number: int, flags: Flags) -> str:
-    """
-    Return the mnemonic of a type; with C{+unknownformat} its number.
-    """
     return f"TYPE{number}" if flags["unknownformat"] else typeName(number)
 
 
 def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
     """
     Return the data of a record in presentation format; with C{+multiline} on several lines for long types.
-
-    @param record: an RRset with one rdata.
     """
     rdata = record.rdatas[0]
     if flags["unknownformat"]:

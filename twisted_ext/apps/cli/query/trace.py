@@ -7,29 +7,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from json import dumps
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.answers import QueryContext
-from twisted_ext.apps.cli.query.formats import dataOfRecords, linesOfRecords
+from twisted_ext.apps.cli.query.args import QueryOptions
+from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
+from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
-from twisted_ext.apps.cli.terminal.colors import paletteFor
+from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
+from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.codes import AA, rcodeName
-from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, isBelow, nameToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import AAAA, NS, SOA, A
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
-    from twisted_ext.apps.cli.query.args import QueryOptions
-    from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
-    from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 
 __all__ = ["ROOT_SERVERS", "showServers", "showTrace"]
 
@@ -63,8 +61,6 @@ class _Walk:
     async def addresses(self, hosts: Iterable[bytes], additional: Sequence[RRSet] = ()) -> list[Server]:
         """
         Return the servers with these names. If C{additional} has no address of any of them, look the addresses up.
-
-        @param additional: records that may contain addresses.
         """
         names = list(dict.fromkeys([host.lower() for host in hosts]))
         found = [server for name in names for server in self._servers(name, additional)]
@@ -90,27 +86,19 @@ class _Walk:
         ]
 
     async def lookUp(self, question: Question) -> tuple[RRSet, ...]:
-        """
-        Return the answer section for a question to the servers of the command, or those of the system.
-        """
-        seconds = self.wishes.seconds * self.wishes.tries
-        context = QueryContext(self._reactor.seconds() + seconds)
-        answer = await lookUp(self._upstream.source, question, context)
-        return answer.answer
+        deadline = self._reactor.seconds() + self.wishes.seconds * self.wishes.tries
+        return (await lookUp(self._upstream.source, question, QueryContext(deadline))).answer
 
 
 async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
-    Query the root servers, follow each referral down to the answer, and print each step.
-
-    The root servers are those that C{@SERVER} or the system's servers return; if they return none, the built-in ones.
-
-    @return: the exit code.
+    Query the root servers, follow each referral down to the answer, and print each step. The root servers are those that C{@SERVER} or the
+    system's servers return; if they return none, the built-in ones.
     """
     walk = _Walk(reactor, upstream, direct, wishes)
     flags = wishes.flags
     if wishes.first and flags["cmd"] and not (flags["json"] or flags["short"]):
-        sys.stdout.write(f"\n; <<>> txdns <<>> {printable(' '.join(wishes.words))}\n;; global options: +cmd\n")
+        print("\n".join(greeting(" ".join(wishes.words), Palette(False))))
     from twisted_ext.compat.transfers import serversBehind
 
     servers: list[Server] = []
@@ -167,16 +155,9 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
 
 
 def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
-    """
-    Print a step.
-
-    @param last: whether this is the answer.
-    """
     flags = wishes.flags
     write = sys.stdout.write
     if flags["json"]:
-        from json import dumps
-
         data = {
             "server": done.server.label,
             "rcode": rcodeName(done.reply.rcode),
@@ -202,11 +183,7 @@ def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, last: 
 async def showServers(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
     """
     Query each server of a zone for its SOA record, and print one line for each server, to show which of them lag behind.
-
-    @return: the exit code.
     """
-    from json import dumps
-
     walk = _Walk(reactor, upstream, direct, wishes)
     try:
         answer = await walk.lookUp(Question(wishes.name, NS, wishes.rrClass))

@@ -9,13 +9,12 @@ from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.query.formats import dataOfRecords, linesOfRecords
+from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
-from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
+from twisted_ext.apps.cli.terminal.colors import Palette, encodable, paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.limits import TRANSFER_OCTETS
-from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import ROOT
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
@@ -37,12 +36,6 @@ _PATIENCE: Final = 60.0
 async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions, key: Key | None = None) -> int:
     """
     Transfer a zone, or with IXFR its changes since C{wishes.serial}, and print the records as text, or with C{+json} one object for each.
-
-    @param key: signs the query; the reply must be signed with it too.
-
-    @return: the exit code.
-
-    @raise ExitError: C{IXFR} without a serial, or there is no server to transfer from.
     """
     from twisted_ext.compat.transfers import serversBehind
 
@@ -55,7 +48,7 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
     flags = wishes.flags
     write = sys.stdout.write
     if flags["cmd"] and wishes.first and not (flags["json"] or flags["short"]):
-        write(f"\n; <<>> txdns <<>> {printable(' '.join(wishes.words))}\n;; global options: +cmd\n")
+        write("\n".join(greeting(" ".join(wishes.words), Palette(False))) + "\n")
     try:
         records = await _transferred(reactor, servers, wishes, key, began + max(_PATIENCE, wishes.seconds * wishes.tries))
     except DNSFault as fault:

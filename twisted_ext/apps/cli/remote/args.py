@@ -18,11 +18,6 @@ __all__ = ["KEY", "KEY_FILE", "PORT", "keyFromFile", "zoneAndServers"]
 
 
 def keyFromFile(path: str) -> Key:
-    """
-    Return the TSIG key in the file of C{-k}.
-
-    @raise ExitError: the file cannot be read, or does not hold exactly one key.
-    """
     try:
         keys = Keys.fromFile(path, weak=True)
     except BadDescription as fault:
@@ -34,25 +29,17 @@ def keyFromFile(path: str) -> Key:
     return next(iter(keys.values()))
 
 
-#: How a key is written as an argument.
-KEY_FORM: Final = "a TSIG key, [ALGORITHM:]NAME:SECRET"
-
 #: Options common to these commands.
 PORT: Final = Option("-p PORT", "the port of servers that are given without one", DNS_PORT, whole(1, 65535), what="a port")
 KEY_FILE: Final = Option[Key | None](
     "-k FILE", "a file with the TSIG key, as tsig-keygen and txdns zone keygen write it", None, keyFromFile, what="a file with a TSIG key"
 )
-KEY: Final = Option[Key | None]("-y ...", "the key itself, which other users of this machine can see", None, Key.fromText, what=KEY_FORM)
+KEY: Final = Option[Key | None](
+    "-y ...", "the key itself, which other users of this machine can see", None, Key.fromText, what="a TSIG key, [ALGORITHM:]NAME:SECRET"
+)
 
 
 def zoneAndServers(given: Given, servers: Option[str], command: str) -> tuple[bytes, list[RemoteServer]]:
-    """
-    Return the zone's name, in wire form, and the servers.
-
-    @param servers: the option of the servers.
-
-    @raise ExitError: an argument is not valid; the message names it and what would be right.
-    """
     targets = given.all(servers)
     if len(given.bare) != 1 or not targets:
         raise ExitError(USAGE, f"write one zone and a server: txdns {command} example.org @192.0.2.53")

@@ -5,7 +5,9 @@ C{txdns notify}: sends NOTIFY messages for a zone to servers.
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
@@ -15,9 +17,6 @@ from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.wire.names import ROOT
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -49,9 +48,6 @@ ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _WAIT
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     zone, remotes = zoneAndServers(given, _SERVER, "notify")
     serial, seconds = given[_SERIAL], given[_WAIT]

@@ -27,10 +27,6 @@ class Batch:
     @ivar server: a name or an address, and a port; L{None} until it is given.
     @ivar local: the source address and port; L{None} for any.
     @ivar zone: the zone's name, or L{None} if it is to be found by queries.
-    @ivar rrClass: the class of the zone and its records.
-    @ivar key: the key to sign with.
-    @ivar prerequisites: the records of the prerequisite section.
-    @ivar changes: the records of the update section.
     """
 
     def __init__(self) -> None:
@@ -45,15 +41,9 @@ class Batch:
 
     @property
     def pending(self) -> int:
-        """
-        Return the number of records that have not been sent.
-        """
         return len(self.prerequisites) + len(self.changes)
 
     def clear(self) -> None:
-        """
-        Forget the records, after they have been sent.
-        """
         self.prerequisites = []
         self.changes = []
 
@@ -62,8 +52,6 @@ class Batch:
         Parse a statement.
 
         @return: the command that the caller must execute: C{"send"}, C{"show"}, C{"answer"}, C{"quit"}, C{"help"}, C{"debug"}, or C{""}.
-
-        @raise BadDescription: the line is not a valid statement; the message gives what would be right.
         """
         # Comments take whole lines; elsewhere a semicolon is part of a record.
         words = line.strip()
@@ -190,11 +178,6 @@ class Batch:
         else:
             self.changes.append(RRSet(name, rrType, ANY_CLASS, 0, (b"",)))
 
-    def _nothing(self, rest: str) -> None:
-        """
-        Ignore a statement of C{nsupdate} that has no effect here.
-        """
-
 
 def _split(text: str) -> tuple[str, str]:
     word, *rest = text.split(None, 1) or [""]
@@ -243,16 +226,14 @@ _STATEMENTS: Final[dict[str, Callable[[Batch, str], None]]] = {
     "add": Batch._add,
     "delete": Batch._delete,
     "del": Batch._delete,
-    "check-names": Batch._nothing,
+    # It has no effect here.
+    "check-names": lambda batch, rest: None,
 }
 
 _PREREQUISITES: Final = ("nxdomain", "yxdomain", "nxrrset", "yxrrset")
 
 
 def lineOf(record: RRSet) -> str:
-    """
-    Format a record of an UPDATE message.
-    """
     name, kind = nameToText(record.name), typeName(record.rrType)
     rdata = record.rdatas[0]
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, ExitError, complain
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, complain, fileErrors
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.files import replacingFile
@@ -71,9 +71,6 @@ ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _OUTP
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     zone, remotes = zoneAndServers(given, _SERVER, "transfer")
 
@@ -144,14 +141,11 @@ def _changes(received: TransferReceiver) -> Iterator[str]:
 def _written(lines: Iterator[str], path: str) -> int:
     if not path:
         return _write(lines, sys.stdout)
-    try:
-        with replacingFile(path) as file:
-            text = TextIOWrapper(file, encoding="utf-8")
-            count = _write(lines, text)
-            # Flush, but leave closing the file to replacingFile.
-            text.detach()
-    except OSError as error:
-        raise ExitError(BATCH, f"-o {path}: {error.strerror or error}") from None
+    with fileErrors(f"-o {path}"), replacingFile(path) as file:
+        text = TextIOWrapper(file, encoding="utf-8")
+        count = _write(lines, text)
+        # Flush, but leave closing the file to replacingFile.
+        text.detach()
     return count
 
 

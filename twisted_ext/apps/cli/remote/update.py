@@ -14,7 +14,7 @@ from typing import IO, Final
 from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE
 from twisted_ext.apps.cli.remote.statements import Batch, lineOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, whole
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError, complain
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, TC, Opcode, Rcode, rcodeName
@@ -92,9 +92,6 @@ ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, _STREAM, _HER
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     return _Updating(ARGUMENTS.parse(words)).run()
 
 
@@ -150,11 +147,8 @@ class _Updating:
         if self._path in ("", "-"):
             yield from self._numbered(sys.stdin)
             return
-        try:
-            with open(self._path, encoding="utf-8") as lines:
-                yield from self._numbered(lines)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ExitError(BATCH, f"{self._path}: {getattr(error, 'strerror', None) or error}") from None
+        with fileErrors(self._path), open(self._path, encoding="utf-8") as lines:
+            yield from self._numbered(lines)
 
     def _numbered(self, lines: IO[str]) -> Iterator[tuple[int, str]]:
         number = 0
@@ -196,7 +190,7 @@ class _Updating:
         zone = batch.zone
         if zone is None or server is None:
             first = zone or (batch.changes or batch.prerequisites)[0].name
-            zone, primary = self._findZone(first, server or _systemServer())
+            zone, primary = self._zoneAndPrimary(first, server or _systemServer())
             server = server or primary
         wire = self._built(zone)
         mac = b""
@@ -232,10 +226,7 @@ class _Updating:
             raise ExitError(USAGE, f"{batch.pending} records do not fit into one message; write send between them")
         return wire
 
-    def _findZone(self, name: bytes, server: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
-        """
-        Return the zone that contains a name, and its primary.
-        """
+    def _zoneAndPrimary(self, name: bytes, server: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
         asked = name
         while True:
             query = buildMessage(Message(int.from_bytes(os.urandom(2), "big"), RD, (Question(asked, SOA, self._batch.rrClass),)))
@@ -318,9 +309,6 @@ def _primaryOf(soa: bytes) -> str:
 
 
 def _systemServer() -> tuple[str, int]:
-    """
-    Return the first of the system's servers.
-    """
     from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF
     from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
 
@@ -329,9 +317,6 @@ def _systemServer() -> tuple[str, int]:
 
 
 def _errorsIn(reply: Message) -> list[str]:
-    """
-    Return the texts of extended errors (RFC 8914).
-    """
     if reply.edns is None:
         return []
     return [data[2:].decode("utf-8", "replace") for code, data in reply.edns.options if code == 15 and len(data) > 2]

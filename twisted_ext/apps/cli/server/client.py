@@ -36,29 +36,15 @@ _NONE: Final[Mapping[str, str]] = {}
 
 
 class ControlChannel:
-    """
-    A connection to the control socket of a server.
-
-    @ivar path: the path of the socket.
-    """
-
     def __init__(self, path: str = "") -> None:
         """
         @param path: the path of the socket; by default the first default path at which a server listens.
-
-        @raise ExitError: no server listens at the default paths.
         """
-        self.path = path or _found(controlPaths())
+        self.path = path or _firstListening(controlPaths())
 
     def ask(self, method: str, command: str, parameters: Mapping[str, str] = _NONE, body: IO[bytes] | None = None) -> dict[str, JSON]:
         """
-        Send a command to the server.
-
-        @param command: such as C{cache/flush}.
-
-        @return: the server's reply.
-
-        @raise ExitError: there is no server, or it declined.
+        Send a command such as C{cache/flush}, and return the server's reply.
         """
         with self._talking(method, command, parameters, body) as response:
             said = response.read(_MOST + 1)
@@ -67,11 +53,6 @@ class ControlChannel:
             return _understood(said, self.path)
 
     def pieces(self, command: str) -> Iterator[bytes]:
-        """
-        Send a command and return its reply, which may be large, in chunks.
-
-        @raise ExitError: there is no server, it declined, or the connection was lost during the reply.
-        """
         with self._talking("GET", command, _NONE, None) as response:
             while piece := response.read(_PIECE):
                 yield piece
@@ -116,12 +97,7 @@ class ControlChannel:
         raise ExitError(USAGE if response.status < 500 else NO_REPLY, str(reason or f"{self.path}: HTTP status {response.status}"))
 
 
-def _found(paths: Sequence[str]) -> str:
-    """
-    Return the first path at which a server listens.
-
-    @raise ExitError: there is none.
-    """
+def _firstListening(paths: Sequence[str]) -> str:
     if len(paths) == 1:
         return paths[0]
     tried: list[str] = []
@@ -155,19 +131,11 @@ def _understood(said: bytes, path: str) -> dict[str, JSON]:
 
 
 class _UnixConnection(HTTPConnection):
-    """
-    HTTP over a UNIX socket.
-    """
-
     def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=_PATIENCE)
         self._path = path
 
     def connect(self) -> None:
-        """
-        @raise PermissionError: the socket belongs to another user.
-        @raise ExitError: the path is not a socket.
-        """
         found = os.stat(self._path)
         if not S_ISSOCK(found.st_mode):
             raise ExitError(NO_REPLY, f"{self._path} is not a socket; name the server's socket with --socket PATH")

@@ -8,12 +8,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import IO, Final
+from typing import Final
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
 from twisted_ext.apps.cli.server.report import (
     cacheLines,
     explanationLines,
+    listOf,
     statLines,
     statusLines,
     traceLines,
@@ -21,7 +22,7 @@ from twisted_ext.apps.cli.server.report import (
     zoneLines,
 )
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, didYouMean, flag
-from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, fileErrors
 from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
@@ -63,6 +64,13 @@ Exit codes: 0 done, 1 wrong usage or declined by the server, 2 the zone could no
 
 _COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, reload"
 
+#: Commands without parameters, and the functions that format their replies.
+_SHOWN: Final[dict[str, Callable[[dict[str, JSON]], Iterable[str]]]] = {
+    "status": statusLines,
+    "stats": lambda said: statLines(Figures.fromJSON(said)),
+    "upstreams": upstreamLines,
+}
+
 _FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "reload")
 
 
@@ -78,9 +86,6 @@ ARGUMENTS: Final = Arguments(_HELP, SOCKET, _JSON, _BELOW, _ALL, _BROKEN, exact=
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     return _Control(ARGUMENTS.parse(words)).run()
 
 
@@ -113,24 +118,19 @@ class _Control:
         if first == "help":
             print(ARGUMENTS.help, end="")
             return OK
-        if first not in ("status", "stats", "upstreams", "reload"):
+        if first not in (*_SHOWN, "reload"):
             raise ExitError(USAGE, f"unknown command {first!r}; {didYouMean(first, _FIRST, f'write one of {_COMMANDS}')}")
         self._none(words[1:], first)
         if first == "reload":
-            return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, _list(said, "said")))
-        said = self._channel.ask("GET", first)
-        if first == "status":
-            return self._show(said, statusLines)
-        if first == "upstreams":
-            return self._show(said, upstreamLines)
-        return self._show(said, lambda value: statLines(Figures.fromJSON(value)))
+            return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, listOf(said["said"])))
+        return self._show(self._channel.ask("GET", first), _SHOWN[first])
 
     def _zones(self, first: str, words: list[str]) -> int:
         if first == "zone":
             if len(words) != 2 or words[0] != "reload":
                 raise ExitError(USAGE, "write: txdns control zone reload NAME")
             said = self._channel.ask("POST", "zones/reload", {"name": words[1]})
-            code = self._show(said, lambda value: map(str, _list(value, "said")))
+            code = self._show(said, lambda value: map(str, listOf(value["said"])))
             return DECLINED if said.get("failed") else code
         given = self._given
         if len(words) > 1 or (words and (_ALL in given or _BROKEN in given)):
@@ -139,7 +139,7 @@ class _Control:
         if given[_ALL]:
             return self._show(self._allZones(asked), zoneLines)
         said = self._channel.ask("GET", "zones/", {"name": words[0]} if words else asked)
-        if words and not _list(said, "zones"):
+        if words and not listOf(said["zones"]):
             raise ExitError(USAGE, f"the server has no zone {words[0]}")
         return self._show(said, zoneLines)
 
@@ -151,7 +151,7 @@ class _Control:
         begin = 0
         while True:
             said = self._channel.ask("GET", "zones/", {**asked, "begin": str(begin)})
-            part = _list(said, "zones")
+            part = listOf(said["zones"])
             zones.update({str(zone["zone"]): zone for zone in part if isinstance(zone, dict)})
             begin += len(part)
             if not part or not said.get("more"):
@@ -187,25 +187,20 @@ class _Control:
     def _dump(self, path: str) -> int:
         pieces = self._channel.pieces("cache/dump")
         if path == "-":
-            _write(pieces, sys.stdout.buffer)
+            sys.stdout.buffer.writelines(pieces)
             sys.stdout.buffer.flush()
             return OK
-        try:
-            # Readable by its owner only: the names show which sites the clients visit.
-            with replacingFile(path, 0o600) as file:
-                _write(pieces, file)
-        except OSError as error:
-            raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error
+        # Readable by its owner only: the names show which sites the clients visit.
+        with fileErrors(path), replacingFile(path, 0o600) as file:
+            file.writelines(pieces)
         return OK
 
     def _load(self, path: str) -> int:
         if path == "-":
             said = self._channel.ask("POST", "cache/load", body=sys.stdin.buffer)
         else:
-            try:
+            with fileErrors(path):
                 file = open(path, "rb")
-            except OSError as error:
-                raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error
             with file:
                 said = self._channel.ask("POST", "cache/load", body=file)
         return self._show(said, _loadedLines)
@@ -259,23 +254,11 @@ def _loadedLines(said: dict[str, JSON]) -> Iterator[str]:
         yield taken
         return
     yield f"{taken}, {_counted(skipped, 'line')} skipped:"
-    reasons = _list(said, "said")
+    reasons = listOf(said["said"])
     for reason in reasons:
         yield f"  {reason}"
     if isinstance(skipped, int) and skipped > len(reasons):
         yield f"  and {skipped - len(reasons)} more"
-
-
-def _write(pieces: Iterable[bytes], file: IO[bytes]) -> None:
-    for piece in pieces:
-        file.write(piece)
-
-
-def _list(said: dict[str, JSON], key: str) -> list[JSON]:
-    found = said[key]
-    if not isinstance(found, list):
-        raise TypeError(key)
-    return found
 
 
 def _counted(count: JSON, what: str) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from typing import IO, Final, Protocol
+from itertools import islice
+from typing import IO, Final
 
 from twisted_ext.apps.cli.server.report import bar, duration, latencyLines, octets, upstreamLines
 from twisted_ext.apps.cli.terminal.colors import isTerminal, paletteFor
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
 
-__all__ = ["PlainView", "Rates", "View", "pictureOf", "serversOf"]
+__all__ = ["PlainView", "Rates", "pictureOf", "serversOf"]
 
 _NAMES: Final = 10
 
@@ -23,8 +24,6 @@ class Rates:
     """
     The latest figures and the rates computed from them.
 
-    @ivar figures: the latest figures.
-    @ivar perSecond: queries per second.
     @ivar hitRate: the share of replies since the previous figures that needed no look-up, or L{None} if there were no replies.
     """
 
@@ -36,12 +35,7 @@ class Rates:
 
     def note(self, stats: JSON, now: float, perSecond: float = 0.0) -> None:
         """
-        Store the latest figures and compute the rates.
-
-        @param stats: the reply to C{stats}.
         @param perSecond: the server's own value of queries per second, for the first call.
-
-        @raise ValueError: C{stats} is not valid.
         """
         former, figures = self.figures, Figures.fromJSON(stats)
         if self._at is None:
@@ -55,49 +49,23 @@ class Rates:
         self.figures = figures
 
 
-class View(Protocol):
+def pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[tuple[str, bool]]:
     """
-    Displays the statistics. L{close} restores the terminal.
-    """
-
-    def draw(self, status: dict[str, JSON], rates: Rates) -> None:
-        """
-        Display the statistics, on a terminal in place of the former ones.
-        """
-
-    def close(self) -> None:
-        """
-        Stop displaying.
-        """
-
-
-def pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
-    """
-    Return the lines to display. Names in them come from the network: characters that control a terminal are escaped.
-    """
-    for line, _ in _markedLines(status, rates):
-        yield line
-
-
-def _markedLines(status: dict[str, JSON], rates: Rates) -> Iterator[tuple[str, bool]]:
-    """
-    Return the lines of L{pictureOf}, and whether each one is for a server that is down.
+    Return the lines to display, and whether each one is for a server that is down. Names in them come from the network: characters that
+    control a terminal are escaped.
     """
     down = {f"  {line}" for line, up in serversOf(rates.figures) if not up}
-    for line in _pictureOf(status, rates):
+    for line in _lines(status, rates):
         yield printable(line), line in down
 
 
 def serversOf(figures: Figures) -> Iterator[tuple[str, bool]]:
-    """
-    Return a line for each upstream server, and whether it is up.
-    """
     for each in figures.upstreams:
         for line in upstreamLines({"upstreams": [each]}):
             yield line, isinstance(each, dict) and bool(each.get("up"))
 
 
-def _pictureOf(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
+def _lines(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     figures = rates.figures
     uptime = status.get("uptime")
     up = duration(uptime) if isinstance(uptime, int | float) else "?"
@@ -142,14 +110,12 @@ class PlainView:
             palette = paletteFor(self._stream)
             shown = [
                 palette.error(line[: columns - 1]) if down else line[: columns - 1]
-                for line, down in list(_markedLines(status, rates))[: rows - 1]
+                for line, down in islice(pictureOf(status, rates), rows - 1)
             ]
             self._stream.write("\x1b[H" + "".join([f"{line}\x1b[K\n" for line in shown]) + "\x1b[J")
         else:
-            self._stream.write("\n".join(pictureOf(status, rates)) + "\n\n")
+            self._stream.write("".join([f"{line}\n" for line, _ in pictureOf(status, rates)]) + "\n")
         self._stream.flush()
 
     def close(self) -> None:
-        """
-        @see: L{View.close}
-        """
+        pass

@@ -16,6 +16,7 @@ __all__ = [
     "duration",
     "explanationLines",
     "latencyLines",
+    "listOf",
     "octets",
     "statLines",
     "statusLines",
@@ -23,8 +24,6 @@ __all__ = [
     "upstreamLines",
     "zoneLines",
 ]
-
-_BAR: Final = 30
 
 
 def duration(seconds: float) -> str:
@@ -41,9 +40,6 @@ def duration(seconds: float) -> str:
 
 
 def octets(count: float) -> str:
-    """
-    Format a size, such as C{12.3 MB}.
-    """
     for unit in ("B", "KB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -51,22 +47,17 @@ def octets(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def bar(share: float, width: int = _BAR) -> str:
+def bar(share: float, width: int = 30) -> str:
     """
-    Draw a bar.
-
     @param share: the part of C{width} to fill, 0 to 1.
     """
     return "#" * max(round(share * width), 1 if share > 0 else 0)
 
 
 def statusLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the reply to C{status}.
-    """
     uptime = said["uptime"]
     yield f"txdns {said['version']}, process {said['process']}, up {duration(uptime if isinstance(uptime, int | float) else 0)}"
-    for place in _list(said["listening"]):
+    for place in listOf(said["listening"]):
         yield f"  listening: {place}"
     yield f"  queries: {said['perSecond']} per second"
     zones = said.get("zones")
@@ -78,10 +69,7 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
 
 
 def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the reply to C{zones}.
-    """
-    zones = _list(said["zones"])
+    zones = listOf(said["zones"])
     if not zones:
         yield "there are no zones"
     for zone in zones:
@@ -98,9 +86,6 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
 
 
 def statLines(figures: Figures) -> Iterator[str]:
-    """
-    Format the statistics, without those that are zero.
-    """
     numbers = figures.numbers
     total = figures.queries
     answered = figures.atHand + figures.waited
@@ -166,9 +151,6 @@ def _share(part: float, whole: float) -> str:
 
 
 def latencyLines(figures: Figures) -> Iterator[str]:
-    """
-    Draw a histogram of the look-up times.
-    """
     labels = [f"up to {bound * 1000:g} ms" if bound < 1 else f"up to {bound:g} s" for bound in BOUNDS] + ["more"]
     most = max(figures.latency)
     for label, count in zip(labels, figures.latency, strict=True):
@@ -177,12 +159,7 @@ def latencyLines(figures: Figures) -> Iterator[str]:
 
 
 def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the upstream servers.
-
-    @param said: a reply with a list of C{upstreams}.
-    """
-    found = _list(said["upstreams"])
+    found = listOf(said["upstreams"])
     if not found:
         yield "there are no upstream servers"
     for each in found:
@@ -198,10 +175,7 @@ _TROUBLE: Final = (("failures", "without reply"), ("declines", "refused"))
 
 
 def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the reply to C{cache show}.
-    """
-    entries = _list(said["entries"])
+    entries = listOf(said["entries"])
     if not entries:
         yield "there are no cached answers for this name"
     for each in entries:
@@ -210,15 +184,12 @@ def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
         left = entry.get("left")
         ends = f"{left:.0f} s left" if isinstance(left, int | float) and left >= 0 else "expired"
         yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}"
-        for record in _list(entry["records"]):
+        for record in listOf(entry["records"]):
             yield f"  {record}"
 
 
 def traceLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the reply to C{traces}.
-    """
-    traces = _list(said["traces"])
+    traces = listOf(said["traces"])
     if not traces:
         yield "no query has been traced; to start tracing: txdns control trace on"
     for each in traces:
@@ -228,9 +199,6 @@ def traceLines(said: dict[str, JSON]) -> Iterator[str]:
 
 
 def explanationLines(said: dict[str, JSON]) -> Iterator[str]:
-    """
-    Format the reply to C{explain}.
-    """
     yield f"{said['name']} {said['class']} {said['type']}"
     yield from _steps(said)
     took = said["seconds"]
@@ -241,14 +209,14 @@ def explanationLines(said: dict[str, JSON]) -> Iterator[str]:
     if said.get("reason"):
         verdict += f": {said['reason']}"
     yield verdict
-    for record in _list(said.get("records") or []):
+    for record in listOf(said.get("records") or []):
         yield f"  {record}"
-    for ede in _list(said.get("ede") or []):
+    for ede in listOf(said.get("ede") or []):
         yield f"  {ede}"
 
 
 def _steps(said: dict[str, JSON]) -> Iterator[str]:
-    for each in _list(said["steps"]):
+    for each in listOf(said["steps"]):
         step = _object(each)
         details = "".join([f" {key}={value}" for key, value in _object(step["details"]).items() if value is not None])
         yield f"  {_number(step['at']) * 1000:8.1f} ms  {step['source']}  {step['event']}{details}"
@@ -260,7 +228,7 @@ def _number(value: JSON) -> float:
     return value
 
 
-def _list(value: JSON) -> list[JSON]:
+def listOf(value: JSON) -> list[JSON]:
     if not isinstance(value, list):
         raise TypeError(value)
     return value

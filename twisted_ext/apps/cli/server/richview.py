@@ -19,10 +19,6 @@ __all__ = ["RichView", "picture"]
 
 
 class RichView:
-    """
-    Displays the statistics in panels.
-    """
-
     def __init__(self, console: Console | None = None) -> None:
         self._live = Live(console=console, auto_refresh=False, screen=False, transient=False, vertical_overflow="crop")
         self._live.start()
@@ -37,8 +33,6 @@ class RichView:
 def picture(status: dict[str, JSON], rates: Rates, height: int) -> Group:
     """
     Return the panels. Names are inserted without markup and with control characters escaped.
-
-    @param height: the lines available.
     """
     figures = rates.figures
     uptime = status.get("uptime")

@@ -12,13 +12,16 @@ import termios
 import time
 import tty
 from contextlib import suppress
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
-from twisted_ext.apps.cli.server.plainview import PlainView, Rates, View
+from twisted_ext.apps.cli.server.plainview import PlainView, Rates
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, number, whole
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, TERMINATED, USAGE, ExitError
+
+if TYPE_CHECKING:
+    from twisted_ext.apps.cli.server.richview import RichView
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -45,9 +48,6 @@ ARGUMENTS: Final = Arguments(_HELP, SOCKET, _EVERY, _COUNT)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     if given.bare:
         raise ExitError(USAGE, f"unexpected argument {given.bare[0]!r}; write: {ARGUMENTS.usage}")
@@ -108,8 +108,6 @@ class Keyboard:
 
     def wait(self, seconds: float) -> bool:
         """
-        Wait for a key.
-
         @return: whether q was pressed before the time was up.
         """
         end = time.monotonic() + seconds
@@ -127,7 +125,7 @@ class Keyboard:
 
 def _watch(channel: ControlChannel, every: float, count: int, keyboard: Keyboard) -> None:
     rates = Rates()
-    view: View | None = None
+    view: PlainView | RichView | None = None
     shown = 0
     try:
         while True:
@@ -148,7 +146,7 @@ def _watch(channel: ControlChannel, every: float, count: int, keyboard: Keyboard
             view.close()
 
 
-def _viewFor(terminal: bool) -> View:
+def _viewFor(terminal: bool) -> PlainView | RichView:
     if terminal:
         with suppress(ImportError):
             from twisted_ext.apps.cli.server.richview import RichView

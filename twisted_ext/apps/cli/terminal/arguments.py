@@ -58,19 +58,10 @@ class Option(Generic[T]):
 
 
 def flag(spec: str, help: str = "", *, also: str = "") -> Option[bool]:
-    """
-    Return an option without a value, off by default.
-    """
     return Option(spec, help, False, also=also)
 
 
 def number(least: float, most: float, what: str = "") -> Callable[[str], float]:
-    """
-    Return a parser of numbers in this range.
-
-    @param what: the unit, for errors: C{" of seconds"}.
-    """
-
     def read(text: str) -> float:
         try:
             value = float(text)
@@ -84,10 +75,6 @@ def number(least: float, most: float, what: str = "") -> Callable[[str], float]:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """
-    Return a parser of whole numbers in this range.
-    """
-
     def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
             raise BadDescription(f"{text!r} is not a number from {least} to {most}")
@@ -96,24 +83,19 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def valueOf(read: Callable[[str], T], text: str, name: str) -> T:
+def valueOf(read: Callable[[str], T], text: str, name: str = "") -> T:
     """
-    Return the value of an option.
+    Return the value of an argument.
 
-    @raise ExitError: it is not valid.
+    @param name: the option that it belongs to, for the error.
     """
     try:
         return read(text)
     except CallerFault as fault:
-        raise ExitError(USAGE, f"{name}: {fault}") from fault
+        raise ExitError(USAGE, f"{name}: {fault}" if name else str(fault)) from fault
 
 
 def didYouMean(word: str, known: Iterable[str], otherwise: str) -> str:
-    """
-    Return a hint to the most similar of the known words.
-
-    @param otherwise: the hint if none is similar.
-    """
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(known), 1)
@@ -122,12 +104,7 @@ def didYouMean(word: str, known: Iterable[str], otherwise: str) -> str:
 
 def fullName(word: str, known: Iterable[str], given: str) -> str | None:
     """
-    Return the name that C{word} abbreviates, or L{None} if there is none.
-
-    @param known: the names, without hyphens or plus signs.
-    @param given: the argument, for the error.
-
-    @raise ExitError: there are several.
+    Return the only one of the known names, which have no hyphens or plus signs, that C{word} abbreviates; L{None} if there is none.
     """
     beginning = [each for each in known if each.startswith(word)]
     if word in beginning or not beginning:
@@ -155,9 +132,6 @@ class Given:
         self._values.setdefault(option, []).append(value)
 
     def all(self, option: Option[T]) -> list[T]:
-        """
-        Return the values of an option in the order in which they were given.
-        """
         return self._values.get(option, [])
 
     def __contains__(self, option: Option[Any]) -> bool:
@@ -169,10 +143,6 @@ class Given:
 
 
 class Arguments:
-    """
-    The arguments that a command takes.
-    """
-
     def __init__(self, help: str, *options: Option[Any], exact: bool = False) -> None:
         """
         @param help: its help, which begins with C{Usage:}; C{{options}} in it is replaced by the table of options.
@@ -186,17 +156,11 @@ class Arguments:
 
     @property
     def usage(self) -> str:
-        """
-        Return the first form of the command, on one line.
-        """
         forms = self._help.partition("\n\n")[0].removeprefix("Usage: ").replace("\n       txdns", "\0")
         return " ".join(forms.partition("\0")[0].split())
 
     @property
     def help(self) -> str:
-        """
-        Return the text of C{--help}.
-        """
         if "{options}" not in self._help:
             return self._help
         from textwrap import wrap
@@ -215,21 +179,11 @@ class Arguments:
         return self._help.replace("{options}", "\n".join(lines))
 
     def showHelp(self, words: Sequence[str]) -> None:
-        """
-        Print the help if it is requested.
-
-        @raise ExitError: it was, which ends the command.
-        """
         if "-h" in words or "--help" in words:
             print(self.help, end="", flush=True)
             raise ExitError(OK)
 
     def parse(self, words: Sequence[str]) -> Given:
-        """
-        Parse the arguments, or print the help.
-
-        @raise ExitError: an argument is not valid; the message names it and what would be right.
-        """
         self.showHelp(words)
         given = Given()
         for option, name, text in self.each(words):
@@ -244,8 +198,6 @@ class Arguments:
     def each(self, words: Sequence[str]) -> Iterator[tuple[Option[Any] | None, str, str]]:
         """
         Split the arguments: an option, its name and the text of its value, or L{None}, C{""} and an argument that is not an option.
-
-        @raise ExitError: an option is not known, or lacks its value, or takes none.
         """
         remaining = iter(words)
         for word in remaining:

@@ -5,10 +5,14 @@ Exit codes, the same as C{dig}'s where it has one, and the one-line errors of co
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
-__all__ = ["BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE", "ExitError", "complain"]
+__all__ = [
+    "BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE",
+    "ExitError", "complain", "fileErrors",
+]  # fmt: skip
 
 #: Success. For a look-up: a reply came, with any rcode.
 OK: Final = 0
@@ -28,13 +32,9 @@ NO_REPLY: Final = 9
 #: An internal error.
 INTERNAL: Final = 10
 
-#: The code that shells report for programs terminated by SIGINT (Ctrl-C).
+#: The codes that shells and service managers report for programs terminated by SIGINT (Ctrl-C), SIGPIPE and SIGTERM.
 INTERRUPTED: Final = 130
-
-#: The code that shells report for programs terminated by SIGPIPE.
 BROKEN_PIPE: Final = 141
-
-#: The code that shells and service managers report for programs terminated by SIGTERM.
 TERMINATED: Final = 143
 
 
@@ -42,7 +42,6 @@ class ExitError(Exception):
     """
     Ends the command.
 
-    @ivar code: the exit code.
     @ivar line: the message: what is wrong, where, and what would be right; may be empty.
     """
 
@@ -50,6 +49,17 @@ class ExitError(Exception):
         super().__init__(line)
         self.code = code
         self.line = line
+
+
+@contextmanager
+def fileErrors(path: str) -> Iterator[None]:
+    """
+    Report an error of this file with an L{ExitError}.
+    """
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExitError(BATCH, f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def complain(line: str) -> None:

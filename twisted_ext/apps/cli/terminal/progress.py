@@ -4,17 +4,15 @@ Shows the progress of a long run on one line of the terminal: with rich if it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TypeAlias
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
-__all__ = ["ProgressLine", "PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
+__all__ = ["PlainDrawing", "Progress", "RichDrawing", "drawingFor", "progressLine"]
 
 #: Seconds between two updates.
 _EVERY = 0.25
@@ -24,8 +22,6 @@ _BAR = 24
 
 def progressLine(done: int, perSecond: float, part: float | None, window: int, failed: int) -> str:
     """
-    Format the progress.
-
     @param part: the fraction of the input that has been read, 0 to 1, or L{None} if its size is unknown.
     """
     pieces = []
@@ -40,27 +36,7 @@ def progressLine(done: int, perSecond: float, part: float | None, window: int, f
     return "  ".join(pieces)
 
 
-class ProgressLine(Protocol):
-    """
-    Draws the progress line.
-    """
-
-    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
-        """
-        Replace the line. The parameters are those of L{progressLine}.
-        """
-
-    def close(self) -> None:
-        """
-        Remove the line.
-        """
-
-
 class PlainDrawing:
-    """
-    Draws the line as plain text.
-    """
-
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
@@ -74,14 +50,7 @@ class PlainDrawing:
 
 
 class RichDrawing:
-    """
-    Draws a progress bar with the remaining time.
-    """
-
     def __init__(self, stream: IO[str]) -> None:
-        """
-        @raise ImportError: rich is not installed.
-        """
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -103,10 +72,10 @@ class RichDrawing:
         self._progress.stop()
 
 
+ProgressLine: TypeAlias = PlainDrawing | RichDrawing
+
+
 def drawingFor(stream: IO[str]) -> ProgressLine:
-    """
-    Return a L{RichDrawing} if the stream is a terminal and rich is installed, else a L{PlainDrawing}.
-    """
     if isTerminal(stream):
         with suppress(ImportError):
             return RichDrawing(stream)
@@ -114,13 +83,6 @@ def drawingFor(stream: IO[str]) -> ProgressLine:
 
 
 class Progress:
-    """
-    Updates the progress line.
-
-    @ivar done: completed look-ups.
-    @ivar failed: how many of them failed.
-    """
-
     def __init__(self, clock: IReactorTime, drawing: ProgressLine, *, part: Callable[[], float | None], window: Callable[[], int]) -> None:
         self.done = 0
         self.failed = 0
@@ -143,9 +105,6 @@ class Progress:
         self._timer = self._clock.callLater(_EVERY, self._tick)
 
     def close(self) -> None:
-        """
-        Stop updating and remove the line.
-        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

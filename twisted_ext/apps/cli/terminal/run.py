@@ -1,23 +1,26 @@
 """
-Runs the global reactor until one coroutine is done.
+Runs the global reactor until one coroutine is done, a signal arrives, or the reader of the output has closed the pipe.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import stat
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from errno import EPIPE
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from twisted_ext.apps.cli.terminal.exits import INTERRUPTED, complain
 
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorTime
-
-__all__ = ["hush", "interruptedBy", "runUntilDone"]
+__all__ = ["BrokenPipeWatch", "hush", "interruptedBy", "runUntilDone"]
 
 
 def hush() -> None:
@@ -36,9 +39,6 @@ def hush() -> None:
 _hushed = False
 
 
-#: Added to the signal number in the exit code of a program that a signal has terminated, as in shells.
-_KILLED: Final = 128
-
 #: Seconds without an answer after which the command prints that it is waiting.
 _PATIENCE: Final = 1.0
 
@@ -48,7 +48,7 @@ def interruptedBy(reactor: object) -> int:
     Return the exit code that shells and service managers expect from a program terminated by the signal that stopped this reactor.
     """
     number: object = getattr(reactor, "_exitSignal", None)
-    return _KILLED + number if isinstance(number, int) else INTERRUPTED
+    return 128 + number if isinstance(number, int) else INTERRUPTED
 
 
 def runUntilDone(
@@ -65,9 +65,7 @@ def runUntilDone(
     @raise Exception: the exception that C{begin} raised.
     """
     from twisted.internet import reactor
-    from twisted.internet.defer import Deferred
     from twisted.internet.error import ReactorNotRunning
-    from twisted.python.failure import Failure
 
     hush()
     results: list[int | Failure | Exception] = []
@@ -81,8 +79,6 @@ def runUntilDone(
     def start() -> None:
         Deferred.fromCoroutine(begin(reactor)).addBoth(end)
         if whileRead:
-            from twisted_ext.apps.cli.terminal.brokenpipe import BrokenPipeWatch
-
             BrokenPipeWatch(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
         if command and sys.stderr.isatty():
             reactor.callLater(_PATIENCE, complain, f"txdns {command}: no answer yet; Ctrl-C ends it")
@@ -98,3 +94,47 @@ def runUntilDone(
     if isinstance(result, Exception):
         raise result
     return result
+
+
+@implementer(IReadDescriptor)
+class BrokenPipeWatch:
+    """
+    Watches the write end of a pipe, such as the standard output before C{| head -1}. A program gets EPIPE only when it writes, so one that
+    writes nothing for hours would not notice for hours that the reader is gone.
+    """
+
+    def __init__(self, reactor: object, fileno: int, left: Callable[[], object]) -> None:
+        """
+        @param left: called once, when the reader has closed the pipe; never if C{fileno} is not a pipe or C{reactor} cannot watch
+            descriptors.
+        """
+        self._reactor = reactor
+        self._fileno = fileno
+        self._left = left
+        self._watching = False
+        if IReactorFDSet.providedBy(reactor) and hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(fileno).st_mode):
+            self._watching = True
+            reactor.addReader(self)
+
+    def fileno(self) -> int:
+        return self._fileno
+
+    def logPrefix(self) -> str:
+        return "output"
+
+    def doRead(self) -> None:
+        # Nothing can be read here: some reactors call this to report that the other end is closed.
+        if self._watching:
+            self.stop()
+            poll = select.poll()
+            poll.register(self._fileno, 0)
+            if poll.poll(0):
+                self._left()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.doRead()
+
+    def stop(self) -> None:
+        if self._watching and IReactorFDSet.providedBy(self._reactor):
+            self._watching = False
+            self._reactor.removeReader(self)

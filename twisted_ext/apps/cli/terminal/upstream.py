@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.arguments import Given, Option
+from twisted_ext.apps.cli.terminal.arguments import Given, Option, valueOf
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.errors import BadDescription, BadName, DNSFault
 from twisted_ext.interfaces import IAnswerSource
@@ -35,9 +36,7 @@ class CommandUpstream:
     """
     The upstream of a command.
 
-    @ivar source: the answer source.
     @ivar servers: the number of servers behind it; 1 if unknown.
-    @ivar domains: the system's search list.
     @ivar ndots: the number of dots from which a name is looked up as it is before the search list is tried.
     @ivar hint: text to append to the error that the server cannot be reached.
     """
@@ -56,24 +55,12 @@ SERVER: Final = Option(
 
 
 def soleTarget(target: str, before: str) -> str:
-    """
-    Return C{target}, the server of an C{@} argument.
-
-    @param before: the server given by a former argument.
-
-    @raise ExitError: a second server is given.
-    """
     if before:
         raise ExitError(USAGE, f"two servers, @{before} and @{target}; write one, or both in one argument: @udp:192.0.2.1,192.0.2.2")
     return target
 
 
 def targetIn(given: Given) -> str:
-    """
-    Return the server in the parsed arguments, or C{""}.
-
-    @raise ExitError: there are several.
-    """
     target = ""
     for each in given.all(SERVER):
         target = soleTarget(each, target)
@@ -81,13 +68,6 @@ def targetIn(given: Given) -> str:
 
 
 def typeIn(words: Sequence[str], otherwise: int) -> int:
-    """
-    Return the record type that follows a name.
-
-    @param words: the arguments after the name: a type or nothing.
-
-    @raise ExitError: there is something else.
-    """
     number = typeNumber(words[0]) if words else otherwise
     if number is None or len(words) > 1:
         wrong = words[0] if number is None else words[1]
@@ -96,17 +76,9 @@ def typeIn(words: Sequence[str], otherwise: int) -> int:
 
 
 def describedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
-    """
-    Return the source for a resolver description.
-
-    @raise ExitError: the description is not valid.
-    """
     from twisted_ext.resolver.strings.descriptions import sourceFromString
 
-    try:
-        return sourceFromString(reactor, description)
-    except BadDescription as fault:
-        raise ExitError(USAGE, str(fault)) from fault
+    return valueOf(partial(sourceFromString, reactor), description)
 
 
 def nameAndPort(target: str) -> tuple[str, int | None]:
@@ -114,8 +86,6 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
     Split C{ns.example.org:5353} and C{ns.example.org#5353}.
 
     @return: the name and the port, or L{None} if there is no port. A text that begins with a prefix of descriptions is not split.
-
-    @raise ExitError: the port is not valid.
     """
     from twisted_ext.resolver.strings.descriptions import parserFor
 
@@ -132,9 +102,6 @@ def nameAndPort(target: str) -> tuple[str, int | None]:
 
 
 def looksDescribed(target: str) -> bool:
-    """
-    Return whether the text looks like a resolver description rather than the name of a server.
-    """
     if ":" in target or "(" in target:
         return True
     from twisted_ext.resolver.strings.descriptions import parserFor
@@ -161,8 +128,6 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
     @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
     @param port: L{None} for the port in C{target}, else 53.
     @param family: 4 or 6 to use servers of this IP version only; 0 for both.
-
-    @raise ExitError: C{target} is not valid, or there is no such server.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
@@ -187,8 +152,6 @@ async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = Non
 async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
     """
     Return the resolver for an C{@} argument, by default the one that programs on this machine use.
-
-    @raise ExitError: see L{upstreamFor}.
     """
     from twisted_ext.compat.names import NamesResolver
 

@@ -8,9 +8,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Given
-from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
-from twisted_ext.errors import BadImage, BadName, DNSFault
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, valueOf
+from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
+from twisted_ext.errors import BadImage, DNSFault
 from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ _PATIENCE: Final = 60.0
 
 
 def oneZone(given: Given, arguments: Arguments) -> ZoneWord:
-    """
-    Return the only zone in the parsed arguments.
-
-    @raise ExitError: there is not exactly one, or its name cannot be determined.
-    """
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {arguments.usage}")
     return ZoneWord(given.bare[0])
@@ -55,9 +50,6 @@ class ZoneWord:
     __slots__ = ("path", "apex")
 
     def __init__(self, text: str) -> None:
-        """
-        @raise ExitError: the name of the zone cannot be determined.
-        """
         name, equals, path = text.partition("=")
         if equals and name and path and not os.path.exists(text):
             self.path = path
@@ -68,53 +60,47 @@ class ZoneWord:
                 name = name.removesuffix(ending)
             if path == "-" or not ("." in name or name != os.path.basename(text)):
                 raise ExitError(USAGE, f"{text}: the zone's name is missing; write NAME={text}")
-        try:
-            self.apex = nameFromText(name)
-        except BadName as fault:
-            raise ExitError(USAGE, f"{text}: {fault}") from fault
+        self.apex = valueOf(nameFromText, name, text)
 
-    def octets(self) -> bytes | None:
+    def source(self) -> tuple[bytes | str, str]:
         """
-        Return the content of the standard input; L{None} for a file.
+        Return the path of the file, and C{""}; for the standard input its content, and a name for it in errors.
         """
-        return sys.stdin.buffer.read() if self.path == "-" else None
+        return (sys.stdin.buffer.read(), "standard input") if self.path == "-" else (self.path, "")
 
     def readable(self) -> None:
-        """
-        Check that the file can be read.
-
-        @raise ExitError: it cannot.
-        """
-        if self.path == "-":
-            return
-        try:
-            with open(self.path, "rb") as file:
+        if self.path != "-":
+            with fileErrors(self.path), open(self.path, "rb") as file:
                 file.read(1)
-        except OSError as error:
-            raise ExitError(BATCH, f"{self.path}: {error.strerror or error}") from error
+
+    def image(self) -> Version | None:
+        """
+        Return the zone if the file is an image.
+        """
+        from twisted_ext.zone.store.image import MAGIC, Image
+        from twisted_ext.zone.store.version import Version
+
+        if self.path == "-":
+            return None
+        with fileErrors(self.path), open(self.path, "rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return None
+        try:
+            return Version(Image.open(self.path))
+        except BadImage as wrong:
+            raise ExitError(BAD_ZONE, str(wrong)) from wrong
 
     def version(self) -> Version:
-        """
-        Return the zone, from a master file or an image.
-
-        @raise ExitError: the zone is not valid; its errors are written to the standard error.
-        """
         from twisted_ext.errors import BadZone
-        from twisted_ext.zone.store.image import MAGIC, Image
+        from twisted_ext.zone.store.image import Image
         from twisted_ext.zone.store.version import Version
         from twisted_ext.zone.zonefile.reader import readMaster
 
-        self.readable()
-        octets = self.octets()
-        if octets is None:
-            with open(self.path, "rb") as file:
-                image = file.read(len(MAGIC)) == MAGIC
-            if image:
-                try:
-                    return Version(Image.open(self.path))
-                except BadImage as wrong:
-                    raise ExitError(BAD_ZONE, str(wrong)) from wrong
-        reading = readMaster(self.path if octets is None else octets, self.apex, path="" if octets is None else "standard input")
+        image = self.image()
+        if image is not None:
+            return image
+        source, path = self.source()
+        reading = readMaster(source, self.apex, path=path)
         for complaint in reading.complaints:
             if complaint.fatal:
                 complain(str(complaint))
@@ -127,13 +113,6 @@ class ZoneWord:
 
 
 def transferred(target: str, apex: bytes) -> Version:
-    """
-    Return the zone as transferred from a server.
-
-    @param target: the server after C{@}.
-
-    @raise ExitError: the transfer failed.
-    """
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
     found: list[Version] = []
@@ -181,8 +160,5 @@ class Percentage:
                 print(said, end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """
-        Remove the percentage.
-        """
         if self._said:
             print("\r" + " " * len(self._said) + "\r", end="", file=sys.stderr, flush=True)

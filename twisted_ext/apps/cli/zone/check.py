@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
-from twisted_ext.apps.cli.terminal.exits import OK, ExitError
+from twisted_ext.apps.cli.terminal.exits import OK
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, ZoneWord, oneZone
 from twisted_ext.errors import BadDescription
 from twisted_ext.wire.escapes import printable
@@ -82,9 +82,6 @@ ARGUMENTS: Final = Arguments(_HELP, _JSON, _STRICT, _TIME, _NO_TIME, _CHECKS, _V
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     if given[_CHECKS]:
         _list(given[_JSON])
@@ -107,39 +104,23 @@ def main(words: list[str]) -> int:
         for line in _table(report, palette) if palette.on else [printable(finding.labelled) for finding in report.findings]:
             print(line)
         if given[_VERBOSE]:
-            for check in _checks():
+            from twisted_ext.zone.zonefile.findings import CHECKS
+
+            for check in CHECKS:
                 print(f"{check:<15} {report.counts.get(check, 0) or 'none'}")
         print(_summary(zone, report, version, palette))
-    sys.stdout.flush()
     return BAD_ZONE if report.fatal or (given[_STRICT] and report.warnings) else OK
 
 
-def _checks() -> Iterator[str]:
-    from twisted_ext.zone.zonefile.findings import CHECKS
-
-    return iter(CHECKS)
-
-
 def _report(zone: ZoneWord, now: float | None, progress: Percentage) -> tuple[Report, Version | None]:
-    from twisted_ext.errors import BadImage
     from twisted_ext.zone.check.checkfile import vet
     from twisted_ext.zone.check.semantics import check
-    from twisted_ext.zone.store.image import MAGIC, Image
-    from twisted_ext.zone.store.version import Version
 
-    zone.readable()
-    octets = zone.octets()
-    if octets is not None:
-        return vet(octets, zone.apex, path="standard input", now=now, progress=progress)
-    with open(zone.path, "rb") as file:
-        image = file.read(len(MAGIC)) == MAGIC
-    if image:
-        try:
-            version = Version(Image.open(zone.path))
-        except BadImage as wrong:
-            raise ExitError(BAD_ZONE, str(wrong)) from wrong
-        return check(version, now=now, progress=progress), version
-    return vet(zone.path, zone.apex, now=now, progress=progress)
+    image = zone.image()
+    if image is not None:
+        return check(image, now=now, progress=progress), image
+    source, path = zone.source()
+    return vet(source, zone.apex, path=path, now=now, progress=progress)
 
 
 def _list(json: bool) -> None:
@@ -153,7 +134,7 @@ def _table(report: Report, palette: Palette) -> Iterator[str]:
     places = max([len(printable(finding.place)) for finding in report.findings], default=0)
     checks = max([len(finding.check) for finding in report.findings], default=0)
     for finding in report.findings:
-        level = palette.error(finding.level) if finding.level == "fatal" else palette.status("NXDOMAIN").replace("NXDOMAIN", finding.level)
+        level = palette.error(finding.level) if finding.level == "fatal" else palette.warning(finding.level)
         place = palette.comment(f"{printable(finding.place):<{places}}")
         level += " " * (len("warning") - len(finding.level))
         check = palette.type(f"{finding.check:<{checks}}")
@@ -169,7 +150,7 @@ def _summary(zone: ZoneWord, report: Report, version: Version | None, palette: P
     if version is None:
         lines.append(f"{name} {palette.error('cannot be served')}: {fatal}{warnings}")
     else:
-        verdict = palette.error("cannot be served") if report.fatal else palette.status("NOERROR").replace("NOERROR", "can be served")
+        verdict = palette.error("cannot be served") if report.fatal else palette.good("can be served")
         lines.append(f"{name} {verdict}: serial {version.serial}, {version.recordCount} records, {fatal}{warnings}")
     return "\n".join(lines)
 

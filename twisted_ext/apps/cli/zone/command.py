@@ -43,9 +43,6 @@ For the options and examples of a command: txdns zone COMMAND --help.
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the sub-command with its arguments, and return the exit code.
-    """
     if not words:
         print(_help(), end="", file=sys.stderr)
         return USAGE

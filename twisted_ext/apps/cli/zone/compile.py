@@ -5,11 +5,10 @@ C{txdns zone compile}: writes the zone image that a server maps into memory.
 from __future__ import annotations
 
 import os
-import sys
 from typing import Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, oneZone
 from twisted_ext.wire.names import nameToText
 
@@ -41,9 +40,6 @@ ARGUMENTS: Final = Arguments(_HELP, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     zone = oneZone(given, ARGUMENTS)
     image = given[_OUTPUT]
@@ -56,19 +52,17 @@ def main(words: list[str]) -> int:
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.zonefile.reader import readMaster
 
-    octets = zone.octets()
-    reading = readMaster(zone.path if octets is None else octets, zone.apex, path="" if octets is None else "standard input")
+    source, path = zone.source()
+    reading = readMaster(source, zone.apex, path=path)
     for complaint in reading.complaints:
         complain(str(complaint))
     if not reading.sound:
         raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
     try:
-        reading.builder.finishTo(image, fingerprintOf(reading.sources))
+        with fileErrors(image):
+            reading.builder.finishTo(image, fingerprintOf(reading.sources))
     except BadZone as wrong:
         raise ExitError(BAD_ZONE, f"{zone.path}: {wrong}") from wrong
-    except OSError as error:
-        raise ExitError(BATCH, f"{image}: {error.strerror or error}") from error
     made = Image.open(image)
     print(f"{nameToText(zone.apex)} serial {made.serial}: {made.records} records, {os.path.getsize(image)} octets")
-    sys.stdout.flush()
     return OK

@@ -44,9 +44,6 @@ ARGUMENTS: Final = Arguments(_HELP, _JSON, _QUIET, _UNSIGNED)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 2:
         raise ExitError(USAGE, f"write exactly two zones, not {len(given.bare)}: {ARGUMENTS.usage}")
@@ -70,8 +67,7 @@ def main(words: list[str]) -> int:
             print(dumps(change.toJSON()))
         else:
             line = printable(_line(change))
-            print(palette.status("NOERROR").replace("NOERROR", line) if change.added else palette.error(line))
-    sys.stdout.flush()
+            print(palette.good(line) if change.added else palette.error(line))
     return DIFFERENT if count else OK
 
 

@@ -11,10 +11,10 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, valueOf
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE
-from twisted_ext.errors import BadName, BadZone, StorageFault
+from twisted_ext.errors import BadZone, StorageFault
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
@@ -61,19 +61,13 @@ ns1 A 192.0.2.1
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     path = given[_STORE] or os.environ.get("TXDNS_STORE", "")
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"write exactly one zone, not {len(given.bare)}: {ARGUMENTS.usage}")
     if not path:
         raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {ARGUMENTS.usage}")
-    try:
-        apexName = nameFromText(given.bare[0])
-    except BadName as fault:
-        raise ExitError(USAGE, str(fault)) from None
+    apexName = valueOf(nameFromText, given.bare[0])
 
     from twisted_ext.server.zones.sqlite import SQLiteStore
 
@@ -97,19 +91,9 @@ class _Editing:
         self._sets: list[RRSet] | None = store.load(apexName) if there else None
 
     def run(self, source: str) -> int:
-        """
-        Edit and store the zone.
-
-        @param source: a master file to use instead of an editor.
-
-        @return: the exit code.
-        """
         if source:
-            try:
-                with open(source, encoding="utf-8") as file:
-                    text = file.read()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ExitError(BATCH, f"{source}: {getattr(error, 'strerror', None) or error}") from None
+            with fileErrors(source), open(source, encoding="utf-8") as file:
+                text = file.read()
             return self._finish(text, source) or OK
         text = self._begin()
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8", prefix="txdns-", suffix=".zone") as file:
@@ -141,8 +125,6 @@ class _Editing:
 
     def _finish(self, text: str, path: str) -> int | None:
         """
-        Check, confirm and store the text.
-
         @return: the exit code, or L{None} to edit again.
         """
         from twisted_ext.zone.check.checkfile import vet
@@ -186,11 +168,6 @@ class _Editing:
         return different
 
     def _choose(self, question: str, choices: str, otherwise: str) -> str:
-        """
-        Prompt for a choice.
-
-        @param otherwise: the choice if the command does not prompt.
-        """
         if not self._asks:
             return otherwise
         while True:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, ExitError
+from twisted_ext.apps.cli.terminal.exits import OK, fileErrors
 from twisted_ext.apps.cli.zone.args import oneZone
 from twisted_ext.files import replacingFile
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["ARGUMENTS", "main", "replaceFile", "written"]
+__all__ = ["ARGUMENTS", "main", "replaceFile"]
 
 _HELP: Final = """\
 Usage: txdns zone format [NAME=]FILE [--readable] [--zonemd] [--output FILE]
@@ -49,30 +49,21 @@ ARGUMENTS: Final = Arguments(_HELP, _READABLE, _ZONEMD, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     version = oneZone(given, ARGUMENTS).version()
     if given[_ZONEMD]:
         from twisted_ext.zone.check.zonemd import withDigests
 
         version = withDigests(version)
-    lines = written(version, given[_READABLE])
+    lines = (f"{line}\n" for line in _written(version, given[_READABLE]))
     if given[_OUTPUT]:
-        replaceFile(given[_OUTPUT], "".join([f"{line}\n" for line in lines]).encode("utf-8", "surrogateescape"))
-        return OK
-    write = sys.stdout.write
-    for line in lines:
-        write(line + "\n")
-    sys.stdout.flush()
+        replaceFile(given[_OUTPUT], "".join(lines).encode("utf-8", "surrogateescape"))
+    else:
+        sys.stdout.writelines(lines)
     return OK
 
 
-def written(version: Version, readable: bool = False) -> Iterator[str]:
-    """
-    Return the lines of a master file.
-    """
+def _written(version: Version, readable: bool) -> Iterator[str]:
     from twisted_ext.zone.store.order import orderedNodes
     from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
@@ -86,11 +77,6 @@ def written(version: Version, readable: bool = False) -> Iterator[str]:
 def replaceFile(path: str, octets: bytes) -> None:
     """
     Replace the content of a file atomically, and keep its permissions.
-
-    @raise ExitError: the file cannot be written.
     """
-    try:
-        with replacingFile(path) as file:
-            file.write(octets)
-    except OSError as error:
-        raise ExitError(BATCH, f"{path}: {error.strerror or error}") from error
+    with fileErrors(path), replacingFile(path) as file:
+        file.write(octets)

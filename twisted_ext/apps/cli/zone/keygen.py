@@ -10,7 +10,7 @@ from base64 import b64encode
 from typing import Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, fileErrors
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
@@ -37,9 +37,6 @@ _SECRETS: Final = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 
 
 
 def keyText(name: str, algorithm: str, secret: bytes) -> str:
-    """
-    Return a key in the format of configuration files.
-    """
     return f'key "{name}" {{\n\talgorithm {algorithm};\n\tsecret "{b64encode(secret).decode("ascii")}";\n}};\n'
 
 
@@ -63,9 +60,6 @@ ARGUMENTS: Final = Arguments(_HELP, _ALGORITHM, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 1:
         wrong = f"unexpected argument {given.bare[1]!r}" if given.bare else "the name of the key is missing"
@@ -82,9 +76,7 @@ def main(words: list[str]) -> int:
     if not path:
         sys.stdout.write(text)
         return OK
-    try:
+    with fileErrors(path):
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="ascii") as file:
             file.write(text)
-    except OSError as error:
-        raise ExitError(BATCH, f"{path}: {error.strerror or error}") from None
     return OK

@@ -4,13 +4,12 @@ C{txdns zone serial}: prints the serial of a zone, or changes it in the master f
 
 from __future__ import annotations
 
-import sys
 from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, whole
-from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, oneZone
 from twisted_ext.errors import BadDescription
 from twisted_ext.wire.names import nameToText
@@ -62,9 +61,6 @@ ARGUMENTS: Final = Arguments(_HELP, _BUMP, _SET, _JSON)
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     zone = oneZone(given, ARGUMENTS)
     way, number = given[_BUMP], given[_SET]
@@ -73,7 +69,6 @@ def main(words: list[str]) -> int:
     if not way and number is None:
         serial = zone.version().serial
         print(dumps({"zone": nameToText(zone.apex), "serial": serial}) if given[_JSON] else serial)
-        sys.stdout.flush()
         return OK
     if zone.path == "-":
         raise ExitError(USAGE, "standard input cannot be changed in place; write a file")
@@ -89,22 +84,12 @@ def main(words: list[str]) -> int:
     _write(place, after)
     said = {"zone": nameToText(zone.apex), "serial": after, "before": before}
     print(dumps(said) if given[_JSON] else f"{before} -> {after}")
-    sys.stdout.flush()
     return OK
 
 
 def raised(serial: int, way: str, now: float) -> int:
-    """
-    Return the next serial.
-
-    @param way: C{auto}, or one of L{SERIALS<twisted_ext.zone.store.serials.SERIALS>}.
-    @param now: seconds since 1970.
-
-    @raise BadDescription: C{way} is not one of them.
-    """
     from twisted_ext.zone.store.serials import nextSerial
 
-    _known(way)
     if way == "auto":
         way = "dateserial" if _isDay(serial // 100) else "increment"
     return nextSerial(serial, way, now)
@@ -117,11 +102,8 @@ def _isDay(number: int) -> bool:
 def _write(place: NumberPosition, serial: int) -> None:
     from twisted_ext.apps.cli.zone.format import replaceFile
 
-    try:
-        with open(place.path, "rb") as file:
-            octets = file.read()
-    except OSError as error:
-        raise ExitError(BATCH, f"{place.path}: {error.strerror or error}") from error
+    with fileErrors(place.path), open(place.path, "rb") as file:
+        octets = file.read()
     if octets[place.begin : place.end] != place.text:
         raise ExitError(BATCH, f"{place.path} has changed meanwhile; try again")
     number = str(serial).encode()

@@ -43,9 +43,6 @@ _BAR: Final = 30
 
 
 def main(words: list[str]) -> int:
-    """
-    Run the command with its arguments, and return the exit code.
-    """
     given = ARGUMENTS.parse(words)
     zone = oneZone(given, ARGUMENTS)
 
@@ -53,7 +50,6 @@ def main(words: list[str]) -> int:
 
     statistics = Statistics(zone.version())
     print(dumps(statistics.toJSON()) if given[_JSON] else "\n".join(_lines(statistics)))
-    sys.stdout.flush()
     return OK
 
 
