@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.limits import RANGE_ADDRESSES
+from twisted_ext.wire.names import nameToText
 
-__all__ = ["AddressRange", "BadAddress", "reverseNameOf"]
+__all__ = ["AddressRange", "BadAddress", "reverseName", "reverseNameOf"]
 
 _IPV4: Final = b"\x07in-addr\x04arpa\x00"
 _IPV6: Final = b"\x03ip6\x04arpa\x00"
@@ -34,6 +36,22 @@ def reverseNameOf(packed: bytes) -> bytes:
     if len(packed) == 4:
         return b"".join([_OCTETS[octet] for octet in packed[::-1]]) + _IPV4
     return b"".join([_NIBBLES[digit] for digit in packed.hex()[::-1]]) + _IPV6
+
+
+def reverseName(address: str) -> str:
+    """
+    Return the name that holds the PTR records of an address (RFC 1035, section 3.5; RFC 3596, section 2.5), such as
+    C{"1.2.0.192.in-addr.arpa"}.
+
+    @param address: an IPv4 or IPv6 address; a scope is ignored.
+
+    @raise BadName: it is not a valid address.
+    """
+    try:
+        packed = inet_pton(AF_INET6, address.partition("%")[0]) if ":" in address else inet_pton(AF_INET, address)
+    except (OSError, ValueError):
+        raise BadName(f"{address!r} is not an IP address, such as 192.0.2.1 or 2001:db8::1") from None
+    return nameToText(reverseNameOf(packed), final=False)
 
 
 class AddressRange:

@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IResolver, IResolverSimple
 from zope.interface import moduleProvides
 
-from twisted_ext.addrinfo.reverse import reverseName
+from twisted_ext.addressranges import reverseName
 from twisted_ext.compat.adapters import resolverFromSource, sourceFromResolver
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout

@@ -4,12 +4,13 @@ All zope interfaces of this package, for applications to implement, plug in or a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from twisted.internet.defer import Deferred
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
-    #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
-    #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
-    #: that no other caller waits for.
-    Start = Callable[[QueryContext], Deferred[Answer]]
+__all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore", "Start"]
 
-__all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore"]
+#: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
+#: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
+#: that no other caller waits for.
+Start = Callable[["QueryContext"], "Deferred[Answer]"]
 
 
 class IAnswerSource(Interface):

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.addrinfo.order}, L{twisted_ext.addrinfo.policytable} and L{twisted_ext.addrinfo.interfaces}.
+Tests of L{twisted_ext.addrinfo.order} and L{twisted_ext.addrinfo.routes}.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.addrinfo.routes import Cases
 from tests.corpora import corpus
-from twisted_ext.addrinfo.interfaces import Own, ownAddresses, readAddresses
-from twisted_ext.addrinfo.order import Order
-from twisted_ext.addrinfo.policytable import Policies
-from twisted_ext.addrinfo.routes import packed
+from twisted_ext.addrinfo.order import Order, Policies
+from twisted_ext.addrinfo.routes import Own, ownAddresses, packed, readAddresses
 from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
 
 __all__ = ["packedAddress"]

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import unchecked
-from twisted_ext.addrinfo.reverse import reverseName
+from twisted_ext.addressranges import reverseName
 from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError, DNSServerError
 from twisted_ext.compat.conversion.timeouts import secondsAndWaits
 from twisted_ext.compat.install import globalReactor

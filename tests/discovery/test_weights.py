@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.discovery.limits import SERVICE_TARGETS
-from twisted_ext.discovery.weights import drawn, grouped, inOrder, targetsOf
+from twisted_ext.discovery.weights import drawn, grouped, inOrder, isURI, mailTargets, serverTargets, urisOf
 from twisted_ext.errors import NotOffered, UnusableRecords
-from twisted_ext.wire.rdata.types.service import SRV
+from twisted_ext.wire.rdata.types.names import MX
+from twisted_ext.wire.rdata.types.service import SRV, URI
 
 __all__: list[str] = []
 
@@ -224,14 +225,14 @@ class OrderTests(SynchronousTestCase):
 
 class ServerTests(SynchronousTestCase):
     """
-    Tests of L{targetsOf}.
+    Tests of L{serverTargets}.
     """
 
     def find(self, *texts: str) -> list[str]:
         """
         Return the targets of these records.
         """
-        return [str(target) for target in targetsOf([SRV.fromText(text) for text in texts], Random(1))]
+        return [str(target) for target in serverTargets([SRV.fromText(text) for text in texts], Random(1))]
 
     def test_lowerPrioritiesComeFirst(self) -> None:
         """
@@ -282,7 +283,7 @@ class ServerTests(SynchronousTestCase):
         Any records give targets with host and port, or an exception with the reason.
         """
         try:
-            found = targetsOf([SRV.fromText(" ".join(map(str, each))) for each in fields], Random(0))
+            found = serverTargets([SRV.fromText(" ".join(map(str, each))) for each in fields], Random(0))
         except (NotOffered, UnusableRecords):
             self.assertTrue(fields)
             return
@@ -292,3 +293,119 @@ class ServerTests(SynchronousTestCase):
             [key for key, _ in groupby(found, lambda target: target.priority)],
             sorted({target.priority for target in found}),
         )
+
+
+class MailTests(SynchronousTestCase):
+    """
+    Tests of L{mailTargets}.
+    """
+
+    def find(self, *texts: str, seed: int = 1) -> list[str]:
+        """
+        Return the mail targets of example.org for these records.
+        """
+        return [
+            str(target)
+            for target in mailTargets("example.org", [MX.fromText(text) for text in texts], Random(seed))
+        ]
+
+    def test_lowestPreferenceComesFirst(self) -> None:
+        """
+        The lowest preference comes first, at the port for mail.
+        """
+        self.assertEqual(self.find("20 b.example.", "10 a.example."), ["a.example:25", "b.example:25"])
+
+    def test_equalPreferencesShareTheLoad(self) -> None:
+        """
+        Mail is spread over hosts of one preference (RFC 5321, section 5.1).
+        """
+        firsts = Counter(
+            self.find("1 a.example.", "1 b.example.", "1 c.example.", seed=seed)[0] for seed in range(3000)
+        )
+        self.assertEqual(len(firsts), 3)
+        self.assertTrue(all(abs(count - 1000) < 100 for count in firsts.values()), firsts)
+
+    def test_noRecordsMeanTheDomainItself(self) -> None:
+        """
+        A domain without MX records receives its mail itself.
+        """
+        self.assertEqual(self.find(), ["example.org:25"])
+
+    def test_nullMXMeansNotOffered(self) -> None:
+        """
+        A null MX means that a domain receives no mail (RFC 7505), unless there are other records.
+        """
+        self.assertRaises(NotOffered, self.find, "0 .")
+        self.assertEqual(self.find("0 .", "10 a.example."), ["a.example:25"])
+
+    def test_invalidHostsAreSkipped(self) -> None:
+        """
+        Invalid hosts are skipped, and the domain does not take their place.
+        """
+        self.assertEqual(self.find("0 192.0.2.1.", "10 a.example."), ["a.example:25"])
+        self.assertRaises(UnusableRecords, self.find, "0 192.0.2.1.")
+
+    def test_targetsAreBounded(self) -> None:
+        """
+        The number of targets is bounded for thousands of records.
+        """
+        found = self.find(*[f"{number} h{number}.example." for number in range(2000)])
+        self.assertEqual(len(found), SERVICE_TARGETS.default)
+        self.assertEqual(found[0], "h0.example:25")
+
+
+class URITests(SynchronousTestCase):
+    """
+    Tests of L{urisOf}.
+    """
+
+    def find(self, *texts: str) -> list[str]:
+        """
+        Return the URIs of these records.
+        """
+        return urisOf([URI.fromText(text) for text in texts], Random(1))
+
+    def test_lowestPriorityComesFirst(self) -> None:
+        """
+        The lowest priority comes first; URIs of one priority are drawn by weight.
+        """
+        self.assertEqual(self.find('2 1 "b:2"', '1 1 "a:1"', '3 1 "c:3"'), ["a:1", "b:2", "c:3"])
+        self.assertEqual(self.find('1 0 "b:2"', '1 65535 "a:1"'), ["a:1", "b:2"])
+
+    def test_noRecordsMeanNoURIs(self) -> None:
+        """
+        No records give no URIs.
+        """
+        self.assertEqual(self.find(), [])
+
+    def test_invalidURIsAreSkipped(self) -> None:
+        """
+        Text that is not a URI is skipped; it is an error if there is no other.
+        """
+        self.assertEqual(self.find('1 1 "no uri"', '2 1 "https://www.example.org/"'), ["https://www.example.org/"])
+        for text in (
+            '"no uri"',
+            '"x"',
+            '":x"',
+            '"x:"',
+            '"1:x"',
+            r'"x:\010"',
+            r'"x:\255"',
+            r'"java\009script:x"',
+            r'"x:y\000"',
+        ):
+            self.assertRaises(UnusableRecords, self.find, f"1 1 {text}")
+
+    def test_utf8URIs(self) -> None:
+        """
+        URIs in UTF-8 are accepted.
+        """
+        self.assertEqual(self.find(r'1 1 "x:\195\164"'), ["x:\u00e4"])
+
+    @given(st.text())
+    def test_anyURIIsPrintable(self, text: str) -> None:
+        """
+        An accepted URI has neither blanks nor control characters.
+        """
+        if isURI(text):
+            self.assertTrue(text.isprintable() and len(text.split()) == 1)

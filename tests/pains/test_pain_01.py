@@ -16,6 +16,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
+from twisted.python.threadpool import ThreadPool
 
 from tests.cache.canned import question
 from tests.resolver.told import addresses
@@ -25,7 +26,7 @@ from twisted_ext.addrinfo.hints import AddressInfo
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import TimedOut
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.system.threaded import Pool, ThreadedSource
+from twisted_ext.resolver.system.threaded import ThreadedSource
 from twisted_ext.testing.servers import CannedServer
 
 __all__: list[str] = []
@@ -135,7 +136,7 @@ async def test_busyPoolDoesNotStarveLookups(released: threading.Event, own: bool
     """
     reactor, shared = theReactor()
     hanging = [deferToThread(released.wait) for _ in range(shared.max)]
-    pool: Pool | None = None if own else _Shared(shared)
+    pool = None if own else cast(ThreadPool, _Shared(shared))
     source = ThreadedSource(reactor, pool=pool, getAddresses=lambda _: [b"\xc0\x00\x02\x01"])
     try:
         assert await isFound(source, reactor, _SOON if own else _PATIENCE) is own
@@ -152,7 +153,7 @@ async def test_hangingLookupsDoNotStarvePool(released: threading.Event, own: boo
     Work in the shared pool continues while the system's resolver hangs on every name. With look-ups in the shared pool it would not.
     """
     reactor, shared = theReactor()
-    pool: Pool | None = None if own else _Shared(shared)
+    pool = None if own else cast(ThreadPool, _Shared(shared))
 
     def hang(_: str) -> list[bytes]:
         released.wait()

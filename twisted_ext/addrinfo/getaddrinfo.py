@@ -12,13 +12,14 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from twisted_ext.addrinfo.hints import AddressInfo, Hints, Port, hintsFor
+from twisted_ext.addrinfo.hints import AddressInfo, Hints, Port
 from twisted_ext.addrinfo.services import Ports
 from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
@@ -26,8 +27,7 @@ from twisted_ext.compat.conversion.errors import addressError, errorFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.errors import BadName, CallerFault, Closed, DNSFault, ServerFailed, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED, LOCAL_ALIASES, LOOK_SECONDS
-from twisted_ext.resolver.ask import behind, lookUp, unknown
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn, behind, lookUp, unknown
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
@@ -57,7 +57,6 @@ _UNENCODABLE: Final = -105
 #: Matches most host names, which need no further check.
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
-#: The answer of a hosts file.
 _FILED: Final = Answer(Outcome.DATA, origin=Origin("hosts"))
 _NODATA: Final[int] = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
 
@@ -66,17 +65,29 @@ class _Name:
     """
     A parsed host name.
 
-    @ivar host: the argument as given.
     @ivar text: the name as passed to the C library.
     @ivar literal: whether it may be an address.
     @ivar questions: the questions for IPv4 and IPv6 addresses; L{None} if this is not a valid name.
     @ivar plain: whether this is a valid host name.
-    @ivar known: whether it is cached.
     """
 
     __slots__ = ("host", "text", "literal", "questions", "relative", "plain", "known")
 
-    def __init__(self, host: str | bytes, text: bytes) -> None:
+    def __init__(self, host: str | bytes) -> None:
+        """
+        @raise TypeError: this is not text.
+        @raise ValueError: it contains a null character, or cannot be encoded.
+        """
+        if isinstance(host, str):
+            # The codec would neither change nor reject most names.
+            simple = host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
+            text = host.encode("ascii" if simple else "idna")
+        elif isinstance(host, bytes):
+            text = host
+        else:
+            raise TypeError("getaddrinfo() argument 1 must be string or None")
+        if b"\0" in text:
+            raise ValueError("a name of a host has no null character in it")
         self.host = host
         self.text = text
         self.literal = text[:1].isdigit() or b":" in text or text == b"*"
@@ -106,17 +117,14 @@ class AddressLookups:
         self._lists: dict[tuple[object, ...], list[AddressInfo]] = {}
         self._hosts: list[Hosts] | None = None
         self._most = int(CALLS_REMEMBERED.default)
-        self._absolute = QueryContext(inf)
-        self._relative = QueryContext(inf, relative=True)
-        self._absoluteSingle = QueryContext(inf, single=True)
-        self._relativeSingle = QueryContext(inf, relative=True, single=True)
+        #: By whether the name is relative, and whether there is one family.
+        self._contexts = {
+            pair: QueryContext(inf, relative=pair[0], single=pair[1]) for pair in product((False, True), repeat=2)
+        }
 
     def getaddrinfo(
         self, host: Host, port: Port, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0, timeout: Timeout = None
     ) -> Deferred[list[AddressInfo]]:
-        """
-        See L{NamesResolver.getaddrinfo<twisted_ext.compat.names.NamesResolver.getaddrinfo>}.
-        """
         try:
             if timeout is not None:
                 # An invalid timeout fails even if the addresses are cached.
@@ -134,7 +142,7 @@ class AddressLookups:
                     host = host.decode("utf-8")
                 except UnicodeDecodeError:
                     garbled = True
-            name = None if host is None else self._names.get(host) or _nameFor(host)
+            name = None if host is None else self._names.get(host) or _Name(host)
             key = (port, port.__class__, family, type, proto, flags, name is None or name.text == b"*")
             hints = self._hints.get(key) or self._learnHints(key, port, family, type, proto, flags)
             if hints.fault is not None:
@@ -152,7 +160,7 @@ class AddressLookups:
             return fail(error)
 
     def _learnHints(self, key: tuple[object, ...], port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
-        hints = hintsFor(self.ports, bool(key[-1]), port, family, type, proto, flags)
+        hints = Hints(self.ports, bool(key[-1]), port, family, type, proto, flags)
         if isinstance(port, str | bytes) and len(port) > CALL_CHARACTERS.default:
             return hints
         if len(self._hints) >= self._most:
@@ -165,10 +173,7 @@ class AddressLookups:
             raise addressError(socket.EAI_NONAME)
         if self.resolver.closed:
             raise addressError(socket.EAI_FAIL)
-        if hints.single:
-            context = self._relativeSingle if name.relative else self._absoluteSingle
-        else:
-            context = self._relative if name.relative else self._absolute
+        context = self._contexts[name.relative, hints.single]
         ask = self.resolver.source.ask
         halves: list[_Half | None] = [None, None]
         starts: list[Start | None] = [None, None]
@@ -233,9 +238,6 @@ class AddressLookups:
         """
         Return the result of a call.
 
-        @param four: the result of the IPv4 look-up, if any.
-        @param six: the result of the IPv6 look-up, if any.
-
         @raise socket.gaierror: there are no addresses.
         """
         ours: tuple[bytes, ...] = four[0] if four else ()
@@ -263,9 +265,7 @@ class AddressLookups:
         owner = half[1]
         if inFile:
             folded = owner.lower()
-            from twisted_ext.resolver.system.hosts import Hosts
-
-            for hosts in behind(self.resolver.source, Hosts):
+            for hosts in self._hostsFiles():
                 table = hosts.table
                 owner = table.canonical.get(folded, folded if folded in table.addresses else owner)
         elif name.questions is not None:
@@ -277,16 +277,19 @@ class AddressLookups:
                 owner = asked + owner[len(asked) :].lower()
         return nameToText(owner, final=False)
 
-    def _filed(self, name: bytes) -> tuple[bytes, ...]:
-        """
-        Return the IPv4 addresses in the hosts files that are written as IPv6 addresses, including C{::1}, as the C library does.
-        """
+    def _hostsFiles(self) -> list[Hosts]:
         if self._hosts is None:
             from twisted_ext.resolver.system.hosts import Hosts
 
             self._hosts = list(behind(self.resolver.source, Hosts))
+        return self._hosts
+
+    def _filed(self, name: bytes) -> tuple[bytes, ...]:
+        """
+        Return the IPv4 addresses in the hosts files that are written as IPv6 addresses, including C{::1}, as the C library does.
+        """
         filed: list[bytes] = []
-        for hosts in self._hosts:
+        for hosts in self._hostsFiles():
             for address in hosts.table.addresses.get(name.lower(), ()):
                 if address.startswith(_MAPPED):
                     filed.append(address[12:])
@@ -300,12 +303,6 @@ _Half = tuple[tuple[bytes, ...], bytes, "Answer | None", "DNSFault | None"]
 
 
 class _Call:
-    """
-    The look-ups of one call.
-
-    @ivar result: the Deferred returned to the caller.
-    """
-
     __slots__ = ("result", "_addressing", "_hints", "_name", "_context", "_halves", "_waiting")
 
     def __init__(
@@ -323,8 +320,6 @@ class _Call:
     def begin(self, questions: tuple[Question, Question], starts: list[Start | None]) -> None:
         """
         Look up each address family without a known result.
-
-        @param starts: what starts each look-up.
         """
         halves = self._halves
         unknown = [index for index in self._hints.families if halves[index] is None]
@@ -333,26 +328,16 @@ class _Call:
             start = starts[index]
             source = self._addressing.resolver.source
             asked = halves[index] = lookUp(source, questions[index], self._context) if start is None else start(self._context)
-            took = self._tookSix if index else self._tookFour
-            asked.addCallbacks(took, took)
+            asked.addCallbacks(self._answered, self._failed, (index,), {}, (index,))
 
-    def _tookFour(self, outcome: Answer | Failure) -> None:
-        self._took(0, outcome)
-
-    def _tookSix(self, outcome: Answer | Failure) -> None:
-        self._took(1, outcome)
-
-    def _took(self, index: int, outcome: Answer | Failure) -> None:
-        if isinstance(outcome, Failure):
-            self._failed(outcome, index)
-            return
+    def _answered(self, answer: Answer, index: int) -> None:
         question = (self._name.questions or ())[index]
-        rdatas, owner, left = found(question, outcome)
+        rdatas, owner, left = found(question, answer)
         if left is None:
-            self._arrived(index, (rdatas, owner, outcome, None))
+            self._arrived(index, (rdatas, owner, answer, None))
             return
         ask = partial(lookUp, self._addressing.resolver.source)
-        following = Deferred.fromCoroutine(askedOn(ask, question, outcome, self._context, int(LOCAL_ALIASES.default)))
+        following = Deferred.fromCoroutine(askedOn(ask, question, answer, self._context, int(LOCAL_ALIASES.default)))
         self._halves[index] = following
         following.addCallbacks(self._followed, self._failed, (index,), {}, (index,))
 
@@ -394,22 +379,6 @@ class _Call:
                 half.cancel()
 
 
-def _nameFor(host: str | bytes) -> _Name:
-    """
-    @raise TypeError: this is not text.
-    @raise ValueError: it contains a null character, or cannot be encoded.
-    """
-    if isinstance(host, str):
-        text = host.encode("ascii") if _isSimple(host) else host.encode("idna")
-    elif isinstance(host, bytes):
-        text = host
-    else:
-        raise TypeError("getaddrinfo() argument 1 must be string or None")
-    if b"\0" in text:
-        raise ValueError("a name of a host has no null character in it")
-    return _Name(host, text)
-
-
 def _wrongType(host: object, port: object) -> Exception | None:
     """
     Return the exception that the standard library raises for arguments of these types, or L{None}. The order of checks and the texts are
@@ -418,13 +387,6 @@ def _wrongType(host: object, port: object) -> Exception | None:
     if not isinstance(host, str | bytes | None):
         return TypeError("getaddrinfo() argument 1 must be string or None")
     return None if isinstance(port, str | bytes | int | None) else OSError("Int or String expected")
-
-
-def _isSimple(host: str) -> bool:
-    """
-    Return whether the C{idna} codec would not change or reject this name.
-    """
-    return host.isascii() and len(host) < 64 and ".." not in host and host[:1] != "."
 
 
 def _rows(addresses: Sequence[bytes], hints: Hints, text: str) -> list[AddressInfo]:
@@ -479,5 +441,3 @@ def _codeForFault(fault: DNSFault | None) -> int:
 
 def _origin(answer: Answer) -> str:
     return "" if answer.origin is None else answer.origin.source
-
-

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted.internet.base import ReactorBase
-from twisted.internet.defer import Deferred
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.compat.conversion.errors import NoAddressError, errorFromAnswer, errorFromFault
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.forward.aliases import Ask, askedOn
+from twisted_ext.resolver.ask import Ask, askedOn
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
 
@@ -74,9 +73,7 @@ def numericHosts(name: object, family: int = socket.AF_UNSPEC) -> list[str] | No
 
 def addressIn(question: Question, answer: Answer) -> str | None:
     """
-    Return the first address in an answer, as text.
-
-    @param question: for A or AAAA.
+    Return the first address in an answer to a question for A or AAAA, as text.
     """
     rdatas, _, _ = found(question, answer)
     return socket.inet_ntop(_FAMILIES[question.rrType], rdatas[0]) if rdatas else None
@@ -86,7 +83,6 @@ async def addressesOf(ask: Ask, question: Question, context: QueryContext, effor
     """
     Look up addresses. Return them as text; an empty list if the name has none of this family.
 
-    @param question: for A or AAAA.
     @param effort: the number of aliases to follow if the server does not.
 
     @raise twisted_ext.compat.conversion.errors.LookupFailed: the name does not exist, or the look-up failed.
@@ -123,26 +119,20 @@ def _noAddress(question: Question, why: str, answer: Answer | None) -> NoAddress
     )
 
 
-def hostByName(
-    ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int] = (A, AAAA)
-) -> Deferred[str]:
+async def hostByName(ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int]) -> str:
     """
-    Return a Deferred that fires with one address, or fails with a L{LookupFailed<twisted_ext.compat.conversion.errors.LookupFailed>}.
+    Return one address.
 
     @param families: the types to query; each only if the previous one gives no address.
+
+    @raise twisted_ext.compat.conversion.errors.LookupFailed: there is none, or the look-up failed.
     """
-    return Deferred.fromCoroutine(_hostByName(ask, question, context, effort, families))
-
-
-async def _hostByName(ask: Ask, question: Question, context: QueryContext, effort: int, families: Sequence[int]) -> str:
     answer = None
     for rrType in families:
         addresses, answer = await _addresses(ask, Question(question.name, rrType), context, effort)
         if addresses:
             return addresses[0]
-    which = (
-        "no address"
-        if AAAA in families
-        else "no IPv4 address, and connectTCP() with a name supports no others; use an endpoint"
-    )
+    which = "no address"
+    if AAAA not in families:
+        which = "no IPv4 address, and connectTCP() with a name supports no others; use an endpoint"
     raise _noAddress(question, f"the name has {which}", answer)

@@ -7,8 +7,6 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
-
 from twisted_ext.addressranges import reverseNameOf
 from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Question
@@ -16,7 +14,7 @@ from twisted_ext.compat.conversion.errors import addressError
 from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.errors import Closed, DNSFault
 from twisted_ext.limits import LOCAL_ALIASES
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn
 from twisted_ext.wire.names import ROOT, nameToText
 from twisted_ext.wire.rrtypes import PTR
 
@@ -27,41 +25,28 @@ if TYPE_CHECKING:
 
 __all__ = ["getnameinfo"]
 
-_DATAGRAM: Final = int(socket.NI_DGRAM)
-_NAME_REQUIRED: Final = int(socket.NI_NAMEREQD)
-_SHORT: Final = int(socket.NI_NOFQDN)
-_NUMERIC_HOST: Final = int(socket.NI_NUMERICHOST)
-_NUMERIC_SERVICE: Final = int(socket.NI_NUMERICSERV)
-
 #: Prefixes of IPv6 addresses with embedded IPv4 addresses (RFC 4291, section 2.5.5).
 _IPV4_WITHIN: Final = (bytes(10) + b"\xff\xff", bytes(12))
 
 
-def getnameinfo(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> Deferred[tuple[str, str]]:
-    """
-    See L{NamesResolver.getnameinfo<twisted_ext.compat.names.NamesResolver.getnameinfo>}.
-    """
-    return Deferred.fromCoroutine(_names(resolver, sockaddr, flags, timeout))
-
-
-async def _names(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> tuple[str, str]:
+async def getnameinfo(resolver: NamesResolver, sockaddr: SocketAddress, flags: int, timeout: Timeout) -> tuple[str, str]:
     # The C library does not block when asked for numeric output, and validates the arguments.
-    plain = flags if flags & _NUMERIC_HOST else flags & ~_NAME_REQUIRED
-    host, service = socket.getnameinfo(sockaddr, plain | _NUMERIC_HOST | _NUMERIC_SERVICE)
-    if not flags & _NUMERIC_SERVICE:
-        protocol = b"udp" if flags & _DATAGRAM else b"tcp"
+    plain = flags if flags & socket.NI_NUMERICHOST else flags & ~socket.NI_NAMEREQD
+    host, service = socket.getnameinfo(sockaddr, plain | socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    if not flags & socket.NI_NUMERICSERV:
+        protocol = b"udp" if flags & socket.NI_DGRAM else b"tcp"
         known = resolver.addressing.ports.nameOf(int(service), protocol)
         if known is not None:
             service = known.decode("utf-8", "surrogateescape")
-    if flags & _NUMERIC_HOST:
+    if flags & socket.NI_NUMERICHOST:
         return host, service
     context = resolver.contextFor(timeout)
     name = await _nameOf(resolver, _packed(host), context)
     if name is None:
-        if flags & _NAME_REQUIRED:
+        if flags & socket.NI_NAMEREQD:
             raise addressError(socket.EAI_NONAME)
         return host, service
-    if flags & _SHORT:
+    if flags & socket.NI_NOFQDN:
         name = _shortened(name, await _domain(resolver, context))
     return name, service
 
@@ -116,8 +101,5 @@ async def _domain(resolver: NamesResolver, context: QueryContext) -> str:
 
 
 def _shortened(name: str, domain: str) -> str:
-    """
-    Return the part of the name before the domain.
-    """
     at = name.find(domain) if domain else -1
     return name[: at - 1] if at > 0 and name[at - 1] == "." else name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from twisted_ext.addrinfo.services import Ports
 
-__all__ = ["AddressInfo", "Hints", "Kind", "Port", "SocketAddress", "hintsFor"]
+__all__ = ["AddressInfo", "Hints", "Kind", "Port", "SocketAddress"]
 
 #: A socket address.
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
@@ -57,32 +57,22 @@ class Hints:
     @ivar fault: the arguments of a C{socket.gaierror} if they are not valid, else L{None}.
     @ivar kinds: the rows to return for each address.
     @ivar simple: whether the C library takes its shortcut for IPv4, which reports less about errors.
-    @ivar ipv4: whether to look up IPv4 addresses.
-    @ivar ipv6: whether to look up IPv6 addresses.
     @ivar families: the indexes of the families to look up, 0 for IPv4 and 1 for IPv6.
     @ivar single: whether the other family of a host's addresses is ignored.
     @ivar mapped: whether to return IPv4 addresses as IPv4-mapped IPv6 addresses.
     @ivar all: whether to do so even if there are IPv6 addresses.
-    @ivar canonical: whether to return the canonical name.
     """
 
     __slots__ = (
-        "fault",
-        "kinds",
-        "simple",
-        "ipv4",
-        "ipv6",
-        "families",
-        "single",
-        "mapped",
-        "all",
-        "canonical",
-        "flags",
-        "_given",
-        "_service",
+        *("fault", "kinds", "simple", "ipv4", "ipv6", "families", "single"),
+        *("mapped", "all", "canonical", "flags", "_given", "_service"),
     )
 
-    def __init__(self, port: Port, family: int, type: int, proto: int, flags: int) -> None:
+    def __init__(self, ports: Ports, hostless: bool, port: Port, family: int, type: int, proto: int, flags: int) -> None:
+        """
+        @raise OSError: C{port} is of the wrong type.
+        @raise TypeError: another argument is of the wrong type.
+        """
         self.fault: tuple[object, ...] | None = None
         self.kinds: list[Kind] = []
         self.families: tuple[int, ...] = ()
@@ -96,12 +86,14 @@ class Hints:
         self._given = port, family, type, proto, flags
         #: The service, if it is given by name.
         self._service = b""
+        try:
+            self._read(ports, hostless)
+        except socket.gaierror as error:
+            self.fault = error.args
 
     def ask(self, host: bytes | None) -> list[AddressInfo]:
         """
         Call the C library, which needs no look-up.
-
-        @param host: an address as text.
         """
         port, family, kind, protocol, flags = self._given
         return cast("list[AddressInfo]", socket.getaddrinfo(host, port, family, kind, protocol, flags | _NUMERIC))
@@ -129,7 +121,7 @@ class Hints:
                 text = ""
         return named
 
-    def read(self, ports: Ports, hostless: bool) -> None:
+    def _read(self, ports: Ports, hostless: bool) -> None:
         """
         Find out how the C library interprets the arguments.
         """
@@ -190,23 +182,6 @@ class Hints:
         if not named:
             raise socket.gaierror(socket.EAI_SERVICE, "Servname not supported for ai_socktype")
         return named
-
-
-def hintsFor(ports: Ports, hostless: bool, port: Port, family: int, type: int, proto: int, flags: int) -> Hints:
-    """
-    Parse the arguments of a call. A C{socket.gaierror} is stored in C{fault}.
-
-    @param hostless: whether there is no host.
-
-    @raise OSError: C{port} is of the wrong type.
-    @raise TypeError: another argument is of the wrong type.
-    """
-    hints = Hints(port, family, type, proto, flags)
-    try:
-        hints.read(ports, hostless)
-    except socket.gaierror as error:
-        hints.fault = error.args
-    return hints
 
 
 def _kind(number: int) -> socket.SocketKind:

@@ -1,6 +1,6 @@
 """
-Sort the addresses of a host for connection attempts (RFC 6724, section 6), like getaddrinfo(3). Data from the kernel is cached for a
-second.
+Sort the addresses of a host for connection attempts (RFC 6724, section 6), like getaddrinfo(3), by the policy table of gai.conf(5). Data
+from the kernel is cached for a second.
 """
 
 from __future__ import annotations
@@ -10,13 +10,27 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from twisted_ext.addrinfo.interfaces import Own, ownAddresses
-from twisted_ext.addrinfo.policytable import GAI_CONF, Policies
-from twisted_ext.addrinfo.routes import GLOBAL, SourceFor, packed, scopeOf, sourceFor
+from twisted_ext.addrinfo.routes import GLOBAL, Own, SourceFor, ownAddresses, packed, scopeOf, sourceFor
 from twisted_ext.limits import ADDRESSES_SORTED, CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 
-__all__ = ["Order"]
+__all__ = ["GAI_CONF", "Order", "Policies"]
+
+#: The path of gai.conf(5) on Linux.
+GAI_CONF: Final = "/etc/gai.conf"
+
+#: The default table: prefix, precedence and label. Its values are used unless the file has entries of the kind.
+_DEFAULTS: Final = (
+    ("::1/128", 50, 0),
+    ("::/0", 40, 1),
+    ("::ffff:0:0/96", 35, 4),
+    ("2002::/16", 30, 2),
+    ("2001::/32", 5, 5),
+    ("fc00::/7", 3, 13),
+    ("::/96", 1, 3),
+    ("fec0::/10", 1, 11),
+    ("3ffe::/16", 1, 12),
+)
 
 _PAUSE: Final = LOOK_SECONDS.default
 _MAPPED: Final = 0xFFFF << 32
@@ -159,9 +173,6 @@ class Order:
         return key
 
     def _source(self, address: bytes, scopeId: str, number: int) -> bytes | None:
-        """
-        Return the source address for this destination, L{None} if it is unreachable.
-        """
         if len(address) == 4:
             text = self._sourceFor(socket.inet_ntop(socket.AF_INET, address))
             return None if text is None else packed(text)[12:]
@@ -210,3 +221,86 @@ def _octets(address: str) -> bytes:
     Parse an address to the form that L{Order.inOrder} takes.
     """
     return packed(address) + os.fsencode(address.partition("%")[2]) if ":" in address else packed(address)[12:]
+
+
+class Policies:
+    """
+    The policy table (RFC 6724, section 2.1): precedence and label of each address.
+
+    @ivar complaints: the lines of the file that could not be parsed, and why.
+    @ivar fine: whether addresses within an IPv4 /24 or an IPv6 /64 may differ.
+    """
+
+    __slots__ = ("complaints", "fine", "_precedences", "_labels", "_scopes")
+
+    def __init__(self, text: str = "") -> None:
+        """
+        @param text: the contents of C{gai.conf}.
+        """
+        self.complaints = Complaints()
+        said: dict[str, dict[tuple[int, int], int]] = {"label": {}, "precedence": {}, "scopev4": {}}
+        for number, line in enumerate(text.split("\n"), 1):
+            words = line.partition("#")[0].split()
+            if not words or words[0] == "reload":
+                continue
+            try:
+                table = said[words[0]]
+                prefix, value = words[1:]
+                table.setdefault(_prefix(prefix), int(value))
+            except (KeyError, ValueError, OSError):
+                self.complaints.add(number, f"{line.strip()[:80]!r} is not label, precedence or scopev4 with a prefix and a number")
+        self._precedences = _table(said["precedence"] or {_prefix(text): value for text, value, _ in _DEFAULTS}, 40)
+        self._labels = _table(said["label"] or {_prefix(text): value for text, _, value in _DEFAULTS}, 1)
+        self._scopes = _table(said["scopev4"], 14) if said["scopev4"] else []
+        self.fine = any(_isFine(number, shift) for table in said.values() for number, shift in table)
+
+    def precedence(self, number: int) -> int:
+        """
+        @param number: an address as a number of 128 bits; IPv4 addresses are IPv4-mapped.
+        """
+        for prefix, shift, value in self._precedences:
+            if number >> shift == prefix:
+                return value
+        return 0
+
+    def label(self, number: int) -> int:
+        for prefix, shift, value in self._labels:
+            if number >> shift == prefix:
+                return value
+        return 0
+
+    def scope(self, number: int) -> int | None:
+        """
+        Return the configured scope of an IPv4-mapped address, or L{None}.
+        """
+        return next((value for prefix, shift, value in self._scopes if number >> shift == prefix), None)
+
+
+def _isFine(number: int, shift: int) -> bool:
+    """
+    Return whether a prefix is longer than an IPv4 /24 or an IPv6 /64.
+    """
+    return bool(shift < 64 and number >> (64 - shift)) or (shift < 8 and number >> (32 - shift) == 0xFFFF)
+
+
+def _prefix(text: str) -> tuple[int, int]:
+    """
+    Return the prefix as a number, and the number of bits after it.
+    """
+    address, slash, bits = text.partition("/")
+    count = int(bits) if slash else 128
+    if not 0 <= count <= 128:
+        raise ValueError(text)
+    return int.from_bytes(socket.inet_pton(socket.AF_INET6, address), "big") >> (128 - count), 128 - count
+
+
+def _table(said: dict[tuple[int, int], int], rest: int) -> list[tuple[int, int, int]]:
+    """
+    Return prefixes as numbers, the number of bits after each, and values; the longest prefix first.
+
+    @param rest: the value for all other addresses.
+    """
+    table = [(prefix, shift, value) for (prefix, shift), value in said.items()]
+    if (0, 128) not in said:
+        table.append((0, 128, rest))
+    return sorted(table, key=lambda row: row[1])

@@ -15,7 +15,6 @@ from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 __all__ = ["Ports", "systemServicesPath"]
 
 _PAUSE: Final = LOOK_SECONDS.default
-_MOST_PORT: Final = 0xFFFF
 
 
 def systemServicesPath() -> str:
@@ -32,9 +31,6 @@ class Ports:
     """
 
     def __init__(self, seconds: Callable[[], float], path: str | None = None) -> None:
-        """
-        @param path: L{None} for the system's file.
-        """
         self._seconds = seconds
         self._file = FollowedFile(path or systemServicesPath())
         self._looked = float("-inf")
@@ -60,7 +56,7 @@ class Ports:
 
     def _add(self, line: int, fields: list[bytes]) -> None:
         port, _, protocol = fields[1].partition(b"/") if len(fields) > 1 else (b"", b"", b"")
-        if not (port.isdigit() and len(port) < 6 and int(port) <= _MOST_PORT and protocol):
+        if not (port.isdigit() and len(port) < 6 and int(port) <= 0xFFFF and protocol):
             self.complaints.add(line, f"{fields[0][:60]!r} has no port and protocol behind it, such as 80/tcp")
             return
         number = int(port)

@@ -262,10 +262,12 @@ class NamesResolver(Lookups):
                 address = addressIn(question, ready)
                 if address is not None:
                     return succeed(address)
+            families: tuple[int, ...] = (dns.A, dns.AAAA)
             if timeout is REACTORS_TIMEOUT:
                 # This is the reactor's default of one minute, which the caller did not choose.
-                return hostByName(self.lookUp, question, self.contextFor(None, context.relative), effort, (dns.A,))
-            return hostByName(self.lookUp, question, self.contextFor(timeout, context.relative), effort)
+                timeout, families = None, (dns.A,)
+            wishes = self.contextFor(timeout, context.relative)
+            return Deferred.fromCoroutine(hostByName(self.lookUp, question, wishes, effort, families))
         except DNSFault as fault:
             return fail(argumentError(fault))
         except TypeError:
@@ -350,7 +352,7 @@ class NamesResolver(Lookups):
         """
         from twisted_ext.addrinfo.getnameinfo import getnameinfo
 
-        return getnameinfo(self, sockaddr, flags, timeout)
+        return Deferred.fromCoroutine(getnameinfo(self, sockaddr, flags, timeout))
 
     def install(self, reactor: IReactorPluggableNameResolver | None = None) -> Callable[[], None]:
         """

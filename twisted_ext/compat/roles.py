@@ -22,7 +22,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
 from twisted_ext.resolver.ask import lookUp, then
 from twisted_ext.resolver.combine.chain import ChainSource
-from twisted_ext.resolver.policy.localanswers import closeAll
+from twisted_ext.resolver.sources import closeAll
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA

@@ -6,7 +6,9 @@ This module sends no queries; L{twisted_ext.compat.lookups.services} follows the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.discovery.limits import REWRITTEN_CHARACTERS
@@ -31,6 +33,7 @@ _FLAGS: Final = (FURTHER, SERVERS, ADDRESSES, URIS)
 _NO_DELIMITER: Final = frozenset("0123456789iI\\")
 
 
+@dataclass(slots=True, eq=False)
 class Rule:
     """
     A usable rule. Treated as immutable.
@@ -38,23 +41,16 @@ class Rule:
     @ivar order: rules with a higher order apply only if none with a lower order is for the service.
     @ivar preference: among rules of the same order, lower ones are tried first.
     @ivar flag: L{FURTHER}, L{SERVERS}, L{ADDRESSES} or L{URIS}.
-    @ivar services: the services of the rule.
     @ivar expression: the substitution that gives the next name or the URI; empty if C{replacement} gives it.
     @ivar replacement: the next name, in wire form; the root if C{expression} gives it.
     """
 
-    __slots__ = ("order", "preference", "flag", "services", "expression", "replacement")
-
-    def __init__(self, order: int, preference: int, flag: str, services: str, expression: str, replacement: bytes) -> None:
-        self.order = order
-        self.preference = preference
-        self.flag = flag
-        self.services = services
-        self.expression = expression
-        self.replacement = replacement
-
-    def __repr__(self) -> str:
-        return f"<Rule {self.order} {self.preference} {self.flag!r} {self.services!r} {self.expression or self.replacement!r}>"
+    order: int
+    preference: int
+    flag: str
+    services: str
+    expression: str
+    replacement: bytes
 
     def protocolFor(self, service: str, protocols: Sequence[str]) -> str | None:
         """
@@ -122,24 +118,19 @@ def substituted(expression: str, text: str, work: Work | None = None) -> str | N
     groups = compiled.match(text)
     if groups is None:
         return None
-    found: list[str] = []
-    count = 0
-    position = 0
-    while position < len(replacement):
-        character = replacement[position]
-        position += 1
-        if character == "\\" and position < len(replacement):
-            character = replacement[position]
-            position += 1
-            if character in "123456789":
-                if int(character) > compiled.groups:
-                    raise BadPattern(f"the substitution {expression!r:.80}: it has no group {character}")
-                character = groups[int(character)]
-        found.append(character)
-        count += len(character)
-        if count > REWRITTEN_CHARACTERS.default:
-            raise BadPattern(f"the substitution {expression!r:.80}: it gives too long a text")
-    return "".join(found)
+
+    def meantBy(escaped: re.Match[str]) -> str:
+        character = escaped[1]
+        if character not in "123456789":
+            return character
+        if int(character) > compiled.groups:
+            raise BadPattern(f"the substitution {expression!r:.80}: it has no group {character}")
+        return groups[int(character)]
+
+    found = re.sub(r"\\(.)", meantBy, replacement, flags=re.DOTALL)
+    if len(found) > REWRITTEN_CHARACTERS.default:
+        raise BadPattern(f"the substitution {expression!r:.80}: it gives too long a text")
+    return found
 
 
 def _partsOf(expression: str) -> tuple[str, str, bool]:
@@ -169,9 +160,7 @@ def _partsOf(expression: str) -> tuple[str, str, bool]:
 
 def nextName(rule: Rule, text: str, work: Work) -> bytes | None:
     """
-    Return the name that the rule leads to; L{None} if its expression does not match.
-
-    @param text: the text to which the expression is applied.
+    Return the name that the rule leads to; L{None} if its expression does not match C{text}.
 
     @raise BadPattern: the expression is not valid, or its result is not a name.
     """

@@ -7,6 +7,7 @@ pattern's length times the text's. Python's C{re} takes exponential time for som
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from twisted_ext.discovery.limits import PATTERN_DEPTH, PATTERN_PARTS, PATTERN_WORK
@@ -36,20 +37,20 @@ _SPECIAL: Final = frozenset("*+?{")
 
 _REPEATS: Final = {"*": (0, _ENDLESS), "+": (1, _ENDLESS), "?": (0, 1)}
 
-#: Character classes in the POSIX locale.
+#: Character classes in the POSIX locale: the first and the last character of each range.
 _CLASSES: Final = {
-    "alpha": "a-zA-Z",
-    "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "xdigit": "0-9A-Fa-f",
-    "space": " \t\n\r\f\v",
-    "blank": " \t",
-    "punct": "!-/:-@[-`{-~",
-    "print": " -~",
-    "graph": "!-~",
-    "cntrl": "\x00-\x1f\x7f",
+    "alpha": ("az", "AZ"),
+    "digit": ("09",),
+    "alnum": ("az", "AZ", "09"),
+    "upper": ("AZ",),
+    "lower": ("az",),
+    "xdigit": ("09", "AF", "af"),
+    "space": ("  ", "\t\r"),
+    "blank": ("  ", "\t\t"),
+    "punct": ("!/", ":@", "[`", "{~"),
+    "print": (" ~",),
+    "graph": ("!~",),
+    "cntrl": ("\x00\x1f", "\x7f\x7f"),
 }
 
 #: Ranges of characters, both ends included.
@@ -71,16 +72,11 @@ class BadPattern(PeerFault):
 class Work:
     """
     The remaining number of steps. Share it among all patterns of one look-up, so that they share one limit.
-
-    @ivar left: the number of steps.
     """
 
     __slots__ = ("left",)
 
     def __init__(self, most: float | None = None) -> None:
-        """
-        @param most: the initial number, in the range of L{PATTERN_WORK}.
-        """
         self.left = int(PATTERN_WORK.pick(most))
 
     def spend(self, amount: int) -> None:
@@ -92,17 +88,13 @@ class Work:
             raise BadPattern("a pattern that takes too many steps to match")
 
 
+@dataclass(eq=False)
 class _Reading:
-    """
-    Parses a pattern to a tree.
-    """
-
-    def __init__(self, text: str, folded: bool) -> None:
-        self.text = text
-        self.position = 0
-        self.groups = 0
-        self._folded = folded
-        self._depth = 0
+    text: str
+    _folded: bool
+    position: int = 0
+    groups: int = 0
+    _depth: int = 0
 
     def peek(self) -> str:
         return self.text[self.position : self.position + 1]
@@ -200,7 +192,7 @@ class _Reading:
                 if not closed or name not in _CLASSES:
                     raise self.bad("there is no such class of characters")
                 self.position += len(name) + 3
-                ranges += _rangesOf(_CLASSES[name])
+                ranges += [(each[0], each[1]) for each in _CLASSES[name]]
                 continue
             if character == "[" and self.peek() in (".", "="):
                 raise self.bad("collating elements are not known here")
@@ -229,20 +221,6 @@ class _Reading:
         return tuple(found)
 
 
-def _rangesOf(text: str) -> list[tuple[str, str]]:
-    """
-    Parse ranges in bracket notation, without a final hyphen.
-    """
-    ranges: list[tuple[str, str]] = []
-    position = 0
-    while position < len(text):
-        ranged = text[position + 1 : position + 2] == "-" and position + 2 < len(text)
-        last = position + 2 if ranged else position
-        ranges.append((text[position], text[last]))
-        position = last + 1
-    return ranges
-
-
 class Pattern:
     """
     A compiled pattern.
@@ -255,7 +233,6 @@ class Pattern:
     def __init__(self, text: str, folded: bool = False, work: Work | None = None) -> None:
         """
         @param folded: ignore the case of ASCII letters.
-        @param work: L{None} for the default number of steps.
 
         @raise BadPattern: the pattern is not valid, or too large.
         """
@@ -334,29 +311,13 @@ class Pattern:
 
         @raise BadPattern: matching would take too many steps.
         """
-        return _Matching(self._steps, self.groups, text, self._work).run()
-
-
-class _Matching:
-    """
-    Matches one text with one pattern. All states are advanced in parallel. Of those that reach the same step, only the first is kept: it
-    began further left, or took an alternative that comes first in the pattern.
-    """
-
-    def __init__(self, steps: list[_Step], groups: int, text: str, work: Work) -> None:
-        self._steps = steps
-        self._text = text
-        self._places = (-1,) * (2 * groups + 2)
-        self._spend = work.spend
-
-    def run(self) -> tuple[str, ...] | None:
-        text, steps = self._text, self._steps
+        steps = self._steps
         best: tuple[int, ...] | None = None
         ways: dict[int, tuple[int, ...]] = {}
         passed: set[int] = set()
         for position in range(len(text) + 1):
             if best is None:
-                self._enter(ways, passed, 0, self._places, position)
+                self._enter(ways, passed, 0, (-1,) * (2 * self.groups + 2), position, len(text))
             further: dict[int, tuple[int, ...]] = {}
             passed = set()
             for step, places in ways.items():
@@ -368,9 +329,9 @@ class _Matching:
                         best = places
                 elif position < len(text):
                     character = text[position]
-                    self._spend(1 + len(ranges))
+                    self._work.spend(1 + len(ranges))
                     if any(first <= character <= last for first, last in ranges) == (kind == _AMONG):
-                        self._enter(further, passed, step + 1, places, position + 1)
+                        self._enter(further, passed, step + 1, places, position + 1, len(text))
             ways = further
             if not ways and best is not None:
                 break
@@ -379,12 +340,13 @@ class _Matching:
         return tuple([text[best[at] : best[at + 1]] if best[at + 1] >= 0 else "" for at in range(0, len(best), 2)])
 
     def _enter(
-        self, ways: dict[int, tuple[int, ...]], passed: set[int], step: int, places: tuple[int, ...], position: int
+        self, ways: dict[int, tuple[int, ...]], passed: set[int], step: int, places: tuple[int, ...], position: int, length: int
     ) -> None:
         """
         Advance to a step, and through all steps that consume no character.
 
-        @param ways: the states that wait for a character.
+        @param ways: the states that wait for a character. Of those that reach the same step, only the first is kept: it began further left,
+            or took an alternative that comes first in the pattern.
         @param passed: other steps already visited at this position.
         """
         stack = [(step, places)]
@@ -392,7 +354,7 @@ class _Matching:
             step, places = stack.pop()
             if step in ways or step in passed:
                 continue
-            self._spend(1)
+            self._work.spend(1)
             kind, _, first, second = self._steps[step]
             if kind == _EITHER:
                 passed.add(step)
@@ -403,7 +365,7 @@ class _Matching:
                 stack.append((step + 1, (*places[:first], position, *places[first + 1 :])))
             elif kind == _BEGINNING or kind == _END:
                 passed.add(step)
-                if position == (0 if kind == _BEGINNING else len(self._text)):
+                if position == (0 if kind == _BEGINNING else length):
                     stack.append((step + 1, places))
             else:
                 ways[step] = places

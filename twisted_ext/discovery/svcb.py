@@ -83,9 +83,8 @@ class ServiceBinding:
     Finds the targets of a service, one look-up after the other.
 
     @ivar name: the name to query next, in wire form.
-    @ivar rrType: the type to query.
     @ivar host: the host to connect to if that name has no records: the given host, or the target of its aliases; in wire form.
-    @ivar done: whether no further query is needed.
+    @ivar done: whether no further query is needed. The caller sets it if C{name} cannot be looked up.
     """
 
     __slots__ = (
@@ -133,7 +132,13 @@ class ServiceBinding:
 
         @raise NotOffered: the service does not exist (RFC 9460, section 2.5.1).
         """
-        records = self._read(rdatas)
+        from twisted_ext.wire.rdata.types.svcb import SVCB
+
+        try:
+            records = [SVCB.fromWire(rdata) for rdata in rdatas]
+        except BadMessage:
+            # One malformed record invalidates the whole RRset (RFC 9460, section 2.2).
+            records = []
         bends = [record for record in records if not record.priority]
         if not bends:
             self.done = True
@@ -154,21 +159,6 @@ class ServiceBinding:
         self._seen.add(target.lower())
         self._aliased = True
         self.name = self.host = target
-
-    def gaveUp(self) -> None:
-        """
-        End the search because C{name} cannot be looked up.
-        """
-        self.done = True
-
-    def _read(self, rdatas: Sequence[bytes]) -> list[SVCBRecord]:
-        from twisted_ext.wire.rdata.types.svcb import SVCB
-
-        try:
-            return [SVCB.fromWire(rdata) for rdata in rdatas]
-        except BadMessage:
-            # One malformed record invalidates the whole RRset (RFC 9460, section 2.2).
-            return []
 
     def _targets(self, owner: bytes, records: list[SVCBRecord]) -> list[Target]:
         self._rng.shuffle(records)

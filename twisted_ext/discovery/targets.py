@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from twisted_ext.errors import BadName, CallerFault
@@ -23,6 +24,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Z
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
+@dataclass(slots=True, repr=False)
 class Target:
     """
     A host and port to connect to. Treated as immutable.
@@ -39,47 +41,17 @@ class Target:
     @ivar parameters: all parameters of an SVCB record by key.
     """
 
-    __slots__ = ("host", "port", "priority", "weight", "addresses", "alpn", "protocol", "parameters")
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        priority: int = 0,
-        weight: int = 0,
-        addresses: tuple[str, ...] = (),
-        alpn: tuple[str, ...] = (),
-        protocol: str = "",
-        parameters: Mapping[int, bytes] | None = None,
-    ) -> None:
-        self.host = host
-        self.port = port
-        self.priority = priority
-        self.weight = weight
-        self.addresses = addresses
-        self.alpn = alpn
-        self.protocol = protocol
-        self.parameters: dict[int, bytes] = dict(parameters or {})
-
-    def _key(self) -> tuple[object, ...]:
-        return (
-            self.host,
-            self.port,
-            self.priority,
-            self.weight,
-            self.addresses,
-            self.alpn,
-            self.protocol,
-            tuple(self.parameters.items()),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Target):
-            return NotImplemented
-        return self._key() == other._key()
+    host: str
+    port: int
+    priority: int = 0
+    weight: int = 0
+    addresses: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
+    protocol: str = ""
+    parameters: Mapping[int, bytes] = field(default_factory=dict)
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash((self.host, self.port, self.priority, self.weight, self.protocol))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -126,9 +98,7 @@ def hostIn(text: str) -> str:
 
 def checkedPort(port: object) -> int:
     """
-    Check a C{port} argument.
-
-    @raise CallerFault: it is not a valid port.
+    @raise CallerFault: C{port} is not a valid port.
     """
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 0x10000:
         raise CallerFault(f"{port!r:.80} is not a valid port; they are numbered from 1 to 65535")

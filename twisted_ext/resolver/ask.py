@@ -6,21 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
+from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import DNSFault, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
-
-__all__ = ["behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
+__all__ = ["Ask", "askedOn", "behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
 
 _Source = TypeVar("_Source")
+
+#: A function that looks up a question, such as L{NamesResolver.lookUp<twisted_ext.compat.names.NamesResolver.lookUp>}.
+Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
 
 
 def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -53,11 +54,37 @@ def _startThen(
     return start(context).addCallback(change, *arguments)
 
 
+async def askedOn(
+    ask: Ask, question: Question, answer: Answer, context: QueryContext, effort: int, searched: bool = True
+) -> list[tuple[Question, Answer]]:
+    """
+    Follow the aliases of an answer with further look-ups, until an answer contains the end of the chain.
+
+    @param effort: the maximum number of further look-ups.
+    @param searched: see L{found}.
+
+    @return: the question and the answer, followed by the further ones. If the last answer's aliases still lead out of it, the chain is a
+        loop or too long.
+
+    @raise twisted_ext.errors.DNSFault: as C{ask} fails.
+    """
+    steps = [(question, answer)]
+    seen = {question.name.lower()}
+    while len(steps) <= effort:
+        _, _, left = found(question, answer, searched)
+        if left is None or left.lower() in seen:
+            break
+        seen.add(left.lower())
+        question = Question(left, question.rrType, question.rrClass)
+        context = context.but(relative=False)
+        answer = await ask(question, context)
+        steps.append((question, answer))
+    return steps
+
+
 def behind(source: IAnswerSource, kind: type[_Source]) -> Iterator[_Source]:
     """
-    Find the sources of one class that a source asks, directly or not, itself among them.
-
-    @return: each of them once, in the order in which they are asked.
+    Find the sources of one class that a source asks, directly or not, itself among them: each once, in the order in which they are asked.
     """
     seen: set[int] = set()
     waiting = [source]
@@ -85,10 +112,6 @@ def unknown(source: IAnswerSource, question: Question) -> Unknown:
 
 
 def nothingOn(source: str, question: Question, more: str = "") -> Unknown:
-    """
-    @param source: what has no information on the question, for the error's text.
-    @param more: text to append.
-    """
     return Unknown(f"{source} has no information on {shown(question)}{more}")
 
 

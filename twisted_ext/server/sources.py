@@ -20,15 +20,14 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.chain import ChainSource
-from twisted_ext.resolver.combine.failure import FailingSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
 from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
-from twisted_ext.resolver.policy.privatereverse import PrivateReverse
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
-from twisted_ext.resolver.policy.specialnames import Special
+from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
+from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource

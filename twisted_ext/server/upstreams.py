@@ -20,12 +20,12 @@ from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BACK_OFF, LOOK_SECONDS, LOST_CONFIGURATION_SECONDS
 from twisted_ext.resolver.ask import behind, lookUp
-from twisted_ext.resolver.combine.failure import FailingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.rebinding import isPrivate
+from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF, ConfiguredSource
-from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
+from twisted_ext.resolver.system.resolvconf import ResolvConf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
 from twisted_ext.wire.message import Question

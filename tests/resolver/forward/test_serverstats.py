@@ -215,7 +215,7 @@ class ChoiceTests(SynchronousTestCase):
         tries = [0, 0, 0]
         order: list[int | None] = []
         for _ in range(4):
-            best = bestOf(standings, tries, 0.0, 1)
+            best = bestOf(standings, tries, 1)
             order.append(best)
             if best is not None:
                 tries[best] += 1
@@ -225,7 +225,7 @@ class ChoiceTests(SynchronousTestCase):
         """
         The quickest server with measurements comes first.
         """
-        self.assertEqual(bestOf([statsOf(0.3), statsOf(0.1), ServerStats()], [0, 0, 0], 0.0, 3), 1)
+        self.assertEqual(bestOf([statsOf(0.3), statsOf(0.1), ServerStats()], [0, 0, 0], 3), 1)
 
     def test_downServerComesLast(self) -> None:
         """
@@ -233,9 +233,9 @@ class ChoiceTests(SynchronousTestCase):
         """
         down = statsOf(0.001)
         down.silent(0.0)
-        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 0], 0.5, 3), 1)
-        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 1], 0.5, 3), 0)
-        self.assertEqual(bestOf([down], [0], 0.5, 3), 0)
+        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 0], 3), 1)
+        self.assertEqual(bestOf([down, statsOf(0.5)], [0, 1], 3), 0)
+        self.assertEqual(bestOf([down], [0], 3), 0)
 
     def test_downServerIsProbed(self) -> None:
         """

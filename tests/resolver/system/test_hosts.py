@@ -18,8 +18,9 @@ from twisted_ext.addressranges import reverseNameOf
 from twisted_ext.answers import Answer, Outcome, QueryContext, Trace
 from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import FILE_COMPLAINTS, HOSTS_ADDRESSES
+from twisted_ext.limits import FILE_COMPLAINTS, HOSTS_ADDRESSES, Limit
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.system import hosts as hostsfile
 from twisted_ext.resolver.system.hosts import Hosts, HostsTable, systemHostsPath
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
@@ -259,7 +260,8 @@ class HostsTests(SynchronousTestCase):
         """
         The complete lines at the beginning of a file that is too long are used.
         """
-        hosts = Hosts(self.clock, str(self.path), mostOctets=1024)
+        self.patch(hostsfile, "HOSTS_OCTETS", Limit(1024, 1024, 1024))
+        hosts = Hosts(self.clock, str(self.path))
         self.write(b"".join([b"192.0.2.1 name%06d\n" % number for number in range(100)]))
         # Each line has 21 octets.
         self.assertIsNotNone(atHand(hosts, question("name000047"), wishes()))

@@ -7,10 +7,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from time import sleep
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
+from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -84,7 +86,7 @@ class ThreadedTests(SynchronousTestCase):
         }
         self.asked: list[str] = []
         self.source = ThreadedSource(
-            self.clock, pool=self.pool, mostWaiting=5, getAddresses=self.getFromSystem, getNames=self.getFromSystem
+            self.clock, pool=cast(ThreadPool, self.pool), mostWaiting=5, getAddresses=self.getFromSystem, getNames=self.getFromSystem
         )
 
     def getFromSystem(self, text: str) -> list[bytes]:
@@ -315,7 +317,7 @@ class ThreadedTests(SynchronousTestCase):
         """
         self.successResultOf(self.source.close())
         self.assertEqual(self.pool.stopped, 0)
-        source = ThreadedSource(self.clock, pool=self.pool, getAddresses=self.getFromSystem)
+        source = ThreadedSource(self.clock, pool=cast(ThreadPool, self.pool), getAddresses=self.getFromSystem)
         asking = lookUp(source, question("www.example"), wishes())
         self.pool.work()
         self.successResultOf(asking)

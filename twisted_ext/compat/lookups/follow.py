@@ -22,7 +22,7 @@ from twisted_ext.discovery.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE
 from twisted_ext.discovery.targets import Target, hostOf
 from twisted_ext.discovery.weights import ShufflingSource
 from twisted_ext.errors import BadMessage, BadName, CallerFault, DNSFault, UnusableRecords
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -153,12 +153,12 @@ class ServiceLookups:
         """
         Look up SRV records and return their targets.
         """
-        from twisted_ext.discovery.weights import targetsOf
+        from twisted_ext.discovery.weights import serverTargets
         from twisted_ext.wire.rdata.types.service import SRV
 
         found = await self.records(name, rrtypes.SRV)
         with about(name, rrtypes.SRV):
-            return targetsOf(found.read(SRV), rng)
+            return serverTargets(found.read(SRV), rng)
 
 
 @contextmanager
@@ -320,7 +320,7 @@ class NAPTRWalk:
         """
         from twisted_ext.discovery.naptr import FURTHER, URIS, nextName, substituted
         from twisted_ext.discovery.posixregex import BadPattern
-        from twisted_ext.discovery.uri import isURI
+        from twisted_ext.discovery.weights import isURI
 
         rules = await self._rules(name)
         self._path.append(name.lower())

@@ -145,7 +145,7 @@ def bindingTargets(
                     raise
                 found = None
             if found is None:
-                binding.gaveUp()
+                binding.done = True
             else:
                 binding.learned(found.owner, found.rdatas, found.aliases)
         return binding.targets(fallback)
@@ -168,7 +168,7 @@ def mailTargets(
     """
 
     async def find(asking: ServiceLookups) -> list[Target]:
-        from twisted_ext.discovery.mail import targetsOf
+        from twisted_ext.discovery.weights import mailTargets as targetsOf
         from twisted_ext.wire.rdata.types.names import MX
 
         name = nameOf(domain)
@@ -196,7 +196,7 @@ def urisOf(
     """
 
     async def find(asking: ServiceLookups) -> list[str]:
-        from twisted_ext.discovery.uri import urisOf as inOrder
+        from twisted_ext.discovery.weights import urisOf as inOrder
         from twisted_ext.wire.rdata.types.service import URI
 
         name = nameOf(owner)

@@ -26,9 +26,8 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, DNSFault, WrongType
-from twisted_ext.resolver.ask import behind
+from twisted_ext.resolver.ask import askedOn, behind
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.forward.aliases import askedOn
 from twisted_ext.watch.limits import WATCH_ALIASES
 from twisted_ext.watch.schedule import Pace, secondsOf
 from twisted_ext.watch.states import Change, State, stateOf

@@ -7,17 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer
-from twisted_ext.errors import DNSFault, PeerFault
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import (
     FLIGHT_SECONDS,
     PREFETCH_HITS,
@@ -28,26 +29,21 @@ from twisted_ext.limits import (
     STALE_TTL,
     STALE_WAIT,
 )
-from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.caching.coalescing import CoalescingSource, startAnew
+from twisted_ext.resolver.ask import behind, lookUp
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from twisted_ext.cache.dump import LoadResult
-    from twisted_ext.interfaces import Start
 
 __all__ = ["CachedSource"]
 
-_MOST_PREFETCHES: Final = int(PREFETCHES.default)
-_PREFETCH_HITS: Final = int(PREFETCH_HITS.default)
-_RECHECK: Final = STALE_RECHECK.default
-_STALE_TTL: Final = int(STALE_TTL.default)
-
 
 @implementer(IAnswerSource)
-class CachedSource:
+class CachedSource(WrappingSource):
     """
     Caches the inner source's answers, including denials and failures, and serves them until they expire.
 
@@ -55,8 +51,6 @@ class CachedSource:
 
     An answer is used for its own question only: other records in the reply stay part of that answer, so a server cannot inject data for
     names that it was not asked about.
-
-    @ivar store: the cache.
     """
 
     def __init__(
@@ -84,7 +78,7 @@ class CachedSource:
             # A coalescing source reports to one cache only.
             inner = CoalescingSource(inner, clock)
         inner.learning = self
-        self._inner = inner
+        super().__init__(inner)
         self._clock = clock
         self._seconds = clock.seconds
         self._today = today
@@ -197,9 +191,12 @@ class CachedSource:
             event = "stale" if entry.stale else "hit"
             context.trace.note(now, "cache", event, age=round(now - entry.learned, 3), left=round(entry.expires - now, 3))
 
-    # -- learning
+    # -- learning, called by the coalescing source with the context of the caller that began the look-up
 
     def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
+        """
+        Return the answer to deliver instead: the same with the TTLs that it is cached with; L{None} for the answer itself.
+        """
         if context.options:
             return None
         store = self.store
@@ -230,11 +227,46 @@ class CachedSource:
     def _freshOrStale(
         self, flight: Deferred[Answer], question: Question, context: QueryContext, now: float
     ) -> Deferred[Answer]:
-        from twisted_ext.resolver.caching.stale import freshOrStale
+        """
+        Return the result of C{flight} if it arrives in time, otherwise the stale answer; the flight then continues for the next caller (RFC
+        8767, section 5).
 
+        If the servers fail, the stale answer is served at once; but not if the fresh answer failed validation, because that would hide an
+        attack.
+        """
         # A caller with a shorter timeout gets the stale answer rather than none.
         wait = min(self._staleWait, max(context.deadline - now, 0) * 0.9)
-        return freshOrStale(self._clock, flight, wait, lambda: self._giveStale(question, context))
+        timers: list[IDelayedCall] = []
+
+        def stop() -> None:
+            for timer in timers:
+                if timer.active():
+                    timer.cancel()
+
+        def cancelled(_: object) -> None:
+            stop()
+            flight.cancel()
+
+        result: Deferred[Answer] = Deferred(cancelled)
+
+        def arrived(outcome: Answer | Failure) -> None:
+            stop()
+            if result.called:
+                return
+            stale = None
+            if isinstance(outcome, Failure) and isinstance(outcome.value, PeerFault | BudgetSpent):
+                stale = self._giveStale(question, context)
+            result.callback(outcome if stale is None else stale)
+
+        def waited() -> None:
+            stale = self._giveStale(question, context)
+            if stale is not None:
+                result.callback(stale)
+
+        flight.addBoth(arrived)
+        if not result.called:
+            timers.append(self._clock.callLater(wait, waited))
+        return result
 
     def _giveStale(self, question: Question, context: QueryContext) -> Answer | None:
         """
@@ -248,7 +280,7 @@ class CachedSource:
             # Another look-up has meanwhile found that the name does not exist.
             self.store.given(entry)
             return self.store.show(entry, now)
-        answer = entry.showStale(now, _STALE_TTL, now + _RECHECK)
+        answer = entry.showStale(now, int(STALE_TTL.default), now + STALE_RECHECK.default)
         self._staleGiven += 1
         if context.trace is not None:
             self._trace(entry, context, now)
@@ -267,10 +299,10 @@ class CachedSource:
     # -- prefetching
 
     def _considerPrefetch(self, entry: Entry, question: Question, context: QueryContext, now: float) -> None:
-        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < _PREFETCH_HITS:
+        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < PREFETCH_HITS.default:
             return
         key = question.key + context.variant
-        if key in self._fetching or len(self._fetching) >= _MOST_PREFETCHES or context.options or self._closed:
+        if key in self._fetching or len(self._fetching) >= PREFETCHES.default or context.options or self._closed:
             return
         entry.fetched = True
         self._prefetches += 1
@@ -297,20 +329,16 @@ class CachedSource:
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
         """
-        Remove answers from the cache.
+        Remove answers from the cache, and return their number.
 
         @param name: remove only this name; L{None} for everything.
         @param subtree: remove all names below it as well.
-
-        @return: the number of answers removed.
         """
-        startAnew(self._inner)
+        for each in behind(self._inner, CoalescingSource):
+            each.startAnew()
         return self.store.flush(name, subtree)
 
     def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
-        """
-        Change these settings; see C{__init__} for their meaning.
-        """
         self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
         self._staleWait = STALE_WAIT.pick(staleWait)
         self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
@@ -349,9 +377,6 @@ class CachedSource:
             fetching.cancel()
         self._fetching.clear()
         return self._inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._inner,)
 
 
 def _later(one: Entry | None, other: Entry | None) -> Entry | None:

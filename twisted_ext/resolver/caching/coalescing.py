@@ -5,8 +5,10 @@ Coalesce look-ups: one query for all callers with the same question.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.logger import Logger
@@ -16,20 +18,19 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
-from twisted_ext.resolver.ask import behind, lookUp
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.failures import Abandoned
-from twisted_ext.resolver.lookup.deadlines import Deadlines
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.answers import Budget
-    from twisted_ext.interfaces import Start
+    from twisted_ext.resolver.caching.cached import CachedSource
 
-__all__ = ["CoalescingSource", "OutcomeListener", "startAnew"]
+__all__ = ["CoalescingSource", "Deadlines"]
 
 _log: Final = Logger()
 
@@ -40,11 +41,11 @@ _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
 _SLACK: Final = 0.01
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class _Flight:
     """
     A shared look-up and its waiters.
 
-    @ivar began: when it began.
     @ivar context: the settings of the caller that began it.
     @ivar waiters: each waiter with its own context.
     @ivar waitsFor: the flights that this one's own questions have joined or begun.
@@ -54,33 +55,23 @@ class _Flight:
     @ivar earlier: queries sent without success by previous flights of some of its waiters.
     """
 
-    __slots__ = (
-        *("source", "key", "question", "context", "began", "deadline", "waiters", "waitsFor", "inner"),
-        *("done", "older", "successor", "soFar", "earlier"),
-    )
-
-    def __init__(
-        self, source: CoalescingSource, key: bytes, question: Question, context: QueryContext, began: float, deadline: float
-    ) -> None:
-        self.source = source
-        self.key = key
-        self.question = question
-        self.context = context
-        self.began = began
-        self.deadline = deadline
-        self.waiters: dict[Deferred[Answer], QueryContext] = {}
-        # Nearly always empty; an empty tuple takes no memory.
-        self.waitsFor: tuple[_Flight, ...] = ()
-        self.inner: Deferred[Answer] | None = None
-        self.successor: _Flight | None = None
-        self.soFar: DNSFault | None = None
-        self.earlier = 0
-        self.done = self.older = False
+    source: CoalescingSource
+    key: bytes
+    question: Question
+    context: QueryContext
+    began: float
+    deadline: float
+    waiters: dict[Deferred[Answer], QueryContext] = field(default_factory=dict)
+    # Nearly always empty; an empty tuple takes no memory.
+    waitsFor: tuple[_Flight, ...] = ()
+    inner: Deferred[Answer] | None = None
+    successor: _Flight | None = None
+    soFar: DNSFault | None = None
+    earlier: int = 0
+    done: bool = False
+    older: bool = False
 
     def leadsTo(self, other: object) -> bool:
-        """
-        Return whether this flight waits for the other one, directly or indirectly.
-        """
         seen: set[int] = set()
         ahead = [self]
         while ahead:
@@ -100,17 +91,11 @@ class _Flight:
             self.source.deadlines.add(context.deadline, waiter, self.late)
 
     def forget(self, other: _Flight) -> None:
-        """
-        Called when one of this flight's own questions no longer waits for the other flight.
-        """
         waitsFor = list(self.waitsFor)
         waitsFor.remove(other)
         self.waitsFor = tuple(waitsFor)
 
     def leave(self, waiter: Deferred[Answer]) -> None:
-        """
-        Remove C{waiter}, and cancel the flight if it was the last one.
-        """
         flight: _Flight | None = self
         while flight is not None and waiter not in flight.waiters:
             flight = flight.successor
@@ -154,27 +139,21 @@ class _Flight:
             self.tell(fault)
         waiter.errback(fault)
 
+    # -- called by the admission queue, see Holdable
+
     def hold(self, now: float) -> None:
-        """
-        Suspend the waiters' deadlines: the question is queued for sending.
-        """
         holds = self.source.holds
         held, _ = holds.get(self, (0.0, None))
         holds[self] = (held, now)
 
     def proceed(self, now: float) -> None:
-        """
-        Resume the waiters' deadlines: the question is sent now.
-        """
         source = self.source
         if self in source.holds:
             source.holds[self] = (source.heldFor(self, now), None)
 
     def tell(self, outcome: Answer | DNSFault) -> Answer | None:
         """
-        Pass the outcome to the cache, unless it was flushed since the look-up began.
-
-        @return: the answer to deliver instead, if any.
+        Pass the outcome to the cache, unless it was flushed since the look-up began. Return the answer to deliver instead, if any.
         """
         learning = self.source.learning
         if learning is None or self.older:
@@ -223,9 +202,6 @@ class _Flight:
             source.rest()
 
     def settle(self, answer: Answer | None, fault: BaseException | None) -> None:
-        """
-        @param fault: each waiter gets a copy.
-        """
         waiters = self.waiters
         deadlines = self.source.deadlines
         told = False
@@ -256,26 +232,66 @@ class _Flight:
                 waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
 
 
-class OutcomeListener(Protocol):
+@dataclass(slots=True, eq=False)
+class Deadlines:
     """
-    Receives the outcomes of look-ups, for a cache. It is called once for each look-up, before the waiters.
+    Calls back for each waiter whose deadline passes before its answer arrives. No timer is left when there are no waiters.
+
+    @ivar waiting: the waiters, each with the callback for its deadline.
     """
 
-    def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
-        """
-        Return the answer to deliver instead: the same with the TTLs that it is cached with; L{None} for the answer itself.
+    _clock: IReactorTime
+    waiting: dict[Deferred[Answer], Callable[[Deferred[Answer]], object]] = field(default_factory=dict)
+    _heap: list[tuple[float, int, Deferred[Answer]]] = field(default_factory=list)
+    _timer: IDelayedCall | None = None
+    _timerAt: float = 0.0
+    _number: int = 0
 
-        @param context: the settings of the caller that began the look-up.
-        """
+    def add(self, deadline: float, waiter: Deferred[Answer], late: Callable[[Deferred[Answer]], object]) -> None:
+        self._number += 1
+        heappush(self._heap, (deadline, self._number, waiter))
+        self.waiting[waiter] = late
+        if self._timer is None or deadline < self._timerAt:
+            self._arm(deadline)
 
-    def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+    def discard(self, waiter: Deferred[Answer]) -> None:
         """
-        @param asked: when the look-up began.
+        Remove a waiter that has its answer or was cancelled; one that was never added is ignored.
         """
+        waiting = self.waiting
+        if waiting.pop(waiter, None) is not None:
+            if not waiting:
+                self._heap.clear()
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+            elif len(self._heap) > 2 * len(waiting) + 64:
+                self._heap = sorted([each for each in self._heap if each[2] in waiting])
+
+    def _arm(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timerAt = deadline
+        self._timer = self._clock.callLater(max(deadline - self._clock.seconds(), 0), self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        while self._heap and (self._heap[0][0] <= now or self._heap[0][2] not in self.waiting):
+            _, _, waiter = heappop(self._heap)
+            late = self.waiting.pop(waiter, None)
+            if late is not None:
+                late(waiter)
+        self._rearm()
+
+    def _rearm(self) -> None:
+        # A waiter added by a callback may have set the timer, but for a later time.
+        if self._heap and (self._timer is None or self._heap[0][0] < self._timerAt):
+            self._arm(self._heap[0][0])
 
 
 @implementer(IAnswerSource)
-class CoalescingSource:
+class CoalescingSource(WrappingSource):
     """
     Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single pending
     query for a question, a spoofer has one to hit and not thousands (RFC 5452, section 5).
@@ -284,23 +300,14 @@ class CoalescingSource:
     cancelled separately. When the last waiter has gone, the look-up is cancelled.
     """
 
-    def __init__(
-        self,
-        inner: IAnswerSource,
-        clock: IReactorTime,
-        *,
-        seconds: float | None = None,
-        budget: Callable[[], Budget] | None = None,
-    ) -> None:
+    def __init__(self, inner: IAnswerSource, clock: IReactorTime, *, seconds: float | None = None) -> None:
         """
         @param seconds: the timeout of a shared look-up.
-        @param budget: creates the query budget of one.
         """
-        self._inner = inner
+        super().__init__(inner)
         self._clock = clock
         self.now = clock.seconds
         self._lasts = FLIGHT_SECONDS.pick(seconds)
-        self._budget = budget
         self._flights: dict[bytes, _Flight] = {}
         self._older: set[_Flight] = set()
         self._variants: dict[bytes, int] = {}
@@ -310,8 +317,8 @@ class CoalescingSource:
         self._closed = False
         #: Called when no look-up is in progress.
         self.idle: Callable[[], object] | None = None
-        #: The cache that receives the outcomes.
-        self.learning: OutcomeListener | None = None
+        #: The cache that receives the outcome of each look-up, once, before the waiters.
+        self.learning: CachedSource | None = None
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
@@ -361,8 +368,6 @@ class CoalescingSource:
             self._variants[question.key] = self._variants.get(question.key, 0) + 1
         wishes = context.detached(flight.deadline)
         wishes.flight = flight
-        if self._budget is not None:
-            wishes.budget = self._budget()
         inner = flight.inner = lookUp(self._inner, flight.question, wishes) if start is None else start(wishes)
         arrived = flight.arrived
         inner.addCallbacks(arrived, arrived)
@@ -383,9 +388,6 @@ class CoalescingSource:
         return flight
 
     def hasTime(self, flight: _Flight, context: QueryContext) -> bool:
-        """
-        Return whether the flight's deadline has passed, but not that of the waiter with this context.
-        """
         now = self.now()
         return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
 
@@ -439,9 +441,6 @@ class CoalescingSource:
         self.rest()
 
     def rest(self) -> None:
-        """
-        Call the idle callback if no look-up is in progress.
-        """
         callback = self.idle
         if callback is not None and not (self._flights or self._older):
             self.idle = None
@@ -457,14 +456,3 @@ class CoalescingSource:
                 if flight.inner is not None:
                     flight.inner.cancel()
         return self._inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._inner,)
-
-
-def startAnew(source: IAnswerSource) -> None:
-    """
-    Close all flights in C{source} and the sources behind it to further waiters.
-    """
-    for each in behind(source, CoalescingSource):
-        each.startAnew()

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,25 +13,22 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, DNSFault, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import behind, shown
-from twisted_ext.resolver.policy.localanswers import closeAll
+from twisted_ext.resolver.sources import JoiningSource
 from twisted_ext.wire.message import Question
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["ChainSource", "chained"]
 
 
 @implementer(IAnswerSource)
-class ChainSource:
+class ChainSource(JoiningSource):
     """
     Queries the next source if one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
     other than L{Unknown} is raised.
     """
 
-    __slots__ = ("_sources", "_asks", "_last", "_clock")
+    __slots__ = ("_asks", "_last", "_clock")
 
     def __init__(self, sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> None:
         """
@@ -43,7 +39,7 @@ class ChainSource:
         """
         if not sources:
             raise CallerFault("a chain needs at least one source")
-        self._sources = tuple(sources)
+        super().__init__(sources)
         # Bind what each look-up needs once.
         self._asks = [source.ask for source in sources]
         self._last = len(self._asks) - 1
@@ -72,9 +68,6 @@ class ChainSource:
         return Deferred.fromCoroutine(self._wait(index, start, fault, question, context))
 
     async def _wait(self, index: int, start: Start, fault: DNSFault | None, question: Question, context: QueryContext) -> Answer:
-        """
-        Wait for the source at C{index}, then ask those after it.
-        """
         found: Answer | Start | None = start
         while True:
             wishes = context
@@ -100,12 +93,6 @@ class ChainSource:
 
     def unknown(self, question: Question) -> Unknown:
         return Unknown(f"none of {len(self._sources)} sources has information on {shown(question)}")
-
-    def close(self) -> Deferred[None]:
-        return closeAll(self._sources)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return self._sources
 
 
 def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,15 +26,12 @@ from twisted_ext.errors import (
     Unknown,
     Unreachable,
 )
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import HEDGE_SECONDS
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.resolver.forward.failures import Abandoned, together
-from twisted_ext.resolver.policy.localanswers import closeAll
+from twisted_ext.resolver.sources import JoiningSource
 from twisted_ext.wire.message import Question
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["RaceSource"]
 
@@ -55,13 +52,13 @@ _MISTAKE: Final = 7
 
 
 @implementer(IAnswerSource)
-class RaceSource:
+class RaceSource(JoiningSource):
     """
     Queries the first source; if it takes too long or fails, queries the next one as well. The first answer wins, including a denial, and
     the pending look-ups are cancelled. If all fail, the most informative failure is raised.
     """
 
-    __slots__ = ("_sources", "_clock", "_delay", "_races", "_order")
+    __slots__ = ("_clock", "_delay", "_races", "_order")
 
     def __init__(
         self,
@@ -79,7 +76,7 @@ class RaceSource:
         """
         if not sources:
             raise CallerFault("a race needs at least one source")
-        self._sources = tuple(sources)
+        super().__init__(sources)
         self._clock = clock
         self._delay = HEDGE_SECONDS.pick(delay)
         self._order = order
@@ -113,26 +110,15 @@ class RaceSource:
         # The callbacks of one race may end another.
         while self._races:
             self._races.pop().end()
-        return closeAll(self._sources)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return self._sources
+        return super().close()
 
 
 class _Race:
     """
     One question being looked up in several sources.
-
-    @ivar result: the first answer.
     """
 
-    def __init__(
-        self,
-        starts: list[Start],
-        clock: IReactorTime,
-        delay: float,
-        context: QueryContext,
-    ) -> None:
+    def __init__(self, starts: list[Start], clock: IReactorTime, delay: float, context: QueryContext) -> None:
         self.result: Deferred[Answer] = Deferred(self._cancelled)
         self._waiting = starts[::-1]
         self._running: list[Deferred[Answer]] = []

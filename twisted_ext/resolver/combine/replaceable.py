@@ -4,36 +4,31 @@ A source that can be replaced while look-ups are in progress.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.sources import closeAll
 from twisted_ext.wire.message import Question
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["ReplaceableSource"]
 
 
+@dataclass(slots=True, eq=False)
 class _Former:
     """
     A replaced source and its unfinished look-ups.
     """
 
-    __slots__ = ("source", "running", "retired")
-
-    def __init__(self, source: IAnswerSource) -> None:
-        self.source = source
-        self.running = 0
-        self.retired = False
+    source: IAnswerSource
+    running: int = 0
 
 
 @implementer(IAnswerSource)
@@ -54,12 +49,11 @@ class ReplaceableSource:
 
     def replace(self, source: IAnswerSource) -> None:
         before, self._current = self._current, _Former(source)
-        before.retired = True
         self._retired.add(before)
         self._drop(before)
 
     def _drop(self, former: _Former) -> None:
-        if former.retired and not former.running and former in self._retired:
+        if former in self._retired and not former.running:
             self._retired.discard(former)
             former.source.close()
 
@@ -79,15 +73,13 @@ class ReplaceableSource:
 
     def _cbDone(self, result: Answer | Failure, former: _Former) -> Answer | Failure:
         former.running -= 1
-        if former.retired:
-            self._drop(former)
+        self._drop(former)
         return result
 
     def close(self) -> Deferred[None]:
         self._closed = True
         retired, self._retired = self._retired, set()
-        closing = [former.source.close() for former in [*retired, self._current]]
-        return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
+        return closeAll([former.source for former in [*retired, self._current]])
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._current.source,)

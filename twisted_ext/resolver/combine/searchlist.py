@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -14,17 +14,15 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, ServerFailed, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import NDOTS, SEARCH_DOMAINS
 from twisted_ext.resolver.ask import lookUp, nothingOn, unknown
 from twisted_ext.resolver.policy.localanswers import lastTime
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["SearchListSource"]
 
@@ -35,7 +33,7 @@ _FAMILIES: Final = {A: AAAA, AAAA: A}
 
 
 @implementer(IAnswerSource)
-class SearchListSource:
+class SearchListSource(WrappingSource):
     """
     Completes names written without a final dot with several domains, as the C library does (C{QueryContext.relative} marks such names).
 
@@ -48,22 +46,18 @@ class SearchListSource:
     A host with addresses of only one family has no data for the other, and that ends the search too: the two families are looked up
     separately here, and the addresses of two different hosts must not be mixed. A caller that needs one family only can set
     C{QueryContext.single}.
-
-    @ivar inner: the inner source.
-    @ivar domains: the search domains.
     """
 
-    __slots__ = ("inner", "domains", "ndots", "topLevel", "_outer", "_inward")
+    __slots__ = ("domains", "ndots", "topLevel", "_outer", "_inward")
 
     def __init__(
         self, inner: IAnswerSource, domains: Sequence[bytes], ndots: int | None = None, *, topLevel: bool = True
     ) -> None:
         """
         @param domains: in search order. The root represents the name as an absolute name.
-        @param ndots: see above.
         @param topLevel: also try a name without dots as an absolute name, after all domains.
         """
-        self.inner = inner
+        super().__init__(inner)
         self.domains = tuple(dict.fromkeys([domain.lower() for domain in domains]))[: int(SEARCH_DOMAINS.most)]
         self.ndots = int(NDOTS.pick(ndots))
         self.topLevel = topLevel
@@ -72,19 +66,19 @@ class SearchListSource:
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if not context.relative:
-            return self.inner.ask(question, context)
+            return self._inner.ask(question, context)
         if context is not self._outer or context.trace is not self._inward.trace:
             self._outer, self._inward = context, context.but(relative=False)
         inward = self._inward
         if not self.domains or question.key[-10:-4] == _ARPA:
-            found = self.inner.ask(question, inward)
+            found = self._inner.ask(question, inward)
             return found if found is None or isinstance(found, Answer) else partial(_startInward, found)
         search: _Search | None = None
         if self.asIsFirst(question.name):
             # Most look-ups end with the first answer and need no search.
             _note(context, question)
             try:
-                found = self.inner.ask(question, inward)
+                found = self._inner.ask(question, inward)
             except DNSFault as fault:
                 search = self._searchAfter(question, context, fault)
             else:
@@ -99,12 +93,12 @@ class SearchListSource:
         while (tried := search.upcoming()) is not None:
             _note(context, tried)
             try:
-                found = self.inner.ask(tried, inward)
+                found = self._inner.ask(tried, inward)
             except DNSFault as fault:
                 search.failed(fault)
             else:
                 if found is None:
-                    search.failed(unknown(self.inner, tried))
+                    search.failed(unknown(self._inner, tried))
                 elif isinstance(found, Answer):
                     search.answered(found)
                 else:
@@ -112,9 +106,6 @@ class SearchListSource:
         return search.verdict()
 
     def _searchAfter(self, question: Question, context: QueryContext, first: Answer | DNSFault) -> _Search:
-        """
-        @param first: the outcome for the name as it stands.
-        """
         search = _Search(self, question, context.single)
         search.upcoming()
         if isinstance(first, Answer):
@@ -159,7 +150,7 @@ class SearchListSource:
             if start is None:
                 _note(context, question)
             try:
-                answer = await (lookUp(self.inner, question, context) if start is None else start(context))
+                answer = await (lookUp(self._inner, question, context) if start is None else start(context))
             except DNSFault as fault:
                 search.failed(fault)
             else:
@@ -167,12 +158,6 @@ class SearchListSource:
             start = None
             question = search.upcoming()
         return search.verdict()
-
-    def close(self) -> Deferred[None]:
-        return self.inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self.inner,)
 
 
 def _startInward(start: Start, context: QueryContext) -> Deferred[Answer]:
@@ -186,22 +171,13 @@ def _note(context: QueryContext, question: Question) -> None:
 
 class _Search:
     """
-    The state of one search: the next name to try, and the outcomes so far.
+    The state of one search: the next name to try, and the outcomes so far. The outcome of each question is reported before the next one
+    is requested.
     """
 
     __slots__ = (
-        "_question",
-        "_names",
-        "_first",
-        "_name",
-        "_asIs",
-        "_sibling",
-        "_single",
-        "_found",
-        "_noData",
-        "_denial",
-        "_fault",
-        "_done",
+        *("_question", "_names", "_first", "_name", "_asIs", "_sibling"),
+        *("_single", "_found", "_noData", "_denial", "_fault", "_done"),
     )
 
     def __init__(self, searching: SearchListSource, question: Question, single: bool) -> None:
@@ -236,9 +212,6 @@ class _Search:
             yield name
 
     def upcoming(self) -> Question | None:
-        """
-        Return the next question, or L{None} when the search is over.
-        """
         question = self._question
         if self._sibling is not None:
             return Question(self._name, _FAMILIES[question.rrType], question.rrClass)
@@ -251,9 +224,6 @@ class _Search:
         return question if name is question.name else Question(name, question.rrType, question.rrClass)
 
     def answered(self, answer: Answer) -> None:
-        """
-        Process the answer to the last question.
-        """
         held = self._sibling
         if held is not None:
             self._sibling = None
@@ -276,9 +246,6 @@ class _Search:
             self._noData = answer
 
     def failed(self, fault: DNSFault) -> None:
-        """
-        Process the failure of the last question.
-        """
         if self._sibling is not None:
             # The name exists and may have an address, so do not search for another host of that name.
             self._found, self._sibling = self._sibling, None

@@ -35,18 +35,12 @@ _SILENCE: Final = 1.5
 @runtime_checkable
 class Holdable(Protocol):
     """
-    A shared look-up whose callers' deadlines are suspended while its question is queued here.
+    A shared look-up whose callers' deadlines are suspended from C{hold}, when its question is queued here, to C{proceed}, when it is sent.
     """
 
-    def hold(self, now: float) -> None:
-        """
-        Called when the question is queued.
-        """
+    def hold(self, now: float) -> None: ...
 
-    def proceed(self, now: float) -> None:
-        """
-        Called when the question is sent.
-        """
+    def proceed(self, now: float) -> None: ...
 
 
 class Admission:
@@ -57,37 +51,28 @@ class Admission:
 
     @ivar queue: queued look-ups, oldest first, and the time when each was queued.
     @ivar late: the number of look-ups in progress whose first query has timed out.
-    @ivar free: the number of look-ups in progress below which no accounting is done.
+    @ivar free: the number of look-ups that may begin at once; below it no accounting is done.
     @ivar size: the window: the maximum number of look-ups in progress while others are queued.
     """
 
     __slots__ = (
-        *("queue", "late", "free", "size", "_under", "_standings", "_seconds", "_least", "_greatest", "_most"),
+        *("queue", "late", "free", "size", "_under", "_standings", "_seconds", "_most"),
         *("_since", "_then", "_heard", "_growing", "_cutUntil", "_admitting", "_closed"),
     )
 
     def __init__(
-        self,
-        under: Sized,
-        standings: Sequence[ServerStats],
-        seconds: Callable[[], float],
-        *,
-        burst: int | None = None,
-        most: int | None = None,
+        self, under: Sized, standings: Sequence[ServerStats], seconds: Callable[[], float], most: int | None
     ) -> None:
         """
         @param under: all look-ups in progress.
-        @param burst: the number of look-ups that may begin at once.
-        @param most: the maximum number of queued look-ups.
         """
         self.queue: OrderedDict[ForwardedLookup, float] = OrderedDict()
         self.late = 0
-        self.free = self._least = int(LOOKUPS_BURST.pick(burst))
-        self.size = float(self._least)
+        self.free = int(LOOKUPS_BURST.default)
+        self.size = float(self.free)
         self._under = under
         self._standings = standings
         self._seconds = seconds
-        self._greatest = LOOKUPS_BURST.most
         self._most = int(LOOKUPS_WAITING.pick(most))
         # The number of look-ups in progress at a recent time.
         self._since = -inf
@@ -110,10 +95,10 @@ class Admission:
             if busy < self._then or now - self._since > _MOMENT:
                 self._since = now
                 self._then = busy
-            if busy - self._then < self._least:
+            if busy - self._then < self.free:
                 flight.begin(now)
                 return
-            self.size = float(max(self._least, busy))
+            self.size = float(max(self.free, busy))
             self._growing = True
             self._heard = now
         if len(queue) >= self._most:
@@ -132,7 +117,7 @@ class Admission:
         if self.queue.pop(flight, None) is not None:
             return
         if flight.attempts == 1:
-            self.size = min(self.size + (1.0 if self._growing and self._brisk() else 2.0 / self.size), self._greatest)
+            self.size = min(self.size + (1.0 if self._growing and self._brisk() else 2.0 / self.size), LOOKUPS_BURST.most)
         self.admit(self._seconds())
 
     def _brisk(self) -> bool:
@@ -149,13 +134,10 @@ class Admission:
             # Losses among queries that were sent together are one signal.
             self._cutUntil = now + max([standing.timeout for standing in self._standings])
             self._growing = False
-            self.size = max(self.size / 2, float(self._least))
+            self.size = max(self.size / 2, float(self.free))
         self.admit(now)
 
     def admit(self, now: float) -> None:
-        """
-        Begin as many queued look-ups as there is room for.
-        """
         if self._admitting or self._closed:
             return
         if not all(standing.failures for standing in self._standings):
@@ -176,8 +158,5 @@ class Admission:
             self._admitting = False
 
     def close(self) -> list[ForwardedLookup]:
-        """
-        Stop admitting look-ups, and return the queued ones.
-        """
         self._closed = True
         return list(self.queue)

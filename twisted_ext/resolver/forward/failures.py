@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError
 
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.transport.udpsockets import QuerySocket
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel
 
 __all__ = ["Abandoned", "mostTelling", "named", "together"]
-
-_SERVFAIL = 2
 
 #: Servers named in an error, so that it stays one line.
 _MOST_STORIES = 6
@@ -93,7 +92,7 @@ def mostTelling(
 def _told(text: str, faults: Sequence[DNSFault], silent: Sequence[str], attempts: int) -> DNSFault:
     spoken = [fault for fault in faults if isinstance(fault, ServerFailed)]
     if spoken:
-        worst = next((fault for fault in spoken if fault.rcode == _SERVFAIL), spoken[0])
+        worst = next((fault for fault in spoken if fault.rcode == Rcode.SERVFAIL), spoken[0])
         failed = ServerFailed(text, server=worst.server, attempts=attempts, rcode=worst.rcode, ede=worst.ede)
         failed.reply = worst.reply
         return failed

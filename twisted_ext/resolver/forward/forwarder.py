@@ -5,8 +5,9 @@ The forwarding answer source, which sends questions to upstream servers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -14,13 +15,14 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, Closed
-from twisted_ext.interfaces import IAnswerSource, IExchange
+from twisted_ext.interfaces import IAnswerSource, IExchange, Start
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
 from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.exchange import TCP
+from twisted_ext.transport.exchange import TCP, StreamTransport
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import Server
@@ -29,55 +31,38 @@ from twisted_ext.wire.builder import optRecord
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.message import Question
 
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
-    from twisted_ext.transport.exchange import StreamTransport
-
 __all__ = ["ForwardingSource", "Upstream"]
 
 #: The header without id, for queries without and with an OPT record, and that record.
 _Parts = tuple[bytes, bytes, bytes]
 
-_SIZE: Final = int(DATAGRAM_SIZE.default)
-
 #: Combinations of query settings whose message parts are kept ready.
 _MOST_PARTS: Final = 64
 
 
+@dataclass(slots=True, eq=False)
 class Upstream:
     """
-    One upstream server and the exchanges to reach it.
-
-    @ivar server: its address and settings.
-    @ivar datagram: the UDP exchange.
+    One upstream server and the exchanges to reach it: C{datagram} over UDP, and C{stream} over TCP, which is made when it is first used.
     """
 
-    __slots__ = ("server", "datagram", "_stream", "_connect")
-
-    def __init__(self, server: Server, datagram: DatagramExchange, connect: Callable[[Server], IExchange]) -> None:
-        self.server = server
-        self.datagram = datagram
-        self._connect = connect
-        self._stream: IExchange | None = None
+    server: Server
+    datagram: DatagramExchange
+    _connect: Callable[[Server], IExchange]
+    _stream: IExchange | None = None
 
     @property
     def stream(self) -> IExchange:
-        """
-        Return the TCP exchange.
-        """
         if self._stream is None:
             self._stream = self._connect(self.server)
         return self._stream
 
     def exchanges(self) -> list[IExchange]:
-        """
-        Return the exchanges in use.
-        """
         return [self.datagram] if self._stream is None else [self.datagram, self._stream]
 
 
 @implementer(IAnswerSource)
-class ForwardingSource:
+class ForwardingSource(LocalSource):
     """
     Forwards to these servers only: over UDP, and over TCP if a reply is truncated or stray datagrams suggest spoofing.
 
@@ -91,13 +76,10 @@ class ForwardingSource:
     @param tries: UDP queries to one server in one look-up.
     @param mostWaiting: look-ups that may wait until the servers can take them.
     @param rotate: begin each look-up with the next working server, to spread the load, and not with the fastest.
-    @ivar upstreams: the servers.
-    @ivar standings: the statistics of each server, in the same order.
-    @ivar alone: whether there is only one server.
+    @ivar standings: the statistics of each of C{upstreams}, in the same order.
     @ivar untried: a zero for each server.
     @ivar waiting: look-ups under way.
-    @ivar admission: the queue of look-ups that have not begun.
-    @ivar queued: that queue's L{Admission.queue}.
+    @ivar queued: look-ups that have not begun.
     """
 
     def __init__(
@@ -136,7 +118,7 @@ class ForwardingSource:
         self._turn = -1
         self.timetable = Timetable(reactor)
         self.waiting: set[TimetableItem] = self.timetable.waiting
-        self.admission = admission = Admission(self.waiting, self.standings, self.seconds, most=mostWaiting)
+        self.admission = admission = Admission(self.waiting, self.standings, self.seconds, mostWaiting)
         self.queued = admission.queue
         self._free = admission.free
         self.parts: _Parts = _partsFor(QueryContext(0.0))
@@ -156,9 +138,6 @@ class ForwardingSource:
         else:
             flight.begin(self.seconds())
         return deferred
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
 
     def close(self) -> Deferred[None]:
         self._closed = True
@@ -190,21 +169,15 @@ class ForwardingSource:
                 exchange.settle()
 
     def first(self, now: float) -> int:
-        """
-        Return the index of the server to query first in a look-up that begins now.
-        """
         if self._rotate or self.stream:
             for standing in self.standings:
                 standing.reconsidered(now)
         if not self._rotate:
-            return bestOf(self.standings, self.untried, now, 1) or 0
+            return bestOf(self.standings, self.untried, 1) or 0
         self._turn = nextOf(self.standings, self._turn)
         return self._turn
 
     def partsOf(self, context: QueryContext) -> _Parts:
-        """
-        Return the parts of the query before and after the question.
-        """
         variant = context.variant
         if not variant:
             return self.parts
@@ -222,5 +195,5 @@ class ForwardingSource:
 def _partsFor(context: QueryContext) -> _Parts:
     flags = (RD if context.recursionDesired else 0) | (AD if context.authenticData else 0) | (CD if context.checkingDisabled else 0)
     start = flags.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x00\x00"
-    opt = optRecord(_SIZE, DO if context.dnssecOk else 0, context.options) if context.edns else b""
+    opt = optRecord(int(DATAGRAM_SIZE.default), DO if context.dnssecOk else 0, context.options) if context.edns else b""
     return start + b"\x00", start + b"\x01", opt

@@ -4,6 +4,7 @@ A forwarded look-up: its queries, their outcomes, and the next step.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domain
 from twisted_ext.transport.replymatch import isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
-from twisted_ext.wire.codes import AA, AD, CD, RA, RD, rcodeName
+from twisted_ext.wire.codes import AA, AD, CD, RA, RD, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ _DONE: Final = 1 << 16
 
 #: How many UDP timeouts a TCP query may take after a near miss.
 _CONNECTING: Final = 3
-
-_FAILURES: Final = int(FAILURE_TRIES.default)
-
-_SERVFAIL: Final = 2
 
 #: Extended errors (RFC 8914) with which a retry of a SERVFAIL is pointless: the server has judged the name (unsupported algorithms, DNSSEC
 #: failures, filters), repeats a cached failure (13), or could not reach the name's servers (22).
@@ -60,46 +57,40 @@ _PLAIN: Final = frozenset(
 _Open = tuple["Channel", bytes, int, float, bool]
 
 
+@dataclass(slots=True, eq=False)
 class _Tried:
     """
     What has been tried with one server in a look-up.
 
     @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
-    @ivar stream: whether it was queried over TCP.
-    @ivar plain: whether it was queried without EDNS although the caller wants it.
     """
 
-    __slots__ = ("nearMiss", "stream", "plain")
-
-    def __init__(self) -> None:
-        self.nearMiss = False
-        self.stream = Stream.NO
-        self.plain = Plain.NO
+    nearMiss: bool = False
+    stream: Stream = Stream.NO
+    plain: Plain = Plain.NO
 
 
+@dataclass(slots=True, eq=False)
 class _Troubles:
     """
     The state of a look-up that has met a problem; most look-ups never need it.
 
     @ivar tries: the number of queries sent to each server, with L{_DONE} set if no more may be sent.
-    @ivar tried: what has been tried with each server.
     @ivar others: earlier queries and probes that are still open.
-    @ivar faults: the failures so far.
     @ivar plain: whether the current query was sent without EDNS although the caller wants it.
     @ivar turns: the number of the context's waits that have begun.
     @ivar failures: the number of SERVFAIL replies.
     @ivar late: whether a query was not answered in time.
     """
 
-    __slots__ = ("tries", "tried", "others", "faults", "plain", "turns", "failures", "late")
-
-    def __init__(self, tries: list[int]) -> None:
-        self.tries = tries
-        self.tried = [_Tried() for _ in tries]
-        self.others: list[_Open] = []
-        self.faults: list[DNSFault] = []
-        self.plain = self.late = False
-        self.turns = self.failures = 0
+    tries: list[int]
+    tried: list[_Tried]
+    others: list[_Open] = field(default_factory=list)
+    faults: list[DNSFault] = field(default_factory=list)
+    plain: bool = False
+    turns: int = 0
+    failures: int = 0
+    late: bool = False
 
 
 class ForwardedLookup:
@@ -109,13 +100,10 @@ class ForwardedLookup:
     The query goes to the best server; timeouts, refusals and failures lead to the next one. Earlier queries stay open, so that a late
     answer counts as well. Anything that does not match the question is ignored.
 
-    @ivar question: the question.
-    @ivar context: the caller's settings for this query.
     @ivar deferred: fires with the answer; deleted when the look-up is over.
     @ivar query: the current message, without its id.
     @ivar wire: the question in it.
     @ivar due: when the current wait for a reply ends.
-    @ivar attempts: queries sent.
     """
 
     __slots__ = (
@@ -227,9 +215,6 @@ class ForwardedLookup:
     # -- called by the timetable
 
     def overdue(self, now: float) -> None:
-        """
-        Handle the timeout of the current query.
-        """
         if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
             return
@@ -265,9 +250,7 @@ class ForwardedLookup:
 
     def end(self, fault: DNSFault) -> None:
         self._over()
-        deferred = self.deferred
-        del self.deferred
-        deferred.errback(fault)
+        self.refuse(fault)
 
     # -- sending
 
@@ -479,7 +462,7 @@ class ForwardedLookup:
             return
         standing.trouble(rcodeName(fault.rcode))
         standing.declined(now, domainAsked(self.question.key))
-        lasting = fault.rcode != _SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
+        lasting = fault.rcode != Rcode.SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
         if not lasting:
             self._trouble().failures += 1
         self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, leg, key)
@@ -563,8 +546,8 @@ class ForwardedLookup:
         index = None
         if waits is None or troubles.turns < len(waits):
             # After this many failures, query only servers that have not been queried yet.
-            most = 1 if troubles.failures >= _FAILURES else source.tries if waits is None else _DONE
-            index = bestOf(source.standings, troubles.tries, now, most)
+            most = 1 if troubles.failures >= FAILURE_TRIES.default else source.tries if waits is None else _DONE
+            index = bestOf(source.standings, troubles.tries, most)
         if index is not None:
             self._send(index, now)
         elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
@@ -592,7 +575,8 @@ class ForwardedLookup:
     def _trouble(self) -> _Troubles:
         troubles = self._troubles
         if troubles is None:
-            troubles = self._troubles = _Troubles(list(self._source.untried))
+            untried = self._source.untried
+            troubles = self._troubles = _Troubles(list(untried), [_Tried() for _ in untried])
             if self._leg is not None:
                 troubles.tries[self._index] = troubles.turns = 1
         return troubles

@@ -1,5 +1,5 @@
 """
-The decision table for what a look-up does after a query that brought no answer. No I/O, no clock.
+The decision tables for what a look-up does after a query that brought no answer. No I/O, no clock.
 
 A cell is chosen by the query's transport, by whether there was an earlier near miss from that server, by the outcome of the query, and by
 what the same look-up has already tried with that server.
@@ -8,10 +8,9 @@ what the same look-up has already tried with that server.
 from __future__ import annotations
 
 from enum import IntEnum
-from itertools import product
 from typing import Final
 
-__all__ = ["TABLE", "Came", "Cell", "Plain", "Step", "Stream", "nextStep"]
+__all__ = ["Came", "Plain", "Step", "Stream", "nextStep"]
 
 
 class Came(IntEnum):
@@ -79,57 +78,38 @@ class Step(IntEnum):
     NEXT = 5
 
 
-#: Transport (true for TCP), near miss, outcome, and what was tried.
-Cell = tuple[bool, bool, Came, Stream, Plain]
-
 _W, _D, _S, _P, _A, _N = Step.WAIT, Step.DROP, Step.STREAM, Step.PLAIN, Step.AGAIN, Step.NEXT
 
-#: For each transport, near miss and outcome: a row for each state of TCP, and in it a column for each state of EDNS: queried with it only,
-#: without it over UDP, without it over TCP.
-_ROWS: Final[dict[tuple[bool, bool, Came], tuple[tuple[Step, Step, Step], ...]]] = {
-    # By UDP, nothing suspicious so far.      TCP: not asked  under way     ended
-    (False, False, Came.NEAR_MISS):           ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
-    (False, False, Came.NO_EDNS):             ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
-    (False, False, Came.FAILED):              ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
-    (False, False, Came.DECLINED):            ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
-    (False, False, Came.CUT):                 ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
-    (False, False, Came.MALFORMED):           ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
-    (False, False, Came.BROKEN):              ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
-    (False, False, Came.SILENT):              ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    # By UDP after a near miss: the same, since a matching reply still counts.
-    (False, True, Came.NEAR_MISS):            ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
-    (False, True, Came.NO_EDNS):              ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
-    (False, True, Came.FAILED):               ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
-    (False, True, Came.DECLINED):             ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
-    (False, True, Came.CUT):                  ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
-    (False, True, Came.MALFORMED):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
-    (False, True, Came.BROKEN):               ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
-    (False, True, Came.SILENT):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    # By TCP because the UDP reply was truncated, or because the caller wants TCP: UDP would not help.
-    (True, False, Came.NEAR_MISS):            ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
-    (True, False, Came.NO_EDNS):              ((_P, _P, _D), (_P, _P, _D), (_P, _P, _D)),
-    (True, False, Came.FAILED):               ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    (True, False, Came.DECLINED):             ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, False, Came.CUT):                  ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, False, Came.MALFORMED):            ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, False, Came.BROKEN):               ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, False, Came.SILENT):               ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    # By TCP after a near miss: where TCP does not work, UDP may.
-    (True, True, Came.NEAR_MISS):             ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
-    (True, True, Came.NO_EDNS):               ((_P, _P, _D), (_P, _P, _D), (_P, _P, _D)),
-    (True, True, Came.FAILED):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    (True, True, Came.DECLINED):              ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, True, Came.CUT):                   ((_N, _N, _N), (_N, _N, _N), (_N, _N, _N)),
-    (True, True, Came.MALFORMED):             ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    (True, True, Came.BROKEN):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
-    (True, True, Came.SILENT):                ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
+#: The steps for each state of EDNS: queried with it only, without it over UDP, without it over TCP.
+_Row = tuple[Step, Step, Step]
+
+#: By UDP: a row for each state of TCP. A near miss changes nothing, since a matching reply still counts.
+_UDP: Final[dict[Came, tuple[_Row, _Row, _Row]]] = {
+    #                TCP: not asked  under way     ended
+    Came.NEAR_MISS:  ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
+    Came.NO_EDNS:    ((_P, _W, _W), (_P, _W, _W), (_P, _W, _P)),
+    Came.FAILED:     ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
+    Came.DECLINED:   ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    Came.CUT:        ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
+    Came.MALFORMED:  ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    Came.BROKEN:     ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
+    Came.SILENT:     ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
 }  # fmt: skip
 
-#: The whole table, cell by cell.
-TABLE: Final[dict[Cell, Step]] = {
-    (stream, nearMiss, came, tried, plain): _ROWS[stream, nearMiss, came][tried][plain]
-    for stream, nearMiss, came, tried, plain in product((False, True), (False, True), Came, Stream, Plain)
+#: By TCP because the UDP reply was truncated, or because the caller wants TCP: UDP would not help.
+_TCP: Final[dict[Came, _Row]] = {
+    Came.NEAR_MISS: (_W, _W, _W),
+    Came.NO_EDNS: (_P, _P, _D),
+    Came.FAILED: (_A, _A, _A),
+    Came.DECLINED: (_N, _N, _N),
+    Came.CUT: (_N, _N, _N),
+    Came.MALFORMED: (_N, _N, _N),
+    Came.BROKEN: (_N, _N, _N),
+    Came.SILENT: (_N, _N, _N),
 }
+
+#: By TCP after a near miss: where TCP does not work, UDP may.
+_TCP_AFTER_NEAR_MISS: Final = {**_TCP, **dict.fromkeys((Came.MALFORMED, Came.BROKEN, Came.SILENT), (_A, _A, _A))}
 
 
 def nextStep(stream: bool, nearMiss: bool, came: Came, tried: Stream, plain: Plain) -> Step:
@@ -137,4 +117,6 @@ def nextStep(stream: bool, nearMiss: bool, came: Came, tried: Stream, plain: Pla
     @param stream: whether the query went out over TCP.
     @param nearMiss: whether a near miss was seen from this server in this look-up, before what came now.
     """
-    return TABLE[stream, nearMiss, came, tried, plain]
+    if not stream:
+        return _UDP[came][tried][plain]
+    return (_TCP_AFTER_NEAR_MISS if nearMiss else _TCP)[came][plain]

@@ -5,6 +5,7 @@ Statistics about upstream servers, and server selection. No I/O, no clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
@@ -48,12 +49,12 @@ _BACKING_OFF: Final = 10
 _SILENT_WAIT: Final = 2.0
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class ServerStats:
     """
     The statistics of one server.
 
     @ivar rtt: seconds from query to reply, smoothed (RFC 6298, section 2); L{None} before the first reply.
-    @ivar deviation: its mean deviation.
     @ivar measuredUntil: until when replies are counted but not measured: one measurement per round trip is enough (RFC 6298, section 3),
         and more would shorten the memory of C{rtt}.
     @ivar timeout: seconds to wait for a reply: from C{rtt} and C{deviation}; for a silent server it doubles with each timeout until the
@@ -68,54 +69,30 @@ class ServerStats:
     @ivar plainUntil: until when to send it queries without EDNS.
     @ivar plainSigns: consecutive look-ups that succeeded without EDNS after failing with it.
     @ivar sameCaseUntil: until when not to send it mixed case.
-    @ivar queries: queries sent to it.
     @ivar replies: replies whose round trip was measured.
     @ivar replySeconds: the sum of those times.
     @ivar troubles: queries that brought no answer, by kind: C{timeout}, C{unreachable}, C{malformed}, or the reply's rcode.
     """
 
-    __slots__ = (
-        "rtt",
-        "deviation",
-        "measuredUntil",
-        "timeout",
-        "failures",
-        "silentSince",
-        "why",
-        "declines",
-        "declinedFor",
-        "failed",
-        "downUntil",
-        "lookedAt",
-        "plainUntil",
-        "plainSigns",
-        "sameCaseUntil",
-        "queries",
-        "replies",
-        "replySeconds",
-        "troubles",
-    )
-
-    def __init__(self) -> None:
-        self.rtt: float | None = None
-        self.deviation = 0.0
-        self.measuredUntil = -inf
-        self.timeout = FIRST_WAIT.default
-        self.failures = 0
-        self.silentSince = 0.0
-        self.why = ""
-        self.declines = 0
-        self.declinedFor: set[bytes] = set()
-        self.failed = 0
-        self.downUntil = 0.0
-        self.lookedAt = -inf
-        self.plainUntil = 0.0
-        self.plainSigns = 0
-        self.sameCaseUntil = 0.0
-        self.queries = 0
-        self.replies = 0
-        self.replySeconds = 0.0
-        self.troubles: dict[str, int] = {}
+    rtt: float | None = None
+    deviation: float = 0.0
+    measuredUntil: float = -inf
+    timeout: float = FIRST_WAIT.default
+    failures: int = 0
+    silentSince: float = 0.0
+    why: str = ""
+    declines: int = 0
+    declinedFor: set[bytes] = field(default_factory=set)
+    failed: int = 0
+    downUntil: float = 0.0
+    lookedAt: float = -inf
+    plainUntil: float = 0.0
+    plainSigns: int = 0
+    sameCaseUntil: float = 0.0
+    queries: int = 0
+    replies: int = 0
+    replySeconds: float = 0.0
+    troubles: dict[str, int] = field(default_factory=dict)
 
     def replied(self, seconds: float | None) -> None:
         """
@@ -196,9 +173,7 @@ class ServerStats:
 
     def mayRecover(self) -> bool:
         """
-        Count a SERVFAIL.
-
-        @return: whether a retry may succeed: not after many consecutive ones, which may all be for one broken domain.
+        Count a SERVFAIL. Return whether a retry may succeed: not after many consecutive ones, which may all be for one broken domain.
         """
         self.failed += 1
         return self.failed < FAILURES_IN_A_ROW.default
@@ -207,11 +182,6 @@ class ServerStats:
         self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
 
     def trouble(self, kind: str) -> None:
-        """
-        Count a query that brought no answer.
-
-        @param kind: see C{troubles}; there are few.
-        """
         self.troubles[kind] = self.troubles.get(kind, 0) + 1
 
     def unheard(self, now: float) -> bool:
@@ -248,9 +218,6 @@ class ServerStats:
         return max(self.timeout, min(self.timeout * (1 << min(steps, 16)), _SILENT_WAIT))
 
     def withEDNS(self, now: float) -> bool:
-        """
-        Return whether to use EDNS with the server.
-        """
         return now >= self.plainUntil
 
     def neededPlain(self, now: float) -> None:
@@ -263,16 +230,10 @@ class ServerStats:
             self.plainUntil = now + NO_EDNS_SECONDS.default
 
     def tookEDNS(self) -> None:
-        """
-        Record a reply with an OPT record.
-        """
         self.plainSigns = 0
         self.plainUntil = 0.0
 
     def keepsCase(self, now: float) -> bool:
-        """
-        Return whether to send the server mixed case.
-        """
         return now >= self.sameCaseUntil
 
     def changedCase(self, now: float) -> None:
@@ -300,15 +261,12 @@ def domainAsked(key: bytes) -> bytes:
     return key[starts[-2] if len(starts) > 1 else 0 : position + 1]
 
 
-def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, most: int) -> int | None:
+def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], most: int) -> int | None:
     """
-    Choose the server to query next: working before down, queried less often in this look-up before more often, then the fastest. Servers
-    that have not been measured rank in the middle; ties go to the first one listed.
+    Return the index of the server to query next, L{None} if none is left: working before down, queried less often in this look-up before
+    more often, then the fastest. Servers that have not been measured rank in the middle; ties go to the first one listed.
 
-    @param tries: the number of queries to each in this look-up; more than C{most} to exclude one.
-    @param most: the maximum number of queries to one server.
-
-    @return: its index, or L{None} if no server is left.
+    @param tries: the number of queries to each in this look-up; C{most} or more to exclude one.
     """
     best: int | None = None
     least = (inf, False, inf)
@@ -325,11 +283,9 @@ def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], now: float, m
 
 def nextOf(standings: Sequence[ServerStats], last: int) -> int:
     """
-    Choose the server to query first in rotation.
+    Return the index of the server to query first in rotation: of the next working one, or of the next one if none works.
 
     @param last: the index of the one chosen last.
-
-    @return: the index of the next working server, or of the next one if none works.
     """
     count = len(standings)
     for step in range(1, count + 1):
@@ -341,12 +297,10 @@ def nextOf(standings: Sequence[ServerStats], last: int) -> int:
 
 def dueForProbe(standings: Sequence[ServerStats], chosen: int, now: float) -> int | None:
     """
-    Find a server to probe with a copy of a query: one that is down and whose back-off has ended, or one that has not been queried for some
-    time.
+    Return the index of a server to probe with a copy of a query: one that is down and whose back-off has ended, or one that has not been
+    queried for some time. The caller sets its C{lookedAt}.
 
     @param chosen: the server that gets the query itself.
-
-    @return: its index, or L{None}. The caller sets its C{lookedAt}.
     """
     for index, standing in enumerate(standings):
         if index == chosen:

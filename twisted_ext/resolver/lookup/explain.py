@@ -4,23 +4,22 @@ Explain how a look-up arrived at its answer, for display and for programs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, Union
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Note, QueryContext, Question, Trace
 from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp, shown
 from twisted_ext.wire.codes import EDE_NAMES, className, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import formOf, typeName
-
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
-
-    from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["Explanation", "explained", "recordLines"]
 
@@ -28,6 +27,7 @@ __all__ = ["Explanation", "explained", "recordLines"]
 Value: TypeAlias = Union[str, int, float, bool, None, "list[Value]", "dict[str, Value]"]
 
 
+@dataclass(eq=False, repr=False)
 class Explanation:
     """
     A look-up, its outcome, and every step.
@@ -35,25 +35,15 @@ class Explanation:
     @ivar answer: the answer, or L{None} if the look-up failed.
     @ivar fault: its failure, or L{None}.
     @ivar notes: the steps, in order.
-    @ivar began: when it began, in the clock's seconds.
-    @ivar ended: when it ended, likewise.
+    @ivar began: when it began, in the clock's seconds; C{ended} likewise.
     """
 
-    def __init__(
-        self,
-        question: Question,
-        answer: Answer | None,
-        fault: DNSFault | None,
-        notes: list[Note],
-        began: float,
-        ended: float,
-    ) -> None:
-        self.question = question
-        self.answer = answer
-        self.fault = fault
-        self.notes = notes
-        self.began = began
-        self.ended = ended
+    question: Question
+    answer: Answer | None
+    fault: DNSFault | None
+    notes: list[Note]
+    began: float
+    ended: float
 
     @property
     def data(self) -> dict[str, Value]:
@@ -62,12 +52,7 @@ class Explanation:
         """
         question = self.question
         steps: list[Value] = [
-            {
-                "at": round(note.at - self.began, 6),
-                "source": note.source,
-                "event": note.event,
-                "details": {**note.details},
-            }
+            {"at": round(note.at - self.began, 6), "source": note.source, "event": note.event, "details": {**note.details}}
             for note in self.notes
         ]
         data: dict[str, Value] = {
@@ -84,21 +69,14 @@ class Explanation:
             data["rcode"] = rcodeName(answer.rcode)
             data["security"] = answer.security.value
             data["records"] = [line for rrset in answer.answer for line in recordLines(rrset)]
-            data["ede"] = [
-                f"{EDE_NAMES.get(code, code)}: {text}" if text else f"{EDE_NAMES.get(code, code)}"
-                for code, text in answer.ede
-            ]
-            data["origin"] = (
-                None
-                if origin is None
-                else {
-                    "source": origin.source,
-                    "server": origin.server,
-                    "attempts": origin.attempts,
-                    "elapsed": round(origin.elapsed, 6),
-                    "age": round(origin.age, 6),
-                }
-            )
+            data["ede"] = [f"{EDE_NAMES.get(code, code)}" + (f": {text}" if text else "") for code, text in answer.ede]
+            data["origin"] = None if origin is None else {
+                "source": origin.source,
+                "server": origin.server,
+                "attempts": origin.attempts,
+                "elapsed": round(origin.elapsed, 6),
+                "age": round(origin.age, 6),
+            }  # fmt: skip
         elif fault is not None:
             data["outcome"] = "unknown"
             data["rcode"] = rcodeName(fault.rcode)
@@ -113,21 +91,16 @@ class Explanation:
         """
         Return the same as lines for display.
         """
-        question = self.question
-        lines = [f"{nameToText(question.name)} {className(question.rrClass)} {typeName(question.rrType)}"]
+        lines = [shown(self.question)]
         width = max([len(note.source) for note in self.notes], default=0)
         for note in self.notes:
             details = "".join([f" {key}={value}" for key, value in note.details.items() if value not in (None, "")])
             lines.append(f"  {(note.at - self.began) * 1000:8.1f} ms  {note.source:<{width}}  {note.event}{details}")
         lines.append(self._verdict())
         if self.answer is not None:
-            lines.extend([f"  {line}" for rrset in self.answer.answer for line in recordLines(rrset)])
-            lines.extend(
-                [
-                    f"  {EDE_NAMES.get(code, f'EDE {code}')}" + (f": {text}" if text else "")
-                    for code, text in self.answer.ede
-                ]
-            )
+            lines += [f"  {line}" for rrset in self.answer.answer for line in recordLines(rrset)]
+            for code, text in self.answer.ede:
+                lines.append(f"  {EDE_NAMES.get(code, f'EDE {code}')}" + (f": {text}" if text else ""))
         # Text from files and servers may contain terminal escape sequences.
         return "\n".join([printable(line) for line in lines])
 

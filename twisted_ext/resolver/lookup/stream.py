@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_ext.aliases import found, together
@@ -18,12 +20,8 @@ from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
 from twisted_ext.ratecontrol import Rate, Window
-from twisted_ext.resolver.ask import lookUp, unknown
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn, lookUp, unknown
 from twisted_ext.wire.message import Question
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["InOrder", "Run", "OrderSlot"]
 
@@ -37,8 +35,7 @@ class Run(Generic[Item]):
     """
     Begins look-ups as earlier ones end, with callbacks in place of an iterator.
 
-    @ivar underway: the number of look-ups in progress.
-    @ivar window: the maximum of that number.
+    @ivar underway: the number of look-ups in progress, C{window} at most.
     @ivar held: while true, no look-up is begun, because the consumer of the results cannot take more. Call L{fill} when it can.
     """
 
@@ -52,14 +49,11 @@ class Run(Generic[Item]):
         window: Window,
         seconds: float | None = None,
         rate: Rate | None = None,
-        makeContext: Callable[[float], QueryContext] = QueryContext,
     ) -> None:
         """
         @param pull: returns the next item and its question, or an exception that is already its result; L{None} if there is none now. Call
             L{fill} when there is.
         @param done: called with each result, exactly once: an answer, or an exception.
-        @param seconds: the timeout of one look-up.
-        @param makeContext: creates the query context for a deadline.
         """
         self.underway = 0
         self.window = window
@@ -70,8 +64,7 @@ class Run(Generic[Item]):
         self._done = done
         self._seconds = LOOKUP_SECONDS.pick(seconds)
         self._rate = rate
-        self._makeContext = makeContext
-        self._context = makeContext(0.0)
+        self._context = QueryContext(0.0)
         self._renewAt = float("-inf")
         self._flights: dict[Deferred[Answer], None] = {}
         self._filling = self._closed = False
@@ -101,7 +94,7 @@ class Run(Generic[Item]):
                 now = seconds()
                 if now >= self._renewAt:
                     self._renewAt = now + _SHARED
-                    self._context = self._makeContext(self._renewAt + self._seconds)
+                    self._context = QueryContext(self._renewAt + self._seconds)
                 self.underway += 1
                 try:
                     answer = source.ask(question, self._context)
@@ -195,30 +188,19 @@ class Run(Generic[Item]):
             flight.cancel()
 
 
+@dataclass(eq=False)
 class InOrder(Generic[Item]):
     """
     Holds back results until those of all earlier items have been delivered. It is placed between a L{Run} and its two callbacks.
     """
 
-    def __init__(
-        self,
-        pull: Callable[[], tuple[Item, Question | Exception] | None],
-        done: Callable[[Item, Answer | Exception], object],
-        most: int | None = None,
-    ) -> None:
-        """
-        @param most: begin no look-ups while this many are in progress or held back.
-        """
-        self._pull = pull
-        self._done = done
-        self._most = BULK_KEPT_BACK.pick(most)
-        self._slots: deque[OrderSlot[Item]] = deque()
+    _pull: Callable[[], tuple[Item, Question | Exception] | None]
+    _done: Callable[[Item, Answer | Exception], object]
+    _slots: deque[OrderSlot[Item]] = field(default_factory=deque)
 
     def pull(self) -> tuple[OrderSlot[Item], Question | Exception] | None:
-        """
-        @see: L{Run.__init__}
-        """
-        if len(self._slots) >= self._most:
+        if len(self._slots) >= BULK_KEPT_BACK.default:
+            # So many look-ups are in progress or held back.
             return None
         pulled = self._pull()
         if pulled is None:
@@ -228,15 +210,13 @@ class InOrder(Generic[Item]):
         return slot, pulled[1]
 
     def done(self, slot: OrderSlot[Item], result: Answer | Exception) -> None:
-        """
-        @see: L{Run.__init__}
-        """
         slot.result = result
         slots = self._slots
         while slots and (ready := slots[0].result) is not None:
             self._done(slots.popleft().item, ready)
 
 
+@dataclass(slots=True, eq=False)
 class OrderSlot(Generic[Item]):
     """
     The position of one item in the order.
@@ -244,8 +224,5 @@ class OrderSlot(Generic[Item]):
     @ivar result: L{None} while the look-up is in progress.
     """
 
-    __slots__ = ("item", "result")
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-        self.result: Answer | Exception | None = None
+    item: Item
+    result: Answer | Exception | None = None

@@ -5,24 +5,22 @@ A limit on concurrent look-ups for one zone, so that a zone with unresponsive se
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from publicsuffixlist import PublicSuffixList
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
-from twisted_ext.resolver.policy.publicsuffix import loadSuffixes, registrableLabels
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import NS, SOA
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["DomainLimit", "domainOf"]
 
@@ -32,7 +30,7 @@ _NETWORKS: Final = ((nameFromText("in-addr.arpa"), 4), (nameFromText("ip6.arpa")
 
 _NO_AUTHORITY: Final = 22
 
-#: Types whose owner in an authority section is a zone apex: NS and SOA.
+#: Types whose owner in an authority section is a zone apex.
 _AT_APEX: Final = frozenset((NS, SOA))
 
 #: Names whose registrable domain is cached.
@@ -40,6 +38,27 @@ _MOST_DOMAINS: Final = 4096
 
 #: Labels from the right that are matched against the public suffix list; its longest suffix has five.
 _LABELS: Final = 7
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """
+    Load the public suffix list (https://publicsuffix.org), which takes about 30 ms the first time.
+
+    Only its ICANN section is used: domains in its private section, such as C{github.io}, are nearly always one zone on one set of servers.
+    """
+    return PublicSuffixList(only_icann=True)
+
+
+def registrableLabels(labels: tuple[bytes, ...]) -> int:
+    """
+    Return how many labels, from the right, form the registrable domain: a public suffix and one more label, such as C{example.co.uk}; 0 for
+    a public suffix. Names in top-level domains that are not in the list count as registered directly below them.
+
+    @param labels: the labels of a folded name, without the root's.
+    """
+    domain = _suffixes().privatesuffix(labels)
+    return 0 if domain is None else len(domain)
 
 
 def domainOf(name: bytes) -> bytes | None:
@@ -68,7 +87,7 @@ def domainOf(name: bytes) -> bytes | None:
 
 
 @implementer(IAnswerSource)
-class DomainLimit:
+class DomainLimit(WrappingSource):
     """
     Limits the concurrent look-ups for names of one zone. Further ones are refused at once, while names elsewhere are looked up as before.
     Place it behind the coalescing source, so that a name queried by many clients counts once.
@@ -81,7 +100,7 @@ class DomainLimit:
     of the zone's quota, it gets a quota of its own and the others keep theirs.
     """
 
-    __slots__ = ("_inner", "_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts", "_domains")
+    __slots__ = ("_most", "_mostInAll", "_mostCuts", "_live", "_below", "_children", "_largest", "_cuts", "_domains")
 
     def __init__(self, inner: IAnswerSource, most: float | None = None, mostInAll: float | None = None, cuts: float | None = None) -> None:
         """
@@ -89,7 +108,7 @@ class DomainLimit:
         @param mostInAll: concurrent look-ups for names in all known zones below one registrable domain.
         @param cuts: zone cuts below registrable domains that are cached.
         """
-        self._inner = inner
+        super().__init__(inner)
         self._most = int(ZONE_LOOKUPS.pick(most))
         self._mostInAll = int(DOMAIN_LOOKUPS.pick(mostInAll))
         self._mostCuts = int(ZONE_CUTS.pick(cuts))
@@ -105,7 +124,7 @@ class DomainLimit:
         # The length of the registrable domain of names directly below these.
         self._domains: dict[bytes, int] = {}
         # Load the file now, so that the first query does not wait for it.
-        loadSuffixes()
+        _suffixes()
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
@@ -185,12 +204,6 @@ class DomainLimit:
         if len(cuts) > self._mostCuts:
             for each in list(islice(cuts, len(cuts) - self._mostCuts)):
                 del cuts[each]
-
-    def close(self) -> Deferred[None]:
-        return self._inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._inner,)
 
 
 def _childOf(name: bytes, zone: bytes) -> bytes:

@@ -5,10 +5,9 @@ Helpers for sources that answer locally: synthesized answers, reverse names, fil
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
-
-from twisted.internet.defer import Deferred, gatherResults
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from twisted_ext.answers import Answer, Origin, Outcome, Trace
 from twisted_ext.files import openNow
@@ -19,19 +18,7 @@ from twisted_ext.wire.names import labelsOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, SOA, A
 
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import IAnswerSource
-
-__all__ = [
-    "Complaints",
-    "FollowedFile",
-    "addressFromReverse",
-    "closeAll",
-    "emptySOA",
-    "known",
-    "knownAddresses",
-    "lastTime",
-]
+__all__ = ["Complaints", "FollowedFile", "addressFromReverse", "emptySOA", "known", "knownAddresses", "lastTime"]
 
 _EMPTY_TTL: Final = 10800
 _NOBODY: Final = b"\x06nobody\x07invalid\x00"
@@ -43,9 +30,7 @@ _NIBBLES: Final = {b"%x" % digit: digit for digit in range(16)}
 _OCTETS: Final = {b"%d" % octet: octet for octet in range(256)}
 
 
-def known(
-    question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin, rrType: int | None = None
-) -> Answer:
+def known(question: Question, rdatas: tuple[bytes, ...], ttl: int, origin: Origin, rrType: int | None = None) -> Answer:
     """
     Create an answer with these records, or NODATA without any.
 
@@ -88,11 +73,6 @@ def lastTime(trace: Trace) -> float:
     return trace.notes[-1].at if trace.notes else trace.began
 
 
-def closeAll(sources: Iterable[IAnswerSource]) -> Deferred[None]:
-    closing = [source.close() for source in sources]
-    return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
-
-
 def addressFromReverse(name: bytes) -> bytes | None:
     """
     Return the four or sixteen octets of the address in a reverse name (RFC 1035, section 3.5; RFC 3596, section 2.5), or L{None}.
@@ -111,6 +91,7 @@ def addressFromReverse(name: bytes) -> bytes | None:
     return None
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Complaints:
     """
     Errors found in a file, for display.
@@ -119,11 +100,8 @@ class Complaints:
     @ivar count: the number of all of them.
     """
 
-    __slots__ = ("texts", "count")
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.count = 0
+    texts: list[str] = field(default_factory=list)
+    count: int = 0
 
     def add(self, line: int, text: str) -> None:
         """
@@ -138,25 +116,19 @@ class Complaints:
         return "; ".join([*self.texts, *([f"and {more} more"] if more else [])])
 
 
+@dataclass(slots=True, eq=False)
 class FollowedFile:
     """
     A file that is checked for changes whenever it is used, with no timer or watch in the reactor.
-
-    @ivar path: its path.
     """
 
-    __slots__ = ("path", "_state")
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        # Identifies the file's state: L{None} if it does not exist, empty before the first check.
-        self._state: tuple[int, ...] | None = ()
+    path: str
+    #: Identifies the file's state: L{None} if it does not exist, empty before the first check.
+    _state: tuple[int, ...] | None = ()
 
     def changed(self) -> bool:
         """
-        Check the file for a change.
-
-        @return: whether it was changed, deleted or created since the last call; true the first time.
+        Return whether the file was changed, deleted or created since the last call; true the first time.
         """
         state: tuple[int, ...] | None
         try:

@@ -6,30 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadDescription, BadRecord, DNSFault, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import LOCAL_ALIASES, LOCAL_OCTETS, LOCAL_TTL
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, lastTime
+from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME
 
-if TYPE_CHECKING:
-    from twisted.python.failure import Failure
-
-    from twisted_ext.interfaces import Start
-
 __all__ = ["LocalRecords", "LocalRecordsSource", "localRecord", "localRecords", "readLocalFile"]
 
 _STAR: Final = b"\x01*"
-_ALIASES: Final = int(LOCAL_ALIASES.default)
 
 #: Local RRsets by folded name, then by type.
 LocalRecords = Mapping[bytes, Mapping[int, RRSet]]
@@ -44,7 +41,7 @@ def localRecord(text: str) -> RRSet:
     from twisted_ext.wire.text import recordFromText
 
     rrset = recordFromText(text, None, int(LOCAL_TTL.default))
-    if rrset.rrClass != 1:
+    if rrset.rrClass != IN:
         raise BadRecord(f"{text!r} is of another class than IN")
     return rrset
 
@@ -88,17 +85,17 @@ def readLocalFile(path: str) -> list[RRSet]:
 
 
 @implementer(IAnswerSource)
-class LocalRecordsSource:
+class LocalRecordsSource(WrappingSource):
     """
     Answers for names with local records, and passes everything else to the inner source. A name with a local record has no data of
     other types. C{*.lan} matches all names below C{lan} without records of their own. A local alias is followed, in the inner source if its
     target is not local.
     """
 
-    __slots__ = ("_inner", "_records", "_wild", "_origin")
+    __slots__ = ("_records", "_wild", "_origin")
 
     def __init__(self, inner: IAnswerSource, records: LocalRecords) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._records = records
         self._wild = any(name.startswith(_STAR) for name in records)
         self._origin = Origin("local")
@@ -116,7 +113,7 @@ class LocalRecordsSource:
                 rest = rest[rest[0] + 1 :]
                 if rest in self._records:
                     # A wildcard does not match names below an existing name.
-                    return None if _STAR + rest not in self._records else self._records[_STAR + rest]
+                    return self._records.get(_STAR + rest)
                 found = self._records.get(_STAR + rest)
         return found
 
@@ -136,25 +133,22 @@ class LocalRecordsSource:
         return together((answer, more)) if isinstance(more, Answer) else partial(self._followAlias, answer, more)
 
     def _followAlias(self, answer: Answer, start: Start, context: QueryContext) -> Deferred[Answer]:
-        def join(more: Answer) -> Answer:
-            return together((answer, more))
-
         def stand(failure: Failure) -> Answer:
             if not isinstance(failure.value, Unknown):
                 failure.raiseException()
             return answer
 
-        return start(context).addCallbacks(join, stand)
+        return start(context).addCallbacks(lambda more: together((answer, more)), stand)
 
     def _found(self, question: Question, context: QueryContext) -> tuple[Answer, Question | None] | None:
         """
         Return the local part of the answer, and the question left for the inner source if an alias leads there.
         """
-        if question.rrClass != 1:
+        if question.rrClass != IN:
             return None
         name, shown = question.key[:-4], question.name
         sections: list[RRSet] = []
-        for _ in range(_ALIASES):
+        for _ in range(int(LOCAL_ALIASES.default)):
             sets = self.setsFor(name)
             if sets is None:
                 if not sections:
@@ -177,13 +171,6 @@ class LocalRecordsSource:
             context.trace.note(lastTime(context.trace), "local", outcome.value)
         return Answer(outcome, tuple(sections), origin=self._origin)
 
-    def close(self) -> Deferred[None]:
-        return self._inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._inner,)
-
 
 def _owned(rrset: RRSet, name: bytes) -> RRSet:
     return rrset if rrset.name == name else RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas)
-

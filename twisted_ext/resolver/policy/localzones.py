@@ -4,9 +4,9 @@ Local zones in a client's chain of sources. They are loaded from master files, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -15,20 +15,17 @@ from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.errors import BadDescription, Unknown
 from twisted_ext.files import openNow
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import LOCAL_ALIASES
-from twisted_ext.resolver.ask import lookUp, nothingOn
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn, lookUp
 from twisted_ext.resolver.policy.localanswers import lastTime
+from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, ANY, RRSIG, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
-
-if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
 
 __all__ = ["FollowingChain", "ZonesSource", "zoneFromFile"]
 
@@ -55,7 +52,7 @@ def zoneFromFile(name: bytes, path: str) -> Zone:
 
 
 @implementer(IAnswerSource)
-class ZonesSource:
+class ZonesSource(LocalSource):
     """
     Answers from zones as an authoritative server does: with wildcards, denials, and aliases from one zone to another. It does not answer
     for names outside the zones or below a delegation.
@@ -66,6 +63,8 @@ class ZonesSource:
 
     __slots__ = ("_zones",)
 
+    what = "the zones"
+
     #: See L{chained<twisted_ext.resolver.combine.chain.chained>}.
     leadsOn: Final = True
 
@@ -73,14 +72,11 @@ class ZonesSource:
         self._zones = {zone.apex: zone for zone in zones}
 
     def _find(self, name: bytes) -> Version | None:
-        zones = self._zones
-        while True:
-            zone = zones.get(name)
-            if zone is not None:
-                return zone.current
+        while (zone := self._zones.get(name)) is None:
             if len(name) <= 1:
                 return None
             name = name[name[0] + 1 :]
+        return zone.current
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if question.rrClass != IN:
@@ -88,7 +84,10 @@ class ZonesSource:
         version = self._find(question.key[:-4])
         if version is None:
             return None
-        answer = self._everything(version, question) if question.rrType == ANY else self._answer(question, context)
+        if question.rrType == ANY:
+            answer = self._everything(version, question)
+        else:
+            answer = answerAcross(self._find, question, dnssecOk=context.dnssecOk)
         if answer is None or not answer.flags & AA:
             # Names below a delegation are left to the next source.
             return None
@@ -96,32 +95,19 @@ class ZonesSource:
             context.trace.note(lastTime(context.trace), "zone", answer.outcome.value, zone=nameToText(version.apex))
         return answer
 
-    def _answer(self, question: Question, context: QueryContext) -> Answer | None:
-        return answerAcross(self._find, question, dnssecOk=context.dnssecOk)
-
     def _everything(self, version: Version, question: Question) -> Answer | None:
         """
         Return all RRsets of a name without signatures, for an ANY question.
         """
-        plain = QueryContext(0.0)
         node = version.find(question.key[: -len(version.apex) - 4])
-        types: Sequence[int] = _EVERYTHING if node is None else [each.rrType for each in node.sets if each.rrType != RRSIG]
-        answers = [self._answer(Question(question.name, rrType), plain) for rrType in types or _EVERYTHING]
+        types = [] if node is None else [each.rrType for each in node.sets if each.rrType != RRSIG]
+        answers = [answerAcross(self._find, Question(question.name, rrType), dnssecOk=False) for rrType in types or _EVERYTHING]
         telling = [each for each in answers if each is not None and each.outcome is Outcome.DATA]
         if len(telling) < 2:
             return (telling or answers)[0]
         together = Answer(Outcome.DATA, tuple([rrset for each in telling for rrset in each.answer]), flags=telling[0].flags)
         together.origin = telling[0].origin
         return together
-
-    def unknown(self, question: Question) -> Unknown:
-        return nothingOn("the zones", question)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
 
     def __repr__(self) -> str:
         return f"<Zones {' '.join([nameToText(apex) for apex in self._zones])}>"
@@ -132,18 +118,15 @@ def _isPartial(answer: Answer) -> bool:
 
 
 @implementer(IAnswerSource)
-class FollowingChain:
+class FollowingChain(WrappingSource):
     """
     A chain that contains zones: if an alias leads out of a zone, the chain is queried for its target.
     """
 
-    __slots__ = ("_chain",)
-
-    def __init__(self, chain: IAnswerSource) -> None:
-        self._chain = chain
+    __slots__ = ()
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        found = self._chain.ask(question, context)
+        found = self._inner.ask(question, context)
         if found is None or (isinstance(found, Answer) and not _isPartial(found)):
             return found
         return partial(self._startFollow, question, found)
@@ -157,7 +140,7 @@ class FollowingChain:
 
     async def _follow(self, first: Answer, question: Question, context: QueryContext) -> Answer:
         try:
-            steps = await askedOn(partial(lookUp, self._chain), question, first, context, int(LOCAL_ALIASES.default))
+            steps = await askedOn(partial(lookUp, self._inner), question, first, context, int(LOCAL_ALIASES.default))
         except Unknown:
             return first
         _, last = steps[-1]
@@ -174,9 +157,3 @@ class FollowingChain:
             ede=last.ede,
             origin=last.origin,
         )
-
-    def close(self) -> Deferred[None]:
-        return self._chain.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._chain,)

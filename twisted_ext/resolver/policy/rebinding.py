@@ -5,27 +5,24 @@ Protection against DNS rebinding: reject answers that would point public names a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import ClassVar, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import Refused
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import then
 from twisted_ext.resolver.policy.localanswers import lastTime
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, HTTPS, SVCB, A
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
-    from twisted_ext.interfaces import Start
 
 __all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
 
@@ -95,10 +92,7 @@ def _hints(rdata: bytes) -> list[bytes]:
     return found
 
 
-def _inside(rrset: RRSet) -> bytes | None:
-    """
-    Return the first private address in these records.
-    """
+def _firstPrivate(rrset: RRSet) -> bytes | None:
     if rrset.rrType in (A, AAAA):
         return next((rdata for rdata in rrset.rdatas if isPrivate(rdata)), None)
     if rrset.rrType in (HTTPS, SVCB):
@@ -106,21 +100,19 @@ def _inside(rrset: RRSet) -> bytes | None:
     return None
 
 
+@dataclass(slots=True, eq=False)
 class RebindingLog:
     """
     Logs rejected answers. Attackers can cause any number of them, so at most one line is logged per second, and the next one contains the
     count of those left out.
     """
 
-    __slots__ = ("_clock", "_next", "_untold")
-
     #: Seconds between two lines.
-    PAUSE: Final = 1.0
+    PAUSE: ClassVar = 1.0
 
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        self._next = float("-inf")
-        self._untold = 0
+    _clock: IReactorTime
+    _next: float = float("-inf")
+    _untold: int = 0
 
     def __call__(self, question: Question, address: bytes, server: str) -> None:
         now = self._clock.seconds()
@@ -140,7 +132,7 @@ class RebindingLog:
 
 
 @implementer(IAnswerSource)
-class StopRebinding:
+class StopRebinding(WrappingSource):
     """
     Refuses answers with private addresses (DNS rebinding: a web page whose name first has an address of the attacker's server, then one in
     the visitor's network).
@@ -151,31 +143,21 @@ class StopRebinding:
     @param told: called for each rejected answer with the question, the address and the server it came from; see L{RebindingLog}.
     """
 
-    __slots__ = ("_inner", "_allowed", "_told")
+    __slots__ = ("_allowed", "_told")
 
     def __init__(
         self, inner: IAnswerSource, allowed: Iterable[bytes] = (), told: Callable[[Question, bytes, str], object] | None = None
     ) -> None:
-        self._inner = inner
-        self._allowed = frozenset([name.lower() for name in allowed])
+        super().__init__(inner)
+        self._allowed = tuple([name.lower() for name in allowed])
         self._told = told
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         return then(self._inner.ask(question, context), self._passed, question, context)
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
-        """
-        Return the answer.
-
-        @raise Refused: it contains a private address.
-        """
-        for rrset in answer.answer:
-            bad = _inside(rrset)
-            if bad is not None:
-                break
-        else:
-            return answer
-        if self._mayHave(question.key[:-4]):
+        bad = next(filter(None, map(_firstPrivate, answer.answer)), None)
+        if bad is None or any(isBelow(question.key[:-4], domain) for domain in self._allowed):
             return answer
         if context.trace is not None:
             context.trace.note(lastTime(context.trace), "rebinding", "held back")
@@ -187,17 +169,3 @@ class StopRebinding:
             server=server,
             ede=((_FILTERED, "private address (rebinding protection)"),),
         )
-
-    def _mayHave(self, name: bytes) -> bool:
-        while True:
-            if name in self._allowed:
-                return True
-            if name == b"\x00":
-                return False
-            name = name[name[0] + 1 :]
-
-    def close(self) -> Deferred[None]:
-        return self._inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._inner,)

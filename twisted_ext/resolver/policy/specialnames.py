@@ -1,27 +1,27 @@
 """
-Names that are never sent to a server: special-use names, and addresses given in place of names.
+Names that are never sent to a server: special-use names, addresses given in place of names, and the reverse names of private addresses
+(RFC 6303): such queries have no answer on the internet and disclose a network's structure.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.ask import nothingOn
 from twisted_ext.resolver.policy.localanswers import emptySOA, known, knownAddresses, lastTime
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, labelCount, labelsOf, nameFromText
-from twisted_ext.wire.rrtypes import AAAA, ANY, PTR, A
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ANY, NS, PTR, SOA, A
 
-__all__ = ["SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
+__all__ = ["EMPTY_ZONES", "PrivateReverse", "SPECIAL_NAMES", "Special", "isSpecial", "literalOf"]
 
 #: How a name and all names below it are answered.
 _DENIED: Final = "denied"
@@ -54,9 +54,34 @@ _TABLE: Final = [(nameFromText(text).lower(), action, reason) for text, action, 
 _TAILS: Final = frozenset([name[-4:] for name, _, _ in _TABLE])
 _DIGITS: Final = frozenset([b"%d\x00" % digit for digit in range(10)])
 
+#: Zones that are empty unless the local network uses their addresses (RFC 6303, section 4; RFC 7793). Those of the loopback addresses are
+#: in L{SPECIAL_NAMES}.
+EMPTY_ZONES: Final = (
+    "0.in-addr.arpa",
+    "10.in-addr.arpa",
+    *[f"{octet}.172.in-addr.arpa" for octet in range(16, 32)],
+    *[f"{octet}.100.in-addr.arpa" for octet in range(64, 128)],
+    "168.192.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "255.255.255.255.in-addr.arpa",
+    "0" + 31 * ".0" + ".ip6.arpa",
+    "d.f.ip6.arpa",
+    *[f"{nibble}.e.f.ip6.arpa" for nibble in "89ab"],
+    "8.b.d.0.1.0.0.2.ip6.arpa",
+)
+
+_REVERSE_TAILS: Final = (nameFromText("in-addr.arpa"), nameFromText("ip6.arpa"))
+_EMPTY: Final = frozenset([nameFromText(text) for text in EMPTY_ZONES])
+
+#: Seconds (RFC 6303, section 3).
+_EMPTY_TTL: Final = 10800
+
 
 @implementer(IAnswerSource)
-class Special:
+class Special(LocalSource):
     """
     Answers special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) looked up as if they were names. None of them is sent
     to a server. It does not answer for other names.
@@ -66,6 +91,8 @@ class Special:
     """
 
     __slots__ = ("_local",)
+
+    what = "the table of special names"
 
     def __init__(self, *, local: bool = False) -> None:
         """
@@ -94,13 +121,9 @@ class Special:
             return None
         if not packed:
             return Answer(Outcome.NXDOMAIN, rcode=3, origin=Origin("special")), "numbers that are not an address"
-        return self._addresses(question, (packed,)), "an address"
-
-    def _addresses(self, question: Question, addresses: Sequence[bytes]) -> Answer:
-        origin = Origin("special")
         if question.rrType in (A, AAAA, ANY):
-            return knownAddresses(question, addresses, _TTL, origin)
-        return known(question, (), _TTL, origin)
+            return knownAddresses(question, (packed,), _TTL, Origin("special")), "an address"
+        return Answer(Outcome.NODATA, origin=Origin("special")), "an address"
 
     def _special(self, question: Question) -> tuple[Answer, str] | None:
         name = question.key[:-4]
@@ -125,15 +148,6 @@ class Special:
             return _said(question, top)
         # A name between the zone's apex and its only name is an empty non-terminal (RFC 8020, section 2).
         return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
-
-    def unknown(self, question: Question) -> Unknown:
-        return nothingOn("the table of special names", question)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
 
 
 def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
@@ -177,3 +191,53 @@ def literalOf(name: bytes) -> bytes | None:
         except OSError:
             return None
     return None
+
+
+@implementer(IAnswerSource)
+class PrivateReverse(LocalSource):
+    """
+    Denies the reverse names of private addresses (RFC 6303), unless the upstream servers are inside the network as well. It does not answer
+    for other names.
+    """
+
+    __slots__ = ("_inside", "_routed")
+
+    what = "the table of private networks"
+
+    def __init__(self, inside: Callable[[], bool], routed: Iterable[bytes] = ()) -> None:
+        """
+        @param inside: returns whether the upstream servers may know such names.
+        """
+        self._inside = inside
+        self._routed = tuple([name.lower() for name in routed])
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
+        name = question.key[:-4]
+        if not name.endswith(_REVERSE_TAILS) or question.rrClass != IN:
+            return None
+        zone = _zoneOf(name)
+        if zone is None or self._inside() or any(isBelow(name, routed) for routed in self._routed):
+            return None
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "special", "denied", reason="RFC 6303")
+        return _emptiness(question, zone, name)
+
+
+def _zoneOf(name: bytes) -> bytes | None:
+    while name != b"\x00":
+        if name in _EMPTY:
+            return name
+        name = name[name[0] + 1 :]
+    return None
+
+
+def _emptiness(question: Question, zone: bytes, name: bytes) -> Answer:
+    soa = emptySOA(zone)
+    origin = Origin("special")
+    if name != zone:
+        return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, origin=origin)
+    if question.rrType == SOA:
+        return Answer(Outcome.DATA, (soa,), origin=origin)
+    if question.rrType == NS:
+        return Answer(Outcome.DATA, (RRSet(zone, NS, IN, _EMPTY_TTL, (zone,)),), origin=origin)
+    return Answer(Outcome.NODATA, (), (soa,), origin=origin)

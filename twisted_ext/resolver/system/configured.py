@@ -18,16 +18,15 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import Closed, TimedOut, Unreachable
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
-from twisted_ext.resolver.policy.localanswers import closeAll
 from twisted_ext.resolver.policy.specialnames import Special, isSpecial
+from twisted_ext.resolver.sources import WrappingSource, closeAll
 from twisted_ext.resolver.system.hosts import Hosts
-from twisted_ext.resolver.system.resolvconf import SystemConfiguration
-from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
+from twisted_ext.resolver.system.resolvconf import ResolvConf, SystemConfiguration
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
@@ -35,17 +34,13 @@ from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
     from twisted_ext.cache.store import Store
-    from twisted_ext.interfaces import Start
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.caching.coalescing import CoalescingSource
 
-__all__ = ["ConfiguredSource", "SYSTEM_RESOLV_CONF", "System", "UpstreamMaker"]
+__all__ = ["ConfiguredSource", "SYSTEM_RESOLV_CONF", "System"]
 
 #: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
 SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
-
-#: Creates the source for the configured servers. It is closed when the configuration changes.
-UpstreamMaker = Callable[[SystemConfiguration], IAnswerSource]
 
 _LOCAL: Final = nameFromText("local")
 _PAUSE: Final = LOOK_SECONDS.default
@@ -53,20 +48,16 @@ _LONG_AGO: Final = float("-inf")
 
 
 @implementer(IAnswerSource)
-class ConfiguredSource:
+class ConfiguredSource(WrappingSource):
     """
     Applies the options of C{resolv.conf}: timeout and attempts, AD if the servers are trusted, no AAAA if so configured, and the address
     order of C{sortlist}.
     """
 
-    __slots__ = ("inner", "_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
+    __slots__ = ("_waits", "_trustAD", "_noAAAA", "_sortlist", "_hint")
 
     def __init__(self, inner: IAnswerSource, configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> None:
-        """
-        @param path: the file that the configuration was read from.
-        """
-        self.inner = inner
-        #: Appended to errors if no server is configured and the default is used.
+        super().__init__(inner)
         self._hint = hintOf(configuration, path)
         self._waits: tuple[float, ...] | None = None
         if configuration.timeout is not None:
@@ -86,7 +77,7 @@ class ConfiguredSource:
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if self._noAAAA and question.rrType == AAAA:
             return Answer(Outcome.NODATA, origin=Origin("configuration"))
-        found = self.inner.ask(question, context)
+        found = self._inner.ask(question, context)
         return found if found is None or isinstance(found, Answer) else partial(self._start, question, found)
 
     def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
@@ -126,12 +117,6 @@ class ConfiguredSource:
             if number & mask == address:
                 return rank
         return len(self._sortlist)
-
-    def close(self) -> Deferred[None]:
-        return self.inner.close()
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self.inner,)
 
 
 def hintOf(configuration: SystemConfiguration, path: str = SYSTEM_RESOLV_CONF) -> str:
@@ -175,9 +160,6 @@ class _Generation:
         self.chain = ChainSource([hosts, special, self.outermost])
         self.ask = self.chain.ask
 
-    def close(self) -> Deferred[None]:
-        return self.outermost.close()
-
 
 @implementer(IAnswerSource)
 class System:
@@ -198,10 +180,9 @@ class System:
         *,
         mostBytes: float | None = None,
         stale: float = 0,
-        prefetch: bool = False,
         cached: bool = True,
         environment: Mapping[str, str] | None = None,
-        upstream: UpstreamMaker | None = None,
+        upstream: Callable[[SystemConfiguration], IAnswerSource] | None = None,
     ) -> None:
         """
         @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
@@ -209,10 +190,10 @@ class System:
         @param hosts: a path, or L{None} for the operating system's.
         @param mostBytes: the memory limit of the cache.
         @param stale: see L{twisted_ext.resolver.caching.cached.CachedSource}.
-        @param prefetch: likewise.
         @param cached: whether answers are cached at all.
         @param environment: L{None} for that of the process.
-        @param upstream: L{None} to query the configured servers.
+        @param upstream: creates the source for the configured servers, which is closed when the configuration changes; L{None} to query
+            these servers.
         """
         self._reactor = reactor
         self._seconds: Callable[[], float] = reactor.seconds
@@ -221,7 +202,8 @@ class System:
         self._file: ResolvConf | None = None
         self._environment = os.environ if environment is None else environment
         self._upstream = self._forwarding if upstream is None else upstream
-        self._cacheOptions = mostBytes, stale, prefetch
+        self._mostBytes = mostBytes
+        self._stale = stale
         self._cached = cached
         self._looked = _LONG_AGO
         self._closed = False
@@ -265,11 +247,6 @@ class System:
         return self._current
 
     def _look(self) -> _Generation:
-        """
-        Check the configuration for changes.
-
-        @return: the sources for the current configuration.
-        """
         before = self._current
         if before is not None and "no-reload" in before.configuration.flags:
             return before
@@ -297,9 +274,9 @@ class System:
         wanted = ConfiguredSource(inner, configuration, self._path)
         if not wanted.idle:
             inner = wanted
-        mostBytes, stale, prefetch = self._cacheOptions
         sharing = CoalescingSource(inner, self._reactor)
-        caching = CachedSource(sharing, self._reactor, store=Store(mostBytes) if store is None else store, stale=stale, prefetch=prefetch)
+        store = Store(self._mostBytes) if store is None else store
+        caching = CachedSource(sharing, self._reactor, store=store, stale=self._stale)
         if not self._cached:
             # The cache object still exists for flush and statistics, but learns nothing.
             sharing.learning = None
@@ -319,7 +296,7 @@ class System:
     def _drop(self, generation: _Generation) -> None:
         if not self._closed:
             self._retired.remove(generation)
-            generation.close()
+            generation.outermost.close()
 
     # -- look-ups
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from dataclasses import dataclass, field
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -18,13 +18,8 @@ from twisted_ext.errors import BadName, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import HOSTS_ADDRESSES, HOSTS_OCTETS, HOSTS_TTL, LOOK_SECONDS
 from twisted_ext.resolver.ask import nothingOn
-from twisted_ext.resolver.policy.localanswers import (
-    Complaints,
-    FollowedFile,
-    addressFromReverse,
-    known,
-    knownAddresses,
-)
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, addressFromReverse, known, knownAddresses
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -42,6 +37,7 @@ def systemHostsPath() -> str:
     return "/etc/hosts"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class HostsTable:
     """
     The parsed contents of a hosts file.
@@ -49,16 +45,12 @@ class HostsTable:
     @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
     @ivar names: packed address to the first name on its first line.
     @ivar canonical: folded name to the first name on its first line, where the two differ.
-    @ivar complaints: lines that are not valid, and why.
     """
 
-    __slots__ = ("addresses", "names", "canonical", "complaints")
-
-    def __init__(self) -> None:
-        self.addresses: dict[bytes, tuple[bytes, ...]] = {}
-        self.names: dict[bytes, bytes] = {}
-        self.canonical: dict[bytes, bytes] = {}
-        self.complaints = Complaints()
+    addresses: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    names: dict[bytes, bytes] = field(default_factory=dict)
+    canonical: dict[bytes, bytes] = field(default_factory=dict)
+    complaints: Complaints = field(default_factory=Complaints)
 
     def read(self, data: bytes) -> None:
         """
@@ -82,9 +74,9 @@ class HostsTable:
             if len(fields) == 1:
                 complaints.add(number, f"{_shown(text)} is not followed by a name")
             first = None
-            for field in fields[1:]:
+            for listed in fields[1:]:
                 try:
-                    name = nameFromText(field) if field.isascii() else nameFromText(field.decode("utf-8"))
+                    name = nameFromText(listed) if listed.isascii() else nameFromText(listed.decode("utf-8"))
                 except (BadName, UnicodeDecodeError) as error:
                     complaints.add(number, str(error))
                     continue
@@ -97,7 +89,7 @@ class HostsTable:
                         self.canonical[folded] = first
                 elif packed[0] not in before:
                     if len(before) >= most:
-                        complaints.add(number, f"{_shown(field)} has more than {most} addresses")
+                        complaints.add(number, f"{_shown(listed)} has more than {most} addresses")
                         continue
                     addresses[folded] = before + packed
                 names.setdefault(packed[0], name)
@@ -108,18 +100,17 @@ def _shown(text: bytes) -> str:
 
 
 def _packed(text: bytes) -> tuple[bytes, ...]:
-    shown = text.decode("ascii", "replace")
     if b"%" in text:
         # A record cannot contain the interface, without which the address is unreachable.
         raise ValueError(f"{_shown(text)} has a scope, which an address record cannot hold")
     try:
-        return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, shown),)
+        return (socket.inet_pton(socket.AF_INET6 if b":" in text else socket.AF_INET, text.decode("ascii", "replace")),)
     except OSError:
         raise ValueError(f"{_shown(text)} is not an IPv4 or IPv6 address") from None
 
 
 @implementer(IAnswerSource)
-class Hosts:
+class Hosts(LocalSource):
     """
     Answers from a hosts file: addresses of both families in the file's order, and names of addresses. A name listed with only one family
     has no data for the other, unless C{QueryContext.single} is set. It does not answer for names that are not listed.
@@ -129,21 +120,17 @@ class Hosts:
     @ivar table: the contents when the file was last read.
     """
 
-    __slots__ = ("table", "_addresses", "_file", "_looked", "_mostOctets", "_origin", "_seconds", "_ttl", "_unread")
+    __slots__ = ("table", "_addresses", "_file", "_looked", "_origin", "_seconds", "_ttl", "_unread")
 
-    def __init__(
-        self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None, mostOctets: float | None = None
-    ) -> None:
+    def __init__(self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None) -> None:
         """
         @param path: L{None} for the operating system's.
         @param ttl: the TTL of answers in seconds.
-        @param mostOctets: the number of octets to read from the file.
         """
         self._seconds = clock.seconds
         self._file = FollowedFile(path or systemHostsPath())
         self._origin = Origin("hosts", self._file.path)
         self._ttl = int(HOSTS_TTL.pick(ttl))
-        self._mostOctets = int(HOSTS_OCTETS.pick(mostOctets))
         self._looked = _LONG_AGO
         #: The reason why the file could not be read.
         self._unread = ""
@@ -155,13 +142,10 @@ class Hosts:
         return self._file.path
 
     def refresh(self) -> None:
-        """
-        Check the file, and read it if it has changed.
-        """
         self._looked = self._seconds()
         if self._file.changed():
             table = HostsTable()
-            data = self._file.read(self._mostOctets, table.complaints)
+            data = self._file.read(int(HOSTS_OCTETS.default), table.complaints)
             self._unread = "" if data is not None else str(table.complaints)
             if data is not None:
                 table.read(data)
@@ -196,9 +180,3 @@ class Hosts:
 
     def unknown(self, question: Question) -> Unknown:
         return nothingOn(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else "")
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()

@@ -4,7 +4,9 @@ Finds out whether names on the Internet can be resolved.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import DNSFault
@@ -13,9 +15,6 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
-
-if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["PROBE", "reaches"]
 
@@ -27,9 +26,6 @@ _PATIENCE: Final = 3.0
 
 
 async def reaches(source: IAnswerSource, reactor: IReactorTime) -> bool:
-    """
-    Return whether a source can resolve names on the Internet.
-    """
     question = Question(nameFromText(PROBE), A)
     context = QueryContext(reactor.seconds() + _PATIENCE)
     try:

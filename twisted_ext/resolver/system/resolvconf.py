@@ -1,28 +1,31 @@
 """
-Parse C{resolv.conf} (resolv.conf(5), as in the GNU C library), without file access.
+Read C{resolv.conf} (resolv.conf(5), as in the GNU C library), and follow its changes.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.limits import (
+    CONFIGURATION_OCTETS,
     CONFIGURED_ATTEMPTS,
     CONFIGURED_SERVERS,
     CONFIGURED_TIMEOUT,
+    LOST_CONFIGURATION_SECONDS,
     NDOTS,
     SEARCH_DOMAINS,
     SORTLIST_PAIRS,
     Limit,
 )
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
-__all__ = ["DEFAULT_SERVER", "FLAGS", "SystemConfiguration"]
+__all__ = ["DEFAULT_SERVER", "FLAGS", "ResolvConf", "SystemConfiguration"]
 
 #: The server if none is configured, as in Twisted and the C library.
 DEFAULT_SERVER: Final = "127.0.0.1"
@@ -39,50 +42,40 @@ FLAGS: Final = {
     "single-request-reopen": "each query is matched by port, id and question, so that no reply is taken for another one's; nothing changes",
     "edns0": "EDNS is used anyway",
     "no-check-names": "names are octets here; nothing is checked",
-    "inet6": "of no effect, in the C library neither",
-    "ip6-bytestring": "of no effect, in the C library neither",
-    "ip6-dotint": "of no effect, in the C library neither",
-    "no-ip6-dotint": "of no effect, in the C library neither",
+    **dict.fromkeys(("inet6", "ip6-bytestring", "ip6-dotint", "no-ip6-dotint"), "of no effect, in the C library neither"),
     "debug": "C{explain} tells more",
 }
 
 _NUMBERS: Final[dict[str, Limit]] = {"ndots": NDOTS, "timeout": CONFIGURED_TIMEOUT, "attempts": CONFIGURED_ATTEMPTS}
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class SystemConfiguration:
     """
     The configuration from a C{resolv.conf} and the environment. Lines that cannot be parsed are skipped, with a complaint.
 
     @ivar servers: the name servers; L{DEFAULT_SERVER} if none is configured.
     @ivar defaulted: whether no server is configured.
-    @ivar search: the search domains.
     @ivar ndots: a name with this many dots is first tried as an absolute name.
     @ivar timeout: seconds for each attempt, or L{None} if not configured.
     @ivar attempts: queries to each server, or L{None} if not configured.
     @ivar flags: the options of L{FLAGS} that are set.
     @ivar sortlist: addresses with their masks, packed. The IPv4 addresses of a name are sorted by the first entry that matches.
-    @ivar complaints: the errors in the file.
     """
 
-    __slots__ = ("servers", "defaulted", "search", "ndots", "timeout", "attempts", "flags", "sortlist", "complaints")
-
-    def __init__(self) -> None:
-        self.servers: tuple[Server, ...] = ()
-        self.defaulted = False
-        self.search: tuple[bytes, ...] = ()
-        self.ndots = int(NDOTS.default)
-        self.timeout: int | None = None
-        self.attempts: int | None = None
-        self.flags: set[str] = set()
-        self.sortlist: list[tuple[bytes, bytes]] = []
-        self.complaints = Complaints()
+    servers: tuple[Server, ...] = ()
+    defaulted: bool = False
+    search: tuple[bytes, ...] = ()
+    ndots: int = int(NDOTS.default)
+    timeout: int | None = None
+    attempts: int | None = None
+    flags: set[str] = field(default_factory=set)
+    sortlist: list[tuple[bytes, bytes]] = field(default_factory=list)
+    complaints: Complaints = field(default_factory=Complaints)
 
     @classmethod
-    def parse(
-        cls, data: bytes, environment: Mapping[str, str] | None = None, hostName: str = ""
-    ) -> SystemConfiguration:
+    def parse(cls, data: bytes, environment: Mapping[str, str] | None = None, hostName: str = "") -> SystemConfiguration:
         """
-        @param data: the contents of the file.
         @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options.
         @param hostName: the name of this host; the part after its first dot is the search list if the file has none.
         """
@@ -100,8 +93,6 @@ class SystemConfiguration:
         """
         Return the configuration as strings and numbers, for display.
         """
-        from twisted_ext.wire.names import nameToText
-
         return {
             "servers": ", ".join([server.label for server in self.servers]),
             "defaulted": self.defaulted,
@@ -115,10 +106,6 @@ class SystemConfiguration:
 
 
 class _Reading:
-    """
-    The state of parsing one file.
-    """
-
     def __init__(self, into: SystemConfiguration, hostName: str) -> None:
         self.into = into
         self.servers: list[Server] = []
@@ -127,7 +114,7 @@ class _Reading:
         self.searchLine = 0
         self._keywords: dict[str, Callable[[int, list[str]], None]] = {
             "nameserver": self.nameserver,
-            "domain": self.domain,
+            "domain": lambda number, values: self.searched(number, values[:1]),
             "search": self.searched,
             "sortlist": self.sortlist,
             "options": self.options,
@@ -157,10 +144,6 @@ class _Reading:
             complaints.add(number, f"{server.label} is not used: {CONFIGURED_SERVERS.default:.0f} servers are the most")
             return
         self.servers.append(server)
-
-    def domain(self, number: int, values: list[str]) -> None:
-        self.search = values[:1]
-        self.searchLine = number
 
     def searched(self, number: int, values: list[str]) -> None:
         self.search = values
@@ -237,3 +220,53 @@ def _masked(text: str) -> tuple[bytes, bytes]:
     if mask.isdigit():
         return packed, (0xFFFFFFFF << 32 - int(mask) & 0xFFFFFFFF).to_bytes(4, "big")
     return packed, socket.inet_pton(socket.AF_INET, mask)
+
+
+class ResolvConf:
+    """
+    Follows a C{resolv.conf}, which may be missing or empty for a moment while another program writes it. If the file disappears, cannot be
+    read or names no server, the previous servers remain in use for L{LOST_CONFIGURATION_SECONDS}.
+
+    @ivar configuration: the configuration in use.
+    @ivar lostAt: since when the file has named no server although the configuration in use does; L{None} while it names one.
+    """
+
+    def __init__(self, path: str, environment: Mapping[str, str], hostName: str = "") -> None:
+        self._file = FollowedFile(path)
+        self._environment = environment
+        self._hostName = hostName
+        self._file.changed()
+        self._latest = self.configuration = self._read()
+        self.lostAt: float | None = None
+
+    @property
+    def path(self) -> str:
+        return self._file.path
+
+    def forget(self) -> None:
+        self._file.forget()
+
+    def _read(self) -> SystemConfiguration:
+        complaints = Complaints()
+        data = self._file.read(int(CONFIGURATION_OCTETS.default), complaints)
+        configuration = SystemConfiguration.parse(data or b"", self._environment, self._hostName)
+        configuration.complaints.texts[:0] = complaints.texts
+        configuration.complaints.count += complaints.count
+        return configuration
+
+    def look(self, now: float) -> SystemConfiguration | None:
+        """
+        Check the file for a change. Return the previous configuration, if it was replaced.
+        """
+        if self._file.changed():
+            self._latest = self._read()
+            if self._latest.defaulted and not self.configuration.defaulted:
+                if self.lostAt is None:
+                    self.lostAt = now
+                return None
+            self.lostAt = None
+        elif self.lostAt is None or 0.0 <= now - self.lostAt < LOST_CONFIGURATION_SECONDS.default:
+            return None
+        self.lostAt = None
+        before, self.configuration = self.configuration, self._latest
+        return None if before.describe() == self.configuration.describe() else before

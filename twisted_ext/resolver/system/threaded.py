@@ -7,28 +7,29 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import RESOLVER_THREADS, THREADED_TTL, THREADED_WAITING
-from twisted_ext.resolver.ask import nothingOn
-from twisted_ext.resolver.policy.localanswers import addressFromReverse, known
+from twisted_ext.resolver.policy.localanswers import addressFromReverse, known, knownAddresses
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, PTR, A
 
 if TYPE_CHECKING:
-    from twisted_ext.interfaces import Start
+    from twisted.python.threadpool import ThreadPool
 
-__all__ = ["Pool", "ThreadedSource", "addressesOf", "namesOf"]
+__all__ = ["ThreadedSource", "addressesOf", "namesOf"]
 
 #: Errors of C{gethostbyaddr} (C{netdb.h}) for an unknown host and for one without data.
 _HOST_NOT_FOUND: Final = 1
@@ -40,29 +41,8 @@ _NO_ADDRESSES: Final = frozenset(
 ) - {socket.EAI_NONAME}
 
 
-class Pool(Protocol):
-    """
-    The part of L{twisted.python.threadpool.ThreadPool} that is used here.
-    """
-
-    def start(self) -> None:
-        """
-        Start the pool.
-        """
-
-    def callInThread(self, func: Callable[[], object]) -> object:
-        """
-        Call C{func} in one of the threads.
-        """
-
-    def stop(self) -> None:
-        """
-        Wait for all threads to end.
-        """
-
-
 @implementer(IAnswerSource)
-class ThreadedSource:
+class ThreadedSource(LocalSource):
     """
     Queries the operating system's resolver, with everything that it is configured to use, including nsswitch and mDNS, but only for
     addresses and names of addresses. It uses a thread pool of its own, so a system resolver that hangs does not block other users of
@@ -72,6 +52,8 @@ class ThreadedSource:
     once, and a call that has not begun by then is never made.
     """
 
+    what = "the system's resolver"
+
     def __init__(
         self,
         reactor: IReactorTime,
@@ -79,13 +61,12 @@ class ThreadedSource:
         threads: float | None = None,
         mostWaiting: float | None = None,
         ttl: float | None = None,
-        pool: Pool | None = None,
+        pool: ThreadPool | None = None,
         getAddresses: Callable[[str], list[bytes]] | None = None,
         getNames: Callable[[str], list[bytes]] | None = None,
     ) -> None:
         """
         @param reactor: provides IReactorFromThreads, too.
-        @param threads: the number of threads.
         @param mostWaiting: the maximum number of look-ups that wait for a thread or use one.
         @param ttl: the TTL of answers in seconds.
         @param pool: for tests; L{None} to create one on first use.
@@ -100,7 +81,7 @@ class ThreadedSource:
         self._addressesOf = addressesOf if getAddresses is None else getAddresses
         self._namesOf = namesOf if getNames is None else getNames
         self._pool = pool
-        self._started = self._closed = self._stopping = False
+        self._started = self._closed = False
         self._calls: dict[tuple[bool, str], _Call] = {}
         self._waiting = 0
         self._closing: list[Deferred[None]] = []
@@ -131,9 +112,6 @@ class ThreadedSource:
         self._waiting += 1
         return result
 
-    def unknown(self, question: Question) -> Unknown:
-        return nothingOn("the system's resolver", question)
-
     def _late(self, waiter: _Waiter) -> None:
         waiter.timer = None
         self._leave(waiter)
@@ -152,16 +130,17 @@ class ThreadedSource:
 
     def _begin(self, call: _Call) -> None:
         if self._pool is None:
-            self._pool = _newPool(self._threads)
+            from twisted.python.threadpool import ThreadPool
+
+            self._pool = ThreadPool(0, self._threads, "twisted_ext.resolver")
+            self._pool.threadFactory = _Thread
         if not self._started:
             self._started = True
             self._pool.start()
         self._pool.callInThread(lambda: self._work(call))
 
     def _work(self, call: _Call) -> None:
-        """
-        Call the system's resolver, in a thread, unless all waiters have gone.
-        """
+        # This runs in a thread.
         outcome: _Outcome = None
         if call.waiters:
             reverse, text = call.key
@@ -200,11 +179,9 @@ class ThreadedSource:
             return Answer(denial, rcode=Rcode.NXDOMAIN if denial is Outcome.NXDOMAIN else 0, origin=origin)
         if isinstance(outcome, Exception):
             raise outcome
-        rdatas = dict.fromkeys(outcome or ())
-        if question.rrType == PTR:
-            return known(question, tuple(rdatas), self._ttl, origin)
-        octets = 4 if question.rrType == A else 16
-        return known(question, tuple([rdata for rdata in rdatas if len(rdata) == octets]), self._ttl, origin)
+        rdatas = tuple(dict.fromkeys(outcome or ()))
+        answerWith = known if question.rrType == PTR else knownAddresses
+        return answerWith(question, rdatas, self._ttl, origin)
 
     def close(self) -> Deferred[None]:
         self._closed = True
@@ -222,15 +199,14 @@ class ThreadedSource:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._closing.append(done)
-        if not self._stopping:
-            self._stopping = True
+        if len(self._closing) == 1:
             # Running calls end when the system's resolver returns. The reactor does not wait for that.
             threading.Thread(
                 target=self._stop, args=(self._pool,), name="twisted_ext.resolver.stop", daemon=True
             ).start()
         return done
 
-    def _stop(self, pool: Pool) -> None:
+    def _stop(self, pool: ThreadPool) -> None:
         pool.stop()
         self._reactor.callFromThread(self._stopped)
 
@@ -240,38 +216,23 @@ class ThreadedSource:
         for done in closing:
             done.callback(None)
 
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
-
 
 #: The result of a call: rdata, or the error, or L{None} if no waiter was left and the call was not made.
 _Outcome = list[bytes] | Exception | None
 
 
+@dataclass(slots=True, eq=False)
 class _Call:
-    """
-    One call of the system's resolver.
-    """
-
-    __slots__ = ("key", "waiters")
-
-    def __init__(self, key: tuple[bool, str]) -> None:
-        self.key = key
-        self.waiters: list[_Waiter] = []
+    key: tuple[bool, str]
+    waiters: list[_Waiter] = field(default_factory=list)
 
 
+@dataclass(slots=True, eq=False)
 class _Waiter:
-    """
-    A caller waiting for a call, until its deadline.
-    """
-
-    __slots__ = ("call", "question", "result", "timer")
-
-    def __init__(self, call: _Call, question: Question, result: Deferred[Answer]) -> None:
-        self.call = call
-        self.question = question
-        self.result = result
-        self.timer: IDelayedCall | None = None
+    call: _Call
+    question: Question
+    result: Deferred[Answer]
+    timer: IDelayedCall | None = None
 
 
 def _keyOf(question: Question, context: QueryContext) -> tuple[bool, str] | None:
@@ -299,13 +260,10 @@ def _denialIn(error: OSError) -> Outcome | None:
     if isinstance(error, socket.herror):
         return {_HOST_NOT_FOUND: Outcome.NXDOMAIN, _NO_DATA: Outcome.NODATA}.get(error.errno or 0)
     if isinstance(error, socket.gaierror):
-        return (
-            Outcome.NODATA
-            if error.errno in _NO_ADDRESSES
-            else Outcome.NXDOMAIN
-            if error.errno == socket.EAI_NONAME
-            else None
-        )
+        if error.errno in _NO_ADDRESSES:
+            return Outcome.NODATA
+        if error.errno == socket.EAI_NONAME:
+            return Outcome.NXDOMAIN
     return None
 
 
@@ -342,11 +300,3 @@ class _Thread(threading.Thread):
     def start(self) -> None:
         self.daemon = True
         super().start()
-
-
-def _newPool(threads: int) -> Pool:
-    from twisted.python.threadpool import ThreadPool
-
-    pool = ThreadPool(0, threads, "twisted_ext.resolver")
-    pool.threadFactory = _Thread
-    return pool

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
-from twisted_ext.resolver.combine.failure import FailingSource
+from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies

@@ -68,7 +68,7 @@ def main(words: list[str]) -> int:
 
 
 def _reverse(address: str) -> str:
-    from twisted_ext.addrinfo.reverse import reverseName
+    from twisted_ext.addressranges import reverseName
 
     try:
         return reverseName(address) + "."

@@ -310,7 +310,7 @@ def _primaryOf(soa: bytes) -> str:
 
 def _systemServer() -> tuple[str, int]:
     from twisted_ext.resolver.system.configured import SYSTEM_RESOLV_CONF
-    from twisted_ext.resolver.system.resolvconfwatch import ResolvConf
+    from twisted_ext.resolver.system.resolvconf import ResolvConf
 
     server = ResolvConf(SYSTEM_RESOLV_CONF, os.environ).configuration.servers[0]
     return server.address, server.port

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.forward.aliases}.
+Tests of L{twisted_ext.resolver.ask}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.compat.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.forward.aliases import askedOn
+from twisted_ext.resolver.ask import askedOn
 from twisted_ext.wire.names import nameFromText
 
 
