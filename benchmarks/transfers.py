@@ -16,8 +16,7 @@ from collections.abc import Callable
 
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
-from twisted_ext.wire.tsig import Key, signatureSize
-from twisted_ext.wire.tsigstream import StreamSigning
+from twisted_ext.wire.tsig import Key, StreamSigning, signatureSize
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version

@@ -21,8 +21,8 @@ from twisted_ext.compat.conversion.records import Record, recordOf
 from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.compat.lookupmethods import LOOKUP_NAMES, lookupName
 from twisted_ext.wire.codes import IN
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TYPE_NUMBERS, isMeta
 

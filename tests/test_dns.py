@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext import dns
 from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.wire import rrtypes
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf
-from twisted_ext.wire.rdata.unknown import Unknown
 
 #: Names that this package improves.
 _REPLACED: Final = {"Message", "DNSMixin", "DNSDatagramProtocol", "DNSProtocol", "QUERY_TYPES", "REV_TYPES"}

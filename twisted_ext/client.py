@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.addrinfo.getaddrinfo import Host
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
-    from twisted_ext.compat.explain import Explanation
+    from twisted_ext.resolver.lookup.explain import Explanation
 
 __all__ = [
     "NamesResolver",

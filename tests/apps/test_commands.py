@@ -229,7 +229,7 @@ def test_explainDoesNotCountImports(tmp_path: Path) -> None:
     program = """if True:
         import sys
         from twisted_ext.apps.cli import main
-        from twisted_ext.compat import explain as explaining
+        from twisted_ext.resolver.lookup import explain as explaining
 
         def explained(*words):
             before = set(sys.modules)

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.attacks.whole import US, WholeServerTestCase
 from tests.queries import optOf, queryOf
+from tests.wire.shown import optionsOf
 from twisted_ext import outcomes
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
@@ -18,7 +19,7 @@ from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.options import ExtendedError
 
 OTHER = nameFromText("other.evil.test")
 

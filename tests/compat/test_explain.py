@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.compat.explain}.
+Tests of L{NamesResolver.explain<twisted_ext.compat.names.NamesResolver.explain>}.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.compat.fakes import Fake, data, denied, nodata, question, rrset
 from twisted_ext.answers import Answer, Note, Origin, Outcome, QueryContext, Question
-from twisted_ext.compat.explain import Explanation, recordLines
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import sourceFor
 from twisted_ext.errors import CallerFault, ServerFailed
+from twisted_ext.resolver.lookup.explain import Explanation, recordLines
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.records import RRSet

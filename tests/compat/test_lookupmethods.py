@@ -56,7 +56,7 @@ class LookupsTests(SynchronousTestCase):
         """
         A type added to the registry can be looked up by its name at once.
         """
-        with patch.dict(rrtypes.TYPE_NAMES), patch.dict(rrtypes._NUMBERS):
+        with patch.dict(rrtypes.TYPE_NAMES), patch.dict(rrtypes.TYPE_NUMBERS):
             rrtypes.addMnemonic(_FAKE, "FAKE-TYPE")
             for asked in (unchecked(getattr)(client, "lookupFAKETYPE"), unchecked(getattr)(self.resolver, "lookupFAKETYPE")):
                 asked("b.example.").addErrback(lambda failure: None)

@@ -27,8 +27,8 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.policy.specialnames import Special
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.fieldtypes import Unknown as UnknownRdata
 from twisted_ext.wire.rdata.registry import declarationOf
-from twisted_ext.wire.rdata.unknown import Unknown as UnknownRdata
 
 
 class NamesTestCase(SynchronousTestCase):

@@ -18,8 +18,7 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, NS, SOA, TXT, A
-from twisted_ext.wire.tsig import BADSIG, Key, Verdict, sign, signatureSize, splitSigned, verify
-from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.wire.tsig import BADSIG, Key, StreamVerifying, Verdict, sign, signatureSize, splitSigned, verify
 
 #: The key of all these signatures.
 KEY = Key.fromText("hmac-md5:www.example.com:SFuWd/q99SzF8Yzd1QbB9g==")

@@ -15,8 +15,8 @@ from twisted_ext import dns
 from twisted_ext.compat.conversion.records import Record
 from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.wire.codes import IN
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TYPE_NAMES, isMeta
 

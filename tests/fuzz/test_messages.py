@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import examine
+from tests.wire.shown import optionsOf
 from tests.wire.strategies import messages
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
-from twisted_ext.wire.options import optionsOf
 from twisted_ext.wire.tsig import splitSigned
 
 

@@ -13,7 +13,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.stream import StreamExchange, secondsAllowed, wishing
-from twisted_ext.wire.builder import buildMessage, buildQuery, optRecord
+from twisted_ext.wire.builder import buildMessage, buildQuery
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
 
@@ -334,7 +334,7 @@ class KeepingTests(NetworkTestCase):
         The keepalive option follows the existing options, and a query without EDNS is unchanged.
         """
         for options in ((), ((10, b"12345678"),)):
-            query = wishing(buildQuery(0x0100, WIRE, optRecord(1232, 0, options)))
+            query = wishing(buildQuery(0x0100, WIRE, EDNS(1232, 0, options).toWire()))
             message = Message.fromWire(b"\x00\x07" + query).check()
             assert message.edns is not None
             self.assertEqual(message.edns.options, (*options, (11, b"")))
@@ -359,7 +359,7 @@ class KeepingTests(NetworkTestCase):
             canned.tamper = lambda reply, transport, octets=octets: [reply[:2] + replyWithKeepalive(octets)[2:]]
             exchange = StreamExchange(self.here, server, Draw(), keep=10.0)
             waiter = Waiter()
-            waiter.query = buildQuery(0x0100, waiter.wire, optRecord(1232))
+            waiter.query = buildQuery(0x0100, waiter.wire, EDNS(1232).toWire())
             exchange.ask(waiter, 0.0)
             self.network.advance(1)
             self.assertEqual(len(waiter.replies), 1)

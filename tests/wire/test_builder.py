@@ -17,7 +17,7 @@ from tests.conformance.examining import contentOf
 from tests.wire.counting import CountingDict
 from tests.wire.strategies import messages, names, plainNames
 from twisted_ext.limits import NAMES_COMPRESSED
-from twisted_ext.wire.builder import Writer, buildMessage, buildQuery, optRecord
+from twisted_ext.wire.builder import Writer, buildMessage, buildQuery
 from twisted_ext.wire.codes import AA, DO, QR, RD, TC
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
@@ -277,7 +277,7 @@ class AgreementTests(SynchronousTestCase):
         A query built from parts equals one built as a message.
         """
         edns = EDNS(1232, DO, ((10, bytes(8)),))
-        query = buildQuery(RD, WWW.toWire(), optRecord(1232, DO, ((10, bytes(8)),)))
+        query = buildQuery(RD, WWW.toWire(), edns.toWire())
         self.assertEqual(query, buildMessage(Message(0, RD, (WWW,), edns=edns))[2:])
         self.assertEqual(buildQuery(RD, WWW.toWire(), b""), buildMessage(Message(0, RD, (WWW,)))[2:])
 

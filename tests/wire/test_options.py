@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.wire.options} and L{twisted_ext.wire.optiontext}.
+Tests for L{twisted_ext.wire.options} and L{twisted_ext.wire.options}.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.wire.shown import optionsOf
 from twisted_ext.errors import BadDescription, BadMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.names import nameFromText
@@ -22,10 +23,9 @@ from twisted_ext.wire.options import (
     ReportChannel,
     UnknownOption,
     ZoneVersion,
+    optionFromText,
     optionFromWire,
-    optionsOf,
 )
-from twisted_ext.wire.optiontext import optionFromText
 
 
 class ReadingTests(SynchronousTestCase):

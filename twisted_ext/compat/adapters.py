@@ -27,18 +27,12 @@ _registry: Callable[[], AdapterRegistry] = getRegistry
 
 
 def sourceFromResolver(resolver: object) -> NamesSource:
-    """
-    Wrap any C{IResolver} as an answer source. It uses the global reactor's clock.
-    """
     from twisted_ext.compat.foreign import NamesSource
 
     return NamesSource(resolver, globalReactor())
 
 
 def resolverFromSource(source: IAnswerSource) -> NamesResolver:
-    """
-    Wrap an answer source as a resolver with all of Twisted's resolver interfaces. It uses the global reactor's clock.
-    """
     from twisted_ext.compat.names import NamesResolver
 
     return NamesResolver(source, globalReactor())

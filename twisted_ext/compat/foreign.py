@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from struct import error as StructError
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred, succeed
@@ -32,7 +32,7 @@ from twisted_ext.compat.conversion.errors import denialFrom, faultFromError
 from twisted_ext.compat.conversion.names import wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.lookupmethods import LOOKUP_NAMES
-from twisted_ext.errors import BadMessage, Closed, DNSFault, TimedOut, Unknown, WrongType
+from twisted_ext.errors import BadMessage, Closed, TimedOut, Unknown, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.wire.codes import AA, IN
@@ -53,36 +53,14 @@ _FIRST_WAIT: Final = 1.0
 #: The TTL of addresses whose source gives none, in seconds.
 _TTL: Final = 60
 
-#: Octets of an IPv4 address.
-_IPV4: Final = 4
-
 #: Classes of twisted.names whose instances answer immediately, by name: they are not imported for this.
 _AT_ONCE: Final = frozenset(("twisted.names.authority.FileAuthority", "twisted.names.cache.CacheResolver"))
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 _ADDRESSES: Final[dict[int, type[IAddress]]] = {A: IPv4Address, AAAA: IPv6Address}
 
-
 #: Answer, authority and additional records.
 _Lists = Sequence[Iterable[dns.RRHeader]]
-
-
-class _Queries(Protocol):
-    """
-    The one method of L{IResolver<twisted.internet.interfaces.IResolver>} that is called.
-    """
-
-    def query(self, query: dns.Query, timeout: Sequence[float]) -> Deferred[_Lists]:
-        """
-        Send a query.
-        """
-
-
-class _Payload(Protocol):
-    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
-        """
-        Write the rdata.
-        """
 
 
 def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
@@ -98,11 +76,12 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
                 continue
             payload: object = header.payload
             address = payload.address if type(payload) is dns.Record_A and header.type == A else None
-            if isinstance(address, bytes) and len(address) == _IPV4:
+            if isinstance(address, bytes) and len(address) == 4:
                 rdata = address
             else:
                 strio = BytesIO()
-                cast(_Payload, payload).encode(strio, None)
+                encode: Callable[[BytesIO, None], None] = cast(dns.IEncodableRecord, payload).encode
+                encode(strio, None)
                 rdata = strio.getvalue()
                 rdataFromWire(formOf(header.type, header.cls), rdata)
             records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (rdata,)))
@@ -113,12 +92,6 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
 
 @implementer(IResolutionReceiver)
 class _Resolving:
-    """
-    A look-up by an L{IHostnameResolver}.
-
-    @ivar addresses: fires with all addresses, as text.
-    """
-
     def __init__(self, resolver: IHostnameResolver, name: str, kind: type[IAddress]) -> None:
         self.addresses: Deferred[list[str]] = Deferred(self._cancelled)
         self._found: list[str] = []
@@ -148,9 +121,6 @@ class _Resolving:
 
 
 def isResolver(found: object) -> bool:
-    """
-    Return whether L{NamesSource} can use this object.
-    """
     return not isinstance(found, type) and (
         any(callable(getattr(found, name, None)) for name in ("query", "lookupAddress", "getHostByName", "resolveHostName"))
     )
@@ -186,9 +156,6 @@ class NamesSource:
     """
 
     def __init__(self, resolver: object, clock: IReactorTime) -> None:
-        """
-        @raise WrongType: it has none of these methods.
-        """
         if not isResolver(resolver):
             raise WrongType(
                 f"{resolver!r:.80} is not a resolver: it needs query() or lookup...() of IResolver, getHostByName() of IResolverSimple, "
@@ -264,14 +231,15 @@ class NamesSource:
         method: Callable[..., Deferred[_Lists]] | None = getattr(resolver, LOOKUP_NAMES.get(rrType, ""), None)
         # The types that query() of twisted.names supports; None if a subclass did not call the constructor.
         known: object = getattr(resolver, "typeToMethod", self)
+        send: Callable[[dns.Query, Sequence[float]], Deferred[_Lists]] | None = getattr(resolver, "query", None)
         if known is None or (isinstance(known, dict) and rrType not in known):
             lookup: Callable[..., Deferred[_Lists]] | None = getattr(resolver, "_lookup", None)
             if method is None and lookup is not None:
                 return maybeDeferred(lookup, name, question.rrClass, rrType, waits)
-        elif hasattr(resolver, "query"):
+        elif send is not None:
             query = dns.Query(b"", rrType, question.rrClass)
             query.name.name = name
-            return maybeDeferred(cast(_Queries, resolver).query, query, waits)
+            return maybeDeferred(send, query, waits)
         return None if method is None else maybeDeferred(method, name, waits)
 
     def _cbResult(self, result: _Lists, question: Question) -> Answer:
@@ -319,12 +287,8 @@ def _owned(sets: tuple[RRSet, ...], question: Question) -> tuple[RRSet, ...]:
     name = question.name.lower()
     if any(rrset.name.lower() == name for rrset in sets):
         return sets
-    return tuple(
-        [
-            RRSet(question.name, each.rrType, each.rrClass, each.ttl, each.rdatas) if each.rrType == question.rrType else each
-            for each in sets
-        ]
-    )
+    rrType = question.rrType
+    return tuple([RRSet(question.name, rrType, each.rrClass, each.ttl, each.rdatas) if each.rrType == rrType else each for each in sets])
 
 
 def _waitsWithin(seconds: float) -> tuple[float, ...]:
@@ -361,21 +325,18 @@ def _denialFrom(raised: BaseException, label: str) -> Answer | None:
 
 class _Asking:
     """
-    A pending query to a resolver that may never answer.
-
-    @ivar outer: the caller's Deferred.
+    A pending query to a resolver that may never answer; C{outer} is the Deferred of the caller.
     """
 
     def __init__(
         self, waiting: set[_Asking], asked: Deferred[Answer], clock: IReactorTime, seconds: float, label: str
     ) -> None:
-        self.outer: Deferred[Answer] = Deferred(self._cancelled)
+        self.outer: Deferred[Answer] = Deferred(lambda outer: self.end(CancelledError()))
         self._waiting = waiting
         self._asked = asked
-        self._label = label
         waiting.add(self)
         self._timer = clock.callLater(seconds, self.end, TimedOut(f"{label} did not answer in time", server=label))
-        asked.addCallbacks(self._cbAnswer, self._ebAnswer)
+        asked.addErrback(_translated, label).addBoth(self._came)
 
     def _finish(self) -> bool:
         if self not in self._waiting:
@@ -385,31 +346,24 @@ class _Asking:
             self._timer.cancel()
         return True
 
-    def _cbAnswer(self, answer: Answer) -> None:
+    def _came(self, result: Answer | Failure) -> None:
         if self._finish():
-            self.outer.callback(answer)
+            self.outer.callback(result)
 
-    def _ebAnswer(self, failure: Failure) -> None:
-        if not self._finish():
-            return
-        raised = failure.value
-        if raised is None or isinstance(raised, CancelledError):
-            self.outer.errback(failure)
-            return
-        denial = _denialFrom(raised, self._label)
-        if denial is not None:
-            self.outer.callback(denial)
-        else:
-            fault = faultFromError(raised, self._label)
-            if fault is not raised:
-                fault.__cause__ = raised
-            self.outer.errback(fault)
-
-    def _cancelled(self, outer: Deferred[Answer]) -> None:
+    def end(self, error: Exception) -> None:
         if self._finish():
             self._asked.cancel()
+            self.outer.errback(error)
 
-    def end(self, fault: DNSFault) -> None:
-        if self._finish():
-            self._asked.cancel()
-            self.outer.errback(fault)
+
+def _translated(failure: Failure, label: str) -> Answer | Failure:
+    raised = failure.value
+    if raised is None or isinstance(raised, CancelledError):
+        return failure
+    denial = _denialFrom(raised, label)
+    if denial is not None:
+        return denial
+    fault = faultFromError(raised, label)
+    if fault is raised:
+        return failure
+    raise fault from raised

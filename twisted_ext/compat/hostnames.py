@@ -36,11 +36,7 @@ __all__ = ["HostResolution", "whyNoAddress"]
 #: The number of aliases to follow if the server does not.
 _EFFORT: Final = 10
 
-#: The transports of Twisted's address classes.
-_TRANSPORTS: Final = ("TCP", "UDP")
-
 _FAMILIES: Final[dict[tuple[int, ...], int]] = {(A,): socket.AF_INET, (AAAA,): socket.AF_INET6}
-
 
 #: The receiver of L{HostnameEndpoint<twisted.internet.endpoints.HostnameEndpoint>}.
 _ENDPOINT: Final = "HostnameEndpoint.connect.<locals>.EndpointReceiver"
@@ -52,16 +48,10 @@ def whyNoAddress(host: str, failures: Sequence[BaseException | None]) -> LookupF
 
     @param failures: the error of each failed look-up, if any.
     """
-    found: list[LookupFailed] = []
-    for failure in failures:
-        if isinstance(failure, DNSFault):
-            failure = errorFromFault(failure)
-        if isinstance(failure, LookupFailed):
-            found.append(failure)
-    for error in found:
-        # A denial holds for both families.
-        if isinstance(error, DNSNameError):
-            return error
+    errors = [errorFromFault(each) if isinstance(each, DNSFault) else each for each in failures]
+    found = [error for error in errors if isinstance(error, LookupFailed)]
+    # A denial holds for both families.
+    found.sort(key=lambda error: not isinstance(error, DNSNameError))
     return found[0] if found else NoAddressError(f"{host}: the name has no address that could be connected to", rcode=0)
 
 
@@ -104,10 +94,7 @@ class HostResolution:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> None:
-        """
-        @raise CallerFault: C{transportSemantics} is neither C{"TCP"} nor C{"UDP"}.
-        """
-        if transportSemantics not in _TRANSPORTS:
+        if transportSemantics not in ("TCP", "UDP"):
             raise CallerFault(f"transportSemantics: {transportSemantics!r} is not a transport; give 'TCP' or 'UDP'")
         # Twisted's resolvers return bytes unchanged, although their interface does not allow them.
         self.name = cast(str, name)
@@ -182,18 +169,15 @@ class HostResolution:
         for arriving in asked.values():
             arriving.cancel()
 
-    def _cbFound(self, addresses: list[str], rrType: int) -> None:
-        self._arrived(rrType, addresses)
-
     def _ebFound(self, failure: Failure, rrType: int) -> None:
         if rrType in self._waiting:
             self.failures.append(failure.value)
-            self._arrived(rrType, [])
+            self._cbFound([], rrType)
 
     def _ebReceiver(self, failure: Failure) -> None:
         self._log.failure("A receiver of addresses for {name} failed.", failure, name=self.name)
 
-    def _arrived(self, rrType: int, addresses: list[str]) -> None:
+    def _cbFound(self, addresses: list[str], rrType: int) -> None:
         self._asked.pop(rrType, None)
         self._waiting.discard(rrType)
         self._batch.extend(addresses)

@@ -5,7 +5,7 @@ Install a resolver into the reactor, and remove it again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet._resolver import ComplexResolverSimplifier
 from twisted.internet.interfaces import (
@@ -18,31 +18,10 @@ from twisted.internet.interfaces import (
 from twisted_ext.compat.slots import Slot
 from twisted_ext.errors import CallerFault
 
+if TYPE_CHECKING:
+    from twisted.internet.base import ReactorBase
+
 __all__ = ["globalReactor", "install"]
-
-
-class _Pluggable(Protocol):
-    """
-    The resolver methods of a reactor. Twisted's interfaces do not declare C{resolver}, but all of its reactors have it.
-    """
-
-    resolver: IResolverSimple
-
-    @property
-    def nameResolver(self) -> IHostnameResolver:
-        """
-        The resolver that endpoints use.
-        """
-
-    def installResolver(self, resolver: IResolverSimple) -> IResolverSimple:
-        """
-        Replace both resolvers.
-        """
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        """
-        Replace both resolvers.
-        """
 
 
 def globalReactor() -> IReactorTime:
@@ -71,7 +50,7 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
         reactor = cast(IReactorPluggableNameResolver, globalReactor())
     if not IReactorPluggableNameResolver.providedBy(reactor):
         raise CallerFault(f"{reactor!r} takes no resolver: it does not provide IReactorPluggableNameResolver")
-    pluggable = cast(_Pluggable, reactor)
+    pluggable = cast("ReactorBase", reactor)
     # Each of the reactor's two methods replaces both resolvers, the other one with a wrapper. This one supports both families.
     return _slotOf(pluggable).install(resolver, lambda: pluggable.installNameResolver(resolver))
 
@@ -80,7 +59,7 @@ def install(resolver: IHostnameResolver, reactor: IReactorPluggableNameResolver 
 _PLACE: Final = "_twisted_ext_resolvers"
 
 
-def _slotOf(reactor: _Pluggable) -> Slot[tuple[IResolverSimple | None, IHostnameResolver]]:
+def _slotOf(reactor: ReactorBase) -> Slot[tuple[IResolverSimple | None, IHostnameResolver]]:
     found: Slot[tuple[IResolverSimple | None, IHostnameResolver]] | None = vars(reactor).get(_PLACE)
     if found is None:
 

@@ -33,32 +33,20 @@ class Lookup(Protocol):
         """
 
 
-class _Looking(Protocol):
-    def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
-        """
-        Look up records.
-        """
-
-
 def askable(number: int) -> bool:
     """
-    Return whether records of this type can be looked up. ANY counts as such a type.
+    Return whether records of this type can be looked up; those of ANY can.
     """
     return number == rrtypes.ANY or not rrtypes.isMeta(number)
 
 
 def lookupName(mnemonic: str) -> str:
-    """
-    Return the look-up method named after a type's mnemonic, such as C{lookupMX}.
-    """
     return "lookup" + mnemonic.replace("-", "")
 
 
 def typeOfLookup(name: str) -> int | None:
     """
-    Return the type that a method looks up, or L{None} if there is no such method.
-
-    @param name: such as C{lookupMX}; types registered later have one as well.
+    Return the type that a method such as C{lookupMX} looks up, also one registered later; L{None} if there is no such method.
     """
     if not name.startswith("lookup") or name == "lookup":
         return None
@@ -77,7 +65,7 @@ LOOKUP_METHODS: Final = [*LOOKUP_NAMES.values(), *[lookupName(rrtypes.typeName(n
 
 
 def _asking(rrType: int, method: str) -> Lookup:
-    def lookup(self: _Looking, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
+    def lookup(self: Lookups, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         return self._look(name, rrType, timeout)
 
     lookup.__name__ = lookup.__qualname__ = method

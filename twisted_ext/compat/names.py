@@ -17,17 +17,17 @@ from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.compat.conversion.errors import argumentError, errorFromAnswer, errorFromFault
-from twisted_ext.compat.conversion.names import expectName, nameOf, wireFromName
+from twisted_ext.compat.conversion.names import expectName, queryOf, wireFromName
 from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.compat.lookupmethods import Lookups
-from twisted_ext.errors import Closed, DNSFault, WrongType
+from twisted_ext.errors import CallerFault, Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import QUESTIONS_REMEMBERED
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
-from twisted_ext.wire.rrtypes import AXFR, expectType
+from twisted_ext.wire.rrtypes import AXFR, A, expectType
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from twisted_ext.addrinfo.getaddrinfo import AddressLookups, Host
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
     from twisted_ext.addrinfo.order import Order
-    from twisted_ext.compat.explain import Explanation
     from twisted_ext.interfaces import Start
+    from twisted_ext.resolver.lookup.explain import Explanation
 
 __all__ = ["NamesResolver", "queryFrom"]
 
@@ -96,7 +96,6 @@ class NamesResolver(Lookups):
         self._recent = self._absolute
         self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
         self._mostQuestions = QUESTIONS_REMEMBERED.default
-        self._addressing: AddressLookups | None = None
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
@@ -104,9 +103,6 @@ class NamesResolver(Lookups):
         self._ask = source.ask
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
-        """
-        Adapt to L{IAnswerSource} by returning the underlying source.
-        """
         return self.source if interface is IAnswerSource else None
 
     def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
@@ -308,16 +304,14 @@ class NamesResolver(Lookups):
 
         return Order(self._now)
 
-    @property
+    @cached_property
     def addressing(self) -> AddressLookups:
         """
         Implements C{getaddrinfo} and C{getnameinfo}.
         """
-        if self._addressing is None:
-            from twisted_ext.addrinfo.getaddrinfo import AddressLookups
+        from twisted_ext.addrinfo.getaddrinfo import AddressLookups
 
-            self._addressing = AddressLookups(self, self._now)
-        return self._addressing
+        return AddressLookups(self, self._now)
 
     def getaddrinfo(
         self,
@@ -339,8 +333,7 @@ class NamesResolver(Lookups):
         @return: fires with tuples of family, type, protocol, canonical name and address, in the order in which to try them; or fails with a
             C{socket.gaierror}.
         """
-        addressing = self._addressing or self.addressing
-        return addressing.getaddrinfo(host, port, family, type, proto, flags, timeout)
+        return self.addressing.getaddrinfo(host, port, family, type, proto, flags, timeout)
 
     def getnameinfo(self, sockaddr: SocketAddress, flags: int = 0, *, timeout: Timeout = None) -> Deferred[tuple[str, str]]:
         """
@@ -374,9 +367,17 @@ class NamesResolver(Lookups):
 
         @return: always fires, unless cancelled: a failed look-up is part of the report.
         """
-        from twisted_ext.compat.explain import explain
+        from twisted_ext.resolver.lookup.explain import Explanation, explained
 
-        return explain(self, self._reactor, name, rrType)
+        try:
+            question = Question(nameFromText(name), A if rrType is None else expectType(rrType))
+            context = self.contextFor(None, name[-1:] not in (".", b"."))
+        except CallerFault as fault:
+            return fail(fault)
+        if self.closed:
+            now = self._now()
+            return succeed(Explanation(question, None, Closed("the resolver was closed"), [], now, now))
+        return explained(self.source, self._reactor, question, context)
 
     def close(self) -> Deferred[None]:
         """
@@ -400,17 +401,12 @@ def _refuse(question: Question, context: QueryContext) -> NoReturn:
 
 
 def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[dns.Query, Timeout]:
-    """
-    Create a query from a name and the mnemonic of a type.
-    """
     if not isinstance(query, str | bytes):
         raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; the type is part of the query")
     rrType = dns.A
     if isinstance(timeout, str):
         rrType, timeout = expectType(timeout), None
-    made = dns.Query(b"", rrType, IN)
-    made.name = nameOf(nameFromText(query))
-    return made, timeout
+    return queryOf(nameFromText(query), rrType, IN), timeout
 
 
 def _notText(name: object) -> WrongType:

@@ -23,6 +23,7 @@ def parseNames(site: Site, path: str) -> IAnswerSource:
 
     @param path: the dotted path of a resolver, or of a callable that returns one: C{names:twisted.names.client.getResolver}.
 
+
     @return: L{NamesSource<twisted_ext.compat.foreign.NamesSource>}
     @raise BadDescription: the object does not exist, or is not a resolver.
     """

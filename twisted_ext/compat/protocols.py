@@ -59,20 +59,11 @@ class _Controller(Protocol):
     The receiver of everything that is not a reply to a pending query.
     """
 
-    def messageReceived(self, message: dns.Message, protocol: object, address: tuple[str, int] | None = None) -> None:
-        """
-        Handle a message that matches no pending query.
-        """
+    def messageReceived(self, message: dns.Message, protocol: object, address: tuple[str, int]) -> None: ...
 
-    def connectionMade(self, protocol: object) -> None:
-        """
-        Called when a connection is made.
-        """
+    def connectionMade(self, protocol: object) -> None: ...
 
-    def connectionLost(self, protocol: object) -> None:
-        """
-        Called when a connection is lost.
-        """
+    def connectionLost(self, protocol: object) -> None: ...
 
 
 class DNSMixin(dns.DNSMixin):

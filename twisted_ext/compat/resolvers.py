@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.compat.clocks import withClock
 from twisted_ext.compat.conversion.errors import LookupFailed, argumentError, errorFor, errorFromFault
-from twisted_ext.compat.conversion.names import nameOf, wireFromName
+from twisted_ext.compat.conversion.names import nameOf, queryOf, wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.compat.install import globalReactor
@@ -51,8 +51,6 @@ _PORT: Final = 53
 
 def serversFrom(servers: Iterable[tuple[str, int]]) -> list[Server]:
     """
-    Parse a list of servers.
-
     @param servers: addresses and ports.
 
     @raise BadDescription: the list is empty, or an element is not an address and a port.
@@ -278,9 +276,8 @@ class Resolver(NamesResolver):
 
         @param name: an absolute name, to which no search list is applied.
         """
-        query = dns.Query(b"", type, cls)
         try:
-            query.name = nameOf(nameFromText(name) if name else ROOT)
+            query = queryOf(nameFromText(name) if name else ROOT, type, cls)
         except BadName as fault:
             return fail(argumentError(fault))
         if self._ownSteps:

@@ -4,9 +4,10 @@ Combine resolvers in the three roles of L{twisted.names.server} into one answer 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +15,7 @@ from twisted.names import dns
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
-from twisted_ext.compat.conversion.names import nameOf
+from twisted_ext.compat.conversion.names import queryOf
 from twisted_ext.compat.conversion.results import resultFromAnswer
 from twisted_ext.compat.foreign import setsFrom, sourceOf
 from twisted_ext.errors import BadMessage, Unknown
@@ -32,29 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Roles"]
 
-#: The kind of source whose answers are authoritative.
-_ZONE: Final = "zone"
 
-
-class _Remembering(Protocol):
-    """
-    A cache of twisted.names.
-    """
-
-    def cacheResult(self, query: dns.Query, payload: Sequence[list[dns.RRHeader]]) -> object:
-        """
-        Cache an answer.
-        """
-
-
-class _Zone(Protocol):
-    """
-    A zone of twisted.names.
-
-    @ivar soa: the zone's name, and the payload of its SOA record.
-    """
-
-    soa: tuple[bytes, dns.Record_SOA]
+#: C{cacheResult} of a cache of twisted.names.
+_Remember = Callable[[dns.Query, tuple[list[dns.RRHeader], ...]], object]
 
 
 @implementer(IAnswerSource)
@@ -76,16 +57,20 @@ class Authority:
             authority = self._start()
         types = [rrset.rrType for rrset in authority]
         referral = not answer.answer and NS in types and SOA not in types
-        marked = _copied(answer, answer.flags & ~AA if referral else answer.flags | AA, authority)
-        marked.origin = Origin(_ZONE, "" if answer.origin is None else answer.origin.server)
+        marked = _copied(answer, answer.flags & ~AA if referral else answer.flags | AA)
+        marked.authority = authority
+        marked.origin = Origin("zone", "" if answer.origin is None else answer.origin.server)
         return marked
 
     def _start(self) -> tuple[RRSet, ...]:
         """
         Return the SOA record of a zone of twisted.names, whose denials lack it.
         """
+        soa: tuple[bytes, dns.Record_SOA] | None = getattr(self._resolver, "soa", None)
+        if soa is None:
+            return ()
         try:
-            name, record = cast(_Zone, self._resolver).soa
+            name, record = soa
             ttl = min(record.minimum, record.ttl or record.minimum)
             return setsFrom([dns.RRHeader(name, dns.SOA, IN, ttl, record)])
         except (AttributeError, TypeError, ValueError, BadMessage):
@@ -98,18 +83,12 @@ class Authority:
         return (self._inner,)
 
 
-def _copied(answer: Answer, flags: int, authority: tuple[RRSet, ...] | None = None) -> Answer:
-    return Answer(
-        answer.outcome,
-        answer.answer,
-        answer.authority if authority is None else authority,
-        answer.additional,
-        rcode=answer.rcode,
-        flags=flags,
-        security=answer.security,
-        ede=answer.ede,
-        origin=answer.origin,
-    )
+def _copied(answer: Answer, flags: int) -> Answer:
+    copied = copy(answer)
+    copied.flags = flags
+    # Its octets no longer match the answer.
+    copied.message = None
+    return copied
 
 
 @implementer(IAnswerSource)
@@ -118,24 +97,21 @@ class ClientSource:
     A client or cache resolver, optionally with a cache of twisted.names that stores its answers. AA is cleared on all of them.
     """
 
-    def __init__(self, resolver: object, cache: _Remembering | None, clock: IReactorTime) -> None:
+    def __init__(self, resolver: object, remember: _Remember | None, clock: IReactorTime) -> None:
         self._inner = sourceOf(resolver, clock)
-        self._cache = cache
+        self._remember = remember
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         return then(self._inner.ask(question, context), self._told, question)
 
     def _told(self, answer: Answer, question: Question) -> Answer:
-        cache = self._cache
         if (
-            cache is not None
+            self._remember is not None
             and (answer.answer or answer.authority or answer.additional)
             and answer.outcome is not Outcome.NXDOMAIN
         ):
-            query = dns.Query(b"", question.rrType, question.rrClass)
-            query.name = nameOf(question.name.lower())
-            answers, authority, additional = resultFromAnswer(answer)
-            cache.cacheResult(query, (answers, authority, additional))
+            query = queryOf(question.name.lower(), question.rrType, question.rrClass)
+            self._remember(query, tuple(resultFromAnswer(answer)))
         return _copied(answer, answer.flags & ~AA) if answer.flags & AA else answer
 
     def close(self) -> Deferred[None]:
@@ -158,15 +134,12 @@ class Roles:
     def __init__(
         self, clock: IReactorTime, authorities: Sequence[object], caches: Sequence[object], clients: Sequence[object]
     ) -> None:
-        """
-        @raise twisted_ext.errors.CallerFault: one of them is not a resolver.
-        """
         self.cache = caches[-1] if caches else None
         self.canRecurse = bool(clients)
-        remembering = cast(_Remembering, self.cache) if hasattr(self.cache, "cacheResult") else None
+        remember: _Remember | None = getattr(self.cache, "cacheResult", None)
         knowing: list[IAnswerSource] = [Authority(each, clock) for each in authorities]
         knowing += [ClientSource(each, None, clock) for each in caches]
-        everybody = knowing + [ClientSource(each, remembering, clock) for each in clients]
+        everybody = knowing + [ClientSource(each, remember, clock) for each in clients]
         self._clock = clock
         self._authorities = len(authorities)
         self._knowing: IAnswerSource | None = ChainSource(knowing, clock) if knowing else None

@@ -78,13 +78,6 @@ class Peer(Protocol):
         """
 
 
-class _Datagrams(Protocol):
-    def write(self, octets: bytes, address: object) -> None:
-        """
-        Send a datagram.
-        """
-
-
 class MessageServing:
     """
     The attributes and overridable methods of the factory of L{twisted.names.server}. If no method is overridden, no message objects are
@@ -149,7 +142,7 @@ class MessageServing:
 
     def overrides(self, names: Iterable[str] = _HOOKS) -> bool:
         """
-        Return whether any of these methods is overridden, by a subclass or on this instance.
+        Return whether a subclass or this instance overrides any of these methods.
         """
         own, given = self._own, self.__dict__
         return any(name in own or name in given for name in names)
@@ -177,9 +170,8 @@ class MessageServing:
         send = send or senderTo(peer, address)
         if not (self.verbose or self._own) and _EVERY_HOOK.isdisjoint(vars(self)):
             return self.replyTo(octets, peer, address, send)
-        message = Message()
         try:
-            message.fromStr(octets)
+            message = _messageFrom(octets)
         except ValueError:
             return self.replyTo(octets, peer, address, send)
         if message.answer:
@@ -274,27 +266,11 @@ class MessageServing:
 
     def handleInverseQuery(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
         """
-        Reply NOTIMP.
+        Reply NOTIMP, as do C{handleStatus}, C{handleNotify} and C{handleOther}.
         """
         self._decline(message, protocol, address, dns.ENOTIMP)
 
-    def handleStatus(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
-        """
-        Reply NOTIMP.
-        """
-        self._decline(message, protocol, address, dns.ENOTIMP)
-
-    def handleNotify(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
-        """
-        Reply NOTIMP.
-        """
-        self._decline(message, protocol, address, dns.ENOTIMP)
-
-    def handleOther(self, message: dns.Message, protocol: Peer, address: _Address | None) -> None:
-        """
-        Reply NOTIMP.
-        """
-        self._decline(message, protocol, address, dns.ENOTIMP)
+    handleStatus = handleNotify = handleOther = handleInverseQuery
 
     def _decline(self, message: dns.Message, protocol: Peer, address: _Address | None, rcode: int) -> None:
         reply = self._responseFromMessage(message=message, rCode=rcode)
@@ -346,22 +322,14 @@ class MessageServing:
             )
         if address is None:
             message.maxSize = 0
-            protocol.writeMessage(message)
-        else:
-            protocol.writeMessage(message, address)
+        _writeMessage(protocol, message, address)
 
     # -- connections
 
     def connectionMade(self, protocol: object) -> None:
-        """
-        Called by the protocol of a new connection.
-        """
         self.connections.append(protocol)
 
     def connectionLost(self, protocol: object) -> None:
-        """
-        Called by the protocol of a closed connection.
-        """
         if protocol in self.connections:
             self.connections.remove(protocol)
 
@@ -382,9 +350,13 @@ def _octetsOf(message: dns.Message) -> bytes:
     return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()
 
 
-def _writeMessage(protocol: Peer, octets: bytes, address: _Address | None) -> None:
+def _messageFrom(octets: bytes) -> Message:
     message = Message()
     message.fromStr(octets)
+    return message
+
+
+def _writeMessage(protocol: Peer, message: dns.Message, address: _Address | None) -> None:
     if address is None:
         protocol.writeMessage(message)
     else:
@@ -401,22 +373,18 @@ def peerOf(protocol: Peer) -> tuple[str, int]:
 
 
 def senderTo(protocol: Peer, address: _Address | None) -> _Send:
-    """
-    Return a function that sends octets to the sender of a message.
-    """
     transport = getattr(protocol, "transport", None)
     if transport is None:
         # A fake protocol, in a test for example.
-        return lambda octets: _writeMessage(protocol, octets, address)
+        return lambda octets: _writeMessage(protocol, _messageFrom(octets), address)
     if address is None:
         return lambda octets: transport.write(frame(octets))
-    datagrams = cast(_Datagrams, transport)
 
     def send(octets: bytes) -> None:
         # The port may have been closed meanwhile.
         if cast(object, protocol.transport) is not None:
             try:
-                datagrams.write(octets, address)
+                transport.write(octets, address)
             except (OSError, MessageLengthError) as error:
                 _log.info("no reply can be sent to {address}: {error}", address=address, error=error)
 

@@ -5,6 +5,7 @@ Replace installed objects, and undo such replacements in any order.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 __all__ = ["Slot"]
@@ -12,21 +13,17 @@ __all__ = ["Slot"]
 T = TypeVar("T")
 
 
+@dataclass(eq=False)
 class _Layer(Generic[T]):
     """
-    One replacement.
-
     @ivar value: the object that was installed.
     @ivar before: the state to restore, from C{read}.
     @ivar undone: whether it was undone, possibly while a later replacement was still in effect.
     """
 
-    __slots__ = ("value", "before", "undone")
-
-    def __init__(self, value: object, before: T) -> None:
-        self.value = value
-        self.before = before
-        self.undone = False
+    value: object
+    before: T
+    undone: bool = False
 
 
 class Slot(Generic[T]):
@@ -50,10 +47,7 @@ class Slot(Generic[T]):
 
     def install(self, value: object, put: Callable[[], object]) -> Callable[[], None]:
         """
-        Call C{put}, and return a function that undoes it; further calls of that function do nothing.
-
-        @param value: the object that C{installed} returns after C{put}.
-        @param put: makes the replacement.
+        Call C{put}, after which C{installed} returns C{value}. Return a function that undoes it; further calls of it do nothing.
         """
         layer = _Layer(value, self._read())
         put()
@@ -67,9 +61,6 @@ class Slot(Generic[T]):
         return undo
 
     def _settle(self) -> None:
-        """
-        Remove undone replacements as long as the current one is undone.
-        """
         while True:
             now = self._installed()
             layer = next((each for each in reversed(self._layers) if each.value is now), None)

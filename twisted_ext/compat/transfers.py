@@ -35,8 +35,8 @@ _SECONDS = 10.0
 
 def serversBehind(source: IAnswerSource) -> list[Server]:
     """
-    Return every server that C{source} may query, in the order of its inner sources. Servers that are reached by another transport than UDP
-    and TCP are left out: the caller connects to them in clear text.
+    Return every server that C{source} may query over UDP or TCP, in the order of its inner sources. Others are left out: callers connect in
+    clear text.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
@@ -45,9 +45,6 @@ def serversBehind(source: IAnswerSource) -> list[Server]:
 
 
 def lookupZone(resolver: NamesResolver, reactor: IReactorTime, name: str | bytes, timeout: Timeout) -> Deferred[Result]:
-    """
-    @see: L{NamesResolver.lookupZone<twisted_ext.compat.names.NamesResolver.lookupZone>}
-    """
     from twisted_ext.resolver.lookup.transfer import transferZone
 
     try:

@@ -14,7 +14,7 @@ from twisted_ext.compat.foreign import setsFrom
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["zoneFromAuthority", "zoneFromPython"]
+__all__ = ["zoneFromPython"]
 
 
 class _Authority(Protocol):
@@ -26,37 +26,18 @@ class _Authority(Protocol):
     records: Mapping[bytes, Sequence[dns.IEncodableRecord]]
 
 
-def zoneFromAuthority(source: object) -> Zone:
-    """
-    Convert a L{FileAuthority<twisted.names.authority.FileAuthority>}, such as a C{BindAuthority} or a C{PySourceAuthority}. Records without
-    a TTL get the one that the authority serves them with.
-
-    @raise twisted_ext.errors.BadMessage: a record is not valid.
-    @raise twisted_ext.errors.BadZone: the records do not form one zone.
-    """
-    known = cast(_Authority, source)
-    apex, start = known.soa
-    usual = max(start.minimum, start.expire)
-    headers: list[dns.RRHeader] = []
-    for name, records in known.records.items():
-        for record in records:
-            ttl: int | None = getattr(record, "ttl", None)
-            kind = cast(int, getattr(record, "TYPE", 0))
-            headers.append(dns.RRHeader(name, kind, dns.IN, usual if ttl is None else ttl, record))
-    return Zone.fromRecords(wireFromName(dns.Name(dns.domainString(apex))), setsFrom(headers))
-
-
 def zoneFromPython(path: str) -> Zone:
     """
-    Run Python code that assigns records to C{zone}, as for L{PySourceAuthority<twisted.names.authority.PySourceAuthority>}.
+    Run Python code that assigns records to C{zone}, as for L{PySourceAuthority<twisted.names.authority.PySourceAuthority>}. Records without
+    a TTL get the one that the authority serves them with.
 
     @param path: the path of the code.
 
     @raise BadDescription: the code fails, or does not define a zone; gives the reason.
     """
-    load = cast("Callable[[str], object]", authority.PySourceAuthority)
+    load = cast("Callable[[str], _Authority]", authority.PySourceAuthority)
     try:
-        return zoneFromAuthority(load(path))
+        return _zoneFrom(load(path))
     except DNSFault as fault:
         raise BadDescription(f"pyzone: {path}: {fault}") from fault
     except OSError as error:
@@ -64,3 +45,15 @@ def zoneFromPython(path: str) -> Zone:
     except Exception as error:
         # The file contains arbitrary Python code, which may raise anything.
         raise BadDescription(f"pyzone: {path}: {type(error).__name__}: {error}") from error
+
+
+def _zoneFrom(loaded: _Authority) -> Zone:
+    apex, start = loaded.soa
+    usual = max(start.minimum, start.expire)
+    headers: list[dns.RRHeader] = []
+    for name, records in loaded.records.items():
+        for record in records:
+            ttl: int | None = getattr(record, "ttl", None)
+            kind = cast(int, getattr(record, "TYPE", 0))
+            headers.append(dns.RRHeader(name, kind, dns.IN, usual if ttl is None else ttl, record))
+    return Zone.fromRecords(wireFromName(dns.Name(dns.domainString(apex))), setsFrom(headers))

@@ -200,8 +200,7 @@ def fetchZone(
     query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,), edns=asked))
     verifying = None
     if key is not None:
-        from twisted_ext.wire.tsig import sign
-        from twisted_ext.wire.tsigstream import StreamVerifying
+        from twisted_ext.wire.tsig import StreamVerifying, sign
 
         query, mac = sign(query, key, today())
         verifying = StreamVerifying({key.name: key}, mac)

@@ -15,7 +15,7 @@ from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, CNAME, MB, MD, MF, MG, MINFO, MR, MX, NS, PTR, SOA, A
 
-__all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "hostsInside", "optRecord", "Writer"]
+__all__ = ["COMPRESSED", "appendName", "buildMessage", "buildQuery", "hostsInside", "Writer"]
 
 #: Types whose names may be compressed: those of RFC 1035, and no others (RFC 3597, section 4), as C{(octets before the names, number of
 #: names)}.
@@ -100,11 +100,9 @@ class Writer:
 
     def records(self, rrset: RRSet, most: int) -> bool:
         """
-        Append all records of an RRset, or none.
+        Append all records of an RRset, or none. Return whether they fit.
 
         @param most: maximum octets of the message with them.
-
-        @return: whether they fit.
         """
         octets = self.octets
         before = len(octets)
@@ -175,9 +173,6 @@ def buildMessage(message: Message, size: int = int(MESSAGE_SIZE.default), reserv
 
 
 def _fill(writer: Writer, sections: tuple[tuple[RRSet, ...], ...], counts: list[int], most: int, referral: bool) -> int:
-    """
-    Return TC, or 0.
-    """
     flags = 0
     glue: set[bytes] | None = None
     for index, section in enumerate(sections):
@@ -211,17 +206,6 @@ def buildQuery(flags: int, question: bytes, opt: bytes) -> bytes:
     Build a query without its ID.
 
     @param flags: the header's second pair of octets.
-    @param question: the result of L{twisted_ext.wire.message.Question.toWire}.
     @param opt: a whole OPT record, or empty.
     """
-    return _QUERY_HEADERS[bool(opt)] % flags.to_bytes(2, "big") + question + opt
-
-
-_QUERY_HEADERS: Final = (b"%b\x00\x01\x00\x00\x00\x00\x00\x00", b"%b\x00\x01\x00\x00\x00\x00\x00\x01")
-
-
-def optRecord(payloadSize: int, flags: int = 0, options: tuple[tuple[int, bytes], ...] = ()) -> bytes:
-    """
-    Build an OPT record to append to a query.
-    """
-    return EDNS(payloadSize, flags, options).toWire()
+    return pack(">HHHHH", flags, 1, 0, 0, 1 if opt else 0) + question + opt

@@ -6,15 +6,15 @@ encodings of binary data, such as base64.
 from __future__ import annotations
 
 import re
-from base64 import b32encode, b64encode
+from base64 import b32hexencode, b64encode
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, unhexlify
 from typing import Final
 
 __all__ = [
     "quoted",
-    "escaped",
     "unescaped",
+    "resolved",
     "toBase64",
     "fromBase64",
     "toBase32Hex",
@@ -29,22 +29,7 @@ _IN_QUOTES: Final = [
 
 _PLAIN_IN_QUOTES: Final = bytes(octet for octet in range(256) if _IN_QUOTES[octet] == chr(octet))
 
-_IN_WORDS: Final = [
-    "\\" + chr(octet) if octet in b'"\\();' else chr(octet) if 0x21 <= octet <= 0x7E else f"\\{octet:03d}" for octet in range(256)
-]
-
-_PLAIN_IN_WORDS: Final = bytes(octet for octet in range(256) if _IN_WORDS[octet] == chr(octet))
-
 _ESCAPE: Final = re.compile(rb"\\([0-9]{1,3}|[^0-9])", re.DOTALL)
-
-_BASE32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_BASE32_HEX: Final = b"0123456789abcdefghijklmnopqrstuv"
-_TO_HEX: Final = bytes.maketrans(_BASE32, _BASE32_HEX)
-
-#: The value of each character of the extended-hex alphabet, in either case.
-_VALUES: Final = {letter: value for value, letter in enumerate(_BASE32_HEX.decode())} | {
-    letter: value for value, letter in enumerate(_BASE32_HEX.decode().upper())
-}
 
 
 def quoted(octets: bytes) -> str:
@@ -54,15 +39,6 @@ def quoted(octets: bytes) -> str:
     if octets.translate(None, _PLAIN_IN_QUOTES):
         return '"' + "".join([_IN_QUOTES[octet] for octet in octets]) + '"'
     return '"' + octets.decode("ascii") + '"'
-
-
-def escaped(octets: bytes) -> str:
-    """
-    Format a character string without quotes; special characters are escaped.
-    """
-    if octets.translate(None, _PLAIN_IN_WORDS):
-        return "".join([_IN_WORDS[octet] for octet in octets])
-    return octets.decode("ascii")
 
 
 def unescaped(text: str) -> bytes:
@@ -76,6 +52,15 @@ def unescaped(text: str) -> bytes:
         return octets
     if octets.endswith(b"\\") and (len(octets) - len(octets.rstrip(b"\\"))) % 2:
         raise ValueError("a backslash ends the text; write two for the character itself")
+    return resolved(octets)
+
+
+def resolved(octets: bytes) -> bytes:
+    """
+    Resolve the escapes in octets that do not end in the middle of one.
+
+    @raise ValueError: a backslash is followed by digits other than three from 000 to 255.
+    """
     return _ESCAPE.sub(_unescape, octets)
 
 
@@ -89,9 +74,6 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def toBase64(octets: bytes) -> str:
-    """
-    Encode octets as one padded word (RFC 4648, section 4).
-    """
     return b64encode(octets).decode("ascii")
 
 
@@ -111,7 +93,7 @@ def toBase32Hex(octets: bytes) -> str:
     """
     Encode octets as one word in lower case, without padding (RFC 5155, section 3.3).
     """
-    return b32encode(octets).rstrip(b"=").translate(_TO_HEX).decode("ascii")
+    return b32hexencode(octets).decode("ascii").rstrip("=").lower()
 
 
 def fromBase32Hex(text: str) -> bytes:
@@ -120,14 +102,14 @@ def fromBase32Hex(text: str) -> bytes:
 
     @raise ValueError: a character is outside the alphabet, or the length is not possible.
     """
-    number = 0
-    text = text.rstrip("=")
-    for letter in text:
-        value = _VALUES.get(letter)
-        if value is None:
-            raise ValueError(f"{letter!r} is not of base 32 with the extended hex alphabet")
-        number = number << 5 | value
-    bits = len(text) * 5
+    digits = text.rstrip("=")
+    if not digits:
+        return b""
+    # int() accepts signs, blanks and underscores too.
+    if not (digits.isascii() and digits.isalnum()):
+        raise ValueError(f"{text!r} is not of base 32 with the extended hex alphabet")
+    number = int(digits, 32)
+    bits = len(digits) * 5
     spare = bits % 8
     if spare >= 5 or number & ((1 << spare) - 1):
         raise ValueError("not a whole number of octets")

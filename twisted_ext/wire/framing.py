@@ -39,9 +39,7 @@ class StreamBuffer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """
-        Add received data.
-
-        @return: the messages that are complete now, without their lengths.
+        Add received data, and return the messages that are complete now, without their lengths.
 
         @raise BadMessage: a length is zero. The stream cannot be parsed any further and has to be closed.
         """
@@ -78,9 +76,7 @@ class StreamBuffer:
 
 def frame(message: bytes) -> bytes:
     """
-    Prefix a message with its length.
-
-    @raise CallerFault: it is empty, or too long for a length of two octets.
+    @raise CallerFault: the message is empty, or too long for a length of two octets.
     """
     length = len(message)
     if not 0 < length <= _MOST:

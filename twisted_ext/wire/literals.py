@@ -26,17 +26,12 @@ def ipv4FromText(text: str) -> bytes:
 
 
 def ipv4ToText(octets: bytes) -> str:
-    """
-    @param octets: four octets.
-    """
     return ".".join([str(octet) for octet in octets])
 
 
 def ipv6FromText(text: str) -> bytes:
     """
-    Parse an address in the format of RFC 4291, section 2.2, optionally with the last 32 bits as an IPv4 address; without a scope.
-
-    @raise ValueError: the text is not such an address.
+    @raise ValueError: the text is not in the format of RFC 4291, section 2.2, with or without the last 32 bits as an IPv4 address.
     """
     head, double, tail = text.partition("::")
     before = _groups(head, not double)
@@ -69,8 +64,6 @@ def _groups(text: str, last: bool) -> bytes:
 def ipv6ToText(octets: bytes) -> str:
     """
     Write an address as RFC 5952 recommends: lower case, the longest run of zeros left out, mapped IPv4 addresses in dotted form.
-
-    @param octets: sixteen octets.
     """
     if octets[:12] == b"\x00" * 10 + b"\xff\xff":
         return "::ffff:" + ipv4ToText(octets[12:])

@@ -53,9 +53,6 @@ class Question:
             raise BadRecord(f"type {rrType!r} and class {rrClass!r} cannot be asked for; both take a number from 0 to 65535") from None
 
     def toWire(self) -> bytes:
-        """
-        Return the question in wire format, with the name's case preserved.
-        """
         return self.name + self.key[-4:]
 
     def __eq__(self, other: object) -> bool:
@@ -158,9 +155,7 @@ class Message:
 
     def check(self) -> Message:
         """
-        Parse the whole message now.
-
-        @return: this message.
+        Parse the whole message now, and return it.
 
         @raise BadMessage: a record is truncated or not valid for its type, there is more than one OPT or a misplaced one, a TSIG that is
             not the last record or has another class than ANY, or octets follow the last record.
@@ -200,12 +195,10 @@ class Message:
                     additional.append(record)
         if offset != len(reader.data):
             raise BadMessage(f"{len(reader.data) - offset} octets after the last record")
-        for record in answer:
-            if record.rrType == OPT or record.rrType == TSIG:
-                raise BadMessage(f"a record of type {record.rrType} in the answer section")
-        for record in authority:
-            if record.rrType == OPT or record.rrType == TSIG:
-                raise BadMessage(f"a record of type {record.rrType} in the authority section")
+        for section, records in (("answer", answer), ("authority", authority)):
+            for record in records:
+                if record.rrType == OPT or record.rrType == TSIG:
+                    raise BadMessage(f"a record of type {record.rrType} in the {section} section")
         self._flat = (answer, authority, additional)
         # The order of records in an UPDATE is significant (RFC 2136, section 3.4.2.6).
         group = tuple if self.flags >> 11 & 15 == Opcode.UPDATE else groupRecords
@@ -218,9 +211,6 @@ class Message:
 
     @property
     def opcode(self) -> int:
-        """
-        @see: L{Opcode}
-        """
         return self.flags >> 11 & 15
 
     @property
@@ -254,9 +244,6 @@ class Message:
 
     @property
     def edns(self) -> EDNS | None:
-        """
-        The content of the OPT record, or L{None} if there is none.
-        """
         if self._reader is not None:
             self._parse(self._reader)
         return self._edns

@@ -7,9 +7,11 @@ range of the letters A to Z, C{name.lower()} folds case without looking at label
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from twisted_ext.errors import BadName
+from twisted_ext.wire.escapes import resolved
 
 __all__ = [
     "ROOT",
@@ -40,6 +42,9 @@ MOST_LABEL_OCTETS: Final = 63
 #: Maximum characters of a name as text: each octet as an escape of four characters.
 _MOST_CHARACTERS: Final = 4 * MOST_OCTETS
 
+#: A dot between labels; other octets with their escapes; a backslash at the end.
+_PART: Final = re.compile(rb"\.|(?:[^.\\]|\\.)+|\\", re.DOTALL)
+
 _LENGTHS: Final = [bytes([number]) for number in range(64)]
 
 _ESCAPED: Final = [
@@ -66,15 +71,12 @@ def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
             raw = _encodeIDNA(text)
     else:
         raw = text
-    if b"\\" in raw:
-        labels, absolute = _splitEscaped(raw)
-    else:
-        labels = raw.split(b".")
-        absolute = not labels[-1]
-        if absolute:
-            labels.pop()
-            if labels == [b""]:
-                labels = []
+    labels = _splitEscaped(raw) if b"\\" in raw else raw.split(b".")
+    absolute = not labels[-1]
+    if absolute:
+        labels.pop()
+        if labels == [b""]:
+            labels = []
     try:
         name = b"".join([_LENGTHS[len(label)] + label for label in labels])
     except IndexError:
@@ -106,39 +108,19 @@ def _quoted(text: str | bytes) -> str:
     return repr(shown if len(shown) <= 80 else shown[:77] + "...")
 
 
-def _splitEscaped(raw: bytes) -> tuple[list[bytes], bool]:
-    """
-    Return the labels, and whether the text has a final dot.
-    """
-    labels: list[bytes] = []
-    label = bytearray()
-    position, end = 0, len(raw)
-    pending = False
-    while position < end:
-        octet = raw[position]
-        position += 1
-        pending = True
-        if octet == 0x2E:
-            labels.append(bytes(label))
-            label.clear()
-            pending = False
-            continue
-        if octet == 0x5C:
-            digits = raw[position : position + 3]
-            if not digits:
-                raise BadName(f"{_quoted(raw)}: a backslash ends the name; write two for the character itself")
-            if digits[:1].isdigit():
-                if len(digits) < 3 or not digits.isdigit() or int(digits) > 255:
-                    raise BadName(f"{_quoted(raw)}: an escape needs three digits from \\000 to \\255")
-                octet = int(digits)
-                position += 3
-            else:
-                octet = digits[0]
-                position += 1
-        label.append(octet)
-    if pending:
-        labels.append(bytes(label))
-    return labels, not pending
+def _splitEscaped(raw: bytes) -> list[bytes]:
+    labels = [b""]
+    for part in _PART.findall(raw):
+        if part == b".":
+            labels.append(b"")
+        elif part == b"\\":
+            raise BadName(f"{_quoted(raw)}: a backslash ends the name; write two for the character itself")
+        else:
+            try:
+                labels[-1] = resolved(part)
+            except ValueError as error:
+                raise BadName(f"{_quoted(raw)}: {error}") from None
+    return labels
 
 
 def _encodeIDNA(text: str) -> bytes:
@@ -265,8 +247,6 @@ def isBelow(name: bytes, ancestor: bytes) -> bool:
 
 def joined(prefix: bytes, suffix: bytes) -> bytes:
     """
-    Concatenate the labels of two names.
-
     @raise BadName: the result has more than 255 octets.
     """
     name = prefix[:-1] + suffix

@@ -1,8 +1,5 @@
 """
-EDNS options as typed values.
-
-L{EDNS<twisted_ext.wire.edns.EDNS>} keeps every option as a code and octets. L{optionsOf} returns the typed values, and
-L{twisted_ext.wire.optiontext} parses options from text.
+EDNS options as typed values. L{EDNS<twisted_ext.wire.edns.EDNS>} keeps every option as a code and octets.
 """
 
 from __future__ import annotations
@@ -11,11 +8,10 @@ from collections.abc import Callable
 from struct import unpack
 from typing import Final
 
-from twisted_ext.errors import BadDescription, BadMessage
+from twisted_ext.errors import BadDescription, BadMessage, CallerFault
 from twisted_ext.wire.codes import EDE_NAMES, OPTION_NAMES
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import printable
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.reader import Reader
 
 __all__ = [
@@ -33,8 +29,9 @@ __all__ = [
     "ReportChannel",
     "UnknownOption",
     "ZoneVersion",
+    "optionCode",
+    "optionFromText",
     "optionFromWire",
-    "optionsOf",
 ]
 
 #: The only type of ZONEVERSION so far (RFC 9660, section 2).
@@ -54,6 +51,10 @@ def _uncompressed(octets: bytes, what: str) -> bytes:
     return name
 
 
+#: The classes of options by their codes.
+_classes: Final[dict[int, Callable[[bytes], Option]]] = {}
+
+
 class Option:
     """
     Base class of options; options are equal if code and octets are equal.
@@ -63,9 +64,11 @@ class Option:
     @ivar octets: the option data.
     """
 
-    __slots__ = ("octets",)
-
     code: int = -1
+
+    def __init_subclass__(cls) -> None:
+        if "code" in vars(cls):
+            _classes[cls.code] = cls
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
@@ -73,15 +76,10 @@ class Option:
 
     def parse(self, octets: bytes) -> None:
         """
-        Set the attributes from the option data.
-
         @raise BadMessage: the data is not valid for this option.
         """
 
     def toWire(self) -> tuple[int, bytes]:
-        """
-        Return code and octets, as in L{EDNS<twisted_ext.wire.edns.EDNS>}.
-        """
         return self.code, self.octets
 
     def toText(self) -> str:
@@ -93,15 +91,9 @@ class Option:
 
     @property
     def title(self) -> str:
-        """
-        The name of the option for display.
-        """
         return OPTION_NAMES.get(self.code) or f"OPT={self.code}"
 
     def valueToText(self) -> str:
-        """
-        Format the option data for display; empty if there is none.
-        """
         return _dumped(self.octets)
 
     def __eq__(self, other: object) -> bool:
@@ -121,8 +113,6 @@ class UnknownOption(Option):
     An option of unknown format, preserved as it is.
     """
 
-    __slots__ = ("code",)
-
     def __init__(self, code: int, octets: bytes) -> None:
         self.code = code
         super().__init__(octets)
@@ -133,7 +123,6 @@ class NSID(Option):
     The name server identifier (RFC 5001); empty in a query.
     """
 
-    __slots__ = ()
     code = 3
 
 
@@ -143,8 +132,6 @@ class AlgorithmsUnderstood(Option):
 
     @ivar algorithms: their numbers.
     """
-
-    __slots__ = ("code", "algorithms")
 
     def __init__(self, code: int, octets: bytes) -> None:
         """
@@ -170,7 +157,6 @@ class ClientSubnet(Option):
     @ivar address: the first C{source} bits of the address, in as few octets as possible.
     """
 
-    __slots__ = ("family", "source", "scope", "address")
     code = 8
 
     def parse(self, octets: bytes) -> None:
@@ -227,7 +213,6 @@ class Expire(Option):
     @ivar seconds: L{None} in a query.
     """
 
-    __slots__ = ("seconds",)
     code = 9
 
     def parse(self, octets: bytes) -> None:
@@ -247,7 +232,6 @@ class Cookie(Option):
     @ivar server: eight to thirty-two octets, or empty.
     """
 
-    __slots__ = ("client", "server")
     code = 10
 
     def parse(self, octets: bytes) -> None:
@@ -274,7 +258,6 @@ class KeepAlive(Option):
     @ivar seconds: a multiple of 0.1; L{None} in a query.
     """
 
-    __slots__ = ("seconds",)
     code = 11
 
     def parse(self, octets: bytes) -> None:
@@ -298,7 +281,6 @@ class Padding(Option):
     Padding that hides the length of a message (RFC 7830).
     """
 
-    __slots__ = ()
     code = 12
 
     def valueToText(self) -> str:
@@ -312,7 +294,6 @@ class Chain(Option):
     @ivar name: the closest trusted name.
     """
 
-    __slots__ = ("name",)
     code = 13
 
     def parse(self, octets: bytes) -> None:
@@ -329,7 +310,6 @@ class KeyTags(Option):
     @ivar tags: the key tags of these trust anchors.
     """
 
-    __slots__ = ("tags",)
     code = 14
 
     def parse(self, octets: bytes) -> None:
@@ -349,7 +329,6 @@ class ExtendedError(Option):
     @ivar extraText: for humans only, not to be parsed; invalid UTF-8 is replaced.
     """
 
-    __slots__ = ("infoCode", "extraText")
     code = 15
 
     def parse(self, octets: bytes) -> None:
@@ -379,7 +358,6 @@ class ReportChannel(Option):
     @ivar agent: the domain of the reporting agent.
     """
 
-    __slots__ = ("agent",)
     code = 18
 
     def parse(self, octets: bytes) -> None:
@@ -398,7 +376,6 @@ class ZoneVersion(Option):
     @ivar version: the version, in the format of its type.
     """
 
-    __slots__ = ("labels", "kind", "version")
     code = 19
 
     def parse(self, octets: bytes) -> None:
@@ -437,40 +414,70 @@ class ZoneVersion(Option):
         return f"type {self.kind}: {self.version.hex()} (zone of {self.labels} labels)"
 
 
-_CLASSES: Final[dict[int, Callable[[bytes], Option]]] = {
-    kind.code: kind
-    for kind in (
-        NSID,
-        ClientSubnet,
-        Expire,
-        Cookie,
-        KeepAlive,
-        Padding,
-        Chain,
-        KeyTags,
-        ExtendedError,
-        ReportChannel,
-        ZoneVersion,
-    )
-}
-
-
 def optionFromWire(code: int, octets: bytes) -> Option:
     """
     Convert an option to a typed value, L{UnknownOption} for unknown codes.
 
     @raise BadMessage: the octets are not valid for the option.
     """
-    kind = _CLASSES.get(code)
+    kind = _classes.get(code)
     if kind is not None:
         return kind(octets)
     return AlgorithmsUnderstood(code, octets) if 5 <= code <= 7 else UnknownOption(code, octets)
 
 
-def optionsOf(edns: EDNS | None) -> list[Option]:
-    """
-    Convert the options of an OPT record in order; none if there is no such record.
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise BadDescription(f"{text[:80]!r} is not hexadecimal, two digits for each octet") from None
 
-    @raise BadMessage: an option is not valid.
+
+def _number(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or int(text) > most:
+        raise BadDescription(f"{text[:80]!r} is not a number from 0 to {most}")
+    return int(text)
+
+
+#: The code of each option, and a function that encodes the text after the equals sign.
+_WORDS: Final[dict[str, tuple[int, Callable[[str], bytes]]]] = {
+    "nsid": (3, _hex),
+    "subnet": (8, lambda text: ClientSubnet.of("0.0.0.0/0" if text == "0" else text).octets),
+    "expire": (9, _hex),
+    "cookie": (10, _hex),
+    "keepalive": (11, lambda text: KeepAlive.of(_number(text, 6553)).octets if text else b""),
+    "padding": (12, lambda text: bytes(_number(text, 0xFFFF))),
+    "chain": (13, nameFromText),
+    "key-tag": (14, lambda text: b"".join([_number(tag, 0xFFFF).to_bytes(2, "big") for tag in text.split(",")])),
+    "zoneversion": (19, _hex),
+}
+
+
+def optionCode(word: str) -> int:
     """
-    return [] if edns is None else [optionFromWire(code, octets) for code, octets in edns.options]
+    @param word: the name of an option as L{optionFromText} takes it, without a value.
+
+    @raise BadDescription: there is no such option.
+    """
+    known = _WORDS.get(word.strip().lower())
+    if known is None:
+        raise BadDescription(f"{word[:80]!r} is none of {', '.join(_WORDS)}; others are written as number:hexadecimal")
+    return known[0]
+
+
+def optionFromText(text: str) -> Option:
+    """
+    Parse an option: C{nsid}, C{subnet=192.0.2.0/24}, C{cookie=0011223344556677}, C{padding=128}, C{expire}, C{keepalive},
+    C{chain=example.com}, C{key-tag=20326,38696}, C{zoneversion}, and others as C{65001} or C{65001:c0ffee}, number and hexadecimal.
+
+    @raise BadDescription: the text is none of these.
+    """
+    number, _, digits = text.partition(":")
+    try:
+        if number.isascii() and number.isdigit():
+            return optionFromWire(_number(number, 0xFFFF), _hex(digits))
+        word, _, value = text.partition("=")
+        code = optionCode(word)
+        return optionFromWire(code, _WORDS[word.strip().lower()][1](value.strip()))
+    except (CallerFault, BadMessage) as error:
+        raise BadDescription(f"EDNS option {text[:80]!r}: {error}") from error

@@ -50,9 +50,6 @@ class RRSet:
         self.rdatas = rdatas
 
     def withTTL(self, ttl: int) -> RRSet:
-        """
-        Return the same records with another TTL.
-        """
         return RRSet(self.name, self.rrType, self.rrClass, ttl, self.rdatas)
 
     def withRdatas(self, rdatas: tuple[bytes, ...]) -> RRSet:

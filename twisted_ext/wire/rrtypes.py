@@ -14,7 +14,8 @@ from twisted_ext.errors import BadRecord, WrongType
 
 _modules: Final[dict[int, str]] = {}
 
-_internetOnly: Final[set[int]] = set()
+#: Types whose format is defined for class IN only.
+INTERNET_ONLY: Final[set[int]] = set()
 
 #: Type to what twisted.names calls its look-up.
 TWISTED_LOOKUPS: Final[dict[int, str]] = {}
@@ -34,7 +35,7 @@ def _row(number: int, module: str = "", lookup: str = "", onlyIN: bool = False) 
     if lookup:
         TWISTED_LOOKUPS[number] = f"lookup{lookup}"
     if onlyIN:
-        _internetOnly.add(number)
+        INTERNET_ONLY.add(number)
     return number
 
 
@@ -149,10 +150,8 @@ TYPE_NAMES: Final[dict[int, str]] = {
     number: name.replace("_", "-") for name, number in globals().items() if name.isupper() and type(number) is int
 }
 
-_NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
-
 #: Mnemonic to number, for input; C{TYPE_NAMES} is for output.
-TYPE_NUMBERS: Final = _NUMBERS
+TYPE_NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAMES.items()}
 
 # Its number is one for private use, so a record with it may be of another type.
 del TYPE_NAMES[ALIAS]
@@ -179,9 +178,9 @@ def addMnemonic(number: int, name: str) -> None:
     """
     Register the mnemonic of an application's own record type. The mnemonics above cannot be changed.
     """
-    if number not in TYPE_NAMES and name.upper() not in _NUMBERS:
+    if number not in TYPE_NAMES and name.upper() not in TYPE_NUMBERS:
         TYPE_NAMES[number] = name.upper()
-        _NUMBERS[name.upper()] = number
+        TYPE_NUMBERS[name.upper()] = number
 
 
 def typeName(number: int) -> str:
@@ -198,17 +197,12 @@ def typeNumber(text: str) -> int | None:
     @param text: in any case; C{*} does not mean C{ANY}.
     """
     upper = text.upper()
-    number = _NUMBERS.get(upper)
+    number = TYPE_NUMBERS.get(upper)
     if number is None and upper.startswith("TYPE"):
         digits = upper[4:]
         if digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= 0xFFFF:
             return int(digits)
     return number
-
-
-#: Types whose format is defined for class IN only: those of RFC 1035, section 3.4, and later ones with addresses. Other classes, such as
-#: CH, define another format or none.
-INTERNET_ONLY: Final = frozenset(_internetOnly)
 
 
 def formOf(rrType: int, rrClass: int) -> int:
@@ -221,7 +215,7 @@ def formOf(rrType: int, rrClass: int) -> int:
 
 def moduleOf(number: int) -> str | None:
     """
-    @return: the module with the declaration of the type's rdata, or L{None} for types of applications and types without a form.
+    Return the module with the declaration of the type's rdata; L{None} for types of applications and types without a form.
     """
     return _modules.get(number)
 

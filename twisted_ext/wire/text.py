@@ -1,29 +1,22 @@
 """
-Convert records from and to lines of a master file.
+Parse lines of a master file.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from twisted_ext.wire.codes import IN, className, classNumber
-from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
+from twisted_ext.wire.codes import IN, classNumber
+from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, formOf, typeName, typeNumber
+from twisted_ext.wire.rrtypes import ANY, formOf, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
-if TYPE_CHECKING:
-    from twisted_ext.wire.rdata.fields import Rdata
-
-__all__ = ["headFromTokens", "recordFromText", "recordToText"]
+__all__ = ["headFromTokens", "recordFromText"]
 
 
 def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
     """
     Take the fields between a record's owner and its rdata: optional TTL and class in either order, then the type (RFC 1035, section 5.1).
-
-    @return: the class, the TTL in seconds, and the type.
+    Return the class, the TTL in seconds, and the type.
 
     @raise BadRecord: the text is not valid; has the column, and what was expected there.
     """
@@ -70,13 +63,5 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
             raise badRecord("a TTL is missing before the record type", tokens.column)
         seconds = ttl
     rrClass = IN if rrClass is None else rrClass
-    rdata: Rdata = declarationOf(formOf(rrType, rrClass)).fromTokens(tokens)
+    rdata = declarationOf(formOf(rrType, rrClass)).fromTokens(tokens)
     return RRSet(name, rrType, rrClass, seconds, (rdata.wire,))
-
-
-def recordToText(rrset: RRSet) -> list[str]:
-    """
-    Format each record on a line: owner, TTL, class, type and rdata, separated by tabs, as dig does.
-    """
-    head = f"{nameToText(rrset.name)}\t{rrset.ttl}\t{className(rrset.rrClass)}\t{typeName(rrset.rrType)}\t"
-    return [head + rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata) for rdata in rrset.rdatas]

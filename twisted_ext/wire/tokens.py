@@ -5,12 +5,15 @@ Split the text of one record into words (RFC 1035, section 5.1): blanks, quotes,
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.escapes import unescaped
 
 __all__ = ["TOKEN", "Tokens", "badRecord"]
+
+_T = TypeVar("_T")
 
 #: Blanks and comments; a word, optionally followed directly by a quoted value as in C{alpn="h2,h3"}; a quoted string; anything else. A
 #: quote elsewhere in a word is an ordinary character (RFC 1035, section 5.1).
@@ -21,7 +24,6 @@ TOKEN: Final = re.compile(
     r"""|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<mark>.)""",
     re.DOTALL,
 )
-
 
 #: Maximum number of remarks about adjacent words of one record; more would add nothing new.
 _REMARKS: Final = 4
@@ -114,9 +116,7 @@ class Tokens:
 
     def peek(self, behind: int = 0) -> str:
         """
-        Return the next word without taking it; empty if there is none or if it is quoted.
-
-        @param behind: how many words to skip.
+        Return the next word, or the one so many words behind it, without taking it; empty if there is none or if it is quoted.
         """
         if self._next + behind < len(self._words):
             text, _, quoted = self._words[self._next + behind]
@@ -127,9 +127,7 @@ class Tokens:
         """
         Take the next word, with its escapes.
 
-        @param expected: a description of what is expected, for the error message.
-
-        @raise BadRecord: there is none.
+        @raise BadRecord: there is none; says what was expected.
         """
         if self._next >= len(self._words):
             raise badRecord(f"the record ends where {expected} was expected", self._end)
@@ -137,10 +135,19 @@ class Tokens:
         self._next += 1
         return text
 
+    def parsed(self, expected: str, parse: Callable[[str], _T]) -> _T:
+        """
+        Take the next word, and return what C{parse} makes of it.
+
+        @raise BadRecord: there is none, or C{parse} raises L{ValueError}.
+        """
+        text = self.take(expected)
+        try:
+            return parse(text)
+        except ValueError:
+            raise self.bad(text, expected) from None
+
     def octets(self, expected: str) -> bytes:
-        """
-        Take the next word, unescaped.
-        """
         text = self.take(expected)
         try:
             return unescaped(text)
@@ -163,8 +170,6 @@ class Tokens:
     def bad(self, text: str, expected: str) -> BadRecord:
         """
         Return an exception about the last word.
-
-        @param text: the word.
         """
         shown = text if len(text) <= 40 else text[:37] + "..."
         return badRecord(f"{shown!r} where {expected} was expected", self.column)

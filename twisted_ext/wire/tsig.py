@@ -1,18 +1,19 @@
 """
-Sign and verify messages with a shared secret (TSIG, RFC 8945): keys, the TSIG record, and single messages.
-L{twisted_ext.wire.tsigstream} handles streams of messages.
+Sign and verify messages with a shared secret (TSIG, RFC 8945): keys, the TSIG record, single messages, and streams of them, such as zone
+transfers.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from struct import Struct
+from dataclasses import dataclass
+from struct import Struct, pack
 from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadDescription, BadMessage, BadName
-from twisted_ext.limits import TSIG_FUDGE
+from twisted_ext.limits import TSIG_FUDGE, TSIG_UNSIGNED
 from twisted_ext.wire.codes import ANY_CLASS, Rcode, rcodeName
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
@@ -24,9 +25,10 @@ __all__ = [
     "ALGORITHMS",
     "BADSIG",
     "Key",
+    "StreamSigning",
+    "StreamVerifying",
     "TSIGRecord",
     "Verdict",
-    "judge",
     "replySigned",
     "sign",
     "signatureError",
@@ -65,6 +67,9 @@ ALGORITHMS: Final = {mnemonic: wire for mnemonic, wire, _, _, _ in _TABLE}
 
 _HASHES: Final = {wire: (digest, whole, most) for _, wire, digest, whole, most in _TABLE}
 _MNEMONICS: Final = {wire: mnemonic for mnemonic, wire, _, _, _ in _TABLE}
+
+_FUDGE: Final = int(TSIG_FUDGE.default)
+_MOST_UNSIGNED: Final = int(TSIG_UNSIGNED.default)
 
 #: Minimum octets of a truncated MAC: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
 _LEAST_MAC: Final = 10
@@ -134,9 +139,6 @@ class Key:
             raise BadDescription(f"the name of a TSIG key: {error}") from error
 
     def mac(self, octets: bytes) -> bytes:
-        """
-        Return the full MAC.
-        """
         return hmac.digest(self.secret, octets, self._digest)
 
     def allows(self, size: int) -> bool:
@@ -149,6 +151,7 @@ class Key:
         return f"<Key {nameToText(self.name)} {_MNEMONICS[self.algorithm]}>"
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class TSIGRecord:
     """
     The content of a TSIG record (RFC 8945, section 4.2).
@@ -161,34 +164,14 @@ class TSIGRecord:
     @ivar other: with BADTIME, the sender's time in six octets.
     """
 
-    __slots__ = ("keyName", "algorithm", "timeSigned", "fudge", "mac", "originalId", "error", "other")
-
-    def __init__(
-        self,
-        keyName: bytes,
-        algorithm: bytes,
-        timeSigned: int,
-        fudge: int,
-        mac: bytes,
-        originalId: int,
-        error: int = 0,
-        other: bytes = b"",
-    ) -> None:
-        self.keyName = keyName
-        self.algorithm = algorithm
-        self.timeSigned = timeSigned
-        self.fudge = fudge
-        self.mac = mac
-        self.originalId = originalId
-        self.error = error
-        self.other = other
-
-    @property
-    def serverTime(self) -> int | None:
-        """
-        The server's time in a BADTIME error.
-        """
-        return int.from_bytes(self.other, "big") if self.error == Rcode.BADTIME and len(self.other) == 6 else None
+    keyName: bytes
+    algorithm: bytes
+    timeSigned: int
+    fudge: int
+    mac: bytes
+    originalId: int
+    error: int = 0
+    other: bytes = b""
 
     @classmethod
     def fromRecord(cls, record: RRSet) -> TSIGRecord:
@@ -224,32 +207,16 @@ class TSIGRecord:
         """
         Return the parts covered by the signature (RFC 8945, section 4.3.3).
         """
-        return b"".join(
-            (
-                self.keyName,
-                b"\x00\xff\x00\x00\x00\x00",
-                self.algorithm,
-                self.timers(),
-                self.error.to_bytes(2, "big"),
-                len(self.other).to_bytes(2, "big"),
-                self.other,
-            )
-        )
+        head = self.keyName + b"\x00\xff\x00\x00\x00\x00" + self.algorithm + self.timers()
+        return head + pack(">HH", self.error, len(self.other)) + self.other
 
     def toWire(self) -> bytes:
-        rdata = b"".join(
-            (
-                self.algorithm,
-                self.timers(),
-                len(self.mac).to_bytes(2, "big"),
-                self.mac,
-                _behind.pack(self.originalId, self.error, len(self.other)),
-                self.other,
-            )
-        )
+        head = self.algorithm + self.timers() + len(self.mac).to_bytes(2, "big") + self.mac
+        rdata = head + _behind.pack(self.originalId, self.error, len(self.other)) + self.other
         return self.keyName + _owner.pack(TSIG, ANY_CLASS, 0, len(rdata)) + rdata
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Verdict:
     """
     The result of verifying a signature.
@@ -260,13 +227,10 @@ class Verdict:
     @ivar octets: the message as it was signed: without its TSIG record and with its original ID.
     """
 
-    __slots__ = ("error", "record", "key", "octets")
-
-    def __init__(self, error: int, record: TSIGRecord | None, key: Key | None, octets: bytes) -> None:
-        self.error = error
-        self.record = record
-        self.key = key
-        self.octets = octets
+    error: int
+    record: TSIGRecord | None
+    key: Key | None
+    octets: bytes
 
     @property
     def good(self) -> bool:
@@ -288,9 +252,7 @@ class Verdict:
 
 def signatureSize(key: Key, other: int = 0) -> int:
     """
-    Return how many octets signing adds to a message.
-
-    @param other: octets of other data: six with BADTIME.
+    Return how many octets signing adds to a message. With BADTIME there are six octets of other data.
     """
     return len(key.name) + _owner.size + len(key.algorithm) + _times.size + key.macSize + _behind.size + other
 
@@ -360,20 +322,18 @@ def sign(
     now: float,
     *,
     requestMac: bytes = b"",
-    fudge: int = int(TSIG_FUDGE.default),
+    fudge: int = _FUDGE,
     error: int = 0,
     other: bytes = b"",
     timersOnly: bool = False,
 ) -> tuple[bytes, bytes]:
     """
-    Sign a message.
+    Sign a message. Return it, and its MAC.
 
     @param message: a complete unsigned message, from L{buildMessage<twisted_ext.wire.builder.buildMessage>}.
     @param now: seconds since 1970.
     @param requestMac: for a reply, the MAC of its request; within a stream, that of the preceding signed message.
     @param timersOnly: for messages of a stream after the first (RFC 8945, section 5.3.1).
-
-    @return: the signed message, and its MAC.
     """
     record = TSIGRecord(key.name, key.algorithm, int(now), fudge, b"", message[0] << 8 | message[1], error, other)
     signed = record.timers() if timersOnly else record.variables()
@@ -397,10 +357,10 @@ def verify(message: bytes, keys: Mapping[bytes, Key], now: float, *, requestMac:
     octets, record = splitSigned(message)
     if record is None:
         return Verdict(BADSIG, None, None, octets)
-    return judge(_prefixed(requestMac) + octets, octets, record, keys, now, record.variables())
+    return _judge(_prefixed(requestMac) + octets, octets, record, keys, now, record.variables())
 
 
-def judge(
+def _judge(
     covered: bytes, octets: bytes, record: TSIGRecord, keys: Mapping[bytes, Key], now: float, signed: bytes
 ) -> Verdict:
     """
@@ -427,7 +387,7 @@ def judge(
     return Verdict(0, record, key, octets)
 
 
-def replySigned(message: bytes, verdict: Verdict, now: float, *, fudge: int = int(TSIG_FUDGE.default)) -> tuple[bytes, bytes]:
+def replySigned(message: bytes, verdict: Verdict, now: float) -> tuple[bytes, bytes]:
     """
     Sign the reply to a verified message, according to the verdict (RFC 8945, section 5.3): with BADKEY and BADSIG the record has no MAC,
     with BADTIME it has the client's time and the server's.
@@ -441,9 +401,8 @@ def replySigned(message: bytes, verdict: Verdict, now: float, *, fudge: int = in
         return message, b""
     error = verdict.error
     if verdict.key is None or error == BADSIG:
-        unsigned = TSIGRecord(
-            record.keyName, record.algorithm, int(now), fudge, b"", message[0] << 8 | message[1], error
-        )
+        messageId = message[0] << 8 | message[1]
+        unsigned = TSIGRecord(record.keyName, record.algorithm, int(now), _FUDGE, b"", messageId, error)
         return _append(message, unsigned), b""
     if error == Rcode.BADTIME:
         return sign(
@@ -451,8 +410,68 @@ def replySigned(message: bytes, verdict: Verdict, now: float, *, fudge: int = in
             verdict.key,
             record.timeSigned,
             requestMac=record.mac,
-            fudge=fudge,
             error=error,
             other=int(now).to_bytes(6, "big"),
         )
-    return sign(message, verdict.key, now, requestMac=record.mac, fudge=fudge, error=error)
+    return sign(message, verdict.key, now, requestMac=record.mac, error=error)
+
+
+class StreamSigning:
+    __slots__ = ("_key", "_mac", "_first")
+
+    def __init__(self, key: Key, requestMac: bytes) -> None:
+        self._key = key
+        self._mac = requestMac
+        self._first = True
+
+    def sign(self, message: bytes, now: float) -> bytes:
+        signed, self._mac = sign(message, self._key, now, requestMac=self._mac, timersOnly=not self._first)
+        self._first = False
+        return signed
+
+
+class StreamVerifying:
+    """
+    Verifies the messages of a reply in turn. Up to L{TSIG_UNSIGNED} in a row may be unsigned, but not the first or the last one.
+
+    @ivar complete: whether the latest message was signed: only then may the messages received so far be used.
+    """
+
+    __slots__ = ("_keys", "_mac", "_unsigned", "_count", "_failed", "complete")
+
+    def __init__(self, keys: Mapping[bytes, Key], requestMac: bytes) -> None:
+        self._keys = keys
+        self._mac = requestMac
+        self._unsigned: list[bytes] = []
+        self._count = 0
+        self._failed = False
+        self.complete = False
+
+    def feed(self, message: bytes, now: float) -> Verdict:
+        """
+        Verify the next message. An unsigned message where one is allowed has error 0 and no record: it is trusted only after a later signed
+        message.
+
+        @raise BadMessage: see L{verify}.
+        """
+        if self._failed:
+            raise BadMessage("a message after one with a bad signature in the same stream")
+        # Until this one is verified.
+        self._failed = True
+        if not self._count:
+            verdict = verify(message, self._keys, now, requestMac=self._mac)
+        else:
+            octets, record = splitSigned(message)
+            if record is None:
+                self.complete = False
+                self._unsigned.append(octets)
+                self._failed = len(self._unsigned) > _MOST_UNSIGNED
+                return Verdict(BADSIG if self._failed else 0, None, None, octets)
+            covered = b"".join((len(self._mac).to_bytes(2, "big"), self._mac, *self._unsigned, octets))
+            verdict = _judge(covered, octets, record, self._keys, now, record.timers())
+        self._count += 1
+        self._failed = bool(verdict.error)
+        self.complete = verdict.good
+        self._mac = verdict.mac
+        self._unsigned.clear()
+        return verdict

@@ -17,8 +17,8 @@ from twisted_ext.compat.conversion.messages import Message
 from twisted_ext.compat.conversion.records import Record, recordOf
 from twisted_ext.compat.conversion.results import resultFromAnswer
 from twisted_ext.errors import BadRecord
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromText
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.rrtypes import TYPE_NAMES, typeNumber
 
 #: Records of types without a class in Twisted, and their C{repr} here.

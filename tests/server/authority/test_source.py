@@ -11,6 +11,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.queries import optOf, queryOf
+from tests.wire.shown import optionsOf
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadImage, ServerFailed, TimedOut, Unknown
 from twisted_ext.metrics.counters import Counters
@@ -26,7 +27,7 @@ from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHa
 from twisted_ext.wire.codes import AA, QR, RA, RD, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.options import ExtendedError
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 

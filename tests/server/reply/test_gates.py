@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
+from tests.wire.shown import optionsOf
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
@@ -21,7 +22,7 @@ from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.options import ExtendedError
 from twisted_ext.wire.tsig import Key, sign, verify
 
 VERSION = b"\x07version\x04bind\x00"

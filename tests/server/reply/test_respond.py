@@ -13,13 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
+from tests.wire.shown import optionsOf
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.options import ExtendedError, optionsOf
+from twisted_ext.wire.options import ExtendedError
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start

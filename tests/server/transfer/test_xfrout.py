@@ -13,15 +13,16 @@ from zope.interface import implementer
 from tests.queries import optOf
 from tests.server.transfer.askers import Asker, Datagrams, transferOf
 from tests.server.transfer.replicas import KEYS, PRIMARY, Host, ReplicaTestCase, soaOf
+from tests.wire.shown import optionsOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.options import Expire, optionsOf
+from twisted_ext.wire.options import Expire
 from twisted_ext.wire.rrtypes import SOA, A
-from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.wire.tsig import StreamVerifying
 from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.update.transactions import Transaction
 

@@ -126,13 +126,14 @@ _SPECIAL["SMIMEA"] = _SPECIAL["TLSA"]
 
 
 def _values(field: Field[object]) -> st.SearchStrategy[object]:
+    octets = st.binary(min_size=field.size or 1, max_size=field.size or 40)
     kinds: tuple[tuple[type, st.SearchStrategy[object]], ...] = (
         (Name, names),
         (TypeNumber, _number),
         (Number, st.integers(0, (1 << 8 * (field.size or 0)) - 1)),
         (Text, st.binary(max_size=20)),
         (Strings, st.lists(st.binary(max_size=20), min_size=1, max_size=4).map(tuple)),
-        (Octets, _key),
+        (Octets, octets),
         (TypeBits, _numbers.map(sorted).map(tuple)),
         (Address4, _ipv4),
         (Address6, _ipv6),
@@ -140,8 +141,7 @@ def _values(field: Field[object]) -> st.SearchStrategy[object]:
     for kind, strategy in kinds:
         if isinstance(field, kind):
             return strategy
-    size = field.size or 1
-    return st.binary(min_size=size, max_size=size)
+    return octets
 
 
 def rdatas(name: str) -> st.SearchStrategy[Rdata]:

@@ -72,7 +72,7 @@ class SamplesTests(SynchronousTestCase):
                 rdata = rdataFromText(rrType, text)
                 self.assertEqual(rdataToText(rrType, rdata), text, name)
                 value = rdataFromWire(rrType, rdata)
-                self.assertEqual(value.toWire(), rdata)
+                self.assertEqual(value.wire, rdata)
                 again = declarationOf(rrType).fromText(text)
                 self.assertEqual((value, hash(value)), (again, hash(again)))
                 self.assertIs(type(value), declarationOf(rrType))

@@ -23,8 +23,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, NS, SOA, TXT, A
-from twisted_ext.wire.tsig import Key
-from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
+from twisted_ext.wire.tsig import Key, StreamSigning, StreamVerifying
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.traversal import stretches

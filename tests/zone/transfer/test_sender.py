@@ -20,8 +20,7 @@ from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
-from twisted_ext.wire.tsig import Key
-from twisted_ext.wire.tsigstream import StreamSigning, StreamVerifying
+from twisted_ext.wire.tsig import Key, StreamSigning, StreamVerifying
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.sender import Envelope, recordsOf, recordsOfChanges, recordsSince

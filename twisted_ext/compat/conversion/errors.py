@@ -18,9 +18,7 @@ from twisted.names import error
 
 from twisted_ext.answers import Answer, Outcome, Question, Security
 from twisted_ext.errors import (
-    BadMessage,
     BadName,
-    BudgetSpent,
     CallerFault,
     Closed,
     DNSFault,
@@ -207,14 +205,9 @@ _BY_FAULT: Final[tuple[tuple[type[DNSFault], type[LookupFailed]], ...]] = (
     (Closed, ResolverError),
     (NotOffered, ServiceNotAvailable),
     (UnusableRecords, UnusableService),
-    (Unreachable, DNSServerError),
-    (BadMessage, DNSServerError),
-    (BudgetSpent, DNSServerError),
     (QueueFull, LookupQueueFullError),
-    (TrustFault, DNSServerError),
     (DNSFault, DNSServerError),
 )
-
 
 #: The C library's texts.
 _ADDRESS_ERRORS: Final = (
@@ -234,16 +227,10 @@ _ADDRESS_ERRORS: Final = (
 
 
 def errorFor(rcode: int) -> type[LookupFailed]:
-    """
-    Return the exception class for a reply with this rcode.
-    """
     return _BY_RCODE.get(rcode, DNSUnknownError)
 
 
 def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
-    """
-    Create the exception for an answer that denies the name or whose rcode is an error.
-    """
     origin = answer.origin
     server = "" if origin is None else origin.server
     rcode = answer.rcode or _NXDOMAIN
@@ -262,10 +249,9 @@ def errorFromAnswer(question: Question, answer: Answer) -> LookupFailed:
 
 def argumentError(fault: DNSFault, question: Question | None = None) -> Exception:
     """
-    Convert a fault like L{errorFromFault}, for functions that applications call with names, types and timeouts.
-
-    @return: a L{CallerFault}, which is a C{ValueError} and may be a C{TypeError}, for invalid arguments: no look-up has failed. Text that
-        is not a valid name may come from anywhere, and gives a L{QueryFormatError}.
+    Convert a fault like L{errorFromFault}, for functions that applications call with names, types and timeouts: to a L{CallerFault}, which
+    is a C{ValueError} and may be a C{TypeError}, for invalid arguments, as no look-up has failed. Text that is not a valid name may come
+    from anywhere, and gives a L{QueryFormatError}.
     """
     if isinstance(fault, CallerFault) and not isinstance(fault, BadName):
         refused = type(fault)(fault.text)
@@ -301,9 +287,6 @@ def errorFromFault(fault: DNSFault, question: Question | None = None) -> LookupF
 
 
 def denialFrom(raised: BaseException) -> Answer | None:
-    """
-    Return the denial if this exception means that the name does not exist, else L{None}.
-    """
     if isinstance(raised, LookupFailed):
         if isinstance(raised, DNSNameError):
             return raised.answer or Answer(Outcome.NXDOMAIN, rcode=_NXDOMAIN)
@@ -325,9 +308,7 @@ _RCODES: Final[tuple[tuple[type[Exception], int], ...]] = (
 
 def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
     """
-    Convert an exception from another resolver to a fault. Denials are not faults: see L{denialFrom}.
-
-    @param server: the server to report as the origin.
+    Convert an exception of a resolver, which C{server} names, to a fault. Denials are not faults: see L{denialFrom}.
     """
     if isinstance(raised, DNSFault):
         return raised
@@ -350,9 +331,7 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
 
 def addressError(code: int) -> socket.gaierror:
     """
-    Return the exception that C{socket.getaddrinfo} raises with this code, with the C library's text.
-
-    @param code: one of C{socket.EAI_*}.
+    Return the exception that C{socket.getaddrinfo} raises with this code, one of C{socket.EAI_*}, with the C library's text.
     """
     for name, text in _ADDRESS_ERRORS:
         if getattr(socket, name, None) == code:

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from struct import pack
-from typing import IO, Protocol, cast
+from typing import IO
 
 from twisted.names import dns
 
 from twisted_ext.answers import Answer, Question
-from twisted_ext.compat.conversion.names import nameOf
+from twisted_ext.compat.conversion.names import queryOf
 from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, AD, CD, RA, RD, TC
@@ -20,13 +20,6 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message as WireMessage
 
 __all__ = ["Message", "messageFromAnswer"]
-
-
-class _Encodable(Protocol):
-    def encode(self, strio: BytesIO, compDict: dict[bytes, int] | None = None) -> None:
-        """
-        Write it.
-        """
 
 
 class _BrokenMessage(dns.DNSDecodeError, EOFError):
@@ -65,14 +58,13 @@ class Message(dns.Message):
         self.opCode = flags >> 11 & 15
         self.rCode = message.rcode
         _setFlags(self, flags)
-        self.queries = [_query(question) for question in message.questions]
+        self.queries = [queryOf(each.name, each.rrType, each.rrClass) for each in message.questions]
         auth = bool(flags & AA)
         answers, authority, additional = message.records()
         self.answers = headersFrom(tuple(answers), auth)
         self.authority = headersFrom(tuple(authority), auth)
         trailer = () if message.trailer is None else (message.trailer,)
-        known = [record for record in additional if record is not message.trailer]
-        self.additional = headersFrom((*known, *trailer), auth)
+        self.additional = headersFrom((*additional, *trailer), auth)
         self.edns = message.edns
 
     def encode(self, strio: IO[bytes]) -> None:
@@ -82,7 +74,7 @@ class Message(dns.Message):
         body = BytesIO()
         names: dict[bytes, int] = {}
         for query in self.queries:
-            cast(_Encodable, query).encode(body, names)
+            _write(query, body, names)
         most = self.maxSize - self.headerSize if self.maxSize else None
         counts = [0, 0, 0]
         for index, section in enumerate((self.answers, self.authority, self.additional)):
@@ -105,11 +97,10 @@ class Message(dns.Message):
         strio.write(pack(self.headerFmt, self.id, first, second, len(self.queries), *counts))
         strio.write(body.getvalue())
 
-    def lookupRecordType(self, type: int) -> Callable[..., dns.IEncodableRecord]:
-        from twisted_ext.compat.conversion.records import recordOf
 
-        known = super().lookupRecordType(type)
-        return recordOf(type) or known if known is dns.UnknownRecord else known
+def _write(part: dns.Query | dns.RRHeader, body: BytesIO, names: dict[bytes, int]) -> None:
+    encode: Callable[[BytesIO, dict[bytes, int]], None] = part.encode
+    encode(body, names)
 
 
 def _writeSets(
@@ -125,19 +116,13 @@ def _writeSets(
         belongs = (header.name, header.type)
         if belongs != before:
             start, boundary, before = body.tell(), written, belongs
-        cast(_Encodable, header).encode(body, names)
+        _write(header, body, names)
         written += 1
         if most is not None and body.tell() > most:
             body.seek(start)
             body.truncate()
             return boundary, False
     return written, True
-
-
-def _query(question: Question) -> dns.Query:
-    query = dns.Query(b"", question.rrType, question.rrClass)
-    query.name = nameOf(question.name)
-    return query
 
 
 def _setFlags(message: dns.Message, flags: int) -> None:
@@ -150,13 +135,10 @@ def _setFlags(message: dns.Message, flags: int) -> None:
 
 
 def messageFromAnswer(question: Question, answer: Answer) -> Message:
-    """
-    Create a reply message from an answer.
-    """
     message = Message(answer=1, rCode=answer.rcode)
     _setFlags(message, answer.flags)
     auth = message.auth
-    message.queries = [_query(question)]
+    message.queries = [queryOf(question.name, question.rrType, question.rrClass)]
     message.answers = headersFrom(answer.answer, auth)
     message.authority = headersFrom(answer.authority, auth)
     message.additional = headersFrom(answer.additional, auth)

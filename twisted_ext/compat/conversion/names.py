@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from io import BytesIO
-from typing import Final, Protocol, cast
+from typing import Final, TypeVar, cast
 
 from twisted.names import dns
 
 from twisted_ext.limits import NAMES_REMEMBERED
 from twisted_ext.wire.names import ROOT, labelsOf, nameFromText, nameToText
 
-__all__ = ["ExactName", "RootName", "expectName", "nameOf", "newName", "plainTexts", "wireFromName"]
+__all__ = ["ExactName", "emptyOf", "expectName", "nameOf", "newName", "plainTexts", "queryOf", "wireFromName"]
+
+_T = TypeVar("_T")
 
 
 class ExactName(dns.Name):
@@ -46,11 +48,14 @@ class RootName(dns.Name):
         return hash(self.name)
 
 
-class _Name(Protocol):
-    name: bytes
+def emptyOf(kind: type[_T]) -> Callable[[], _T]:
+    """
+    Return a function that creates an object without calling its constructor, whose checks were made when the reply was parsed.
+    """
+    return cast("Callable[[], _T]", partial(object.__new__, kind))
 
 
-newName: Final = cast("Callable[[], _Name]", partial(object.__new__, dns.Name))
+newName: Final = emptyOf(dns.Name)
 
 #: Maps uncompressed names to the text of a L{dns.Name}. Names that need an L{ExactName} are never in it.
 plainTexts: dict[bytes, bytes] = {ROOT: b""}
@@ -64,9 +69,7 @@ _PLAIN_AND_DOT: Final = _PLAIN + b"."
 
 def nameOf(wire: bytes) -> dns.Name:
     """
-    Return the name as twisted.names has it: with dots between labels, none at the end.
-
-    @param wire: an uncompressed name.
+    Return an uncompressed name as twisted.names has it: with dots between labels, none at the end.
     """
     text = plainTexts.get(wire)
     if not text:
@@ -81,14 +84,18 @@ def nameOf(wire: bytes) -> dns.Name:
         plainTexts[wire] = text
     name = newName()
     name.name = text
-    return cast(dns.Name, name)
+    return name
+
+
+def queryOf(name: bytes, rrType: int, rrClass: int) -> dns.Query:
+    query = dns.Query(b"", rrType, rrClass)
+    query.name = nameOf(name)
+    return query
 
 
 def expectName(wire: bytes, text: bytes) -> bool | None:
     """
-    Cache the text of a name that a server will soon send back.
-
-    @param text: the text that C{wire} was parsed from.
+    Cache the text that a name was parsed from, as a server will soon send it back.
 
     @return: whether the text has a final dot; L{None} if it is empty or contains characters that cannot be cached.
     """

@@ -5,101 +5,47 @@ Create C{Record_*} objects of twisted.names from rdata.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from struct import Struct
 from struct import error as StructError
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from twisted.names import dns
 
-from twisted_ext.compat.conversion.names import nameOf
+from twisted_ext.compat.conversion.names import emptyOf, nameOf
+from twisted_ext.errors import BadMessage
 
-__all__ = ["NamePayload", "newA", "payloadOf", "pointing"]
+__all__ = ["Maker", "newA", "payloadOf", "pointing"]
 
+#: Creates a payload from rdata and TTL.
+Maker = Callable[[bytes, int], dns.IEncodableRecord]
 
-class _Address(Protocol):
-    address: bytes
-    ttl: int
-
-
-class NamePayload(Protocol):
-    """
-    A record whose rdata is one name, under construction.
-    """
-
-    name: object
-    ttl: int
-
-
-class _Exchange(NamePayload, Protocol):
-    preference: int
-
-
-class _Texts(Protocol):
-    data: list[bytes]
-    ttl: int
-
-
-class _Service(Protocol):
-    priority: int
-    weight: int
-    port: int
-    target: object
-    ttl: int
-
-
-class _Authority(Protocol):
-    mname: object
-    rname: object
-    serial: int
-    refresh: int
-    retry: int
-    expire: int
-    minimum: int
-    ttl: int
-
-
-class _Reading(Protocol):
-    ttl: int
-
-    def decode(self, strio: BytesIO, length: int | None = None) -> None:
-        """
-        Read the rdata.
-        """
-
-
-newA: Final = cast("Callable[[], _Address]", partial(object.__new__, dns.Record_A))
-_newAAAA: Final = cast("Callable[[], _Address]", partial(object.__new__, dns.Record_AAAA))
-_newMX: Final = cast("Callable[[], _Exchange]", partial(object.__new__, dns.Record_MX))
-_newSRV: Final = cast("Callable[[], _Service]", partial(object.__new__, dns.Record_SRV))
-_newSOA: Final = cast("Callable[[], _Authority]", partial(object.__new__, dns.Record_SOA))
+newA: Final = emptyOf(dns.Record_A)
+_newAAAA: Final = emptyOf(dns.Record_AAAA)
+_newMX: Final = emptyOf(dns.Record_MX)
+_newSRV: Final = emptyOf(dns.Record_SRV)
+_newSOA: Final = emptyOf(dns.Record_SOA)
 
 _two: Final = Struct(">H").unpack_from
 _six: Final = Struct(">HHH").unpack_from
 _numbers: Final = Struct(">LlllL").unpack_from
 
-
-def _newPointing(kind: type[dns.SimpleRecord]) -> Callable[[], NamePayload]:
-    return cast("Callable[[], NamePayload]", partial(object.__new__, kind))
-
-
 #: Types whose rdata is one name: creates an empty record.
-pointing: Final = {
-    dns.NS: _newPointing(dns.Record_NS),
-    dns.MD: _newPointing(dns.Record_MD),
-    dns.MF: _newPointing(dns.Record_MF),
-    dns.CNAME: _newPointing(dns.Record_CNAME),
-    dns.MB: _newPointing(dns.Record_MB),
-    dns.MG: _newPointing(dns.Record_MG),
-    dns.MR: _newPointing(dns.Record_MR),
-    dns.PTR: _newPointing(dns.Record_PTR),
-    dns.DNAME: _newPointing(dns.Record_DNAME),
+pointing: Final[dict[int, Callable[[], dns.SimpleRecord]]] = {
+    dns.NS: emptyOf(dns.Record_NS),
+    dns.MD: emptyOf(dns.Record_MD),
+    dns.MF: emptyOf(dns.Record_MF),
+    dns.CNAME: emptyOf(dns.Record_CNAME),
+    dns.MB: emptyOf(dns.Record_MB),
+    dns.MG: emptyOf(dns.Record_MG),
+    dns.MR: emptyOf(dns.Record_MR),
+    dns.PTR: emptyOf(dns.Record_PTR),
+    dns.DNAME: emptyOf(dns.Record_DNAME),
 }
 
 
-def _pointed(new: Callable[[], NamePayload]) -> Callable[[bytes, int], object]:
-    def make(rdata: bytes, ttl: int) -> object:
+def _pointed(new: Callable[[], dns.SimpleRecord]) -> Maker:
+    def make(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
         payload = new()
         payload.name = nameOf(rdata)
         payload.ttl = ttl
@@ -108,7 +54,7 @@ def _pointed(new: Callable[[], NamePayload]) -> Callable[[bytes, int], object]:
     return make
 
 
-def _aaaa(rdata: bytes, ttl: int) -> object:
+def _aaaa(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
     if len(rdata) != 16:
         raise ValueError
     payload = _newAAAA()
@@ -117,7 +63,7 @@ def _aaaa(rdata: bytes, ttl: int) -> object:
     return payload
 
 
-def _mx(rdata: bytes, ttl: int) -> object:
+def _mx(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
     payload = _newMX()
     (payload.preference,) = _two(rdata)
     payload.name = nameOf(rdata[2:])
@@ -125,7 +71,7 @@ def _mx(rdata: bytes, ttl: int) -> object:
     return payload
 
 
-def _srv(rdata: bytes, ttl: int) -> object:
+def _srv(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
     payload = _newSRV()
     payload.priority, payload.weight, payload.port = _six(rdata)
     payload.target = nameOf(rdata[6:])
@@ -133,7 +79,7 @@ def _srv(rdata: bytes, ttl: int) -> object:
     return payload
 
 
-def _soa(rdata: bytes, ttl: int) -> object:
+def _soa(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
     payload = _newSOA()
     behind = 0
     while rdata[behind]:
@@ -146,10 +92,10 @@ def _soa(rdata: bytes, ttl: int) -> object:
     return payload
 
 
-def _texts(kind: type[dns.Record_TXT]) -> Callable[[bytes, int], object]:
-    new = cast("Callable[[], _Texts]", partial(object.__new__, kind))
+def _texts(kind: type[dns.Record_TXT]) -> Maker:
+    new = emptyOf(kind)
 
-    def make(rdata: bytes, ttl: int) -> object:
+    def make(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
         payload = new()
         data: list[bytes] = []
         position, end = 0, len(rdata)
@@ -166,20 +112,21 @@ def _texts(kind: type[dns.Record_TXT]) -> Callable[[bytes, int], object]:
     return make
 
 
-def _reading(kind: Callable[..., object]) -> Callable[[bytes, int], object]:
+def _reading(kind: Callable[..., dns.IEncodableRecord]) -> Maker:
     """
     Create a constructor for a rare type: Twisted's class decodes the rdata itself.
     """
 
-    def make(rdata: bytes, ttl: int) -> object:
-        payload = cast(_Reading, kind(ttl=ttl))
-        payload.decode(BytesIO(rdata), len(rdata))
+    def make(rdata: bytes, ttl: int) -> dns.IEncodableRecord:
+        payload = kind(ttl=ttl)
+        decode: Callable[[BytesIO, int], None] = payload.decode
+        decode(BytesIO(rdata), len(rdata))
         return payload
 
     return make
 
 
-_MAKERS: Final[dict[int, Callable[[bytes, int], object]]] = {
+_MAKERS: Final[dict[int, Maker]] = {
     **{number: _pointed(new) for number, new in pointing.items()},
     dns.SOA: _soa,
     dns.NULL: _reading(dns.Record_NULL),
@@ -196,15 +143,13 @@ _MAKERS: Final[dict[int, Callable[[bytes, int], object]]] = {
 
 
 #: Called with rdata and TTL; untyped in Twisted.
-_unknown: Final = cast("Callable[[bytes, int], object]", dns.UnknownRecord)
+_unknown: Final = cast(Maker, dns.UnknownRecord)
 
 
-def payloadOf(rrType: int, rdata: bytes, ttl: int) -> object:
+def payloadOf(rrType: int, rdata: bytes, ttl: int) -> dns.IEncodableRecord:
     """
-    Create the payload of a record: the C{Record_*} of its type, or an L{UnknownRecord<dns.UnknownRecord>} if the type is unknown or the
-    rdata is malformed.
-
-    @param rdata: in uncompressed wire form.
+    Create the payload of a record from uncompressed rdata: the C{Record_*} of its type, or an L{UnknownRecord<dns.UnknownRecord>} if the
+    type is unknown or the rdata is malformed.
     """
     maker = _MAKERS.get(rrType)
     try:
@@ -213,5 +158,5 @@ def payloadOf(rrType: int, rdata: bytes, ttl: int) -> object:
 
             maker = makerOf(rrType)
         return maker(rdata, ttl)
-    except (EOFError, ValueError, IndexError, StructError, TypeError):
+    except (BadMessage, EOFError, ValueError, IndexError, StructError, TypeError):
         return _unknown(rdata, ttl)

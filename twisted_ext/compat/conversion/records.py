@@ -21,13 +21,13 @@ from twisted.python.util import FancyEqMixin, FancyStrMixin
 from zope.interface import implementer
 
 from twisted_ext.compat.conversion.names import nameOf, wireFromName
+from twisted_ext.compat.conversion.payloads import Maker
 from twisted_ext.errors import BadMessage, BadRecord, WrongType
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.fieldtypes import Name, Number, Octets, Strings, Text
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, Octets, Strings, Text, Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromWire, rdataToText
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.rrtypes import formOf, typeNumber
 
 __all__ = ["Record", "makerOf", "recordNamed", "recordOf", "textOf"]
@@ -186,9 +186,7 @@ def recordOf(rrType: int) -> type[Record] | None:
 
 def recordNamed(name: str) -> type[Record] | None:
     """
-    Return the class with this name, or L{None} if there is no such type.
-
-    @param name: such as C{Record_TLSA}.
+    Return the class with this name, such as C{Record_TLSA}, or L{None} if there is no such type.
     """
     number = typeNumber(name.removeprefix("Record_").replace("_", "-")) if name.startswith("Record_") else None
     record = None if number is None else recordOf(number)
@@ -226,46 +224,36 @@ def textOf(record: object) -> str:
     return rdataToText(formOf(rrType, rrClass), octets.getvalue())
 
 
-def makerOf(rrType: int) -> Callable[[bytes, int], object]:
+def makerOf(rrType: int) -> Maker:
     """
-    Return a function that creates a payload from rdata and TTL. It raises L{ValueError} if the rdata is malformed.
+    Return a function that creates a payload. It raises L{BadMessage} if the rdata is malformed.
     """
-    twisted = _TWISTED.get(rrType)
-    if twisted is not None:
-        return _checking(rrType, twisted)
-    record = recordOf(rrType)
-    if record is None:
-        return cast("Callable[[bytes, int], object]", dns.UnknownRecord)
-    kind = record
+    build = _TWISTED.get(rrType)
+    if build is not None:
+        return lambda rdata, ttl: build(rdataFromWire(rrType, rdata).values, ttl)
+    kind = recordOf(rrType)
+    if kind is None:
+        return cast(Maker, dns.UnknownRecord)
 
-    def make(rdata: bytes, ttl: int) -> object:
+    def make(rdata: bytes, ttl: int) -> Record:
         payload = kind.__new__(kind)
         payload.ttl = ttl
-        try:
-            payload._fill(rdata)
-        except BadMessage as error:
-            raise ValueError(error.text) from None
+        payload._fill(rdata)
         return payload
 
     return make
 
 
-def _checking(rrType: int, build: Callable[[tuple[object, ...], int], object]) -> Callable[[bytes, int], object]:
-    def make(rdata: bytes, ttl: int) -> object:
-        try:
-            return build(rdataFromWire(rrType, rdata).values, ttl)
-        except BadMessage as error:
-            raise ValueError(error.text) from None
-
-    return make
+#: Creates a payload from the values of the fields and the TTL.
+_Build = Callable[[tuple[object, ...], int], dns.IEncodableRecord]
 
 
-def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tuple[object, ...], int], object]:
+def _named(kind: Callable[..., dns.IEncodableRecord], *names: tuple[str, int]) -> _Build:
     """
     For rare types of Twisted whose rdata contains names: call the constructor without the names, then set them exactly.
     """
 
-    def build(values: tuple[object, ...], ttl: int) -> object:
+    def build(values: tuple[object, ...], ttl: int) -> dns.IEncodableRecord:
         places = [index for _, index in names]
         payload = kind(*[b"" if index in places else value for index, value in enumerate(values)], ttl=ttl)
         for attribute, index in names:
@@ -275,7 +263,7 @@ def _named(kind: Callable[..., object], *names: tuple[str, int]) -> Callable[[tu
     return build
 
 
-def _address6(values: tuple[object, ...], ttl: int) -> object:
+def _address6(values: tuple[object, ...], ttl: int) -> dns.IEncodableRecord:
     """
     Create an A6 record. Twisted counts whole octets, and would omit the suffix octet that is shared with the prefix.
     """
@@ -287,7 +275,7 @@ def _address6(values: tuple[object, ...], ttl: int) -> object:
 
 _prefixed: Final = _named(dns.Record_A6, ("prefix", 2))
 
-_TWISTED: Final[dict[int, Callable[[tuple[object, ...], int], object]]] = {
+_TWISTED: Final[dict[int, _Build]] = {
     dns.MINFO: _named(dns.Record_MINFO, ("rmailbx", 0), ("emailbx", 1)),
     dns.RP: _named(dns.Record_RP, ("mbox", 0), ("txt", 1)),
     dns.AFSDB: _named(dns.Record_AFSDB, ("hostname", 1)),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Protocol, Self, SupportsIndex, TypeVar, cast, overload
+from typing import Final, Self, SupportsIndex, TypeVar, cast, overload
 
 from twisted.names import dns
 
 from twisted_ext.answers import Answer, Security
-from twisted_ext.compat.conversion.names import nameOf, newName, plainTexts
+from twisted_ext.compat.conversion.names import emptyOf, nameOf, newName, plainTexts
 from twisted_ext.compat.conversion.payloads import newA, payloadOf, pointing
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet
@@ -133,16 +133,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
         return "" if origin is None else origin.server
 
 
-class _Header(Protocol):
-    name: object
-    type: int
-    cls: int
-    ttl: int
-    payload: object
-    auth: bool
-
-
-_newHeader: Final = cast("Callable[[], _Header]", partial(object.__new__, dns.RRHeader))
+_newHeader: Final = emptyOf(dns.RRHeader)
 _newResult: Final = cast(
     "Callable[[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]], Result]",
     partial(tuple.__new__, Result),
@@ -152,10 +143,7 @@ _at: Final = cast("Callable[[Result, int], list[dns.RRHeader]]", tuple.__getitem
 
 
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
-    """
-    Return all records of a section, in order.
-    """
-    headers: list[_Header] = []
+    headers: list[dns.RRHeader] = []
     texts = plainTexts
     for rrset in sets:
         rrType = rrset.rrType
@@ -189,7 +177,7 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
                 header.payload = payloadOf(form, rdata, ttl)
             header.auth = auth
             headers.append(header)
-    return cast("list[dns.RRHeader]", headers)
+    return headers
 
 
 class _ToldHeader(dns.RRHeader):
@@ -209,13 +197,10 @@ class _ToldHeader(dns.RRHeader):
 #: Types that Twisted has mnemonics for.
 _TOLD: Final = dns.QUERY_TYPES
 
-_newTold: Final = cast("Callable[[], _Header]", partial(object.__new__, _ToldHeader))
+_newTold: Final = emptyOf(_ToldHeader)
 
 
 def resultFromAnswer(answer: Answer) -> Result:
-    """
-    Create a new result from an answer.
-    """
     result = _newResult((headersFrom(answer.answer, bool(answer.flags & AA)), [], []))
     result.answer = answer
     return result

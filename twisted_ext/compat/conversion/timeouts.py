@@ -48,12 +48,9 @@ def secondsAndWaits(timeout: Timeout) -> tuple[float, tuple[float, ...] | None]:
 
 def secondsOf(what: str, wanted: object, limit: Limit) -> float:
     """
-    Return the seconds, clamped to the range of C{limit}.
+    Return a number of seconds, clamped to the range of C{limit}; its default for L{None}.
 
-    @param what: the parameter's name, for error messages.
-    @param wanted: L{None} for the default.
-
-    @raise CallerFault: not a number, or a negative number.
+    @raise CallerFault: not a number, or a negative number; names the parameter, C{what}.
     """
     # Also rejects NaN.
     if wanted is None or (isinstance(wanted, int | float) and wanted >= 0):

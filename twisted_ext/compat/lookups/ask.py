@@ -47,9 +47,6 @@ def resolverOf(resolver: object, reactor: IReactorTime | None = None) -> NamesRe
 
 
 def isAsked() -> bool:
-    """
-    Return whether C{client.theResolver} has been set or created.
-    """
     from twisted_ext import client
 
     return client.theResolver is not None
@@ -58,8 +55,6 @@ def isAsked() -> bool:
 def expectResolver(resolver: object) -> None:
     """
     Check a C{resolver} argument for L{resolverOf} without creating a resolver: no file is read and no socket is opened.
-
-    @param resolver: anything but L{None}.
 
     @raise BadDescription: it is text, but not a valid description.
     @raise WrongType: it is neither text nor a resolver.

@@ -1,13 +1,14 @@
 """
-Look-ups that lead to further look-ups: follow alias chains and NAPTR rules.
+Look-ups that lead to further look-ups, or need others beside them: follow alias chains and NAPTR rules, race against addresses.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 
@@ -17,7 +18,6 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Question, Securit
 from twisted_ext.compat.conversion.errors import LookupFailed, errorFromAnswer, errorFromFault
 from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.lookups.ask import resolverOf
-from twisted_ext.compat.lookups.optional import hastened
 from twisted_ext.discovery.limits import REWRITE_LOOKUPS, REWRITE_STEPS, SERVICE_ALIASES, SERVICE_TARGETS
 from twisted_ext.discovery.targets import Target, hostOf
 from twisted_ext.discovery.weights import ShufflingSource
@@ -27,14 +27,19 @@ from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.python.failure import Failure
+
     from twisted_ext.discovery.naptr import Rule
     from twisted_ext.wire.rdata.fields import Rdata
 
-__all__ = ["ServiceLookups", "Found", "NAPTRWalk", "about", "chanceOf", "literalHost", "nameOf"]
+__all__ = ["ServiceLookups", "Found", "NAPTRWalk", "about", "chanceOf", "hastened", "literalHost", "nameOf"]
 
+_T = TypeVar("_T")
 _R = TypeVar("_R", bound="Rdata")
 
 
+@dataclass(eq=False, repr=False)
 class Found:
     """
     The result of a look-up.
@@ -46,14 +51,11 @@ class Found:
     @ivar trusted: whether all answers were validated, here or by the server; the latter relies on its AD bit.
     """
 
-    __slots__ = ("owner", "rdatas", "aliases", "answer", "trusted")
-
-    def __init__(self, owner: bytes, rdatas: tuple[bytes, ...], aliases: int, answer: Answer, trusted: bool) -> None:
-        self.owner = owner
-        self.rdatas = rdatas
-        self.aliases = aliases
-        self.answer = answer
-        self.trusted = trusted
+    owner: bytes
+    rdatas: tuple[bytes, ...]
+    aliases: int
+    answer: Answer
+    trusted: bool
 
     def read(self, kind: type[_R]) -> list[_R]:
         """
@@ -88,9 +90,6 @@ class ServiceLookups:
     ) -> None:
         """
         @param resolver: see L{resolverOf}. A resolver created from a description is closed with this object.
-        @param authenticData: set AD in queries.
-        @param checkingDisabled: ask servers not to validate.
-        @param stream: use TCP from the start.
         """
         self._resolver = resolverOf(resolver)
         self._made = isinstance(resolver, str)
@@ -134,10 +133,7 @@ class ServiceLookups:
 
     def recordsOrAddresses(self, name: bytes, rrType: int, host: bytes, delay: float) -> Deferred[Found | None]:
         """
-        Look up records, and addresses in parallel.
-
-        @param host: the host whose addresses limit the wait for the records.
-        @param delay: see L{hastened}.
+        Look up records, and in parallel the addresses of C{host}, which limit the wait for the records: see L{hastened}.
 
         @return: fires with the result, or with L{None} if the wait ended first.
         """
@@ -150,9 +146,6 @@ class ServiceLookups:
         return hastened(Deferred.fromCoroutine(self.records(name, rrType)), addresses, self._resolver._reactor, delay)
 
     async def servers(self, name: bytes, rng: ShufflingSource) -> list[Target]:
-        """
-        Look up SRV records and return their targets.
-        """
         from twisted_ext.discovery.weights import serverTargets
         from twisted_ext.wire.rdata.types.service import SRV
 
@@ -174,9 +167,7 @@ def about(name: bytes, rrType: int) -> Iterator[None]:
 
 def nameOf(text: object) -> bytes:
     """
-    Parse a C{name} argument.
-
-    @raise BadName: it is not a valid name.
+    @raise BadName: the text is not a valid name.
     """
     if not isinstance(text, str | bytes):
         raise BadName(f"{text!r:.80} is not a valid name; write it as text, such as 'example.org'")
@@ -196,8 +187,6 @@ def literalHost(host: object) -> str | None:
 
 def chanceOf(rng: ShufflingSource | None) -> ShufflingSource:
     """
-    Return the random number generator to use.
-
     @raise CallerFault: C{rng} lacks the methods of a random number generator.
     """
     if rng is None:
@@ -205,6 +194,60 @@ def chanceOf(rng: ShufflingSource | None) -> ShufflingSource:
     if not (callable(getattr(rng, "randint", None)) and callable(getattr(rng, "shuffle", None))):
         raise CallerFault(f"rng: {rng!r:.80} is not a random number generator; give one such as random.Random()")
     return rng
+
+
+def hastened(
+    looking: Deferred[_T], addresses: Callable[[], Iterable[Deferred[list[str]]]], clock: IReactorTime, delay: float
+) -> Deferred[_T | None]:
+    """
+    Wait for records, but not for long once addresses are known: some networks drop queries for unknown types.
+
+    @param looking: the look-up of the records.
+    @param addresses: starts looking up the host's addresses, one Deferred for each family; not called if the records are cached.
+    @param delay: seconds to wait for the records after the first address has arrived. Without any address there is no limit.
+
+    @return: fires with the records, or with L{None} if the delay has passed; fails if their look-up fails. The address look-ups are
+        cancelled only after it has fired, so that a caller that then starts the same look-ups joins them.
+    """
+    if looking.called:
+        return cast("Deferred[_T | None]", looking)
+    return _Race(looking, clock, delay).begin(addresses())
+
+
+class _Race(Generic[_T]):
+    def __init__(self, looking: Deferred[_T], clock: IReactorTime, delay: float) -> None:
+        self._looking = looking
+        self._clock = clock
+        self._delay = delay
+        self._result: Deferred[_T | None] = Deferred(lambda _: self._end())
+        self._beside: list[Deferred[None]] = []
+        self._timer: IDelayedCall | None = None
+        self._over = False
+
+    def begin(self, addresses: Iterable[Deferred[list[str]]]) -> Deferred[_T | None]:
+        for family in addresses:
+            # The wait for the records is not limited by a failed look-up.
+            self._beside.append(family.addCallbacks(self._cbAddresses, lambda failure: None))
+        self._looking.addBoth(self._finish)
+        return self._result
+
+    def _finish(self, found: _T | Failure | None) -> None:
+        if not self._over:
+            self._over = True
+            self._result.callback(found)
+            self._end()
+
+    def _cbAddresses(self, addresses: list[str]) -> None:
+        if addresses and self._timer is None and not self._over:
+            self._timer = self._clock.callLater(self._delay, self._finish, None)
+
+    def _end(self) -> None:
+        self._over = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._looking.cancel()
+        for family in self._beside:
+            family.cancel()
 
 
 class NAPTRWalk:
@@ -271,9 +314,6 @@ class NAPTRWalk:
         self._failure = self._failure or errorFromFault(fault, Question(name, rrtypes.NAPTR))
 
     async def _follow(self, name: bytes, service: str, protocols: Sequence[str], port: int | None) -> None:
-        """
-        Follow rules without expressions to servers.
-        """
         from twisted_ext.discovery.naptr import ADDRESSES, FURTHER, SERVERS
 
         rules = await self._rules(name)
@@ -315,9 +355,6 @@ class NAPTRWalk:
             self._targets.append(Target(target.host, target.port, rank, target.weight, protocol=protocol))
 
     async def _rewrite(self, name: bytes, service: str, text: str) -> None:
-        """
-        Follow rules to URIs.
-        """
         from twisted_ext.discovery.naptr import FURTHER, URIS, nextName, substituted
         from twisted_ext.discovery.posixregex import BadPattern
         from twisted_ext.discovery.weights import isURI

@@ -64,7 +64,7 @@ async def _zoneServers(name: str | bytes, resolver: object, timeout: Timeout, so
 
 async def _hosts(asking: ServiceLookups, name: bytes) -> list[bytes]:
     """
-    Return the names of the name servers of the closest enclosing zone.
+    Return the name servers of the closest enclosing zone.
     """
     for _ in range(int(ZONE_NAMES.default)):
         found = await asking.records(name, NS)

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from math import inf
 from random import random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -33,18 +33,6 @@ from twisted_ext.watch.schedule import Pace, secondsOf
 from twisted_ext.watch.states import Change, State, stateOf
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import A, expectType, isMeta, typeName
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-
-    class _Cancellable(Protocol):
-        """
-        A Deferred, whatever it fires with.
-        """
-
-        def cancel(self) -> None: ...
-
 
 __all__ = ["Predicate", "Watch", "allOf", "tooLate", "waitFor", "watch"]
 
@@ -128,7 +116,7 @@ class Watch(AsyncIterator[Change]):
         self._awaited = awaited
         self._known: State | None = None
         self._due = -inf
-        self._waiting: _Cancellable | None = None
+        self._cancel: Callable[[], None] | None = None
 
     def __aiter__(self) -> Watch:
         return self
@@ -141,7 +129,7 @@ class Watch(AsyncIterator[Change]):
         """
         if self.closed:
             raise StopAsyncIteration
-        if self._waiting is not None:
+        if self._cancel is not None:
             raise RuntimeError("another caller waits for the next change already; a watch reports each change once")
         coming = self._next()
         change = await (coming if self._awaited is None else self._awaited(Deferred.fromCoroutine(coming)))
@@ -165,14 +153,11 @@ class Watch(AsyncIterator[Change]):
             raise
 
     async def _cancellable(self, deferred: Deferred[_T]) -> _T:
-        """
-        Await a Deferred such that L{aclose} can cancel it.
-        """
-        self._waiting = deferred
+        self._cancel = deferred.cancel
         try:
             return await deferred
         finally:
-            self._waiting = None
+            self._cancel = None
 
     async def _look(self) -> State:
         """
@@ -231,8 +216,8 @@ class Watch(AsyncIterator[Change]):
         End the watch. A caller that is waiting for the next change gets L{StopAsyncIteration}.
         """
         self.closed = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._cancel is not None:
+            self._cancel()
 
     async def __aenter__(self) -> Watch:
         return self
@@ -280,7 +265,7 @@ def waitFor(
         for each in several:
             watches.append(Watch(name, rrType, resolver=each, interval=interval))
     except CallerFault as fault:
-        return maybeDeferred(_raise, argumentError(fault))
+        return fail(argumentError(fault))
     wanted = predicate or bool
     pending = list(zip(several, watches, strict=True))
     last: list[Result] = []
@@ -320,10 +305,6 @@ async def _until(changes: Watch, predicate: Predicate) -> Result:
             if change.answer is not None and predicate(list(change.texts)):
                 return resultFromAnswer(change.answer)
     raise AssertionError("a watch ended that was not closed")
-
-
-def _raise(error: Exception) -> Result:
-    raise error
 
 
 def tooLate(pending: Sequence[tuple[object, Watch]], seconds: float) -> DNSQueryTimeoutError:

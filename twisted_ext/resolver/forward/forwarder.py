@@ -27,8 +27,8 @@ from twisted_ext.transport.random import Draw
 from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.timers import Timetable, TimetableItem
-from twisted_ext.wire.builder import optRecord
 from twisted_ext.wire.codes import AD, CD, DO, RD
+from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Question
 
 __all__ = ["ForwardingSource", "Upstream"]
@@ -195,5 +195,5 @@ class ForwardingSource(LocalSource):
 def _partsFor(context: QueryContext) -> _Parts:
     flags = (RD if context.recursionDesired else 0) | (AD if context.authenticData else 0) | (CD if context.checkingDisabled else 0)
     start = flags.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x00\x00"
-    opt = optRecord(int(DATAGRAM_SIZE.default), DO if context.dnssecOk else 0, context.options) if context.edns else b""
+    opt = EDNS(int(DATAGRAM_SIZE.default), DO if context.dnssecOk else 0, context.options).toWire() if context.edns else b""
     return start + b"\x00", start + b"\x01", opt

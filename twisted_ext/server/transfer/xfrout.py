@@ -23,7 +23,7 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER_OCTETS, Message
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, SOA
-from twisted_ext.wire.tsigstream import StreamSigning
+from twisted_ext.wire.tsig import StreamSigning
 from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.sender import (

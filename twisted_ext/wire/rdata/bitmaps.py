@@ -4,8 +4,7 @@ Type bitmaps: sets of record types as windows of bits (RFC 4034, section 4.1.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.rdata.fields import Field
@@ -13,26 +12,38 @@ from twisted_ext.wire.rdata.fieldtypes import takeOctets
 from twisted_ext.wire.rrtypes import typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
-__all__ = ["TypeBits", "typeNumbersFrom"]
+__all__ = ["TypeBits", "bitmapOf", "bitsIn", "typeNumbersFrom"]
 
-#: Maximum digits of a number up to 127.
-_DIGITS: Final = 3
+
+def bitsIn(octets: bytes) -> list[int]:
+    """
+    Return the numbers of the bits that are set; the highest bit of the first octet is 0.
+    """
+    return [index * 8 + bit for index, octet in enumerate(octets) if octet for bit in range(8) if octet & 0x80 >> bit]
+
+
+def bitmapOf(numbers: Collection[int]) -> bytes:
+    """
+    Return as few octets as possible with these bits set.
+    """
+    octets = bytearray(max(numbers) // 8 + 1 if numbers else 0)
+    for number in numbers:
+        octets[number // 8] |= 0x80 >> number % 8
+    return bytes(octets)
 
 
 def typeNumbersFrom(tokens: Tokens, *, numbered: bool = False) -> tuple[int, ...]:
     """
-    Parse the remaining words as record types.
+    Parse the remaining words as record types, and return these in order.
 
     @param numbered: whether types may also be given as plain numbers.
-
-    @return: the types in order.
 
     @raise BadRecord: a word is not a record type.
     """
     numbers: set[int] = set()
     while tokens.more():
         text = tokens.take("a record type")
-        number = int(text) if numbered and text.isascii() and text.isdigit() and len(text) <= _DIGITS else typeNumber(text)
+        number = int(text) if numbered and text.isascii() and text.isdigit() and len(text) <= 3 else typeNumber(text)
         if number is None:
             raise tokens.bad(text, "a record type")
         numbers.add(number)
@@ -56,24 +67,19 @@ class TypeBits(Field[tuple[int, ...]]):
             bits = takeOctets(data, position + 2, count)
             if not bits[-1]:
                 raise BadMessage("a window of types with zeros at its end")
-            base = window << 8
-            for index, octet in enumerate(bits):
-                if octet:
-                    numbers += [base + index * 8 + bit for bit in range(8) if octet & 0x80 >> bit]
+            numbers += [window << 8 | number for number in bitsIn(bits)]
             last = window
             position += 2 + count
         return tuple(numbers), position
 
     def write(self, value: Iterable[int], before: Sequence[object]) -> bytes:
-        windows: dict[int, bytearray] = {}
-        for number in sorted(set(value)):
+        windows: dict[int, list[int]] = {}
+        for number in sorted(value):
             if not 0 <= number <= 0xFFFF:
                 raise badRecord(f"the type {number!r}; a number from 0 to 65535 was expected")
-            bits = windows.setdefault(number >> 8, bytearray())
-            octet = (number & 255) >> 3
-            bits.extend(bytes(octet + 1 - len(bits)))
-            bits[octet] |= 0x80 >> (number & 7)
-        return b"".join([bytes([window, len(bits)]) + bits for window, bits in windows.items()])
+            windows.setdefault(number >> 8, []).append(number & 255)
+        parts = [(window, bitmapOf(numbers)) for window, numbers in windows.items()]
+        return b"".join([bytes([window, len(bits)]) + bits for window, bits in parts])
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[int, ...]:
         return typeNumbersFrom(tokens)

@@ -79,9 +79,7 @@ class Field(Generic[Value]):
 
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[Value, int]:
         """
-        Parse the field in wire format.
-
-        @return: the value, and the position after it.
+        Return the value, and the position after it.
 
         @raise BadMessage: it is truncated or not valid.
         """
@@ -89,16 +87,12 @@ class Field(Generic[Value]):
 
     def write(self, value: Value, before: Sequence[object]) -> bytes:
         """
-        Build the field in wire format.
-
         @raise BadRecord: the value is not valid.
         """
         raise NotImplementedError
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> Value:
         """
-        Parse the field from text.
-
         @raise BadRecord: the words are not valid for the field.
         """
         raise NotImplementedError
@@ -110,9 +104,6 @@ class Field(Generic[Value]):
         raise NotImplementedError
 
     def canonical(self, value: Value, before: Sequence[object]) -> bytes:
-        """
-        Return the octets of the canonical form (RFC 4034, section 6.2).
-        """
         return self.write(value, before)
 
     def extent(self, data: bytes, position: int, end: int) -> int:
@@ -197,8 +188,6 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def parse(cls, data: bytes) -> list[object]:
         """
-        Parse rdata into field values.
-
         @raise BadMessage: the octets are not valid for this type.
         """
         values: list[object] = []
@@ -216,8 +205,6 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def build(cls, values: Sequence[object]) -> bytes:
         """
-        Build the rdata from field values.
-
         @raise BadRecord: a value is not valid.
         """
         try:
@@ -249,9 +236,7 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def readWords(cls, tokens: Tokens) -> list[object]:
         """
-        Parse the words of a master file into field values.
-
-        @raise BadRecord: they are not valid for this type.
+        @raise BadRecord: the words are not valid for this type.
         """
         values: list[object] = []
         for field in cls.fields:
@@ -287,9 +272,7 @@ class Rdata(metaclass=_Slotted):
     @classmethod
     def fromTokens(cls, tokens: Tokens) -> Self:
         """
-        Parse rdata from the remaining words of a record.
-
-        @raise BadRecord: the text is not valid; has the column, and what was expected there.
+        @raise BadRecord: the remaining words are not valid; has the column, and what was expected there.
         """
         self = cls.__new__(cls)
         if tokens.peek() == "\\#" and not (cls.fields and cls.fields[0].free and tokens.peek(1)[:1].isalpha()):
@@ -307,9 +290,6 @@ class Rdata(metaclass=_Slotted):
         text = self.words(self.values)
         return genericText(self.wire) if text is None else text
 
-    def toWire(self) -> bytes:
-        return self.wire
-
     def canonical(self) -> bytes:
         """
         Return the canonical form (RFC 4034, section 6.2; RFC 6840, section 5.1).
@@ -323,9 +303,6 @@ class Rdata(metaclass=_Slotted):
 
     @classmethod
     def layout(cls) -> Layout:
-        """
-        Return the layout that readers need to expand names in the rdata.
-        """
         sizes = [field.size for field in cls.fields]
         expanded = [field.expanded for field in cls.fields]
         count = sum(expanded)

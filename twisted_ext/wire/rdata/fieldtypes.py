@@ -1,5 +1,5 @@
 """
-Field types shared by many record types.
+Field types shared by many record types, and the rdata of unknown types.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 from twisted_ext.errors import BadMessage, BadName
 from twisted_ext.wire.escapes import fromBase64, fromHex, quoted, toBase64
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
-from twisted_ext.wire.rdata.fields import MOST_RDATA, Field
+from twisted_ext.wire.rdata.fields import MOST_RDATA, Field, Rdata
 from twisted_ext.wire.rrtypes import typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
@@ -25,20 +25,14 @@ __all__ = [
     "Strings",
     "Text",
     "TypeNumber",
+    "Unknown",
     "nameFromToken",
     "plainName",
     "takeOctets",
 ]
 
-
 #: Characters that names rarely contain. Any octet is valid (RFC 2181, section 11), but a comma or an C{@} is usually a mistake.
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ffff-]")
-
-#: Base 64 characters in a group.
-_QUARTET: Final = 4
-
-#: Maximum octets of a character string (RFC 1035, section 3.3).
-_LONGEST: Final = 255
 
 #: Surrogates in place of octets that are not valid UTF-8.
 _FOREIGN: Final = re.compile(r"[\udc80-\udcff]")
@@ -48,9 +42,7 @@ _HIDDEN: Final = re.compile(r"\\[0-9]{3}|\\.", re.DOTALL)
 
 def takeOctets(data: bytes, position: int, count: int) -> bytes:
     """
-    Return C{count} octets from C{position}.
-
-    @raise BadMessage: there are fewer.
+    @raise BadMessage: there are fewer octets.
     """
     taken = data[position : position + count]
     if len(taken) != count:
@@ -60,9 +52,7 @@ def takeOctets(data: bytes, position: int, count: int) -> bytes:
 
 def plainName(data: bytes, position: int) -> tuple[bytes, int]:
     """
-    Read an uncompressed name.
-
-    @return: the name, and the position after it.
+    Read an uncompressed name. Return it, and the position after it.
 
     @raise BadMessage: it is truncated, has more than 255 octets, or contains anything but plain labels.
     """
@@ -81,10 +71,6 @@ def plainName(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 class Number(Field[int]):
-    """
-    An unsigned big-endian number.
-    """
-
     def __init__(self, size: int = 2, names: dict[str, int] | None = None, *, named: bool = False) -> None:
         """
         @param names: mnemonics in upper case that are accepted as text.
@@ -128,10 +114,6 @@ class Number(Field[int]):
 
 
 class Name(Field[bytes]):
-    """
-    A domain name.
-    """
-
     def __init__(self, *, expanded: bool = False, folded: bool = False) -> None:
         """
         @param expanded: whether it may be compressed in received messages: in types of RFC 1035 and those listed in RFC 3597, section 4.
@@ -154,8 +136,7 @@ class Name(Field[bytes]):
         raise badRecord(f"{self.expected()} is {value!r}; a name in uncompressed wire form was expected")
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
-        text = tokens.take(f"{self.expected()}, a name,")
-        return nameFromToken(tokens, text)
+        return nameFromToken(tokens, tokens.take(f"{self.expected()}, a name,"))
 
     def toText(self, value: bytes, before: Sequence[object]) -> str:
         return nameToText(value)
@@ -263,8 +244,8 @@ class Strings(Field[tuple[bytes, ...]]):
         while tokens.more() or len(strings) < self.least:
             octets = tokens.octets("a string")
             # Consumers of these types concatenate the strings, so a long one may be written as one.
-            if len(octets) > _LONGEST:
-                text = f"a string of {len(octets)} octets is split, as one has {_LONGEST} at most; other servers refuse it"
+            if len(octets) > 255:
+                text = f"a string of {len(octets)} octets is split, as one has 255 at most; other servers refuse it"
                 tokens.remarks.append(badRecord(text, tokens.column))
             strings += [octets[start : start + 255] for start in range(0, len(octets), 255)] or [b""]
         return tuple(strings)
@@ -332,7 +313,7 @@ class Octets(Field[bytes]):
             octets = self.fromWords(text)
         except ValueError:
             raise tokens.bad(text, f"{self.expected()}, {self.what},") from None
-        if text[-1:] == "=" and self.size is None and len(tokens.last) < _QUARTET:
+        if text[-1:] == "=" and self.size is None and len(tokens.last) < 4:
             # Blanks are allowed anywhere (RFC 4034, section 2.2), but here one is probably a mistake.
             tokens.remarks.append(badRecord("a blank within the last four letters of base 64; not every server reads that", tokens.column))
         if not (octets or self.absent):
@@ -349,10 +330,6 @@ class Octets(Field[bytes]):
 
 
 class TypeNumber(Number):
-    """
-    The number of a record type, written as its mnemonic.
-    """
-
     def __init__(self) -> None:
         super().__init__(2)
 
@@ -368,19 +345,28 @@ class TypeNumber(Number):
         return typeName(value)
 
 
-def _hexWords(octets: bytes) -> str:
-    return octets.hex().upper()
-
-
-def hexOctets(*, size: int | None = None, least: int = 0) -> Octets:
-    """
-    Make a field of octets in hex.
-    """
-    return Octets(_hexWords, fromHex, "in hex", size=size, least=least)
+def hexOctets(*, least: int = 0) -> Octets:
+    return Octets(lambda octets: octets.hex().upper(), fromHex, "in hex", least=least)
 
 
 def base64Octets(*, least: int = 0, absent: bool = False) -> Octets:
-    """
-    Make a field of octets in base 64.
-    """
     return Octets(toBase64, fromBase64, "in base 64", least=least, absent=absent)
+
+
+class Unknown(Rdata):
+    """
+    Rdata of an unknown record type (RFC 3597): any octets, never decompressed and compared bytewise. NULL and SINK are known types, but
+    opaque too.
+    """
+
+    mnemonic = "unknown"
+    octets = Octets(bytes.hex, fromHex, "\\#, the number of octets, and these in hex,")
+
+    @classmethod
+    def words(cls, values: Sequence[object]) -> None:
+        return None
+
+    @classmethod
+    def readWords(cls, tokens: Tokens) -> list[object]:
+        what = cls.octets.what
+        raise tokens.bad(tokens.take(what), what)

@@ -18,7 +18,7 @@ __all__ = ["layoutOf", "declarationOf", "rdataFromWire", "rdataFromText", "rdata
 
 def declarationOf(rrType: int) -> type[Rdata]:
     """
-    Return the rdata class of a type; L{Unknown<twisted_ext.wire.rdata.unknown.Unknown>} for types without a declaration (RFC 3597).
+    Return the rdata class of a type; L{Unknown<twisted_ext.wire.rdata.fieldtypes.Unknown>} for types without a declaration (RFC 3597).
     """
     from twisted_ext.wire.rdata.fields import declared
 
@@ -26,7 +26,7 @@ def declarationOf(rrType: int) -> type[Rdata]:
     if found is None:
         module = moduleOf(rrType)
         if module is None:
-            from twisted_ext.wire.rdata.unknown import Unknown
+            from twisted_ext.wire.rdata.fieldtypes import Unknown
 
             return Unknown
         import_module(module)

@@ -15,8 +15,8 @@ from typing import Final
 from twisted_ext.errors import BadMessage, BadZone, BudgetSpent, DNSFault
 from twisted_ext.wire.message import HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameToText
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
 from twisted_ext.wire.rrtypes import OPT, SOA

@@ -16,12 +16,11 @@ from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
-from twisted_ext.wire.rdata.unknown import Unknown
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
-from twisted_ext.wire.tsig import signatureError
-from twisted_ext.wire.tsigstream import StreamVerifying
+from twisted_ext.wire.tsig import StreamVerifying, signatureError
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
 from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.changeset import Difference, setsOf

@@ -23,7 +23,7 @@ from twisted_ext.wire.rrtypes import PTR, A, typeName
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.compat.explain import Explanation
+    from twisted_ext.resolver.lookup.explain import Explanation
 
 __all__ = ["ARGUMENTS", "main"]
 

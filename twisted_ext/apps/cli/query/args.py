@@ -476,14 +476,14 @@ class _Reading:
             attribute, usual, read = _SETTINGS[full]
             setattr(wishes, attribute, valueOf(read, value, f"+{text}") if on else usual)
         elif not on:
-            from twisted_ext.wire.optiontext import optionCode
+            from twisted_ext.wire.options import optionCode
 
             wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
         else:
             self._option(full, value, text)
 
     def _option(self, word: str, value: str, text: str) -> None:
-        from twisted_ext.wire.optiontext import optionFromText
+        from twisted_ext.wire.options import optionFromText
 
         if word == "cookie" and not value:
             from secrets import token_hex

@@ -4,7 +4,7 @@ Record types that hold one Internet address.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 from twisted_ext.wire.rdata.fields import Field, Rdata
@@ -14,62 +14,45 @@ from twisted_ext.wire.tokens import Tokens, badRecord
 __all__ = ["A", "AAAA", "Address4", "Address6"]
 
 
-class Address4(Field[str]):
-    """
-    An IPv4 address.
-    """
+class _Address(Field[str]):
+    size: int
+    example: str
+    encoded: Callable[[str], bytes]
+    decoded: Callable[[bytes], str]
 
+    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[str, int]:
+        return self.decoded(takeOctets(data, position, self.size)), position + self.size
+
+    def write(self, value: str, before: Sequence[object]) -> bytes:
+        try:
+            return self.encoded(value)
+        except (ValueError, AttributeError):
+            raise badRecord(f"{self.expected()} is {value!r}; {self.example} was expected") from None
+
+    def fromText(self, tokens: Tokens, before: Sequence[object]) -> str:
+        text = tokens.take(self.example)
+        try:
+            self.encoded(text)
+        except ValueError:
+            raise tokens.bad(text, self.example) from None
+        return text
+
+    def toText(self, value: str, before: Sequence[object]) -> str:
+        return value
+
+
+class Address4(_Address):
     size = 4
-
-    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[str, int]:
-        return ipv4ToText(takeOctets(data, position, 4)), position + 4
-
-    def write(self, value: str, before: Sequence[object]) -> bytes:
-        try:
-            return ipv4FromText(value)
-        except (ValueError, AttributeError):
-            raise badRecord(f"{self.expected()} is {value!r}; an IPv4 address such as 192.0.2.1 was expected") from None
-
-    def fromText(self, tokens: Tokens, before: Sequence[object]) -> str:
-        expected = "an IPv4 address such as 192.0.2.1"
-        text = tokens.take(expected)
-        try:
-            ipv4FromText(text)
-        except ValueError:
-            raise tokens.bad(text, expected) from None
-        return text
-
-    def toText(self, value: str, before: Sequence[object]) -> str:
-        return value
+    example = "an IPv4 address such as 192.0.2.1"
+    encoded = staticmethod(ipv4FromText)
+    decoded = staticmethod(ipv4ToText)
 
 
-class Address6(Field[str]):
-    """
-    An IPv6 address.
-    """
-
+class Address6(_Address):
     size = 16
-
-    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[str, int]:
-        return ipv6ToText(takeOctets(data, position, 16)), position + 16
-
-    def write(self, value: str, before: Sequence[object]) -> bytes:
-        try:
-            return ipv6FromText(value)
-        except (ValueError, AttributeError):
-            raise badRecord(f"{self.expected()} is {value!r}; an IPv6 address such as 2001:db8::1 was expected") from None
-
-    def fromText(self, tokens: Tokens, before: Sequence[object]) -> str:
-        expected = "an IPv6 address such as 2001:db8::1"
-        text = tokens.take(expected)
-        try:
-            ipv6FromText(text)
-        except ValueError:
-            raise tokens.bad(text, expected) from None
-        return text
-
-    def toText(self, value: str, before: Sequence[object]) -> str:
-        return value
+    example = "an IPv6 address such as 2001:db8::1"
+    encoded = staticmethod(ipv6FromText)
+    decoded = staticmethod(ipv6ToText)
 
 
 class A(Rdata):

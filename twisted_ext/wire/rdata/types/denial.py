@@ -9,9 +9,9 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromBase32Hex, fromHex, toBase32Hex
-from twisted_ext.wire.rdata.bitmaps import TypeBits, typeNumbersFrom
-from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.fieldtypes import Name, Number
+from twisted_ext.wire.rdata.bitmaps import TypeBits, bitmapOf, bitsIn, typeNumbersFrom
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.fieldtypes import Name, Number, Text
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.wire.tokens import Tokens, badRecord
 
@@ -30,7 +30,7 @@ class NSEC(Rdata):
     types = TypeBits()
 
 
-class _Counted(Field[bytes]):
+class _Counted(Text):
     """
     Up to 255 octets preceded by their length.
     """
@@ -42,10 +42,12 @@ class _Counted(Field[bytes]):
             raise BadMessage("it is cut off")
         return data[position + 1 : end], end
 
-    def write(self, value: bytes, before: Sequence[object]) -> bytes:
-        if not isinstance(value, bytes) or len(value) > 255:
-            raise badRecord(f"{self.expected()} is {value!r:.60}; up to 255 octets were expected")
-        return bytes([len(value)]) + value
+
+def _saltFromText(text: str) -> bytes:
+    salt = b"" if text == "-" else fromHex(text)
+    if len(salt) > 255 or not text:
+        raise ValueError(text)
+    return salt
 
 
 class _Salt(_Counted):
@@ -54,15 +56,7 @@ class _Salt(_Counted):
     """
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
-        expected = "the salt, up to 255 octets in hex or a hyphen,"
-        text = tokens.take(expected)
-        try:
-            salt = b"" if text == "-" else fromHex(text)
-        except ValueError:
-            raise tokens.bad(text, expected) from None
-        if len(salt) > 255 or not text:
-            raise tokens.bad(text, expected)
-        return salt
+        return tokens.parsed("the salt, up to 255 octets in hex or a hyphen,", _saltFromText)
 
     def toText(self, value: bytes, before: Sequence[object]) -> str:
         return value.hex().upper() or "-"
@@ -109,15 +103,11 @@ class NSEC3PARAM(Rdata):
     salt = _Salt()
 
 
-class NSEC3(Rdata):
+class NSEC3(NSEC3PARAM):
     """
     The next hashed name in the zone, and the types of this one (RFC 5155, section 3).
     """
 
-    algorithm = Number(1, {"SHA-1": 1, "SHA1": 1})
-    flags = Number(1)
-    iterations = Number()
-    salt = _Salt()
     next = _Hash()
     types = TypeBits()
 
@@ -129,7 +119,7 @@ class NSEC3(Rdata):
         return bool(self.flags & 1)
 
 
-class _OldBits(Field[tuple[int, ...]]):
+class _OldBits(TypeBits):
     """
     Types 1 to 127 as a bitmap of up to sixteen octets (RFC 2535, section 5.2).
     """
@@ -138,23 +128,17 @@ class _OldBits(Field[tuple[int, ...]]):
         bits = data[position:]
         if not 1 <= len(bits) <= 16 or bits[0] & 0x80 or not bits[-1]:
             raise BadMessage("types are not as one to sixteen octets of bits")
-        numbers = [index * 8 + bit for index, octet in enumerate(bits) for bit in range(8) if octet & 0x80 >> bit]
-        return tuple(numbers), len(data)
+        return tuple(bitsIn(bits)), len(data)
 
     def write(self, value: Iterable[int], before: Sequence[object]) -> bytes:
-        bits = bytearray()
-        for number in sorted(value):
+        numbers = sorted(value)
+        for number in numbers:
             if not 1 <= number <= 127:
                 raise badRecord(f"{typeName(number)} cannot be in an NXT record, which has room for types 1 to 127")
-            bits.extend(bytes(number // 8 + 1 - len(bits)))
-            bits[number // 8] |= 0x80 >> number % 8
-        return bytes(bits)
+        return bitmapOf(numbers)
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[int, ...]:
         return typeNumbersFrom(tokens, numbered=True)
-
-    def toText(self, value: Iterable[int], before: Sequence[object]) -> str:
-        return " ".join([typeName(number) for number in value])
 
 
 class NXT(Rdata):

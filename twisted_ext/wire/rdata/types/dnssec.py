@@ -135,10 +135,6 @@ _PROTOCOLS: Final = {"NONE": 0, "TLS": 1, "EMAIL": 2, "DNSSEC": 3, "IPSEC": 4, "
 
 
 class _Flags(Number):
-    """
-    Flags as a number or as mnemonics.
-    """
-
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> int:
         first, bar, _ = tokens.peek().partition("|")
         if not bar and first.upper() not in _FLAGS:
@@ -190,33 +186,29 @@ class KEY(Rdata):
     keyTag = DNSKEY.keyTag
 
 
-class RRSIG(Rdata):
+class _Signature(Rdata):
+    typeCovered = TypeNumber()
+    algorithm = Number(1, ALGORITHMS)
+    labels = Number(1)
+    originalTTL = Duration()
+    expiration = Time()
+    inception = Time()
+    keyTag = Number()
+
+
+class RRSIG(_Signature):
     """
     The signature of an RRset (RFC 4034, section 3).
     """
 
-    typeCovered = TypeNumber()
-    algorithm = Number(1, ALGORITHMS)
-    labels = Number(1)
-    originalTTL = Duration()
-    expiration = Time()
-    inception = Time()
-    keyTag = Number()
     signer = Name(folded=True)
     signature = base64Octets()
 
 
-class SIG(Rdata):
+class SIG(_Signature):
     """
     The signature of a transaction, or of an RRset before RRSIG (RFC 2535, section 4; RFC 2931).
     """
 
-    typeCovered = TypeNumber()
-    algorithm = Number(1, ALGORITHMS)
-    labels = Number(1)
-    originalTTL = Duration()
-    expiration = Time()
-    inception = Time()
-    keyTag = Number()
     signer = Name(expanded=True, folded=True)
     signature = base64Octets()

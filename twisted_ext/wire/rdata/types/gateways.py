@@ -137,10 +137,6 @@ class AMTRELAY(Rdata):
 
 
 class _Servers(Field[tuple[bytes, ...]]):
-    """
-    Names up to the end of the rdata.
-    """
-
     def __init__(self) -> None:
         self.one = Name()
 
@@ -197,11 +193,7 @@ class HIP(Rdata):
         algorithm = cls.algorithm.fromText(tokens, ())
         parts: list[bytes] = []
         for what, decode in (("the tag in hex", fromHex), ("the key in base 64, as one word,", fromBase64)):
-            text = tokens.take(what)
-            try:
-                parts.append(decode(text))
-            except ValueError:
-                raise tokens.bad(text, what) from None
+            parts.append(tokens.parsed(what, decode))
         return [algorithm, *parts, cls.servers.fromText(tokens, ())]
 
 

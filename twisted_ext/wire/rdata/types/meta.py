@@ -83,11 +83,7 @@ class _Sized(Field[bytes]):
         text = tokens.take(expected)
         if text == "0":
             return b""
-        words = tokens.take(expected)
-        try:
-            octets = fromBase64(words)
-        except ValueError:
-            raise tokens.bad(words, expected) from None
+        octets = tokens.parsed(expected, fromBase64)
         if str(len(octets)) != text:
             raise badRecord(f"{len(octets)} octets where {text[:10]} were announced", tokens.column)
         return octets

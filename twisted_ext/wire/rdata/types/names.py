@@ -34,68 +34,56 @@ __all__ = [
 ]
 
 
-class NS(Rdata):
+class _Pointer(Rdata):
+    target = Name(expanded=True, folded=True)
+
+
+class NS(_Pointer):
     """
     An authoritative name server of the zone (RFC 1035, section 3.3.11).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class MD(Rdata):
+class MD(_Pointer):
     """
     The host that mail is delivered to; obsoleted by MX (RFC 1035, section 3.3.4).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class MF(Rdata):
+class MF(_Pointer):
     """
     The host that mail is forwarded to; obsoleted by MX (RFC 1035, section 3.3.5).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class CNAME(Rdata):
+class CNAME(_Pointer):
     """
     The canonical name of an alias (RFC 1035, section 3.3.1).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class MB(Rdata):
+class MB(_Pointer):
     """
     The host of a mailbox (RFC 1035, section 3.3.3).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class MG(Rdata):
+class MG(_Pointer):
     """
     A member of a mail group (RFC 1035, section 3.3.6).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class MR(Rdata):
+class MR(_Pointer):
     """
     The new name of a mailbox (RFC 1035, section 3.3.8).
     """
 
-    target = Name(expanded=True, folded=True)
 
-
-class PTR(Rdata):
+class PTR(_Pointer):
     """
     A pointer to another name (RFC 1035, section 3.3.12).
     """
-
-    target = Name(expanded=True, folded=True)
 
 
 class MINFO(Rdata):
@@ -170,12 +158,10 @@ class KX(Rdata):
     exchanger = Name(folded=True)
 
 
-class DNAME(Rdata):
+class DNAME(_Pointer):
     """
     A redirection of all names below this one (RFC 6672). The target must not be compressed when sent; older servers may have done so.
     """
-
-    target = Name(expanded=True, folded=True)
 
 
 class TALINK(Rdata):

@@ -11,55 +11,35 @@ from typing import Final
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.escapes import fromHex
 from twisted_ext.wire.rdata.fields import Field, Rdata
-from twisted_ext.wire.rdata.fieldtypes import Number, hexOctets, takeOctets
+from twisted_ext.wire.rdata.fieldtypes import Number, Octets, hexOctets
 from twisted_ext.wire.rdata.types.address import Address4
 from twisted_ext.wire.tokens import Tokens, badRecord
 
 __all__ = ["ATMA", "EID", "EUI48", "EUI64", "IPN", "L32", "L64", "NID", "NIMLOC", "NSAP"]
 
 
-class _Grouped(Field[bytes]):
+def _grouped(size: int, group: int, mark: str, *, padded: bool = True) -> Octets:
     """
-    A fixed number of octets in hex, in groups of equal length.
+    Make a field of a fixed number of octets in hex, in groups of equal length.
+
+    @param group: digits in a group.
+    @param padded: whether leading zeros of a group have to be written.
     """
 
-    def __init__(self, size: int, group: int, mark: str, *, padded: bool = True) -> None:
-        """
-        @param group: digits in a group.
-        @param padded: whether leading zeros of a group have to be written.
-        """
-        self.size = self.count = size
-        self.group = group
-        self.mark = mark
-        self.padded = padded
-        example = (mark.join(["0" * group] * (2 * size // group)))
-        self.what = f"{2 * size} digits in hex such as {example}"
+    def toWords(octets: bytes) -> str:
+        digits = octets.hex()
+        return mark.join([digits[start : start + group] for start in range(0, len(digits), group)])
 
-    def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[bytes, int]:
-        return takeOctets(data, position, self.count), position + self.count
+    def fromWords(text: str) -> bytes:
+        groups = text.split(mark)
+        lengths = [len(each) for each in groups]
+        least = group if padded else 1
+        if len(groups) * group != 2 * size or max(lengths) > group or min(lengths) < least:
+            raise ValueError(text)
+        return fromHex("".join([each.zfill(group) for each in groups]))
 
-    def write(self, value: bytes, before: Sequence[object]) -> bytes:
-        if not isinstance(value, bytes) or len(value) != self.count:
-            raise badRecord(f"{self.expected()} is {value!r:.60}; {self.count} octets were expected")
-        return value
-
-    def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
-        expected = f"{self.expected()}, {self.what},"
-        text = tokens.take(expected)
-        groups = text.split(self.mark)
-        try:
-            lengths = {len(group) for group in groups}
-            if len(groups) * self.group != 2 * self.count or max(lengths) > self.group:
-                raise ValueError(text)
-            if min(lengths) < (self.group if self.padded else 1):
-                raise ValueError(text)
-            return fromHex("".join([group.zfill(self.group) for group in groups]))
-        except ValueError:
-            raise tokens.bad(text, expected) from None
-
-    def toText(self, value: bytes, before: Sequence[object]) -> str:
-        digits = value.hex()
-        return self.mark.join([digits[start : start + self.group] for start in range(0, len(digits), self.group)])
+    example = mark.join(["0" * group] * (2 * size // group))
+    return Octets(toWords, fromWords, f"{2 * size} digits in hex such as {example}", size=size)
 
 
 class NID(Rdata):
@@ -68,7 +48,7 @@ class NID(Rdata):
     """
 
     preference = Number()
-    nodeId = _Grouped(8, 4, ":", padded=False)
+    nodeId = _grouped(8, 4, ":", padded=False)
 
 
 class L32(Rdata):
@@ -86,7 +66,7 @@ class L64(Rdata):
     """
 
     preference = Number()
-    locator = _Grouped(8, 4, ":", padded=False)
+    locator = _grouped(8, 4, ":", padded=False)
 
 
 class EUI48(Rdata):
@@ -94,7 +74,7 @@ class EUI48(Rdata):
     A 48-bit hardware address (RFC 7043, section 3).
     """
 
-    address = _Grouped(6, 2, "-")
+    address = _grouped(6, 2, "-")
 
 
 class EUI64(Rdata):
@@ -102,7 +82,7 @@ class EUI64(Rdata):
     A 64-bit hardware address (RFC 7043, section 4).
     """
 
-    address = _Grouped(8, 2, "-")
+    address = _grouped(8, 2, "-")
 
 
 class IPN(Rdata):
@@ -111,6 +91,13 @@ class IPN(Rdata):
     """
 
     node = Number(8)
+
+
+def _servicePoint(text: str) -> bytes:
+    octets = fromHex(text[2:].replace(".", "")) if text[:2].lower() == "0x" else b""
+    if not octets:
+        raise ValueError(text)
+    return octets
 
 
 class _ServicePoint(Field[bytes]):
@@ -129,15 +116,7 @@ class _ServicePoint(Field[bytes]):
         return value
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> bytes:
-        expected = "an address such as 0x47.0005.80.005a00.0000.0001.e133.ffffff000161.00"
-        text = tokens.take(expected)
-        try:
-            octets = fromHex(text[2:].replace(".", "")) if text[:2].lower() == "0x" else b""
-        except ValueError:
-            octets = b""
-        if not octets:
-            raise tokens.bad(text, expected)
-        return octets
+        return tokens.parsed("an address such as 0x47.0005.80.005a00.0000.0001.e133.ffffff000161.00", _servicePoint)
 
     def toText(self, value: bytes, before: Sequence[object]) -> str:
         return "0x" + value.hex()
@@ -218,9 +197,7 @@ class EID(Rdata):
     octets = hexOctets()
 
 
-class NIMLOC(Rdata):
+class NIMLOC(EID):
     """
     A locator of the Nimrod architecture.
     """
-
-    octets = hexOctets()

@@ -123,10 +123,6 @@ _FAMILIES: Final = {1: (4, 32), 2: (16, 128)}
 
 
 class _Prefixes(Field[tuple[Prefix, ...]]):
-    """
-    Zero or more items up to the end of the rdata.
-    """
-
     def read(self, data: bytes, position: int, before: Sequence[object]) -> tuple[tuple[Prefix, ...], int]:
         prefixes: list[Prefix] = []
         while position < len(data):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.wire.rdata.bitmaps import bitmapOf, bitsIn
 from twisted_ext.wire.rdata.fields import Field, Rdata, genericText
 from twisted_ext.wire.rdata.fieldtypes import Number
 from twisted_ext.wire.rdata.types.address import Address4
@@ -68,16 +69,13 @@ class _Ports(Field[tuple[int, ...]]):
         bits = data[position:]
         if len(bits) > 8192:
             raise BadMessage(f"{len(bits)} octets of ports; at most 8192 are allowed")
-        ports = [index * 8 + bit for index, octet in enumerate(bits) if octet for bit in range(8) if octet & 0x80 >> bit]
-        return tuple(ports), len(data)
+        return tuple(bitsIn(bits)), len(data)
 
     def write(self, value: tuple[int, ...], before: Sequence[object]) -> bytes:
-        bits = bytearray(max(value) // 8 + 1 if value else 0)
         for port in value:
             if not 0 <= port <= 0xFFFF:
                 raise badRecord(f"the port {port!r}; a number from 0 to 65535 was expected")
-            bits[port // 8] |= 0x80 >> port % 8
-        return bytes(bits)
+        return bitmapOf(value)
 
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[int, ...]:
         ports: set[int] = set()
