@@ -25,7 +25,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
         "_version errors files lazy limits",
-        "wire extras",
+        "wire",
         "answers",
         "outcomes",
         "addressranges aliases cache discovery dnssec metrics packetcache ratecontrol recursion",

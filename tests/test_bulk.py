@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from tests.typed import unchecked
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.bulk import Asked, aliasesOf, bulk, dataOf, reverse
+from twisted_ext.bulk import Asked, bulk, dataOf, reverse
 from twisted_ext.errors import BadName, CallerFault, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.ratecontrol import Window
@@ -373,7 +373,7 @@ class ReverseTests(SynchronousTestCase):
         self.successResultOf(done)
         ((_, answer),) = found
         assert isinstance(answer, Answer)
-        self.assertEqual((dataOf(answer), aliasesOf(answer)), (["www.example.org."], [target]))
+        self.assertEqual((dataOf(answer), answer.answer[0].rdatas), (["www.example.org."], (target,)))
 
     def test_deniedAliasTargetIsNotQueried(self) -> None:
         """

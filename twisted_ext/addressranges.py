@@ -61,8 +61,6 @@ class AddressRange:
     @ivar count: the number of addresses.
     """
 
-    __slots__ = ("count", "_first", "_version")
-
     def __init__(self, first: IPv4Address | IPv6Address, last: IPv4Address | IPv6Address) -> None:
         self._version = first.version
         self._first = int(first)

@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.addressranges import AddressRange, reverseNameOf
 from twisted_ext.answers import Answer
+from twisted_ext.compat.foreign import sourceOf
 from twisted_ext.errors import CallerFault
-from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_KEPT_BACK
 from twisted_ext.ratecontrol import Rate, Window
 from twisted_ext.resolver.lookup.stream import InOrder, Run
@@ -32,18 +32,14 @@ from twisted_ext.wire.rrtypes import ANY, CNAME, PTR, A, expectType
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["Asked", "aliasesOf", "bulk", "dataOf", "questionOf", "reverse", "sourceOf", "typeOf"]
+__all__ = ["Asked", "bulk", "dataOf", "reverse"]
 
 #: A name as text, an address, whose PTR records are looked up, or a question.
 Asked: TypeAlias = str | bytes | IPv4Address | IPv6Address | Question
 
 
-def questionOf(asked: Asked, rrType: int) -> Question:
+def _questionOf(asked: Asked, rrType: int) -> Question:
     """
-    Convert an item to a question.
-
-    @param rrType: the type to query for names. For addresses it is always PTR.
-
     @raise twisted_ext.errors.BadName: the text is not a valid name.
     """
     if isinstance(asked, str | bytes):
@@ -85,41 +81,11 @@ def dataOf(answer: Answer, rrType: int | None = None) -> list[str]:
     ]
 
 
-def aliasesOf(answer: Answer) -> list[bytes]:
-    """
-    Return the targets of the aliases in an answer, in order, as names in wire form.
-    """
-    return [rrset.rdatas[0] for rrset in answer.answer if rrset.rrType == CNAME]
-
-
-def typeOf(rrType: int | str) -> int:
-    """
-    @param rrType: a number, or a mnemonic in any case.
-
-    @raise CallerFault: there is no such type.
-    """
-    return expectType(rrType)
-
-
-def sourceOf(resolver: object, clock: IReactorTime) -> IAnswerSource:
-    """
-    Adapt a resolver to an answer source.
-
-    @param resolver: a resolver of L{twisted_ext.client.resolverFromString}, an answer source, or any C{IResolver} of Twisted.
-
-    @raise WrongType: it is none of these.
-    """
-    from twisted_ext.compat import foreign
-
-    return foreign.sourceOf(resolver, clock)
-
-
 class _Feed:
     """
-    The buffer between a bulk run and its iterators: names on their way in, results on their way out.
+    The buffer between a L{Run} and its iterators: names on their way in, results on their way out.
 
     @ivar results: results that the caller has not consumed yet.
-    @ivar ended: whether there are no more names.
     @ivar failure: the exception that the iterator of names raised.
     """
 
@@ -139,9 +105,6 @@ class _Feed:
         self._waking: IDelayedCall | None = None
 
     def pull(self) -> tuple[Asked, Question | Exception] | None:
-        """
-        @see: L{Run<twisted_ext.resolver.lookup.stream.Run.__init__>}
-        """
         while len(self.results) < self._most:
             if self._names is not None:
                 try:
@@ -163,15 +126,12 @@ class _Feed:
                     return None
                 continue
             try:
-                return asked, questionOf(asked, self._rrType)
+                return asked, _questionOf(asked, self._rrType)
             except CallerFault as fault:
                 return asked, fault
         return None
 
     def done(self, asked: Asked, result: Answer | Exception) -> None:
-        """
-        @see: L{Run<twisted_ext.resolver.lookup.stream.Run.__init__>}
-        """
         self.results.append((asked, result))
         if self._waking is None and self._waiter is not None:
             self.wake()
@@ -209,9 +169,6 @@ class _Feed:
             waiter.callback(None)
 
     def wait(self) -> Deferred[None]:
-        """
-        Return a Deferred that fires when there are new results or names.
-        """
         self._waiter = Deferred()
         return self._waiter
 
@@ -264,7 +221,7 @@ async def bulk(
         clock = reactor
     assert clock is not None
     size = window if isinstance(window, Window) else Window(most=window)
-    feed = _Feed(names, typeOf(rrType), clock, int(BULK_KEPT_BACK.default) if ordered else size.most)
+    feed = _Feed(names, expectType(rrType), clock, int(BULK_KEPT_BACK.default) if ordered else size.most)
     begin = partial(Run, sourceOf(resolver, clock), clock, window=size, seconds=seconds, rate=None if rate is None else Rate(rate))
     order = InOrder(feed.pull, feed.done)
     run = begin(pull=order.pull, done=order.done) if ordered else begin(pull=feed.pull, done=feed.done)

@@ -28,7 +28,7 @@ from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.lookupmethods import LOOKUP_METHODS, Lookup, typeOfLookup
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.compat.resolvers import Resolver, ThreadedResolver
+from twisted_ext.compat.resolvers import Resolver, ThreadedResolver, sourceFor
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver
@@ -108,8 +108,6 @@ def createResolver(
 
     @raise twisted_ext.errors.BadDescription: a server is not an address.
     """
-    from twisted_ext.compat.resolvers import sourceFor
-
     reactor = globalReactor()
     return NamesResolver(sourceFor(reactor, servers, resolvconf, hosts), reactor)
 
@@ -126,9 +124,7 @@ def getResolver() -> NamesResolver:
         _adapted = None
     elif not isinstance(theResolver, NamesResolver):
         if _adapted is None or _adapted[0] is not theResolver or _adapted[1].closed:
-            from twisted_ext.compat.lookups.ask import resolverOf
-
-            _adapted = theResolver, resolverOf(theResolver)
+            _adapted = theResolver, _resolverOf(theResolver)
         return _adapted[1]
     elif not theResolver.closed:
         return theResolver
@@ -186,8 +182,7 @@ def getaddrinfo(
     @return: fires with tuples of family, type, protocol, canonical name and address, in the order in which to try them; or fails with a
         C{socket.gaierror}.
     """
-    asked = getResolver() if resolver is None else _resolverOf(resolver)
-    return asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout)
+    return _resolverOf(resolver).getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags, timeout=timeout)
 
 
 def getnameinfo(
@@ -201,7 +196,7 @@ def getnameinfo(
 
     @return: fires with both names, or numbers where there is no name; or fails with a C{socket.gaierror}.
     """
-    return (getResolver() if resolver is None else _resolverOf(resolver)).getnameinfo(sockaddr, flags, timeout=timeout)
+    return _resolverOf(resolver).getnameinfo(sockaddr, flags, timeout=timeout)
 
 
 def _resolverOf(resolver: object) -> NamesResolver:

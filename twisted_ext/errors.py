@@ -202,8 +202,6 @@ class BadUpdate(Refused):
     An UPDATE was not performed: C{rcode} is that of the reply (RFC 2136, section 2.2).
     """
 
-    rcode = 5
-
 
 class BudgetSpent(PolicyFault):
     """

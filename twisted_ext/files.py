@@ -94,7 +94,7 @@ class TemporaryFolder:
         @raise OSError: it cannot be created.
         """
         parent = tempfile.gettempdir() if parent is None else parent
-        removeAbandoned(parent)
+        _removeAbandoned(parent)
         while True:
             self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
             self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -124,7 +124,7 @@ def _isLocked(descriptor: int, path: str) -> bool:
         return False
 
 
-def removeAbandoned(parent: str) -> None:
+def _removeAbandoned(parent: str) -> None:
     """
     Remove directories of L{TemporaryFolder} whose process has ended, so that the kernel has released their lock. Leave alone directories of
     other users, directories that others can write to, links and files.

@@ -6,6 +6,7 @@ This module has the limits of look-ups and those that several packages share. A 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 
+@dataclass(slots=True, eq=False)
 class Limit:
     """
     A numeric setting with a range.
@@ -45,12 +47,9 @@ class Limit:
     @ivar most: the largest value that is still safe.
     """
 
-    __slots__ = ("default", "least", "most")
-
-    def __init__(self, default: float, least: float, most: float) -> None:
-        self.default = default
-        self.least = least
-        self.most = most
+    default: float
+    least: float
+    most: float
 
     def pick(self, wanted: float | None) -> float:
         """
@@ -60,9 +59,6 @@ class Limit:
             return self.default
         # In this order, NaN becomes the least value.
         return min(max(self.least, wanted), self.most)
-
-    def __repr__(self) -> str:
-        return f"Limit(default={self.default}, least={self.least}, most={self.most})"
 
 
 # -- wire
@@ -157,10 +153,10 @@ CALLS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
 #: Maximum length of a cached host or service. A name has less than 1,024 characters, even if all are escaped.
 CALL_CHARACTERS: Final = Limit(default=1024, least=1, most=65_536)
 
-# -- commands
-
 #: Maximum number of rows of a cached getaddrinfo result; a host with 4,000 addresses has 12,000, of 300 octets each.
 CALL_ROWS: Final = Limit(default=64, least=0, most=1024)
+
+# -- commands
 
 #: Seconds that C{txdns getaddrinfo} waits for the operating system, whose C library may try three servers twice for five seconds each.
 SYSTEM_SECONDS: Final = Limit(default=35.0, least=1.0, most=600.0)

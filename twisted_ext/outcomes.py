@@ -11,15 +11,12 @@ from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import REPLY_ALIASES
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
-from twisted_ext.wire.names import isBelow
+from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, RRSIG
 
 __all__ = ["answerFromMessage", "answerFromReply", "relevant"]
-
-#: Maximum length of a name in octets.
-_LONGEST: Final = 255
 
 _MOST_ALIASES: Final = int(REPLY_ALIASES.default)
 
@@ -162,7 +159,7 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
                 if target is None and rrType != CNAME:
                     # The server may omit the synthesized CNAME (RFC 6672, section 3.1).
                     target = name[: -len(owner)] + new
-        if target is None or target in chain or len(target) > _LONGEST:
+        if target is None or target in chain or len(target) > MOST_OCTETS:
             break
         name = target
         chain.add(name)

@@ -38,8 +38,6 @@ class Window:
     @ivar tolerated: the share of losses in a round that does not shrink the window.
     """
 
-    __slots__ = ("size", "least", "most", "tolerated", "_doubling", "_goal", "_done", "_lost", "_begun", "_best", "_flat", "_shrunk")
-
     def __init__(self, size: int = 32, *, least: int = 8, most: int | None = None) -> None:
         self.most = int(BULK_WINDOW.pick(most))
         self.least = min(least, self.most)
@@ -55,9 +53,6 @@ class Window:
         self._shrunk: float | None = None
 
     def note(self, now: float, lost: bool) -> None:
-        """
-        Record the outcome of one look-up.
-        """
         self._done += 1
         if lost:
             if self._done <= 0:
@@ -112,8 +107,6 @@ class Rate:
 
     @ivar perSecond: the limit.
     """
-
-    __slots__ = ("perSecond", "_next")
 
     #: Idle time that may be caught up on, in seconds.
     _CREDIT = 0.05

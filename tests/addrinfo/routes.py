@@ -4,15 +4,17 @@ Fake routes for tests of address sorting.
 
 from __future__ import annotations
 
-from typing import TypedDict
+import json
+from typing import TypedDict, cast
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.corpora import corpus
 from twisted_ext.addrinfo import order
 from twisted_ext.addrinfo.routes import SourceFor
 
-__all__ = ["Case", "Cases", "reachFrom"]
+__all__ = ["Case", "Cases", "publishedCases", "reachFrom"]
 
 
 class Case(TypedDict):
@@ -35,6 +37,15 @@ class Cases(TypedDict):
     sort: list[Case]
     policy: list[tuple[str, str, int, int]]
     scope: list[tuple[str, str]]
+
+
+def publishedCases() -> Cases:
+    """
+    Return a published corpus for RFC 6724, none of whose parts is empty.
+    """
+    cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
+    assert cases["sort"] and cases["policy"] and cases["scope"]
+    return cases
 
 
 def reachFrom(test: SynchronousTestCase, source: SourceFor) -> None:

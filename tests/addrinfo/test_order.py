@@ -4,18 +4,15 @@ Tests of L{twisted_ext.addrinfo.order} and L{twisted_ext.addrinfo.routes}.
 
 from __future__ import annotations
 
-import json
 import socket
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.addrinfo.routes import Cases
-from tests.corpora import corpus
+from tests.addrinfo.routes import publishedCases
 from twisted_ext.addrinfo.order import Order, Policies
 from twisted_ext.addrinfo.routes import Own, ownAddresses, packed, readAddresses
 from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
@@ -75,8 +72,7 @@ class OrderTests(SynchronousTestCase):
         """
         The order follows a published corpus for RFC 6724, except that common prefixes longer than a network's count, as in the C library.
         """
-        cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
-        for case in cases["sort"]:
+        for case in publishedCases()["sort"]:
             order = self.order(dict(zip(case["dsts"], [each or "" for each in case["srcs"]], strict=True)), {_GLOBAL: 64})
             self.routes = {address: source for address, source in self.routes.items() if source}
             self.assertEqual(self.sorted(order, *case["dsts"]), case["want"], case["why"])
@@ -263,8 +259,7 @@ class PoliciesTests(SynchronousTestCase):
         The default table equals that of a published corpus.
         """
         policies = Policies()
-        cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
-        for address, _, precedence, label in cases["policy"]:
+        for address, _, precedence, label in publishedCases()["policy"]:
             self.assertEqual((policies.precedence(_number(address)), policies.label(_number(address))), (precedence, label), address)
 
     def test_fileReplacesTableBySubject(self) -> None:

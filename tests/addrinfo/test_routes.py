@@ -4,13 +4,9 @@ Tests of L{twisted_ext.addrinfo.routes}.
 
 from __future__ import annotations
 
-import json
-from typing import cast
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.addrinfo.routes import Cases
-from tests.corpora import corpus
+from tests.addrinfo.routes import publishedCases
 from twisted_ext.addrinfo.routes import packed, scopeOf, sourceFor
 
 _SCOPES = {0x2: "link-local", 0x4: "admin-local", 0x5: "site-local", 0xE: "global"}
@@ -25,8 +21,7 @@ class RoutesTests(SynchronousTestCase):
         """
         Scopes are those of RFC 6724, sections 3.1 and 3.2, as in a published corpus.
         """
-        cases = cast(Cases, json.loads((corpus("rfc6724") / "rfc6724-cases.json").read_text("utf-8")))
-        for address, scope in cases["scope"]:
+        for address, scope in publishedCases()["scope"]:
             self.assertEqual(_SCOPES[scopeOf(packed(address))], scope, address)
 
     def test_sourceOfOwnAddresses(self) -> None:

@@ -14,7 +14,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward import lookup
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.links import Datagram
+from twisted_ext.testing.network import Datagram
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport import datagram
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams

@@ -4,6 +4,7 @@ Tests of L{twisted_ext.compat.resolvers} and of its helper functions.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -274,10 +275,13 @@ class ThreadedTests(SynchronousTestCase):
 
     def test_createdWithOrWithoutReactor(self) -> None:
         """
-        The resolver can be created with a reactor or with the global one.
+        The resolver can be created with a reactor or with the global one, and starts no thread before the first look-up.
         """
+        before = set(threading.enumerate())
         for resolver in (ThreadedResolver(globalReactor()), ThreadedResolver()):
             self.assertIn("Threaded", repr(resolver))
+            self.assertIs(resolver._reactor, globalReactor())
+            self.assertEqual(set(threading.enumerate()) - before, set())
             self.successResultOf(resolver.close())
 
 

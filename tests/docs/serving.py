@@ -20,8 +20,7 @@ from twisted.web.server import Request
 
 from tests.pages import Page, siteOf
 from twisted_ext.client import reverseName
-from twisted_ext.testing.lifecycles import whereOf
-from twisted_ext.testing.servers import CannedServer, Reply
+from twisted_ext.testing.servers import CannedServer, Reply, whereOf
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA

@@ -13,7 +13,7 @@ from tests.endpoints.reaching import ReachingTestCase
 from twisted_ext.compat.conversion.errors import DNSServerError, NoAddressError
 from twisted_ext.compat.resolvers import Resolver
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints.attempts import TargetsFailed
+from twisted_ext.endpoints import TargetsFailed
 from twisted_ext.endpoints.endpoints import TargetsEndpoint
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer, Reply

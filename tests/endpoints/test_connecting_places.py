@@ -11,8 +11,7 @@ from twisted.internet.error import ConnectingCancelledError
 from tests.endpoints.reaching import ReachingTestCase
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints import happyeyeballs
-from twisted_ext.endpoints.attempts import TargetsFailed
+from twisted_ext.endpoints import TargetsFailed, happyeyeballs
 from twisted_ext.endpoints.endpoints import TargetsEndpoint
 from twisted_ext.limits import Limit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf

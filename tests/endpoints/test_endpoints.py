@@ -25,7 +25,7 @@ from twisted_ext.compat.conversion.errors import (
 )
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints import endpoints as made
+from twisted_ext.endpoints import happyeyeballs
 from twisted_ext.endpoints.endpoints import (
     HostEndpoint,
     HTTPSEndpoint,
@@ -239,7 +239,7 @@ class HostTests(ReachingTestCase):
             asked.append(reactor)
             return known
 
-        self.patch(made, "resolverOf", resolverOf)
+        self.patch(happyeyeballs, "resolverOf", resolverOf)
         endpoint = HostEndpoint(self.here, "h.example", 80)
         for _ in range(2):
             found = self.connect(endpoint)

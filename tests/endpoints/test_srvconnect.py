@@ -17,7 +17,7 @@ from zope.interface import implementer
 from tests.endpoints.reaching import ReachingTestCase, RecordingProtocol
 from tests.typed import retry, stopTrying
 from twisted_ext import endpoints
-from twisted_ext.endpoints.attempts import TargetsFailed
+from twisted_ext.endpoints import TargetsFailed
 from twisted_ext.endpoints.srvconnect import SRVConnector
 from twisted_ext.errors import CallerFault
 from twisted_ext.testing.sources import Entry

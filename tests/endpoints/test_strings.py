@@ -20,8 +20,7 @@ from tests.certificates import certificateFor, written
 from tests.endpoints.reaching import ReachingTestCase
 from tests.typed import clientEndpoint, suppressed
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.endpoints import endpoints, strings
-from twisted_ext.endpoints.attempts import TargetsFailed
+from twisted_ext.endpoints import TargetsFailed, endpoints, strings
 from twisted_ext.endpoints.prefixes import ENDPOINTS
 from twisted_ext.errors import BadDescription
 from twisted_ext.testing.servers import CannedServer

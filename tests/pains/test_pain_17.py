@@ -19,8 +19,7 @@ from twisted_ext.limits import Limit
 from twisted_ext.ratecontrol import Window
 from twisted_ext.resolver.forward import admission
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.links import Datagram, Link
-from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.network import Datagram, Link, MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.names import nameToText
 

@@ -23,7 +23,6 @@ from twisted.python.logfile import LogFile
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.extras import importWithExtra
 from twisted_ext.server.config.helptext import usageOf
 from twisted_ext.server.config.settings import SETTINGS, Setting, Settings
 from twisted_ext.server.config.startup import (
@@ -468,7 +467,13 @@ def _watch(server: Server, settings: Settings) -> None:
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations)
         server.add(web, web.bind)
     if settings.manhole:
-        module = importWithExtra("twisted_ext.apps.manhole", "shell", "manhole")
+        try:
+            module = import_module("twisted_ext.apps.manhole")
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "twisted_ext"):
+                raise
+            raise CallerFault(f"manhole needs {package}, which is not installed: pip install 'twisted-ext[shell]'") from error
         names = module.namespaceFor(operations)
         server.add(module.ManholeService(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:

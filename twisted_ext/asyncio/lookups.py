@@ -16,6 +16,7 @@ import socket
 import sys
 from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -138,22 +139,18 @@ async def iterated(items: AsyncIterator[T]) -> AsyncGenerator[T, None]:
     try:
         while True:
             try:
-                item = await _outcome(Deferred.fromCoroutine(_next(items)), mine)
+                item = await _outcome(Deferred.fromCoroutine(_awaited(anext(items))), mine)
             except StopAsyncIteration:
                 return
             yield item
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:
-            await _outcome(Deferred.fromCoroutine(_finished(close)), mine)
+            await _outcome(Deferred.fromCoroutine(_awaited(close())), mine)
 
 
-async def _next(items: AsyncIterator[T]) -> T:
-    return await anext(items)
-
-
-async def _finished(close: Callable[[], Awaitable[object]]) -> None:
-    await close()
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 def watch(
@@ -272,22 +269,9 @@ def install(loop: AbstractEventLoop | None = None, resolver: object = None) -> C
     # Raise errors in the description now.
     mine.resolverOf(resolver)
 
-    async def addresses(
-        host: Host,
-        port: Port,
-        *,
-        family: int = 0,
-        type: int = 0,
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[AddressInfo]:
-        asked = mine.resolverOf(resolver)
-        return await _outcome(asked.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags), mine)
-
-    async def names(sockaddr: SocketAddress, flags: int = 0) -> tuple[str, str]:
-        return await _outcome(mine.resolverOf(resolver).getnameinfo(sockaddr, flags), mine)
-
-    undoing = [mine.replace("getaddrinfo", addresses), mine.replace("getnameinfo", names)]
+    undoing = [
+        mine.replace(function.__name__, partial(function, resolver=resolver)) for function in (getaddrinfo, getnameinfo)
+    ]
 
     def undo() -> None:
         for each in undoing:

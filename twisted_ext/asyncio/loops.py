@@ -71,8 +71,6 @@ class OnLoop:
     @ivar own: the resolver that L{perthread<twisted_ext.integrations.aioxmpp.perthread>} created for the loop, closed with it.
     """
 
-    __slots__ = ("reactor", "closing", "loop", "own", "_made", "_default", "_described", "_close", "_slots")
-
     def __init__(self, loop: AbstractEventLoop) -> None:
         """
         @raise CallerFault: no reactor can run on this loop.

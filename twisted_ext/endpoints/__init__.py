@@ -14,8 +14,8 @@ from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
     from twisted_ext.discovery.targets import Target
-    from twisted_ext.endpoints.attempts import Attempt, TargetsFailed
     from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, TargetsEndpoint
+    from twisted_ext.endpoints.happyeyeballs import Attempt, TargetsFailed
     from twisted_ext.endpoints.srvconnect import SRVConnector
 
 __all__ = [
@@ -33,8 +33,8 @@ __getattr__, __dir__ = lazyNames(
     __name__,
     {
         "twisted_ext.discovery.targets": ("Target",),
-        "twisted_ext.endpoints.attempts": ("Attempt", "TargetsFailed",),
         "twisted_ext.endpoints.endpoints": ("HTTPSEndpoint", "HostEndpoint", "SRVEndpoint", "TargetsEndpoint",),
+        "twisted_ext.endpoints.happyeyeballs": ("Attempt", "TargetsFailed",),
         "twisted_ext.endpoints.srvconnect": ("SRVConnector",),
     },
 )

@@ -1,21 +1,25 @@
 """
-Make one connection attempt: to one address, over TCP, optionally with TLS.
+Make one connection attempt: to one address, over TCP, optionally with TLS. Wrap protocols and factories transparently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import Protocol as Shape
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import NoProtocol, TimeoutError
-from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IFileDescriptorReceiver,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IProtocol,
+    IProtocolFactory,
+)
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
-
-from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints.wrapper import ProtocolWrapper
+from zope.interface import directlyProvides, implementer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import (
@@ -29,30 +33,91 @@ if TYPE_CHECKING:
     )
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["BindAddress", "RecordingFactory", "Secure", "dial"]
+__all__ = ["BindAddress", "ConnectorFactory", "ProtocolWrapper", "RecordingFactory", "dial", "failureOf", "newTimeout"]
 
 #: The local address: an address; or a pair of address and port, where the address may be empty; L{None} leaves it to the kernel. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
 BindAddress: TypeAlias = "str | tuple[str, int] | None"
 
-#: Returns the TLS settings for the connection to a target; L{None} for plain TCP.
-Secure: TypeAlias = "Callable[[Target], IOpenSSLClientConnectionCreator | None]"
-
 _T = TypeVar("_T")
 
-_failureOf: Final[Callable[[BaseException], Failure]] = Failure
-_newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
+#: Optional interfaces of protocols that transports check for.
+_ASKED_FOR: Final = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
+
+failureOf: Final[Callable[[BaseException], Failure]] = Failure
+newTimeout: Final[Callable[..., TimeoutError]] = TimeoutError
 
 
-@implementer(IProtocolFactory)
-class RecordingFactory:
+class ConnectorFactory(Shape):
     """
-    Builds protocols with the caller's factory, and records an exception that it raises: trying other targets would not help then.
+    What connectors call of a L{ClientFactory<twisted.internet.protocol.ClientFactory>}, with types.
+    """
 
-    @ivar failure: the exception that the caller's code raised.
+    def doStart(self) -> None: ...
+
+    def doStop(self) -> None: ...
+
+    def startedConnecting(self, connector: IConnector) -> None: ...
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None: ...
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None: ...
+
+    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None: ...
+
+
+class ProtocolWrapper(Protocol):
+    """
+    Passes all events on to C{inner}, except C{connectionMade}: subclasses connect C{inner} to the transport themselves.
+    """
+
+    def __init__(self, inner: IProtocol) -> None:
+        self.inner = inner
+        directlyProvides(self, *[each for each in _ASKED_FOR if each.providedBy(inner)])
+
+    def logPrefix(self) -> str:
+        prefix: Callable[[], str] | None = getattr(self.inner, "logPrefix", None)
+        return type(self.inner).__name__ if prefix is None else prefix()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.inner.dataReceived(data)
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        cast(IFileDescriptorReceiver, self.inner).fileDescriptorReceived(descriptor)
+
+    def readConnectionLost(self) -> None:
+        cast(IHalfCloseableProtocol, self.inner).readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        cast(IHalfCloseableProtocol, self.inner).writeConnectionLost()
+
+    def handshakeCompleted(self) -> None:
+        cast(IHandshakeListener, self.inner).handshakeCompleted()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.inner.connectionLost(reason)
+
+
+class _Forwarding:
+    """
+    The part of a factory that starts and stops with another one.
     """
 
     noisy = False
+    _factory: IProtocolFactory
+
+    def doStart(self) -> None:
+        self._factory.doStart()
+
+    def doStop(self) -> None:
+        self._factory.doStop()
+
+
+@implementer(IProtocolFactory)
+class RecordingFactory(_Forwarding):
+    """
+    Builds protocols with the caller's factory, and records an exception that it raises: trying other targets would not help then.
+    """
 
     def __init__(self, factory: IProtocolFactory) -> None:
         self.failure: Failure | None = None
@@ -62,56 +127,44 @@ class RecordingFactory:
         return self.call(self._factory.buildProtocol, addr)
 
     def call(self, function: Callable[..., _T], *arguments: object) -> _T:
-        """
-        Call a function of the caller, and record an exception that it raises.
-        """
         try:
             return function(*arguments)
         except BaseException as error:
-            self.failure = _failureOf(error)
+            self.failure = failureOf(error)
             raise
-
-    def doStart(self) -> None:
-        self._factory.doStart()
-
-    def doStop(self) -> None:
-        self._factory.doStop()
 
 
 def dial(
     reactor: IReactorTime,
     address: str,
-    target: Target,
+    port: int,
     building: RecordingFactory,
     timeout: float,
     bindAddress: tuple[str, int] | None,
-    secure: Secure | None,
+    creator: IOpenSSLClientConnectionCreator | None,
 ) -> Deferred[IProtocol]:
     """
-    Connect to an address of a target.
+    Connect to an address.
 
     @param timeout: seconds for the attempt, including the TLS handshake.
+    @param creator: the TLS settings; L{None} for plain TCP.
 
     @return: fires with the factory's protocol after its C{makeConnection}, with TLS after the handshake. Cancelling it closes the
         connection.
     """
-    creator = None if secure is None else secure(target)
-
     def connect(dialing: _Dialing) -> Deferred[IProtocol]:
-        return dialing.begin(cast("IReactorTCP", reactor).connectTCP(address, target.port, dialing, timeout, bindAddress))
+        return dialing.begin(cast("IReactorTCP", reactor).connectTCP(address, port, dialing, timeout, bindAddress))
 
     if creator is None:
         return connect(_Dialing(building, building.call))
     return _Handshake(reactor, building, timeout).begin(connect, creator)
 
 
-class _Dialing(ClientFactory):
+class _Dialing(_Forwarding, ClientFactory):
     """
     A connection being established. Twisted's endpoints do the same, but if the protocol's C{makeConnection} raises, their Deferred never
     fires and cannot be canceled.
     """
-
-    noisy = False
 
     def __init__(self, factory: IProtocolFactory, call: Callable[..., object]) -> None:
         self.call = call
@@ -124,12 +177,6 @@ class _Dialing(ClientFactory):
         self._connector = connector
         return self._result
 
-    def doStart(self) -> None:
-        self._factory.doStart()
-
-    def doStop(self) -> None:
-        self._factory.doStop()
-
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         if self._over:
             return None
@@ -139,7 +186,7 @@ class _Dialing(ClientFactory):
             if protocol is None:
                 raise NoProtocol()
         except BaseException as error:
-            self.failed(_failureOf(error))
+            self.failed(failureOf(error))
             return None
         # The factory may have canceled it.
         return None if self._over else _Beginning(self, protocol)
@@ -179,33 +226,21 @@ class _Beginning(ProtocolWrapper):
         try:
             self._dialing.call(self.inner.makeConnection, self.transport)
         except BaseException as error:
-            self._dialing.failed(_failureOf(error))
+            self._dialing.failed(failureOf(error))
             cast("ITCPTransport", self.transport).abortConnection()
         else:
             self._dialing.made(self.inner)
 
 
 @implementer(IProtocolFactory)
-class _Handing:
-    """
-    A factory that returns the handshake protocol.
-    """
-
-    noisy = False
-
+class _Handing(_Forwarding):
     def __init__(self, handshake: _Handshake, building: RecordingFactory) -> None:
         self._handshake = handshake
-        self._building = building
+        self._factory = building
 
     def buildProtocol(self, addr: IAddress) -> IProtocol:
         self._handshake.address = addr
         return self._handshake
-
-    def doStart(self) -> None:
-        self._building.doStart()
-
-    def doStop(self) -> None:
-        self._building.doStop()
 
 
 @implementer(IHandshakeListener)
@@ -213,8 +248,6 @@ class _Handshake(Protocol):
     """
     Takes the place of the caller's protocol until the TLS handshake is complete. The caller's factory is called only then, so that a server
     with an invalid certificate is skipped like one that refuses the connection.
-
-    @ivar address: the server's address.
     """
 
     address: IAddress
@@ -250,7 +283,7 @@ class _Handshake(Protocol):
             if IHandshakeListener.providedBy(protocol):
                 self._building.call(protocol.handshakeCompleted)
         except BaseException as error:
-            self._failed(_failureOf(error))
+            self._failed(failureOf(error))
             tls.abortConnection()
             return
         self._end()
@@ -265,7 +298,7 @@ class _Handshake(Protocol):
             self._result.errback(failure)
 
     def _late(self) -> None:
-        self._failed(_failureOf(_newTimeout() if self.transport is None else _newTimeout(string="TLS took too long")))
+        self._failed(failureOf(newTimeout() if self.transport is None else newTimeout(string="TLS took too long")))
         self._close()
 
     def _canceled(self, result: Deferred[IProtocol]) -> None:

@@ -28,9 +28,8 @@ The Deferred of C{connect} fires with the protocol, or fails
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -42,20 +41,16 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from twisted_ext.aliases import isHostName
-from twisted_ext.compat.clocks import withClock
 from twisted_ext.compat.conversion.errors import DomainError
 from twisted_ext.compat.conversion.timeouts import secondsOf
-from twisted_ext.compat.lookups.ask import isAsked, resolverOf
 from twisted_ext.compat.lookups.follow import chanceOf, literalHost, nameOf
 from twisted_ext.compat.lookups.services import bindingTargets, serverTargets
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.limits import RECORD_DELAY
 from twisted_ext.discovery.svcb import questionFor
 from twisted_ext.discovery.targets import Target, checkedPort, hostIn, hostOf, protocolsIn
-from twisted_ext.endpoints.attempts import Attempt, TargetsFailed
-from twisted_ext.endpoints.dial import BindAddress, Secure
-from twisted_ext.endpoints.happyeyeballs import ConnectAttempt, Way
-from twisted_ext.errors import BadDescription, BadName, CallerFault
+from twisted_ext.endpoints.happyeyeballs import Attempt, Options, TargetsFailed, Way
+from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
@@ -73,90 +68,6 @@ __all__ = ["Attempt", "HTTPSEndpoint", "HostEndpoint", "Options", "SRVEndpoint",
 
 #: The protocol spoken without ALPN.
 _USUAL: Final = ("http/1.1",)
-
-
-class Options(TypedDict, total=False):
-    """
-    The keyword arguments common to all endpoints.
-    """
-
-    resolver: object
-    timeout: float | None
-    bindAddress: BindAddress
-    attemptDelay: float | None
-    priorityDelay: float | None
-    lookupTimeout: float | None
-
-
-class _Reaching:
-    """
-    The common options of an endpoint: the resolver, and how to connect.
-    """
-
-    __slots__ = ("_way", "_resolver", "_reactor")
-
-    def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
-        """
-        @raise TypeError: an option is unknown.
-        @raise CallerFault: an option's value is not valid.
-        """
-        unknown = sorted(set(options) - set(Options.__annotations__))
-        if unknown:
-            raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
-        reactor = self._reactor = withClock(reactor)
-        self._way = Way(
-            reactor,
-            timeout=options.get("timeout"),
-            bindAddress=options.get("bindAddress"),
-            attemptDelay=options.get("attemptDelay"),
-            priorityDelay=options.get("priorityDelay"),
-            lookupTimeout=options.get("lookupTimeout"),
-            relative=relative,
-        )
-        given = options.get("resolver")
-        try:
-            self._resolver = None if given is None else resolverOf(given, reactor)
-        except BadDescription as fault:
-            raise BadDescription(f"resolver: {fault}") from fault
-
-    def connectByName(self) -> None:
-        """
-        Let the reactor resolve the targets' host names: for a test reactor that takes no resolver. Records are looked up with the resolver
-        that was set for the process.
-        """
-        self._way.byName = True
-
-    def resolver(self) -> NamesResolver:
-        if self._resolver is None:
-            reactor: object = self._reactor
-            installed = getattr(reactor, "nameResolver", None)
-            if isinstance(installed, NamesResolver):
-                return installed
-            if self._way.byName and isAsked():
-                return resolverOf(None)
-            # The process-wide resolver runs on the global reactor and can serve no other.
-            if sys.modules.get("twisted.internet.reactor") is reactor:
-                return resolverOf(None)
-            self._resolver = resolverOf(None, self._reactor)
-        return self._resolver
-
-    def connect(
-        self,
-        address: HostnameAddress,
-        find: Callable[[NamesResolver, float | None], Deferred[Sequence[Target]]],
-        protocolFactory: IProtocolFactory,
-        secure: Secure | None = None,
-    ) -> Deferred[IProtocol]:
-        """
-        Start connecting.
-
-        @param address: the requested destination, for messages.
-        @param find: looks up the targets, given a resolver and a timeout.
-        """
-        resolver = self.resolver()
-        connecting = ConnectAttempt(self._way, resolver, address, protocolFactory, secure)
-        connecting.begin(find(resolver, self._way.lookupTimeout))
-        return connecting.result
 
 
 @implementer(IStreamClientEndpoint)
@@ -179,7 +90,7 @@ class TargetsEndpoint:
 
         @raise CallerFault: C{targets} is not valid.
         """
-        self._reaching = _Reaching(reactor, options)
+        self._way = Way(reactor, options)
         self._find = targets if callable(targets) else None
         self._targets = [] if callable(targets) else _listed(targets)
         if not isinstance(name, str):
@@ -188,10 +99,10 @@ class TargetsEndpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
-            return succeed(self._targets) if self._find is None else _widened(maybeDeferred(self._find))
+            return succeed(self._targets) if self._find is None else maybeDeferred(self._find).addCallback(_listed)
 
         address = HostnameAddress(self._name.encode("ascii", "backslashreplace"), 0)
-        return self._reaching.connect(address, find, protocolFactory)
+        return self._way.connect(address, find, protocolFactory)
 
     def __repr__(self) -> str:
         return f"<TargetsEndpoint {self._name}>"
@@ -209,7 +120,7 @@ class HostEndpoint:
 
         @raise CallerFault: C{host} or C{port} is not valid.
         """
-        self._reaching = _Reaching(reactor, options, relative=True)
+        self._way = Way(reactor, options, relative=True)
         literal = literalHost(host)
         self._target = Target(literal or host, checkedPort(port))
         shown = literal
@@ -221,7 +132,7 @@ class HostEndpoint:
         self._address = HostnameAddress(shown.encode(), port)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._reaching.connect(self._address, lambda *_: succeed([self._target]), protocolFactory)
+        return self._way.connect(self._address, lambda *_: succeed([self._target]), protocolFactory)
 
     def __repr__(self) -> str:
         return f"<HostEndpoint {self._target}>"
@@ -249,7 +160,7 @@ class SRVEndpoint:
 
         @raise CallerFault: C{owner} or C{defaultPort} is not valid.
         """
-        self._reaching = _Reaching(reactor, options)
+        self._way = Way(reactor, options)
         name = nameOf(owner)
         self._owner = nameToText(name, final=False)
         self._rng = chanceOf(rng)
@@ -264,7 +175,7 @@ class SRVEndpoint:
             self._fallback = Target(host, checkedPort(defaultPort))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._reaching.connect(self._address, self._find, protocolFactory)
+        return self._way.connect(self._address, self._find, protocolFactory)
 
     def _find(self, resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
         found = serverTargets(self._owner, resolver=resolver, timeout=timeout, rng=self._rng)
@@ -317,7 +228,7 @@ class HTTPSEndpoint:
 
         @raise CallerFault: an argument is not valid.
         """
-        self._reaching = _Reaching(reactor, options)
+        self._way = Way(reactor, options)
         literal = literalHost(host)
         # TLS gets the same name as the DNS, so that IDNA is encoded in one way only.
         self._host = literal or hostIn(host)
@@ -348,22 +259,18 @@ class HTTPSEndpoint:
                 return fail(error)
 
         def find(resolver: NamesResolver, timeout: float | None) -> Deferred[Sequence[Target]]:
-            return _widened(
-                bindingTargets(
-                    "https",
-                    self._host,
-                    self._port,
-                    protocols=offered or _USUAL,
-                    recordDelay=self._recordDelay,
-                    resolver=resolver,
-                    timeout=timeout,
-                )
+            found = bindingTargets(
+                "https",
+                self._host,
+                self._port,
+                protocols=offered or _USUAL,
+                recordDelay=self._recordDelay,
+                resolver=resolver,
+                timeout=timeout,
             )
+            return found.addCallback(_listed)
 
-        def secure(target: Target) -> IOpenSSLClientConnectionCreator:
-            return self._creatorFor(offered)
-
-        return self._reaching.connect(self._address, find, protocolFactory, secure)
+        return self._way.connect(self._address, find, protocolFactory, self._creatorFor(offered))
 
     def _creatorFor(self, alpn: tuple[str, ...]) -> IOpenSSLClientConnectionCreator:
         creator = self._creators.get(alpn)
@@ -383,16 +290,7 @@ class HTTPSEndpoint:
         return f"<HTTPSEndpoint {Target(self._host, self._port)}>"
 
 
-def _widened(targets: Deferred[list[Target]]) -> Deferred[Sequence[Target]]:
-    return targets.addCallback(_listed)
-
-
 def _listed(targets: Iterable[Target]) -> Sequence[Target]:
-    """
-    Check a list of targets.
-
-    @raise CallerFault: it is not a list of valid targets.
-    """
     given: object = targets
     if isinstance(given, Iterable):
         found = list(given)

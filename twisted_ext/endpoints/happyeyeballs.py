@@ -8,26 +8,29 @@ target are looked up when its turn comes.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IResolutionReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.addrinfo.gethost import literalOf
 from twisted_ext.compat.clocks import withClock
-from twisted_ext.compat.conversion.errors import NoAddressError
+from twisted_ext.compat.conversion.errors import LookupFailed, NoAddressError
 from twisted_ext.compat.conversion.timeouts import secondsAndWaits, secondsOf
 from twisted_ext.compat.hostnames import HostResolution, whyNoAddress
+from twisted_ext.compat.lookups.ask import isAsked, resolverOf
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints.attempts import Attempt, failureOf
-from twisted_ext.endpoints.dial import BindAddress, RecordingFactory, Secure, dial
-from twisted_ext.errors import CallerFault
+from twisted_ext.endpoints.dial import BindAddress, RecordingFactory, dial
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
     ATTEMPT_SECONDS,
@@ -38,51 +41,135 @@ from twisted_ext.limits import (
 )
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IDelayedCall, IHostResolution, IProtocol, IProtocolFactory, IReactorTime
+    from twisted.internet.interfaces import (
+        IDelayedCall,
+        IHostResolution,
+        IOpenSSLClientConnectionCreator,
+        IProtocol,
+        IProtocolFactory,
+        IReactorTime,
+    )
 
-    from twisted_ext.compat.names import NamesResolver
-
-__all__ = ["ConnectAttempt", "Way"]
+__all__ = ["Attempt", "ConnectAttempt", "Options", "TargetsFailed", "Way"]
 
 _newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
+
+#: The number of attempts listed in an error's text; its C{attempts} has them all.
+_TOLD: Final = 8
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Attempt:
+    """
+    A failed connection attempt. Treated as immutable.
+
+    @ivar target: the target.
+    @ivar address: the address that was tried; C{""} if the target had none.
+    @ivar error: the reason.
+    """
+
+    target: Target
+    address: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        where = str(self.target)
+        if self.address and self.address != self.target.host:
+            where += f" at {self.address}"
+        return f"{where}: {_reasonOf(self.error).removeprefix(f'{self.target.host}: ')}"
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self}>"
+
+
+class TargetsFailed(ConnectError):
+    """
+    Connecting to all targets failed.
+
+    @ivar name: the requested destination.
+    @ivar attempts: all attempts, in the order in which they ended.
+    """
+
+    def __init__(self, name: str, attempts: Iterable[Attempt]) -> None:
+        self.name = name
+        self.attempts = tuple(attempts)
+        self.text = f"{name}: {self._told()}"
+        self.osError = None
+        Exception.__init__(self, self.text)
+
+    def _told(self) -> str:
+        if not self.attempts:
+            return "there is nothing to connect to"
+        told = "; ".join([str(attempt) for attempt in self.attempts[:_TOLD]])
+        left = len(self.attempts) - _TOLD
+        return told if left <= 0 else f"{told}; and {left} more"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _summary(name: str, attempts: list[Attempt]) -> Exception:
+    """
+    Create the error for failed attempts. If there was only one target and it has no address, this is the error of its address look-up, as
+    with other endpoints.
+    """
+    if len(attempts) == 1 and isinstance(attempts[0].error, LookupFailed):
+        return attempts[0].error
+    return TargetsFailed(name, attempts)
+
+
+def _reasonOf(error: BaseException) -> str:
+    kind = type(error)
+    if kind.__module__.startswith("service_identity"):
+        return "its certificate is for another name"
+    if kind.__module__.startswith("OpenSSL"):
+        # A list of (library, function, reason) tuples, of which the first one is relevant.
+        try:
+            return f"TLS: {error.args[0][0][2]}"
+        except (IndexError, TypeError):
+            return f"TLS: {error!r}"
+    return str(error).rstrip(".") or kind.__name__
+
+
+class Options(TypedDict, total=False):
+    """
+    The keyword arguments common to all endpoints.
+    """
+
+    resolver: object
+    timeout: float | None
+    bindAddress: BindAddress
+    attemptDelay: float | None
+    priorityDelay: float | None
+    lookupTimeout: float | None
 
 
 class Way:
     """
-    The options for connecting, independent of the targets.
+    The options of an endpoint, independent of the targets.
 
-    @ivar byName: pass the names of targets to the reactor's C{connectTCP}, for a test reactor that records them.
-    @ivar bindAddress: the local address and port.
+    @ivar byName: pass the names of targets to the reactor's C{connectTCP}, for a test reactor that records them and takes no resolver.
+        Records are looked up with the resolver that was set for the process.
     @ivar families: the address families reachable from C{bindAddress}, L{None} for both.
     """
 
-    __slots__ = (
-        "reactor", "byName", "timeout", "bindAddress", "attemptDelay", "priorityDelay", "lookupTimeout", "relative", "families",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        *,
-        timeout: float | None = None,
-        bindAddress: BindAddress = None,
-        attemptDelay: float | None = None,
-        priorityDelay: float | None = None,
-        lookupTimeout: float | None = None,
-        relative: bool = False,
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, options: Options, relative: bool = False) -> None:
         """
-        @param lookupTimeout: seconds for the look-ups of the addresses of one target.
         @param relative: whether the search list applies to host names.
 
-        @raise CallerFault: an argument is not valid.
+        @raise TypeError: an option is unknown.
+        @raise CallerFault: an option's value is not valid.
         """
+        unknown = sorted(set(options) - set(Options.__annotations__))
+        if unknown:
+            raise TypeError(f"there is no parameter {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
+        bindAddress, lookupTimeout = options.get("bindAddress"), options.get("lookupTimeout")
         self.reactor = withClock(reactor)
         self.byName = False
-        self.timeout = secondsOf("timeout", timeout, ATTEMPT_SECONDS)
+        self.timeout = secondsOf("timeout", options.get("timeout"), ATTEMPT_SECONDS)
         self.bindAddress = None if bindAddress is None else _pairOf(bindAddress)
-        self.attemptDelay = secondsOf("attemptDelay", attemptDelay, ATTEMPT_DELAY)
-        self.priorityDelay = secondsOf("priorityDelay", priorityDelay, PRIORITY_DELAY)
+        self.attemptDelay = secondsOf("attemptDelay", options.get("attemptDelay"), ATTEMPT_DELAY)
+        self.priorityDelay = secondsOf("priorityDelay", options.get("priorityDelay"), PRIORITY_DELAY)
         try:
             secondsAndWaits(lookupTimeout)
         except CallerFault as fault:
@@ -91,6 +178,44 @@ class Way:
         self.relative = relative
         where = "" if self.bindAddress is None else self.bindAddress[0]
         self.families = [IPv6Address if ":" in where else IPv4Address] if where else None
+        given = options.get("resolver")
+        try:
+            self._resolver = None if given is None else resolverOf(given, self.reactor)
+        except BadDescription as fault:
+            raise BadDescription(f"resolver: {fault}") from fault
+
+    def _resolverInUse(self) -> NamesResolver:
+        if self._resolver is None:
+            reactor: object = self.reactor
+            installed = getattr(reactor, "nameResolver", None)
+            if isinstance(installed, NamesResolver):
+                return installed
+            if self.byName and isAsked():
+                return resolverOf(None)
+            # The process-wide resolver runs on the global reactor and can serve no other.
+            if sys.modules.get("twisted.internet.reactor") is reactor:
+                return resolverOf(None)
+            self._resolver = resolverOf(None, self.reactor)
+        return self._resolver
+
+    def connect(
+        self,
+        address: HostnameAddress,
+        find: Callable[[NamesResolver, float | None], Deferred[Sequence[Target]]],
+        protocolFactory: IProtocolFactory,
+        creator: IOpenSSLClientConnectionCreator | None = None,
+    ) -> Deferred[IProtocol]:
+        """
+        Start connecting.
+
+        @param address: the requested destination, for messages; the port is 0 if it comes from records.
+        @param find: looks up the targets, given a resolver and a timeout.
+        @param creator: the TLS settings; L{None} for plain TCP.
+        """
+        resolver = self._resolverInUse()
+        connecting = ConnectAttempt(self, resolver, address, protocolFactory, creator)
+        connecting.begin(find(resolver, self.lookupTimeout))
+        return connecting.result
 
 
 def _pairOf(given: object) -> tuple[str, int]:
@@ -125,12 +250,8 @@ class _Place:
     A target whose turn has come.
 
     @ivar waiting: addresses that have not been tried.
-    @ivar dialed: whether an address has been tried.
     @ivar looking: whether more addresses may arrive.
-    @ivar resolution: the address look-up.
     """
-
-    __slots__ = ("target", "waiting", "dialed", "looking", "resolution", "_changed", "_hinted", "_six", "_left")
 
     def __init__(self, target: Target, changed: Callable[[_Place], None]) -> None:
         self.target = target
@@ -184,9 +305,7 @@ class _Place:
             self.resolution.cancel()
 
     def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """
-        Ignored.
-        """
+        pass
 
     def addressResolved(self, address: IAddress) -> None:
         if self._hinted:
@@ -210,16 +329,18 @@ class ConnectAttempt:
     """
 
     def __init__(
-        self, way: Way, resolver: NamesResolver, address: HostnameAddress, protocolFactory: IProtocolFactory, secure: Secure | None
+        self,
+        way: Way,
+        resolver: NamesResolver,
+        address: HostnameAddress,
+        protocolFactory: IProtocolFactory,
+        creator: IOpenSSLClientConnectionCreator | None,
     ) -> None:
-        """
-        @param address: the requested destination, for messages; the port is 0 if it comes from records.
-        """
         self.result: Deferred[IProtocol] = Deferred(self._canceled)
         self._way = way
         self._resolver = resolver
         self._address = address
-        self._secure = secure
+        self._creator = creator
         self._building = RecordingFactory(protocolFactory)
         self._finding: Deferred[None] | None = None
         self._unopened: deque[Target] = deque()
@@ -238,9 +359,6 @@ class ConnectAttempt:
         self._over = False
 
     def begin(self, finding: Deferred[Sequence[Target]]) -> None:
-        """
-        @param finding: fires with the targets in order.
-        """
         self._finding = finding.addCallbacks(self._cbFound, self._fail)
         self._finding.addErrback(self._fail)
 
@@ -274,7 +392,7 @@ class ConnectAttempt:
             self._unopened.clear()
         if place is None and not self._unopened:
             if not self._isUnderWay():
-                self._fail(failureOf(self._name(), self._ended))
+                self._fail(_summary(self._name(), self._ended))
             return False
         if len(self._underWay) >= ATTEMPTS_AT_ONCE.default:
             return False
@@ -292,9 +410,6 @@ class ConnectAttempt:
         return True
 
     def _isUnderWay(self, priority: int | None = None) -> bool:
-        """
-        Return whether any attempt or look-up is in progress, optionally of this priority only.
-        """
         priorities = {*self._underWay.values(), *[place.target.priority for place in self._places if place.looking]}
         return bool(priorities) if priority is None else priority in priorities
 
@@ -350,7 +465,7 @@ class ConnectAttempt:
         self._left -= 1
         way = self._way
         try:
-            attempt = dial(way.reactor, address, target, self._building, way.timeout, way.bindAddress, self._secure)
+            attempt = dial(way.reactor, address, target.port, self._building, way.timeout, way.bindAddress, self._creator)
         except Exception as error:
             attempt = fail(error)
         self._underWay[attempt] = target.priority

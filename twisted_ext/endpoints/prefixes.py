@@ -4,12 +4,11 @@ Register the endpoint prefixes of this package for C{clientFromString}. The impl
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from typing import Final, cast
 
 from twisted.internet.interfaces import (
     IReactorCore,
+    IReactorTime,
     IStreamClientEndpoint,
     IStreamClientEndpointStringParserWithReactor,
 )
@@ -17,8 +16,6 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 __all__ = ["ENDPOINTS", "LazyEndpointParser"]
-
-_Build = Callable[[str, str, object, tuple[object, ...], dict[str, object]], IStreamClientEndpoint]
 
 
 @implementer(IPlugin, IStreamClientEndpointStringParserWithReactor)
@@ -35,9 +32,9 @@ class LazyEndpointParser:
         self.function = function
 
     def parseStreamClient(self, reactor: IReactorCore, *args: object, **kwargs: object) -> IStreamClientEndpoint:
-        module = importlib.import_module("twisted_ext.endpoints.strings")
-        build = cast(_Build, module.endpointFromWords)
-        return build(self.prefix, self.function, reactor, args, kwargs)
+        from twisted_ext.endpoints.strings import endpointFromWords
+
+        return endpointFromWords(self.prefix, self.function, cast(IReactorTime, reactor), args, kwargs)
 
     def __repr__(self) -> str:
         return f"<LazyEndpointParser {self.prefix}>"

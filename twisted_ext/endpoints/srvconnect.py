@@ -7,18 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from socket import getservbyname
 from typing import TYPE_CHECKING, Final, Unpack, cast
-from typing import Protocol as Shape
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.error import ConnectingCancelledError, DNSLookupError, NotConnectingError, UserError
 from twisted.internet.interfaces import (
     IConnector,
     IProtocol,
-    IProtocolFactory,
     IReactorPluggableResolver,
     ITransport,
 )
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.names import dns
 from twisted.python.failure import Failure
@@ -27,8 +25,8 @@ from zope.interface import implementer
 from twisted_ext.compat.lookups.follow import chanceOf
 from twisted_ext.discovery.targets import Target, checkedPort
 from twisted_ext.discovery.weights import grouped
+from twisted_ext.endpoints.dial import BindAddress, ConnectorFactory, ProtocolWrapper, failureOf
 from twisted_ext.endpoints.endpoints import Options, SRVEndpoint
-from twisted_ext.endpoints.wrapper import ProtocolWrapper
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -36,53 +34,14 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IAddress, IReactorTime
 
-    from twisted_ext.endpoints.dial import BindAddress
-
 __all__ = ["SRVConnector"]
 
-_failureOf: Final[Callable[[BaseException], Failure]] = Failure
 _newLookupError: Final[Callable[[str], DNSLookupError]] = DNSLookupError
 _newSRV: Final[Callable[[int, int, int, str], dns.Record_SRV]] = dns.Record_SRV
 _newUserError: Final[Callable[[], UserError]] = UserError
 
 #: The arguments of C{connectTCP} after host, port and factory.
 _ARGUMENTS: Final = ("timeout", "bindAddress")
-
-
-class _Told(Shape):
-    """
-    A client factory, such as any L{ClientFactory<twisted.internet.protocol.ClientFactory>}.
-    """
-
-    def doStart(self) -> None:
-        """
-        Called when the factory starts to be used.
-        """
-
-    def doStop(self) -> None:
-        """
-        Called when the factory is no longer used.
-        """
-
-    def startedConnecting(self, connector: IConnector) -> None:
-        """
-        Called when a connection attempt starts.
-        """
-
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        """
-        Build the protocol of a connection.
-        """
-
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        """
-        Called when connecting has failed.
-        """
-
-    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
-        """
-        Called when the connection is lost.
-        """
 
 
 @implementer(IConnector)
@@ -112,7 +71,7 @@ class SRVConnector:
         reactor: IReactorTime,
         service: str | bytes,
         domain: str | bytes | None,
-        factory: _Told,
+        factory: ConnectorFactory,
         protocol: str | bytes = "tcp",
         connectFuncName: str = "connectTCP",
         connectFuncArgs: Sequence[object] = (),
@@ -145,13 +104,17 @@ class SRVConnector:
         self.state = "disconnected"
         self.servers: list[dns.Record_SRV] | None = None
         self.orderedServers: list[dns.Record_SRV] | None = None
-        named = f"_{_text('service', service)}._{_text('protocol', protocol)}"
-        owner = named if domain is None else f"{named}.{_text('domain', domain)}"
+        serviceText, protocolText = _text("service", service), _text("protocol", protocol)
+        owner = f"_{serviceText}._{protocolText}"
+        if domain is not None:
+            owner += f".{_text('domain', domain)}"
+            if defaultPort is None:
+                defaultPort = _portOf(serviceText, protocolText)
         self._endpoint = _Endpoint(
             self,
             reactor,
             owner,
-            _portOf(_text("service", service), _text("protocol", protocol)) if defaultPort is None and domain is not None else defaultPort,
+            defaultPort,
             resolver=resolver,
             timeout=cast("float | None", given.get("timeout")),
             bindAddress=cast("BindAddress", given.get("bindAddress")),
@@ -167,7 +130,7 @@ class SRVConnector:
         self.factory.doStart()
         self.factory.startedConnecting(self)
         if self.state == "connecting" and self.domain is None:
-            self._ebFailed(_failureOf(_newLookupError("Domain is not defined.")))
+            self._ebFailed(failureOf(_newLookupError("Domain is not defined.")))
         elif self.state == "connecting":
             self._connecting = self._endpoint.connect(_Building(self))
             self._connecting.addErrback(self._ebFailed)
@@ -176,7 +139,7 @@ class SRVConnector:
         if self.state != "connecting":
             raise cast("Callable[[str], NotConnectingError]", NotConnectingError)("we're not trying to connect")
         if self._connecting is None:
-            self._ebFailed(_failureOf(_newUserError()))
+            self._ebFailed(failureOf(_newUserError()))
         else:
             self._connecting.cancel()
 
@@ -209,8 +172,6 @@ class SRVConnector:
     def picked(self, targets: Sequence[Target]) -> Sequence[Target]:
         """
         Return the targets that an overridden C{pickServer} picks, else C{targets}.
-
-        @param targets: the targets of the SRV records, in the order to try them.
         """
         self.servers = []
         self.orderedServers = [_newSRV(each.priority, each.weight, each.port, each.host) for each in targets]
@@ -225,18 +186,12 @@ class SRVConnector:
         return self._destination
 
     def connected(self, transport: ITransport) -> None:
-        """
-        Called when the connection is made.
-        """
         self.state = "connected"
         self._connecting = None
         self._transport = transport
         self._destination = transport.getPeer()
 
     def lost(self, reason: Failure) -> None:
-        """
-        Called when the connection is lost.
-        """
         self.state = "disconnected"
         self._transport = None
         self.factory.clientConnectionLost(self, reason)
@@ -250,7 +205,7 @@ class SRVConnector:
         self._connecting = None
         self.state = "disconnected"
         if isinstance(failure.value, ConnectingCancelledError):
-            failure = _failureOf(_newUserError())
+            failure = failureOf(_newUserError())
         self.factory.clientConnectionFailed(self, failure)
         self._ended()
 
@@ -271,14 +226,13 @@ class _Endpoint(SRVEndpoint):
         super().__init__(reactor, owner, defaultPort, **options)
         self._connector = connector
         if not IReactorPluggableResolver.providedBy(reactor):
-            self._reaching.connectByName()
+            self._way.byName = True
 
     def _cbFound(self, targets: list[Target]) -> Sequence[Target]:
         return super()._cbFound(list(self._connector.picked(targets)))
 
 
-@implementer(IProtocolFactory)
-class _Building:
+class _Building(Factory[Protocol]):
     """
     Builds protocols with the connector's factory, without notifying the factory of single attempts.
     """
@@ -288,22 +242,12 @@ class _Building:
     def __init__(self, connector: SRVConnector) -> None:
         self._connector = connector
 
-    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
-        inner = self._connector.factory.buildProtocol(addr)
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        inner = self._connector.factory.buildProtocol(cast("IAddress", addr))
         return None if inner is None else _Line(self._connector, inner)
-
-    def doStart(self) -> None:
-        pass
-
-    def doStop(self) -> None:
-        pass
 
 
 class _Line(ProtocolWrapper):
-    """
-    Notifies the connector when the connection is made and lost.
-    """
-
     def __init__(self, connector: SRVConnector, inner: IProtocol) -> None:
         super().__init__(inner)
         self._connector = connector

@@ -113,8 +113,6 @@ def endpointFromWords(
     Build an endpoint from the arguments of its string description.
 
     @param function: the name of the function in this module that builds it.
-    @param words: the positional arguments.
-    @param named: the keyword arguments.
 
     @raise BadDescription: the description is not valid; the one-line message says what is wrong, and what would be right.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, overload
@@ -114,6 +115,7 @@ class DomainName(str):
         return text[:-1] if omit_final_dot and text != "." else text
 
 
+@dataclass(slots=True, unsafe_hash=True, repr=False)
 class Record:
     """
     One record, with dnspython's attributes for its type: C{priority}, C{weight}, C{port} and C{target} for SRV; C{usage}, C{selector},
@@ -122,10 +124,7 @@ class Record:
     @ivar rdata: the record in this package's own form.
     """
 
-    __slots__ = ("rdata",)
-
-    def __init__(self, rdata: Rdata) -> None:
-        self.rdata = rdata
+    rdata: Rdata
 
     def __getattr__(self, name: str) -> object:
         # While it is being copied, it has no rdata yet.
@@ -151,16 +150,11 @@ class Record:
 
     __str__ = to_text
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Record) and self.rdata == other.rdata
-
-    def __hash__(self) -> int:
-        return hash(self.rdata)
-
     def __repr__(self) -> str:
         return f"<Record {self}>"
 
 
+@dataclass(slots=True, eq=False)
 class Response:
     """
     The reply's header.
@@ -169,11 +163,8 @@ class Response:
     @ivar answer: the underlying answer.
     """
 
-    __slots__ = ("flags", "answer")
-
-    def __init__(self, flags: int, answer: Answer) -> None:
-        self.flags = flags
-        self.answer = answer
+    flags: int
+    answer: Answer
 
     def rcode(self) -> int:
         """
@@ -182,6 +173,7 @@ class Response:
         return self.answer.rcode
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class RecordSet:
     """
     The result of a look-up: a sequence of records.
@@ -193,15 +185,12 @@ class RecordSet:
     @ivar response: the reply's header.
     """
 
-    __slots__ = ("qname", "rdtype", "rdclass", "canonical_name", "response", "_records")
-
-    def __init__(self, qname: DomainName, rrType: int, canonicalName: DomainName, response: Response, records: list[Record]) -> None:
-        self.qname = qname
-        self.rdtype = rrType
-        self.rdclass = int(IN)
-        self.canonical_name = canonicalName
-        self.response = response
-        self._records = records
+    qname: DomainName
+    rdtype: int
+    canonical_name: DomainName
+    response: Response
+    _records: list[Record]
+    rdclass: int = int(IN)
 
     @property
     def rrset(self) -> RecordSet | None:

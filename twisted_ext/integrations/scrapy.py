@@ -32,41 +32,23 @@ _UNSET: Final = 0
 
 class _Settings(Protocol):
     """
-    The methods of Scrapy's settings that are used here.
+    The methods of Scrapy's settings that are used here. Those that convert raise L{ValueError}.
     """
 
-    def get(self, name: str) -> object:
-        """
-        Return a setting, L{None} if there is none.
-        """
+    def get(self, name: str) -> object: ...
 
-    def getbool(self, name: str) -> bool:
-        """
-        @raise ValueError: the setting is not a boolean.
-        """
+    def getbool(self, name: str) -> bool: ...
 
-    def getint(self, name: str) -> int:
-        """
-        @raise ValueError: the setting is not a number.
-        """
+    def getint(self, name: str) -> int: ...
 
-    def getfloat(self, name: str) -> float:
-        """
-        @raise ValueError: the setting is not a number.
-        """
+    def getfloat(self, name: str) -> float: ...
 
-    def getpriority(self, name: str) -> int | None:
-        """
-        Return the priority of a setting.
-        """
+    def getpriority(self, name: str) -> int | None: ...
 
 
 class _Crawler(Protocol):
     @property
-    def settings(self) -> _Settings:
-        """
-        The combined settings of Scrapy, the project and the command line.
-        """
+    def settings(self) -> _Settings: ...
 
 
 class CrawlerResolver(NamesResolver):

@@ -12,7 +12,7 @@ It looks up the SRV records of homeservers and their addresses, of both families
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from twisted.internet.interfaces import IReactorCore
 from twisted.names import client
@@ -23,9 +23,6 @@ from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription
 
 __all__ = ["FederationResolver"]
-
-#: The system's configuration.
-_DESCRIPTION: Final = "system"
 
 
 class _Asking(Protocol):
@@ -69,7 +66,7 @@ class FederationResolver:
         unknown = [name for name in given if name != "resolver"]
         if unknown:
             raise BadDescription(f"config: there is no option {unknown[0]!r:.80}; there is 'resolver'")
-        description = given.get("resolver", _DESCRIPTION)
+        description = given.get("resolver", "system")
         if not isinstance(description, str):
             raise BadDescription(f"resolver: {description!r:.80} is not a description such as 'system' or 'cache:udp:192.0.2.1'")
         return resolverOf(description, globalReactor())

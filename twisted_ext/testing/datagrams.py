@@ -4,8 +4,9 @@ UDP ports of an in-memory network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
@@ -14,44 +15,52 @@ from twisted.internet.interfaces import IListeningPort, IUDPTransport
 from twisted.internet.protocol import AbstractDatagramProtocol
 from zope.interface import implementer
 
-from twisted_ext.testing.lifecycles import DatagramReceiver, newCannotListen
-from twisted_ext.testing.links import Datagram
-from twisted_ext.testing.network import normal
+from twisted_ext.testing.network import Address, Datagram, normal
 
 if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor
 
-__all__ = ["MemoryPort"]
+__all__ = ["MemoryPort", "newCannotListen"]
 
 #: The largest payload of a UDP datagram in octets.
 _MOST = 65507
 
+newCannotListen: Final[Callable[[str, int, OSError], CannotListenError]] = CannotListenError
+
+
+class _Receiver(Protocol):
+    """
+    The methods of a UDP protocol, including what Twisted's classes leave out: addresses of four elements, and refusals.
+    """
+
+    def doStop(self) -> None: ...
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None: ...
+
+    def connectionRefused(self) -> None: ...
+
 
 @implementer(IListeningPort, IUDPTransport)
 class MemoryPort:
-    """
-    A UDP port of one host.
-    """
-
     def __init__(self, reactor: MemoryReactor, port: int, protocol: AbstractDatagramProtocol, interface: str, maxPacketSize: int) -> None:
         self.protocol = protocol
-        self._receiving = cast(DatagramReceiver, protocol)
+        self._receiving = cast(_Receiver, protocol)
         self.interface = normal(interface) if interface else "0.0.0.0"
         self.maxPacketSize = maxPacketSize
         self.port = port
-        self.peer: tuple[str, int] | None = None
+        self.peer: Address | None = None
         self._reactor = reactor
         self._listening = False
 
     def startListening(self) -> None:
-        self.port = self._reactor.bindDatagram(self, self.port)
+        self.port = self._reactor.bind(self._reactor.datagramPorts, self, self.port)
         self._listening = True
         self.protocol.makeConnection(self)
 
     def stopListening(self) -> Deferred[None]:
         if self._listening:
             self._listening = False
-            self._reactor.unbindDatagram(self)
+            del self._reactor.datagramPorts[self.interface, self.port]
             self._receiving.doStop()
         return succeed(None)
 
@@ -94,14 +103,11 @@ class MemoryPort:
         return address == self.interface
 
     def received(self, datagram: Datagram) -> None:
-        """
-        Handle a datagram for this port.
-        """
         host, port = datagram.source
         addr = (host, port) if ":" not in host else (host, port, 0, 0)
         self._receiving.datagramReceived(datagram.octets[: self.maxPacketSize], addr)
 
-    def refused(self, destination: tuple[str, int]) -> None:
+    def refused(self, destination: Address) -> None:
         """
         Handle an ICMP error: no process listens at C{destination}.
         """
@@ -116,11 +122,3 @@ class MemoryPort:
 
     def __repr__(self) -> str:
         return f"UDP port {self.interface}:{self.port}"
-
-
-def taken(interface: str, port: int) -> CannotListenError:
-    """
-    Return the error that a reactor raises when a port is in use.
-    """
-    return newCannotListen(interface, port, OSError(98, "Address already in use"))
-

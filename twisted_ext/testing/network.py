@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
@@ -21,12 +22,10 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 
-from twisted_ext.testing.links import Datagram, Link
-
 if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor
 
-__all__ = ["Address", "MemoryNetwork", "normal"]
+__all__ = ["Address", "Datagram", "Link", "MemoryNetwork", "normal"]
 
 #: An IP address and a port.
 Address = tuple[str, int]
@@ -41,6 +40,67 @@ def normal(address: str) -> str:
     Return the address in its canonical short form, without a scope.
     """
     return str(ip_address(address.partition("%")[0]))
+
+
+@dataclass(slots=True, eq=False)
+class Datagram:
+    """
+    A datagram on an in-memory network.
+
+    @ivar at: when it was sent.
+    @ivar source: its source address and port, which may be spoofed.
+    @ivar destination: its destination address and port.
+    @ivar octets: its payload.
+    """
+
+    at: float
+    source: Address
+    destination: Address
+    octets: bytes
+
+    def __repr__(self) -> str:
+        return f"<Datagram {self.source} to {self.destination}, {len(self.octets)} octets>"
+
+
+@dataclass(eq=False)
+class Link:
+    """
+    The path from one host to another. All attributes may be changed at any time.
+
+    @ivar delay: the one-way delay in seconds.
+    @ivar jitter: up to this many seconds more, drawn for each datagram, so that datagrams overtake each other.
+    @ivar loss: the share of datagrams that are lost, from 0 to 1.
+    @ivar duplicate: the share of datagrams that arrive twice.
+    @ivar silent: a black hole: everything is lost, without an ICMP error.
+    @ivar fragment: the size in octets of the chunks in which stream data arrives, or L{None} to keep those of the writer.
+    @ivar admit: called with each datagram; those for which it returns false are lost. L{None} to admit all.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    duplicate: float = 0.0
+    silent: bool = False
+    fragment: int | None = None
+    admit: Callable[[Datagram], bool] | None = None
+
+    def journeys(self, datagram: Datagram, dice: Random) -> list[float]:
+        """
+        Return the delay in seconds of each copy of a datagram; empty if it is lost.
+        """
+        if self.silent or (self.loss and dice.random() < self.loss) or (self.admit is not None and not self.admit(datagram)):
+            return []
+        copies = 2 if self.duplicate and dice.random() < self.duplicate else 1
+        return [self.delay + (dice.random() * self.jitter if self.jitter else 0.0) for _ in range(copies)]
+
+    def pieces(self, octets: bytes) -> list[bytes]:
+        """
+        Return the chunks in which part of a stream arrives.
+        """
+        size = self.fragment
+        if not size:
+            return [octets]
+        return [octets[start : start + size] for start in range(0, len(octets), size)]
 
 
 class MemoryNetwork:
@@ -110,13 +170,7 @@ class MemoryNetwork:
         Set the link from C{source} to C{destination}; either may be left out to match all hosts. A rule with both takes precedence over one
         with the destination only, and that over one with the source only.
 
-        @param delay: the one-way delay in seconds.
-        @param jitter: up to this many seconds more, drawn for each datagram, so that datagrams overtake each other.
-        @param loss: the share of datagrams that are lost, from 0 to 1.
-        @param duplicate: the share of datagrams that arrive twice.
-        @param silent: a black hole: everything is lost, without an ICMP error.
-        @param fragment: the size in octets of the chunks in which stream data arrives.
-        @param admit: called with each datagram; those for which it returns false are lost.
+        The other parameters are the attributes of the L{Link}.
         """
         link = Link(delay, jitter, loss, duplicate, silent, fragment, admit)
         key = (None if source is None else normal(source), None if destination is None else normal(destination))
@@ -127,9 +181,6 @@ class MemoryNetwork:
         return link
 
     def linkBetween(self, source: str, destination: str) -> Link:
-        """
-        Return the link between two addresses.
-        """
         links = self._links
         if not links:
             return self.link
@@ -185,9 +236,6 @@ class MemoryNetwork:
             host.refuse(Datagram(self.clock.seconds(), (normal(destination[0]), destination[1]), (normal(source[0]), source[1]), b""))
 
     def carry(self, host: MemoryReactor, source: Address, destination: Address, octets: bytes) -> None:
-        """
-        Accept a datagram from a host for delivery.
-        """
         self.sent[destination] += 1
         datagram = Datagram(self.clock.seconds(), source, destination, octets)
         if self.recording:

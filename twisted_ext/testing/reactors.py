@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.base import PluggableResolverMixin
@@ -24,17 +24,19 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory, P, ServerFactory
 from zope.interface import implementer
 
-from twisted_ext.testing.datagrams import MemoryPort, taken
-from twisted_ext.testing.links import Datagram
+from twisted_ext.testing.datagrams import MemoryPort, newCannotListen
+from twisted_ext.testing.network import Datagram
+from twisted_ext.testing.streams import MemoryConnection, MemoryConnector, MemoryListener
 
 if TYPE_CHECKING:
     from twisted_ext.testing.network import MemoryNetwork
-    from twisted_ext.testing.streams import MemoryConnection, MemoryConnector, MemoryListener
 
 __all__ = ["MemoryReactor"]
 
 #: The first ephemeral port.
 _EPHEMERAL = 49152
+
+_Port = TypeVar("_Port", MemoryPort, MemoryListener)
 
 
 @implementer(IResolverSimple)
@@ -64,7 +66,7 @@ class MemoryReactor(PluggableResolverMixin):
         self.network = network
         self.addresses = addresses
         self._calls: list[IDelayedCall] = []
-        self._ports: dict[tuple[str, int], MemoryPort] = {}
+        self.datagramPorts: dict[tuple[str, int], MemoryPort] = {}
         self.listeners: dict[tuple[str, int], MemoryListener] = {}
         self.connections: list[MemoryConnection] = []
         self.connectors: list[MemoryConnector] = []
@@ -96,9 +98,6 @@ class MemoryReactor(PluggableResolverMixin):
         callable(*args, **kw)
 
     def callFromThread(self, callable: Callable[..., object], *args: object, **kw: object) -> None:
-        """
-        Call C{callable} in the next turn.
-        """
         self.callLater(0, callable, *args, **kw)
 
     def resolve(self, name: str, timeout: tuple[int, ...] = (1, 3, 11, 45)) -> Deferred[str]:
@@ -119,24 +118,6 @@ class MemoryReactor(PluggableResolverMixin):
         made.startListening()
         return made
 
-    def bindDatagram(self, port: MemoryPort, number: int) -> int:
-        """
-        Return the port number bound.
-
-        @raise CannotListenError: the port is in use.
-        """
-        number = number or self._free(self._ports, port.interface)
-        if self._clashes(self._ports, port.interface, number):
-            raise taken(port.interface, number)
-        self._ports[port.interface, number] = port
-        return number
-
-    def unbindDatagram(self, port: MemoryPort) -> None:
-        """
-        Release a port.
-        """
-        self._ports.pop((port.interface, port.port), None)
-
     def receive(self, datagram: Datagram) -> bool:
         """
         Deliver a datagram to the port that it is for.
@@ -144,7 +125,7 @@ class MemoryReactor(PluggableResolverMixin):
         @return: whether a port with that number exists.
         """
         number = datagram.destination[1]
-        there = [port for (_, each), port in self._ports.items() if each == number]
+        there = [port for (_, each), port in self.datagramPorts.items() if each == number]
         for port in there:
             if port.takes(datagram):
                 port.received(datagram)
@@ -156,13 +137,13 @@ class MemoryReactor(PluggableResolverMixin):
         """
         Return whether a socket of this host would be notified that a datagram it sent has met a closed port.
         """
-        return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self._ports.items())
+        return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self.datagramPorts.items())
 
     def refuse(self, datagram: Datagram) -> None:
         """
         Handle the ICMP error that a datagram of this host has met a closed port.
         """
-        for (_, number), port in list(self._ports.items()):
+        for (_, number), port in list(self.datagramPorts.items()):
             if number == datagram.source[1]:
                 port.refused(datagram.destination)
 
@@ -184,28 +165,11 @@ class MemoryReactor(PluggableResolverMixin):
     # -- IReactorTCP
 
     def listenTCP(self, port: int, factory: ServerFactory, backlog: int = 50, interface: str = "") -> MemoryListener:
-        from twisted_ext.testing.streams import MemoryListener
-
         made = MemoryListener(self, port, factory, interface)
         made.startListening()
         return made
 
-    def bindStream(self, listener: MemoryListener, number: int) -> int:
-        """
-        Return the port number bound.
-
-        @raise CannotListenError: the port is in use.
-        """
-        number = number or self._free(self.listeners, listener.interface)
-        if self._clashes(self.listeners, listener.interface, number):
-            raise taken(listener.interface, number)
-        self.listeners[listener.interface, number] = listener
-        return number
-
     def listenerFor(self, address: str, number: int) -> MemoryListener | None:
-        """
-        Return the listener for that address and port.
-        """
         wildcard = "::" if ":" in address else "0.0.0.0"
         return self.listeners.get((address, number)) or self.listeners.get((wildcard, number))
 
@@ -217,8 +181,6 @@ class MemoryReactor(PluggableResolverMixin):
         timeout: float | None = 30,
         bindAddress: tuple[str, int] | None = None,
     ) -> MemoryConnector:
-        from twisted_ext.testing.streams import MemoryConnector
-
         made = MemoryConnector(self, host, port, factory, timeout)
         made.connect()
         return made
@@ -229,21 +191,31 @@ class MemoryReactor(PluggableResolverMixin):
         """
         Return descriptions of the host's open sockets, connections and delayed calls. Tests of cleanup assert that it is empty.
         """
-        sockets: list[object] = [*self._ports.values(), *self.listeners.values(), *self.connections, *self.connectors]
+        sockets: list[object] = [*self.datagramPorts.values(), *self.listeners.values(), *self.connections, *self.connectors]
         return [str(thing) for thing in [*sockets, *self.getDelayedCalls()]]
 
     def ephemeral(self) -> int:
-        """
-        Return an ephemeral port.
-        """
         self._outgoing = _EPHEMERAL + (self._outgoing - _EPHEMERAL + 1) % (65536 - _EPHEMERAL)
         return self._outgoing
 
     def ports(self) -> list[MemoryPort]:
+        return list(self.datagramPorts.values())
+
+    def bind(self, bound: dict[tuple[str, int], _Port], port: _Port, number: int) -> int:
         """
-        Return the host's UDP ports.
+        Return the port number bound.
+
+        @raise CannotListenError: the port is in use.
         """
-        return list(self._ports.values())
+        interface = port.interface
+        if not number:
+            number = _EPHEMERAL
+            while self._clashes(bound, interface, number):
+                number += 1
+        if self._clashes(bound, interface, number):
+            raise newCannotListen(interface, number, OSError(98, "Address already in use"))
+        bound[interface, number] = port
+        return number
 
     def _clashes(self, bound: Collection[tuple[str, int]], interface: str, number: int) -> bool:
         for address, port in bound:
@@ -251,12 +223,6 @@ class MemoryReactor(PluggableResolverMixin):
                 if address == interface or ip_address(address).is_unspecified or ip_address(interface).is_unspecified:
                     return True
         return False
-
-    def _free(self, bound: Collection[tuple[str, int]], interface: str) -> int:
-        number = _EPHEMERAL
-        while self._clashes(bound, interface, number):
-            number += 1
-        return number
 
     def __repr__(self) -> str:
         return f"<MemoryReactor at {', '.join(self.addresses)}>"

@@ -5,10 +5,14 @@ A name server with canned answers, for an in-memory network or a real reactor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IListeningPort,
     IReactorTCP,
@@ -21,7 +25,6 @@ from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory,
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.testing.lifecycles import whereOf
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.builder import buildMessage
@@ -32,7 +35,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
-__all__ = ["ReceivedQuery", "CannedServer", "Reply", "Tamper"]
+__all__ = ["ReceivedQuery", "CannedServer", "Reply", "Tamper", "whereOf"]
 
 #: A reply: the text of one or several rdatas, an rcode, whole RRsets, or a function that returns one of these.
 Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str | int | Sequence[str] | Sequence[RRSet]"]
@@ -40,30 +43,39 @@ Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str 
 #: Called with a reply's octets and C{"udp"} or C{"tcp"}; returns what to send instead, in order.
 Tamper = Callable[[bytes, str], Sequence[bytes]]
 
-_TTL = 300
 _NXDOMAIN = 3
 
 #: Attempts to find a port that is free for both UDP and TCP.
 _PORTS_TRIED = 50
 
 
+def whereOf(address: IAddress) -> tuple[str, int]:
+    assert isinstance(address, IPv4Address | IPv6Address)
+    return address.host, address.port
+
+
+@dataclass(eq=False)
 class ReceivedQuery:
     """
     A query that a server received.
 
     @ivar message: the whole message.
-    @ivar question: its question.
     @ivar transport: C{"udp"} or C{"tcp"}.
     @ivar peer: the client's address and port.
     @ivar at: when it arrived.
     """
 
-    def __init__(self, message: Message, transport: str, peer: tuple[str, int], at: float) -> None:
-        self.message = message
-        self.question = message.questions[0]
-        self.transport = transport
-        self.peer = peer
-        self.at = at
+    message: Message
+    transport: str
+    peer: tuple[str, int]
+    at: float
+
+    @property
+    def question(self) -> Question:
+        """
+        Its question.
+        """
+        return self.message.questions[0]
 
     def __repr__(self) -> str:
         return f"<Asked {self.question!r} by {self.transport} from {self.peer[0]}:{self.peer[1]}>"
@@ -154,8 +166,11 @@ class CannedServer:
             ports.append(IReactorUDP(reactor).listenUDP(port, _Datagrams(self), interface, 65535))
             port = whereOf(ports[0].getHost())[1]
         if streams:
+            factory: ServerFactory = ServerFactory()
+            factory.protocol = partial(_Stream, self)
+            factory.noisy = False
             try:
-                ports.append(IReactorTCP(reactor).listenTCP(port, _Streams(self), 50, interface))
+                ports.append(IReactorTCP(reactor).listenTCP(port, factory, 50, interface))
             except CannotListenError:
                 for each in ports:
                     each.stopListening()
@@ -186,9 +201,6 @@ class CannedServer:
     # -- replying
 
     def take(self, octets: bytes, transport: str, peer: tuple[str, int], send: Callable[[bytes], object]) -> None:
-        """
-        Handle a query.
-        """
         clock = self._clock
         try:
             message = Message.fromWire(octets).check()
@@ -262,29 +274,17 @@ class CannedServer:
         if isinstance(reply, int):
             return reply, []
         if isinstance(reply, str):
-            return 0, [rrsetOf(question.name, question.rrType, reply, _TTL)]
+            return 0, [rrsetOf(question.name, question.rrType, reply)]
         sets = [each for each in reply if isinstance(each, RRSet)]
         texts = [each for each in reply if isinstance(each, str)]
         if texts:
-            sets.append(rrsetOf(question.name, question.rrType, texts, _TTL))
+            sets.append(rrsetOf(question.name, question.rrType, texts))
         return 0, sets
-
-    def connected(self, connection: _Stream) -> None:
-        """
-        Register a client's connection.
-        """
-        self._connections.add(connection)
-
-    def disconnected(self, connection: _Stream) -> None:
-        """
-        Unregister a client's connection.
-        """
-        self._connections.discard(connection)
 
     @property
     def connections(self) -> int:
         """
-        Return the number of open connections.
+        The number of open connections.
         """
         return len(self._connections)
 
@@ -305,16 +305,6 @@ class _Datagrams(DatagramProtocol):
         self._server.take(datagram, "udp", (addr[0], addr[1]), send)
 
 
-class _Streams(ServerFactory):
-    noisy = False
-
-    def __init__(self, server: CannedServer) -> None:
-        self._server = server
-
-    def buildProtocol(self, addr: object) -> Protocol:
-        return _Stream(self._server)
-
-
 class _Stream(Protocol):
     transport: ITCPTransport
 
@@ -325,7 +315,7 @@ class _Stream(Protocol):
         self._gone: list[Deferred[None]] = []
 
     def connectionMade(self) -> None:
-        self._server.connected(self)
+        self._server._connections.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         where = whereOf(self.transport.getPeer())
@@ -342,7 +332,7 @@ class _Stream(Protocol):
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._server.disconnected(self)
+        self._server._connections.discard(self)
         for done in self._gone:
             done.callback(None)
 

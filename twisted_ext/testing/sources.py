@@ -73,25 +73,14 @@ def atHand(source: IAnswerSource, question: Question, context: QueryContext) -> 
     return found if isinstance(found, Answer) else None
 
 
-@implementer(IAnswerSource)
-class CannedSource:
+class _RecordingSource:
     """
-    Returns canned answers at once, and counts the questions.
-
-    @param answers: the answers by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
-    @param otherwise: the answer to all other questions; L{None} for C{Unknown}.
-    @param now: whether the answers are available without waiting.
     @ivar questions: the questions of look-ups that were started, in order.
     @ivar contexts: their contexts.
     @ivar closed: whether it was closed.
     """
 
-    def __init__(
-        self, answers: Mapping[tuple[str, str], Entry] | None = None, otherwise: Entry | None = None, *, now: bool = False
-    ) -> None:
-        self._answers = {questionOf(name, rrType).key: entry for (name, rrType), entry in (answers or {}).items()}
-        self._otherwise = otherwise
-        self._now = now
+    def __init__(self) -> None:
         self.questions: list[Question] = []
         self.contexts: list[QueryContext] = []
         self.closed = False
@@ -102,6 +91,28 @@ class CannedSource:
         The number of look-ups that were started.
         """
         return len(self.questions)
+
+    def sources(self) -> tuple[IAnswerSource, ...]:
+        return ()
+
+
+@implementer(IAnswerSource)
+class CannedSource(_RecordingSource):
+    """
+    Returns canned answers at once, and counts the questions.
+
+    @param answers: the answers by name and type: C{{("www.example.org", "A"): "192.0.2.80"}}.
+    @param otherwise: the answer to all other questions; L{None} for C{Unknown}.
+    @param now: whether the answers are available without waiting.
+    """
+
+    def __init__(
+        self, answers: Mapping[tuple[str, str], Entry] | None = None, otherwise: Entry | None = None, *, now: bool = False
+    ) -> None:
+        super().__init__()
+        self._answers = {questionOf(name, rrType).key: entry for (name, rrType), entry in (answers or {}).items()}
+        self._otherwise = otherwise
+        self._now = now
 
     def set(self, name: str, rrType: str, entry: Entry) -> None:
         """
@@ -126,9 +137,6 @@ class CannedSource:
         self.closed = True
         return succeed(None)
 
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()
-
     def _find(self, question: Question) -> Answer:
         entry = self._answers.get(question.key, self._otherwise)
         if callable(entry):
@@ -141,34 +149,22 @@ class CannedSource:
 
 
 @implementer(IAnswerSource)
-class HeldSource:
+class HeldSource(_RecordingSource):
     """
     Holds all questions until the test releases answers.
 
-    @ivar questions: all questions, in order.
-    @ivar contexts: their contexts.
     @ivar cancelled: questions whose callers cancelled.
-    @ivar closed: whether it was closed.
     """
 
     def __init__(self) -> None:
-        self.questions: list[Question] = []
-        self.contexts: list[QueryContext] = []
+        super().__init__()
         self.cancelled: list[Question] = []
-        self.closed = False
         self._held: list[tuple[Question, Deferred[Answer]]] = []
-
-    @property
-    def asked(self) -> int:
-        """
-        Return the number of questions received.
-        """
-        return len(self.questions)
 
     @property
     def held(self) -> list[Question]:
         """
-        Return the questions waiting for an answer.
+        The questions waiting for an answer.
         """
         return [question for question, _ in self._held]
 
@@ -211,6 +207,3 @@ class HeldSource:
         self.closed = True
         self.release(Closed("the held source was closed"))
         return succeed(None)
-
-    def sources(self) -> tuple[IAnswerSource, ...]:
-        return ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError, UserError
 from twisted.internet.interfaces import (
     IConnector,
     IConsumer,
@@ -18,15 +18,15 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProducer,
     IProtocol,
+    IProtocolFactory,
     IPullProducer,
     IPushProducer,
     ITCPTransport,
 )
-from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.testing.lifecycles import ConnectorFactory, Lifecycle, failureOf, newRefusal, newTimeout, newUserError
+from twisted_ext.endpoints.dial import ConnectorFactory, failureOf, newTimeout
 from twisted_ext.testing.network import normal
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ _WINDOW: Final = 65536
 #: Seconds that a stream is delayed by a lost packet.
 _RESEND: Final = 1.0
 
+_newRefusal: Final[Callable[..., ConnectionRefusedError]] = ConnectionRefusedError
+_newUserError: Final[Callable[[], UserError]] = UserError
+
 
 def _address(host: str, port: int) -> IPv4Address | IPv6Address:
     return (IPv6Address if ":" in host else IPv4Address)("TCP", host, port)
@@ -47,28 +50,23 @@ def _address(host: str, port: int) -> IPv4Address | IPv6Address:
 
 @implementer(IListeningPort)
 class MemoryListener:
-    """
-    A listening TCP port.
-    """
-
-    def __init__(self, reactor: MemoryReactor, port: int, factory: ServerFactory, interface: str) -> None:
+    def __init__(self, reactor: MemoryReactor, port: int, factory: IProtocolFactory, interface: str) -> None:
         self.interface = normal(interface) if interface else "0.0.0.0"
         self.factory = factory
-        self._lifecycle: Lifecycle = factory
         self.port = port
         self._reactor = reactor
         self._listening = False
 
     def startListening(self) -> None:
-        self.port = self._reactor.bindStream(self, self.port)
+        self.port = self._reactor.bind(self._reactor.listeners, self, self.port)
         self._listening = True
-        self._lifecycle.doStart()
+        self.factory.doStart()
 
     def stopListening(self) -> Deferred[None]:
         if self._listening:
             self._listening = False
             del self._reactor.listeners[self.interface, self.port]
-            self._lifecycle.doStop()
+            self.factory.doStop()
         return succeed(None)
 
     loseConnection = stopListening
@@ -82,10 +80,6 @@ class MemoryListener:
 
 @implementer(IConnector)
 class MemoryConnector:
-    """
-    A client connector.
-    """
-
     def __init__(self, reactor: MemoryReactor, host: str, port: int, factory: ConnectorFactory, timeout: float | None) -> None:
         self.factory = factory
         self.state = "disconnected"
@@ -123,7 +117,7 @@ class MemoryConnector:
     def stopConnecting(self) -> None:
         if self.state != "connecting":
             raise RuntimeError("not connecting")
-        self._failed(self._tries, newUserError())
+        self._failed(self._tries, _newUserError())
 
     def getDestination(self) -> IPv4Address | IPv6Address:
         return _address(self._host, self._port)
@@ -138,7 +132,7 @@ class MemoryConnector:
         try:
             source = reactor.sourceFor(address, "0.0.0.0")
         except OSError as error:
-            later(0, self._failed, tries, newRefusal(str(error)))
+            later(0, self._failed, tries, _newRefusal(str(error)))
             return
         there = network.linkBetween(source, address)
         back = network.linkBetween(address, source)
@@ -155,7 +149,7 @@ class MemoryConnector:
             return
         listener = host.listenerFor(address, self._port)
         if listener is None:
-            later(delay, self._failed, tries, newRefusal())
+            later(delay, self._failed, tries, _newRefusal())
             return
         near = MemoryConnection(reactor, _address(source, reactor.ephemeral()), _address(address, self._port))
         far = MemoryConnection(host, near.peer, near.host)
@@ -177,13 +171,10 @@ class MemoryConnector:
         self.transport = connection
         protocol = self.factory.buildProtocol(connection.peer)
         if protocol is None:
-            self.state = "disconnected"
-            self.transport = None
             connection.abortConnection()
-            self.factory.clientConnectionLost(self, failureOf(ConnectionDone()))
-            self.factory.doStop()
-            return
-        connection.begin(protocol, self._lost)
+            self._lost(failureOf(ConnectionDone()))
+        else:
+            connection.begin(protocol, self._lost)
 
     def _lost(self, reason: Failure) -> None:
         self.state = "disconnected"
@@ -245,9 +236,6 @@ class MemoryConnection:
         self._producerPaused = False
 
     def begin(self, protocol: IProtocol, onLost: Callable[[Failure], None] | None) -> None:
-        """
-        Handle the establishment of the connection.
-        """
         if self._over:
             return
         self.protocol = protocol
@@ -342,21 +330,12 @@ class MemoryConnection:
     # -- events caused by the peer
 
     def arrived(self, octets: bytes) -> None:
-        """
-        Handle data from the peer.
-        """
         self._hold(lambda: self._take(octets))
 
     def ended(self, error: BaseException) -> None:
-        """
-        Handle the close of the connection by the peer.
-        """
         self._hold(lambda: self._close(error))
 
     def acknowledged(self, count: int) -> None:
-        """
-        Handle the arrival of octets at the peer.
-        """
         self._flying -= count
         if self._over:
             return

@@ -22,8 +22,7 @@ from twisted.python.failure import Failure
 from tests.certificates import certificateFor
 from twisted_ext.client import Resolver
 from twisted_ext.compat.install import globalReactor
-from twisted_ext.testing.lifecycles import whereOf
-from twisted_ext.testing.servers import CannedServer, Reply
+from twisted_ext.testing.servers import CannedServer, Reply, whereOf
 
 __all__ = ["FOUR", "SIX", "RecordingFactory", "Setup", "ClientProtocol", "needsIPv6"]
 

@@ -34,7 +34,7 @@ from zope.interface import implementer
 from twisted_ext.client import createResolver
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.testing.lifecycles import whereOf
+from twisted_ext.testing.servers import whereOf
 
 __all__: list[str] = []
 

@@ -25,7 +25,7 @@ from twisted.web.server import Request
 from tests.pages import Page, siteOf
 from twisted_ext.client import createResolver
 from twisted_ext.compat.install import globalReactor
-from twisted_ext.testing.lifecycles import whereOf
+from twisted_ext.testing.servers import whereOf
 
 __all__: list[str] = []
 

@@ -25,7 +25,7 @@ from tests.peers import LivePeer, nsd
 from tests.typed import newServer
 from twisted_ext import client
 from twisted_ext.client import Resolver
-from twisted_ext.testing.lifecycles import whereOf
+from twisted_ext.testing.servers import whereOf
 
 __all__: list[str] = []
 

@@ -19,7 +19,7 @@ from twisted_ext.limits import LOOKUPS_BURST
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.links import Datagram
+from twisted_ext.testing.network import Datagram
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 

@@ -130,11 +130,19 @@ class SendingTests(SynchronousTestCase):
         A transfer is of one version, whatever changes in the meantime.
         """
         version = versionOf(LARGE)
+        before = textsOf(version)
         flow = Envelope(7, 0, QUESTION).messages(recordsOf(version))
-        first = next(flow)
-        changed(version, "new 300 A 192.0.2.1", remove=[f"host{number} 300 A 10.0.0.{number}" for number in range(200)])
-        zone = self.read([first, *flow])
-        self.assertEqual(sum(len(rdataset) for _, rdataset in zone.iterate_rdatasets()), version.recordCount)
+        octets = [next(flow)]
+        # In all parts of the zone, so that most of them have not been sent yet.
+        removed = [f"host{number} 300 A 10.0.{number >> 8}.{number & 255}" for number in range(0, 4000, 20)]
+        after = textsOf(changed(version, "new 300 A 192.0.2.1", "zzz 300 A 192.0.2.1", remove=removed)[0])
+        # The SOA record has another serial number.
+        self.assertEqual((len(before - after), len(after - before)), (201, 3))
+        octets += flow
+        self.assertGreater(len(octets), 3)
+        self.read(octets)
+        sent = [each for message in octets for each in Message.fromWire(message).check().records()[0]]
+        self.assertEqual({(each.name.lower(), each.rrType, each.ttl, each.rdatas[0]) for each in sent}, before)
 
     def test_eachMessageIsSigned(self) -> None:
         """

@@ -223,7 +223,7 @@ def tlsaOf(
     here, or by the upstream server, which indicates it with the AD bit. Both that server and the path to it must be trusted.
 
     @param port: from 1 to 65535.
-    @param transport: C{"tcp"}, C{"udp"} or C{"sctp"}.
+    @param transport: C{"tcp"}, C{"udp"}, C{"sctp"} or C{"dccp"}.
     @param requireAD: L{False} to return unvalidated records as well, for inspection.
 
     @return: fires with the records; an empty list if there are no validated ones.
@@ -234,7 +234,7 @@ def tlsaOf(
 
         checkedPort(port)
         if transport not in ("tcp", "udp", "sctp", "dccp"):
-            raise CallerFault(f"{transport!r} is not a valid transport; write 'tcp', 'udp' or 'sctp'")
+            raise CallerFault(f"{transport!r} is not a valid transport; write 'tcp', 'udp', 'sctp' or 'dccp'")
         name = nameFromText(f"_{port}._{transport}", nameOf(host))
         found = await asking.records(name, rrtypes.TLSA)
         if requireAD and not found.trusted:

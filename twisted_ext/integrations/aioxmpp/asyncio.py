@@ -29,7 +29,6 @@ from twisted_ext.integrations.aioxmpp import perthread, retries
 from twisted_ext.integrations.aioxmpp.blockingresolver import BlockingResolver
 from twisted_ext.integrations.aioxmpp.retries import InThread, ServerRecord, ValidationError
 from twisted_ext.integrations.dnspython import RecordSet
-from twisted_ext.wire import rrtypes
 
 __all__ = [
     "BlockingResolver",
@@ -108,9 +107,8 @@ async def lookup_srv(
 
     @raise ValueError: the target of a record is the root: the domain does not offer the service.
     """
-    owner = retries.serviceName(domain, service, transport)
-    found = await repeated_query(owner, rrtypes.SRV, nattempts, resolver, require_ad, executor)
-    return retries.serversIn(found, owner)
+    work = retries.lookupSrv(domain, service, transport, nattempts, resolver, require_ad, _threadsOf(executor))
+    return await asFuture(Deferred.fromCoroutine(work))
 
 
 async def lookup_tlsa(
@@ -132,9 +130,8 @@ async def lookup_tlsa(
 
     @raise ValueError: the port is not a valid number. Service names are rejected: TLSA records are never published under them.
     """
-    owner = retries.certificateName(hostname, port, transport)
-    found = await repeated_query(owner, rrtypes.TLSA, nattempts, resolver, require_ad, executor)
-    return retries.certificatesIn(found)
+    work = retries.lookupTlsa(hostname, port, transport, nattempts, resolver, require_ad, _threadsOf(executor))
+    return await asFuture(Deferred.fromCoroutine(work))
 
 
 async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attempts: int = 3) -> list[ServerRecord]:
@@ -148,9 +145,8 @@ async def find_xmpp_host_addr(loop: AbstractEventLoop | None, domain: str, attem
 
     @raise ValueError: the domain does not offer the service, or is not a valid name.
     """
-    host = retries.hostOf(domain)
-    found = await lookup_srv(host, retries.CLIENT_SERVICE, nattempts=attempts)
-    return [(0, 0, (host, retries.CLIENT_PORT))] if found is None else found
+    work = retries.findXmppHostAddr(domain, attempts, _threadsOf(None))
+    return await asFuture(Deferred.fromCoroutine(work))
 
 
 def group_and_order_srv_records(all_records: Iterable[tuple[int, int, _T]], rng: RandomSource | None = None) -> Iterator[_T]:

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.python.failure import Failure
 from twisted.python.threadable import isInIOThread
 
 from twisted_ext.compat.conversion.errors import LookupFailed, errorFromFault
@@ -23,9 +22,6 @@ from twisted_ext.integrations.dnspython import NoAnswer, RecordSet, Timeout, asT
 from twisted_ext.limits import LOOKUP_SECONDS, LOOP_PATIENCE
 from twisted_ext.resolver.ask import behind
 from twisted_ext.wire.codes import IN, RD
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["BlockingResolver"]
 
@@ -136,11 +132,8 @@ class BlockingResolver:
         asked: list[Deferred[None]] = []
 
         def begin() -> None:
-            def failed(failure: Failure) -> None:
-                waiting.set_exception(failure.value)
-
             looking = Deferred.fromCoroutine(lookUp(self.resolver, name, rdtype, flags, stream, seconds))
-            asked.append(looking.addCallbacks(waiting.set_result, failed))
+            asked.append(looking.addCallbacks(waiting.set_result, lambda failure: waiting.set_exception(failure.value)))
 
         def end() -> None:
             for looking in asked:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -28,7 +28,6 @@ from twisted_ext.integrations.aioxmpp.perthread import currentReactor, getResolv
 from twisted_ext.integrations.aioxmpp.retries import InThread, ServerRecord, ValidationError
 from twisted_ext.integrations.aioxmpp.retries import inOrder as groupAndOrderSrvRecords
 from twisted_ext.integrations.dnspython import RecordSet
-from twisted_ext.wire import rrtypes
 
 __all__ = [
     "ValidationError",
@@ -51,12 +50,7 @@ def _threadsOf(executor: Executor | ThreadPool | None) -> InThread:
         called: Deferred[RecordSet] = Deferred()
 
         def fire(done: Future[RecordSet]) -> None:
-            try:
-                result = done.result()
-            except BaseException as raised:
-                called.errback(raised)
-            else:
-                called.callback(result)
+            maybeDeferred(done.result).chainDeferred(called)
 
         executor.submit(function).add_done_callback(lambda done: reactor.callFromThread(fire, done))
         return called
@@ -111,13 +105,9 @@ def lookupSrv(
     @return: fires with priority, weight and C{(host, port)} of each record, in the order of the reply, hosts without a final dot; with
         L{None} if there are none. It fails with L{ValueError} if the target of a record is the root: the domain does not offer the service.
     """
-
-    async def look() -> list[ServerRecord] | None:
-        owner = retries.serviceName(domain, service, transport)
-        found = await repeatedQuery(owner, rrtypes.SRV, nattempts, resolver, requireAd, executor)
-        return retries.serversIn(found, owner)
-
-    return Deferred.fromCoroutine(look())
+    return Deferred.fromCoroutine(
+        retries.lookupSrv(domain, service, transport, nattempts, resolver, requireAd, _threadsOf(executor))
+    )
 
 
 def lookupTlsa(
@@ -138,13 +128,9 @@ def lookupTlsa(
     @return: fires with usage, selector, matching type and certificate of each record; with L{None} if there are none. It fails with
         L{ValueError} if the port is not valid.
     """
-
-    async def look() -> list[tuple[int, int, int, bytes]] | None:
-        owner = retries.certificateName(hostname, port, transport)
-        found = await repeatedQuery(owner, rrtypes.TLSA, nattempts, resolver, requireAd, executor)
-        return retries.certificatesIn(found)
-
-    return Deferred.fromCoroutine(look())
+    return Deferred.fromCoroutine(
+        retries.lookupTlsa(hostname, port, transport, nattempts, resolver, requireAd, _threadsOf(executor))
+    )
 
 
 def findXmppHostAddr(reactor: object, domain: str, attempts: int = 3) -> Deferred[list[ServerRecord]]:
@@ -157,10 +143,4 @@ def findXmppHostAddr(reactor: object, domain: str, attempts: int = 3) -> Deferre
     @return: fires as L{lookupSrv} does; if there are no records, with the domain itself and port 5222. It fails with L{ValueError} if the
         domain does not offer the service, or is not a valid name.
     """
-
-    async def look() -> list[ServerRecord]:
-        host = retries.hostOf(domain)
-        found = await lookupSrv(host, retries.CLIENT_SERVICE, nattempts=attempts)
-        return [(0, 0, (host, retries.CLIENT_PORT))] if found is None else found
-
-    return Deferred.fromCoroutine(look())
+    return Deferred.fromCoroutine(retries.findXmppHostAddr(domain, attempts, _threadsOf(None)))

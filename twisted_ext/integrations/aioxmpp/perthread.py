@@ -89,16 +89,10 @@ def _here() -> OnLoop | None:
 
 
 def runsLoop() -> bool:
-    """
-    Return whether an asyncio loop runs in this thread. The loop keeps resolvers created from descriptions.
-    """
     return _here() is not None
 
 
 def currentReactor() -> IReactorTime:
-    """
-    Return the reactor of the asyncio loop that runs in this thread, else the global one.
-    """
     here = _here()
     return globalReactor() if here is None else here.reactor
 
