@@ -150,7 +150,7 @@ class GlobalTests(SynchronousTestCase):
 
     def test_closedResolverIsReplaced(self) -> None:
         """
-        A closed resolver is created anew.
+        A closed resolver is created again.
         """
         before = client.getResolver()
         self.successResultOf(before.close())

@@ -190,7 +190,7 @@ class ResolverOfTests(SynchronousTestCase):
 
     def test_closedResolverIsReplaced(self) -> None:
         """
-        A closed resolver is created anew.
+        A closed resolver is created again.
         """
         for resolver in (None, "udp:127.0.0.1"):
             first = self.onThisLoop.resolverOf(resolver)

@@ -65,7 +65,7 @@ class FailuresTests(SynchronousTestCase):
 
     def test_backoffRestartsAfterPause(self) -> None:
         """
-        The backoff starts anew after a long enough pause.
+        The backoff starts again after a long enough pause.
         """
         failures = Failures()
         self.assertEqual([failures.note(b"a", ServerFailed("no"), now, 0.0) for now in (0.0, 5.0, 15.0, 100.0)], [5, 10, 20, 5])

@@ -124,7 +124,7 @@ class HistoryTests(SynchronousTestCase):
 
     def test_rateIsNeverNegative(self) -> None:
         """
-        The rate starts anew when a process exits and takes its counts with it. It is never negative.
+        The rate starts again when a process exits and takes its counts with it. It is never negative.
         """
         history = History()
         history.note(self.figures(1000), 1.0)

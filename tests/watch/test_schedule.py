@@ -82,7 +82,7 @@ class PaceTests(SynchronousTestCase):
 
     def test_failuresBackOff(self) -> None:
         """
-        The interval doubles while look-ups fail, up to a limit, and starts anew after an answer.
+        The interval doubles while look-ups fail, up to a limit, and starts again after an answer.
         """
         pace = Pace(None, noJitter)
         self.assertEqual([pace.afterFailure() for _ in range(6)], [5, 10, 20, 40, 60, 60])

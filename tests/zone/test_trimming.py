@@ -163,7 +163,7 @@ class TrimmingTests(JournalTestCase):
 
     def test_clearedJournalStartsAnew(self) -> None:
         """
-        A cleared journal starts anew.
+        A cleared journal starts again.
         """
         self.filled(3)
         journal = self.journal()

@@ -179,7 +179,7 @@ class Entry:
         answer.answer = tuple([rrset.withTTL(ttl) for rrset in kept.answer])
         answer.authority = tuple([rrset.withTTL(ttl) for rrset in kept.authority])
         answer.additional = tuple([rrset.withTTL(ttl) for rrset in kept.additional])
-        answer.ede = (*kept.ede, (19 if kept.outcome is Outcome.NXDOMAIN else 3, "not fetched anew in time"))
+        answer.ede = (*kept.ede, (19 if kept.outcome is Outcome.NXDOMAIN else 3, "not refreshed in time"))
         answer.origin = Origin("stale", origin.server if origin is not None else "", age=now - self.learned)
         self.since = now
         self.until = until

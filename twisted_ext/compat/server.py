@@ -344,7 +344,7 @@ def _asked(query: dns.Query) -> tuple[bytes, int, int]:
 
 def _octetsOf(message: dns.Message) -> bytes:
     """
-    Return the octets that a message was decoded from, or encode it anew if its question has been changed since.
+    Return the octets that a message was decoded from, or encode it again if its question has been changed since.
     """
     octets, asked = vars(message).get(_OCTETS, (b"", None))
     return cast(bytes, octets) if asked == [_asked(query) for query in message.queries] else message.toStr()

@@ -128,7 +128,7 @@ class Entry:
 
     def truncated(self) -> bytes:
         """
-        Return the reply with TC and without records; empty if it has EDNS options, which have to be composed anew.
+        Return the reply with TC and without records; empty if it has EDNS options, which have to be composed each time.
         """
         octets = self.reply
         opt = b""
@@ -261,7 +261,7 @@ class Table:
         if option is None:
             return None if self._shown or len(reply) + 2 > size else reply[:10] + datagram[12:end] + reply[end - 2 :]
         if not option or len(reply) + 2 + len(option) > size or not entry.plain:
-            # A reply with options of its own is composed anew each time.
+            # A reply with options of its own is composed each time.
             return None
         return b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
 

@@ -73,7 +73,7 @@ class EDNS:
                 code, length = unpack_from(">HH", rdata, position)
                 position += 4
                 if position + length > end:
-                    raise BadMessage(f"EDNS option {code} runs out of its record")
+                    raise BadMessage(f"EDNS option {code} extends past the end of its record")
                 if len(options) >= most:
                     raise BadMessage(f"more than {most:.0f} EDNS options")
                 options.append((code, rdata[position : position + length]))

@@ -140,7 +140,7 @@ class Message:
         for _ in range(count):
             name, offset = reader.name(offset)
             if offset + 4 > len(data):
-                raise BadMessage("the question runs out of the message")
+                raise BadMessage("the question extends past the end of the message")
             rrType, rrClass = _typeAndClass.unpack_from(data, offset)
             offset += 4
             questions.append(Question(name, rrType, rrClass))

@@ -72,7 +72,7 @@ class Reader:
             else:
                 raise BadMessage(f"label type {length >> 6:02b} at octet {position}; only 00 and 11 are defined")
         except IndexError:
-            raise BadMessage(f"the name at octet {offset} runs out of the message") from None
+            raise BadMessage(f"the name at octet {offset} extends past the end of the message") from None
         if len(name) > MOST_OCTETS:
             raise BadMessage(f"the name at octet {offset} has more than {MOST_OCTETS} octets")
         self.names[offset] = name
@@ -123,7 +123,7 @@ class Reader:
                 landings.append((target, len(parts)))
                 position = lowest = target
         except IndexError:
-            raise BadMessage(f"the name at octet {offset} runs out of the message") from None
+            raise BadMessage(f"the name at octet {offset} extends past the end of the message") from None
         jumps = len(landings) + rest
         self.hops += jumps
         if jumps > _MOST_JUMPS or self.hops > _MOST_HOPS:

@@ -114,7 +114,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
             start = offset + 10
             offset = start + length
             if offset > end:
-                raise BadMessage(f"the rdata at octet {start} runs out of the message")
+                raise BadMessage(f"the rdata at octet {start} extends past the end of the message")
             try:
                 layout = _layouts[rrType]
             except KeyError:
@@ -135,7 +135,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                 rdata = expand(reader, layout, start, offset)
             records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == OPT else 0, (rdata,)))
     except (IndexError, StructError):
-        raise BadMessage(f"a record at octet {offset} runs out of the message") from None
+        raise BadMessage(f"a record at octet {offset} extends past the end of the message") from None
     return records, offset
 
 

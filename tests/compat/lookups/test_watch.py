@@ -256,7 +256,7 @@ class WatchTests(WatchTestCase):
 
     def test_describedResolverIsClosedEachTime(self) -> None:
         """
-        A described resolver is created anew for each look-up and closed after it, so that nothing stays open.
+        A described resolver is created again for each look-up and closed after it, so that nothing stays open.
         """
         made: list[CannedSource] = []
 

@@ -111,7 +111,7 @@ def test_singleProcessRestartsWithNewImage(tmp_path: Path) -> None:
     with start(tmp_path, 1, port) as again:
         wait(lambda: again.ask("h1.example.org") == addressOf(1), again)
         assert wrongNames(again) == []
-        assert "the image is built anew" in again.text()
+        assert "the image is rebuilt" in again.text()
 
 
 def test_workersAreReplacedWithNewImage(tmp_path: Path) -> None:

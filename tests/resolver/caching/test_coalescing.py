@@ -193,7 +193,7 @@ class CoalescingTests(SynchronousTestCase):
 
     def test_cancelOfLastCallerEndsTheQuery(self) -> None:
         """
-        The query ends when the last caller cancels, and a later caller starts anew.
+        The query ends when the last caller cancels, and a later caller starts again.
         """
         waiters = [self.ask(), self.ask(deadline=1)]
         for waiter in waiters:

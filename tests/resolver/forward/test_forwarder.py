@@ -411,7 +411,7 @@ class WaitsTests(NetworkTestCase):
 
     def test_truncationRestartsTheAttempt(self) -> None:
         """
-        A truncated reply gives the attempt its time anew over TCP, and no more.
+        A truncated reply gives the attempt its whole time again over TCP, and no more.
         """
         self.canned.truncating = True
         self.canned.silentTo = "tcp"

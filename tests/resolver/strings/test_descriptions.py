@@ -240,9 +240,9 @@ class GrammarTests(DescriptionCase):
         A mistake leads to one line: what is wrong, in which column, and what would be right.
         """
         for description, expected in (
-            ("", "column 1: here a prefix has to stand, such as udp or system"),
-            (":", "column 1: here a prefix has to stand, such as udp or system"),
-            ("wrap:", "column 6: here a prefix has to stand, such as udp or system"),
+            ("", "column 1: expected a prefix here, such as udp or system"),
+            (":", "column 1: expected a prefix here, such as udp or system"),
+            ("wrap:", "column 6: expected a prefix here, such as udp or system"),
             ("leef:a", "column 1: there is no prefix 'leef'; did you mean 'leaf'?"),
             ("LEAF:a", "column 1: there is no prefix 'LEAF'; did you mean 'leaf'?"),
             ("wrap:leef:a", "column 6: there is no prefix 'leef'; did you mean 'leaf'?"),
@@ -263,7 +263,7 @@ class GrammarTests(DescriptionCase):
             ("leaf:a:wait=1:wait=2", "column 15: wait is given twice"),
             ("leaf:a:host=b", "column 8: host is given twice"),
             ("ways:x=(leaf:a):x=(leaf:b)", "column 17: x is given twice"),
-            ("leaf:=a", "column 6: a key has to stand before '='"),
+            ("leaf:=a", "column 6: expected a key before '='"),
             ("leaf:[::1", "column 6: this bracket is not closed"),
             ("leaf:a\\", "column 7: a backslash ends the description; write two for the character itself"),
             ("wrap:(leaf:a", "column 6: this parenthesis is not closed"),

@@ -79,7 +79,7 @@ class BuiltInTests(SynchronousTestCase):
         """
         for description, column, what in (
             ("udp:ns.example", 5, "'ns.example' is not an IP address, such as 192.0.2.1 or 2001:db8::1"),
-            ("udp:2001:db8::1", 5, "; one with colons stands in square brackets"),
+            ("udp:2001:db8::1", 5, "; write one with colons in square brackets"),
             ("udp:192.0.2.1:0", 15, "a port takes a number from 1 to 65535, not '0'"),
             ("udp:192.0.2.1:65536", 15, "not '65536'"),
             ("tcp:192.0.2.1@dns", 5, "not 'dns'"),

@@ -80,7 +80,7 @@ def serverTargets(
 
     @param owner: service, protocol and domain, such as C{"_xmpp-client._tcp.example.org"}.
 
-    @return: fires with the targets in the order in which to try them, drawn anew by each call; an empty list if there are no such records.
+    @return: fires with the targets in the order in which to try them, drawn again by each call; an empty list if there are no such records.
     """
 
     async def find(asking: ServiceLookups) -> list[Target]:

@@ -64,7 +64,7 @@ async def repeated_query(
     executor: Executor | None = None,
 ) -> RecordSet | None:
     """
-    Look up records, and retry after failures: first after reading the system's configuration anew, if the thread's own resolver failed,
+    Look up records, and retry after failures: first after reading the system's configuration again, if the thread's own resolver failed,
     then over TCP. Each attempt may take as long as the resolver's timeout.
 
     @param qname: an absolute name; no search list is applied.

@@ -144,4 +144,4 @@ class BlockingResolver:
             return waiting.result(seconds + _PATIENCE)
         except NotInTime:
             self._reactor.callFromThread(end)
-            raise Timeout(f"{name!r}: the event loop does not run, or is too late") from None
+            raise Timeout(f"{name!r}: the event loop is not running, or did not answer in time") from None

@@ -254,14 +254,14 @@ class ForwardedLookup:
 
     # -- sending
 
-    def _send(self, index: int, now: float, anew: bool = False) -> None:
+    def _send(self, index: int, now: float, again: bool = False) -> None:
         """
-        @param anew: repeat the query to the same server in another form, without a new wait.
+        @param again: repeat the query to the same server in another form, without a new wait.
         """
         source = self._source
         context = self.context
         if source.stream or context.stream:
-            if not anew and self._troubles is not None:
+            if not again and self._troubles is not None:
                 self._troubles.tries[index] += 1
             self._byStream(index, now, None)
             return
@@ -288,7 +288,7 @@ class ForwardedLookup:
             tries = 0
         else:
             tries = troubles.tries[index]
-            if not anew:
+            if not again:
                 troubles.tries[index] = tries + 1
             self._keepOpen(troubles)
             troubles.plain = plain
@@ -300,7 +300,7 @@ class ForwardedLookup:
         if context.waits is None:
             due = now + (standing.wait(tries) if tries else standing.timeout)
         else:
-            due = now + self._turn(context.waits, anew)
+            due = now + self._turn(context.waits, again)
         self.attempts += 1
         self.due = due = due if due < context.deadline else context.deadline
         if context.trace is not None:
@@ -362,15 +362,15 @@ class ForwardedLookup:
         plainHead, head, opt = self._source.partsOf(self.context)
         return plainHead + self.wire if plain or now < standing.plainUntil or not opt else head + self.wire + opt
 
-    def _turn(self, waits: tuple[float, ...], anew: bool) -> float:
+    def _turn(self, waits: tuple[float, ...], again: bool) -> float:
         """
         Begin the next of the waits that the caller specified.
 
-        @param anew: repeat the last one instead.
+        @param again: repeat the last one instead.
         """
         troubles = self._troubles
         turns = 0 if troubles is None else troubles.turns
-        if anew and turns:
+        if again and turns:
             return waits[turns - 1]
         if troubles is not None:
             troubles.turns = turns + 1

@@ -70,7 +70,7 @@ class Addresses(tuple[tuple[str, int | None], ...]):
                 # Raise the error here, where the column is known.
                 Server(address)
             except BadDescription as error:
-                hint = "" if "." in address else "; one with colons stands in square brackets"
+                hint = "" if "." in address else "; write one with colons in square brackets"
                 raise BadDescription(f"{error}{hint}") from None
             found.append((address, Port.fromText(port) if at else None))
         return cls(found)

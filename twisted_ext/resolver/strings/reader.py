@@ -131,7 +131,7 @@ class _Reading:
 
     def _planFor(self, prefix: str, start: int) -> tuple[Plan, Schema]:
         if not prefix:
-            raise _fault(self._text, start, "here a prefix has to stand, such as udp or system")
+            raise _fault(self._text, start, "expected a prefix here, such as udp or system")
         parser = parserFor(prefix)
         if parser is None:
             parsers, complaints = foundParsers()
@@ -214,7 +214,7 @@ class _Reading:
         while index < self._end and (character := text[index]) not in ":[()":
             if character == "=":
                 if not key:
-                    raise _fault(text, start, "a key has to stand before '='")
+                    raise _fault(text, start, "expected a key before '='")
                 return "".join(key), index + 1
             if character == "\\":
                 index += 1

@@ -406,7 +406,7 @@ class Secondary:
             version, differences = await self._aside(lambda: _changed(before, came))
             if version.crowded:
                 # The next image is due, and a full transfer makes one.
-                raise BudgetSpent(f"{self.text} has changed so much that it is fetched anew")
+                raise BudgetSpent(f"{self.text} has changed so much that all of it is fetched again")
             await self._prove(version, remote)
             imaged = current.image.serial
             await self._aside(lambda: self._holding.change(differences, imaged))

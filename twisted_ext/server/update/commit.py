@@ -162,7 +162,7 @@ class CommitQueue:
         done, self._flushing = self._flushing, []
         if self.zone.current is not self._base:
             # The zone was reloaded in the meantime, and the new version lacks these changes.
-            self._fail(done, StorageFault(f"{nameToText(self.zone.apex)} was loaded anew"))
+            self._fail(done, StorageFault(f"{nameToText(self.zone.apex)} was reloaded"))
             return
         differences = [change.difference for change in done if change.difference is not None]
         if differences:
@@ -235,7 +235,7 @@ class CommitQueue:
         self._flushing = []
         self._keeping = False
         if self._waiting and self.zone.current is not self._base:
-            self._fail([], StorageFault(f"{nameToText(self.zone.apex)} was loaded anew"))
+            self._fail([], StorageFault(f"{nameToText(self.zone.apex)} was reloaded"))
         else:
             self._next()
 
@@ -258,7 +258,7 @@ class CommitQueue:
         self._keeping = False
         self._base = self._tip = self.zone.current
         for change in waiting:
-            change.result.errback(StorageFault(f"{text} was loaded anew, and its journal cannot be emptied"))
+            change.result.errback(StorageFault(f"{text} was reloaded, and its journal cannot be emptied"))
         if not self._flushing:
             self._rest()
 

@@ -97,7 +97,7 @@ def begun(path: str, version: Version, most: float | None = None) -> Journal:
         if journal.newest is None:
             journal.clear(originOf(version.image))
         elif journal.newest != version.serial:
-            raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; have the zone loaded anew")
+            raise StorageFault(f"{path}: leads to serial {journal.newest}, and the zone has {version.serial}; reload the zone")
     except StorageFault:
         journal.close()
         raise

@@ -265,7 +265,7 @@ class ZoneLoader:
         try:
             self._publisher.loaded(wanted.apex, wanted.file, built)
         except (DNSFault, OSError) as fault:
-            _log.warn("{zone}: the image is built anew: {fault}", zone=wanted.zone, fault=fault)
+            _log.warn("{zone}: the image is rebuilt: {fault}", zone=wanted.zone, fault=fault)
             self.images.forget(wanted.zone)
             return False
         wanted.serial = built.serial

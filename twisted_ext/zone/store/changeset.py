@@ -342,7 +342,7 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
             rdata = octets[position : position + size]
             position += size
             if position > end:
-                raise BadMessage(f"the record at octet {start} runs out of the stored octets")
+                raise BadMessage(f"the record at octet {start} extends past the end of the stored octets")
             record = RRSet(name, rrType, rrClass, ttl, (rdata,))
             last = groups[-1][0] if groups else None
             if last is not None and last.ttl == ttl and last.name == name and kindOf(last) == kindOf(record):
@@ -350,5 +350,5 @@ def fromRendered(octets: bytes, apexName: bytes) -> tuple[RRSet, ...]:
             else:
                 groups.append((record, [rdata]))
     except (IndexError, StructError):
-        raise BadMessage("a record that runs out of the stored octets") from None
+        raise BadMessage("a record that extends past the end of the stored octets") from None
     return tuple([first if len(rdatas) == 1 else first.withRdatas(tuple(rdatas)) for first, rdatas in groups])

@@ -240,7 +240,7 @@ class Journal:
                 return
         except FileNotFoundError:
             pass
-        raise StorageFault(f"{path}: another server has just written it anew")
+        raise StorageFault(f"{path}: another server has just rewritten it")
 
     def reading(self) -> Iterator[None]:
         """

@@ -318,7 +318,7 @@ def decoded(records: bytes, labels: int, apexName: bytes) -> tuple[RRSet, ...]:
             group[4].append(rdata)
         position = start + length
     if position != end:
-        raise IndexError("a record runs out of its node")
+        raise IndexError("a record extends past the end of its node")
     sets = []
     for place in sorted(groups):
         name, rrType, rrClass, ttls, rdatas = groups[place]

@@ -74,7 +74,7 @@ class TransferIngest:
         try:
             self._take(message)
         except (IndexError, StructError):
-            raise BadMessage("a record runs out of the message") from None
+            raise BadMessage("a record extends past the end of the message") from None
         held = self.octets + _PER_NAME * len(self.builder.nodes) + _PER_SEVERAL * len(self.builder.counts)
         if held > self._most:
             raise BudgetSpent(f"its records take more than {self._most:.0f} octets of memory; no more are taken")
@@ -117,7 +117,7 @@ class TransferIngest:
             start = offset + 10
             end = start + size
             if end > len(data):
-                raise BadMessage(f"the rdata at octet {start} runs out of the message")
+                raise BadMessage(f"the rdata at octet {start} extends past the end of the message")
             try:
                 layout = layouts[rrType]
             except KeyError:

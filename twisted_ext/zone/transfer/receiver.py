@@ -276,7 +276,7 @@ class TransferReceiver:
             elif self._removed is not None:
                 self._removed.append(record)
             else:
-                raise self._bad("changes that do not begin with an SOA, of")
+                raise self._bad("the changes do not begin with an SOA record for")
 
     def _turn(self, soa: RRSet) -> None:
         """
@@ -284,7 +284,7 @@ class TransferReceiver:
         """
         if self._removed is None:
             if not self.differences and serialIn(soa.rdatas[0]) != self._ours:
-                raise self._bad("the changes begin at another serial number than we have of")
+                raise self._bad("the changes do not begin with our serial number of")
             self._removed = [soa]
         elif self._added is None:
             self._added = [soa]

@@ -180,7 +180,7 @@ def _checkDemand(record: RRSet, apex: bytes) -> None:
     elif record.rrClass == IN:
         _checkRdata(record)
     else:
-        raise _malformed(f"a prerequisite of class {record.rrClass}")
+        raise _malformed(f"a prerequisite has class {record.rrClass}; ANY, NONE and that of the zone are valid")
 
 
 def _checkRdata(record: RRSet) -> None:
