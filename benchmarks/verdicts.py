@@ -85,7 +85,7 @@ class Report:
     @classmethod
     def fromJSON(cls, text: str) -> Report:
         """
-        @param text: as of L{toJSON}. Verdicts are made anew.
+        @param text: as of L{toJSON}. Verdicts are computed again.
         """
         said = json.loads(text)
         said.pop("verdicts", None)
@@ -257,7 +257,7 @@ def block(report: Report) -> str:
         f"A forwarding server, its answers in the cache: {report.machine}, {report.date}, medians of {report.rounds} rounds of"
         f" {report.seconds:g} s that go round the servers. The server has one core, dnsperf and NSD as upstream the other; CPU is for"
         " each answer, answers are sampled and compared with the zone. Two workers at once share both cores with dnsperf."
-        " Ratios are those of the same round: to Unbound, and of workers to one process. ``make bench-server`` measures anew."
+        " Ratios are those of the same round: to Unbound, and of workers to one process. ``make bench-server`` measures again."
     )
     lines = [*_wrapped(text), "", *_simple(rows, 60), ""]
     if report.remarks:

@@ -6,7 +6,6 @@ This module has the limits of look-ups and those that several packages share. A 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, eq=False)
 class Limit:
     """
     A numeric setting with a range.
@@ -47,9 +45,13 @@ class Limit:
     @ivar most: the largest value that is still safe.
     """
 
-    default: float
-    least: float
-    most: float
+    # Not a dataclass: this module is imported by all others, and dataclasses takes a millisecond.
+    __slots__ = ("default", "least", "most")
+
+    def __init__(self, default: float, least: float, most: float) -> None:
+        self.default = default
+        self.least = least
+        self.most = most
 
     def pick(self, wanted: float | None) -> float:
         """

@@ -194,11 +194,11 @@ class ListeningTests(SynchronousTestCase):
         reactor = newMemoryReactor()
         bound: list[tuple[str, int]] = []
 
-        def bind(address: str, port: int) -> socket.socket:
+        def bind(address: str, port: int, kind: int) -> socket.socket:
             bound.append((address, port))
             return socket.socket()
 
-        self.patch(webservice, "boundStream", bind)
+        self.patch(webservice, "boundTo", bind)
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
             service = WebService(cast(IReactorSocket, reactor), address, sightOf(Clock()))
             service.startService()
@@ -215,10 +215,10 @@ class ListeningTests(SynchronousTestCase):
         with self.assertRaises(CallerFault):
             WebService(cast(IReactorSocket, reactor), "everywhere", sightOf(Clock()))
 
-        def taken(address: str, port: int) -> socket.socket:
+        def taken(address: str, port: int, kind: int) -> socket.socket:
             raise OSError(98, "Address already in use")
 
-        self.patch(webservice, "boundStream", taken)
+        self.patch(webservice, "boundTo", taken)
         service = WebService(cast(IReactorSocket, reactor), "127.0.0.1:5380", sightOf(Clock()))
         with self.assertRaisesRegex(CallerFault, "^http: cannot listen at 127.0.0.1:5380: .*already in use"):
             service.startService()

@@ -197,7 +197,7 @@ class UnreadTests(StreamTestCase):
         self.network.advance(0.1)
         self.assertEqual(len(self.servings), 0)
 
-        self.serve(unread=1 << 26)
+        self.serve().mostUnread = 1 << 26
         client = self.connect()
         client.transport.pauseProducing()
         client.ask(*[request(number) for number in range(100)])

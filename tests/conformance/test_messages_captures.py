@@ -91,7 +91,7 @@ class DatagramTests(SynchronousTestCase):
             "dns-badlabel": "255 octets",
             "dns_fwdptr": "backward",
             "dnspad": "after the last record",
-            "dns_udp_2": "runs out",
+            "dns_udp_2": "extends past",
         }
         for name, reason in reasons.items():
             with self.subTest(name):

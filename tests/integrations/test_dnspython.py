@@ -345,7 +345,7 @@ def test_blockingInLoopThreadIsRefused() -> None:
 
 def test_stoppedLoopTimesOut(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A blocking query times out if the loop does not run.
+    A blocking query times out if the loop is not running.
     """
     monkeypatch.setattr(blocking, "_PATIENCE", 0.0)
     loop = asyncio.new_event_loop()
@@ -355,7 +355,7 @@ def test_stoppedLoopTimesOut(monkeypatch: pytest.MonkeyPatch) -> None:
 
     try:
         resolver = loop.run_until_complete(make())
-        with pytest.raises(dns.resolver.Timeout, match="does not run"):
+        with pytest.raises(dns.resolver.Timeout, match="is not running"):
             resolver.query("a.example", lifetime=0.05)
     finally:
         loop.close()

@@ -72,9 +72,9 @@ class CountTests(SynchronousTestCase):
         Counts that exceed the message are refused at once in every section.
         """
         for counts in ((65535, 0, 0, 0), (0, 65535, 0, 0), (0, 0, 65535, 0), (0, 0, 0, 65535), (65535,) * 4):
-            self.assertIn("runs out", errorOf(header(*counts)))
-        self.assertIn("runs out", errorOf(header(2) + QUESTION))
-        self.assertIn("runs out", errorOf(header(1, 2) + QUESTION + record()))
+            self.assertIn("extends past", errorOf(header(*counts)))
+        self.assertIn("extends past", errorOf(header(2) + QUESTION))
+        self.assertIn("extends past", errorOf(header(1, 2) + QUESTION + record()))
 
     def test_trailingOctetsAreRefused(self) -> None:
         """

@@ -118,8 +118,8 @@ class NameTests(SynchronousTestCase):
         octets = b"\x00" + nameFromText("www.example.com")[:-1] + pointer(0)
         Reader(octets).name(1)
         for length in range(1, len(octets)):
-            self.assertIn("runs out", self.errorOf(octets[:length], 1))
-        self.assertIn("runs out", self.errorOf(b"", 0))
+            self.assertIn("extends past", self.errorOf(octets[:length], 1))
+        self.assertIn("extends past", self.errorOf(b"", 0))
 
     def test_nameLengthIsLimited(self) -> None:
         """

@@ -33,6 +33,8 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["ForwardingSource", "Upstream"]
 
+_SIZE: Final = int(DATAGRAM_SIZE.default)
+
 #: The header without id, for queries without and with an OPT record, and that record.
 _Parts = tuple[bytes, bytes, bytes]
 
@@ -195,5 +197,5 @@ class ForwardingSource(LocalSource):
 def _partsFor(context: QueryContext) -> _Parts:
     flags = (RD if context.recursionDesired else 0) | (AD if context.authenticData else 0) | (CD if context.checkingDisabled else 0)
     start = flags.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x00\x00"
-    opt = EDNS(int(DATAGRAM_SIZE.default), DO if context.dnssecOk else 0, context.options).toWire() if context.edns else b""
+    opt = EDNS(_SIZE, DO if context.dnssecOk else 0, context.options).toWire() if context.edns else b""
     return start + b"\x00", start + b"\x01", opt
