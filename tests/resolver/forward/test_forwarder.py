@@ -16,6 +16,7 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.servers import CannedServer, ReceivedQuery
 from twisted_ext.testing.sources import atHand, questionOf
+from twisted_ext.transport.exchange import TCP
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
@@ -250,6 +251,19 @@ class ForwardingTests(NetworkTestCase):
         self.network.advance(1)
         self.assertEqual([asked.transport for asked in self.canned.asked], ["tcp", "tcp"])
         self.assertEqual(self.network.datagrams, [])
+
+    def test_otherTransportSendsNothingByUDP(self) -> None:
+        """
+        With a transport that is not TCP, such as an encrypted one, nothing is sent over UDP, whether or not connections were asked for.
+        """
+
+        class Protected(TCP):
+            kind = "protected"
+
+        source = ForwardingSource(self.here, [self.server], transport=Protected())
+        self.assertEqual(self.find(source), ["192.0.2.80"])
+        self.assertEqual(self.network.datagrams, [])
+        self.successResultOf(source.close())
 
     def test_connectionIsKept(self) -> None:
         """

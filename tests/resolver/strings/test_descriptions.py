@@ -352,6 +352,18 @@ class SchemaTests(SynchronousTestCase):
         self.assertEqual([parameter.wantsSource for parameter in schema.parameters], [True, False, False])
         self.assertEqual([parameter.convert("1") for parameter in schema.parameters[1:]], ["1", "1"])
 
+    def test_usageShowsWhatIsRequired(self) -> None:
+        """
+        Optional arguments are in brackets, required ones are not, with or without a key.
+        """
+
+        def function(site: object, place: str, port: int = 1, *, name: str, keep: float | None = None) -> None:
+            """
+            Do nothing.
+            """
+
+        self.assertEqual(Schema(function).usage("tls"), "tls:place[:port]:name=...[:keep=...]")
+
     def test_objectWithoutSignatureIsRefused(self) -> None:
         """
         An object without a signature is refused.

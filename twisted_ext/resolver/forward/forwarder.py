@@ -71,7 +71,7 @@ class ForwardingSource(LocalSource):
     While no look-up is in progress, it holds no sockets and timers, unless keep-alive is enabled.
 
     @param servers: tried in this order until they have been measured.
-    @param stream: use connections only.
+    @param stream: use connections only. This is the only way with a transport other than L{TCP}.
     @param transport: how to connect: by L{TCP} unless something else is given.
     @param mixCase: send names in mixed case, and accept only replies that preserve it (0x20; an attacker has to guess one more bit per
         letter). Servers that do not preserve it are detected and remembered.
@@ -104,9 +104,10 @@ class ForwardingSource(LocalSource):
             raise CallerFault("no server to query; give at least one")
         self._reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
-        self.stream = stream
         self.tries = int(SERVER_TRIES.pick(tries))
         self.transport: StreamTransport = transport or TCP()
+        # What another transport protects must not be sent in the clear.
+        self.stream = stream or self.transport.kind != TCP.kind
         draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
         datagrams = datagrams or Datagrams(reactor, draw=draw)

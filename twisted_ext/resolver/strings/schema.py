@@ -75,7 +75,8 @@ class Parameter:
         if self.positional:
             shown = f"({self.name})" if self.wantsSource else self.name
             return f":{shown}..." if self.many else f":{shown}" if self.required else f"[:{shown}]"
-        return f"[:{'name' if self.many else self.name}={'(source)' if self.wantsSource else '...'}]"
+        shown = f":{'name' if self.many else self.name}={'(source)' if self.wantsSource else '...'}"
+        return shown if self.required else f"[{shown}]"
 
 
 class Schema:
