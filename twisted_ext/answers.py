@@ -6,7 +6,6 @@ A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that the a
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import ClassVar, Final, Protocol
 
@@ -72,7 +71,6 @@ class Epoch:
         Epoch.changes += 1
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Origin:
     """
     Where an answer came from.
@@ -87,14 +85,27 @@ class Origin:
     @ivar epoch: the epoch of the zone that it came from, L{None} for other sources: the answer is valid while the epoch is unchanged.
     """
 
-    source: str
-    server: str = ""
-    attempts: int = 0
-    elapsed: float = 0.0
-    age: float = 0.0
-    learned: float | None = None
-    expires: float = 0.0
-    epoch: Epoch | None = None
+    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch")
+
+    def __init__(
+        self,
+        source: str,
+        server: str = "",
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        age: float = 0.0,
+        learned: float | None = None,
+        expires: float = 0.0,
+        epoch: Epoch | None = None,
+    ) -> None:
+        self.source = source
+        self.server = server
+        self.attempts = attempts
+        self.elapsed = elapsed
+        self.age = age
+        self.learned = learned
+        self.expires = expires
+        self.epoch = epoch
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"
@@ -183,7 +194,6 @@ class Answer:
         return f"<Answer {self.outcome.value} {list(self.answer)} from {self.origin}>"
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Note:
     """
     One step of a look-up, for C{explain}.
@@ -194,16 +204,18 @@ class Note:
     @ivar at: its time, on the reactor's clock.
     """
 
-    source: str
-    event: str
-    details: dict[str, str | int | float | bool | None]
-    at: float
+    __slots__ = ("source", "event", "details", "at")
+
+    def __init__(self, source: str, event: str, details: dict[str, str | int | float | bool | None], at: float) -> None:
+        self.source = source
+        self.event = event
+        self.details = details
+        self.at = at
 
     def __repr__(self) -> str:
         return f"<Note {self.source} {self.event} {self.details}>"
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Trace:
     """
     All notes of one look-up, in order.
@@ -211,10 +223,16 @@ class Trace:
     @ivar began: the time when it began, on the reactor's clock.
     """
 
-    began: float = 0.0
-    notes: list[Note] = field(default_factory=list, init=False)
+    __slots__ = ("notes", "began")
+
+    def __init__(self, began: float = 0.0) -> None:
+        self.notes: list[Note] = []
+        self.began = began
 
     def note(self, at: float, source: str, event: str, **details: str | int | float | bool | None) -> None:
+        """
+        Append a note.
+        """
         self.notes.append(Note(source, event, details, at))
 
 
@@ -235,7 +253,6 @@ class Budget(Protocol):
 _PLAIN: Final = 0b010001
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class QueryContext:
     """
     The options that accompany a question.
@@ -262,31 +279,61 @@ class QueryContext:
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
     """
 
-    deadline: float
-    _: KW_ONLY
-    recursionDesired: bool = True
-    dnssecOk: bool = False
-    checkingDisabled: bool = False
-    authenticData: bool = False
-    edns: bool = True
-    options: tuple[tuple[int, bytes], ...] = ()
-    stream: bool = False
-    waits: tuple[float, ...] | None = None
-    relative: bool = False
-    single: bool = False
-    client: str | None = None
-    budget: Budget | None = None
-    trace: Trace | None = None
-    served: bool = field(init=False)
-    flight: object = field(init=False)
-    variant: bytes = field(init=False)
+    __slots__ = (
+        "deadline",
+        "recursionDesired",
+        "dnssecOk",
+        "checkingDisabled",
+        "authenticData",
+        "edns",
+        "options",
+        "stream",
+        "waits",
+        "relative",
+        "single",
+        "client",
+        "served",
+        "budget",
+        "trace",
+        "flight",
+        "variant",
+    )
 
-    def __post_init__(self) -> None:
-        self.served = self.client is not None
-        self.flight = None
-        plain = self.recursionDesired and self.edns and not (
-            self.dnssecOk or self.checkingDisabled or self.authenticData or self.options or self.stream
-        )
+    def __init__(
+        self,
+        deadline: float,
+        *,
+        recursionDesired: bool = True,
+        dnssecOk: bool = False,
+        checkingDisabled: bool = False,
+        authenticData: bool = False,
+        edns: bool = True,
+        options: tuple[tuple[int, bytes], ...] = (),
+        stream: bool = False,
+        waits: tuple[float, ...] | None = None,
+        relative: bool = False,
+        single: bool = False,
+        client: str | None = None,
+        budget: Budget | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.deadline = deadline
+        self.recursionDesired = recursionDesired
+        self.dnssecOk = dnssecOk
+        self.checkingDisabled = checkingDisabled
+        self.authenticData = authenticData
+        self.edns = edns
+        self.options = options
+        self.stream = stream
+        self.waits = waits
+        self.relative = relative
+        self.single = single
+        self.client = client
+        self.served = client is not None
+        self.budget = budget
+        self.trace = trace
+        self.flight: object = None
+        plain = recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream)
         self.variant = b"" if plain else self._variant()
 
     def _variant(self) -> bytes:
