@@ -16,6 +16,7 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from benchmarks import packetcache
 from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
 from benchmarks.served import RECORD, installed, replaced
 from benchmarks.servers import KINDS, OURS, UNBOUND, processorTime, residentMegabytes, versionIn
@@ -258,3 +259,17 @@ class UnreliableTests(SynchronousTestCase):
         came = Came(times=[0.001] * 98 + [0.4, 0.5], failed=3, lost=4, queries=214)
         self.assertEqual(row("Unbound", "loss", 107, came).split(), ["loss", "Unbound", "100", "3", "4", "0", "1.0", "500.0", "2.00"])
         self.assertIn("nan", row("Unbound", "loss", 1, Came()))
+
+
+class PacketCacheTests(SynchronousTestCase):
+    """
+    Tests of the measurement of the packet cache.
+    """
+
+    def test_hitsAreHits(self) -> None:
+        """
+        What is reported as a hit was one: the measurement fails otherwise.
+        """
+        self.assertEqual(len(packetcache.measure(1)), 5)
+        self.patch(packetcache._Answering, "letGo", lambda source: source.waiting.clear())
+        self.assertRaisesRegex(RuntimeError, "were no hits", packetcache.measure, 1)
