@@ -4,6 +4,7 @@ Tests of the built-in prefixes.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 from twisted.internet.interfaces import IReactorTime
@@ -93,7 +94,9 @@ class BuiltInTests(SynchronousTestCase):
         """
         Every prefix builds an answer source.
         """
-        for description in (
+        path = self.mktemp()
+        Path(path).write_text("@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a\na 60 A 192.0.2.1\n")
+        examples = (
             "system",
             "system:resolvConf=/dev/null:hosts=/dev/null:mostBytes=1000000",
             "hosts",
@@ -107,8 +110,15 @@ class BuiltInTests(SynchronousTestCase):
             "cache:mostBytes=1000000:stale=3600:prefetch=yes:coalesce:udp:127.0.0.1",
             "coalesce:system",
             "race:delay=0.1:(udp:192.0.2.1):(tcp:192.0.2.1)",
-        ):
+            "chain:(hosts):special",
+            "route:corp.example=(hosts)",
+            "search:corp.example:hosts",
+            "names:twisted.names.hosts.Resolver",
+            f"zone:example.org={path}",
+        )
+        for description in examples:
             self.build(description)
+        self.assertEqual({description.partition(":")[0] for description in examples}, {parser.prefix for parser in BUILT_IN})
 
     def test_combinedSourcesAreKept(self) -> None:
         """
