@@ -216,6 +216,14 @@ class EqualityTests(SynchronousTestCase):
         with patch("twisted_ext.zone.zonefile.reader._CHUNK", size):
             self.assertEqualBothWays(text)
 
+    def test_wrongOrderOfParenthesesIsReadEqually(self) -> None:
+        """
+        Both parsers complain about a parenthesis that is closed before it is opened.
+        """
+        text = "$TTL 1\na)( A 192.0.2.1\nb A 192.0.2.2\n"
+        self.assertEqualBothWays(text)
+        self.assertEqual([each.text for each in readText(text).complaints], ["a parenthesis is opened and never closed"])
+
     def test_cachedDnssecRdataIsExact(self) -> None:
         """
         The rdata of DNSSEC records that is built from cached parts is exact, the caches are bounded, and an oversized signature is

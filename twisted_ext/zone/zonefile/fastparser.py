@@ -250,7 +250,8 @@ def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     if close > 0 and end and reader.quick and b'"' not in text and b"\\" not in text:
         if b";" in text:
             text = _REMARK.sub(b"", text)
-        if text.count(b"(") == 1 == text.count(b")") and text.rfind(b")") > text.rfind(b"\n", 0, -1) and b"(" in text[: text.find(b"\n")]:
+        opened = text.find(b"(", 0, text.find(b"\n"))
+        if text.count(b"(") == 1 == text.count(b")") and 0 <= opened < text.find(b")") and text.rfind(b")") > text.rfind(b"\n", 0, -1):
             words = text.translate(_UNBRACED).split()
             if words and _taken(reader, text, words, 0):
                 return end
