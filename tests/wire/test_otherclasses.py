@@ -9,7 +9,6 @@ import struct
 import pytest
 from twisted.names import dns
 
-from tests.wire.shown import recordToText
 from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.compat.foreign import setsFrom
 from twisted_ext.resolver.lookup.explain import recordLines
@@ -17,7 +16,7 @@ from twisted_ext.wire.codes import CH, IN
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import INTERNET_ONLY, TXT, A, formOf
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.text import recordFromText, recordToText
 
 __all__: list[str] = []
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.wire.shown import recordToText
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNSKEY, MX, TSIG, A
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.text import recordFromText, recordToText
 
 EXAMPLE = nameFromText("example.")
 WWW = nameFromText("www.example.")

@@ -1,16 +1,17 @@
 """
-Parse lines of a master file.
+Lines of a master file.
 """
 
 from __future__ import annotations
 
-from twisted_ext.wire.codes import IN, classNumber
-from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.codes import IN, className, classNumber
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, formOf, typeNumber
+from twisted_ext.wire.rrtypes import ANY, formOf, typeName, typeNumber
 from twisted_ext.wire.tokens import Tokens, badRecord
 
-__all__ = ["headFromTokens", "recordFromText"]
+__all__ = ["headFromTokens", "recordFromText", "recordToText"]
 
 
 def headFromTokens(tokens: Tokens) -> tuple[int | None, int | None, int]:
@@ -65,3 +66,11 @@ def recordFromText(text: str, origin: bytes | None = None, ttl: int | None = Non
     rrClass = IN if rrClass is None else rrClass
     rdata = declarationOf(formOf(rrType, rrClass)).fromTokens(tokens)
     return RRSet(name, rrType, rrClass, seconds, (rdata.wire,))
+
+
+def recordToText(rrset: RRSet) -> list[str]:
+    """
+    Format each record on a line: owner, TTL, class, type and rdata, separated by tabs, as dig does.
+    """
+    head = f"{nameToText(rrset.name)}\t{rrset.ttl}\t{className(rrset.rrClass)}\t{typeName(rrset.rrType)}\t"
+    return [head + rdataToText(formOf(rrset.rrType, rrset.rrClass), rdata) for rdata in rrset.rdatas]

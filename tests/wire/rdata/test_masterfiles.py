@@ -11,12 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.corpora import corpus
 from tests.wire.rdata.lines import entries, octetsEscaped, records
-from tests.wire.shown import recordToText
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SVCB
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.text import recordFromText, recordToText
 
 
 def wireOf(record: RRSet) -> bytes:

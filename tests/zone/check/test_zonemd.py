@@ -13,7 +13,6 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.check.zonemd import Verdict, digests, verify, withDigests
-from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.diff import changes
 from twisted_ext.zone.store.order import canonicalRecords, orderedNodes
 
@@ -69,24 +68,6 @@ class OrderTests(SynchronousTestCase):
         records = [octets for rrset, octets in canonicalRecords(versionOf(ZONE)) if rrset.rrType == 15]
         owner = nameFromText("a.example.") + b"\x00\x0f\x00\x01\x00\x00\x01\x2c\x00\x10"
         self.assertEqual(records, [owner + b"\x00\x0a\x04mail\x07example\x00" + owner + b"\x00\x14\x04mail\x07example\x00"])
-
-    def test_namesInRdataAreFolded(self) -> None:
-        """
-        Names in rdata are folded to lower case where RFC 4034, section 6.2 says so. Malformed rdata stays as it is.
-        """
-        for rrType, before, after in (
-            (2, b"\x01A\x00", b"\x01a\x00"),
-            (15, b"\x00\x41\x01A\x00", b"\x00\x41\x01a\x00"),
-            (33, b"AAAAAA\x01A\x00", b"AAAAAA\x01a\x00"),
-            (6, b"\x01A\x00\x01B\x00" + 20 * b"A", b"\x01a\x00\x01b\x00" + 20 * b"A"),
-            (46, 18 * b"A" + b"\x01A\x00AAAA", 18 * b"A" + b"\x01a\x00AAAA"),
-            (47, b"\x01A\x00\x00\x01\x40", b"\x01A\x00\x00\x01\x40"),
-            (16, b"\x01A", b"\x01A"),
-            (65280, b"ABC", b"ABC"),
-            (46, b"\x00", b"\x00"),
-            (6, b"\x01A", b"\x01A"),
-        ):
-            self.assertEqual(canonicalOf(rrType, before), after)
 
 
 class DigestTests(SynchronousTestCase):

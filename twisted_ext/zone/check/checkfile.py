@@ -10,10 +10,10 @@ from itertools import chain
 from typing import NamedTuple
 
 from twisted_ext.errors import BadChange, BadZone
+from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import RRSIG, typeName
 from twisted_ext.zone.check.semantics import check, owned
 from twisted_ext.zone.limits import LOCATED_OCTETS
-from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn

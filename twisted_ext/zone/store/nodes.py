@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final
 
+from twisted_ext.wire.canonical import distinct
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME as _CNAME
 from twisted_ext.wire.rrtypes import DNAME as _DNAME
 from twisted_ext.wire.rrtypes import NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
-from twisted_ext.zone.store.canonical import distinct
 
 __all__ = [
     "BETWEEN",

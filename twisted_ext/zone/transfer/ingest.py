@@ -13,6 +13,7 @@ from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadMessage, BadZone, BudgetSpent, DNSFault
+from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.message import HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameToText
 from twisted_ext.wire.rdata.fieldtypes import Unknown
@@ -21,7 +22,6 @@ from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
 from twisted_ext.wire.rrtypes import OPT, SOA
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
-from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import CUT, SAYING, keyBelow
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
+from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, nameToText
@@ -22,7 +23,6 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, isMeta
 from twisted_ext.wire.tsig import StreamVerifying, signatureError
 from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED_OCTETS
-from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.changeset import Difference, setsOf
 from twisted_ext.zone.store.nodes import keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
+from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
-from twisted_ext.zone.store.canonical import canonicalOf
 from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
 from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial

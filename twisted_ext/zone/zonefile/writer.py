@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import canonicalKey, isBelow, nameToText
 from twisted_ext.wire.rdata.fields import Rdata
@@ -16,7 +17,6 @@ from twisted_ext.wire.rdata.fieldtypes import Name
 from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
-from twisted_ext.zone.store.canonical import canonicalOf
 
 __all__ = ["canonicalFile", "ordered", "readableFile"]
 
