@@ -1,0 +1,337 @@
+"""
+Chains of trust: from a trust anchor down to the keys of a zone (RFC 4035, section 5).
+
+The functions that may have to wait are generators. They yield the question that they need answered next, and are sent its answer or the
+fault with which it failed. Answers come from any source, with DO set; they need not be trustworthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from itertools import islice
+from typing import Final, NamedTuple
+
+from twisted_ext.answers import Answer, Security
+from twisted_ext.dnssec.algorithms import STANDARD, Profile
+from twisted_ext.dnssec.denial import Delegation, Denials, proveNoDS
+from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys, keysOf, unusableDelegation
+from twisted_ext.dnssec.limits import CHAIN_SECONDS, CHAINS
+from twisted_ext.dnssec.signatures import SetVerdict, verifySet
+from twisted_ext.dnssec.trustanchors import ZoneAnchors
+from twisted_ext.dnssec.verdicts import BOGUS, DNSKEY_MISSING, INDETERMINATE, NSEC_MISSING, Reason
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import DNSFault
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, labelCount, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, RRSIG
+
+__all__ = ["Chains", "Fetching", "Verified", "ZoneTrust", "signaturesIn", "verifiedDenials"]
+
+_MOST: Final = int(CHAINS.default)
+_MOST_SECONDS: Final = int(CHAIN_SECONDS.default)
+
+#: Seconds for which a zone that failed validation is not tried again: its operator is about to mend it.
+_BOGUS_SECONDS: Final = 60
+
+#: What a generator yields, and is sent.
+Fetching = Generator[Question, Answer | DNSFault, "ZoneTrust"]
+
+
+class Verified(NamedTuple):
+    """
+    A secure RRset.
+
+    @ivar zone: the zone that has signed it, folded.
+    @ivar ttl: the seconds for which it may be cached.
+    @ivar wildcard: the closest encloser if it was expanded from a wildcard.
+    """
+
+    zone: bytes
+    rrset: RRSet
+    signatures: RRSet
+    ttl: int
+    wildcard: bytes | None
+
+
+class ZoneTrust:
+    """
+    What is known of a zone.
+
+    @ivar zone: its name, folded.
+    @ivar security: secure if C{keys} are its keys, and insecure if it has been proved that it has none.
+    @ivar keys: its keys.
+    @ivar expires: until when this holds, in seconds since 1970.
+    @ivar reasons: why it is not secure.
+    @ivar server: the server that sent what is bogus, or C{""}.
+    """
+
+    __slots__ = ("zone", "security", "keys", "expires", "reasons", "server")
+
+    def __init__(
+        self,
+        zone: bytes,
+        security: Security,
+        keys: tuple[ZoneKey, ...],
+        expires: int,
+        reasons: tuple[Reason, ...] = (),
+        server: str = "",
+    ) -> None:
+        self.zone = zone
+        self.security = security
+        self.keys = keys
+        self.expires = expires
+        self.reasons = reasons
+        self.server = server
+
+    def __repr__(self) -> str:
+        return f"<ZoneTrust {nameToText(self.zone)} {self.security.value} {list(self.reasons)}>"
+
+
+class Chains:
+    """
+    The zones whose keys are known, within a limit, and the way to those that are not.
+    """
+
+    __slots__ = ("profile", "iterations", "_known", "_inside")
+
+    def __init__(self, profile: Profile = STANDARD, iterations: int | None = None) -> None:
+        """
+        @param iterations: NSEC3 iterations up to which proofs are checked.
+        """
+        self.profile = profile
+        self.iterations = iterations
+        self._known: dict[bytes, ZoneTrust] = {}
+        # Names that are no apexes, with the zone that they are in and the time until which this holds.
+        self._inside: dict[bytes, tuple[bytes, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def zones(self) -> tuple[ZoneTrust, ...]:
+        """
+        Return what is known of each zone, in the order in which it was learned.
+        """
+        return tuple(self._known.values())
+
+    def forget(self, zone: bytes | None = None) -> None:
+        """
+        Forget what is known of a zone and of those below it; everything for L{None}.
+        """
+        for names in (self._known, self._inside):
+            for name in [name for name in names if zone is None or isBelow(name, zone)]:
+                del names[name]
+
+    def forgetBogus(self) -> None:
+        """
+        Forget the zones that have failed validation, to try them again by other servers.
+        """
+        for zone in [zone for zone, trust in self._known.items() if trust.security is Security.BOGUS]:
+            del self._known[zone]
+
+    def trustOf(self, name: bytes, anchors: ZoneAnchors | None, now: int, work: Work) -> Fetching:
+        """
+        Find the zone that a name is in, or the deepest one above it that decides its security.
+
+        @param name: folded.
+        @param anchors: those that apply to it; L{None} if there are none, or if a negative trust anchor suspends them.
+        @param now: seconds since 1970.
+
+        @return: the zone. If it is not secure, it may be one above that of the name.
+
+        @raise BudgetSpent: this takes too much work.
+        """
+        if anchors is None:
+            return ZoneTrust(name, Security.INDETERMINATE, (), now)
+        trust = self._closest(name, anchors.zone, now)
+        if trust is None:
+            trust = yield from self._anchored(anchors, now, work)
+        reached = labelCount(trust.zone)
+        labels = labelCount(name)
+        while trust.security is Security.SECURE and reached < labels:
+            reached += 1
+            child = _suffix(name, labels - reached)
+            known = self._inside.get(child)
+            if known is not None and known[0] == trust.zone and now < known[1]:
+                continue
+            below = yield from self._below(trust, child, now, work)
+            if below is None:
+                continue
+            if below is trust:
+                break
+            trust = below
+        return trust
+
+    def _closest(self, name: bytes, anchor: bytes, now: int) -> ZoneTrust | None:
+        known = self._known
+        while True:
+            found = known.get(name)
+            if found is not None:
+                if now < found.expires:
+                    return found
+                del known[name]
+            if name == anchor:
+                return None
+            name = name[name[0] + 1 :]
+
+    def _keep(self, trust: ZoneTrust) -> ZoneTrust:
+        known = self._known
+        known.pop(trust.zone, None)
+        known[trust.zone] = trust
+        if len(known) > _MOST:
+            for zone in list(islice(known, _MOST // 8 + 1)):
+                del known[zone]
+        return trust
+
+    def _anchored(self, anchors: ZoneAnchors, now: int, work: Work) -> Fetching:
+        zone = anchors.zone
+        if anchors.digests and not anchors.keys and not self.profile.usable(anchors.digests):
+            reasons = unusableDelegation(anchors.digests, zone, self.profile)
+            return self._keep(ZoneTrust(zone, Security.INSECURE, (), now + _MOST_SECONDS, reasons))
+        return (yield from self._withKeys(zone, anchors.digests, anchors.keys, now + _MOST_SECONDS, now, work))
+
+    def _withKeys(
+        self, zone: bytes, digests: Iterable[bytes], trusted: Iterable[bytes], expires: int, now: int, work: Work
+    ) -> Fetching:
+        """
+        Fetch the keys of a zone, and check that one of those that its parent or an anchor refers to has signed them.
+        """
+        reply = yield Question(zone, DNSKEY, IN)
+        if not isinstance(reply, Answer):
+            text = f"the keys of {nameToText(zone)} could not be fetched: {reply.cause or reply}"
+            return ZoneTrust(zone, Security.BOGUS, (), now, ((DNSKEY_MISSING, text), *reply.ede))
+        rrset = _setOf(reply.answer, zone, DNSKEY)
+        if rrset is None:
+            text = f"{nameToText(zone)} has no keys, but its parent says that it is signed"
+            return self._keep(_bogus(zone, now, ((DNSKEY_MISSING, text),), reply))
+        keys = keysOf(rrset.rdatas)
+        entries, reasons = delegatedKeys(digests, zone, keys, self.profile)
+        anchored = set(trusted)
+        if anchored:
+            entries += tuple([key for key in keys if key.rdata in anchored and not key.isRevoked and key not in entries])
+        if not entries:
+            reasons = reasons or ((DNSKEY_MISSING, f"no key of {nameToText(zone)} is the one that its trust anchor refers to"),)
+            return self._keep(_bogus(zone, now, reasons, reply))
+        work.fetch()
+        verdict = verifySet(rrset, signaturesIn(reply.answer, zone, DNSKEY), entries, zone, now, work, self.profile)
+        if not verdict.secure:
+            return self._keep(_bogus(zone, now, verdict.reasons, reply))
+        usable = tuple([key for key in keys if key.isZoneKey and not key.isRevoked])
+        return self._keep(ZoneTrust(zone, Security.SECURE, usable, min(expires, now + min(verdict.ttl, _MOST_SECONDS))))
+
+    def _below(self, trust: ZoneTrust, child: bytes, now: int, work: Work) -> Generator[Question, Answer | DNSFault, ZoneTrust | None]:
+        """
+        Find out whether a secure zone has delegated a name.
+
+        @return: the child zone; L{None} if the zone goes on below the name; C{trust} if there is nothing below the name.
+        """
+        reply = yield Question(child, DS, IN)
+        if not isinstance(reply, Answer):
+            text = f"the DS records of {nameToText(child)} could not be fetched: {reply.cause or reply}"
+            return ZoneTrust(child, Security.BOGUS, (), now, ((INDETERMINATE, text), *reply.ede))
+        work.fetch()
+        rrset = _setOf(reply.answer, child, DS)
+        if rrset is not None:
+            verdict = verifySet(rrset, signaturesIn(reply.answer, child, DS), trust.keys, trust.zone, now, work, self.profile)
+            if not verdict.secure or verdict.wildcard is not None:
+                wild = ((BOGUS, f"the DS records of {nameToText(child)} are from a wildcard"),)
+                return self._keep(_bogus(child, now, verdict.reasons or wild, reply))
+            expires = min(trust.expires, now + min(verdict.ttl, _MOST_SECONDS))
+            if not self.profile.usable(rrset.rdatas):
+                return self._keep(ZoneTrust(child, Security.INSECURE, (), expires, unusableDelegation(rrset.rdatas, child, self.profile)))
+            return (yield from self._withKeys(child, rrset.rdatas, (), expires, now, work))
+        alias = _setOf(reply.answer, child, CNAME)
+        if alias is not None:
+            verdict = verifySet(alias, signaturesIn(reply.answer, child, CNAME), trust.keys, trust.zone, now, work, self.profile)
+            if not verdict.secure:
+                return _bogus(child, now, verdict.reasons, reply)
+            self._isInside(trust, child, now + verdict.ttl)
+            return None
+        denials, ttl, reasons = verifiedDenials(reply, trust, now, work, self.profile, self.iterations)
+        state, proof = proveNoDS(child, denials, work)
+        until = min(trust.expires, now + min(ttl, _MOST_SECONDS))
+        if state is Delegation.NOT_A_CUT:
+            self._isInside(trust, child, until)
+            return None
+        if state is Delegation.NO_NAME:
+            return trust
+        if state is Delegation.UNPROVEN:
+            said = reasons or (() if proof.reason is None else (proof.reason,))
+            unsigned = ((NSEC_MISSING, f"nothing proves that {nameToText(child)} is not signed"),)
+            return self._keep(_bogus(child, now, said or unsigned, reply))
+        return self._keep(ZoneTrust(child, Security.INSECURE, (), until, () if proof.reason is None else (proof.reason,)))
+
+    def _isInside(self, trust: ZoneTrust, name: bytes, until: int) -> None:
+        if len(self._inside) >= _MOST:
+            for each in list(islice(self._inside, _MOST // 8 + 1)):
+                del self._inside[each]
+        self._inside[name] = (trust.zone, until)
+
+
+def _bogus(zone: bytes, now: int, reasons: tuple[Reason, ...], reply: Answer) -> ZoneTrust:
+    server = "" if reply.origin is None else reply.origin.server
+    return ZoneTrust(zone, Security.BOGUS, (), now + _BOGUS_SECONDS, reasons, server)
+
+
+def _suffix(name: bytes, without: int) -> bytes:
+    position = 0
+    for _ in range(without):
+        position += name[position] + 1
+    return name[position:]
+
+
+def _setOf(sets: Iterable[RRSet], owner: bytes, rrType: int) -> RRSet | None:
+    for rrset in sets:
+        if rrset.rrType == rrType and rrset.name.lower() == owner:
+            return rrset
+    return None
+
+
+def signaturesIn(sets: Iterable[RRSet], owner: bytes, rrType: int) -> RRSet | None:
+    """
+    Return the signatures of an RRset in a section; L{None} if there are none.
+
+    @param owner: folded.
+    """
+    covered = rrType.to_bytes(2, "big")
+    for rrset in sets:
+        if rrset.rrType == RRSIG and rrset.rdatas[0][:2] == covered and rrset.name.lower() == owner:
+            return rrset
+    return None
+
+
+def verifiedDenials(
+    reply: Answer,
+    trust: ZoneTrust,
+    now: int,
+    work: Work,
+    profile: Profile,
+    iterations: int | None,
+    kept: list[Verified] | None = None,
+) -> tuple[Denials, int, tuple[Reason, ...]]:
+    """
+    Verify the NSEC and NSEC3 records in the authority section of a reply.
+
+    @param trust: the zone that should have signed them.
+    @param kept: gets those that are secure.
+
+    @return: those that are secure, how long they may be cached, and why others are not.
+
+    @raise BudgetSpent: this takes too much work.
+    """
+    found: list[tuple[RRSet, bytes | None]] = []
+    reasons: tuple[Reason, ...] = ()
+    ttl = _MOST_SECONDS
+    for rrset in reply.authority:
+        if rrset.rrType == NSEC or rrset.rrType == NSEC3:
+            signatures = signaturesIn(reply.authority, rrset.name.lower(), rrset.rrType)
+            verdict: SetVerdict = verifySet(rrset, signatures, trust.keys, trust.zone, now, work, profile)
+            if verdict.secure:
+                found.append((rrset, verdict.wildcard))
+                if kept is not None and signatures is not None:
+                    kept.append(Verified(trust.zone, rrset, signatures, verdict.ttl, verdict.wildcard))
+                ttl = min(ttl, verdict.ttl)
+            else:
+                reasons = reasons or verdict.reasons
+    return Denials(trust.zone, found, iterations=iterations), ttl, reasons

@@ -1,0 +1,332 @@
+"""
+The verdict on an answer (RFC 4035, section 5; RFC 6840).
+
+L{Validator.validate} is a generator, like those of L{twisted_ext.dnssec.chains}: it yields questions for keys and DS records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.dnssec.algorithms import STANDARD, Profile
+from twisted_ext.dnssec.chains import Chains, Verified, ZoneTrust, signaturesIn, verifiedDenials
+from twisted_ext.dnssec.denial import Denials, Proof, proveNoCloser, proveNoData, proveNoName
+from twisted_ext.dnssec.signatures import verifySet
+from twisted_ext.dnssec.trustanchors import ZoneAnchors
+from twisted_ext.dnssec.verdicts import BOGUS, NSEC_MISSING, Reason, Verdict
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import BudgetSpent, DNSFault
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, nameToText, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, NSEC, NSEC3, RRSIG, SOA, typeName
+
+__all__ = ["Validated", "Validator"]
+
+#: Octets of an RRSIG before the signer's name.
+_SIGNER: Final = 18
+
+#: Levels of security, the least trusted one first.
+_TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Security.SECURE)
+
+_SECURE: Final = Security.SECURE
+
+_MOST_REASONS: Final = 8
+
+
+class Validated:
+    """
+    The verdict on an answer.
+
+    @ivar verdict: its security, and the reasons.
+    @ivar ttl: the seconds for which the answer may be cached at most, because of its signatures.
+    @ivar server: the server that sent what is bogus, or C{""}.
+    @ivar kept: secure sets from which further answers can be made (RFC 8198): SOA, NSEC and NSEC3, and those from wildcards.
+    """
+
+    __slots__ = ("verdict", "ttl", "server", "kept")
+
+    def __init__(self, verdict: Verdict, ttl: int, server: str = "", kept: Sequence[Verified] = ()) -> None:
+        self.verdict = verdict
+        self.ttl = ttl
+        self.server = server
+        self.kept = kept
+
+    def __repr__(self) -> str:
+        return f"<Validated {self.verdict}>"
+
+
+_Steps = Generator[Question, Answer | DNSFault, Validated]
+
+
+class Validator:
+    """
+    Judges answers. What it learns of zones serves later answers.
+
+    @ivar anchorsFor: returns the trust anchors that apply to a folded name at a time in seconds since 1970.
+    @ivar chains: the zones whose keys are known.
+    """
+
+    def __init__(
+        self, anchors: Callable[[bytes, int], ZoneAnchors | None], profile: Profile = STANDARD, iterations: int | None = None
+    ) -> None:
+        """
+        @param anchors: returns the trust anchors that apply to a folded name at a time in seconds since 1970.
+        """
+        self.anchorsFor = anchors
+        self._profile = profile
+        self.chains = Chains(profile, iterations)
+
+    def validate(self, question: Question, answer: Answer, now: int, work: Work) -> _Steps:
+        """
+        Judge an answer.
+
+        @param answer: with the signatures of its records.
+        @param now: seconds since 1970.
+        """
+        judging = _Judging(self, question, answer, now, work)
+        try:
+            return (yield from judging.run())
+        except BudgetSpent as fault:
+            return Validated(Verdict(Security.BOGUS, (*fault.ede, (BOGUS, str(fault)))[:_MOST_REASONS]), 0)
+
+    def trustOf(self, name: bytes, now: int, work: Work) -> Generator[Question, Answer | DNSFault, ZoneTrust]:
+        """
+        Find the zone that decides the security of a name, see L{Chains.trustOf}.
+        """
+        return (yield from self.chains.trustOf(name, self.anchorsFor(name, now), now, work))
+
+
+class _Judging:
+    """
+    The judgment of one answer.
+    """
+
+    __slots__ = (
+        *("_validator", "_question", "_answer", "_now", "_work", "_profile"),
+        *("_security", "_reasons", "_ttl", "_denials", "_server", "_kept"),
+    )
+
+    def __init__(self, validator: Validator, question: Question, answer: Answer, now: int, work: Work) -> None:
+        self._validator = validator
+        self._question = question
+        self._answer = answer
+        self._now = now
+        self._work = work
+        self._profile = validator._profile
+        self._security = _SECURE
+        self._reasons: list[Reason] = []
+        self._ttl = 1 << 31
+        self._denials: dict[bytes, Denials] = {}
+        self._kept: list[Verified] = []
+        # The server of a zone's keys or DS records that are bogus.
+        self._server = ""
+
+    def run(self) -> _Steps:
+        question, answer = self._question, self._answer
+        name = question.key[:-4]
+        aliases: dict[bytes, bytes] = {}
+        secureDNAMEs: dict[bytes, bytes] = {}
+        data = False
+        # A DNAME record first: the alias that follows from it may stand before it.
+        for rrset in sorted(answer.answer, key=_isNotDNAME) if len(answer.answer) > 2 else answer.answer:
+            rrType = rrset.rrType
+            if rrType == RRSIG:
+                # Signatures are not signed (RFC 4035, section 2.2), so an answer of signatures alone cannot be secure.
+                if question.rrType == RRSIG:
+                    self._lower(Security.INSECURE)
+                    data = True
+                continue
+            owner = rrset.name.lower()
+            if rrType == CNAME:
+                if question.rrType != CNAME:
+                    aliases[owner] = rrset.rdatas[0]
+                follows = _followsFrom(owner, rrset, secureDNAMEs)
+                if follows:
+                    data = data or question.rrType == CNAME
+                    continue
+                if follows is False:
+                    text = f"the alias {nameToText(owner)} is not the one that the DNAME record above it makes"
+                    self._lower(Security.BOGUS, ((BOGUS, text),))
+                    return self._done()
+            if rrType == question.rrType or question.rrType == ANY:
+                data = True
+            secure = yield from self._positive(rrset, owner)
+            if rrType == DNAME and secure:
+                secureDNAMEs[owner] = rrset.rdatas[0].lower()
+            if self._security is Security.BOGUS:
+                return self._done()
+        seen = 0
+        while name in aliases and seen < len(aliases):
+            name = aliases[name].lower()
+            seen += 1
+        if name in aliases:
+            self._lower(Security.BOGUS, ((BOGUS, f"the aliases of {nameToText(name)} lead in a circle"),))
+            return self._done()
+        if not data and (answer.outcome is not Outcome.DATA) and not (aliases and not _hasSOA(answer)):
+            yield from self._negative(name)
+        return self._done()
+
+    def _done(self) -> Validated:
+        server = self._server
+        if not server and self._answer.origin is not None:
+            server = self._answer.origin.server
+        return Validated(Verdict(self._security, tuple(self._reasons[:_MOST_REASONS])), self._ttl, server, self._kept)
+
+    def _lower(self, security: Security, reasons: tuple[Reason, ...] = ()) -> None:
+        """
+        The whole is as secure as the least secure part of it.
+        """
+        if _TRUST.index(security) < _TRUST.index(self._security):
+            self._security = security
+            self._reasons[:] = reasons
+        elif security is self._security:
+            self._reasons += [reason for reason in reasons if reason not in self._reasons]
+
+    def _trust(self, name: bytes, signatures: RRSet | None, owner: bytes) -> Generator[Question, Answer | DNSFault, ZoneTrust]:
+        """
+        Find the zone that has signed an RRset, or should have.
+
+        @param name: where to look for a zone if the RRset is not signed.
+        """
+        signer = _signerOf(signatures, owner)
+        origin = self._answer.origin
+        if signer is not None and origin is not None and origin.zone is not None and len(origin.zone) > len(signer):
+            # A zone above that of the servers has signed it, which it must not if it has delegated the zone (RFC 4035, section 5.3.1).
+            if isBelow(name, origin.zone) and isBelow(origin.zone, signer):
+                signer = origin.zone
+        trust = yield from self._validator.trustOf(name if signer is None else signer, self._now, self._work)
+        if trust.security is _SECURE and signer is not None and trust.zone != signer:
+            # The signer is not a zone of its own.
+            trust = yield from self._validator.trustOf(name, self._now, self._work)
+        self._server = trust.server
+        return trust
+
+    def _positive(self, rrset: RRSet, owner: bytes) -> Generator[Question, Answer | DNSFault, bool]:
+        """
+        Judge one RRset of the answer section. Return whether it is secure.
+        """
+        answer = self._answer
+        signatures = signaturesIn(answer.answer, owner, rrset.rrType)
+        place = parentOf(owner) if rrset.rrType == DS else owner
+        trust = yield from self._trust(place, signatures, owner)
+        if trust.security is not _SECURE:
+            self._lower(trust.security, trust.reasons)
+            return False
+        self._work.fetch()
+        verdict = verifySet(rrset, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
+        if not verdict.secure:
+            self._lower(Security.BOGUS, verdict.reasons)
+            return False
+        self._ttl = min(self._ttl, verdict.ttl)
+        if verdict.wildcard is not None:
+            denials = self._denialsOf(trust)
+            proof = proveNoCloser(owner, verdict.wildcard, denials, self._work)
+            if not self._accept(proof):
+                return False
+            if signatures is not None:
+                self._kept.append(Verified(trust.zone, rrset, signatures, verdict.ttl, verdict.wildcard))
+        return True
+
+    def _denialsOf(self, trust: ZoneTrust) -> Denials:
+        denials = self._denials.get(trust.zone)
+        if denials is None:
+            denials, ttl, reasons = verifiedDenials(
+                self._answer, trust, self._now, self._work, self._profile, self._validator.chains.iterations, self._kept
+            )
+            self._denials[trust.zone] = denials
+            self._ttl = min(self._ttl, ttl)
+            if reasons:
+                self._reasons += reasons[:1]
+        return denials
+
+    def _accept(self, proof: Proof) -> bool:
+        if proof.security is _SECURE:
+            return True
+        reasons = () if proof.reason is None else (proof.reason,)
+        if proof.security is Security.BOGUS and self._reasons:
+            # Why the records that should prove it do not count says more than that there is no proof.
+            reasons = (*self._reasons, *reasons)
+        self._lower(proof.security, reasons)
+        return False
+
+    def _negative(self, name: bytes) -> Generator[Question, Answer | DNSFault, None]:
+        """
+        Judge a denial of a name, or of the records that were asked for.
+        """
+        answer = self._answer
+        rrType = self._question.rrType
+        signed: RRSet | None = None
+        owner = name
+        soa: RRSet | None = None
+        for rrset in answer.authority:
+            if rrset.rrType == RRSIG:
+                covered = int.from_bytes(rrset.rdatas[0][:2], "big")
+                if covered in (SOA, NSEC, NSEC3) and (signed is None or covered != SOA):
+                    signed, owner = rrset, rrset.name.lower()
+            elif rrset.rrType == SOA:
+                soa = rrset
+        place = parentOf(name) if rrType == DS else name
+        trust = yield from self._trust(place, signed, owner)
+        if trust.security is not _SECURE:
+            self._lower(trust.security, trust.reasons)
+            return
+        if signed is None:
+            text = f"nothing proves that there is no {nameToText(name)} {typeName(rrType)}: the reply has no signed NSEC or NSEC3 record"
+            self._lower(Security.BOGUS, ((NSEC_MISSING, text),))
+            return
+        self._work.fetch()
+        if soa is not None and isBelow(soa.name.lower(), trust.zone):
+            signatures = signaturesIn(answer.authority, soa.name.lower(), SOA)
+            verdict = verifySet(soa, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
+            if not verdict.secure:
+                self._lower(Security.BOGUS, verdict.reasons)
+                return
+            if signatures is not None:
+                self._kept.append(Verified(trust.zone, soa, signatures, verdict.ttl, None))
+            self._ttl = min(self._ttl, verdict.ttl)
+        denials = self._denialsOf(trust)
+        if answer.outcome is Outcome.NXDOMAIN:
+            proof = proveNoName(name, denials, self._work)
+        else:
+            proof = proveNoData(name, rrType, denials, self._work)
+        self._accept(proof)
+
+
+def _signerOf(signatures: RRSet | None, owner: bytes) -> bytes | None:
+    """
+    Return the name of the zone that has made signatures, folded; L{None} if there are none that may count.
+    """
+    if signatures is not None:
+        for rdata in signatures.rdatas:
+            position = _SIGNER
+            try:
+                while length := rdata[position]:
+                    position += length + 1
+            except IndexError:
+                continue
+            signer = rdata[_SIGNER : position + 1].lower()
+            if isBelow(owner, signer):
+                return signer
+    return None
+
+
+def _isNotDNAME(rrset: RRSet) -> bool:
+    return rrset.rrType != DNAME
+
+
+def _followsFrom(owner: bytes, alias: RRSet, redirections: dict[bytes, bytes]) -> bool | None:
+    """
+    Return whether an alias follows from a secure DNAME record: it is not signed itself (RFC 6672, section 5.3.1). L{None} if there is none
+    above it.
+    """
+    for above, target in redirections.items():
+        if owner != above and isBelow(owner, above):
+            return alias.rdatas[0].lower() == owner[: -len(above)] + target
+    return None
+
+
+def _hasSOA(answer: Answer) -> bool:
+    return any(rrset.rrType == SOA for rrset in answer.authority)

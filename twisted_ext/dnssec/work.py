@@ -1,0 +1,187 @@
+"""
+Count and limit the work of one client's query (L{twisted_ext.dnssec.limits} names the attacks).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.dnssec.limits import (
+    NSEC3_HASHES,
+    OCTETS,
+    PACKETS,
+    QUERY_FAILURES,
+    QUERY_HASHES,
+    QUERY_VERIFICATIONS,
+    VERIFICATION_FAILURES,
+    VERIFICATIONS,
+)
+from twisted_ext.errors import BudgetSpent
+
+__all__ = ["Work"]
+
+_PACKETS: Final = int(PACKETS.default)
+_OCTETS: Final = int(OCTETS.default)
+_VERIFICATIONS: Final = int(VERIFICATIONS.default)
+_FAILURES: Final = int(VERIFICATION_FAILURES.default)
+_HASHES: Final = int(NSEC3_HASHES.default)
+_QUERY_VERIFICATIONS: Final = int(QUERY_VERIFICATIONS.default)
+_QUERY_FAILURES: Final = int(QUERY_FAILURES.default)
+_QUERY_HASHES: Final = int(QUERY_HASHES.default)
+
+
+class Work:
+    """
+    The work done for one client's query, including sub-queries and restarts, and its limits. All parts of a query share one object; budgets
+    for parts would multiply the cost.
+
+    Packets and octets are limited for the query. Verifications, failures and hashes are also limited for each fetch, which begins with a
+    call of L{fetch}; without such calls, the query is a single fetch.
+
+    It is a L{Budget<twisted_ext.answers.Budget>} of packets.
+
+    @ivar packets: packets sent.
+    @ivar octets: octets sent and received.
+    @ivar hashes: names hashed for NSEC3.
+    @ivar verifications: signatures checked.
+    @ivar failures: signatures that were wrong.
+    @ivar avoided: addresses of servers whose data was bogus, as C{address:port}: others are asked in their place.
+    """
+
+    __slots__ = (
+        "packets",
+        "octets",
+        "hashes",
+        "verifications",
+        "failures",
+        "avoided",
+        "mostPackets",
+        "mostOctets",
+        "mostHashes",
+        "mostVerifications",
+        "mostFailures",
+        "_hashesEnd",
+        "_verificationsEnd",
+        "_failuresEnd",
+        "_fetchHashes",
+        "_fetchVerifications",
+        "_fetchFailures",
+    )
+
+    def __init__(
+        self,
+        *,
+        packets: int = _PACKETS,
+        octets: int = _OCTETS,
+        hashes: int = _HASHES,
+        verifications: int = _VERIFICATIONS,
+        failures: int = _FAILURES,
+        queryHashes: int = _QUERY_HASHES,
+        queryVerifications: int = _QUERY_VERIFICATIONS,
+        queryFailures: int = _QUERY_FAILURES,
+    ) -> None:
+        """
+        @param hashes: the limit for one fetch, as C{verifications} and C{failures}.
+        """
+        self.packets = self.octets = self.hashes = self.verifications = self.failures = 0
+        self.avoided: set[str] = set()
+        self.mostPackets = packets
+        self.mostOctets = octets
+        self.mostHashes = queryHashes
+        self.mostVerifications = queryVerifications
+        self.mostFailures = queryFailures
+        self._fetchHashes = hashes
+        self._fetchVerifications = verifications
+        self._fetchFailures = failures
+        self.fetch()
+
+    def fetch(self) -> None:
+        """
+        Begin the next fetch: the validation of one reply.
+        """
+        self._hashesEnd = min(self.hashes + self._fetchHashes, self.mostHashes)
+        self._verificationsEnd = min(self.verifications + self._fetchVerifications, self.mostVerifications)
+        if self.failures > self.mostFailures:
+            self._verificationsEnd = 0
+        self._failuresEnd = min(self.failures + self._fetchFailures, self.mostFailures)
+
+    @property
+    def exhausted(self) -> bool:
+        """
+        Whether the whole query has used up its packets or its signature checks.
+        """
+        return self.packets >= self.mostPackets or self.verifications >= self.mostVerifications or self.failures >= self.mostFailures
+
+    def spend(self, amount: int = 1) -> None:
+        """
+        Count packets before they are sent.
+
+        @raise BudgetSpent: they would be too many; none is counted.
+        """
+        packets = self.packets + amount
+        if packets > self.mostPackets:
+            raise BudgetSpent(f"the look-up would take more than {self.mostPackets} packets")
+        self.packets = packets
+
+    def packet(self, octets: int) -> None:
+        """
+        Count a packet before it is sent, with its octets.
+
+        @raise BudgetSpent: it would be one too many.
+        """
+        self.spend()
+        self.received(octets)
+
+    def received(self, octets: int) -> None:
+        """
+        Count octets that were received.
+
+        @raise BudgetSpent: they are too many.
+        """
+        self.octets += octets
+        if self.octets > self.mostOctets:
+            raise BudgetSpent(f"the look-up took more than {self.mostOctets} octets")
+
+    def verify(self) -> None:
+        """
+        Count a signature, before it is checked.
+
+        @raise BudgetSpent: it would be one too many; it is not counted.
+        """
+        if self.verifications >= self._verificationsEnd:
+            if not self._verificationsEnd:
+                raise self._tooWrong()
+            raise BudgetSpent(f"validation would take more than {self.verifications} signature checks")
+        self.verifications += 1
+
+    def failed(self) -> None:
+        """
+        Count a signature that was wrong.
+
+        @raise BudgetSpent: it is one too many. No further signature is checked in this fetch.
+        """
+        self.failures += 1
+        if self.failures > self._failuresEnd:
+            self._verificationsEnd = 0
+            raise self._tooWrong()
+
+    def _tooWrong(self) -> BudgetSpent:
+        return BudgetSpent(f"validation ended after {self.failures} wrong signatures")
+
+    def hash(self, rounds: int = 0) -> None:
+        """
+        Count a name, before it is hashed for NSEC3.
+
+        @param rounds: additional iterations, which the caller limits.
+
+        @raise BudgetSpent: it would be one too many; it is not counted.
+        """
+        if self.hashes >= self._hashesEnd:
+            raise BudgetSpent(f"validation would take more than {self.hashes} NSEC3 hashes")
+        self.hashes += 1
+
+    def __repr__(self) -> str:
+        return (
+            f"<Work packets={self.packets} octets={self.octets} hashes={self.hashes} verifications={self.verifications}"
+            f" failures={self.failures}>"
+        )
