@@ -82,10 +82,11 @@ class Origin:
     @ivar age: seconds since the answer was cached.
     @ivar learned: when it was cached, on the clock of the cache that it came from; L{None} if it came from elsewhere.
     @ivar expires: when it expires, on the same clock.
+    @ivar zone: the zone whose servers sent it, folded, if that is known.
     @ivar epoch: the epoch of the zone that it came from, L{None} for other sources: the answer is valid while the epoch is unchanged.
     """
 
-    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch")
+    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch", "zone")
 
     def __init__(
         self,
@@ -97,6 +98,7 @@ class Origin:
         learned: float | None = None,
         expires: float = 0.0,
         epoch: Epoch | None = None,
+        zone: bytes | None = None,
     ) -> None:
         self.source = source
         self.server = server
@@ -106,6 +108,7 @@ class Origin:
         self.learned = learned
         self.expires = expires
         self.epoch = epoch
+        self.zone = zone
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"
@@ -274,6 +277,8 @@ class QueryContext:
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
     @ivar trace: records the steps, or L{None}.
+    @ivar depth: the number of look-ups of name servers' addresses that this one is a part of.
+    @ivar aliases: the number of aliases that have led to this question.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
@@ -295,6 +300,8 @@ class QueryContext:
         "served",
         "budget",
         "trace",
+        "depth",
+        "aliases",
         "flight",
         "variant",
     )
@@ -317,6 +324,7 @@ class QueryContext:
         budget: Budget | None = None,
         trace: Trace | None = None,
     ) -> None:
+        self.depth = self.aliases = 0
         self.deadline = deadline
         self.recursionDesired = recursionDesired
         self.dnssecOk = dnssecOk
@@ -356,7 +364,13 @@ class QueryContext:
         deadline: float | None = None,
         relative: bool | None = None,
         waits: tuple[float, ...] | None = None,
+        recursionDesired: bool | None = None,
+        dnssecOk: bool | None = None,
+        checkingDisabled: bool | None = None,
         authenticData: bool | None = None,
+        budget: Budget | None = None,
+        depth: int | None = None,
+        aliases: int | None = None,
     ) -> QueryContext:
         """
         Return a copy with the given values changed.
@@ -368,18 +382,31 @@ class QueryContext:
             changed.relative = relative
         if waits is not None:
             changed.waits = waits
+        if budget is not None:
+            changed.budget = budget
+        if depth is not None:
+            changed.depth = depth
+        if aliases is not None:
+            changed.aliases = aliases
+        if recursionDesired is not None:
+            changed.recursionDesired = recursionDesired
+        if dnssecOk is not None:
+            changed.dnssecOk = dnssecOk
+        if checkingDisabled is not None:
+            changed.checkingDisabled = checkingDisabled
         if authenticData is not None:
             changed.authenticData = authenticData
+        if (recursionDesired, dnssecOk, checkingDisabled, authenticData) != (None, None, None, None):
             changed.variant = changed._variant()
         return changed
 
     def detached(self, deadline: float) -> QueryContext:
         """
-        Return a copy with another deadline, and without client or budget.
+        Return a copy with another deadline, and without client.
         """
         other = self._copy()
         other.deadline = deadline
-        other.client = other.budget = None
+        other.client = None
         return other
 
     def _copy(self) -> QueryContext:
@@ -401,5 +428,7 @@ class QueryContext:
         other.budget = self.budget
         other.trace = self.trace
         other.flight = self.flight
+        other.depth = self.depth
+        other.aliases = self.aliases
         other.variant = self.variant
         return other

@@ -1,0 +1,318 @@
+"""
+The delegations that have been learned: which servers to ask about the names of a zone.
+
+A delegation comes from the parent zone, with the addresses that the parent has of servers inside of it (glue). Glue is used for this
+delegation alone and is never given as an answer. The zone's own servers may replace the list of servers, but the delegation expires when
+the parent's would have: a domain that its parent has removed cannot keep itself alive (ghost domains, 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from math import inf
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Final
+
+from twisted_ext.limits import CACHE_SECONDS
+from twisted_ext.recursion.limits import (
+    ADDRESSES_PER_SERVER,
+    DELEGATION_SECONDS,
+    DELEGATIONS,
+    LAME_SECONDS,
+    UNRESOLVED_SECONDS,
+)
+from twisted_ext.recursion.replies import Referral
+from twisted_ext.wire.names import ROOT, isBelow, nameToText, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import A
+
+__all__ = ["Delegation", "Delegations", "FixedDelegation", "NameServer", "addressesIn"]
+
+_MOST_TTL: Final = int(CACHE_SECONDS.default)
+_MOST_SECONDS: Final = int(DELEGATION_SECONDS.default)
+_ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
+_LAME: Final = LAME_SECONDS.default
+_UNRESOLVED: Final = UNRESOLVED_SECONDS.default
+
+#: Seconds between two priming queries, at least.
+_LEAST_PRIMED: Final = 60
+
+#: Delegations that are checked in one step when room is needed.
+_BATCH: Final = 64
+
+
+class NameServer:
+    """
+    A name server of one delegation.
+
+    @ivar name: folded.
+    @ivar addresses: known ones, as text; empty if they have to be looked up.
+    @ivar expires: until when they are known.
+    @ivar unresolvedUntil: until when not to look them up again, because that has failed.
+    """
+
+    __slots__ = ("name", "addresses", "expires", "unresolvedUntil")
+
+    def __init__(self, name: bytes, addresses: tuple[str, ...] = (), expires: float = 0.0) -> None:
+        self.name = name
+        self.addresses = addresses
+        self.expires = expires
+        self.unresolvedUntil = 0.0
+
+    def learn(self, addresses: Iterable[str], ttl: float, now: float) -> None:
+        """
+        Set the addresses that a look-up has found.
+        """
+        self.addresses = tuple(addresses)
+        self.expires = now + min(ttl, _MOST_TTL)
+
+    def failed(self, now: float) -> None:
+        """
+        Record that no address could be found.
+        """
+        self.unresolvedUntil = now + _UNRESOLVED
+
+    def __repr__(self) -> str:
+        return f"<NameServer {nameToText(self.name)} {', '.join(self.addresses) or 'without address'}>"
+
+
+class Delegation:
+    """
+    The servers of a zone.
+
+    @ivar zone: its name, folded.
+    @ivar labels: the number of labels of this name.
+    @ivar servers: its name servers.
+    @ivar expires: when the parent has to be asked again.
+    @ivar proof: the DS set, or the records that deny it, with signatures, as the parent sent them; empty if it sent none.
+    @ivar referrer: the parent's server that sent it, or C{""}.
+    @ivar spare: servers that the parent names and the zone does not: for when none of the zone's own replies.
+    @ivar used: whether it has been used since the last time that room was made.
+    """
+
+    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "expires", "proof", "used", "_parental", "_lame")
+
+    def __init__(
+        self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
+    ) -> None:
+        self.zone = zone
+        self.labels = labels
+        self.servers = servers
+        self.referrer = ""
+        self.spare: tuple[NameServer, ...] = ()
+        self._parental = servers
+        self.expires = expires
+        self.proof = proof
+        self.used = True
+        self._lame: dict[str, float] = {}
+
+    def addresses(self, now: float, *, spare: bool = False) -> list[str]:
+        """
+        Return the known addresses, without those of servers that do not serve the zone.
+
+        @param spare: of the servers that only the parent names.
+        """
+        servers = self.spare if spare else self.servers
+        found = [address for server in servers if now < server.expires for address in server.addresses]
+        if self._lame:
+            found = [address for address in found if now >= self._lame.get(address, 0.0)]
+        return found
+
+    def unresolved(self, now: float) -> Iterator[NameServer]:
+        """
+        Iterate over the servers whose addresses have to be looked up.
+        """
+        for server in self.servers:
+            if now >= server.expires and now >= server.unresolvedUntil:
+                yield server
+
+    def isLame(self, address: str, now: float) -> None:
+        """
+        Record that the server at an address does not serve this zone.
+        """
+        self._lame[address] = now + _LAME
+
+    def refine(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], now: float) -> None:
+        """
+        Use the zone's own list of servers from now on, until the delegation expires.
+
+        @param names: folded.
+        @param glue: their addresses, as far as the zone's servers know them.
+        """
+        known = {server.name: server for server in self.servers}
+        servers = []
+        for name in names:
+            server = known.get(name) or NameServer(name)
+            if name in glue:
+                server = NameServer(name, *_addressesOf(glue[name], now))
+            servers.append(server)
+        kept = {address for server in servers for address in server.addresses}
+        self.spare = tuple([server for server in self._parental if not kept.issuperset(server.addresses)])
+        self.servers = tuple(servers)
+
+    def __repr__(self) -> str:
+        return f"<Delegation {nameToText(self.zone)} to {len(self.servers)} servers>"
+
+
+class FixedDelegation(Delegation):
+    """
+    The servers that the configuration names for a zone. Neither the parent zone nor the zone itself replaces them.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, zone: bytes, labels: int, addresses: Iterable[str]) -> None:
+        super().__init__(zone, labels, (NameServer(zone, tuple(addresses), inf),), inf)
+
+    def refine(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], now: float) -> None:
+        """
+        Do nothing.
+        """
+
+
+def _addressesOf(sets: list[RRSet], now: float) -> tuple[tuple[str, ...], float]:
+    addresses = [address for rrset in sets for address in addressesIn(rrset)]
+    return tuple(addresses), now + min([min(rrset.ttl, _MOST_TTL) for rrset in sets])
+
+
+def addressesIn(rrset: RRSet) -> list[str]:
+    """
+    Return the addresses in a set of A or AAAA records, as text.
+    """
+    family = AF_INET if rrset.rrType == A else AF_INET6
+    return [inet_ntop(family, octets) for octets in rrset.rdatas[:_ADDRESSES]]
+
+
+class Delegations:
+    """
+    All delegations, within a limit.
+
+    @ivar root: the delegation of the root, from hints or priming.
+    @ivar primedUntil: until when its list of servers is that of the root itself.
+    """
+
+    __slots__ = ("root", "primedUntil", "_hints", "_most", "_known")
+
+    def __init__(self, root: Delegation, most: float | None = None, fixed: Iterable[FixedDelegation] = ()) -> None:
+        """
+        @param fixed: delegations that are never forgotten.
+        """
+        self.root = self._hints = root
+        self.primedUntil = 0.0
+        self._most = int(DELEGATIONS.pick(most))
+        self._known: dict[bytes, Delegation] = {each.zone: each for each in fixed}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[Delegation]:
+        return iter([self.root, *self._known.values()])
+
+    def closest(self, name: bytes, now: float) -> Delegation:
+        """
+        Return the delegation of the closest enclosing zone.
+
+        @param name: folded.
+        """
+        known = self._known
+        if known:
+            while name != ROOT:
+                found = known.get(name)
+                if found is not None:
+                    if now < found.expires:
+                        found.used = True
+                        return found
+                    del known[name]
+                name = parentOf(name)
+        return self.root
+
+    def find(self, zone: bytes, now: float) -> Delegation | None:
+        """
+        Return the delegation of a zone, or L{None}.
+
+        @param zone: folded.
+        """
+        found = self._known.get(zone)
+        return found if found is not None and now < found.expires else None
+
+    def learn(self, referral: Referral, now: float, labels: int, referrer: str = "") -> Delegation:
+        """
+        Add the delegation that a parent's server has sent.
+
+        @param labels: the number of labels of the zone's name.
+        @param referrer: that server.
+        """
+        known = self._known
+        present = known.get(referral.zone)
+        if isinstance(present, FixedDelegation):
+            return present
+        servers = []
+        for name in referral.servers:
+            sets = referral.glue.get(name)
+            servers.append(NameServer(name, *_addressesOf(sets, now)) if sets else NameServer(name))
+        ttl = min(referral.ttl, _MOST_SECONDS)
+        learned = Delegation(referral.zone, labels, tuple(servers), now + ttl, referral.proof)
+        learned.referrer = referrer
+        # A dict keeps the place of a key that is set again.
+        known.pop(referral.zone, None)
+        known[referral.zone] = learned
+        if len(known) > self._most:
+            self._makeRoom(now)
+        return learned
+
+    def prime(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], ttl: int, now: float) -> None:
+        """
+        Learn the servers of the root from one of them (RFC 9609).
+
+        @param names: folded.
+        """
+        servers = [NameServer(name, *_addressesOf(glue[name], now)) for name in names if name in glue]
+        if servers:
+            for server in servers:
+                # The delegation as a whole expires; until then all addresses count.
+                server.expires = inf
+            self.root = Delegation(ROOT, 0, tuple(servers), inf)
+            self.primedUntil = now + max(ttl, _LEAST_PRIMED)
+
+    def hinted(self) -> None:
+        """
+        Use the hints again, because none of the servers that the root has named replies.
+        """
+        self.root = self._hints
+        self.primedUntil = 0.0
+
+    def drop(self, delegation: Delegation) -> None:
+        """
+        Remove a delegation whose servers do not answer.
+        """
+        if self._known.get(delegation.zone) is delegation and not isinstance(delegation, FixedDelegation):
+            del self._known[delegation.zone]
+
+    def forget(self, zone: bytes | None = None) -> int:
+        """
+        Remove the delegations of a zone and of all zones below it; all of them for L{None}.
+
+        @param zone: folded.
+
+        @return: how many were removed.
+        """
+        known = self._known
+        names = [name for name in known if (zone is None or isBelow(name, zone)) and not isinstance(known[name], FixedDelegation)]
+        for name in names:
+            del known[name]
+        return len(names)
+
+    def _makeRoom(self, now: float) -> None:
+        # What was used since the last time goes to the end once.
+        known = self._known
+        for _ in range(2 * len(known) // _BATCH + 2):
+            for name in list(islice(known, _BATCH)):
+                each = known.pop(name)
+                if isinstance(each, FixedDelegation):
+                    known[name] = each
+                elif each.used and now < each.expires:
+                    each.used = False
+                    known[name] = each
+                if len(known) <= self._most:
+                    return

@@ -1,0 +1,355 @@
+"""
+The iterative resolution of one question, from the closest known zone to the answer.
+
+L{Iteration.run} is a generator. It yields what it needs, and is sent the time and the result::
+
+    iteration = Iteration(delegations, question, options)
+    steps = iteration.run(now)
+    need = next(steps)
+    while True:
+        ...                                    # query the servers, or look up an address
+        need = steps.send((now, result))       # an Answer or a DNSFault
+
+The answer is the generator's return value; a fault is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed
+from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
+from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
+from twisted_ext.recursion.minimization import Minimizer
+from twisted_ext.recursion.replies import Meaning, Referral, glueOf, meaningOf, scrubbed
+from twisted_ext.wire.codes import AA, IN, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.names import ROOT, labelCount, nameToText, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, DS, NS, RRSIG, A, typeName
+
+__all__ = ["FindAddresses", "Iteration", "Need", "Options", "QueryZone", "Result"]
+
+_REFERRALS: Final = int(REFERRALS.default)
+_LOOKUPS: Final = int(ADDRESS_LOOKUPS.default)
+_LOOKUPS_FAILED: Final = int(ADDRESS_LOOKUPS_FAILED.default)
+
+#: Seconds that a priming query may take before another one is sent.
+_PRIMING: Final = 10.0
+
+#: Servers of the root that are used.
+_MOST_ROOTS: Final = int(DELEGATION_SERVERS.default)
+
+#: Extended errors (RFC 8914).
+_NO_REACHABLE_AUTHORITY: Final = 22
+_INVALID_DATA: Final = 24
+
+
+class QueryZone:
+    """
+    Query the servers of a zone, the best one first and others if it does not answer.
+
+    @ivar delegation: that of the zone.
+    @ivar addresses: of the servers.
+    @ivar question: what to ask, with RD clear.
+    """
+
+    __slots__ = ("delegation", "addresses", "question")
+
+    def __init__(self, delegation: Delegation, addresses: list[str], question: Question) -> None:
+        self.delegation = delegation
+        self.addresses = addresses
+        self.question = question
+
+    def __repr__(self) -> str:
+        return f"<QueryZone {nameToText(self.delegation.zone)} {self.question}>"
+
+
+class FindAddresses:
+    """
+    Look up the addresses of a name server, as a look-up of its own. The result counts as an L{Answer} if there are no addresses.
+
+    @ivar server: the name server.
+    @ivar question: for addresses of one family.
+    """
+
+    __slots__ = ("server", "question")
+
+    def __init__(self, server: NameServer, question: Question) -> None:
+        self.server = server
+        self.question = question
+
+    def __repr__(self) -> str:
+        return f"<FindAddresses {self.question}>"
+
+
+Need = QueryZone | FindAddresses
+
+#: The time, and what came.
+Result = tuple[float, Answer | DNSFault]
+
+_Steps = Generator[Need, Result, Answer]
+
+
+class Options:
+    """
+    Settings of a recursive resolver.
+
+    @ivar minimize: send only the part of a name that the servers need (RFC 9156).
+    @ivar strict: do not send the whole name to a server that fails for a part of it.
+    @ivar families: types of addresses to look up for name servers, in this order.
+    """
+
+    __slots__ = ("minimize", "strict", "families")
+
+    def __init__(self, minimize: bool = True, strict: bool = False, families: tuple[int, ...] = (A, AAAA)) -> None:
+        self.minimize = minimize
+        self.strict = strict
+        self.families = families
+
+
+class Iteration:
+    """
+    The resolution of one question. Aliases are not followed beyond the zone: their targets are questions of their own.
+
+    @ivar zone: the name of the zone that is being asked, folded; for explanations.
+    """
+
+    __slots__ = ("zone", "_delegations", "_question", "_options", "_context", "_now", "_lookups", "_lookupsFailed", "_fault", "_avoided")
+
+    def __init__(self, delegations: Delegations, question: Question, options: Options, context: QueryContext) -> None:
+        """
+        @param context: notes the steps in its trace.
+        """
+        self._delegations = delegations
+        self._question = question
+        self._options = options
+        self._context = context
+        self._now = 0.0
+        self._lookups = self._lookupsFailed = 0
+        self._fault: DNSFault | None = None
+        budget = context.budget
+        self._avoided: Collection[str] = budget.avoided if isinstance(budget, Work) else ()
+        self.zone = ROOT
+
+    def run(self, now: float) -> _Steps:
+        """
+        Resolve the question.
+
+        @raise DNSFault: the answer could not be found.
+        """
+        self._now = now
+        question = self._question
+        name = question.key[:-4]
+        # The parent has the DS set of a zone (RFC 4035, section 3.1.4.1).
+        enclosing = parentOf(name) if question.rrType == DS and name != ROOT else name
+        delegation = self._delegations.closest(enclosing, now)
+        if delegation is self._delegations.root and now >= self._delegations.primedUntil:
+            yield from self._prime(delegation)
+            delegation = self._delegations.root
+        minimizer = Minimizer(name, self._options.minimize)
+        known = delegation.labels
+        # Zones whose delegations are as new as this look-up.
+        learned: set[bytes] = set()
+        for _ in range(_REFERRALS):
+            self.zone = delegation.zone
+            sent = minimizer.next(known)
+            whole = sent == name
+            asked = question if whole else Question(sent, A, question.rrClass)
+            try:
+                reply, meaning, referral = yield from self._query(delegation, asked)
+            except BudgetSpent:
+                raise
+            except DNSFault:
+                if (whole or self._options.strict) and not self._mayRefresh(delegation, learned):
+                    raise
+                if whole or self._options.strict:
+                    # The parent may know other servers meanwhile, or new addresses of these.
+                    learned.add(delegation.zone)
+                    self._delegations.drop(delegation)
+                    delegation = self._delegations.closest(parentOf(delegation.zone), self._now)
+                    known = delegation.labels
+                    self._note("asking the parent again", zone=nameToText(delegation.zone))
+                    continue
+                # Some servers fail for names that have only others below them (RFC 9156, section 2.3).
+                minimizer.enabled = False
+                self._note("sending the whole name", why="the servers fail for a part of it")
+                continue
+            if referral is not None:
+                if question.rrType == DS and referral.zone == name:
+                    return self._fromParent(reply, referral)
+                referrer = "" if reply.origin is None else reply.origin.server
+                delegation = self._delegations.learn(referral, self._now, labelCount(referral.zone), referrer)
+                learned.add(referral.zone)
+                self._note("referral", zone=nameToText(referral.zone), servers=len(referral.servers))
+                known = delegation.labels
+                continue
+            if whole:
+                self._refine(delegation, reply)
+                return scrubbed(question, reply, delegation.zone)
+            if reply.outcome is Outcome.NXDOMAIN and self._options.strict:
+                # Nothing exists below a name that does not exist (RFC 8020).
+                return scrubbed(question, reply, delegation.zone)
+            if reply.outcome is Outcome.NXDOMAIN:
+                minimizer.enabled = False
+                self._note("sending the whole name", why="the servers deny a part of it, which some do wrongly")
+            known = labelCount(sent)
+        raise self._failure(f"{question}: more than {_REFERRALS} referrals and shortened names", _INVALID_DATA)
+
+    def _mayRefresh(self, delegation: Delegation, learned: set[bytes]) -> bool:
+        return delegation.labels > 0 and delegation.zone not in learned
+
+    def _prime(self, hints: Delegation) -> Generator[Need, Result, None]:
+        """
+        Ask a server of the root for all of them. If that fails, the hints have to do.
+        """
+        delegations = self._delegations
+        # One query is enough for all look-ups that begin meanwhile.
+        delegations.primedUntil = self._now + _PRIMING
+        asked = Question(ROOT, NS, IN)
+        if self._context.trace is not None:
+            self._noteQuery(hints, asked, "to learn the present servers of the root")
+        self._now, reply = yield QueryZone(hints, hints.addresses(self._now), asked)
+        if isinstance(reply, Answer):
+            for rrset in reply.answer:
+                if rrset.rrType == NS and rrset.name == ROOT:
+                    names = tuple(dict.fromkeys([target.lower() for target in rrset.rdatas]))[:_MOST_ROOTS]
+                    delegations.prime(names, glueOf(names, reply, ROOT), rrset.ttl, self._now)
+                    self._note("primed", servers=len(delegations.root.servers))
+        elif isinstance(reply, PolicyFault):
+            raise reply
+
+    def _query(self, delegation: Delegation, asked: Question) -> Generator[Need, Result, tuple[Answer, Meaning, Referral | None]]:
+        """
+        Query the servers of a zone until one of them gives a reply that helps.
+
+        @raise DNSFault: none of them does.
+        """
+        tried = set(self._avoided)
+        empty: Answer | None = None
+        while True:
+            addresses = [each for each in delegation.addresses(self._now) if each not in tried]
+            if not addresses:
+                if empty is not None:
+                    return empty, Meaning.ANSWER, None
+                try:
+                    yield from self._findAddresses(delegation, tried)
+                except ServerFailed:
+                    addresses = [each for each in delegation.addresses(self._now, spare=True) if each not in tried]
+                    if not addresses:
+                        raise
+                else:
+                    continue
+            if self._context.trace is not None:
+                whole = asked.key[:-4] == self._question.key[:-4]
+                self._noteQuery(delegation, asked, "the whole name" if whole else "no more of the name than they need")
+            self._now, result = yield QueryZone(delegation, addresses, asked)
+            if isinstance(result, ServerFailed) and result.rcode == Rcode.YXDOMAIN and isinstance(result.reply, Message):
+                # A DNAME record makes a name that is too long (RFC 6672, section 2.2).
+                reply = result.reply
+                result = Answer(Outcome.NODATA, reply.answer, reply.authority, rcode=result.rcode, flags=reply.flags)
+                return result, Meaning.ANSWER, None
+            if not isinstance(result, Answer):
+                if isinstance(result, PolicyFault):
+                    raise result
+                self._fault = result
+                tried.update(addresses)
+                continue
+            meaning, referral = meaningOf(asked, result, delegation.zone)
+            server = "" if result.origin is None else result.origin.server
+            address = server.rpartition(":")[0].strip("[]")
+            if meaning is Meaning.EMPTY:
+                self._note("empty reply", server=server, zone=nameToText(delegation.zone))
+                empty = result
+                tried.add(address)
+                continue
+            if meaning is not Meaning.LAME:
+                return result, meaning, referral
+            self._note("lame", server=server, zone=nameToText(delegation.zone))
+            delegation.isLame(address, self._now)
+            tried.add(address)
+            self._fault = ServerFailed(f"{server} does not serve {nameToText(delegation.zone)}", server=server, rcode=5)
+
+    def _findAddresses(self, delegation: Delegation, tried: set[str]) -> Generator[Need, Result, None]:
+        """
+        Find addresses of one more server of a zone.
+
+        @param tried: addresses that have been queried.
+
+        @raise DNSFault: there is no further server.
+        """
+        for server in delegation.unresolved(self._now):
+            if self._lookups >= _LOOKUPS or self._lookupsFailed >= _LOOKUPS_FAILED:
+                break
+            self._lookups += 1
+            found: list[str] = []
+            ttl = 0
+            for family in self._options.families:
+                if self._context.trace is not None:
+                    self._note("finding a server", zone=nameToText(delegation.zone), name=nameToText(server.name), type=typeName(family))
+                self._now, result = yield FindAddresses(server, Question(server.name, family, IN))
+                if isinstance(result, Answer):
+                    for rrset in result.answer:
+                        if rrset.rrType == family:
+                            ttl = rrset.ttl if not found else min(ttl, rrset.ttl)
+                            found += addressesIn(rrset)
+                elif isinstance(result, BudgetSpent):
+                    raise result
+                else:
+                    self._fault = self._fault or result
+            if not found:
+                self._lookupsFailed += 1
+                server.failed(self._now)
+                continue
+            server.learn(found, max(ttl, 1), self._now)
+            if any(address not in tried for address in found):
+                return
+        fault = self._fault
+        zone = nameToText(delegation.zone)
+        if fault is None:
+            raise self._failure(f"{self._question}: no server of {zone} has an address", _NO_REACHABLE_AUTHORITY)
+        text = f"{self._question}: no server of {zone} gave an answer: {fault.cause or fault}"
+        failure = self._failure(text, _NO_REACHABLE_AUTHORITY, fault.ede)
+        failure.server = fault.server
+        raise failure
+
+    def _refine(self, delegation: Delegation, reply: Answer) -> None:
+        """
+        Learn the zone's own list of servers from an authoritative answer.
+        """
+        if not reply.flags & AA or delegation is self._delegations.root:
+            return
+        for rrset in reply.authority or reply.answer:
+            if rrset.rrType == NS and rrset.name.lower() == delegation.zone:
+                names = tuple(dict.fromkeys([target.lower() for target in rrset.rdatas]))[: len(delegation.servers) + 13]
+                delegation.refine(names, glueOf(names, reply, delegation.zone), self._now)
+
+    def _fromParent(self, reply: Answer, referral: Referral) -> Answer:
+        """
+        Make the answer to a question for a DS set from a referral to the zone: its servers do not treat the type as special, or serve the
+        parent only.
+        """
+        present = tuple([rrset for rrset in referral.proof if rrset.name.lower() == referral.zone and _isDS(rrset)])
+        denial = tuple([rrset for rrset in referral.proof if rrset not in present])
+        return Answer(Outcome.DATA if present else Outcome.NODATA, present, () if present else denial, flags=AA, origin=reply.origin)
+
+    def _failure(self, text: str, code: int, ede: tuple[tuple[int, str], ...] = ()) -> ServerFailed:
+        return ServerFailed(text, ede=ede or ((code, text),))
+
+    def _note(self, event: str, **details: str | int | float | bool | None) -> None:
+        trace = self._context.trace
+        if trace is not None:
+            if self._context.depth:
+                details["depth"] = self._context.depth
+            trace.note(self._now, "recursion", event, **details)
+
+    def _noteQuery(self, delegation: Delegation, asked: Question, why: str) -> None:
+        name, zone = nameToText(asked.name), nameToText(delegation.zone)
+        self._note("asking", zone=zone, name=name, type=typeName(asked.rrType), servers=len(delegation.servers), why=why)
+
+
+def _isDS(rrset: RRSet) -> bool:
+    return rrset.rrType == DS or (rrset.rrType == RRSIG and rrset.rdatas[0][:2] == DS.to_bytes(2, "big"))

@@ -1,0 +1,59 @@
+"""
+Limits of iterative resolution: what one query of a client, or a hostile zone, can use up.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import Limit
+
+__all__ = [
+    "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
+    "LAME_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "RESOLUTION_ALIASES", "RESOLUTION_DEPTH",
+    "SERVERS", "UNRESOLVED_SECONDS",
+]
+
+# -- recursion
+
+#: Look-ups of name servers' addresses inside of each other: as BIND.
+RESOLUTION_DEPTH: Final = Limit(default=7, least=3, most=20)
+
+#: Aliases that one look-up follows, within a zone and from zone to zone: as Unbound and BIND.
+RESOLUTION_ALIASES: Final = Limit(default=11, least=1, most=64)
+
+#: Referrals that one look-up follows: a name has at most 127 labels, and real ones have few cuts.
+REFERRALS: Final = Limit(default=30, least=10, most=130)
+
+#: Name servers of a delegation that are used; others are ignored. The root and the large zones have 13.
+DELEGATION_SERVERS: Final = Limit(default=13, least=2, most=50)
+
+#: Addresses of a name server that are used, of each family (CVE-2026-3592): as BIND.
+ADDRESSES_PER_SERVER: Final = Limit(default=6, least=1, most=30)
+
+#: Name servers of one delegation whose addresses are looked up for one query (NXNSAttack, NRDelegation): as PowerDNS.
+ADDRESS_LOOKUPS: Final = Limit(default=10, least=2, most=50)
+
+#: Name servers of one delegation without an address, after which no further one is looked up for the query: as Unbound.
+ADDRESS_LOOKUPS_FAILED: Final = Limit(default=5, least=1, most=50)
+
+#: Queries with a shortened name in one look-up, after which the whole name is sent (RFC 9156, section 2.3).
+MINIMIZED_QUERIES: Final = Limit(default=10, least=1, most=50)
+
+#: Labels that the first of these queries add one at a time; later ones share the remaining labels (RFC 9156, section 2.3).
+MINIMIZED_LABELS: Final = Limit(default=4, least=1, most=50)
+
+#: Delegations in memory. Each takes about two kilobytes.
+DELEGATIONS: Final = Limit(default=20_000, least=100, most=1_000_000)
+
+#: Seconds that a delegation is used without asking its parent again.
+DELEGATION_SECONDS: Final = Limit(default=86_400, least=1, most=604_800)
+
+#: Seconds for which a server that does not serve a zone is not asked about it: as Unbound's time for its infrastructure cache.
+LAME_SECONDS: Final = Limit(default=900, least=1, most=86_400)
+
+#: Seconds for which a name server whose address could not be found is not looked up again: as PowerDNS.
+UNRESOLVED_SECONDS: Final = Limit(default=60, least=1, most=3600)
+
+#: Authoritative servers whose statistics are remembered; the oldest are forgotten first. As Unbound's infrastructure cache.
+SERVERS: Final = Limit(default=10_000, least=100, most=1_000_000)

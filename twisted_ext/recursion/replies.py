@@ -1,0 +1,210 @@
+"""
+What a reply of an authoritative server means, and which of its records may be believed.
+
+A server is asked about one zone. Records with owners outside of it are dropped (bailiwick; RFC 5452, section 6), as are records that have
+nothing to do with the question (RFC 2181, section 5.4.1).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from twisted_ext.answers import Answer, Outcome
+from twisted_ext.limits import RRSET_RECORDS
+from twisted_ext.recursion.limits import ADDRESSES_PER_SERVER, DELEGATION_SERVERS
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, labelCount
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, DNAME, DS, NS, NSEC, NSEC3, RRSIG, SOA, A
+
+__all__ = ["Meaning", "Referral", "endOf", "glueOf", "meaningOf", "scrubbed"]
+
+_SERVERS: Final = int(DELEGATION_SERVERS.default)
+_ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
+_RECORDS: Final = int(RRSET_RECORDS.default)
+
+#: Types of the authority section that prove something, besides the SOA record.
+_PROOFS: Final = frozenset((NSEC, NSEC3))
+
+_TYPE: Final = slice(0, 2)
+
+
+class Meaning(Enum):
+    """
+    What a reply means for the resolution.
+
+    @cvar ANSWER: the data, an alias, or a denial.
+    @cvar REFERRAL: the name is in a zone below.
+    @cvar EMPTY: nothing at all, without AA: the server may not serve the zone.
+    @cvar LAME: the server does not serve the zone.
+    """
+
+    ANSWER = "answer"
+    REFERRAL = "referral"
+    EMPTY = "empty"
+    LAME = "lame"
+
+
+class Referral:
+    """
+    A delegation as its parent describes it.
+
+    @ivar zone: the name of the child zone, folded.
+    @ivar servers: the records of the NS set: names of servers, in their original case.
+    @ivar ttl: of the NS set.
+    @ivar glue: addresses by the folded name of the server: type, TTL and addresses. Only of servers inside of the parent zone.
+    @ivar proof: the DS set, or the records that deny it, with their signatures.
+    """
+
+    __slots__ = ("zone", "servers", "ttl", "glue", "proof")
+
+    def __init__(
+        self,
+        zone: bytes,
+        servers: tuple[bytes, ...],
+        ttl: int,
+        glue: dict[bytes, list[RRSet]],
+        proof: tuple[RRSet, ...],
+    ) -> None:
+        self.zone = zone
+        self.servers = servers
+        self.ttl = ttl
+        self.glue = glue
+        self.proof = proof
+
+
+def meaningOf(question: Question, reply: Answer, zone: bytes) -> tuple[Meaning, Referral | None]:
+    """
+    @param reply: to this question, from a server that was asked because the zone has been delegated to it.
+    @param zone: folded.
+    """
+    name = question.key[:-4]
+    rrType = question.rrType
+    for rrset in reply.answer:
+        owner = rrset.name.lower()
+        if owner == name and (rrset.rrType in (rrType, CNAME) or rrType == ANY):
+            return Meaning.ANSWER, None
+        if rrset.rrType == DNAME and owner != name and isBelow(name, owner) and isBelow(owner, zone):
+            return Meaning.ANSWER, None
+    if reply.outcome is Outcome.NXDOMAIN:
+        return Meaning.ANSWER, None
+    delegation: RRSet | None = None
+    for rrset in reply.authority:
+        if rrset.rrType == SOA:
+            # A denial. The SOA record of a zone above or beside comes from a server that does not serve this one.
+            return (Meaning.ANSWER if isBelow(rrset.name.lower(), zone) else Meaning.LAME), None
+        if rrset.rrType == NS and delegation is None:
+            delegation = rrset
+    if delegation is not None:
+        cut = delegation.name.lower()
+        if cut != zone and isBelow(cut, zone) and isBelow(name, cut):
+            return Meaning.REFERRAL, _referral(cut, delegation, reply, zone)
+        if cut != zone or not reply.flags & AA:
+            # It refers upwards, or to the zone itself.
+            return Meaning.LAME, None
+    # A denial without SOA, which is against RFC 2308, but frequent.
+    return (Meaning.ANSWER if reply.flags & AA or delegation is not None else Meaning.EMPTY), None
+
+
+def _referral(cut: bytes, delegation: RRSet, reply: Answer, zone: bytes) -> Referral:
+    servers = tuple(dict.fromkeys([target.lower() for target in delegation.rdatas]))[:_SERVERS]
+    return Referral(cut, servers, delegation.ttl, glueOf(servers, reply, zone), _proofOf(cut, reply))
+
+
+def glueOf(servers: tuple[bytes, ...], reply: Answer, zone: bytes) -> dict[bytes, list[RRSet]]:
+    """
+    Return the addresses of name servers in a reply, by the server's name.
+
+    @param servers: folded.
+    @param zone: only servers inside of it: a server cannot know the addresses of others.
+    """
+    glue: dict[bytes, list[RRSet]] = {}
+    for rrset in reply.additional:
+        if rrset.rrType == A or rrset.rrType == AAAA:
+            owner = rrset.name.lower()
+            if owner in servers and isBelow(owner, zone):
+                if len(rrset.rdatas) > _ADDRESSES:
+                    rrset = RRSet(rrset.name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas[:_ADDRESSES])
+                glue.setdefault(owner, []).append(rrset)
+    return glue
+
+
+def _proofOf(cut: bytes, reply: Answer) -> tuple[RRSet, ...]:
+    found = []
+    for rrset in reply.authority:
+        rrType = rrset.rrType
+        if rrType == RRSIG:
+            covered = int.from_bytes(rrset.rdatas[0][_TYPE], "big")
+            if covered in _PROOFS or (covered == DS and rrset.name.lower() == cut):
+                found.append(rrset)
+        elif rrType in _PROOFS or (rrType == DS and rrset.name.lower() == cut):
+            found.append(rrset)
+    return tuple(found)
+
+
+def scrubbed(question: Question, reply: Answer, zone: bytes) -> Answer:
+    """
+    Return an answer with those records only that the servers of a zone can know and that belong to it: in the answer section, the records
+    of the name, and aliases inside of the zone; in the authority section, the SOA record, records that deny, and their signatures.
+
+    @param reply: an answer to this question, see L{meaningOf}.
+    @param zone: folded.
+    """
+    answer = tuple([rrset for rrset in reply.answer if isBelow(rrset.name.lower(), zone) and len(rrset.rdatas) <= _RECORDS])
+    # Records from a wildcard need the proof that no closer name exists; for other data, the authority section says nothing.
+    proved = any(_isExpanded(rrset) for rrset in answer)
+    target = endOf(question.key[:-4], answer) if answer and question.rrType not in (CNAME, ANY) else None
+    if target is not None and (reply.outcome is not Outcome.DATA or not isBelow(target.lower(), zone)):
+        # The target is a question of its own: it may be in another zone, of which these servers know nothing, not even that it is empty.
+        proof = _wildcardProof(reply, zone) if proved else ()
+        return Answer(Outcome.NODATA, answer, proof, flags=reply.flags, ede=reply.ede, origin=reply.origin)
+    authority: tuple[RRSet, ...] = ()
+    if reply.outcome is not Outcome.DATA or proved:
+        authority = tuple([rrset for rrset in reply.authority if _mayStand(rrset, zone)])
+    if len(answer) == len(reply.answer) and len(authority) == len(reply.authority) and not reply.additional:
+        return reply
+    return Answer(reply.outcome, answer, authority, rcode=reply.rcode, flags=reply.flags, ede=reply.ede, origin=reply.origin)
+
+
+def endOf(name: bytes, answer: tuple[RRSet, ...]) -> bytes | None:
+    """
+    Return the target of the last of the aliases that lead from a name, in its own case; L{None} if the name is not an alias.
+
+    @param name: folded.
+    """
+    aliases: dict[bytes, bytes] = {}
+    for rrset in answer:
+        if rrset.rrType == CNAME:
+            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0])
+    target = None
+    while name in aliases:
+        target = aliases.pop(name)
+        name = target.lower()
+    return target
+
+
+def _wildcardProof(reply: Answer, zone: bytes) -> tuple[RRSet, ...]:
+    return tuple([rrset for rrset in reply.authority if _mayStand(rrset, zone) and not _isSOA(rrset)])
+
+
+def _isExpanded(rrset: RRSet) -> bool:
+    """
+    Return whether these are signatures of records that come from a wildcard, so that no closer name may exist.
+    """
+    if rrset.rrType != RRSIG:
+        return False
+    owner = rrset.name
+    return rrset.rdatas[0][3] < labelCount(owner) - (owner[:2] == b"\x01*")
+
+
+def _isSOA(rrset: RRSet) -> bool:
+    return rrset.rrType == SOA or (rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][_TYPE], "big") == SOA)
+
+
+def _mayStand(rrset: RRSet, zone: bytes) -> bool:
+    rrType = rrset.rrType
+    if rrType == RRSIG:
+        rrType = int.from_bytes(rrset.rdatas[0][_TYPE], "big")
+    return (rrType == SOA or rrType in _PROOFS) and isBelow(rrset.name.lower(), zone)
