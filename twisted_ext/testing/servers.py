@@ -211,8 +211,10 @@ class CannedServer:
         self.asked.append(ReceivedQuery(message, transport, peer, clock.seconds()))
         if self.silent or self.silentTo == transport:
             return
-        reply = self.replyTo(message, transport)
-        replies = [reply] if self.tamper is None else self.tamper(reply, transport)
+        replies = self.repliesTo(message, transport)
+        tamper = self.tamper
+        if tamper is not None:
+            replies = [each for reply in replies for each in tamper(reply, transport)]
         if not self.delay:
             for each in replies:
                 send(each)
@@ -225,6 +227,12 @@ class CannedServer:
 
         call = clock.callLater(self.delay, late)
         self._later.add(call)
+
+    def repliesTo(self, query: Message, transport: str) -> Sequence[bytes]:
+        """
+        Return the messages to reply with, before C{tamper} is applied.
+        """
+        return [self.replyTo(query, transport)]
 
     def replyTo(self, query: Message, transport: str) -> bytes:
         """

@@ -1,0 +1,42 @@
+"""
+Addresses that follow from a seed and a host's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+__all__ = ["addressFor"]
+
+#: The prefix reserved for measurements of networks (RFC 2544), 17 bits of which are left.
+_IPV4: Final = int(IPv4Address("198.18.0.0"))
+_IPV4_HOSTS: Final = 1 << 17
+
+#: A part of the prefix for documentation (RFC 3849).
+_IPV6: Final = int(IPv6Address("2001:db8:5300::"))
+_IPV6_HOSTS: Final = 1 << 64
+
+
+def addressFor(seed: int, host: bytes, family: int, taken: Container[str]) -> str:
+    """
+    Return the address of a host.
+
+    @param host: its folded name.
+    @param family: 4 or 6.
+    @param taken: addresses of other hosts, which are avoided.
+    """
+    number = 0
+    while True:
+        digest = sha256(b"%d/%d/%d/%b" % (seed, family, number, host)).digest()
+        place = int.from_bytes(digest[:8], "big")
+        # The first address of a network is not given to a host.
+        if family == 4:
+            address = str(IPv4Address(_IPV4 + 1 + place % (_IPV4_HOSTS - 2)))
+        else:
+            address = str(IPv6Address(_IPV6 + 1 + place % (_IPV6_HOSTS - 2)))
+        if address not in taken:
+            return address
+        number += 1
