@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.cache.canned import question, wishes
-from tests.wire.shown import recordToText
 from twisted_ext.answers import Answer, Outcome, Trace
 from twisted_ext.client import resolverFromString
 from twisted_ext.compat.names import NamesResolver
@@ -27,6 +26,7 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.text import recordToText
 from twisted_ext.zone import Zone
 
 FILE = """\

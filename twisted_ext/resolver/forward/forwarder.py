@@ -31,12 +31,12 @@ from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Question
 
-__all__ = ["ForwardingSource", "Upstream"]
+__all__ = ["ForwardingSource", "Parts", "Upstream", "partsFor"]
 
 _SIZE: Final = int(DATAGRAM_SIZE.default)
 
 #: The header without id, for queries without and with an OPT record, and that record.
-_Parts = tuple[bytes, bytes, bytes]
+Parts = tuple[bytes, bytes, bytes]
 
 #: Combinations of query settings whose message parts are kept ready.
 _MOST_PARTS: Final = 64
@@ -80,9 +80,12 @@ class ForwardingSource(LocalSource):
     @param rotate: begin each look-up with the next working server, to spread the load, and not with the fastest.
     @ivar standings: the statistics of each of C{upstreams}, in the same order.
     @ivar untried: a zero for each server.
+    @cvar authoritative: whether the servers answer from zones of their own, so that a failure is not repeated to the same one.
     @ivar waiting: look-ups under way.
     @ivar queued: look-ups that have not begun.
     """
+
+    authoritative = False
 
     def __init__(
         self,
@@ -124,8 +127,8 @@ class ForwardingSource(LocalSource):
         self.admission = admission = Admission(self.waiting, self.standings, self.seconds, mostWaiting)
         self.queued = admission.queue
         self._free = admission.free
-        self.parts: _Parts = _partsFor(QueryContext(0.0))
-        self._parts: dict[bytes, _Parts] = {}
+        self.parts: Parts = partsFor(QueryContext(0.0))
+        self._parts: dict[bytes, Parts] = {}
         self._closed = False
 
     def ask(self, question: Question, context: QueryContext) -> Start:
@@ -180,7 +183,7 @@ class ForwardingSource(LocalSource):
         self._turn = nextOf(self.standings, self._turn)
         return self._turn
 
-    def partsOf(self, context: QueryContext) -> _Parts:
+    def partsOf(self, context: QueryContext) -> Parts:
         variant = context.variant
         if not variant:
             return self.parts
@@ -188,14 +191,14 @@ class ForwardingSource(LocalSource):
         if parts is None:
             if len(self._parts) >= _MOST_PARTS:
                 self._parts.clear()
-            parts = self._parts[variant] = _partsFor(context)
+            parts = self._parts[variant] = partsFor(context)
         return parts
 
     def __repr__(self) -> str:
         return f"<Forwarding to {', '.join([upstream.server.label for upstream in self.upstreams])}>"
 
 
-def _partsFor(context: QueryContext) -> _Parts:
+def partsFor(context: QueryContext) -> Parts:
     flags = (RD if context.recursionDesired else 0) | (AD if context.authenticData else 0) | (CD if context.checkingDisabled else 0)
     start = flags.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x00\x00"
     opt = EDNS(_SIZE, DO if context.dnssecOk else 0, context.options).toWire() if context.edns else b""

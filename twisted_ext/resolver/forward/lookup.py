@@ -25,6 +25,7 @@ from twisted_ext.wire.message import Message, Question
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IExchange
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
+    from twisted_ext.resolver.recursive.pool import ZoneServers
     from twisted_ext.transport.exchange import Channel
 
 __all__ = ["ForwardedLookup"]
@@ -119,7 +120,7 @@ class ForwardedLookup:
     _index: int
     _sentAt: float
 
-    def __init__(self, source: ForwardingSource, question: Question, context: QueryContext) -> None:
+    def __init__(self, source: ForwardingSource | ZoneServers, question: Question, context: QueryContext) -> None:
         self._source = source
         self.question = question
         self.context = context
@@ -342,7 +343,7 @@ class ForwardedLookup:
         self.attempts += 1
         waits = context.waits
         if waits is None:
-            if because is Came.NEAR_MISS:
+            if because is Came.NEAR_MISS or source.authoritative:
                 # If TCP does not work, UDP may. Connecting takes one round trip and the query another.
                 due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
             elif source.alone:
@@ -553,6 +554,14 @@ class ForwardedLookup:
         elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self.end(self._soFar(now))
         elif waits is None:
+            if source.authoritative:
+                # The zone has been asked enough by UDP; the time left is for other servers, after one try by TCP.
+                index = next((each for each, tried in enumerate(troubles.tried) if tried.stream is not Stream.NO), None)
+                if index is None:
+                    self._byStream(bestOf(source.standings, source.untried, 1) or 0, now, None)
+                else:
+                    self.end(self._soFar(now))
+                return
             self.due = self.context.deadline
             source.timetable.add(self)
         elif now >= self.due - ROUNDING:

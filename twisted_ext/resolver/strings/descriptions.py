@@ -56,6 +56,7 @@ class LazyParser:
 
 
 _PARSERS: Final = "twisted_ext.resolver.strings.parsers"
+_RECURSIVE: Final = "twisted_ext.resolver.strings.recursion"
 
 #: The built-in prefixes. They are found without a search for plugins, which takes milliseconds and reads files.
 BUILT_IN: Final = (
@@ -73,6 +74,10 @@ BUILT_IN: Final = (
     ),
     LazyParser("tcp", _PARSERS, "parseTCP", "servers queried over TCP: tcp:address[,address...][:port]"),
     LazyParser("threaded", _PARSERS, "parseThreaded", "the operating system's own resolver, in threads"),
+    LazyParser(
+        "recursive", _RECURSIVE, "parseRecursive", "resolve from the root with DNSSEC validation: recursive[:hints=file][:anchor=file]"
+    ),
+    LazyParser("validate", _RECURSIVE, "parseValidate", "validate the answers of a source with DNSSEC: validate:source"),
     LazyParser("cache", _PARSERS, "parseCache", "cache answers: cache:source"),
     LazyParser("coalesce", _PARSERS, "parseCoalesce", "one query for all callers with the same question: coalesce:source"),
     LazyParser("chain", _PARSERS, "parseChain", "one after the other until one answers: chain:(source):(source)..."),

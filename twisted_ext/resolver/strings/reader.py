@@ -152,6 +152,9 @@ class _Reading:
         key, valueAt = self._key(start)
         if key is None:
             parameter = schema.at(len(plan.positional))
+            if parameter is None and not plan.positional and not plan.named and self._endsAt(start, inside):
+                # "recursive:" without arguments.
+                return start
             if parameter is None:
                 raise _fault(text, start, f"this is one argument too many; it is {schema.usage(plan.prefix)}")
         else:
@@ -204,6 +207,9 @@ class _Reading:
         return {*positional, *plan.named}
 
     # -- characters
+
+    def _endsAt(self, index: int, inside: bool) -> bool:
+        return index >= self._end or (inside and self._text[index] == ")")
 
     def _key(self, start: int) -> tuple[str | None, int]:
         """

@@ -1,0 +1,209 @@
+"""
+The authoritative servers that a recursive resolver has met: their sockets and statistics, by address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from random import Random
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import Closed, Unreachable
+from twisted_ext.limits import SERVER_TRIES
+from twisted_ext.recursion.limits import SERVERS
+from twisted_ext.resolver.forward.admission import Admission
+from twisted_ext.resolver.forward.forwarder import Parts, Upstream, partsFor
+from twisted_ext.resolver.forward.lookup import ForwardedLookup
+from twisted_ext.resolver.forward.serverstats import ServerStats
+from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.exchange import TCP, StreamTransport
+from twisted_ext.transport.random import Draw
+from twisted_ext.transport.replymatch import mixed
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.transport.timers import Timetable, TimetableItem
+from twisted_ext.wire.message import Question
+
+__all__ = ["ServerPool", "ZoneServers"]
+
+#: Servers within this many seconds of the fastest one are asked as often: their difference is noise, and the choice is harder to predict
+#: (RFC 5452, section 4.4).
+_BAND: Final = 0.005
+
+#: One look-up in this many begins with any working server, so that a slow one that has become fast is noticed.
+_EXPLORE: Final = 20
+
+#: Queries to one server in one step of a look-up: after them, TCP is tried once.
+_TRIES: Final = 2
+
+_GROUPS: Final = 4096
+
+
+class ZoneServers:
+    """
+    Some of the servers of a pool, for look-ups that may ask any of them. Has what L{ForwardedLookup} needs of its source.
+    """
+
+    stream = False
+    authoritative = True
+
+    def __init__(self, pool: ServerPool, addresses: tuple[str, ...]) -> None:
+        self._pool = pool
+        known = [pool.at(address) for address in addresses]
+        self.upstreams = tuple([upstream for upstream, _ in known])
+        self.standings = tuple([standing for _, standing in known])
+        self.untried = (0,) * len(known)
+        self.alone = len(known) == 1
+        self.tries = pool.tries
+        self.mix = pool.mix
+        self.seconds = pool.seconds
+        self.parts = pool.parts
+        self.partsOf = pool.partsOf
+        self.timetable = pool.timetable
+        self.waiting = pool.waiting
+        self.admission = pool.admission
+        self.queued = pool.admission.queue
+        self.settle = pool.settle
+
+    def first(self, now: float) -> int:
+        standings = self.standings
+        random = self._pool.random
+        working = [index for index, standing in enumerate(standings) if standing.downUntil <= now]
+        if not working:
+            return random.randrange(len(standings))
+        if len(working) == 1:
+            return working[0]
+        unmeasured = [index for index in working if standings[index].rtt is None]
+        if unmeasured:
+            return random.choice(unmeasured)
+        if not random.randrange(_EXPLORE):
+            return random.choice(working)
+        times = [(standings[index].rtt or 0.0, index) for index in working]
+        best = min(times)[0]
+        return random.choice([index for time, index in times if time <= best * 1.25 + _BAND])
+
+
+class ServerPool:
+    """
+    All servers, within a limit.
+
+    @ivar waiting: look-ups under way.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        *,
+        port: int = DNS_PORT,
+        mixCase: bool = False,
+        tries: int | None = None,
+        most: int | None = None,
+        transport: StreamTransport | None = None,
+        datagrams: Datagrams | None = None,
+        usable: Callable[[str], bool] | None = None,
+    ) -> None:
+        """
+        @param port: that of all servers; another one is for tests.
+        @param most: servers to remember.
+        @param usable: whether to query a server at an address; all by default.
+        """
+        draw = Draw()
+        self.seconds: Callable[[], float] = reactor.seconds
+        self.random = Random()
+        self.tries = _TRIES if tries is None else int(SERVER_TRIES.pick(tries))
+        self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
+        self._port = port
+        self._usable = usable
+        self._most = int(SERVERS.pick(most))
+        self._datagrams = datagrams or Datagrams(reactor, draw=draw)
+        self._connect = partial((transport or TCP()).exchange, reactor, draw)
+        self._known: dict[str, tuple[Upstream, ServerStats]] = {}
+        self._used: set[Upstream] = set()
+        self._groups: dict[tuple[str, ...], ZoneServers] = {}
+        self.timetable = Timetable(reactor)
+        self.waiting: set[TimetableItem] = self.timetable.waiting
+        # Queries go to many servers, so a queue for each of them would hold up the others.
+        self.admission = Admission(self.waiting, (), self.seconds, None)
+        self.parts: Parts = partsFor(QueryContext(0.0, recursionDesired=False))
+        self._parts: dict[bytes, Parts] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def at(self, address: str) -> tuple[Upstream, ServerStats]:
+        """
+        Return the server at an address, known or new.
+        """
+        found = self._known.get(address)
+        if found is None:
+            server = Server(address, self._port)
+            found = self._known[address] = (Upstream(server, DatagramExchange(self._datagrams, server), self._connect), ServerStats())
+            if len(self._known) > self._most:
+                self._makeRoom()
+        self._used.add(found[0])
+        return found
+
+    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext) -> Deferred[Answer]:
+        """
+        Send a question to one of the servers, and to others if it does not answer.
+
+        @param context: says whether to set RD, which has to be clear for authoritative servers.
+        """
+        if self._closed:
+            return fail(Closed("the resolver is closed"))
+        servers = self._groups.get(addresses)
+        if servers is None:
+            wanted = addresses if self._usable is None else tuple(filter(self._usable, addresses))
+            if not wanted:
+                return fail(Unreachable(f"{question}: {', '.join(addresses[:3])} may not be queried"))
+            if len(self._groups) >= _GROUPS:
+                self._groups.clear()
+            servers = self._groups[addresses] = ZoneServers(self, wanted)
+        else:
+            self._used.update(servers.upstreams)
+        lookup = ForwardedLookup(servers, question, context)
+        deferred = lookup.deferred
+        lookup.begin(self.seconds())
+        return deferred
+
+    def partsOf(self, context: QueryContext) -> Parts:
+        variant = context.variant
+        parts = self._parts.get(variant)
+        if parts is None:
+            if len(self._parts) >= 64:
+                self._parts.clear()
+            parts = self._parts[variant] = partsFor(context)
+        return parts
+
+    def settle(self) -> None:
+        """
+        Close sockets and cancel timers, because no look-up is in progress any more.
+        """
+        self.timetable.settle()
+        used, self._used = self._used, set()
+        for upstream in used:
+            for exchange in upstream.exchanges():
+                exchange.settle()
+
+    def close(self) -> Deferred[None]:
+        self._closed = True
+        while self.waiting:
+            lookup = next(iter(self.waiting))
+            assert isinstance(lookup, ForwardedLookup)
+            lookup.end(Closed("the resolver was closed while the look-up ran"))
+        closing = [exchange.close() for upstream, _ in self._known.values() for exchange in upstream.exchanges()]
+        return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)
+
+    def _makeRoom(self) -> None:
+        # The oldest tenth; those in use stay alive in their look-ups.
+        self._groups.clear()
+        for address in list(islice(self._known, self._most // 10 + 1)):
+            upstream, _ = self._known.pop(address)
+            for exchange in upstream.exchanges():
+                exchange.settle()

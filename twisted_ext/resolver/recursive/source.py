@@ -1,0 +1,303 @@
+"""
+The answer source that resolves from the root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from time import time
+from typing import Final
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.cache.store import Store
+from twisted_ext.dnssec.validation import Validator
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import BudgetSpent, DNSFault, ServerFailed, TimedOut
+from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.recursion.delegations import Delegation, Delegations
+from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options
+from twisted_ext.recursion.limits import RESOLUTION_ALIASES, RESOLUTION_DEPTH
+from twisted_ext.recursion.replies import endOf
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.recursive.pool import ServerPool
+from twisted_ext.resolver.recursive.validating import ValidatingSource
+from twisted_ext.resolver.sources import LocalSource, WrappingSource
+from twisted_ext.wire.codes import AA
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, RRSIG, SOA
+
+__all__ = ["AliasFollower", "RecursiveSource", "recursiveStack"]
+
+_DEPTH: Final = int(RESOLUTION_DEPTH.default)
+_ALIASES: Final = int(RESOLUTION_ALIASES.default)
+
+#: Levels of security, the least trusted one first.
+_TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Security.SECURE)
+
+#: Octets for the addresses of name servers outside of the zones that they serve.
+_ADDRESS_CACHE: Final = 4 << 20
+
+
+@implementer(IAnswerSource)
+class RecursiveSource(LocalSource):
+    """
+    Resolves questions from the root, or from the closest zone whose servers are known. Aliases are not followed beyond the zone that they
+    are in: see L{AliasFollower}.
+
+    @ivar delegations: what has been learned of zones and their servers.
+    @ivar pool: the servers' sockets and statistics.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, root: Delegation, *, options: Options | None = None, pool: ServerPool | None = None
+    ) -> None:
+        """
+        @param root: servers of the root, from hints.
+        """
+        self.delegations = Delegations(root)
+        self.pool = ServerPool(reactor) if pool is None else pool
+        self.options = options or Options()
+        self.seconds = reactor.seconds
+        self._primed = False
+        # Addresses of name servers are never given as answers, so they have a cache of their own.
+        follower = AliasFollower(self)
+        self.addresses = CachedSource(follower, reactor, store=Store(_ADDRESS_CACHE))
+        follower.targets = self.addresses
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        if question.rrType == DS:
+            known = self.delegations.find(question.key[:-4], self.seconds())
+            if known is not None and known.proof:
+                found = _fromReferral(known)
+                # A validator needs no SOA record, as a client does.
+                if found.answer or context.depth:
+                    return found
+        return partial(self._start, question)
+
+    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
+        if context.depth > _DEPTH:
+            return fail(BudgetSpent(f"{question}: more than {_DEPTH} look-ups inside of each other"))
+        budget = context.budget
+        if budget is None:
+            budget = Work()
+        query = context.but(recursionDesired=False, checkingDisabled=False, authenticData=False, budget=budget)
+        resolution = _Resolution(self, question, query)
+        deferred = resolution.deferred
+        resolution.advance(None)
+        return deferred
+
+    def distrust(self, name: bytes) -> None:
+        """
+        Forget the delegations that lead to a name.
+
+        @param name: folded.
+        """
+        while name != ROOT:
+            found = self.delegations.find(name, self.seconds())
+            if found is not None:
+                self.delegations.drop(found)
+            name = parentOf(name)
+
+    def close(self) -> Deferred[None]:
+        return self.pool.close()
+
+
+class _Resolution:
+    """
+    Runs one L{Iteration}.
+
+    @ivar deferred: fires with the answer.
+    """
+
+    __slots__ = ("deferred", "_source", "_question", "_context", "_iteration", "_steps", "_current", "_began", "_server")
+
+    def __init__(self, source: RecursiveSource, question: Question, context: QueryContext) -> None:
+        self._source = source
+        self._question = question
+        self._context = context
+        self.deferred: Deferred[Answer] = Deferred(self._cancel)
+        self._current: Deferred[Answer] | None = None
+        self._began = now = source.seconds()
+        self._server = ""
+        self._iteration = Iteration(source.delegations, question, source.options, context)
+        self._steps = self._iteration.run(now)
+
+    def advance(self, result: Answer | DNSFault | None) -> None:
+        now = self._source.seconds()
+        try:
+            need = next(self._steps) if result is None else self._steps.send((now, result))
+        except StopIteration as done:
+            self._finish(done.value, now)
+        except DNSFault as fault:
+            deferred = self.deferred
+            del self.deferred
+            deferred.errback(fault)
+        else:
+            self._meet(need, now)
+
+    def _meet(self, need: Need, now: float) -> None:
+        context = self._context
+        if now >= context.deadline:
+            self.advance(TimedOut(f"{self._question}: the time for it was over"))
+            return
+        if isinstance(need, FindAddresses):
+            inner = context.but(recursionDesired=True, dnssecOk=False, depth=context.depth + 1, aliases=0)
+            current = lookUp(self._source.addresses, need.question, inner)
+        else:
+            current = self._source.pool.lookUp(tuple(need.addresses), need.question, context)
+        self._current = current
+        current.addCallbacks(self._came, self._failed)
+
+    def _came(self, answer: Answer) -> None:
+        self._current = None
+        if answer.origin is not None:
+            self._server = answer.origin.server
+        self.advance(answer)
+
+    def _failed(self, failure: Failure) -> None:
+        self._current = None
+        fault = failure.value
+        if isinstance(fault, DNSFault):
+            self.advance(fault)
+        else:
+            deferred = self.deferred
+            del self.deferred
+            deferred.errback(fault)
+
+    def _finish(self, answer: Answer, now: float) -> None:
+        budget = self._context.budget
+        attempts = budget.packets if isinstance(budget, Work) else 0
+        answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone)
+        answer.message = None
+        deferred = self.deferred
+        del self.deferred
+        deferred.callback(answer)
+
+    def _cancel(self, deferred: Deferred[Answer]) -> None:
+        self._steps.close()
+        current = self._current
+        if current is not None:
+            current.addErrback(lambda _: None)
+            current.cancel()
+
+
+def _fromReferral(known: Delegation) -> Answer:
+    """
+    Return the answer to the question for the DS set of a zone, from the referral to it.
+    """
+    present = tuple([rrset for rrset in known.proof if rrset.rrType == DS or _covers(rrset, DS)])
+    origin = Origin("recursive", known.referrer)
+    if present:
+        return Answer(Outcome.DATA, present, flags=AA, origin=origin)
+    return Answer(Outcome.NODATA, (), known.proof, flags=AA, origin=origin)
+
+
+def _covers(rrset: RRSet, rrType: int) -> bool:
+    return rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType
+
+
+@implementer(IAnswerSource)
+class AliasFollower(WrappingSource):
+    """
+    Follows aliases whose targets the inner source has not answered: each target is a question of its own.
+
+    @ivar targets: the source to ask for the targets: a cache in front of this one, so that what aliases share is looked up once.
+    """
+
+    def __init__(self, inner: IAnswerSource) -> None:
+        super().__init__(inner)
+        self.targets: IAnswerSource = self
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        found = self._inner.ask(question, context)
+        if found is None:
+            return None
+        if isinstance(found, Answer):
+            target = targetOf(question, found)
+            return found if target is None else partial(self._follow, question, found, target)
+        return partial(self._start, question, found)
+
+    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        return start(context).addCallback(self._arrived, question, context)
+
+    def _arrived(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
+        target = targetOf(question, answer)
+        return answer if target is None else self._follow(question, answer, target, context)
+
+    def _follow(self, question: Question, answer: Answer, target: bytes, context: QueryContext) -> Deferred[Answer]:
+        if context.aliases >= _ALIASES:
+            return fail(ServerFailed(f"{question}: more than {_ALIASES} aliases"))
+        inner = context.but(aliases=context.aliases + 1)
+        return lookUp(self.targets, Question(target, question.rrType, question.rrClass), inner).addCallback(joined, answer, question)
+
+
+def targetOf(question: Question, answer: Answer) -> bytes | None:
+    """
+    Return the name that the aliases in an answer lead to if the answer says nothing of it, else L{None}.
+    """
+    if answer.outcome is not Outcome.NODATA or not answer.answer or question.rrType in (CNAME, ANY, DNAME):
+        return None
+    target = endOf(question.key[:-4], answer.answer)
+    if target is None or any(rrset.rrType == SOA for rrset in answer.authority):
+        # With an SOA record, the servers of the zone have denied the target themselves.
+        return None
+    return target
+
+
+def joined(rest: Answer, answer: Answer, question: Question) -> Answer:
+    """
+    Return an answer of aliases followed by the answer for their target.
+
+    @raise ServerFailed: there are too many aliases.
+    """
+    both = answer.answer + tuple([rrset for rrset in rest.answer if rrset not in answer.answer])
+    if sum([rrset.rrType == CNAME for rrset in both]) > _ALIASES:
+        raise ServerFailed(f"{question}: more than {_ALIASES} aliases")
+    security = answer.security if answer.security is rest.security else min(answer.security, rest.security, key=_TRUST.index)
+    return Answer(
+        rest.outcome,
+        both,
+        # What proves that the alias may come from a wildcard, and what is said of its target.
+        answer.authority + tuple([rrset for rrset in rest.authority if rrset not in answer.authority]),
+        rest.additional,
+        rcode=rest.rcode,
+        flags=answer.flags & rest.flags,
+        security=security,
+        ede=(*answer.ede, *[each for each in rest.ede if each not in answer.ede]),
+        origin=answer.origin,
+    )
+
+
+def recursiveStack(
+    reactor: IReactorTime,
+    root: Delegation,
+    *,
+    validator: Validator | None = None,
+    options: Options | None = None,
+    pool: ServerPool | None = None,
+    store: Store | None = None,
+    today: Callable[[], float] = time,
+) -> CachedSource:
+    """
+    Return a source that resolves from the root, validates, follows aliases and caches.
+
+    @param root: servers of the root, from hints.
+    @param validator: L{None} for answers without validation.
+    @param today: returns seconds since 1970, for the validity of signatures.
+    """
+    resolving = RecursiveSource(reactor, root, options=options, pool=pool)
+    source: IAnswerSource = resolving
+    if validator is not None:
+        source = ValidatingSource(source, reactor, validator, today, distrust=resolving.distrust)
+    follower = AliasFollower(source)
+    cached = follower.targets = CachedSource(follower, reactor, store=store)
+    return cached

@@ -1,0 +1,312 @@
+"""
+The answer source that validates what another one answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from time import time
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.cache.store import Store
+from twisted_ext.cache.variants import madePlainer
+from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
+from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
+from twisted_ext.dnssec.validation import Validated, Validator
+from twisted_ext.dnssec.verdicts import Verdict
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault
+from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.resolver.ask import lookUp, then
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.wire.codes import AD, IN, Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, parentOf
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CNAME, NSEC, NSEC3, SOA
+
+__all__ = ["ValidatingSource"]
+
+#: Servers that are avoided in one look-up because their data is bogus, as Unbound's val-max-restart.
+_RETRIES: Final = 5
+
+#: Octets for keys and DS records, beside those that the validator remembers as verified.
+_SUPPORT_CACHE: Final = 4 << 20
+
+
+@implementer(IAnswerSource)
+class ValidatingSource(WrappingSource):
+    """
+    Asks the inner source with DO and CD, and returns only answers that are secure, or provably not signed. A bogus one is a L{TrustFault}.
+
+    Queries with CD are passed on as they are (RFC 6840, section 5.9).
+    """
+
+    def __init__(
+        self,
+        inner: IAnswerSource,
+        reactor: IReactorTime,
+        validator: Validator,
+        today: Callable[[], float] = time,
+        *,
+        distrust: Callable[[bytes], object] | None = None,
+        aggressive: bool = True,
+    ) -> None:
+        """
+        @param aggressive: answer by what the denials of other names prove (RFC 8198).
+        @param distrust: called with a name for which a server has sent bogus data: the inner source forgets what it has from there, and
+            avoids the servers in C{Work.avoided}. L{None} if it cannot.
+        @param today: returns seconds since 1970, for the validity of signatures.
+        """
+        super().__init__(inner)
+        self.inner = inner
+        self.validator = validator
+        self.seconds = reactor.seconds
+        self.today = today
+        self.distrust = distrust
+        self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
+        self.support = CachedSource(inner, reactor, store=Store(_SUPPORT_CACHE))
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        if context.checkingDisabled:
+            return then(self._inner.ask(question, context), self._unchecked, question, context)
+        if self.denials is not None:
+            synthesis = self.denials.deny(question.name, question.rrType, self.seconds())
+            if synthesis is not None and question.rrClass == IN:
+                return self._synthesized(question, context, synthesis)
+        found = self._inner.ask(question, _wishes(context))
+        if found is None:
+            return None
+        return partial(self._start, question, found)
+
+    @staticmethod
+    def _unchecked(answer: Answer, question: Question, context: QueryContext) -> Answer:
+        return plainerFor(question, context, answer)
+
+    def sentinel(self, question: Question, secure: bool) -> DNSFault | None:
+        """
+        Return the failure with which a question is answered that asks whether a key of the root is trusted (RFC 8509); else L{None}.
+        """
+        if sentinelOf(question.name) is None:
+            return None
+        anchors = self.validator.anchorsFor(ROOT, int(self.today()))
+        tags = () if anchors is None else anchors.tags()
+        if not refusesSentinel(question.name, question.rrType, tags, secure, False):
+            return None
+        return ServerFailed(f"{question} is answered by a failure, which tells the keys that are trusted")
+
+    def keep(self, validated: Validated) -> None:
+        """
+        Remember what the sets of a secure answer say of other names.
+        """
+        store = self.denials
+        if store is not None:
+            now = self.seconds()
+            for zone, rrset, signatures, ttl, wildcard in validated.kept:
+                if rrset.rrType == SOA:
+                    store.addSOA(zone, rrset, signatures, ttl, now)
+                elif rrset.rrType in (NSEC, NSEC3):
+                    store.add(zone, rrset, signatures, ttl, now, wildcard)
+                elif wildcard is not None:
+                    store.addWildcard(zone, wildcard, rrset, signatures, ttl, now)
+
+    def _synthesized(self, question: Question, context: QueryContext, synthesis: Synthesis) -> Answer:
+        rcode = Rcode.NXDOMAIN if synthesis.outcome is Outcome.NXDOMAIN else Rcode.NOERROR
+        aliased = question.rrType != CNAME and any(rrset.rrType == CNAME for rrset in synthesis.answer)
+        answer = Answer(
+            Outcome.NODATA if aliased else synthesis.outcome,
+            synthesis.answer,
+            synthesis.authority,
+            rcode=rcode,
+            flags=AD,
+            security=Security.SECURE,
+            origin=Origin("denials"),
+        )
+        if context.trace is not None:
+            context.trace.note(self.seconds(), "denials", "synthesized", outcome=synthesis.outcome.value)
+        return plainerFor(question, context, answer)
+
+    def _start(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
+        validation = _Validation(self, question, context)
+        deferred = validation.deferred
+        validation.begin(found)
+        return deferred
+
+
+def _wishes(context: QueryContext) -> QueryContext:
+    return context.but(dnssecOk=True, checkingDisabled=True, authenticData=False)
+
+
+class _Validation:
+    """
+    The look-up of one answer, and then of what it takes to validate it.
+
+    @ivar deferred: fires with the answer.
+    """
+
+    __slots__ = ("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict")
+
+    def __init__(self, source: ValidatingSource, question: Question, context: QueryContext) -> None:
+        self._source = source
+        self._question = question
+        self._context = context
+        budget = context.budget
+        self._work = budget if isinstance(budget, Work) else Work()
+        self._steps: Generator[Question, Answer | DNSFault, Validated] | None = None
+        self._current: Deferred[Answer] | None = None
+        self._verdict: Verdict | None = None
+        self.deferred: Deferred[Answer] = Deferred(self._cancel)
+
+    def begin(self, found: Answer | Start) -> None:
+        """
+        @param found: what the inner source has found.
+        """
+        if isinstance(found, Answer):
+            self._answered(found)
+        else:
+            current = self._current = found(_wishes(self._context).but(budget=self._work))
+            current.addCallbacks(self._answered, self._failed)
+
+    def _answered(self, answer: Answer) -> None:
+        self._current = None
+        self._answer = answer
+        self._steps = self._source.validator.validate(self._question, answer, int(self._source.today()), self._work)
+        self._advance(None)
+
+    def _failed(self, failure: Failure) -> None:
+        self._current = None
+        deferred = self.deferred
+        del self.deferred
+        deferred.errback(failure)
+
+    def _advance(self, result: Answer | DNSFault | None) -> None:
+        steps = self._steps
+        assert steps is not None
+        try:
+            question = next(steps) if result is None else steps.send(result)
+        except StopIteration as done:
+            self._finish(done.value)
+            return
+        context = self._context
+        if self._source.seconds() >= context.deadline:
+            self._advance(TimedOut(f"{question}: the time for the look-up was over"))
+            return
+        current = self._current = lookUp(self._source.support, question, _wishes(context).but(budget=self._work, depth=context.depth + 1))
+        current.addCallbacks(self._fetched, self._unfetched)
+
+    def _fetched(self, answer: Answer) -> None:
+        self._current = None
+        self._advance(answer)
+
+    def _unfetched(self, failure: Failure) -> None:
+        self._current = None
+        fault = failure.value
+        if isinstance(fault, DNSFault):
+            self._advance(fault)
+        else:
+            self._failed(failure)
+
+    def _finish(self, validated: Validated) -> None:
+        verdict = validated.verdict
+        if verdict.security is not Security.BOGUS:
+            deferred = self.deferred
+            del self.deferred
+            refusal = self._source.sentinel(self._question, verdict.security is Security.SECURE)
+            if refusal is None:
+                deferred.callback(self._judged(self._answer, validated))
+            else:
+                deferred.errback(refusal)
+            return
+        if self._verdict is None:
+            self._verdict = verdict
+        if not self._retry(validated.server.rpartition(":")[0].strip("[]")):
+            self._refuse(self._verdict)
+
+    def _refuse(self, verdict: Verdict) -> None:
+        deferred = self.deferred
+        del self.deferred
+        why = verdict.reasons[0][1] if verdict.reasons else "no reason"
+        deferred.errback(TrustFault(f"{self._question} is bogus: {why}", ede=verdict.reasons))
+
+    def _retry(self, address: str) -> bool:
+        """
+        Ask other servers than the one at an address, which sent bogus data. Return whether that was begun.
+        """
+        source = self._source
+        avoided = self._work.avoided
+        distrust = source.distrust
+        if distrust is None or len(avoided) >= _RETRIES or not address or address in avoided or self._work.exhausted:
+            return False
+        avoided.add(address)
+        source.validator.chains.forgetBogus()
+        name = self._question.key[:-4]
+        distrust(name)
+        while name != ROOT:
+            source.support.flush(name)
+            name = parentOf(name)
+        current = self._current = lookUp(source.inner, self._question, _wishes(self._context).but(budget=self._work))
+        current.addCallbacks(self._answered, self._unbettered)
+        return True
+
+    def _unbettered(self, failure: Failure) -> None:
+        self._current = None
+        verdict = self._verdict
+        if verdict is not None and isinstance(failure.value, DNSFault):
+            self._refuse(verdict)
+        else:
+            self._failed(failure)
+
+    def _judged(self, answer: Answer, validated: Validated) -> Answer:
+        security = validated.verdict.security
+        secure = security is Security.SECURE
+        ttl = validated.ttl
+        judged = Answer(
+            answer.outcome,
+            _shortened(answer.answer, ttl),
+            _shortened(answer.authority, ttl),
+            _shortened(answer.additional, ttl),
+            rcode=answer.rcode,
+            flags=answer.flags | AD if secure else answer.flags & ~AD,
+            security=security,
+            ede=(*answer.ede, *validated.verdict.reasons),
+            origin=answer.origin,
+        )
+        if secure and validated.kept:
+            self._source.keep(validated)
+        return plainerFor(self._question, self._context, judged)
+
+    def _cancel(self, deferred: Deferred[Answer]) -> None:
+        if self._steps is not None:
+            self._steps.close()
+        current = self._current
+        if current is not None:
+            current.addErrback(lambda _: None)
+            current.cancel()
+
+
+def plainerFor(question: Question, context: QueryContext, answer: Answer) -> Answer:
+    """
+    Return the answer without signatures and proofs if the caller does not want them.
+    """
+    if context.dnssecOk:
+        return answer
+    plainer = madePlainer(question, context, answer)
+    if plainer is None:
+        return answer
+    plainer.security = answer.security
+    return plainer
+
+
+def _shortened(sets: tuple[RRSet, ...], ttl: int) -> tuple[RRSet, ...]:
+    for rrset in sets:
+        if rrset.ttl > ttl:
+            return tuple([rrset if rrset.ttl <= ttl else rrset.withTTL(ttl) for rrset in sets])
+    return sets

@@ -1,0 +1,80 @@
+"""
+The functions behind the prefixes C{recursive} and C{validate}.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import Final
+
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.recursive.configured import Minimization, Trust, optionsFor, readAnchors, readRoot, usableFor
+from twisted_ext.resolver.strings.descriptions import Site
+from twisted_ext.resolver.strings.parsers import Port
+from twisted_ext.transport.servers import DNS_PORT
+
+__all__ = ["parseRecursive", "parseValidate"]
+
+_DNS: Final = Port(DNS_PORT)
+_MINIMIZED: Final = Minimization("yes")
+
+
+def parseRecursive(
+    site: Site,
+    *,
+    hints: str | None = None,
+    anchor: str | None = None,
+    validate: bool = True,
+    minimize: Minimization = _MINIMIZED,
+    ipv6: bool = True,
+    loopback: bool = False,
+    mostBytes: int | None = None,
+    port: Port = _DNS,
+) -> IAnswerSource:
+    """
+    Resolve names from the root of the DNS without any other resolver, validate the answers with DNSSEC, and cache them. C{result.security}
+    says whether an answer is secure; an answer that is bogus is a C{DNSServerError}. It has neither a hosts file nor a search list: for
+    these, combine it with others, as in C{chain:(hosts):(special):recursive}.
+
+    @param hints: a file with the servers of the root instead of those built in, such as C{named.root}.
+    @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
+    @param validate: C{no} takes answers without validation.
+    @param minimize: C{yes} sends servers only the part of a name that they need, C{strict} does so even to servers that fail for it, C{no}
+        sends whole names.
+    @param ipv6: C{no} queries servers at IPv4 addresses only.
+    @param loopback: C{yes} queries servers on this machine if a zone names them, for tests.
+    @param mostBytes: the size of the cache in bytes.
+    @param port: the port of all servers, for tests.
+
+    @return: L{RecursiveSource<twisted_ext.resolver.recursive.source.RecursiveSource>}
+    """
+    from twisted_ext.cache.store import Store
+    from twisted_ext.dnssec.validation import Validator
+    from twisted_ext.resolver.recursive.pool import ServerPool
+    from twisted_ext.resolver.recursive.source import recursiveStack
+
+    root = readRoot(hints or "")
+    validator = None
+    if validate:
+        trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
+        validator = Validator(trust.at)
+    named = [address for server in root.servers for address in server.addresses]
+    pool = ServerPool(site.reactor, port=port, usable=usableFor(named, ipv6=ipv6, loopback=loopback))
+    options = optionsFor(minimize, ipv6)
+    return recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=Store(mostBytes))
+
+
+def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = None) -> IAnswerSource:
+    """
+    Validate with DNSSEC what a source answers, such as a forwarder on the network, which has to pass on signatures. An answer that is bogus
+    is a C{DNSServerError}; the AD bit of the source does not count. Place it behind a cache: C{cache:validate:udp:192.0.2.53}.
+
+    @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
+
+    @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}
+    """
+    from twisted_ext.dnssec.validation import Validator
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
+
+    trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
+    return ValidatingSource(source, site.reactor, Validator(trust.at))
