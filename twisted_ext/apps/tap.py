@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.service import Server
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["ForwardOptions", "Options", "ServeOptions", "makeService"]
+__all__ = ["ForwardOptions", "Options", "RecurseOptions", "ServeOptions", "makeService"]
 
 _log: Final = Logger()
 
@@ -59,7 +59,7 @@ _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
 #: The sub-commands.
-_ROLES: Final = ("forward", "serve")
+_ROLES: Final = ("forward", "recurse", "serve")
 
 
 def _suggestion(word: str, known: Iterable[str], before: str = "") -> str:
@@ -209,7 +209,7 @@ class _Words(usage.Options):
         return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
     def getSynopsis(self) -> str:
-        return f"Usage: twistd [options] txdns {self.role or '[forward | serve]'} [options]"
+        return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve]'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
         return usageOf(self.role, _Words)
@@ -254,6 +254,10 @@ class ForwardOptions(_Words):
     role = "forward"
 
 
+class RecurseOptions(_Words):
+    role = "recurse"
+
+
 class ServeOptions(_Words):
     role = "serve"
 
@@ -265,6 +269,7 @@ class Options(_Words):
 
     subCommands = [
         ["forward", None, ForwardOptions, "answer from zones and a cache, and forward other queries"],
+        ["recurse", None, RecurseOptions, "answer from zones and a cache, resolve other names from the root, and validate"],
         ["serve", None, ServeOptions, "answer from zones only"],
     ]
 

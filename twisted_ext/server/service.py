@@ -96,6 +96,7 @@ class ServerService(Service):
         if not self._worker:
             sight.zones = self.zoned.zones
             sight.reloadingZone = self.zoned.reloadZone
+        sight.recursing = lambda: self.stack.recursor
         sight.flushed = self._changed
         sight.reloading = self.reload
         self.use(bound)
@@ -182,6 +183,8 @@ class ServerService(Service):
         self._parts.packetCache.clear()
         if self.stack.caching is not None:
             self.stack.caching.flush()
+        if self.stack.recursor is not None:
+            self.stack.recursor.forget()
         self.log.error("out of memory; all caches are cleared")
 
     def _look(self) -> None:
@@ -296,7 +299,11 @@ def _told(before: Settings, after: Settings) -> list[str]:
     lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
     if lines:
         return lines
-    return ["no setting has changed; the files of records were read again" if after.localFile else _NOTHING]
+    read = [
+        *(["records"] if after.localFile else []),
+        *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
+    ]
+    return [f"no setting has changed; the files of {' and '.join(read)} were read again" if read else _NOTHING]
 
 
 def _line(setting: Setting, before: str, after: str) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.recursor import Given, Recursor
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -51,7 +52,7 @@ _LOCAL: Final = nameFromText("local")
 _Step: TypeAlias = "Callable[[], str]"
 
 #: Settings from which the sources that query other servers are built.
-_ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge")
+_ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge", "cache")
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +64,7 @@ class _Asking:
     @ivar default: the source for names without a route.
     @ivar steps: what L{ForwardStack.path} says of them.
     @ivar system: the servers of C{resolv.conf}, if these are used.
+    @ivar recursor: the recursive resolver, if names are resolved from the root.
     """
 
     source: IAnswerSource
@@ -70,13 +72,15 @@ class _Asking:
     upstreams: list[CountedUpstream]
     steps: list[_Step]
     system: SystemServers | None = None
+    recursor: Recursor | None = None
 
 
 @implementer(IAnswerSource)
 class ForwardStack:
     """
     The answer source of a forwarder: local records, hosts file and special names, then the upstreams behind a cache. Equal queries share
-    one look-up; with several upstreams, the next one is queried as well if one takes long.
+    one look-up; with several upstreams, the next one is queried as well if one takes long. With the role C{recurse}, a recursive resolver
+    takes the place of the upstreams.
 
     The object stays the same when settings change; its parts are replaced, except for the cache.
 
@@ -91,9 +95,11 @@ class ForwardStack:
         listening: ListenAddresses | None = None,
         changed: Callable[[], object] = lambda: None,
         zones: Zones | None = None,
+        recursing: Callable[[Given, Recursor | None], Recursor] | None = None,
     ) -> None:
         """
         @param zones: the zones, which are consulted first.
+        @param recursing: makes the recursive resolver, for tests.
         @param changed: called when earlier answers may be out of date, so that copies of them have to be dropped.
 
         @raise BadDescription: the settings cannot be used. Nothing is left open.
@@ -103,7 +109,8 @@ class ForwardStack:
         self._changed = changed
         self._zones = zones
         self.settings = settings
-        self._asking = asking = self._makeAsking(settings)
+        self._recursing = recursing or self._newRecursor
+        self._asking = asking = self._makeAsking(settings, _givenIn(settings))
         self._switching = ReplaceableSource(asking.source)
         self._coalescing = CoalescingSource(DomainLimit(self._switching), reactor)
         self.caching = CachedSource(
@@ -114,6 +121,7 @@ class ForwardStack:
             staleWait=settings.staleWait,
             prefetch=settings.prefetch,
         )
+        self._joinAliases(asking, settings)
         self._hosts: Hosts | None = None
         self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
@@ -127,13 +135,14 @@ class ForwardStack:
 
     # -- building the sources
 
-    def _makeAsking(self, settings: Settings) -> _Asking:
+    def _makeAsking(self, settings: Settings, given: Given | None = None, former: Recursor | None = None) -> _Asking:
         if not settings.recursive:
             refusing = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
             return _Asking(refusing, refusing, [], [lambda: "no upstream is asked"])
         upstreams: list[CountedUpstream] = []
         steps: list[_Step] = []
         system: SystemServers | None = None
+        recursor: Recursor | None = None
 
         def built(description: str, setting: str, counted: bool = False) -> CountedUpstream:
             source = described(self._reactor, description, setting, self._listening)
@@ -142,12 +151,17 @@ class ForwardStack:
             return upstream
 
         try:
-            if settings.upstream:
+            if given is not None:
+                recursor = self._recursing(given, former)
+                default: IAnswerSource = recursor.source
+                validated = "validated" if settings.validate else "without validation"
+                steps.append(lambda: f"recurse: from {settings.rootHints or 'the built-in servers of the root'}, {validated}")
+            elif settings.upstream:
                 several = len(settings.upstream) > 1
                 hedge = f", each {settings.hedge:g} s ahead of the next" if several else ""
                 steps.append(lambda: f"forward: {', '.join(settings.upstream)}{hedge}")
                 first = [built(description, "upstream", several) for description in settings.upstream]
-                default: IAnswerSource = first[0]
+                default = first[0]
                 if several:
                     default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=attrgetter("rests")))
             else:
@@ -160,11 +174,27 @@ class ForwardStack:
                 domain, _, description = route.partition("=")
                 routes[nameFromText(domain)] = built(description, f"route {domain}")
                 steps.insert(-1, partial("route: {} to {}".format, domain, description))
+            for stub in settings.stub if recursor is not None else ():
+                steps.insert(-1, partial("stub: {} at {}".format, *stub.split("=")))
         except BaseException:
             for upstream in upstreams:
                 upstream.close()
+            if recursor is not None:
+                recursor.source.close()
             raise
-        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, steps, system)
+        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, steps, system, recursor)
+
+    def _newRecursor(self, given: Given, former: Recursor | None) -> Recursor:
+        from twisted_ext.server.recursor import Recursor
+
+        return Recursor(self._reactor, given, self._listening, former)
+
+    def _joinAliases(self, asking: _Asking, settings: Settings) -> None:
+        """
+        Have the targets of aliases looked up through the cache, like questions of clients.
+        """
+        if asking.recursor is not None:
+            asking.recursor.source.targets = self.caching if settings.cache else self._coalescing
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
@@ -184,6 +214,8 @@ class ForwardStack:
             prefetch = ", prefetching" if settings.prefetch else ""
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}")
         domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
+        if self._asking.recursor is not None:
+            domains += [nameFromText(stub.partition("=")[0]) for stub in settings.stub]
         if settings.stopRebinding:
             allowed = [nameFromText(name) for name in settings.rebindingAllow]
             source = StopRebinding(source, [*domains, *allowed], RebindingLog(self._reactor))
@@ -222,6 +254,8 @@ class ForwardStack:
         """
         Return whether names without a route go to a server in a private network, or to a source that has no server address.
         """
+        if self._asking.recursor is not None:
+            return False
         servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
         return not servers or any(isNear(server) for server in servers)
 
@@ -233,8 +267,12 @@ class ForwardStack:
         """
         before = self.settings
         asking = self._asking
-        if any(setting.name in _ASKING for setting in before.differing(settings)):
-            asking = self._makeAsking(settings)
+        # The files may have changed although the settings have not.
+        given = _givenIn(settings)
+        former = asking.recursor
+        rebuilt = given is not None and former is not None and not former.isBuiltFor(given)
+        if rebuilt or any(setting.name in _ASKING for setting in before.differing(settings)):
+            asking = self._makeAsking(settings, given, former)
         try:
             outermost = self._makeOutermost(settings)
         except BaseException:
@@ -243,8 +281,13 @@ class ForwardStack:
             raise
         self.settings = settings
         if asking is not self._asking:
+            self._joinAliases(asking, settings)
             self._asking = asking
             self._switching.replace(asking.source)
+            if rebuilt:
+                self.caching.flush()
+        elif former is not None and given is not None and former.apply(given):
+            self.caching.flush()
         self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
         self._outermost = outermost
         self._ask = outermost.ask
@@ -271,6 +314,9 @@ class ForwardStack:
                 self._changed()
         if self._asking.system is not None:
             self._asking.system.look()
+        recursor = self._asking.recursor
+        for name in () if recursor is None else recursor.ended():
+            self.flush(name, True)
         self._upstreamLog.look(serversOf(self._asking.source), self._reactor.seconds())
 
     def _moved(self) -> None:
@@ -280,8 +326,17 @@ class ForwardStack:
 
     def flush(self, name: bytes | None = None, subtree: bool = False) -> int:
         count = self.caching.flush(name, subtree)
+        if self._asking.recursor is not None:
+            self._asking.recursor.forget(name, subtree)
         self._changed()
         return count
+
+    @property
+    def recursor(self) -> Recursor | None:
+        """
+        The recursive resolver, if there is one.
+        """
+        return self._asking.recursor
 
     # -- answering
 
@@ -301,6 +356,15 @@ class ForwardStack:
         Describe the steps that an accepted query passes through, in order, one line each.
         """
         return [line for step in (*self._steps, *self._asking.steps) if (line := step())]
+
+
+def _givenIn(settings: Settings) -> Given | None:
+    if settings.role != "recurse":
+        return None
+    # Imported for this role only: it takes a tenth of a second.
+    from twisted_ext.server.recursor import readGiven
+
+    return readGiven(settings)
 
 
 def _labelOf(upstream: CountedUpstream) -> str:
@@ -336,6 +400,7 @@ class ZoneStack:
     """
 
     caching = None
+    recursor = None
 
     def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings

@@ -82,6 +82,18 @@ class ListenAddresses:
                 return True
         return server in self._servers
 
+    def guarding(self, usable: Callable[[str], bool] | None = None) -> Callable[[str], bool]:
+        """
+        Return a function that says whether the server at an address, on the usual port, may be queried: not this server itself.
+
+        @param usable: a further condition.
+        """
+
+        def allowed(address: str) -> bool:
+            return (usable is None or usable(address)) and not self.has(Server(address))
+
+        return allowed
+
 
 def _packed(address: str) -> bytes:
     plain = address.partition("%")[0]

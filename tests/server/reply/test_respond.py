@@ -90,6 +90,19 @@ class RespondTests(SynchronousTestCase):
         self.assertEqual(self.replyFor(proved, queryOf(flags=RD | AD)).flags, QR | RD | RA | AD)
         self.assertEqual(self.replyFor(proved, queryOf(opt=optOf(flags=0x8000))).flags, QR | RD | RA | AD)
 
+    def test_queriesWithoutRecursionSeeNothingRemembered(self) -> None:
+        """
+        What the server knows because others have asked is not given to clients that do not ask for recursion.
+        """
+        for source, rcode in (("denials", Rcode.REFUSED), ("recursive", Rcode.REFUSED), ("cache", Rcode.REFUSED), ("hosts", Rcode.NOERROR)):
+            known = answerOf(WWW, "192.0.2.80")
+            known.origin = Origin(source)
+            server = Server(self.clock, CannedSource({("www.example.test", "A"): known}, now=True), remembers=False)
+            for flags, wanted in ((0, rcode), (RD, Rcode.NOERROR)):
+                reply = server.ask(queryOf(flags=flags))
+                assert reply is not None
+                self.assertEqual(Message.fromWire(reply).check().rcode, wanted)
+
     def test_sourceGetsQueryContext(self) -> None:
         """
         The source gets the flags of the query, the client and the deadline.

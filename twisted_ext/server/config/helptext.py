@@ -12,9 +12,12 @@ from twisted_ext.server.config.types import COUNT, FLAG
 
 __all__ = ["usageOf"]
 
-#: Groups of settings, and further settings by name, that have no effect without upstreams.
-_ASKING: Final = ("Upstreams", "Cache", "Local records")
-_AS_WELL: Final = ("role", "stop-rebinding", "rebinding-allow")
+#: Groups of settings, and further settings by name, that have no effect with a sub-command.
+_UNUSED: Final = {
+    "forward": ("Recursion",),
+    "recurse": ("upstream", "resolv-conf", "hedge"),
+    "serve": ("Upstreams", "Recursion", "Cache", "Local records", "role", "stop-rebinding", "rebinding-allow"),
+}
 
 #: Options of tap that stand for a setting.
 _LIKE_TWISTD: Final = ("bindzone", "secondary")
@@ -22,10 +25,15 @@ _LIKE_TWISTD: Final = ("bindzone", "secondary")
 _INTRODUCTIONS: Final = {
     "": (
         "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
-        "other servers; serve answers from its zones alone. Each has its own --help.",
+        "other servers; recurse does the same without other resolvers, and validates answers; serve answers from its zones alone. Each has",
+        "its own --help.",
     ),
     "forward": (
         "A DNS server that answers from its zones if it has some, from a cache, local records and a hosts file, and asks other servers.",
+    ),
+    "recurse": (
+        "A validating DNS resolver: it answers from its zones if it has some, from a cache, local records and a hosts file, and resolves",
+        "other names from the root of the DNS. Bogus answers become SERVFAIL with the reason; secure ones have the AD bit.",
     ),
     "serve": (
         "An authoritative DNS server: it answers all clients from its zones, and refuses other names.",
@@ -47,7 +55,18 @@ _SERVE: Final = (
     "  txdns control zones; txdns control zone reload example.org",
 )
 
-_EXAMPLES: Final = {"": (*_FORWARDING[:2], _SERVE[0], _FORWARDING[2]), "forward": _FORWARDING, "serve": _SERVE}
+_RECURSE: Final = (
+    "  twistd -n txdns recurse --interface 127.0.0.1 --port 5300",
+    "  twistd txdns recurse --stub corp.example=10.0.0.53 --negative-trust-anchor broken.example=+1d",
+    "  txdns control anchors; txdns control delegations; txdns control nta add broken.example=+1d",
+)
+
+_EXAMPLES: Final = {
+    "": (*_FORWARDING[:2], _RECURSE[0], _SERVE[0], _FORWARDING[2]),
+    "forward": _FORWARDING,
+    "recurse": _RECURSE,
+    "serve": _SERVE,
+}
 
 _ENDING: Final = (
     "-n keeps it in the foreground. Exit codes: 78 an option or a setting cannot be used; 1 another failure, such as a port in use.",
@@ -58,7 +77,7 @@ def usageOf(role: str, options: type) -> str:
     """
     Return the options under the headings of their groups.
 
-    @param role: C{"forward"}, C{"serve"}, or C{""} for the options of both.
+    @param role: C{"forward"}, C{"recurse"}, C{"serve"}, or C{""} for the options of all.
     @param options: has a method C{opt_x}, with a docstring, for each option C{x} that is not a setting.
     """
 
@@ -80,8 +99,9 @@ def usageOf(role: str, options: type) -> str:
             ],
         )
     ]
+    unused = _UNUSED.get(role, ())
     for setting in SETTINGS:
-        if role == "serve" and (setting.group in _ASKING or setting.name in _AS_WELL):
+        if setting.group in unused or setting.name in unused:
             continue
         if setting.group != group:
             group = setting.group

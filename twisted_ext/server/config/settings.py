@@ -85,8 +85,11 @@ class Setting:
             value = [value]
         if self.kind is types.ZONE and isinstance(value, dict):
             value = [value]
-        if self.kind is types.ROUTE and isinstance(value, dict):
-            value = [f"{domain}={target}" for domain, target in value.items()]
+        if self.kind in (types.ROUTE, types.STUB, types.NEGATIVE_ANCHOR) and isinstance(value, dict):
+            value = [
+                f"{domain}={','.join(map(str, target)) if self.kind is types.STUB and isinstance(target, list) else target}"
+                for domain, target in value.items()
+            ]
         if not isinstance(value, list):
             raise BadDescription(f"takes a list, each {self.kind.allowed}, not {value!r}")
         return tuple([str(self.kind.fromTOML(each, folder)) for each in value])
@@ -141,7 +144,8 @@ class Settings:
     role: str = _setting(
         types.ROLE,
         "forward",
-        "forward answers from its zones and asks upstreams for other names; serve answers from its zones alone. Set by the sub-command",
+        "forward answers from its zones and asks upstreams for other names; recurse asks authoritative servers from the root on, and "
+        "validates; serve answers from its zones alone. Set by the sub-command",
         live=False,
         group="What to serve",
     )
@@ -199,6 +203,36 @@ class Settings:
         HEDGE_SECONDS, "Seconds to wait for an upstream before the next one is asked as well", unit="seconds", whole=False
     )
     loopDetection: bool = _setting(types.FLAG, True, "Leave out upstreams that forward back to this server")
+
+    rootHints: str = _setting(
+        types.READABLE, "", "Take the servers of the root from this file, such as named.root, instead of those built in", group="Recursion"
+    )
+    validate: bool = _setting(types.FLAG, True, "Validate answers with DNSSEC, and answer SERVFAIL instead of bogus data")
+    trustAnchor: tuple[str, ...] = _setting(
+        types.READABLE,
+        (),
+        "Trust the DS and DNSKEY records of this file: records, trust-anchors of BIND, the state of Unbound, or the XML of IANA. It "
+        "replaces the anchors of the root that are built in if it has some of the root",
+    )
+    negativeTrustAnchor: tuple[str, ...] = _setting(
+        types.NEGATIVE_ANCHOR,
+        (),
+        "Do not validate this domain and all names below it until a time, at most a week from now: example.com=+2d or "
+        "example.com=2026-12-01T12:00Z",
+    )
+    stub: tuple[str, ...] = _setting(
+        types.STUB,
+        (),
+        "Ask these authoritative servers about a domain and all names below it: corp.example=192.0.2.1. It is validated only with a trust "
+        "anchor for it",
+    )
+    minimize: str = _setting(
+        types.MINIMIZATION,
+        "yes",
+        "Send servers only the part of a name that they need (RFC 9156): yes, no, or strict, also to servers that fail for it",
+    )
+    queryIpv6: bool = _setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
+    queryLocalhost: bool = _setting(types.FLAG, False, "Query servers on this machine if a zone names them")
 
     hostsFile: str = _setting(types.READABLE, "/etc/hosts", 'Answer from this hosts file; "" for none', group="Local records")
     local: tuple[str, ...] = _setting(types.RECORD, (), 'Answer with this record: "router.lan A 192.168.1.1"')

@@ -30,7 +30,9 @@ __all__ = [
     "GROUPED",
     "HTTP_ADDRESS",
     "LISTING",
+    "MINIMIZATION",
     "NAME",
+    "NEGATIVE_ANCHOR",
     "PATH",
     "PORT",
     "PREFIX",
@@ -42,6 +44,7 @@ __all__ = [
     "RULE",
     "SECRET",
     "SERIALS",
+    "STUB",
     "TEXT",
     "ZONE",
     "File",
@@ -309,6 +312,24 @@ def _route(text: str) -> str:
     return f"{_name(domain)}={_description(description)}"
 
 
+def _stub(text: str) -> str:
+    domain, equals, addresses = text.partition("=")
+    if not equals or not domain:
+        raise BadDescription(f"{text!r} is none")
+    return f"{_name(domain)}={','.join([Server(address.strip()).address for address in addresses.split(',')])}"
+
+
+def _negativeAnchor(text: str) -> str:
+    from time import time
+
+    from twisted_ext.dnssec.anchors.negative import hasEnded, negativeAnchorFromText
+
+    now = int(time())
+    if not hasEnded(text, now):
+        negativeAnchorFromText(text, now)
+    return text
+
+
 def _granted(text: str) -> str:
     from twisted_ext.server.config.keys import Grants
 
@@ -362,7 +383,8 @@ LISTING: Final = File("the path of a folder or a file that can be read", _listin
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 LOG_FORMAT: Final = _oneOf("text", "json")
-ROLE: Final = _oneOf("forward", "serve")
+ROLE: Final = _oneOf("forward", "recurse", "serve")
+MINIMIZATION: Final = _oneOf("yes", "no", "strict")
 ZONE: Final = Zone()
 GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
 GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
@@ -371,4 +393,6 @@ RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.
 CATALOG: Final = _oneOf("follow", "produce")
 DIGEST: Final = _oneOf("check", "require")
 SERIALS: Final = _oneOf("increment", "unixtime", "dateserial")
+STUB: Final = Text("a domain and the addresses of its authoritative servers, such as corp.example=192.0.2.1,2001:db8::1", _stub)
+NEGATIVE_ANCHOR: Final = Text("a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z", _negativeAnchor)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -239,6 +239,22 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         on, name = _flag(request, "on"), _text(request, "name")
         return operations.trace(on, nameFromText(name) if name else None).addCallback(lambda _: {"tracing": on})
 
+    def delegations(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        return operations.delegations(nameFromText(name or ".").lower()).addCallback(_whole)
+
+    def suspend(request: Request) -> Deferred[JSON]:
+        text = _text(request, "name")
+        if not text:
+            raise CallerFault("which name? write nta/add?name=NAME=UNTIL")
+        return operations.suspend(text).addCallback(lambda _: {"added": text})
+
+    def resume(request: Request) -> Deferred[JSON]:
+        name = _text(request, "name")
+        if not name:
+            raise CallerFault("which name? write nta/remove?name=NAME")
+        return operations.resume(nameFromText(name)).addCallback(lambda _: {"removed": name})
+
     get(root, "status", lambda _: operations.status().addCallback(_whole))
     get(root, "stats", lambda _: operations.figures().addCallback(Figures.toJSON).addCallback(_whole))
     get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
@@ -246,6 +262,12 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     get(root, "explain", explain)
     post(root, "reload", lambda _: operations.reload().addCallback(lambda lines: {"said": [*lines]}))
     post(root, "trace", trace)
+    get(root, "delegations", delegations)
+    get(root, "anchors", lambda _: operations.anchors().addCallback(_whole))
+    negative = _Branch()
+    post(negative, "add", suspend)
+    post(negative, "remove", resume)
+    root.putChild(b"nta", negative)
     cache.putChild(b"", _Command(b"GET", lambda request: _cached(operations, request)))
     cache.putChild(b"dump", _Dump(operations, clock))
     post(cache, "flush", flush)

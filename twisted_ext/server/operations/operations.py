@@ -11,7 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.recursor import Recursor
 
 __all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
 
@@ -124,6 +125,28 @@ class Operations(Protocol):
         Return the steps of a look-up, as C{txdns explain +json} prints them.
         """
 
+    def delegations(self, below: bytes) -> Deferred[dict[str, JSON]]:
+        """
+        Describe the delegations that a recursive resolver knows, see L{Recursor.delegations}. Fails with a L{CallerFault} without one.
+
+        @param below: a folded name; only at and below it.
+        """
+
+    def anchors(self) -> Deferred[dict[str, JSON]]:
+        """
+        Describe the trust anchors of a recursive resolver, see L{Recursor.anchors}. Fails with a L{CallerFault} without one.
+        """
+
+    def suspend(self, text: str) -> Deferred[None]:
+        """
+        Add a negative trust anchor, see L{Recursor.suspend}.
+        """
+
+    def resume(self, name: bytes) -> Deferred[None]:
+        """
+        Remove a negative trust anchor. Fails with a L{CallerFault} if there is none.
+        """
+
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         """
         Start or stop tracing live queries.
@@ -152,6 +175,7 @@ class ServerStatus(Service):
     @ivar source: the source that answers, or L{None} before it has been built.
     @ivar caching: the cache in it, if there is one.
     @ivar flushed: called after entries of the cache were flushed: invalidates the packet cache.
+    @ivar recursing: returns the recursive resolver, if there is one.
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
@@ -169,6 +193,7 @@ class ServerStatus(Service):
         self.flushed: Callable[[], object] = lambda: None
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
         self.responder: SourceHolder | None = None
+        self.recursing: Callable[[], Recursor | None] = lambda: None
         self.listening: tuple[str, ...] = ()
         self.tracing = QueryTracer()
         self.history = History()
@@ -274,7 +299,33 @@ class ServerStatus(Service):
             return fail(CallerFault("this server has no zones"))
         return self.reloadingZone(apex)
 
+    def _recursor(self) -> Recursor:
+        found = self.recursing()
+        if found is None:
+            raise CallerFault("this server does not resolve from the root; txdns recurse does")
+        return found
+
+    def delegations(self, below: bytes) -> Deferred[dict[str, JSON]]:
+        return maybeDeferred(lambda: self._recursor().delegations(below.lower()))
+
+    def anchors(self) -> Deferred[dict[str, JSON]]:
+        return maybeDeferred(lambda: self._recursor().anchors())
+
+    def suspend(self, text: str) -> Deferred[None]:
+        return maybeDeferred(lambda: self._judgeAnew(self._recursor().suspend(text)))
+
+    def resume(self, name: bytes) -> Deferred[None]:
+        return maybeDeferred(lambda: self._judgeAnew(self._recursor().resume(name)))
+
+    def _judgeAnew(self, name: bytes) -> None:
+        if self.caching is not None:
+            self.caching.flush(name, True)
+        self.flushed()
+
     def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
+        recursor = self.recursing()
+        if recursor is not None:
+            recursor.forget(name, subtree)
         if self.caching is None:
             self.flushed()
             return _withoutCache()

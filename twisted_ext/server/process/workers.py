@@ -23,12 +23,14 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext._version import __version__
+from twisted_ext.dnssec.anchors.negative import negativeFromText
+from twisted_ext.dnssec.times import timeToText
 from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf, zoneFigures
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
-from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
+from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
 
-__all__ = ["Workforce"]
+__all__ = ["Workforce", "together"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
@@ -114,6 +116,8 @@ class Workforce(Service):
         self._workers: dict[int, Worker] = {}
         self._pauses: dict[int, float] = {}
         self._timers: dict[int, IDelayedCall] = {}
+        # Negative trust anchors that operators have added, for workers that start later.
+        self._suspended: dict[bytes, int] = {}
         self._former = Figures()
         self._former.processes = 0
         self._looking: LoopingCall | None = None
@@ -178,6 +182,10 @@ class Workforce(Service):
             raise CallerFault(text) from None
         self._workers[number] = worker
         worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
+        now = time()
+        for name, until in self._suspended.items():
+            if until > now:
+                worker.tell("suspend", text=f"{nameToText(name)}={timeToText(until)}")
         if self._mirroring is not None and self._passed is not None:
             worker.tell("operations", **self._passed.told())
             # Send pending changes to the other workers only: this one gets the complete state below.
@@ -477,11 +485,38 @@ class Workforce(Service):
         return self.zoned.reloadZone(apex)
 
     def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+        return self._one("explain", name=nameToText(question.name), type=question.rrType)
+
+    def _one(self, do: str, **details: object) -> Deferred[dict[str, JSON]]:
+        """
+        Send a request to one worker.
+        """
         worker = next((each for each in self._workers.values() if each.ready), None)
         if worker is None:
             return fail(TimedOut("no worker serves at the moment"))
-        asked = worker.ask("explain", name=nameToText(question.name), type=question.rrType)
-        return asked.addCallback(lambda said: said if isinstance(said, dict) else {})
+        return worker.ask(do, **details).addCallback(lambda said: said if isinstance(said, dict) else {})
+
+    def delegations(self, below: bytes) -> Deferred[dict[str, JSON]]:
+        return self._all("delegations", name=nameToText(below)).addCallback(together)
+
+    def anchors(self) -> Deferred[dict[str, JSON]]:
+        return self._one("anchors")
+
+    def suspend(self, text: str) -> Deferred[None]:
+        try:
+            name, until = negativeFromText(text, int(time()))
+        except CallerFault as fault:
+            return fail(fault)
+
+        def done(_: object) -> None:
+            self._suspended[name] = until
+
+        # All workers end it at the same time.
+        return self._all("suspend", text=f"{nameToText(name)}={timeToText(until)}").addCallback(done)
+
+    def resume(self, name: bytes) -> Deferred[None]:
+        self._suspended.pop(name.lower(), None)
+        return self._all("resume", name=nameToText(name)).addCallback(lambda _: None)
 
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
@@ -505,6 +540,21 @@ def _with(lines: list[str], more: list[str]) -> list[str]:
 
 def _joined(lists: list[JSON]) -> list[JSON]:
     return [each for one in lists if isinstance(one, list) for each in one]
+
+
+def together(said: list[JSON]) -> dict[str, JSON]:
+    """
+    Return the delegations of all workers, each zone once.
+    """
+    zones: dict[str, JSON] = {}
+    more = 0
+    for one in said:
+        if isinstance(one, dict) and isinstance(found := one.get("delegations"), list):
+            zones.update({str(each["zone"]): each for each in found if isinstance(each, dict)})
+            left = one.get("more")
+            more = max(more, left if isinstance(left, int) else 0)
+    shown = list(zones.values())[: int(CONTROL_SHOWN.default)]
+    return {"delegations": shown, "count": len(zones) + more, "more": len(zones) + more - len(shown)}
 
 
 def _firstOf(failure: Failure) -> Failure:

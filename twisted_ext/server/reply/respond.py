@@ -79,8 +79,8 @@ _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
 #: When replies from zones expire.
 _FOREVER: Final = float("inf")
 
-#: Kinds of sources whose answers reveal what other clients have asked for.
-_REMEMBERED: Final = frozenset(("cache", "stale"))
+#: Kinds of sources whose answers at hand reveal what other clients have asked for.
+_REMEMBERED: Final = frozenset(("cache", "stale", "denials", "recursive"))
 
 #: Share of an answer's TTL after which the cache is asked again, so that it can prefetch the answer before it expires.
 _SHARE: Final = 0.9
@@ -119,6 +119,7 @@ class Responder:
         limiting: ResponseRateLimit | None = None,
         views: Mapping[str, IAnswerSource] | None = None,
         unrecursed: bool = False,
+        seconds: float | None = None,
         late: float | None = None,
         perClient: int | None = None,
         waiting: int | None = None,
@@ -130,6 +131,7 @@ class Responder:
         @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
         @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
             the source sends no queries for them.
+        @param seconds: the deadline of a request.
         @param late: seconds after which no answer is sent by UDP.
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
@@ -153,7 +155,7 @@ class Responder:
         self._limiting = limiting
         self._views = dict(views or {})
         self._unrecursed = unrecursed
-        self._patience = REQUEST_SECONDS.default
+        self._patience = REQUEST_SECONDS.pick(seconds)
         self._late = REQUEST_LATE.pick(late)
         self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
         self._most = int(REQUESTS_WAITING.pick(waiting))

@@ -1,0 +1,302 @@
+"""
+Tests of L{twisted_ext.server.recursor}: the stack of C{txdns recurse} in a simulated internet of signed zones.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.networks import textsOf
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
+from twisted_ext.dnssec.anchors.negative import negativeFromText
+from twisted_ext.errors import BadDescription, DNSFault, TrustFault
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.operations.operations import ServerStatus
+from twisted_ext.server.process.workers import together
+from twisted_ext.server.recursor import Given, Recursor
+from twisted_ext.server.sources import ForwardStack
+from twisted_ext.server.upstreams import ListenAddresses
+from twisted_ext.testing.internet import Fault, Internet
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.codes import RD
+from twisted_ext.wire.names import nameFromText
+
+_RECORDS = """
+www 300 A 192.0.2.80
+away 300 CNAME www.plain.example.
+"""
+
+
+class RecursingCase(SynchronousTestCase):
+    """
+    An internet, and the stack of a server in it.
+    """
+
+    def setUp(self) -> None:
+        self.internet = internet = Internet(seed=12, start=time.time(), rootServers=["a.root-servers.net"])
+        internet.zone("good.example", _RECORDS)
+        internet.zone("plain.example", "www 300 A 192.0.2.81", signed=False)
+        internet.zone("bad.example", "www 300 A 192.0.2.82")
+        internet.inject(Fault.EXPIRED, "bad.example")
+        self.here = internet.reactor()
+        # Called last, when the stacks are closed.
+        self.addCleanup(lambda: self.assertEqual(self.here.pending(), []))
+        self.hints = self.file("hints", internet.hints)
+        self.anchor = self.file("anchor", internet.anchors)
+        self.changes = 0
+
+    def file(self, name: str, text: str) -> str:
+        """
+        Write a file with this text, and return its path.
+        """
+        path = Path(self.mktemp()).with_suffix(f".{name}")
+        path.write_text(text)
+        return str(path)
+
+    def settings(self, **values: object) -> Settings:
+        """
+        Return settings of a server that resolves from the root of this internet.
+        """
+        usual: dict[str, object] = {"role": "recurse", "hostsFile": "", "rootHints": self.hints, "trustAnchor": [self.anchor]}
+        return Settings.of(**usual | values)
+
+    def stack(self, **values: object) -> ForwardStack:
+        """
+        Return the stack of a server with these settings.
+        """
+        listening = ListenAddresses(("192.0.2.1",), 53)
+
+        def recursing(given: Given, former: Recursor | None) -> Recursor:
+            return Recursor(self.here, given, listening, former, today=self.internet.time)
+
+        def changed() -> None:
+            self.changes += 1
+
+        stack = ForwardStack(self.here, self.settings(**values), listening=listening, recursing=recursing, changed=changed)
+        self.addCleanup(stack.close)
+        return stack
+
+    def look(self, stack: ForwardStack, name: str, rrType: str = "A", checkingDisabled: bool = False) -> Answer:
+        """
+        Resolve a question.
+
+        @raise DNSFault: that fails.
+        """
+        context = QueryContext(self.here.seconds() + 30, checkingDisabled=checkingDisabled)
+        return self.internet.wait(lookUp(stack, questionOf(name, rrType), context), 35)
+
+    def security(self, stack: ForwardStack, name: str) -> Security:
+        """
+        Return the status of a name's addresses.
+        """
+        try:
+            return self.look(stack, name).security
+        except TrustFault:
+            return Security.BOGUS
+
+
+class RecurseTests(RecursingCase):
+    """
+    Tests for L{ForwardStack} with the role C{recurse}.
+    """
+
+    def test_answersHaveTheirSecurity(self) -> None:
+        """
+        An answer is secure, insecure or refused as bogus, and an alias is as secure as its target.
+        """
+        stack = self.stack()
+        answer = self.look(stack, "www.good.example")
+        self.assertEqual((textsOf(answer), answer.security), (["192.0.2.80"], Security.SECURE))
+        self.assertEqual(self.security(stack, "www.plain.example"), Security.INSECURE)
+        answer = self.look(stack, "away.good.example")
+        self.assertEqual((textsOf(answer)[-1], answer.security), ("192.0.2.81", Security.INSECURE))
+        self.assertEqual(self.look(stack, "no.good.example").security, Security.SECURE)
+        with self.assertRaises(TrustFault) as caught:
+            self.look(stack, "www.bad.example")
+        self.assertEqual(caught.exception.ede[0][0], 7)
+
+    def test_uncheckedDataIsKeptApart(self) -> None:
+        """
+        A client that sets CD gets bogus data, and no other client gets it afterwards.
+        """
+        stack = self.stack()
+        self.assertEqual(textsOf(self.look(stack, "www.bad.example", checkingDisabled=True)), ["192.0.2.82"])
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        self.assertEqual(textsOf(self.look(stack, "www.bad.example", checkingDisabled=True)), ["192.0.2.82"])
+
+    def test_withoutValidation(self) -> None:
+        """
+        Without validation bogus data is an answer, and nothing is secure.
+        """
+        stack = self.stack(validate=False)
+        self.assertEqual(textsOf(self.look(stack, "www.bad.example")), ["192.0.2.82"])
+        self.assertNotEqual(self.security(stack, "www.good.example"), Security.SECURE)
+
+    def test_negativeTrustAnchorEnds(self) -> None:
+        """
+        A zone with a negative trust anchor is not validated until it ends, and others are.
+        """
+        stack = self.stack(negativeTrustAnchor=["bad.example=+1h"])
+        answer = self.look(stack, "www.bad.example")
+        self.assertEqual(textsOf(answer), ["192.0.2.82"])
+        self.assertNotEqual(answer.security, Security.SECURE)
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+        self.internet.advance(3601)
+        stack.look()
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+
+    def test_operatorsSuspendAndResume(self) -> None:
+        """
+        Operators suspend the validation of a name and resume it, which takes effect at once; a reload changes neither.
+        """
+        stack = self.stack()
+        status = ServerStatus(self.here, Counters())
+        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        self.successResultOf(status.suspend("bad.example=+1h"))
+        self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        stack.reload(self.settings())
+        self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        said = self.successResultOf(status.anchors())["negative"]
+        assert isinstance(said, list)
+        self.assertEqual([each["name"] for each in said if isinstance(each, dict)], ["bad.example."])
+        self.successResultOf(status.resume(nameFromText("Bad.example")))
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        self.failureResultOf(status.resume(nameFromText("bad.example")), BadDescription)
+        self.failureResultOf(status.suspend("bad.example=+8d"), BadDescription)
+        self.failureResultOf(status.suspend("bad..example"), BadDescription)
+
+    def test_flushForgetsServers(self) -> None:
+        """
+        A flush forgets the delegations at and below the name, and keeps those of other zones.
+        """
+        stack = self.stack()
+        status = ServerStatus(self.here, Counters())
+        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        for name in ("www.good.example", "www.plain.example"):
+            self.look(stack, name)
+
+        def zones() -> set[object]:
+            said = self.successResultOf(status.delegations(b"\x07example\x00"))["delegations"]
+            assert isinstance(said, list)
+            return {each["zone"] for each in said if isinstance(each, dict)}
+
+        self.assertEqual(zones(), {"example.", "good.example.", "plain.example."})
+        self.successResultOf(status.flush(nameFromText("good.example"), True))
+        self.assertEqual(zones(), {"example.", "plain.example."})
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+
+    def test_stubOfAPrivateZone(self) -> None:
+        """
+        A zone that the root denies is resolved by the servers that the settings name, without AD, and without asking them recursively.
+        """
+        server = self.internet.zone("other.example", "", servers=["ns.private.example"]).servers[0]
+        address = next(each for each in server.addresses if ":" not in each)
+        plain = self.stack()
+        self.assertIs(self.look(plain, "www.corp.internal-net").outcome, Outcome.NXDOMAIN)
+        self.internet.zone("corp.internal-net", "www 300 A 192.0.2.90", servers=["ns.private.example"])
+        self.internet.delegate("internal-net", None)
+        stack = self.stack(stub=[f"corp.internal-net={address}"])
+        # The root's denial of the neighbors is known.
+        self.assertIs(self.look(stack, "www.internal-nes").outcome, Outcome.NXDOMAIN)
+        self.assertIs(self.look(stack, "www.internal-neu").outcome, Outcome.NXDOMAIN)
+        answer = self.look(stack, "www.corp.internal-net")
+        self.assertEqual(textsOf(answer), ["192.0.2.90"])
+        self.assertNotEqual(answer.security, Security.SECURE)
+        self.assertIs(self.look(stack, "no.corp.internal-net").outcome, Outcome.NXDOMAIN)
+        for exchange in self.internet.exchanges:
+            self.assertEqual(exchange.query.flags & RD, 0)
+        recursor = stack.recursor
+        assert recursor is not None
+        recursor.forget()
+        self.assertEqual(textsOf(self.look(stack, "www.corp.internal-net")), ["192.0.2.90"])
+
+    def test_privateNetworksAreDenied(self) -> None:
+        """
+        The reverse names of private networks are denied without a query.
+        """
+        stack = self.stack()
+        self.assertIs(self.look(stack, "1.0.0.10.in-addr.arpa", "PTR").outcome, Outcome.NXDOMAIN)
+        self.assertEqual(list(self.internet.exchanges), [])
+
+    def test_reloadReadsFilesAgain(self) -> None:
+        """
+        A reload reads the trust anchors again; if they are not usable, it says so, and nothing changes.
+        """
+        stack = self.stack()
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+        good = Path(self.anchor).read_text()
+        Path(self.anchor).write_text(". IN DS 1 13 2 00\n")
+        with self.assertRaises(BadDescription) as caught:
+            stack.reload(self.settings())
+        self.assertIn(f"{self.anchor}:1: ", str(caught.exception))
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+        Path(self.anchor).write_text(f". IN DS 1 13 2 {'00' * 32}\n")
+        stack.reload(self.settings())
+        self.assertEqual(self.security(stack, "www.good.example"), Security.BOGUS)
+        Path(self.anchor).write_text(good)
+        stack.reload(self.settings())
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+
+    def test_reloadOfOtherSettings(self) -> None:
+        """
+        A reload turns validation off and on, and finds errors in hints and in stubs.
+        """
+        stack = self.stack()
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        stack.reload(self.settings(validate=False))
+        self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        stack.reload(self.settings())
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        wrong = self.file("wrong", ". NS\n")
+        with self.assertRaises(BadDescription) as caught:
+            stack.reload(self.settings(rootHints=wrong))
+        self.assertIn(f"{wrong}:1: ", str(caught.exception))
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
+
+    def test_pathNamesTheSteps(self) -> None:
+        """
+        The path of a query names the root, stubs and routes.
+        """
+        path = self.stack(stub=["corp.example=192.0.2.9"], route=["lan=udp:192.0.2.10"]).path()
+        self.assertIn(f"recurse: from {self.hints}, validated", path)
+        self.assertIn("stub: corp.example. at 192.0.2.9", path)
+        self.assertIn("route: lan to udp:192.0.2.10", [line.replace("lan.", "lan") for line in path])
+
+    def test_neverAsksItself(self) -> None:
+        """
+        A zone that names this server as its own gets no query from it.
+        """
+        allowed = ListenAddresses(("192.0.2.1",), 53).guarding()
+        self.assertEqual([allowed("192.0.2.1"), allowed("192.0.2.2")], [False, True])
+
+
+class TextTests(SynchronousTestCase):
+    """
+    Tests of negative trust anchors as text, and of what workers report.
+    """
+
+    def test_negativeFromText(self) -> None:
+        """
+        A name alone is suspended for an hour; an invalid one is reported with what is right.
+        """
+        self.assertEqual(negativeFromText("Example.com", 1000), (nameFromText("example.com"), 4600))
+        self.assertEqual(negativeFromText("example.com=+2h", 1000)[1], 8200)
+        self.assertRaises(BadDescription, negativeFromText, "a..b", 1000)
+        self.assertRaises(DNSFault, negativeFromText, "a=yesterday", 1000)
+
+    def test_together(self) -> None:
+        """
+        The delegations of several workers are listed once each.
+        """
+        first: JSON = {"delegations": [{"zone": "a."}, {"zone": "b."}], "count": 2, "more": 0}
+        second: JSON = {"delegations": [{"zone": "b."}, {"zone": "c."}], "count": 3, "more": 1}
+        said = together([first, None, second])
+        self.assertEqual(said["delegations"], [{"zone": "a."}, {"zone": "b."}, {"zone": "c."}])
+        self.assertEqual((said["count"], said["more"]), (4, 1))
