@@ -16,7 +16,9 @@ from twisted.plugin import getPlugins
 from twisted_ext.apps.tap import Options, _giveUp
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.recursor import readGiven
 from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.wire.names import nameFromText
 
 
 def settingsOf(*words: str) -> Settings:
@@ -141,6 +143,20 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
     assert (settings.control, settings.state) == ("auto", "here")
 
 
+def test_recurseHasItsSettings(tmp_path: Path) -> None:
+    """
+    The settings of recursion are options and keys of the file; a negative trust anchor that has ended is no error, as after a restart.
+    """
+    file = tmp_path / "txdns.toml"
+    negative = 'negative-trust-anchor = {"a.example" = "2020-01-01", "b.example" = "+1h"}'
+    file.write_text(f'minimize = "strict"\n{negative}\n[stub]\n"c.example" = ["192.0.2.1", "::2"]\n')
+    settings = settingsOf("recurse", "--config", str(file), "--no-query-ipv6")
+    assert (settings.role, settings.minimize, settings.validate, settings.queryIpv6) == ("recurse", "strict", True, False)
+    assert settings.negativeTrustAnchor == ("a.example=2020-01-01", "b.example=+1h")
+    assert settings.stub == ("c.example.=192.0.2.1,::2",)
+    assert readGiven(settings).negatives.keys() == {nameFromText("b.example")}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -149,7 +165,24 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
         (["--colour"], "twistd txdns: option --colour not recognized; twistd txdns --help lists what there is\n"),
         (["--prot", "53"], "twistd txdns: option --prot not recognized; did you mean --port?\n"),
         (["serve", "--no-wach"], "twistd txdns: option --no-wach not recognized; did you mean --no-watch?\n"),
-        (["recursive"], "twistd txdns: Unknown command: recursive; twistd txdns --help lists what there is\n"),
+        (["recursive"], "twistd txdns: Unknown command: recursive; did you mean recurse?\n"),
+        (["zones"], "twistd txdns: Unknown command: zones; twistd txdns --help lists what there is\n"),
+        (
+            ["recurse", "--negative-trust-anchor", "example.com"],
+            "twistd txdns: --negative-trust-anchor takes a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z; "
+            "'example.com' is not a valid negative trust anchor: write NAME=UNTIL, such as example.com=+2d or "
+            "example.com=2026-12-01T12:00Z\n",
+        ),
+        (
+            ["recurse", "--stub", "corp.example=ns.corp.example"],
+            "twistd txdns: --stub takes a domain and the addresses of its authoritative servers, such as "
+            "corp.example=192.0.2.1,2001:db8::1; 'ns.corp.example' is not an IP address, such as 192.0.2.1 or 2001:db8::1\n",
+        ),
+        (["recurse", "--minimize", "maybe"], "twistd txdns: --minimize takes yes, no or strict; 'maybe' is none\n"),
+        (
+            ["recurse", "--trust-anchor", "/nonexistent"],
+            "twistd txdns: --trust-anchor takes the path of a file that can be read; /nonexistent: No such file or directory\n",
+        ),
         (["sevre"], "twistd txdns: Unknown command: sevre; did you mean serve?\n"),
         (["forward", "more"], "twistd txdns: unexpected argument 'more'; twistd txdns --help lists what there is\n"),
         (["--config", "/nonexistent.toml"], "twistd txdns: /nonexistent.toml: cannot be read: No such file or directory\n"),

@@ -45,6 +45,10 @@ _ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[objec
     "trace": lambda sight, said: cast(
         "Deferred[object]", sight.trace(bool(said["on"]), None if said["name"] is None else _name(said))
     ),
+    "delegations": lambda sight, said: cast("Deferred[object]", sight.delegations(_name(said))),
+    "anchors": lambda sight, _: cast("Deferred[object]", sight.anchors()),
+    "suspend": lambda sight, said: cast("Deferred[object]", sight.suspend(str(said["text"]))),
+    "resume": lambda sight, said: cast("Deferred[object]", sight.resume(_name(said))),
     "traces": lambda sight, _: cast("Deferred[object]", sight.traces()),
 }
 

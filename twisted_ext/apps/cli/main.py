@@ -58,6 +58,8 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("query", "cli.query.command", "query a server and show the reply as dig does"),
     Command("explain", "cli.names.explain", "look up a name and show each step of the look-up"),
+    Command("validate", "cli.names.validate", "validate an answer with DNSSEC, and show the chain of trust"),
+    Command("trace", "cli.names.trace", "resolve a name from the root, and show each query with its reason"),
     Command("services", "cli.names.services", "locate a service by SRV, HTTPS, MX and other records"),
     Command("watch", "cli.names.watch", "show each change of a name's records, or wait for one"),
     Command("getaddrinfo", "cli.names.getaddrinfo", "compare getaddrinfo results of this package and the system"),

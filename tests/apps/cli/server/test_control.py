@@ -19,7 +19,8 @@ import pytest
 from tests.apps.controlled import Controlled, controlled
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
-from twisted_ext.apps.cli.server.report import duration, octets
+from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets
+from twisted_ext.metrics.figures import JSON
 
 __all__ = ["CommandResult", "runCommand"]
 
@@ -363,3 +364,47 @@ def test_closedOutputEndsQuietly(server: Controlled, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdout", Closed(io.BytesIO()))
     monkeypatch.setattr("twisted_ext.apps.cli.main._writeNoMore", lambda: None)
     assert main(["control", "--socket", str(server.path), "status"]) == 141
+
+
+@pytest.mark.parametrize("words", [["anchors"], ["delegations"], ["nta", "add", "example.com=+1d"], ["nta", "remove", "example.com"]])
+def test_forwardersHaveNoAnchors(server: Controlled, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """
+    A server that does not resolve from the root says so.
+    """
+    result = control(server, capfd, *words)
+    assert (result.code, result.output) == (1, "")
+    assert "does not resolve from the root" in result.error
+
+
+@pytest.mark.parametrize("words", [["nta"], ["nta", "add"], ["nta", "list", "a"], ["nta", "add", "a", "b"], ["delegations", "a", "b"]])
+def test_wrongCommandsOfRecursionAreRefused(server: Controlled, capfd: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """
+    What cannot be a command for anchors or delegations is refused with what is right.
+    """
+    result = control(server, capfd, *words)
+    assert (result.code, result.output) == (1, "")
+    assert "write: txdns control" in result.error
+
+
+def test_recursionIsShown() -> None:
+    """
+    Delegations are shown with their servers, and anchors with the names that are not validated.
+    """
+    zones: list[JSON] = [
+        {"zone": "a.", "left": 10.4, "signed": True, "fixed": False, "servers": [{"name": "ns.a.", "addresses": ["192.0.2.1"]}]},
+        {"zone": "b.", "left": None, "signed": None, "fixed": True, "servers": [{"name": "b.", "addresses": []}]},
+    ]
+    assert list(delegationLines({"delegations": zones, "more": 3})) == [
+        "a. 10 s left, signed",
+        "  ns.a. 192.0.2.1",
+        "b. no end, configured",
+        "  b. without a known address",
+        "and 3 more; name a domain to list those below it",
+    ]
+    anchor: JSON = {"zone": ".", "type": "DS", "record": "20326 8 2 E06D", "tag": 20326}
+    negative: JSON = {"name": "c.", "until": "2026-12-01T12:00:00Z"}
+    assert list(anchorLines({"validates": True, "anchors": [anchor], "negative": [negative]})) == [
+        ". DS 20326 8 2 E06D ; key 20326",
+        "c. is not validated until 2026-12-01T12:00:00Z",
+    ]
+    assert list(anchorLines({"validates": False, "anchors": [], "negative": []})) == ["answers are not validated"]

@@ -12,7 +12,9 @@ from typing import Final
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
 from twisted_ext.apps.cli.server.report import (
+    anchorLines,
     cacheLines,
+    delegationLines,
     explanationLines,
     listOf,
     statLines,
@@ -46,6 +48,11 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   zones [NAME]              its zones, those with errors first, at most 1,000; --broken: only
                             zones with errors; --all: without a limit
   zone reload NAME          load a zone from its master file even if the file has not changed
+  delegations [NAME]        zones whose servers a recursive resolver knows, at and below NAME
+  anchors                   its trust anchors, and the names that are not validated
+  nta add NAME[=UNTIL]      do not validate NAME and all below it: UNTIL is a duration as +2d or
+                            a time as 2026-12-01T12:00Z, by default an hour, at most a week
+  nta remove NAME           validate it again
   reload                    reload the settings and the zones whose files have changed; the cache
                             and the sockets are kept
 
@@ -62,16 +69,20 @@ Exit codes: 0 done, 1 wrong usage or declined by the server, 2 the zone could no
 8 a file cannot be read or written, 9 no server.
 """
 
-_COMMANDS: Final = "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, reload"
+_COMMANDS: Final = (
+    "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, delegations, anchors, "
+    "nta add|remove, reload"
+)
 
 #: Commands without parameters, and the functions that format their replies.
 _SHOWN: Final[dict[str, Callable[[dict[str, JSON]], Iterable[str]]]] = {
     "status": statusLines,
     "stats": lambda said: statLines(Figures.fromJSON(said)),
     "upstreams": upstreamLines,
+    "anchors": anchorLines,
 }
 
-_FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "reload")
+_FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "delegations", "anchors", "nta", "reload")
 
 
 _JSON: Final = flag("+json")
@@ -115,6 +126,12 @@ class _Control:
             return self._trace(words[1:])
         if first in ("zones", "zone"):
             return self._zones(first, words[1:])
+        if first == "delegations":
+            if len(words) > 2:
+                raise ExitError(USAGE, "write: txdns control delegations [NAME]")
+            return self._show(self._channel.ask("GET", first, {"name": words[1]} if words[1:] else {}), delegationLines)
+        if first == "nta":
+            return self._negative(words[1:])
         if first == "help":
             print(ARGUMENTS.help, end="")
             return OK
@@ -156,6 +173,13 @@ class _Control:
             begin += len(part)
             if not part or not said.get("more"):
                 return {"zones": [*zones.values()], "count": len(zones), "more": 0}
+
+    def _negative(self, words: list[str]) -> int:
+        if len(words) != 2 or words[0] not in ("add", "remove") or not words[1]:
+            raise ExitError(USAGE, "write: txdns control nta add NAME[=UNTIL], or: txdns control nta remove NAME")
+        said = self._channel.ask("POST", f"nta/{words[0]}", {"name": words[1]})
+        done = "is not validated for now" if words[0] == "add" else "is validated again"
+        return self._show(said, lambda _: [f"{words[1].partition('=')[0]} {done}"])
 
     def _cache(self, words: list[str]) -> int:
         what, *rest = words or [""]

@@ -5,7 +5,7 @@ Formats a server's status as lines of text. Names in them come from untrusted pe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figures import JSON, Figures
@@ -169,6 +169,33 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         state = "up" if upstream.get("up") else f"down, next attempt in {upstream.get('retryIn')} s"
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
         yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<4} {speed:>13}  {state}{trouble}"
+
+
+def delegationLines(said: dict[str, JSON]) -> Iterator[str]:
+    for each in listOf(said["delegations"]):
+        zone = _object(each)
+        left = zone.get("left")
+        ends = f"{left:.0f} s left" if isinstance(left, int | float) else "no end"
+        signed = {True: ", signed", False: ", not signed"}.get(cast(bool, zone.get("signed")), "")
+        yield f"{zone['zone']} {ends}{signed}{', configured' if zone.get('fixed') else ''}"
+        for found in listOf(zone["servers"]):
+            server = _object(found)
+            addresses = " ".join([str(address) for address in listOf(server["addresses"])])
+            yield f"  {server['name']} {addresses or 'without a known address'}"
+    more = said.get("more")
+    if isinstance(more, int) and more > 0:
+        yield f"and {more} more; name a domain to list those below it"
+
+
+def anchorLines(said: dict[str, JSON]) -> Iterator[str]:
+    if not said.get("validates"):
+        yield "answers are not validated"
+    for each in listOf(said["anchors"]):
+        anchor = _object(each)
+        yield f"{anchor['zone']} {anchor['type']} {anchor['record']} ; key {anchor['tag']}"
+    for each in listOf(said["negative"]):
+        negative = _object(each)
+        yield f"{negative['name']} is not validated until {negative['until']}"
 
 
 _TROUBLE: Final = (("failures", "without reply"), ("declines", "refused"))

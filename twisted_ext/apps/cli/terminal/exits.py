@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 __all__ = [
-    "BATCH", "BROKEN_PIPE", "DECLINED", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED", "USAGE",
+    "BATCH", "BOGUS", "BROKEN_PIPE", "DECLINED", "INDETERMINATE", "INSECURE", "INTERNAL", "INTERRUPTED", "NO_REPLY", "OK", "TERMINATED",
+    "USAGE",
     "ExitError", "complain", "fileErrors",
 ]  # fmt: skip
 
@@ -22,6 +23,11 @@ USAGE: Final = 1
 
 #: A server declined the request.
 DECLINED: Final = 2
+
+#: What validation found (RFC 4035, section 4.3); a secure answer is L{OK}.
+INSECURE: Final = 3
+BOGUS: Final = 4
+INDETERMINATE: Final = 5
 
 #: An input file cannot be read.
 BATCH: Final = 8
