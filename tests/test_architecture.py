@@ -28,8 +28,8 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "wire",
         "answers",
         "outcomes",
-        "addressranges aliases cache discovery dnssec metrics packetcache ratecontrol recursion",
-        "zone watch",
+        "addressranges aliases cache discovery dnssec metrics packetcache ratecontrol",
+        "recursion zone watch",
         "interfaces",
         "transport",
         "resolver",
@@ -73,7 +73,7 @@ IMPURE: Final = (
 )
 
 #: Names from these modules without I/O: conversions from text to octets.
-PURE_EXCEPTIONS: Final = ("socket.AF_INET", "socket.AF_INET6", "socket.inet_pton")
+PURE_EXCEPTIONS: Final = ("socket.AF_INET", "socket.AF_INET6", "socket.inet_ntop", "socket.inet_pton")
 
 #: Foreign interfaces, which only the adapters import.
 FOREIGN: Final = ("asyncio", "twisted.names")

@@ -45,7 +45,10 @@ def missingFrom(names: object, namespace: dict[str, object]) -> list[str]:
 
 #: The packages that also export names, which they import on first use.
 LAZY_PACKAGES: Final = tuple(
-    [ROOT / "twisted_ext" / room / "__init__.py" for room in ("asyncio", "endpoints", "integrations/aioxmpp", "server", "zone")]
+    [
+        ROOT / "twisted_ext" / room / "__init__.py"
+        for room in ("asyncio", "endpoints", "integrations/aioxmpp", "server", "testing/internet", "zone")
+    ]
 )
 
 

@@ -12,12 +12,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
-from twisted_ext.answers import Epoch
+from twisted_ext.answers import Epoch, Security
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
+from twisted_ext.wire.codes import AD, CD, RD
 from twisted_ext.wire.message import Message
 
 
@@ -304,6 +307,30 @@ class PacketCacheTests(SynchronousTestCase):
         self.assertEqual(counters.hits, 150 - self.server.beyond)
         self.assertLess(self.server.beyond, 10)
         self.assertEqual(len(counters.names.most(5)), 2)
+
+    def test_authenticDataIsForThoseWhoAskForIt(self) -> None:
+        """
+        A reply from the packet cache has AD only for clients that send AD or DO, and data that was not checked goes to those with CD only.
+        """
+        proved = answerOf(questionOf("www.example.test"), "192.0.2.80")
+        proved.security = Security.SECURE
+        canned = CannedSource({("www.example.test", "A"): proved})
+        self.server = Server(self.clock, CachedSource(canned, self.clock), eager=True)
+        queries = {
+            "plain": (queryOf(), 0),
+            "asking": (queryOf(flags=RD | AD), AD),
+            "edns": (queryOf(opt=optOf()), 0),
+            "asking with edns": (queryOf(flags=RD | AD, opt=optOf()), AD),
+            "dnssec": (queryOf(opt=optOf(flags=0x8000)), AD),
+            "unchecked": (queryOf(flags=RD | CD), CD),
+        }
+        for _ in range(3):
+            for query, wanted in queries.values():
+                reply = self.server.ask(query)
+                assert reply is not None
+                self.assertEqual(Message.fromWire(reply).check().flags & (AD | CD), wanted)
+        # Replies of the third round came from the packet cache.
+        self.assertGreaterEqual(self.server.responder.counters.hits, len(queries))
 
     def test_unsentReplyDoesNotStopTheRest(self) -> None:
         """

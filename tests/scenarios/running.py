@@ -6,24 +6,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.scenarios.reading import Entry, Scenario, Step
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import DNSFault, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.testing.scenarios.matching import Mismatch, Query, Unsupported, checkWords, mismatches, queryMatches
+from twisted_ext.testing.scenarios.reading import Entry, Scenario, Step
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire import codes
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
@@ -31,65 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Mismatch", "Unsupported", "Player", "Upstream"]
 
-#: The compared flags of a reply.
-COMPARED: Final = codes.QR | codes.AA | codes.TC | codes.RD | codes.RA | codes.AD | codes.CD
-
-
-class Mismatch(AssertionError):
-    """
-    A scenario ended with another result than expected.
-    """
-
-
-class Unsupported(Exception):
-    """
-    A scenario uses a feature that the player does not support.
-    """
-
-
-def queryMatches(entry: Entry, question: Question, context: QueryContext) -> bool:
-    """
-    Return whether a reply of an upstream matches this query.
-    """
-    asked = entry.question
-    for word in entry.match:
-        if word in ("opcode", "UDP"):
-            continue
-        if word == "TCP":
-            if not context.stream:
-                return False
-        elif word == "qtype":
-            if asked is None or asked.rrType != question.rrType:
-                return False
-        elif word == "qname":
-            if asked is None or asked.name.lower() != question.name.lower():
-                return False
-        elif word == "question":
-            if asked != question:
-                return False
-        elif word == "subdomain":
-            if asked is None or not isBelow(question.name.lower(), asked.name.lower()):
-                return False
-        elif word in ("RD", "AD", "CD", "DO"):
-            wish = {
-                "RD": context.recursionDesired,
-                "AD": context.authenticData,
-                "CD": context.checkingDisabled,
-                "DO": context.dnssecOk,
-            }
-            if not wish[word]:
-                return False
-        else:
-            raise Unsupported(f"MATCH {word} (line {entry.line})")
-    return True
-
-
 def replyOf(entry: Entry, question: Question, queryId: int = 0) -> Message:
     """
     Return the message that an upstream sends.
     """
-    for word in entry.adjust - {"copy_id", "copy_query"}:
-        raise Unsupported(f"ADJUST {word} (line {entry.line})")
     asked = entry.question
     answer = entry.records("ANSWER")
     if "copy_query" in entry.adjust and asked is not None:
@@ -133,7 +78,15 @@ class Upstream:
 
     def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         self.asked.append((self.step, question))
-        matching = [e for e in self._scenario.active(self.step) if queryMatches(e, question, context)]
+        flags = 0
+        for wanted, bit in (
+            (context.recursionDesired, codes.RD),
+            (context.authenticData, codes.AD),
+            (context.checkingDisabled, codes.CD),
+        ):
+            flags |= bit if wanted else 0
+        query = Query(question, flags, context.dnssecOk, context.stream)
+        matching = [e for e in self._scenario.active(self.step) if queryMatches(e, query)]
         result: Deferred[Answer] = Deferred()
         if not matching:
             return fail(Unreachable(f"the scenario has no reply to {question!r} in step {self.step}"))
@@ -170,7 +123,10 @@ class Player:
     ) -> None:
         """
         @param build: makes the source to be tested.
+
+        @raise Unsupported: the scenario uses a feature that the player does not support.
         """
+        checkWords(scenario)
         self.clock = Clock()
         self.clock.rightNow = now
         self.scenario = scenario
@@ -184,7 +140,7 @@ class Player:
         Play all steps.
 
         @raise Mismatch: a result differs; with the step, the expected and the actual result.
-        @raise NotForUs: the scenario uses a feature that the player does not support.
+        @raise Unsupported: the scenario uses a feature that the player does not support.
         """
         for step in self.scenario.steps:
             self.upstream.step = step.number
@@ -245,8 +201,12 @@ class Player:
         entry, given = step.entry, self._given
         if entry is None or given is None or self._asked is None:
             raise Unsupported(f"{step} without a query or an entry")
-        question, context = self._asked
-        problems = mismatches(entry, question, context, given)
+        question, _ = self._asked
+        if isinstance(given, Answer):
+            reply = Message(0, given.flags & ~15 | given.rcode & 15, (question,), given.answer, given.authority, given.additional)
+            problems = mismatches(entry, reply)
+        else:
+            problems = mismatches(entry, Message(0, codes.QR | given.rcode & 15, (question,)), 0)
         if problems:
             raise Mismatch(f"{step}: " + "; ".join(problems))
 
@@ -259,39 +219,3 @@ def differences(one: Answer, other: Answer) -> list[str]:
     return different + [
         label for label in ("answer", "authority", "additional") if set(getattr(one, label)) != set(getattr(other, label))
     ]
-
-
-def mismatches(entry: Entry, question: Question, context: QueryContext, given: Answer | DNSFault) -> list[str]:
-    """
-    Return the differences between the answer and the expected one, in the fields of the entry's MATCH.
-    """
-    match = set(entry.match)
-    if "all" in match:
-        match |= {"rcode", "flags", "question", "answer", "authority", "additional"}
-    problems: list[str] = []
-    rcode = given.rcode
-    if "rcode" in match and rcode != entry.rcode:
-        problems.append(f"rcode {codes.rcodeName(rcode)} ({given}), expected {codes.rcodeName(entry.rcode)}")
-    if "question" in match and entry.question != question:
-        problems.append(f"asked {question!r}, expected {entry.question!r}")
-    if isinstance(given, Answer):
-        if "flags" in match and (given.flags ^ entry.flags) & COMPARED:
-            problems.append(f"flags {given.flags & COMPARED:#06x}, expected {entry.flags:#06x}")
-        for label in ("answer", "authority", "additional"):
-            if label in match:
-                had = {withOptionalTTL(each, "ttl" in match) for each in getattr(given, label)}
-                wanted = {withOptionalTTL(each, "ttl" in match) for each in entry.records(label.upper())}
-                if had != wanted:
-                    problems.append(f"{label}: {had - wanted} came, {wanted - had} did not")
-    elif any(entry.sections.get(label) for label in ("ANSWER", "AUTHORITY", "ADDITIONAL")):
-        problems.append(f"no answer but {given!r}")
-    for word in match - {"all", "ttl", "opcode", "qname", "qtype", "rcode", "flags", "question", "answer", "authority", "additional"}:
-        raise Unsupported(f"MATCH {word} (line {entry.line})")
-    return problems
-
-
-def withOptionalTTL(rrset: RRSet, ttl: bool) -> RRSet:
-    """
-    Return a set for the comparison, with or without its TTL.
-    """
-    return rrset if ttl else rrset.withTTL(0)

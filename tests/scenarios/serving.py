@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from tests.scenarios.reading import BadScenario, Entry, Scenario, Step
 from tests.server.transfer.askers import Asker, Datagrams
 from tests.server.transfer.replicas import applyZones
 from twisted_ext.server.authority.source import AuthoritySource
@@ -29,6 +28,7 @@ from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.testing.scenarios.reading import BadScenario, Entry, Scenario, Step
 from twisted_ext.wire import codes
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
@@ -98,9 +98,9 @@ class QueryResult:
 
 def ednsOf(entry: Entry) -> tuple[tuple[int, bytes], ...]:
     """
-    Return the EDNS options of an entry in hexadecimal digits.
+    Return the EDNS options of an entry.
     """
-    octets = bytes.fromhex("".join([line for line in entry.raw if line != "HEX_EDNSDATA_END"]))
+    octets = entry.options
     options = []
     while octets:
         end = 4 + int.from_bytes(octets[2:4], "big")
@@ -116,7 +116,7 @@ def queryOf(entry: Entry) -> bytes:
     question = entry.question
     assert question is not None
     flags = entry.flags | (codes.Opcode.NOTIFY << 11 if "NOTIFY" in entry.match else 0)
-    opt = EDNS(1232, 0, ednsOf(entry)).toWire() if entry.raw else b""
+    opt = EDNS(1232, 0, ednsOf(entry)).toWire() if entry.options else b""
     more = b"".join([_recordOf(rrset) for rrset in entry.records("ADDITIONAL")])
     count = bool(opt) + len(entry.records("ADDITIONAL"))
     return b"\0\0" + flags.to_bytes(2, "big") + b"\0\1\0\0\0\0" + count.to_bytes(2, "big") + question.toWire() + opt + more

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Final
 
 from tests.corpora import corpus
-from tests.scenarios.reading import Entry, readScenario
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.testing.scenarios.reading import Entry, readScenario
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.records import RRSet

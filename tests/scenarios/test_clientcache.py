@@ -10,11 +10,11 @@ import pytest
 from twisted.internet.task import Clock
 
 from tests.corpora import corpus
-from tests.scenarios.reading import readScenario
 from tests.scenarios.running import Mismatch, Player, Unsupported
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.testing.scenarios.reading import readScenario
 
 #: Every file of the corpus, so that none is missed, with the reason where it is not played.
 SCENARIOS: Final[dict[str, str]] = {

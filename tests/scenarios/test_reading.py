@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.corpora import corpus
-from tests.scenarios.reading import BadScenario, parseScenario, readScenario
 from tests.scenarios.running import Mismatch, Player, Unsupported
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.testing.scenarios.reading import BadScenario, parseScenario, readScenario
 from twisted_ext.wire.codes import AA, AD, QR, RD
 from twisted_ext.wire.message import Question
 
@@ -175,7 +175,7 @@ class PlayingTests(SynchronousTestCase):
             scenario().replace("MATCH opcode", "MATCH ednsdata"),
             scenario().replace("REPLY RD DO", "REPLY NOTIFY"),
         ):
-            self.assertRaises(Unsupported, Player(parseScenario(text), unchanged).play)
+            self.assertRaises(Unsupported, lambda text: Player(parseScenario(text), unchanged).play(), text)
 
 
 #: Files that violate the format, and how.

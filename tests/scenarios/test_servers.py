@@ -12,8 +12,8 @@ import pytest
 
 from tests.corpora import corpus
 from tests.queries import COOKIE
-from tests.scenarios.reading import Entry, Scenario, Step, readScenario
 from tests.scenarios.serving import Mismatch, QueryResult, ScenarioServer, check
+from twisted_ext.testing.scenarios.reading import Entry, Scenario, Step, readScenario
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 
