@@ -115,6 +115,8 @@ class BuiltInTests(SynchronousTestCase):
             "search:corp.example:hosts",
             "names:twisted.names.hosts.Resolver",
             f"zone:example.org={path}",
+            "recursive",
+            "validate:udp:192.0.2.1",
         )
         for description in examples:
             self.build(description)
