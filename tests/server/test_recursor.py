@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +15,7 @@ from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.anchors.negative import negativeFromText
 from twisted_ext.errors import BadDescription, DNSFault, TrustFault
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.config.settings import Settings
@@ -171,6 +173,32 @@ class RecurseTests(RecursingCase):
         self.failureResultOf(status.resume(nameFromText("bad.example")), BadDescription)
         self.failureResultOf(status.suspend("bad.example=+8d"), BadDescription)
         self.failureResultOf(status.suspend("bad..example"), BadDescription)
+
+    def test_operatorsSeeSecurityAndAuthorities(self) -> None:
+        """
+        The figures count answers by their security, and describe the authoritative servers that were asked most; only their sums are
+        metrics, since any zone can name new servers.
+        """
+        stack = self.stack()
+        status = ServerStatus(self.here, Counters())
+        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        for name in ("www.good.example", "www.good.example", "www.plain.example", "www.bad.example"):
+            self.security(stack, name)
+        with patch("twisted_ext.server.operations.upstreamfigures._SHOWN", 1000):
+            figures = self.successResultOf(status.figures())
+        self.assertEqual([figures.numbers[security.value] for security in Security], [0, 1, 1, 1])
+        authorities = figures.upstreams
+        self.assertEqual({each["way"] for each in authorities}, {"authority"})
+        sent = sum([each["queries"] for each in authorities if isinstance(each["queries"], int)])
+        self.assertEqual(figures.numbers["authorityQueries"], sent)
+        self.assertGreaterEqual(figures.numbers["authorities"], len(authorities))
+        self.assertGreaterEqual(figures.numbers["delegations"], 4)
+        page = exposition(figures, version="1", started=0.0)
+        self.assertIn('txdns_validated_total{security="bogus"} 1\n', page)
+        self.assertIn(f"txdns_authority_queries_total {sent}\n", page)
+        self.assertNotIn("authority\"", page)
+        with patch("twisted_ext.server.operations.upstreamfigures._SHOWN", 2):
+            self.assertEqual(len(self.successResultOf(status.figures()).upstreams), 2)
 
     def test_flushForgetsServers(self) -> None:
         """

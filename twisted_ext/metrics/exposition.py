@@ -51,6 +51,18 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("txdns_cache_failures_total", "counter", "Questions answered by a cached failure.", "", (("", "cacheFailures"),)),
     ("txdns_cache_prefetches_total", "counter", "Answers prefetched.", "", (("", "cachePrefetches"),)),
     ("txdns_cache_evictions_total", "counter", "Answers evicted from the full cache.", "", (("", "cacheEvictions"),)),
+    (
+        "txdns_validated_total",
+        "counter",
+        "Answers by what their validation found.",
+        "security",
+        tuple([(security, security) for security in ("secure", "insecure", "bogus", "indeterminate")]),
+    ),
+    ("txdns_authorities", "gauge", "Authoritative servers that are remembered.", "", (("", "authorities"),)),
+    ("txdns_authorities_silent", "gauge", "Authoritative servers that do not reply.", "", (("", "authoritiesSilent"),)),
+    ("txdns_authority_queries_total", "counter", "Queries sent to authoritative servers.", "", (("", "authorityQueries"),)),
+    ("txdns_delegations", "gauge", "Delegations that are remembered.", "", (("", "delegations"),)),
+    ("txdns_negative_trust_anchors", "gauge", "Names whose validation is suspended.", "", (("", "negativeAnchors"),)),
     ("process_cpu_seconds_total", "counter", "User and system CPU time of all processes.", "", (("", "cpuSeconds"),)),
     ("process_resident_memory_bytes", "gauge", "Resident memory of all processes.", "", (("", "residentOctets"),)),
 )
@@ -77,7 +89,8 @@ def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
     yield from _metric("txdns_replies_total", "counter", "Replies sent.", _labeled("rcode", figures.replies))
     yield from _metric("txdns_refusals_total", "counter", "Requests declined, by gate.", _labeled("gate", figures.refusals))
     yield from _latency(figures)
-    upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams]
+    # Authoritative servers come and go, and any zone can name its own: as labels they would be without bound.
+    upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams if upstream.get("way") != "authority"]
     up = [(labels, 1.0 if upstream.get("up") else 0.0) for labels, upstream in upstreams]
     yield from _metric("txdns_upstream_up", "gauge", "Whether an upstream server replies, with any rcode.", up)
     yield from _upstreams(upstreams)

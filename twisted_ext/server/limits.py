@@ -9,8 +9,9 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN",
-    "MANHOLE_CLIENTS", "MANHOLE_SECONDS", "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS", "WEB_REQUEST_SECONDS",
+    "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "AUTHORITIES_SHOWN", "TRACES_KEPT",
+    "TRACES_TAKEN", "MANHOLE_CLIENTS", "MANHOLE_SECONDS",
+    "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS", "WEB_REQUEST_SECONDS",
     "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS", "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_YIELDS", "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE",
     "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE",
@@ -42,6 +43,9 @@ CONTROL_CLIENTS: Final = Limit(default=32, least=1, most=1000)
 
 #: Cached answers shown for one name.
 CONTROL_SHOWN: Final = Limit(default=1000, least=1, most=100_000)
+
+#: Authoritative servers shown, those first that were asked most: a recursive resolver knows thousands.
+AUTHORITIES_SHOWN: Final = Limit(default=10, least=1, most=1000)
 
 #: Look-ups whose steps are kept while tracing is on; the oldest are dropped first.
 TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)

@@ -27,6 +27,7 @@ from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.server.operations.upstreamfigures import authoritiesOf, poolNumbers
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, labelCount, nameFromText, nameToText, parentOf
 
@@ -236,6 +237,23 @@ class Recursor:
         for name in ended:
             _log.info("the negative trust anchor {name} has ended", name=nameToText(name))
         return ended
+
+    def numbers(self, now: float) -> dict[str, float]:
+        """
+        Return counters and gauges: answers by their security, servers and queries, delegations, negative trust anchors.
+        """
+        numbers = poolNumbers(self._recursive.pool, now)
+        numbers["delegations"] = len(self._recursive.delegations)
+        if self._validating is not None:
+            numbers.update({security.value: count for security, count in self._validating.verdicts.items()})
+            numbers["negativeAnchors"] = len(self.trust.negatives.listed(int(self._today())))
+        return numbers
+
+    def authorities(self, now: float) -> list[dict[str, JSON]]:
+        """
+        Describe the authoritative servers that were asked most.
+        """
+        return authoritiesOf(self._recursive.pool, now)
 
     def delegations(self, below: bytes) -> dict[str, JSON]:
         """

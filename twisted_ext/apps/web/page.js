@@ -117,6 +117,8 @@ function draw({ status, figures, history: steps }) {
   bars("replies", replies.map(([rcode, count]) => [rcode, count, number(count)]));
   bars("asked", figures.asked.map(([name, count]) => [name, count, number(count)]));
   bars("slowest", figures.slowest.map(([name, seconds]) => [name, seconds, milliseconds(seconds)]));
+  byId("validation").hidden = !("secure" in numbers);
+  bars("security", ["secure", "insecure", "bogus", "indeterminate"].map((each) => [each, numbers[each] || 0, number(numbers[each] || 0)]));
   upstreams(figures.upstreams);
 }
 

@@ -4,7 +4,7 @@ The authoritative servers that a recursive resolver has met: their sockets and s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from random import Random
@@ -93,6 +93,7 @@ class ServerPool:
     All servers, within a limit.
 
     @ivar waiting: look-ups under way.
+    @ivar forgotten: queries sent to servers that are not remembered any more.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class ServerPool:
         self._datagrams = datagrams or Datagrams(reactor, draw=draw)
         self._connect = partial((transport or TCP()).exchange, reactor, draw)
         self._known: dict[str, tuple[Upstream, ServerStats]] = {}
+        self.forgotten = 0
         self._used: set[Upstream] = set()
         self._groups: dict[tuple[str, ...], ZoneServers] = {}
         self.timetable = Timetable(reactor)
@@ -135,6 +137,12 @@ class ServerPool:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def servers(self) -> Iterator[tuple[Server, ServerStats]]:
+        """
+        Return the remembered servers, each with what is known of it.
+        """
+        return ((upstream.server, standing) for upstream, standing in self._known.values())
 
     def at(self, address: str) -> tuple[Upstream, ServerStats]:
         """
@@ -204,6 +212,7 @@ class ServerPool:
         # The oldest tenth; those in use stay alive in their look-ups.
         self._groups.clear()
         for address in list(islice(self._known, self._most // 10 + 1)):
-            upstream, _ = self._known.pop(address)
+            upstream, standing = self._known.pop(address)
+            self.forgotten += standing.queries
             for exchange in upstream.exchanges():
                 exchange.settle()

@@ -48,6 +48,8 @@ class ValidatingSource(WrappingSource):
     Asks the inner source with DO and CD, and returns only answers that are secure, or provably not signed. A bogus one is a L{TrustFault}.
 
     Queries with CD are passed on as they are (RFC 6840, section 5.9).
+
+    @ivar verdicts: how many answers were found to be what.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class ValidatingSource(WrappingSource):
         self.today = today
         self.distrust = distrust
         self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
+        self.verdicts = dict.fromkeys(Security, 0)
         self.support = CachedSource(inner, reactor, store=Store(_SUPPORT_CACHE))
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
@@ -233,6 +236,7 @@ class _Validation:
     def _refuse(self, verdict: Verdict) -> None:
         deferred = self.deferred
         del self.deferred
+        self._source.verdicts[Security.BOGUS] += 1
         why = verdict.reasons[0][1] if verdict.reasons else "no reason"
         deferred.errback(TrustFault(f"{self._question} is bogus: {why}", ede=verdict.reasons))
 
@@ -266,6 +270,7 @@ class _Validation:
 
     def _judged(self, answer: Answer, validated: Validated) -> Answer:
         security = validated.verdict.security
+        self._source.verdicts[security] += 1
         secure = security is Security.SECURE
         ttl = validated.ttl
         judged = Answer(

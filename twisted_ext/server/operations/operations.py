@@ -25,10 +25,10 @@ from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
-from twisted_ext.resolver.ask import behind
 from twisted_ext.server.authority.zonetable import Zones, countsOf, zoneFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
+from twisted_ext.server.operations.upstreamfigures import upstreamsOf
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.recursor import Recursor
 
-__all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones", "upstreamsOf"]
+__all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones"]
 
 #: Seconds between two samples of the history.
 _EVERY: Final = 1.0
@@ -266,7 +266,12 @@ class ServerStatus(Service):
         if self.packetCache is not None:
             numbers["laneEntries"] = self.packetCache.entries
             numbers["laneOctets"] = self.packetCache.octets
-        figures.upstreams = upstreamsOf(self.source, self._reactor.seconds())
+        now = self._reactor.seconds()
+        figures.upstreams = upstreamsOf(self.source, now)
+        recursor = self.recursing()
+        if recursor is not None:
+            numbers.update(recursor.numbers(now))
+            figures.upstreams += recursor.authorities(now)
         return succeed(figures)
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
@@ -450,36 +455,3 @@ def _keptFor(store: Store, name: bytes, now: float) -> list[JSON]:
             }
         )
     return shown
-
-
-def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:
-    """
-    Describe the upstreams of a source and of the sources within it.
-
-    @return: one object for each upstream: C{server}, C{way} (C{'udp'}, which includes TCP after truncation, or C{'tcp'}), C{up} (whether it
-        replies, with any RCODE), C{rtt} and C{deviation} in seconds or L{None}, C{failures} in a row and C{declines}, domains in a row;
-        C{retryIn} seconds; and since it was first used: C{queries}, C{replies} whose time was measured, C{replySeconds} in all, and
-        C{troubles} by kind.
-    """
-    from twisted_ext.resolver.forward.forwarder import ForwardingSource
-
-    found: list[dict[str, JSON]] = []
-    for each in () if source is None else behind(source, ForwardingSource):
-        for upstream, standing in zip(each.upstreams, each.standings, strict=True):
-            found.append(
-                {
-                    "server": upstream.server.label,
-                    "way": each.way,
-                    "up": not standing.unheard(now),
-                    "rtt": None if standing.rtt is None else round(standing.rtt, 6),
-                    "deviation": round(standing.deviation, 6),
-                    "failures": standing.failures,
-                    "declines": standing.declines,
-                    "retryIn": round(max(standing.downUntil - now, 0.0), 3),
-                    "queries": standing.queries,
-                    "replies": standing.replies,
-                    "replySeconds": round(standing.replySeconds, 6),
-                    "troubles": {**standing.troubles},
-                }
-            )
-    return found

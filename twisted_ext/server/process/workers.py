@@ -68,7 +68,12 @@ _LATE: Final = 1.0
 _GAUGES: Final = frozenset(("pending", "tcpOpen"))
 
 #: Other figures that are totals.
-_GROWING: Final = frozenset(("cacheHits", "cacheMisses", "cacheStale", "cacheFailures", "cachePrefetches", "cacheEvictions", "cpuSeconds"))
+_GROWING: Final = frozenset(
+    """
+    cacheHits cacheMisses cacheStale cacheFailures cachePrefetches cacheEvictions cpuSeconds secure insecure bogus indeterminate
+    authorityQueries
+    """.split()
+)
 
 
 class Workforce(Service):

@@ -143,6 +143,14 @@ _WORDS: Final = (
     ("cachePrefetches", "prefetched"),
     ("cacheEvictions", "cache evictions"),
     ("laneEntries", "packet cache replies"),
+    ("secure", "validated: secure"),
+    ("insecure", "validated: insecure"),
+    ("bogus", "validated: bogus"),
+    ("negativeAnchors", "negative trust anchors"),
+    ("delegations", "delegations"),
+    ("authorities", "authoritative servers"),
+    ("authoritiesSilent", "  not replying"),
+    ("authorityQueries", "queries to them"),
 )
 
 
@@ -168,7 +176,7 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         speed = f"{rtt * 1000:.1f} ms" if isinstance(rtt, int | float) else "not measured"
         state = "up" if upstream.get("up") else f"down, next attempt in {upstream.get('retryIn')} s"
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
-        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<4} {speed:>13}  {state}{trouble}"
+        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}"
 
 
 def delegationLines(said: dict[str, JSON]) -> Iterator[str]:
