@@ -27,6 +27,7 @@ __all__ = [
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF",
     "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
+    "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS", "NO_UDP_SIGNS",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
@@ -431,6 +432,18 @@ NO_EDNS_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Consecutive look-ups that must show it, since a single datagram may be spoofed.
 NO_EDNS_SIGNS: Final = Limit(default=3, least=2, most=100)
+
+#: Seconds to send queries over TCP to a server that has shown not to answer over UDP.
+NO_UDP_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
+
+#: Consecutive look-ups that must show it: datagrams are lost by chance as well.
+NO_UDP_SIGNS: Final = Limit(default=3, least=2, most=100)
+
+#: Seconds to use one client cookie for a server (RFC 7873, section 7.1: at most 36 days): by it, the server recognizes its client.
+COOKIE_CLIENT_SECONDS: Final = Limit(default=86_400.0, least=60.0, most=36 * 86_400.0)
+
+#: Seconds to send no cookie to a server that has shown not to reply to queries with one, after as many signs as L{NO_EDNS_SIGNS}.
+NO_COOKIE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Seconds to send queries without mixed case to a server that has shown not to preserve it.
 NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)

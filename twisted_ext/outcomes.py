@@ -91,8 +91,8 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
         return answerFromMessage(question, Message.fromWire(octets), origin)
     answer, authority, additional, opt = sections
     wire = octets
-    if opt is not None and (opt[2] or opt[1] >> 16):
-        # Options, an extended rcode or another version.
+    if opt is not None and (opt[1] >> 16 or (opt[2] and not _isCookie(opt[2]))):
+        # Other options than a cookie, an extended rcode or another version.
         return answerFromMessage(question, Message.fromWire(octets), origin)
     if not answer:
         outcome = Outcome.NXDOMAIN if rcode else Outcome.NODATA
@@ -121,6 +121,13 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     self.wire = wire
     self._message = None
     return self
+
+
+def _isCookie(options: bytes) -> bool:
+    """
+    Return whether these options are one cookie, which is not a part of the answer.
+    """
+    return options[:3] == b"\x00\x0a\x00" and options[3] == len(options) - 4 if len(options) > 3 else False
 
 
 def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]:

@@ -175,8 +175,9 @@ def test_recurseHasItsSettings(tmp_path: Path) -> None:
         ),
         (
             ["recurse", "--stub", "corp.example=ns.corp.example"],
-            "twistd txdns: --stub takes a domain and the addresses of its authoritative servers, such as "
-            "corp.example=192.0.2.1,2001:db8::1; 'ns.corp.example' is not an IP address, such as 192.0.2.1 or 2001:db8::1\n",
+            "twistd txdns: --stub takes a domain and the addresses or names of its authoritative servers, such as "
+            "corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net; 'ns.corp.example' is in the zone corp.example. itself: give its "
+            "address\n",
         ),
         (["recurse", "--minimize", "maybe"], "twistd txdns: --minimize takes yes, no or strict; 'maybe' is none\n"),
         (

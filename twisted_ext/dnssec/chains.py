@@ -2,7 +2,8 @@
 Chains of trust: from a trust anchor down to the keys of a zone (RFC 4035, section 5).
 
 The functions that may have to wait are generators. They yield the question that they need answered next, and are sent its answer or the
-fault with which it failed. Answers come from any source, with DO set; they need not be trustworthy.
+fault with which it failed. Answers come from any source, with DO set; they need not be trustworthy. Callers that count turns of the reactor
+(L{Work.beginTurn}) are also sent L{PAUSE}.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ from twisted_ext.wire.names import isBelow, labelCount, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, RRSIG
 
-__all__ = ["Chains", "Fetching", "Verified", "ZoneTrust", "signaturesIn", "verifiedDenials"]
+__all__ = ["PAUSE", "Chains", "Fetching", "Verified", "ZoneTrust", "signaturesIn", "verifiedDenials"]
 
 _MOST: Final = int(CHAINS.default)
 _MOST_SECONDS: Final = int(CHAIN_SECONDS.default)
 
 #: Seconds for which a zone that failed validation is not tried again: its operator is about to mend it.
 _BOGUS_SECONDS: Final = 60
+
+#: Yielded in place of a question once the signature checks of one turn of the reactor are used up. The generator is resumed by C{next} in
+#: another turn.
+PAUSE: Final = Question(b"\x00", 0, 0)
 
 #: What a generator yields, and is sent.
 Fetching = Generator[Question, Answer | DNSFault, "ZoneTrust"]
@@ -214,6 +219,8 @@ class Chains:
             reasons = reasons or ((DNSKEY_MISSING, f"no key of {nameToText(zone)} is the one that its trust anchor refers to"),)
             return self._keep(_bogus(zone, now, reasons, reply))
         work.fetch()
+        if work.verifications >= work.turnEnd:
+            yield PAUSE
         verdict = verifySet(rrset, signaturesIn(reply.answer, zone, DNSKEY), entries, zone, now, work, self.profile)
         if not verdict.secure:
             return self._keep(_bogus(zone, now, verdict.reasons, reply))
@@ -231,6 +238,8 @@ class Chains:
             text = f"the DS records of {nameToText(child)} could not be fetched: {reply.cause or reply}"
             return ZoneTrust(child, Security.BOGUS, (), now, ((INDETERMINATE, text), *reply.ede))
         work.fetch()
+        if work.verifications >= work.turnEnd:
+            yield PAUSE
         rrset = _setOf(reply.answer, child, DS)
         if rrset is not None:
             verdict = verifySet(rrset, signaturesIn(reply.answer, child, DS), trust.keys, trust.zone, now, work, self.profile)
@@ -248,7 +257,7 @@ class Chains:
                 return _bogus(child, now, verdict.reasons, reply)
             self._isInside(trust, child, now + verdict.ttl)
             return None
-        denials, ttl, reasons = verifiedDenials(reply, trust, now, work, self.profile, self.iterations)
+        denials, ttl, reasons = yield from verifiedDenials(reply, trust, now, work, self.profile, self.iterations)
         state, proof = proveNoDS(child, denials, work)
         until = min(trust.expires, now + min(ttl, _MOST_SECONDS))
         if state is Delegation.NOT_A_CUT:
@@ -309,7 +318,7 @@ def verifiedDenials(
     profile: Profile,
     iterations: int | None,
     kept: list[Verified] | None = None,
-) -> tuple[Denials, int, tuple[Reason, ...]]:
+) -> Generator[Question, Answer | DNSFault, tuple[Denials, int, tuple[Reason, ...]]]:
     """
     Verify the NSEC and NSEC3 records in the authority section of a reply.
 
@@ -325,6 +334,8 @@ def verifiedDenials(
     ttl = _MOST_SECONDS
     for rrset in reply.authority:
         if rrset.rrType == NSEC or rrset.rrType == NSEC3:
+            if work.verifications >= work.turnEnd:
+                yield PAUSE
             signatures = signaturesIn(reply.authority, rrset.name.lower(), rrset.rrType)
             verdict: SetVerdict = verifySet(rrset, signatures, trust.keys, trust.zone, now, work, profile)
             if verdict.secure:

@@ -16,7 +16,8 @@ __all__ = [
     "EVIDENCE_OCTETS", "EVIDENCE_STEPS", "EXPONENT_BITS", "INSPECTED_SIGNATURES", "KEYS_CACHED", "KEYS_PER_TAG", "KEYS_READ",
     "NEGATIVE_ANCHORS", "NEGATIVE_ANCHOR_SECONDS", "NSEC3_HASHES", "NSEC3_ITERATIONS", "NSEC3_PARAMETERS",
     "NSEC3_PROOF_HASHES", "OCTETS", "PACKETS", "QUERY_FAILURES", "QUERY_HASHES", "QUERY_VERIFICATIONS", "REASONS", "RSA_LEAST_BITS",
-    "RSA_MOST_BITS", "SIGNALED_TAGS", "SIGNATURES_CACHED", "SIGNATURES_READ", "SIGNATURES_TRIED", "VERIFICATIONS",
+    "RSA_MOST_BITS", "SIGNALED_TAGS", "SIGNATURES_CACHED", "SIGNATURES_READ", "SIGNATURES_TRIED",
+    "TURN_VERIFICATIONS", "VERIFICATIONS",
     "VERIFICATION_FAILURES",
 ]
 
@@ -45,6 +46,9 @@ QUERY_VERIFICATIONS: Final = Limit(default=100, least=16, most=1000)
 
 #: Signatures that may be wrong for one query of a client: several servers may be asked for a right one.
 QUERY_FAILURES: Final = Limit(default=12, least=1, most=100)
+
+#: Signatures that one query checks before the reactor gets its turn (as Unbound). At the default, ECDSA P-256 takes 0.4 ms, P-384 4 ms.
+TURN_VERIFICATIONS: Final = Limit(default=8, least=4, most=100)
 
 #: Names hashed for one query of a client. PowerDNS allows 600.
 QUERY_HASHES: Final = Limit(default=200, least=16, most=2000)

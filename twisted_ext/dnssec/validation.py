@@ -11,7 +11,7 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.dnssec.algorithms import STANDARD, Profile
-from twisted_ext.dnssec.chains import Chains, Verified, ZoneTrust, signaturesIn, verifiedDenials
+from twisted_ext.dnssec.chains import PAUSE, Chains, Verified, ZoneTrust, signaturesIn, verifiedDenials
 from twisted_ext.dnssec.denial import Denials, Proof, proveNoCloser, proveNoData, proveNoName
 from twisted_ext.dnssec.signatures import verifySet
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
@@ -163,7 +163,7 @@ class _Judging:
             name = aliases[name].lower()
             seen += 1
         if name in aliases:
-            self._lower(Security.BOGUS, ((BOGUS, f"the aliases of {nameToText(name)} lead in a circle"),))
+            # The aliases lead in a circle: there is nothing to deny, and each of them may well be secure.
             return self._done()
         if not data and (answer.outcome is not Outcome.DATA) and not (aliases and not _hasSOA(answer)):
             yield from self._negative(name)
@@ -215,14 +215,17 @@ class _Judging:
         if trust.security is not _SECURE:
             self._lower(trust.security, trust.reasons)
             return False
-        self._work.fetch()
+        work = self._work
+        work.fetch()
+        if work.verifications >= work.turnEnd:
+            yield PAUSE
         verdict = verifySet(rrset, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
         if not verdict.secure:
             self._lower(Security.BOGUS, verdict.reasons)
             return False
         self._ttl = min(self._ttl, verdict.ttl)
         if verdict.wildcard is not None:
-            denials = self._denialsOf(trust)
+            denials = yield from self._denialsOf(trust)
             proof = proveNoCloser(owner, verdict.wildcard, denials, self._work)
             if not self._accept(proof):
                 return False
@@ -230,10 +233,10 @@ class _Judging:
                 self._kept.append(Verified(trust.zone, rrset, signatures, verdict.ttl, verdict.wildcard))
         return True
 
-    def _denialsOf(self, trust: ZoneTrust) -> Denials:
+    def _denialsOf(self, trust: ZoneTrust) -> Generator[Question, Answer | DNSFault, Denials]:
         denials = self._denials.get(trust.zone)
         if denials is None:
-            denials, ttl, reasons = verifiedDenials(
+            denials, ttl, reasons = yield from verifiedDenials(
                 self._answer, trust, self._now, self._work, self._profile, self._validator.chains.iterations, self._kept
             )
             self._denials[trust.zone] = denials
@@ -277,7 +280,10 @@ class _Judging:
             text = f"nothing proves that there is no {nameToText(name)} {typeName(rrType)}: the reply has no signed NSEC or NSEC3 record"
             self._lower(Security.BOGUS, ((NSEC_MISSING, text),))
             return
-        self._work.fetch()
+        work = self._work
+        work.fetch()
+        if work.verifications >= work.turnEnd:
+            yield PAUSE
         if soa is not None and isBelow(soa.name.lower(), trust.zone):
             signatures = signaturesIn(answer.authority, soa.name.lower(), SOA)
             verdict = verifySet(soa, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
@@ -287,7 +293,7 @@ class _Judging:
             if signatures is not None:
                 self._kept.append(Verified(trust.zone, soa, signatures, verdict.ttl, None))
             self._ttl = min(self._ttl, verdict.ttl)
-        denials = self._denialsOf(trust)
+        denials = yield from self._denialsOf(trust)
         if answer.outcome is Outcome.NXDOMAIN:
             proof = proveNoName(name, denials, self._work)
         else:

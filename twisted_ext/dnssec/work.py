@@ -4,6 +4,7 @@ Count and limit the work of one client's query (L{twisted_ext.dnssec.limits} nam
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from twisted_ext.dnssec.limits import (
@@ -13,6 +14,7 @@ from twisted_ext.dnssec.limits import (
     QUERY_FAILURES,
     QUERY_HASHES,
     QUERY_VERIFICATIONS,
+    TURN_VERIFICATIONS,
     VERIFICATION_FAILURES,
     VERIFICATIONS,
 )
@@ -28,6 +30,9 @@ _HASHES: Final = int(NSEC3_HASHES.default)
 _QUERY_VERIFICATIONS: Final = int(QUERY_VERIFICATIONS.default)
 _QUERY_FAILURES: Final = int(QUERY_FAILURES.default)
 _QUERY_HASHES: Final = int(QUERY_HASHES.default)
+
+#: One set takes a signature check for each wrong signature that is allowed, and one more.
+_TURN: Final = int(TURN_VERIFICATIONS.default - VERIFICATION_FAILURES.default)
 
 
 class Work:
@@ -45,6 +50,8 @@ class Work:
     @ivar hashes: names hashed for NSEC3.
     @ivar verifications: signatures checked.
     @ivar failures: signatures that were wrong.
+    @ivar turnEnd: the count of verifications from which the reactor should get its turn before the next set is checked; without calls of
+        L{beginTurn} there is none.
     @ivar avoided: addresses of servers whose data was bogus, as C{address:port}: others are asked in their place.
     """
 
@@ -54,6 +61,7 @@ class Work:
         "hashes",
         "verifications",
         "failures",
+        "turnEnd",
         "avoided",
         "mostPackets",
         "mostOctets",
@@ -84,6 +92,7 @@ class Work:
         @param hashes: the limit for one fetch, as C{verifications} and C{failures}.
         """
         self.packets = self.octets = self.hashes = self.verifications = self.failures = 0
+        self.turnEnd: float = inf
         self.avoided: set[str] = set()
         self.mostPackets = packets
         self.mostOctets = octets
@@ -104,6 +113,12 @@ class Work:
         if self.failures > self.mostFailures:
             self._verificationsEnd = 0
         self._failuresEnd = min(self.failures + self._fetchFailures, self.mostFailures)
+
+    def beginTurn(self) -> None:
+        """
+        Allow the verifications of one turn of the reactor.
+        """
+        self.turnEnd = self.verifications + _TURN
 
     @property
     def exhausted(self) -> bool:

@@ -25,7 +25,7 @@ from twisted_ext.recursion.limits import (
 from twisted_ext.recursion.replies import Referral
 from twisted_ext.wire.names import ROOT, isBelow, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import A
+from twisted_ext.wire.rrtypes import DS, A
 
 __all__ = ["Delegation", "Delegations", "FixedDelegation", "NameServer", "addressesIn"]
 
@@ -86,12 +86,13 @@ class Delegation:
     @ivar servers: its name servers.
     @ivar expires: when the parent has to be asked again.
     @ivar proof: the DS set, or the records that deny it, with signatures, as the parent sent them; empty if it sent none.
+    @ivar signed: whether there is a DS set in it.
     @ivar referrer: the parent's server that sent it, or C{""}.
     @ivar spare: servers that the parent names and the zone does not: for when none of the zone's own replies.
     @ivar used: whether it has been used since the last time that room was made.
     """
 
-    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "expires", "proof", "used", "_parental", "_lame")
+    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "expires", "proof", "signed", "used", "_parental", "_lame")
 
     def __init__(
         self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
@@ -104,6 +105,7 @@ class Delegation:
         self._parental = servers
         self.expires = expires
         self.proof = proof
+        self.signed = any(rrset.rrType == DS for rrset in proof)
         self.used = True
         self._lame: dict[str, float] = {}
 
@@ -162,8 +164,8 @@ class FixedDelegation(Delegation):
 
     __slots__ = ()
 
-    def __init__(self, zone: bytes, labels: int, addresses: Iterable[str]) -> None:
-        super().__init__(zone, labels, (NameServer(zone, tuple(addresses), inf),), inf)
+    def __init__(self, zone: bytes, labels: int, servers: Iterable[NameServer]) -> None:
+        super().__init__(zone, labels, tuple(servers), inf)
 
     def refine(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], now: float) -> None:
         """

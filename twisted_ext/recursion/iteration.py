@@ -21,7 +21,7 @@ from typing import Final
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed
-from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
+from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation, NameServer, addressesIn
 from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
 from twisted_ext.recursion.minimization import Minimizer
 from twisted_ext.recursion.replies import Meaning, Referral, glueOf, meaningOf, scrubbed
@@ -200,7 +200,8 @@ class Iteration:
         raise self._failure(f"{question}: more than {_REFERRALS} referrals and shortened names", _INVALID_DATA)
 
     def _mayRefresh(self, delegation: Delegation, learned: set[bytes]) -> bool:
-        return delegation.labels > 0 and delegation.zone not in learned
+        # The parent of a configured zone may know nothing of it, and must not hear of its names.
+        return delegation.labels > 0 and delegation.zone not in learned and not isinstance(delegation, FixedDelegation)
 
     def _prime(self, hints: Delegation) -> Generator[Need, Result, None]:
         """
@@ -260,7 +261,8 @@ class Iteration:
                 continue
             meaning, referral = meaningOf(asked, result, delegation.zone)
             server = "" if result.origin is None else result.origin.server
-            address = server.rpartition(":")[0].strip("[]")
+            # The servers of a stub zone may have another port.
+            address = server if server in addresses else server.rpartition(":")[0].strip("[]")
             if meaning is Meaning.EMPTY:
                 self._note("empty reply", server=server, zone=nameToText(delegation.zone))
                 empty = result

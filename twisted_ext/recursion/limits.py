@@ -11,7 +11,8 @@ from twisted_ext.limits import Limit
 __all__ = [
     "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
     "LAME_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "RESOLUTION_ALIASES", "RESOLUTION_DEPTH",
-    "SERVERS", "UNRESOLVED_SECONDS",
+    "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS", "SERVERS",
+    "UNRESOLVED_SECONDS",
 ]
 
 # -- recursion
@@ -57,3 +58,23 @@ UNRESOLVED_SECONDS: Final = Limit(default=60, least=1, most=3600)
 
 #: Authoritative servers whose statistics are remembered; the oldest are forgotten first. As Unbound's infrastructure cache.
 SERVERS: Final = Limit(default=10_000, least=100, most=1_000_000)
+
+# -- reports of errors
+
+#: Zones whose agents for reports are remembered (RFC 9567).
+REPORT_AGENTS: Final = Limit(default=4096, least=16, most=1_000_000)
+
+#: Seconds for which an agent is used after a server of the zone has named it.
+REPORT_AGENT_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
+
+#: Reports sent in one second: an agent may be in a domain whose operator has not agreed to it.
+REPORTS_PER_SECOND: Final = Limit(default=10, least=1, most=1000)
+
+#: Reports under way.
+REPORTS_WAITING: Final = Limit(default=32, least=1, most=1000)
+
+#: Seconds for which the same report is not repeated. RFC 9567, section 6.2, leaves that to the TTL of the agent's reply.
+REPORT_SECONDS: Final = Limit(default=3600, least=60, most=86_400)
+
+#: Reports that are remembered for that.
+REPORTS_REMEMBERED: Final = Limit(default=1024, least=16, most=1_000_000)

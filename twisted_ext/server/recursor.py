@@ -21,15 +21,19 @@ from twisted_ext.dnssec.validation import Validator
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation
+from twisted_ext.recursion.reporting import Reporter
+from twisted_ext.resolver.recursive.bailiwick import WithinDomain
 from twisted_ext.resolver.recursive.configured import Trust, optionsFor, readAnchors, readRoot, usableFor
 from twisted_ext.resolver.recursive.pool import ServerPool
+from twisted_ext.resolver.recursive.reporting import ReportingSource
 from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
+from twisted_ext.resolver.recursive.stubs import stubDelegation
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.upstreamfigures import authoritiesOf, poolNumbers
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, labelCount, nameFromText, nameToText, parentOf
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -43,7 +47,7 @@ __all__ = ["Given", "Recursor", "readGiven", "stubsOf"]
 _log: Final = Logger()
 
 #: Settings whose change takes a new resolver.
-_BUILT: Final = ("validate", "stub", "minimize", "query-ipv6", "query-localhost")
+_BUILT: Final = ("validate", "stub", "minimize", "query-ipv6", "query-localhost", "query-cookies", "mixed-case", "error-reports")
 
 #: Delegations that are shown at once.
 _SHOWN: Final = int(CONTROL_SHOWN.default)
@@ -69,7 +73,7 @@ class Given:
 
 def stubsOf(settings: Settings) -> dict[bytes, tuple[str, ...]]:
     """
-    Return the addresses of authoritative servers that the settings name, by the folded name of their zone.
+    Return the authoritative servers that the settings name, by the folded name of their zone.
     """
     found: dict[bytes, tuple[str, ...]] = {}
     for stub in settings.stub:
@@ -155,9 +159,10 @@ class Recursor:
         named = [address for addresses in (*given.servers().values(), *stubs.values()) for address in addresses]
         if pool is None:
             usable = usableFor(named, ipv6=settings.queryIpv6, loopback=settings.queryLocalhost)
-            pool = ServerPool(reactor, usable=listening.guarding(usable))
+            guarded = listening.guarding(usable)
+            pool = ServerPool(reactor, usable=guarded, cookies=settings.queryCookies, mixCase=settings.mixedCase)
         self._recursive = RecursiveSource(reactor, given.root, options=optionsFor(settings.minimize, settings.queryIpv6), pool=pool)
-        fixed = [FixedDelegation(zone, labelCount(zone), addresses) for zone, addresses in stubs.items()]
+        fixed = [stubDelegation(zone, targets) for zone, targets in stubs.items()]
         self._recursive.delegations = Delegations(given.root, fixed=fixed)
         self.trust: Trust = Trust(given.anchors, None if former is None else former.trust.negatives, stubs)
         before = {} if former is None else former.given.negatives
@@ -168,7 +173,28 @@ class Recursor:
             distrust = self._recursive.distrust
             validating = self._validating = ValidatingSource(inner, reactor, Validator(self.trust.at), today, distrust=distrust)
             inner = _AnchoredSource(validating, self.trust, today)
+        if settings.errorReports:
+            reporter = self._recursive.reporter = Reporter()
+            inner = ReportingSource(inner, reporter, reactor)
         self.source = AliasFollower(inner)
+        self._followers = [self.source]
+
+    def beside(self, upstream: IAnswerSource, domain: bytes) -> IAnswerSource:
+        """
+        Return a source that asks an upstream about a domain, beside this resolver for all other names.
+
+        @param domain: folded.
+        """
+        follower = AliasFollower(WithinDomain(upstream, domain))
+        self._followers.append(follower)
+        return follower
+
+    def follow(self, targets: IAnswerSource) -> None:
+        """
+        Have the targets of aliases looked up in a source.
+        """
+        for follower in self._followers:
+            follower.targets = targets
 
     def isBuiltFor(self, given: Given) -> bool:
         """

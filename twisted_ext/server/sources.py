@@ -172,7 +172,9 @@ class ForwardStack:
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:
                 domain, _, description = route.partition("=")
-                routes[nameFromText(domain)] = built(description, f"route {domain}")
+                routed = built(description, f"route {domain}")
+                name = nameFromText(domain)
+                routes[name] = routed if recursor is None else recursor.beside(routed, name.lower())
                 steps.insert(-1, partial("route: {} to {}".format, domain, description))
             for stub in settings.stub if recursor is not None else ():
                 steps.insert(-1, partial("stub: {} at {}".format, *stub.split("=")))
@@ -194,7 +196,7 @@ class ForwardStack:
         Have the targets of aliases looked up through the cache, like questions of clients.
         """
         if asking.recursor is not None:
-            asking.recursor.source.targets = self.caching if settings.cache else self._coalescing
+            asking.recursor.follow(self.caching if settings.cache else self._coalescing)
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """

@@ -84,13 +84,14 @@ class ListenAddresses:
 
     def guarding(self, usable: Callable[[str], bool] | None = None) -> Callable[[str], bool]:
         """
-        Return a function that says whether the server at an address, on the usual port, may be queried: not this server itself.
+        Return a function that says whether the server at an address, on the usual port unless one is given with it, may be queried: not
+        this server itself.
 
         @param usable: a further condition.
         """
 
         def allowed(address: str) -> bool:
-            return (usable is None or usable(address)) and not self.has(Server(address))
+            return (usable is None or usable(address)) and not self.has(Server.fromText(address))
 
         return allowed
 

@@ -106,7 +106,9 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
             return None
     except (IndexError, StructError, BadMessage, _Unusual):
         return None
-    if section.reader is None and len(rest) <= _MOST_OCTETS and section.lowest > 12:
+    # Options such as cookies change from reply to reply.
+    varies = section.opt is not None and section.opt[2]
+    if section.reader is None and len(rest) <= _MOST_OCTETS and section.lowest > 12 and not varies:
         if len(_endings) >= _MOST_ENDINGS:
             _endings.clear()
         lowest = section.lowest

@@ -15,7 +15,7 @@ from twisted_ext.compat.conversion.errors import DNSServerError
 from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, Anchor
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TrustFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.recursion.delegations import Delegations, FixedDelegation
+from twisted_ext.recursion.delegations import Delegations
 from twisted_ext.recursion.hints import builtInRoot
 from twisted_ext.recursion.limits import DELEGATIONS
 from twisted_ext.recursion.replies import Referral
@@ -29,6 +29,7 @@ from twisted_ext.resolver.recursive.configured import (
     readRoot,
     usableFor,
 )
+from twisted_ext.resolver.recursive.stubs import stubDelegation
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.testing.sources import questionOf
@@ -162,7 +163,7 @@ class FixedDelegationTests(SynchronousTestCase):
         Configured servers are neither forgotten, nor replaced by the zone or its parent, nor removed to make room.
         """
         zone = nameFromText("corp.example")
-        fixed = FixedDelegation(zone, 2, ["192.0.2.1"])
+        fixed = stubDelegation(zone, ["192.0.2.1"])
         delegations = Delegations(builtInRoot(), most=DELEGATIONS.least, fixed=[fixed])
         delegations.forget()
         delegations.drop(fixed)

@@ -11,8 +11,11 @@ from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.wire.codes import AA, TC
+from twisted_ext.wire.codes import AA, DO, TC
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import NS, NSEC, RRSIG, A
 
 ZONE = (
     HEAD
@@ -59,6 +62,26 @@ class ZoneTests(SynchronousTestCase):
         read = Message.fromWire(self.replyBuilder.answer(request, told).octets).check()
         self.assertEqual((read.authority, read.additional, read.flags & AA), ((), (), 0))
         self.assertEqual(len(read.answer), 1)
+
+    def test_removedServersLeaveNoSignature(self) -> None:
+        """
+        Name servers are removed with their signature, while proofs keep theirs.
+        """
+        owner = nameFromText("www.example")
+
+        def signature(covered: int) -> RRSet:
+            rdata = covered.to_bytes(2, "big") + bytes(16) + b"\x00sign"
+            return RRSet(owner, RRSIG, 1, 60, (rdata,))
+
+        def other(rrType: int) -> RRSet:
+            return RRSet(owner, rrType, 1, 60, (b"\x00",))
+
+        request = Request.fromWire(queryOf("www.example", opt=optOf(1232, flags=DO)), ("127.0.0.1", 53535), "udp")
+        assert request is not None
+        authority = (other(NS), signature(NS), other(NSEC), signature(NSEC))
+        data = RRSet(owner, A, 1, 60, (bytes(4),))
+        read = Message.fromWire(self.replyBuilder.answer(request, Answer(Outcome.DATA, (data,), authority)).octets)
+        self.assertEqual([(each.rrType, each.rdatas[0][:2]) for each in read.authority], [(NSEC, b"\x00"), (RRSIG, b"\x00\x2f")])
 
     def test_missingGlueSetsTC(self) -> None:
         """

@@ -18,7 +18,7 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rrtypes import CNAME, typeName
+from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.wire.text import recordFromText
 
 LABELS = ("a", "b", "c", "*", "zz", "A1")
@@ -87,7 +87,7 @@ def judged(internet: Internet, question: Question, reply: Message) -> Validated:
 @pytest.mark.parametrize("seed", range(30))
 def test_everyAnswerIsProved(seed: int, params: Params | None) -> None:
     """
-    Every authoritative answer from a random zone is secure, unless its aliases lead in a circle.
+    Every authoritative answer from a random zone is secure.
     """
     dice = Random(seed)
     internet = Internet(seed=1)
@@ -96,9 +96,7 @@ def test_everyAnswerIsProved(seed: int, params: Params | None) -> None:
     for _ in range(12):
         question = questionOf(randomName(dice, 4) + ".example.org", dice.choice(TYPES))
         reply = asked(internet, question)
-        aliases = [rrset for rrset in reply.answer if rrset.rrType == CNAME]
-        circle = {rrset.rdatas[0].lower() for rrset in aliases} & {question.key[:-4], *[rrset.name.lower() for rrset in aliases[:-1]]}
-        if not reply.flags & AA or circle:
+        if not reply.flags & AA:
             continue
         found = judged(internet, question, reply)
         assert found.verdict.security is Security.SECURE, (zone, question, found.verdict.reasons)

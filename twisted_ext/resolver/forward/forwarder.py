@@ -18,6 +18,7 @@ from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.interfaces import IAnswerSource, IExchange, Start
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
 from twisted_ext.resolver.forward.admission import Admission
+from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.resolver.sources import LocalSource
@@ -75,17 +76,20 @@ class ForwardingSource(LocalSource):
     @param transport: how to connect: by L{TCP} unless something else is given.
     @param mixCase: send names in mixed case, and accept only replies that preserve it (0x20; an attacker has to guess one more bit per
         letter). Servers that do not preserve it are detected and remembered.
+    @param cookies: send DNS cookies, and accept only replies with the right one from servers that support them (RFC 7873).
     @param tries: UDP queries to one server in one look-up.
     @param mostWaiting: look-ups that may wait until the servers can take them.
     @param rotate: begin each look-up with the next working server, to spread the load, and not with the fastest.
     @ivar standings: the statistics of each of C{upstreams}, in the same order.
     @ivar untried: a zero for each server.
     @cvar authoritative: whether the servers answer from zones of their own, so that a failure is not repeated to the same one.
+    @cvar signed: whether the servers are known to serve a signed zone, so that queries without EDNS are useless.
     @ivar waiting: look-ups under way.
     @ivar queued: look-ups that have not begun.
     """
 
     authoritative = False
+    signed = False
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class ForwardingSource(LocalSource):
         stream: bool = False,
         transport: StreamTransport | None = None,
         mixCase: bool = False,
+        cookies: bool = False,
         tries: int | None = None,
         rotate: bool = False,
         datagrams: Datagrams | None = None,
@@ -113,6 +118,7 @@ class ForwardingSource(LocalSource):
         self.stream = stream or self.transport.kind != TCP.kind
         draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
+        self.cookies = ClientCookies(draw) if cookies else None
         datagrams = datagrams or Datagrams(reactor, draw=draw)
         connect = partial(self.transport.exchange, reactor, draw)
         distinct = dict.fromkeys(servers)

@@ -4,18 +4,19 @@ A forwarded look-up: its queries, their outcomes, and the next step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.limits import FAILURE_TRIES, STREAM_WAIT
+from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
+from twisted_ext.resolver.forward.cookies import cookieFits, knowsCookie
 from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
+from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
 from twisted_ext.transport.replymatch import isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel
 
 __all__ = ["ForwardedLookup"]
-
-#: Flag in a count of queries: send no more to this server in this look-up.
-_DONE: Final = 1 << 16
 
 #: How many UDP timeouts a TCP query may take after a near miss.
 _CONNECTING: Final = 3
@@ -53,45 +51,6 @@ _PLAIN: Final = frozenset(
     for cd in (0, CD)
     for rcode in (0, 3)
 )
-
-#: A pending query: channel, id, index of the server, time sent, and whether it was sent without EDNS although the caller wants it.
-_Open = tuple["Channel", bytes, int, float, bool]
-
-
-@dataclass(slots=True, eq=False)
-class _Tried:
-    """
-    What has been tried with one server in a look-up.
-
-    @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
-    """
-
-    nearMiss: bool = False
-    stream: Stream = Stream.NO
-    plain: Plain = Plain.NO
-
-
-@dataclass(slots=True, eq=False)
-class _Troubles:
-    """
-    The state of a look-up that has met a problem; most look-ups never need it.
-
-    @ivar tries: the number of queries sent to each server, with L{_DONE} set if no more may be sent.
-    @ivar others: earlier queries and probes that are still open.
-    @ivar plain: whether the current query was sent without EDNS although the caller wants it.
-    @ivar turns: the number of the context's waits that have begun.
-    @ivar failures: the number of SERVFAIL replies.
-    @ivar late: whether a query was not answered in time.
-    """
-
-    tries: list[int]
-    tried: list[_Tried]
-    others: list[_Open] = field(default_factory=list)
-    faults: list[DNSFault] = field(default_factory=list)
-    plain: bool = False
-    turns: int = 0
-    failures: int = 0
-    late: bool = False
 
 
 class ForwardedLookup:
@@ -129,7 +88,7 @@ class ForwardedLookup:
         self.attempts = 0
         self._began = -1.0
         self._leg: Channel | None = None
-        self._troubles: _Troubles | None = None
+        self._troubles: Troubles | None = None
 
     def begin(self, now: float) -> None:
         self._began = now
@@ -152,6 +111,8 @@ class ForwardedLookup:
     # -- called by the exchanges
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+        if self._source.cookies is not None and not self._showsCookie(octets, leg, key):
+            return False
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
             if not self._matches(octets, leg, key):
@@ -187,6 +148,14 @@ class ForwardedLookup:
             standing.replied(None if exchange.reliable else now - sentAt)
             if plain:
                 standing.neededPlain(now)
+            tried = self._troubles.tried[index]
+            if exchange.reliable:
+                if tried.lost:
+                    standing.neededStream(now)
+            elif tried.noCookie and not plain and not knowsCookie(standing):
+                standing.neededNoCookie(now)
+        if standing.signs is not None and self._troubles is None:
+            standing.signs = None
         if standing.declines:
             standing.answered()
         if standing.plainSigns and answer.message is not None and answer.message.edns is not None:
@@ -210,7 +179,9 @@ class ForwardedLookup:
 
     def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         index = self._open(leg, key)[2]
-        self._source.standings[index].silent(now, str(fault))
+        standing = self._source.standings[index]
+        standing.silent(now, str(fault))
+        standing.streamUntil = 0.0
         self._setBack(Came.BROKEN, fault, now, leg, key)
 
     # -- called by the timetable
@@ -236,7 +207,7 @@ class ForwardedLookup:
             elif admission.queue:
                 admission.admit(now)
             if stream and self._stepAfter(Came.SILENT, index, True) is Step.AGAIN:
-                troubles.tries[index] &= ~_DONE
+                troubles.tries[index] &= ~DONE
         self._next(now)
 
     # -- called by the source
@@ -267,13 +238,20 @@ class ForwardedLookup:
             self._byStream(index, now, None)
             return
         standing = source.standings[index]
+        if now < standing.streamUntil:
+            self._byStream(index, now, None)
+            return
         plainHead, head, opt = source.partsOf(context) if context.variant else source.parts
         troubles = self._troubles
+        if source.mix is not None and troubles is None and not standing.keepsCase(now):
+            self.wire = self.question.name + self.question.key[-4:]
         plain = troubles is not None and troubles.tried[index].plain is not Plain.NO
-        if not opt or plain or now < standing.plainUntil:
+        if not opt or plain or (now < standing.plainUntil and not source.signed):
             self.query = plainHead + self.wire
-        else:
+        elif source.cookies is None:
             self.query = head + self.wire + opt
+        else:
+            self.query = head + self.wire + self._withCookie(opt, index, now)
         if context.budget is not None and not self._afford():
             return
         exchange = source.upstreams[index].datagram
@@ -321,7 +299,7 @@ class ForwardedLookup:
         tried = troubles.tried[index]
         tried.stream = Stream.OPEN
         # TCP reports losses itself, so a second query is useless.
-        troubles.tries[index] |= _DONE
+        troubles.tries[index] |= DONE
         standing = source.standings[index]
         plain = tried.plain is not Plain.NO
         if plain:
@@ -345,7 +323,11 @@ class ForwardedLookup:
         if waits is None:
             if because is Came.NEAR_MISS or source.authoritative:
                 # If TCP does not work, UDP may. Connecting takes one round trip and the query another.
-                due = now + min(_CONNECTING * standing.timeout, STREAM_WAIT.default)
+                timeout = standing.timeout
+                if source.authoritative and timeout < FIRST_WAIT.default:
+                    # It is the last try, and the kernel sends a lost SYN again after a second.
+                    timeout = FIRST_WAIT.default
+                due = now + min(_CONNECTING * timeout, STREAM_WAIT.default)
             elif source.alone:
                 due = context.deadline
             else:
@@ -360,8 +342,30 @@ class ForwardedLookup:
         source.timetable.add(self)
 
     def _queryFor(self, standing: ServerStats, plain: bool, now: float) -> bytes:
-        plainHead, head, opt = self._source.partsOf(self.context)
-        return plainHead + self.wire if plain or now < standing.plainUntil or not opt else head + self.wire + opt
+        source = self._source
+        plainHead, head, opt = source.partsOf(self.context)
+        if plain or not opt or (now < standing.plainUntil and not source.signed):
+            return plainHead + self.wire
+        if source.cookies is not None:
+            opt = self._withCookie(opt, source.standings.index(standing), now)
+        return head + self.wire + opt
+
+    def _withCookie(self, opt: bytes, index: int, now: float) -> bytes:
+        """
+        Return an OPT record with the server's cookie, if queries with one have not failed.
+        """
+        source = self._source
+        if self.context.options or source.cookies is None:
+            return opt
+        troubles = self._troubles
+        known = False
+        if troubles is not None:
+            tried = troubles.tried[index]
+            if troubles.tries[index] and not tried.nearMiss and not tried.badCookie:
+                # Some firewalls drop what they do not know.
+                tried.noCookie = True
+            known = tried.noCookie
+        return source.cookies.optFor(opt, source.standings[index], now, known)
 
     def _turn(self, waits: tuple[float, ...], again: bool) -> float:
         """
@@ -409,6 +413,10 @@ class ForwardedLookup:
         return True
 
     # -- replies that are not answers
+
+    def _showsCookie(self, octets: bytes, leg: Channel, key: bytes) -> bool:
+        _, _, index, _, plain = self._open(leg, key)
+        return cookieFits(octets, self._source.standings[index], leg.exchange.reliable, plain)
 
     def _matches(self, octets: bytes, leg: Channel, key: bytes) -> bool:
         source = self._source
@@ -458,9 +466,33 @@ class ForwardedLookup:
         standing = self._source.standings[index]
         standing.replied(None if exchange.reliable else now - sentAt)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
-        if fault.rcode in _NO_EDNS and self.context.edns and not plain and standing.withEDNS(now):
-            self._setBack(Came.NO_EDNS, fault, now, leg, key)
+        source = self._source
+        tried = self._trouble().tried[index]
+        if fault.rcode == Rcode.BADCOOKIE and source.cookies is not None and not exchange.reliable:
+            # The reply has brought the right one. What is refused twice goes over TCP (RFC 7873, section 5.3).
+            if tried.badCookie or not knowsCookie(standing):
+                self._setBack(Came.CUT, fault, now, leg, key)
+            else:
+                tried.badCookie = True
+                self._send(index, now, True)
             return
+        if fault.rcode in _NO_EDNS and self.context.edns and not plain and (source.signed or standing.withEDNS(now)):
+            edns = message.edns
+            if edns is not None and source.cookies is not None and not tried.noCookie and not knowsCookie(standing):
+                # It supports EDNS, and may not like the option.
+                tried.noCookie = True
+                if exchange.reliable:
+                    self._byStream(index, now, None)
+                else:
+                    self._send(index, now, True)
+                return
+            if not source.signed:
+                self._setBack(Came.NO_EDNS, fault, now, leg, key)
+                return
+            if not exchange.reliable:
+                # Without EDNS there are no signatures, so a forged reply must not bring that about (CVE-2026-52690).
+                self._setBack(Came.CUT, fault, now, leg, key)
+                return
         standing.trouble(rcodeName(fault.rcode))
         standing.declined(now, domainAsked(self.question.key))
         lasting = fault.rcode != Rcode.SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
@@ -508,9 +540,9 @@ class ForwardedLookup:
             tried.stream = Stream.ENDED
         troubles.faults.append(fault)
         if step is Step.NEXT:
-            troubles.tries[index] |= _DONE
+            troubles.tries[index] |= DONE
         elif step is Step.AGAIN and stream:
-            troubles.tries[index] &= ~_DONE
+            troubles.tries[index] &= ~DONE
         if waitedFor:
             if step is not Step.DROP:
                 self._note(now, "moving on", leg.exchange, why=str(fault))
@@ -525,9 +557,9 @@ class ForwardedLookup:
         if stream:
             troubles.tried[index].stream = Stream.ENDED
         if step is Step.AGAIN:
-            troubles.tries[index] &= ~_DONE
+            troubles.tries[index] &= ~DONE
         else:
-            troubles.tries[index] |= _DONE
+            troubles.tries[index] |= DONE
         troubles.faults.append(Unreachable(fault.text, server=fault.server))  # A copy: the original's traceback refers to this object.
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
@@ -547,7 +579,7 @@ class ForwardedLookup:
         index = None
         if waits is None or troubles.turns < len(waits):
             # After this many failures, query only servers that have not been queried yet.
-            most = 1 if troubles.failures >= FAILURE_TRIES.default else source.tries if waits is None else _DONE
+            most = 1 if troubles.failures >= FAILURE_TRIES.default else source.tries if waits is None else DONE
             index = bestOf(source.standings, troubles.tries, most)
         if index is not None:
             self._send(index, now)
@@ -558,7 +590,14 @@ class ForwardedLookup:
                 # The zone has been asked enough by UDP; the time left is for other servers, after one try by TCP.
                 index = next((each for each, tried in enumerate(troubles.tried) if tried.stream is not Stream.NO), None)
                 if index is None:
-                    self._byStream(bestOf(source.standings, source.untried, 1) or 0, now, None)
+                    index = bestOf(source.standings, source.untried, 1) or 0
+                    troubles.tried[index].lost = True
+                    self._byStream(index, now, None)
+                elif self._mayDropEDNS(index):
+                    self._note(now, "asking without EDNS", source.upstreams[index].datagram)
+                    troubles.tried[index].plain = Plain.TCP
+                    troubles.tries[index] = source.tries
+                    self._send(index, now, True)
                 else:
                     self.end(self._soFar(now))
                 return
@@ -572,6 +611,16 @@ class ForwardedLookup:
                 self.due = min(now + self._turn(waits, False), self.context.deadline)
                 source.timetable.add(self)
 
+    def _mayDropEDNS(self, index: int) -> bool:
+        """
+        Return whether a server that was asked in all other ways may be one that does not reply to queries with EDNS.
+        """
+        source = self._source
+        tried = self._trouble().tried[index]
+        # Not one that has been silent for longer.
+        silent = 0 <= source.standings[index].failures - source.tries <= 1
+        return silent and tried.lost and tried.plain is Plain.NO and self.context.edns and not source.signed
+
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
@@ -581,26 +630,26 @@ class ForwardedLookup:
 
     # -- bookkeeping
 
-    def _trouble(self) -> _Troubles:
+    def _trouble(self) -> Troubles:
         troubles = self._troubles
         if troubles is None:
             untried = self._source.untried
-            troubles = self._troubles = _Troubles(list(untried), [_Tried() for _ in untried])
+            troubles = self._troubles = Troubles(list(untried), [Tried() for _ in untried])
             if self._leg is not None:
                 troubles.tries[self._index] = troubles.turns = 1
         return troubles
 
-    def _legs(self, troubles: _Troubles) -> list[Channel]:
+    def _legs(self, troubles: Troubles) -> list[Channel]:
         legs = [leg for leg, _, _, _, _ in troubles.others]
         if self._leg is not None:
             legs.append(self._leg)
         return legs
 
-    def _keepOpen(self, troubles: _Troubles) -> None:
+    def _keepOpen(self, troubles: Troubles) -> None:
         if self._leg is not None:
             troubles.others.append((self._leg, self._key, self._index, self._sentAt, troubles.plain))
 
-    def _open(self, leg: Channel, key: bytes) -> _Open:
+    def _open(self, leg: Channel, key: bytes) -> Open:
         troubles = self._troubles
         if leg is self._leg and key == self._key:
             return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain

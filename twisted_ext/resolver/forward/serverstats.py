@@ -15,8 +15,11 @@ from twisted_ext.limits import (
     FAILURES_IN_A_ROW,
     FIRST_WAIT,
     NO_CASE_SECONDS,
+    NO_COOKIE_SECONDS,
     NO_EDNS_SECONDS,
     NO_EDNS_SIGNS,
+    NO_UDP_SECONDS,
+    NO_UDP_SIGNS,
     PROBE_AFTER,
     SERVER_WAIT,
     SILENT_SECONDS,
@@ -69,6 +72,11 @@ class ServerStats:
     @ivar plainUntil: until when to send it queries without EDNS.
     @ivar plainSigns: consecutive look-ups that succeeded without EDNS after failing with it.
     @ivar sameCaseUntil: until when not to send it mixed case.
+    @ivar streamUntil: until when to send it queries over TCP, because it does not answer over UDP.
+    @ivar cookie: the option with the client cookie for it and, once it has sent that, its server cookie; empty before the first query.
+    @ivar cookieUntil: until when this client cookie is used.
+    @ivar noCookieUntil: until when to send it no cookie, because it does not answer queries with one.
+    @ivar signs: consecutive look-ups that succeeded over TCP only, and those that succeeded without cookie only.
     @ivar replies: replies whose round trip was measured.
     @ivar replySeconds: the sum of those times.
     @ivar troubles: queries that brought no answer, by kind: C{timeout}, C{unreachable}, C{malformed}, or the reply's rcode.
@@ -89,6 +97,11 @@ class ServerStats:
     plainUntil: float = 0.0
     plainSigns: int = 0
     sameCaseUntil: float = 0.0
+    streamUntil: float = 0.0
+    cookie: bytes = b""
+    cookieUntil: float = 0.0
+    noCookieUntil: float = 0.0
+    signs: tuple[int, int] | None = None
     queries: int = 0
     replies: int = 0
     replySeconds: float = 0.0
@@ -241,6 +254,24 @@ class ServerStats:
         Record that it changed the case of a name in a reply that cannot be spoofed.
         """
         self.sameCaseUntil = now + NO_CASE_SECONDS.default
+
+    def neededStream(self, now: float) -> None:
+        """
+        Record that it answered over TCP what it did not answer over UDP.
+        """
+        streams, bare = self.signs or (0, 0)
+        self.signs = (streams + 1, bare)
+        if streams + 1 >= NO_UDP_SIGNS.default:
+            self.streamUntil = now + NO_UDP_SECONDS.default
+
+    def neededNoCookie(self, now: float) -> None:
+        """
+        Record that it answered a query without cookie after it had not answered the same one with a cookie.
+        """
+        streams, bare = self.signs or (0, 0)
+        self.signs = (streams, bare + 1)
+        if bare + 1 >= NO_EDNS_SIGNS.default:
+            self.noCookieUntil = now + NO_COOKIE_SECONDS.default
 
     def __repr__(self) -> str:
         rtt = "not measured" if self.rtt is None else f"{self.rtt * 1000:.1f} ms"

@@ -6,6 +6,7 @@ query.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from socket import AF_INET
 from typing import Final
 
 from twisted_ext.dnssec.anchors.formats import anchorsFromFile
@@ -17,6 +18,7 @@ from twisted_ext.files import openNow
 from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import builtInRoot, rootFromText
 from twisted_ext.recursion.iteration import Options
+from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.rrtypes import AAAA, A
@@ -164,6 +166,10 @@ def usableFor(named: Iterable[str], *, ipv6: bool = True, loopback: bool = False
     known = frozenset(named)
 
     def usable(address: str) -> bool:
-        return (ipv6 or ":" not in address) and (loopback or address in known or isForServers(address))
+        if address in known:
+            return ipv6 or Server.fromText(address).family == AF_INET
+        if address[:1] == "[" or address.count(":") == 1:
+            address = Server.fromText(address).address
+        return (ipv6 or ":" not in address) and (loopback or isForServers(address))
 
     return usable

@@ -18,6 +18,7 @@ from twisted_ext.errors import Closed, Unreachable
 from twisted_ext.limits import SERVER_TRIES
 from twisted_ext.recursion.limits import SERVERS
 from twisted_ext.resolver.forward.admission import Admission
+from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.forwarder import Parts, Upstream, partsFor
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats
@@ -52,8 +53,12 @@ class ZoneServers:
     stream = False
     authoritative = True
 
-    def __init__(self, pool: ServerPool, addresses: tuple[str, ...]) -> None:
+    def __init__(self, pool: ServerPool, addresses: tuple[str, ...], signed: bool = False) -> None:
+        """
+        @param signed: whether the zone is known to be signed: its servers support EDNS, whatever a datagram says.
+        """
         self._pool = pool
+        self.signed = signed
         known = [pool.at(address) for address in addresses]
         self.upstreams = tuple([upstream for upstream, _ in known])
         self.standings = tuple([standing for _, standing in known])
@@ -61,6 +66,7 @@ class ZoneServers:
         self.alone = len(known) == 1
         self.tries = pool.tries
         self.mix = pool.mix
+        self.cookies = pool.cookies
         self.seconds = pool.seconds
         self.parts = pool.parts
         self.partsOf = pool.partsOf
@@ -102,6 +108,7 @@ class ServerPool:
         *,
         port: int = DNS_PORT,
         mixCase: bool = False,
+        cookies: bool = True,
         tries: int | None = None,
         most: int | None = None,
         transport: StreamTransport | None = None,
@@ -110,6 +117,8 @@ class ServerPool:
     ) -> None:
         """
         @param port: that of all servers; another one is for tests.
+        @param mixCase: send names in mixed case (0x20).
+        @param cookies: send DNS cookies (RFC 7873).
         @param most: servers to remember.
         @param usable: whether to query a server at an address; all by default.
         """
@@ -118,6 +127,7 @@ class ServerPool:
         self.random = Random()
         self.tries = _TRIES if tries is None else int(SERVER_TRIES.pick(tries))
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
+        self.cookies = ClientCookies(draw) if cookies else None
         self._port = port
         self._usable = usable
         self._most = int(SERVERS.pick(most))
@@ -126,7 +136,8 @@ class ServerPool:
         self._known: dict[str, tuple[Upstream, ServerStats]] = {}
         self.forgotten = 0
         self._used: set[Upstream] = set()
-        self._groups: dict[tuple[str, ...], ZoneServers] = {}
+        # Of zones that are not known to be signed, and of those that are.
+        self._groups: tuple[dict[tuple[str, ...], ZoneServers], dict[tuple[str, ...], ZoneServers]] = ({}, {})
         self.timetable = Timetable(reactor)
         self.waiting: set[TimetableItem] = self.timetable.waiting
         # Queries go to many servers, so a queue for each of them would hold up the others.
@@ -147,32 +158,36 @@ class ServerPool:
     def at(self, address: str) -> tuple[Upstream, ServerStats]:
         """
         Return the server at an address, known or new.
+
+        @param address: with a port if it is not that of all servers, as C{192.0.2.1:5353} or C{[2001:db8::1]:5353}.
         """
         found = self._known.get(address)
         if found is None:
-            server = Server(address, self._port)
+            server = Server.fromText(address, self._port)
             found = self._known[address] = (Upstream(server, DatagramExchange(self._datagrams, server), self._connect), ServerStats())
             if len(self._known) > self._most:
                 self._makeRoom()
         self._used.add(found[0])
         return found
 
-    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext) -> Deferred[Answer]:
+    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
         """
         Send a question to one of the servers, and to others if it does not answer.
 
+        @param signed: whether their zone is known to be signed, and signatures are wanted.
         @param context: says whether to set RD, which has to be clear for authoritative servers.
         """
         if self._closed:
             return fail(Closed("the resolver is closed"))
-        servers = self._groups.get(addresses)
+        groups = self._groups[signed]
+        servers = groups.get(addresses)
         if servers is None:
             wanted = addresses if self._usable is None else tuple(filter(self._usable, addresses))
             if not wanted:
                 return fail(Unreachable(f"{question}: {', '.join(addresses[:3])} may not be queried"))
-            if len(self._groups) >= _GROUPS:
-                self._groups.clear()
-            servers = self._groups[addresses] = ZoneServers(self, wanted)
+            if len(groups) >= _GROUPS:
+                groups.clear()
+            servers = groups[addresses] = ZoneServers(self, wanted, signed)
         else:
             self._used.update(servers.upstreams)
         lookup = ForwardedLookup(servers, question, context)
@@ -210,7 +225,8 @@ class ServerPool:
 
     def _makeRoom(self) -> None:
         # The oldest tenth; those in use stay alive in their look-ups.
-        self._groups.clear()
+        for groups in self._groups:
+            groups.clear()
         for address in list(islice(self._known, self._most // 10 + 1)):
             upstream, standing = self._known.pop(address)
             self.forgotten += standing.queries

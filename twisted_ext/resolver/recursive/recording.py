@@ -153,7 +153,7 @@ class RecordingPool(ServerPool):
         self._trace = trace
         trace.reasonFor = self._reason
 
-    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext) -> Deferred[Answer]:
+    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
         self._addresses = addresses
         query = RecordedQuery(question, addresses)
         self.queries.append(query)
@@ -174,7 +174,7 @@ class RecordingPool(ServerPool):
                     query.server, query.rcode = fault.server, fault.rcode
             return result
 
-        return super().lookUp(addresses, question, context).addBoth(arrived)
+        return super().lookUp(addresses, question, context, signed).addBoth(arrived)
 
     def _reason(self, server: str, attempt: int) -> str:
         count = len(self._addresses)
@@ -212,7 +212,7 @@ class _ReplayPool(ServerPool):
         self._clock = clock
         self._queries = list(queries)
 
-    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext) -> Deferred[Answer]:
+    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
         query = next((query for query in self._queries if query.question == question), None)
         if query is None:
             return fail(ServerFailed(f"the recording has no reply for {nameToText(question.name)} {typeName(question.rrType)}"))

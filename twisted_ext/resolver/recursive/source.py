@@ -24,6 +24,7 @@ from twisted_ext.recursion.delegations import Delegation, Delegations
 from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options
 from twisted_ext.recursion.limits import RESOLUTION_ALIASES, RESOLUTION_DEPTH
 from twisted_ext.recursion.replies import endOf
+from twisted_ext.recursion.reporting import REPORT_CHANNEL, Reporter
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.pool import ServerPool
@@ -31,7 +32,7 @@ from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, parentOf
+from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, RRSIG, SOA
 
@@ -42,6 +43,12 @@ _ALIASES: Final = int(RESOLUTION_ALIASES.default)
 
 #: Levels of security, the least trusted one first.
 _TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Security.SECURE)
+
+#: Extended error "other" (RFC 8914, section 4.1).
+_OTHER: Final = 0
+
+#: How a Report-Channel option begins.
+_CHANNEL: Final = REPORT_CHANNEL.to_bytes(2, "big")
 
 #: Octets for the addresses of name servers outside of the zones that they serve.
 _ADDRESS_CACHE: Final = 4 << 20
@@ -55,6 +62,7 @@ class RecursiveSource(LocalSource):
 
     @ivar delegations: what has been learned of zones and their servers.
     @ivar pool: the servers' sockets and statistics.
+    @ivar reporter: is told the agents for reports that servers name; L{None} to ignore them.
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class RecursiveSource(LocalSource):
         self.pool = ServerPool(reactor) if pool is None else pool
         self.options = options or Options()
         self.seconds = reactor.seconds
-        self._primed = False
+        self.reporter: Reporter | None = None
         # Addresses of name servers are never given as answers, so they have a cache of their own.
         follower = AliasFollower(self)
         self.addresses = CachedSource(follower, reactor, store=Store(_ADDRESS_CACHE))
@@ -153,7 +161,7 @@ class _Resolution:
             inner = context.but(recursionDesired=True, dnssecOk=False, depth=context.depth + 1, aliases=0)
             current = lookUp(self._source.addresses, need.question, inner)
         else:
-            current = self._source.pool.lookUp(tuple(need.addresses), need.question, context)
+            current = self._source.pool.lookUp(tuple(need.addresses), need.question, context, need.delegation.signed and context.dnssecOk)
         self._current = current
         current.addCallbacks(self._came, self._failed)
 
@@ -161,6 +169,11 @@ class _Resolution:
         self._current = None
         if answer.origin is not None:
             self._server = answer.origin.server
+        reporter = self._source.reporter
+        if reporter is not None and _CHANNEL in answer.wire and answer.message is not None and answer.message.edns is not None:
+            channel = answer.message.edns.option(REPORT_CHANNEL)
+            if channel is not None:
+                reporter.learn(self._iteration.zone, channel, self._source.seconds())
         self.advance(answer)
 
     def _failed(self, failure: Failure) -> None:
@@ -234,6 +247,9 @@ class AliasFollower(WrappingSource):
         return answer if target is None else self._follow(question, answer, target, context)
 
     def _follow(self, question: Question, answer: Answer, target: bytes, context: QueryContext) -> Deferred[Answer]:
+        if any(rrset.rrType == CNAME and rrset.name.lower() == target.lower() for rrset in answer.answer):
+            text = f"{question}: its aliases lead in a circle back to {nameToText(target)}"
+            return fail(ServerFailed(text, ede=((_OTHER, text),)))
         if context.aliases >= _ALIASES:
             return fail(ServerFailed(f"{question}: more than {_ALIASES} aliases"))
         inner = context.but(aliases=context.aliases + 1)

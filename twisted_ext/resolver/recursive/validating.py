@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
+from math import inf
 from time import time
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,6 +20,7 @@ from twisted_ext.cache.store import Store
 from twisted_ext.cache.variants import madePlainer
 from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
+from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import Verdict
 from twisted_ext.dnssec.work import Work
@@ -72,6 +74,7 @@ class ValidatingSource(WrappingSource):
         self.inner = inner
         self.validator = validator
         self.seconds = reactor.seconds
+        self.callLater = reactor.callLater
         self.today = today
         self.distrust = distrust
         self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
@@ -155,17 +158,20 @@ class _Validation:
     @ivar deferred: fires with the answer.
     """
 
-    __slots__ = ("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict")
+    __slots__ = ("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict", "_paused")
 
     def __init__(self, source: ValidatingSource, question: Question, context: QueryContext) -> None:
         self._source = source
         self._question = question
         self._context = context
         budget = context.budget
-        self._work = budget if isinstance(budget, Work) else Work()
+        self._work = work = budget if isinstance(budget, Work) else Work()
+        if work.turnEnd == inf:
+            work.beginTurn()
         self._steps: Generator[Question, Answer | DNSFault, Validated] | None = None
         self._current: Deferred[Answer] | None = None
         self._verdict: Verdict | None = None
+        self._paused: IDelayedCall | None = None
         self.deferred: Deferred[Answer] = Deferred(self._cancel)
 
     def begin(self, found: Answer | Start) -> None:
@@ -198,12 +204,21 @@ class _Validation:
         except StopIteration as done:
             self._finish(done.value)
             return
+        if question is PAUSE:
+            # The reactor serves others before the next signatures are checked.
+            self._paused = self._source.callLater(0, self._resume)
+            return
         context = self._context
         if self._source.seconds() >= context.deadline:
             self._advance(TimedOut(f"{question}: the time for the look-up was over"))
             return
         current = self._current = lookUp(self._source.support, question, _wishes(context).but(budget=self._work, depth=context.depth + 1))
         current.addCallbacks(self._fetched, self._unfetched)
+
+    def _resume(self) -> None:
+        self._paused = None
+        self._work.beginTurn()
+        self._advance(None)
 
     def _fetched(self, answer: Answer) -> None:
         self._current = None
@@ -230,7 +245,7 @@ class _Validation:
             return
         if self._verdict is None:
             self._verdict = verdict
-        if not self._retry(validated.server.rpartition(":")[0].strip("[]")):
+        if not self._retry(validated.server):
             self._refuse(self._verdict)
 
     def _refuse(self, verdict: Verdict) -> None:
@@ -240,16 +255,18 @@ class _Validation:
         why = verdict.reasons[0][1] if verdict.reasons else "no reason"
         deferred.errback(TrustFault(f"{self._question} is bogus: {why}", ede=verdict.reasons))
 
-    def _retry(self, address: str) -> bool:
+    def _retry(self, server: str) -> bool:
         """
-        Ask other servers than the one at an address, which sent bogus data. Return whether that was begun.
+        Ask other servers than the one that sent bogus data. Return whether that was begun.
         """
         source = self._source
         avoided = self._work.avoided
         distrust = source.distrust
-        if distrust is None or len(avoided) >= _RETRIES or not address or address in avoided or self._work.exhausted:
+        address = server.rpartition(":")[0].strip("[]")
+        if distrust is None or len(avoided) >= 2 * _RETRIES or not address or address in avoided or self._work.exhausted:
             return False
-        avoided.add(address)
+        # By both, since servers of stub zones are known by address and port.
+        avoided.update((address, server))
         source.validator.chains.forgetBogus()
         name = self._question.key[:-4]
         distrust(name)
@@ -291,6 +308,8 @@ class _Validation:
     def _cancel(self, deferred: Deferred[Answer]) -> None:
         if self._steps is not None:
             self._steps.close()
+        if self._paused is not None:
+            self._paused.cancel()
         current = self._current
         if current is not None:
             current.addErrback(lambda _: None)

@@ -152,6 +152,7 @@ def parseUDP(
     port: Port = _DNS,
     *,
     mixCase: bool = False,
+    cookies: bool = False,
     tries: int | None = None,
     keep: float | None = None,
 ) -> IAnswerSource:
@@ -162,6 +163,7 @@ def parseUDP(
     @param addresses: separated by commas, with C{@port} after an address that has another port: C{udp:192.0.2.53,192.0.2.54@5353}.
     @param port: the port of addresses without one, 53 by default.
     @param mixCase: C{yes} sends names in mixed case, which forgers have to guess.
+    @param cookies: C{yes} sends DNS cookies, and believes only replies with the right one from servers that support them (RFC 7873).
     @param tries: limits the queries to one server in one look-up, 12 by default.
     @param keep: the number of seconds that an idle TCP connection is kept open.
 
@@ -170,7 +172,9 @@ def parseUDP(
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.transport.exchange import TCP
 
-    return ForwardingSource(site.reactor, addresses.servers(port), mixCase=mixCase, tries=tries, transport=TCP(keep))
+    return ForwardingSource(
+        site.reactor, addresses.servers(port), mixCase=mixCase, cookies=cookies, tries=tries, transport=TCP(keep)
+    )
 
 
 def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None) -> IAnswerSource:

@@ -28,6 +28,8 @@ def parseRecursive(
     minimize: Minimization = _MINIMIZED,
     ipv6: bool = True,
     loopback: bool = False,
+    cookies: bool = True,
+    mixCase: bool = False,
     mostBytes: int | None = None,
     port: Port = _DNS,
 ) -> IAnswerSource:
@@ -43,6 +45,8 @@ def parseRecursive(
         sends whole names.
     @param ipv6: C{no} queries servers at IPv4 addresses only.
     @param loopback: C{yes} queries servers on this machine if a zone names them, for tests.
+    @param cookies: C{no} sends servers no DNS cookies (RFC 7873).
+    @param mixCase: C{yes} sends names in mixed case, which forgers have to guess.
     @param mostBytes: the size of the cache in bytes.
     @param port: the port of all servers, for tests.
 
@@ -59,7 +63,8 @@ def parseRecursive(
         trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
         validator = Validator(trust.at)
     named = [address for server in root.servers for address in server.addresses]
-    pool = ServerPool(site.reactor, port=port, usable=usableFor(named, ipv6=ipv6, loopback=loopback))
+    usable = usableFor(named, ipv6=ipv6, loopback=loopback)
+    pool = ServerPool(site.reactor, port=port, usable=usable, cookies=cookies, mixCase=mixCase)
     options = optionsFor(minimize, ipv6)
     return recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=Store(mostBytes))
 

@@ -223,14 +223,19 @@ class Settings:
     stub: tuple[str, ...] = _setting(
         types.STUB,
         (),
-        "Ask these authoritative servers about a domain and all names below it: corp.example=192.0.2.1. It is validated only with a trust "
-        "anchor for it",
+        "Ask these authoritative servers about a domain and all names below it: corp.example=192.0.2.1, 192.0.2.1:5353 or ns.example.net. "
+        "It is validated only with a trust anchor for it",
     )
     minimize: str = _setting(
         types.MINIMIZATION,
         "yes",
         "Send servers only the part of a name that they need (RFC 9156): yes, no, or strict, also to servers that fail for it",
     )
+    queryCookies: bool = _setting(types.FLAG, True, "Send DNS cookies to authoritative servers: spoofers cannot know them (RFC 7873)")
+    mixedCase: bool = _setting(
+        types.FLAG, False, "Send names to authoritative servers in mixed case, which spoofers have to guess; not to those that change it"
+    )
+    errorReports: bool = _setting(types.FLAG, False, "Report failures to the agents that the servers of zones name for that (RFC 9567)")
     queryIpv6: bool = _setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
     queryLocalhost: bool = _setting(types.FLAG, False, "Query servers on this machine if a zone names them")
 
@@ -280,6 +285,9 @@ class Settings:
     responseExempt: tuple[str, ...] = _setting(types.PREFIX, (), "Do not limit replies to these addresses")
     versionBind: str = _setting(types.TEXT, "", "Answer to version.bind; by default such queries are refused")
     hostnameBind: str = _setting(types.TEXT, "", "Answer to hostname.bind and id.server; by default such queries are refused")
+    reportAgent: str = _setting(
+        types.OPTIONAL_NAME, "", "Domain to which resolvers should report failures of the zones served here (RFC 9567)", live=False
+    )
     nsid: str = _setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
     stopRebinding: bool = _setting(types.FLAG, False, "Block answers of upstreams that have private addresses (DNS rebinding)")
     rebindingAllow: tuple[str, ...] = _setting(

@@ -221,6 +221,10 @@ def _name(text: str) -> str:
     return nameToText(nameFromText(text))
 
 
+def _optionalName(text: str) -> str:
+    return _name(text) if text else ""
+
+
 def _address(text: str) -> str:
     return text if not text else Server("127.0.0.1" if text == "localhost" else text).address
 
@@ -313,10 +317,13 @@ def _route(text: str) -> str:
 
 
 def _stub(text: str) -> str:
-    domain, equals, addresses = text.partition("=")
+    domain, equals, targets = text.partition("=")
     if not equals or not domain:
         raise BadDescription(f"{text!r} is none")
-    return f"{_name(domain)}={','.join([Server(address.strip()).address for address in addresses.split(',')])}"
+    from twisted_ext.resolver.recursive.stubs import stubTarget
+
+    zone = nameFromText(domain.strip())
+    return f"{nameToText(zone)}={','.join([stubTarget(target, zone.lower()) for target in targets.split(',')])}"
 
 
 def _negativeAnchor(text: str) -> str:
@@ -372,6 +379,7 @@ COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
 TEXT: Final = Text("a text", _any)
 NAME: Final = Text("a domain name", _name)
+OPTIONAL_NAME: Final = Text("a domain name", _optionalName)
 ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
@@ -393,6 +401,9 @@ RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.
 CATALOG: Final = _oneOf("follow", "produce")
 DIGEST: Final = _oneOf("check", "require")
 SERIALS: Final = _oneOf("increment", "unixtime", "dateserial")
-STUB: Final = Text("a domain and the addresses of its authoritative servers, such as corp.example=192.0.2.1,2001:db8::1", _stub)
+STUB: Final = Text(
+    "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",
+    _stub,
+)
 NEGATIVE_ANCHOR: Final = Text("a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z", _negativeAnchor)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -16,6 +16,7 @@ from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
 
@@ -31,6 +32,7 @@ _NSID: Final = 3
 _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
 _EDE: Final = 15
+_REPORT: Final = 18
 
 #: The payload size in the OPT record.
 _SIZE: Final = int(DATAGRAM_SIZE.default)
@@ -41,8 +43,8 @@ _TEXT: Final = 200
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
 
-#: Types that prove a denial: RRSIG, NSEC, NSEC3.
-_PROOFS: Final = frozenset((RRSIG, NSEC, NSEC3))
+#: Types that prove a denial.
+_PROOFS: Final = frozenset((NSEC, NSEC3))
 
 
 class ReplyBuilder:
@@ -60,11 +62,13 @@ class ReplyBuilder:
         identity: ChaosIdentity | None = None,
         recursion: bool = True,
         idle: float | None = None,
+        agent: bytes = b"",
     ) -> None:
         """
         @param minimal: send minimal responses, without NS records and addresses that were not asked for.
         @param recursion: whether recursion is available (RA).
         @param idle: seconds for which an idle connection is kept.
+        @param agent: the domain for reports of failures, which replies from zones name (RFC 9567).
         """
         self.expiring: Callable[[bytes], float | None] | None = None
         self._minimal = minimal
@@ -72,12 +76,15 @@ class ReplyBuilder:
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
         self._available = RA if recursion else 0
         self._nsid = (identity or ChaosIdentity()).nsid
+        self._agent = agent.lower()
+        self._report = _REPORT.to_bytes(2, "big") + len(agent).to_bytes(2, "big") + agent if agent else b""
         self._plainOPT = EDNS(_SIZE).toWire()
         self._dnssecOPT = EDNS(_SIZE, DO).toWire()
 
     @classmethod
     def of(cls, settings: Settings) -> ReplyBuilder:
-        return cls(identity=ChaosIdentity.of(settings), recursion=settings.role != "serve", idle=settings.tcpIdle)
+        agent = nameFromText(settings.reportAgent) if settings.reportAgent else b""
+        return cls(identity=ChaosIdentity.of(settings), recursion=settings.role != "serve", idle=settings.tcpIdle, agent=agent)
 
     def answer(self, request: Request, answer: Answer) -> WrittenReply:
         """
@@ -102,6 +109,8 @@ class ReplyBuilder:
             # Zones make minimal responses themselves, and do not copy CD (RFC 4035, section 3.1.6).
             flags = flags & ~CD | answer.flags & AA
             sections = (answer.answer, answer.authority, answer.additional)
+            if opt and self._report and not isBelow(request.question.key[:-4], self._agent):
+                opt = withCookie(opt, 0, self._report)
         elif not self._minimal:
             sections = (answer.answer, answer.authority, answer.additional)
         elif answer.outcome is Outcome.DATA:
@@ -167,4 +176,8 @@ def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:
 
 
 def _proofs(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
-    return tuple([rrset for rrset in sets if rrset.rrType in _PROOFS])
+    return tuple([rrset for rrset in sets if (rrset.rrType if rrset.rrType != RRSIG else _covered(rrset)) in _PROOFS])
+
+
+def _covered(signatures: RRSet) -> int:
+    return int.from_bytes(signatures.rdatas[0][:2], "big")

@@ -1,0 +1,64 @@
+"""
+The state of a forwarded look-up that has met a problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import DNSFault
+from twisted_ext.resolver.forward.nextstep import Plain, Stream
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.exchange import Channel
+
+__all__ = ["DONE", "Open", "Tried", "Troubles"]
+
+#: Flag in a count of queries: send no more to this server in this look-up.
+DONE: Final = 1 << 16
+
+#: A pending query: channel, id, index of the server, time sent, and whether it was sent without EDNS although the caller wants it.
+Open = tuple["Channel", bytes, int, float, bool]
+
+
+@dataclass(slots=True, eq=False)
+class Tried:
+    """
+    What has been tried with one server in a look-up.
+
+    @ivar nearMiss: whether a datagram came from its address and port that was not a reply.
+    @ivar noCookie: whether a query with a cookie failed, so that the next ones have none.
+    @ivar badCookie: whether it has refused a cookie, and told the right one.
+    @ivar lost: whether TCP was tried because nothing came over UDP.
+    """
+
+    nearMiss: bool = False
+    noCookie: bool = False
+    badCookie: bool = False
+    lost: bool = False
+    stream: Stream = Stream.NO
+    plain: Plain = Plain.NO
+
+
+@dataclass(slots=True, eq=False)
+class Troubles:
+    """
+    The state of a look-up that has met a problem; most look-ups never need it.
+
+    @ivar tries: the number of queries sent to each server, with L{DONE} set if no more may be sent.
+    @ivar others: earlier queries and probes that are still open.
+    @ivar plain: whether the current query was sent without EDNS although the caller wants it.
+    @ivar turns: the number of the context's waits that have begun.
+    @ivar failures: the number of SERVFAIL replies.
+    @ivar late: whether a query was not answered in time.
+    """
+
+    tries: list[int]
+    tried: list[Tried]
+    others: list[Open] = field(default_factory=list)
+    faults: list[DNSFault] = field(default_factory=list)
+    plain: bool = False
+    turns: int = 0
+    failures: int = 0
+    late: bool = False
