@@ -132,6 +132,19 @@ class RecurseTests(RecursingCase):
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         self.assertEqual(textsOf(self.look(stack, "www.bad.example", checkingDisabled=True)), ["192.0.2.82"])
 
+    def test_localRoot(self) -> None:
+        """
+        With local-root, the root zone is transferred when it is first needed, and its servers are not queried any more.
+        """
+        servers = self.internet.zones[b"\x00"].servers
+        stack = self.stack(localRoot=[servers[0].addresses[0]])
+        self.assertTrue(any("local root: " in line for line in stack.path()))
+        self.assertEqual(self.look(stack, "www.good.example").security, Security.SECURE)
+        self.internet.advance(5)
+        self.internet.exchanges.clear()
+        self.assertEqual(self.look(stack, "no.such.zone").outcome, Outcome.NXDOMAIN)
+        self.assertEqual([each for each in self.internet.exchanges if each.server in servers], [])
+
     def test_withoutValidation(self) -> None:
         """
         Without validation bogus data is an answer, and nothing is secure.

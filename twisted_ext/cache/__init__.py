@@ -1,3 +1,3 @@
 """
-The cache: answers, failures, their lifetimes and their credibility. Pure: the time is an argument.
+The cache: answers, failures, and their lifetimes. Pure: the time is an argument.
 """

@@ -20,6 +20,7 @@ from twisted_ext.recursion.limits import (
     DELEGATION_SECONDS,
     DELEGATIONS,
     LAME_SECONDS,
+    REFRESH_SECONDS,
     UNRESOLVED_SECONDS,
 )
 from twisted_ext.recursion.replies import Referral
@@ -33,6 +34,7 @@ _MOST_TTL: Final = int(CACHE_SECONDS.default)
 _MOST_SECONDS: Final = int(DELEGATION_SECONDS.default)
 _ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
 _LAME: Final = LAME_SECONDS.default
+_REFRESH: Final = REFRESH_SECONDS.default
 _UNRESOLVED: Final = UNRESOLVED_SECONDS.default
 
 #: Seconds between two priming queries, at least.
@@ -84,15 +86,16 @@ class Delegation:
     @ivar zone: its name, folded.
     @ivar labels: the number of labels of this name.
     @ivar servers: its name servers.
+    @ivar since: when the parent sent it.
     @ivar expires: when the parent has to be asked again.
     @ivar proof: the DS set, or the records that deny it, with signatures, as the parent sent them; empty if it sent none.
     @ivar signed: whether there is a DS set in it.
     @ivar referrer: the parent's server that sent it, or C{""}.
-    @ivar spare: servers that the parent names and the zone does not: for when none of the zone's own replies.
+    @ivar spare: servers, or addresses of them, that the parent names and the zone does not: for when none of the zone's own replies.
     @ivar used: whether it has been used since the last time that room was made.
     """
 
-    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "expires", "proof", "signed", "used", "_parental", "_lame")
+    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used", "_parental", "_lame")
 
     def __init__(
         self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
@@ -103,10 +106,11 @@ class Delegation:
         self.referrer = ""
         self.spare: tuple[NameServer, ...] = ()
         self._parental = servers
+        self.since = -inf
         self.expires = expires
         self.proof = proof
         self.signed = any(rrset.rrType == DS for rrset in proof)
-        self.used = True
+        self.used = False
         self._lame: dict[str, float] = {}
 
     def addresses(self, now: float, *, spare: bool = False) -> list[str]:
@@ -116,18 +120,49 @@ class Delegation:
         @param spare: of the servers that only the parent names.
         """
         servers = self.spare if spare else self.servers
-        found = [address for server in servers if now < server.expires for address in server.addresses]
-        if self._lame:
-            found = [address for address in found if now >= self._lame.get(address, 0.0)]
-        return found
+        return self.working([address for server in servers if now < server.expires for address in server.addresses], now)
 
-    def unresolved(self, now: float) -> Iterator[NameServer]:
+    def working(self, addresses: list[str], now: float) -> list[str]:
         """
-        Iterate over the servers whose addresses have to be looked up.
+        Return those of these addresses where no server was lame.
         """
-        for server in self.servers:
+        if self._lame:
+            return [address for address in addresses if now >= self._lame.get(address, 0.0)]
+        return addresses
+
+    def unresolved(self, now: float, *, spare: bool = False) -> Iterator[NameServer]:
+        """
+        Iterate over the servers whose addresses have to be looked up. Those inside of the zone come last: finding them takes its servers.
+
+        @param spare: the servers that only the parent names.
+        """
+        inside = []
+        for server in self.spare if spare else self.servers:
             if now >= server.expires and now >= server.unresolvedUntil:
-                yield server
+                if isBelow(server.name, self.zone):
+                    inside.append(server)
+                else:
+                    yield server
+        yield from inside
+
+    def glue(self, name: bytes, now: float) -> tuple[str, ...]:
+        """
+        Return the addresses that the parent has sent for a server of this zone.
+
+        @param name: folded.
+        """
+        for server in self._parental:
+            if server.name == name and now < server.expires:
+                return server.addresses
+        return ()
+
+    def mayHaveChanged(self, now: float) -> bool:
+        """
+        Return whether the parent may know other servers or addresses by now: not soon after it was asked, unless addresses have expired.
+        """
+        if now >= self.since + _REFRESH:
+            return True
+        return any(server.addresses and now >= server.expires for server in self.servers)
 
     def isLame(self, address: str, now: float) -> None:
         """
@@ -142,7 +177,7 @@ class Delegation:
         @param names: folded.
         @param glue: their addresses, as far as the zone's servers know them.
         """
-        known = {server.name: server for server in self.servers}
+        known = {server.name: server for server in (*self._parental, *self.servers)}
         servers = []
         for name in names:
             server = known.get(name) or NameServer(name)
@@ -150,7 +185,7 @@ class Delegation:
                 server = NameServer(name, *_addressesOf(glue[name], now))
             servers.append(server)
         kept = {address for server in servers for address in server.addresses}
-        self.spare = tuple([server for server in self._parental if not kept.issuperset(server.addresses)])
+        self.spare = tuple([server for server in self._parental if server.name not in names or not kept.issuperset(server.addresses)])
         self.servers = tuple(servers)
 
     def __repr__(self) -> str:
@@ -166,6 +201,12 @@ class FixedDelegation(Delegation):
 
     def __init__(self, zone: bytes, labels: int, servers: Iterable[NameServer]) -> None:
         super().__init__(zone, labels, tuple(servers), inf)
+
+    def mayHaveChanged(self, now: float) -> bool:
+        """
+        Return L{False}: the parent, and what it says of the zone, does not count.
+        """
+        return False
 
     def refine(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], now: float) -> None:
         """
@@ -238,12 +279,30 @@ class Delegations:
         found = self._known.get(zone)
         return found if found is not None and now < found.expires else None
 
-    def learn(self, referral: Referral, now: float, labels: int, referrer: str = "") -> Delegation:
+    def glued(self, delegation: Delegation, now: float) -> list[str]:
+        """
+        Return addresses of a zone's servers from the referrals to the zones that these servers are in. A parent's address is queried when
+        those that the zone itself gives are unknown or do not reply.
+        """
+        known = self._known
+        found: list[str] = []
+        for server in (*delegation.servers, *delegation.spare):
+            name = server.name
+            while name != ROOT:
+                each = known.get(name)
+                if each is not None and now < each.expires:
+                    found += each.glue(server.name, now)
+                name = parentOf(name)
+        return delegation.working(found, now)
+
+    def learn(self, referral: Referral, now: float, labels: int, referrer: str = "", until: float = inf) -> Delegation:
         """
         Add the delegation that a parent's server has sent.
 
         @param labels: the number of labels of the zone's name.
         @param referrer: that server.
+        @param until: when the delegation of the parent expires. Servers of a zone that has been removed must not keep zones below it alive
+            (Phoenix domains, 2023).
         """
         known = self._known
         present = known.get(referral.zone)
@@ -254,8 +313,9 @@ class Delegations:
             sets = referral.glue.get(name)
             servers.append(NameServer(name, *_addressesOf(sets, now)) if sets else NameServer(name))
         ttl = min(referral.ttl, _MOST_SECONDS)
-        learned = Delegation(referral.zone, labels, tuple(servers), now + ttl, referral.proof)
+        learned = Delegation(referral.zone, labels, tuple(servers), min(now + ttl, until), referral.proof)
         learned.referrer = referrer
+        learned.since = now
         # A dict keeps the place of a key that is set again.
         known.pop(referral.zone, None)
         known[referral.zone] = learned
@@ -277,12 +337,17 @@ class Delegations:
             self.root = Delegation(ROOT, 0, tuple(servers), inf)
             self.primedUntil = now + max(ttl, _LEAST_PRIMED)
 
-    def hinted(self) -> None:
+    def hinted(self) -> Delegation | None:
         """
         Use the hints again, because none of the servers that the root has named replies.
+
+        @return: the hints; L{None} if they are in use.
         """
+        if self.root is self._hints:
+            return None
         self.root = self._hints
         self.primedUntil = 0.0
+        return self.root
 
     def drop(self, delegation: Delegation) -> None:
         """

@@ -14,7 +14,7 @@ from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, NS, A
 from twisted_ext.wire.text import recordFromText
 
-__all__ = ["ROOT_SERVERS", "builtInRoot", "rootFromText"]
+__all__ = ["ROOT_SERVERS", "TRANSFER_SERVERS", "builtInRoot", "rootFromText"]
 
 #: Letters of the root servers with their addresses, as IANA lists them (U{https://www.internic.net/domain/named.root}, 2026).
 ROOT_SERVERS: Final = {
@@ -32,6 +32,10 @@ ROOT_SERVERS: Final = {
     "l": ("199.7.83.42", "2001:500:9f::42"),
     "m": ("202.12.27.33", "2001:dc3::35"),
 }
+
+#: Addresses of servers that transfer the root zone to any client (RFC 8806, appendix A.2): first those that ICANN has for this,
+#: then servers of the root.
+TRANSFER_SERVERS: Final = ("192.0.47.132", "192.0.32.132", *[ROOT_SERVERS[letter][0] for letter in "bcdfgk"])
 
 _MOST: Final = int(DELEGATION_SERVERS.most)
 

@@ -21,13 +21,13 @@ from typing import Final
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed
-from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation, NameServer, addressesIn
+from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
 from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
 from twisted_ext.recursion.minimization import Minimizer
 from twisted_ext.recursion.replies import Meaning, Referral, glueOf, meaningOf, scrubbed
 from twisted_ext.wire.codes import AA, IN, Rcode
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import ROOT, labelCount, nameToText, parentOf
+from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, DS, NS, RRSIG, A, typeName
 
@@ -118,7 +118,10 @@ class Iteration:
     @ivar zone: the name of the zone that is being asked, folded; for explanations.
     """
 
-    __slots__ = ("zone", "_delegations", "_question", "_options", "_context", "_now", "_lookups", "_lookupsFailed", "_fault", "_avoided")
+    __slots__ = (
+        *("zone", "_delegations", "_question", "_options", "_context", "_now"),
+        *("_lookups", "_lookupsFailed", "_fault", "_avoided", "_tried", "_spent"),
+    )
 
     def __init__(self, delegations: Delegations, question: Question, options: Options, context: QueryContext) -> None:
         """
@@ -131,6 +134,9 @@ class Iteration:
         self._now = 0.0
         self._lookups = self._lookupsFailed = 0
         self._fault: DNSFault | None = None
+        # Addresses queried for the present zone, and those of zones whose parents were asked again.
+        self._tried: set[str] = set()
+        self._spent: dict[bytes, set[str]] = {}
         budget = context.budget
         self._avoided: Collection[str] = budget.avoided if isinstance(budget, Work) else ()
         self.zone = ROOT
@@ -164,15 +170,14 @@ class Iteration:
             except BudgetSpent:
                 raise
             except DNSFault:
-                if (whole or self._options.strict) and not self._mayRefresh(delegation, learned):
-                    raise
                 if whole or self._options.strict:
-                    # The parent may know other servers meanwhile, or new addresses of these.
-                    learned.add(delegation.zone)
-                    self._delegations.drop(delegation)
-                    delegation = self._delegations.closest(parentOf(delegation.zone), self._now)
+                    above = self._above(delegation, learned)
+                    if above is None:
+                        raise
+                    delegation = above
                     known = delegation.labels
-                    self._note("asking the parent again", zone=nameToText(delegation.zone))
+                    if self._context.trace is not None:
+                        self._note("asking the parent again", zone=nameToText(delegation.zone))
                     continue
                 # Some servers fail for names that have only others below them (RFC 9156, section 2.3).
                 minimizer.enabled = False
@@ -182,9 +187,10 @@ class Iteration:
                 if question.rrType == DS and referral.zone == name:
                     return self._fromParent(reply, referral)
                 referrer = "" if reply.origin is None else reply.origin.server
-                delegation = self._delegations.learn(referral, self._now, labelCount(referral.zone), referrer)
+                delegation = self._delegations.learn(referral, self._now, labelCount(referral.zone), referrer, delegation.expires)
                 learned.add(referral.zone)
-                self._note("referral", zone=nameToText(referral.zone), servers=len(referral.servers))
+                if self._context.trace is not None:
+                    self._note("referral", zone=nameToText(referral.zone), servers=len(referral.servers))
                 known = delegation.labels
                 continue
             if whole:
@@ -199,9 +205,23 @@ class Iteration:
             known = labelCount(sent)
         raise self._failure(f"{question}: more than {_REFERRALS} referrals and shortened names", _INVALID_DATA)
 
-    def _mayRefresh(self, delegation: Delegation, learned: set[bytes]) -> bool:
-        # The parent of a configured zone may know nothing of it, and must not hear of its names.
-        return delegation.labels > 0 and delegation.zone not in learned and not isinstance(delegation, FixedDelegation)
+    def _above(self, delegation: Delegation, learned: set[bytes]) -> Delegation | None:
+        """
+        Return whom to ask for other servers of a zone, or new addresses of them; L{None} if none are to be expected.
+
+        @param learned: zones whose delegations are as new as this look-up.
+        """
+        zone = delegation.zone
+        # Zones that do not answer must not burden those above them (RFC 4697, section 2.1.1; RFC 9520): one of them is asked once.
+        if self._spent or zone in learned or not delegation.mayHaveChanged(self._now):
+            return None
+        learned.add(zone)
+        self._spent[zone] = self._tried
+        delegations = self._delegations
+        if not delegation.labels:
+            return delegations.hinted()
+        delegations.drop(delegation)
+        return delegations.closest(parentOf(zone), self._now)
 
     def _prime(self, hints: Delegation) -> Generator[Need, Result, None]:
         """
@@ -229,21 +249,22 @@ class Iteration:
 
         @raise DNSFault: none of them does.
         """
-        tried = set(self._avoided)
+        tried = self._tried = {*self._avoided, *self._spent.get(delegation.zone, ())}
         empty: Answer | None = None
+        reserve = False
         while True:
-            addresses = [each for each in delegation.addresses(self._now) if each not in tried]
+            addresses = self._untried(delegation, tried, reserve)
             if not addresses:
                 if empty is not None:
                     return empty, Meaning.ANSWER, None
                 try:
-                    yield from self._findAddresses(delegation, tried)
+                    yield from self._findAddresses(delegation, tried, reserve)
                 except ServerFailed:
-                    addresses = [each for each in delegation.addresses(self._now, spare=True) if each not in tried]
-                    if not addresses:
+                    if reserve:
                         raise
-                else:
-                    continue
+                    # What the parents say of the zone and of its servers is tried last.
+                    reserve = True
+                continue
             if self._context.trace is not None:
                 whole = asked.key[:-4] == self._question.key[:-4]
                 self._noteQuery(delegation, asked, "the whole name" if whole else "no more of the name than they need")
@@ -264,28 +285,40 @@ class Iteration:
             # The servers of a stub zone may have another port.
             address = server if server in addresses else server.rpartition(":")[0].strip("[]")
             if meaning is Meaning.EMPTY:
-                self._note("empty reply", server=server, zone=nameToText(delegation.zone))
+                if self._context.trace is not None:
+                    self._note("empty reply", server=server, zone=nameToText(delegation.zone))
                 empty = result
                 tried.add(address)
                 continue
             if meaning is not Meaning.LAME:
                 return result, meaning, referral
-            self._note("lame", server=server, zone=nameToText(delegation.zone))
+            if self._context.trace is not None:
+                self._note("lame", server=server, zone=nameToText(delegation.zone))
             delegation.isLame(address, self._now)
             tried.add(address)
             self._fault = ServerFailed(f"{server} does not serve {nameToText(delegation.zone)}", server=server, rcode=5)
 
-    def _findAddresses(self, delegation: Delegation, tried: set[str]) -> Generator[Need, Result, None]:
+    def _untried(self, delegation: Delegation, tried: set[str], reserve: bool) -> list[str]:
+        now = self._now
+        found = delegation.addresses(now, spare=reserve)
+        if reserve:
+            found = list(dict.fromkeys(found + self._delegations.glued(delegation, now)))
+        return [each for each in found if each not in tried]
+
+    def _findAddresses(self, delegation: Delegation, tried: set[str], reserve: bool) -> Generator[Need, Result, None]:
         """
         Find addresses of one more server of a zone.
 
         @param tried: addresses that have been queried.
+        @param reserve: of the servers that only the parent names.
 
         @raise DNSFault: there is no further server.
         """
-        for server in delegation.unresolved(self._now):
+        for server in delegation.unresolved(self._now, spare=reserve):
             if self._lookups >= _LOOKUPS or self._lookupsFailed >= _LOOKUPS_FAILED:
                 break
+            if self._isCircular(server, delegation):
+                continue
             self._lookups += 1
             found: list[str] = []
             ttl = 0
@@ -305,9 +338,10 @@ class Iteration:
             if not found:
                 self._lookupsFailed += 1
                 server.failed(self._now)
-                continue
-            server.learn(found, max(ttl, 1), self._now)
-            if any(address not in tried for address in found):
+            else:
+                server.learn(found, max(ttl, 1), self._now)
+            # A look-up within this one may have found other servers of the zone.
+            if self._untried(delegation, tried, reserve):
                 return
         fault = self._fault
         zone = nameToText(delegation.zone)
@@ -317,6 +351,14 @@ class Iteration:
         failure = self._failure(text, _NO_REACHABLE_AUTHORITY, fault.ede)
         failure.server = fault.server
         raise failure
+
+    def _isCircular(self, server: NameServer, delegation: Delegation) -> bool:
+        """
+        Return whether only the zone itself knows the address of its server, and none of its servers can be queried.
+        """
+        if not isBelow(server.name, delegation.zone) or delegation.addresses(self._now):
+            return False
+        return self._delegations.closest(server.name, self._now) is delegation
 
     def _refine(self, delegation: Delegation, reply: Answer) -> None:
         """

@@ -10,9 +10,9 @@ from twisted_ext.limits import Limit
 
 __all__ = [
     "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
-    "LAME_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "RESOLUTION_ALIASES", "RESOLUTION_DEPTH",
-    "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS", "SERVERS",
-    "UNRESOLVED_SECONDS",
+    "LAME_SECONDS", "LOCAL_ROOT_OCTETS", "LOCAL_ROOT_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "REFRESH_SECONDS",
+    "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS",
+    "RESOLUTION_ALIASES", "RESOLUTION_DEPTH", "SERVERS", "UNRESOLVED_SECONDS",
 ]
 
 # -- recursion
@@ -50,11 +50,21 @@ DELEGATIONS: Final = Limit(default=20_000, least=100, most=1_000_000)
 #: Seconds that a delegation is used without asking its parent again.
 DELEGATION_SECONDS: Final = Limit(default=86_400, least=1, most=604_800)
 
+#: Seconds after a referral for which its sender is not asked again when the servers of the zone do not help (RFC 4697, section 2.1.1). A
+#: zone that has moved is found after them.
+REFRESH_SECONDS: Final = Limit(default=30, least=1, most=300)
+
 #: Seconds for which a server that does not serve a zone is not asked about it: as Unbound's time for its infrastructure cache.
 LAME_SECONDS: Final = Limit(default=900, least=1, most=86_400)
 
 #: Seconds for which a name server whose address could not be found is not looked up again: as PowerDNS.
 UNRESOLVED_SECONDS: Final = Limit(default=60, least=1, most=3600)
+
+#: Octets of a transfer of the root zone (RFC 8806). It has two million; ten times as many leave room to grow.
+LOCAL_ROOT_OCTETS: Final = Limit(default=20_000_000, least=65_535, most=1 << 30)
+
+#: Seconds for a transfer of the root zone. The servers of the root are queried meanwhile.
+LOCAL_ROOT_SECONDS: Final = Limit(default=120, least=5, most=3600)
 
 #: Authoritative servers whose statistics are remembered; the oldest are forgotten first. As Unbound's infrastructure cache.
 SERVERS: Final = Limit(default=10_000, least=100, most=1_000_000)

@@ -23,7 +23,14 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation
 from twisted_ext.recursion.reporting import Reporter
 from twisted_ext.resolver.recursive.bailiwick import WithinDomain
-from twisted_ext.resolver.recursive.configured import Trust, optionsFor, readAnchors, readRoot, usableFor
+from twisted_ext.resolver.recursive.configured import (
+    Trust,
+    optionsFor,
+    readAnchors,
+    readRoot,
+    transferServersFrom,
+    usableFor,
+)
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.reporting import ReportingSource
 from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
@@ -47,7 +54,7 @@ __all__ = ["Given", "Recursor", "readGiven", "stubsOf"]
 _log: Final = Logger()
 
 #: Settings whose change takes a new resolver.
-_BUILT: Final = ("validate", "stub", "minimize", "query-ipv6", "query-localhost", "query-cookies", "mixed-case", "error-reports")
+_BUILT: Final = tuple("validate local-root stub minimize query-ipv6 query-localhost query-cookies mixed-case error-reports".split())
 
 #: Delegations that are shown at once.
 _SHOWN: Final = int(CONTROL_SHOWN.default)
@@ -156,7 +163,8 @@ class Recursor:
         self.given = given
         self._today = today
         stubs = stubsOf(settings)
-        named = [address for addresses in (*given.servers().values(), *stubs.values()) for address in addresses]
+        primaries = transferServersFrom(settings.localRoot)
+        named = [address for addresses in (*given.servers().values(), *stubs.values(), primaries) for address in addresses]
         if pool is None:
             usable = usableFor(named, ipv6=settings.queryIpv6, loopback=settings.queryLocalhost)
             guarded = listening.guarding(usable)
@@ -167,6 +175,11 @@ class Recursor:
         self.trust: Trust = Trust(given.anchors, None if former is None else former.trust.negatives, stubs)
         before = {} if former is None else former.given.negatives
         self._suspend(before, given.negatives)
+        if primaries:
+            from twisted_ext.resolver.recursive.localroot import LocalRoot
+
+            anchors = self.trust.at if settings.validate else None
+            self._recursive.localRoot = LocalRoot(reactor, primaries, pool, anchors, today)
         self._validating: ValidatingSource | None = None
         inner: IAnswerSource = self._recursive
         if settings.validate:

@@ -156,6 +156,8 @@ class ForwardStack:
                 default: IAnswerSource = recursor.source
                 validated = "validated" if settings.validate else "without validation"
                 steps.append(lambda: f"recurse: from {settings.rootHints or 'the built-in servers of the root'}, {validated}")
+                if settings.localRoot:
+                    steps.insert(-1, lambda: f"local root: a copy of the root zone by transfer from {', '.join(settings.localRoot)}")
             elif settings.upstream:
                 several = len(settings.upstream) > 1
                 hedge = f", each {settings.hedge:g} s ahead of the next" if several else ""

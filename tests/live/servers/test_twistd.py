@@ -407,7 +407,8 @@ def test_helpListsAllOptions(tmp_path: Path) -> None:
         own = subprocess.run(twistd(*words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         assert own.returncode == 0
         assert "--cache-size=" in own.stdout and "-r, --recursive" in own.stdout
-        assert own.stdout.startswith(f"Usage: twistd [options] txdns {words[1] if words[2:] else '[forward | recurse | serve]'} [options]\n")
+        role = words[1] if words[2:] else "[forward | recurse | serve]"
+        assert own.stdout.startswith(f"Usage: twistd [options] txdns {role} [options]\n")
         assert "  twistd -n txdns --interface 127.0.0.1 --port 5300" in own.stdout
     own = subprocess.run(twistd("txdns", "serve", "--help"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert "--zone=" in own.stdout and "--cache-size" not in own.stdout

@@ -223,6 +223,21 @@ class DescriptionTests(SynchronousTestCase):
         source = self.source(f"recursive:hints={self.hints}:validate=no:minimize=strict:ipv6=no")
         self.assertNotIn(self.security(source, "www.bad.example"), (Security.BOGUS, Security.SECURE))
 
+    def test_localRoot(self) -> None:
+        """
+        With C{localRoot}, the root zone is transferred, and its servers are not queried any more.
+        """
+        servers = self.internet.zones[b"\x00"].servers
+        source = self.source(f"recursive:hints={self.hints}:anchor={self.anchor}:localRoot={servers[0].addresses[0]}")
+        self.assertIs(self.security(source, "www.good.example"), Security.SECURE)
+        self.internet.advance(5)
+        self.internet.exchanges.clear()
+        self.assertIs(self.security(source, "www.plain.example"), Security.INSECURE)
+        self.internet.wait(lookUp(source, questionOf("zone", "SOA"), QueryContext(self.here.seconds() + 30)), 35)
+        self.assertEqual([each for each in self.internet.exchanges if each.server in servers], [])
+        with self.assertRaises(BadDescription):
+            self.source("recursive:localRoot=somewhere")
+
     def test_validateJudgesAnotherSource(self) -> None:
         """
         The answers of a source that does not validate are judged, whatever it says of them.

@@ -147,3 +147,39 @@ def test_recordingIsPlayed() -> None:
         player = Player(parseScenario(text), recursiveResolver)
         player.play()
         assert len(player.replies) == 3
+
+
+_ENTS = """
+ins.only NS ns.example.net.
+ins.a.deep NS ns.example.net.
+x.a.mixed A 192.0.2.1
+ins.b.mixed NS ns.example.net.
+sec.s NS ns.example.net.
+sec.s DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000
+"""
+
+
+@pytest.mark.parametrize("params", [None, Params(), Params(optOut=True)], ids=["nsec", "nsec3", "opt-out"])
+def test_emptyNonterminalsAboveDelegations(params: Params | None) -> None:
+    """
+    Names that have only delegations without DS records below them are proved to exist, or to be opted out: then they have no NSEC3 record
+    of their own (RFC 5155, section 7.1), and their denials are insecure. With other names below them they are secure.
+    """
+    world = World(params)
+    world.internet.zone("ents.org", _ENTS, nsec3=params)
+    optedOut = Security.INSECURE if params is not None and params.optOut else Security.SECURE
+    for name, outcome, security in (
+        ("only", Outcome.NODATA, optedOut),
+        ("deep", Outcome.NODATA, optedOut),
+        ("a.deep", Outcome.NODATA, optedOut),
+        ("b.mixed", Outcome.NODATA, optedOut),
+        ("mixed", Outcome.NODATA, Security.SECURE),
+        ("a.mixed", Outcome.NODATA, Security.SECURE),
+        ("s", Outcome.NODATA, Security.SECURE),
+        ("x.only", Outcome.NXDOMAIN, optedOut),
+        ("y.x.a.deep", Outcome.NXDOMAIN, optedOut),
+        ("x.b.mixed", Outcome.NXDOMAIN, optedOut),
+    ):
+        for rrType in ("A", "DS"):
+            answer = world.look(f"{name}.ents.org", rrType)
+            assert (name, answer.outcome, answer.security) == (name, outcome, security)

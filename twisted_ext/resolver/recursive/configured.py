@@ -16,14 +16,14 @@ from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, Anchor, TrustAnchors, 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import openNow
 from twisted_ext.recursion.delegations import Delegation
-from twisted_ext.recursion.hints import builtInRoot, rootFromText
+from twisted_ext.recursion.hints import TRANSFER_SERVERS, builtInRoot, rootFromText
 from twisted_ext.recursion.iteration import Options
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.rrtypes import AAAA, A
 
-__all__ = ["Minimization", "Trust", "isForServers", "optionsFor", "readAnchors", "readRoot", "usableFor"]
+__all__ = ["Minimization", "Trust", "isForServers", "optionsFor", "readAnchors", "readRoot", "transferServersFrom", "usableFor"]
 
 _HINTS_OCTETS: Final = 262_144
 
@@ -137,6 +137,23 @@ def optionsFor(minimize: str, ipv6: bool = True) -> Options:
     @param minimize: one of the words of L{Minimization}.
     """
     return Options(minimize=minimize != "no", strict=minimize == "strict", families=(A, AAAA) if ipv6 else (A,))
+
+
+def transferServersFrom(texts: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the addresses of servers that transfer the root zone.
+
+    @param texts: each an address, or several separated by commas; or C{yes} for those built in.
+
+    @raise BadDescription: an address is not valid.
+    """
+    found: list[str] = []
+    for text in texts:
+        if text == "yes":
+            found += TRANSFER_SERVERS
+        else:
+            found += [Server(address.strip()).address for address in text.split(",")]
+    return tuple(dict.fromkeys(found))
 
 
 def isForServers(address: str) -> bool:

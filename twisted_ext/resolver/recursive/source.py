@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -35,6 +35,9 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, RRSIG, SOA
+
+if TYPE_CHECKING:
+    from twisted_ext.resolver.recursive.localroot import LocalRoot
 
 __all__ = ["AliasFollower", "RecursiveSource", "recursiveStack"]
 
@@ -63,6 +66,7 @@ class RecursiveSource(LocalSource):
     @ivar delegations: what has been learned of zones and their servers.
     @ivar pool: the servers' sockets and statistics.
     @ivar reporter: is told the agents for reports that servers name; L{None} to ignore them.
+    @ivar localRoot: a copy of the root zone, which is used instead of the root's servers while it is valid; L{None} for none.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class RecursiveSource(LocalSource):
         self.delegations = Delegations(root)
         self.pool = ServerPool(reactor) if pool is None else pool
         self.options = options or Options()
+        self.localRoot: LocalRoot | None = None
         self.seconds = reactor.seconds
         self.reporter: Reporter | None = None
         # Addresses of name servers are never given as answers, so they have a cache of their own.
@@ -116,7 +121,9 @@ class RecursiveSource(LocalSource):
             name = parentOf(name)
 
     def close(self) -> Deferred[None]:
-        return self.pool.close()
+        if self.localRoot is None:
+            return self.pool.close()
+        return gatherResults([self.localRoot.close(), self.pool.close()]).addCallback(lambda _: None)
 
 
 class _Resolution:
@@ -161,6 +168,11 @@ class _Resolution:
             inner = context.but(recursionDesired=True, dnssecOk=False, depth=context.depth + 1, aliases=0)
             current = lookUp(self._source.addresses, need.question, inner)
         else:
+            if not need.delegation.labels and self._source.localRoot is not None:
+                answer = self._source.localRoot.answer(need.question, context.dnssecOk)
+                if answer is not None:
+                    self.advance(answer)
+                    return
             current = self._source.pool.lookUp(tuple(need.addresses), need.question, context, need.delegation.signed and context.dnssecOk)
         self._current = current
         current.addCallbacks(self._came, self._failed)
@@ -302,6 +314,7 @@ def recursiveStack(
     pool: ServerPool | None = None,
     store: Store | None = None,
     today: Callable[[], float] = time,
+    localRoot: LocalRoot | None = None,
 ) -> CachedSource:
     """
     Return a source that resolves from the root, validates, follows aliases and caches.
@@ -309,8 +322,10 @@ def recursiveStack(
     @param root: servers of the root, from hints.
     @param validator: L{None} for answers without validation.
     @param today: returns seconds since 1970, for the validity of signatures.
+    @param localRoot: a copy of the root zone.
     """
     resolving = RecursiveSource(reactor, root, options=options, pool=pool)
+    resolving.localRoot = localRoot
     source: IAnswerSource = resolving
     if validator is not None:
         source = ValidatingSource(source, reactor, validator, today, distrust=resolving.distrust)

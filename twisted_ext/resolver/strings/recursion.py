@@ -8,7 +8,15 @@ from time import time
 from typing import Final
 
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.recursive.configured import Minimization, Trust, optionsFor, readAnchors, readRoot, usableFor
+from twisted_ext.resolver.recursive.configured import (
+    Minimization,
+    Trust,
+    optionsFor,
+    readAnchors,
+    readRoot,
+    transferServersFrom,
+    usableFor,
+)
 from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.resolver.strings.parsers import Port
 from twisted_ext.transport.servers import DNS_PORT
@@ -24,6 +32,7 @@ def parseRecursive(
     *,
     hints: str | None = None,
     anchor: str | None = None,
+    localRoot: str | None = None,
     validate: bool = True,
     minimize: Minimization = _MINIMIZED,
     ipv6: bool = True,
@@ -40,6 +49,8 @@ def parseRecursive(
 
     @param hints: a file with the servers of the root instead of those built in, such as C{named.root}.
     @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
+    @param localRoot: addresses of servers to transfer the root zone from, separated by commas, or C{yes} for servers that are built in:
+        delegations are taken from this copy while it is secure and current.
     @param validate: C{no} takes answers without validation.
     @param minimize: C{yes} sends servers only the part of a name that they need, C{strict} does so even to servers that fail for it, C{no}
         sends whole names.
@@ -62,11 +73,18 @@ def parseRecursive(
     if validate:
         trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
         validator = Validator(trust.at)
-    named = [address for server in root.servers for address in server.addresses]
+    primaries = transferServersFrom([localRoot] if localRoot else [])
+    named = [*primaries, *[address for server in root.servers for address in server.addresses]]
     usable = usableFor(named, ipv6=ipv6, loopback=loopback)
     pool = ServerPool(site.reactor, port=port, usable=usable, cookies=cookies, mixCase=mixCase)
     options = optionsFor(minimize, ipv6)
-    return recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=Store(mostBytes))
+    copy = None
+    if primaries:
+        from twisted_ext.resolver.recursive.localroot import LocalRoot
+
+        copy = LocalRoot(site.reactor, primaries, pool, None if validator is None else validator.anchorsFor, port=port)
+    store = Store(mostBytes)
+    return recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=store, localRoot=copy)
 
 
 def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = None) -> IAnswerSource:

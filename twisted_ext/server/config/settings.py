@@ -207,6 +207,12 @@ class Settings:
     rootHints: str = _setting(
         types.READABLE, "", "Take the servers of the root from this file, such as named.root, instead of those built in", group="Recursion"
     )
+    localRoot: tuple[str, ...] = _setting(
+        types.LOCAL_ROOT,
+        (),
+        "Transfer the root zone from these servers, and take delegations from the copy while it is secure and current (RFC 8806): "
+        "addresses, or yes for servers that are built in",
+    )
     validate: bool = _setting(types.FLAG, True, "Validate answers with DNSSEC, and answer SERVFAIL instead of bogus data")
     trustAnchor: tuple[str, ...] = _setting(
         types.READABLE,

@@ -62,8 +62,9 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     """
     if settings.role == "recurse" and (settings.upstream or "resolv-conf" in settings.given):
         _log.warn("upstream and resolv-conf have no effect with recurse, which asks no other resolver; use route for single domains")
-    if settings.role != "recurse" and (settings.trustAnchor or settings.negativeTrustAnchor or settings.rootHints or settings.stub):
-        _log.warn("root-hints, trust-anchor, negative-trust-anchor and stub have an effect with recurse only")
+    recursing = settings.trustAnchor or settings.negativeTrustAnchor or settings.rootHints or settings.localRoot or settings.stub
+    if settings.role != "recurse" and recursing:
+        _log.warn("root-hints, local-root, trust-anchor, negative-trust-anchor and stub have an effect with recurse only")
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
     if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or settings.hostsFile:

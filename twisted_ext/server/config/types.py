@@ -29,6 +29,7 @@ __all__ = [
     "GRANT",
     "GROUPED",
     "HTTP_ADDRESS",
+    "LOCAL_ROOT",
     "LISTING",
     "MINIMIZATION",
     "NAME",
@@ -326,6 +327,10 @@ def _stub(text: str) -> str:
     return f"{nameToText(zone)}={','.join([stubTarget(target, zone.lower()) for target in targets.split(',')])}"
 
 
+def _localRoot(text: str) -> str:
+    return text if text == "yes" else ",".join([Server(address.strip()).address for address in text.split(",")])
+
+
 def _negativeAnchor(text: str) -> str:
     from time import time
 
@@ -405,5 +410,6 @@ STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",
     _stub,
 )
+LOCAL_ROOT: Final = Text("the addresses of servers that transfer the root zone, such as 192.0.2.1,2001:db8::1, or yes", _localRoot)
 NEGATIVE_ANCHOR: Final = Text("a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z", _negativeAnchor)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)
