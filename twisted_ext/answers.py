@@ -39,6 +39,12 @@ class Outcome(Enum):
 class Security(Enum):
     """
     The DNSSEC status of an answer (RFC 4035, section 4.3). The least trusted value is the default everywhere.
+
+    @cvar INDETERMINATE: Nothing was validated: no source validates, no trust anchor applies to the name, or a negative trust anchor does.
+    @cvar INSECURE: The zone is proved not to be signed, or only with algorithms that are not supported. The data is as good as without
+        DNSSEC.
+    @cvar SECURE: Signatures prove the data, or that there is none, from a trust anchor on.
+    @cvar BOGUS: The zone is signed, but the data is not proved. There is no answer but a failure with the reason.
     """
 
     INDETERMINATE = "indeterminate"

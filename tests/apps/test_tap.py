@@ -169,7 +169,7 @@ def test_recurseHasItsSettings(tmp_path: Path) -> None:
         (["zones"], "twistd txdns: Unknown command: zones; twistd txdns --help lists what there is\n"),
         (
             ["recurse", "--negative-trust-anchor", "example.com"],
-            "twistd txdns: --negative-trust-anchor takes a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z; "
+            "twistd txdns: --negative-trust-anchor takes a name and the time when its validation is resumed; "
             "'example.com' is not a valid negative trust anchor: write NAME=UNTIL, such as example.com=+2d or "
             "example.com=2026-12-01T12:00Z\n",
         ),

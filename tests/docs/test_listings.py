@@ -57,7 +57,7 @@ def test_outputIsThatOfThePage(path: Path, servers: Servers, tmp_path: Path) -> 
         assert normalized(servers.run(words, tmp_path, given)) == normalized(step.shown), step.typed
 
 
-@pytest.mark.parametrize("name", ["test_mailing", "test_without_network"])
+@pytest.mark.parametrize("name", ["test_mailing", "test_proving", "test_without_network"])
 def test_testsOfHowToPass(name: str, servers: Servers, tmp_path: Path) -> None:
     """
     The tests in the how-to pass, under trial as well.
@@ -90,7 +90,7 @@ def test_everyProgramIsRun() -> None:
         path.name
         for path in LISTINGS.rglob("*.py")
         if not {"plugins", "serving"}.intersection(path.parts)
-        and path.stem not in ("mailing", "test_mailing", "test_without_network")
+        and path.stem not in ("mailing", "proving", "test_mailing", "test_proving", "test_without_network")
         and path.stem not in typed
     ]
     assert idle == []

@@ -15,11 +15,13 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
+from twisted_ext.answers import Security
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.cli.terminal import exits
 from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
 from twisted_ext.compat.conversion import errors as codes
 from twisted_ext.compat.conversion.errors import errorFromFault
+from twisted_ext.dnssec import verdicts
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.metrics import limits as metricsLimits
 from twisted_ext.resolver.strings.descriptions import BUILT_IN
@@ -28,6 +30,7 @@ from twisted_ext.resolver.system import resolvconf
 from twisted_ext.server import limits as serverLimits
 from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
+from twisted_ext.wire.codes import EDE_NAMES, Ede
 
 __all__ = ["DOCS"]
 
@@ -50,6 +53,15 @@ def words(text: str) -> set[str]:
     Return all texts between double backquotes.
     """
     return set(re.findall(r"``([^`]+)``", text))
+
+
+#: Numbers of extended errors in code: in a pair, and in constants that are named like codes.
+_SENT: Final = re.compile(
+    r"\bede=\(\((\d+)|\(\((\d+), \"\"\),\)"
+    r"|^_(?:OTHER|CACHED_ERROR|NOT_READY|FILTERED|PROHIBITED|NOT_AUTHORITATIVE|NOT_SUPPORTED|NO_AUTHORITY|NETWORK): Final = (\d+)$"
+    r"|\((19) if .* else 3, ",
+    re.MULTILINE,
+)
 
 
 _USAGE: Final = runpy.run_path(str(DOCS / "usage.py"))
@@ -95,6 +107,24 @@ def test_everyLimitIsListed() -> None:
         assert [name for section, name, reason in found if not section or not reason] == []
         assert [name for _, name, _ in found if f"   * - ``{name}``\n" not in table] == []
     assert "``LOOKUP_SECONDS``\n     - 5\n     - 0.05\n     - 600\n" in table
+
+
+def test_everyStateAndErrorIsListed() -> None:
+    """
+    The tables of security states and of extended errors have each state, and each code that this package sends, with its meaning.
+    """
+    script = runpy.run_path(str(DOCS / "securitystates.py"))
+    states, errors = (cast("Callable[[], str]", script[name])() for name in ("states", "errors"))
+    for state in Security:
+        assert f"``{state.value}``" in states
+    sent = {value for name, value in vars(verdicts).items() if name.isupper() and isinstance(value, int)}
+    for path in (ROOT / "twisted_ext").rglob("*.py"):
+        sent |= {int(number) for found in _SENT.findall(path.read_text("utf-8")) for number in found if number}
+    assert {7, 9, 13, 14, 17, 18, 19, 20, 21, 22, 23, 27} <= sent
+    assert sent <= set(Ede)
+    for code in Ede:
+        assert f"   * - {code.value}\n     - {EDE_NAMES[code]}\n     - " in errors
+    assert "docs/securitystates.py docs/_build\n" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_resolvConfOptionsAreListed() -> None:

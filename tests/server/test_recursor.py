@@ -318,6 +318,58 @@ class RecurseTests(RecursingCase):
         self.assertEqual([allowed("192.0.2.1"), allowed("192.0.2.2")], [False, True])
 
 
+class BadInputTests(RecursingCase):
+    """
+    Tests of settings and files that cannot be used.
+    """
+
+    def test_eachErrorIsOneLine(self) -> None:
+        """
+        A wrong file of anchors or hints is one line with the file, where possible the line in it, what is wrong, and what would be right.
+        """
+        digest = "00" * 32
+        for setting, content, words in (
+            ("trustAnchor", "", ": no usable trust anchor in this file; a DS or DNSKEY record"),
+            ("trustAnchor", "nothing useful\n", ":1: "),
+            ("trustAnchor", ". IN DS 20326 8 2 00\n", ":1: the digest has 1 octets; a digest of type 2 has 32"),
+            ("trustAnchor", f"\n. IN DS 20326 8 2 {digest}\n. IN DS x\n", ":3: "),
+            ("trustAnchor", f". IN DS 20326 99 2 {digest}\n", "no usable trust anchor"),
+            ("trustAnchor", ". IN DNSKEY 0 3 8 AwEAAQ==\n", ":1: flags 0 are not those of a key of a zone; 257, or 256, was expected"),
+            ("trustAnchor", ". IN DNSKEY 257 1 8 AwEAAQ==\n", ":1: protocol 1 is not that of DNSSEC; 3 was expected"),
+            ("trustAnchor", 'trust-anchors { "." initial-ds 1 2; };\n', ":1: "),
+            ("trustAnchor", "<TrustAnchor><KeyDigest", ":1: "),
+            ("trustAnchor", ";;REVOKED\n", ";;REVOKED says that all keys of the zone are revoked"),
+            ("rootHints", "", ": no server of the root with an address; write lines such as"),
+            ("rootHints", ". NS a.example.\n", ": no server of the root with an address"),
+            ("rootHints", ". NS a.example.\na.example. A 192.0.2\n", ":2: "),
+            ("rootHints", "example. NS a.example.\n", ""),
+        ):
+            path = self.file("wrong", content)
+            with self.assertRaises(BadDescription) as caught:
+                self.stack(**{setting: [path] if setting == "trustAnchor" else path})
+            said = str(caught.exception)
+            self.assertTrue(said.startswith(path), said)
+            self.assertIn(words, said)
+            self.assertEqual(len(said.splitlines()), 1)
+
+    def test_negativeAnchors(self) -> None:
+        """
+        A wrong negative trust anchor is one line that names it, says what is wrong, and shows how to write it.
+        """
+        for text, words in (
+            ("example.com", "write NAME=UNTIL, such as"),
+            ("=+1d", "write NAME=UNTIL, such as"),
+            ("example.com=", "write NAME=UNTIL, such as"),
+            ("example.com=soon", "'soon' is not a time; write NAME=UNTIL"),
+            ("example.com=+8d", "at most 7 days are allowed"),
+            ("a..b=+1d", "a label is empty; write one dot between labels"),
+        ):
+            with self.assertRaises(BadDescription) as caught:
+                self.settings(negativeTrustAnchor=[text])
+            self.assertIn(words, str(caught.exception))
+            self.assertEqual(len(str(caught.exception).splitlines()), 1)
+
+
 class TextTests(SynchronousTestCase):
     """
     Tests of negative trust anchors as text, and of what workers report.

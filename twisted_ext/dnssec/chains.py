@@ -158,7 +158,7 @@ class Chains:
             reached += 1
             child = _suffix(name, labels - reached)
             known = self._inside.get(child)
-            if known is not None and known[0] == trust.zone and now < known[1]:
+            if known is not None and known[0] == trust.zone and now < known[1] <= now + _MOST_SECONDS:
                 continue
             below = yield from self._below(trust, child, now, work)
             if below is None:
@@ -173,7 +173,8 @@ class Chains:
         while True:
             found = known.get(name)
             if found is not None:
-                if now < found.expires:
+                # What was learned with a clock that has been set back since does not count.
+                if now < found.expires <= now + _MOST_SECONDS:
                     return found
                 del known[name]
             if name == anchor:
@@ -255,7 +256,7 @@ class Chains:
             verdict = verifySet(alias, signaturesIn(reply.answer, child, CNAME), trust.keys, trust.zone, now, work, self.profile)
             if not verdict.secure:
                 return _bogus(child, now, verdict.reasons, reply)
-            self._isInside(trust, child, now + verdict.ttl)
+            self._isInside(trust, child, now + min(verdict.ttl, _MOST_SECONDS))
             return None
         denials, ttl, reasons = yield from verifiedDenials(reply, trust, now, work, self.profile, self.iterations)
         state, proof = proveNoDS(child, denials, work)

@@ -4,8 +4,10 @@ The recursive resolver of a server, built from its settings, and what operators 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -15,8 +17,9 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, hasEnded, negativeAnchorFromText, negativeFromText
+from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
-from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors
+from twisted_ext.dnssec.trustanchors import Anchor
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, Start
@@ -33,10 +36,12 @@ from twisted_ext.resolver.recursive.configured import (
 )
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.reporting import ReportingSource
+from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
 from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
 from twisted_ext.resolver.recursive.stubs import stubDelegation
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.upstreamfigures import authoritiesOf, poolNumbers
 from twisted_ext.wire.message import Question
@@ -54,7 +59,12 @@ __all__ = ["Given", "Recursor", "readGiven", "stubsOf"]
 _log: Final = Logger()
 
 #: Settings whose change takes a new resolver.
-_BUILT: Final = tuple("validate local-root stub minimize query-ipv6 query-localhost query-cookies mixed-case error-reports".split())
+_BUILT: Final = tuple(
+    """
+    validate local-root stub minimize query-ipv6 query-localhost query-cookies mixed-case error-reports trust-anchor-rollover
+    trust-anchor-signaling root-key-sentinel
+    """.split()
+)
 
 #: Delegations that are shown at once.
 _SHOWN: Final = int(CONTROL_SHOWN.default)
@@ -97,6 +107,9 @@ def readGiven(settings: Settings, today: Callable[[], float] = time) -> Given:
     @raise BadDescription: one of them cannot be used; one line for each error.
     """
     now = int(today())
+    complaint = clockComplaint(now, ()) if settings.validate else None
+    if complaint is not None:
+        _log.error("{complaint}", complaint=complaint)
     root = readRoot(settings.rootHints)
     anchors: list[Anchor] = []
     negatives: dict[bytes, int] = {}
@@ -114,6 +127,11 @@ def readGiven(settings: Settings, today: Callable[[], float] = time) -> Given:
         for name, until in negatives.items():
             trial.add(name, now, until)
     return Given(settings, root, tuple(anchors), negatives)
+
+
+def _anchorFolder(settings: Settings) -> str:
+    folder = settings.stateFolder() if settings.trustAnchorRollover else ""
+    return os.path.join(folder, "anchors") if folder else ""
 
 
 @implementer(IAnswerSource)
@@ -142,6 +160,7 @@ class Recursor:
 
     @ivar source: answers questions, and follows aliases.
     @ivar trust: the trust anchors.
+    @ivar rollovers: keeps them up to date; L{None} without validation.
     """
 
     def __init__(
@@ -181,10 +200,24 @@ class Recursor:
             anchors = self.trust.at if settings.validate else None
             self._recursive.localRoot = LocalRoot(reactor, primaries, pool, anchors, today)
         self._validating: ValidatingSource | None = None
+        self.rollovers: AnchorRollovers | None = None
         inner: IAnswerSource = self._recursive
         if settings.validate:
             distrust = self._recursive.distrust
-            validating = self._validating = ValidatingSource(inner, reactor, Validator(self.trust.at), today, distrust=distrust)
+            validating = self._validating = ValidatingSource(
+                inner, reactor, Validator(self.trust.at), today, distrust=distrust, sentinel=settings.rootKeySentinel
+            )
+            self.rollovers = validating.rollovers = AnchorRollovers(
+                reactor,
+                self.trust,
+                self._recursive,
+                given.anchors,
+                _anchorFolder(settings),
+                signals=settings.trustAnchorSignaling,
+                today=today,
+                elsewhere=partial(inThread, reactor),
+                changed=validating.validator.chains.forget,
+            )
             inner = _AnchoredSource(validating, self.trust, today)
         if settings.errorReports:
             reporter = self._recursive.reporter = Reporter()
@@ -209,6 +242,16 @@ class Recursor:
         for follower in self._followers:
             follower.targets = targets
 
+    def started(self) -> None:
+        """
+        Called once the server listens, with the rights that it keeps: follow the rollovers of trust anchors.
+        """
+        rollovers = self.rollovers
+        if rollovers is not None:
+            settings = self.given.settings
+            if rollovers.start() and settings.trustAnchorRollover and not settings.stateFolder():
+                _log.info("trust anchors are fixed: their rollovers (RFC 5011) are followed only with a state folder; set state")
+
     def isBuiltFor(self, given: Given) -> bool:
         """
         Return whether other settings can be applied by L{apply}.
@@ -224,8 +267,9 @@ class Recursor:
         """
         before, self.given = self.given, given
         changed = before.anchors != given.anchors
-        if changed:
-            self.trust.anchors = TrustAnchors(given.anchors)
+        if self.rollovers is not None:
+            # Their state is read again as well.
+            self.rollovers.configure(given.anchors)
         changed = self._suspend(before.negatives, given.negatives) or changed
         if changed:
             self.forget()
@@ -327,7 +371,8 @@ class Recursor:
         Describe the trust anchors.
 
         @return: C{anchors}, each with C{zone}, C{type} and C{record} (the data as text) and C{tag}; C{negative}, each with C{name} and
-            C{until}; and C{validates}.
+            C{until}; C{validates}; and C{followed}, the keys whose rollovers are followed, each with C{zone}, C{tag}, C{state}, C{since},
+            and C{next}, when the keys are queried for next.
         """
         from twisted_ext.dnssec.trustanchors import keyTagOf
         from twisted_ext.wire.rdata.registry import rdataToText
@@ -347,7 +392,18 @@ class Recursor:
                         }
                     )
         negative: list[JSON] = [{"name": nameToText(name), "until": timeToText(until)} for name, until in self.trust.negatives.listed(now)]
-        return {"anchors": shown, "negative": negative, "validates": self._validating is not None}
+        followed: list[JSON] = [
+            {
+                "zone": nameToText(point.zone),
+                "tag": key.tag,
+                "state": key.state.name.lower().replace("_", " "),
+                "since": timeToText(key.since) if key.since else None,
+                "next": None if point.deleted else timeToText(max(point.nextQuery, now)),
+            }
+            for point in (() if self.rollovers is None else self.rollovers.points())
+            for key in point.keys.values()
+        ]
+        return {"anchors": shown, "negative": negative, "validates": self._validating is not None, "followed": followed}
 
     def suspend(self, text: str) -> bytes:
         """

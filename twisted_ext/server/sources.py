@@ -305,6 +305,8 @@ class ForwardStack:
         """
         if self._watch is not None:
             self._watch.probe(self._asking.upstreams)
+        if self._asking.recursor is not None:
+            self._asking.recursor.started()
 
     def look(self) -> None:
         """

@@ -76,14 +76,61 @@ class Rcode(IntEnum):
 
 class Ede(IntEnum):
     """
-    Info codes of the extended errors that servers send (RFC 8914).
+    Info codes of the extended errors that servers of this package send (RFC 8914). C{docs/securitystates.py} makes a table of this.
+
+    @cvar OTHER: The text says what failed.
+    @cvar UNSUPPORTED_DNSKEY_ALGORITHM: The zone is signed only with algorithms that are not supported, or that RFC 9904 retires. Its data
+        is insecure.
+    @cvar UNSUPPORTED_DS_DIGEST: The DS records of the zone have only digests that are not supported. Its data is insecure.
+    @cvar STALE_ANSWER: The servers did not answer in time, so the answer is an expired one from the cache. Bogus data is never used.
+    @cvar DNSSEC_INDETERMINATE: The DS records that would decide could not be fetched. Look at the servers of the parent zone.
+    @cvar DNSSEC_BOGUS: A signature is wrong, or a proof does not fit. The data was changed after it was signed, or the signer failed.
+    @cvar SIGNATURE_EXPIRED: A signature has expired. The zone was not signed again in time, or the clock of the resolver is ahead.
+    @cvar SIGNATURE_NOT_YET_VALID: A signature is valid only later. The clock of the signer is ahead, or that of the resolver is behind.
+    @cvar DNSKEY_MISSING: None of the zone's keys is the one that the DS record, the trust anchor or the signature names: after a rollover
+        that did not change the DS record, or as long as the keys cannot be fetched.
+    @cvar RRSIGS_MISSING: The zone is signed, but the records came without a signature: a server or a forwarder in between strips them, or
+        the zone is signed in part.
+    @cvar NO_ZONE_KEY_BIT: The key is not one of a zone: its flags lack the zone key bit.
+    @cvar NSEC_MISSING: Nothing proves that the name or the type does not exist, or that the zone is not signed.
+    @cvar CACHED_ERROR: The look-up failed a short time ago and is not repeated yet.
+    @cvar NOT_READY: The server is starting, or the zone is not loaded.
+    @cvar FILTERED: The answer has private addresses, and C{stop-rebinding} is set.
+    @cvar PROHIBITED: This client may not ask this.
+    @cvar STALE_NXDOMAIN: As 3, for a name that did not exist.
+    @cvar NOT_AUTHORITATIVE: The name is in no zone of this server, which does not resolve other names.
+    @cvar NOT_SUPPORTED: The server does not support the operation, the class or the type.
+    @cvar NO_REACHABLE_AUTHORITY: No server replied. The text names those that were tried.
+    @cvar NETWORK_ERROR: A server cannot be reached, or its replies are malformed.
+    @cvar INVALID_DATA: The data of the zone cannot be used: its authoritative server failed to load it, or a key has a wrong format.
+    @cvar SIGNATURE_EXPIRED_BEFORE_VALID: A signature expires before it is valid: the signer is misconfigured.
+    @cvar UNSUPPORTED_NSEC3_ITERATIONS: The zone hashes its names more than 50 times (RFC 9276). Its denials are insecure.
     """
 
     OTHER = 0
+    UNSUPPORTED_DNSKEY_ALGORITHM = 1
+    UNSUPPORTED_DS_DIGEST = 2
+    STALE_ANSWER = 3
+    DNSSEC_INDETERMINATE = 5
+    DNSSEC_BOGUS = 6
+    SIGNATURE_EXPIRED = 7
+    SIGNATURE_NOT_YET_VALID = 8
+    DNSKEY_MISSING = 9
+    RRSIGS_MISSING = 10
+    NO_ZONE_KEY_BIT = 11
+    NSEC_MISSING = 12
+    CACHED_ERROR = 13
     NOT_READY = 14
+    FILTERED = 17
     PROHIBITED = 18
+    STALE_NXDOMAIN = 19
     NOT_AUTHORITATIVE = 20
+    NOT_SUPPORTED = 21
+    NO_REACHABLE_AUTHORITY = 22
+    NETWORK_ERROR = 23
     INVALID_DATA = 24
+    SIGNATURE_EXPIRED_BEFORE_VALID = 25
+    UNSUPPORTED_NSEC3_ITERATIONS = 27
 
 
 # Bits of the header's second pair of octets.

@@ -8,18 +8,20 @@ import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from twisted_ext import client
-from twisted_ext.answers import QueryContext, Security
+from twisted_ext.answers import Answer, Origin, QueryContext, Security
 from twisted_ext.compat.conversion.errors import DNSServerError
 from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, Anchor
+from twisted_ext.dnssec.validation import Validator
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TrustFault
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegations
 from twisted_ext.recursion.hints import builtInRoot
 from twisted_ext.recursion.limits import DELEGATIONS
 from twisted_ext.recursion.replies import Referral
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import lookUp, then
 from twisted_ext.resolver.recursive.configured import (
     Minimization,
     Trust,
@@ -30,11 +32,14 @@ from twisted_ext.resolver.recursive.configured import (
     usableFor,
 )
 from twisted_ext.resolver.recursive.stubs import stubDelegation
+from twisted_ext.resolver.recursive.validating import ValidatingSource
+from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import AAAA, DS, A
+from twisted_ext.wire.rrtypes import AAAA, DS, RRSIG, A
 
 _NOW = 1_800_000_000
 
@@ -245,6 +250,46 @@ class DescriptionTests(SynchronousTestCase):
         source = self.source(f"cache:validate:anchor={self.anchor}:recursive:hints={self.hints}:validate=no")
         found = [self.security(source, f"www.{zone}.example") for zone in ("good", "plain", "bad")]
         self.assertEqual(found, [Security.SECURE, Security.INSECURE, Security.BOGUS])
+
+    def test_strippedSignatures(self) -> None:
+        """
+        Behind a forwarder that strips signatures signed names are bogus, and the extended error names the forwarder.
+        """
+        plain = self.source(f"recursive:hints={self.hints}:validate=no")
+
+        @implementer(IAnswerSource)
+        class Stripping(WrappingSource):
+            def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+                return then(self._inner.ask(question, context), self.stripped)
+
+            @staticmethod
+            def stripped(answer: Answer) -> Answer:
+                answer.answer = tuple([rrset for rrset in answer.answer if rrset.rrType != RRSIG])
+                answer.authority = ()
+                answer.origin = Origin("udp", "192.0.2.53:53")
+                return answer
+
+        anchors, _ = readAnchors([str(self.anchor)], _NOW)
+        source = ValidatingSource(Stripping(plain), self.here, Validator(Trust(anchors).at), self.internet.time)
+        for name in ("www.good.example", "nope.good.example", "www.plain.example"):
+            with self.assertRaises(TrustFault) as caught:
+                self.internet.wait(lookUp(source, questionOf(name), QueryContext(self.here.seconds() + 30)), 35)
+            code, text = caught.exception.ede[0]
+            self.assertIn(code, (10, 12))
+            self.assertIn("192.0.2.53:53", text)
+
+    def test_stateIsKept(self) -> None:
+        """
+        With a folder for state, the rollovers of trust anchors are followed until the source is closed.
+        """
+        inner = "recursive:hints={hints}"
+        for text in (f"{inner}:anchor={{anchor}}:state={{state}}", f"validate:anchor={{anchor}}:state={{state}}:{inner}"):
+            state = Path(self.mktemp())
+            source = self.source(text.format(hints=self.hints, anchor=self.anchor, state=state))
+            self.internet.advance(1)
+            self.assertIn("VALID", (state / "root.key").read_text())
+            self.assertIs(self.security(source, "www.good.example"), Security.SECURE)
+            self.successResultOf(source.close())
 
     def test_applicationsSeeTheSecurity(self) -> None:
         """

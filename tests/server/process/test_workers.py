@@ -194,6 +194,17 @@ class WorkforceTests(SynchronousTestCase):
         self.assertTrue(self.reactor.blocked)
         self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGHUP}, set())
 
+    def test_stateOfTrustAnchors(self) -> None:
+        """
+        Workers that validate get the state folder, in which they take turns; others do not.
+        """
+        for role, expected in (("recurse", "/var/lib/txdns"), ("forward", None)):
+            self.reactor.started.clear()
+            settings = Settings.of(role=role, state="/var/lib/txdns")
+            Workforce(self.reactor, settings, [[Bound("127.0.0.1", 53)]], bytes(16)).startService()
+            told = cast("dict[str, JSON]", self.reactor.started[0].received[0]["settings"])
+            self.assertEqual(told.get("state"), expected)
+
     def test_eachWorkerGetsItsSockets(self) -> None:
         """
         Each worker gets its own sockets, by their descriptor numbers in the worker.

@@ -23,7 +23,6 @@ from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather,
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
 from twisted_ext.server.zones import loader
 from twisted_ext.server.zones.imagefiles import Images
-from twisted_ext.server.zones.loader import stateFolder
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone
 
@@ -467,6 +466,6 @@ class SettingsTests(SynchronousTestCase):
         """
         The state folder is the one in the settings, or the one that systemd passes.
         """
-        self.assertEqual(stateFolder(Settings.of(state="/a"), {"STATE_DIRECTORY": "/b"}), "/a")
-        self.assertEqual(stateFolder(Settings(), {"STATE_DIRECTORY": "/b:/c"}), "/b")
-        self.assertEqual(stateFolder(Settings(), {}), "")
+        self.assertEqual(Settings.of(state="/a").stateFolder({"STATE_DIRECTORY": "/b"}), "/a")
+        self.assertEqual(Settings().stateFolder({"STATE_DIRECTORY": "/b:/c"}), "/b")
+        self.assertEqual(Settings().stateFolder({}), "")

@@ -5,12 +5,13 @@ The answer source that validates what another one answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from math import inf
 from time import time
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -22,18 +23,20 @@ from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
 from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.validation import Validated, Validator
-from twisted_ext.dnssec.verdicts import Verdict
+from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, NSEC_MISSING, RRSIGS_MISSING, Verdict
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import lookUp, then
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.recursive.clockwatch import ClockWatch
+from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, parentOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, NSEC, NSEC3, SOA
+from twisted_ext.wire.rrtypes import CNAME, DNSKEY, NSEC, NSEC3, SOA
 
 __all__ = ["ValidatingSource"]
 
@@ -52,6 +55,7 @@ class ValidatingSource(WrappingSource):
     Queries with CD are passed on as they are (RFC 6840, section 5.9).
 
     @ivar verdicts: how many answers were found to be what.
+    @ivar rollovers: keeps the trust anchors up to date until this source is closed, if they are to be kept so.
     """
 
     def __init__(
@@ -63,8 +67,10 @@ class ValidatingSource(WrappingSource):
         *,
         distrust: Callable[[bytes], object] | None = None,
         aggressive: bool = True,
+        sentinel: bool = True,
     ) -> None:
         """
+        @param sentinel: answer names that ask which keys of the root are trusted as RFC 8509 says.
         @param aggressive: answer by what the denials of other names prove (RFC 8198).
         @param distrust: called with a name for which a server has sent bogus data: the inner source forgets what it has from there, and
             avoids the servers in C{Work.avoided}. L{None} if it cannot.
@@ -77,9 +83,18 @@ class ValidatingSource(WrappingSource):
         self.callLater = reactor.callLater
         self.today = today
         self.distrust = distrust
+        self._sentinel = sentinel
+        self.rollovers: AnchorRollovers | None = None
         self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
         self.verdicts = dict.fromkeys(Security, 0)
         self.support = CachedSource(inner, reactor, store=Store(_SUPPORT_CACHE))
+        self._clock = ClockWatch(reactor.seconds)
+
+    def close(self) -> Deferred[None]:
+        closing = [self._inner.close()]
+        if self.rollovers is not None:
+            closing.append(self.rollovers.close())
+        return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if context.checkingDisabled:
@@ -101,13 +116,27 @@ class ValidatingSource(WrappingSource):
         """
         Return the failure with which a question is answered that asks whether a key of the root is trusted (RFC 8509); else L{None}.
         """
-        if sentinelOf(question.name) is None:
+        if not self._sentinel or sentinelOf(question.name) is None:
             return None
         anchors = self.validator.anchorsFor(ROOT, int(self.today()))
         tags = () if anchors is None else anchors.tags()
         if not refusesSentinel(question.name, question.rrType, tags, secure, False):
             return None
         return ServerFailed(f"{question} is answered by a failure, which tells the keys that are trusted")
+
+    def clockComplaint(self, question: Question, answer: Answer, verdict: Verdict, context: QueryContext) -> str | None:
+        """
+        Return a line that says that the clock is wrong, if that is why an answer is bogus.
+        """
+        if not any(code == EXPIRED or code == NOT_YET_VALID for code, _ in verdict.reasons):
+            return None
+        now = int(self.today())
+        anchors = self.validator.anchorsFor(question.key[:-4], now)
+        found: Answer | Start | None = None
+        # A failure to fetch the keys may be cached.
+        with suppress(DNSFault):
+            found = None if anchors is None else self.support.ask(Question(anchors.zone, DNSKEY), _wishes(context))
+        return self._clock.complaint(answer, found if isinstance(found, Answer) else None, now)
 
     def keep(self, validated: Validated) -> None:
         """
@@ -244,7 +273,12 @@ class _Validation:
                 deferred.errback(refusal)
             return
         if self._verdict is None:
-            self._verdict = verdict
+            complaint = self._source.clockComplaint(self._question, self._answer, verdict, self._context)
+            if complaint is not None:
+                # No other server has better signatures.
+                self._refuse(Verdict(Security.BOGUS, ((verdict.reasons[0][0], complaint), *verdict.reasons)))
+                return
+            self._verdict = _withServer(verdict, validated.server)
         if not self._retry(validated.server):
             self._refuse(self._verdict)
 
@@ -314,6 +348,17 @@ class _Validation:
         if current is not None:
             current.addErrback(lambda _: None)
             current.cancel()
+
+
+def _withServer(verdict: Verdict, server: str) -> Verdict:
+    """
+    Name the server from which signatures or proofs are missing: a forwarder may strip them.
+    """
+    reasons = verdict.reasons
+    if not server or not reasons or reasons[0][0] not in (RRSIGS_MISSING, NSEC_MISSING):
+        return verdict
+    code, text = reasons[0]
+    return Verdict(verdict.security, ((code, f"{text}; this came from {server}"), *reasons[1:]))
 
 
 def plainerFor(question: Question, context: QueryContext, answer: Answer) -> Answer:

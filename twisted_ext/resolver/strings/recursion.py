@@ -5,9 +5,10 @@ The functions behind the prefixes C{recursive} and C{validate}.
 from __future__ import annotations
 
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.recursive.configured import (
     Minimization,
     Trust,
@@ -21,6 +22,10 @@ from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.resolver.strings.parsers import Port
 from twisted_ext.transport.servers import DNS_PORT
 
+if TYPE_CHECKING:
+    from twisted_ext.dnssec.trustanchors import Anchor
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
+
 __all__ = ["parseRecursive", "parseValidate"]
 
 _DNS: Final = Port(DNS_PORT)
@@ -33,6 +38,7 @@ def parseRecursive(
     hints: str | None = None,
     anchor: str | None = None,
     localRoot: str | None = None,
+    state: str | None = None,
     validate: bool = True,
     minimize: Minimization = _MINIMIZED,
     ipv6: bool = True,
@@ -51,6 +57,7 @@ def parseRecursive(
     @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
     @param localRoot: addresses of servers to transfer the root zone from, separated by commas, or C{yes} for servers that are built in:
         delegations are taken from this copy while it is secure and current.
+    @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011).
     @param validate: C{no} takes answers without validation.
     @param minimize: C{yes} sends servers only the part of a name that they need, C{strict} does so even to servers that fail for it, C{no}
         sends whole names.
@@ -67,12 +74,12 @@ def parseRecursive(
     from twisted_ext.dnssec.validation import Validator
     from twisted_ext.resolver.recursive.pool import ServerPool
     from twisted_ext.resolver.recursive.source import recursiveStack
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
 
     root = readRoot(hints or "")
-    validator = None
-    if validate:
-        trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
-        validator = Validator(trust.at)
+    anchors = _anchorsIn(anchor) if validate else []
+    trust = Trust(anchors)
+    validator = Validator(trust.at) if validate else None
     primaries = transferServersFrom([localRoot] if localRoot else [])
     named = [*primaries, *[address for server in root.servers for address in server.addresses]]
     usable = usableFor(named, ipv6=ipv6, loopback=loopback)
@@ -84,20 +91,40 @@ def parseRecursive(
 
         copy = LocalRoot(site.reactor, primaries, pool, None if validator is None else validator.anchorsFor, port=port)
     store = Store(mostBytes)
-    return recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=store, localRoot=copy)
+    source = recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=store, localRoot=copy)
+    for validating in behind(source, ValidatingSource) if state else ():
+        _follow(site, validating, trust, anchors, state or "")
+    return source
 
 
-def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = None) -> IAnswerSource:
+def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = None, state: str | None = None) -> IAnswerSource:
     """
     Validate with DNSSEC what a source answers, such as a forwarder on the network, which has to pass on signatures. An answer that is bogus
     is a C{DNSServerError}; the AD bit of the source does not count. Place it behind a cache: C{cache:validate:udp:192.0.2.53}.
 
     @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
+    @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011).
 
     @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}
     """
     from twisted_ext.dnssec.validation import Validator
     from twisted_ext.resolver.recursive.validating import ValidatingSource
 
-    trust = Trust(readAnchors([anchor] if anchor else [], int(time()))[0])
-    return ValidatingSource(source, site.reactor, Validator(trust.at))
+    anchors = _anchorsIn(anchor)
+    trust = Trust(anchors)
+    validating = ValidatingSource(source, site.reactor, Validator(trust.at))
+    if state:
+        _follow(site, validating, trust, anchors, state)
+    return validating
+
+
+def _anchorsIn(path: str | None) -> list[Anchor]:
+    return readAnchors([path] if path else [], int(time()))[0]
+
+
+def _follow(site: Site, validating: ValidatingSource, trust: Trust, anchors: list[Anchor], folder: str) -> None:
+    from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
+
+    forget = validating.validator.chains.forget
+    rollovers = validating.rollovers = AnchorRollovers(site.reactor, trust, validating.inner, anchors, folder, changed=forget)
+    rollovers.start()

@@ -4,6 +4,7 @@ All settings. Command-line options, keys of the TOML file, C{--show-config} and 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -159,8 +160,8 @@ class Settings:
     state: str = _setting(
         types.PATH,
         "",
-        "Folder for data that is kept for the next start, such as compiled zones; by default the one made by systemd, else a temporary "
-        "one",
+        "Folder for data that is kept for the next start, such as compiled zones and the state of trust anchors; by default the one made "
+        "by systemd, else a temporary one",
         live=False,
     )
     watch: bool = _setting(types.FLAG, True, "Reload master files when they have changed")
@@ -220,6 +221,15 @@ class Settings:
         "Trust the DS and DNSKEY records of this file: records, trust-anchors of BIND, the state of Unbound, or the XML of IANA. It "
         "replaces the anchors of the root that are built in if it has some of the root",
     )
+    trustAnchorRollover: bool = _setting(
+        types.FLAG,
+        True,
+        "Follow the rollovers of trust anchors (RFC 5011), but for those that are static in a file for BIND. It takes a state folder",
+    )
+    trustAnchorSignaling: bool = _setting(
+        types.FLAG, True, "Tell the operators of zones with trust anchors which keys are trusted, by a query each day (RFC 8145)"
+    )
+    rootKeySentinel: bool = _setting(types.FLAG, True, "Let clients find out which keys of the root are trusted (RFC 8509)")
     negativeTrustAnchor: tuple[str, ...] = _setting(
         types.NEGATIVE_ANCHOR,
         (),
@@ -353,6 +363,13 @@ class Settings:
         Make settings from the result of L{toJSON}, without checking them again.
         """
         return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
+
+    def stateFolder(self, environment: Mapping[str, str] = os.environ) -> str:
+        """
+        Return the folder for persistent state, C{""} for none.
+        """
+        # systemd separates several folders by colons.
+        return self.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
     def value(self, setting: Setting) -> Value:
         found: Value = getattr(self, setting.attribute)

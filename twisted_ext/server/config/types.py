@@ -320,7 +320,7 @@ def _route(text: str) -> str:
 def _stub(text: str) -> str:
     domain, equals, targets = text.partition("=")
     if not equals or not domain:
-        raise BadDescription(f"{text!r} is none")
+        raise BadDescription(f"{text!r} does not have both")
     from twisted_ext.resolver.recursive.stubs import stubTarget
 
     zone = nameFromText(domain.strip())
@@ -411,5 +411,5 @@ STUB: Final = Text(
     _stub,
 )
 LOCAL_ROOT: Final = Text("the addresses of servers that transfer the root zone, such as 192.0.2.1,2001:db8::1, or yes", _localRoot)
-NEGATIVE_ANCHOR: Final = Text("a name and a time, such as example.com=+2d or example.com=2026-12-01T12:00Z", _negativeAnchor)
+NEGATIVE_ANCHOR: Final = Text("a name and the time when its validation is resumed", _negativeAnchor)
 ROUTE: Final = Text("a domain and what to ask below it, such as corp.example=udp:192.0.2.53", _route)

@@ -536,7 +536,11 @@ def _reasonOf(ended: Failure) -> str:
 
 
 def _forWorkers(settings: Settings) -> dict[str, object]:
-    return {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
+    told = {name: value for name, value in settings.toJSON().items() if name not in _PARENTAL}
+    if settings.role == "recurse" and settings.stateFolder():
+        # For trust anchors, whose rollovers are followed where names are looked up.
+        told["state"] = settings.stateFolder()
+    return told
 
 
 def _with(lines: list[str], more: list[str]) -> list[str]:

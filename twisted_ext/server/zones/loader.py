@@ -4,9 +4,8 @@ Loads zones from master files: has other processes compile them, reuses images a
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -35,11 +34,10 @@ from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.publish import ZonePublisher
 
-__all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader", "stateFolder"]
+__all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader"]
 
 _log: Final = Logger()
 
@@ -56,14 +54,6 @@ _ABSENT: Final = (-1, -1)
 
 #: Ending of the line that reports a removed zone.
 GONE: Final = ": is served no more"
-
-
-def stateFolder(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
-    """
-    Return the folder for persistent state, C{""} for none.
-    """
-    # systemd separates several folders by colons.
-    return settings.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
 
 class PendingZone:

@@ -233,9 +233,9 @@ class ZoneSet:
                     gc.freeze()
 
     def _open(self, zones: list[ZoneSettings]) -> ZoneLoader:
-        from twisted_ext.server.zones.loader import ZoneLoader, stateFolder
+        from twisted_ext.server.zones.loader import ZoneLoader
 
-        folder = stateFolder(self._settings)
+        folder = self._settings.stateFolder()
         if not folder:
             self._own = self._own or TemporaryFolder()
             folder = self._own.path

@@ -119,7 +119,9 @@ def test_aSavedProofIsCheckedByAnotherProcess(tmp_path: Path, capsys: pytest.Cap
         ("--check /nonexistent/proof", BATCH, "/nonexistent/proof: No such file or directory"),
         ("--check FILE", BATCH, "FILE: line 1, column 1: not valid JSON"),
         ("example.org --anchor FILE", BATCH, "FILE:1: "),
+        ("example.org --trust-anchor FILE", BATCH, "FILE:1: "),
         ("example.org --hints FILE", BATCH, "FILE:1: "),
+        ("example.org --root-hints FILE", BATCH, "FILE:1: "),
     ],
 )
 def test_wrongArgumentsAreOneLine(words: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

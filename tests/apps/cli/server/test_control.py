@@ -407,4 +407,12 @@ def test_recursionIsShown() -> None:
         ". DS 20326 8 2 E06D ; key 20326",
         "c. is not validated until 2026-12-01T12:00:00Z",
     ]
+    followed: list[JSON] = [
+        {"zone": ".", "tag": 20326, "state": "valid", "since": None, "next": "2026-12-01T12:00:00Z"},
+        {"zone": ".", "tag": 38696, "state": "add pending", "since": "2026-11-01T12:00:00Z", "next": None},
+    ]
+    assert list(anchorLines({"validates": True, "anchors": [], "negative": [], "followed": followed})) == [
+        ". key 20326 is valid, queried for again at 2026-12-01T12:00:00Z",
+        ". key 38696 is add pending since 2026-11-01T12:00:00Z",
+    ]
     assert list(anchorLines({"validates": False, "anchors": [], "negative": []})) == ["answers are not validated"]

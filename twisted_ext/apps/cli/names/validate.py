@@ -70,13 +70,17 @@ Exit codes: 0 secure; 3 insecure, because the zone is proved not to be signed; 4
 
 _JSON: Final = flag("+json", "print the chain as one JSON object")
 _COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
-_ANCHOR: Final = Option("--anchor FILE", "trust anchors in place of the root's, in any format; can be repeated", "", str, what="a file")
+_ANCHOR: Final = Option(
+    "--anchor FILE", "trust anchors in place of the root's, in any format; can be repeated", "", str, also="--trust-anchor", what="a file"
+)
 _AT: Final = Option("--at TIME", "validate as if it were this time: 2026-12-01T12:00:00Z or seconds since 1970", "", str, what="a time")
 _SAVE: Final = Option("--save FILE", "write the proof as JSON, which --check reads", "", str, what="a file")
 _CHECK: Final = Option("--check FILE", "check a saved proof, without a network", "", str, what="a file")
 _SVG: Final = Option("--svg FILE", "write a drawing of the chain", "", str, what="a file")
 _HTML: Final = Option("--html FILE", "write a page with the drawing and all details", "", str, what="a file")
-_HINTS: Final = Option("--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, what="a file")
+_HINTS: Final = Option(
+    "--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, also="--root-hints", what="a file"
+)
 
 ARGUMENTS: Final = Arguments(_HELP, SERVER, _JSON, _COLOR, _ANCHOR, _AT, _SAVE, _CHECK, _SVG, _HTML, _HINTS)
 

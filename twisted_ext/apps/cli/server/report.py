@@ -201,6 +201,11 @@ def anchorLines(said: dict[str, JSON]) -> Iterator[str]:
     for each in listOf(said["anchors"]):
         anchor = _object(each)
         yield f"{anchor['zone']} {anchor['type']} {anchor['record']} ; key {anchor['tag']}"
+    for each in listOf(said.get("followed", [])):
+        key = _object(each)
+        since = f" since {key['since']}" if key["since"] else ""
+        following = f", queried for again at {key['next']}" if key["next"] else ""
+        yield f"{key['zone']} key {key['tag']} is {key['state']}{since}{following}"
     for each in listOf(said["negative"]):
         negative = _object(each)
         yield f"{negative['name']} is not validated until {negative['until']}"
