@@ -10,15 +10,20 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.attacks.validated import Resolver, ValidatedTestCase, boundless, crafting, keyOf, record, replyWith
+from tests.dnssec.chains import nsec3Set
 from twisted_ext.dnssec import keys as keysModule
 from twisted_ext.dnssec import signatures as signaturesModule
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys
 from twisted_ext.dnssec.signatures import verifySet
 from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BudgetSpent
+from twisted_ext.errors import BudgetSpent, ServerFailed, TrustFault
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import DNSKEY, DS, NS, RRSIG
 
 ZONE: Final = nameFromText("evil.test.")
 NOW: Final = 1_790_000_000
@@ -149,3 +154,186 @@ class KeyTrapTests(SynchronousTestCase):
             with patch.object(keysModule, "_DS_TRIED", MANY), patch.object(keysModule, "_PER_TAG", MANY):
                 delegatedKeys(records[:SOME], ZONE, keys[:SOME])
         self.assertEqual(digests, 16 + SOME * SOME)
+
+
+def colliding(real: SigningKey, count: int) -> tuple[bytes, ...]:
+    """
+    Return DNSKEY records with the tag of an Ed25519 key: that of the key itself first.
+    """
+    # The tag is a sum of words.
+    head, total, tail = real.dnskey[:4], sum(real.dnskey[4:8:2]) * 256 + sum(real.dnskey[5:8:2]), real.dnskey[8:]
+    least = max(0, total - 0xFFFF)
+    words = [(first, total - first) for first in range(least, least + count - 1)]
+    return (real.dnskey, *[head + first.to_bytes(2, "big") + second.to_bytes(2, "big") + tail for first, second in words])
+
+
+class WholeTrapTests(ValidatedTestCase):
+    """
+    Tests with a resolver that is led into the trap. To prove the keys of the zone takes five checks: two for each zone below the root, and
+    one for the root.
+    """
+
+    def trap(self, keys: int, signatures: int) -> None:
+        """
+        Make a zone with so many keys of one tag, and so many wrong signatures by it of each RRset but the keys.
+        """
+
+        def craft(reply: Message) -> Message | None:
+            question = reply.questions[0]
+            if question.rrType == DNSKEY:
+                return replyWith(reply, self.signed(RRSet(question.name, DNSKEY, 1, 300, colliding(key, keys)), key=key))
+            if question.rrType == DS:
+                return None
+            rrset, signature = self.signed(RRSet(question.name, 1, 1, 300, (b"\xc0\0\2\x42",)), key=key)
+            [rdata] = signature.rdatas
+            wrong = tuple([rdata[:-2] + number.to_bytes(2, "big") for number in range(signatures)])
+            return replyWith(reply, (rrset, RRSet(question.name, RRSIG, 1, 300, wrong)))
+
+        key = self.evil(craft=craft)
+
+    def test_trapTakesFewChecks(self) -> None:
+        """
+        With a hundred keys and signatures, three checks are made, and no other server is asked. Other zones are resolved as before.
+        """
+        self.trap(100, 100)
+        resolver = self.resolver()
+        fault = resolver.fault("www.evil.test")
+        self.assertIsInstance(fault, TrustFault)
+        self.assertEqual({code for code, _ in fault.ede}, {6})
+        self.assertIn("ended after 3 wrong signatures", str(fault.ede))
+        work = resolver.work
+        self.assertEqual((work.verifications, work.failures), (5 + 3, 3))
+        # Both replies come by TCP.
+        self.assertEqual((self.asked(), work.packets), (["A", "A", "DNSKEY", "DNSKEY"], 9))
+        self.othersResolve(resolver)
+
+    def test_tooManyRecordsAreRefused(self) -> None:
+        """
+        RRsets of 500 signatures or keys are failures, before any of them is parsed. For the keys, each of the four addresses of servers is
+        asked.
+        """
+        self.trap(MANY, MANY)
+        resolver = self.resolver()
+        fault = resolver.fault("www.evil.test")
+        self.assertIsInstance(fault, ServerFailed)
+        self.assertEqual(fault.ede, ((24, "www.evil.test. RRSIG has 500 records; at most 100 are accepted"),))
+        self.assertEqual((resolver.work.verifications, resolver.work.packets), (0, 5))
+        self.beginAnew()
+        self.trap(MANY, 1)
+        resolver = self.resolver()
+        fault = resolver.fault("www.evil.test")
+        self.assertIsInstance(fault, TrustFault)
+        self.assertEqual([code for code, _ in fault.ede], [9, 24])
+        self.assertEqual((resolver.work.verifications, resolver.work.failures, resolver.work.packets), (7, 0, 25))
+        self.assertEqual(self.asked(), ["A", "DNSKEY", "DNSKEY"] * 4)
+        self.othersResolve(resolver)
+
+    def test_withoutLimitsTheResolverIsTrapped(self) -> None:
+        """
+        With the limits off, each signature is checked with each key, at each of the four addresses of servers.
+        """
+        self.trap(SOME, SOME)
+        resolver = self.resolver()
+        with patch.object(signaturesModule, "_TRIED", MANY), patch.object(signaturesModule, "_PER_TAG", MANY):
+            resolver.fault("www.evil.test", work=boundless())
+        self.assertEqual(resolver.work.verifications, 5 + 4 * SOME * SOME)
+
+    def delegate(self, count: int) -> tuple[int, Work]:
+        """
+        Look up a name in a zone that has keys of one tag, and so many DS records, of which the right one is the last.
+
+        @return: the number of digests of its keys that are computed, and other work.
+        """
+        digests = 0
+
+        def craft(reply: Message) -> Message | None:
+            question = reply.questions[0]
+            if question.rrType == DNSKEY:
+                return replyWith(reply, self.signed(RRSet(question.name, DNSKEY, 1, 300, keys), key=key))
+            return None
+
+        def craftAbove(reply: Message) -> Message | None:
+            records = tuple([real[:4] + number.to_bytes(32, "big") for number in range(count - 1)]) + (real,)
+            child = nameFromText("evil.test")
+            signed = self.signed(RRSet(child, DS, 1, 300, records), key=keyAbove, zone="test")
+            if reply.questions[0].rrType == DS:
+                return replyWith(reply, signed)
+            referral = [rrset for rrset in reply.authority if rrset.rrType == NS]
+            if not referral:
+                return None
+            return Message(reply.id, reply.flags, reply.questions, (), (*referral, *signed), reply.additional, reply.edns)
+
+        key = self.evil(craft=craft)
+        keys = colliding(key, min(count, 100))
+        real = key.ds(nameFromText("evil.test"))
+        above = self.internet.zones[nameFromText("test")]
+        keyAbove = keyOf(above)
+        crafting(above.servers, craftAbove)
+        original = keysModule.digestOf
+
+        def counted(owner: bytes, rdata: bytes, digestType: int) -> bytes | None:
+            nonlocal digests
+            digests += owner == nameFromText("evil.test")
+            return original(owner, rdata, digestType)
+
+        resolver = self.resolver()
+        with patch.object(keysModule, "digestOf", counted):
+            try:
+                resolver.look("www.evil.test")
+            except TrustFault as fault:
+                self.assertEqual(fault.ede[0][0], 9)
+        return digests, resolver.work
+
+    def test_manyDelegationRecordsTakeFewDigests(self) -> None:
+        """
+        Of 500 DS records eight are compared with two keys each, for each of the four addresses of servers.
+        """
+        digests, work = self.delegate(MANY)
+        self.assertEqual((digests, work.verifications, work.failures), (4 * 8 * 2, 7, 0))
+
+    def test_withoutLimitsManyDigestsAreComputed(self) -> None:
+        """
+        With the limits off, each DS record is compared with each key.
+        """
+        with patch.object(keysModule, "_DS_TRIED", MANY), patch.object(keysModule, "_PER_TAG", MANY):
+            digests, work = self.delegate(SOME)
+        self.assertEqual((digests, work.verifications), (SOME * SOME, 6))
+
+    def deny(self, count: int, work: Work) -> Resolver:
+        """
+        Have a name denied by so many NSEC3 records, all with right signatures, of which none says anything of the name.
+        """
+
+        def craft(reply: Message) -> Message | None:
+            question = reply.questions[0]
+            if question.rrType in (DNSKEY, DS):
+                return None
+            apex = nameFromText("evil.test")
+            spans = [nsec3Set(apex, number.to_bytes(20, "big"), (number + 1).to_bytes(20, "big"), (1,)) for number in range(count)]
+            soa = record("evil.test. 300 SOA ns1.evil.test. host.evil.test. 1 2 3 4 300")
+            return replyWith(reply, (), self.signed(soa, *spans, key=key), rcode=Rcode.NXDOMAIN)
+
+        key = self.evil(craft=craft)
+        resolver = self.resolver()
+        fault = resolver.fault("no.evil.test", work=work)
+        self.assertIsInstance(fault, TrustFault)
+        self.assertEqual(fault.ede[0][0], 6)
+        self.assertEqual(resolver.denials, 0)
+        return resolver
+
+    def test_manyDenialsTakeFewChecks(self) -> None:
+        """
+        A negative answer with a hundred signed NSEC3 records ends after sixteen checks (CVE-2026-11605), and no other server is asked.
+        """
+        resolver = self.deny(100, Work())
+        work = resolver.work
+        self.assertEqual((work.verifications, work.failures, work.hashes, work.packets), (5 + 16, 0, 0, 8))
+        self.assertEqual(self.asked(), ["A", "A", "DNSKEY"])
+        self.othersResolve(resolver)
+
+    def test_withoutLimitsManyDenialsAreChecked(self) -> None:
+        """
+        With the limit off, all signatures are checked, of the replies of all four addresses.
+        """
+        resolver = self.deny(100, boundless())
+        self.assertEqual(resolver.work.verifications, 5 + 4 * 101)

@@ -178,6 +178,7 @@ class Store:
     @ivar keepStale: seconds for which expired answers are kept.
     @ivar denies: whether the denial of a name was ever added; if not, denials need not be looked up.
     @ivar proves: whether one was ever added with a DNSSEC proof; if not, denials of the names above need not be looked up.
+    @ivar apart: folded names of zones with servers of their own: that a name above does not exist says nothing of them.
     @ivar variants: the flags that answers have been cached for, other than those with EDNS options.
     """
 
@@ -198,6 +199,7 @@ class Store:
         self.ready: dict[bytes, Entry] = {}
         self.variants: frozenset[bytes] = frozenset()
         self.denies = self.proves = False
+        self.apart: frozenset[bytes] = frozenset()
         self._fresh = _PackedTable()
         self._proven = _PackedTable()
         # For the fast path.
@@ -354,10 +356,15 @@ class Store:
         Find a name above the question's that is proved not to exist: then nothing below it exists (RFC 8020). Without a proof this is not
         concluded: some servers deny names that have others below them.
         """
+        apart = self.apart
+        if apart and question.key[:-4] in apart:
+            return None
         for key in keysAbove(question.key, variant):
             entry = self.find(key, now)
             if entry is not None and now < entry.expires and entry.kept.security is Security.SECURE:
                 return entry
+            if apart and key[: -4 - len(variant)] in apart:
+                break
         return None
 
     def show(self, entry: Entry, now: float) -> Answer:

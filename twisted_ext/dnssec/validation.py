@@ -165,7 +165,9 @@ class _Judging:
         if name in aliases:
             # The aliases lead in a circle: there is nothing to deny, and each of them may well be secure.
             return self._done()
-        if not data and (answer.outcome is not Outcome.DATA) and not (aliases and not _hasSOA(answer)):
+        if not data and answer.outcome is Outcome.DATA:
+            self._lower(Security.BOGUS, ((BOGUS, f"the answer for {nameToText(name)} has no {typeName(question.rrType)} records"),))
+        elif not data and not (aliases and not _hasSOA(answer)):
             yield from self._negative(name)
         return self._done()
 

@@ -3,7 +3,8 @@ The delegations that have been learned: which servers to ask about the names of 
 
 A delegation comes from the parent zone, with the addresses that the parent has of servers inside of it (glue). Glue is used for this
 delegation alone and is never given as an answer. The zone's own servers may replace the list of servers, but the delegation expires when
-the parent's would have: a domain that its parent has removed cannot keep itself alive (ghost domains, 2012).
+the parent's would have: a domain that its parent has removed cannot keep itself alive (ghost domains, 2012). Neither can it do so by zones
+below it: no delegation outlives the one that led to it (phoenix domains, 2023).
 """
 
 from __future__ import annotations

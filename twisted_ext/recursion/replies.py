@@ -11,13 +11,14 @@ from enum import Enum
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome
+from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import RRSET_RECORDS
 from twisted_ext.recursion.limits import ADDRESSES_PER_SERVER, DELEGATION_SERVERS
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, labelCount
+from twisted_ext.wire.names import isBelow, labelCount, nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, DNAME, DS, NS, NSEC, NSEC3, RRSIG, SOA, A
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, DNAME, DS, NS, NSEC, NSEC3, RRSIG, SOA, A, typeName
 
 __all__ = ["Meaning", "Referral", "endOf", "glueOf", "meaningOf", "scrubbed"]
 
@@ -29,6 +30,9 @@ _RECORDS: Final = int(RRSET_RECORDS.default)
 _PROOFS: Final = frozenset((NSEC, NSEC3))
 
 _TYPE: Final = slice(0, 2)
+
+#: Info code of an extended error (RFC 8914).
+_INVALID_DATA: Final = 24
 
 
 class Meaning(Enum):
@@ -151,8 +155,13 @@ def scrubbed(question: Question, reply: Answer, zone: bytes) -> Answer:
 
     @param reply: an answer to this question, see L{meaningOf}.
     @param zone: folded.
+
+    @raise ServerFailed: an RRset of the answer has too many records (CVE-2024-1737).
     """
-    answer = tuple([rrset for rrset in reply.answer if isBelow(rrset.name.lower(), zone) and len(rrset.rdatas) <= _RECORDS])
+    answer = tuple([rrset for rrset in reply.answer if isBelow(rrset.name.lower(), zone)])
+    for rrset in answer:
+        if len(rrset.rdatas) > _RECORDS:
+            raise _tooLarge(rrset, reply)
     # Records from a wildcard need the proof that no closer name exists; for other data, the authority section says nothing.
     proved = any(_isExpanded(rrset) for rrset in answer)
     target = endOf(question.key[:-4], answer) if answer and question.rrType not in (CNAME, ANY) else None
@@ -166,6 +175,11 @@ def scrubbed(question: Question, reply: Answer, zone: bytes) -> Answer:
     if len(answer) == len(reply.answer) and len(authority) == len(reply.authority) and not reply.additional:
         return reply
     return Answer(reply.outcome, answer, authority, rcode=reply.rcode, flags=reply.flags, ede=reply.ede, origin=reply.origin)
+
+
+def _tooLarge(rrset: RRSet, reply: Answer) -> ServerFailed:
+    text = f"{nameToText(rrset.name)} {typeName(rrset.rrType)} has {len(rrset.rdatas)} records; at most {_RECORDS} are accepted"
+    return ServerFailed(text, server="" if reply.origin is None else reply.origin.server, ede=((_INVALID_DATA, text),))
 
 
 def endOf(name: bytes, answer: tuple[RRSet, ...]) -> bytes | None:

@@ -220,6 +220,7 @@ class ForwardStack:
         domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
         if self._asking.recursor is not None:
             domains += [nameFromText(stub.partition("=")[0]) for stub in settings.stub]
+        self.caching.store.apart = frozenset([domain.lower() for domain in domains])
         if settings.stopRebinding:
             allowed = [nameFromText(name) for name in settings.rebindingAllow]
             source = StopRebinding(source, [*domains, *allowed], RebindingLog(self._reactor))

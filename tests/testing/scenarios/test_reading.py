@@ -55,6 +55,18 @@ class ReadingTests(SynchronousTestCase):
         read = parseScenario(f"{_BEGIN}STEP 1 CHECK_AUTOTRUST example.\nFILE_BEGIN\n; a; b\n c\nFILE_END\n{_END}")
         self.assertEqual(read.steps[0].text, ["; a; b", " c"])
 
+    def test_recordsMayBeMalformed(self) -> None:
+        """
+        Data in the generic form is taken as it is, and the padding of base 64 may be missing or superfluous.
+        """
+        key = "A" * 43
+        lines = f"n. A \\# 3 010203\nn. 60 IN PX \\# 3 000A00\nn. DNSKEY 257 3 15 {key}\nn. DNSKEY 257 3 15 {key}A==\n"
+        read = parseScenario(f"{_BEGIN}STEP 1 QUERY\nENTRY_BEGIN\nSECTION ANSWER\n{lines}ENTRY_END\n{_END}")
+        listed = next(iter(read.entries())).listed("ANSWER")
+        self.assertEqual([(each.rrType, each.ttl) for each in listed[:2]], [(1, 3600), (26, 60)])
+        self.assertEqual([each.rdatas[0] for each in listed[:2]], [b"\1\2\3", b"\0\x0a\0"])
+        self.assertEqual([len(each.rdatas[0]) for each in listed[2:]], [36, 37])
+
     def test_originsApply(self) -> None:
         """
         An origin applies to the following entries; one in a section applies to that section.

@@ -17,7 +17,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer
-from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault
+from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault, TrustFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import (
     FLIGHT_SECONDS,
@@ -212,7 +212,14 @@ class CachedSource(WrappingSource):
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
         if not (context.options or self._closed):
-            self.store.failures.note(question.key + context.variant, fault, self._seconds(), asked)
+            now = self._seconds()
+            self.store.failures.note(question.key + context.variant, fault, now, asked)
+            if self.store.keepStale and isinstance(fault, TrustFault):
+                # An expired answer must not hide that its successor is bogus, not even if that took long to find out.
+                for key in (question.key + context.variant, denialKey(question.key, context.variant)):
+                    entry = self.store.find(key, now)
+                    if entry is not None and now >= entry.expires:
+                        self.store.drop(key)
 
     # -- stale answers
 

@@ -24,6 +24,9 @@ from twisted_ext.wire.text import recordFromText
 
 __all__ = ["BadScenario", "Entry", "Range", "Scenario", "Step", "readScenario", "parseScenario"]
 
+#: A record whose data is in the generic form: what is before its type, the type, and the data.
+_GENERIC: Final = re.compile(r"(\S+\s+(?:\d+\s+)?(?:IN\s+)?)(\S+)(\s+\\#\s.*)$", re.IGNORECASE)
+
 #: TTL of records that are written without one.
 TTL: Final = 3600
 
@@ -40,6 +43,9 @@ FLAGS: Final = {
 
 #: Superfluous padding after base 64, which other readers ignore.
 _SUPERFLUOUS: Final = re.compile(r"(\s(?:[A-Za-z0-9+/]{4})+)==?$")
+
+#: Base 64 at the end of a line, whose padding may be missing.
+_BASE64: Final = re.compile(r"\s([A-Za-z0-9+/]{40,})$")
 
 #: A comment, which a semicolon outside of quotes begins.
 _COMMENT: Final = re.compile(r'^((?:[^";]|"(?:[^"\\]|\\.)*")*);.*$')
@@ -158,7 +164,7 @@ class Entry:
                 if line.startswith("$ORIGIN"):
                     origin = nameFromText(line.split()[1])
                 else:
-                    records.append(recordFromText(_SUPERFLUOUS.sub(r"\1", line), origin, TTL))
+                    records.append(_recordIn(_SUPERFLUOUS.sub(r"\1", line), origin))
             except (DNSFault, ValueError, IndexError) as error:
                 raise BadScenario(f"line {self._lineOf(section, index)}: {error}") from error
         return records
@@ -169,6 +175,22 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"<Entry of line {self.line}: {self.sections.get('QUESTION')}>"
+
+
+def _recordIn(line: str, origin: bytes) -> RRSet:
+    """
+    Read a record. Data in the generic form (RFC 3597, section 5) need not be valid for its type: some scenarios have servers that send
+    malformed records.
+    """
+    generic = _GENERIC.match(line)
+    if generic is None:
+        octets = _BASE64.search(line)
+        return recordFromText(line if octets is None else line + "=" * (-len(octets[1]) % 4), origin, TTL)
+    rrType = typeNumber(generic[2])
+    if rrType is None:
+        raise ValueError(f"{generic[2]} is not a record type")
+    made = recordFromText(f"{generic[1]}TYPE65280{generic[3]}", origin, TTL)
+    return RRSet(made.name, rrType, made.rrClass, made.ttl, made.rdatas)
 
 
 class Range:
