@@ -27,7 +27,7 @@ from typing import Final, Self
 
 from tests.requirements import missing
 
-__all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "unbound"]
+__all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "programPath", "unbound"]
 
 #: Folders of servers that are not in an ordinary user's PATH.
 _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -40,6 +40,7 @@ _PACKAGES: Final = {
     "dnssec-signzone": "bind9-utils",
     "drill": "ldnsutils",
     "kdig": "knot-dnsutils",
+    "kresd": "knot-resolver",
     "knotd": "knot",
     "kzonesign": "knot-dnssecutils",
     "ldns-signzone": "ldnsutils",
@@ -48,6 +49,7 @@ _PACKAGES: Final = {
     "named-checkzone": "bind9-utils",
     "named-compilezone": "bind9-utils",
     "nsd-checkzone": "nsd",
+    "pdns_recursor": "pdns-recursor",
     "pdns_server": "pdns-server",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -84,11 +86,17 @@ def peer(name: str) -> Path:
 
     @param name: such as C{"nsd"}, C{"named"} or C{"kdig"}.
     """
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS])
-    found = shutil.which(name, path=path)
-    if found is None:
+    path = programPath(name)
+    if path is None:
         missing("peers", f"{name} is not installed (Debian: apt install {_PACKAGES.get(name, name)})")
-    return Path(found)
+    return Path(path)
+
+
+def programPath(name: str) -> str | None:
+    """
+    Return the path of a program; L{None} if it is not installed.
+    """
+    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS]))
 
 
 def freePort(address: str) -> int:

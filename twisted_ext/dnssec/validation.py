@@ -18,8 +18,9 @@ from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.verdicts import BOGUS, NSEC_MISSING, Reason, Verdict
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BudgetSpent, DNSFault
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, nameToText, parentOf
+from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, NSEC, NSEC3, RRSIG, SOA, typeName
 
@@ -164,6 +165,8 @@ class _Judging:
             seen += 1
         if name in aliases:
             # The aliases lead in a circle: there is nothing to deny, and each of them may well be secure.
+            return self._done()
+        if answer.rcode == Rcode.YXDOMAIN and _isTooLong(name, secureDNAMEs):
             return self._done()
         if not data and answer.outcome is Outcome.DATA:
             self._lower(Security.BOGUS, ((BOGUS, f"the answer for {nameToText(name)} has no {typeName(question.rrType)} records"),))
@@ -334,6 +337,16 @@ def _followsFrom(owner: bytes, alias: RRSet, redirections: dict[bytes, bytes]) -
         if owner != above and isBelow(owner, above):
             return alias.rdatas[0].lower() == owner[: -len(above)] + target
     return None
+
+
+def _isTooLong(name: bytes, redirections: dict[bytes, bytes]) -> bool:
+    """
+    Return whether a secure DNAME record makes a name of more octets than allowed (RFC 6672, section 2.2): nothing else has to be proved.
+    """
+    for above, target in redirections.items():
+        if name != above and isBelow(name, above):
+            return len(name) - len(above) + len(target) > MOST_OCTETS
+    return False
 
 
 def _hasSOA(answer: Answer) -> bool:

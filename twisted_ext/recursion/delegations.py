@@ -96,7 +96,10 @@ class Delegation:
     @ivar used: whether it has been used since the last time that room was made.
     """
 
-    __slots__ = ("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used", "_parental", "_lame")
+    __slots__ = (
+        *("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used"),
+        *("_parental", "_lame", "_restored"),
+    )
 
     def __init__(
         self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
@@ -107,6 +110,7 @@ class Delegation:
         self.referrer = ""
         self.spare: tuple[NameServer, ...] = ()
         self._parental = servers
+        self._restored = False
         self.since = -inf
         self.expires = expires
         self.proof = proof
@@ -178,6 +182,8 @@ class Delegation:
         @param names: folded.
         @param glue: their addresses, as far as the zone's servers know them.
         """
+        if self._restored:
+            return
         known = {server.name: server for server in (*self._parental, *self.servers)}
         servers = []
         for name in names:
@@ -188,6 +194,14 @@ class Delegation:
         kept = {address for server in servers for address in server.addresses}
         self.spare = tuple([server for server in self._parental if server.name not in names or not kept.issuperset(server.addresses)])
         self.servers = tuple(servers)
+
+    def restore(self) -> None:
+        """
+        Use the parent's servers again beside the zone's own, of which none has replied, until the delegation expires.
+        """
+        self._restored = True
+        self.servers = (*self.spare, *self.servers)
+        self.spare = ()
 
     def __repr__(self) -> str:
         return f"<Delegation {nameToText(self.zone)} to {len(self.servers)} servers>"

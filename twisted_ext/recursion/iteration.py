@@ -291,6 +291,8 @@ class Iteration:
                 tried.add(address)
                 continue
             if meaning is not Meaning.LAME:
+                if reserve:
+                    delegation.restore()
                 return result, meaning, referral
             if self._context.trace is not None:
                 self._note("lame", server=server, zone=nameToText(delegation.zone))

@@ -194,7 +194,9 @@ class ForwardedLookup:
         if leg is not None:
             index = self._index
             stream = leg.exchange.reliable
-            if not stream:
+            if stream:
+                self._source.standings[index].streamUntil = 0.0
+            else:
                 self._source.standings[index].silent(now, waited=now - self._sentAt)
             self._note(now, "timed out", leg.exchange)
             troubles = self._trouble()
@@ -277,7 +279,8 @@ class ForwardedLookup:
         self._sentAt = now
         standing.queries += 1
         if context.waits is None:
-            due = now + (standing.wait(tries) if tries else standing.timeout)
+            # A zone may have other servers, so a dead one must not take all the time.
+            due = now + (standing.timeout if not tries or (again and source.authoritative) else standing.wait(tries))
         else:
             due = now + self._turn(context.waits, again)
         self.attempts += 1

@@ -1,0 +1,3 @@
+"""
+Our recursion beside that of Unbound, BIND, PowerDNS Recursor and Knot Resolver, in an internet of their own.
+"""
