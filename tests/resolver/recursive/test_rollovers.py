@@ -476,6 +476,23 @@ class DamageTests(RollingCase):
         point = trustPointFromText(self.file.read_text(), "")
         self.assertEqual([key.state for key in point.keys.values()], [KeyState.VALID])
 
+    def test_reloadDuringAQuery(self) -> None:
+        """
+        A reload while the keys are being queried for takes effect at once, and the query is repeated.
+        """
+        reactor = self.internet.reactor()
+        settings = Settings.of(role="recurse", rootHints=str(self.hints), trustAnchor=[str(self.anchors)], state=str(self.state))
+        server = Recursor(reactor, readGiven(settings), ListenAddresses((), 0), today=self.internet.time)
+        self.addCleanup(self.stop, server)
+        server.started()
+        self.internet.advance(0.005)
+        self.anchors.write_text(f". IN DS 1 13 2 {'00' * 32}\n")
+        server.apply(readGiven(settings))
+        self.assertEqual(server.trust.anchors.zones()[0].tags(), (1,))
+        self.internet.advance(1)
+        self.assertEqual(server.trust.anchors.zones()[0].tags(), (1,))
+        self.assertEqual(len(self.logged("has a valid signature")), 1)
+
     def test_nothingIsLeftWhenItStops(self) -> None:
         """
         A server that is stopped at any time of a round leaves neither timers nor the lock.

@@ -172,7 +172,9 @@ class AnchorRollovers:
         if not self._begun:
             self._trust.anchors = TrustAnchors(anchors)
             return
-        if self._current is None and self._saving is None:
+        self._abandon()
+        if self._saving is None:
+            self._unlock()
             self._read()
             self._schedule(0.0)
         else:
@@ -186,10 +188,7 @@ class AnchorRollovers:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        current, self._current = self._current, None
-        if current is not None:
-            current.addErrback(lambda _: None)
-            current.cancel()
+        self._abandon()
         saving = self._saving
         if saving is None:
             self._unlock()
@@ -197,6 +196,15 @@ class AnchorRollovers:
         done: Deferred[None] = Deferred()
         saving.addBoth(lambda _: done.callback(None))
         return done
+
+    def _abandon(self) -> None:
+        """
+        End a query under way.
+        """
+        current, self._current = self._current, None
+        if current is not None:
+            current.addErrback(lambda _: None)
+            current.cancel()
 
     # -- files
 
@@ -364,7 +372,8 @@ class AnchorRollovers:
             self._record(point, observeSet(point, keys, signaturesIn(answer.answer, zone, DNSKEY), now, Work()))
 
     def _failed(self, failure: Failure, point: TrustPoint, now: int) -> None:
-        if self._closed:
+        if self._current is None:
+            # The query was abandoned.
             return
         if not isinstance(failure.value, DNSFault):
             _log.failure("while querying for the keys of {zone}", failure, zone=nameToText(point.zone))
