@@ -8,13 +8,16 @@ from collections.abc import Callable, Generator
 from typing import Final
 from unittest.mock import patch
 
+from twisted.internet.defer import Deferred
+
 from tests.attacks.validated import Resolver, ValidatedTestCase, crafting
-from twisted_ext.answers import Answer, Security
+from twisted_ext.answers import Answer, QueryContext, Security
 from twisted_ext.dnssec import chains, validation
 from twisted_ext.dnssec.signatures import SetVerdict
 from twisted_ext.errors import DNSFault, ServerFailed, TrustFault
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.forward import serverstats
+from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.testing.internet import Fault
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message, Question
@@ -27,14 +30,24 @@ STRIPPING: Final = {
     Fault.STRIPS_DO: 10,
     Fault.STRIPS_SIGNATURES: 10,
     Fault.IGNORES_EDNS: 10,
-    Fault.FORMERR_EDNS: 10,
-    Fault.BADVERS: 10,
     Fault.MISSING_SIGNATURE: 10,
     Fault.NO_KEYS: 9,
 }
 
 #: Those of servers that do not reply to queries for signatures.
 SILENT: Final = (Fault.DROPS_EDNS, Fault.DROPS_DO)
+
+#: Those of servers that refuse queries with EDNS.
+REFUSING: Final = (Fault.FORMERR_EDNS, Fault.BADVERS)
+
+
+def _forgettingSigned(
+    pool: ServerPool, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
+) -> Deferred[Answer]:
+    return _lookUp(pool, addresses, question, context)
+
+
+_lookUp: Final = ServerPool.lookUp
 
 _Positive = Callable[[validation._Judging, RRSet, bytes], Generator[Question, Answer | DNSFault, bool]]
 
@@ -67,6 +80,21 @@ class StripTests(ValidatedTestCase):
                 self.assertLessEqual(resolver.work.packets, 40)
             self.assertEqual(resolver.denials, 0)
             self.othersResolve(resolver)
+
+    def test_refusedEDNSIsAFailure(self) -> None:
+        """
+        Servers of a signed zone that refuse EDNS are not asked without it. If nobody knew that the zone is signed, they would be, and what
+        they send would be bogus.
+        """
+        for fault in REFUSING:
+            resolver = self.stripped(fault)
+            self.assertIsInstance(resolver.fault("www.evil.test"), ServerFailed)
+            self.assertEqual([each for each in self.internet.exchanges if each.query.edns is None], [])
+            with patch.object(ServerPool, "lookUp", _forgettingSigned):
+                found = self.stripped(fault).fault("www.evil.test")
+            self.assertIsInstance(found, TrustFault)
+            self.assertEqual(found.ede[0][0], 10)
+            self.assertNotEqual([each for each in self.internet.exchanges if each.query.edns is None], [])
 
     def test_silenceIsAFailure(self) -> None:
         """
@@ -207,17 +235,19 @@ class EDNSTests(ValidatedTestCase):
 
     def test_oneFailureDoesNotTurnEDNSOff(self) -> None:
         """
-        After a FORMERR to a query with EDNS, one query is sent without. Its reply is not believed, since the zone is signed, and all later
-        queries have EDNS.
+        After a FORMERR to a query with EDNS, all later queries have EDNS.
         """
         _, later = self.forged(1)
         self.assertEqual(later, [True, True])
 
     def test_withOneSignServersAreMarked(self) -> None:
         """
-        If one failure were enough, the server would be asked without EDNS.
+        If one failure were enough, and nobody knew that the zone is signed, the server would be asked without EDNS.
         """
-        with patch.object(serverstats, "NO_EDNS_SIGNS", Limit(default=1, least=1, most=1)):
+        with (
+            patch.object(serverstats, "NO_EDNS_SIGNS", Limit(default=1, least=1, most=1)),
+            patch.object(ServerPool, "lookUp", _forgettingSigned),
+        ):
             resolver, _ = self.forged(1)
         marked = [each for each in resolver.recursive.pool._known.values() if not each[1].withEDNS(resolver.here.seconds())]
         self.assertEqual(len(marked), 1)

@@ -302,7 +302,7 @@ class Settings:
     versionBind: str = _setting(types.TEXT, "", "Answer to version.bind; by default such queries are refused")
     hostnameBind: str = _setting(types.TEXT, "", "Answer to hostname.bind and id.server; by default such queries are refused")
     reportAgent: str = _setting(
-        types.OPTIONAL_NAME, "", "Domain to which resolvers should report failures of the zones served here (RFC 9567)", live=False
+        types.OPTIONAL_NAME, "", "Domain to which resolvers should report failures of the zones served here (RFC 9567)"
     )
     nsid: str = _setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
     stopRebinding: bool = _setting(types.FLAG, False, "Block answers of upstreams that have private addresses (DNS rebinding)")
