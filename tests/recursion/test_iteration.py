@@ -21,7 +21,7 @@ from twisted_ext.recursion.replies import Referral
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelCount
-from twisted_ext.wire.rrtypes import A
+from twisted_ext.wire.rrtypes import AAAA, A
 
 _EXAMPLE = referral("example", "ns.example", glue=("ns.example A 192.0.2.2",))
 _SUB = referral("sub.example", "ns.sub.example", glue=("ns.sub.example A 192.0.2.3",))
@@ -243,15 +243,44 @@ class AddressesTests(SynchronousTestCase):
         self.assertEqual(addressesOf(world.resolve("www.sub.example")), ["192.0.2.80"])
         self.assertEqual(world.asked, ["192.0.2.2 sub.example A", "192.0.2.3 www.sub.example A"])
 
-    def test_unknownFamily(self) -> None:
+    def test_oneFamilyIsEnough(self) -> None:
         """
-        All families of the options are looked up, and no other.
+        Addresses of the second family are looked up only if there are none of the first, or if no server replies at these; and never if the
+        options do not have the family.
         """
-        world = usual()
-        world.servers["192.0.2.2"] = {"sub.example": referral("sub.example", "ns.other")}
-        world.hosts = {"ns.other": ["192.0.2.3"]}
-        world.resolve("www.sub.example")
-        self.assertNotIn("find ns.other AAAA", world.asked)
+        late = ["find ns.other A", "192.0.2.66 www.sub.example A"]
+        for first, families, queries in (
+            (["192.0.2.3"], (A, AAAA), ["find ns.other A", "192.0.2.3 www.sub.example A"]),
+            ([], (A, AAAA), ["find ns.other A", "find ns.other AAAA", "2001:db8::3 www.sub.example A"]),
+            (["192.0.2.66"], (A, AAAA), [*late, "find ns.other AAAA", "2001:db8::3 www.sub.example A"]),
+            (["192.0.2.66"], (A,), late),
+        ):
+            world = usual()
+            world.options = Options(families=families)
+            world.servers["192.0.2.2"] = {"sub.example": referral("sub.example", "ns.other")}
+            world.servers["2001:db8::3"] = world.servers["192.0.2.3"]
+            world.hosts = {"ns.other": [*first, "2001:db8::3"]}
+            try:
+                self.assertEqual(addressesOf(world.resolve("www.sub.example")), ["192.0.2.80"])
+            except DNSFault:
+                self.assertEqual(families, (A,))
+            self.assertEqual(world.asked[2:], queries)
+
+    def test_silentServers(self) -> None:
+        """
+        If the servers whose addresses are known are known not to reply, another one is looked up before they are queried; they are queried
+        if there is none.
+        """
+        for hosts, last in (({"ns.other": ["192.0.2.3"]}, "192.0.2.3"), ({}, "192.0.2.4")):
+            world = usual()
+            glue = ("ns.sub.example A 192.0.2.4",)
+            world.servers["192.0.2.2"] = {"sub.example": referral("sub.example", "ns.sub.example", "ns.other", glue=glue)}
+            world.servers["192.0.2.4"] = world.servers["192.0.2.3"]
+            world.hosts = dict(hosts)
+            world.down = {"192.0.2.4"}
+            self.assertEqual(addressesOf(world.resolve("www.sub.example")), ["192.0.2.80"])
+            self.assertEqual(world.asked[-1], f"{last} www.sub.example A")
+            self.assertEqual(len([each for each in world.asked if "www.sub" in each]), 1)
 
 
 class DisagreementTests(SynchronousTestCase):

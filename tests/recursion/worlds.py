@@ -85,6 +85,7 @@ class World:
     @ivar servers: what they reply, by address: a function, or replies by question, such as C{"www.example A"}; C{"www.example"} is for any
         type, and a referral there for all names below as well; C{"*"} is for everything else.
     @ivar hosts: addresses that the look-up of a name server's name finds, by its name; a name that is missing has none.
+    @ivar down: addresses whose servers are known not to reply; a pool would ask other servers before them.
     @ivar asked: the queries, such as C{"192.0.2.1 www.example A"}, and look-ups, such as C{"find ns.example A"}.
     """
 
@@ -92,6 +93,7 @@ class World:
         self.servers = servers
         self.hosts = hosts or {}
         self.asked: list[str] = []
+        self.down: set[str] = set()
         self.delegations = Delegations(Delegation(ROOT, 0, (NameServer(name("a.root"), (ROOT_ADDRESS,), inf),), inf))
         self.delegations.primedUntil = inf
         self.options = Options(families=(1,))
@@ -106,7 +108,7 @@ class World:
         question = questionOf(text, rrType)
         work = Work()
         work.avoided |= avoided or set()
-        steps = Iteration(self.delegations, question, self.options, QueryContext(inf, budget=work)).run(self.now)
+        steps = Iteration(self.delegations, question, self.options, QueryContext(inf, budget=work), self.down.issuperset).run(self.now)
         try:
             need = next(steps)
             for _ in range(5000):
@@ -121,13 +123,14 @@ class World:
         text = nameToText(question.name, final=False)
         self.asked.append(f"find {text} {typeName(question.rrType)}")
         found = self.hosts.get(text.lower(), [])
-        return reply(*[f"{text} {typeName(question.rrType)} {address}" for address in found])
+        family = typeName(question.rrType)
+        return reply(*[f"{text} {family} {address}" for address in found if (":" in address) is (family == "AAAA")])
 
     def _query(self, addresses: list[str], question: Question) -> Answer | DNSFault:
         # As a pool does: one server after the other, until one replies with something useful.
         assert addresses and len(set(addresses)) == len(addresses), addresses
         fault: DNSFault = TimedOut(f"no reply from {', '.join(addresses)}")
-        for address in addresses:
+        for address in sorted(addresses, key=self.down.__contains__):
             text = nameToText(question.name, final=False)
             self.asked.append(f"{address} {text} {typeName(question.rrType)}")
             found = self._reply(address, question, text.lower())

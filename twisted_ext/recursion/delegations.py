@@ -53,22 +53,32 @@ class NameServer:
     @ivar addresses: known ones, as text; empty if they have to be looked up.
     @ivar expires: until when they are known.
     @ivar unresolvedUntil: until when not to look them up again, because that has failed.
+    @ivar missing: the types of addresses that have not been looked up, because there are others.
     """
 
-    __slots__ = ("name", "addresses", "expires", "unresolvedUntil")
+    __slots__ = ("name", "addresses", "expires", "unresolvedUntil", "missing")
 
     def __init__(self, name: bytes, addresses: tuple[str, ...] = (), expires: float = 0.0) -> None:
         self.name = name
         self.addresses = addresses
         self.expires = expires
         self.unresolvedUntil = 0.0
+        self.missing: tuple[int, ...] = ()
 
-    def learn(self, addresses: Iterable[str], ttl: float, now: float) -> None:
+    def learn(self, addresses: Iterable[str], ttl: float, now: float, missing: tuple[int, ...] = ()) -> None:
         """
-        Set the addresses that a look-up has found.
+        Add the addresses that a look-up has found, to those that are still known.
+
+        @param missing: the types of addresses that have not been looked up.
         """
-        self.addresses = tuple(addresses)
-        self.expires = now + min(ttl, _MOST_TTL)
+        until = now + min(ttl, _MOST_TTL)
+        if now < self.expires:
+            self.addresses = (*self.addresses, *addresses)
+            self.expires = min(self.expires, until)
+        else:
+            self.addresses = tuple(addresses)
+            self.expires = until
+        self.missing = missing
 
     def failed(self, now: float) -> None:
         """
@@ -149,6 +159,12 @@ class Delegation:
                 else:
                     yield server
         yield from inside
+
+    def halfResolved(self, now: float, *, spare: bool = False) -> list[NameServer]:
+        """
+        Return the servers with addresses that have not been looked up, because they have others.
+        """
+        return [server for server in (self.spare if spare else self.servers) if server.missing and now < server.expires]
 
     def glue(self, name: bytes, now: float) -> tuple[str, ...]:
         """

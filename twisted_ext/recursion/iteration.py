@@ -15,7 +15,7 @@ The answer is the generator's return value; a fault is raised.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
@@ -120,17 +120,26 @@ class Iteration:
 
     __slots__ = (
         *("zone", "_delegations", "_question", "_options", "_context", "_now"),
-        *("_lookups", "_lookupsFailed", "_fault", "_avoided", "_tried", "_spent"),
+        *("_lookups", "_lookupsFailed", "_fault", "_avoided", "_tried", "_spent", "_areDown"),
     )
 
-    def __init__(self, delegations: Delegations, question: Question, options: Options, context: QueryContext) -> None:
+    def __init__(
+        self,
+        delegations: Delegations,
+        question: Question,
+        options: Options,
+        context: QueryContext,
+        areDown: Callable[[Iterable[str]], bool] | None = None,
+    ) -> None:
         """
         @param context: notes the steps in its trace.
+        @param areDown: returns whether all servers at these addresses are known not to reply.
         """
         self._delegations = delegations
         self._question = question
         self._options = options
         self._context = context
+        self._areDown = areDown
         self._now = 0.0
         self._lookups = self._lookupsFailed = 0
         self._fault: DNSFault | None = None
@@ -252,8 +261,17 @@ class Iteration:
         tried = self._tried = {*self._avoided, *self._spent.get(delegation.zone, ())}
         empty: Answer | None = None
         reserve = False
+        areDown = self._areDown
         while True:
             addresses = self._untried(delegation, tried, reserve)
+            if addresses and areDown is not None and areDown(addresses):
+                # Find one more server before the timeouts of these. If there is none, they may have come back.
+                areDown = None
+                try:
+                    yield from self._findAddresses(delegation, {*tried, *addresses}, reserve)
+                except ServerFailed:
+                    pass
+                addresses = self._untried(delegation, tried, reserve)
             if not addresses:
                 if empty is not None:
                     return empty, Meaning.ANSWER, None
@@ -321,28 +339,14 @@ class Iteration:
                 break
             if self._isCircular(server, delegation):
                 continue
-            self._lookups += 1
-            found: list[str] = []
-            ttl = 0
-            for family in self._options.families:
-                if self._context.trace is not None:
-                    self._note("finding a server", zone=nameToText(delegation.zone), name=nameToText(server.name), type=typeName(family))
-                self._now, result = yield FindAddresses(server, Question(server.name, family, IN))
-                if isinstance(result, Answer):
-                    for rrset in result.answer:
-                        if rrset.rrType == family:
-                            ttl = rrset.ttl if not found else min(ttl, rrset.ttl)
-                            found += addressesIn(rrset)
-                elif isinstance(result, BudgetSpent):
-                    raise result
-                else:
-                    self._fault = self._fault or result
-            if not found:
-                self._lookupsFailed += 1
-                server.failed(self._now)
-            else:
-                server.learn(found, max(ttl, 1), self._now)
+            yield from self._find(server, delegation, self._options.families)
             # A look-up within this one may have found other servers of the zone.
+            if self._untried(delegation, tried, reserve):
+                return
+        for server in delegation.halfResolved(self._now, spare=reserve):
+            if self._lookups >= _LOOKUPS:
+                break
+            yield from self._find(server, delegation, server.missing)
             if self._untried(delegation, tried, reserve):
                 return
         fault = self._fault
@@ -353,6 +357,31 @@ class Iteration:
         failure = self._failure(text, _NO_REACHABLE_AUTHORITY, fault.ede)
         failure.server = fault.server
         raise failure
+
+    def _find(self, server: NameServer, delegation: Delegation, families: tuple[int, ...]) -> Generator[Need, Result, None]:
+        """
+        Look up the addresses of a server, one family after the other, until some are found.
+        """
+        self._lookups += 1
+        for number, family in enumerate(families, 1):
+            if self._context.trace is not None:
+                self._note("finding a server", zone=nameToText(delegation.zone), name=nameToText(server.name), type=typeName(family))
+            self._now, result = yield FindAddresses(server, Question(server.name, family, IN))
+            if isinstance(result, Answer):
+                sets = [rrset for rrset in result.answer if rrset.rrType == family]
+                found = [address for rrset in sets for address in addressesIn(rrset)]
+                if found:
+                    server.learn(found, max(min([rrset.ttl for rrset in sets]), 1), self._now, families[number:])
+                    return
+            elif isinstance(result, BudgetSpent):
+                raise result
+            else:
+                self._fault = self._fault or result
+        if self._now < server.expires:
+            server.missing = ()
+        else:
+            self._lookupsFailed += 1
+            server.failed(self._now)
 
     def _isCircular(self, server: NameServer, delegation: Delegation) -> bool:
         """

@@ -4,7 +4,7 @@ The authoritative servers that a recursive resolver has met: their sockets and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from random import Random
@@ -39,10 +39,21 @@ _BAND: Final = 0.005
 #: One look-up in this many begins with any working server, so that a slow one that has become fast is noticed.
 _EXPLORE: Final = 20
 
+#: One look-up in this many may begin with a server that did not reply when it was last queried, once its back-off is over: such look-ups
+#: wait for its timeout, and are too few to count among a hundred.
+_REVISIT: Final = 200
+
+#: Consecutive queries without a reply after which a server that has replied before is expected not to reply to the next one.
+_SILENT: Final = 3
+
 #: Queries to one server in one step of a look-up: after them, TCP is tried once.
 _TRIES: Final = 2
 
 _GROUPS: Final = 4096
+
+
+def _isSilent(standing: ServerStats) -> bool:
+    return standing.failures >= _SILENT or (standing.failures > 0 and standing.rtt is None)
 
 
 class ZoneServers:
@@ -79,7 +90,10 @@ class ZoneServers:
     def first(self, now: float) -> int:
         standings = self.standings
         random = self._pool.random
-        working = [index for index, standing in enumerate(standings) if standing.downUntil <= now]
+        working = [index for index, standing in enumerate(standings) if standing.downUntil <= now and not _isSilent(standing)]
+        if not working or (len(working) < len(standings) and not random.randrange(_REVISIT)):
+            # Those whose back-off is over as well.
+            working = [index for index, standing in enumerate(standings) if standing.downUntil <= now]
         if not working:
             return random.randrange(len(standings))
         if len(working) == 1:
@@ -169,6 +183,17 @@ class ServerPool:
                 self._makeRoom()
         self._used.add(found[0])
         return found
+
+    def areDown(self, addresses: Iterable[str]) -> bool:
+        """
+        Return whether none of the servers at these addresses is expected to reply.
+        """
+        now = self.seconds()
+        for address in addresses:
+            found = self._known.get(address)
+            if found is None or (found[1].downUntil <= now and not _isSilent(found[1])):
+                return False
+        return True
 
     def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
         """

@@ -143,7 +143,7 @@ class _Resolution:
         self._current: Deferred[Answer] | None = None
         self._began = now = source.seconds()
         self._server = ""
-        self._iteration = Iteration(source.delegations, question, source.options, context)
+        self._iteration = Iteration(source.delegations, question, source.options, context, source.pool.areDown)
         self._steps = self._iteration.run(now)
 
     def advance(self, result: Answer | DNSFault | None) -> None:

@@ -26,10 +26,10 @@ class _NamedServer(NameServer):
         super().__init__(name)
         self.port = port
 
-    def learn(self, addresses: Iterable[str], ttl: float, now: float) -> None:
+    def learn(self, addresses: Iterable[str], ttl: float, now: float, missing: tuple[int, ...] = ()) -> None:
         if self.port != DNS_PORT:
             addresses = [Server(address, self.port).label for address in addresses]
-        super().learn(addresses, ttl, now)
+        super().learn(addresses, ttl, now, missing)
 
 
 def stubTarget(text: str, zone: bytes) -> str:
