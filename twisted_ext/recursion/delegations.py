@@ -107,9 +107,8 @@ class Delegation:
     """
 
     __slots__ = (
-        *("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used"),
-        *("_parental", "_lame", "_restored"),
-    )
+        "zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used", "_parental", "_lame", "_restored",
+    )  # fmt: skip
 
     def __init__(
         self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
@@ -213,9 +212,10 @@ class Delegation:
 
     def restore(self) -> None:
         """
-        Use the parent's servers again beside the zone's own, of which none has replied, until the delegation expires.
+        Use the parent's servers again, beside the zone's own, which do not reply, until the delegation expires. This look-up and later ones
+        might otherwise run out of time before they come to servers in reserve.
         """
-        self._restored = True
+        self._restored = self._restored or bool(self.spare)
         self.servers = (*self.spare, *self.servers)
         self.spare = ()
 

@@ -297,6 +297,7 @@ class Iteration:
                     raise result
                 self._fault = result
                 tried.update(addresses)
+                delegation.restore()
                 continue
             meaning, referral = meaningOf(asked, result, delegation.zone)
             server = "" if result.origin is None else result.origin.server
@@ -309,8 +310,6 @@ class Iteration:
                 tried.add(address)
                 continue
             if meaning is not Meaning.LAME:
-                if reserve:
-                    delegation.restore()
                 return result, meaning, referral
             if self._context.trace is not None:
                 self._note("lame", server=server, zone=nameToText(delegation.zone))

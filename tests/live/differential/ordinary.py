@@ -168,6 +168,10 @@ plain a.wild.plain A
 plain back.plain A
 """
 
+#: Names whose answers come from another zone, and from another one than that.
+_LEADING_AWAY: Final = ("away.", "goneaway.", "b.waway.", "www.moved.", "a.wild.moved.", "missing.moved.", "chain0.")
+_LEADING_FAR: Final = ("far.child.",)
+
 _CHILD: Final = """\
 www A 192.0.2.20
 *.wild A 192.0.2.21
@@ -205,25 +209,49 @@ def addFamilies(internet: Internet, count: int, served: dict[str, str]) -> Itera
     @param served: gets the program for each server's name.
     """
     zones = [f"f{number}.{TOPS[number % len(TOPS)].name}" for number in range(count)]
+    worlds = [_worldOf(number) for number in range(count)]
     for number, zone in enumerate(zones):
-        denial, parameters = _DENIALS[number // 4 % len(_DENIALS)]
-        algorithm, plan = _ALGORITHMS[number // 3 % len(_ALGORITHMS)]
+        parameters = _DENIALS[number // 4 % len(_DENIALS)][1]
+        plan = _ALGORITHMS[number // 3 % len(_ALGORITHMS)][1]
         program = LEAF_SERVERS[number % len(LEAF_SERVERS)]
-        other = zones[(number * 7 + 3) % count]
+        otherNumber = (number * 7 + 3) % count
+        other = zones[otherNumber]
         within = [f"ns1.{zone}", f"ns2.{zone}"]
         hosted = [f"ns{index}.{program}.hosts.alpha" for index in (1, 2)]
         servers = within if number % 8 == 0 else hosted
         internet.zone(zone, _RECORDS.format(other=other), servers, signed=plan or False, nsec3=parameters if plan else None)
         another = LEAF_SERVERS[(number + 1 + number // 5) % len(LEAF_SERVERS)]
         below = servers if number % 5 == 0 else [f"ns{index}.{another}.hosts.alpha" for index in (1, 2)]
-        other = zones[(number * 11 + 5) % count]
-        internet.zone(f"child.{zone}", _CHILD.format(other=other), below, signed=KeyPlan(13), nsec3=None if number % 2 else Params())
+        farNumber = (number * 11 + 5) % count
+        denial = None if number % 2 else Params()
+        internet.zone(f"child.{zone}", _CHILD.format(other=zones[farNumber]), below, signed=KeyPlan(13), nsec3=denial)
         internet.zone(f"plain.{zone}", _PLAIN.format(zone=zone), below, signed=False)
         served.update(dict.fromkeys(servers, program))
         if below is not servers:
             served.update(dict.fromkeys(below, another))
-        if number % 9 == 4 and plan:
-            # An island: signed, but the parent has no DS records.
+        if _isIsland(number):
             internet.delegate(zone, Delegation(ds=()))
-            algorithm = f"island-{algorithm}"
-        yield from casesOf(f"ordinary/{denial}/{algorithm}/{program}", zone, _QUESTIONS)
+        for case in casesOf(worlds[number], zone, _QUESTIONS):
+            if case.name.startswith(_LEADING_AWAY):
+                case = case._replace(world=f"{case.world}>{worlds[otherNumber]}")
+            elif case.name.startswith(_LEADING_FAR):
+                case = case._replace(world=f"{case.world}>{worlds[farNumber]}")
+            yield case
+
+
+def _isIsland(number: int) -> bool:
+    """
+    Return whether a family is signed, but its parent has no DS records for it.
+    """
+    return number % 9 == 4 and _ALGORITHMS[number // 3 % len(_ALGORITHMS)][1] is not None
+
+
+def _worldOf(number: int) -> str:
+    """
+    Return what is special about a family.
+    """
+    denial = _DENIALS[number // 4 % len(_DENIALS)][0]
+    algorithm = _ALGORITHMS[number // 3 % len(_ALGORITHMS)][0]
+    program = LEAF_SERVERS[number % len(LEAF_SERVERS)]
+    top = TOPS[number % len(TOPS)].name
+    return f"ordinary/{top}/{denial}/{'island-' if _isIsland(number) else ''}{algorithm}/{program}"

@@ -58,7 +58,7 @@ REASONS: Final = (
     Reason(
         "RFC 6672, section 5.3.4.1",
         "a record that denies names next to a DNAME record says nothing of the names below it",
-        "ours", ("ordinary/*",), kinds=("dname",), ours="answer", theirs="NXDOMAIN",
+        "ours", ("ordinary/*",), kinds=("dname",), ours="NOERROR", theirs="NXDOMAIN",
     ),
     Reason(
         "RFC 6672, section 3.1",
@@ -86,9 +86,9 @@ REASONS: Final = (
         "either", ("bogus/nsec3-iterations/*",), ours="answer", theirs="answer",
     ),
     Reason(
-        "RFC 9904, section 2",
+        "RFC 9905, section 2",
         "algorithms 5 and 7 are retired, and zones that use them insecure",
-        "either", ("ordinary/*/[57]/*",), ours="insecure", theirs="secure",
+        "ours", ("ordinary/*/[57]/*",), ours="insecure", theirs="secure",
     ),
     Reason(
         "RFC 1034, section 3.6.2",
@@ -121,12 +121,12 @@ REASONS: Final = (
     Reason(
         "RFC 5155, section 9.2",
         "what NSEC3 records with opt-out prove gets no AD",
-        "ours", ("ordinary/*",), ours="insecure", theirs="secure",
+        "ours", ("ordinary/*/optout/*", "ordinary/*/iterated/*", "ordinary/beta/*", "ordinary/delta/*"), ours="insecure", theirs="secure",
     ),
     Reason(
         "RFC 4035, section 3.2.3",
         "only secure answers get AD",
-        "ours", ("bogus/unsupported-*", "cuts/*"), ours="insecure", theirs="secure",
+        "ours", ("bogus/unsupported-*", "cuts/*", "ordinary/*island*", "ordinary/*/unsigned/*"), ours="insecure", theirs="secure",
     ),
     Reason(
         "RFC 1034, section 4.3.5",

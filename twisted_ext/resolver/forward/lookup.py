@@ -194,9 +194,7 @@ class ForwardedLookup:
         if leg is not None:
             index = self._index
             stream = leg.exchange.reliable
-            if stream:
-                self._source.standings[index].streamUntil = 0.0
-            else:
+            if not stream:
                 self._source.standings[index].silent(now, waited=now - self._sentAt)
             self._note(now, "timed out", leg.exchange)
             troubles = self._trouble()
