@@ -70,9 +70,10 @@ class ZoneTrust:
     @ivar expires: until when this holds, in seconds since 1970.
     @ivar reasons: why it is not secure.
     @ivar server: the server that sent what is bogus, or C{""}.
+    @ivar used: whether it was used since it was learned, or since the last time that room was made.
     """
 
-    __slots__ = ("zone", "security", "keys", "expires", "reasons", "server")
+    __slots__ = ("zone", "security", "keys", "expires", "reasons", "server", "used")
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class ZoneTrust:
         self.expires = expires
         self.reasons = reasons
         self.server = server
+        self.used = False
 
     def __repr__(self) -> str:
         return f"<ZoneTrust {nameToText(self.zone)} {self.security.value} {list(self.reasons)}>"
@@ -175,6 +177,7 @@ class Chains:
             if found is not None:
                 # What was learned with a clock that has been set back since does not count.
                 if now < found.expires <= now + _MOST_SECONDS:
+                    found.used = True
                     return found
                 del known[name]
             if name == anchor:
@@ -186,9 +189,21 @@ class Chains:
         known.pop(trust.zone, None)
         known[trust.zone] = trust
         if len(known) > _MOST:
-            for zone in list(islice(known, _MOST // 8 + 1)):
-                del known[zone]
+            self._makeRoom()
         return trust
+
+    def _makeRoom(self) -> None:
+        # What was used since the last time goes to the end once, so that zones that are used once do not displace the others.
+        known = self._known
+        least = _MOST - _MOST // 8
+        for _ in range(2 * len(known)):
+            zone = next(iter(known))
+            trust = known.pop(zone)
+            if trust.used:
+                trust.used = False
+                known[zone] = trust
+            if len(known) <= least:
+                return
 
     def _anchored(self, anchors: ZoneAnchors, now: int, work: Work) -> Fetching:
         zone = anchors.zone

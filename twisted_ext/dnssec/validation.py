@@ -26,6 +26,9 @@ from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, NSEC, NSEC3, RRSIG, 
 
 __all__ = ["Validated", "Validator"]
 
+#: Types that an alias does not lead away from.
+_OWN: Final = frozenset((CNAME, ANY, RRSIG))
+
 #: Octets of an RRSIG before the signer's name.
 _SIGNER: Final = 18
 
@@ -130,7 +133,8 @@ class _Judging:
         name = question.key[:-4]
         aliases: dict[bytes, bytes] = {}
         secureDNAMEs: dict[bytes, bytes] = {}
-        data = False
+        # The names that the requested records belong to.
+        owners: list[bytes] = []
         # A DNAME record first: the alias that follows from it may stand before it.
         for rrset in sorted(answer.answer, key=_isNotDNAME) if len(answer.answer) > 2 else answer.answer:
             rrType = rrset.rrType
@@ -138,22 +142,23 @@ class _Judging:
                 # Signatures are not signed (RFC 4035, section 2.2), so an answer of signatures alone cannot be secure.
                 if question.rrType == RRSIG:
                     self._lower(Security.INSECURE)
-                    data = True
+                    owners.append(rrset.name.lower())
                 continue
             owner = rrset.name.lower()
             if rrType == CNAME:
-                if question.rrType != CNAME:
+                if question.rrType not in _OWN:
                     aliases[owner] = rrset.rdatas[0]
                 follows = _followsFrom(owner, rrset, secureDNAMEs)
                 if follows:
-                    data = data or question.rrType == CNAME
+                    if question.rrType in _OWN:
+                        owners.append(owner)
                     continue
                 if follows is False:
                     text = f"the alias {nameToText(owner)} is not the one that the DNAME record above it makes"
                     self._lower(Security.BOGUS, ((BOGUS, text),))
                     return self._done()
             if rrType == question.rrType or question.rrType == ANY:
-                data = True
+                owners.append(owner)
             secure = yield from self._positive(rrset, owner)
             if rrType == DNAME and secure:
                 secureDNAMEs[owner] = rrset.rdatas[0].lower()
@@ -168,9 +173,13 @@ class _Judging:
             return self._done()
         if answer.rcode == Rcode.YXDOMAIN and _isTooLong(name, secureDNAMEs):
             return self._done()
-        if not data and answer.outcome is Outcome.DATA:
-            self._lower(Security.BOGUS, ((BOGUS, f"the answer for {nameToText(name)} has no {typeName(question.rrType)} records"),))
-        elif not data and not (aliases and not _hasSOA(answer)):
+        has = name in owners
+        if has is not (answer.outcome is Outcome.DATA):
+            if self._security is _SECURE:
+                # The rcode is not signed: it must not deny what is there, nor may data be missing.
+                what = "denies the records that it has" if has else "does not have the records that it should"
+                self._lower(Security.BOGUS, ((BOGUS, f"the answer for {nameToText(name)} {typeName(question.rrType)} {what}"),))
+        elif not has and not (aliases and not _hasSOA(answer)):
             yield from self._negative(name)
         return self._done()
 

@@ -103,7 +103,7 @@ class Delegation:
     @ivar signed: whether there is a DS set in it.
     @ivar referrer: the parent's server that sent it, or C{""}.
     @ivar spare: servers, or addresses of them, that the parent names and the zone does not: for when none of the zone's own replies.
-    @ivar used: whether it has been used since the last time that room was made.
+    @ivar used: whether it has been used since it was learned, or since the last time that room was made.
     """
 
     __slots__ = (

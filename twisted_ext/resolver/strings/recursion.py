@@ -105,9 +105,11 @@ def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = Non
     @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
     @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011).
 
-    @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}
+    @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}, and what looks up the target of an alias
+        that the source does not answer, so that an answer without it is no denial.
     """
     from twisted_ext.dnssec.validation import Validator
+    from twisted_ext.resolver.recursive.source import AliasFollower
     from twisted_ext.resolver.recursive.validating import ValidatingSource
 
     anchors = _anchorsIn(anchor)
@@ -115,7 +117,7 @@ def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = Non
     validating = ValidatingSource(source, site.reactor, Validator(trust.at))
     if state:
         _follow(site, validating, trust, anchors, state)
-    return validating
+    return AliasFollower(validating)
 
 
 def _anchorsIn(path: str | None) -> list[Anchor]:
