@@ -16,7 +16,7 @@ import sys
 from importlib import import_module
 
 ALL = (
-    *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "addresses"),
+    *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "simulated", "addresses"),
     *("packetcache", "bulk", "transfers", "zoneloads", "floods", "served"),
 )
 

@@ -27,6 +27,7 @@ __all__ = [
     "PolicyFault",
     "Refused",
     "BudgetSpent",
+    "WorkSpent",
     "QueueFull",
     "TrustFault",
     "Unknown",
@@ -206,6 +207,13 @@ class BadUpdate(Refused):
 class BudgetSpent(PolicyFault):
     """
     The work budget of one look-up is exhausted.
+    """
+
+
+class WorkSpent(BudgetSpent):
+    """
+    A query of a client would cause more work than one query may. Alone, the question that failed may well have an answer: it is a part of
+    that query.
     """
 
 

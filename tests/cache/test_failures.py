@@ -7,7 +7,17 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.cache.failures import Failures, again
-from twisted_ext.errors import BudgetSpent, Closed, DNSFault, Refused, ServerFailed, TimedOut, TrustFault, Unknown
+from twisted_ext.errors import (
+    BudgetSpent,
+    Closed,
+    DNSFault,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TrustFault,
+    Unknown,
+    WorkSpent,
+)
 
 
 class FailuresTests(SynchronousTestCase):
@@ -17,7 +27,8 @@ class FailuresTests(SynchronousTestCase):
 
     def test_onlyServerAndTrustFaultsAreKept(self) -> None:
         """
-        Failures of servers and of validation are cached. Refusals of our own, unknown names and closed sources are not.
+        Failures of servers and of validation are cached, and look-ups that take too much work. Refusals of our own, unknown names and
+        closed sources are not.
         """
         failures = Failures()
         for fault, seconds in (
@@ -26,6 +37,7 @@ class FailuresTests(SynchronousTestCase):
             (TimedOut("silence"), 5.0),
             (Refused("no"), 0.0),
             (BudgetSpent("no"), 0.0),
+            (WorkSpent("too much"), 5.0),
             (Unknown("no"), 0.0),
             (Closed("no"), 0.0),
         ):

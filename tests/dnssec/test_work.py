@@ -7,9 +7,10 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Budget, Security
+from twisted_ext.dnssec.limits import NAME_SERVER_LOOKUPS
 from twisted_ext.dnssec.verdicts import BOGUS, Verdict
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BudgetSpent
+from twisted_ext.errors import BudgetSpent, WorkSpent
 
 
 class WorkTests(SynchronousTestCase):
@@ -27,6 +28,36 @@ class WorkTests(SynchronousTestCase):
         budget.spend(2)
         self.assertRaises(BudgetSpent, budget.spend)
         self.assertEqual(work.packets, 3)
+
+    def test_eachNameHasItsPackets(self) -> None:
+        """
+        What is resolved takes a number of packets of its own, from those of the query; what is resolved for that takes the same ones.
+        """
+        work = Work(packets=25, fetchPackets=10)
+        for packets in (10, 10, 5):
+            before = work.resolve()
+            work.spend(4)
+            inner = work.resolve()
+            work.spend(packets - 4)
+            self.assertRaises(WorkSpent, work.spend)
+            self.assertTrue(work.spent)
+            work.resolved(inner)
+            self.assertTrue(work.spent)
+            work.resolved(before)
+        self.assertEqual(work.packets, 25)
+        self.assertTrue(work.exhausted)
+        self.assertIn("25 packets", str(self.assertRaises(WorkSpent, work.spend)))
+
+    def test_nameServersAreLimited(self) -> None:
+        """
+        Name servers are counted before their addresses are looked up, and limited.
+        """
+        work = Work()
+        for _ in range(int(NAME_SERVER_LOOKUPS.default)):
+            self.assertFalse(work.spent)
+            work.lookUp()
+        self.assertTrue(work.spent)
+        self.assertRaises(WorkSpent, work.lookUp)
 
     def test_octetsAreLimited(self) -> None:
         """

@@ -200,6 +200,7 @@ class AddressesTests(SynchronousTestCase):
             patch("twisted_ext.recursion.iteration._LOOKUPS", 2000),
             patch("twisted_ext.recursion.iteration._LOOKUPS_FAILED", 2000),
             patch("twisted_ext.recursion.replies._SERVERS", 2000),
+            patch("twisted_ext.dnssec.work._LOOKUPS", 2000),
         ):
             world.delegations.forget()
             self.assertRaises(ServerFailed, world.resolve, "www.sub.example")
@@ -293,17 +294,22 @@ class DisagreementTests(SynchronousTestCase):
         Return a world in which C{sub.example} names a server that does not reply.
         """
         world = usual()
-        named = ("sub.example NS ns2.sub.example",)
-        answer = reply("www.sub.example A 192.0.2.80", authority=named, additional=("ns2.sub.example A 192.0.2.66",))
-        world.servers["192.0.2.3"] = {"*": answer}
+        named, glue = "sub.example NS ns2.sub.example", ("ns2.sub.example A 192.0.2.66",)
+        answer = reply("www.sub.example A 192.0.2.80", authority=(named,), additional=glue)
+        world.servers["192.0.2.3"] = {"sub.example NS": reply(named, additional=glue), "*": answer}
         return world
 
     def test_childNamesTheServers(self) -> None:
         """
-        The servers that the zone itself names are asked from then on, and those of its parent when they do not reply.
+        The servers that the zone itself names when it is asked for them are used from then on, and those of its parent when they do not
+        reply. In other replies they do not count: they may be spoofed.
         """
         world = self.world()
-        world.resolve("www.sub.example")
+        for _ in range(2):
+            world.asked.clear()
+            world.resolve("www.sub.example")
+        self.assertEqual(world.asked, ["192.0.2.3 www.sub.example A"])
+        world.resolve("sub.example", "NS")
         world.asked.clear()
         self.assertEqual(addressesOf(world.resolve("www.sub.example")), ["192.0.2.80"])
         self.assertEqual(world.asked, ["192.0.2.66 www.sub.example A", "192.0.2.3 www.sub.example A"])

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from twisted_ext.errors import BadMessage, DNSFault, PeerFault, ServerFailed, TimedOut, TrustFault, Unreachable
+from twisted_ext.errors import (
+    BadMessage,
+    DNSFault,
+    PeerFault,
+    ServerFailed,
+    TimedOut,
+    TrustFault,
+    Unreachable,
+    WorkSpent,
+)
 from twisted_ext.limits import FAILURE_MOST_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS, FAILURES_KEPT
 
 __all__ = ["FAILURE_OCTETS", "Failures", "again", "causesOf"]
@@ -55,7 +64,7 @@ def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:
         code = _NO_AUTHORITY
     elif isinstance(fault, Unreachable | BadMessage):
         code = _NETWORK
-    elif isinstance(fault, ServerFailed):
+    elif isinstance(fault, ServerFailed | WorkSpent):
         code = _OTHER
     else:
         return ()
@@ -95,13 +104,13 @@ class Failures:
 
     def note(self, key: bytes, fault: DNSFault, now: float, asked: float) -> float:
         """
-        Cache a failure if the servers or the network caused it.
+        Cache a failure if the servers, the zone or the network caused it.
 
         @param asked: when the look-up began. A timeout that came too early is not the servers' failure.
 
         @return: for how many seconds it is cached; 0 for not at all.
         """
-        if not self.first or not isinstance(fault, PeerFault | TrustFault):
+        if not self.first or not isinstance(fault, PeerFault | TrustFault | WorkSpent):
             return 0.0
         if isinstance(fault, TimedOut) and now - asked < FAILURE_PATIENCE.default:
             return 0.0

@@ -13,10 +13,10 @@ __all__ = [
     "ANCHOR_ADD_SECONDS", "ANCHOR_FILE_OCTETS", "ANCHOR_KEYS", "ANCHOR_MISSING_SECONDS", "ANCHOR_QUERY_SECONDS",
     "ANCHOR_REMOVE_SECONDS", "ANCHOR_RETRY_SECONDS", "ANCHOR_SIGHTINGS", "ANCHOR_TOMBSTONES", "CACHED_KEY_OCTETS", "CHAINS",
     "CHAIN_SECONDS", "CLOCK_BEGINS", "CLOCK_DOUBTED", "CLOCK_SIGNATURES", "DENIAL_RECORDS", "DS_TRIED", "EVIDENCE_ANSWERS",
-    "EVIDENCE_OCTETS", "EVIDENCE_STEPS", "EXPONENT_BITS", "INSPECTED_SIGNATURES", "KEYS_CACHED", "KEYS_PER_TAG", "KEYS_READ",
-    "NEGATIVE_ANCHORS", "NEGATIVE_ANCHOR_SECONDS", "NSEC3_HASHES", "NSEC3_ITERATIONS", "NSEC3_PARAMETERS",
-    "NSEC3_PROOF_HASHES", "OCTETS", "PACKETS", "QUERY_FAILURES", "QUERY_HASHES", "QUERY_VERIFICATIONS", "REASONS", "RSA_LEAST_BITS",
-    "RSA_MOST_BITS", "SIGNALED_TAGS", "SIGNATURES_CACHED", "SIGNATURES_READ", "SIGNATURES_TRIED",
+    "EVIDENCE_OCTETS", "EVIDENCE_STEPS", "EXPONENT_BITS", "FETCH_PACKETS", "INSPECTED_SIGNATURES", "KEYS_CACHED", "KEYS_PER_TAG",
+    "KEYS_READ", "NAME_SERVER_LOOKUPS", "NEGATIVE_ANCHORS", "NEGATIVE_ANCHOR_SECONDS", "NSEC3_HASHES", "NSEC3_ITERATIONS",
+    "NSEC3_PARAMETERS", "NSEC3_PROOF_HASHES", "OCTETS", "PACKETS", "QUERY_FAILURES", "QUERY_HASHES", "QUERY_VERIFICATIONS", "REASONS",
+    "RSA_LEAST_BITS", "RSA_MOST_BITS", "SIGNALED_TAGS", "SIGNATURES_CACHED", "SIGNATURES_READ", "SIGNATURES_TRIED",
     "TURN_VERIFICATIONS", "VERIFICATIONS",
     "VERIFICATION_FAILURES",
 ]
@@ -25,6 +25,14 @@ __all__ = [
 
 #: Packets sent for one query of a client, with all sub-queries and restarts (CAMP; CVE-2026-50045). Unbound and BIND allow 200.
 PACKETS: Final = Limit(default=200, least=10, most=1000)
+
+#: Packets sent to resolve one name and type, with the addresses of name servers that this takes (NXNSAttack; aliases, keys and DS records
+#: are fetched on their own). BIND and PowerDNS allow 50.
+FETCH_PACKETS: Final = Limit(default=50, least=10, most=1000)
+
+#: Name servers whose addresses are looked up for one query of a client, from the cache or not: without packets, only this ends a search
+#: through delegations that are known. Unbound allows 64.
+NAME_SERVER_LOOKUPS: Final = Limit(default=64, least=8, most=1000)
 
 #: Octets sent and received for it. PowerDNS allows 100,000; this is room for four replies of the largest size.
 OCTETS: Final = Limit(default=262_144, least=65_536, most=1 << 24)

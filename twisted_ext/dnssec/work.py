@@ -8,6 +8,8 @@ from math import inf
 from typing import Final
 
 from twisted_ext.dnssec.limits import (
+    FETCH_PACKETS,
+    NAME_SERVER_LOOKUPS,
     NSEC3_HASHES,
     OCTETS,
     PACKETS,
@@ -18,11 +20,13 @@ from twisted_ext.dnssec.limits import (
     VERIFICATION_FAILURES,
     VERIFICATIONS,
 )
-from twisted_ext.errors import BudgetSpent
+from twisted_ext.errors import BudgetSpent, WorkSpent
 
 __all__ = ["Work"]
 
 _PACKETS: Final = int(PACKETS.default)
+_FETCH_PACKETS: Final = int(FETCH_PACKETS.default)
+_LOOKUPS: Final = int(NAME_SERVER_LOOKUPS.default)
 _OCTETS: Final = int(OCTETS.default)
 _VERIFICATIONS: Final = int(VERIFICATIONS.default)
 _FAILURES: Final = int(VERIFICATION_FAILURES.default)
@@ -46,6 +50,8 @@ class Work:
     It is a L{Budget<twisted_ext.answers.Budget>} of packets.
 
     @ivar packets: packets sent.
+    @ivar packetsEnd: the number of packets at which the present fetch ends.
+    @ivar lookups: name servers whose addresses were looked up.
     @ivar octets: octets sent and received.
     @ivar hashes: names hashed for NSEC3.
     @ivar verifications: signatures checked.
@@ -57,6 +63,8 @@ class Work:
 
     __slots__ = (
         "packets",
+        "packetsEnd",
+        "lookups",
         "octets",
         "hashes",
         "verifications",
@@ -68,6 +76,7 @@ class Work:
         "mostHashes",
         "mostVerifications",
         "mostFailures",
+        "_fetchPackets",
         "_hashesEnd",
         "_verificationsEnd",
         "_failuresEnd",
@@ -80,6 +89,7 @@ class Work:
         self,
         *,
         packets: int = _PACKETS,
+        fetchPackets: int = _FETCH_PACKETS,
         octets: int = _OCTETS,
         hashes: int = _HASHES,
         verifications: int = _VERIFICATIONS,
@@ -91,10 +101,11 @@ class Work:
         """
         @param hashes: the limit for one fetch, as C{verifications} and C{failures}.
         """
-        self.packets = self.octets = self.hashes = self.verifications = self.failures = 0
+        self.packets = self.octets = self.hashes = self.verifications = self.failures = self.lookups = 0
         self.turnEnd: float = inf
         self.avoided: set[str] = set()
-        self.mostPackets = packets
+        self.mostPackets = self.packetsEnd = packets
+        self._fetchPackets = fetchPackets
         self.mostOctets = octets
         self.mostHashes = queryHashes
         self.mostVerifications = queryVerifications
@@ -121,11 +132,41 @@ class Work:
         self.turnEnd = self.verifications + _TURN
 
     @property
+    def spent(self) -> bool:
+        """
+        Whether nothing more can be resolved for what is being resolved now.
+        """
+        return self.packets >= self.packetsEnd or self.lookups >= _LOOKUPS
+
+    @property
     def exhausted(self) -> bool:
         """
-        Whether the whole query has used up its packets or its signature checks.
+        Whether the whole query has used up its packets, its signature checks or its hashes.
         """
-        return self.packets >= self.mostPackets or self.verifications >= self.mostVerifications or self.failures >= self.mostFailures
+        return (
+            self.packets >= self.mostPackets
+            or self.verifications >= self.mostVerifications
+            or self.failures >= self.mostFailures
+            or self.hashes >= self.mostHashes
+        )
+
+    def resolve(self) -> int:
+        """
+        Begin to resolve one name and type: it may take a number of packets of its own, or what is left of the one that it is a part of.
+
+        @return: what to give L{resolved}.
+        """
+        before = self.packetsEnd
+        end = self.packets + self._fetchPackets
+        if end < before:
+            self.packetsEnd = end
+        return before
+
+    def resolved(self, before: int) -> None:
+        """
+        Go on with what L{resolve} has interrupted.
+        """
+        self.packetsEnd = before
 
     def spend(self, amount: int = 1) -> None:
         """
@@ -134,8 +175,10 @@ class Work:
         @raise BudgetSpent: they would be too many; none is counted.
         """
         packets = self.packets + amount
-        if packets > self.mostPackets:
-            raise BudgetSpent(f"the look-up would take more than {self.mostPackets} packets")
+        if packets > self.packetsEnd:
+            if packets > self.mostPackets:
+                raise WorkSpent(f"the look-up would take more than {self.mostPackets} packets")
+            raise WorkSpent(f"the look-up would take more than {self._fetchPackets} packets for one name")
         self.packets = packets
 
     def packet(self, octets: int) -> None:
@@ -155,7 +198,17 @@ class Work:
         """
         self.octets += octets
         if self.octets > self.mostOctets:
-            raise BudgetSpent(f"the look-up took more than {self.mostOctets} octets")
+            raise WorkSpent(f"the look-up took more than {self.mostOctets} octets")
+
+    def lookUp(self) -> None:
+        """
+        Count a name server, before its addresses are looked up.
+
+        @raise BudgetSpent: it would be one too many.
+        """
+        if self.lookups >= _LOOKUPS:
+            raise WorkSpent(f"the look-up would take the addresses of more than {_LOOKUPS} name servers")
+        self.lookups += 1
 
     def verify(self) -> None:
         """

@@ -15,7 +15,7 @@ from math import inf
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
-from twisted_ext.limits import CACHE_SECONDS
+from twisted_ext.limits import CACHE_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS
 from twisted_ext.recursion.limits import (
     ADDRESSES_PER_SERVER,
     DELEGATION_SECONDS,
@@ -37,6 +37,12 @@ _ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
 _LAME: Final = LAME_SECONDS.default
 _REFRESH: Final = REFRESH_SECONDS.default
 _UNRESOLVED: Final = UNRESOLVED_SECONDS.default
+_SILENT: Final = FAILURE_SECONDS.default
+_PATIENCE: Final = FAILURE_PATIENCE.default
+
+#: Look-ups in a row without any reply, within some time, after which the servers of a zone are not queried for a while. One is not enough:
+#: some servers drop queries for a type or a name.
+_SILENCES: Final = 3
 
 #: Seconds between two priming queries, at least.
 _LEAST_PRIMED: Final = 60
@@ -97,18 +103,22 @@ class Delegation:
     @ivar zone: its name, folded.
     @ivar labels: the number of labels of this name.
     @ivar servers: its name servers.
-    @ivar since: when the parent sent it.
+    @ivar since: when the parent sent it, or was last asked for it.
     @ivar expires: when the parent has to be asked again.
     @ivar proof: the DS set, or the records that deny it, with signatures, as the parent sent them; empty if it sent none.
     @ivar signed: whether there is a DS set in it.
     @ivar referrer: the parent's server that sent it, or C{""}.
     @ivar spare: servers, or addresses of them, that the parent names and the zone does not: for when none of the zone's own replies.
     @ivar used: whether it has been used since it was learned, or since the last time that room was made.
+    @ivar silences: look-ups in a row to which none of the servers has replied.
+    @ivar silentSince: when the first of them ended.
+    @ivar silentUntil: until when not to query them, because there are too many (RFC 9520, section 3.2); 0 otherwise.
     """
 
     __slots__ = (
-        "zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used", "_parental", "_lame", "_restored",
-    )  # fmt: skip
+        *("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used"),
+        *("silences", "silentSince", "silentUntil", "_parental", "_lame", "_restored"),
+    )
 
     def __init__(
         self, zone: bytes, labels: int, servers: tuple[NameServer, ...], expires: float, proof: tuple[RRSet, ...] = ()
@@ -125,6 +135,8 @@ class Delegation:
         self.proof = proof
         self.signed = any(rrset.rrType == DS for rrset in proof)
         self.used = False
+        self.silences = 0
+        self.silentSince = self.silentUntil = 0.0
         self._lame: dict[str, float] = {}
 
     def addresses(self, now: float, *, spare: bool = False) -> list[str]:
@@ -134,7 +146,9 @@ class Delegation:
         @param spare: of the servers that only the parent names.
         """
         servers = self.spare if spare else self.servers
-        return self.working([address for server in servers if now < server.expires for address in server.addresses], now)
+        found = [address for server in servers if now < server.expires for address in server.addresses]
+        # Several names for one server do not make it several servers (CVE-2026-3592).
+        return self.working([*dict.fromkeys(found)], now)
 
     def working(self, addresses: list[str], now: float) -> list[str]:
         """
@@ -183,6 +197,38 @@ class Delegation:
         if now >= self.since + _REFRESH:
             return True
         return any(server.addresses and now >= server.expires for server in self.servers)
+
+    def silent(self, now: float) -> None:
+        """
+        Record that none of the servers has replied in one look-up. Those of the root are always queried: without them, nothing works.
+        """
+        if not self.silences:
+            self.silentSince = now
+        self.silences += 1
+        if self.silences >= _SILENCES and now - self.silentSince >= _PATIENCE and self.labels:
+            self.silentUntil = now + _SILENT
+
+    def replied(self) -> None:
+        """
+        Record that one of the servers has replied.
+        """
+        self.silences = 0
+        self.silentUntil = 0.0
+
+    def inherit(self, former: Delegation) -> None:
+        """
+        Go on with the silence of a former delegation of the zone.
+        """
+        self.silences, self.silentSince, self.silentUntil = former.silences, former.silentSince, former.silentUntil
+
+    def mayQuery(self, now: float) -> bool:
+        """
+        Return whether to query servers that have been silent too often: not for a while, and then for one look-up at a time.
+        """
+        if now < self.silentUntil:
+            return False
+        self.silentUntil = now + _SILENT
+        return True
 
     def isLame(self, address: str, now: float) -> None:
         """

@@ -20,7 +20,8 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed
+from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed, TimedOut
+from twisted_ext.limits import FAILURE_PATIENCE
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
 from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
 from twisted_ext.recursion.minimization import Minimizer
@@ -119,8 +120,8 @@ class Iteration:
     """
 
     __slots__ = (
-        *("zone", "_delegations", "_question", "_options", "_context", "_now"),
-        *("_lookups", "_lookupsFailed", "_fault", "_avoided", "_tried", "_spent", "_areDown"),
+        *("zone", "_delegations", "_question", "_options", "_context", "_now", "_work", "_queried"),
+        *("_lookups", "_lookupsFailed", "_fault", "_overspent", "_avoided", "_tried", "_spent", "_areDown"),
     )
 
     def __init__(
@@ -147,7 +148,10 @@ class Iteration:
         self._tried: set[str] = set()
         self._spent: dict[bytes, set[str]] = {}
         budget = context.budget
-        self._avoided: Collection[str] = budget.avoided if isinstance(budget, Work) else ()
+        self._work = budget if isinstance(budget, Work) else None
+        self._avoided: Collection[str] = () if self._work is None else self._work.avoided
+        self._overspent: BudgetSpent | None = None
+        self._queried: Delegation | None = None
         self.zone = ROOT
 
     def run(self, now: float) -> _Steps:
@@ -169,6 +173,7 @@ class Iteration:
         known = delegation.labels
         # Zones whose delegations are as new as this look-up.
         learned: set[bytes] = set()
+        former: Delegation | None = None
         for _ in range(_REFERRALS):
             self.zone = delegation.zone
             sent = minimizer.next(known)
@@ -183,7 +188,7 @@ class Iteration:
                     above = self._above(delegation, learned)
                     if above is None:
                         raise
-                    delegation = above
+                    former, delegation = delegation, above
                     known = delegation.labels
                     if self._context.trace is not None:
                         self._note("asking the parent again", zone=nameToText(delegation.zone))
@@ -192,11 +197,16 @@ class Iteration:
                 minimizer.enabled = False
                 self._note("sending the whole name", why="the servers fail for a part of it")
                 continue
+            if former is not None and (referral is None or referral.zone != former.zone) and labelCount(sent) >= former.labels:
+                self._delegations.drop(former)
+                former = None
             if referral is not None:
                 if question.rrType == DS and referral.zone == name:
                     return self._fromParent(reply, referral)
                 referrer = "" if reply.origin is None else reply.origin.server
                 delegation = self._delegations.learn(referral, self._now, labelCount(referral.zone), referrer, delegation.expires)
+                if former is not None and former.zone == referral.zone:
+                    delegation.inherit(former)
                 learned.add(referral.zone)
                 if self._context.trace is not None:
                     self._note("referral", zone=nameToText(referral.zone), servers=len(referral.servers))
@@ -214,6 +224,13 @@ class Iteration:
             known = labelCount(sent)
         raise self._failure(f"{question}: more than {_REFERRALS} referrals and shortened names", _INVALID_DATA)
 
+    def abandoned(self, now: float) -> None:
+        """
+        Record that no caller waits any longer.
+        """
+        if self._queried is not None and now - self._now >= FAILURE_PATIENCE.default:
+            self._queried.silent(now)
+
     def _above(self, delegation: Delegation, learned: set[bytes]) -> Delegation | None:
         """
         Return whom to ask for other servers of a zone, or new addresses of them; L{None} if none are to be expected.
@@ -229,7 +246,11 @@ class Iteration:
         delegations = self._delegations
         if not delegation.labels:
             return delegations.hinted()
-        delegations.drop(delegation)
+        newer = delegations.find(zone, self._now)
+        if newer is not None and newer is not delegation:
+            return newer
+        # It is dropped when the parent has replied. Until then, other look-ups would all ask the parent.
+        delegation.since = self._now
         return delegations.closest(parentOf(zone), self._now)
 
     def _prime(self, hints: Delegation) -> Generator[Need, Result, None]:
@@ -258,6 +279,9 @@ class Iteration:
 
         @raise DNSFault: none of them does.
         """
+        if delegation.silentUntil and not delegation.mayQuery(self._now):
+            text = f"{self._question}: no server of {nameToText(delegation.zone)} has replied to the last queries"
+            raise self._failure(text, _NO_REACHABLE_AUTHORITY)
         tried = self._tried = {*self._avoided, *self._spent.get(delegation.zone, ())}
         empty: Answer | None = None
         reserve = False
@@ -286,7 +310,11 @@ class Iteration:
             if self._context.trace is not None:
                 whole = asked.key[:-4] == self._question.key[:-4]
                 self._noteQuery(delegation, asked, "the whole name" if whole else "no more of the name than they need")
+            self._queried = delegation
             self._now, result = yield QueryZone(delegation, addresses, asked)
+            self._queried = None
+            if delegation.silences and isinstance(result, Answer | ServerFailed):
+                delegation.replied()
             if isinstance(result, ServerFailed) and result.rcode == Rcode.YXDOMAIN and isinstance(result.reply, Message):
                 # A DNAME record makes a name that is too long (RFC 6672, section 2.2).
                 reply = result.reply
@@ -348,7 +376,11 @@ class Iteration:
             yield from self._find(server, delegation, server.missing)
             if self._untried(delegation, tried, reserve):
                 return
+        if self._overspent is not None:
+            raise self._overspent
         fault = self._fault
+        if reserve and isinstance(fault, TimedOut):
+            delegation.silent(self._now)
         zone = nameToText(delegation.zone)
         if fault is None:
             raise self._failure(f"{self._question}: no server of {zone} has an address", _NO_REACHABLE_AUTHORITY)
@@ -361,7 +393,10 @@ class Iteration:
         """
         Look up the addresses of a server, one family after the other, until some are found.
         """
+        if self._work is not None:
+            self._work.lookUp()
         self._lookups += 1
+        overspent = False
         for number, family in enumerate(families, 1):
             if self._context.trace is not None:
                 self._note("finding a server", zone=nameToText(delegation.zone), name=nameToText(server.name), type=typeName(family))
@@ -372,15 +407,23 @@ class Iteration:
                 if found:
                     server.learn(found, max(min([rrset.ttl for rrset in sets]), 1), self._now, families[number:])
                     return
+                if result.outcome is Outcome.NXDOMAIN:
+                    # It has no addresses of the other family either (RFC 8020).
+                    break
             elif isinstance(result, BudgetSpent):
-                raise result
+                if self._work is None or self._work.spent:
+                    raise result
+                # It is too deep inside of other look-ups, which says nothing of it.
+                self._overspent = result
+                overspent = True
             else:
                 self._fault = self._fault or result
         if self._now < server.expires:
             server.missing = ()
         else:
             self._lookupsFailed += 1
-            server.failed(self._now)
+            if not overspent:
+                server.failed(self._now)
 
     def _isCircular(self, server: NameServer, delegation: Delegation) -> bool:
         """
@@ -392,11 +435,12 @@ class Iteration:
 
     def _refine(self, delegation: Delegation, reply: Answer) -> None:
         """
-        Learn the zone's own list of servers from an authoritative answer.
+        Learn the zone's own list of servers from the answer to a question for it. In the authority section of other answers it is
+        unsolicited, and one spoofed reply would be enough to take over the zone (CVE-2025-40778, CVE-2025-11411).
         """
-        if not reply.flags & AA or delegation is self._delegations.root:
+        if not reply.flags & AA or delegation is self._delegations.root or self._question.rrType != NS:
             return
-        for rrset in reply.authority or reply.answer:
+        for rrset in reply.answer:
             if rrset.rrType == NS and rrset.name.lower() == delegation.zone:
                 names = tuple(dict.fromkeys([target.lower() for target in rrset.rdatas]))[: len(delegation.servers) + 13]
                 delegation.refine(names, glueOf(names, reply, delegation.zone), self._now)

@@ -17,7 +17,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer
-from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault, TrustFault
+from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import (
     FLIGHT_SECONDS,
@@ -110,7 +110,7 @@ class CachedSource(WrappingSource):
         fault = self.store.failures.find(key, now)
         if fault is not None:
             # A stale answer that was served for this failure may have been packed since.
-            if self.store.keepStale and isinstance(fault, PeerFault):
+            if self.store.keepStale and isinstance(fault, PeerFault | BudgetSpent):
                 answer = self._giveStale(question, context)
                 if answer is not None:
                     return answer
@@ -211,6 +211,9 @@ class CachedSource(WrappingSource):
         return store.lifetimes.given(answer) if seconds else None
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+        if isinstance(fault, WorkSpent) and (context.aliases or context.depth):
+            # What led to this question has used up the work: an alias of an attacker's must not make its target fail for others.
+            return
         if not (context.options or self._closed):
             now = self._seconds()
             self.store.failures.note(question.key + context.variant, fault, now, asked)

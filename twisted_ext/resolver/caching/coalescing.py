@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.failures import again
-from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut
+from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
 from twisted_ext.resolver.ask import lookUp
@@ -215,8 +215,10 @@ class _Flight:
                 context.flight.forget(self)
             if answer is not None:
                 waiter.callback(answer)
-            elif isinstance(fault, TimedOut) and self.source.hasTime(self, context):
-                # The flight's deadline has passed, but not that of this waiter, which joined late.
+            elif (isinstance(fault, TimedOut) and self.source.hasTime(self, context)) or (
+                isinstance(fault, WorkSpent) and self.source.hasWork(self, context)
+            ):
+                # The flight's deadline has passed, but not that of this waiter, which joined late; or its work was spent elsewhere.
                 # All such waiters move to one flight, so that each is found when it leaves; a flush in between would split them.
                 if self.successor is None or self.successor.done:
                     self.successor = self.source.board(waiter, self.question, context)
@@ -390,6 +392,13 @@ class CoalescingSource(WrappingSource):
     def hasTime(self, flight: _Flight, context: QueryContext) -> bool:
         now = self.now()
         return now >= flight.deadline - _SLACK and context.deadline > now + _SLACK and not self._closed
+
+    def hasWork(self, flight: _Flight, context: QueryContext) -> bool:
+        """
+        Return whether the flight was a part of another query, which had spent its work before, so that this waiter may have more success.
+        """
+        began = flight.context
+        return bool(began.aliases or began.depth) and context.budget is not began.budget and not self._closed
 
     def heldFor(self, flight: _Flight, now: float) -> float:
         """

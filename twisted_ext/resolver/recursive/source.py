@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.cache.store import Store
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BudgetSpent, DNSFault, ServerFailed, TimedOut
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
 from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options
@@ -98,7 +98,7 @@ class RecursiveSource(LocalSource):
 
     def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if context.depth > _DEPTH:
-            return fail(BudgetSpent(f"{question}: more than {_DEPTH} look-ups inside of each other"))
+            return fail(WorkSpent(f"{question}: more than {_DEPTH} look-ups inside of each other"))
         budget = context.budget
         if budget is None:
             budget = Work()
@@ -133,7 +133,7 @@ class _Resolution:
     @ivar deferred: fires with the answer.
     """
 
-    __slots__ = ("deferred", "_source", "_question", "_context", "_iteration", "_steps", "_current", "_began", "_server")
+    __slots__ = ("deferred", "_source", "_question", "_context", "_iteration", "_steps", "_current", "_began", "_server", "_before")
 
     def __init__(self, source: RecursiveSource, question: Question, context: QueryContext) -> None:
         self._source = source
@@ -143,6 +143,8 @@ class _Resolution:
         self._current: Deferred[Answer] | None = None
         self._began = now = source.seconds()
         self._server = ""
+        budget = context.budget
+        self._before = budget.resolve() if isinstance(budget, Work) else 0
         self._iteration = Iteration(source.delegations, question, source.options, context, source.pool.areDown)
         self._steps = self._iteration.run(now)
 
@@ -153,9 +155,10 @@ class _Resolution:
         except StopIteration as done:
             self._finish(done.value, now)
         except DNSFault as fault:
-            deferred = self.deferred
-            del self.deferred
-            deferred.errback(fault)
+            self._ended().errback(fault)
+        except Exception as error:
+            # Otherwise the callers would wait for ever.
+            self._ended().errback(error)
         else:
             self._meet(need, now)
 
@@ -194,25 +197,33 @@ class _Resolution:
         if isinstance(fault, DNSFault):
             self.advance(fault)
         else:
-            deferred = self.deferred
-            del self.deferred
-            deferred.errback(fault)
+            self._ended().errback(fault)
+
+    def _ended(self) -> Deferred[Answer]:
+        budget = self._context.budget
+        if isinstance(budget, Work):
+            budget.resolved(self._before)
+        deferred = self.deferred
+        del self.deferred
+        return deferred
 
     def _finish(self, answer: Answer, now: float) -> None:
         budget = self._context.budget
         attempts = budget.packets if isinstance(budget, Work) else 0
         answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone)
         answer.message = None
-        deferred = self.deferred
-        del self.deferred
-        deferred.callback(answer)
+        self._ended().callback(answer)
 
     def _cancel(self, deferred: Deferred[Answer]) -> None:
+        self._iteration.abandoned(self._source.seconds())
         self._steps.close()
         current = self._current
         if current is not None:
             current.addErrback(lambda _: None)
             current.cancel()
+        budget = self._context.budget
+        if isinstance(budget, Work):
+            budget.resolved(self._before)
 
 
 def _fromReferral(known: Delegation) -> Answer:
@@ -252,6 +263,9 @@ class AliasFollower(WrappingSource):
         return partial(self._start, question, found)
 
     def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        if context.budget is None:
+            # One object for all targets: a budget for each would multiply the work.
+            context = context.but(budget=Work())
         return start(context).addCallback(self._arrived, question, context)
 
     def _arrived(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
@@ -263,7 +277,7 @@ class AliasFollower(WrappingSource):
             text = f"{question}: its aliases lead in a circle back to {nameToText(target)}"
             return fail(ServerFailed(text, ede=((_OTHER, text),)))
         if context.aliases >= _ALIASES:
-            return fail(ServerFailed(f"{question}: more than {_ALIASES} aliases"))
+            return fail(WorkSpent(f"{question}: more than {_ALIASES} aliases"))
         inner = context.but(aliases=context.aliases + 1)
         return lookUp(self.targets, Question(target, question.rrType, question.rrClass), inner).addCallback(joined, answer, question)
 

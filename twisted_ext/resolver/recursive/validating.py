@@ -25,7 +25,7 @@ from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, NSEC_MISSING, RRSIGS_MISSING, Verdict
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault
+from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import lookUp, then
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -287,6 +287,10 @@ class _Validation:
         del self.deferred
         self._source.verdicts[Security.BOGUS] += 1
         why = verdict.reasons[0][1] if verdict.reasons else "no reason"
+        if self._work.exhausted and self._context.aliases:
+            # The aliases that led here have used it up, so nothing is known of this name.
+            deferred.errback(WorkSpent(f"{self._question} is not validated: {why}", ede=verdict.reasons))
+            return
         deferred.errback(TrustFault(f"{self._question} is bogus: {why}", ede=verdict.reasons))
 
     def _retry(self, server: str) -> bool:
