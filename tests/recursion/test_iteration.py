@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.recursion.worlds import ROOT_ADDRESS, World, denial, name, nothing, referral, reply
-from twisted_ext.answers import Answer, Outcome
+from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, DNSFault, ServerFailed
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation, NameServer
-from twisted_ext.recursion.iteration import Options
+from twisted_ext.recursion.iteration import Iteration, Options, QueryZone
 from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, REFERRALS, REFRESH_SECONDS
 from twisted_ext.recursion.replies import Referral
+from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelCount
@@ -108,6 +109,19 @@ class DescentTests(SynchronousTestCase):
         self.assertEqual(addressesOf(world.resolve("www.sub.example")), ["192.0.2.80"])
         world.servers["192.0.2.3"] = {"*": nothing()}
         self.assertEqual(world.resolve("www.sub.example").outcome, Outcome.NODATA)
+
+    def test_replyWithoutSender(self) -> None:
+        """
+        A reply that does not help and does not say which server sent it counts for all that were asked, so that the look-up ends.
+        """
+        for useless in (nothing(), denial(".")):
+            steps = Iteration(usual().delegations, questionOf("a.example"), Options(), QueryContext(inf)).run(0.0)
+            need = next(steps)
+            assert isinstance(need, QueryZone)
+            need = steps.send((0.0, _EXAMPLE))
+            with self.assertRaises((StopIteration, DNSFault)):
+                for _ in range(10):
+                    steps.send((0.0, Answer(useless.outcome, (), useless.authority, flags=useless.flags)))
 
     def test_serversWithBogusDataAreAvoided(self) -> None:
         """

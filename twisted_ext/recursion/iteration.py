@@ -335,14 +335,14 @@ class Iteration:
                 if self._context.trace is not None:
                     self._note("empty reply", server=server, zone=nameToText(delegation.zone))
                 empty = result
-                tried.add(address)
+                tried.update((address,) if address else addresses)
                 continue
             if meaning is not Meaning.LAME:
                 return result, meaning, referral
             if self._context.trace is not None:
                 self._note("lame", server=server, zone=nameToText(delegation.zone))
             delegation.isLame(address, self._now)
-            tried.add(address)
+            tried.update((address,) if address else addresses)
             self._fault = ServerFailed(f"{server} does not serve {nameToText(delegation.zone)}", server=server, rcode=5)
 
     def _untried(self, delegation: Delegation, tried: set[str], reserve: bool) -> list[str]:

@@ -142,6 +142,16 @@ class LocalRootTests(SynchronousTestCase):
         assert answer is not None
         self.assertEqual({rrset.rrType for rrset in answer.additional} & {A}, {A})
 
+    def test_anyQuestion(self) -> None:
+        """
+        A question of any type for the root itself or a name below it has an end; one of another class is not for the copy.
+        """
+        self.held()
+        for rrType in ("ANY", "RRSIG", "DS", "DNSKEY", "SOA", "NSEC", "CNAME", "ZONEMD", "TXT"):
+            for name in (".", "example", "no-such-tld"):
+                self.look(name, rrType)
+        self.assertIsNone(self.copy.answer(Question(ROOT, SOA, 3), True))
+
     def test_refreshQueriesTheSOA(self) -> None:
         """
         After the refresh interval one query confirms that nothing is newer, and a newer zone is transferred.

@@ -111,7 +111,7 @@ class LocalRoot:
         if now >= refreshing.nextAt or (refreshing.serving and now >= refreshing.expiresAt):
             self._look(now)
         version = self.version
-        if version is None:
+        if version is None or question.rrClass != IN:
             return None
         # The addresses of the root's servers are for priming.
         return answerAcross(lambda name: version, question, dnssecOk=dnssecOk, minimal=question.rrType != NS)
