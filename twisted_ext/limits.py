@@ -442,7 +442,8 @@ NO_UDP_SIGNS: Final = Limit(default=3, least=2, most=100)
 #: Seconds to use one client cookie for a server (RFC 7873, section 7.1: at most 36 days): by it, the server recognizes its client.
 COOKIE_CLIENT_SECONDS: Final = Limit(default=86_400.0, least=60.0, most=36 * 86_400.0)
 
-#: Seconds to send no cookie to a server that has shown not to reply to queries with one, after as many signs as L{NO_EDNS_SIGNS}.
+#: Seconds to send no cookie to a server that has shown not to reply to queries with one, after as many signs as L{NO_EDNS_SIGNS}, or that
+#: has replied over TCP without the cookie that it sent before: not all locations of an anycast address need to support them.
 NO_COOKIE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Seconds to send queries without mixed case to a server that has shown not to preserve it.

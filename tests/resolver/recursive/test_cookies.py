@@ -181,6 +181,19 @@ def test_serverThatStopsCookiesIsAskedOnceOverTCP() -> None:
     assert stack.sent(SERVER)[-1].transport == "udp"
 
 
+def test_anycastWithCookiesAtSomeLocationsOnly() -> None:
+    """
+    A server whose locations differ, so that some replies have cookies and others do not, is not asked over TCP again and again.
+    """
+    internet = built()
+    stack = Stack(internet, cookies=True)
+    server = internet.server(SERVER)
+    for number in range(20):
+        server.cookies = not number % 2
+        stack.look(f"h{number}.example.org")
+    assert [each.transport for each in stack.sent(SERVER)].count("tcp") == 1
+
+
 def test_wrongCookieLeadsToTCP() -> None:
     """
     A reply with another client cookie is not believed, whether the server is known to support cookies or not.
@@ -210,7 +223,7 @@ def test_spooferWithoutCookieIsNotBelieved(defended: bool, monkeypatch: pytest.M
 
     internet.server(SERVER).tamper = forged
     if not defended:
-        monkeypatch.setattr(lookup, "cookieFits", lambda octets, standing, reliable, plain: True)
+        monkeypatch.setattr(lookup, "cookieFits", lambda octets, standing, now, reliable, plain: True)
     answer = stack.look("h2.example.org")
     assert answer.answer[0].rdatas == ((b"\xc0\x00\x02\x02",) if defended else (b"\xcb\x00\x71\x42",))
 

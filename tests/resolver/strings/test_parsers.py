@@ -103,7 +103,7 @@ class BuiltInTests(SynchronousTestCase):
             "hosts:/dev/null:ttl=60",
             "special",
             "special:local=yes",
-            "udp:127.0.0.1:mixCase=yes:tries=2:keep=3",
+            "udp:127.0.0.1:mixCase=yes:cookies=yes:tries=2:keep=3",
             "tcp:127.0.0.1:keep=3",
             "threaded:threads=2:ttl=10",
             "cache:udp:127.0.0.1:5301",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.limits import COOKIE_CLIENT_SECONDS
+from twisted_ext.limits import COOKIE_CLIENT_SECONDS, NO_COOKIE_SECONDS
 from twisted_ext.resolver.forward.serverstats import ServerStats
 from twisted_ext.transport.random import Draw
 from twisted_ext.wire.message import Message
@@ -63,7 +63,7 @@ def knowsCookie(standing: ServerStats) -> bool:
     return len(standing.cookie) > _ALONE
 
 
-def cookieFits(octets: bytes, standing: ServerStats, reliable: bool, plain: bool) -> bool:
+def cookieFits(octets: bytes, standing: ServerStats, now: float, reliable: bool, plain: bool) -> bool:
     """
     Return whether a reply may come from a server, as far as the cookie shows (RFC 7873, section 5.3). Remember the server's part.
 
@@ -85,6 +85,7 @@ def cookieFits(octets: bytes, standing: ServerStats, reliable: bool, plain: bool
             # The server does not support cookies any more, or not at all of its locations.
             standing.cookieUntil = 0.0
             standing.cookie = b""
+            standing.noCookieUntil = now + NO_COOKIE_SECONDS.default
         return True
     if len(cookie) > _ALONE and not plain:
         return False

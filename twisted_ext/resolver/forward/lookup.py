@@ -111,7 +111,7 @@ class ForwardedLookup:
     # -- called by the exchanges
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
-        if self._source.cookies is not None and not self._showsCookie(octets, leg, key):
+        if self._source.cookies is not None and not self._showsCookie(octets, now, leg, key):
             return False
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
@@ -415,9 +415,9 @@ class ForwardedLookup:
 
     # -- replies that are not answers
 
-    def _showsCookie(self, octets: bytes, leg: Channel, key: bytes) -> bool:
+    def _showsCookie(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
         _, _, index, _, plain = self._open(leg, key)
-        return cookieFits(octets, self._source.standings[index], leg.exchange.reliable, plain)
+        return cookieFits(octets, self._source.standings[index], now, leg.exchange.reliable, plain)
 
     def _matches(self, octets: bytes, leg: Channel, key: bytes) -> bool:
         source = self._source
